@@ -1,0 +1,212 @@
+"""Every error sisgate raises, in one tree. Branch by what you would do about it.
+
+::
+
+    SisgateError
+    ├── TransientError            try again: the same thing may work in a moment
+    │   ├── BrokerUnavailable         Redis cannot be reached
+    │   ├── DatabaseUnavailable       the ledger cannot be reached; nothing was accepted
+    │   └── ProviderUnavailable       5xx, reset, timeout, truncated or malformed answer
+    ├── DeferredError             wait: carries the seconds; no attempt is spent
+    │   ├── NoPermit                  the provider's quota has no permit now
+    │   ├── Throttled                 the provider answered 429
+    │   ├── CircuitOpen               every endpoint of the provider is held open
+    │   └── BacklogFull               too much waits already; refused, not accepted
+    └── PermanentError            mend something first
+        ├── ConfigurationError        sisgate.toml or the environment is wrong
+        ├── UsageError                the call itself is wrong
+        │   ├── UnknownProvider
+        │   ├── UnknownResource
+        │   ├── UnknownJob
+        │   ├── IdempotencyConflict   the same key with other arguments
+        │   └── InvalidState          the job is past the point where that can be done
+        ├── CredentialError           no usable key, or a secret cannot be opened
+        │   └── TokenRefused          the provider refused our credentials
+        ├── ProviderRefused           the provider answered 4xx: its message, status, request id
+        ├── AnswerInvalid             the provider answered something that is not its dialect
+        └── JobFailed                 the job awaited ended without success
+            ├── JobCancelled
+            └── JobExpired
+
+A message says what happened, what it means and what to do. It never holds a secret, and never
+student data: a provider's own message is cut to `MESSAGE_LIMIT` characters and its bodies are
+not quoted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MESSAGE_LIMIT = 300
+"""Characters of a provider's own words that an error may carry."""
+
+
+class SisgateError(Exception):
+    """Base of all errors of sisgate.
+
+    `detail` holds ids and numbers fit for a log line or a JSON answer.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, **detail: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail: dict[str, Any] = {k: v for k, v in detail.items() if v is not None}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error as JSON-ready words: `code`, `message` and the detail."""
+        return {"code": self.code, "message": self.message, **self.detail}
+
+
+class TransientError(SisgateError):
+    """The same thing may work in a moment: try again."""
+
+    code = "transient"
+
+
+class BrokerUnavailable(TransientError):
+    """Redis cannot be reached. Accepted work stays in the ledger and is published later."""
+
+    code = "broker_unavailable"
+
+
+class DatabaseUnavailable(TransientError):
+    """The ledger cannot be reached, so nothing was accepted."""
+
+    code = "database_unavailable"
+
+
+class ProviderUnavailable(TransientError):
+    """The provider failed: 5xx, connection reset, timeout, truncated or malformed answer."""
+
+    code = "provider_unavailable"
+
+
+class DeferredError(SisgateError):
+    """Waiting is not failing: come back after `seconds`; no attempt is spent."""
+
+    code = "deferred"
+
+    def __init__(self, message: str, *, seconds: float, **detail: Any) -> None:
+        super().__init__(message, seconds=round(seconds, 3), **detail)
+        self.seconds = seconds
+
+
+class NoPermit(DeferredError):
+    """The provider's quota has no permit for this priority now."""
+
+    code = "no_permit"
+
+
+class Throttled(DeferredError):
+    """The provider answered 429. `seconds` is what its Retry-After asked for, capped."""
+
+    code = "throttled"
+
+
+class CircuitOpen(DeferredError):
+    """Every endpoint of the provider is held by its circuit breaker."""
+
+    code = "circuit_open"
+
+
+class BacklogFull(DeferredError):
+    """Too much work waits for this provider already; the job was refused."""
+
+    code = "backlog_full"
+
+
+class PermanentError(SisgateError):
+    """Trying again changes nothing: something must be mended first."""
+
+    code = "permanent"
+
+
+class ConfigurationError(PermanentError):
+    """The configuration is wrong. `problems` lists every mistake with its place."""
+
+    code = "configuration"
+
+    def __init__(self, message: str, *, problems: list[str] | None = None, **detail: Any) -> None:
+        self.problems = problems or []
+        text = "\n".join([message, *(f"  {p}" for p in self.problems)])
+        super().__init__(text, **detail)
+
+
+class UsageError(PermanentError):
+    """The call itself is wrong."""
+
+    code = "usage"
+
+
+class UnknownProvider(UsageError):
+    """No provider of that name is configured."""
+
+    code = "unknown_provider"
+
+
+class UnknownResource(UsageError):
+    """The provider's kind does not offer that resource."""
+
+    code = "unknown_resource"
+
+
+class UnknownJob(UsageError):
+    """No job has that id."""
+
+    code = "unknown_job"
+
+
+class IdempotencyConflict(UsageError):
+    """The idempotency key was used before with other arguments."""
+
+    code = "idempotency_conflict"
+
+
+class InvalidState(UsageError):
+    """The job is in a state in which this cannot be done."""
+
+    code = "invalid_state"
+
+
+class CredentialError(PermanentError):
+    """No usable key, or a stored secret cannot be opened with the master key."""
+
+    code = "credentials"
+
+
+class TokenRefused(CredentialError):
+    """The provider's token endpoint refused our credentials."""
+
+    code = "token_refused"
+
+
+class ProviderRefused(PermanentError):
+    """The provider answered 4xx. `detail` has its status, message and request id."""
+
+    code = "provider_refused"
+
+
+class AnswerInvalid(PermanentError):
+    """The provider's answer is well-formed but not in its dialect."""
+
+    code = "answer_invalid"
+
+
+class JobFailed(PermanentError):
+    """The job that was waited for ended without success; `detail` tells how."""
+
+    code = "job_failed"
+
+
+class JobCancelled(JobFailed):
+    """The job was cancelled."""
+
+    code = "job_cancelled"
+
+
+class JobExpired(JobFailed):
+    """The job's deadline passed before it ended."""
+
+    code = "job_expired"
