@@ -1,0 +1,15 @@
+"""The resources of a roster, named as in OneRoster 1.2, in the order in which they refer to each other."""
+
+from __future__ import annotations
+
+ROSTER: tuple[str, ...] = (
+    "orgs",
+    "terms",
+    "courses",
+    "classes",
+    "teachers",
+    "students",
+    "enrollments",
+    "demographics",
+)
+"""What every kind offers: a full roster, parents before children."""

@@ -1,0 +1,207 @@
+"""The seam between sisgate and a kind of SIS: what to ask, and what the answer says.
+
+A dialect is pure: it turns a resource into listings, a listing and a position into a request, and
+a response into rows. It opens no connection, holds no secret and keeps no state, so every kind is
+tested by the same contract suite.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from sisgate.domain.records import Row
+from sisgate.errors import AnswerInvalid
+
+Paging = Literal["offset", "page", "single"]
+"""How a list is cut: by row offset, by page number, or not at all."""
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """One request relative to an endpoint's base URL. `path` begins with `/`."""
+
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    json_body: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """What came back. Header names are lower case; `body` is decoded from its transfer encoding."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    elapsed_seconds: float = 0.0
+
+    def json(self) -> Any:
+        """Return the body as JSON; `AnswerInvalid` where it is something else."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise AnswerInvalid(
+                f"The provider answered {self.status} with a body that is not JSON "
+                f"({self.headers.get('content-type', 'no content type')}, {len(self.body)} bytes).",
+                status=self.status,
+            ) from error
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One list at the provider that is read page by page.
+
+    `name` is unique within a job. `page_size` is what is asked for (None: the server's own size).
+    `counted_by` is the path of a count resource, for servers whose pages carry no total.
+    `context` is what the dialect needs again when it reads the pages (a school's id, a role, …).
+    `discovers` marks a list whose rows only lead to further listings and are not records.
+    """
+
+    name: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    json_body: Any = None
+    paging: Paging = "offset"
+    page_size: int | None = None
+    counted_by: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    discovers: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the listing as a JSON-ready dict for the ledger."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Listing:
+        """Read back what `to_json` gave."""
+        query = tuple((k, v) for k, v in stored["query"])
+        return cls(**{**stored, "query": query})
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in a listing a page lies.
+
+    `start` is the row offset (`offset` paging) and `page` the page number from 1 (`page` paging);
+    `size` is the number of rows asked for (None: the server's own). `link` is the path and query
+    of an opaque `rel=next` and overrides both.
+    """
+
+    start: int = 0
+    page: int = 1
+    size: int | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one page said.
+
+    `received` counts the provider's rows, which may be more than `rows` (a dialect may leave rows
+    out or, in a discovering listing, turn them into `listings`). `total` is the whole list's
+    length where the page tells it. `more` is True or False where the server says whether another
+    page follows (None: unknown), `link` its opaque next page (path and query) if the position
+    cannot be computed. `ids` are all received ids in order, for the check of the seams.
+    """
+
+    rows: Sequence[Row]
+    received: int
+    ids: Sequence[str]
+    total: int | None = None
+    more: bool | None = None
+    link: str | None = None
+    listings: Sequence[Listing] = ()
+
+
+@dataclass(frozen=True)
+class ProviderError:
+    """A provider's refusal in its own words, cut to a safe length."""
+
+    message: str
+    code: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class DialectOptions:
+    """The part of a provider's configuration that its dialect reads."""
+
+    version: str | None = None
+    page_size: int | None = None
+    base_path: str | None = None
+    school_year: int | None = None
+
+
+class Dialect(ABC):
+    """One kind of SIS. Subclasses set the class variables and translate both ways."""
+
+    kind: ClassVar[str]
+    resources: ClassVar[tuple[str, ...]]
+    default_limit: ClassVar[str]
+    default_auth: ClassVar[str]
+    default_scope: ClassVar[str | None] = None
+
+    def __init__(self, options: DialectOptions) -> None:
+        self.options = options
+
+    @abstractmethod
+    def token_path(self) -> str | None:
+        """Return the usual path of the token endpoint, or None where it must be configured."""
+
+    @abstractmethod
+    def plan(self, resource: str, *, since: datetime | None) -> list[Listing]:
+        """Return the listings to begin with.
+
+        `since` asks for rows changed at or after that time; a dialect that cannot filter ignores
+        it and says so by `can_filter`.
+        """
+
+    @property
+    def can_filter(self) -> bool:
+        """Whether `plan` makes use of `since`."""
+        return False
+
+    def fallback(self, resource: str, listing: Listing, status: int) -> list[Listing] | None:
+        """Return listings that replace one the server refused with 4xx, or None to fail.
+
+        For instance PowerSchool without the plugin answers 404 to a named query.
+        """
+        return None
+
+    @abstractmethod
+    def page_request(self, listing: Listing, position: Position) -> HttpRequest:
+        """Return the request for one page."""
+
+    def count_request(self, listing: Listing) -> HttpRequest | None:
+        """Return the request to `listing.counted_by`, or None where there is none."""
+        return HttpRequest(listing.counted_by, listing.query) if listing.counted_by else None
+
+    def read_count(self, listing: Listing, response: HttpResponse) -> int:
+        """Return the number a count resource gave. `AnswerInvalid` where it is not one."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def read_page(
+        self, resource: str, listing: Listing, position: Position, response: HttpResponse
+    ) -> Page:
+        """Return what a 2xx page said; `AnswerInvalid` where it is not in this dialect."""
+
+    @abstractmethod
+    def read_error(self, response: HttpResponse) -> ProviderError:
+        """Return the words of a refusal. Never raises, whatever the body is (HTML of a proxy, …)."""
+
+    def token_expired(self, response: HttpResponse) -> bool:
+        """Whether this 401 or 403 says that the token has expired (and not that we may not)."""
+        challenge = response.headers.get("www-authenticate", "").lower()
+        return response.status == 401 and ("invalid_token" in challenge or "expired" in challenge)
+
+    @abstractmethod
+    def probe_request(self) -> HttpRequest:
+        """Return the cheapest authorised request, to see whether the provider lets us in."""
