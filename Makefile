@@ -1,0 +1,67 @@
+# `make help` says what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+BENCH_STAMP := $(VENV)/.bench-stamp
+# The Python that makes the environment. Empty: the first good one of .ci/find-python.
+PYTHON ?=
+# Arguments for pytest: make test ARGS="tests/unit -k limiter"
+ARGS ?=
+CODE := sisgate workers beat_schedule.py tests
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+.PHONY: help setup demo up test lint format bench clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## Make .venv with everything pinned (PYTHON=python3.12 chooses the Python)
+
+# Depends on what is installed, so an unchanged tree does nothing and a changed one installs again.
+$(STAMP): pyproject.toml constraints.txt .ci/find-python
+	@python=$$(.ci/find-python $(PYTHON)) || exit 1; \
+	if ! $(BIN)/python -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null; then \
+		echo "setup: making $(VENV) with $$python"; \
+		rm -rf $(VENV) && "$$python" -m venv $(VENV) || exit 1; \
+	fi
+	@echo "setup: installing pinned packages into $(VENV) (a minute or two the first time)"
+	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch $(STAMP)
+	@echo "setup: done. Next: make demo, make test"
+
+$(BENCH_STAMP): $(STAMP)
+	@echo "bench: installing the libraries that are compared with"
+	@$(PIP_INSTALL) --editable '.[bench]'
+	@touch $(BENCH_STAMP)
+
+demo: $(STAMP) ## Start everything against the sandbox and show a sync
+	@$(BIN)/sisgate demo
+
+up: $(STAMP) ## Run Redis, workers, beat, Flower and the web API on this machine
+	@$(BIN)/sisgate up
+
+test: $(STAMP) ## Run all tests (ARGS="tests/unit -k words" narrows)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## Check style, types, layers and house rules
+	@echo "lint: ruff check" && $(BIN)/ruff check --quiet .
+	@echo "lint: ruff format" && $(BIN)/ruff format --quiet --check --diff .
+	@echo "lint: mypy" && $(BIN)/mypy $(CODE)
+	@echo "lint: import-linter" && $(BIN)/lint-imports --no-logo
+	@echo "lint: house rules" && $(BIN)/python -m tests.lint.house_rules
+
+format: $(STAMP) ## Rewrite the code in house style
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .
+
+bench: $(BENCH_STAMP) ## Measure throughput and compare with the alternatives
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove caches and build output (keeps .venv and data)
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,76 @@
+"""House rules that no linter has: `python -m tests.lint.house_rules`.
+
+Errors end with status 1: a monotonic clock read outside sisgate.clock. Long modules and functions
+are only pointed at: a number is a hint, not a verdict.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+MODULE_LINES = 250
+FUNCTION_LINES = 40
+CLOCK_READS = {"monotonic", "monotonic_ns"}
+MAY_READ_CLOCKS = ("sisgate/clock.py", "sisgate/sandbox/")
+PRODUCT = ("sisgate", "workers", "beat_schedule.py")
+
+
+def clock_reads(tree: ast.Module) -> Iterator[int]:
+    """Yield the lines where `time.monotonic` is used or imported."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="time"), attr=name) if name in CLOCK_READS:
+                yield node.lineno
+            case ast.ImportFrom(module="time", names=names):
+                if CLOCK_READS & {alias.name for alias in names}:
+                    yield node.lineno
+
+
+def long_functions(tree: ast.Module) -> Iterator[tuple[int, str, int]]:
+    """Yield line, name and length of functions that are longer than the house likes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            length = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+            if length > FUNCTION_LINES:
+                yield node.lineno, node.name, length
+
+
+def check(path: str, source: str) -> tuple[list[str], list[str]]:
+    """Return the errors and the hints about one module; `path` is relative to the repository."""
+    tree = ast.parse(source, path)
+    errors = []
+    if not path.startswith(MAY_READ_CLOCKS):
+        errors = [
+            f"{path}:{line}: error: take a sisgate.clock.Clock instead of time.monotonic"
+            for line in clock_reads(tree)
+        ]
+    hints = [
+        f"{path}:{line}: hint: {name} has {length} lines (aim below {FUNCTION_LINES})"
+        for line, name, length in long_functions(tree)
+    ]
+    if (lines := source.count("\n")) > MODULE_LINES:
+        hints.append(f"{path}:1: hint: {lines} lines (aim below {MODULE_LINES})")
+    return errors, hints
+
+
+def main() -> int:
+    """Check the product's modules; return the exit status."""
+    root = Path(__file__).parents[2]
+    files = [
+        f for p in PRODUCT for f in ([root / p] if p.endswith(".py") else (root / p).rglob("*.py"))
+    ]
+    found: list[str] = []
+    for file in sorted(files):
+        errors, hints = check(file.relative_to(root).as_posix(), file.read_text("utf-8"))
+        found += errors
+        for line in errors + hints:
+            print(line)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
