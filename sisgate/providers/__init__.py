@@ -1,1 +1,1 @@
-"""The dialects of the Student Information Systems. A new kind is one module and one line in `registry`."""
+"""The dialects of the Student Information Systems: a kind is one module and one `registry` line."""

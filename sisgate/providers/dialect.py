@@ -7,7 +7,6 @@ tested by the same contract suite.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from sisgate.domain.records import Row
 from sisgate.errors import AnswerInvalid
+from sisgate.providers.json_body import read_json
 
 Paging = Literal["offset", "page", "single"]
 """How a list is cut: by row offset, by page number, or not at all."""
@@ -34,18 +34,23 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What came back. Header names are lower case; `body` is decoded from its transfer encoding."""
+    """What came back. Header names are lower case; `body` is decoded from its transfer encoding.
+
+    `url` is the absolute URL that was asked, so that a dialect can tell whether a link in the
+    answer stays with the same origin. Where it is empty, only links without an origin are followed.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     elapsed_seconds: float = 0.0
+    url: str = ""
 
     def json(self) -> Any:
-        """Return the body as JSON; `AnswerInvalid` where it is something else."""
+        """Return the body as JSON (see `read_json`); `AnswerInvalid` where it is something else."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
+            return read_json(self.body)
+        except ValueError as error:
             raise AnswerInvalid(
                 f"The provider answered {self.status} with a body that is not JSON "
                 f"({self.headers.get('content-type', 'no content type')}, {len(self.body)} bytes).",
@@ -155,6 +160,10 @@ class Dialect(ABC):
     def token_path(self) -> str | None:
         """Return the usual path of the token endpoint, or None where it must be configured."""
 
+    def token_scope(self) -> str | None:
+        """Return the scope to ask a token for; usually the class's, unless an option changes it."""
+        return self.default_scope
+
     @abstractmethod
     def plan(self, resource: str, *, since: datetime | None) -> list[Listing]:
         """Return the listings to begin with.
@@ -195,7 +204,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def read_error(self, response: HttpResponse) -> ProviderError:
-        """Return the words of a refusal. Never raises, whatever the body is (HTML of a proxy, …)."""
+        """Return the words of a refusal. Never raises, whatever the body is (a proxy's HTML, …)."""
 
     def token_expired(self, response: HttpResponse) -> bool:
         """Whether this 401 or 403 says that the token has expired (and not that we may not)."""

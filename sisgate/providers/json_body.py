@@ -1,0 +1,75 @@
+"""Reading a provider's JSON so that whatever comes out can be hashed, logged and stored.
+
+The standard parser lets things through that break much later: `NaN` is no JSON for a database,
+half a surrogate pair cannot be encoded, PostgreSQL refuses NUL in text, and a value nested almost
+as deep as the stack can be parsed here and not be written there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+DEPTH_LIMIT = 32
+"""How deep objects and lists may nest. OneRoster's own records need five levels."""
+
+_NEEDS_MENDING = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def read_json(body: bytes) -> Any:
+    r"""Return `body` as JSON; `ValueError` where it is not JSON that we could store.
+
+    NUL is taken out of texts and half a surrogate pair becomes U+FFFD, because one spoilt name
+    must not cost a district its sync. `NaN`, infinite numbers and nesting deeper than
+    `DEPTH_LIMIT` are refused.
+
+    >>> read_json(rb'{"name": "A\u0000nn\ud800"}')
+    {'name': 'Ann�'}
+    """
+    text = body.decode(json.detect_encoding(body))
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if _deeper_than(value, DEPTH_LIMIT):
+        raise ValueError("nested too deep")
+    return _storable(value) if _NEEDS_MENDING.search(text) else value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is out of range")
+    return number
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    """Whether `value` nests deeper than `levels`. Goes level by level, without recursion."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        if not level:
+            return False
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.replace("\0", "")
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(each) for key, each in value.items()}
+    return value

@@ -1,0 +1,88 @@
+"""The `Link` header (RFC 8288), as far as paging needs it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
+
+from sisgate.errors import AnswerInvalid
+from sisgate.providers.dialect import HttpResponse
+
+_LINK = re.compile(r"<([^<>]*)>([^<]*)")
+_RELATION = re.compile(r";\s*rel\s*=\s*\"?([^\";,]*)", re.IGNORECASE)
+_PAGING = {"first", "prev", "previous", "next", "last"}
+_UNKNOWN_ORIGIN = "https://provider.invalid"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def read_links(header: str) -> dict[str, str]:
+    """Return the targets by relation, lower case; the first one where a relation comes twice.
+
+    >>> read_links('</a?offset=2>; rel="next", </a?offset=8>; rel=last')
+    {'next': '/a?offset=2', 'last': '/a?offset=8'}
+    """
+    links: dict[str, str] = {}
+    for target, parameters in _LINK.findall(header):
+        relation = _RELATION.search(parameters)
+        for name in relation[1].lower().split() if relation else []:
+            links.setdefault(name, target.strip())
+    return links
+
+
+def next_link(response: HttpResponse) -> tuple[bool | None, str | None]:
+    """Return whether another page follows, by the response's `Link` header, and its target.
+
+    None where the header is missing or says nothing about paging.
+    """
+    links = read_links(response.headers.get("link", ""))
+    if not links.keys() & _PAGING:
+        return None, None
+    return "next" in links, links.get("next")
+
+
+def query_of(target: str) -> dict[str, str]:
+    """Return the query parameters of a link."""
+    return dict(parse_qsl(_split(target).query, keep_blank_values=True))
+
+
+def local_link(target: str, *, asked_url: str, asked_path: str) -> str:
+    """Return a link's path and query as seen from the endpoint's base URL.
+
+    `asked_url` is the absolute URL of the page that held the link (empty where unknown) and
+    `asked_path` the path that was asked, relative to the base URL. `AnswerInvalid` where the link
+    leads to another origin or out of the base URL: we would carry our credentials there.
+    """
+    relative = _split(target)
+    if not asked_url and (relative.scheme or relative.netloc):
+        raise AnswerInvalid("The provider's next link names an origin that cannot be checked.")
+    asked = _split(asked_url or _UNKNOWN_ORIGIN + asked_path)
+    link = _split(urljoin(asked.geturl(), target))
+    if _origin(link) != _origin(asked):
+        raise AnswerInvalid("The provider's link to the next page leads to another origin.")
+    base = asked.path.removesuffix(asked_path)
+    segments = [unquote(segment) for segment in link.path.split("/")]
+    if not link.path.startswith(base + "/") or {".", ".."}.intersection(segments):
+        raise AnswerInvalid("The provider's link to the next page leads out of its base URL.")
+    path = link.path.removeprefix(base)
+    if path.startswith("//"):
+        raise AnswerInvalid("The provider's link to the next page has no usable path.")
+    return f"{path}?{link.query}" if link.query else path
+
+
+def _split(target: str) -> SplitResult:
+    try:
+        parts = urlsplit(target)
+        usable = (
+            target.isascii() and target.isprintable() and not set(' \\"<>').intersection(target)
+        )
+        if usable and (parts.port is None or parts.port > 0):
+            return parts
+    except ValueError:
+        pass
+    raise AnswerInvalid("The provider's link to the next page is not a URL.")
+
+
+def _origin(link: SplitResult) -> tuple[str, str, str | None, int | None]:
+    """Scheme, user, host and port. A user name makes a link foreign: ours have none."""
+    user, _, _ = link.netloc.rpartition("@")
+    return link.scheme, user, link.hostname, link.port or _DEFAULT_PORTS.get(link.scheme)
