@@ -1,0 +1,202 @@
+"""A private Redis in the data folder, for one machine without a Redis of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import subprocess
+from pathlib import Path
+from typing import IO, Self
+
+import redis
+
+from sisgate.clock import Clock, SystemClock, poll_until
+from sisgate.embedded.redis_binary import find_redis_server
+from sisgate.embedded.redis_conf import RedisConf, port_is_free
+from sisgate.errors import BrokerUnavailable, ConfigurationError
+
+START_ATTEMPTS = 3
+"""A port that was free may be taken before Redis listens on it: then the next one is tried."""
+
+STOP_SECONDS = 10.0
+LOG_TAIL_LINES = 5
+
+
+class EmbeddedRedis:
+    """A Redis of our own on 127.0.0.1, with its files in `data_dir/redis`.
+
+    Port and password are random, kept from start to start in a redis.conf that only its owner can
+    read, and never on a command line. Data is appended to a file that is synced every second, and
+    nothing is ever evicted. Use it directly (`start`, `stop`, or `with`), or hand `command()` to a
+    supervisor; either way this object must stay alive as long as the server: it holds the
+    folder's lock until `stop`.
+    """
+
+    def __init__(self, data_dir: Path, *, clock: Clock | None = None) -> None:
+        self._directory = data_dir.absolute() / "redis"
+        self._clock = clock or SystemClock()
+        self._lock: IO[bytes] | None = None
+        self._conf: RedisConf | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL with its password. It is final once `command` or `start` has returned."""
+        return self._prepared().url
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the server that `start` started, or None."""
+        return self._process.pid if self._process else None
+
+    @property
+    def log_path(self) -> Path:
+        """Where a server that `start` started writes its log."""
+        return self._directory / "redis.log"
+
+    def command(self) -> list[str]:
+        """Return the arguments that run the server in the foreground, for a supervisor.
+
+        Takes the folder's lock and writes redis.conf; a port that somebody else has taken since
+        the last start is replaced. Raises `ConfigurationError` when another live instance has the
+        folder, when the folder cannot be written, or when there is no redis-server.
+        """
+        return [str(find_redis_server()), str(self._prepared().path)]
+
+    def start(self, timeout_seconds: float = 30.0) -> None:
+        """Start the server and return when it answers; does nothing when it runs already.
+
+        Raises what `command` raises, and `BrokerUnavailable` with the end of the server's log.
+        """
+        for _ in range(START_ATTEMPTS):
+            if self._process is None:
+                self._spawn()
+            try:
+                return self.wait_ready(timeout_seconds)
+            except BrokerUnavailable:
+                conf = self._prepared()
+                exited = self._process is not None and self._process.poll() is not None
+                self._terminate()
+                if not exited or port_is_free(conf.port):
+                    self.stop()
+                    raise
+                self._adopt(conf.with_new_port())
+        self.stop()
+        raise BrokerUnavailable(f"Redis found no free port in {START_ATTEMPTS} attempts.")
+
+    def wait_ready(self, timeout_seconds: float = 30.0) -> None:
+        """Return when the server answers, whoever started it; else raise `BrokerUnavailable`."""
+        conf = self._prepared()
+
+        def settled() -> bool:
+            ended = self._process is not None and self._process.poll() is not None
+            return ended or _answering_pid(conf) is not None
+
+        poll_until(settled, clock=self._clock, timeout_seconds=timeout_seconds)
+        if _answering_pid(conf) is None:
+            raise BrokerUnavailable(
+                f"The embedded Redis in {self._directory} does not answer."
+                f" The end of its log:\n{self._log_tail()}"
+            )
+
+    def stop(self) -> None:
+        """Stop the server if `start` started it, keeping its data, and let go of the folder."""
+        self._terminate()
+        self._conf = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _prepared(self) -> RedisConf:
+        """Return the configuration; the first time, take the folder and write it."""
+        if self._conf is not None:
+            return self._conf
+        self._take_folder()
+        try:
+            conf = RedisConf.load(self._directory)
+            if not port_is_free(conf.port):
+                self._refuse_survivor(conf)
+                conf = conf.with_new_port()
+            return self._adopt(conf)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _adopt(self, conf: RedisConf) -> RedisConf:
+        conf.write()
+        self._conf = conf
+        return conf
+
+    def _take_folder(self) -> None:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            # The append-only file holds messages and is readable by all; its folder is not.
+            self._directory.chmod(0o700)
+            lock = (self._directory / "lock").open("ab")
+        except OSError as error:
+            raise ConfigurationError(
+                f"The data folder {self._directory} cannot be written: {error.strerror}."
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            raise ConfigurationError(
+                f"Another sisgate is running with the data folder {self._directory.parent}."
+                " Stop it first, or use another data folder."
+            ) from error
+        self._lock = lock
+
+    def _refuse_survivor(self, conf: RedisConf) -> None:
+        """Raise when the port is taken by our own Redis, left over from a supervisor that died."""
+        pid = _answering_pid(conf)
+        if pid is not None:
+            raise ConfigurationError(
+                f"A Redis of an earlier sisgate still runs in {self._directory} (process {pid})."
+                f" Stop it with: kill {pid}"
+            )
+
+    def _spawn(self) -> None:
+        command = self.command()
+        with self.log_path.open("ab") as log:
+            # A session of its own: Ctrl-C in the terminal is for us, who then stop it in order.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _terminate(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _log_tail(self) -> str:
+        with contextlib.suppress(FileNotFoundError):
+            lines = self.log_path.read_text("utf-8", "replace").splitlines()
+            return "\n".join(lines[-LOG_TAIL_LINES:])
+        return "(no log)"
+
+
+def _answering_pid(conf: RedisConf) -> int | None:
+    """Return the process id of the Redis that answers to our password, or None."""
+    client = redis.Redis.from_url(conf.url, socket_timeout=1.0, socket_connect_timeout=1.0)
+    with client, contextlib.suppress(redis.RedisError):
+        client.ping()
+        return int(client.info("server")["process_id"])
+    return None

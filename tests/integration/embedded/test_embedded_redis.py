@@ -1,0 +1,166 @@
+"""The Redis that sisgate brings along: private, durable, one per data folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from sisgate.clock import SystemClock, poll_until
+from sisgate.embedded import EmbeddedRedis
+from sisgate.embedded.redis_conf import HOST, RedisConf
+from sisgate.errors import BrokerUnavailable, ConfigurationError
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A data folder with the characters that redis.conf must quote."""
+    return tmp_path / 'Lincoln "Unified" data'
+
+
+@pytest.fixture
+def embedded(data_dir: Path) -> Iterator[EmbeddedRedis]:
+    """A running one."""
+    with EmbeddedRedis(data_dir) as server:
+        yield server
+
+
+def ask(server: EmbeddedRedis, *command: str) -> object:
+    """Run one Redis command."""
+    with redis.Redis.from_url(server.url, decode_responses=True) as client:
+        return client.execute_command(*command)
+
+
+def test_restart_keeps_data_port_and_password(data_dir: Path) -> None:
+    """What was written before `stop` is there after the next `start`, at the same URL."""
+    with EmbeddedRedis(data_dir) as first:
+        ask(first, "SET", "waiting", "12")
+        url = first.url
+    with EmbeddedRedis(data_dir) as second:
+        assert ask(second, "GET", "waiting") == "12"
+        assert second.url == url
+
+
+def test_killed_server_keeps_data(data_dir: Path) -> None:
+    """The append-only file is written at once and synced every second."""
+    with EmbeddedRedis(data_dir) as first:
+        ask(first, "SET", "waiting", "12")
+        assert first.pid is not None
+        os.kill(first.pid, signal.SIGKILL)
+    with EmbeddedRedis(data_dir) as second:
+        assert ask(second, "GET", "waiting") == "12"
+
+
+def test_listens_on_loopback_with_a_password_and_never_evicts(embedded: EmbeddedRedis) -> None:
+    """The settings that promises depend on."""
+    with redis.Redis.from_url(embedded.url, decode_responses=True) as client:
+        settings = client.config_get("*")
+    assert settings["bind"] == HOST
+    assert settings["maxmemory-policy"] == "noeviction"
+    assert (settings["appendonly"], settings["appendfsync"]) == ("yes", "everysec")
+    stranger_url = re.sub(":[^:]*@", ":guessed@", embedded.url)
+    with redis.Redis.from_url(stranger_url) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
+
+
+def test_password_is_in_one_private_file_only(embedded: EmbeddedRedis, data_dir: Path) -> None:
+    """Not on the command line, not in the log, not in repr."""
+    conf = RedisConf.load(data_dir / "redis")
+    assert stat.S_IMODE(conf.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(conf.directory.stat().st_mode) == 0o700
+    shown = [*embedded.command(), repr(embedded), repr(conf), embedded.log_path.read_text()]
+    assert not [text for text in shown if conf.password in text]
+
+
+def test_second_instance_is_refused(embedded: EmbeddedRedis, data_dir: Path) -> None:
+    """Two Redis servers would write over each other's append-only file."""
+    with pytest.raises(ConfigurationError, match="Another sisgate is running"):
+        EmbeddedRedis(data_dir).start()
+    assert ask(embedded, "PING") is True
+
+
+def test_server_left_over_by_a_killed_supervisor_is_named(data_dir: Path) -> None:
+    """The lock went with its owner, but the server still writes to the folder."""
+    supervisor = EmbeddedRedis(data_dir)
+    with subprocess.Popen(supervisor.command(), stdout=subprocess.DEVNULL) as left_over:
+        supervisor.wait_ready()
+        supervisor.stop()
+        with pytest.raises(ConfigurationError, match=f"kill {left_over.pid}"):
+            EmbeddedRedis(data_dir).start()
+        left_over.terminate()
+    with EmbeddedRedis(data_dir) as again:
+        assert ask(again, "PING") is True
+
+
+def test_port_taken_by_a_stranger_is_replaced(data_dir: Path) -> None:
+    """Data and password stay; clients read the new URL."""
+    with EmbeddedRedis(data_dir) as first:
+        ask(first, "SET", "waiting", "12")
+    port = RedisConf.load(data_dir / "redis").port
+    with socket.create_server((HOST, port)), EmbeddedRedis(data_dir) as second:
+        assert RedisConf.load(data_dir / "redis").port != port
+        assert ask(second, "GET", "waiting") == "12"
+
+
+def test_port_taken_between_choosing_and_listening_is_replaced(data_dir: Path) -> None:
+    """The server ends at once then, and is started again on another port."""
+    server = EmbeddedRedis(data_dir)
+    server.command()
+    port = RedisConf.load(data_dir / "redis").port
+    with socket.create_server((HOST, port)), server:
+        assert ask(server, "PING") is True
+        assert RedisConf.load(data_dir / "redis").port != port
+
+
+def test_server_that_cannot_start_says_why(data_dir: Path) -> None:
+    """The error ends with the server's own words, and the folder is free again."""
+    folder = data_dir / "redis"
+    in_the_way = [folder / "appendonly.aof", folder / "appendonlydir"]
+    in_the_way[0].mkdir(parents=True)  # where Redis 6 has a file
+    in_the_way[1].touch()  # where Redis 7 has a folder
+    server = EmbeddedRedis(data_dir)
+    with pytest.raises(BrokerUnavailable, match=r"(?i)append"):
+        server.start()
+    in_the_way[0].rmdir()
+    in_the_way[1].unlink()
+    with EmbeddedRedis(data_dir) as another:
+        assert ask(another, "PING") is True
+
+
+def test_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:
+    """A file stands where the data folder should be."""
+    (tmp_path / "data").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        EmbeddedRedis(tmp_path / "data").start()
+
+
+def test_stop_ends_the_server_and_may_be_repeated(data_dir: Path) -> None:
+    """`stop` returns when the process is gone."""
+    server = EmbeddedRedis(data_dir)
+    server.start()
+    url = server.url
+    server.stop()
+    server.stop()
+    with redis.Redis.from_url(url) as client, pytest.raises(redis.ConnectionError):
+        client.ping()
+
+
+def test_supervised_server_is_awaited(data_dir: Path) -> None:
+    """`wait_ready` does not mind who runs the command."""
+    server = EmbeddedRedis(data_dir)
+    with subprocess.Popen(server.command(), stdout=subprocess.DEVNULL) as supervised:
+        server.wait_ready()
+        assert ask(server, "PING") is True
+        supervised.terminate()
+    assert poll_until(
+        lambda: supervised.poll() is not None, clock=SystemClock(), timeout_seconds=10
+    )
+    server.stop()
