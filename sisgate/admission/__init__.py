@@ -1,0 +1,1 @@
+"""Admission: permits for calls, granted for the whole fleet by one limiter per provider."""

@@ -1,0 +1,206 @@
+"""The limiter: permits for calls, counted in Redis for the whole fleet.
+
+Two parts, and both must agree. The **sliding window** is the hard cap: a permit counts from its
+grant until `period` after its completion, or after the end of its lease when it is never finished.
+The provider saw the call somewhere between, so no window of `period` seconds holds more than
+`limit` arrivals. Proof: let q be the last permit granted of those that arrive in a window
+[s, s + period]. Each other p of them completed at or after s, so at the grant of q it still
+counted, and the grant was refused unless fewer than `limit` did. With calls that take L seconds a
+backlog therefore uses `period / (period + L)` of the limit. The **token bucket** gives the shape.
+
+Each operation is one Lua script and one round trip. The clock is the `TIME` of Redis. Keys of a
+provider are `{prefix}:limit:{{provider}}:state|calls|flight`; the braces keep them in one slot.
+
+State that is missing is not assumed to be full: `take` answers `unknown` until `rebuild` was told
+the calls of the ledger. A permit is used within `PERMIT_USE_SECONDS` or handed back; whoever
+rebuilds reads the ledger no sooner than that after the first `unknown`, because by then each
+permit of the former epoch that will be used is the claim of a call in the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from redis import Redis
+
+from sisgate.admission.answers import read_grant, read_state
+from sisgate.admission.schedule import concurrency_at
+from sisgate.admission.scripts import ScriptCall, run_script, run_scripts
+from sisgate.admission.spec import (
+    OFF_PERMIT,
+    Ask,
+    Grant,
+    LedgerCall,
+    LimiterState,
+    LimitSpec,
+    encode_spec,
+    window_pairs,
+)
+from sisgate.clock import Clock, SystemClock
+from sisgate.domain.priorities import Priority
+from sisgate.domain.rates import Rate
+
+PERMIT_USE_SECONDS = 2.0
+"""A permit that was not used for so long is handed back."""
+
+FACTOR_FLOOR = 0.05
+"""The adaptive factor never goes below this: some calls must go out to learn from."""
+
+MAX_BLOCK_SECONDS = 3600.0
+"""The longest that a provider's answer may block it."""
+
+MOST_PERMITS = 1000
+"""The most permits of one ask."""
+
+
+class Limiter:
+    """Grants permits. Safe to share between threads if the Redis client is.
+
+    Every method raises `BrokerUnavailable` when Redis cannot be reached; what it asked for may
+    then have happened or not, and a permit whose grant was lost counts until its lease ends.
+    `clock` reads schedules and ages of ledger calls. `script_clock` stands in for the `TIME` of
+    Redis, for tests that move time.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        prefix: str = "sisgate:1",
+        clock: Clock | None = None,
+        script_clock: Clock | None = None,
+    ) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._clock = clock or script_clock or SystemClock()
+        self._script_clock = script_clock
+
+    def take(
+        self, provider: str, spec: LimitSpec | None, priority: Priority, want: int = 1
+    ) -> Grant:
+        """Ask for up to `want` permits now. Without limits (`off`) no round trip is made."""
+        return self.take_many([Ask(provider, spec, priority, want)])[0]
+
+    def take_many(self, asks: Sequence[Ask]) -> list[Grant]:
+        """Answer several asks in one round trip; each is atomic by itself, in the order given."""
+        grants: list[Grant | None] = [_unlimited(ask) for ask in asks]
+        open_asks = [i for i, grant in enumerate(grants) if grant is None]
+        calls = [self._take_call(asks[i]) for i in open_asks]
+        if len(calls) == 1:
+            answers = [run_script(self._redis, calls[0])]
+        else:
+            answers = run_scripts(self._redis, calls) if calls else []
+        for i, answer in zip(open_asks, answers, strict=True):
+            grants[i] = read_grant(answer)
+        return [grant for grant in grants if grant is not None]
+
+    def finish(self, provider: str, permit: str) -> None:
+        """Tell that the call of a permit was made and has ended, well or not. Repeats are harmless.
+
+        The sooner after the answer's first byte, the sooner the slot is free again.
+        """
+        if permit != OFF_PERMIT:
+            self._run("finish", provider, self._now_ms(), permit)
+
+    def hand_back(self, provider: str, permit: str) -> None:
+        """Give back a permit whose call was not sent. Nothing if it was finished or is unknown."""
+        if permit != OFF_PERMIT:
+            self._run("hand_back", provider, permit)
+
+    def block(self, provider: str, seconds: float, reason: str = "") -> None:
+        """Grant nothing for `seconds`, at most `MAX_BLOCK_SECONDS`. A longer block stays."""
+        seconds = min(max(0.0, seconds), MAX_BLOCK_SECONDS)
+        self._run("block", provider, self._now_ms(), seconds * 1000, reason)
+
+    def unblock(self, provider: str) -> None:
+        """Lift a block before its time."""
+        self._run("forget", provider, "blocked_until", "block_reason")
+
+    def pause(self, provider: str, until: datetime | None = None) -> None:
+        """Grant nothing until `until`, or until `resume` when None."""
+        end = "inf" if until is None else f"{until.timestamp() * 1000:.3f}"
+        self._run("set_pause", provider, end)
+
+    def resume(self, provider: str) -> None:
+        """End a pause. A block stays."""
+        self._run("forget", provider, "paused_until")
+
+    def set_factor(self, provider: str, factor: float, *, was: float | None = None) -> bool:
+        """Set the adaptive factor, cut to [`FACTOR_FLOOR`, 1]; return whether it was set.
+
+        With `was` only while the factor is still that: of many calls that were granted under one
+        factor and fare alike, only the first one moves it.
+        """
+        factor = min(1.0, max(FACTOR_FLOOR, factor))
+        return bool(self._run("set_factor", provider, repr(factor), "" if was is None else was))
+
+    def set_limits(self, provider: str, windows: Sequence[Rate] | None) -> int:
+        """Override the windows of the specification for the whole fleet; None ends that.
+
+        Holds from the next `take` of any worker. Returns the version, which grows by one. A longer
+        period than any before makes the limiter `unknown` until `rebuild`. Kept in Redis only.
+        """
+        if windows is not None and not windows:
+            raise ValueError("an override has at least one window; None ends it")
+        text = "" if windows is None else json.dumps(window_pairs(tuple(windows)))
+        return int(self._run("set_limits", provider, text))
+
+    def rebuild(self, provider: str, spec: LimitSpec, calls: Iterable[LedgerCall]) -> bool:
+        """Begin counting with what the ledger knows; return whether this rebuild was the one.
+
+        `calls` are those of the last `longest_period_seconds`, running ones included; the first
+        start of all is a rebuild with none. Where state exists and reaches back far enough nothing
+        happens, so any number of rebuilders may race.
+        """
+        as_of = self._clock.now()
+        ages = [f"{_age_ms(call, spec, as_of):.3f}" for call in calls]
+        answer = self._run("rebuild", provider, self._now_ms(), self._encoded(spec), *ages)
+        return bool(answer)
+
+    def state(self, provider: str, spec: LimitSpec) -> LimiterState:
+        """Return what the limiter knows; changes nothing."""
+        answer = self._run("state", provider, self._now_ms(), self._encoded(spec))
+        return read_state(provider, json.loads(answer))
+
+    def _take_call(self, ask: Ask) -> ScriptCall:
+        if not 1 <= ask.want <= MOST_PERMITS:
+            raise ValueError(f"want is 1 to {MOST_PERMITS}, not {ask.want}")
+        assert ask.spec is not None  # noqa: S101  # unlimited asks were answered before
+        args = (self._now_ms(), self._encoded(ask.spec), int(ask.priority), ask.want)
+        return ScriptCall("take", self._keys(ask.provider), args)
+
+    def _run(self, name: str, provider: str, *args: str | float) -> Any:
+        return run_script(self._redis, ScriptCall(name, self._keys(provider), args))
+
+    def _keys(self, provider: str) -> tuple[str, str, str]:
+        base = f"{self._prefix}:limit:{{{provider}}}"
+        return f"{base}:state", f"{base}:calls", f"{base}:flight"
+
+    def _encoded(self, spec: LimitSpec) -> str:
+        if spec.schedule is None:
+            return encode_spec(spec, spec.max_concurrency)
+        return encode_spec(spec, concurrency_at(spec, self._clock.now()))
+
+    def _now_ms(self) -> str:
+        if self._script_clock is None:
+            return ""
+        return f"{self._script_clock.now().timestamp() * 1000:.3f}"
+
+
+def _unlimited(ask: Ask) -> Grant | None:
+    if ask.spec is None or ask.spec.off:
+        return Grant((OFF_PERMIT,) * ask.want, 0.0, "off")
+    return None
+
+
+def _age_ms(call: LedgerCall, spec: LimitSpec, as_of: datetime) -> float:
+    """Return the ms since the provider may have seen the call last; negative for a running one."""
+    seen_by = call.completed_at or call.lease_until
+    if spec.arrival_bound_seconds is not None:
+        bound = call.started_at.timestamp() + spec.arrival_bound_seconds
+        seen_by = min(seen_by, datetime.fromtimestamp(bound, UTC))
+    age = (as_of - seen_by).total_seconds() * 1000
+    return max(0.0, age) if call.completed_at else age

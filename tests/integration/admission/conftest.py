@@ -1,0 +1,30 @@
+"""The limiter on a real Redis, with time that moves only when a test moves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from sisgate.admission.limiter import Limiter
+from sisgate.clock import ManualClock
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A client of an empty Redis."""
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """The time of the test."""
+    return ManualClock()
+
+
+@pytest.fixture
+def limiter(redis: Redis, clock: ManualClock) -> Limiter:
+    """A limiter whose scripts read the time of the test."""
+    return Limiter(redis, script_clock=clock)
