@@ -1,0 +1,22 @@
+# One image for workers, beat, Flower and the command line.
+
+FROM python:3.12-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/sisgate
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE beat_schedule.py ./
+COPY sisgate ./sisgate
+COPY workers ./workers
+RUN /opt/sisgate/bin/pip install --constraint constraints.txt '.[postgres,worker,cli]'
+
+FROM python:3.12-slim
+# A fixed number, so that volumes and secret files can be given to it.
+RUN useradd --system --uid 10001 --home-dir /var/lib/sisgate --create-home sisgate
+COPY --from=build /opt/sisgate /opt/sisgate
+ENV PATH=/opt/sisgate/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SISGATE_DATA_DIR=/var/lib/sisgate
+USER sisgate
+WORKDIR /var/lib/sisgate
+CMD ["celery", "-A", "workers", "worker", "-Q", "sisgate"]

@@ -1,0 +1,120 @@
+"""docker-compose.yml says only what exists: programs, modules, queues, secrets, volumes."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: s for name, s in SERVICES.items() if s["image"].startswith("sisgate")}
+WORKERS = {name: s for name, s in OURS.items() if "worker" in s["command"]}
+ONE_SHOT = {"migrate"}
+
+
+def text_of(command: str | list[str]) -> str:
+    """A command as one line, with the script of `sh -c` for itself."""
+    words = [command] if isinstance(command, str) else command
+    return words[2] if words[:2] == ["sh", "-c"] else " ".join(words)
+
+
+def option(service: dict[str, Any], flag: str) -> str:
+    """The value of a command's option."""
+    found = re.search(rf"{flag} (\S+)", text_of(service["command"]))
+    assert found is not None, f"no {flag} in {service['command']}"
+    return found[1]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_program_of_each_service_is_installed(name: str) -> None:
+    """`celery` and `sisgate` come with the project."""
+    program = re.search(r"\b(celery|sisgate)\b", text_of(OURS[name]["command"]))
+    assert program is not None
+    assert shutil.which(program[1], path=str(Path(sys.executable).parent))
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - ONE_SHOT))
+def test_celery_app_of_each_service_exists(name: str) -> None:
+    """What `-A` names can be imported."""
+    assert importlib.util.find_spec(option(OURS[name], "-A")) is not None
+
+
+def test_every_provider_of_the_sample_configuration_has_a_worker() -> None:
+    """And no worker waits on a queue that nobody fills."""
+    sample = tomllib.loads((ROOT / "sisgate.example.toml").read_text("utf-8"))
+    queues = {option(service, "-Q") for service in WORKERS.values()}
+    assert queues == {"sisgate", *sample["providers"]}
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_health_check_asks_the_worker_of_its_own_container(name: str) -> None:
+    """The node name of `inspect ping -d` is that of `worker -n`."""
+    node = option(WORKERS[name], "-n").replace("%h", "$$HOSTNAME")
+    assert f"-d {node}" in " ".join(WORKERS[name]["healthcheck"]["test"])
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_SHOT))
+def test_each_lasting_service_is_checked_restarted_and_given_time(name: str) -> None:
+    """A service that fails is noticed and comes back."""
+    service = SERVICES[name]
+    assert service["healthcheck"]["test"]
+    assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("kind", ["secrets", "volumes"])
+def test_what_services_refer_to_is_declared_and_used(kind: str) -> None:
+    """Named volumes and secrets, in both directions."""
+    entries = [e.split(":")[0] for s in SERVICES.values() for e in s.get(kind, ())]
+    named = {entry for entry in entries if not entry.startswith((".", "/"))}
+    assert named == set(COMPOSE[kind])
+
+
+def test_secret_files_in_the_environment_and_commands_are_mounted() -> None:
+    """Each /run/secrets/NAME is among the secrets of the service that reads it."""
+    for name, service in SERVICES.items():
+        paths = set(re.findall(r"/run/secrets/(\w+)", yaml.safe_dump(service)))
+        assert paths <= set(service["secrets"]), name
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    """Passwords come by file only."""
+    for service in SERVICES.values():
+        for variable, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|KEY|URL|SECRET", variable):
+                assert variable.endswith("_FILE")
+                assert value.startswith("/run/secrets/")
+
+
+def test_nothing_is_published_beyond_the_loopback_interface() -> None:
+    """Redis and PostgreSQL are not published at all, Flower on 127.0.0.1."""
+    published = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_services_wait_for_what_exists() -> None:
+    """Each `depends_on` names a service, and a healthy one has a health check."""
+    for service in SERVICES.values():
+        for other, how in service.get("depends_on", {}).items():
+            one_shot = how["condition"] == "service_completed_successfully"
+            assert one_shot == (other in ONE_SHOT)
+            assert one_shot or "healthcheck" in SERVICES[other]
+
+
+def test_image_is_built_from_what_the_dockerfile_copies() -> None:
+    """.dockerignore lets in each file and folder that the Dockerfile copies, and all exist."""
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
+    copies = re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.MULTILINE)
+    sources = {word.removeprefix("./") for copy in copies for word in copy.split()}
+    assert sources == allowed
+    assert [source for source in sources if not (ROOT / source).exists()] == []
