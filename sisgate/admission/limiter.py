@@ -27,6 +27,7 @@ from typing import Any
 from redis import Redis
 
 from sisgate.admission.answers import read_grant, read_state
+from sisgate.admission.rate_headers import MAX_BLOCK_SECONDS
 from sisgate.admission.schedule import concurrency_at
 from sisgate.admission.scripts import ScriptCall, run_script, run_scripts
 from sisgate.admission.spec import (
@@ -39,18 +40,13 @@ from sisgate.admission.spec import (
     encode_spec,
     window_pairs,
 )
+from sisgate.admission.throttle import FACTOR_FLOOR
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 
 PERMIT_USE_SECONDS = 2.0
 """A permit that was not used for so long is handed back."""
-
-FACTOR_FLOOR = 0.05
-"""The adaptive factor never goes below this: some calls must go out to learn from."""
-
-MAX_BLOCK_SECONDS = 3600.0
-"""The longest that a provider's answer may block it."""
 
 MOST_PERMITS = 1000
 """The most permits of one ask."""
