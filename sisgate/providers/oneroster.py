@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from sisgate.domain.resources import ROSTER
 from sisgate.errors import AnswerInvalid, ConfigurationError, UnknownResource
+from sisgate.providers.dates import utc_timestamp
 from sisgate.providers.dialect import (
     Dialect,
     DialectOptions,
@@ -27,7 +28,7 @@ from sisgate.providers.dialect import (
     ProviderError,
 )
 from sisgate.providers.links import local_link, next_link, query_of
-from sisgate.providers.oneroster_mapping import canonical_row, utc_timestamp
+from sisgate.providers.oneroster_mapping import canonical_row
 from sisgate.providers.refusals import read_refusal, says_token_expired
 
 _ENVELOPES: dict[str, tuple[str, ...]] = {

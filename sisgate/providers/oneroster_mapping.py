@@ -8,13 +8,12 @@ are kept.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
 from typing import Any
 
 from sisgate.domain.records import Row
 from sisgate.errors import AnswerInvalid
+from sisgate.providers.dates import iso_date, utc_text
 
 SOURCED_ID_LIMIT = 255
 """The longest sourcedId the specification allows."""
@@ -53,7 +52,6 @@ _ROLES_OF_BOTH_VERSIONS = frozenset(
     ("aide", "guardian", "parent", "proctor", "relative", "student", "teacher")
 )
 _TRUTH = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
-_DATE = re.compile(r"(\d{4})([-/]?)(\d{2})\2(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:00)?)?")
 
 
 def canonical_row(resource: str, original: Any) -> Row:
@@ -144,46 +142,3 @@ def _demographics(row: Mapping[str, Any], changes: dict[str, Any]) -> None:
         changes["sex"] = sex.lower()
     if "birthDate" not in row and isinstance(born := row.get("birthdate"), str):
         changes["birthDate"] = iso_date(born)
-
-
-def utc_text(text: str) -> str:
-    """Return an ISO 8601 time in UTC with `Z`; unchanged if it is that already or is no time.
-
-    A time without a zone is taken as UTC, which the specification prescribes.
-
-    >>> utc_text("2026-09-01T08:00:00-05:00")
-    '2026-09-01T13:00:00.000Z'
-    >>> utc_text("last week")
-    'last week'
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-        if text.endswith("Z"):
-            return text
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return text
-    return utc_timestamp(moment)
-
-
-def utc_timestamp(moment: datetime) -> str:
-    """Return an aware time as OneRoster writes it: UTC, cut (not rounded) to milliseconds."""
-    utc = moment.astimezone(UTC).replace(tzinfo=None)
-    return utc.isoformat(timespec="milliseconds") + "Z"
-
-
-def iso_date(text: str) -> str:
-    """Return `YYYY-MM-DD` where `text` is unambiguously that day; otherwise unchanged.
-
-    A midnight in UTC is a day. Any other time of day is not, since it may be a midnight elsewhere,
-    and neither is `9/1/2026`, of which nobody can say which is the month.
-
-    >>> iso_date("2026-09-01T00:00:00.000Z"), iso_date("20260901"), iso_date("9/1/2026")
-    ('2026-09-01', '2026-09-01', '9/1/2026')
-    """
-    if (match := _DATE.fullmatch(text.strip())) is None:
-        return text
-    try:
-        return date(int(match[1]), int(match[3]), int(match[4])).isoformat()
-    except ValueError:
-        return text

@@ -6,11 +6,13 @@ from sisgate.errors import ConfigurationError
 from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.infinite_campus import InfiniteCampus
 from sisgate.providers.oneroster import OneRoster
+from sisgate.providers.powerschool import PowerSchool
 from sisgate.providers.skyward import Skyward
 
 DIALECTS: dict[str, type[Dialect]] = {
     "infinite_campus": InfiniteCampus,
     "oneroster": OneRoster,
+    "powerschool": PowerSchool,
     "skyward": Skyward,
 }
 

@@ -1,0 +1,76 @@
+"""A PowerSchool student's demographics in OneRoster's words.
+
+Race codes are the district's own. What is mapped are the federal categories that they stand for
+(`federal_race_code_category`); where a student has none, the older single code for scheduling and
+reporting, if it is one of the usual letters. What is not known is left out and never `false`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sisgate.providers.dates import iso_date
+from sisgate.providers.powerschool_wire import part, parts, text
+
+_SEXES = {"M": "male", "F": "female", "X": "other", "O": "other", "U": "unspecified"}
+_RACES = {
+    "I": "americanIndianOrAlaskaNative",
+    "A": "asian",
+    "B": "blackOrAfricanAmerican",
+    "P": "nativeHawaiianOrOtherPacificIslander",
+    "W": "white",
+}
+_SPELLED_OUT = {
+    "american indian or alaska native": "I",
+    "american indian or alaskan native": "I",
+    "asian": "A",
+    "black or african american": "B",
+    "native hawaiian or other pacific islander": "P",
+    "native hawaiian or pacific islander": "P",
+    "white": "W",
+}
+_YES = {"YES": True, "Y": True, "1": True, "TRUE": True}
+_NO = {"NO": False, "N": False, "0": False, "FALSE": False}
+
+
+def demographics_of(student: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `birthDate`, `sex` and the race booleans; None for what the student's row lacks."""
+    told, ethnicity = part(student, "demographics"), part(student, "ethnicity_race")
+    born, gender = text(told, "birth_date"), (text(told, "gender") or "").upper()
+    return {
+        "birthDate": iso_date(born) if born else None,
+        "sex": _SEXES.get(gender[:1]),
+        **_races(ethnicity),
+        "hispanicOrLatinoEthnicity": _hispanic(ethnicity),
+    }
+
+
+def _races(ethnicity: Mapping[str, Any]) -> dict[str, bool | None]:
+    """Every race as a boolean once one is known; otherwise nothing."""
+    codes = [text(each, "federal_race_code_category") for each in _race_rows(ethnicity)]
+    single = text(ethnicity, "scheduling_reporting_ethnicity")
+    known = {_letter(code) for code in codes or [single]}
+    if single == "M" and not codes:
+        return {"demographicRaceTwoOrMoreRaces": True}
+    if not known.intersection(_RACES):
+        return {}
+    races: dict[str, bool | None] = {name: letter in known for letter, name in _RACES.items()}
+    races["demographicRaceTwoOrMoreRaces"] = len(known.intersection(_RACES)) > 1
+    return races
+
+
+def _race_rows(ethnicity: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return parts(ethnicity, "races", "race")
+
+
+def _letter(code: str | None) -> str | None:
+    return _SPELLED_OUT.get(code.lower(), code.upper()) if code else None
+
+
+def _hispanic(ethnicity: Mapping[str, Any]) -> bool | None:
+    answer = (text(ethnicity, "federal_ethnicity") or "").upper()
+    told = {**_YES, **_NO}.get(answer)
+    if told is None and text(ethnicity, "scheduling_reporting_ethnicity") == "H":
+        return True
+    return told
