@@ -50,11 +50,13 @@ test: $(STAMP) ## Run all tests (ARGS="tests/unit -k words" narrows)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP) ## Check style, types, layers and house rules
-	@echo "lint: ruff check" && $(BIN)/ruff check --quiet .
-	@echo "lint: ruff format" && $(BIN)/ruff format --quiet --check --diff .
-	@echo "lint: mypy" && $(BIN)/mypy $(CODE)
-	@echo "lint: import-linter" && $(BIN)/lint-imports --no-logo
-	@echo "lint: house rules" && $(BIN)/python -m tests.lint.house_rules
+	@failed=; \
+	echo "lint: ruff check"; $(BIN)/ruff check --quiet . || failed=1; \
+	echo "lint: ruff format"; $(BIN)/ruff format --quiet --check --diff . || failed=1; \
+	echo "lint: mypy"; $(BIN)/mypy $(CODE) || failed=1; \
+	echo "lint: import-linter"; $(BIN)/lint-imports --no-logo || failed=1; \
+	echo "lint: house rules"; $(BIN)/python -m tests.lint.house_rules || failed=1; \
+	test -z "$$failed"
 
 format: $(STAMP) ## Rewrite the code in house style
 	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format .

@@ -75,7 +75,7 @@ class EmbeddedRedis:
                 return self.wait_ready(timeout_seconds)
             except BrokerUnavailable:
                 conf = self._prepared()
-                exited = self._process is not None and self._process.poll() is not None
+                exited = self._has_ended()
                 self._terminate()
                 if not exited or port_is_free(conf.port):
                     self.stop()
@@ -87,13 +87,12 @@ class EmbeddedRedis:
     def wait_ready(self, timeout_seconds: float = 30.0) -> None:
         """Return when the server answers, whoever started it; else raise `BrokerUnavailable`."""
         conf = self._prepared()
-
-        def settled() -> bool:
-            ended = self._process is not None and self._process.poll() is not None
-            return ended or _answering_pid(conf) is not None
-
-        poll_until(settled, clock=self._clock, timeout_seconds=timeout_seconds)
-        if _answering_pid(conf) is None:
+        settled = poll_until(
+            lambda: self._has_ended() or _answering_pid(conf) is not None,
+            clock=self._clock,
+            timeout_seconds=timeout_seconds,
+        )
+        if not settled or self._has_ended():
             raise BrokerUnavailable(
                 f"The embedded Redis in {self._directory} does not answer."
                 f" The end of its log:\n{self._log_tail()}"
@@ -185,6 +184,10 @@ class EmbeddedRedis:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+    def _has_ended(self) -> bool:
+        """Whether the server that `start` started has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
 
     def _log_tail(self) -> str:
         with contextlib.suppress(FileNotFoundError):
