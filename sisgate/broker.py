@@ -1,0 +1,180 @@
+"""The one place of the library that knows Celery: how the app is set up, and publishing.
+
+Messages carry ids, nothing else. The ledger owns the work; a message only wakes a worker up.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import KombuError, OperationalError
+
+from sisgate.domain.priorities import PRIORITY_STEPS, Priority
+from sisgate.embedded.redis_server import EmbeddedRedis
+from sisgate.errors import BrokerUnavailable
+from sisgate.settings import Settings
+
+PLANNER_QUEUE = "sisgate"
+SYNC_TASK = "sisgate.sync"
+PLAN_TASK = "sisgate.sync.plan"
+CALL_TASK_PREFIX = "sisgate.call."
+
+PRIORITY_SEPARATOR = "\x06\x16"
+"""What kombu puts between a queue's name and a priority step in the name of a Redis list."""
+
+PLANNER_SECONDS = 60.0
+"""What the planner and the beat tasks may take."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The times of one provider's call, each longer than the one before it (seconds)."""
+
+    answer: float
+
+    @property
+    def soft(self) -> float:
+        """When a task is asked to stop: the answer's time and a token fetch have passed."""
+        return self.answer + 40
+
+    @property
+    def hard(self) -> float:
+        """When its process is killed."""
+        return self.answer + 55
+
+    @property
+    def lease(self) -> float:
+        """When another worker may take the call over."""
+        return self.answer + 70
+
+
+def call_task(provider: str) -> str:
+    """Return the name of a provider's call task."""
+    return f"{CALL_TASK_PREFIX}{provider}"
+
+
+def broker_url(settings: Settings) -> str:
+    """Return the Redis URL: the configured one, or that of the embedded server."""
+    if settings.broker_url is not None:
+        return settings.broker_url.get_secret_value()
+    return EmbeddedRedis(settings.data_dir / "redis").url
+
+
+def redis_client(url: str) -> redis.Redis:
+    """Return a client for our own state, with bounded waits. Make it after a fork."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=5,
+        socket_connect_timeout=3,
+        socket_keepalive=True,
+        health_check_interval=30,
+    )
+
+
+def celery_app(settings: Settings, url: str) -> Celery:
+    """Return a Celery app set up for sisgate; workers add their tasks to it."""
+    app = Celery("sisgate", set_as_current=False)
+    longest = max((p.timeout_seconds for p in settings.providers.values()), default=0.0)
+    app.conf.update(
+        broker_url=url,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "priority_steps": list(PRIORITY_STEPS),
+            "queue_order_strategy": "priority",
+            # Nothing is held for long, so what a dead worker held comes back within minutes.
+            "visibility_timeout": int(max(Limits(longest).lease, PLANNER_SECONDS) + 60),
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 30,
+        },
+        task_queues=[Queue(name) for name in (PLANNER_QUEUE, *settings.providers)],
+        task_default_queue=PLANNER_QUEUE,
+        task_default_priority=int(Priority.NORMAL),
+        task_create_missing_queues=False,
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        result_backend=None,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_time_limit=PLANNER_SECONDS,
+        task_soft_time_limit=PLANNER_SECONDS - 10,
+        worker_prefetch_multiplier=1,
+        worker_disable_rate_limits=True,
+        worker_send_task_events=True,
+        task_send_sent_event=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        enable_utc=True,
+        timezone="UTC",
+    )
+    return app
+
+
+class Publisher:
+    """Hands ids to the broker. Every failure is `BrokerUnavailable`; nothing is lost by it."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def plan(self, job_id: str, priority: int) -> None:
+        """Ask a worker to plan a job."""
+        self._send(PLAN_TASK, {"job_id": job_id}, PLANNER_QUEUE, priority)
+
+    def call(self, call_id: int, provider: str, priority: int) -> None:
+        """Put a call into its provider's queue."""
+        self._send(call_task(provider), {"call_id": call_id}, provider, priority)
+
+    def calls(self, addresses: Iterable[tuple[int, str, int]]) -> int:
+        """Publish calls given as (id, provider, priority); return how many."""
+        count = 0
+        for count, (call_id, provider, priority) in enumerate(addresses, start=1):
+            self.call(call_id, provider, priority)
+        return count
+
+    def _send(self, task: str, kwargs: Mapping[str, Any], queue: str, priority: int) -> None:
+        try:
+            self._app.send_task(
+                task,
+                kwargs=dict(kwargs),
+                task_id=str(uuid.uuid4()),
+                queue=queue,
+                priority=priority,
+                ignore_result=True,
+                # One immediate retry: a pooled connection may have died with an old Redis.
+                retry=True,
+                retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.1},
+            )
+        except (OperationalError, KombuError, redis.RedisError, OSError) as error:
+            raise BrokerUnavailable(
+                f"Redis cannot be reached ({type(error).__name__}). What was accepted stays in the "
+                "ledger and is published when Redis is back."
+            ) from error
+
+
+def queue_keys(queue: str) -> list[str]:
+    """Return the Redis lists of a queue, most urgent first."""
+    return [queue if not step else f"{queue}{PRIORITY_SEPARATOR}{step}" for step in PRIORITY_STEPS]
+
+
+def queue_depths(client: redis.Redis, queues: Iterable[str]) -> dict[str, int]:
+    """Return how many messages wait in each queue, in one round trip."""
+    names = list(queues)
+    pipe = client.pipeline(transaction=False)
+    for name in names:
+        for key in queue_keys(name):
+            pipe.llen(key)
+    try:
+        lengths = pipe.execute()
+    except redis.RedisError as error:
+        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+    width = len(PRIORITY_STEPS)
+    return {name: sum(lengths[i * width : (i + 1) * width]) for i, name in enumerate(names)}

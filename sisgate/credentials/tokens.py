@@ -1,0 +1,191 @@
+"""Access tokens: one per key for the whole fleet, sealed in Redis, fetched by one worker at a time."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+import requests
+from pydantic import SecretStr
+
+from sisgate.clock import Clock
+from sisgate.credentials.keys import Credential
+from sisgate.credentials.vault import Vault
+from sisgate.errors import (
+    BrokerUnavailable,
+    ProviderUnavailable,
+    TokenRefused,
+)
+from sisgate.settings import ProviderConfig
+
+LOCK_SECONDS = 20
+"""Longer than a fetch may take, so that a second worker never fetches at the same time."""
+
+DEFAULT_LIFETIME_SECONDS = 3600.0
+EARLY_SECONDS = 60.0
+"""A token is renewed this long before its end, or at a tenth of its life if that is less."""
+
+_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
+
+
+@dataclass(frozen=True)
+class Token:
+    """An access token and the end of its life on the fetching worker's wall clock."""
+
+    value: SecretStr
+    expires_at: float
+
+
+class TokenCache:
+    """Gives the current token of a key; a refused one is fetched anew once for the fleet."""
+
+    def __init__(
+        self, client: redis.Redis, vault: Vault, clock: Clock, *, prefix: str = "sisgate:1"
+    ) -> None:
+        self._redis = client
+        self._vault = vault
+        self._clock = clock
+        self._prefix = prefix
+        self._release = client.register_script(_RELEASE)
+
+    def get(self, config: ProviderConfig, key: Credential) -> Token:
+        """Return a token that is still good, fetching one if need be.
+
+        Raises `TokenRefused` where the provider refuses the key, `ProviderUnavailable` where its
+        token endpoint fails, `BrokerUnavailable` where the cache cannot be reached.
+        """
+        deadline = self._clock.monotonic() + LOCK_SECONDS
+        name, mine = self._name(key), uuid.uuid4().hex
+        try:
+            while True:
+                token = self._cached(name)
+                if token is not None:
+                    return token
+                if self._redis.set(f"{name}:lock", mine, nx=True, ex=LOCK_SECONDS):
+                    try:
+                        return self._cached(name) or self._renew(name, config, key)
+                    finally:
+                        self._release(keys=[f"{name}:lock"], args=[mine])
+                if self._clock.monotonic() > deadline:
+                    raise ProviderUnavailable(
+                        f"No token for {config.name} came within {LOCK_SECONDS} s; another worker "
+                        "is fetching one. The call is tried again.",
+                        provider=config.name,
+                    )
+                self._clock.sleep(0.05)
+        except redis.RedisError as error:
+            raise BrokerUnavailable(f"The token cache cannot be reached: {error}") from error
+
+    def forget(self, key: Credential, token: Token) -> None:
+        """Drop a token that the provider calls expired, unless it has been replaced already."""
+        name = self._name(key)
+        try:
+            cached = self._cached(name)
+            if cached is not None and cached.value == token.value:
+                self._redis.delete(name)
+        except redis.RedisError as error:
+            raise BrokerUnavailable(f"The token cache cannot be reached: {error}") from error
+
+    def _name(self, key: Credential) -> str:
+        return f"{self._prefix}:token:{key.provider}:{key.id}"
+
+    def _cached(self, name: str) -> Token | None:
+        sealed = self._redis.get(name)
+        if not isinstance(sealed, bytes):
+            return None
+        stored = json.loads(self._vault.open(sealed, name))
+        if stored["renew_at"] <= self._clock.now().timestamp():
+            return None
+        return Token(SecretStr(stored["value"]), stored["expires_at"])
+
+    def _renew(self, name: str, config: ProviderConfig, key: Credential) -> Token:
+        value, lifetime = fetch_token(config, key)
+        now = self._clock.now().timestamp()
+        early = min(EARLY_SECONDS, lifetime / 10)
+        stored = {
+            "value": value.get_secret_value(),
+            "expires_at": now + lifetime,
+            "renew_at": now + lifetime - early,
+        }
+        sealed = self._vault.seal(json.dumps(stored).encode(), name)
+        self._redis.set(name, sealed, px=max(1, int((lifetime - early) * 1000)))
+        return Token(value, now + lifetime)
+
+
+def fetch_token(config: ProviderConfig, key: Credential) -> tuple[SecretStr, float]:
+    """Ask the provider's token endpoint; return the token and its life in seconds.
+
+    OAuth 2.0 client credentials, RFC 6749 section 4.4; the client authenticates by Basic or in
+    the body (section 2.3.1). Redirects are refused: they would carry the secret elsewhere.
+    """
+    form = {"grant_type": "client_credentials"}
+    if config.auth_scope:
+        form["scope"] = config.auth_scope
+    basic = None
+    if config.auth_method == "oauth2-body":
+        form |= {"client_id": key.client_id, "client_secret": key.secret.get_secret_value()}
+    else:
+        basic = (key.client_id, key.secret.get_secret_value())
+    url = config.token_endpoint
+    assert url is not None
+    by_query = config.token_method == "GET"
+    try:
+        response = requests.request(
+            config.token_method,
+            url,
+            params=form if by_query else None,
+            data=None if by_query else form,
+            auth=basic,
+            headers={"Accept": "application/json"},
+            timeout=(5, LOCK_SECONDS - 10),
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        raise ProviderUnavailable(
+            f"The token endpoint of {config.name} cannot be reached ({type(error).__name__}).",
+            provider=config.name,
+        ) from error
+    return _read_token(config, response)
+
+
+def _read_token(config: ProviderConfig, response: requests.Response) -> tuple[SecretStr, float]:
+    if response.status_code >= 500 or response.status_code == 429:
+        raise ProviderUnavailable(
+            f"The token endpoint of {config.name} answered {response.status_code}.",
+            provider=config.name,
+            status=response.status_code,
+        )
+    answer = _json_object(response)
+    value = answer.get("access_token")
+    if response.status_code != 200 or not isinstance(value, str) or not value:
+        word = answer.get("error")
+        reason = f" ({word})" if isinstance(word, str) and len(word) < 60 else ""
+        raise TokenRefused(
+            f"{config.name} refused our key: its token endpoint answered "
+            f"{response.status_code}{reason}. Check client id, secret and scope, and enter them "
+            f"again with `sisgate keys add {config.name}`.",
+            provider=config.name,
+            status=response.status_code,
+        )
+    return SecretStr(value), _lifetime(answer.get("expires_in"))
+
+
+def _json_object(response: requests.Response) -> Mapping[str, Any]:
+    try:
+        answer = response.json()
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _lifetime(expires_in: Any) -> float:
+    # PowerSchool writes the number as a string.
+    try:
+        seconds = float(expires_in)
+    except (TypeError, ValueError):
+        return DEFAULT_LIFETIME_SECONDS
+    return seconds if 0 < seconds < 10**9 else DEFAULT_LIFETIME_SECONDS

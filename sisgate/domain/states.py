@@ -1,0 +1,59 @@
+"""The states of jobs and calls, and which of them are final."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class JobKind(StrEnum):
+    """What an app can ask for."""
+
+    SYNC = "sync"
+    REQUEST = "request"
+
+
+class JobState(StrEnum):
+    """The life of a job. `held` is final too: done, but deletions wait for a person's word."""
+
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    DONE = "done"
+    HELD = "held"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self not in {JobState.ACCEPTED, JobState.RUNNING}
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the job ended with what was asked for."""
+        return self is JobState.DONE
+
+
+class CallState(StrEnum):
+    """The life of a call.
+
+    `planned`: in the ledger only (not yet published, or waiting until `not_before`).
+    `queued`: published to the provider's queue. `running`: claimed under a lease.
+    """
+
+    PLANNED = "planned"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the call has ended."""
+        return self in {CallState.DONE, CallState.FAILED, CallState.CANCELLED}
+
+
+FINAL_JOB_STATES = tuple(state for state in JobState if state.is_final)
+LIVE_JOB_STATES = tuple(state for state in JobState if not state.is_final)
+LIVE_CALL_STATES = tuple(state for state in CallState if not state.is_final)

@@ -1,0 +1,7 @@
+"""What apps call: enqueue, wait, read."""
+
+from sisgate.gateway.answer import Answer
+from sisgate.gateway.gateway import Gateway
+from sisgate.gateway.job import Job, JobStatus
+
+__all__ = ["Answer", "Gateway", "Job", "JobStatus"]

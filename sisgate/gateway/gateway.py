@@ -1,0 +1,371 @@
+"""The gateway: the whole of sisgate as an app sees it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from sisgate.broker import Publisher, broker_url, celery_app, redis_client
+from sisgate.clock import Clock, SystemClock
+from sisgate.credentials.vault import open_vault
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import JobKind, JobState
+from sisgate.errors import (
+    BrokerUnavailable,
+    InvalidState,
+    JobExpired,
+    UnknownProvider,
+    UnknownResource,
+    UsageError,
+)
+from sisgate.gateway.answer import Answer
+from sisgate.gateway.job import (
+    Job,
+    JobStatus,
+    raise_unless_successful,
+    read_status,
+    status_of,
+)
+from sisgate.ledger import calls, jobs, records, responses
+from sisgate.ledger.calls import NewCall, Purpose
+from sisgate.ledger.database import Database
+from sisgate.ledger.jobs import NewJob
+from sisgate.settings import ProviderConfig, Settings, load_settings
+from sisgate.wakeups import Wakeups
+
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+MODES = ("auto", "full", "incremental")
+
+
+class Gateway:
+    """Enqueues syncs and requests, follows jobs, reads records and changes.
+
+    Make one per process, after a fork, and keep it: it holds connections. Safe to share between
+    threads. Every method may raise `DatabaseUnavailable`; then nothing was accepted.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database | None = None,
+        publisher: Publisher | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        url = broker_url(settings)
+        self.database = database or Database(settings.sqlalchemy_url)
+        self._publisher = publisher or Publisher(celery_app(settings, url))
+        self._redis = redis_client(url)
+        self._wakeups = Wakeups(self._redis, self._clock)
+
+    @classmethod
+    def from_env(cls, config: Path | None = None, *, app: str | None = None) -> Self:
+        """Return a gateway for the configuration file and environment of this process.
+
+        `app` names the calling app in the ledger (else `SISGATE_APP`, else `default`).
+        """
+        settings = load_settings(config)
+        return cls(settings.model_copy(update={"app_name": app}) if app else settings)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.dispose()
+        self._redis.close()
+
+    def sync(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        priority: str | Priority = "normal",
+        mode: str = "auto",
+        allow_deletes: bool = False,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        job_id: str | None = None,
+        app: str | None = None,
+    ) -> Job:
+        """Accept a sync of one dataset and return its job at once.
+
+        `mode` is `full`, `incremental`, or `auto`: incremental between full ones where the
+        provider can filter by date. `allow_deletes` approves any number of deletions. `timeout`
+        in seconds is the job's deadline. The same `idempotency_key` of an app returns the first
+        job again. Raises `UnknownProvider`, `UnknownResource`, `UsageError`,
+        `IdempotencyConflict`, `DatabaseUnavailable`. With the broker down the job is accepted all
+        the same and is published once the broker is back.
+        """
+        config = self.provider(provider)
+        if resource not in config.dialect_class.resources:
+            raise UnknownResource(
+                f"{provider} ({config.kind}) has no resource {resource!r}; it has "
+                f"{', '.join(config.dialect_class.resources)}.",
+                provider=provider,
+            )
+        if mode not in MODES:
+            raise UsageError(f"mode is one of {', '.join(MODES)}, not {mode!r}.")
+        options: dict[str, Any] = {"mode": mode}
+        if allow_deletes:
+            options["allow_deletes"] = True
+        new = self._new_job(JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id, app)
+        return self._accept(NewJob(**{**vars(new), "resource": resource, "options": options}))
+
+    def request(
+        self,
+        provider: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json: Any = None,
+        priority: str | Priority = "urgent",
+        timeout: float = 2.0,
+        idempotency_key: str | None = None,
+    ) -> Answer:
+        """Make one call to a provider and return its answer, whatever its status.
+
+        The call takes its turn in the provider's quota. Raises `JobExpired` when no answer came
+        within `timeout` seconds, `JobFailed` when none could be had.
+        """
+        job = self.enqueue_request(
+            provider,
+            method,
+            path,
+            query=query,
+            json=json,
+            priority=priority,
+            timeout=timeout,
+            idempotency_key=idempotency_key,
+        )
+        try:
+            status = self.wait_for(job.id, timeout)
+        except TimeoutError:
+            self._give_up(job.id)
+            raise JobExpired(
+                f"{provider} gave no answer within {timeout:g} s. The call was withdrawn. Ask with "
+                "a longer timeout, or look at `sisgate providers` for what holds it up.",
+                job=job.id,
+                provider=provider,
+            ) from None
+        return self._answer_or_raise(status)
+
+    def enqueue_request(
+        self,
+        provider: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json: Any = None,
+        priority: str | Priority = "urgent",
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Accept one call to a provider and return its job at once."""
+        self.provider(provider)
+        method = method.upper()
+        if method not in METHODS:
+            raise UsageError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
+        if not path.startswith("/") or path.startswith("//"):
+            raise UsageError(f"a path begins with one /, unlike {path[:100]!r}.")
+        target = {"method": method, "path": path, "query": dict(query or {}), "json": json}
+        new = self._new_job(
+            JobKind.REQUEST, provider, priority, idempotency_key, timeout, None, None
+        )
+        return self._accept(NewJob(**{**vars(new), "options": target}))
+
+    def job(self, job_id: str) -> Job:
+        """Return a handle on a job; `UnknownJob` where there is none."""
+        self.job_status(job_id)
+        return Job(self, job_id)
+
+    def job_status(self, job_id: str) -> JobStatus:
+        """Return the status of a job; `UnknownJob` where there is none."""
+        with self.database.read() as session:
+            return read_status(session, job_id)
+
+    def jobs(
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        provider: str | None = None,
+        limit: int = 50,
+    ) -> list[JobStatus]:
+        """Return the newest jobs, newest first. Their `calls` are not counted."""
+        found = jobs.find(self.database, states=states, provider=provider, limit=limit)
+        return [status_of(job, {}) for job in found]
+
+    def wait_for(self, job_id: str, timeout: float | None = None) -> JobStatus:
+        """Return the status of a job once it has ended; `TimeoutError` when time is over first."""
+        status: list[JobStatus] = []
+
+        def ended() -> bool:
+            status[:] = [self.job_status(job_id)]
+            return status[0].is_final
+
+        if not self._wakeups.wait(job_id, ended, timeout):
+            raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s; it goes on.")
+        return status[0]
+
+    def cancel(self, job_id: str) -> JobStatus:
+        """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none."""
+        with self.database.write() as session:
+            jobs.cancel(session, job_id, self._clock.now())
+        self._wakeups.announce(job_id)
+        return self.job_status(job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """Enqueue a job that failed, expired or was cancelled once more, as a new job."""
+        with self.database.read() as session:
+            old = jobs.get(session, job_id)
+        if JobState(old.state) not in {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}:
+            raise InvalidState(
+                f"Job {job_id} is {old.state}; only failed, expired and cancelled jobs can be "
+                "tried again.",
+                job=job_id,
+            )
+        new = NewJob(
+            id=str(uuid.uuid4()),
+            kind=JobKind(old.kind),
+            app=old.app,
+            provider=old.provider,
+            resource=old.resource,
+            priority=Priority(old.priority),
+            options=old.options,
+        )
+        return self._accept(new)
+
+    def answer(self, job_id: str) -> Answer:
+        """Return the answer of a `request` job; `InvalidState` when there is none (any more)."""
+        with self.database.read() as session:
+            stored = responses.get(session, job_id)
+        if stored is None:
+            raise InvalidState(
+                f"No answer of job {job_id} is kept. Answers of requests are kept for "
+                f"{self.settings.response_retention}.",
+                job=job_id,
+            )
+        vault = open_vault(self.settings.master_key_path)
+        body = vault.open(stored.sealed_body, f"responses/{job_id}")
+        return Answer(job_id, stored.status, stored.headers, body, stored.truncated)
+
+    def records(
+        self, provider: str, resource: str, *, include_deleted: bool = False
+    ) -> Iterator[records.StoredRecord]:
+        """Stream the records of a dataset in order of sourcedId."""
+        self._dataset(provider, resource)
+        return records.stream_records(
+            self.database, provider, resource, include_deleted=include_deleted
+        )
+
+    def changes(
+        self, provider: str, resource: str, *, since: int = 0
+    ) -> Iterator[records.StoredChange]:
+        """Stream the changes numbered above the cursor `since`, and end at the newest.
+
+        The number of the last one received is the next cursor. Numbers become visible in order.
+        """
+        self._dataset(provider, resource)
+        return records.stream_changes(self.database, provider, resource, since=since)
+
+    def provider(self, name: str) -> ProviderConfig:
+        """Return the configuration of a provider; `UnknownProvider` where there is none."""
+        config = self.settings.providers.get(name)
+        if config is None:
+            known = ", ".join(sorted(self.settings.providers)) or "none"
+            raise UnknownProvider(
+                f"No provider {name!r} is configured in {self.settings.config_file or 'sisgate.toml'}. "
+                f"Configured: {known}.",
+                provider=name,
+            )
+        return config
+
+    def refuse(
+        self, job_id: str, provider: str, resource: str, app: str, error: UsageError
+    ) -> None:
+        """Keep a sync that was asked for by name but cannot be accepted, as a failed job.
+
+        A Celery app has only the job's id to ask with, so the reason must be found there.
+        """
+        new = NewJob(job_id, JobKind.SYNC, app[:100], provider[:63], Priority.NORMAL, resource[:40])
+        now = self._clock.now()
+        with self.database.write() as session:
+            job, is_new = jobs.accept(session, new, now, published_at=now)
+            if is_new:
+                jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
+
+    def _dataset(self, provider: str, resource: str) -> None:
+        if resource not in self.provider(provider).dialect_class.resources:
+            raise UnknownResource(f"{provider} has no resource {resource!r}.", provider=provider)
+
+    def _new_job(
+        self,
+        kind: JobKind,
+        provider: str,
+        priority: str | Priority,
+        idempotency_key: str | None,
+        timeout: float | None,
+        job_id: str | None,
+        app: str | None,
+    ) -> NewJob:
+        try:
+            urgency = Priority.parse(priority)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        if timeout is not None and timeout <= 0:
+            raise UsageError(f"a timeout is a positive number of seconds, not {timeout:g}.")
+        if idempotency_key is not None and not 0 < len(idempotency_key) <= 255:
+            raise UsageError("an idempotency key has 1 to 255 characters.")
+        now = self._clock.now()
+        return NewJob(
+            id=job_id or str(uuid.uuid4()),
+            kind=kind,
+            app=app or self.settings.app_name,
+            provider=provider,
+            priority=urgency,
+            idempotency_key=idempotency_key,
+            expires_at=now + timedelta(seconds=timeout) if timeout is not None else None,
+        )
+
+    def _accept(self, new: NewJob) -> Job:
+        now = self._clock.now()
+        address: tuple[int, str, int] | None = None
+        with self.database.write() as session:
+            row, is_new = jobs.accept(session, new, now, published_at=now)
+            if is_new and new.kind is JobKind.REQUEST:
+                session.flush()
+                calls.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)
+                (call_id,) = calls.queue_next(session, row.id, 1, now)
+                row.state, row.started_at = JobState.RUNNING.value, now
+                address = (call_id, new.provider, int(new.priority))
+        if is_new:
+            self._publish(row.id, int(new.priority), address)
+        return Job(self, row.id)
+
+    def _publish(self, job_id: str, priority: int, address: tuple[int, str, int] | None) -> None:
+        try:
+            if address is not None:
+                self._publisher.call(*address)
+            else:
+                self._publisher.plan(job_id, priority)
+        except BrokerUnavailable:
+            # Accepted all the same: the reconciler publishes what was not, once Redis is back.
+            with self.database.write() as session:
+                jobs.mark_published(session, [job_id], None)
+
+    def _give_up(self, job_id: str) -> None:
+        with self.database.write() as session:
+            job = jobs.lock(session, job_id)
+            if job is not None and not JobState(job.state).is_final:
+                jobs.end(session, job, JobState.EXPIRED, self._clock.now())
+
+    def _answer_or_raise(self, status: JobStatus) -> Answer:
+        try:
+            return self.answer(status.id)
+        except InvalidState:
+            raise_unless_successful(status)
+            raise

@@ -1,0 +1,145 @@
+"""A job as an app sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import CallState, JobState
+from sisgate.errors import JobCancelled, JobExpired, JobFailed
+from sisgate.ledger import jobs
+from sisgate.ledger import schema as tables
+
+if TYPE_CHECKING:
+    from sisgate.gateway.answer import Answer
+    from sisgate.gateway.gateway import Gateway
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """What the ledger knows of a job now.
+
+    `calls` counts its calls by state. `complete` is None until a sync ends, then whether the
+    whole list was read; `note` says why not, or what a person should know. `error` has `code`,
+    `message` and ids.
+    """
+
+    id: str
+    kind: str
+    state: JobState
+    app: str
+    provider: str
+    resource: str | None
+    priority: Priority
+    mode: str | None
+    accepted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    expires_at: datetime | None
+    complete: bool | None
+    note: str | None
+    error: Mapping[str, Any] | None
+    rows_seen: int
+    inserted: int
+    updated: int
+    deleted: int
+    calls_made: int
+    throttled: int
+    calls: Mapping[str, int]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self.state.is_final
+
+    @property
+    def progress(self) -> float:
+        """The share of the planned calls that have ended, from 0 to 1."""
+        if self.is_final:
+            return 1.0
+        ended = sum(n for state, n in self.calls.items() if CallState(state).is_final)
+        total = sum(self.calls.values())
+        return ended / total if total else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the status JSON-ready, times as ISO 8601."""
+        words = {**asdict(self), "priority": self.priority.word, "state": self.state.value}
+        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in words.items()}
+
+
+class Job:
+    """A handle on a job. Cheap: it holds the id and asks the ledger."""
+
+    def __init__(self, gateway: Gateway, job_id: str) -> None:
+        self._gateway = gateway
+        self.id = job_id
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    def status(self) -> JobStatus:
+        """Return what the ledger knows now."""
+        return self._gateway.job_status(self.id)
+
+    def wait(self, timeout: float | None = None) -> JobStatus:
+        """Wait until the job has ended, at most `timeout` seconds, and return its status.
+
+        Raises `TimeoutError` when the time is over first (the job goes on), and `JobFailed`,
+        `JobCancelled` or `JobExpired` when it ended without success. A `held` job is returned.
+        """
+        status = self._gateway.wait_for(self.id, timeout)
+        raise_unless_successful(status)
+        return status
+
+    def cancel(self) -> JobStatus:
+        """Cancel the job; `InvalidState` when it has ended already."""
+        return self._gateway.cancel(self.id)
+
+    def answer(self) -> Answer:
+        """Return the answer of a `request` job that has ended."""
+        return self._gateway.answer(self.id)
+
+
+def raise_unless_successful(status: JobStatus) -> None:
+    """Raise what fits the end of the job; nothing for `done` and `held`."""
+    if status.state in {JobState.DONE, JobState.HELD}:
+        return
+    kind = {JobState.CANCELLED: JobCancelled, JobState.EXPIRED: JobExpired}.get(
+        status.state, JobFailed
+    )
+    error = dict(status.error or {})
+    reason = error.pop("message", f"It ended as {status.state}.")
+    error.pop("code", None)
+    raise kind(f"Job {status.id} did not succeed. {reason}", job=status.id, **error)
+
+
+def read_status(session: Session, job_id: str) -> JobStatus:
+    """Return the status of a job; `UnknownJob` where there is none."""
+    job = jobs.get(session, job_id)
+    counts = session.execute(
+        select(tables.Call.state, func.count())
+        .where(tables.Call.job_id == job_id)
+        .group_by(tables.Call.state)
+    )
+    return status_of(job, {row[0]: row[1] for row in counts})
+
+
+def status_of(job: tables.Job, calls: Mapping[str, int]) -> JobStatus:
+    """Return the status that a job's row and its calls by state make."""
+    same = (
+        "id", "kind", "app", "provider", "resource", "mode", "accepted_at", "started_at",
+        "ended_at", "expires_at", "complete", "note", "error", "rows_seen", "inserted", "updated",
+        "deleted", "calls_made", "throttled",
+    )  # fmt: skip
+    return JobStatus(
+        state=JobState(job.state),
+        priority=Priority(job.priority),
+        calls=calls,
+        **{name: getattr(job, name) for name in same},
+    )

@@ -1,0 +1,384 @@
+"""Calls in the ledger: planning, publishing, claiming under a lease, and ending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CursorResult, case, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
+from sisgate.ledger.schema import Attempt, Call, Job, ListingRow
+from sisgate.providers.dialect import Position
+
+POISON_LIMIT = 3
+"""A call whose worker was lost this many times is not tried again."""
+
+
+class Purpose(StrEnum):
+    """Why a call is made."""
+
+    COUNT = "count"
+    PAGE = "page"
+    BRIDGE = "bridge"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True)
+class NewCall:
+    """One call to plan. `target` is a request's own method, path, query and body."""
+
+    purpose: Purpose
+    listing_id: int | None = None
+    position: Position = Position()
+    target: Mapping[str, Any] | None = None
+    look: int = 1
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A call that this worker may make: its row, its job and its listing, detached."""
+
+    call: Call
+    job: Job
+    listing: ListingRow | None
+
+    @property
+    def position(self) -> Position:
+        """Where in its listing the call reads."""
+        return position_of(self.call)
+
+
+def position_of(call: Call) -> Position:
+    """Return the position that a call's columns hold."""
+    return Position(start=call.start or 0, page=call.page or 1, size=call.size, link=call.link)
+
+
+def plan(session: Session, job: Job, new: Sequence[NewCall], now: datetime) -> None:
+    """Insert calls in state `planned`."""
+    if not new:
+        return
+    session.execute(
+        insert(Call),
+        [
+            {
+                "job_id": job.id,
+                "listing_id": call.listing_id,
+                "provider": job.provider,
+                "priority": job.priority,
+                "purpose": call.purpose.value,
+                "state": CallState.PLANNED.value,
+                "look": call.look,
+                "start": call.position.start,
+                "page": call.position.page,
+                "size": call.position.size,
+                "link": call.position.link,
+                "target": dict(call.target) if call.target else None,
+                "planned_at": now,
+            }
+            for call in new
+        ],
+    )
+
+
+def queue_next(session: Session, job_id: str, window: int, now: datetime) -> list[int]:
+    """Move planned calls to `queued` until `window` are outstanding; return their ids.
+
+    The caller publishes them after its commit, never before.
+    """
+    outstanding = session.scalar(
+        select(func.count())
+        .select_from(Call)
+        .where(
+            Call.job_id == job_id,
+            Call.state.in_([CallState.QUEUED.value, CallState.RUNNING.value]),
+        )
+    )
+    free = window - (outstanding or 0)
+    if free <= 0:
+        return []
+    next_ids = (
+        select(Call.id)
+        .where(
+            Call.job_id == job_id,
+            Call.state == CallState.PLANNED.value,
+            or_(Call.not_before.is_(None), Call.not_before <= now),
+        )
+        .order_by(Call.id)
+        .limit(free)
+    )
+    return _queue(session, next_ids, now)
+
+
+def queue_due(session: Session, now: datetime, limit: int = 500) -> list[tuple[int, str, int]]:
+    """Move calls whose wait is over to `queued`; return (id, provider, priority) of each."""
+    due = (
+        select(Call.id)
+        .where(Call.state == CallState.PLANNED.value, Call.not_before <= now)
+        .order_by(Call.priority, Call.not_before)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = _queue(session, due, now)
+    return [tuple(row) for row in _addresses(session, ids)]
+
+
+def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
+    ids = session.scalars(
+        update(Call)
+        .where(Call.id.in_(chosen), Call.state == CallState.PLANNED.value)
+        .values(state=CallState.QUEUED.value, published_at=now, not_before=None)
+        .returning(Call.id)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(ids)
+
+
+def _addresses(session: Session, ids: Iterable[int]) -> Any:
+    return session.execute(
+        select(Call.id, Call.provider, Call.priority)
+        .where(Call.id.in_(list(ids)))
+        .order_by(Call.id)
+    )
+
+
+def claim(session: Session, call_id: int, now: datetime, lease: timedelta) -> Claim | None:
+    """Claim a queued call for this worker, or return None if it is not there to be claimed.
+
+    One conditional UPDATE: a second delivery of the same message finds the call running or ended.
+    """
+    claimed = session.execute(
+        update(Call)
+        .where(
+            Call.id == call_id,
+            Call.state == CallState.QUEUED.value,
+            select(Job.id)
+            .where(Job.id == Call.job_id, Job.state.in_([s.value for s in LIVE_JOB_STATES]))
+            .exists(),
+        )
+        .values(
+            state=CallState.RUNNING.value,
+            attempt=Call.attempt + 1,
+            started_at=now,
+            lease_until=now + lease,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if not _touched(claimed):
+        return None
+    call, job, listing = session.execute(
+        select(Call, Job, ListingRow)
+        .join(Job, Job.id == Call.job_id)
+        .outerjoin(ListingRow, ListingRow.id == Call.listing_id)
+        .where(Call.id == call_id)
+    ).one()
+    session.add(
+        Attempt(
+            call_id=call.id,
+            number=call.attempt,
+            provider=call.provider,
+            started_at=now,
+            lease_until=now + lease,
+        )
+    )
+    return Claim(call, job, listing)
+
+
+def finish(session: Session, claimed: Call, state: CallState, now: datetime, **facts: Any) -> bool:
+    """Write a claimed call's outcome; False if the claim was lost to a later attempt.
+
+    After False the caller rolls back: a late writer must leave no trace.
+    """
+    return _leave(
+        session, claimed, now, facts.get("status"), state=state.value, ended_at=now, **facts
+    )
+
+
+def put_back(
+    session: Session,
+    claimed: Call,
+    now: datetime,
+    *,
+    not_before: datetime,
+    failed: bool,
+    status: int | None = None,
+    error: Mapping[str, Any] | None = None,
+) -> bool:
+    """Let a claimed call wait until `not_before`; `failed` spends one of its tries."""
+    return _leave(
+        session,
+        claimed,
+        now,
+        status,
+        state=CallState.PLANNED.value,
+        not_before=not_before,
+        tries=Call.tries + (1 if failed else 0),
+        error=dict(error) if error else None,
+    )
+
+
+def _leave(
+    session: Session, claimed: Call, now: datetime, status: int | None, **values: Any
+) -> bool:
+    left = session.execute(
+        update(Call)
+        .where(
+            Call.id == claimed.id,
+            Call.attempt == claimed.attempt,
+            Call.state == CallState.RUNNING.value,
+        )
+        .values(lease_until=None, **values)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Attempt)
+        .where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
+        .values(ended_at=now, status=status)
+        .execution_options(synchronize_session=False)
+    )
+    return _touched(left)
+
+
+def withdraw(session: Session, job_id: str, now: datetime) -> None:
+    """Cancel the calls of a job that have not been begun."""
+    session.execute(
+        update(Call)
+        .where(
+            Call.job_id == job_id,
+            Call.state.in_([CallState.PLANNED.value, CallState.QUEUED.value]),
+        )
+        .values(state=CallState.CANCELLED.value, ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def live_count(session: Session, job_id: str) -> int:
+    """Return how many calls of a job have not ended."""
+    count = session.scalar(
+        select(func.count())
+        .select_from(Call)
+        .where(Call.job_id == job_id, Call.state.in_([s.value for s in LIVE_CALL_STATES]))
+    )
+    return count or 0
+
+
+def recover_lost(session: Session, now: datetime) -> list[Call]:
+    """Put back every running call whose lease ran out; return those that are poison.
+
+    A lost worker spends no try of the call, but after `POISON_LIMIT` of them the call is
+    returned, still running, for the caller to fail with its job.
+    """
+    expired = (Call.state == CallState.RUNNING.value) & (Call.lease_until < now)
+    session.execute(
+        update(Call)
+        .where(expired)
+        .values(
+            lost_workers=Call.lost_workers + 1,
+            # The claim is taken away from its worker: a late write no longer fits the attempt.
+            attempt=Call.attempt + 1,
+            state=case(
+                (Call.lost_workers + 1 >= POISON_LIMIT, CallState.FAILED.value),
+                else_=CallState.PLANNED.value,
+            ),
+            not_before=now,
+            lease_until=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return list(
+        session.scalars(
+            select(Call)
+            .join(Job, Job.id == Call.job_id)
+            .where(
+                Call.state == CallState.FAILED.value,
+                Call.lost_workers >= POISON_LIMIT,
+                Call.ended_at.is_(None),
+                Job.state.in_([s.value for s in LIVE_JOB_STATES]),
+            )
+        )
+    )
+
+
+def republishable(
+    session: Session, provider: str, now: datetime, grace: timedelta, limit: int = 500
+) -> list[tuple[int, str, int]]:
+    """Return queued calls of a provider whose messages must be gone, and note a new publish.
+
+    The caller has seen that the provider's queue is empty, so every message published more than
+    `grace` ago has been delivered or lost.
+    """
+    gone = (
+        select(Call.id)
+        .where(
+            Call.provider == provider,
+            Call.state == CallState.QUEUED.value,
+            Call.published_at < now - grace,
+        )
+        .order_by(Call.id)
+        .limit(limit)
+    )
+    ids = session.scalars(
+        update(Call)
+        .where(Call.id.in_(gone))
+        .values(published_at=now)
+        .returning(Call.id)
+        .execution_options(synchronize_session=False)
+    )
+    return [tuple(row) for row in _addresses(session, ids.all())]
+
+
+def overtaken(
+    session: Session, now: datetime, grace: timedelta, limit: int = 500
+) -> list[tuple[int, str, int]]:
+    """Return queued calls that later ones of their own queue have passed, noting a new publish.
+
+    One priority of one provider is first in, first out. If a call published `grace` later has
+    started, the earlier message was lost between the broker and its worker.
+    """
+    later = (
+        select(Call.provider, Call.priority, func.max(Call.published_at).label("passed"))
+        .where(Call.started_at > now - timedelta(minutes=10), Call.published_at.is_not(None))
+        .group_by(Call.provider, Call.priority)
+        .subquery()
+    )
+    lost = (
+        select(Call.id)
+        .join(later, (later.c.provider == Call.provider) & (later.c.priority == Call.priority))
+        .where(
+            Call.state == CallState.QUEUED.value,
+            Call.published_at < now - grace,
+            later.c.passed > Call.published_at,
+        )
+        .limit(limit)
+    )
+    candidates = session.scalars(lost).all()
+    if not candidates:
+        return []
+    rows = session.execute(
+        update(Call)
+        .where(Call.id.in_(candidates), Call.state == CallState.QUEUED.value)
+        .values(published_at=now)
+        .returning(Call.id, Call.provider, Call.priority)
+        .execution_options(synchronize_session=False)
+    )
+    return [tuple(row) for row in rows]
+
+
+def recent_attempts(session: Session, provider: str, since: datetime) -> list[Attempt]:
+    """Return what was begun since a time, from which a limiter's state is rebuilt."""
+    return list(
+        session.scalars(
+            select(Attempt)
+            .where(Attempt.provider == provider, Attempt.started_at > since)
+            .order_by(Attempt.started_at)
+        )
+    )
+
+
+def _touched(result: Any) -> bool:
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1

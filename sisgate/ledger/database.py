@@ -1,0 +1,123 @@
+"""The connection to the ledger: one engine, short transactions, clear errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from sisgate.errors import DatabaseUnavailable
+from sisgate.ledger.types import serialise_json
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a SQLite writer waits for another one to finish."""
+
+
+class Database:
+    """SQLite or PostgreSQL behind two kinds of transaction, `read` and `write`.
+
+    Both give a `Session`, commit at the end and roll back on any error. A connection that cannot
+    be made or is lost raises `DatabaseUnavailable`. Make it after a fork, never before.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.engine = _engine(url, pool_size)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the ledger is one SQLite file."""
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def address(self) -> str:
+        """Where the ledger is, without its password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that does not write; it sees one state throughout on SQLite."""
+        with self._transaction(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that writes; on SQLite it takes the write lock at once.
+
+        Taking it at the first write instead would fail with "database is locked" whenever
+        another writer came between this transaction's first read and its first write.
+        """
+        with self._transaction(self.engine.execution_options(sisgate_writes=True)) as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Session]:
+        try:
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except (OperationalError, InterfaceError) as error:
+            raise self.unavailable(error) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise self.unavailable(error) from error
+            raise
+
+    def unavailable(self, error: Exception) -> DatabaseUnavailable:
+        """Return the error that tells a user that the ledger cannot be used, and why."""
+        reason = str(getattr(error, "orig", error)).strip().splitlines() or ["no reason given"]
+        hint = (
+            " Run `sisgate db upgrade` first."
+            if "no such table" in reason[0] or "does not exist" in reason[0]
+            else ""
+        )
+        return DatabaseUnavailable(
+            f"The database at {self.address} cannot be used: {reason[0]}. Nothing was accepted.{hint}"
+        )
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str, pool_size: int) -> Engine:
+    parsed = make_url(url)
+    options: dict[str, Any] = {"json_serializer": serialise_json, "pool_pre_ping": True}
+    if parsed.get_backend_name() == "sqlite":
+        # isolation_level None hands BEGIN to us; the driver would begin too late.
+        options["connect_args"] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000}
+    else:
+        options |= {"pool_size": pool_size, "max_overflow": pool_size}
+        options["connect_args"] = {"connect_timeout": 5, "application_name": "sisgate"}
+    engine = create_engine(parsed, **options)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # FULL: a commit that was acknowledged survives a power cut, also in WAL mode.
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "cache_size=-16000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("sisgate_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def ping(database: Database) -> None:
+    """Raise `DatabaseUnavailable` unless the ledger answers."""
+    with database.read() as session:
+        session.execute(text("SELECT 1"))

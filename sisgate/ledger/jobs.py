@@ -1,0 +1,210 @@
+"""Jobs in the ledger: accepting, looking up, cancelling, ending."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
+from sisgate.errors import IdempotencyConflict, InvalidState, UnknownJob
+from sisgate.ledger import calls
+from sisgate.ledger.database import Database
+from sisgate.ledger.schema import Job
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What an app asks for, before it is accepted."""
+
+    id: str
+    kind: JobKind
+    app: str
+    provider: str
+    priority: Priority
+    resource: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the arguments: the same request has the same fingerprint."""
+        words = [self.kind, self.provider, self.resource, int(self.priority), self.options]
+        return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
+
+
+def accept(
+    session: Session, new: NewJob, now: datetime, *, published_at: datetime | None = None
+) -> tuple[Job, bool]:
+    """Insert a job and return it with True, or the earlier job of its key with False.
+
+    A job is earlier when it has the same id, or the same app and idempotency key. Raises
+    `IdempotencyConflict` when that one was asked for with other arguments.
+    """
+    earlier = _earlier(session, new)
+    if earlier is None:
+        job = Job(
+            id=new.id,
+            kind=new.kind.value,
+            state=JobState.ACCEPTED.value,
+            app=new.app,
+            provider=new.provider,
+            resource=new.resource,
+            priority=int(new.priority),
+            options=dict(new.options),
+            idempotency_key=new.idempotency_key,
+            fingerprint=new.fingerprint,
+            accepted_at=now,
+            published_at=published_at,
+            expires_at=new.expires_at,
+        )
+        try:
+            with session.begin_nested():
+                session.add(job)
+        except IntegrityError:
+            # Another process accepted the same key between our look and our insert.
+            earlier = _earlier(session, new)
+            if earlier is None:
+                raise
+        else:
+            return job, True
+    if earlier.fingerprint != new.fingerprint:
+        raise IdempotencyConflict(
+            f"The idempotency key {new.idempotency_key or new.id!r} was used by job {earlier.id} "
+            "with other arguments. Use a new key for a new request.",
+            job=earlier.id,
+        )
+    return earlier, False
+
+
+def _earlier(session: Session, new: NewJob) -> Job | None:
+    if (same_id := session.get(Job, new.id)) is not None:
+        return same_id
+    if new.idempotency_key is None:
+        return None
+    return session.scalar(
+        select(Job).where(Job.app == new.app, Job.idempotency_key == new.idempotency_key)
+    )
+
+
+def get(session: Session, job_id: str) -> Job:
+    """Return the job; `UnknownJob` where there is none."""
+    job = session.get(Job, job_id)
+    if job is None:
+        raise UnknownJob(
+            f"There is no job {job_id}. `sisgate jobs list` shows those that exist.", job=job_id
+        )
+    return job
+
+
+def lock(session: Session, job_id: str) -> Job | None:
+    """Return the job with its row locked until the transaction ends, or None."""
+    return session.scalar(
+        select(Job)
+        .where(Job.id == job_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def find(
+    database: Database,
+    *,
+    states: Sequence[JobState] = (),
+    provider: str | None = None,
+    app: str | None = None,
+    limit: int = 50,
+) -> list[Job]:
+    """Return the newest jobs that fit, newest first."""
+    query = select(Job).order_by(Job.accepted_at.desc(), Job.id).limit(limit)
+    if states:
+        query = query.where(Job.state.in_([s.value for s in states]))
+    if provider:
+        query = query.where(Job.provider == provider)
+    if app:
+        query = query.where(Job.app == app)
+    with database.read() as session:
+        return list(session.scalars(query))
+
+
+def mark_published(session: Session, job_ids: Sequence[str], now: datetime | None) -> None:
+    """Note that the jobs' plan messages were handed to the broker, or with None that not."""
+    session.execute(update(Job).where(Job.id.in_(job_ids)).values(published_at=now))
+
+
+def end(
+    session: Session,
+    job: Job,
+    state: JobState,
+    now: datetime,
+    *,
+    error: Mapping[str, Any] | None = None,
+) -> None:
+    """Give a live job its final state and withdraw the calls that have not been made."""
+    job.state = state.value
+    job.ended_at = now
+    if error is not None:
+        job.error = dict(error)
+    calls.withdraw(session, job.id, now)
+
+
+def cancel(session: Session, job_id: str, now: datetime) -> Job:
+    """Cancel a live job. A call already under way ends, and its answer is dropped."""
+    job = lock(session, job_id) or get(session, job_id)
+    if JobState(job.state).is_final:
+        raise InvalidState(
+            f"Job {job.id} has already ended as {job.state}; there is nothing to cancel.",
+            job=job.id,
+        )
+    end(session, job, JobState.CANCELLED, now)
+    return job
+
+
+def due_for_planning(
+    session: Session, now: datetime, overdue: timedelta, limit: int = 500
+) -> list[Job]:
+    """Return accepted jobs whose plan message was never published, or went missing."""
+    return list(
+        session.scalars(
+            select(Job)
+            .where(
+                Job.state == JobState.ACCEPTED.value,
+                (Job.published_at.is_(None) & (Job.accepted_at < now - overdue / 10))
+                | (Job.published_at < now - overdue),
+            )
+            .order_by(Job.priority, Job.accepted_at)
+            .limit(limit)
+        )
+    )
+
+
+def expire_overdue(session: Session, now: datetime) -> list[str]:
+    """End every live job whose deadline has passed and return their ids."""
+    overdue = session.scalars(
+        select(Job)
+        .where(Job.state.in_([s.value for s in LIVE_JOB_STATES]), Job.expires_at <= now)
+        .with_for_update(skip_locked=True)
+    )
+    expired = []
+    for job in overdue:
+        end(session, job, JobState.EXPIRED, now, error=_expired_error(job))
+        expired.append(job.id)
+    return expired
+
+
+def _expired_error(job: Job) -> dict[str, Any]:
+    return {
+        "code": "job_expired",
+        "message": "The deadline passed before the provider had answered. Nothing is made up "
+        "for later; enqueue again with a longer timeout if it is still wanted.",
+        "expires_at": job.expires_at.isoformat() if job.expires_at else None,
+    }

@@ -1,0 +1,80 @@
+"""Bringing the ledger's tables to the version of the code."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from sisgate.ledger.database import Database
+
+UPGRADE_LOCK = 0x515347415445
+"""The advisory lock under which one of several starting processes upgrades PostgreSQL."""
+
+
+def upgrade(database: Database) -> bool:
+    """Run the missing migrations; return whether there were any. Safe to run from many places."""
+    try:
+        with database.engine.connect() as connection:
+            if not database.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
+                connection.commit()
+            try:
+                if _current(connection) == newest():
+                    return False
+                command.upgrade(_config(connection), "head")
+                connection.commit()
+                return True
+            finally:
+                if not database.is_sqlite:
+                    connection.execute(
+                        text("SELECT pg_advisory_unlock(:key)"), {"key": UPGRADE_LOCK}
+                    )
+                    connection.commit()
+    except OperationalError as error:
+        raise database.unavailable(error) from error
+
+
+def current(database: Database) -> str | None:
+    """Return the version of the tables, or None where there are none."""
+    try:
+        with database.engine.connect() as connection:
+            return _current(connection)
+    except OperationalError as error:
+        raise database.unavailable(error) from error
+
+
+def newest() -> str:
+    """Return the version that this code needs."""
+    head = ScriptDirectory.from_config(_config(None)).get_current_head()
+    assert head is not None
+    return head
+
+
+def differences(connection: Connection) -> list[object]:
+    """Return how the tables differ from the code's schema; empty when they agree."""
+    from alembic.autogenerate import compare_metadata
+
+    from sisgate.ledger.schema import Base
+
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, Base.metadata))
+
+
+def _current(connection: Connection) -> str | None:
+    revision = MigrationContext.configure(connection).get_current_revision()
+    connection.rollback()
+    return revision
+
+
+def _config(connection: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("sisgate.ledger") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

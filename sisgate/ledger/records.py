@@ -1,0 +1,377 @@
+"""Records and their change feed: writing a page, deleting what is gone, streaming both.
+
+A page is written in a handful of statements whatever its size. The dataset's row is locked
+first, so that changes are numbered in the order in which they become visible: a reader who has
+seen number n will never later find a lower one (the sequence has no gaps to readers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from sisgate.domain.records import Row
+from sisgate.ledger.database import Database
+from sisgate.ledger.schema import Change, Dataset, Record
+from sisgate.ledger.types import RawJson, serialise_json
+
+STREAM_CHUNK = 1000
+"""Rows fetched at a time when a dataset or a feed is streamed."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a write did to a dataset."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record as apps read it."""
+
+    provider: str
+    resource: str
+    sourced_id: str
+    data: Mapping[str, Any]
+    first_seen: datetime
+    last_seen: datetime
+    changed_at: datetime
+    deleted_at: datetime | None
+    original: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class StoredChange:
+    """A change as apps read it. `data` is the record as it is now, None once it is deleted."""
+
+    provider: str
+    resource: str
+    sequence: int
+    operation: str
+    sourced_id: str
+    changed_at: datetime
+    data: Mapping[str, Any] | None
+
+
+def lock_dataset(session: Session, provider: str, resource: str) -> Dataset:
+    """Return the dataset with its row locked until the transaction ends, made if need be."""
+    upsert = _insert(session)(Dataset).values(provider=provider, resource=resource)
+    session.execute(upsert.on_conflict_do_nothing())
+    return session.execute(
+        select(Dataset)
+        .where(Dataset.provider == provider, Dataset.resource == resource)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one()
+
+
+def write_page(
+    session: Session,
+    dataset: Dataset,
+    rows: Sequence[Row],
+    *,
+    job_id: str,
+    generation: int,
+    now: datetime,
+) -> Tally:
+    """Write one page of rows and the changes it makes. The dataset must be locked.
+
+    A row that came before with the same content only gets `last_seen`; one that the provider
+    marks `tobedeleted` is deleted. A row named twice in the page counts once, the last one.
+    """
+    latest = {row.sourced_id: row for row in rows}
+    known = _known(session, dataset, list(latest))
+    inserts, updates, deletes, same = [], [], [], []
+    for row in latest.values():
+        before = known.get(row.sourced_id)
+        if row.is_deleted:
+            if before is not None and before.deleted_at is None:
+                deletes.append(row)
+        elif before is None or before.deleted_at is not None:
+            inserts.append(row)
+        elif before.content_hash != row.content_hash:
+            updates.append(row)
+        else:
+            same.append(row.sourced_id)
+    _upsert(session, dataset, [*inserts, *updates], generation, now)
+    _touch(session, dataset, same, generation, now)
+    _mark_deleted(session, dataset, deletes, now)
+    events = [
+        *(("insert", row.sourced_id) for row in inserts),
+        *(("update", row.sourced_id) for row in updates),
+        *(("delete", row.sourced_id) for row in deletes),
+    ]
+    _number_changes(session, dataset, events, job_id, now)
+    return Tally(len(inserts), len(updates), len(deletes), len(same))
+
+
+def _known(session: Session, dataset: Dataset, ids: list[str]) -> dict[str, Any]:
+    if not ids:
+        return {}
+    found = session.execute(
+        select(Record.sourced_id, Record.content_hash, Record.deleted_at).where(
+            Record.provider == dataset.provider,
+            Record.resource == dataset.resource,
+            Record.sourced_id.in_(ids),
+        )
+    )
+    return {row.sourced_id: row for row in found}
+
+
+def _upsert(
+    session: Session, dataset: Dataset, rows: Sequence[Row], generation: int, now: datetime
+) -> None:
+    if not rows:
+        return
+    statement = _insert(session)(Record)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=[Record.provider, Record.resource, Record.sourced_id],
+        set_={
+            "data": new.data,
+            "original": new.original,
+            "content_hash": new.content_hash,
+            "generation": _never_lower(new.generation),
+            "last_seen": new.last_seen,
+            "changed_at": new.changed_at,
+            "deleted_at": None,
+        },
+    )
+    session.connection().execute(
+        statement,
+        [
+            {
+                "provider": dataset.provider,
+                "resource": dataset.resource,
+                "sourced_id": row.sourced_id,
+                "data": RawJson(row.data_json),
+                "original": RawJson(serialise_json(row.original)),
+                "content_hash": row.content_hash,
+                "generation": generation,
+                "first_seen": now,
+                "last_seen": now,
+                "changed_at": now,
+            }
+            for row in rows
+        ],
+    )
+
+
+def _touch(
+    session: Session, dataset: Dataset, ids: list[str], generation: int, now: datetime
+) -> None:
+    if ids:
+        session.execute(
+            update(Record)
+            .where(
+                Record.provider == dataset.provider,
+                Record.resource == dataset.resource,
+                Record.sourced_id.in_(ids),
+            )
+            .values(last_seen=now, generation=_never_lower(literal(generation)))
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _never_lower(generation: Any) -> Any:
+    # Two full syncs of a dataset may run at once; the older must not hide what the newer saw.
+    return case((Record.generation < generation, generation), else_=Record.generation)
+
+
+def _mark_deleted(session: Session, dataset: Dataset, rows: Sequence[Row], now: datetime) -> None:
+    if rows:
+        session.execute(
+            update(Record)
+            .where(
+                Record.provider == dataset.provider,
+                Record.resource == dataset.resource,
+                Record.sourced_id.in_([row.sourced_id for row in rows]),
+            )
+            .values(deleted_at=now, changed_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _number_changes(
+    session: Session,
+    dataset: Dataset,
+    events: Sequence[tuple[str, str]],
+    job_id: str,
+    now: datetime,
+) -> None:
+    if not events:
+        return
+    first = dataset.last_sequence + 1
+    session.connection().execute(
+        insert(Change),
+        [
+            {
+                "provider": dataset.provider,
+                "resource": dataset.resource,
+                "sequence": first + offset,
+                "operation": operation,
+                "sourced_id": sourced_id,
+                "job_id": job_id,
+                "changed_at": now,
+            }
+            for offset, (operation, sourced_id) in enumerate(events)
+        ],
+    )
+    dataset.last_sequence += len(events)
+    session.flush()
+
+
+def count_live(session: Session, provider: str, resource: str) -> int:
+    """Return how many records of a dataset are not deleted."""
+    return _count(session, *_live(provider, resource))
+
+
+def count_seen(session: Session, dataset: Dataset, generation: int) -> int:
+    """Return how many records the full sync of a generation has seen so far."""
+    return _count(
+        session,
+        Record.provider == dataset.provider,
+        Record.resource == dataset.resource,
+        Record.generation >= generation,
+    )
+
+
+def count_missing(session: Session, dataset: Dataset, generation: int) -> int:
+    """Return how many live records the full sync of a generation has not seen."""
+    live = _live(dataset.provider, dataset.resource)
+    return _count(session, *live, Record.generation < generation)
+
+
+def _count(session: Session, *conditions: Any) -> int:
+    return session.scalar(select(func.count()).select_from(Record).where(*conditions)) or 0
+
+
+def _live(provider: str, resource: str) -> tuple[Any, ...]:
+    return (Record.provider == provider, Record.resource == resource, Record.deleted_at.is_(None))
+
+
+def delete_missing(
+    session: Session, dataset: Dataset, generation: int, *, job_id: str, now: datetime
+) -> int:
+    """Mark every live record that the generation has not seen as deleted; return how many.
+
+    The caller has proof that the sync was complete. The dataset must be locked.
+    """
+    missing = select(
+        literal(dataset.provider),
+        literal(dataset.resource),
+        dataset.last_sequence + func.row_number().over(order_by=Record.sourced_id),
+        literal("delete"),
+        Record.sourced_id,
+        literal(job_id),
+        literal(now, Change.changed_at.type),
+    ).where(*_live(dataset.provider, dataset.resource), Record.generation < generation)
+    columns = [
+        "provider",
+        "resource",
+        "sequence",
+        "operation",
+        "sourced_id",
+        "job_id",
+        "changed_at",
+    ]
+    session.execute(insert(Change).from_select(columns, missing))
+    deleted = session.execute(
+        update(Record)
+        .where(*_live(dataset.provider, dataset.resource), Record.generation < generation)
+        .values(deleted_at=now, changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    count: int = deleted.rowcount  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
+    dataset.last_sequence += count
+    session.flush()
+    return count
+
+
+def stream_records(
+    database: Database,
+    provider: str,
+    resource: str,
+    *,
+    include_deleted: bool = False,
+    include_original: bool = False,
+) -> Iterator[StoredRecord]:
+    """Yield a dataset's records in order of sourcedId, a chunk of memory at a time."""
+    after = ""
+    columns = [c for c in Record.__table__.columns if c.key not in {"content_hash", "generation"}]
+    if not include_original:
+        columns = [c for c in columns if c.key != "original"]
+    while True:
+        query = (
+            select(*columns)
+            .where(
+                Record.provider == provider,
+                Record.resource == resource,
+                Record.sourced_id > after,
+            )
+            .order_by(Record.sourced_id)
+            .limit(STREAM_CHUNK)
+        )
+        if not include_deleted:
+            query = query.where(Record.deleted_at.is_(None))
+        with database.read() as session:
+            chunk = session.execute(query).mappings().all()
+        for row in chunk:
+            yield StoredRecord(**row)
+        if len(chunk) < STREAM_CHUNK:
+            return
+        after = chunk[-1]["sourced_id"]
+
+
+def stream_changes(
+    database: Database, provider: str, resource: str, *, since: int = 0
+) -> Iterator[StoredChange]:
+    """Yield the changes numbered above `since`, in order, and end at the newest."""
+    while True:
+        query = (
+            select(
+                Change.provider,
+                Change.resource,
+                Change.sequence,
+                Change.operation,
+                Change.sourced_id,
+                Change.changed_at,
+                Record.data,
+                Record.deleted_at,
+            )
+            .outerjoin(
+                Record,
+                (Record.provider == Change.provider)
+                & (Record.resource == Change.resource)
+                & (Record.sourced_id == Change.sourced_id),
+            )
+            .where(
+                Change.provider == provider,
+                Change.resource == resource,
+                Change.sequence > since,
+            )
+            .order_by(Change.sequence)
+            .limit(STREAM_CHUNK)
+        )
+        with database.read() as session:
+            chunk = session.execute(query).all()
+        for row in chunk:
+            yield StoredChange(*row[:6], data=row.data if row.deleted_at is None else None)
+        if len(chunk) < STREAM_CHUNK:
+            return
+        since = chunk[-1].sequence
+
+
+def _insert(session: Session) -> Any:
+    backend = session.get_bind().dialect.name
+    return postgresql.insert if backend == "postgresql" else sqlite.insert

@@ -1,0 +1,27 @@
+"""Responses of `request` jobs: sealed by the caller, capped, kept for a while."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CursorResult, delete
+from sqlalchemy.orm import Session
+
+from sisgate.ledger.schema import Response
+
+
+def store(session: Session, response: Response) -> None:
+    """Keep the response of a job."""
+    session.merge(response)
+
+
+def get(session: Session, job_id: str) -> Response | None:
+    """Return the response of a job, or None if there is none (any more)."""
+    return session.get(Response, job_id)
+
+
+def delete_old(session: Session, now: datetime) -> int:
+    """Delete the responses whose time is over; return how many."""
+    gone = session.execute(delete(Response).where(Response.delete_after <= now))
+    assert isinstance(gone, CursorResult)
+    return gone.rowcount

@@ -1,0 +1,248 @@
+"""The tables of the ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from sisgate.domain.states import CallState, JobKind, JobState
+from sisgate.ledger.types import BigId, Json, UtcDateTime
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """All tables, with named constraints so that migrations can find them."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {
+        datetime: UtcDateTime,
+        dict[str, Any]: Json,
+        list[Any]: Json,
+        bytes: LargeBinary,
+    }
+
+
+def _one_of(column: str, values: type[JobKind] | type[JobState] | type[CallState]) -> str:
+    words = ", ".join(f"'{value.value}'" for value in values)
+    return f"{column} IN ({words})"
+
+
+class Job(Base):
+    """What an app asked for. The tallies grow as its calls end."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(_one_of("kind", JobKind), name="kind"),
+        CheckConstraint(_one_of("state", JobState), name="state"),
+        UniqueConstraint("app", "idempotency_key"),
+        Index(None, "state", "accepted_at"),
+        Index(None, "provider", "accepted_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    state: Mapped[str] = mapped_column(String(10))
+    app: Mapped[str] = mapped_column(String(100))
+    provider: Mapped[str] = mapped_column(String(63))
+    resource: Mapped[str | None] = mapped_column(String(40))
+    priority: Mapped[int]
+    options: Mapped[dict[str, Any]]
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    accepted_at: Mapped[datetime]
+    published_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None] = mapped_column(index=True)
+    mode: Mapped[str | None] = mapped_column(String(12))
+    since: Mapped[datetime | None]
+    generation: Mapped[int | None]
+    high_water: Mapped[datetime | None]
+    complete: Mapped[bool | None]
+    note: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[dict[str, Any] | None]
+    rows_seen: Mapped[int] = mapped_column(default=0)
+    inserted: Mapped[int] = mapped_column(default=0)
+    updated: Mapped[int] = mapped_column(default=0)
+    deleted: Mapped[int] = mapped_column(default=0)
+    calls_made: Mapped[int] = mapped_column(default=0)
+    throttled: Mapped[int] = mapped_column(default=0)
+
+
+class ListingRow(Base):
+    """One list that a sync reads, with what is known of its length."""
+
+    __tablename__ = "listings"
+    __table_args__ = (Index(None, "job_id", "name"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(200))
+    plan: Mapped[dict[str, Any]]
+    total: Mapped[int | None]
+    looks: Mapped[int] = mapped_column(default=1)
+    replaced: Mapped[bool] = mapped_column(default=False)
+
+
+class Call(Base):
+    """One HTTP request to a provider: one permit, one Celery message, one row.
+
+    `attempt` fences: it grows with every claim, and only the claim with the row's number may
+    write the outcome. `tries` counts the provider's failures, `lost_workers` the claims whose
+    lease ran out.
+    """
+
+    __tablename__ = "calls"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", CallState), name="state"),
+        Index(None, "job_id", "state"),
+        Index(None, "state", "not_before"),
+        Index(None, "state", "lease_until"),
+        Index(None, "listing_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    listing_id: Mapped[int | None] = mapped_column(ForeignKey("listings.id", ondelete="CASCADE"))
+    provider: Mapped[str] = mapped_column(String(63))
+    priority: Mapped[int]
+    purpose: Mapped[str] = mapped_column(String(10))
+    state: Mapped[str] = mapped_column(String(10))
+    attempt: Mapped[int] = mapped_column(default=0)
+    tries: Mapped[int] = mapped_column(default=0)
+    lost_workers: Mapped[int] = mapped_column(default=0)
+    look: Mapped[int] = mapped_column(default=1)
+    start: Mapped[int | None]
+    page: Mapped[int | None]
+    size: Mapped[int | None]
+    link: Mapped[str | None] = mapped_column(Text)
+    target: Mapped[dict[str, Any] | None]
+    planned_at: Mapped[datetime]
+    not_before: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    endpoint: Mapped[str | None] = mapped_column(String(300))
+    status: Mapped[int | None]
+    body_bytes: Mapped[int | None]
+    elapsed_ms: Mapped[int | None]
+    rows: Mapped[int | None]
+    total: Mapped[int | None]
+    edges: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+
+
+class Attempt(Base):
+    """One time a call was really begun: what a provider may have counted against its quota.
+
+    A call that is retried has several. The limiter's state is rebuilt from these rows.
+    """
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index(None, "provider", "started_at"),)
+
+    call_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(String(63))
+    started_at: Mapped[datetime]
+    lease_until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    status: Mapped[int | None]
+
+
+class Response(Base):
+    """The answer to a `request` job: encrypted, capped in size, kept for a while."""
+
+    __tablename__ = "responses"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    status: Mapped[int]
+    headers: Mapped[dict[str, Any]]
+    sealed_body: Mapped[bytes]
+    truncated: Mapped[bool] = mapped_column(default=False)
+    delete_after: Mapped[datetime] = mapped_column(index=True)
+
+
+class Dataset(Base):
+    """One resource of one provider. Its row is the lock under which changes are numbered."""
+
+    __tablename__ = "datasets"
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last_sequence: Mapped[int] = mapped_column(BigId, default=0)
+    generation: Mapped[int] = mapped_column(default=0)
+    high_water: Mapped[datetime | None]
+    filter_works: Mapped[bool | None]
+    full_synced_at: Mapped[datetime | None]
+    synced_at: Mapped[datetime | None]
+
+
+class Record(Base):
+    """One entity in canonical OneRoster 1.2 shape, and as the provider sent it."""
+
+    __tablename__ = "records"
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    data: Mapped[dict[str, Any]]
+    original: Mapped[dict[str, Any]]
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    generation: Mapped[int] = mapped_column(default=0)
+    first_seen: Mapped[datetime]
+    last_seen: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class Change(Base):
+    """One insert, update or delete of a record. Holds no student data: the record does."""
+
+    __tablename__ = "changes"
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    operation: Mapped[str] = mapped_column(String(6))
+    sourced_id: Mapped[str] = mapped_column(String(255))
+    job_id: Mapped[str] = mapped_column(String(36))
+    changed_at: Mapped[datetime]
+
+
+class Key(Base):
+    """One credential of a provider, sealed. Slots and states: see the docs on keys."""
+
+    __tablename__ = "keys"
+    __table_args__ = (Index(None, "provider", "state"),)
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    provider: Mapped[str] = mapped_column(String(63))
+    slot: Mapped[str] = mapped_column(String(10))
+    state: Mapped[str] = mapped_column(String(10))
+    client_id: Mapped[str] = mapped_column(String(255))
+    sealed_secret: Mapped[bytes]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

@@ -1,0 +1,1 @@
+"""Which endpoint of a provider takes a call."""

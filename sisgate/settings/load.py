@@ -1,0 +1,164 @@
+"""Reading the configuration: one TOML file and a few environment variables."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sisgate.errors import ConfigurationError
+from sisgate.settings.locate import line_of
+from sisgate.settings.model import NAME, RESERVED_NAMES, ProviderConfig, Settings
+
+DEFAULT_CONFIG_NAME = "sisgate.toml"
+
+
+class Environment(BaseSettings):
+    """The environment variables, all prefixed `SISGATE_`.
+
+    `SISGATE_BROKER_URL_FILE` and `SISGATE_DATABASE_URL_FILE` name files that hold the URL, so
+    that a password can come as a mounted secret.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SISGATE_", env_ignore_empty=True)
+
+    config: Path | None = None
+    data_dir: Path | None = None
+    broker_url: SecretStr | None = None
+    broker_url_file: Path | None = None
+    database_url: SecretStr | None = None
+    database_url_file: Path | None = None
+    master_key_file: Path | None = None
+    app: str = Field(default="default", max_length=100)
+
+
+def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -> Settings:
+    """Read file and environment and return the frozen settings.
+
+    The file is `config`, else `SISGATE_CONFIG`, else `sisgate.toml` in the current folder, else
+    the one in the data folder; without any, no provider is configured. Raises
+    `ConfigurationError` with every mistake and its place at once.
+    """
+    env = Environment()
+    folder = (data_dir or env.data_dir or default_data_dir()).expanduser().absolute()
+    path = _config_path(config or env.config, folder)
+    problems: list[str] = []
+    values: dict[str, Any] = {
+        "data_dir": folder,
+        "config_file": path,
+        "master_key_file": env.master_key_file,
+        "app_name": env.app,
+        "broker_url": _url(env.broker_url, env.broker_url_file, problems),
+        "database_url": _url(env.database_url, env.database_url_file, problems),
+    }
+    if path is not None:
+        values |= _read_file(path, problems)
+    if not problems:
+        try:
+            return Settings(**values)
+        except ValidationError as error:
+            text = path.read_text(encoding="utf-8") if path else ""
+            problems = _problems(error, path, text, ())
+    raise ConfigurationError(
+        f"The configuration has {len(problems)} mistake{'s' if len(problems) > 1 else ''}:",
+        problems=problems,
+    )
+
+
+def default_data_dir() -> Path:
+    """Return `$XDG_DATA_HOME/sisgate`, usually `~/.local/share/sisgate`."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "sisgate"
+
+
+def process_environment() -> dict[str, str]:
+    """Return a copy of this process's environment, for the processes it starts."""
+    return dict(os.environ)
+
+
+def read_secret_variable(name: str) -> str | None:
+    """Return the value of an environment variable that the user named to hold a secret."""
+    return os.environ.get(name)
+
+
+def _config_path(named: Path | None, data_dir: Path) -> Path | None:
+    if named is not None:
+        if not named.is_file():
+            raise ConfigurationError(
+                f"There is no configuration file at {named}. Mend SISGATE_CONFIG or create the file."
+            )
+        return named.absolute()
+    candidates = [Path(DEFAULT_CONFIG_NAME).absolute(), data_dir / DEFAULT_CONFIG_NAME]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _url(value: SecretStr | None, file: Path | None, problems: list[str]) -> SecretStr | None:
+    if value is not None or file is None:
+        return value
+    try:
+        return SecretStr(file.read_text(encoding="utf-8").strip())
+    except OSError as error:
+        problems.append(f"{file}: cannot be read: {error.strerror}")
+        return None
+
+
+def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{path.name}: {error}")
+        return {}
+    providers = raw.pop("providers", {})
+    values: dict[str, Any] = dict(raw)
+    values["providers"] = _providers(providers, path, text, problems)
+    unknown = set(raw) - set(Settings.model_fields)
+    problems.extend(_at(path, text, (key,), "is not a setting") for key in sorted(unknown))
+    return values
+
+
+def _providers(
+    tables: Any, path: Path, text: str, problems: list[str]
+) -> dict[str, ProviderConfig]:
+    providers: dict[str, ProviderConfig] = {}
+    if not isinstance(tables, Mapping):
+        problems.append(_at(path, text, ("providers",), "write [providers.NAME] tables"))
+        return providers
+    for name, table in tables.items():
+        place = ("providers", name)
+        if not NAME.fullmatch(name) or name in RESERVED_NAMES:
+            problems.append(
+                _at(
+                    path,
+                    text,
+                    place,
+                    "a name has lower-case letters, digits, _ and -; "
+                    "it begins with a letter and is not 'sisgate'",
+                )
+            )
+        elif not isinstance(table, Mapping) or "name" in table:
+            problems.append(_at(path, text, place, "write a table [providers.NAME] without 'name'"))
+        else:
+            try:
+                providers[name] = ProviderConfig(name=name, **table)
+            except ValidationError as error:
+                problems.extend(_problems(error, path, text, place))
+    return providers
+
+
+def _problems(
+    error: ValidationError, path: Path | None, text: str, place: tuple[str | int, ...]
+) -> list[str]:
+    return [_at(path, text, (*place, *item["loc"]), item["msg"]) for item in error.errors()]
+
+
+def _at(path: Path | None, text: str, place: tuple[str | int, ...], what: str) -> str:
+    words = [str(part) for part in place if part not in {"function-after", "tuple[Rate, ...]"}]
+    what = what.removeprefix("Value error, ")
+    where = f"{path.name}:{line_of(text, place)}" if path else "environment"
+    return f"{where}: {'.'.join(words)}: {what}"

@@ -1,0 +1,203 @@
+"""The shape of the configuration. Secrets of providers never stand in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from sisgate.domain.rates import Rate
+from sisgate.providers.dialect import Dialect, DialectOptions
+from sisgate.providers.registry import DIALECTS
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+"""Provider names are queue names, task names and file names too, hence the narrow alphabet."""
+
+RESERVED_NAMES = frozenset({"sisgate"})
+"""`sisgate` is the queue of the planner."""
+
+
+def _windows(value: Any) -> Any:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
+        raise ValueError('write a rate such as "1000/h", or a list of them')
+    return tuple(Rate.parse(text) for text in texts)
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("write an absolute URL that begins with https://")
+    if parts.username or parts.password:
+        raise ValueError("a URL must not carry a user name or password; use `sisgate keys add`")
+    return value.rstrip("/")
+
+
+Windows = Annotated[tuple[Rate, ...], BeforeValidator(_windows)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class Frozen(BaseModel):
+    """A part of the configuration: frozen, and an unknown word is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Endpoint(Frozen):
+    """One base URL of a provider. Traffic is shared in proportion to `weight`."""
+
+    url: HttpUrl
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class ProviderConfig(Frozen):
+    """One SIS of one district, as `[providers.NAME]` describes it."""
+
+    name: str
+    kind: str
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    limit: Windows | Literal["off"] | None = None
+    burst: Annotated[int, Field(ge=1)] | None = None
+    min_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    max_concurrency: Annotated[int, Field(ge=1)] | None = None
+    auth: Literal["oauth2-basic", "oauth2-body", "oauth1", "none"] | None = None
+    token_url: HttpUrl | None = None
+    token_method: Literal["POST", "GET"] = "POST"
+    scope: str | None = None
+    version: Literal["1.1", "1.2"] | None = None
+    base_path: str | None = None
+    school_year: Annotated[int, Field(ge=2000, le=2100)] | None = None
+    page_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 64
+    full_sync_every: timedelta = timedelta(days=7)
+    allow_insecure: bool = False
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_known(cls, value: str) -> str:
+        if value not in DIALECTS:
+            raise ValueError(f"kind is one of {', '.join(sorted(DIALECTS))}, not {value!r}")
+        return value
+
+    @field_validator("limit", mode="before")
+    @classmethod
+    def _limit_off(cls, value: Any) -> Any:
+        return value if value == "off" or value is None else _windows(value)
+
+    @field_validator("base_path")
+    @classmethod
+    def _base_path_is_absolute(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("/"):
+            raise ValueError('a base path begins with "/"')
+        return value.rstrip("/") if value else value
+
+    @model_validator(mode="after")
+    def _https_unless_allowed(self) -> ProviderConfig:
+        urls = [e.url for e in self.endpoints] + ([self.token_url] if self.token_url else [])
+        plain = [url for url in urls if url.startswith("http:")]
+        if plain and not self.allow_insecure:
+            raise ValueError(
+                f"{plain[0]} is not encrypted: keys and student data would be readable on the way. "
+                "Use https, or set allow_insecure = true for a test server"
+            )
+        return self
+
+    @property
+    def dialect_class(self) -> type[Dialect]:
+        """The dialect's class."""
+        return DIALECTS[self.kind]
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect, set up with this provider's options."""
+        return self.dialect_class(
+            DialectOptions(
+                version=self.version,
+                page_size=self.page_size,
+                base_path=self.base_path,
+                school_year=self.school_year,
+            )
+        )
+
+    @property
+    def windows(self) -> tuple[Rate, ...]:
+        """The limits that hold for this provider; empty when the limit is off."""
+        if self.limit == "off":
+            return ()
+        return self.limit or (Rate.parse(self.dialect_class.default_limit),)
+
+    @property
+    def auth_method(self) -> str:
+        """How requests are authorised; the kind's usual way unless configured."""
+        return self.auth or self.dialect_class.default_auth
+
+    @property
+    def auth_scope(self) -> str | None:
+        """The OAuth scope asked for; the kind's usual one unless configured."""
+        return self.scope if self.scope is not None else self.dialect.default_scope
+
+    @property
+    def token_endpoint(self) -> str | None:
+        """The URL that gives tokens, or None where none is needed."""
+        if self.auth_method in {"oauth1", "none"}:
+            return None
+        path = self.dialect.token_path()
+        return self.token_url or (f"{self.endpoints[0].url}{path}" if path else None)
+
+    @model_validator(mode="after")
+    def _token_url_is_known(self) -> ProviderConfig:
+        if self.auth_method.startswith("oauth2") and self.token_endpoint is None:
+            raise ValueError(f"kind {self.kind} has no usual token endpoint: set token_url")
+        return self
+
+
+class Settings(Frozen):
+    """Everything that was read, once."""
+
+    data_dir: Path
+    config_file: Path | None = None
+    broker_url: SecretStr | None = None
+    database_url: SecretStr | None = None
+    master_key_file: Path | None = None
+    app_name: str = "default"
+    flower_url: str | None = None
+    providers: dict[str, ProviderConfig] = Field(default_factory=dict)
+    response_retention: timedelta = timedelta(days=1)
+    response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+
+    @property
+    def is_embedded_broker(self) -> bool:
+        """Whether Redis is the private one under the data folder."""
+        return self.broker_url is None
+
+    @property
+    def is_embedded_database(self) -> bool:
+        """Whether the ledger is the SQLite file under the data folder."""
+        return self.database_url is None
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The ledger's URL, with psycopg 3 as the driver of a plain `postgresql://`."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data_dir / 'sisgate.db'}"
+        url = self.database_url.get_secret_value()
+        return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+    @property
+    def master_key_path(self) -> Path:
+        """Where the master key is read from."""
+        return self.master_key_file or self.data_dir / "master.key"

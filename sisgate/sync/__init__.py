@@ -1,0 +1,1 @@
+"""Syncs: how a dataset is cut into calls, and when it was read completely."""

@@ -1,0 +1,136 @@
+"""What one answered call means for its sync: rows written, further calls planned.
+
+Every function runs inside the transaction that also ends the call, so that a page's effects and
+its being done are one fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from sisgate.ledger import calls, listings, records
+from sisgate.ledger.calls import Claim, NewCall, Purpose
+from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
+from sisgate.providers.dialect import Listing, Page, Position
+from sisgate.settings import ProviderConfig
+from sisgate.sync import start
+from sisgate.sync.completeness import Bridge
+from sisgate.sync.pages import Earlier, Edges, following
+
+
+def record_count(session: Session, claim: Claim, job: Job, total: int, now: datetime) -> None:
+    """Note a listing's length and plan its first page."""
+    assert claim.listing is not None
+    row = session.get_one(ListingRow, claim.listing.id)
+    row.total = total
+    if total > 0:
+        position = start.first_position(Listing.from_json(row.plan))
+        calls.plan(session, job, [NewCall(Purpose.PAGE, row.id, position, look=row.looks)], now)
+
+
+def record_page(
+    session: Session, claim: Claim, job: Job, config: ProviderConfig, page: Page, now: datetime
+) -> None:
+    """Write a page's rows and plan what follows from it."""
+    assert claim.listing is not None
+    assert job.resource is not None
+    row = session.get_one(ListingRow, claim.listing.id)
+    listing = Listing.from_json(row.plan)
+    if page.total is not None:
+        row.total = page.total
+    if not row.replaced:
+        _plan_following(session, claim, job, row, listing, page, now)
+        start.add_listings(session, job, page.listings, now)
+    dataset = records.lock_dataset(session, job.provider, job.resource)
+    if _filter_was_ignored(job, page):
+        dataset.filter_works = False
+        restart_full(session, job, config, dataset, "the provider ignored the filter", now)
+    if not listing.discovers:
+        _write_rows(session, job, dataset, page, now)
+
+
+def restart_full(
+    session: Session,
+    job: Job,
+    config: ProviderConfig,
+    dataset: Dataset,
+    why: str,
+    now: datetime,
+) -> None:
+    """Give up reading by filter and read the whole list in the same job."""
+    job.note = f"Read in full, because {why}."
+    calls.withdraw(session, job.id, now)
+    start.begin_full(session, job, config, dataset, now)
+
+
+def use_fallback(
+    session: Session, claim: Claim, job: Job, plans: Sequence[Listing], now: datetime
+) -> None:
+    """Replace a listing that the provider does not offer by the listings that stand in for it."""
+    assert claim.listing is not None
+    session.get_one(ListingRow, claim.listing.id).replaced = True
+    start.add_listings(session, job, plans, now)
+
+
+def edges_json(page: Page) -> dict[str, list[str]]:
+    """Return a page's edges as the ledger keeps them."""
+    edges = Edges.of(page.ids)
+    return {"first": list(edges.first), "last": list(edges.last)}
+
+
+def bridge_target(bridge: Bridge) -> dict[str, object]:
+    """Return what the ledger keeps of a bridge until it is read."""
+    return {"seam": bridge.seam, "before": list(bridge.before), "after": list(bridge.after)}
+
+
+def judged_target(call: Call, page: Page) -> dict[str, object] | None:
+    """Return a bridge's target with the word whether it closed its seam."""
+    if call.purpose != Purpose.BRIDGE or call.target is None:
+        return call.target
+    target = call.target
+    bridge = Bridge(Position(), target["seam"], tuple(target["before"]), tuple(target["after"]))
+    return {**target, "bridged": bridge.is_proof(set(page.ids))}
+
+
+def _plan_following(
+    session: Session,
+    claim: Claim,
+    job: Job,
+    row: ListingRow,
+    listing: Listing,
+    page: Page,
+    now: datetime,
+) -> None:
+    if claim.call.purpose != Purpose.PAGE:
+        return
+    earlier = None
+    if row.total is None and (before := listings.page_before(session, row.id, claim.call)):
+        edges = before.edges or {"first": [], "last": []}
+        earlier = Earlier(Edges(tuple(edges["first"]), tuple(edges["last"])), before.rows or 0)
+    positions = following(listing, claim.position, page, row.total, earlier)
+    new = [NewCall(Purpose.PAGE, row.id, position, look=claim.call.look) for position in positions]
+    calls.plan(session, job, new, now)
+
+
+def _filter_was_ignored(job: Job, page: Page) -> bool:
+    if job.mode != "incremental" or job.since is None:
+        return False
+    # A server may round the times it shows, by up to a day as far as is known.
+    limit = job.since - start.ROUNDING_MARGIN
+    return any(row.last_modified is not None and row.last_modified < limit for row in page.rows)
+
+
+def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: datetime) -> None:
+    tally = records.write_page(
+        session, dataset, page.rows, job_id=job.id, generation=job.generation or 0, now=now
+    )
+    job.rows_seen += len(page.rows)
+    job.inserted += tally.inserted
+    job.updated += tally.updated
+    job.deleted += tally.deleted
+    newest = max((row.last_modified for row in page.rows if row.last_modified), default=None)
+    if newest is not None and (job.high_water is None or newest > job.high_water):
+        job.high_water = newest

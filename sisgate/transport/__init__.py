@@ -1,0 +1,1 @@
+"""One HTTP request to a provider: sent within a deadline, read within a size, judged."""

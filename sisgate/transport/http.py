@@ -1,0 +1,134 @@
+"""Sending a request. Whatever the other side does, this ends by its deadline and its size cap."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
+
+from sisgate.clock import Clock
+from sisgate.errors import ProviderUnavailable, UsageError
+from sisgate.providers.dialect import HttpRequest, HttpResponse
+
+CONNECT_SECONDS = 5.0
+READ_CHUNK = 65_536
+SAFE_PATH = "/:@!$&'()*+,;=-._~%"
+
+
+class Transport:
+    """Keeps connections to endpoints open between calls. One per process and thread.
+
+    Redirects are never followed: they would carry credentials to another place, and would be a
+    second call on one permit.
+    """
+
+    def __init__(self, clock: Clock, *, user_agent: str = "sisgate") -> None:
+        self._clock = clock
+        self._session = requests.Session()
+        # A proxy or netrc of the machine must not see, or replace, a provider's credentials.
+        self._session.trust_env = False
+        adapter = HTTPAdapter(pool_connections=64, pool_maxsize=8, max_retries=0)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
+
+    def send(
+        self,
+        base_url: str,
+        request: HttpRequest,
+        auth: AuthBase | None,
+        *,
+        timeout_seconds: float,
+        max_body_bytes: int,
+    ) -> HttpResponse:
+        """Send one request and return the whole response, whatever its status.
+
+        Raises `ProviderUnavailable` when the answer did not come, not in time, not whole or too
+        large. Its detail `sent` is False when the provider cannot have seen the request.
+        """
+        url = build_url(base_url, request)
+        begun = self._clock.monotonic()
+        deadline = begun + timeout_seconds
+        sent = False
+        try:
+            response = self._session.request(
+                request.method,
+                url,
+                json=request.json_body,
+                headers=dict(request.headers),
+                auth=auth,
+                timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
+                allow_redirects=False,
+                stream=True,
+            )
+            sent = True
+            with response:
+                body = self._read(response.raw, deadline, max_body_bytes)
+        except requests.ConnectTimeout as error:
+            raise _unavailable("did not accept a connection in time", error, sent=False) from error
+        except requests.Timeout as error:
+            raise _unavailable(f"did not answer within {timeout_seconds:g} s", error) from error
+        except requests.exceptions.SSLError as error:
+            raise _unavailable(
+                "could not be trusted: its TLS certificate failed", error, sent=False
+            ) from error
+        except requests.ConnectionError as error:
+            raise _unavailable("refused or cut the connection", error, sent=sent or None) from error
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            raise _unavailable("sent an answer that was cut short or malformed", error) from error
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return HttpResponse(response.status_code, headers, body, self._clock.monotonic() - begun)
+
+    def _read(self, raw: BaseHTTPResponse, deadline: float, limit: int) -> bytes:
+        # read1 returns what has come, so a trickle of bytes meets the deadline between two reads.
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                raise requests.Timeout
+            _set_timeout(raw, left)
+            chunk = raw.read1(READ_CHUNK, decode_content=True)
+            if not chunk:
+                return b"".join(chunks)
+            size += len(chunk)
+            if size > limit:
+                raise ValueError(f"more than {limit} bytes")
+            chunks.append(chunk)
+
+
+def build_url(base_url: str, request: HttpRequest) -> str:
+    """Return the absolute URL; `UsageError` for a path that could leave the endpoint's origin."""
+    path = request.path
+    lowered = path.lower()
+    bad = (
+        not path.startswith("/")
+        or path.startswith("//")
+        or any(ord(c) < 33 or c in "\\?#" for c in path)
+        or any(code in lowered for code in ("%00", "%0a", "%0d", "%2e%2e", "%2f%2f", "%5c"))
+        or any(part in {".", ".."} for part in path.split("/"))
+    )
+    if bad:
+        raise UsageError(
+            "A path begins with one /, stays on the provider and carries no query of its own; "
+            f"{path[:100]!r} does not."
+        )
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    return f"{base_url}{quote(path, safe=SAFE_PATH)}{query}"
+
+
+def _set_timeout(raw: BaseHTTPResponse, seconds: float) -> None:
+    connection = getattr(raw, "_connection", None)
+    sock = getattr(connection, "sock", None)
+    if sock is not None:
+        sock.settimeout(seconds)
+
+
+def _unavailable(what: str, error: Exception, *, sent: bool | None = True) -> ProviderUnavailable:
+    return ProviderUnavailable(
+        f"The provider {what} ({type(error).__name__}).", sent=sent, reason=type(error).__name__
+    )

@@ -1,0 +1,67 @@
+"""What an answer means. Pure: the answer in, what to do out."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import Enum
+
+from sisgate.errors import MESSAGE_LIMIT
+from sisgate.providers.dialect import Dialect, HttpResponse
+
+MAX_TRIES = 5
+"""How often the provider may fail one call before the call fails."""
+
+BACKOFF_BASE_SECONDS = 2.0
+BACKOFF_CAP_SECONDS = 120.0
+
+
+class Meaning(Enum):
+    """The rows of the table "What an answer means" in the docs."""
+
+    DONE = "done"
+    THROTTLED = "throttled"
+    TOKEN_EXPIRED = "token_expired"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The meaning of an answer, with words for people where it is not success."""
+
+    meaning: Meaning
+    message: str = ""
+    provider_code: str | None = None
+    request_id: str | None = None
+
+
+def judge(dialect: Dialect, response: HttpResponse) -> Verdict:
+    """Return what a response means."""
+    status = response.status
+    if 200 <= status < 300 or status == 304:
+        return Verdict(Meaning.DONE)
+    said = dialect.read_error(response)
+    words = f"The provider answered {status}: {said.message[:MESSAGE_LIMIT]}"
+    if status == 429:
+        meaning = Meaning.THROTTLED
+    elif status in {401, 403} and dialect.token_expired(response):
+        meaning = Meaning.TOKEN_EXPIRED
+    elif status >= 500 or status == 408:
+        meaning = Meaning.UNAVAILABLE
+    else:
+        meaning = Meaning.REFUSED
+    return Verdict(meaning, words, said.code, said.request_id)
+
+
+def backoff_seconds(tries: int, *, jitter: float | None = None) -> float:
+    """Return how long to wait after the `tries`-th failure: exponential, with full jitter.
+
+    `min(cap, base * 2 ** (tries - 1)) * U(0, 1)`, see "Exponential Backoff And Jitter", AWS
+    Architecture Blog, 2015. `jitter` replaces the random number in [0, 1].
+
+    >>> backoff_seconds(3, jitter=1.0)
+    8.0
+    """
+    ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2 ** max(0, tries - 1))
+    return ceiling * (random.random() if jitter is None else jitter)  # noqa: S311  # not a secret
