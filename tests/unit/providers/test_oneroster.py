@@ -1,0 +1,199 @@
+"""OneRoster: what is asked for, and what becomes of odd rows."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from sisgate.errors import AnswerInvalid, ConfigurationError
+from sisgate.providers.dates import iso_date, utc_text
+from sisgate.providers.dialect import DialectOptions, HttpResponse, Position
+from sisgate.providers.infinite_campus import InfiniteCampus
+from sisgate.providers.oneroster import OneRoster
+from sisgate.providers.oneroster_mapping import canonical_row
+from sisgate.providers.registry import DIALECTS, dialect_for
+from sisgate.providers.skyward import Skyward
+
+
+def oneroster(**options: Any) -> OneRoster:
+    """A generic server with some options."""
+    return OneRoster(DialectOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "token_path"),
+    [
+        (OneRoster(DialectOptions()), "/ims/oneroster/rostering/v1p2/orgs", None),
+        (OneRoster(DialectOptions(version="1.1")), "/ims/oneroster/v1p1/orgs", None),
+        (OneRoster(DialectOptions(base_path="/a/b/")), "/a/b/orgs", None),
+        (
+            InfiniteCampus(DialectOptions()),
+            "/campus/api/oneroster/v1p2/ims/oneroster/rostering/v1p2/orgs",
+            "/campus/oauth2/token",
+        ),
+        (Skyward(DialectOptions()), "/ims/oneroster/v1p2/orgs", "/oauth/token"),
+        (Skyward(DialectOptions(version="1.1")), "/api/ims/oneroster/v1p1/orgs", "/oauth/token"),
+    ],
+)
+def test_each_vendor_and_version_has_its_path(
+    dialect: OneRoster, path: str, token_path: str | None
+) -> None:
+    """The base path follows kind and version, and an option overrides it."""
+    assert dialect.probe_request().path == path
+    assert dialect.token_path() == token_path
+
+
+def test_the_scope_carries_the_version() -> None:
+    """A 1.1 server would refuse the scope of 1.2."""
+    assert "/v1p1/" in (oneroster(version="1.1").token_scope() or "")
+    assert "/v1p2/" in (oneroster().token_scope() or "")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"version": "2.0"}, {"base_path": "/a/../b"}, {"base_path": "/a?b"}, {"base_path": "/"}],
+)
+def test_an_unusable_option_is_a_configuration_error(options: dict[str, Any]) -> None:
+    """It is said when the provider is set up and not when the first job fails."""
+    with pytest.raises(ConfigurationError):
+        oneroster(**options)
+
+
+def test_infinite_campus_speaks_1_2_only() -> None:
+    """There is no path for 1.1."""
+    with pytest.raises(ConfigurationError):
+        InfiniteCampus(DialectOptions(version="1.1"))
+
+
+def test_a_delta_asks_from_the_boundary_on_in_a_stable_order() -> None:
+    """`>=`, in UTC and never rounded up, so that the row at the boundary comes again."""
+    moment = datetime(2026, 9, 1, 3, 0, 0, 999_900, tzinfo=timezone(timedelta(hours=-5)))
+    (listing,) = oneroster(page_size=50).plan("users", since=moment)
+    request = oneroster().page_request(listing, Position(start=100))
+    assert dict(request.query) == {
+        "filter": "dateLastModified>='2026-09-01T08:00:00.999Z'",
+        "limit": "50",
+        "offset": "100",
+        "orderBy": "asc",
+        "sort": "sourcedId",
+    }
+
+
+def test_a_server_that_refuses_filter_or_sort_is_asked_without() -> None:
+    """First the filter goes, then the order; then the refusal stands. A 404 is not about them."""
+    dialect = oneroster()
+    (first,) = dialect.plan("users", since=datetime(2026, 9, 1, tzinfo=UTC))
+    assert dialect.fallback("users", first, 404) is None
+    (second,) = dialect.fallback("users", first, 400) or []
+    assert [name for name, _ in second.query] == ["sort", "orderBy"]
+    (third,) = dialect.fallback("users", second, 400) or []
+    assert third.query == ()
+    assert dialect.fallback("users", third, 400) is None
+    assert len({first.name, second.name, third.name}) == 3
+
+
+def test_an_empty_answer_with_a_filter_warning_is_not_no_change() -> None:
+    """A server that did not know the filter and gave nothing has not said that nothing changed."""
+    dialect = oneroster()
+    (listing,) = dialect.plan("users", since=datetime(2026, 9, 1, tzinfo=UTC))
+    warning = {"imsx_severity": "warning", "imsx_codeMinor": "invalid_filter_field"}
+    body = json.dumps({"users": [], "statusInfoSet": [warning]}).encode()
+    with pytest.raises(AnswerInvalid):
+        dialect.read_page("users", listing, Position(), HttpResponse(200, {}, body))
+
+
+def test_a_canonical_row_is_passed_on_as_it_is() -> None:
+    """Nothing is copied and nothing is lost, whatever extensions it has."""
+    row = {
+        "sourcedId": "u1",
+        "status": "active",
+        "dateLastModified": "2026-09-01T08:00:00.000Z",
+        "enabledUser": True,
+        "roles": [{"roleType": "primary", "role": "student", "org": {"sourcedId": "s1"}}],
+        "metadata": {"x": 1},
+        "vendorField": "kept",
+    }
+    assert canonical_row("students", row).data is row
+
+
+def test_several_orgs_become_one_primary_and_more_secondary_roles() -> None:
+    """The order of 1.1's orgs decides; the listing tells the role where the row does not."""
+    orgs = [{"sourcedId": "s1"}, {"sourcedId": "s2"}]
+    data = canonical_row("teachers", {"sourcedId": "u", "orgs": orgs}).data
+    assert data["roles"] == [
+        {"roleType": "primary", "role": "teacher", "org": orgs[0]},
+        {"roleType": "secondary", "role": "teacher", "org": orgs[1]},
+    ]
+    assert data["primaryOrg"] == orgs[0]
+    assert "orgs" not in data
+
+
+def test_a_role_that_1_2_does_not_know_becomes_an_extension() -> None:
+    """An administrator of 1.1 may be of a school, a district or the system."""
+    row = {"sourcedId": "u", "role": "administrator", "orgs": {"sourcedId": "s1"}}
+    (role,) = canonical_row("users", row).data["roles"]
+    assert role["role"] == "ext:administrator"
+
+
+@pytest.mark.parametrize(
+    ("resource", "row", "expected"),
+    [
+        ("enrollments", {"primary": "TRUE"}, {"primary": True}),
+        ("enrollments", {"primary": "perhaps"}, {"primary": "perhaps"}),
+        ("demographics", {"birthdate": "20110503"}, {"birthDate": "2011-05-03"}),
+        ("classes", {"grades": "09, 10"}, {"grades": ["09", "10"]}),
+        ("classes", {"terms": {"sourcedId": "t"}}, {"terms": [{"sourcedId": "t"}]}),
+        ("terms", {"schoolYear": 2027}, {"schoolYear": "2027"}),
+        ("orgs", {"status": "ToBeDeleted"}, {"status": "tobedeleted"}),
+        ("orgs", {"status": ""}, {"status": "active"}),
+        ("orgs", {"sourcedId": 12}, {"sourcedId": "12"}),
+    ],
+)
+def test_other_forms_become_the_canonical_one(
+    resource: str, row: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Booleans, dates, lists, years, status and ids in the forms that servers use for them."""
+    data = canonical_row(resource, {"sourcedId": "x", **row}).data
+    assert {name: data[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-09-01T08:00:00.1234567Z", "2026-09-01T08:00:00.1234567Z"),
+        ("2026-09-01T08:00:00+02:00", "2026-09-01T06:00:00.000Z"),
+        ("2026-09-01 08:00:00", "2026-09-01T08:00:00.000Z"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
+        ("soon", "soon"),
+    ],
+)
+def test_times_become_utc_where_they_are_times(text: str, expected: str) -> None:
+    """What cannot be read is kept as it came."""
+    assert utc_text(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-09-01T00:00:00+00:00", "2026-09-01"),
+        ("2026/09/01", "2026-09-01"),
+        ("2026-09-01T05:00:00Z", "2026-09-01T05:00:00Z"),
+        ("2026-13-01", "2026-13-01"),
+        ("2026-0901", "2026-0901"),
+    ],
+)
+def test_only_unambiguous_days_become_days(text: str, expected: str) -> None:
+    """A time of day may be a midnight elsewhere, and then the day would be the wrong one."""
+    assert iso_date(text) == expected
+
+
+def test_the_registry_names_what_there_is() -> None:
+    """An unknown kind is answered with the known ones, and each is filed under its own name."""
+    with pytest.raises(
+        ConfigurationError, match="infinite_campus, oneroster, powerschool, skyward"
+    ):
+        dialect_for("aeries")
+    assert all(dialect.kind == kind for kind, dialect in DIALECTS.items())
