@@ -1,0 +1,1 @@
+"""The PowerSchool dialect: its REST resources and its PowerQueries."""

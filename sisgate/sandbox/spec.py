@@ -1,0 +1,108 @@
+"""What a sandbox is asked to serve. Plain values; nothing here needs a web server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+from sisgate.domain.rates import Rate
+
+Kind = Literal["powerschool", "infinite_campus", "skyward", "oneroster"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+DEFAULT_QUOTAS: Mapping[str, Rate] = {
+    "powerschool": Rate.parse("1000/h"),
+    "infinite_campus": Rate.parse("500/h"),
+    "skyward": Rate.parse("2000/h"),
+    "oneroster": Rate.parse("1000/h"),
+}
+
+DEFAULT_STUDENTS = 4000
+DEFAULT_SEED = 20260901
+MAX_STUDENTS = 4_000_000
+"""Above this the enrollment numbers no longer fit the seven hex digits of a sourcedId."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A client id and secret that a district accepts (OAuth 1.0a: consumer key and secret)."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DistrictSpec:
+    """One district: its dialect, its size, its quota and how it behaves.
+
+    `quota` is a `Rate`, its text (`"60/10s"`), None for no quota, or `"kind"` for the default of
+    the kind. `port` 0 takes a free one. `knobs` are fields of `sisgate.sandbox.knobs.Knobs`.
+    Without `credentials` the pair is `sandbox-<name>` and `sandbox-secret-<name>`.
+    `ValueError` when a value is out of range.
+    """
+
+    name: str
+    kind: Kind
+    students: int = DEFAULT_STUDENTS
+    seed: int = DEFAULT_SEED
+    host: str = "127.0.0.1"
+    port: int = 0
+    quota: Rate | str | None = "kind"
+    credentials: tuple[Credential, ...] = ()
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"a district's kind is one of {', '.join(KINDS)}, not {self.kind!r}")
+        if not 1 <= self.students <= MAX_STUDENTS:
+            raise ValueError(f"a district has 1 to {MAX_STUDENTS} students, not {self.students}")
+        if isinstance(self.quota, str) and self.quota != "kind":
+            object.__setattr__(self, "quota", Rate.parse(self.quota))
+
+    @property
+    def rate(self) -> Rate | None:
+        """The quota as a rate; None means that calls are only counted."""
+        if isinstance(self.quota, str):
+            return DEFAULT_QUOTAS[self.kind]
+        return self.quota
+
+    @property
+    def accepted(self) -> tuple[Credential, ...]:
+        """The credentials that are valid at the start; there is always one."""
+        return self.credentials or (
+            Credential(f"sandbox-{self.name}", f"sandbox-secret-{self.name}"),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-ready words that `from_dict` reads back."""
+        plain = asdict(self)
+        plain["knobs"] = dict(self.knobs)
+        plain["quota"] = None if self.rate is None else str(self.rate)
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> DistrictSpec:
+        """Read what `as_dict` wrote. `TypeError` or `ValueError` when it is something else."""
+        pairs = tuple(Credential(**pair) for pair in plain.get("credentials", ()))
+        return cls(**{**plain, "credentials": pairs})
+
+
+DEFAULT_DISTRICTS: tuple[DistrictSpec, ...] = (
+    DistrictSpec("powerschool", "powerschool", students=5000, seed=DEFAULT_SEED),
+    DistrictSpec("infinite_campus", "infinite_campus", students=4200, seed=DEFAULT_SEED + 1),
+    DistrictSpec("skyward", "skyward", students=3400, seed=DEFAULT_SEED + 2),
+)
+"""Three districts, one per kind, of 12,600 students together."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """The districts that one process serves. `ValueError` when two share a name."""
+
+    districts: tuple[DistrictSpec, ...] = DEFAULT_DISTRICTS
+
+    def __post_init__(self) -> None:
+        names = [district.name for district in self.districts]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"a sandbox has districts of different names, not {names}")
