@@ -15,6 +15,7 @@ from typing import cast
 from sisgate.sandbox.server import serve
 from sisgate.sandbox.spec import (
     DEFAULT_DISTRICTS,
+    DEFAULT_SEED,
     DEFAULT_STUDENTS,
     DistrictSpec,
     Kind,
@@ -28,7 +29,7 @@ def parse_districts(text: str) -> tuple[DistrictSpec, ...]:
     >>> [(d.name, d.kind, d.students) for d in parse_districts("lincoln=skyward:300,powerschool")]
     [('lincoln', 'skyward', 300), ('powerschool', 'powerschool', 4000)]
     """
-    districts = []
+    districts: list[DistrictSpec] = []
     for item in text.split(","):
         label, equals, rest = item.strip().partition("=")
         kind, colon, size = (rest if equals else label).partition(":")

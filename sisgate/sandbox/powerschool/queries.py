@@ -1,7 +1,8 @@
 """The PowerQueries of sisgate's plugin, as a PowerSchool server with the plugin answers them.
 
 `POST /ws/schema/query/{name}?page&pagesize` answers
-`{"name", "count"?, "record": […]}`. Every value is a text, and a column that is NULL is left out of its record.
+`{"name", "count"?, "record": […]}`. Every value is a text, and a column that is NULL is left out
+of its record.
 
 org.sisgate.roster.sections
     ===============  =================================================================
