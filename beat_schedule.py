@@ -1,0 +1,22 @@
+"""What beat does and when, as data. Every task is idempotent, so a second beat does no harm."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sisgate.domain.priorities import Priority
+
+
+def _every(task: str, interval: timedelta) -> dict[str, Any]:
+    # A message that was not taken before the next one is due is worth nothing.
+    options = {"queue": "sisgate", "priority": int(Priority.URGENT), "expires": interval.seconds}
+    return {"task": task, "schedule": interval, "options": options}
+
+
+beat_schedule: dict[str, dict[str, Any]] = {
+    # Publishes what is accepted or due, ends what is overdue, recovers what a dead worker held.
+    "reconcile": _every("sisgate.reconcile", timedelta(seconds=1)),
+    # Deletes answers of requests whose time is over.
+    "retention": _every("sisgate.retention", timedelta(minutes=5)),
+}

@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 from kombu.exceptions import KombuError, OperationalError
 
 from sisgate.domain.priorities import PRIORITY_STEPS, Priority
@@ -133,12 +133,10 @@ class Publisher:
         """Put a call into its provider's queue."""
         self._send(call_task(provider), {"call_id": call_id}, provider, priority)
 
-    def calls(self, addresses: Iterable[tuple[int, str, int]]) -> int:
-        """Publish calls given as (id, provider, priority); return how many."""
-        count = 0
-        for count, (call_id, provider, priority) in enumerate(addresses, start=1):
+    def calls(self, addresses: Iterable[tuple[int, str, int]]) -> None:
+        """Publish calls given as (id, provider, priority)."""
+        for call_id, provider, priority in addresses:
             self.call(call_id, provider, priority)
-        return count
 
     def _send(self, task: str, kwargs: Mapping[str, Any], queue: str, priority: int) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import redis
 
@@ -58,11 +58,9 @@ class Wakeups:
                     self._clock.sleep(min(left, 0.2))
 
         try:
-            try:
+            with suppress(redis.RedisError):
                 # Subscribed before the first look, so that no announcement falls in between.
                 pubsub.subscribe(self._channel(job_id))
-            except redis.RedisError:
-                pass
             yield pause
         finally:
             pubsub.close()

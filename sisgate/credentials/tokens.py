@@ -1,4 +1,4 @@
-"""Access tokens: one per key for the whole fleet, sealed in Redis, fetched by one worker at a time."""
+"""Access tokens: one per key for the fleet, sealed in Redis, fetched by one worker at a time."""
 
 from __future__ import annotations
 

@@ -59,14 +59,14 @@ class Vault:
         return header + nonce + cipher.encrypt(nonce, plain, header + context.encode())
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """Return the plain bytes; `CredentialError` if the key is missing or the text was changed."""
+        """Return the plain bytes; `CredentialError` if a key is missing or the text was changed."""
         header, rest = sealed[: 1 + _ID_BYTES], sealed[1 + _ID_BYTES :]
         cipher = self._ciphers.get(header[1:])
         if header[:1] != _FORMAT or cipher is None:
             raise CredentialError(
-                f"A stored secret was sealed with master key {header[1:].hex()}, which is not in the "
-                "master key file. Put that key back into the file (SISGATE_MASTER_KEY_FILE), or add "
-                "the provider's keys anew with `sisgate keys add`."
+                f"A stored secret was sealed with master key {header[1:].hex()}, which is not in "
+                "the master key file. Put that key back into the file (SISGATE_MASTER_KEY_FILE), "
+                "or add the provider's keys anew with `sisgate keys add`."
             )
         try:
             return cipher.decrypt(

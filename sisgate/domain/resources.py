@@ -1,4 +1,4 @@
-"""The resources of a roster, named as in OneRoster 1.2, in the order in which they refer to each other."""
+"""The resources of a roster, named as in OneRoster 1.2, parents before children."""
 
 from __future__ import annotations
 

@@ -29,10 +29,11 @@ from sisgate.gateway.job import (
     read_status,
     status_of,
 )
-from sisgate.ledger import calls, jobs, records, responses
+from sisgate.ledger import calls, jobs, responses
 from sisgate.ledger.calls import NewCall, Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
+from sisgate.ledger.records import StoredChange, StoredRecord, stream_changes, stream_records
 from sisgate.settings import ProviderConfig, Settings, load_settings
 from sisgate.wakeups import Wakeups
 
@@ -255,22 +256,18 @@ class Gateway:
 
     def records(
         self, provider: str, resource: str, *, include_deleted: bool = False
-    ) -> Iterator[records.StoredRecord]:
+    ) -> Iterator[StoredRecord]:
         """Stream the records of a dataset in order of sourcedId."""
         self._dataset(provider, resource)
-        return records.stream_records(
-            self.database, provider, resource, include_deleted=include_deleted
-        )
+        return stream_records(self.database, provider, resource, include_deleted=include_deleted)
 
-    def changes(
-        self, provider: str, resource: str, *, since: int = 0
-    ) -> Iterator[records.StoredChange]:
+    def changes(self, provider: str, resource: str, *, since: int = 0) -> Iterator[StoredChange]:
         """Stream the changes numbered above the cursor `since`, and end at the newest.
 
         The number of the last one received is the next cursor. Numbers become visible in order.
         """
         self._dataset(provider, resource)
-        return records.stream_changes(self.database, provider, resource, since=since)
+        return stream_changes(self.database, provider, resource, since=since)
 
     def provider(self, name: str) -> ProviderConfig:
         """Return the configuration of a provider; `UnknownProvider` where there is none."""
@@ -278,8 +275,8 @@ class Gateway:
         if config is None:
             known = ", ".join(sorted(self.settings.providers)) or "none"
             raise UnknownProvider(
-                f"No provider {name!r} is configured in {self.settings.config_file or 'sisgate.toml'}. "
-                f"Configured: {known}.",
+                f"No provider {name!r} is configured in "
+                f"{self.settings.config_file or 'sisgate.toml'}. Configured: {known}.",
                 provider=name,
             )
         return config

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CursorResult, case, func, insert, or_, select, update
+from sqlalchemy import CursorResult, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
@@ -34,7 +34,7 @@ class NewCall:
 
     purpose: Purpose
     listing_id: int | None = None
-    position: Position = Position()
+    position: Position = field(default_factory=Position)
     target: Mapping[str, Any] | None = None
     look: int = 1
 
@@ -124,7 +124,8 @@ def queue_due(session: Session, now: datetime, limit: int = 500) -> list[tuple[i
         .with_for_update(skip_locked=True)
     )
     ids = _queue(session, due, now)
-    return [tuple(row) for row in _addresses(session, ids)]
+    rows = session.execute(select(Call.id, Call.provider, Call.priority).where(Call.id.in_(ids)))
+    return sorted((row.id, row.provider, row.priority) for row in rows)
 
 
 def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
@@ -136,14 +137,6 @@ def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
         .execution_options(synchronize_session=False)
     )
     return sorted(ids)
-
-
-def _addresses(session: Session, ids: Iterable[int]) -> Any:
-    return session.execute(
-        select(Call.id, Call.provider, Call.priority)
-        .where(Call.id.in_(list(ids)))
-        .order_by(Call.id)
-    )
 
 
 def claim(session: Session, call_id: int, now: datetime, lease: timedelta) -> Claim | None:
@@ -219,6 +212,24 @@ def put_back(
         tries=Call.tries + (1 if failed else 0),
         error=dict(error) if error else None,
     )
+
+
+def release(session: Session, claimed: Call, *, not_before: datetime) -> bool:
+    """Undo a claim whose call was not begun: it waits, and nothing is held against it."""
+    session.execute(
+        delete(Attempt).where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
+    )
+    released = session.execute(
+        update(Call)
+        .where(
+            Call.id == claimed.id,
+            Call.attempt == claimed.attempt,
+            Call.state == CallState.RUNNING.value,
+        )
+        .values(state=CallState.PLANNED.value, not_before=not_before, lease_until=None)
+        .execution_options(synchronize_session=False)
+    )
+    return _touched(released)
 
 
 def _leave(
@@ -321,14 +332,14 @@ def republishable(
         .order_by(Call.id)
         .limit(limit)
     )
-    ids = session.scalars(
+    rows = session.execute(
         update(Call)
         .where(Call.id.in_(gone))
         .values(published_at=now)
-        .returning(Call.id)
+        .returning(Call.id, Call.provider, Call.priority)
         .execution_options(synchronize_session=False)
     )
-    return [tuple(row) for row in _addresses(session, ids.all())]
+    return sorted((row.id, row.provider, row.priority) for row in rows)
 
 
 def overtaken(
@@ -365,7 +376,7 @@ def overtaken(
         .returning(Call.id, Call.provider, Call.priority)
         .execution_options(synchronize_session=False)
     )
-    return [tuple(row) for row in rows]
+    return sorted((row.id, row.provider, row.priority) for row in rows)
 
 
 def recent_attempts(session: Session, provider: str, since: datetime) -> list[Attempt]:

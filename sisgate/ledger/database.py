@@ -74,7 +74,8 @@ class Database:
             else ""
         )
         return DatabaseUnavailable(
-            f"The database at {self.address} cannot be used: {reason[0]}. Nothing was accepted.{hint}"
+            f"The database at {self.address} cannot be used: {reason[0]}. "
+            f"Nothing was accepted.{hint}"
         )
 
     def dispose(self) -> None:

@@ -366,7 +366,15 @@ def stream_changes(
         with database.read() as session:
             chunk = session.execute(query).all()
         for row in chunk:
-            yield StoredChange(*row[:6], data=row.data if row.deleted_at is None else None)
+            yield StoredChange(
+                provider=row.provider,
+                resource=row.resource,
+                sequence=row.sequence,
+                operation=row.operation,
+                sourced_id=row.sourced_id,
+                changed_at=row.changed_at,
+                data=row.data if row.deleted_at is None else None,
+            )
         if len(chunk) < STREAM_CHUNK:
             return
         since = chunk[-1].sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     CheckConstraint,
@@ -33,7 +33,7 @@ class Base(DeclarativeBase):
     """All tables, with named constraints so that migrations can find them."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,
         dict[str, Any]: Json,
         list[Any]: Json,
@@ -41,7 +41,7 @@ class Base(DeclarativeBase):
     }
 
 
-def _one_of(column: str, values: type[JobKind] | type[JobState] | type[CallState]) -> str:
+def _one_of(column: str, values: type[JobKind | JobState | CallState]) -> str:
     words = ", ".join(f"'{value.value}'" for value in values)
     return f"{column} IN ({words})"
 

@@ -90,7 +90,8 @@ def _config_path(named: Path | None, data_dir: Path) -> Path | None:
     if named is not None:
         if not named.is_file():
             raise ConfigurationError(
-                f"There is no configuration file at {named}. Mend SISGATE_CONFIG or create the file."
+                f"There is no configuration file at {named}. "
+                "Mend SISGATE_CONFIG or create the file."
             )
         return named.absolute()
     candidates = [Path(DEFAULT_CONFIG_NAME).absolute(), data_dir / DEFAULT_CONFIG_NAME]

@@ -9,10 +9,10 @@ _HEADER = re.compile(r"^\s*(?P<open>\[{1,2})\s*(?P<path>[^\]]+?)\s*\]{1,2}")
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int:
-    """Return the line (from 1) of the innermost part of `place` that can be found.
+    r"""Return the line (from 1) of the innermost part of `place` that can be found.
 
     >>> line_of(
-    ...     '[providers.a]\\nkind = "x"\\n[[providers.a.endpoints]]\\nurl = 1\\n',
+    ...     '[providers.a]\nkind = "x"\n[[providers.a.endpoints]]\nurl = 1\n',
     ...     ("providers", "a", "endpoints", 0, "url"),
     ... )
     4

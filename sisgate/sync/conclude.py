@@ -38,7 +38,7 @@ def conclude(session: Session, job: Job, config: ProviderConfig, now: datetime) 
     dataset = records.lock_dataset(session, job.provider, job.resource)
     if job.mode == "incremental" and job.rows_seen == 0:
         why = "the provider's filter found not even the newest known record"
-        progress.restart_full(session, job, config, dataset, why, now)
+        progress.give_up_filter(session, job, config, why, now)
         return False
     judged = _judge(session, job)
     if _look_again(session, job, judged, now):

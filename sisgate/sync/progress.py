@@ -44,10 +44,9 @@ def record_page(
     if not row.replaced:
         _plan_following(session, claim, job, row, listing, page, now)
         start.add_listings(session, job, page.listings, now)
-    dataset = records.lock_dataset(session, job.provider, job.resource)
     if _filter_was_ignored(job, page):
-        dataset.filter_works = False
-        restart_full(session, job, config, dataset, "the provider ignored the filter", now)
+        give_up_filter(session, job, config, "the provider ignored the filter", now)
+    dataset = records.lock_dataset(session, job.provider, job.resource)
     if not listing.discovers:
         _write_rows(session, job, dataset, page, now)
 
@@ -64,6 +63,16 @@ def restart_full(
     job.note = f"Read in full, because {why}."
     calls.withdraw(session, job.id, now)
     start.begin_full(session, job, config, dataset, now)
+
+
+def give_up_filter(
+    session: Session, job: Job, config: ProviderConfig, why: str, now: datetime
+) -> None:
+    """Read in full and remember that this dataset's filter is of no use."""
+    assert job.resource is not None
+    dataset = records.lock_dataset(session, job.provider, job.resource)
+    dataset.filter_works = False
+    restart_full(session, job, config, dataset, why, now)
 
 
 def use_fallback(

@@ -9,6 +9,8 @@ from requests_oauthlib import OAuth1
 
 from sisgate.credentials.keys import Credential
 
+__all__ = ["AuthBase", "Bearer", "oauth1"]
+
 
 class Bearer(AuthBase):
     """Puts the token into the header as the request leaves. RFC 6750."""

@@ -63,5 +63,5 @@ def backoff_seconds(tries: int, *, jitter: float | None = None) -> float:
     >>> backoff_seconds(3, jitter=1.0)
     8.0
     """
-    ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2 ** max(0, tries - 1))
-    return ceiling * (random.random() if jitter is None else jitter)  # noqa: S311  # not a secret
+    ceiling: float = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2 ** max(0, tries - 1))
+    return ceiling * (random.random() if jitter is None else jitter)

@@ -1,0 +1,17 @@
+"""The limits of a provider as its configuration gives them."""
+
+from __future__ import annotations
+
+from sisgate.admission.spec import LimitSpec
+from sisgate.settings import ProviderConfig
+
+
+def limits_of(config: ProviderConfig, lease_seconds: float) -> LimitSpec:
+    """Return the limiter's specification; `off` where the provider has no limit."""
+    return LimitSpec(
+        windows=config.windows,
+        burst=config.burst,
+        min_interval_seconds=config.min_interval_seconds,
+        max_concurrency=config.max_concurrency,
+        lease_seconds=lease_seconds,
+    )

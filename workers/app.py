@@ -1,0 +1,19 @@
+"""The one place that builds at import, because the `celery` command asks for it."""
+
+from __future__ import annotations
+
+import sys
+
+from sisgate.broker import broker_url, celery_app
+from sisgate.errors import SisgateError
+from sisgate.settings import load_settings
+from workers import tasks
+
+try:
+    settings = load_settings()
+except SisgateError as error:
+    # A mistake in the configuration is told in words, not in a traceback of the celery command.
+    sys.exit(f"sisgate: {error.message}")
+
+celery = celery_app(settings, broker_url(settings))
+tasks.register(celery, settings)

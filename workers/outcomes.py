@@ -1,0 +1,316 @@
+"""What a reply does: one transaction that ends the call and carries all its effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from sisgate.domain.states import CallState, JobState
+from sisgate.errors import AnswerInvalid, SisgateError, TransientError
+from sisgate.ledger import calls as ledger
+from sisgate.ledger import jobs, responses
+from sisgate.ledger.calls import Claim, Purpose
+from sisgate.ledger.schema import Job, Response
+from sisgate.providers.dialect import HttpResponse, Listing, Page
+from sisgate.settings import ProviderConfig
+from sisgate.sync import conclude, progress
+from sisgate.transport.verdict import MAX_TRIES, Meaning, Verdict, backoff_seconds, judge
+from workers import planning
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+RESPONSE_HEADERS = frozenset(
+    {"content-type", "etag", "last-modified", "link", "x-total-count", "retry-after"}
+)
+"""Headers of a provider's answer that are passed on to the app."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a call brought: a response, or the error that stood in its way."""
+
+    endpoint: str
+    response: HttpResponse | None = None
+    error: SisgateError | None = None
+    forget_token: Callable[[], None] = field(default=lambda: None)
+
+
+class LateWriter(Exception):
+    """The claim was taken over by a later attempt; this one must leave no trace."""
+
+
+def record(
+    runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply, wait_seconds: float
+) -> None:
+    """Write a call's outcome, publish what follows, and wake whoever waits."""
+    effect = _effect(runtime, config, claim, reply, wait_seconds)
+    try:
+        with runtime.database.write() as session:
+            now = runtime.clock.now()
+            # The job first, then the rest: every writer locks in this order.
+            job = jobs.lock(session, claim.job.id)
+            assert job is not None
+            job.calls_made += 1
+            effect(session, job, now)
+            _continue(session, config, job, now)
+            ids = ledger.queue_next(session, job.id, planning.WINDOW, now)
+            ended = JobState(job.state).is_final
+    except LateWriter:
+        log.warning("late_answer_dropped", call=claim.call.id, provider=config.name)
+        return
+    planning.publish(runtime, job, ids)
+    if ended:
+        log.info("job_ended", job=job.id, state=job.state, provider=job.provider)
+        runtime.wakeups.announce(job.id)
+
+
+Effect = Callable[[Session, Job, datetime], None]
+
+
+def _effect(
+    runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply, wait_seconds: float
+) -> Effect:
+    """Return what to write. Everything slow (parsing, sealing) happens here, before the lock."""
+    facts = _facts(reply)
+    if reply.error is not None or reply.response is None:
+        return _after_error(claim, reply.error or SisgateError("no answer"), facts)
+    verdict = judge(config.dialect, reply.response)
+    match verdict.meaning:
+        case Meaning.DONE:
+            return _after_answer(runtime, config, claim, reply.response, facts)
+        case Meaning.THROTTLED:
+            return _after_throttle(claim, verdict, wait_seconds)
+        case Meaning.TOKEN_EXPIRED:
+            reply.forget_token()
+            return _after_expired_token(claim, verdict, facts)
+        case Meaning.UNAVAILABLE:
+            return _after_failure(claim, _error_of(verdict, facts), facts)
+        case Meaning.REFUSED:
+            return _after_refusal(runtime, config, claim, reply.response, verdict, facts)
+
+
+def _after_answer(
+    runtime: Runtime,
+    config: ProviderConfig,
+    claim: Claim,
+    response: HttpResponse,
+    facts: dict[str, Any],
+) -> Effect:
+    if claim.call.purpose == Purpose.REQUEST:
+        return _request_effect(runtime, claim, response, JobState.DONE, None, facts)
+    assert claim.listing is not None
+    assert claim.job.resource is not None
+    listing = Listing.from_json(claim.listing.plan)
+    try:
+        if claim.call.purpose == Purpose.COUNT:
+            total = config.dialect.read_count(listing, response)
+            return _count_effect(claim, total, facts)
+        page = config.dialect.read_page(claim.job.resource, listing, claim.position, response)
+    except AnswerInvalid as error:
+        return _after_failure(claim, error.as_dict(), facts)
+    return _page_effect(config, claim, page, facts)
+
+
+def _count_effect(claim: Claim, total: int, facts: dict[str, Any]) -> Effect:
+    def effect(session: Session, job: Job, now: datetime) -> None:
+        _finish(session, claim, CallState.DONE, now, total=total, **facts)
+        if not JobState(job.state).is_final:
+            progress.record_count(session, claim, job, total, now)
+
+    return effect
+
+
+def _page_effect(config: ProviderConfig, claim: Claim, page: Page, facts: dict[str, Any]) -> Effect:
+    for row in page.rows:
+        _ = row.content_hash  # computed and cached now, before the lock is taken
+
+    def effect(session: Session, job: Job, now: datetime) -> None:
+        _finish(
+            session,
+            claim,
+            CallState.DONE,
+            now,
+            rows=page.received,
+            total=page.total,
+            edges=progress.edges_json(page),
+            target=progress.judged_target(claim.call, page),
+            **facts,
+        )
+        if JobState(job.state).is_final:
+            return
+        try:
+            progress.record_page(session, claim, job, config, page, now)
+        except AnswerInvalid as error:
+            jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
+
+    return effect
+
+
+def _request_effect(
+    runtime: Runtime,
+    claim: Claim,
+    response: HttpResponse,
+    state: JobState,
+    error: dict[str, Any] | None,
+    facts: dict[str, Any],
+) -> Effect:
+    limit = runtime.settings.response_max_bytes
+    sealed = runtime.vault.seal(response.body[:limit], f"responses/{claim.job.id}")
+    headers = {k: v for k, v in response.headers.items() if k in RESPONSE_HEADERS}
+
+    def effect(session: Session, job: Job, now: datetime) -> None:
+        ended = CallState.DONE if state is JobState.DONE else CallState.FAILED
+        _finish(session, claim, ended, now, error=error, **facts)
+        if JobState(job.state).is_final:
+            return
+        stored = Response(
+            job_id=job.id,
+            status=response.status,
+            headers=headers,
+            sealed_body=sealed,
+            truncated=len(response.body) > limit,
+            delete_after=now + runtime.settings.response_retention,
+        )
+        responses.store(session, stored)
+        jobs.end(session, job, state, now, error=error)
+
+    return effect
+
+
+def _after_throttle(claim: Claim, verdict: Verdict, wait_seconds: float) -> Effect:
+    def effect(session: Session, job: Job, now: datetime) -> None:
+        job.throttled += 1
+        not_before = now + timedelta(seconds=max(1.0, wait_seconds))
+        error = {"code": "throttled", "message": verdict.message}
+        _put_back(session, claim, now, not_before=not_before, failed=False, status=429, error=error)
+
+    return effect
+
+
+def _after_expired_token(claim: Claim, verdict: Verdict, facts: dict[str, Any]) -> Effect:
+    error = {**_error_of(verdict, facts), "code": "token_expired"}
+    if (claim.call.error or {}).get("code") == "token_expired":
+        return _fail(claim, {**error, "code": "token_refused"}, facts)
+
+    def effect(session: Session, _job: Job, now: datetime) -> None:
+        _put_back(session, claim, now, not_before=now, failed=False, status=401, error=error)
+
+    return effect
+
+
+def _after_refusal(
+    runtime: Runtime,
+    config: ProviderConfig,
+    claim: Claim,
+    response: HttpResponse,
+    verdict: Verdict,
+    facts: dict[str, Any],
+) -> Effect:
+    error = _error_of(verdict, facts)
+    if claim.call.purpose == Purpose.REQUEST:
+        return _request_effect(runtime, claim, response, JobState.FAILED, error, facts)
+    assert claim.listing is not None
+    assert claim.job.resource is not None
+    listing = Listing.from_json(claim.listing.plan)
+    plans = config.dialect.fallback(claim.job.resource, listing, response.status)
+    filtered = claim.job.mode == "incremental"
+    if plans is None and not filtered:
+        return _fail(claim, error, facts)
+
+    def effect(session: Session, job: Job, now: datetime) -> None:
+        _finish(session, claim, CallState.DONE, now, error=error, **facts)
+        if JobState(job.state).is_final:
+            return
+        if plans is not None:
+            progress.use_fallback(session, claim, job, plans, now)
+        elif job.mode == "incremental":
+            progress.give_up_filter(session, job, config, "the provider refused the filter", now)
+
+    return effect
+
+
+def _after_error(claim: Claim, error: SisgateError, facts: dict[str, Any]) -> Effect:
+    if isinstance(error, TransientError):
+        sent = error.detail.get("sent", True)
+        return _after_failure(claim, error.as_dict(), facts, sent=sent is not False)
+    return _fail(claim, error.as_dict(), facts)
+
+
+def _after_failure(
+    claim: Claim, error: dict[str, Any], facts: dict[str, Any], *, sent: bool = True
+) -> Effect:
+    tries = claim.call.tries + 1
+    method = (claim.call.target or {}).get("method", "GET")
+    if sent and claim.call.purpose == Purpose.REQUEST and method not in SAFE_METHODS:
+        message = (
+            f"{error['message']} Whether the provider carried out the {method} is unknown, so it "
+            "is not repeated. Look at the provider, then `sisgate jobs retry` if it did not."
+        )
+        return _fail(claim, {**error, "code": "unknown", "message": message}, facts)
+    if tries >= MAX_TRIES:
+        return _fail(claim, {**error, "tries": tries}, facts)
+
+    def effect(session: Session, _job: Job, now: datetime) -> None:
+        not_before = now + timedelta(seconds=backoff_seconds(tries))
+        status = facts.get("status")
+        _put_back(
+            session, claim, now, not_before=not_before, failed=True, status=status, error=error
+        )
+
+    return effect
+
+
+def _fail(claim: Claim, error: dict[str, Any], facts: dict[str, Any]) -> Effect:
+    def effect(session: Session, job: Job, now: datetime) -> None:
+        _finish(session, claim, CallState.FAILED, now, error=error, **facts)
+        if not JobState(job.state).is_final:
+            jobs.end(session, job, JobState.FAILED, now, error={**error, "call": claim.call.id})
+
+    return effect
+
+
+def _continue(session: Session, config: ProviderConfig, job: Job, now: datetime) -> None:
+    is_live = not JobState(job.state).is_final
+    session.flush()
+    if is_live and job.kind == "sync" and ledger.live_count(session, job.id) == 0:
+        conclude.conclude(session, job, config, now)
+        session.flush()
+
+
+def _finish(session: Session, claim: Claim, state: CallState, now: datetime, **facts: Any) -> None:
+    if not ledger.finish(session, claim.call, state, now, **facts):
+        raise LateWriter
+
+
+def _put_back(session: Session, claim: Claim, now: datetime, **words: Any) -> None:
+    if not ledger.put_back(session, claim.call, now, **words):
+        raise LateWriter
+
+
+def _facts(reply: Reply) -> dict[str, Any]:
+    facts: dict[str, Any] = {"endpoint": reply.endpoint}
+    if reply.response is not None:
+        facts |= {
+            "status": reply.response.status,
+            "body_bytes": len(reply.response.body),
+            "elapsed_ms": round(reply.response.elapsed_seconds * 1000),
+        }
+    return facts
+
+
+def _error_of(verdict: Verdict, facts: dict[str, Any]) -> dict[str, Any]:
+    words = {
+        "code": "provider_refused",
+        "message": verdict.message,
+        "status": facts.get("status"),
+        "provider_code": verdict.provider_code,
+        "request_id": verdict.request_id,
+    }
+    return {name: value for name, value in words.items() if value is not None}

@@ -1,0 +1,57 @@
+"""Planning: an accepted sync becomes call rows and the first messages. Makes no call itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from sisgate.domain.states import JobState
+from sisgate.errors import BrokerUnavailable
+from sisgate.ledger import calls, jobs
+from sisgate.ledger.schema import Job
+from sisgate.sync import start
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+WINDOW = 10
+"""Calls of one job that are outstanding at a time.
+
+Two syncs of one priority so share the quota nearly evenly, and a huge one cannot bury a small one.
+"""
+
+
+def plan(runtime: Runtime, job_id: str) -> None:
+    """Plan a job, once: a second delivery finds it planned and only fills its window."""
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        job = jobs.lock(session, job_id)
+        if job is None or JobState(job.state).is_final:
+            return
+        config = runtime.settings.providers.get(job.provider)
+        if config is None:
+            error = {
+                "code": "unknown_provider",
+                "message": f"Provider {job.provider} is no longer configured on this worker.",
+            }
+            jobs.end(session, job, JobState.FAILED, now, error=error)
+        elif job.state == JobState.ACCEPTED.value:
+            start.start(session, job, config, now)
+        ids = calls.queue_next(session, job.id, WINDOW, now)
+        ended = JobState(job.state).is_final
+    log.info("job_planned", job=job.id, provider=job.provider, resource=job.resource)
+    publish(runtime, job, ids)
+    if ended:
+        runtime.wakeups.announce(job.id)
+
+
+def publish(runtime: Runtime, job: Job, call_ids: Sequence[int]) -> None:
+    """Publish calls of a job after the commit that queued them.
+
+    A broker that is down loses nothing: the reconciler sees calls that nobody received.
+    """
+    try:
+        runtime.publisher.calls((call_id, job.provider, job.priority) for call_id in call_ids)
+    except BrokerUnavailable:
+        log.warning("publish_postponed", job=job.id, provider=job.provider, calls=len(call_ids))

@@ -1,0 +1,90 @@
+"""The reconciler makes the broker agree with the ledger. Every second; repeats are harmless."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from sisgate.broker import PLANNER_QUEUE, queue_depths
+from sisgate.domain.states import JobState
+from sisgate.errors import BrokerUnavailable
+from sisgate.ledger import calls, jobs, responses
+from sisgate.ledger.schema import Call
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+OVERDUE = timedelta(seconds=30)
+"""An accepted job whose plan message was published this long ago is published again."""
+
+GRACE = timedelta(seconds=10)
+"""A queued call is looked for in an empty queue only after this long."""
+
+
+def reconcile(runtime: Runtime) -> None:
+    """Expire, recover, and publish what is due or went missing."""
+    ended = _end_overdue(runtime)
+    for job_id in ended:
+        runtime.wakeups.announce(job_id)
+    try:
+        _publish_due(runtime)
+        _publish_missing(runtime)
+    except BrokerUnavailable as error:
+        log.warning("reconcile_postponed", reason=error.message)
+
+
+def delete_old(runtime: Runtime) -> None:
+    """Delete what is kept only for a while."""
+    with runtime.database.write() as session:
+        count = responses.delete_old(session, runtime.clock.now())
+    if count:
+        log.info("responses_deleted", count=count)
+
+
+def _end_overdue(runtime: Runtime) -> list[str]:
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        ended = jobs.expire_overdue(session, now)
+        for call in calls.recover_lost(session, now):
+            call.ended_at = now
+            job = jobs.lock(session, call.job_id)
+            if job is not None and not JobState(job.state).is_final:
+                jobs.end(session, job, JobState.FAILED, now, error=_poison_error(call))
+                ended.append(job.id)
+    return ended
+
+
+def _publish_due(runtime: Runtime) -> None:
+    now = runtime.clock.now()
+    with runtime.database.write() as session:
+        waiting = jobs.due_for_planning(session, now, OVERDUE)
+        jobs.mark_published(session, [job.id for job in waiting], now)
+        due = calls.queue_due(session, now)
+    for job in waiting:
+        runtime.publisher.plan(job.id, job.priority)
+    runtime.publisher.calls(due)
+
+
+def _publish_missing(runtime: Runtime) -> None:
+    now = runtime.clock.now()
+    depths = queue_depths(runtime.redis, [PLANNER_QUEUE, *runtime.settings.providers])
+    empty = [name for name in runtime.settings.providers if depths[name] == 0]
+    missing: list[tuple[int, str, int]] = []
+    with runtime.database.write() as session:
+        for provider in empty:
+            missing += calls.republishable(session, provider, now, GRACE)
+        missing += calls.overtaken(session, now, 3 * GRACE)
+    if missing:
+        log.warning("calls_published_again", count=len(missing))
+    runtime.publisher.calls(missing)
+
+
+def _poison_error(call: Call) -> dict[str, object]:
+    return {
+        "code": "poison",
+        "message": f"Call {call.id} was under way on {call.lost_workers} workers that died or "
+        "were killed. It is not tried again by itself; look into the workers' logs, then "
+        "`sisgate jobs retry`.",
+        "call": call.id,
+    }

@@ -1,0 +1,101 @@
+"""The tasks of the fleet. Each takes ids and hands over to the module that does the work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from celery import Celery
+
+from beat_schedule import beat_schedule
+from sisgate.broker import PLAN_TASK, SYNC_TASK, Limits, call_task
+from sisgate.domain.rates import Rate
+from sisgate.errors import UsageError
+from sisgate.settings import ProviderConfig, Settings
+from workers import calls, planning, reconciler
+from workers.runtime import RuntimeOfProcess
+
+log = structlog.get_logger()
+
+
+def register(app: Celery, settings: Settings) -> None:
+    """Give the app its tasks and its schedule."""
+    runtime = RuntimeOfProcess(app, settings)
+    _register_sync(app, runtime)
+    for config in settings.providers.values():
+        _register_call(app, runtime, config)
+
+    @app.task(name="sisgate.reconcile")
+    def reconcile() -> None:
+        reconciler.reconcile(runtime())
+
+    @app.task(name="sisgate.retention")
+    def retention() -> None:
+        reconciler.delete_old(runtime())
+
+    app.conf.beat_schedule = beat_schedule
+
+
+def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
+    @app.task(name=SYNC_TASK, bind=True)
+    def sync(
+        self: Any,
+        provider: str,
+        resource: str,
+        priority: str = "normal",
+        mode: str = "auto",
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        app: str = "celery",
+    ) -> None:
+        """Accept a sync that another Celery app asks for; the task's id becomes the job's."""
+        gateway = runtime().gateway
+        job_id = str(self.request.id)
+        try:
+            gateway.sync(
+                provider,
+                resource,
+                priority=priority,
+                mode=mode,
+                idempotency_key=idempotency_key,
+                timeout=timeout,
+                job_id=job_id,
+                app=app,
+            )
+        except UsageError as error:
+            log.warning("sync_refused", job=job_id, code=error.code)
+            gateway.refuse(job_id, provider, resource, app, error)
+
+    @app.task(name=PLAN_TASK)
+    def plan(job_id: str) -> None:
+        planning.plan(runtime(), job_id)
+
+
+def _register_call(app: Celery, runtime: RuntimeOfProcess, config: ProviderConfig) -> None:
+    limits = Limits(config.timeout_seconds)
+
+    @app.task(
+        name=call_task(config.name),
+        rate_limit=celery_rate(config.windows),
+        soft_time_limit=limits.soft,
+        time_limit=limits.hard,
+    )
+    def call(call_id: int) -> None:
+        calls.make(runtime(), config, call_id)
+
+
+def celery_rate(windows: tuple[Rate, ...]) -> str | None:
+    """Return the tightest limit in Celery's words, for Flower and `inspect` to show.
+
+    >>> celery_rate((Rate.parse("1000/h"),))
+    '1000/h'
+    >>> celery_rate((Rate.parse("60/10s"), Rate.parse("20/s")))
+    '21600/h'
+    """
+    if not windows:
+        return None
+    tightest = min(windows, key=lambda rate: rate.per_second)
+    units = {1.0: "s", 60.0: "m", 3600.0: "h"}
+    if (unit := units.get(tightest.period_seconds)) is not None:
+        return f"{tightest.calls}/{unit}"
+    return f"{tightest.per_second * 3600:g}/h"
