@@ -33,15 +33,6 @@ from sisgate.providers.refusals import read_refusal, says_token_expired
 
 _QUERY_PATH = "/ws/schema/query/"
 _QUERY_PAGE_SIZE = 1000
-_PLURALS = {
-    "school": "schools",
-    "student": "students",
-    "term": "terms",
-    "course": "courses",
-    "staff": "staffs",
-    "section": "sections",
-    "section_enrollment": "section_enrollments",
-}
 _STUDENT_EXPANSIONS = {
     "students": "school_enrollment,contact_info,phones",
     "demographics": "demographics,ethnicity_race",
@@ -130,7 +121,7 @@ class PowerSchool(Dialect):
         if listing.path.startswith(_QUERY_PATH):
             rows, total = query_rows(body)
         else:
-            rows = rest_rows(body, _PLURALS[listing.context["row"]], listing.context["row"])
+            rows = rest_rows(body, listing.context["row"])
         ids = [dcid(row) for row in rows]
         if listing.discovers:
             found = [self._next(listing, row_id) for row_id in ids]

@@ -74,8 +74,13 @@ def _ref(sourced_id: str, kind: str) -> Fields:
     return {"sourcedId": sourced_id, "type": kind}
 
 
-def _optional_ref(row: Mapping[str, Any], name: str, kind: str) -> Fields | None:
-    found = optional_dcid(row, name)
+def _optional_ref(row: Mapping[str, Any], names: tuple[str, ...], kind: str) -> Fields | None:
+    """The reference by the first of `names` that the row has.
+
+    A PowerQuery calls a DCID `…_dcid` and REST calls it `…_id`; where a PowerQuery has an `…_id`
+    besides, it is a number that is unique in a school only.
+    """
+    found = next((each for name in names if (each := optional_dcid(row, name))), None)
     return _ref(found, kind) if found else None
 
 
@@ -111,7 +116,7 @@ def _term(row: Mapping[str, Any], _context: Context) -> Fields:
         "startDate": _day(row, "start_date"),
         "endDate": _day(row, "end_date"),
         "schoolYear": str(start_year + 1) if start_year else None,
-        "parent": _optional_ref(row, "parent_id", "academicSession"),
+        "parent": _optional_ref(row, ("parent_id",), "academicSession"),
     }
 
 
@@ -132,7 +137,7 @@ def _class(row: Mapping[str, Any], context: Context) -> Fields:
     """
     number = text(row, "section_number")
     school = optional_dcid(row, "school_dcid") or context.get("school") or dcid(row, "school_id")
-    term = _optional_ref(row, "term_id", "academicSession")
+    term = _optional_ref(row, ("term_dcid", "term_id"), "academicSession")
     teacher = optional_dcid(row, "teacher_id") or optional_dcid(row, "staff_id")
     return {
         "sourcedId": dcid(row),
@@ -141,7 +146,7 @@ def _class(row: Mapping[str, Any], context: Context) -> Fields:
         "classType": "scheduled",
         "location": text(row, "room"),
         "grades": grade(integer(row, "grade_level") or None),
-        "course": _optional_ref(row, "course_id", "course"),
+        "course": _optional_ref(row, ("course_dcid", "course_id"), "course"),
         "school": school_ref(school),
         "terms": [term] if term else [],
         "periods": (text(row, "expression") or "").split(),

@@ -16,17 +16,19 @@ from sisgate.errors import AnswerInvalid
 _TRUE = ("true", "1", "t", "y", "yes")
 
 
-def rest_rows(body: Any, plural: str, singular: str) -> list[dict[str, Any]]:
+def rest_rows(body: Any, singular: str) -> list[dict[str, Any]]:
     """Return the rows of `{"students": {"@expansions": "…", "student": […]}}`.
 
-    One row may be the object itself; a list without rows may be `""` or leave `student` out.
+    One row may be the object itself; a list without rows may be `""` or leave `student` out. The
+    list of staff is called both `staffs` and `staff`.
     """
-    if not isinstance(body, dict) or plural not in body:
-        raise AnswerInvalid(f"The provider's answer holds no {plural}.")
-    held = body[plural]
-    if isinstance(held, dict):
-        held = held.get(singular)
-    return _objects(held, plural)
+    if isinstance(body, dict):
+        for plural in (f"{singular}s", singular):
+            if plural in body:
+                held = body[plural]
+                rows = held.get(singular) if isinstance(held, dict) else held
+                return _objects(rows, plural)
+    raise AnswerInvalid(f"The provider's answer holds no list of {singular}.")
 
 
 def query_rows(body: Any) -> tuple[list[dict[str, Any]], int | None]:

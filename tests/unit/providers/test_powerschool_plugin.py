@@ -27,11 +27,12 @@ READ = {
     "sections": {
         "id",
         "section_number",
-        "course_id",
+        "course_dcid",
         "course_name",
         "school_dcid",
         "teacher_id",
         "term_id",
+        "term_dcid",
         "room",
         "expression",
         "grade_level",
