@@ -82,7 +82,7 @@ class OneRoster(Dialect):
 
     @property
     def can_filter(self) -> bool:
-        """`filter` on `dateLastModified`, which a server may still refuse: see `fallback`."""
+        """`filter` on `dateLastModified`, which a server may still refuse or ignore."""
         return True
 
     def plan(self, resource: str, *, since: datetime | None) -> list[Listing]:
@@ -106,15 +106,14 @@ class OneRoster(Dialect):
         ]
 
     def fallback(self, resource: str, listing: Listing, status: int) -> list[Listing] | None:
-        """A server that refuses `filter` or `sort` as a bad request is asked without it.
+        """A server that refuses `sort` as a bad request is asked without it.
 
-        First the filter goes, then the order, since either may be what it does not know.
+        A refused `filter` is not replaced here: whether to read everything instead is the sync's
+        decision, which also remembers it.
         """
-        if status not in (400, 422) or not listing.query:
-            return None
-        if any(name == "filter" for name, _ in listing.query):
-            return [replace(listing, name=f"{resource}:unfiltered", query=_STABLE_ORDER)]
-        return [replace(listing, name=f"{resource}:unsorted", query=())]
+        if status in (400, 422) and listing.query == _STABLE_ORDER:
+            return [replace(listing, name=f"{resource}:unsorted", query=())]
+        return None
 
     def page_request(self, listing: Listing, position: Position) -> HttpRequest:
         """`limit` and `offset`, or whatever an opaque next link holds."""
@@ -130,8 +129,6 @@ class OneRoster(Dialect):
     ) -> Page:
         """Return the rows in canonical 1.2 form and what the headers say of the rest."""
         received = _rows_of(resource, response)
-        if not received and listing.query and _warns_of_filter(response):
-            raise AnswerInvalid(f"The provider did not understand the filter on {resource}.")
         rows = [canonical_row(resource, each) for each in received]
         more, target = next_link(response)
         link = None
@@ -182,11 +179,6 @@ def _rows_of(resource: str, response: HttpResponse) -> Sequence[Any]:
                 return rows if isinstance(rows, list) else [rows]
             break
     raise AnswerInvalid(f"The provider's answer holds no list of {resource}.")
-
-
-def _warns_of_filter(response: HttpResponse) -> bool:
-    """Whether a 200 carries the specification's warning about a filter it did not know."""
-    return b"invalid_filter_field" in response.body
 
 
 def _total(text: str) -> int | None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sisgate.errors import AnswerInvalid, ConfigurationError
+from sisgate.errors import ConfigurationError
 from sisgate.providers.dates import iso_date, utc_text
-from sisgate.providers.dialect import DialectOptions, HttpResponse, Position
+from sisgate.providers.dialect import DialectOptions, Listing, Position
 from sisgate.providers.infinite_campus import InfiniteCampus
 from sisgate.providers.oneroster import OneRoster
 from sisgate.providers.oneroster_mapping import canonical_row
@@ -82,27 +82,24 @@ def test_a_delta_asks_from_the_boundary_on_in_a_stable_order() -> None:
     }
 
 
-def test_a_server_that_refuses_filter_or_sort_is_asked_without() -> None:
-    """First the filter goes, then the order; then the refusal stands. A 404 is not about them."""
+def test_a_server_that_refuses_the_order_is_asked_without() -> None:
+    """Once, and only for a bad request; what becomes of a refused filter is the sync's decision."""
     dialect = oneroster()
-    (first,) = dialect.plan("users", since=datetime(2026, 9, 1, tzinfo=UTC))
-    assert dialect.fallback("users", first, 404) is None
-    (second,) = dialect.fallback("users", first, 400) or []
-    assert [name for name, _ in second.query] == ["sort", "orderBy"]
-    (third,) = dialect.fallback("users", second, 400) or []
-    assert third.query == ()
-    assert dialect.fallback("users", third, 400) is None
-    assert len({first.name, second.name, third.name}) == 3
+    (listing,) = dialect.plan("users", since=None)
+    assert dialect.fallback("users", listing, 404) is None
+    (unsorted,) = dialect.fallback("users", listing, 400) or []
+    assert (unsorted.query, unsorted.name) == ((), "users:unsorted")
+    assert dialect.fallback("users", unsorted, 400) is None
+    (delta,) = dialect.plan("users", since=datetime(2026, 9, 1, tzinfo=UTC))
+    assert dialect.fallback("users", delta, 400) is None
 
 
-def test_an_empty_answer_with_a_filter_warning_is_not_no_change() -> None:
-    """A server that did not know the filter and gave nothing has not said that nothing changed."""
+def test_a_listing_from_the_ledger_falls_back_as_the_planned_one() -> None:
+    """The query is a tuple again after its way through JSON."""
     dialect = oneroster()
-    (listing,) = dialect.plan("users", since=datetime(2026, 9, 1, tzinfo=UTC))
-    warning = {"imsx_severity": "warning", "imsx_codeMinor": "invalid_filter_field"}
-    body = json.dumps({"users": [], "statusInfoSet": [warning]}).encode()
-    with pytest.raises(AnswerInvalid):
-        dialect.read_page("users", listing, Position(), HttpResponse(200, {}, body))
+    (listing,) = dialect.plan("users", since=None)
+    again = Listing.from_json(json.loads(json.dumps(listing.to_json())))
+    assert dialect.fallback("users", again, 400) == dialect.fallback("users", listing, 400)
 
 
 def test_a_canonical_row_is_passed_on_as_it_is() -> None:
