@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from redis import Redis
@@ -47,6 +47,8 @@ from sisgate.domain.rates import Rate
 
 PERMIT_USE_SECONDS = 2.0
 """A permit that was not used for so long is handed back."""
+
+MILLISECOND = timedelta(milliseconds=1)
 
 MOST_PERMITS = 1000
 """The most permits of one ask."""
@@ -101,10 +103,9 @@ class Limiter:
         if permit != OFF_PERMIT:
             self._run("finish", provider, self._now_ms(), permit)
 
-    def hand_back(self, provider: str, permit: str) -> None:
-        """Give back a permit whose call was not sent. Nothing if it was finished or is unknown."""
-        if permit != OFF_PERMIT:
-            self._run("hand_back", provider, permit)
+    def hand_back(self, provider: str, permit: str) -> bool:
+        """Give back a permit whose call was not sent; return whether it was still open."""
+        return permit != OFF_PERMIT and bool(self._run("hand_back", provider, permit))
 
     def block(self, provider: str, seconds: float, reason: str = "") -> None:
         """Grant nothing for `seconds`, at most `MAX_BLOCK_SECONDS`. A longer block stays."""
@@ -152,8 +153,10 @@ class Limiter:
         happens, so any number of rebuilders may race.
         """
         as_of = self._clock.now()
-        ages = [f"{_age_ms(call, spec, as_of):.3f}" for call in calls]
-        answer = self._run("rebuild", provider, self._now_ms(), self._encoded(spec), *ages)
+        known: list[str] = []
+        for call in calls:
+            known += _known_call(call, spec, as_of)
+        answer = self._run("rebuild", provider, self._now_ms(), self._encoded(spec), *known)
         return bool(answer)
 
     def state(self, provider: str, spec: LimitSpec) -> LimiterState:
@@ -164,7 +167,7 @@ class Limiter:
     def _take_call(self, ask: Ask) -> ScriptCall:
         if not 1 <= ask.want <= MOST_PERMITS:
             raise ValueError(f"want is 1 to {MOST_PERMITS}, not {ask.want}")
-        assert ask.spec is not None  # noqa: S101  # unlimited asks were answered before
+        assert ask.spec is not None  # unlimited asks were answered before
         args = (self._now_ms(), self._encoded(ask.spec), int(ask.priority), ask.want)
         return ScriptCall("take", self._keys(ask.provider), args)
 
@@ -192,11 +195,13 @@ def _unlimited(ask: Ask) -> Grant | None:
     return None
 
 
-def _age_ms(call: LedgerCall, spec: LimitSpec, as_of: datetime) -> float:
-    """Return the ms since the provider may have seen the call last; negative for a running one."""
+def _known_call(call: LedgerCall, spec: LimitSpec, as_of: datetime) -> tuple[str, str, str]:
+    """Return what `rebuild.lua` is told of a call; only differences, so that clocks may differ."""
+    lease_ms = 0.0 if call.completed_at else (call.lease_until - as_of) / MILLISECOND
     seen_by = call.completed_at or call.lease_until
     if spec.arrival_bound_seconds is not None:
-        bound = call.started_at.timestamp() + spec.arrival_bound_seconds
-        seen_by = min(seen_by, datetime.fromtimestamp(bound, UTC))
-    age = (as_of - seen_by).total_seconds() * 1000
-    return max(0.0, age) if call.completed_at else age
+        seen_by = min(seen_by, call.started_at + timedelta(seconds=spec.arrival_bound_seconds))
+    age_ms = (as_of - seen_by) / MILLISECOND
+    if call.completed_at:
+        age_ms = max(0.0, age_ms)
+    return f"{age_ms:.3f}", f"{lease_ms:.3f}", call.permit or ""

@@ -122,11 +122,16 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class LedgerCall:
-    """A call as the ledger knows it, for `rebuild`. `completed_at` None: running or crashed."""
+    """A call as the ledger knows it, for `rebuild`. `completed_at` None: running or crashed.
+
+    With its permit a running call can still be finished after the rebuild and is then free in time;
+    without, it counts to the end of its lease, and once more when it is finished.
+    """
 
     started_at: datetime
     completed_at: datetime | None
     lease_until: datetime
+    permit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

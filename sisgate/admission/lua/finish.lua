@@ -13,16 +13,8 @@ if lease then
   return 1
 end
 
--- A permit of a former epoch. The ledger told `rebuild` of its call as one of the running ones,
--- which one is unknown and does not matter; a call the ledger did not know of is counted now.
-local state = redis.call('HMGET', KEYS[1], 'epoch', 'orphans')
-if not state[1] or string.match(permit, '^[^-]*') == state[1] then return 0 end
-if redis.call('ZSCORE', KEYS[2], permit) then return 0 end
-if tonumber(state[2] or 0) > 0 then
-  local orphan = state[1] .. '-r' .. state[2]
-  redis.call('HINCRBY', KEYS[1], 'orphans', -1)
-  if redis.call('ZREM', KEYS[3], orphan) == 1 then
-    redis.call('ZREM', KEYS[2], orphan)
-  end
-end
+-- A permit of a former epoch whose call the ledger did not tell of, or not by its permit: it counts
+-- from now. One that is known to have ended counts already.
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if not epoch or string.match(permit, '^[^-]*') == epoch then return 0 end
 return redis.call('ZADD', KEYS[2], 'NX', ms(now), permit)

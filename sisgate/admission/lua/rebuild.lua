@@ -1,6 +1,7 @@
--- Begin an epoch with the calls that the ledger knows. ARGV: now, spec, age …
--- An age is the ms since the provider may have seen the call last; of a running call it is
--- negative, the ms that its lease lasts. Returns 1 if this rebuild was the one that counted.
+-- Begin an epoch with the calls that the ledger knows. ARGV: now, spec, then for each call three:
+-- the ms since the provider may have seen it last (negative: it may yet), the ms that its lease
+-- lasts if it is running (else 0), and its permit ('' if not known).
+-- Returns 1 if this rebuild was the one that counted.
 
 local now = clock(ARGV[1])
 local state = load_state()
@@ -9,27 +10,28 @@ if state.epoch and state.kept >= rule.longest then return 0 end
 
 -- Where only a longer window became due, the calls of the shorter time are known already. The
 -- minute of overlap makes up for clocks that differ; what it counts twice is on the safe side.
-local newest = state.epoch and math.max(0, state.kept - 60000) or -math.huge
+local newest = -math.huge
+if state.epoch then
+  newest = math.max(0, state.kept - 60000)
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', '(' .. ms(now - state.kept))
+end
 local epoch = state.epoch or string.format('%.0f', now * 1000)
-local running = 0
 
-for i = 3, #ARGV do
-  local age = tonumber(ARGV[i])
+for i = 3, #ARGV, 3 do
+  local age, lease, permit = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), ARGV[i + 2]
   if age <= rule.longest and age >= newest then
-    local permit = epoch .. '-k' .. string.format('%.0f', rule.longest) .. '.' .. i
-    if age < 0 then
-      running = running + 1
-      permit = epoch .. '-r' .. running
-      redis.call('ZADD', KEYS[3], ms(now - age), permit)
+    if permit == '' then permit = epoch .. '-k' .. string.format('%.0f', rule.longest) .. '.' .. i end
+    if redis.call('ZADD', KEYS[2], 'NX', ms(now - age), permit) == 1 and lease > 0 then
+      redis.call('ZADD', KEYS[3], ms(now + lease), permit)
     end
-    redis.call('ZADD', KEYS[2], ms(now - age), permit)
   end
 end
 
 if not state.epoch then
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'orphans', running, 'filled_at', ms(now),
-    'demand_at', ms(now))
-  redis.call('HDEL', KEYS[1], 'full_until', 'full_cap', 'granted_at')
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'filled_at', ms(now), 'demand_at', ms(now))
+  redis.call('HDEL', KEYS[1], 'full_until', 'full_cap')
+  -- When the last grant was is lost: it may have been just now.
+  if rule.interval > 0 then redis.call('HSET', KEYS[1], 'granted_at', ms(now)) end
   if rule.rate then
     local lately = redis.call('ZCOUNT', KEYS[2], ms(now - rule.burst / rule.rate), '+inf')
     redis.call('HSET', KEYS[1], 'tokens', math.max(0, rule.burst - lately))
