@@ -12,11 +12,11 @@ from typing import Any
 
 import redis
 from celery import Celery
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError, OperationalError
 
 from sisgate.domain.priorities import PRIORITY_STEPS, Priority
-from sisgate.embedded.redis_server import EmbeddedRedis
+from sisgate.embedded.redis_server import last_url
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import Settings
 
@@ -63,7 +63,7 @@ def broker_url(settings: Settings) -> str:
     """Return the Redis URL: the configured one, or that of the embedded server."""
     if settings.broker_url is not None:
         return settings.broker_url.get_secret_value()
-    return EmbeddedRedis(settings.data_dir / "redis").url
+    return last_url(settings.data_dir)
 
 
 def redis_client(url: str) -> redis.Redis:
@@ -95,7 +95,7 @@ def celery_app(settings: Settings, url: str) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 30,
         },
-        task_queues=[Queue(name) for name in (PLANNER_QUEUE, *settings.providers)],
+        task_queues=[_queue(name) for name in (PLANNER_QUEUE, *settings.providers)],
         task_default_queue=PLANNER_QUEUE,
         task_default_priority=int(Priority.NORMAL),
         task_create_missing_queues=False,
@@ -117,6 +117,11 @@ def celery_app(settings: Settings, url: str) -> Celery:
         timezone="UTC",
     )
     return app
+
+
+def _queue(name: str) -> Queue:
+    # An exchange of its own: queues that share one by routing key would all get each message.
+    return Queue(name, Exchange(name), routing_key=name)
 
 
 class Publisher:

@@ -121,7 +121,8 @@ class EmbeddedRedis:
         try:
             conf = RedisConf.load(self._directory)
             if not port_is_free(conf.port):
-                self._refuse_survivor(conf)
+                self._stop_survivor(conf)
+            if not port_is_free(conf.port):
                 conf = conf.with_new_port()
             return self._adopt(conf)
         except BaseException:
@@ -153,14 +154,16 @@ class EmbeddedRedis:
             ) from error
         self._lock = lock
 
-    def _refuse_survivor(self, conf: RedisConf) -> None:
-        """Raise when the port is taken by our own Redis, left over from a supervisor that died."""
-        pid = _answering_pid(conf)
-        if pid is not None:
-            raise ConfigurationError(
-                f"A Redis of an earlier sisgate still runs in {self._directory} (process {pid})."
-                f" Stop it with: kill {pid}"
-            )
+    def _stop_survivor(self, conf: RedisConf) -> None:
+        """Stop our own Redis where it outlived a supervisor that was killed. We hold the lock."""
+        if _answering_pid(conf) is None:
+            return
+        with redis.Redis.from_url(conf.url, socket_timeout=STOP_SECONDS) as client:
+            with contextlib.suppress(redis.RedisError):
+                client.shutdown()
+        poll_until(
+            lambda: port_is_free(conf.port), clock=self._clock, timeout_seconds=STOP_SECONDS
+        )
 
     def _spawn(self) -> None:
         command = self.command()
@@ -203,3 +206,12 @@ def _answering_pid(conf: RedisConf) -> int | None:
         client.ping()
         return int(client.info("server")["process_id"])
     return None
+
+
+def last_url(data_dir: Path) -> str:
+    """Return the URL of the server that runs, or last ran, in a data folder.
+
+    For clients, which take no lock. Where none ever ran it leads nowhere: work is then accepted
+    into the ledger, and is published once `sisgate up` runs.
+    """
+    return RedisConf.load(data_dir.absolute() / "redis").url

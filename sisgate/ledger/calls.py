@@ -233,7 +233,7 @@ def release(session: Session, claimed: Call, *, not_before: datetime) -> bool:
 
 
 def _leave(
-    session: Session, claimed: Call, now: datetime, status: int | None, **values: Any
+    session: Session, claimed: Call, now: datetime, answered: int | None, **values: Any
 ) -> bool:
     left = session.execute(
         update(Call)
@@ -248,7 +248,7 @@ def _leave(
     session.execute(
         update(Attempt)
         .where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
-        .values(ended_at=now, status=status)
+        .values(ended_at=now, status=answered)
         .execution_options(synchronize_session=False)
     )
     return _touched(left)

@@ -148,7 +148,7 @@ class ProviderConfig(Frozen):
     @property
     def auth_scope(self) -> str | None:
         """The OAuth scope asked for; the kind's usual one unless configured."""
-        return self.scope if self.scope is not None else self.dialect.default_scope
+        return self.scope if self.scope is not None else self.dialect.token_scope()
 
     @property
     def token_endpoint(self) -> str | None:

@@ -81,7 +81,8 @@ class Transport:
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise _unavailable("sent an answer that was cut short or malformed", error) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return HttpResponse(response.status_code, headers, body, self._clock.monotonic() - begun)
+        elapsed = self._clock.monotonic() - begun
+        return HttpResponse(response.status_code, headers, body, elapsed, url)
 
     def _read(self, raw: BaseHTTPResponse, deadline: float, limit: int) -> bytes:
         # read1 returns what has come, so a trickle of bytes meets the deadline between two reads.
