@@ -95,8 +95,8 @@ class Knobs(BaseModel):
     """PowerSchool: one row is an object, not a list of one."""
     empty_list: Literal["list", "absent"] = "list"
     """PowerSchool: a page without rows has `[]`, or no such field."""
-    query_count: bool = False
-    """PowerQuery replies carry `count`."""
+    query_count: Literal["asked", "always", "never"] = "asked"
+    """When PowerQuery replies carry `count`; asked: on `count=true`."""
     plugin_installed: bool = True
     """Whether the PowerQueries of sisgate's plugin exist."""
 

@@ -42,7 +42,7 @@ class _Consumers(RequestValidator):
         """Return whether the consumer key is accepted."""
         return self._tokens.secret_of(client_key) is not None
 
-    def validate_timestamp_and_nonce(  # noqa: PLR0917 - oauthlib's signature
+    def validate_timestamp_and_nonce(
         self,
         client_key: str,
         timestamp: str,

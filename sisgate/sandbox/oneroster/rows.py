@@ -7,13 +7,14 @@ from typing import Any
 
 from sisgate.sandbox.population.draws import draw, salt_of
 from sisgate.sandbox.population.keys import Table
-from sisgate.sandbox.population.layout import LEVELS
 from sisgate.sandbox.population.roster import (
     SCHOOL_YEAR,
     SEMESTERS,
     YEAR_END,
     YEAR_START,
     Roster,
+    course_name,
+    school_name,
 )
 
 Row = dict[str, Any]
@@ -109,8 +110,7 @@ class OneRosterRows:
         """Return a school as an org."""
         roster = self._roster
         row = self._start(roster.schools, key, self.ids.of("schools", key))
-        touch = roster.schools.touched.get(key)
-        return {**row, "name": school_name(roster, (key >> 3) - 1, touch.version if touch else 0),
+        return {**row, "name": school_name(roster, (key >> 3) - 1, roster.schools.version(key)),
                 "type": "school", "identifier": str(100 + (key >> 3)),
                 "parent": self._district, "children": []}  # fmt: skip
 
@@ -144,9 +144,8 @@ class OneRosterRows:
         table = self._roster.course_table
         row = self._start(table, key, self.ids.of("courses", key))
         course = self._roster.courses[(key >> 3) - 1]
-        touch = table.touched.get(key)
-        title = course.title + (f" (rev. {touch.version})" if touch else "")
-        return {**row, "title": title, "schoolYear": self._years, "courseCode": course.code,
+        return {**row, "title": course_name(self._roster, key), "schoolYear": self._years,
+                "courseCode": course.code,
                 "grades": self._grades[course.grade], "subjects": [course.subject],
                 "subjectCodes": [], "org": self._district}  # fmt: skip
 
@@ -223,7 +222,7 @@ class OneRosterRows:
         row = self._start(roster.enrollments, key, self._enrollment_id(key))
         school = roster.layout.place((key >> 6) - 1)[0].number
         self._enroll(row, self._user_id(key >> 3), roster.class_of(key), school, "student")
-        if roster.enrollments.touched and key in roster.enrollments.touched:
+        if roster.enrollments.touched and roster.enrollments.version(key) % 2:
             row["beginDate"] = SEMESTERS[1][0]
         return row
 
@@ -244,12 +243,3 @@ class OneRosterRows:
         row["class"] = {"href": f"{base}/classes/{class_id}", "sourcedId": class_id,
                         "type": "class"}  # fmt: skip
         row["school"] = self._schools[school]
-
-
-def school_name(roster: Roster, index: int, version: int = 0) -> str:
-    """Return the name of a school by its index."""
-    names = roster.pools.schools
-    level = LEVELS[roster.layout.schools[index].level].name
-    number = f" {index // len(names) + 1}" if index >= len(names) else ""
-    renamed = f" (Campus {version})" if version else ""
-    return f"{names[index % len(names)]} {level}{number}{renamed}"

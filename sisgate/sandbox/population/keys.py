@@ -42,7 +42,7 @@ class StridedKeys:
 
 
 class Touch(NamedTuple):
-    """How often a row changed since the start, and when last (OneRoster's date format)."""
+    """How often a row was updated (0: inserted only), and when it last changed."""
 
     version: int
     modified: str
@@ -84,11 +84,15 @@ class Table:
         """Return the positions of the keys in `[low, high)` as start and stop."""
         return self.position(low), self.position(high)
 
+    def version(self, key: int) -> int:
+        """Return how often a row was updated."""
+        touch = self.touched.get(key)
+        return touch.version if touch is not None else 0
+
     def touch(self, keys: Iterable[int], modified: str) -> None:
-        """Note a change of each row."""
+        """Note an update of each row."""
         for key in keys:
-            before = self.touched.get(key)
-            self.touched[key] = Touch(before.version + 1 if before else 1, modified)
+            self.touched[key] = Touch(self.version(key) + 1, modified)
         self.revision += 1
 
     def remove(self, keys: Iterable[int], modified: str, *, mark: bool) -> None:
@@ -108,7 +112,7 @@ class Table:
         """Insert rows at their places in the order."""
         new = sorted(key for key in set(keys) if key not in self)
         self._splice([(p, p, key) for key in new for p in (self.position(key),)])
-        self.touch(new, modified)
+        self.touched.update((key, Touch(0, modified)) for key in new)
 
     def restore(self) -> None:
         """Go back to the start."""

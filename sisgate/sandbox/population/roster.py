@@ -86,7 +86,6 @@ class Section(NamedTuple):
     period: int
     room: int
     number: int
-    version: int
 
 
 class Roster:
@@ -134,8 +133,9 @@ class Roster:
         pools = self.pools
         sex = bits & 1
         given = pools.given[sex]
-        touch = self.students.touched.get(key)
-        family = (bits >> 12) + (touch.version * 7 if touch is not None else 0)
+        family = bits >> 12
+        if self.students.touched:
+            family += self.students.version(key) * 7
         return Student(
             school,
             self.layout.cohort_grade[cohort],
@@ -155,9 +155,8 @@ class Roster:
     def teacher(self, key: int) -> Teacher:
         """Return the facts of a teacher."""
         bits = draw(self._teacher_salt, key)
-        touch = self.teachers.touched.get(key)
         given = self.pools.given[bits & 1]
-        family = (bits >> 12) + (touch.version * 7 if touch is not None else 0)
+        family = (bits >> 12) + self.teachers.version(key) * 7
         return Teacher(
             self.layout.school_of_teacher((key >> 3) - 1),
             given[(bits >> 1) % len(given)],
@@ -173,8 +172,7 @@ class Roster:
         bits = draw(self._class_salt, key)
         subject = slot % CLASSES_PER_COHORT
         course = (grade - level.grades.start) * CLASSES_PER_COHORT + subject
-        touch = self.classes.touched.get(key)
-        version = touch.version if touch is not None else 0
+        version = self.classes.version(key)
         local = (cohort - school.first_cohort) * CLASSES_PER_COHORT + slot
         return Section(
             school,
@@ -185,7 +183,6 @@ class Roster:
             slot + 1,
             100 + (bits >> 8) % 80 + version,
             local + 1,
-            version,
         )
 
     def class_of(self, enrollment: int) -> int:
@@ -244,3 +241,19 @@ def _course(number: int) -> Course:
     title = f"{subject} {grade or 'K'}{VARIANTS[variant]}"
     code = f"{subject[:3].upper()}{grade:02d}{variant + 1}0"
     return Course(level_number, grade, title, code, subject)
+
+
+def school_name(roster: Roster, index: int, version: int = 0) -> str:
+    """Return the name of a school by its index; an update renames it."""
+    names = roster.pools.schools
+    level = LEVELS[roster.layout.schools[index].level].name
+    number = f" {index // len(names) + 1}" if index >= len(names) else ""
+    renamed = f" (Campus {version})" if version else ""
+    return f"{names[index % len(names)]} {level}{number}{renamed}"
+
+
+def course_name(roster: Roster, key: int) -> str:
+    """Return the name of a course by its key; an update renames it."""
+    version = roster.course_table.version(key)
+    renamed = f" (rev. {version})" if version else ""
+    return roster.courses[(key >> 3) - 1].title + renamed

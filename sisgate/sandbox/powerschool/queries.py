@@ -8,6 +8,7 @@ org.sisgate.roster.sections
     ===============  =================================================================
     id, dcid         section id as in `/ws/v1/school/{id}/section` (both the same)
     section_number   number within the school
+    course_dcid      course id as in `/ws/v1/school/{id}/course`
     course_number    code of the course, as `course_number` of `/ws/v1/school/{id}/course`
     course_name      title of the course
     school_id        school **number** (`school_number` of a school, not its id)
@@ -25,6 +26,7 @@ org.sisgate.roster.enrollments
     id               as in `/ws/v1/section/{id}/section_enrollment`
     student_id       student id (dcid) as in `/ws/v1/district/student`
     section_id       section id
+    school_dcid      school id as in `/ws/v1/district/school`
     entry_date       `YYYY-MM-DD`
     exit_date        `YYYY-MM-DD`; NULL while nobody knows it
     dropped          `true` or `false`
@@ -36,8 +38,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sisgate.sandbox.population.keys import Table
-from sisgate.sandbox.population.roster import SEMESTERS, YEAR_START, Roster
-from sisgate.sandbox.powerschool.rows import YEAR_ID, term_dcid
+from sisgate.sandbox.population.roster import SEMESTERS, YEAR_START, Roster, course_name
+from sisgate.sandbox.powerschool.rows import YEAR_ID, is_dropped, term_dcid
 
 SECTIONS = "org.sisgate.roster.sections"
 ENROLLMENTS = "org.sisgate.roster.enrollments"
@@ -65,8 +67,9 @@ class PowerQueries:
             "id": str(key),
             "dcid": str(key),
             "section_number": str(section.number),
+            "course_dcid": str((section.course + 1) * 8),
             "course_number": course.code,
-            "course_name": course.title,
+            "course_name": course_name(self._roster, (section.course + 1) * 8),
             "school_id": str(101 + school),
             "school_dcid": str((school + 1) * 8),
             "teacher_id": str(section.teacher),
@@ -81,13 +84,13 @@ class PowerQueries:
 
     def enrollment(self, key: int) -> Record:
         """Return one record of `org.sisgate.roster.enrollments`."""
-        table = self._roster.enrollments
-        touch = table.touched.get(key)
-        dropped = (touch is not None and touch.version > 1) or key in table.marked
+        dropped = is_dropped(self._roster, key)
+        school = self._roster.layout.place((key >> 6) - 1)[0].number
         record = {
             "id": str(key),
             "student_id": str(key >> 3),
             "section_id": str(self._roster.class_of(key)),
+            "school_dcid": str((school + 1) * 8),
             "entry_date": YEAR_START,
             "dropped": "true" if dropped else "false",
         }

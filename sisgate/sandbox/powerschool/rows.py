@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sisgate.sandbox.oneroster.rows import school_name
 from sisgate.sandbox.population.roster import (
     SCHOOL_YEAR,
     SEMESTERS,
@@ -16,6 +15,8 @@ from sisgate.sandbox.population.roster import (
     YEAR_START,
     Roster,
     Student,
+    course_name,
+    school_name,
 )
 
 Row = dict[str, Any]
@@ -50,13 +51,12 @@ class PowerSchoolRows:
     def school(self, key: int, expansions: frozenset[str]) -> Row:
         """Return a school."""
         index = (key >> 3) - 1
-        touch = self._roster.schools.touched.get(key)
         grades = self._roster.layout.schools[index].level
         low, high = ((0, 5), (6, 8), (9, 12))[grades]
         street = self._roster.pools.streets[index % len(self._roster.pools.streets)]
         return {
             "id": key,
-            "name": school_name(self._roster, index, touch.version if touch else 0),
+            "name": school_name(self._roster, index, self._roster.schools.version(key)),
             "school_number": 101 + index,
             "low_grade": low,
             "high_grade": high,
@@ -94,16 +94,26 @@ class PowerSchoolRows:
         }
 
     def _student_school_enrollment(self, student: Student) -> Row:
+        left = student.number - 1_000_000 in self._roster.students.marked
         return {
-            "enroll_status": "A",
-            "enroll_status_description": "Active",
-            "enroll_status_code": 0,
+            "enroll_status": "T" if left else "A",
+            "enroll_status_description": "Transferred Out" if left else "Active",
+            "enroll_status_code": 2 if left else 0,
             "grade_level": student.grade,
             "entry_date": YEAR_START,
             "exit_date": YEAR_END,
             "school_number": 101 + student.school.number,
             "school_id": (student.school.number + 1) * 8,
             "full_time_equivalency": {"fteid": 1, "name": "Full Time"},
+        }
+
+    def _student_ethnicity_race(self, student: Student) -> Row:
+        origin = (student.bits >> 44) % 7
+        code = "WWBAIPW"[origin]
+        return {
+            "federal_ethnicity": "YES" if origin == 1 else "NO",
+            "scheduling_reporting_ethnicity": code,
+            "races": [{"district_race_code": code, "federal_race_code_category": code}],
         }
 
     def _student_contact_info(self, student: Student) -> Row:
@@ -174,7 +184,6 @@ class PowerSchoolRows:
             "expression": f"{section.period}(A)",
             "external_expression": f"{section.period}(A)",
             "staff_id": section.teacher,
-            "room": str(section.room),
         }
         if "term" in expansions:
             row["term"] = self.term(row["term_id"], expansions)
@@ -183,8 +192,7 @@ class PowerSchoolRows:
     def course(self, key: int, expansions: frozenset[str]) -> Row:
         """Return a course."""
         course = self._roster.courses[(key >> 3) - 1]
-        touch = self._roster.course_table.touched.get(key)
-        name = course.title + (f" (rev. {touch.version})" if touch else "")
+        name = course_name(self._roster, key)
         return {"id": key, "course_name": name, "course_number": course.code}
 
     def term(self, dcid: int, expansions: frozenset[str]) -> Row:
@@ -203,14 +211,18 @@ class PowerSchoolRows:
         }
 
     def enrollment(self, key: int, expansions: frozenset[str]) -> Row:
-        """Return a section enrollment; one that was updated was dropped."""
-        table = self._roster.enrollments
-        dropped = (key in table.touched and table.touched[key].version > 1) or key in table.marked
+        """Return a section enrollment."""
+        dropped = is_dropped(self._roster, key)
         return {
             "id": key,
             "section_id": self._roster.class_of(key),
             "student_id": key >> 3,
             "entry_date": YEAR_START,
             "exit_date": SEMESTERS[0][1] if dropped else YEAR_END,
-            "dropped": bool(dropped),
+            "dropped": dropped,
         }
+
+
+def is_dropped(roster: Roster, key: int) -> bool:
+    """Return whether an enrollment was dropped: each update drops it or takes it up again."""
+    return bool(roster.enrollments.version(key) % 2) or key in roster.enrollments.marked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from sisgate.sandbox.powerschool.tokens import issue_token
 from sisgate.sandbox.replies import Refusal, json_reply, whole_number
 from sisgate.sandbox.tokens import TokenState
 
+_STATUS_QUERY = re.compile(r"school_enrollment\.enroll_status==\(?'?([A-Z])'?\)?")
 _PAGED = ("student", "school", "section", "section_enrollment", "staff", "course", "term")
 
 
@@ -136,8 +138,7 @@ class PowerSchoolServer:
         return Listing("school", SCHOOL_EXPANSIONS, len(table), table.between, self._rows.school)
 
     def _students(self, request: Request) -> Listing:
-        table = self._district.roster.students
-        return Listing("student", STUDENT_EXPANSIONS, len(table), table.between, self._rows.student)
+        return _enrolled(request, self._district.roster.students, self._rows.student)
 
     def _of_school(self, request: Request) -> Listing:
         """Return the list below a school: every table holds a school's rows in one stretch."""
@@ -224,7 +225,9 @@ class PowerSchoolServer:
                 first = (whole_number(request, "page", 1, 1) - 1) * size
         first, size, total = self._district.window_of_list(first, size, len(table))
         records = [record(key) for key in table.between(first, first + size)]
-        body: Row = {"name": name, **({"count": total} if knobs.query_count else {})}
+        asked = request.query_params.get("count") == "true"
+        counted = knobs.query_count == "always" or (knobs.query_count == "asked" and asked)
+        body: Row = {"name": name, **({"count": total} if counted else {})}
         reply = json_reply({**body, "record": records})
         self._district.page_served(name.rpartition(".")[2])
         return reply
@@ -236,6 +239,19 @@ def _plural(word: str) -> str:
 
 def _fixed(word: str, keys: list[int], row: Callable[[int, frozenset[str]], Row]) -> Listing:
     return Listing(word, (), len(keys), lambda a, b: keys[a:b], row)
+
+
+def _enrolled(request: Request, table: Table, row: Callable[[int, frozenset[str]], Row]) -> Listing:
+    """Return the district's students, or by `q` those of one enrollment status."""
+    query = request.query_params.get("q")
+    found = _STATUS_QUERY.fullmatch(query) if query else None
+    if query and found is None:
+        raise Refusal(400, "q asks for what this server cannot search by", "INVALID_QUERY")
+    if found is None or (found[1] == "A" and not table.marked):
+        return Listing("student", STUDENT_EXPANSIONS, len(table), table.between, row)
+    left = {"A": False, "T": True}.get(found[1])
+    keys = [key for key in table.between(0, len(table)) if (key in table.marked) is left]
+    return _fixed("student", keys, row)._replace(expansions=STUDENT_EXPANSIONS)
 
 
 def _id(request: Request, name: str, table: Table) -> int:
