@@ -75,10 +75,9 @@ class Churner:
         self._delete(table, deleted, modified, mark=request.delete_style == "tobedeleted")
         table.add(inserted, modified)
         if table is roster.students:
-            roster.enrollments.add(
-                (key * 8 + slot for key in inserted for slot in range(CLASSES_PER_COHORT)),
-                modified,
-            )
+            slots = (key * 8 + slot for key in inserted for slot in range(CLASSES_PER_COHORT))
+            enrollments = [key for key in slots if roster.class_of(key) in roster.classes]
+            roster.enrollments.add(enrollments, modified)
         return Churned(table, sorted(inserted), sorted(updated), sorted(deleted), modified)
 
     def restore(self) -> None:
@@ -113,7 +112,12 @@ class Churner:
     def _gap(self, table: Table, neighbour: int) -> list[int]:
         if table is self._roster.enrollments:
             first = neighbour >> 3 << 3
-            return [first + 6, first + 7]
+            # A class may have been deleted since; nobody is enrolled in what is gone.
+            return [
+                key
+                for key in (first + 6, first + 7)
+                if self._roster.class_of(key) in self._roster.classes
+            ]
         unit = 16 if table is self._roster.classes else 8
         first = neighbour // unit * unit
         return [first + slot for slot in _INSERT_SLOTS[table.name]]
