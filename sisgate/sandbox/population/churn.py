@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from sisgate.sandbox.population.draws import picks, salt_of
 from sisgate.sandbox.population.keys import Table
@@ -37,6 +37,17 @@ class ChurnRequest(BaseModel):
     seed: int = 0
     at: datetime | None = None
     delete_style: Literal["remove", "tobedeleted"] = "remove"
+
+    @field_validator("at")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        """Take a naive time as UTC; refuse one that leaves the calendar in UTC."""
+        if value is None:
+            return None
+        try:
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("at lies outside the calendar") from error
 
 
 class Churned(NamedTuple):
@@ -124,12 +135,9 @@ class Churner:
 
 
 def stamp(at: datetime) -> str:
-    """Return an instant as OneRoster writes it; a naive one is taken as UTC.
+    """Return an instant of UTC as OneRoster writes it.
 
     >>> stamp(datetime(2026, 9, 1, 8, tzinfo=UTC))
     '2026-09-01T08:00:00.000Z'
     """
-    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return (
-        aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{aware.microsecond // 1000:03d}Z"
-    )
+    return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -198,6 +199,17 @@ def test_without_the_plugin_its_queries_are_unknown(client: Any, sandbox: Sandbo
     sandbox.knobs("powerschool", plugin_installed=False)
     answer = client("powerschool").send("POST", f"{QUERY}.sections")
     assert (answer.status, set(answer.json)) == (404, {"message", "errors"})
+
+
+@pytest.mark.parametrize("request_", [
+    {"insert": -1}, {"resource": "courses", "delete": 1}, {"nope": 1},
+    {"update": 1, "at": "0001-01-01T00:00:00+14:00"},
+])  # fmt: skip
+def test_churn_that_cannot_be_is_refused(sandbox: SandboxProcess, request_: Any) -> None:
+    """400, and nothing has changed."""
+    with pytest.raises(HTTPError, match="400"):
+        sandbox.churn("skyward", **request_)
+    assert sandbox.stats("skyward")["churns"] == 0
 
 
 BAD = ["limit=0", "limit=-1", "limit=abc", "offset=-1", "limit=" + "9" * 5000, "limit=%00",
