@@ -75,25 +75,28 @@ class Limiter:
         self._prefix = prefix
         self._clock = clock or script_clock or SystemClock()
         self._script_clock = script_clock
+        self._known_keys: dict[str, tuple[str, str, str]] = {}
 
     def take(
         self, provider: str, spec: LimitSpec | None, priority: Priority, want: int = 1
     ) -> Grant:
         """Ask for up to `want` permits now. Without limits (`off`) no round trip is made."""
-        return self.take_many([Ask(provider, spec, priority, want)])[0]
+        if spec is None or spec.off:
+            return _unlimited(want)
+        return read_grant(run_script(self._redis, self._take(provider, spec, priority, want)))
 
     def take_many(self, asks: Sequence[Ask]) -> list[Grant]:
         """Answer several asks in one round trip; each is atomic by itself, in the order given."""
-        grants: list[Grant | None] = [_unlimited(ask) for ask in asks]
-        open_asks = [i for i, grant in enumerate(grants) if grant is None]
-        calls = [self._take_call(asks[i]) for i in open_asks]
-        if len(calls) == 1:
-            answers = [run_script(self._redis, calls[0])]
-        else:
-            answers = run_scripts(self._redis, calls) if calls else []
-        for i, answer in zip(open_asks, answers, strict=True):
-            grants[i] = read_grant(answer)
-        return [grant for grant in grants if grant is not None]
+        calls = [
+            self._take(ask.provider, ask.spec, ask.priority, ask.want)
+            for ask in asks
+            if ask.spec is not None and not ask.spec.off
+        ]
+        answers = iter(run_scripts(self._redis, calls) if calls else ())
+        return [
+            _unlimited(ask.want) if ask.spec is None or ask.spec.off else read_grant(next(answers))
+            for ask in asks
+        ]
 
     def finish(self, provider: str, permit: str) -> None:
         """Tell that the call of a permit was made and has ended, well or not. Repeats are harmless.
@@ -164,23 +167,25 @@ class Limiter:
         answer = self._run("state", provider, self._now_ms(), self._encoded(spec))
         return read_state(provider, json.loads(answer))
 
-    def _take_call(self, ask: Ask) -> ScriptCall:
-        if not 1 <= ask.want <= MOST_PERMITS:
-            raise ValueError(f"want is 1 to {MOST_PERMITS}, not {ask.want}")
-        assert ask.spec is not None  # unlimited asks were answered before
-        args = (self._now_ms(), self._encoded(ask.spec), int(ask.priority), ask.want)
-        return ScriptCall("take", self._keys(ask.provider), args)
+    def _take(self, provider: str, spec: LimitSpec, priority: Priority, want: int) -> ScriptCall:
+        if not 1 <= want <= MOST_PERMITS:
+            raise ValueError(f"want is 1 to {MOST_PERMITS}, not {want}")
+        args = (self._now_ms(), self._encoded(spec), int(priority), want)
+        return ScriptCall("take", self._keys(provider), args)
 
     def _run(self, name: str, provider: str, *args: str | float) -> Any:
         return run_script(self._redis, ScriptCall(name, self._keys(provider), args))
 
     def _keys(self, provider: str) -> tuple[str, str, str]:
-        base = f"{self._prefix}:limit:{{{provider}}}"
-        return f"{base}:state", f"{base}:calls", f"{base}:flight"
+        keys = self._known_keys.get(provider)
+        if keys is None:
+            base = f"{self._prefix}:limit:{{{provider}}}"
+            keys = self._known_keys[provider] = f"{base}:state", f"{base}:calls", f"{base}:flight"
+        return keys
 
     def _encoded(self, spec: LimitSpec) -> str:
         if spec.schedule is None:
-            return encode_spec(spec, spec.max_concurrency)
+            return spec.encoded
         return encode_spec(spec, concurrency_at(spec, self._clock.now()))
 
     def _now_ms(self) -> str:
@@ -189,10 +194,8 @@ class Limiter:
         return f"{self._script_clock.now().timestamp() * 1000:.3f}"
 
 
-def _unlimited(ask: Ask) -> Grant | None:
-    if ask.spec is None or ask.spec.off:
-        return Grant((OFF_PERMIT,) * ask.want, 0.0, "off")
-    return None
+def _unlimited(want: int) -> Grant:
+    return Grant((OFF_PERMIT,) * want, 0.0, "off")
 
 
 def _known_call(call: LedgerCall, spec: LimitSpec, as_of: datetime) -> tuple[str, str, str]:

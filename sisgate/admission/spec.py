@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -76,7 +76,7 @@ class LimitSpec:
         if any(not 0 <= share < 1 for share in self.reserves.values()):
             raise ValueError("a reserve is a share from 0 up to, not including, 1")
 
-    @property
+    @cached_property
     def off(self) -> bool:
         """Whether there is nothing to limit."""
         return (
@@ -85,6 +85,11 @@ class LimitSpec:
             and self.max_concurrency is None
             and self.schedule is None
         )
+
+    @cached_property
+    def encoded(self) -> str:
+        """The specification as the scripts read it, whatever `schedule` says."""
+        return encode_spec(self, self.max_concurrency)
 
     @property
     def longest_period_seconds(self) -> float:
@@ -171,25 +176,20 @@ class LimiterState:
     waiting_for: Mapping[Priority, Reason]
 
 
-@lru_cache(maxsize=1024)
-def _encode(spec: LimitSpec, concurrency: int, reserves: tuple[tuple[int, float], ...]) -> str:
+def encode_spec(spec: LimitSpec, concurrency: int | None) -> str:
+    """Return the specification as the scripts read it: JSON, times in milliseconds."""
     return json.dumps(
         {
             "windows": window_pairs(spec.windows),
             "burst": spec.burst or 0,
             "interval": spec.min_interval_seconds * 1000,
-            "concurrency": concurrency,
-            "reserves": {str(step): share for step, share in reserves},
+            "concurrency": -1 if concurrency is None else concurrency,
+            "reserves": {str(int(p)): share for p, share in spec.reserves.items()},
             "lease": spec.lease_seconds * 1000,
             "arrival": (spec.arrival_bound_seconds or 0) * 1000,
-        }
+        },
+        separators=(",", ":"),
     )
-
-
-def encode_spec(spec: LimitSpec, concurrency: int | None) -> str:
-    """Return the specification as the scripts read it: JSON, times in milliseconds."""
-    reserves = tuple((int(priority), share) for priority, share in spec.reserves.items())
-    return _encode(spec, -1 if concurrency is None else concurrency, reserves)
 
 
 def window_pairs(windows: tuple[Rate, ...]) -> list[tuple[int, float]]:

@@ -10,14 +10,6 @@ if not state.epoch or state.kept < rule.longest then
   return { 'unknown', ms(LOOK_AGAIN_MS), tostring(state.factor) }
 end
 
--- What no window counts any more is forgotten, a bounded part at a time.
-local function forget(key)
-  local old = redis.call('ZCOUNT', key, '-inf', '(' .. ms(now - state.kept))
-  if old > 0 then redis.call('ZREMRANGEBYRANK', key, 0, math.min(old, PURGE_AT_ONCE) - 1) end
-end
-forget(KEYS[2])
-forget(KEYS[3])
-
 refill(state, rule, now)
 fade_demand(state, rule, now)
 local n, wait, reason, full_until, full_cap = decide(state, rule, now, priority, want)
@@ -43,9 +35,25 @@ for i = 1, n do
 end
 redis.call('ZADD', KEYS[2], unpack(calls))
 redis.call('ZADD', KEYS[3], unpack(flight))
-if priority == 0 then state.urgent = state.urgent + n end
-if priority == 3 then state.high = state.high + n end
-redis.call('HSET', KEYS[1], 'tokens', string.format('%.9f', state.tokens - n), 'filled_at', ms(now),
-  'granted_at', ms(now), 'demand_urgent', ms(state.urgent), 'demand_high', ms(state.high),
-  'demand_at', ms(now))
+
+-- Now and then, what no window counts any more is forgotten: more of it than was added since.
+if last % PURGE_EVERY < n then
+  local before = '(' .. ms(now - state.kept)
+  for key = 2, 3 do
+    local old = redis.call('ZCOUNT', KEYS[key], '-inf', before)
+    if old > 0 then
+      redis.call('ZREMRANGEBYRANK', KEYS[key], 0, math.min(old, 4 * math.max(n, PURGE_EVERY)) - 1)
+    end
+  end
+end
+
+-- Only what is read again is written: writing is the larger part of the cost of a decision.
+redis.call('HSET', KEYS[1], 'tokens', string.format('%.9f', state.tokens - n), 'filled_at', ms(now))
+if rule.interval > 0 then redis.call('HSET', KEYS[1], 'granted_at', ms(now)) end
+if priority <= 3 then
+  local field = priority == 0 and 'urgent' or 'high'
+  state[field] = state[field] + n
+  redis.call('HSET', KEYS[1], 'demand_urgent', ms(state.urgent), 'demand_high', ms(state.high),
+    'demand_at', ms(now))
+end
 return answer

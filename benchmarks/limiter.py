@@ -1,0 +1,116 @@
+"""What one decision of the limiter costs, beside PING and two other limiters on the same Redis.
+
+Run `python -m benchmarks.limiter` (extra `bench`). Rounds of the contenders alternate, so that a
+noisy machine is noisy for all; medians and best rounds are shown. The rate is high enough that
+nothing is refused, except in the rows that say so. The others count a window from the grant and
+know neither completion, leases, priorities nor rebuilding: the columns compare cost, not features.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from limits import RateLimitItemPerHour
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from pyrate_limiter import Limiter as PyrateLimiter
+from pyrate_limiter import Rate as PyrateRate
+from pyrate_limiter import RedisBucket
+from redis import Redis
+
+from sisgate.admission.limiter import Limiter
+from sisgate.admission.spec import Ask, LimitSpec
+from sisgate.domain.priorities import Priority
+from sisgate.domain.rates import Rate
+from sisgate.embedded.redis_server import EmbeddedRedis
+
+PLENTY = 10_000_000
+HOUR = 3600
+Contender = Callable[[], int]
+"""One decision; returns the permits it brought."""
+
+
+def sisgate_contenders(redis: Redis) -> dict[str, Contender]:
+    limiter = Limiter(redis)
+    open_spec = LimitSpec((Rate(PLENTY, HOUR),), burst=PLENTY)
+    two = LimitSpec((Rate(PLENTY, HOUR), Rate(PLENTY, 1)), burst=PLENTY, max_concurrency=PLENTY)
+    full = LimitSpec((Rate(1000, HOUR),), burst=1000)
+    for name, spec in {"open": open_spec, "two": two, "full": full}.items():
+        limiter.rebuild(name, spec, [])
+    limiter.take("full", full, Priority.URGENT, want=1000)
+    asks = [Ask("open", open_spec, Priority.LOW)] * 10
+
+    def take_and_finish() -> int:
+        grant = limiter.take("open", open_spec, Priority.LOW)
+        limiter.finish("open", grant.permits[0])
+        return 1
+
+    return {
+        "sisgate take": lambda: len(limiter.take("open", open_spec, Priority.LOW).permits),
+        "sisgate take, 2 windows + concurrency": lambda: len(
+            limiter.take("two", two, Priority.LOW).permits
+        ),
+        "sisgate take, refused": lambda: len(limiter.take("full", full, Priority.LOW).permits),
+        "sisgate take + finish": take_and_finish,
+        "sisgate take, 10 permits": lambda: len(
+            limiter.take("open", open_spec, Priority.LOW, want=10).permits
+        ),
+        "sisgate take_many, 10 asks": lambda: sum(
+            len(grant.permits) for grant in limiter.take_many(asks)
+        ),
+    }
+
+
+def other_contenders(redis: Redis, url: str) -> dict[str, Contender]:
+    item = RateLimitItemPerHour(PLENTY)
+    moving = MovingWindowRateLimiter(RedisStorage(url))
+    bucket = RedisBucket.init([PyrateRate(PLENTY, HOUR * 1000)], redis, "pyrate")
+    pyrate = PyrateLimiter(bucket)
+    return {
+        "limits, moving window": lambda: int(moving.hit(item, "p")),
+        "pyrate-limiter, RedisBucket": lambda: int(bool(pyrate.try_acquire("p", blocking=False))),
+    }
+
+
+def one_round(contender: Contender, decisions: int) -> tuple[list[float], float]:
+    """Return the seconds of each decision and the permits per second of the round."""
+    times, permits = [], 0
+    begun = time.perf_counter()
+    for _ in range(decisions):
+        start = time.perf_counter()
+        permits += contender()
+        times.append(time.perf_counter() - start)
+    return times, permits / (time.perf_counter() - begun)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--decisions", type=int, default=500, help="decisions per round")
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
+        redis = Redis.from_url(server.url)
+        contenders: dict[str, Contender] = {"PING": lambda: int(redis.ping()) * 0}
+        contenders |= sisgate_contenders(redis) | other_contenders(redis, server.url)
+        times: dict[str, list[float]] = {name: [] for name in contenders}
+        rates: dict[str, list[float]] = {name: [] for name in contenders}
+        for _ in range(args.rounds):
+            for name, contender in contenders.items():
+                round_times, rate = one_round(contender, args.decisions)
+                times[name].append(statistics.median(round_times))
+                rates[name].append(rate)
+        ping = statistics.median(times["PING"])
+        print(f"{'':40}{'median µs':>10}{'of PING':>9}{'permits/s':>11}")
+        for name in contenders:
+            median = statistics.median(times[name])
+            rate = max(rates[name])
+            print(f"{name:40}{median * 1e6:10.0f}{median / ping:9.2f}{rate:11,.0f}")
+
+
+if __name__ == "__main__":
+    main()
