@@ -6,7 +6,7 @@ Messages carry ids, nothing else. The ledger owns the work; a message only wakes
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError, OperationalError
 
 from sisgate.domain.priorities import PRIORITY_STEPS, Priority
+from sisgate.domain.queues import queue_keys
 from sisgate.embedded.redis_server import last_url
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import Settings
@@ -25,8 +26,8 @@ SYNC_TASK = "sisgate.sync"
 PLAN_TASK = "sisgate.sync.plan"
 CALL_TASK_PREFIX = "sisgate.call."
 
-PRIORITY_SEPARATOR = "\x06\x16"
-"""What kombu puts between a queue's name and a priority step in the name of a Redis list."""
+ADMISSION_MARK = "x-sisgate-admission"
+"""The argument of a queue whose messages are taken by permit; `inspect active_queues` shows it."""
 
 PLANNER_SECONDS = 60.0
 """What the planner and the beat tasks may take."""
@@ -77,9 +78,9 @@ def redis_client(url: str) -> redis.Redis:
     )
 
 
-def celery_app(settings: Settings, url: str) -> Celery:
-    """Return a Celery app set up for sisgate; workers add their tasks to it."""
-    app = Celery("sisgate", set_as_current=False)
+def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Celery:
+    """Return a Celery app set up for sisgate; workers add their tasks to it, and their `amqp`."""
+    app = Celery("sisgate", set_as_current=False, amqp=amqp)
     longest = max((p.timeout_seconds for p in settings.providers.values()), default=0.0)
     app.conf.update(
         broker_url=url,
@@ -95,7 +96,10 @@ def celery_app(settings: Settings, url: str) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 30,
         },
-        task_queues=[_queue(name) for name in (PLANNER_QUEUE, *settings.providers)],
+        task_queues=[
+            _queue(PLANNER_QUEUE),
+            *(_queue(name, {ADMISSION_MARK: "permit"}) for name in settings.providers),
+        ],
         task_default_queue=PLANNER_QUEUE,
         task_default_priority=int(Priority.NORMAL),
         task_create_missing_queues=False,
@@ -109,6 +113,7 @@ def celery_app(settings: Settings, url: str) -> Celery:
         task_soft_time_limit=PLANNER_SECONDS - 10,
         worker_prefetch_multiplier=1,
         worker_disable_rate_limits=True,
+        worker_enable_prefetch_count_reduction=False,
         worker_send_task_events=True,
         task_send_sent_event=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -119,16 +124,20 @@ def celery_app(settings: Settings, url: str) -> Celery:
     return app
 
 
-def _queue(name: str) -> Queue:
+def _queue(name: str, arguments: Mapping[str, str] | None = None) -> Queue:
     # An exchange of its own: queues that share one by routing key would all get each message.
-    return Queue(name, Exchange(name), routing_key=name)
+    return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
 
 
 class Publisher:
-    """Hands ids to the broker. Every failure is `BrokerUnavailable`; nothing is lost by it."""
+    """Hands ids to the broker. Every failure is `BrokerUnavailable`; nothing is lost by it.
 
-    def __init__(self, app: Celery) -> None:
+    `signal` is told the provider of each call, to wake the workers that wait for one.
+    """
+
+    def __init__(self, app: Celery, signal: Callable[[str], None]) -> None:
         self._app = app
+        self._signal = signal
 
     def plan(self, job_id: str, priority: int) -> None:
         """Ask a worker to plan a job."""
@@ -136,12 +145,16 @@ class Publisher:
 
     def call(self, call_id: int, provider: str, priority: int) -> None:
         """Put a call into its provider's queue."""
-        self._send(call_task(provider), {"call_id": call_id}, provider, priority)
+        self.calls([(call_id, provider, priority)])
 
     def calls(self, addresses: Iterable[tuple[int, str, int]]) -> None:
         """Publish calls given as (id, provider, priority)."""
+        providers = set()
         for call_id, provider, priority in addresses:
-            self.call(call_id, provider, priority)
+            self._send(call_task(provider), {"call_id": call_id}, provider, priority)
+            providers.add(provider)
+        for provider in providers:
+            self._signal(provider)
 
     def _send(self, task: str, kwargs: Mapping[str, Any], queue: str, priority: int) -> None:
         try:
@@ -161,11 +174,6 @@ class Publisher:
                 f"Redis cannot be reached ({type(error).__name__}). What was accepted stays in the "
                 "ledger and is published when Redis is back."
             ) from error
-
-
-def queue_keys(queue: str) -> list[str]:
-    """Return the Redis lists of a queue, most urgent first."""
-    return [queue if not step else f"{queue}{PRIORITY_SEPARATOR}{step}" for step in PRIORITY_STEPS]
 
 
 def queue_depths(client: redis.Redis, queues: Iterable[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Waking those who wait for a job. Redis pub/sub is only a hint; the ledger tells the truth."""
+"""Waking those who wait: for a job's end, or for work. Redis pub/sub is only a hint."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import redis
+from redis.client import PubSub
 
 from sisgate.clock import Clock
 
@@ -23,10 +24,23 @@ class Wakeups:
 
     def announce(self, job_id: str) -> None:
         """Wake whoever waits for the job. A Redis that is down only makes them a second late."""
-        try:
+        with suppress(redis.RedisError):
             self._redis.publish(self._channel(job_id), b"ended")
-        except redis.RedisError:
-            return
+
+    def signal_work(self, provider: str) -> None:
+        """Wake the workers that wait for a provider's calls; they look by themselves as well."""
+        with suppress(redis.RedisError):
+            self._redis.publish(self._work_channel, provider)
+
+    def signals(self) -> PubSub:
+        """Return a subscription whose messages are names of providers with new work."""
+        pubsub: PubSub = self._redis.pubsub(ignore_subscribe_messages=True)
+        pubsub.subscribe(self._work_channel)
+        return pubsub
+
+    @property
+    def _work_channel(self) -> str:
+        return f"{self._prefix}:work"
 
     def wait(self, job_id: str, ended: Callable[[], bool], timeout_seconds: float | None) -> bool:
         """Return True as soon as `ended()` is, False when the time is over first.

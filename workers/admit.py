@@ -1,17 +1,17 @@
-"""The seam to admission: a permit for a claimed call, and what its answer teaches the limiter."""
+"""The seam to admission: a permit for a call, and what its answer teaches the limiter."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 import structlog
 
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
-from sisgate.admission.provider_limits import limits_of
-from sisgate.admission.spec import LedgerCall, LimitSpec
+from sisgate.admission.spec import LedgerCall
 from sisgate.admission.throttle import Answer, decide
-from sisgate.broker import Limits
 from sisgate.domain.priorities import Priority
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim
@@ -21,7 +21,8 @@ from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
-UNKNOWN_KEY = "sisgate:1:limit-unknown:{}"
+UNKNOWN_LIMITS = "sisgate:1:limits-unknown"
+"""Providers whose limiter has lost its state, each with the time at which that was noticed."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +31,37 @@ class Permit:
 
     id: str
     factor: float
+    granted_at: float
 
+    @classmethod
+    def of_message(cls, headers: Mapping[str, Any] | None) -> Self | None:
+        """Return the permit that admission put into a message, or None if it came without."""
+        return cls(**headers) if headers else None
 
-def spec_of(config: ProviderConfig) -> LimitSpec:
-    """Return the limits of a provider; a permit that is never finished counts for its lease."""
-    return limits_of(config, Limits(config.timeout_seconds).lease)
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether it may still be used; see `PERMIT_USE_SECONDS`."""
+        return now.timestamp() - self.granted_at < PERMIT_USE_SECONDS
 
 
 def take(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Permit | None:
-    """Return a permit, or None after the call was told to wait. Waiting spends no attempt."""
-    spec = spec_of(config)
+    """Return a permit for a call that came without one, or None after it was told to wait.
+
+    Admission hands over each message with its permit. This is the way of those that came another
+    way, or whose permit grew too old; waiting spends no attempt.
+    """
+    now = runtime.clock.now()
+    spec = runtime.limits(config)
     grant = runtime.limiter.take(config.name, spec, Priority(claim.call.priority))
     if grant:
-        return Permit(grant.permits[0], grant.factor)
+        with runtime.database.write() as session:
+            ledger.note_permit(session, claim.call, grant.permits[0])
+        return Permit(grant.permits[0], grant.factor, now.timestamp())
     if grant.reason == "unknown":
-        rebuild(runtime, config, spec)
-    now = runtime.clock.now()
+        note_unknown(runtime, config.name)
     wait = timedelta(seconds=max(0.05, grant.wait_seconds))
     with runtime.database.write() as session:
         ledger.release(session, claim.call, not_before=now + wait)
-    log.info(
-        "call_waits", call=claim.call.id, provider=config.name, reason=grant.reason,
-        seconds=round(wait.total_seconds(), 3),
-    )  # fmt: skip
+    log.info("call_waits", call=claim.call.id, provider=config.name, reason=grant.reason)
     return None
 
 
@@ -74,22 +83,33 @@ def finish(
     return decision.block_seconds
 
 
-def rebuild(runtime: Runtime, config: ProviderConfig, spec: LimitSpec) -> None:
-    """Begin counting with what the ledger knows, once every permit of before is in it.
+def note_unknown(runtime: Runtime, provider: str) -> None:
+    """Ask the reconciler to rebuild the limiter's state."""
+    runtime.redis.hsetnx(UNKNOWN_LIMITS, provider, runtime.clock.now().timestamp())
 
-    Redis lost its state, or this is the first start. Permits granted before are used within
-    `PERMIT_USE_SECONDS`, so the ledger is read only that long after the loss was noticed.
+
+def rebuild_unknown(runtime: Runtime) -> None:
+    """Begin counting with what the ledger knows, where Redis has lost it.
+
+    Permits granted before are used within `PERMIT_USE_SECONDS`, so the ledger is read only that
+    long after the loss was noticed: then each of them is an attempt there.
     """
-    key = UNKNOWN_KEY.format(config.name)
     now = runtime.clock.now()
-    first = runtime.redis.set(key, now.timestamp(), nx=True, ex=60)
-    noticed = now.timestamp() if first else float(runtime.redis.get(key) or now.timestamp())
-    if now.timestamp() - noticed < PERMIT_USE_SECONDS:
-        return
+    for name, noticed in runtime.redis.hgetall(UNKNOWN_LIMITS).items():
+        config = runtime.settings.providers.get(name.decode())
+        if config is not None and now.timestamp() - float(noticed) < PERMIT_USE_SECONDS:
+            continue
+        if config is not None:
+            _rebuild(runtime, config, now)
+            runtime.wakeups.signal_work(config.name)
+        runtime.redis.hdel(UNKNOWN_LIMITS, name)
+
+
+def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
+    spec = runtime.limits(config)
     since = now - timedelta(seconds=spec.longest_period_seconds + spec.lease_seconds)
     with runtime.database.read() as session:
         attempts = ledger.recent_attempts(session, config.name, since)
-    known = [LedgerCall(a.started_at, a.ended_at, a.lease_until) for a in attempts]
+    known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in attempts]
     if runtime.limiter.rebuild(config.name, spec, known):
-        runtime.redis.delete(key)
         log.info("limiter_rebuilt", provider=config.name, calls=len(known))

@@ -15,5 +15,5 @@ except SisgateError as error:
     # A mistake in the configuration is told in words, not in a traceback of the celery command.
     sys.exit(f"sisgate: {error.message}")
 
-celery = celery_app(settings, broker_url(settings))
+celery = celery_app(settings, broker_url(settings), amqp="workers.consumer:AdmittingAMQP")
 tasks.register(celery, settings)

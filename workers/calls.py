@@ -16,16 +16,24 @@ from sisgate.settings import ProviderConfig
 from sisgate.transport import auth
 from sisgate.transport.auth import AuthBase
 from workers import admit, outcomes
+from workers.admit import Permit
 from workers.outcomes import Reply
 from workers.runtime import Runtime
 
 
-def make(runtime: Runtime, config: ProviderConfig, call_id: int) -> None:
-    """Make one call if it is still to be made and a permit can be had."""
-    claim = _claim(runtime, config, call_id)
+def make(
+    runtime: Runtime, config: ProviderConfig, call_id: int, permit: Permit | None = None
+) -> None:
+    """Make one call if it is still to be made. `permit` is what admission took for it."""
+    if permit is not None and not permit.is_fresh(runtime.clock.now()):
+        runtime.limiter.hand_back(config.name, permit.id)
+        permit = None
+    claim = _claim(runtime, config, call_id, permit)
     if claim is None:
+        if permit is not None:
+            runtime.limiter.hand_back(config.name, permit.id)
         return
-    permit = admit.take(runtime, config, claim)
+    permit = permit or admit.take(runtime, config, claim)
     if permit is None:
         return
     reply = _send(runtime, config, claim)
@@ -48,10 +56,13 @@ def request_of(config: ProviderConfig, claim: Claim) -> HttpRequest:
     return config.dialect.page_request(listing, claim.position)
 
 
-def _claim(runtime: Runtime, config: ProviderConfig, call_id: int) -> Claim | None:
+def _claim(
+    runtime: Runtime, config: ProviderConfig, call_id: int, permit: Permit | None
+) -> Claim | None:
     lease = timedelta(seconds=Limits(config.timeout_seconds).lease)
     with runtime.database.write() as session:
-        return ledger.claim(session, call_id, runtime.clock.now(), lease)
+        held = permit.id if permit else None
+        return ledger.claim(session, call_id, runtime.clock.now(), lease, held)
 
 
 def _send(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import redis
 import structlog
 
 from sisgate.broker import PLANNER_QUEUE, queue_depths
@@ -11,6 +12,7 @@ from sisgate.domain.states import JobState
 from sisgate.errors import BrokerUnavailable
 from sisgate.ledger import calls, jobs, responses
 from sisgate.ledger.schema import Call
+from workers import admit
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -28,10 +30,11 @@ def reconcile(runtime: Runtime) -> None:
     for job_id in ended:
         runtime.wakeups.announce(job_id)
     try:
+        admit.rebuild_unknown(runtime)
         _publish_due(runtime)
         _publish_missing(runtime)
-    except BrokerUnavailable as error:
-        log.warning("reconcile_postponed", reason=error.message)
+    except (BrokerUnavailable, redis.RedisError) as error:
+        log.warning("reconcile_postponed", reason=type(error).__name__)
 
 
 def delete_old(runtime: Runtime) -> None:

@@ -9,15 +9,20 @@ from functools import cached_property
 from celery import Celery
 
 from sisgate.admission.limiter import Limiter
-from sisgate.broker import Publisher, broker_url, redis_client
+from sisgate.admission.provider_limits import limits_of
+from sisgate.admission.spec import LimitSpec
+from sisgate.broker import Limits, Publisher, broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.vault import Vault, open_vault
 from sisgate.gateway import Gateway
 from sisgate.ledger.database import Database
-from sisgate.settings import Settings
+from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport.http import Transport
 from sisgate.wakeups import Wakeups
+
+RUNTIME = "sisgate_runtime"
+"""The attribute of the Celery app that gives the runtime of the calling process."""
 
 
 class Runtime:
@@ -26,13 +31,19 @@ class Runtime:
     def __init__(self, app: Celery, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.publisher = Publisher(app)
+        self._app = app
         self._local = threading.local()
+        self._limits: dict[str, LimitSpec] = {}
 
     @cached_property
     def database(self) -> Database:
         """The ledger."""
         return Database(self.settings.sqlalchemy_url)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Hands ids to the broker."""
+        return Publisher(self._app, self.wakeups.signal_work)
 
     @cached_property
     def gateway(self) -> Gateway:
@@ -45,6 +56,14 @@ class Runtime:
     def limiter(self) -> Limiter:
         """The fleet's limiter."""
         return Limiter(self.redis, clock=self.clock)
+
+    def limits(self, config: ProviderConfig) -> LimitSpec:
+        """Return the limits of a provider; a permit that is never finished counts for a lease."""
+        spec = self._limits.get(config.name)
+        if spec is None:
+            lease = Limits(config.timeout_seconds).lease
+            spec = self._limits[config.name] = limits_of(config, lease)
+        return spec
 
     @cached_property
     def vault(self) -> Vault:

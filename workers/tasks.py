@@ -13,7 +13,8 @@ from sisgate.domain.rates import Rate
 from sisgate.errors import UsageError
 from sisgate.settings import ProviderConfig, Settings
 from workers import calls, planning, reconciler
-from workers.runtime import RuntimeOfProcess
+from workers.admit import Permit
+from workers.runtime import RUNTIME, RuntimeOfProcess
 
 log = structlog.get_logger()
 
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 def register(app: Celery, settings: Settings) -> None:
     """Give the app its tasks and its schedule."""
     runtime = RuntimeOfProcess(app, settings)
+    setattr(app, RUNTIME, runtime)
     _register_sync(app, runtime)
     for config in settings.providers.values():
         _register_call(app, runtime, config)
@@ -34,6 +36,8 @@ def register(app: Celery, settings: Settings) -> None:
         reconciler.delete_old(runtime())
 
     app.conf.beat_schedule = beat_schedule
+    app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"
+    app.steps["consumer"].add("workers.admission:Admission")
 
 
 def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
@@ -76,12 +80,15 @@ def _register_call(app: Celery, runtime: RuntimeOfProcess, config: ProviderConfi
 
     @app.task(
         name=call_task(config.name),
+        bind=True,
+        Request="workers.admission:CallRequest",
         rate_limit=celery_rate(config.windows),
         soft_time_limit=limits.soft,
         time_limit=limits.hard,
     )
-    def call(call_id: int) -> None:
-        calls.make(runtime(), config, call_id)
+    def call(self: Any, call_id: int) -> None:
+        permit = Permit.of_message(getattr(self.request, "sisgate_permit", None))
+        calls.make(runtime(), config, call_id, permit)
 
 
 def celery_rate(windows: tuple[Rate, ...]) -> str | None:

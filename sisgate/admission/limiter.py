@@ -176,6 +176,14 @@ class Limiter:
     def _run(self, name: str, provider: str, *args: str | float) -> Any:
         return run_script(self._redis, ScriptCall(name, self._keys(provider), args))
 
+    def keys_of(self, provider: str) -> tuple[str, str, str]:
+        """Return the keys of a provider's state, for scripts that decide together with it."""
+        return self._keys(provider)
+
+    def script_args(self, spec: LimitSpec) -> tuple[str, str]:
+        """Return a script's first two arguments: the time and the limits ('' for none)."""
+        return self._now_ms(), "" if spec.off else self._encoded(spec)
+
     def _keys(self, provider: str) -> tuple[str, str, str]:
         keys = self._known_keys.get(provider)
         if keys is None:

@@ -14,7 +14,15 @@ from redis.exceptions import NoScriptError, RedisError
 
 from sisgate.errors import BrokerUnavailable
 
-_USE_RULES = frozenset({"take", "state", "rebuild", "finish", "block"})
+_BEFORE = {
+    "take": ("rules", "grant"),
+    "admit": ("rules", "grant"),
+    "state": ("rules",),
+    "rebuild": ("rules",),
+    "finish": ("rules",),
+    "block": ("rules",),
+}
+"""What stands in front of a script, because it uses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +35,9 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    """Return the script `lua/{name}.lua`, behind the shared rules if it uses them."""
+    """Return the script `lua/{name}.lua`, behind the shared parts that it uses."""
     folder = files("sisgate.admission") / "lua"
-    parts = ["rules", name] if name in _USE_RULES else [name]
+    parts = (*_BEFORE.get(name, ()), name)
     text = "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 

@@ -60,9 +60,11 @@ class Gateway:
         self._clock = clock or SystemClock()
         url = broker_url(settings)
         self.database = database or Database(settings.sqlalchemy_url)
-        self._publisher = publisher or Publisher(celery_app(settings, url))
         self._redis = redis_client(url)
         self._wakeups = Wakeups(self._redis, self._clock)
+        self._publisher = publisher or Publisher(
+            celery_app(settings, url), self._wakeups.signal_work
+        )
 
     @classmethod
     def from_env(cls, config: Path | None = None, *, app: str | None = None) -> Self:

@@ -139,7 +139,9 @@ def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
     return sorted(ids)
 
 
-def claim(session: Session, call_id: int, now: datetime, lease: timedelta) -> Claim | None:
+def claim(
+    session: Session, call_id: int, now: datetime, lease: timedelta, permit: str | None = None
+) -> Claim | None:
     """Claim a queued call for this worker, or return None if it is not there to be claimed.
 
     One conditional UPDATE: a second delivery of the same message finds the call running or ended.
@@ -173,6 +175,7 @@ def claim(session: Session, call_id: int, now: datetime, lease: timedelta) -> Cl
         Attempt(
             call_id=call.id,
             number=call.attempt,
+            permit=permit,
             provider=call.provider,
             started_at=now,
             lease_until=now + lease,
@@ -377,6 +380,15 @@ def overtaken(
         .execution_options(synchronize_session=False)
     )
     return sorted((row.id, row.provider, row.priority) for row in rows)
+
+
+def note_permit(session: Session, claimed: Call, permit: str) -> None:
+    """Note the permit of a call that was claimed without one."""
+    session.execute(
+        update(Attempt)
+        .where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
+        .values(permit=permit)
+    )
 
 
 def recent_attempts(session: Session, provider: str, since: datetime) -> list[Attempt]:

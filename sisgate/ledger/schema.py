@@ -165,6 +165,7 @@ class Attempt(Base):
         BigId, ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True
     )
     number: Mapped[int] = mapped_column(primary_key=True)
+    permit: Mapped[str | None] = mapped_column(String(80))
     provider: Mapped[str] = mapped_column(String(63))
     started_at: Mapped[datetime]
     lease_until: Mapped[datetime]

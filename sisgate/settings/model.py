@@ -73,6 +73,7 @@ class ProviderConfig(Frozen):
     burst: Annotated[int, Field(ge=1)] | None = None
     min_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
     max_concurrency: Annotated[int, Field(ge=1)] | None = None
+    slot_share: Annotated[float, Field(gt=0, le=1)] | None = None
     auth: Literal["oauth2-basic", "oauth2-body", "oauth1", "none"] | None = None
     token_url: HttpUrl | None = None
     token_method: Literal["POST", "GET"] = "POST"

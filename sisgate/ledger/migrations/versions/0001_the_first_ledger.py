@@ -220,6 +220,7 @@ def upgrade() -> None:
         "attempts",
         sa.Column("call_id", BIG_ID, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("permit", sa.String(length=80), nullable=True),
         sa.Column("provider", sa.String(length=63), nullable=False),
         sa.Column("started_at", TIME, nullable=False),
         sa.Column("lease_until", TIME, nullable=False),

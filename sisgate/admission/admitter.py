@@ -1,0 +1,75 @@
+"""Taking messages off provider queues, each with a permit, in one step in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from redis import Redis
+
+from sisgate.admission.limiter import Limiter
+from sisgate.admission.scripts import ScriptCall, run_script, run_scripts
+from sisgate.admission.slots import Want
+from sisgate.admission.spec import LimitSpec
+from sisgate.domain.priorities import PRIORITY_STEPS
+from sisgate.domain.queues import queue_keys
+
+UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
+"""kombu's own: what was delivered and not acknowledged, and since when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What was taken for one provider.
+
+    `messages` are pairs of permit and message text, most urgent first. When fewer came than were
+    wanted, `reason` tells why and `wait_seconds` when to ask again (0: at the next signal).
+    `left` messages still wait.
+    """
+
+    provider: str
+    messages: tuple[tuple[str, bytes], ...]
+    reason: str
+    wait_seconds: float
+    factor: float
+    left: int
+
+
+class Admitter:
+    """Asks Redis what waits, and takes it. One round trip each, whatever the number of queues."""
+
+    def __init__(self, redis: Redis, limiter: Limiter) -> None:
+        self._redis = redis
+        self._limiter = limiter
+
+    def waiting(self, providers: Sequence[str]) -> list[str]:
+        """Return those providers in whose queues messages wait."""
+        keys = tuple(key for provider in providers for key in queue_keys(provider))
+        if not keys:
+            return []
+        found = run_script(self._redis, ScriptCall("backlog", keys, ()))
+        places = {int(place) // len(PRIORITY_STEPS) for place in found[::2]}
+        return [providers[place] for place in sorted(places)]
+
+    def admit(self, wants: Iterable[Want], specs: Mapping[str, LimitSpec]) -> list[Admitted]:
+        """Take up to the wanted messages of each provider; those without a permit stay."""
+        asked = list(wants)
+        calls = [self._call(want, specs[want.provider]) for want in asked]
+        answers = run_scripts(self._redis, calls) if calls else []
+        return [_read(want.provider, answer) for want, answer in zip(asked, answers, strict=True)]
+
+    def _call(self, want: Want, spec: LimitSpec) -> ScriptCall:
+        lists = queue_keys(want.provider)
+        keys = (*self._limiter.keys_of(want.provider), UNACKED, UNACKED_INDEX, *lists)
+        now, encoded = self._limiter.script_args(spec)
+        return ScriptCall("admit", keys, (now, encoded, want.pressing, want.rest, *PRIORITY_STEPS))
+
+
+def _read(provider: str, answer: Sequence[bytes]) -> Admitted:
+    reason, wait_ms, factor, left, *pairs = answer
+    messages = tuple(
+        (permit.decode(), text) for permit, text in zip(pairs[::2], pairs[1::2], strict=True)
+    )
+    return Admitted(
+        provider, messages, reason.decode(), float(wait_ms) / 1000, float(factor), int(left)
+    )

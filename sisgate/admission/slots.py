@@ -1,0 +1,55 @@
+"""Which slots of a worker a provider may take. Pure: counts in, counts out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+DEFAULT_SHARE = 0.75
+"""The share of a worker's slots that one of several providers may fill with normal and low work."""
+
+KEEP_ONE_FROM = 4
+"""A worker with so many slots keeps one of them for urgent and high work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """How many messages to ask for: `pressing` of any priority, of them `rest` normal or low."""
+
+    provider: str
+    pressing: int
+    rest: int
+
+
+def share_out(
+    slots: int,
+    busy: int,
+    running: Mapping[str, int],
+    waiting: Sequence[str],
+    shares: Mapping[str, float],
+) -> list[Want]:
+    """Return what to ask for each provider with waiting work, at most one `Want` a provider.
+
+    `slots` are the worker's, `busy` those taken by anything, `running` the calls under way by
+    provider, `waiting` the providers to serve in the order to serve them, `shares` the part of the
+    slots one provider may fill (the bulkhead; for a worker that serves one provider, 1.0).
+    Urgent and high work may go over its provider's share, into the slot that is kept.
+
+    >>> share_out(4, 0, {}, ["a", "b"], {"a": 0.75, "b": 0.75})
+    [Want(provider='a', pressing=2, rest=2), Want(provider='b', pressing=2, rest=1)]
+    >>> share_out(4, 3, {"a": 3}, ["a", "b"], {"a": 0.75, "b": 0.75})
+    [Want(provider='a', pressing=1, rest=0)]
+    """
+    free = slots - busy
+    rest_free = free - (1 if slots >= KEEP_ONE_FROM else 0)
+    wants = []
+    for position, provider in enumerate(waiting):
+        if free <= 0:
+            break
+        fair = -(-free // (len(waiting) - position))
+        cap = max(1, int(slots * shares.get(provider, DEFAULT_SHARE)))
+        rest = max(0, min(fair, rest_free, cap - running.get(provider, 0)))
+        wants.append(Want(provider, fair, rest))
+        free -= fair
+        rest_free -= rest
+    return wants
