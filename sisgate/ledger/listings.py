@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState
@@ -48,17 +48,22 @@ def pages_of(session: Session, job_id: str) -> Sequence[Call]:
     ).all()
 
 
-def page_before(session: Session, listing_id: int, call: Call) -> Call | None:
-    """Return the page of a chain that was read before this call."""
-    return session.scalar(
-        select(Call)
-        .where(
-            Call.listing_id == listing_id,
-            Call.state == CallState.DONE.value,
-            Call.purpose == Purpose.PAGE.value,
-            Call.look == call.look,
-            Call.id < call.id,
-        )
-        .order_by(Call.id.desc())
-        .limit(1)
+def pages_to_compare(session: Session, call: Call) -> Sequence[Call]:
+    """Return the pages of a chain that tell whether `call` came to one that was read before.
+
+    They are the page just before, which finds a server that ignores the position at once, and the
+    newest whose number is a power of two, which finds a longer circle as well (Brent's algorithm).
+    """
+    earlier = (
+        Call.listing_id == call.listing_id,
+        Call.state == CallState.DONE.value,
+        Call.purpose == Purpose.PAGE.value,
+        Call.look == call.look,
+        Call.id < call.id,
     )
+    count = session.scalar(select(func.count()).select_from(Call).where(*earlier)) or 0
+    if count == 0:
+        return []
+    offsets = {count - 1, (1 << (count.bit_length() - 1)) - 1}
+    pages = select(Call).where(*earlier).order_by(Call.id).limit(1)
+    return [session.scalars(pages.offset(offset)).one() for offset in sorted(offsets)]

@@ -15,14 +15,14 @@ from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing
 from sisgate.settings import ProviderConfig
 from sisgate.sync import progress, start
-from sisgate.sync.completeness import PageFact, Verdict, assess, is_by_offset
+from sisgate.sync.completeness import MAX_LOOKS, PageFact, Verdict, assess, full_looks
 from sisgate.sync.pages import Edges
 
 DELETE_SHARE = 0.2
 """A full sync that would delete more than this share of a dataset is held for a person."""
 
 ALWAYS_BELIEVED = 10
-"""So few deletions are never held, however small the dataset."""
+"""So few deletions are not held, however small the dataset, while most of it is still there."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class _Judged:
     row: ListingRow
     listing: Listing
     verdict: Verdict
+    full_looks: int
 
 
 def conclude(session: Session, job: Job, config: ProviderConfig, now: datetime) -> bool:
@@ -61,7 +62,11 @@ def _conclude_full(
     generation = job.generation or 0
     missing = records.count_missing(session, dataset, generation)
     if missing:
-        unproven = [j for j in judged if not j.verdict.proven and j.row.looks == 1]
+        unproven = [
+            j
+            for j in judged
+            if not j.verdict.proven and j.full_looks < 2 and j.row.looks <= MAX_LOOKS
+        ]
         if unproven:
             for one in unproven:
                 _relook(session, job, one.row, now)
@@ -93,26 +98,20 @@ def _end_complete(session: Session, job: Job, dataset: Dataset, now: datetime) -
 
 
 def _is_suspicious(job: Job, missing: int, seen: int) -> bool:
-    if job.options.get("allow_deletes") or missing <= ALWAYS_BELIEVED:
+    if job.options.get("allow_deletes") or (missing <= ALWAYS_BELIEVED and missing < seen):
         return False
     return missing > DELETE_SHARE * (missing + seen)
 
 
 def _judge(session: Session, job: Job) -> list[_Judged]:
-    pages: dict[int, list[Call]] = {}
+    pages: dict[int, list[PageFact]] = {}
     for call in listings.pages_of(session, job.id):
-        pages.setdefault(call.listing_id or 0, []).append(call)
+        pages.setdefault(call.listing_id or 0, []).append(_fact(call))
     judged = []
     for row in listings.of_job(session, job.id):
-        listing = Listing.from_json(row.plan)
-        facts = [_fact(call) for call in pages.get(row.id, [])]
-        if not is_by_offset(listing, facts):
-            facts = [_fact(c) for c in pages.get(row.id, []) if c.look == row.looks]
-        if row.total == 0 and not facts:
-            verdict = Verdict(complete=True, proven=True)
-        else:
-            verdict = assess(listing, facts, row.total, row.looks)
-        judged.append(_Judged(row, listing, verdict))
+        listing, facts = Listing.from_json(row.plan), pages.get(row.id, [])
+        verdict = assess(listing, facts, row.total, row.looks)
+        judged.append(_Judged(row, listing, verdict, full_looks(facts)))
     return judged
 
 
@@ -124,6 +123,7 @@ def _fact(call: Call) -> PageFact:
         rows=call.rows or 0,
         total=call.total,
         edges=Edges(tuple(edges["first"]), tuple(edges["last"])),
+        look=call.look,
         bridged=target.get("bridged"),
         seam=target.get("seam"),
     )

@@ -1,15 +1,16 @@
 """Which pages of a listing to read next. Pure: facts in, positions out.
 
 Consecutive pages read by row offset overlap by one row. A list that shifts while it is read (a
-row before the seam is deleted or inserted) then shows itself: the last row of one page is no
-longer the first row of the next. Proof that no record is lost: rows come in one stable order; if
-page k ends with row r and page k+1 contains r, every row after r at the time of page k is still
-after r, hence in page k+1 or later. Where the seam is broken, a bridge page over it is read.
+row before the seam is deleted or inserted) then shows itself: the last rows of one page are no
+longer among the first of the next. Proof that no record is lost: rows come in one stable order,
+and a page is an unbroken run of it; if page k and page k+1 share a row, their runs join, and
+every row between their ends that existed at both times was received. Where the seam is broken, a
+bridge page over it is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sisgate.errors import AnswerInvalid
@@ -29,8 +30,8 @@ EDGE = 3
 class Edges:
     """The first and last row ids of a page, in order."""
 
-    first: tuple[str, ...]
-    last: tuple[str, ...]
+    first: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> Edges:
@@ -40,7 +41,7 @@ class Edges:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The page before this one in the chain, to notice a server that gives it again."""
+    """An earlier page of the chain, to notice a server that gives it again."""
 
     edges: Edges
     rows: int
@@ -53,50 +54,53 @@ def overlap_of(listing: Listing, size: int | None) -> int:
 
 
 def following(
-    listing: Listing, position: Position, page: Page, total: int | None, earlier: Earlier | None
+    listing: Listing, position: Position, page: Page, total: int | None, *, was_known: bool
 ) -> list[Position]:
     """Return the positions to read after `page`, which was read at `position`.
 
-    `total` is the list's length if it is known, from this page or from a count. With it, all
-    other pages are returned at once, to be read side by side; without it, the next one. Raises
-    `AnswerInvalid` when the server gives the same page again (it ignores the position).
+    `total` is the list's length if it is known by now, `was_known` whether it was before this
+    page. With a total all other pages are returned at once, to be read side by side; without it,
+    the next one. A server that tells of a next page past its own total is read on in a chain.
     """
     if listing.paging == "single" or page.received == 0:
         return []
+    end = position.start + page.received
     if page.link is not None:
-        return [Position(start=position.start + page.received, link=page.link)]
-    if total is None:
-        return _next_in_chain(listing, position, page, earlier)
+        return [Position(start=end, page=position.page + 1, size=position.size, link=page.link)]
+    if total is None or (page.more and end >= total):
+        return _next_in_chain(listing, position, page)
     is_first = position.start == 0 and position.page == 1
+    if was_known and not is_first:
+        return _rest_of_clamped(listing, position, page, total)
     if listing.paging == "page":
-        return _numbered_pages(position, page, total) if is_first else []
-    if is_first:
-        return _offsets(listing, position, page, total)
-    return _rest_of_clamped(listing, position, page, total)
+        return _numbered_pages(position, page, total)
+    return _offsets(listing, position, page, total)
 
 
-def _next_in_chain(
-    listing: Listing, position: Position, page: Page, earlier: Earlier | None
-) -> list[Position]:
-    overlap = overlap_of(listing, position.size)
-    if page.more is False or (position.start > 0 and page.received <= overlap):
-        return []
-    if (
-        earlier is not None
-        and earlier.rows == page.received
-        and earlier.edges == Edges.of(page.ids)
-    ):
+def refuse_repeat(listing: Listing, page: Page, earlier: Iterable[Earlier]) -> None:
+    """Raise `AnswerInvalid` when a chain comes to a page that it has read before.
+
+    The server ignores the position or leads in a circle, so the list would never end.
+    """
+    now = Earlier(Edges.of(page.ids), page.received)
+    if page.received > OVERLAP and any(now == each for each in earlier):
         raise AnswerInvalid(
             f"The provider gave the same page of {listing.name} twice: it ignores the position, "
             "so the list cannot be read completely. Check the kind and version of the provider."
         )
+
+
+def _next_in_chain(listing: Listing, position: Position, page: Page) -> list[Position]:
+    overlap = overlap_of(listing, position.size)
+    if page.more is False or (position.start > 0 and page.received <= overlap):
+        return []
+    end = position.start + page.received
     if listing.paging == "page":
-        return [
-            Position(
-                start=position.start + page.received, page=position.page + 1, size=position.size
-            )
-        ]
-    return [Position(start=position.start + page.received - overlap, size=position.size)]
+        return [Position(start=end, page=position.page + 1, size=position.size)]
+    if end <= overlap:
+        # Either the whole list or a server that gives one row at a time: then nothing overlaps.
+        return [Position(start=end, size=1)]
+    return [Position(start=end - overlap, size=position.size)]
 
 
 def _numbered_pages(position: Position, page: Page, total: int) -> list[Position]:
@@ -104,16 +108,19 @@ def _numbered_pages(position: Position, page: Page, total: int) -> list[Position
     last = -(-total // size)
     return [
         Position(start=(number - 1) * size, page=number, size=position.size)
-        for number in range(2, last + 1)
+        for number in range(position.page + 1, last + 1)
     ]
 
 
 def _offsets(listing: Listing, position: Position, page: Page, total: int) -> list[Position]:
     # A server may clamp the size without saying so: go by the rows received.
     size = page.received
-    step = size - overlap_of(listing, size)
+    overlap = overlap_of(listing, size)
     asked = min(size, position.size) if position.size else size
-    return [Position(start=start, size=asked) for start in range(step, total - (size - step), step)]
+    begin = position.start + size - overlap
+    return [
+        Position(start=start, size=asked) for start in range(begin, total - overlap, size - overlap)
+    ]
 
 
 def _rest_of_clamped(
@@ -122,14 +129,16 @@ def _rest_of_clamped(
     size = position.size or page.received
     end = position.start + page.received
     wanted = min(position.start + size, total)
-    if end >= wanted:
+    if listing.paging != "offset" or end >= wanted:
         return []
     overlap = overlap_of(listing, page.received)
     return [Position(start=end - overlap, size=wanted - end + overlap)]
 
 
 def bridge(seam: int, size: int, width: int) -> Position:
-    """Return a page that lies over the seam at row `seam`, wider with each look."""
-    reach = max(size // 2, MIN_OVERLAPPED_SIZE) * width
-    start = max(0, seam - reach)
-    return Position(start=start, size=min(2 * reach, max(size, MIN_OVERLAPPED_SIZE)))
+    """Return a page of `size` rows over the seam at row `seam`, beginning earlier with each look.
+
+    >>> bridge(seam=100, size=50, width=1), bridge(seam=100, size=50, width=2)
+    (Position(start=75, page=1, size=50, link=None), Position(start=50, page=1, size=50, link=None))
+    """
+    return Position(start=max(0, seam - max(1, size // 2) * width), size=size)

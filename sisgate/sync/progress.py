@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from sisgate.ledger import calls, listings, records
 from sisgate.ledger.calls import Claim, NewCall, Purpose
 from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
-from sisgate.providers.dialect import Listing, Page, Position
+from sisgate.providers.dialect import Listing, Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync import start
 from sisgate.sync.completeness import Bridge
-from sisgate.sync.pages import Earlier, Edges, following
+from sisgate.sync.pages import Earlier, Edges, following, refuse_repeat
 
 
 def record_count(session: Session, claim: Claim, job: Job, total: int, now: datetime) -> None:
@@ -39,10 +39,16 @@ def record_page(
     assert job.resource is not None
     row = session.get_one(ListingRow, claim.listing.id)
     listing = Listing.from_json(row.plan)
+    was_known = row.total is not None
     if page.total is not None:
         row.total = page.total
+    if not row.replaced and claim.call.purpose == Purpose.PAGE:
+        positions = following(listing, claim.position, page, row.total, was_known=was_known)
+        if positions:
+            refuse_repeat(listing, page, _earlier(session, claim.call))
+        new = [NewCall(Purpose.PAGE, row.id, each, look=claim.call.look) for each in positions]
+        calls.plan(session, job, new, now)
     if not row.replaced:
-        _plan_following(session, claim, job, row, listing, page, now)
         start.add_listings(session, job, page.listings, now)
     if _filter_was_ignored(job, page):
         give_up_filter(session, job, config, "the provider ignored the filter", now)
@@ -100,28 +106,17 @@ def judged_target(call: Call, page: Page) -> dict[str, object] | None:
     if call.purpose != Purpose.BRIDGE or call.target is None:
         return call.target
     target = call.target
-    bridge = Bridge(Position(), target["seam"], tuple(target["before"]), tuple(target["after"]))
-    return {**target, "bridged": bridge.is_proof(set(page.ids))}
+    before, after = tuple(target["before"]), tuple(target["after"])
+    bridge = Bridge(calls.position_of(call), target["seam"], before, after)
+    return {**target, "bridged": bridge.is_proof(page)}
 
 
-def _plan_following(
-    session: Session,
-    claim: Claim,
-    job: Job,
-    row: ListingRow,
-    listing: Listing,
-    page: Page,
-    now: datetime,
-) -> None:
-    if claim.call.purpose != Purpose.PAGE:
-        return
-    earlier = None
-    if row.total is None and (before := listings.page_before(session, row.id, claim.call)):
-        edges = before.edges or {"first": [], "last": []}
-        earlier = Earlier(Edges(tuple(edges["first"]), tuple(edges["last"])), before.rows or 0)
-    positions = following(listing, claim.position, page, row.total, earlier)
-    new = [NewCall(Purpose.PAGE, row.id, position, look=claim.call.look) for position in positions]
-    calls.plan(session, job, new, now)
+def _earlier(session: Session, call: Call) -> list[Earlier]:
+    found = []
+    for page in listings.pages_to_compare(session, call):
+        edges = page.edges or {"first": [], "last": []}
+        found.append(Earlier(Edges(tuple(edges["first"]), tuple(edges["last"])), page.rows or 0))
+    return found
 
 
 def _filter_was_ignored(job: Job, page: Page) -> bool:
