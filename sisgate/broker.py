@@ -25,6 +25,7 @@ PLANNER_QUEUE = "sisgate"
 SYNC_TASK = "sisgate.sync"
 PLAN_TASK = "sisgate.sync.plan"
 CALL_TASK_PREFIX = "sisgate.call."
+LIMITS_TASK = "sisgate.limits.set"
 
 ADMISSION_MARK = "x-sisgate-admission"
 """The argument of a queue whose messages are taken by permit; `inspect active_queues` shows it."""

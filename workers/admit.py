@@ -14,6 +14,7 @@ from sisgate.admission.spec import LedgerCall
 from sisgate.admission.throttle import Answer, decide
 from sisgate.domain.priorities import Priority
 from sisgate.ledger import calls as ledger
+from sisgate.ledger import controls
 from sisgate.ledger.calls import Claim
 from sisgate.providers.dialect import HttpResponse
 from sisgate.settings import ProviderConfig
@@ -110,6 +111,12 @@ def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
     since = now - timedelta(seconds=spec.longest_period_seconds + spec.lease_seconds)
     with runtime.database.read() as session:
         attempts = ledger.recent_attempts(session, config.name, since)
+        control = controls.get(session, config.name)
+    # What was set at run time comes first: from the rebuild on, permits are granted by it.
+    if (windows := controls.windows_of(control)) is not None:
+        runtime.limiter.set_limits(config.name, windows)
+    if control is not None and control.paused:
+        runtime.limiter.pause(config.name, control.paused_until)
     known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in attempts]
     if runtime.limiter.rebuild(config.name, spec, known):
         log.info("limiter_rebuilt", provider=config.name, calls=len(known))

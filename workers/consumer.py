@@ -10,7 +10,7 @@ from kombu.entity import Queue
 from kombu.messaging import Consumer as KombuConsumer
 from kombu.transport.redis import QoS as RedisQoS
 
-from sisgate.broker import ADMISSION_MARK
+from sisgate.broker import ADMISSION_MARK, CALL_TASK_PREFIX, LIMITS_TASK
 
 
 def is_admitted(queue: Queue) -> bool:
@@ -35,7 +35,27 @@ class AdmittingAMQP(AMQP):
 
 
 class AdmittingConsumer(Consumer):
-    """Celery's consumer, with two mends that the Redis transport needs."""
+    """Celery's consumer; its rate limits are the fleet's, and it survives a lost Redis."""
+
+    known_limits: dict[str, Any] | None = None
+
+    def reset_rate_limits(self) -> None:
+        """Pass on a limit that `control.rate_limit` or Flower has set for a call task.
+
+        Celery calls this on every worker whenever a limit may have changed. The worker's own
+        buckets are not used: the limit goes to the fleet's limiter, by a task, for this process
+        must not open connections to the database before it forks.
+        """
+        limits = {
+            name.removeprefix(CALL_TASK_PREFIX): task.rate_limit
+            for name, task in self.app.tasks.items()
+            if name.startswith(CALL_TASK_PREFIX)
+        }
+        known = limits if self.known_limits is None else self.known_limits
+        for provider, limit in limits.items():
+            if known.get(provider) != limit:
+                self.app.send_task(LIMITS_TASK, kwargs={"provider": provider, "limit": limit})
+        self.known_limits = limits
 
     def on_connection_error_after_connected(self, exc: BaseException) -> Any:
         """Reconnect, also where Redis cannot be reached while messages are unacked.

@@ -8,7 +8,7 @@ import structlog
 from celery import Celery
 
 from beat_schedule import beat_schedule
-from sisgate.broker import PLAN_TASK, SYNC_TASK, Limits, call_task
+from sisgate.broker import LIMITS_TASK, PLAN_TASK, SYNC_TASK, Limits, call_task
 from sisgate.domain.rates import Rate
 from sisgate.errors import UsageError
 from sisgate.settings import ProviderConfig, Settings
@@ -70,6 +70,12 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
             log.warning("sync_refused", job=job_id, code=error.code)
             gateway.refuse(job_id, provider, resource, app, error)
 
+    @app.task(name=LIMITS_TASK)
+    def set_limits(provider: str, limit: str | float | None) -> None:
+        """Set the fleet's limit to what Celery's `rate_limit` was set to; 0 or None ends that."""
+        control = runtime().gateway.control(provider)
+        control.set_limits(fleet_rate(limit), actor="celery", reason="control.rate_limit")
+
     @app.task(name=PLAN_TASK)
     def plan(job_id: str) -> None:
         planning.plan(runtime(), job_id)
@@ -106,3 +112,15 @@ def celery_rate(windows: tuple[Rate, ...]) -> str | None:
     if (unit := units.get(tightest.period_seconds)) is not None:
         return f"{tightest.calls}/{unit}"
     return f"{tightest.per_second * 3600:g}/h"
+
+
+def fleet_rate(limit: str | float | None) -> str | None:
+    """Return a `rate_limit` of Celery as a rate of ours, None for none.
+
+    >>> fleet_rate("500/h"), fleet_rate("10"), fleet_rate(0)
+    ('500/h', '10/s', None)
+    """
+    if not limit:
+        return None
+    text = f"{limit:g}" if isinstance(limit, int | float) else limit
+    return text if "/" in text else f"{text}/s"

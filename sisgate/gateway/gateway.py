@@ -8,7 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from sisgate.broker import Publisher, broker_url, celery_app, redis_client
+from sisgate.admission.limiter import Limiter
+from sisgate.admission.provider_limits import limits_of
+from sisgate.broker import Limits, Publisher, broker_url, celery_app, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.vault import open_vault
 from sisgate.domain.priorities import Priority
@@ -22,6 +24,7 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.gateway.answer import Answer
+from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.job import (
     Job,
     JobStatus,
@@ -57,13 +60,14 @@ class Gateway:
         clock: Clock | None = None,
     ) -> None:
         self.settings = settings
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         url = broker_url(settings)
         self.database = database or Database(settings.sqlalchemy_url)
         self._redis = redis_client(url)
-        self._wakeups = Wakeups(self._redis, self._clock)
+        self.wakeups = Wakeups(self._redis, self.clock)
+        self.limiter = Limiter(self._redis, clock=self.clock)
         self._publisher = publisher or Publisher(
-            celery_app(settings, url), self._wakeups.signal_work
+            celery_app(settings, url), self.wakeups.signal_work
         )
 
     @classmethod
@@ -210,15 +214,15 @@ class Gateway:
             status[:] = [self.job_status(job_id)]
             return status[0].is_final
 
-        if not self._wakeups.wait(job_id, ended, timeout):
+        if not self.wakeups.wait(job_id, ended, timeout):
             raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s; it goes on.")
         return status[0]
 
     def cancel(self, job_id: str) -> JobStatus:
         """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none."""
         with self.database.write() as session:
-            jobs.cancel(session, job_id, self._clock.now())
-        self._wakeups.announce(job_id)
+            jobs.cancel(session, job_id, self.clock.now())
+        self.wakeups.announce(job_id)
         return self.job_status(job_id)
 
     def retry(self, job_id: str) -> Job:
@@ -283,6 +287,12 @@ class Gateway:
             )
         return config
 
+    def control(self, name: str) -> ProviderControl:
+        """Return what can be changed about a provider at run time: limits and pauses."""
+        config = self.provider(name)
+        spec = limits_of(config, Limits(config.timeout_seconds).lease)
+        return ProviderControl(self, config, spec)
+
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: UsageError
     ) -> None:
@@ -291,7 +301,7 @@ class Gateway:
         A Celery app has only the job's id to ask with, so the reason must be found there.
         """
         new = NewJob(job_id, JobKind.SYNC, app[:100], provider[:63], Priority.NORMAL, resource[:40])
-        now = self._clock.now()
+        now = self.clock.now()
         with self.database.write() as session:
             job, is_new = jobs.accept(session, new, now, published_at=now)
             if is_new:
@@ -319,7 +329,7 @@ class Gateway:
             raise UsageError(f"a timeout is a positive number of seconds, not {timeout:g}.")
         if idempotency_key is not None and not 0 < len(idempotency_key) <= 255:
             raise UsageError("an idempotency key has 1 to 255 characters.")
-        now = self._clock.now()
+        now = self.clock.now()
         return NewJob(
             id=job_id or str(uuid.uuid4()),
             kind=kind,
@@ -331,7 +341,7 @@ class Gateway:
         )
 
     def _accept(self, new: NewJob) -> Job:
-        now = self._clock.now()
+        now = self.clock.now()
         address: tuple[int, str, int] | None = None
         with self.database.write() as session:
             row, is_new = jobs.accept(session, new, now, published_at=now)
@@ -360,7 +370,7 @@ class Gateway:
         with self.database.write() as session:
             job = jobs.lock(session, job_id)
             if job is not None and not JobState(job.state).is_final:
-                jobs.end(session, job, JobState.EXPIRED, self._clock.now())
+                jobs.end(session, job, JobState.EXPIRED, self.clock.now())
 
     def _answer_or_raise(self, status: JobStatus) -> Answer:
         try:

@@ -247,3 +247,30 @@ class Key(Base):
     sealed_secret: Mapped[bytes]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class Control(Base):
+    """What a person has set for a provider at run time; it beats the configuration file."""
+
+    __tablename__ = "controls"
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    windows: Mapped[list[Any] | None]
+    paused: Mapped[bool] = mapped_column(default=False)
+    paused_until: Mapped[datetime | None]
+    changed_at: Mapped[datetime]
+
+
+class AuditEvent(Base):
+    """One thing that was done: who did what to what, why, and when."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index(None, "subject", "id"), Index(None, "action", "id"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(100))
+    action: Mapped[str] = mapped_column(String(100))
+    subject: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[dict[str, Any] | None]

@@ -19,6 +19,21 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "audit",
+        sa.Column("id", BIG_ID, autoincrement=True, nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.Column("actor", sa.String(length=100), nullable=False),
+        sa.Column("action", sa.String(length=100), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("detail", JSON, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+    )
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_action_id"), ["action", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_audit_subject_id"), ["subject", "id"], unique=False)
+
+    op.create_table(
         "changes",
         sa.Column("provider", sa.String(length=63), nullable=False),
         sa.Column("resource", sa.String(length=40), nullable=False),
@@ -28,6 +43,15 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(length=36), nullable=False),
         sa.Column("changed_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("provider", "resource", "sequence", name=op.f("pk_changes")),
+    )
+    op.create_table(
+        "controls",
+        sa.Column("provider", sa.String(length=63), nullable=False),
+        sa.Column("windows", JSON, nullable=True),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("paused_until", TIME, nullable=True),
+        sa.Column("changed_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("provider", name=op.f("pk_controls")),
     )
     op.create_table(
         "datasets",
@@ -269,4 +293,10 @@ def downgrade() -> None:
 
     op.drop_table("jobs")
     op.drop_table("datasets")
+    op.drop_table("controls")
     op.drop_table("changes")
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_audit_subject_id"))
+        batch_op.drop_index(batch_op.f("ix_audit_action_id"))
+
+    op.drop_table("audit")

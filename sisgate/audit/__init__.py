@@ -1,0 +1,1 @@
+"""The audit log: what was done by whom, in the same transaction as the doing."""

@@ -1,0 +1,113 @@
+"""What a person can change about a provider while the fleet runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sisgate.admission.spec import LimiterState, LimitSpec
+from sisgate.audit import log as audit
+from sisgate.domain.rates import Rate
+from sisgate.errors import UsageError
+from sisgate.ledger import controls
+
+if TYPE_CHECKING:
+    from sisgate.gateway.gateway import Gateway
+    from sisgate.settings import ProviderConfig
+
+
+class ProviderControl:
+    """Limits and pauses of one provider. Each change is kept, audited, and holds for the fleet.
+
+    The ledger is written first, then Redis: a change that Redis did not hear of comes back with
+    the next rebuild. Methods raise `DatabaseUnavailable` and `BrokerUnavailable`.
+    """
+
+    def __init__(self, gateway: Gateway, config: ProviderConfig, spec: LimitSpec) -> None:
+        self._gateway = gateway
+        self._config = config
+        self._spec = spec
+
+    def state(self) -> LimiterState:
+        """Return what the limiter knows now."""
+        return self._gateway.limiter.state(self._config.name, self._spec)
+
+    def set_limits(
+        self, limits: str | Sequence[str] | None, *, actor: str, reason: str | None = None
+    ) -> bool:
+        """Set the limits, `"500/h"` or several; None goes back to those of the configuration.
+
+        Returns whether anything changed. `UsageError` for a rate that cannot be read, and for a
+        provider whose limit is off in the configuration.
+        """
+        windows = _parse(limits)
+        if self._config.limit == "off":
+            raise UsageError(
+                f"The limit of {self._config.name} is off in the configuration, so its calls are "
+                "not counted. Give it a limit there first; then it can be changed at run time."
+            )
+        name, now = self._config.name, self._gateway.clock.now()
+        with self._gateway.database.write() as session:
+            control = controls.lock(session, name, now)
+            before = control.windows
+            changed = before != controls.stored(windows)
+            if changed:
+                control.windows, control.changed_at = controls.stored(windows), now
+                audit.record(
+                    session,
+                    now,
+                    actor=actor,
+                    action="limits:provider:set",
+                    subject=name,
+                    reason=reason,
+                    before=before,
+                    after=control.windows,
+                )
+        # Also when nothing changed: Redis may not have heard of it.
+        self._gateway.limiter.set_limits(name, windows)
+        self._gateway.wakeups.signal_work(name)
+        return changed
+
+    def pause(
+        self, until: datetime | None = None, *, actor: str, reason: str | None = None
+    ) -> None:
+        """Make no calls until `until` (aware), or until `resume` when None. Work waits."""
+        self._set_pause(paused=True, until=until, actor=actor, reason=reason)
+        self._gateway.limiter.pause(self._config.name, until)
+
+    def resume(self, *, actor: str, reason: str | None = None) -> None:
+        """Make calls again."""
+        self._set_pause(paused=False, until=None, actor=actor, reason=reason)
+        self._gateway.limiter.resume(self._config.name)
+        self._gateway.wakeups.signal_work(self._config.name)
+
+    def _set_pause(
+        self, *, paused: bool, until: datetime | None, actor: str, reason: str | None
+    ) -> None:
+        name, now = self._config.name, self._gateway.clock.now()
+        with self._gateway.database.write() as session:
+            control = controls.lock(session, name, now)
+            control.paused, control.paused_until, control.changed_at = paused, until, now
+            audit.record(
+                session,
+                now,
+                actor=actor,
+                action=f"limits:provider:{'pause' if paused else 'resume'}",
+                subject=name,
+                reason=reason,
+                until=until.isoformat() if until else None,
+            )
+
+
+def _parse(limits: str | Sequence[str] | None) -> tuple[Rate, ...] | None:
+    if limits is None:
+        return None
+    texts = [limits] if isinstance(limits, str) else list(limits)
+    try:
+        windows = tuple(Rate.parse(text) for text in texts)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if not windows:
+        raise UsageError("name at least one limit, such as 500/h")
+    return windows
