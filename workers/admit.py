@@ -11,7 +11,8 @@ import structlog
 
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
 from sisgate.admission.spec import LedgerCall
-from sisgate.admission.throttle import Answer, decide
+from sisgate.admission.throttle import Answer, Decision, decide
+from sisgate.audit import log as audit
 from sisgate.domain.priorities import Priority
 from sisgate.ledger import calls as ledger
 from sisgate.ledger import controls
@@ -75,13 +76,49 @@ def finish(
     """
     runtime.limiter.finish(config.name, permit.id)
     status = response.status if response else None
-    answer = Answer(status, response.headers if response else {})
+    latency = runtime.latency_of(config.name, response.elapsed_seconds if response else None)
+    answer = Answer(status, response.headers if response else {}, latency)
     decision = decide(permit.factor, answer, runtime.clock.now())
+    # What the provider asks for is always heeded; the pace is ours to lower, or only to tell.
     if decision.block_seconds > 0:
         runtime.limiter.block(config.name, decision.block_seconds, f"answered {status}")
-    if decision.factor != permit.factor:
-        runtime.limiter.set_factor(config.name, decision.factor, was=permit.factor)
+    if decision.factor != permit.factor and config.adaptive != "off":
+        _change_pace(runtime, config, permit, decision, status)
     return decision.block_seconds
+
+
+def _change_pace(
+    runtime: Runtime,
+    config: ProviderConfig,
+    permit: Permit,
+    decision: Decision,
+    status: int | None,
+) -> None:
+    is_shadow = config.adaptive == "shadow"
+    changed = is_shadow or runtime.limiter.set_factor(
+        config.name, decision.factor, was=permit.factor
+    )
+    log.info(
+        "pace_would_change" if is_shadow else "pace_changed",
+        provider=config.name,
+        before=round(permit.factor, 3),
+        after=round(decision.factor, 3),
+        reason=decision.reason,
+    )
+    if not changed or is_shadow:
+        return
+    with runtime.database.write() as session:
+        audit.record(
+            session,
+            runtime.clock.now(),
+            actor="worker",
+            action="limits:provider:pace",
+            subject=config.name,
+            reason=decision.reason,
+            before=round(permit.factor, 3),
+            after=round(decision.factor, 3),
+            status=status,
+        )
 
 
 def note_unknown(runtime: Runtime, provider: str) -> None:

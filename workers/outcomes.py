@@ -60,7 +60,8 @@ def record(
             job.calls_made += 1
             effect(session, job, now)
             _continue(session, config, job, now)
-            ids = ledger.queue_next(session, job.id, planning.WINDOW, now)
+            window = planning.window_of(session, runtime, job)
+            ids = ledger.queue_next(session, job.id, window, now)
             ended = JobState(job.state).is_final
     except LateWriter:
         log.warning("late_answer_dropped", call=claim.call.id, provider=config.name)

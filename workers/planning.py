@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
+from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
 from sisgate.errors import BrokerUnavailable
@@ -16,9 +17,11 @@ from workers.runtime import Runtime
 log = structlog.get_logger()
 
 WINDOW = 10
-"""Calls of one job that are outstanding at a time.
+"""Calls of one app, provider and priority that are outstanding at a time, by weight.
 
-Two syncs of one priority so share the quota nearly evenly, and a huge one cannot bury a small one.
+They stand in one queue, first in, first out, and each that ends is followed by the next of its
+job. So two apps share the quota in proportion to their windows whatever the size of their jobs,
+and a share that nobody uses goes to the others by itself.
 """
 
 
@@ -38,12 +41,20 @@ def plan(runtime: Runtime, job_id: str) -> None:
             jobs.end(session, job, JobState.FAILED, now, error=error)
         elif job.state == JobState.ACCEPTED.value:
             start.start(session, job, config, now)
-        ids = calls.queue_next(session, job.id, WINDOW, now)
+        ids = calls.queue_next(session, job.id, window_of(session, runtime, job), now)
         ended = JobState(job.state).is_final
     log.info("job_planned", job=job.id, provider=job.provider, resource=job.resource)
     publish(runtime, job, ids)
     if ended:
         runtime.wakeups.announce(job.id)
+
+
+def window_of(session: Session, runtime: Runtime, job: Job) -> int:
+    """Return how many calls of a job may be outstanding: its part of its app's window."""
+    app = runtime.settings.apps.get(job.app)
+    weight = app.weight if app else 1.0
+    siblings = jobs.running_beside(session, job)
+    return max(1, round(WINDOW * weight / siblings))
 
 
 def publish(runtime: Runtime, job: Job, call_ids: Sequence[int]) -> None:

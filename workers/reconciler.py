@@ -20,6 +20,9 @@ log = structlog.get_logger()
 OVERDUE = timedelta(seconds=30)
 """An accepted job whose plan message was published this long ago is published again."""
 
+AGE_AFTER = timedelta(minutes=15)
+"""Work that waited so long in its queue moves up one priority, so that low is not starved."""
+
 GRACE = timedelta(seconds=10)
 """A queued call is looked for in an empty queue only after this long."""
 
@@ -64,6 +67,7 @@ def _publish_due(runtime: Runtime) -> None:
         waiting = jobs.due_for_planning(session, now, OVERDUE)
         jobs.mark_published(session, [job.id for job in waiting], now)
         due = calls.queue_due(session, now)
+        due += calls.age(session, now, AGE_AFTER)
     for job in waiting:
         runtime.publisher.plan(job.id, job.priority)
     runtime.publisher.calls(due)

@@ -11,6 +11,7 @@ from celery import Celery
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.admission.spec import LimitSpec
+from sisgate.admission.throttle import LatencyTrend
 from sisgate.broker import Limits, Publisher, broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.tokens import TokenCache
@@ -34,6 +35,7 @@ class Runtime:
         self._app = app
         self._local = threading.local()
         self._limits: dict[str, LimitSpec] = {}
+        self._latencies: dict[str, LatencyTrend] = {}
 
     @cached_property
     def database(self) -> Database:
@@ -64,6 +66,13 @@ class Runtime:
             lease = Limits(config.timeout_seconds).lease
             spec = self._limits[config.name] = limits_of(config, lease)
         return spec
+
+    def latency_of(self, provider: str, seconds: float | None) -> LatencyTrend:
+        """Return the trend of a provider's latency as this process has seen it, one more added."""
+        trend = self._latencies.get(provider, LatencyTrend())
+        if seconds is not None:
+            trend = self._latencies[provider] = trend.seen(seconds)
+        return trend
 
     @cached_property
     def vault(self) -> Vault:

@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from sisgate.admission.answers import read_grant, read_state
 from sisgate.admission.rate_headers import MAX_BLOCK_SECONDS
@@ -44,6 +45,7 @@ from sisgate.admission.throttle import FACTOR_FLOOR
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
+from sisgate.errors import BrokerUnavailable
 
 PERMIT_USE_SECONDS = 2.0
 """A permit that was not used for so long is handed back."""
@@ -175,6 +177,27 @@ class Limiter:
 
     def _run(self, name: str, provider: str, *args: str | float) -> Any:
         return run_script(self._redis, ScriptCall(name, self._keys(provider), args))
+
+    def ended_at(self, provider: str, latency_seconds: float) -> list[float]:
+        """Return when the calls that count ended, in seconds from now, for forecasts.
+
+        A call that runs is taken to end after `latency_seconds`.
+        """
+        _, calls, flight = self._keys(provider)
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zrange(calls, 0, -1, withscores=True)
+                pipe.zrange(flight, 0, -1)
+                pipe.time()
+                counted, running, (seconds, micros) = pipe.execute()
+        except RedisError as error:
+            raise BrokerUnavailable(f"Redis did not answer ({type(error).__name__}).") from error
+        now = self._script_clock.now().timestamp() if self._script_clock else seconds + micros / 1e6
+        in_flight = set(running)
+        return [
+            latency_seconds if permit in in_flight else score / 1000 - now
+            for permit, score in counted
+        ]
 
     def keys_of(self, provider: str) -> tuple[str, str, str]:
         """Return the keys of a provider's state, for scripts that decide together with it."""

@@ -158,12 +158,10 @@ class EmbeddedRedis:
         """Stop our own Redis where it outlived a supervisor that was killed. We hold the lock."""
         if _answering_pid(conf) is None:
             return
-        with redis.Redis.from_url(conf.url, socket_timeout=STOP_SECONDS) as client:
-            with contextlib.suppress(redis.RedisError):
-                client.shutdown()
-        poll_until(
-            lambda: port_is_free(conf.port), clock=self._clock, timeout_seconds=STOP_SECONDS
-        )
+        client = redis.Redis.from_url(conf.url, socket_timeout=STOP_SECONDS)
+        with client, contextlib.suppress(redis.RedisError):
+            client.shutdown()
+        poll_until(lambda: port_is_free(conf.port), clock=self._clock, timeout_seconds=STOP_SECONDS)
 
     def _spawn(self) -> None:
         command = self.command()

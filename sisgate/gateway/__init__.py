@@ -1,7 +1,8 @@
 """What apps call: enqueue, wait, read."""
 
 from sisgate.gateway.answer import Answer
+from sisgate.gateway.forecast import Plan
 from sisgate.gateway.gateway import Gateway
 from sisgate.gateway.job import Job, JobStatus
 
-__all__ = ["Answer", "Gateway", "Job", "JobStatus"]
+__all__ = ["Answer", "Gateway", "Job", "JobStatus", "Plan"]

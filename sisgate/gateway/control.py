@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sisgate.admission.forecast import Outlook
 from sisgate.admission.spec import LimiterState, LimitSpec
 from sisgate.audit import log as audit
 from sisgate.domain.rates import Rate
@@ -32,6 +33,31 @@ class ProviderControl:
     def state(self) -> LimiterState:
         """Return what the limiter knows now."""
         return self._gateway.limiter.state(self._config.name, self._spec)
+
+    def outlook(self, latency_seconds: float) -> Outlook | None:
+        """Return what the next grants depend on, or None while nobody can tell.
+
+        That is while the limiter waits to be rebuilt, and while a pause has no end.
+        """
+        if self._spec.off:
+            return Outlook((), (), 1.0, 1, 1.0, latency_seconds=latency_seconds)
+        state = self.state()
+        now = self._gateway.clock.now()
+        if not state.known or state.paused_until == datetime.max.replace(tzinfo=UTC):
+            return None
+        paused = (state.paused_until - now).total_seconds() if state.paused_until else 0.0
+        rates = [window.rate for window in state.windows]
+        slowest = min((rate.per_second for rate in rates), default=1.0)
+        return Outlook(
+            windows=rates,
+            ended_at=self._gateway.limiter.ended_at(self._config.name, latency_seconds),
+            tokens=state.tokens,
+            burst=max(1, state.burst),
+            pace=slowest * state.factor,
+            held_seconds=max(0.0, state.blocked_seconds, paused),
+            latency_seconds=latency_seconds,
+            min_interval_seconds=self._spec.min_interval_seconds,
+        )
 
     def set_limits(
         self, limits: str | Sequence[str] | None, *, actor: str, reason: str | None = None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
+
+from sqlalchemy.orm import Session
 
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
@@ -16,6 +19,7 @@ from sisgate.credentials.vault import open_vault
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
+    BacklogFull,
     BrokerUnavailable,
     InvalidState,
     JobExpired,
@@ -23,8 +27,10 @@ from sisgate.errors import (
     UnknownResource,
     UsageError,
 )
+from sisgate.gateway import forecast
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.control import ProviderControl
+from sisgate.gateway.forecast import Plan
 from sisgate.gateway.job import (
     Job,
     JobStatus,
@@ -94,6 +100,7 @@ class Gateway:
         allow_deletes: bool = False,
         idempotency_key: str | None = None,
         timeout: float | None = None,
+        expires_at: datetime | None = None,
         job_id: str | None = None,
         app: str | None = None,
     ) -> Job:
@@ -101,9 +108,11 @@ class Gateway:
 
         `mode` is `full`, `incremental`, or `auto`: incremental between full ones where the
         provider can filter by date. `allow_deletes` approves any number of deletions. `timeout`
-        in seconds is the job's deadline. The same `idempotency_key` of an app returns the first
+        in seconds, or `expires_at` (aware), is the job's deadline: then it ends as `expired`, also
+        while it waits. The same `idempotency_key` of an app returns the first
         job again. Raises `UnknownProvider`, `UnknownResource`, `UsageError`,
-        `IdempotencyConflict`, `DatabaseUnavailable`. With the broker down the job is accepted all
+        `IdempotencyConflict`, `BacklogFull`, `DatabaseUnavailable`. With the broker down the job is
+        accepted all
         the same and is published once the broker is back.
         """
         config = self.provider(provider)
@@ -118,8 +127,11 @@ class Gateway:
         options: dict[str, Any] = {"mode": mode}
         if allow_deletes:
             options["allow_deletes"] = True
+        if expires_at is not None and expires_at.tzinfo is None:
+            raise UsageError("expires_at is an aware time, with its zone.")
         new = self._new_job(JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id, app)
-        return self._accept(NewJob(**{**vars(new), "resource": resource, "options": options}))
+        deadline = min(filter(None, (new.expires_at, expires_at)), default=None)
+        return self._accept(replace(new, resource=resource, options=options, expires_at=deadline))
 
     def request(
         self,
@@ -183,7 +195,7 @@ class Gateway:
         new = self._new_job(
             JobKind.REQUEST, provider, priority, idempotency_key, timeout, None, None
         )
-        return self._accept(NewJob(**{**vars(new), "options": target}))
+        return self._accept(replace(new, options=target))
 
     def job(self, job_id: str) -> Job:
         """Return a handle on a job; `UnknownJob` where there is none."""
@@ -287,6 +299,16 @@ class Gateway:
             )
         return config
 
+    def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
+        """Tell what a sync would need, before anything is enqueued: calls, quota left, times."""
+        self._dataset(provider, resource)
+        return forecast.plan_sync(self, provider, resource, Priority.parse(priority))
+
+    def expected(self, job_id: str) -> Plan:
+        """Tell when an accepted job begins and ends."""
+        self.job_status(job_id)
+        return forecast.plan_job(self, job_id)
+
     def control(self, name: str) -> ProviderControl:
         """Return what can be changed about a provider at run time: limits and pauses."""
         config = self.provider(name)
@@ -345,8 +367,9 @@ class Gateway:
         address: tuple[int, str, int] | None = None
         with self.database.write() as session:
             row, is_new = jobs.accept(session, new, now, published_at=now)
+            if is_new:
+                self._refuse_beyond_backlog(session, new.provider)
             if is_new and new.kind is JobKind.REQUEST:
-                session.flush()
                 calls.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)
                 (call_id,) = calls.queue_next(session, row.id, 1, now)
                 row.state, row.started_at = JobState.RUNNING.value, now
@@ -354,6 +377,19 @@ class Gateway:
         if is_new:
             self._publish(row.id, int(new.priority), address)
         return Job(self, row.id)
+
+    def _refuse_beyond_backlog(self, session: Session, provider: str) -> None:
+        config = self.settings.providers[provider]
+        most = config.max_waiting_jobs
+        if jobs.live_up_to(session, provider, most + 1) <= most:
+            return
+        pace = min((rate.per_second for rate in config.windows), default=1.0)
+        raise BacklogFull(
+            f"{most} jobs of {provider} wait already, so this one was not accepted. Try again "
+            "later, cancel what is no longer wanted, or raise max_waiting_jobs.",
+            seconds=max(1.0, 1 / pace),
+            provider=provider,
+        )
 
     def _publish(self, job_id: str, priority: int, address: tuple[int, str, int] | None) -> None:
         try:

@@ -97,6 +97,16 @@ class Job:
         raise_unless_successful(status)
         return status
 
+    @property
+    def expected_start(self) -> datetime | None:
+        """When its first call is made, or was; None while nobody can tell."""
+        return self._gateway.expected(self.id).starts_at
+
+    @property
+    def expected_finish(self) -> datetime | None:
+        """When it ends, or ended; None while nobody can tell."""
+        return self._gateway.expected(self.id).done_by
+
     def cancel(self) -> JobStatus:
         """Cancel the job; `InvalidState` when it has ended already."""
         return self._gateway.cancel(self.id)

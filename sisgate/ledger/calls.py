@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import CursorResult, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
 from sisgate.ledger.schema import Attempt, Call, Job, ListingRow
 from sisgate.providers.dialect import Position
@@ -268,6 +269,40 @@ def withdraw(session: Session, job_id: str, now: datetime) -> None:
         .values(state=CallState.CANCELLED.value, ended_at=now)
         .execution_options(synchronize_session=False)
     )
+
+
+def age(
+    session: Session, now: datetime, after: timedelta, limit: int = 500
+) -> list[tuple[int, str, int]]:
+    """Raise queued calls that have waited `after` in their queue by one priority, up to high.
+
+    Returns (id, provider, new priority) of each, to be published again; the old message finds
+    its call claimed. Urgent is not reached: that is for people who wait.
+    """
+    old = (
+        select(Call.id)
+        .where(
+            Call.state == CallState.QUEUED.value,
+            Call.priority > int(Priority.HIGH),
+            Call.published_at < now - after,
+        )
+        .order_by(Call.published_at)
+        .limit(limit)
+    )
+    rows = session.execute(
+        update(Call)
+        .where(Call.id.in_(old), Call.state == CallState.QUEUED.value)
+        .values(
+            priority=case(
+                (Call.priority == int(Priority.LOW), int(Priority.NORMAL)),
+                else_=int(Priority.HIGH),
+            ),
+            published_at=now,
+        )
+        .returning(Call.id, Call.provider, Call.priority)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted((row.id, row.provider, row.priority) for row in rows)
 
 
 def live_count(session: Session, job_id: str) -> int:

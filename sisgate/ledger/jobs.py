@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -167,6 +167,31 @@ def cancel(session: Session, job_id: str, now: datetime) -> Job:
         )
     end(session, job, JobState.CANCELLED, now)
     return job
+
+
+def live_up_to(session: Session, provider: str, most: int) -> int:
+    """Return how many jobs of a provider have not ended, counted up to `most`."""
+    live = (
+        select(Job.id)
+        .where(Job.provider == provider, Job.state.in_([s.value for s in LIVE_JOB_STATES]))
+        .limit(most)
+    )
+    return session.scalar(select(func.count()).select_from(live.subquery())) or 0
+
+
+def running_beside(session: Session, job: Job) -> int:
+    """Return how many jobs of the same app, provider and priority run, this one included."""
+    running = session.scalar(
+        select(func.count())
+        .select_from(Job)
+        .where(
+            Job.provider == job.provider,
+            Job.state == JobState.RUNNING.value,
+            Job.app == job.app,
+            Job.priority == job.priority,
+        )
+    )
+    return max(1, running or 0)
 
 
 def due_for_planning(

@@ -55,7 +55,7 @@ class Job(Base):
         CheckConstraint(_one_of("state", JobState), name="state"),
         UniqueConstraint("app", "idempotency_key"),
         Index(None, "state", "accepted_at"),
-        Index(None, "provider", "accepted_at"),
+        Index(None, "provider", "state", "accepted_at"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)

@@ -151,6 +151,7 @@ class Dialect(ABC):
     resources: ClassVar[tuple[str, ...]]
     default_limit: ClassVar[str]
     default_auth: ClassVar[str]
+    default_concurrency: ClassVar[int | None] = None
     default_scope: ClassVar[str | None] = None
 
     def __init__(self, options: DialectOptions) -> None:

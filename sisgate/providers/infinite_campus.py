@@ -20,6 +20,8 @@ class InfiniteCampus(OneRoster):
 
     kind = "infinite_campus"
     default_limit = "500/h"
+    # "At most five calls at once", serial in school hours: see the setting `school_hours`.
+    default_concurrency = 5
     base_paths: ClassVar[dict[str, str]] = {
         "1.2": "/campus/api/oneroster/v1p2/ims/oneroster/rostering/v1p2"
     }

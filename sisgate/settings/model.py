@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -46,6 +47,14 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{value!r} is no time zone; write one like America/Chicago") from None
+    return value
+
+
 Windows = Annotated[tuple[Rate, ...], BeforeValidator(_windows)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
@@ -63,6 +72,22 @@ class Endpoint(Frozen):
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
+class SchoolHours(Frozen):
+    """Local times in which a provider takes fewer calls at once, `days` from 0, Monday."""
+
+    zone: Annotated[str, AfterValidator(_zone)]
+    start: time
+    end: time
+    max_concurrency: Annotated[int, Field(ge=1)] = 1
+    days: frozenset[Annotated[int, Field(ge=0, le=6)]] = frozenset(range(5))
+
+
+class AppConfig(Frozen):
+    """A calling app, as `[apps.NAME]` describes it. Quota is shared in proportion to `weight`."""
+
+    weight: Annotated[float, Field(gt=0, le=100)] = 1.0
+
+
 class ProviderConfig(Frozen):
     """One SIS of one district, as `[providers.NAME]` describes it."""
 
@@ -73,6 +98,10 @@ class ProviderConfig(Frozen):
     burst: Annotated[int, Field(ge=1)] | None = None
     min_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
     max_concurrency: Annotated[int, Field(ge=1)] | None = None
+    arrival_bound_seconds: Annotated[float, Field(gt=0, le=60)] | None = None
+    school_hours: SchoolHours | None = None
+    adaptive: Literal["on", "shadow", "off"] = "on"
+    max_waiting_jobs: Annotated[int, Field(ge=1)] = 10_000
     slot_share: Annotated[float, Field(gt=0, le=1)] | None = None
     auth: Literal["oauth2-basic", "oauth2-body", "oauth1", "none"] | None = None
     token_url: HttpUrl | None = None
@@ -177,6 +206,7 @@ class Settings(Frozen):
     app_name: str = "default"
     flower_url: str | None = None
     providers: dict[str, ProviderConfig] = Field(default_factory=dict)
+    apps: dict[str, AppConfig] = Field(default_factory=dict)
     response_retention: timedelta = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
 

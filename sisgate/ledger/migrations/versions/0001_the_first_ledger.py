@@ -106,7 +106,9 @@ def upgrade() -> None:
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_jobs_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_jobs_provider_accepted_at"), ["provider", "accepted_at"], unique=False
+            batch_op.f("ix_jobs_provider_state_accepted_at"),
+            ["provider", "state", "accepted_at"],
+            unique=False,
         )
         batch_op.create_index(
             batch_op.f("ix_jobs_state_accepted_at"), ["state", "accepted_at"], unique=False
@@ -288,7 +290,7 @@ def downgrade() -> None:
     op.drop_table("keys")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_jobs_state_accepted_at"))
-        batch_op.drop_index(batch_op.f("ix_jobs_provider_accepted_at"))
+        batch_op.drop_index(batch_op.f("ix_jobs_provider_state_accepted_at"))
         batch_op.drop_index(batch_op.f("ix_jobs_expires_at"))
 
     op.drop_table("jobs")

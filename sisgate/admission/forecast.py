@@ -1,0 +1,101 @@
+"""When will calls be granted? Pure: what the limiter and the backlog look like in, times out.
+
+The limiter's own rules are played forward: the bucket fills, slots of the windows become free one
+period after the calls that hold them, and each granted call holds its slot for its latency and a
+period. What cannot be known (429s, outages, work that arrives later) is not guessed at.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sisgate.domain.rates import Rate
+
+MOST_PLAYED = 20_000
+"""Grants played one by one; beyond them the pace of the windows is extrapolated."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What grants depend on. Times are seconds from now; negative ones have passed.
+
+    `ended_at` are the completions of the calls that the windows still count, those that run being
+    taken to end after `latency_seconds`. `held_seconds` is how long nothing is granted at all
+    (blocked, paused). `pace` is the bucket's refill in tokens a second, factor included.
+    """
+
+    windows: Sequence[Rate]
+    ended_at: Sequence[float]
+    tokens: float
+    burst: int
+    pace: float
+    held_seconds: float = 0.0
+    latency_seconds: float = 0.0
+    min_interval_seconds: float = 0.0
+
+
+@dataclass
+class _Window:
+    rate: Rate
+    free_at: deque[float] = field(default_factory=deque)
+
+    def earliest(self) -> float:
+        return self.free_at[0] if len(self.free_at) >= self.rate.calls else 0.0
+
+    def grant(self, at: float, latency: float) -> None:
+        if len(self.free_at) >= self.rate.calls:
+            self.free_at.popleft()
+        self.free_at.append(at + latency + self.rate.period_seconds)
+
+
+def grant_times(outlook: Outlook) -> Iterator[float]:
+    """Yield the times of the next grants, without end.
+
+    >>> calm = Outlook([Rate(2, 10.0)], [], tokens=2, burst=2, pace=0.2)
+    >>> times = grant_times(calm)
+    >>> [next(times) for _ in range(4)]
+    [0.0, 0.0, 10.0, 10.0]
+    """
+    windows = [_Window(rate) for rate in outlook.windows]
+    for window in windows:
+        busy = sorted(end + window.rate.period_seconds for end in outlook.ended_at)
+        window.free_at.extend(moment for moment in busy if moment > 0)
+        while len(window.free_at) > window.rate.calls:
+            window.free_at.popleft()
+    now, tokens, filled_at = outlook.held_seconds, outlook.tokens, 0.0
+    while True:
+        at = max([now, *(window.earliest() for window in windows)])
+        tokens = min(float(outlook.burst), tokens + (at - filled_at) * outlook.pace)
+        if windows and tokens < 1:
+            at += (1 - tokens) / outlook.pace
+            tokens = 1.0
+        filled_at, tokens = at, tokens - 1
+        for window in windows:
+            window.grant(at, outlook.latency_seconds)
+        yield at
+        now = at + outlook.min_interval_seconds
+
+
+def nth_grant(outlook: Outlook, n: int) -> float:
+    """Return the time of the n-th grant from now (from 1), in seconds."""
+    at = 0.0
+    times = grant_times(outlook)
+    for _ in range(min(n, MOST_PLAYED)):
+        at = next(times)
+    if n > MOST_PLAYED and outlook.windows:
+        at += (n - MOST_PLAYED) / min(rate.per_second for rate in outlook.windows)
+    return at
+
+
+def calls_ahead(mine: int, higher: Sequence[int], equal: Sequence[int]) -> int:
+    """Return how many calls of others are granted before my `mine`-th call.
+
+    All of higher priority go first. Jobs of the same priority take turns, so each of them has been
+    granted about as many calls as I, as long as it has any.
+
+    >>> calls_ahead(10, higher=[5], equal=[3, 1000])
+    18
+    """
+    return sum(higher) + sum(min(mine, remaining) for remaining in equal)

@@ -1,0 +1,166 @@
+"""When a job will begin and end, as far as quota and backlog tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sisgate.admission.forecast import calls_ahead, nth_grant
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, JobKind, JobState
+from sisgate.ledger.schema import Attempt, Call, Job
+
+if TYPE_CHECKING:
+    from sisgate.gateway.gateway import Gateway
+
+LATENCY_SAMPLE = 50
+"""Calls of a provider whose mean duration stands for the next ones."""
+
+FIRST_GUESS_CALLS = 1
+"""What a sync is taken to need while nothing like it has ever ended."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job needs and when it gets it. Times are None while nobody can tell.
+
+    `calls` is None for a dataset that has never been synced: its length is not known. `left` is
+    what the tightest window has left now, None without a limit. No time is told while the provider
+    is paused without end, or while the limiter is being rebuilt.
+    """
+
+    calls: int | None
+    left: int | None
+    starts_at: datetime | None
+    done_by: datetime | None
+
+
+@dataclass(frozen=True)
+class _Backlog:
+    higher: Sequence[int]
+    equal: Sequence[int]
+
+
+def plan_sync(gateway: Gateway, provider: str, resource: str, priority: Priority) -> Plan:
+    """Return what a sync enqueued now would need."""
+    with gateway.database.read() as session:
+        calls = usual_calls(session, provider, resource)
+        backlog = _backlog(session, provider, priority, without=None)
+        latency = _latency(session, provider)
+    return _plan(gateway, provider, calls, backlog, latency)
+
+
+def plan_job(gateway: Gateway, job_id: str) -> Plan:
+    """Return when an accepted job begins and ends; for what has happened, the times it did."""
+    with gateway.database.read() as session:
+        job = session.get_one(Job, job_id)
+        if JobState(job.state).is_final:
+            return Plan(job.calls_made, None, job.started_at, job.ended_at)
+        remaining = _remaining(session, job)
+        backlog = _backlog(session, job.provider, Priority(job.priority), without=job.id)
+        latency = _latency(session, job.provider)
+        first_call = session.scalar(select(func.min(Call.started_at)).where(Call.job_id == job.id))
+    plan = _plan(gateway, job.provider, remaining, backlog, latency)
+    return Plan(plan.calls, plan.left, first_call or plan.starts_at, plan.done_by)
+
+
+def usual_calls(session: Session, provider: str, resource: str | None) -> int | None:
+    """Return how many calls the last complete sync of a dataset made, or None."""
+    return session.scalar(
+        select(Job.calls_made)
+        .where(
+            Job.provider == provider,
+            Job.resource == resource,
+            Job.kind == JobKind.SYNC.value,
+            Job.state == JobState.DONE.value,
+            Job.complete.is_(True),
+        )
+        .order_by(Job.ended_at.desc())
+        .limit(1)
+    )
+
+
+def _plan(
+    gateway: Gateway, provider: str, calls: int | None, backlog: _Backlog, latency: float
+) -> Plan:
+    control = gateway.control(provider)
+    now = gateway.clock.now()
+    outlook = control.outlook(latency)
+    if outlook is None:
+        return Plan(calls, None, None, None)
+    needed = max(1, calls or FIRST_GUESS_CALLS)
+    first = nth_grant(outlook, calls_ahead(1, backlog.higher, backlog.equal) + 1)
+    last = nth_grant(outlook, calls_ahead(needed, backlog.higher, backlog.equal) + needed)
+    used = [
+        sum(1 for end in outlook.ended_at if end + rate.period_seconds > 0)
+        for rate in outlook.windows
+    ]
+    left = min(
+        (max(0, rate.calls - n) for rate, n in zip(outlook.windows, used, strict=True)),
+        default=None,
+    )
+    return Plan(
+        calls,
+        left,
+        now + timedelta(seconds=first),
+        now + timedelta(seconds=last + latency) if calls is not None else None,
+    )
+
+
+def _backlog(
+    session: Session, provider: str, priority: Priority, *, without: str | None
+) -> _Backlog:
+    live = session.scalars(
+        select(Job).where(
+            Job.provider == provider,
+            Job.state.in_([s.value for s in LIVE_JOB_STATES]),
+            Job.priority <= int(priority),
+        )
+    ).all()
+    waiting = _calls_of(session, [job.id for job in live])
+    higher: list[int] = []
+    equal: list[int] = []
+    for job in live:
+        if job.id != without:
+            count = waiting.get(job.id) or _unplanned(session, job)
+            (higher if job.priority < int(priority) else equal).append(count)
+    return _Backlog(higher, equal)
+
+
+def _remaining(session: Session, job: Job) -> int:
+    return _calls_of(session, [job.id]).get(job.id) or _unplanned(session, job)
+
+
+def _unplanned(session: Session, job: Job) -> int:
+    if job.kind == JobKind.REQUEST.value or job.state != JobState.ACCEPTED.value:
+        return 1
+    return usual_calls(session, job.provider, job.resource) or FIRST_GUESS_CALLS
+
+
+def _calls_of(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
+    if not job_ids:
+        return {}
+    rows = session.execute(
+        select(Call.job_id, func.count())
+        .where(Call.job_id.in_(job_ids), Call.state.in_([s.value for s in LIVE_CALL_STATES]))
+        .group_by(Call.job_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _latency(session: Session, provider: str) -> float:
+    recent = session.execute(
+        select(Attempt.started_at, Attempt.ended_at)
+        .where(Attempt.provider == provider, Attempt.ended_at.is_not(None))
+        .order_by(Attempt.started_at.desc())
+        .limit(LATENCY_SAMPLE)
+    ).all()
+    if not recent:
+        return 0.0
+    seconds: list[float] = [(row.ended_at - row.started_at).total_seconds() for row in recent]
+    return sum(seconds) / len(seconds)
