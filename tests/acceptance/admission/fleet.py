@@ -1,0 +1,266 @@
+"""Real `celery -A workers` processes around a recording provider."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+from celery import Celery
+from pydantic import SecretStr
+
+from sisgate.admission.limiter import Limiter
+from sisgate.admission.spec import LimitSpec
+from sisgate.broker import celery_app, queue_depths, redis_client
+from sisgate.clock import SystemClock, poll_until
+from sisgate.credentials.vault import make_master_key
+from sisgate.domain.priorities import Priority
+from sisgate.domain.queues import queue_keys
+from sisgate.gateway import Gateway
+from sisgate.ledger import migrate
+from sisgate.settings import load_settings
+from tests.acceptance.admission.recorder import Recorder
+from workers.runtime import Runtime
+
+PATIENCE_SECONDS = 60.0
+"""How long a test waits for what should take a moment; the machine may be busy."""
+
+CLOCK = SystemClock()
+UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
+
+
+class Fleet:
+    """One data folder, ledger and Redis; workers and beat as subprocesses.
+
+    `providers` gives for each name more lines of its configuration. All of them are the recorder,
+    speak the `oneroster` kind and want no authorisation, so a `request` job is one call.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        redis_url: str,
+        recorder: Recorder,
+        providers: Mapping[str, str],
+        *,
+        database_url: str | None = None,
+    ) -> None:
+        self.folder = folder
+        self.recorder = recorder
+        config = folder / "sisgate.toml"
+        config.write_text(_configuration(recorder, providers), encoding="utf-8")
+        make_master_key(folder / "master.key")
+        self.environment = os.environ | {
+            "SISGATE_DATA_DIR": str(folder),
+            "SISGATE_CONFIG": str(config),
+            "SISGATE_BROKER_URL": redis_url,
+        }
+        urls = {"broker_url": SecretStr(redis_url)}
+        if database_url is not None:
+            self.environment["SISGATE_DATABASE_URL"] = database_url
+            urls["database_url"] = SecretStr(database_url)
+        self.settings = load_settings(config, data_dir=folder).model_copy(update=urls)
+        self.app: Celery = celery_app(self.settings, redis_url)
+        self.gateway = Gateway(self.settings)
+        migrate.upgrade(self.gateway.database)
+        self.redis: redis.Redis = redis_client(redis_url)
+        self.limiter = Limiter(self.redis)
+        self._runtime = Runtime(self.app, self.settings)
+        self.workers: list[Process] = []
+        self._others: list[Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (*self.workers, *self._others):
+            process.end()
+        self.gateway.close()
+        self.app.close()
+        self.redis.close()
+
+    def spec(self, provider: str) -> LimitSpec:
+        """Return a provider's limits, as the workers read them."""
+        return self._runtime.limits(self.settings.providers[provider])
+
+    def begin_counting(self) -> None:
+        """Do what the reconciler does for a limiter without state: rebuild it, here from nothing."""
+        for provider in self.settings.providers:
+            self.limiter.rebuild(provider, self.spec(provider), [])
+
+    def start_worker(
+        self, *queues: str, pool: str = "prefork", concurrency: int = 2, options: Iterable[str] = ()
+    ) -> Process:
+        """Start `celery worker` for some queues, all providers' unless told; return when it listens."""
+        chosen = queues or tuple(self.settings.providers)
+        name = f"w{len(self.workers)}"
+        worker = self._start(
+            ["worker", "-Q", ",".join(chosen), "-P", pool, "-c", str(concurrency)]
+            + ["-n", f"{name}@test", "-l", "INFO", *options],
+            name,
+        )
+        self.workers.append(worker)
+        self.wait(lambda: f"{name}@test ready" in worker.log, f"worker {name} is ready", worker)
+        return worker
+
+    def start_beat(self) -> Process:
+        """Start `celery beat`."""
+        beat = self._start(["beat", "-s", str(self.folder / "beat"), "-l", "WARNING"], "beat")
+        self._others.append(beat)
+        return beat
+
+    def request(self, provider: str, count: int = 1, priority: str = "normal") -> list[str]:
+        """Ask for calls and return their jobs."""
+        return [
+            self.gateway.enqueue_request(
+                provider, "GET", f"/{priority}/{number}", priority=priority
+            ).id
+            for number in range(count)
+        ]
+
+    def waiting(self, provider: str) -> int:
+        """Return how many messages wait in a provider's queue."""
+        return queue_depths(self.redis, [provider])[provider]
+
+    def unacked(self) -> int:
+        """Return how many messages are with workers."""
+        return int(self.redis.hlen(UNACKED))
+
+    def in_flight(self, provider: str) -> int:
+        """Return how many permits are out."""
+        return self.limiter.state(provider, self.spec(provider)).in_flight
+
+    def put(self, provider: str, text: bytes, priority: Priority = Priority.NORMAL) -> None:
+        """Put raw text into a provider's queue, as anybody who reaches Redis could, and signal."""
+        key = queue_keys(provider)[list(Priority).index(priority)]
+        self.redis.lpush(key, text)
+        self._runtime.wakeups.signal_work(provider)
+
+    def inspect(self, what: str) -> dict[str, Any]:
+        """Return the answers to a remote-control inspection by worker."""
+        answers: dict[str, Any] = {}
+
+        def asked() -> bool:
+            answers.update(getattr(self.app.control.inspect(timeout=1.0), what)() or {})
+            return len(answers) >= sum(1 for worker in self.workers if worker.is_alive())
+
+        self.wait(asked, f"workers answer to inspect {what}")
+        return answers
+
+    def wait(
+        self,
+        ready: Callable[[], bool],
+        what: str,
+        *processes: Process,
+        seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Wait until `ready()`; fail with `what` and the logs when it never comes."""
+        if poll_until(ready, clock=CLOCK, timeout_seconds=seconds, every_seconds=0.02):
+            return
+        logs = "\n".join(process.log[-6000:] for process in processes or self.workers)
+        raise AssertionError(f"never came: {what}\n{logs}")
+
+    def _start(self, arguments: list[str], name: str) -> Process:
+        return Process(arguments, self.environment, self.folder / f"{name}.log")
+
+
+class Process:
+    """One `celery -A workers …` in a session of its own."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "workers", *arguments],
+                env=dict(environment),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text("utf-8", "replace")
+
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self.popen.poll() is None
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its parent process."""
+        self.popen.send_signal(number)
+
+    def kill_all(self) -> None:
+        """SIGKILL it and its children at once, as a lost machine would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait(PATIENCE_SECONDS)
+
+    def end(self) -> None:
+        """Stop it in order, and by force where that does not come."""
+        if self.is_alive():
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(20)
+        self.kill_all()
+
+
+def message(task: str, kwargs: Mapping[str, Any], queue: str, priority: int = 6) -> dict[str, Any]:
+    """Return a message as kombu lays it into a list of Redis, made by hand."""
+    task_id = str(uuid.uuid4())
+    headers = {
+        "lang": "py",
+        "task": task,
+        "id": task_id,
+        "root_id": task_id,
+        "parent_id": None,
+        "group": None,
+        "shadow": None,
+        "eta": None,
+        "expires": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "argsrepr": "()",
+        "kwargsrepr": "{}",
+        "origin": "test",
+        "ignore_result": True,
+    }
+    embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    return {
+        "body": json.dumps([[], dict(kwargs), embed]),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": headers,
+        "properties": {
+            "correlation_id": task_id,
+            "reply_to": "",
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "priority": priority,
+            "body_encoding": "none",
+            "delivery_tag": str(uuid.uuid4()),
+        },
+    }
+
+
+def _configuration(recorder: Recorder, providers: Mapping[str, str]) -> str:
+    return "\n".join(
+        f"""
+        [providers.{name}]
+        kind = "oneroster"
+        auth = "none"
+        allow_insecure = true
+        endpoints = [{{ url = "{recorder.url(name)}" }}]
+        {lines}
+        """
+        for name, lines in providers.items()
+    )

@@ -1,0 +1,127 @@
+"""A provider that does nothing but stamp each arrival: the oracle of the limit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+HEAD_END = b"\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One call as the provider saw it: when its last byte came, and its path."""
+
+    at: float
+    path: str
+
+
+@dataclass
+class Recording:
+    """What one provider has seen so far."""
+
+    arrivals: list[Arrival] = field(default_factory=list)
+
+    @property
+    def times(self) -> list[float]:
+        """When each call came, in order."""
+        return sorted(arrival.at for arrival in self.arrivals)
+
+    @property
+    def paths(self) -> Counter[str]:
+        """How often each path was called."""
+        return Counter(arrival.path for arrival in self.arrivals)
+
+
+def windows_above(times: Sequence[float], limit: int, period: float) -> int:
+    """Return how many windows of `period` seconds that end with a call hold more than `limit`.
+
+    A sliding window that holds too many holds the same too many when it ends with its last call,
+    so none is missed.
+
+    >>> windows_above([0.0, 1.0, 2.0, 9.0, 10.5], limit=3, period=10.0)
+    1
+    """
+    return sum(
+        1 for last in range(limit, len(times)) if times[last] - times[last - limit] <= period
+    )
+
+
+class Recorder:
+    """An HTTP server on the loopback interface, in a thread; the first part of a path is a name.
+
+    `latency` gives the seconds until the answer of each call.
+    """
+
+    def __init__(self, latency: Callable[[], float] = lambda: 0.0) -> None:
+        self.latency = latency
+        self._recordings: dict[str, Recording] = {}
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
+    def __getitem__(self, name: str) -> Recording:
+        return self._recordings.setdefault(name, Recording())
+
+    def url(self, name: str) -> str:
+        """Return the base URL of a provider."""
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def note(self, target: str) -> None:
+        """Stamp a call."""
+        now = time.monotonic()
+        _, name, path = target.split("/", 2)
+        self[name].arrivals.append(Arrival(now, f"/{path}"))
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        listening = self._loop.create_server(lambda: _Connection(self), "127.0.0.1", 0)
+        server = self._loop.run_until_complete(listening)
+        self.port: int = server.sockets[0].getsockname()[1]
+        self._started.set()
+        self._loop.run_forever()
+        server.close()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+
+class _Connection(asyncio.Protocol):
+    """Reads requests without a body and answers each after the recorder's latency."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while HEAD_END in self._buffer:
+            head, self._buffer = self._buffer.split(HEAD_END, 1)
+            self._recorder.note(head.split(b" ", 2)[1].decode())
+            asyncio.get_running_loop().call_later(self._recorder.latency(), self._answer)
+
+    def _answer(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(ANSWER)
+
+
+def between(least: float, most: float) -> Callable[[], float]:
+    """Return a latency that is spread evenly, the same in every run."""
+    numbers = random.Random(7)
+    return lambda: numbers.uniform(least, most)

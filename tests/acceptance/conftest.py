@@ -1,0 +1,81 @@
+"""What the acceptance tests share: small districts of every kind, and the processes around them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sisgate.sandbox.process import SandboxProcess
+from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
+from tests.acceptance.stack import Stack, running
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
+
+STUDENTS = 130
+DISTRICTS = (
+    DistrictSpec("powerschool", "powerschool", students=STUDENTS, quota=None),
+    DistrictSpec(
+        "slow_powerschool",
+        "powerschool",
+        students=30,
+        quota=None,
+        knobs={"plugin_installed": False},
+    ),
+    DistrictSpec("infinite_campus", "infinite_campus", students=STUDENTS, quota=None),
+    DistrictSpec("skyward", "skyward", students=STUDENTS, quota=None),
+    DistrictSpec("oneroster", "oneroster", students=STUDENTS, quota=None),
+)
+OPTIONS = {"oneroster": {"page_size": 20}, "skyward": {"auth": "oauth2-body"}}
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[SandboxProcess]:
+    """The districts of this run. A test takes one of them by `stack.fresh`."""
+    with SandboxProcess(SandboxSpec(districts=DISTRICTS)) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def _running_stack(folder: Path, sandbox: SandboxProcess, database_url: str) -> Iterator[Stack]:
+    redis = RedisServer()
+    try:
+        made = Stack(
+            folder, sandbox, redis_url=redis.url, database_url=database_url, options=OPTIONS
+        )
+        with running(made):
+            yield made
+    finally:
+        redis.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_stack(
+    tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxProcess
+) -> Iterator[Stack]:
+    """A running stack on SQLite, shared by the tests that disturb nobody."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    with _running_stack(folder, sandbox, f"sqlite:///{folder / 'ledger.sqlite3'}") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgres_stack(
+    tmp_path_factory: pytest.TempPathFactory,
+    sandbox: SandboxProcess,
+    postgres_server: PostgresServer,
+) -> Iterator[Stack]:
+    """The same on PostgreSQL."""
+    url = postgres_server.url(postgres_server.create_database())
+    with _running_stack(tmp_path_factory.mktemp("postgresql"), sandbox, url) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """A running stack: the test runs once on each kind of database."""
+    name = "sqlite_stack" if request.param == "sqlite" else "postgres_stack"
+    made: Stack = request.getfixturevalue(name)
+    return made

@@ -1,0 +1,216 @@
+"""The real processes of sisgate around a sandbox: Redis, a ledger, workers and beat."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+from sqlalchemy import delete
+
+from sisgate import Gateway
+from sisgate.clock import SystemClock, poll_until
+from sisgate.credentials.keys import add_key
+from sisgate.credentials.vault import make_master_key, open_vault
+from sisgate.gateway import JobStatus
+from sisgate.ledger import migrate
+from sisgate.ledger import schema as tables
+from sisgate.sandbox.process import RunningDistrict, SandboxProcess
+from sisgate.settings import Settings, load_settings
+
+PATIENCE_SECONDS = 60.0
+"""How long a test waits for what should take a moment; the machine may be busy."""
+
+CLOCK = SystemClock()
+
+
+class Stack:
+    """One data folder, one ledger, one Redis; workers and beat as subprocesses."""
+
+    def __init__(
+        self,
+        folder: Path,
+        sandbox: SandboxProcess,
+        *,
+        redis_url: str,
+        database_url: str,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.sandbox = sandbox
+        self.redis_url = redis_url
+        self.database_url = database_url
+        self.config = folder / "sisgate.toml"
+        self.config.write_text(configuration(sandbox.districts, options or {}), encoding="utf-8")
+        self._processes: list[subprocess.Popen[bytes]] = []
+        make_master_key(folder / "master.key")
+        self.gateway = self.new_gateway()
+        migrate.upgrade(self.gateway.database)
+        self._add_keys()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, as the subprocesses read them."""
+        urls = {
+            "broker_url": SecretStr(self.redis_url),
+            "database_url": SecretStr(self.database_url),
+        }
+        return load_settings(self.config, data_dir=self.folder).model_copy(update=urls)
+
+    def new_gateway(self) -> Gateway:
+        """Return another gateway, as another app would have."""
+        return Gateway(self.settings)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of the subprocesses."""
+        return {
+            **os.environ,
+            "SISGATE_DATA_DIR": str(self.folder),
+            "SISGATE_CONFIG": str(self.config),
+            "SISGATE_BROKER_URL": self.redis_url,
+            "SISGATE_DATABASE_URL": self.database_url,
+        }
+
+    def start(self, *, concurrency: int = 2) -> None:
+        """Start a worker of all queues, and beat."""
+        self.start_worker(concurrency=concurrency)
+        self.spawn("beat", "-s", str(self.folder / "beat"), "-l", "WARNING")
+
+    def start_worker(self, *, concurrency: int = 2) -> subprocess.Popen[bytes]:
+        """Start one more worker and return its process."""
+        queues = ",".join(["sisgate", *self.sandbox.districts])
+        number = len(self._processes)
+        return self.spawn(
+            "worker", "-Q", queues, "-c", str(concurrency), "-n", f"w{number}@%h", "-l", "INFO"
+        )
+
+    def spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a `celery` command."""
+        with self.log_path.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "workers", *arguments],
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process
+
+    @property
+    def log_path(self) -> Path:
+        """What workers and beat said."""
+        return self.folder / "celery.log"
+
+    def stop(self) -> None:
+        """Stop workers and beat, and close the gateway."""
+        for process in self._processes:
+            end(process, signal.SIGTERM)
+        self._processes.clear()
+        self.gateway.close()
+
+    def sync(self, provider: str, resource: str, **words: Any) -> JobStatus:
+        """Run a sync to its end and return its status, however it ended."""
+        job = self.gateway.sync(provider, resource, **words)
+        return self.gateway.wait_for(job.id, PATIENCE_SECONDS)
+
+    def ids(self, provider: str, resource: str) -> set[str]:
+        """Return the ids of the live records."""
+        return {record.sourced_id for record in self.gateway.records(provider, resource)}
+
+    def changes(self, provider: str, resource: str, since: int = 0) -> list[tuple[str, str]]:
+        """Return the operations and ids of the changes above `since`."""
+        found = self.gateway.changes(provider, resource, since=since)
+        return [(change.operation, change.sourced_id) for change in found]
+
+    def cursor(self, provider: str, resource: str) -> int:
+        """Return the newest number of a feed."""
+        return max((c.sequence for c in self.gateway.changes(provider, resource)), default=0)
+
+    def fresh(self, name: str, **knobs: Any) -> RunningDistrict:
+        """Bring a district, and what is stored of it, back to the start."""
+        self.sandbox.reset(name)
+        if knobs:
+            self.sandbox.knobs(name, **knobs)
+        with self.gateway.database.write() as session:
+            for table in (tables.Change, tables.Record, tables.Dataset):
+                session.execute(delete(table).where(table.provider == name))
+        return self.sandbox.districts[name]
+
+    def _add_keys(self) -> None:
+        vault = open_vault(self.folder / "master.key")
+        with self.gateway.database.write() as session:
+            for name, district in self.sandbox.districts.items():
+                secret = SecretStr(district.client_secret)
+                add_key(session, vault, name, district.client_id, secret, CLOCK.now())
+
+
+def configuration(
+    districts: Mapping[str, RunningDistrict], options: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Return the text of a sisgate.toml for districts; `options` are more lines by provider."""
+    parts = []
+    for name, district in districts.items():
+        words: dict[str, Any] = {
+            "kind": district.kind,
+            "allow_insecure": True,
+            "token_url": district.token_url,
+            "limit": "off",
+            **options.get(name, {}),
+        }
+        if district.oneroster_base:
+            words.setdefault("base_path", urlsplit(district.oneroster_base).path)
+        lines = [f"[providers.{name}]", *(f"{key} = {toml(words[key])}" for key in words)]
+        parts += [*lines, f"[[providers.{name}.endpoints]]", f'url = "{district.url}"', ""]
+    return "\n".join(parts)
+
+
+def toml(value: Any) -> str:
+    """Return a plain value as TOML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, int | float) else f'"{value}"'
+
+
+def end(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal and wait for the end; kill the whole session where it does not come."""
+    if process.poll() is None:
+        process.send_signal(number)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(30)
+    kill_session(process)
+
+
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL a process of ours and its children at once, as a lost machine would."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+
+
+def wait_until(ready: Any, what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    """Return when `ready()` is true; fail with `what` when that never comes."""
+    done = poll_until(ready, clock=CLOCK, timeout_seconds=seconds)
+    assert done, f"never came: {what}"
+
+
+@contextlib.contextmanager
+def running(stack: Stack, *, concurrency: int = 2) -> Iterator[Stack]:
+    """Run a stack's processes for the length of a `with` block."""
+    stack.start(concurrency=concurrency)
+    try:
+        yield stack
+    finally:
+        stack.stop()
+
+
+def districts_of(names: Sequence[str], districts: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the specs of some districts."""
+    return tuple(districts[name] for name in names)
