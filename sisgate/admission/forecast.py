@@ -7,10 +7,13 @@ period. What cannot be known (429s, outages, work that arrives later) is not gue
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from sisgate.admission.spec import DEFAULT_RESERVES
+from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 
 MOST_PLAYED = 20_000
@@ -50,6 +53,36 @@ class _Window:
         self.free_at.append(at + latency + self.rate.period_seconds)
 
 
+class _Bucket:
+    """The token bucket, as `lua/rules.lua` fills it."""
+
+    def __init__(self, outlook: Outlook) -> None:
+        self._tokens, self._filled_at = outlook.tokens, 0.0
+        self._burst, self._pace = float(outlook.burst), outlook.pace
+        # While a window is full only so much gathers, lest every burst come back a period later.
+        low_reserve = math.floor(DEFAULT_RESERVES[Priority.LOW] * outlook.burst)
+        self._full_cap = min(self._burst, low_reserve + 2 + outlook.pace * 0.05)
+
+    def _fill(self, at: float, cap: float) -> None:
+        gained = max(0.0, at - self._filled_at) * self._pace
+        self._tokens = max(min(self._tokens, cap), min(cap, self._tokens + gained))
+        self._filled_at = max(at, self._filled_at)
+
+    def wait_for_window(self, since: float, until: float) -> None:
+        """Let tokens flow while a window is full."""
+        self._fill(since, self._burst)
+        self._fill(until, self._full_cap)
+
+    def take(self, at: float) -> float:
+        """Take one token at `at`, or as soon after it as there is one; return when."""
+        self._fill(at, self._burst)
+        if self._tokens < 1:
+            at += (1 - self._tokens) / self._pace
+            self._fill(at, self._burst)
+        self._tokens -= 1
+        return at
+
+
 def grant_times(outlook: Outlook) -> Iterator[float]:
     """Yield the times of the next grants, without end.
 
@@ -64,14 +97,14 @@ def grant_times(outlook: Outlook) -> Iterator[float]:
         window.free_at.extend(moment for moment in busy if moment > 0)
         while len(window.free_at) > window.rate.calls:
             window.free_at.popleft()
-    now, tokens, filled_at = outlook.held_seconds, outlook.tokens, 0.0
+    bucket = _Bucket(outlook)
+    now = outlook.held_seconds
     while True:
         at = max([now, *(window.earliest() for window in windows)])
-        tokens = min(float(outlook.burst), tokens + (at - filled_at) * outlook.pace)
-        if windows and tokens < 1:
-            at += (1 - tokens) / outlook.pace
-            tokens = 1.0
-        filled_at, tokens = at, tokens - 1
+        if at > now:
+            bucket.wait_for_window(now, at)
+        if windows:
+            at = bucket.take(at)
         for window in windows:
             window.grant(at, outlook.latency_seconds)
         yield at
