@@ -29,6 +29,13 @@ class Row:
         return json.dumps(self.data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
     @cached_property
+    def original_json(self) -> str:
+        """What the provider sent as JSON text; the order of its names has no meaning."""
+        if self.original is self.data:
+            return self.data_json
+        return json.dumps(self.original, ensure_ascii=False, separators=(",", ":"))
+
+    @cached_property
     def content_hash(self) -> bytes:
         """SHA-256 of the canonical data: two rows with equal hashes say the same."""
         return hashlib.sha256(self.data_json.encode()).digest()

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, insert, literal, select, update
+from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
+from sisgate.ledger import page_statements
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Dataset, Record
-from sisgate.ledger.types import RawJson, serialise_json
 
 STREAM_CHUNK = 1000
 """Rows fetched at a time when a dataset or a feed is streamed."""
@@ -90,7 +90,7 @@ def write_page(
     marks `tobedeleted` is deleted. A row named twice in the page counts once, the last one.
     """
     latest = {row.sourced_id: row for row in rows}
-    known = _known(session, dataset, list(latest))
+    known = page_statements.known(session, dataset, list(latest))
     inserts, updates, deletes, same = [], [], [], []
     for row in latest.values():
         before = known.get(row.sourced_id)
@@ -103,132 +103,18 @@ def write_page(
             updates.append(row)
         else:
             same.append(row.sourced_id)
-    _upsert(session, dataset, [*inserts, *updates], generation, now)
-    _touch(session, dataset, same, generation, now)
-    _mark_deleted(session, dataset, deletes, now)
-    events = [
-        *(("insert", row.sourced_id) for row in inserts),
-        *(("update", row.sourced_id) for row in updates),
-        *(("delete", row.sourced_id) for row in deletes),
-    ]
-    _number_changes(session, dataset, events, job_id, now)
+    page_statements.upsert(session, dataset, [*inserts, *updates], generation, now)
+    page_statements.touch(session, dataset, same, generation, now)
+    page_statements.mark_deleted(session, dataset, _ids(deletes), now)
+    for operation, changed in (("insert", inserts), ("update", updates), ("delete", deletes)):
+        page_statements.add_changes(
+            session, dataset, operation, _ids(changed), job_id=job_id, now=now
+        )
     return Tally(len(inserts), len(updates), len(deletes), len(same))
 
 
-def _known(session: Session, dataset: Dataset, ids: list[str]) -> dict[str, Any]:
-    if not ids:
-        return {}
-    found = session.execute(
-        select(Record.sourced_id, Record.content_hash, Record.deleted_at).where(
-            Record.provider == dataset.provider,
-            Record.resource == dataset.resource,
-            Record.sourced_id.in_(ids),
-        )
-    )
-    return {row.sourced_id: row for row in found}
-
-
-def _upsert(
-    session: Session, dataset: Dataset, rows: Sequence[Row], generation: int, now: datetime
-) -> None:
-    if not rows:
-        return
-    statement = _insert(session)(Record)
-    new = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=[Record.provider, Record.resource, Record.sourced_id],
-        set_={
-            "data": new.data,
-            "original": new.original,
-            "content_hash": new.content_hash,
-            "generation": _never_lower(new.generation),
-            "last_seen": new.last_seen,
-            "changed_at": new.changed_at,
-            "deleted_at": None,
-        },
-    )
-    session.connection().execute(
-        statement,
-        [
-            {
-                "provider": dataset.provider,
-                "resource": dataset.resource,
-                "sourced_id": row.sourced_id,
-                "data": RawJson(row.data_json),
-                "original": RawJson(serialise_json(row.original)),
-                "content_hash": row.content_hash,
-                "generation": generation,
-                "first_seen": now,
-                "last_seen": now,
-                "changed_at": now,
-            }
-            for row in rows
-        ],
-    )
-
-
-def _touch(
-    session: Session, dataset: Dataset, ids: list[str], generation: int, now: datetime
-) -> None:
-    if ids:
-        session.execute(
-            update(Record)
-            .where(
-                Record.provider == dataset.provider,
-                Record.resource == dataset.resource,
-                Record.sourced_id.in_(ids),
-            )
-            .values(last_seen=now, generation=_never_lower(literal(generation)))
-            .execution_options(synchronize_session=False)
-        )
-
-
-def _never_lower(generation: Any) -> Any:
-    # Two full syncs of a dataset may run at once; the older must not hide what the newer saw.
-    return case((Record.generation < generation, generation), else_=Record.generation)
-
-
-def _mark_deleted(session: Session, dataset: Dataset, rows: Sequence[Row], now: datetime) -> None:
-    if rows:
-        session.execute(
-            update(Record)
-            .where(
-                Record.provider == dataset.provider,
-                Record.resource == dataset.resource,
-                Record.sourced_id.in_([row.sourced_id for row in rows]),
-            )
-            .values(deleted_at=now, changed_at=now)
-            .execution_options(synchronize_session=False)
-        )
-
-
-def _number_changes(
-    session: Session,
-    dataset: Dataset,
-    events: Sequence[tuple[str, str]],
-    job_id: str,
-    now: datetime,
-) -> None:
-    if not events:
-        return
-    first = dataset.last_sequence + 1
-    session.connection().execute(
-        insert(Change),
-        [
-            {
-                "provider": dataset.provider,
-                "resource": dataset.resource,
-                "sequence": first + offset,
-                "operation": operation,
-                "sourced_id": sourced_id,
-                "job_id": job_id,
-                "changed_at": now,
-            }
-            for offset, (operation, sourced_id) in enumerate(events)
-        ],
-    )
-    dataset.last_sequence += len(events)
-    session.flush()
+def _ids(rows: Sequence[Row]) -> list[str]:
+    return [row.sourced_id for row in rows]
 
 
 def count_live(session: Session, provider: str, resource: str) -> int:

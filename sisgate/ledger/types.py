@@ -15,19 +15,8 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
-class RawJson:
-    """JSON text that is stored as it is, so that a page is not serialised twice."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
 def serialise_json(value: Any) -> str:
     """Return JSON text of a value; the engine's serialiser."""
-    if isinstance(value, RawJson):
-        return value.text
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

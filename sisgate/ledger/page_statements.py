@@ -1,0 +1,201 @@
+"""The statements that write a page: each takes the whole page, whatever its size.
+
+Plans must not depend on statistics. PostgreSQL takes a table that it has not yet analysed for one
+where provider and resource select next to nothing; it would go through the whole dataset for each
+page, which is quadratic in a first load. So the keys of a page are a relation of their own, which
+the planner cannot look into and which leads to the primary key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    JSON,
+    ColumnElement,
+    String,
+    Text,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy import column as column_of
+from sqlalchemy.orm import Session
+
+from sisgate.domain.records import Row
+from sisgate.ledger.schema import Change, Dataset, Record
+from sisgate.ledger.types import UtcDateTime, serialise_json
+
+_COLUMNS = """
+    provider, resource, sourced_id, data, original, content_hash,
+    generation, first_seen, last_seen, changed_at
+"""
+# Two full syncs of a dataset may run at once; the older must not hide what the newer saw.
+_ON_CONFLICT = """
+    ON CONFLICT (provider, resource, sourced_id) DO UPDATE SET
+        data = excluded.data,
+        original = excluded.original,
+        content_hash = excluded.content_hash,
+        generation = CASE WHEN known.generation < excluded.generation
+                     THEN excluded.generation ELSE known.generation END,
+        last_seen = excluded.last_seen,
+        changed_at = excluded.changed_at,
+        deleted_at = NULL
+"""
+# SQLite runs in this process: stepping one prepared statement over the rows is its fastest way.
+_UPSERT_SQLITE = f"""
+    INSERT INTO records AS known ({_COLUMNS})
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_ON_CONFLICT}
+"""  # noqa: S608 - made of constants
+# `b` sends arrays in binary form; the text form is escaped element by element in Python.
+_UPSERT_POSTGRESQL = f"""
+    INSERT INTO records AS known ({_COLUMNS})
+    SELECT
+        %(provider)s, %(resource)s, page.sourced_id, page.data::jsonb, page.original::jsonb,
+        page.content_hash, %(generation)s, %(now)s, %(now)s, %(now)s
+    FROM unnest(
+        %(ids)b::text[], %(data)b::text[], %(originals)b::text[], %(hashes)b::bytea[]
+    ) AS page (sourced_id, data, original, content_hash)
+    {_ON_CONFLICT}
+"""  # noqa: S608 - made of constants
+
+_CHANGE_COLUMNS = [
+    "provider", "resource", "sequence", "operation", "sourced_id", "job_id", "changed_at",
+]  # fmt: skip
+
+
+def known(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[str, Any]:
+    """Return content hash and time of deletion of those ids that have a record."""
+    if not ids:
+        return {}
+    query = select(Record.sourced_id, Record.content_hash, Record.deleted_at)
+    found = session.execute(query.where(_is_in_page(session, dataset, ids)))
+    return {row.sourced_id: row for row in found}
+
+
+def upsert(
+    session: Session, dataset: Dataset, rows: Sequence[Row], generation: int, now: datetime
+) -> None:
+    """Insert rows or replace what is stored of them."""
+    if not rows:
+        return
+    connection = session.connection()
+    if _is_postgresql(session):
+        page = {
+            "provider": dataset.provider,
+            "resource": dataset.resource,
+            "ids": [row.sourced_id for row in rows],
+            "data": [row.data_json for row in rows],
+            "originals": [row.original_json for row in rows],
+            "hashes": [row.content_hash for row in rows],
+            "generation": generation,
+            "now": now,
+        }
+        connection.exec_driver_sql(_UPSERT_POSTGRESQL, page)
+        return
+    as_stored = UtcDateTime().bind_processor(connection.dialect)
+    assert as_stored is not None
+    start, moment = (dataset.provider, dataset.resource), as_stored(now)
+    end = (generation, moment, moment, moment)
+    values = [
+        (*start, row.sourced_id, row.data_json, row.original_json, row.content_hash, *end)
+        for row in rows
+    ]
+    connection.exec_driver_sql(_UPSERT_SQLITE, values)
+
+
+def touch(
+    session: Session, dataset: Dataset, ids: Sequence[str], generation: int, now: datetime
+) -> None:
+    """Note that records were seen and are the same."""
+    if ids:
+        seen = {
+            "last_seen": now,
+            "generation": case(
+                (Record.generation < generation, generation), else_=Record.generation
+            ),
+        }
+        _update(session, dataset, ids, seen)
+
+
+def mark_deleted(session: Session, dataset: Dataset, ids: Sequence[str], now: datetime) -> None:
+    """Note that records are gone."""
+    if ids:
+        _update(session, dataset, ids, {"deleted_at": now, "changed_at": now})
+
+
+def add_changes(
+    session: Session,
+    dataset: Dataset,
+    operation: str,
+    ids: Sequence[str],
+    *,
+    job_id: str,
+    now: datetime,
+) -> None:
+    """Number one change for each id, in their order."""
+    if not ids:
+        return
+    page = _page(session, dataset, ids)
+    changes = select(
+        page.c.provider,
+        page.c.resource,
+        literal(dataset.last_sequence) + page.c.place,
+        literal(operation),
+        page.c.sourced_id,
+        literal(job_id),
+        literal(now, UtcDateTime()),
+    )
+    session.execute(insert(Change).from_select(_CHANGE_COLUMNS, changes))
+    dataset.last_sequence += len(ids)
+    session.flush()
+
+
+def _update(session: Session, dataset: Dataset, ids: Sequence[str], values: dict[str, Any]) -> None:
+    session.execute(
+        update(Record)
+        .where(_is_in_page(session, dataset, ids))
+        .values(values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _is_in_page(session: Session, dataset: Dataset, ids: Sequence[str]) -> Any:
+    page = _page(session, dataset, ids)
+    key = tuple_(Record.provider, Record.resource, Record.sourced_id)
+    return key.in_(select(page.c.provider, page.c.resource, page.c.sourced_id))
+
+
+def _page(session: Session, dataset: Dataset, ids: Sequence[str]) -> CTE:
+    """Return the keys of a page, each with its place from 1, from one parameter of JSON."""
+    text = serialise_json(ids)
+    value = column_of("value", String())
+    place: ColumnElement[int]
+    if _is_postgresql(session):
+        array = cast(literal(text, Text()), JSON())
+        unnested = func.json_array_elements_text(array)
+        listed = unnested.table_valued(value, with_ordinality="place", name="listed")
+        listed = listed.render_derived()
+        place = listed.c.place
+    else:
+        listed = func.json_each(text).table_valued("key", value, name="listed")
+        place = listed.c.key + 1
+    page = select(
+        literal(dataset.provider).label("provider"),
+        literal(dataset.resource).label("resource"),
+        listed.c.value.label("sourced_id"),
+        place.label("place"),
+    )
+    return page.cte("page").prefix_with("MATERIALIZED", dialect="postgresql")
+
+
+def _is_postgresql(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
