@@ -30,6 +30,11 @@ class ProviderControl:
         self._config = config
         self._spec = spec
 
+    @property
+    def limits(self) -> LimitSpec:
+        """The limits as configured, which the limiter is asked with."""
+        return self._spec
+
     def state(self) -> LimiterState:
         """Return what the limiter knows now."""
         return self._gateway.limiter.state(self._config.name, self._spec)

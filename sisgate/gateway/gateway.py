@@ -16,6 +16,7 @@ from sisgate.admission.provider_limits import limits_of
 from sisgate.broker import Limits, Publisher, broker_url, celery_app, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.vault import open_vault
+from sisgate.domain.paths import usable_path
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
@@ -36,6 +37,7 @@ from sisgate.gateway.job import (
     JobStatus,
     raise_unless_successful,
     read_status,
+    read_statuses,
     status_of,
 )
 from sisgate.ledger import calls, jobs, responses
@@ -189,9 +191,9 @@ class Gateway:
         method = method.upper()
         if method not in METHODS:
             raise UsageError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
-        if not path.startswith("/") or path.startswith("//"):
-            raise UsageError(f"a path begins with one /, unlike {path[:100]!r}.")
-        target = {"method": method, "path": path, "query": dict(query or {}), "json": json}
+        words = {str(name): str(value) for name, value in (query or {}).items()}
+        target = {"method": method, "path": usable_path(path), "query": words, "json": json}
+        _refuse_unless_json(json)
         new = self._new_job(
             JobKind.REQUEST, provider, priority, idempotency_key, timeout, None, None
         )
@@ -206,6 +208,11 @@ class Gateway:
         """Return the status of a job; `UnknownJob` where there is none."""
         with self.database.read() as session:
             return read_status(session, job_id)
+
+    def statuses(self, job_ids: Sequence[str]) -> list[JobStatus]:
+        """Return the statuses of several jobs in one look; unknown ids are left out."""
+        with self.database.read() as session:
+            return read_statuses(session, job_ids)
 
     def jobs(
         self,
@@ -414,3 +421,13 @@ class Gateway:
         except InvalidState:
             raise_unless_successful(status)
             raise
+
+
+def _refuse_unless_json(body: Any) -> None:
+    try:
+        text = dumps(body, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"The body of a request is not JSON: {error}.") from None
+    if "\\u0000" in text:
+        raise UsageError("The body of a request holds a NUL character, which cannot be stored.")

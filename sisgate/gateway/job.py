@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -138,6 +138,22 @@ def read_status(session: Session, job_id: str) -> JobStatus:
         .group_by(tables.Call.state)
     )
     return status_of(job, {row[0]: row[1] for row in counts})
+
+
+def read_statuses(session: Session, job_ids: Sequence[str]) -> list[JobStatus]:
+    """Return the statuses of jobs in the order of their ids, in two statements for any number."""
+    jobs_of_ids = session.scalars(select(tables.Job).where(tables.Job.id.in_(job_ids)))
+    found = {job.id: job for job in jobs_of_ids}
+    counts: dict[str, dict[str, int]] = {}
+    rows = session.execute(
+        select(tables.Call.job_id, tables.Call.state, func.count())
+        .where(tables.Call.job_id.in_(job_ids))
+        .group_by(tables.Call.job_id, tables.Call.state)
+    )
+    for job_id, state, count in rows:
+        counts.setdefault(job_id, {})[state] = count
+    known = [job_id for job_id in job_ids if job_id in found]
+    return [status_of(found[job_id], counts.get(job_id, {})) for job_id in known]
 
 
 def status_of(job: tables.Job, calls: Mapping[str, int]) -> JobStatus:

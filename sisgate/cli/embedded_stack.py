@@ -1,0 +1,149 @@
+"""The whole stack on one machine, from the first start to the last stop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from sisgate.broker import broker_url
+from sisgate.cli import data_folder
+from sisgate.cli.programs import (
+    Flower,
+    beat_program,
+    child_environment,
+    flower_for,
+    flower_program,
+    redis_program,
+    worker_program,
+)
+from sisgate.cli.stack import Supervisor
+from sisgate.clock import Clock
+from sisgate.credentials.vault import make_master_key
+from sisgate.embedded.redis_server import EmbeddedRedis
+from sisgate.errors import BrokerUnavailable
+from sisgate.ledger import migrate
+from sisgate.ledger.database import Database
+from sisgate.settings import Settings
+from sisgate.settings.load import process_environment
+
+REDIS_SECONDS = 60.0
+TICK_SECONDS = 0.2
+_QUIET_LINE = re.compile(
+    r"\[(debug|info)\s*\]|: (DEBUG|INFO)/|^\[I |^\s*$"
+    # Flower asks the worker before it has started, and asks again later.
+    r"|Inspect method \w+ failed|: Warm shutdown"
+)
+_REDIS_TROUBLE = re.compile(r"error|fatal|can't|failed|denied|misconf|out of memory", re.IGNORECASE)
+
+
+class EmbeddedStack:
+    """Redis (unless one is configured), the ledger's tables, worker, beat and Flower.
+
+    `start` returns when work can be enqueued, `run` when `wanted()` is no longer true, and `stop`
+    leaves no process behind. Raises `ConfigurationError` when another stack has the data folder.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        *,
+        on_line: Callable[[str, str], None],
+        on_event: Callable[[str], None],
+        verbose: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._verbose = verbose
+        self._on_line = on_line
+        self._held = ExitStack()
+        self._supervisor = Supervisor(clock, on_line=self._pass_on, on_event=on_event)
+        self._pids: dict[str, int] = {}
+        self.flower: Flower | None = None
+        self.made_master_key = False
+
+    def start(self, *, processes: int, with_flower: bool) -> None:
+        """Start everything in order; what was started is stopped again when a step fails."""
+        try:
+            self._held.enter_context(data_folder.held(self._settings.data_dir))
+            url = self._start_redis()
+            self._upgrade()
+            if self._settings.master_key_file is None:
+                self.made_master_key = make_master_key(self._settings.master_key_path)
+            self._start_celery(url, processes, with_flower=with_flower)
+        except BaseException:
+            self.stop()
+            raise
+
+    def run(self, wanted: Callable[[], bool]) -> None:
+        """Keep everything running while `wanted()`."""
+        while wanted():
+            self._supervisor.tick(TICK_SECONDS)
+            self._leave_word()
+
+    def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Stop everything, Redis last, and let go of the data folder."""
+        self._supervisor.stop(hurry)
+        self._held.close()
+
+    def _start_redis(self) -> str:
+        settings = self._settings
+        if not settings.is_embedded_broker:
+            return broker_url(settings)
+        redis = EmbeddedRedis(settings.data_dir, clock=self._clock)
+        self._held.callback(redis.stop)
+        program = redis_program(redis, process_environment(), settings.data_dir)
+        self._supervisor.start(program)
+        begun = self._clock.monotonic()
+        while not _answers(redis):
+            self._supervisor.tick(0.05)
+            late = self._clock.monotonic() - begun > REDIS_SECONDS
+            if late or self._supervisor.has_ended("redis"):
+                log = "\n  ".join(self._supervisor.tail("redis"))
+                raise BrokerUnavailable(f"The embedded Redis did not start. Its log:\n  {log}")
+        return redis.url
+
+    def _upgrade(self) -> None:
+        database = Database(self._settings.sqlalchemy_url)
+        try:
+            migrate.upgrade(database)
+        finally:
+            database.dispose()
+
+    def _start_celery(self, url: str, processes: int, *, with_flower: bool) -> None:
+        settings = self._settings
+        level = "INFO" if self._verbose else "WARNING"
+        environment = child_environment(settings, process_environment(), url)
+        self._supervisor.start(worker_program(settings, environment, processes, level))
+        self._supervisor.start(beat_program(settings, environment, level))
+        if with_flower:
+            self.flower = flower_for(settings)
+            self._supervisor.start(flower_program(settings, environment, self.flower, level))
+        self._leave_word()
+
+    def _leave_word(self) -> None:
+        pids = self._supervisor.pids
+        if pids != self._pids:
+            self._pids = pids
+            flower = self.flower.url if self.flower else None
+            data_folder.write_status(self._settings.data_dir, {"programs": pids, "flower": flower})
+
+    def _pass_on(self, name: str, line: str) -> None:
+        if self._verbose or _is_trouble(name, line):
+            self._on_line(name, line)
+
+
+def _is_trouble(name: str, line: str) -> bool:
+    if name == "redis":
+        # Its notices at the start say nothing about this machine that can be mended from here.
+        return "overcommit" not in line and _REDIS_TROUBLE.search(line) is not None
+    return _QUIET_LINE.search(line) is None
+
+
+def _answers(redis: EmbeddedRedis) -> bool:
+    try:
+        redis.wait_ready(0)
+    except BrokerUnavailable:
+        return False
+    return True

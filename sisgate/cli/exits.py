@@ -1,0 +1,54 @@
+"""Exit codes, and which error ends with which."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from sisgate.errors import (
+    BrokerUnavailable,
+    ConfigurationError,
+    DatabaseUnavailable,
+    DeferredError,
+    SisgateError,
+    TransientError,
+    UnknownJob,
+    UnknownProvider,
+    UnknownResource,
+    UsageError,
+)
+
+
+class ExitCode(IntEnum):
+    """What a shell sees. 75 is EX_TEMPFAIL of sysexits.h, 130 is 128 + SIGINT."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    UNAVAILABLE = 4
+    TRY_AGAIN = 75
+    INTERRUPTED = 130
+
+
+_BY_ERROR: tuple[tuple[type[SisgateError], ExitCode], ...] = (
+    (UnknownProvider, ExitCode.NOT_FOUND),
+    (UnknownResource, ExitCode.NOT_FOUND),
+    (UnknownJob, ExitCode.NOT_FOUND),
+    (UsageError, ExitCode.USAGE),
+    (ConfigurationError, ExitCode.USAGE),
+    (BrokerUnavailable, ExitCode.UNAVAILABLE),
+    (DatabaseUnavailable, ExitCode.UNAVAILABLE),
+    (TransientError, ExitCode.TRY_AGAIN),
+    (DeferredError, ExitCode.TRY_AGAIN),
+)
+
+
+def exit_code(error: SisgateError) -> ExitCode:
+    """Return the exit code of an error; what nothing else fits has simply failed.
+
+    >>> exit_code(UnknownJob("no such job")).value
+    3
+    >>> exit_code(SisgateError("odd")).value
+    1
+    """
+    return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), ExitCode.FAILED)

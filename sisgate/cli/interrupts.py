@@ -1,0 +1,43 @@
+"""Ctrl-C and SIGTERM as a flag, so that a stop happens in order."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupts:
+    """Counts the signals that asked us to stop, and remembers the first."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: signal.Signals | None = None
+
+    @property
+    def none(self) -> bool:
+        """Whether nobody has asked us to stop."""
+        return self.count == 0
+
+    @property
+    def again(self) -> bool:
+        """Whether somebody asked twice, and does not want to wait."""
+        return self.count > 1
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        self.first = self.first or signal.Signals(number)
+
+
+@contextmanager
+def interrupts() -> Iterator[Interrupts]:
+    """Catch SIGINT, SIGTERM and SIGHUP for the length of the block."""
+    noted = Interrupts()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, noted._note) for number in numbers}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,82 @@
+"""What one run of the command works with, made from the global options when it is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import redis
+import typer
+
+from sisgate.admission.limiter import Limiter
+from sisgate.admission.provider_limits import limits_of
+from sisgate.admission.spec import LimiterState
+from sisgate.broker import Limits, broker_url, redis_client
+from sisgate.clock import Clock, SystemClock
+from sisgate.errors import DatabaseUnavailable
+from sisgate.gateway import Gateway
+from sisgate.ledger.database import Database
+from sisgate.settings import ProviderConfig, Settings, load_settings
+
+
+@dataclass
+class Invocation:
+    """The global options, and the connections that follow from them."""
+
+    config: Path | None = None
+    data_dir: Path | None = None
+    is_embedded: bool = False
+    """Leave URLs of the environment aside: everything is under the data folder."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The configuration. Raises `ConfigurationError` with every mistake."""
+        settings = load_settings(self.config, data_dir=self.data_dir)
+        if not self.is_embedded:
+            return settings
+        own = {"broker_url": None, "database_url": None, "master_key_file": None}
+        return settings.model_copy(update=own)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The machine's clocks."""
+        return SystemClock()
+
+    @cached_property
+    def database(self) -> Database:
+        """The ledger, which must exist. Raises `DatabaseUnavailable`."""
+        if self.settings.is_embedded_database:
+            file = self.settings.data_dir / "sisgate.db"
+            if not file.exists():
+                raise DatabaseUnavailable(
+                    f"There is no database at {file} yet, so nothing was accepted. Start sisgate "
+                    "with `sisgate up`, or name its data folder with --data-dir."
+                )
+        return Database(self.settings.sqlalchemy_url)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The gateway on that ledger."""
+        return Gateway(self.settings, database=self.database, clock=self.clock)
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        """Our own Redis client; it connects at its first command."""
+        return redis_client(broker_url(self.settings))
+
+    def limiter_state(self, config: ProviderConfig) -> LimiterState | None:
+        """Return what the limiter knows of a provider; None where it has no limit.
+
+        Raises `BrokerUnavailable`.
+        """
+        spec = limits_of(config, Limits(config.timeout_seconds).lease)
+        if spec.off:
+            return None
+        return Limiter(self.redis, clock=self.clock).state(config.name, spec)
+
+
+def invocation_of(context: typer.Context) -> Invocation:
+    """Return the invocation of a command's context."""
+    found = context.find_object(Invocation)
+    return found if found is not None else Invocation()

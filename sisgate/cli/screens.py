@@ -1,0 +1,122 @@
+"""How things look: tables, prefixed log lines, numbers."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from sisgate.settings import Settings
+from sisgate.settings.load import default_data_dir
+
+CHILD_COLOURS = {"redis": "red", "worker": "green", "beat": "yellow", "flower": "magenta"}
+STATE_COLOURS = {
+    "done": "green",
+    "running": "cyan",
+    "accepted": "blue",
+    "held": "yellow",
+    "cancelled": "yellow",
+    "expired": "red",
+    "failed": "red",
+}
+
+
+def table(
+    columns: Iterable[str], *, title: str | None = None, numbers: Sequence[str] = ()
+) -> Table:
+    """Return an empty table; the columns named in `numbers` are set to the right."""
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        pad_edge=False,
+        show_edge=False,
+    )
+    for column in columns:
+        right = column in numbers
+        made.add_column(
+            column,
+            justify="right" if right else "left",
+            no_wrap=right,
+            overflow="fold",
+        )
+    return made
+
+
+def state(word: str) -> Text:
+    """Return a job's state in its colour."""
+    return Text(word, STATE_COLOURS.get(word, ""))
+
+
+def number(value: int | None) -> str:
+    """Return a number with separators.
+
+    >>> number(12345), number(None)
+    ('12,345', '-')
+    """
+    return "-" if value is None else f"{value:,}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people.
+
+    >>> [duration(s) for s in (0.42, 9.5, 75, 3725)]
+    ['0.4 s', '9.5 s', '1 min 15 s', '1 h 2 min']
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(value: datetime | None) -> str:
+    """Return a moment in the machine's own time zone, or a dash."""
+    return "-" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def clock_time(now: datetime, seconds: float) -> str:
+    """Return the local time of day in `seconds` from now."""
+    return f"{(now + timedelta(seconds=seconds)).astimezone():%H:%M}"
+
+
+def child_line(name: str, line: str) -> Text:
+    """Return a line of a child's log behind its name."""
+    return Text.assemble((f"{name:<7} | ", CHILD_COLOURS.get(name, "bold cyan")), Text(line))
+
+
+def commands_of(settings: Settings) -> str:
+    """Return the words that a command line for these settings begins with."""
+    words = [program()]
+    if settings.data_dir != default_data_dir().absolute():
+        words += ["--data-dir", shown_path(settings.data_dir)]
+    config = settings.config_file
+    found = {Path("sisgate.toml").absolute(), settings.data_dir / "sisgate.toml"}
+    if config is not None and config not in found:
+        words += ["--config", shown_path(config)]
+    return " ".join(words)
+
+
+def program() -> str:
+    """Return how this program was called: `sisgate`, or its path where PATH doesn't lead to it."""
+    called = Path(sys.argv[0])
+    if called.name != "sisgate" or shutil.which("sisgate") == str(called.absolute()):
+        return "sisgate"
+    return shown_path(called.absolute())
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as a shell reads it, relative where that is shorter."""
+    here = Path.cwd()
+    short = path.relative_to(here) if path.is_relative_to(here) else path
+    return shlex.quote(str(short))

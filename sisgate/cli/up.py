@@ -1,0 +1,110 @@
+"""`sisgate up`: the embedded stack until Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.panel import Panel
+from rich.text import Text
+
+from sisgate.cli.embedded_stack import EmbeddedStack
+from sisgate.cli.interrupts import interrupts
+from sisgate.cli.invocation import invocation_of
+from sisgate.cli.options import Json
+from sisgate.cli.output import Output
+from sisgate.cli.screens import child_line, commands_of
+from sisgate.settings import Settings
+
+EPILOG = """Examples: [bold]sisgate up[/bold] | [bold]sisgate up --workers 8 --data-dir ./data[/bold]
+
+With SISGATE_BROKER_URL and SISGATE_DATABASE_URL set, that Redis and that PostgreSQL are used."""
+
+
+def up(
+    context: typer.Context,
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", min=1, max=256, help="Calls made at a time.")
+    ] = 4,
+    flower: Annotated[bool, typer.Option(help="Start Flower, the monitor in the browser.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all log lines.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run Redis, workers, beat and Flower on this machine until Ctrl-C."""
+    invocation, output = invocation_of(context), Output(as_json)
+    settings = invocation.settings
+    with interrupts() as asked:
+        stack = EmbeddedStack(
+            settings,
+            invocation.clock,
+            on_line=lambda name, line: output.note(child_line(name, line)),
+            on_event=lambda text: output.note(child_line("sisgate", text)),
+            verbose=verbose,
+        )
+        stack.start(processes=workers, with_flower=flower)
+        try:
+            _announce(settings, stack, output)
+            stack.run(lambda: asked.none)
+            if asked.first:
+                output.note(
+                    child_line("sisgate", "stopping; calls under way may end. Ctrl-C hurries.")
+                )
+        finally:
+            stack.stop(lambda: asked.again)
+    output.note(child_line("sisgate", "stopped. Accepted work goes on with the next start."))
+    output.json({"event": "stopped"})
+
+
+def _announce(settings: Settings, stack: EmbeddedStack, output: Output) -> None:
+    flower = stack.flower
+    output.json(
+        {
+            "event": "ready",
+            "data_dir": settings.data_dir,
+            "config": settings.config_file,
+            "providers": list(settings.providers),
+            "flower": {"url": flower.url, "password_file": flower.password_file}
+            if flower
+            else None,
+        }
+    )
+    output.show(_panel(settings, stack))
+
+
+def _panel(settings: Settings, stack: EmbeddedStack) -> Panel:
+    sisgate = commands_of(settings)
+    rows: list[tuple[str, str]] = [
+        ("data", str(settings.data_dir)),
+        ("config", str(settings.config_file or "none")),
+    ]
+    if stack.flower:
+        rows += [
+            ("flower", stack.flower.url),
+            ("", f"user and password: {stack.flower.password_file}"),
+        ]
+    if stack.made_master_key:
+        rows.append(("key", f"made {settings.master_key_path}: keep a copy in a safe place"))
+    rows += _next_steps(settings, sisgate)
+    text = Text()
+    for label, value in rows:
+        text.append(f"{label:<9}", "bold cyan").append(f"{value}\n")
+    text.rstrip()
+    return Panel(
+        text, title="sisgate is up", title_align="left", subtitle="Ctrl-C stops", expand=False
+    )
+
+
+def _next_steps(settings: Settings, sisgate: str) -> list[tuple[str, str]]:
+    if not settings.providers:
+        return [
+            ("next", "no provider is configured yet: describe one in sisgate.toml"),
+            ("", "(sisgate.example.toml explains every option), then start again."),
+            ("", "Nothing to connect to? `sisgate demo` or `sisgate sandbox` gives you one."),
+        ]
+    name = next(iter(settings.providers))
+    return [
+        ("keys", f"{sisgate} keys add {name}"),
+        ("enqueue", f"{sisgate} sync {name} students --wait"),
+        ("python", "from sisgate import Gateway"),
+        ("", f'job = Gateway.from_env().sync("{name}", "students")'),
+    ]

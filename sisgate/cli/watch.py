@@ -1,0 +1,200 @@
+"""Following jobs to their end, with a bar for each provider while they work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.output import Output
+from sisgate.cli.screens import clock_time, number
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import CallState
+from sisgate.errors import BrokerUnavailable
+from sisgate.gateway import JobStatus
+
+LOOK_SECONDS = 0.25
+QUOTA_SECONDS = 1.0
+"""How often the limiter is asked why a provider does not go on."""
+
+WORTH_TELLING_SECONDS = 10.0
+"""A wait for a permit is told from this length on; shorter ones belong to an even spread."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the jobs of one provider are."""
+
+    jobs: int
+    jobs_ended: int
+    calls: int
+    calls_ended: int
+    records: int
+
+    @property
+    def is_final(self) -> bool:
+        """Whether every job has ended."""
+        return self.jobs_ended == self.jobs
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A provider's next permit is this far away, and why."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass
+class Watched:
+    """What was seen: the last statuses, and the providers that wait for a permit."""
+
+    statuses: dict[str, list[JobStatus]]
+    waits: dict[str, Wait]
+
+    @property
+    def is_final(self) -> bool:
+        """Whether every job has ended."""
+        return all(status.is_final for found in self.statuses.values() for status in found)
+
+    @property
+    def jobs(self) -> list[JobStatus]:
+        """All statuses."""
+        return [status for found in self.statuses.values() for status in found]
+
+
+def standing(statuses: Sequence[JobStatus]) -> Standing:
+    """Return how far jobs are. A job without calls yet counts as one call to come."""
+    calls = [max(1, sum(status.calls.values())) for status in statuses]
+    ended = [
+        total
+        if status.is_final
+        else sum(n for state, n in status.calls.items() if CallState(state).is_final)
+        for status, total in zip(statuses, calls, strict=True)
+    ]
+    return Standing(
+        jobs=len(statuses),
+        jobs_ended=sum(status.is_final for status in statuses),
+        calls=sum(calls),
+        calls_ended=sum(ended),
+        records=sum(status.rows_seen for status in statuses),
+    )
+
+
+def watch(
+    invocation: Invocation,
+    output: Output,
+    jobs: Mapping[str, Sequence[str]],
+    *,
+    wanted: Callable[[Watched], bool] = lambda _: True,
+    timeout: float | None = None,
+) -> Watched:
+    """Follow jobs, given as ids by provider, until all have ended.
+
+    Ends early, with live jobs in the answer, when `wanted` is false or `timeout` seconds have
+    passed. The jobs go on either way.
+    """
+    clock, gateway = invocation.clock, invocation.gateway
+    begun, asked = clock.monotonic(), -QUOTA_SECONDS
+    watched = Watched({}, {})
+    with _Bars(output, list(jobs)) as bars:
+        while True:
+            watched.statuses = {name: gateway.statuses(ids) for name, ids in jobs.items()}
+            waited = clock.monotonic() - begun
+            if waited - asked >= QUOTA_SECONDS:
+                watched.waits, asked = _waits(invocation, watched), waited
+            for name, statuses in watched.statuses.items():
+                bars.show(name, standing(statuses), _remark(invocation, watched.waits.get(name)))
+            late = timeout is not None and waited >= timeout
+            if watched.is_final or late or not wanted(watched):
+                return watched
+            clock.sleep(LOOK_SECONDS)
+
+
+def _waits(invocation: Invocation, watched: Watched) -> dict[str, Wait]:
+    found: dict[str, Wait] = {}
+    for name, statuses in watched.statuses.items():
+        config = invocation.settings.providers.get(name)
+        live = [status for status in statuses if not status.is_final]
+        if config is None or not live:
+            continue
+        try:
+            state = invocation.limiter_state(config)
+        except BrokerUnavailable:
+            found[name] = Wait(0.0, "Redis cannot be reached")
+            continue
+        if state is None or not state.known:
+            continue
+        priority = Priority(min(status.priority for status in live))
+        seconds = state.next_permit_in_seconds.get(priority, 0.0)
+        if seconds > 0:
+            found[name] = Wait(seconds, str(state.waiting_for.get(priority, "quota")))
+    return found
+
+
+def _remark(invocation: Invocation, wait: Wait | None) -> str:
+    if wait is None:
+        return ""
+    if wait.reason == "paused":
+        return "paused"
+    if wait.seconds == 0:
+        return wait.reason
+    if wait.seconds < WORTH_TELLING_SECONDS:
+        return ""
+    until = clock_time(invocation.clock.now(), wait.seconds)
+    why = "the provider asked us to wait" if wait.reason == "blocked" else "quota used up"
+    return f"{why}, goes on at {until}"
+
+
+class _Bars:
+    """A bar per provider on a terminal; elsewhere a line when a provider has ended."""
+
+    def __init__(self, output: Output, names: Sequence[str]) -> None:
+        self._output = output
+        self._told: set[str] = set()
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓[/green]"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:,}/{task.total:,} calls", justify="right"),
+            TextColumn("{task.fields[records]} records", justify="right"),
+            TextColumn("[yellow]{task.fields[remark]}[/yellow]"),
+            console=output.err,
+            disable=not output.is_live,
+            expand=output.err.width < 100,
+        )
+        self._tasks: dict[str, TaskID] = {
+            name: self._progress.add_task(name, total=1, records="0", remark="") for name in names
+        }
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, name: str, standing: Standing, remark: str) -> None:
+        """Move a provider's bar."""
+        self._progress.update(
+            self._tasks[name],
+            total=standing.calls,
+            completed=standing.calls_ended,
+            records=number(standing.records),
+            remark="" if standing.is_final else remark,
+        )
+        self._tell(name, standing, remark)
+
+    def _tell(self, name: str, standing: Standing, remark: str) -> None:
+        if self._output.is_live:
+            return
+        words = remark if not standing.is_final else "all ended"
+        if words and f"{name} {words}" not in self._told:
+            self._told.add(f"{name} {words}")
+            self._output.note(
+                f"{name}: {words} ({standing.jobs_ended} of {standing.jobs} jobs, "
+                f"{number(standing.calls_ended)} calls, {number(standing.records)} records read)"
+            )
