@@ -1,0 +1,50 @@
+"""A gateway with one limited provider, on a real Redis and both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from sisgate import Gateway
+from sisgate.ledger import migrate
+from sisgate.settings import load_settings
+
+CONFIG = """
+[apps.heavy]
+weight = 2
+
+[providers.lincoln]
+kind = "oneroster"
+limit = "100/h"
+burst = 100
+auth = "none"
+max_waiting_jobs = 3
+[[providers.lincoln.endpoints]]
+url = "https://lincoln.test"
+
+[providers.open]
+kind = "oneroster"
+limit = "off"
+auth = "none"
+[[providers.open.endpoints]]
+url = "https://open.test"
+"""
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, redis_url: str, database_url: str) -> Iterator[Gateway]:
+    """A gateway whose fleet has no worker: what is accepted waits."""
+    config = tmp_path / "sisgate.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    settings = load_settings(config, data_dir=tmp_path).model_copy(
+        update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(database_url)}
+    )
+    gateway = Gateway(settings)
+    migrate.upgrade(gateway.database)
+    control = gateway.control("lincoln")
+    assert gateway.limiter.rebuild("lincoln", control.limits, [])
+    yield gateway
+    gateway.close()

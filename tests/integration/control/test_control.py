@@ -1,0 +1,98 @@
+"""Limits and pauses at run time: kept, audited, and seen by every limiter of the fleet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis import Redis
+
+from sisgate import Gateway
+from sisgate.admission.limiter import Limiter
+from sisgate.audit import log as audit
+from sisgate.domain.priorities import Priority
+from sisgate.domain.rates import Rate
+from sisgate.errors import UsageError
+from sisgate.ledger import controls
+
+
+def events(gateway: Gateway) -> list[tuple[str, str, str | None]]:
+    """Return actor, action and reason of what was audited, oldest first."""
+    with gateway.database.read() as session:
+        found = audit.tail(session, subject="lincoln")
+        return [(event.actor, event.action, event.reason) for event in reversed(found)]
+
+
+def test_a_new_limit_holds_for_another_limiter_at_once(gateway: Gateway, redis_url: str) -> None:
+    """A worker elsewhere grants by the new limit with its very next permit."""
+    elsewhere = Limiter(Redis.from_url(redis_url))
+    spec = gateway.control("lincoln").limits
+    assert len(elsewhere.take("lincoln", spec, Priority.URGENT, 50).permits) == 50
+
+    gateway.control("lincoln").set_limits("20/h", actor="ana", reason="testing")
+
+    grant = elsewhere.take("lincoln", spec, Priority.URGENT, 1)
+    assert not grant
+    assert grant.reason == "window"
+    assert events(gateway) == [("ana", "limits:provider:set", "testing")]
+
+
+def test_a_limit_set_twice_is_one_change(gateway: Gateway) -> None:
+    """Eight workers that pass on the same `rate_limit` leave one event."""
+    control = gateway.control("lincoln")
+    assert control.set_limits(["500/h", "20/s"], actor="celery")
+    assert not control.set_limits(["500/h", "20/s"], actor="celery")
+    assert len(events(gateway)) == 1
+    assert [w.rate for w in control.state().windows] == [Rate(500, 3600.0), Rate(20, 1.0)]
+
+
+def test_no_limit_of_its_own_brings_back_the_configured_one(gateway: Gateway) -> None:
+    """Setting None ends the override."""
+    control = gateway.control("lincoln")
+    control.set_limits("7/h", actor="ana")
+    control.set_limits(None, actor="ana")
+    assert [w.rate for w in control.state().windows] == [Rate(100, 3600.0)]
+    assert not control.state().overridden
+
+
+def test_a_pause_holds_until_its_time(gateway: Gateway) -> None:
+    """A paused provider is granted nothing, and says until when."""
+    control = gateway.control("lincoln")
+    until = datetime.now(UTC) + timedelta(hours=1)
+    control.pause(until, actor="ana", reason="maintenance")
+    grant = gateway.limiter.take("lincoln", control.limits, Priority.URGENT)
+    assert grant.reason == "paused"
+    assert grant.wait_seconds == pytest.approx(3600, abs=60)
+
+    control.resume(actor="ben")
+    assert gateway.limiter.take("lincoln", control.limits, Priority.URGENT)
+    assert [(actor, action) for actor, action, _ in events(gateway)] == [
+        ("ana", "limits:provider:pause"),
+        ("ben", "limits:provider:resume"),
+    ]
+
+
+def test_what_was_set_is_in_the_ledger(gateway: Gateway) -> None:
+    """A wiped Redis cannot lose it: the rebuild finds it in SQL."""
+    gateway.control("lincoln").set_limits("7/h", actor="ana")
+    gateway.control("lincoln").pause(actor="ana")
+    with gateway.database.read() as session:
+        kept = controls.get(session, "lincoln")
+        assert kept is not None
+        assert controls.windows_of(kept) == (Rate(7, 3600.0),)
+        assert kept.paused
+        assert kept.paused_until is None
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0/h", "10", "10/0s", "-1/h"])
+def test_a_limit_that_is_none_is_refused(gateway: Gateway, text: str) -> None:
+    """Nothing is changed by a rate that cannot be read."""
+    with pytest.raises(UsageError):
+        gateway.control("lincoln").set_limits(text, actor="ana")
+    assert not events(gateway)
+
+
+def test_a_provider_without_a_limit_cannot_be_given_one(gateway: Gateway) -> None:
+    """Its calls are not counted, so a limit could not be kept; the message says what to do."""
+    with pytest.raises(UsageError, match="off in the configuration"):
+        gateway.control("open").set_limits("10/h", actor="ana")
