@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from json import dumps
 from pathlib import Path
 from typing import Any, Self
 
@@ -193,7 +194,7 @@ class Gateway:
             raise UsageError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
         words = {str(name): str(value) for name, value in (query or {}).items()}
         target = {"method": method, "path": usable_path(path), "query": words, "json": json}
-        _refuse_unless_json(json)
+        _refuse_unless_json(target)
         new = self._new_job(
             JobKind.REQUEST, provider, priority, idempotency_key, timeout, None, None
         )
@@ -423,11 +424,11 @@ class Gateway:
             raise
 
 
-def _refuse_unless_json(body: Any) -> None:
+def _refuse_unless_json(target: Mapping[str, Any]) -> None:
     try:
-        text = dumps(body, allow_nan=False, ensure_ascii=False)
+        text = dumps(target, allow_nan=False, ensure_ascii=False)
         text.encode()
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"The body of a request is not JSON: {error}.") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"The request cannot be written as JSON: {error}.") from None
     if "\\u0000" in text:
-        raise UsageError("The body of a request holds a NUL character, which cannot be stored.")
+        raise UsageError("The request holds a NUL character, which cannot be stored.")

@@ -11,7 +11,8 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from sisgate.clock import Clock
-from sisgate.errors import ProviderUnavailable, UsageError
+from sisgate.domain.paths import usable_path
+from sisgate.errors import ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
 
 CONNECT_SECONDS = 5.0
@@ -104,20 +105,7 @@ class Transport:
 
 def build_url(base_url: str, request: HttpRequest) -> str:
     """Return the absolute URL; `UsageError` for a path that could leave the endpoint's origin."""
-    path = request.path
-    lowered = path.lower()
-    bad = (
-        not path.startswith("/")
-        or path.startswith("//")
-        or any(ord(c) < 33 or c in "\\?#" for c in path)
-        or any(code in lowered for code in ("%00", "%0a", "%0d", "%2e%2e", "%2f%2f", "%5c"))
-        or any(part in {".", ".."} for part in path.split("/"))
-    )
-    if bad:
-        raise UsageError(
-            "A path begins with one /, stays on the provider and carries no query of its own; "
-            f"{path[:100]!r} does not."
-        )
+    path = usable_path(request.path)
     query = f"?{urlencode(request.query)}" if request.query else ""
     return f"{base_url}{quote(path, safe=SAFE_PATH)}{query}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,11 @@ DISTRICTS = (
     DistrictSpec("skyward", "skyward", students=STUDENTS, quota=None),
     DistrictSpec("oneroster", "oneroster", students=STUDENTS, quota=None),
 )
-OPTIONS = {"oneroster": {"page_size": 20}, "skyward": {"auth": "oauth2-body"}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "oneroster": {"page_size": 20},
+    "powerschool": {"timeout_seconds": 5},
+    "skyward": {"auth": "oauth2-body"},
+}
 
 
 @pytest.fixture(scope="session")
