@@ -10,7 +10,7 @@ BENCH_STAMP := $(VENV)/.bench-stamp
 PYTHON ?=
 # Arguments for pytest: make test ARGS="tests/unit -k limiter"
 ARGS ?=
-CODE := sisgate workers beat_schedule.py tests
+CODE := sisgate workers beat_schedule.py tests examples
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore

@@ -1,0 +1,30 @@
+"""From another app: enqueue a sync, wait for it, read what changed, make one call."""
+
+from __future__ import annotations
+
+from sisgate import Gateway, SisgateError
+
+
+def main() -> None:
+    """Read the students who changed since cursor 0, and ask the provider about its district."""
+    gateway = Gateway.from_env(app="gradebook")
+
+    job = gateway.sync("powerschool", "students", priority="high")
+    status = job.wait(timeout=600)
+    print(f"{status.state}: {status.inserted} new, {status.updated} changed, {status.note or ''}")
+
+    cursor = 0
+    for change in gateway.changes("powerschool", "students", since=cursor):
+        cursor = change.sequence
+        print(change.operation, change.sourced_id)
+    print(f"the next cursor is {cursor}")
+
+    answer = gateway.request("powerschool", "GET", "/ws/v1/district", timeout=5.0)
+    print(answer.status, len(answer.body), "bytes")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SisgateError as error:
+        raise SystemExit(f"{error.code}: {error}") from error

@@ -1,0 +1,71 @@
+"""docs/configuration.md names every setting and variable there is, and none that is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from sisgate.providers.registry import DIALECTS
+from sisgate.settings.load import Environment
+from sisgate.settings.model import AppConfig, Endpoint, ProviderConfig, SchoolHours, Settings
+
+PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
+SECTIONS: dict[str, type[BaseModel]] = {
+    "Top level": Settings,
+    "[providers.NAME]": ProviderConfig,
+    "[[providers.NAME.endpoints]]": Endpoint,
+    "[providers.NAME.school_hours]": SchoolHours,
+    "[apps.NAME]": AppConfig,
+}
+
+
+def table_of(heading: str) -> dict[str, str]:
+    """The rows of the table under a heading: the name, and the rest of the row."""
+    (section,) = re.findall(
+        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL
+    )
+    return dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", section, re.MULTILINE))
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_every_setting_is_documented_where_it_belongs(heading: str) -> None:
+    """A new field without a row fails here, and so does a row whose field has gone."""
+    assert set(table_of(heading)) == set(SECTIONS[heading].model_fields)
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_plain_defaults_are_those_of_the_code(heading: str) -> None:
+    """Numbers, words and truths; what depends on the kind or the folder is told in words."""
+    rows = table_of(heading)
+    for name, field in SECTIONS[heading].model_fields.items():
+        told = rows[name].split("|")[0].strip().strip("`")
+        if field.is_required():
+            assert told.startswith(("required", "the ")), name
+        elif isinstance(field.default, bool):
+            assert told == str(field.default).lower(), name
+        elif isinstance(field.default, int | float):
+            assert float(told) == field.default, name
+        elif isinstance(field.default, str):
+            assert told == field.default, name
+
+
+def test_the_usual_limit_of_each_kind_is_told() -> None:
+    """As the kind's dialect has it."""
+    told = table_of("[providers.NAME]")["limit"]
+    for kind, dialect in DIALECTS.items():
+        assert f"{kind} {dialect.default_limit}" in told
+
+
+def test_every_environment_variable_is_documented() -> None:
+    """With the prefix that the code gives it."""
+    expected = {f"SISGATE_{name.upper()}" for name in Environment.model_fields}
+    assert set(table_of("Environment variables")) == expected
+
+
+def test_no_section_lacks_its_model() -> None:
+    """A table of settings that nobody compares would grow old."""
+    found = set(re.findall(r"^## (.+)\n(?:(?!## ).*\n)*?\| setting \|", PAGE, re.MULTILINE))
+    assert found == set(SECTIONS)
