@@ -1,0 +1,104 @@
+"""Limits, deadlines and shares in a running fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from sisgate.audit import log as audit
+from sisgate.domain.states import JobState
+from sisgate.sandbox.process import SandboxProcess
+from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
+from tests.acceptance.stack import Stack, running, wait_until
+
+FAIR = 0.1
+"""Two apps of the same weight may differ by this share of what both got."""
+
+
+@pytest.fixture
+def stack(tmp_path: Path, redis_url: str, sqlite_url: str) -> Iterator[Stack]:
+    """A fleet on a district that is limited to four calls at first."""
+    spec = SandboxSpec((DistrictSpec("skyward", "skyward", students=600, quota=None),))
+    options = {"skyward": {"limit": "4/h", "burst": 4, "page_size": 20}}
+    with SandboxProcess(spec) as sandbox:
+        stack = Stack(
+            tmp_path, sandbox, redis_url=redis_url, database_url=sqlite_url, options=options
+        )
+        with running(stack, concurrency=4):
+            yield stack
+
+
+def done(stack: Stack) -> int:
+    """Return how many jobs are done."""
+    return len(stack.gateway.jobs(states=[JobState.DONE], limit=500))
+
+
+def test_rate_limit_of_celery_changes_the_limit_of_the_fleet(stack: Stack) -> None:
+    """A limit set by `control.rate_limit`, as Flower does, lets the waiting work go on."""
+    for _ in range(6):
+        stack.gateway.enqueue_request("skyward", "GET", "/ims/oneroster/v1p2/orgs")
+    wait_until(lambda: done(stack) == 4, "the four calls of the first limit")
+
+    operator = Celery(broker=stack.redis_url)
+    replies = operator.control.rate_limit("sisgate.call.skyward", "1000/h", reply=True)
+    assert [next(iter(reply.values())) for reply in replies] == [
+        {"ok": "new rate limit set successfully"}
+    ]
+
+    wait_until(lambda: done(stack) == 6, "the work that the old limit held")
+    state = stack.gateway.control("skyward").state()
+    assert [str(window.rate) for window in state.windows] == ["1000/h"]
+    with stack.gateway.database.read() as session:
+        (event,) = audit.tail(session, subject="skyward")
+    assert (event.actor, event.reason) == ("celery", "control.rate_limit")
+
+
+def test_a_pause_stops_all_calls_and_work_waits(stack: Stack) -> None:
+    """Nothing is called while a provider is paused, no attempt is spent, and it goes on after."""
+    stack.gateway.control("skyward").pause(actor="ana")
+    job = stack.gateway.enqueue_request("skyward", "GET", "/ims/oneroster/v1p2/orgs")
+    late = stack.gateway.enqueue_request("skyward", "GET", "/ims/oneroster/v1p2/orgs", timeout=2)
+
+    assert stack.gateway.wait_for(late.id, 30).state is JobState.EXPIRED
+    expired_at = late.status().ended_at
+    deadline = late.status().expires_at
+    assert expired_at is not None
+    assert deadline is not None
+    assert deadline <= expired_at
+    assert job.status().calls_made == 0
+    assert stack.sandbox.stats("skyward")["in_window"] == 0
+
+    stack.gateway.control("skyward").resume(actor="ana")
+    assert job.wait(60).state is JobState.DONE
+
+
+def test_two_apps_of_one_priority_share_the_quota(stack: Stack) -> None:
+    """A sync of 180 calls and one of 32 get the same number of calls while both have some."""
+    stack.gateway.control("skyward").set_limits("10/s", actor="ana")
+    large = stack.gateway.sync("skyward", "enrollments", mode="full", app="large")
+    small = stack.gateway.sync("skyward", "students", mode="full", app="small")
+
+    def made() -> tuple[int, int]:
+        return large.status().calls_made, small.status().calls_made
+
+    wait_until(lambda: made()[1] >= 20, "the small sync gets its share")
+    of_large, of_small = made()
+    assert abs(of_large - of_small) <= FAIR * (of_large + of_small) + 10  # a window under way
+
+
+def test_what_was_forecast_comes_true(stack: Stack) -> None:
+    """A plan names the calls of the last sync, and a job's expected finish is near its real one."""
+    stack.gateway.control("skyward").set_limits("500/10s", actor="ana")
+    first = stack.sync("skyward", "students", mode="full")
+    plan = stack.gateway.plan("skyward", "students")
+    assert plan.calls == first.calls_made
+    assert plan.left is not None
+    assert plan.left <= 500
+    assert plan.starts_at is not None
+    assert plan.done_by is not None
+    assert plan.starts_at <= plan.done_by
+    assert plan.done_by > datetime.now(UTC)
