@@ -10,9 +10,9 @@ from celery import Celery
 from beat_schedule import beat_schedule
 from sisgate.broker import LIMITS_TASK, PLAN_TASK, SYNC_TASK, Limits, call_task
 from sisgate.domain.rates import Rate
-from sisgate.errors import UsageError
+from sisgate.errors import DatabaseUnavailable
 from sisgate.settings import ProviderConfig, Settings
-from workers import calls, planning, reconciler
+from workers import asked, calls, planning, reconciler
 from workers.admit import Permit
 from workers.runtime import RUNTIME, RuntimeOfProcess
 
@@ -41,34 +41,14 @@ def register(app: Celery, settings: Settings) -> None:
 
 
 def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
-    @app.task(name=SYNC_TASK, bind=True)
-    def sync(
-        self: Any,
-        provider: str,
-        resource: str,
-        priority: str = "normal",
-        mode: str = "auto",
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-        app: str = "celery",
-    ) -> None:
+    @app.task(name=SYNC_TASK, bind=True, max_retries=None, default_retry_delay=5)
+    def sync(self: Any, *args: Any, **kwargs: Any) -> None:
         """Accept a sync that another Celery app asks for; the task's id becomes the job's."""
-        gateway = runtime().gateway
-        job_id = str(self.request.id)
         try:
-            gateway.sync(
-                provider,
-                resource,
-                priority=priority,
-                mode=mode,
-                idempotency_key=idempotency_key,
-                timeout=timeout,
-                job_id=job_id,
-                app=app,
-            )
-        except UsageError as error:
-            log.warning("sync_refused", job=job_id, code=error.code)
-            gateway.refuse(job_id, provider, resource, app, error)
+            asked.accept(runtime().gateway, str(self.request.id), args, kwargs)
+        except DatabaseUnavailable as error:
+            # The asker has gone: nobody but this message knows of the sync.
+            raise self.retry(exc=error) from error
 
     @app.task(name=LIMITS_TASK)
     def set_limits(provider: str, limit: str | float | None) -> None:

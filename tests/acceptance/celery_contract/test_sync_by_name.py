@@ -1,0 +1,114 @@
+"""An app that only has Celery asks for syncs by name, as documented."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sisgate.errors import UnknownJob
+from sisgate.gateway import JobStatus
+from tests.acceptance.stack import PATIENCE_SECONDS, Stack, wait_until
+
+NAME = "skyward"
+
+
+def order(stack: Stack, *orders: dict[str, Any]) -> list[str]:
+    """Send orders from another process, which imports only Celery, and return the task ids."""
+    program = Path(__file__).with_name("other_app.py")
+    done = subprocess.run(
+        [sys.executable, "-I", str(program), stack.redis_url, json.dumps(orders)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+    return done.stdout.split()
+
+
+def ended(stack: Stack, job_id: str) -> JobStatus:
+    """Return the job of a task id once it exists and has ended."""
+
+    def exists() -> bool:
+        try:
+            stack.gateway.job_status(job_id)
+        except UnknownJob:
+            return False
+        return True
+
+    wait_until(exists, f"the job of task {job_id}")
+    return stack.gateway.wait_for(job_id, PATIENCE_SECONDS)
+
+
+def test_the_task_id_is_the_job_id(stack: Stack) -> None:
+    """The other app follows the job by the id that `send_task` gave it."""
+    stack.fresh(NAME)
+    kwargs = {"provider": NAME, "resource": "orgs", "priority": "high", "app": "roster-app"}
+    (task_id,) = order(stack, {"kwargs": kwargs})
+    status = ended(stack, task_id)
+    assert (status.state, status.app, status.priority.word) == ("done", "roster-app", "high")
+    assert stack.ids(NAME, "orgs")
+
+
+def test_a_second_delivery_does_nothing_more(stack: Stack) -> None:
+    """The same message three times is one job, and one list read once."""
+    stack.fresh(NAME)
+    task_id = str(uuid.uuid4())
+    message = {"args": [NAME, "terms"], "task_id": task_id}
+    order(stack, message, message, message)
+    assert ended(stack, task_id).state == "done"
+    (marker,) = order(stack, {"args": [NAME, "orgs"]})
+    ended(stack, marker)
+    assert stack.gateway.job_status(task_id).calls_made == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"kwargs": {"provider": "nobody", "resource": "orgs"}}, "No provider 'nobody'"),
+        ({"kwargs": {"provider": NAME, "resource": "cafeteria"}}, "no resource 'cafeteria'"),
+        ({"kwargs": {"provider": NAME, "resource": "orgs", "priority": "now"}}, "priority is one"),
+        ({"kwargs": {"provider": NAME, "resource": "orgs", "mode": "quick"}}, "mode is one of"),
+        ({"kwargs": {"provider": NAME, "resource": "orgs", "speed": 9}}, "speed"),
+        ({"kwargs": {"provider": 5, "resource": ["orgs"]}}, "provider"),
+        ({"kwargs": {"provider": NAME, "resource": "orgs", "timeout": "soon"}}, "timeout"),
+        ({"kwargs": {"provider": NAME, "resource": "orgs", "timeout": -1}}, "timeout"),
+        ({"kwargs": {"provider": NAME, "resource": "orgs", "app": None}}, "app"),
+        ({"kwargs": {"provider": NAME, "resource": "o\0rgs\ud800" * 99}}, "no resource"),
+        ({"kwargs": {"provider": NAME}}, "resource"),
+        ({"args": []}, "provider"),
+        ({"args": [NAME, "orgs", "high", 4]}, "by name"),
+    ],
+)
+def test_wrong_arguments_are_a_failed_job_that_says_why(
+    stack: Stack, message: dict[str, Any], said: str
+) -> None:
+    """The asker has nothing but the id, so the reason is found under it."""
+    (task_id,) = order(stack, message)
+    status = ended(stack, task_id)
+    assert status.state == "failed"
+    assert status.error is not None
+    assert said in status.error["message"]
+    assert status.calls_made == 0
+
+
+def test_the_same_key_is_the_same_job(sqlite_stack: Stack) -> None:
+    """A key that came before starts nothing; with other arguments it is an error."""
+    sqlite_stack.fresh(NAME)
+    key = {"idempotency_key": f"nightly-{uuid.uuid4()}", "app": "keys"}
+    orgs = {"kwargs": {"provider": NAME, "resource": "orgs", **key}}
+    (first,) = order(sqlite_stack, orgs)
+    assert ended(sqlite_stack, first).state == "done"
+    second, third = order(
+        sqlite_stack, orgs, {"kwargs": {"provider": NAME, "resource": "terms", **key}}
+    )
+    conflict = ended(sqlite_stack, third)
+    assert conflict.error is not None
+    assert conflict.error["code"] == "idempotency_conflict"
+    with pytest.raises(UnknownJob):
+        sqlite_stack.gateway.job_status(second)
