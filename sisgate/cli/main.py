@@ -10,13 +10,23 @@ import typer
 from rich.text import Text
 
 from sisgate import __version__
-from sisgate.cli.demo import EPILOG as DEMO_EPILOG
-from sisgate.cli.demo import demo
+from sisgate.cli import (
+    db,
+    demo,
+    doctor,
+    jobs,
+    keys,
+    plugin,
+    providers,
+    records,
+    request,
+    sandbox,
+    sync,
+    up,
+)
 from sisgate.cli.exits import ExitCode, exit_code
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.output import Output, write_line
-from sisgate.cli.up import EPILOG as UP_EPILOG
-from sisgate.cli.up import up
 from sisgate.errors import SisgateError
 
 app = typer.Typer(
@@ -28,8 +38,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=DEMO_EPILOG)(demo)
-app.command(epilog=UP_EPILOG)(up)
+
+_RUN, _WORK, _LOOK, _SET_UP = "Run", "Work", "Look", "Set up"
+
+app.command(epilog=demo.EPILOG, rich_help_panel=_RUN)(demo.demo)
+app.command(epilog=up.EPILOG, rich_help_panel=_RUN)(up.up)
+app.command(epilog=sandbox.EPILOG, rich_help_panel=_RUN)(sandbox.sandbox)
+app.command(epilog=sync.EPILOG, rich_help_panel=_WORK)(sync.sync)
+app.command(epilog=request.EPILOG, rich_help_panel=_WORK)(request.request)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=_WORK)
+app.command(epilog=records.RECORDS_EPILOG, rich_help_panel=_LOOK)(records.records)
+app.command(epilog=records.CHANGES_EPILOG, rich_help_panel=_LOOK)(records.changes)
+app.add_typer(providers.app, name="providers", rich_help_panel=_LOOK)
+app.command(epilog=doctor.EPILOG, rich_help_panel=_LOOK)(doctor.doctor)
+app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
+app.add_typer(db.app, name="db", rich_help_panel=_SET_UP)
+app.command("powerschool-plugin", epilog=plugin.EPILOG, rich_help_panel=_SET_UP)(
+    plugin.powerschool_plugin
+)
 
 
 def _version(asked: bool) -> None:

@@ -64,10 +64,12 @@ def write_line(text: str) -> None:
     sys.stdout.flush()
 
 
-def write_lines(lines: Iterable[str]) -> None:
-    """Write lines to stdout as they come, flushed at the end."""
+def write_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
+    """Write lines to stdout as they come, each flushed if `at_once`."""
     for line in lines:
         sys.stdout.write(f"{line}\n")
+        if at_once:
+            sys.stdout.flush()
     sys.stdout.flush()
 
 

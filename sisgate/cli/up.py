@@ -16,7 +16,7 @@ from sisgate.cli.output import Output
 from sisgate.cli.screens import child_line, commands_of
 from sisgate.settings import Settings
 
-EPILOG = """Examples: [bold]sisgate up[/bold] | [bold]sisgate up --workers 8 --data-dir ./data[/bold]
+EPILOG = """Examples: [bold]sisgate up[/bold] | [bold]sisgate up --workers 8 --data-dir d[/bold]
 
 With SISGATE_BROKER_URL and SISGATE_DATABASE_URL set, that Redis and that PostgreSQL are used."""
 

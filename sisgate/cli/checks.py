@@ -1,0 +1,236 @@
+"""The examinations of `sisgate doctor`. Each tells what is, what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import redis
+from sqlalchemy import func, select
+
+from sisgate.broker import PLANNER_QUEUE, queue_depths
+from sisgate.cli import data_folder
+from sisgate.cli.invocation import Invocation
+from sisgate.credentials.keys import active_key
+from sisgate.credentials.tokens import fetch_token
+from sisgate.credentials.vault import Vault, open_vault
+from sisgate.domain.states import JobState
+from sisgate.errors import CredentialError, SisgateError
+from sisgate.ledger import migrate
+from sisgate.ledger.database import Database, ping
+from sisgate.ledger.schema import Job
+from sisgate.settings import ProviderConfig
+
+Grade = Literal["ok", "warn", "fail"]
+
+FREE_BYTES = 1 << 30
+CLOCK_WARN_SECONDS = 2.0
+CLOCK_FAIL_SECONDS = 30.0
+OVERDUE = timedelta(seconds=60)
+PROBE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination."""
+
+    subject: str
+    grade: Grade
+    what: str
+    mend: str = ""
+
+
+def examine(invocation: Invocation, *, probe: bool) -> Iterator[Finding]:
+    """Yield the findings one by one, so that a slow provider does not hold up the others' words."""
+    settings = invocation.settings
+    place = str(settings.config_file or "no sisgate.toml")
+    if settings.providers:
+        names = ", ".join(settings.providers)
+        yield Finding("configuration", "ok", f"{place}: {names}")
+    else:
+        mend = "Describe one in sisgate.toml; sisgate.example.toml explains how."
+        yield Finding("configuration", "warn", f"{place}: no provider", mend)
+    yield _data_folder(invocation)
+    database = None
+    for finding in _database(invocation):
+        yield finding
+        database = None if finding.grade == "fail" else invocation.database
+    answers = False
+    for finding in _broker(invocation):
+        yield finding
+        answers = answers or (finding.subject == "redis" and finding.grade != "fail")
+    if answers:
+        yield _worker(invocation)
+    if database is not None:
+        yield _beat(invocation, database)
+    vault = None
+    try:
+        vault = open_vault(settings.master_key_path)
+        yield Finding("master key", "ok", str(settings.master_key_path))
+    except SisgateError as error:
+        yield Finding("master key", "fail", error.message)
+    if vault is not None and database is not None:
+        for config in settings.providers.values():
+            yield from _provider(invocation, database, vault, config, probe=probe and answers)
+
+
+def _data_folder(invocation: Invocation) -> Finding:
+    folder = invocation.settings.data_dir
+    if not folder.is_dir():
+        return Finding("data folder", "warn", f"{folder} does not exist", "`sisgate up` makes it.")
+    if not os.access(folder, os.W_OK):
+        return Finding(
+            "data folder", "fail", f"{folder} cannot be written", f"chown or chmod u+w {folder}"
+        )
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES:
+        what = f"{folder}: only {free >> 20} MB free"
+        return Finding("data folder", "warn", what, "Make room: nothing is accepted without disk.")
+    if folder.stat().st_mode & stat.S_IRWXO:
+        what = f"{folder} can be entered by every user of this machine, and holds student data"
+        return Finding("data folder", "warn", what, f"chmod 700 {folder}")
+    return Finding("data folder", "ok", f"{folder}, {free >> 30} GB free")
+
+
+def _database(invocation: Invocation) -> Iterator[Finding]:
+    try:
+        database = invocation.database
+        ping(database)
+        version, newest = migrate.current(database), migrate.newest()
+    except SisgateError as error:
+        mend = "Check SISGATE_DATABASE_URL, and that PostgreSQL runs and can be reached from here."
+        if invocation.settings.is_embedded_database:
+            mend = "Start `sisgate up`, which makes it."
+        yield Finding("database", "fail", error.message, mend)
+        return
+    if version != newest:
+        what = f"{database.address} is at version {version}, the code needs {newest}"
+        yield Finding("database", "fail", what, "sisgate db upgrade")
+        return
+    yield Finding("database", "ok", f"{database.address}, version {version}")
+    if not database.is_sqlite:
+        with database.read() as session:
+            theirs = session.scalar(select(func.clock_timestamp()))
+        if isinstance(theirs, datetime):
+            yield _clock(invocation, "clock of PostgreSQL", theirs)
+
+
+def _broker(invocation: Invocation) -> Iterator[Finding]:
+    client = invocation.redis
+    try:
+        info = client.info("server")
+        seconds, micros = client.time()
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
+    except redis.AuthenticationError:
+        yield Finding("redis", "fail", "Redis refuses the password", "Check SISGATE_BROKER_URL.")
+        return
+    except redis.RedisError as error:
+        mend = "Check SISGATE_BROKER_URL, and that Redis runs and can be reached from here."
+        if invocation.settings.is_embedded_broker:
+            mend = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
+        yield Finding("redis", "fail", f"cannot be reached ({type(error).__name__})", mend)
+        return
+    version = info["redis_version"]
+    if policy not in {None, "noeviction"}:
+        what = f"version {version}, but a full Redis would drop messages ({policy})"
+        yield Finding("redis", "warn", what, "Set maxmemory-policy to noeviction.")
+    else:
+        yield Finding("redis", "ok", f"version {version}")
+    moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=invocation.clock.now().tzinfo)
+    yield _clock(invocation, "clock of Redis", moment)
+
+
+def _clock(invocation: Invocation, subject: str, theirs: datetime) -> Finding:
+    off = abs((invocation.clock.now() - theirs).total_seconds())
+    if off < CLOCK_WARN_SECONDS:
+        return Finding(subject, "ok", f"{off * 1000:.0f} ms from this machine's")
+    grade: Grade = "warn" if off < CLOCK_FAIL_SECONDS else "fail"
+    mend = "Synchronise the machines' clocks (chrony, systemd-timesyncd)."
+    return Finding(subject, grade, f"{off:.1f} s from this machine's", mend)
+
+
+def _worker(invocation: Invocation) -> Finding:
+    queues = [PLANNER_QUEUE, *invocation.settings.providers]
+    waiting = sum(queue_depths(invocation.redis, queues).values())
+    # A worker at rest waits in a blocking pop; one that works comes back to it.
+    listening = [c for c in invocation.redis.client_list() if c.get("cmd") in {"brpop", "bzmpop"}]
+    if listening:
+        return Finding("worker", "ok", f"{len(listening)} listening, {waiting} messages wait")
+    mend = "sisgate up (one machine), or celery -A workers worker -Q sisgate,PROVIDER"
+    return Finding("worker", "fail", f"none is listening, {waiting} messages wait", mend)
+
+
+def _beat(invocation: Invocation, database: Database) -> Finding:
+    running = data_folder.read_status(invocation.settings.data_dir)
+    if running and "beat" in running.get("programs", {}):
+        return Finding("beat", "ok", f"process {running['programs']['beat']} of `sisgate up`")
+    overdue = select(func.count()).where(
+        Job.state == JobState.ACCEPTED.value,
+        Job.accepted_at < invocation.clock.now() - OVERDUE,
+    )
+    with database.read() as session:
+        count = session.scalar(overdue) or 0
+    if count:
+        mend = "sisgate up (one machine), or celery -A workers beat"
+        return Finding("beat", "fail", f"{count} accepted jobs were not taken up in time", mend)
+    return Finding("beat", "ok", "no accepted job waits for it")
+
+
+def _provider(
+    invocation: Invocation,
+    database: Database,
+    vault: Vault,
+    config: ProviderConfig,
+    *,
+    probe: bool,
+) -> Iterator[Finding]:
+    if config.auth_method != "none":
+        try:
+            with database.read() as session:
+                key = active_key(session, vault, config.name)
+            yield Finding(f"{config.name} key", "ok", f"client id {key.client_id}")
+        except CredentialError as error:
+            yield Finding(f"{config.name} key", "fail", error.message)
+            return
+        if config.token_endpoint is not None:
+            try:
+                _, lifetime = fetch_token(config, key)
+            except SisgateError as error:
+                yield Finding(f"{config.name} token", "fail", error.message, _token_mend(config))
+                return
+            what = f"{config.token_endpoint} gave one for {lifetime:.0f} s"
+            yield Finding(f"{config.name} token", "ok", what)
+    if probe:
+        yield _probe(invocation, config)
+
+
+def _probe(invocation: Invocation, config: ProviderConfig) -> Finding:
+    subject, request = f"{config.name} call", config.dialect.probe_request()
+    try:
+        answer = invocation.gateway.request(
+            config.name,
+            request.method,
+            request.path,
+            query=dict(request.query),
+            json=request.json_body,
+            timeout=PROBE_SECONDS,
+        )
+    except SisgateError as error:
+        mend = "See `sisgate providers` for what holds it up."
+        return Finding(subject, "fail", error.message, mend)
+    what = f"{request.method} {request.path} answered {answer.status}"
+    if answer.ok:
+        return Finding(subject, "ok", what)
+    mend = "Ask the provider which resources this key may read, and check url and base_path."
+    return Finding(subject, "fail", what, mend)
+
+
+def _token_mend(config: ProviderConfig) -> str:
+    return (
+        f"Check token_url ({config.token_endpoint}), auth and scope of [providers.{config.name}]."
+    )

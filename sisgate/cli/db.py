@@ -1,0 +1,43 @@
+"""`sisgate db`: the version of the ledger's tables."""
+
+from __future__ import annotations
+
+import typer
+from rich.text import Text
+
+from sisgate.cli import data_folder
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.invocation import invocation_of
+from sisgate.cli.options import Json
+from sisgate.cli.output import Output
+from sisgate.ledger import migrate
+from sisgate.ledger.database import Database
+
+app = typer.Typer(no_args_is_help=True, help="Bring the database to the version of the code.")
+
+
+@app.command(epilog="Example: [bold]sisgate db upgrade[/bold]")
+def upgrade(context: typer.Context, as_json: Json = False) -> None:
+    """Run the missing migrations. Safe to run from several places at once."""
+    invocation, output = invocation_of(context), Output(as_json)
+    settings = invocation.settings
+    if settings.is_embedded_database:
+        data_folder.make(settings.data_dir)
+    database = Database(settings.sqlalchemy_url)
+    ran, version = migrate.upgrade(database), migrate.newest()
+    output.json({"database": database.address, "version": version, "upgraded": ran})
+    words = "is now at" if ran else "is already at"
+    output.show(Text(f"The database {database.address} {words} version {version}."))
+
+
+@app.command(epilog="Example: [bold]sisgate db current --json[/bold]")
+def current(context: typer.Context, as_json: Json = False) -> None:
+    """Show the version of the tables; exit code 1 when they are not the newest."""
+    invocation, output = invocation_of(context), Output(as_json)
+    database = invocation.database
+    version, newest = migrate.current(database), migrate.newest()
+    output.json({"database": database.address, "version": version, "newest": newest})
+    output.show(Text(f"{database.address}: version {version or 'none'}, newest {newest}"))
+    if version != newest:
+        output.note("Run `sisgate db upgrade`.")
+        raise typer.Exit(ExitCode.FAILED)

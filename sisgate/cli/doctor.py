@@ -1,0 +1,63 @@
+"""`sisgate doctor`: what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from sisgate.cli.checks import Finding, examine
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.invocation import invocation_of
+from sisgate.cli.options import Json
+from sisgate.cli.output import Output
+from sisgate.errors import ConfigurationError
+
+EPILOG = "Examples: [bold]sisgate doctor[/bold] | [bold]sisgate doctor --probe --json[/bold]"
+
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def doctor(
+    context: typer.Context,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also make one call to each provider (one permit each).")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check configuration, database, Redis, workers, keys and tokens; exit code 1 on a failure."""
+    invocation, output = invocation_of(context), Output(as_json)
+    found: list[Finding] = []
+    try:
+        for finding in examine(invocation, probe=probe):
+            found.append(finding)
+            _show(output, finding)
+    except ConfigurationError as error:
+        found.append(Finding("configuration", "fail", str(error), "Mend the file."))
+        _show(output, found[-1])
+    count = {grade: sum(f.grade == grade for f in found) for grade in COLOURS}
+    output.json({"ok": not count["fail"], "findings": [_words(f) for f in found]})
+    verdict = "All is well." if count["ok"] == len(found) else (
+        f"{count['fail']} failed, {count['warn']} to look at, {count['ok']} well."
+    )  # fmt: skip
+    output.show(Text(verdict, "bold"))
+    if count["fail"]:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _show(output: Output, finding: Finding) -> None:
+    line = Text.assemble((f"{finding.grade:<5}", COLOURS[finding.grade]), (finding.subject, "bold"))
+    line.append(f": {finding.what}")
+    if finding.grade != "ok" and finding.mend:
+        line.append(f"\n     → {finding.mend}", "cyan")
+    output.show(line)
+
+
+def _words(finding: Finding) -> dict[str, Any]:
+    return {
+        "subject": finding.subject,
+        "grade": finding.grade,
+        "what": finding.what,
+        "mend": finding.mend or None,
+    }

@@ -1,0 +1,152 @@
+"""`sisgate keys`: the providers' credentials and the master key. No secret is ever an argument."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.text import Text
+
+from sisgate.cli import completion
+from sisgate.cli.invocation import invocation_of
+from sisgate.cli.options import Json, Provider
+from sisgate.cli.output import Output
+from sisgate.cli.screens import moment, table
+from sisgate.credentials.keys import ACTIVE, SLOTS, add_key, list_keys
+from sisgate.credentials.vault import make_master_key, open_vault
+from sisgate.errors import UsageError
+from sisgate.settings.load import read_secret_variable
+
+app = typer.Typer(no_args_is_help=True, help="Store the providers' keys, encrypted.")
+
+
+@app.command(
+    epilog="Examples: [bold]sisgate keys add skyward[/bold] | "
+    "[bold]sisgate keys add skyward --client-id 41 --secret-file ./secret[/bold]"
+)
+def add(
+    context: typer.Context,
+    provider: Provider,
+    client_id: Annotated[
+        str | None, typer.Option(help="Client id or consumer key.", show_default="asked for")
+    ] = None,
+    slot: Annotated[
+        str,
+        typer.Option(help=f"{', '.join(SLOTS)}.", autocompletion=completion.one_of(*SLOTS)),
+    ] = "primary",
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the secret; - for stdin.", show_default=False),
+    ] = None,
+    secret_env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Variable with the secret.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Store a provider's key; the one of the same slot before it is retired."""
+    invocation, output = invocation_of(context), Output(as_json)
+    if provider not in invocation.settings.providers:
+        invocation.gateway.provider(provider)
+    if slot not in SLOTS:
+        raise UsageError(f"--slot is one of {', '.join(SLOTS)}, not {slot!r}.")
+    vault = open_vault(invocation.settings.master_key_path)
+    database = invocation.database
+    client_id = client_id or _ask("Client id", hidden=False)
+    secret = _secret(secret_file, secret_env)
+    with database.write() as session:
+        now = invocation.clock.now()
+        key_id = add_key(session, vault, provider, client_id, secret, now, slot=slot)
+    output.json({"key": key_id, "provider": provider, "slot": slot, "client_id": client_id})
+    output.show(Text(f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out."))
+
+
+@app.command("list", epilog="Example: [bold]sisgate keys list --json[/bold]")
+def list_all(
+    context: typer.Context,
+    provider: Annotated[
+        str | None,
+        typer.Argument(
+            help="Only of this provider.", autocompletion=completion.providers, show_default=False
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show which keys are stored. Their secrets stay sealed."""
+    invocation, output = invocation_of(context), Output(as_json)
+    with invocation.database.read() as session:
+        found = list_keys(session, provider)
+    output.json(
+        [
+            {
+                "key": key.id, "provider": key.provider, "slot": key.slot, "state": key.state,
+                "client_id": key.client_id, "created_at": key.created_at,
+                "updated_at": key.updated_at,
+            }
+            for key in found
+        ]
+    )  # fmt: skip
+    made = table(("provider", "slot", "state", "client id", "stored", "key"))
+    for key in found:
+        colour = "green" if key.state == ACTIVE else "dim"
+        made.add_row(
+            key.provider, key.slot, Text(key.state, colour), key.client_id,
+            moment(key.created_at), key.id[:8],
+        )  # fmt: skip
+    output.show(made if found else Text("No keys yet. `sisgate keys add PROVIDER` stores one."))
+
+
+@app.command(epilog="Example: [bold]sisgate keys master ./secrets/master_key[/bold]")
+def master(
+    context: typer.Context,
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Where to.", dir_okay=False, show_default="where it is read from"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a master key file (mode 600), unless there is one."""
+    invocation, output = invocation_of(context), Output(as_json)
+    target = path or invocation.settings.master_key_path
+    try:
+        made = make_master_key(target)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror}.") from error
+    output.json({"path": target, "made": made})
+    if made:
+        words = f"Made {target}. Keep a copy: without it, no stored key can be opened."
+    else:
+        words = f"{target} exists already and is left as it is."
+    output.show(Text(words))
+
+
+def _secret(file: Path | None, variable: str | None) -> SecretStr:
+    if file and variable:
+        raise UsageError("Give --secret-file or --secret-env, not both.")
+    if file:
+        try:
+            text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+        except OSError as error:
+            raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
+        where = str(file)
+    elif variable:
+        text, where = read_secret_variable(variable) or "", f"the variable {variable}"
+    else:
+        text, where = _ask("Secret", hidden=True), "the answer"
+    secret = text.strip("\r\n")
+    if not secret:
+        raise UsageError(f"There is no secret in {where}.")
+    return SecretStr(secret)
+
+
+def _ask(what: str, *, hidden: bool) -> str:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{what} cannot be asked for, because the input is no terminal. Give --client-id, and "
+            "the secret by --secret-file or --secret-env."
+        )
+    answer: str = typer.prompt(what, hide_input=hidden, err=True)
+    return answer

@@ -1,0 +1,186 @@
+"""`sisgate providers`: what is configured, and how it stands with its quota."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from sisgate.admission.spec import LimiterState
+from sisgate.broker import queue_depths
+from sisgate.cli.invocation import Invocation, invocation_of
+from sisgate.cli.options import Json, Provider
+from sisgate.cli.output import Output
+from sisgate.cli.screens import duration, number, table
+from sisgate.credentials.keys import ACTIVE, list_keys
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
+from sisgate.settings import ProviderConfig
+
+app = typer.Typer(help="Show providers: limits, quota left, keys, what holds them up.")
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog="Examples: [bold]sisgate providers[/bold] | [bold]sisgate providers show skyward[/bold]",
+)
+def list_providers(context: typer.Context, as_json: Json = False) -> None:
+    """Show all providers."""
+    if context.invoked_subcommand is not None:
+        return
+    invocation, output = invocation_of(context), Output(as_json)
+    found = _all(invocation, output)
+    output.json(found)
+    if not found:
+        output.note(
+            "No provider is configured. sisgate.example.toml explains how; `sisgate demo` shows it."
+        )
+        return
+    numbers = ("used", "left", "waiting")
+    made = table(("provider", "kind", "limit", *numbers, "key", "auth", "state"), numbers=numbers)
+    for facts in found:
+        first = facts["windows"][0] if facts["windows"] else {}
+        made.add_row(
+            Text(facts["name"], "bold"),
+            facts["kind"],
+            ", ".join(facts["limits"]) or "off",
+            number(first.get("used")),
+            number(first.get("left")),
+            number(facts["waiting"]),
+            _key_words(facts["keys"]),
+            facts["auth"],
+            _state_words(facts),
+        )
+    output.show(made)
+
+
+@app.command(epilog="Example: [bold]sisgate providers show powerschool[/bold]")
+def show(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
+    """Show everything about one provider."""
+    invocation, output = invocation_of(context), Output(as_json)
+    invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
+    config = invocation.gateway.provider(provider)
+    (facts,) = _all(invocation, output, only=config)
+    output.json(facts)
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="bold cyan", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in _rows(facts):
+        made.add_row(name, value)
+    output.show(made)
+
+
+def _all(
+    invocation: Invocation, output: Output, *, only: ProviderConfig | None = None
+) -> list[dict[str, Any]]:
+    configs = [only] if only else list(invocation.settings.providers.values())
+    keys = _keys(invocation, output)
+    depths = _depths(invocation, output, [config.name for config in configs])
+    found = []
+    for config in configs:
+        state = None if depths is None else invocation.limiter_state(config)
+        found.append(_facts(config, state, keys, None if depths is None else depths[config.name]))
+    return found
+
+
+def _keys(invocation: Invocation, output: Output) -> dict[str, list[str]] | None:
+    try:
+        with invocation.database.read() as session:
+            rows = [k for k in list_keys(session) if k.state == ACTIVE]
+    except DatabaseUnavailable as error:
+        output.warn(error.message)
+        return None
+    slots: dict[str, list[str]] = {}
+    for key in rows:
+        slots.setdefault(key.provider, []).append(key.slot)
+    return slots
+
+
+def _depths(invocation: Invocation, output: Output, names: list[str]) -> dict[str, int] | None:
+    try:
+        return queue_depths(invocation.redis, names)
+    except BrokerUnavailable:
+        output.warn("Redis cannot be reached, so quota and backlog are not known.")
+        return None
+
+
+def _facts(
+    config: ProviderConfig,
+    state: LimiterState | None,
+    keys: Mapping[str, list[str]] | None,
+    waiting: int | None,
+) -> dict[str, Any]:
+    windows = state.windows if state and state.known else ()
+    return {
+        "name": config.name,
+        "kind": config.kind,
+        "limits": [str(rate) for rate in config.windows],
+        "burst": config.burst,
+        "endpoints": [{"url": e.url, "weight": e.weight} for e in config.endpoints],
+        "auth": config.auth_method,
+        "token_url": config.token_endpoint,
+        "keys": None if keys is None else keys.get(config.name, []),
+        "windows": [{"limit": str(w.rate), "used": w.used, "left": w.left} for w in windows],
+        "in_flight": state.in_flight if state else None,
+        "factor": state.factor if state else None,
+        "blocked_seconds": state.blocked_seconds if state else None,
+        "block_reason": state.block_reason if state else None,
+        "paused_until": _paused(state),
+        "next_permit_in_seconds": {
+            priority.word: round(seconds, 3)
+            for priority, seconds in (state.next_permit_in_seconds if state else {}).items()
+        },
+        "waiting": waiting,
+        "known": bool(state and state.known),
+        "resources": list(config.dialect_class.resources),
+    }
+
+
+def _paused(state: LimiterState | None) -> str | None:
+    if state is None or state.paused_until is None:
+        return None
+    return "until resumed" if state.paused_until.year == 9999 else state.paused_until.isoformat()
+
+
+def _key_words(slots: list[str] | None) -> Text:
+    if slots is None:
+        return Text("?", "yellow")
+    return Text(", ".join(sorted(slots)), "green") if slots else Text("missing", "bold red")
+
+
+def _state_words(facts: Mapping[str, Any]) -> Text:
+    if facts["waiting"] is None:
+        return Text("?", "yellow")
+    if facts["paused_until"]:
+        return Text("paused", "yellow")
+    if facts["blocked_seconds"]:
+        return Text(f"blocked {duration(facts['blocked_seconds'])}", "yellow")
+    wait = facts["next_permit_in_seconds"].get("normal", 0)
+    if facts["known"] and wait > 0:
+        return Text(f"next in {duration(wait)}", "yellow")
+    return Text("ready", "green")
+
+
+def _rows(facts: Mapping[str, Any]) -> list[tuple[str, Text | str]]:
+    windows = [f"{w['used']:,} used, {w['left']:,} left of {w['limit']}" for w in facts["windows"]]
+    rows: list[tuple[str, Text | str]] = [
+        ("provider", facts["name"]),
+        ("kind", facts["kind"]),
+        ("limit", ", ".join(facts["limits"]) or "off"),
+        *(("quota", line) for line in windows or ["not counted yet"]),
+        ("in flight", number(facts["in_flight"])),
+        ("waiting", f"{number(facts['waiting'])} messages"),
+        ("state", _state_words(facts)),
+        *(("endpoint", f"{e['url']} (weight {e['weight']})") for e in facts["endpoints"]),
+        ("auth", facts["auth"]),
+        ("token", facts["token_url"] or "none"),
+        ("keys", _key_words(facts["keys"])),
+        ("resources", ", ".join(facts["resources"])),
+    ]
+    if facts["block_reason"] and facts["blocked_seconds"]:
+        rows.append(("blocked", facts["block_reason"]))
+    if facts["factor"] is not None and facts["factor"] < 1:
+        rows.append(("slowed to", f"{facts['factor']:.0%} of the limit, because it answered 429"))
+    return rows

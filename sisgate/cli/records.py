@@ -1,0 +1,223 @@
+"""`sisgate records` and `sisgate changes`: the data, streamed in constant memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from sisgate.cli import completion
+from sisgate.cli.interrupts import interrupts
+from sisgate.cli.invocation import Invocation, invocation_of
+from sisgate.cli.options import Json, Provider, Resource
+from sisgate.cli.output import Output, to_json, write_lines
+from sisgate.cli.screens import moment, table
+from sisgate.errors import UsageError
+from sisgate.ledger.records import StoredChange, StoredRecord
+
+FORMATS = ("table", "jsonl", "csv")
+TABLE_ROWS = 20
+TABLE_COLUMNS = 5
+FOLLOW_SECONDS = 1.0
+
+_FIRST = (
+    "identifier", "title", "name", "givenName", "familyName", "grades", "type", "classCode",
+    "courseCode", "role", "user", "class", "course", "school", "org", "beginDate", "endDate",
+    "startDate", "birthDate", "sex", "email", "username",
+)  # fmt: skip
+"""Fields that tell most about a record, for the table."""
+
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format", "-f", help="table, jsonl or csv.", autocompletion=completion.one_of(*FORMATS)
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", "-n", min=0, help="How many; 0 for all.",
+        show_default=f"{TABLE_ROWS} in a table, else all",
+    ),
+]  # fmt: skip
+
+RECORDS_EPILOG = """Examples: [bold]sisgate records powerschool students -n 5[/bold]
+| [bold]sisgate records skyward enrollments -f csv > enrollments.csv[/bold]"""
+CHANGES_EPILOG = """Examples: [bold]sisgate changes powerschool students --since 120 --json[/bold]
+| [bold]sisgate changes skyward enrollments --follow[/bold]"""
+
+
+def records(
+    context: typer.Context,
+    provider: Provider,
+    resource: Resource,
+    form: Format = "table",
+    limit: Limit = None,
+    include_deleted: Annotated[
+        bool, typer.Option("--include-deleted", help="Also those that are gone.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the records of a dataset, in canonical OneRoster 1.2 shape."""
+    invocation, output = invocation_of(context), Output()
+    form = _form(form, as_json)
+    count = _limit(limit, form)
+
+    def stream() -> Iterator[StoredRecord]:
+        found = invocation.gateway.records(provider, resource, include_deleted=include_deleted)
+        return islice(found, count)
+
+    if form == "jsonl":
+        write_lines(to_json(_record_words(record)) for record in stream())
+    elif form == "csv":
+        # Records differ in their fields: the first pass finds the columns, the second writes.
+        columns = sorted({name for record in stream() for name in record.data} - {"sourcedId"})
+        names = ["sourcedId", *columns, "changedAt", "deletedAt"]
+        _write_csv(names, map(_csv_words, stream()))
+    else:
+        _show_records(output, stream(), count)
+
+
+def changes(
+    context: typer.Context,
+    provider: Provider,
+    resource: Resource,
+    since: Annotated[int, typer.Option(min=0, help="Only those numbered above this.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for more until Ctrl-C.")] = False,
+    form: Format = "table",
+    limit: Limit = None,
+    as_json: Json = False,
+) -> None:
+    """Show the inserts, updates and deletes of a dataset, in their order."""
+    invocation, output = invocation_of(context), Output()
+    form = _form(form, as_json)
+    count = None if follow and limit is None else _limit(limit, form)
+    found = _follow(invocation, provider, resource, since) if follow else None
+    stream = islice(found or invocation.gateway.changes(provider, resource, since=since), count)
+    last = since
+
+    def noted() -> Iterator[StoredChange]:
+        nonlocal last
+        for change in stream:
+            last = change.sequence
+            yield change
+
+    if form == "jsonl":
+        write_lines(map(_change_line, noted()), at_once=follow)
+    elif form == "csv":
+        _write_csv(["sequence", "operation", "sourcedId", "changedAt"], map(_change_row, noted()))
+    else:
+        write_lines(_change_text(noted()), at_once=follow)
+    output.note(f"cursor: {last}")
+
+
+def _form(form: str, as_json: bool) -> str:
+    if form not in FORMATS:
+        raise UsageError(f"--format is one of {', '.join(FORMATS)}, not {form!r}.")
+    return "jsonl" if as_json else form
+
+
+def _limit(limit: int | None, form: str) -> int | None:
+    if limit is None:
+        return TABLE_ROWS if form == "table" else None
+    return limit or None
+
+
+def _follow(
+    invocation: Invocation, provider: str, resource: str, since: int
+) -> Iterator[StoredChange]:
+    with interrupts() as asked:
+        while asked.none:
+            for change in invocation.gateway.changes(provider, resource, since=since):
+                since = change.sequence
+                yield change
+                if asked.count:
+                    return
+            invocation.clock.sleep(FOLLOW_SECONDS)
+
+
+def _show_records(output: Output, stream: Iterator[StoredRecord], count: int | None) -> None:
+    first = next(stream, None)
+    if first is None:
+        output.note("No records. `sisgate sync` brings them.")
+        return
+    fields = [name for name in _FIRST if name in first.data][:TABLE_COLUMNS]
+    shown, rows = 0, chain([first], stream)
+    # Some hundred rows to a table, so that the memory stays what it is.
+    while chunk := list(islice(rows, 500)):
+        made = table(("sourcedId", *fields, "changed"))
+        for record in chunk:
+            cells = [_plain(record.data.get(name)) for name in fields]
+            style = "dim strike" if record.deleted_at else ""
+            made.add_row(record.sourced_id, *cells, moment(record.changed_at), style=style)
+        output.show(made)
+        shown += len(chunk)
+    if shown == count:
+        output.note(Text(f"The first {shown}; -n 0 shows all.", "dim"))
+
+
+def _record_words(record: StoredRecord) -> dict[str, Any]:
+    return {
+        "sourcedId": record.sourced_id,
+        "firstSeen": record.first_seen,
+        "lastSeen": record.last_seen,
+        "changedAt": record.changed_at,
+        "deletedAt": record.deleted_at,
+        "data": record.data,
+    }
+
+
+def _csv_words(record: StoredRecord) -> dict[str, Any]:
+    words = {name: _plain(value) for name, value in record.data.items()}
+    deleted = record.deleted_at.isoformat() if record.deleted_at else ""
+    return {
+        **words,
+        "sourcedId": record.sourced_id,
+        "changedAt": record.changed_at.isoformat(),
+        "deletedAt": deleted,
+    }
+
+
+def _change_row(change: StoredChange) -> dict[str, Any]:
+    return {
+        "sequence": change.sequence,
+        "operation": change.operation,
+        "sourcedId": change.sourced_id,
+        "changedAt": change.changed_at.isoformat(),
+    }
+
+
+def _change_line(change: StoredChange) -> str:
+    return to_json({**_change_row(change), "data": change.data})
+
+
+def _change_text(stream: Iterable[StoredChange]) -> Iterator[str]:
+    yield f"{'number':>9}  {'what':<6}  {'when':<19}  sourcedId"
+    for change in stream:
+        when = moment(change.changed_at)
+        yield f"{change.sequence:>9}  {change.operation:<6}  {when}  {change.sourced_id}"
+
+
+def _write_csv(columns: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(row)
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> str:
+    """Return a field in one cell: a reference as its id, a list with commas, the rest as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return str(value["sourcedId"]) if "sourcedId" in value else json.dumps(value)
+    if isinstance(value, list):
+        return ",".join(_plain(item) for item in value)
+    return str(value)

@@ -1,0 +1,173 @@
+"""`sisgate sync`: ask for datasets, and follow them to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import redis
+import typer
+
+from sisgate.cli import completion
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.interrupts import interrupts
+from sisgate.cli.invocation import Invocation, invocation_of
+from sisgate.cli.options import App, IdempotencyKey, Json, Priority, Provider
+from sisgate.cli.output import Output
+from sisgate.cli.screens import commands_of, duration, number, state, table
+from sisgate.cli.watch import watch
+from sisgate.domain.resources import ROSTER
+from sisgate.domain.states import JobState
+from sisgate.errors import UnknownResource
+from sisgate.gateway import JobStatus
+
+EPILOG = """Examples: [bold]sisgate sync powerschool --wait[/bold]
+| [bold]sisgate sync skyward students enrollments -p high --mode full[/bold]"""
+
+GRACE_SECONDS = 5.0
+"""A job past its deadline is ended by the reconciler, which looks every second."""
+
+
+def sync(
+    context: typer.Context,
+    provider: Provider,
+    resources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RESOURCE]...",
+            help="What to sync; without any, the whole roster.",
+            autocompletion=completion.resources,
+            show_default=False,
+        ),
+    ] = None,
+    priority: Priority = "normal",
+    mode: Annotated[
+        str,
+        typer.Option(
+            help="auto, full or incremental.",
+            autocompletion=completion.one_of("auto", "full", "incremental"),
+        ),
+    ] = "auto",
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs to their end.")] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Deadline of the jobs, in seconds from now.", show_default=False),
+    ] = None,
+    allow_deletes: Annotated[
+        bool, typer.Option("--allow-deletes", help="Approve any number of deletions.")
+    ] = False,
+    idempotency_key: IdempotencyKey = None,
+    app: App = None,
+    as_json: Json = False,
+) -> None:
+    """Bring datasets of a provider into SQL: enqueue, and with --wait see it done."""
+    invocation, output = invocation_of(context), Output(as_json)
+    gateway = invocation.gateway
+    wanted = resources or _roster(invocation, provider)
+    _check(invocation, provider, wanted)
+    jobs = [
+        gateway.sync(
+            provider,
+            resource,
+            priority=priority,
+            mode=mode,
+            allow_deletes=allow_deletes,
+            idempotency_key=_key_of(idempotency_key, resource, len(wanted)),
+            timeout=timeout,
+            app=app,
+        ).id
+        for resource in wanted
+    ]
+    _warn_without_redis(invocation, output)
+    if not wait:
+        statuses = gateway.statuses(jobs)
+        output.json([status.as_dict() for status in statuses])
+        _show_accepted(invocation, output, statuses)
+        return
+    raise typer.Exit(_follow(invocation, output, provider, jobs, timeout))
+
+
+def _roster(invocation: Invocation, provider: str) -> list[str]:
+    offered = invocation.gateway.provider(provider).dialect_class.resources
+    return [resource for resource in ROSTER if resource in offered]
+
+
+def _check(invocation: Invocation, provider: str, resources: Sequence[str]) -> None:
+    # All or nothing: a typing error in the last name must not leave the first ones enqueued.
+    config = invocation.gateway.provider(provider)
+    unknown = [name for name in resources if name not in config.dialect_class.resources]
+    if unknown:
+        raise UnknownResource(
+            f"{provider} ({config.kind}) has no resource {', '.join(map(repr, unknown))}; it has "
+            f"{', '.join(config.dialect_class.resources)}. Nothing was enqueued.",
+            provider=provider,
+        )
+
+
+def _key_of(key: str | None, resource: str, count: int) -> str | None:
+    # One key is for one request, so several datasets need one each.
+    return f"{key}/{resource}" if key and count > 1 else key
+
+
+def _warn_without_redis(invocation: Invocation, output: Output) -> None:
+    try:
+        invocation.redis.ping()
+    except redis.RedisError:
+        output.warn(
+            "Redis cannot be reached. The jobs are accepted and kept in the ledger; they begin "
+            "once Redis and a worker run (`sisgate up`)."
+        )
+
+
+def _show_accepted(invocation: Invocation, output: Output, statuses: Sequence[JobStatus]) -> None:
+    made = table(("job", "provider", "resource", "priority", "state"))
+    for status in statuses:
+        made.add_row(
+            status.id, status.provider, status.resource, status.priority.word, state(status.state)
+        )
+    output.show(made)
+    output.note(f"Follow them with `{commands_of(invocation.settings)} jobs list`.")
+
+
+def _follow(
+    invocation: Invocation, output: Output, provider: str, jobs: list[str], timeout: float | None
+) -> ExitCode:
+    limit = None if timeout is None else timeout + GRACE_SECONDS
+    with interrupts() as asked:
+        watched = watch(
+            invocation, output, {provider: jobs}, wanted=lambda _: asked.none, timeout=limit
+        )
+    output.json([status.as_dict() for status in watched.jobs])
+    _show_ended(output, watched.jobs)
+    if not watched.is_final:
+        output.note("The jobs go on. Look after them with `sisgate jobs list`.")
+        return ExitCode.TRY_AGAIN if asked.none else ExitCode.INTERRUPTED
+    failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
+    return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
+
+
+def _show_ended(output: Output, statuses: Sequence[JobStatus]) -> None:
+    numbers = ("read", "inserted", "updated", "deleted", "calls", "time")
+    made = table(("resource", *numbers, "mode", "state"), numbers=numbers)
+    for status in statuses:
+        begun, ended = status.started_at or status.accepted_at, status.ended_at
+        cells = (status.rows_seen, status.inserted, status.updated, status.deleted)
+        made.add_row(
+            status.resource,
+            *(number(cell) for cell in (*cells, status.calls_made)),
+            duration((ended - begun).total_seconds()) if ended else "-",
+            status.mode or "-",
+            state(status.state),
+        )
+    output.show(made)
+    for status in statuses:
+        reason = (status.error or {}).get("message")
+        if reason:
+            output.warn(f"{status.resource}: {reason}")
+        if status.note:
+            output.warn(f"{status.resource}: {status.note}")
+        if status.state is JobState.HELD:
+            output.warn(
+                f"{status.resource}: deletions are held back. If they are right, approve them: "
+                f"sisgate sync {status.provider} {status.resource} --mode full --allow-deletes"
+            )
