@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +75,14 @@ class Invocation:
         if spec.off:
             return None
         return Limiter(self.redis, clock=self.clock).state(config.name, spec)
+
+
+def user_name() -> str:
+    """Return who runs the command, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
 
 
 def invocation_of(context: typer.Context) -> Invocation:

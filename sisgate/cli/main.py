@@ -16,6 +16,7 @@ from sisgate.cli import (
     doctor,
     jobs,
     keys,
+    limits,
     plugin,
     providers,
     records,
@@ -39,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_RUN, _WORK, _LOOK, _SET_UP = "Run", "Work", "Look", "Set up"
+_RUN, _WORK, _LOOK, _CONTROL, _SET_UP = "Run", "Work", "Look", "Control", "Set up"
 
 app.command(epilog=demo.EPILOG, rich_help_panel=_RUN)(demo.demo)
 app.command(epilog=up.EPILOG, rich_help_panel=_RUN)(up.up)
@@ -50,7 +51,11 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=_WORK)
 app.command(epilog=records.RECORDS_EPILOG, rich_help_panel=_LOOK)(records.records)
 app.command(epilog=records.CHANGES_EPILOG, rich_help_panel=_LOOK)(records.changes)
 app.add_typer(providers.app, name="providers", rich_help_panel=_LOOK)
+app.command(epilog=limits.PLAN_EPILOG, rich_help_panel=_LOOK)(limits.plan)
 app.command(epilog=doctor.EPILOG, rich_help_panel=_LOOK)(doctor.doctor)
+app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
+app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)
+app.command(epilog=limits.RESUME_EPILOG, rich_help_panel=_CONTROL)(limits.resume)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
 app.add_typer(db.app, name="db", rich_help_panel=_SET_UP)
 app.command("powerschool-plugin", epilog=plugin.EPILOG, rich_help_panel=_SET_UP)(

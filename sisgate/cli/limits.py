@@ -1,0 +1,190 @@
+"""`sisgate limits`, `pause`, `resume` and `plan`: quota while the fleet runs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from sisgate.admission.spec import LimiterState
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
+from sisgate.cli.options import Json, Priority, Provider, Resource
+from sisgate.cli.output import Output
+from sisgate.cli.screens import duration, number, table
+from sisgate.errors import UsageError
+
+app = typer.Typer(help="Show and change the limits of providers while the fleet runs.")
+
+PAUSE_EPILOG = (
+    "Examples: [bold]sisgate pause powerschool --for 2h[/bold] | "
+    "[bold]sisgate pause powerschool --until 2026-12-01T06:00:00-06:00[/bold]"
+)
+RESUME_EPILOG = "Example: [bold]sisgate resume powerschool[/bold]"
+PLAN_EPILOG = "Example: [bold]sisgate plan powerschool students[/bold]"
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why, for the audit log.", show_default=False),
+]
+
+
+@app.command("set", epilog="Example: [bold]sisgate limits set powerschool 500/h 20/s[/bold]")
+def set_limits(
+    context: typer.Context,
+    provider: Provider,
+    limits: Annotated[
+        list[str] | None, typer.Argument(help="Such as 500/h, 20/s or 60/10s; all hold at once.")
+    ] = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Go back to the limits of the configuration.")
+    ] = False,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Change the limit of the whole fleet, from the next call on."""
+    invocation, output = invocation_of(context), Output(as_json)
+    if bool(limits) == reset:
+        raise UsageError("Name the limits to set, such as 500/h, or --reset; not both.")
+    control = invocation.gateway.control(provider)
+    changed = control.set_limits(limits or None, actor=user_name(), reason=reason)
+    state = control.state()
+    words = [str(window.rate) for window in state.windows]
+    output.json({"provider": provider, "limits": words, "changed": changed})
+    done = "is now" if changed else "was already"
+    output.show(Text(f"The limit of {provider} {done} {', '.join(words)}."))
+
+
+@app.command(epilog="Example: [bold]sisgate limits show powerschool[/bold]")
+def show(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
+    """Show the limits in force, what is used of them, and when the next call may be made."""
+    invocation, output = invocation_of(context), Output(as_json)
+    state = invocation.gateway.control(provider).state()
+    output.json(_facts(provider, state))
+    made = table(("limit", "used", "left"), numbers=("used", "left"))
+    for window in state.windows:
+        made.add_row(str(window.rate), number(window.used), number(window.left))
+    output.show(made)
+    for line in _notes(invocation, state):
+        output.show(Text(line))
+
+
+def pause(
+    context: typer.Context,
+    provider: Provider,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="An ISO 8601 time with its zone.", show_default=False),
+    ] = None,
+    length: Annotated[
+        str | None, typer.Option("--for", help="Such as 90s, 30m, 2h or 1d.", show_default=False)
+    ] = None,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Make no calls to a provider; its work waits. Without an end, until `sisgate resume`."""
+    invocation, output = invocation_of(context), Output(as_json)
+    end = _end_of_pause(invocation.clock.now(), until, length)
+    invocation.gateway.control(provider).pause(end, actor=user_name(), reason=reason)
+    output.json({"provider": provider, "paused_until": end.isoformat() if end else None})
+    words = f"until {end:%Y-%m-%d %H:%M:%S %Z}" if end else "until `sisgate resume`"
+    output.show(Text(f"{provider} is paused {words}. Work that waits loses nothing."))
+
+
+def resume(
+    context: typer.Context, provider: Provider, reason: Reason = None, as_json: Json = False
+) -> None:
+    """Make calls to a paused provider again."""
+    invocation, output = invocation_of(context), Output(as_json)
+    invocation.gateway.control(provider).resume(actor=user_name(), reason=reason)
+    output.json({"provider": provider, "paused_until": None})
+    output.show(Text(f"{provider} takes calls again."))
+
+
+def plan(
+    context: typer.Context,
+    provider: Provider,
+    resource: Resource,
+    priority: Priority = "normal",
+    as_json: Json = False,
+) -> None:
+    """Tell what a sync would need and when it would be done, before it is enqueued."""
+    invocation, output = invocation_of(context), Output(as_json)
+    found = invocation.gateway.plan(provider, resource, priority=priority)
+    output.json(
+        {
+            "provider": provider,
+            "resource": resource,
+            "calls": found.calls,
+            "left": found.left,
+            "starts_at": found.starts_at.isoformat() if found.starts_at else None,
+            "done_by": found.done_by.isoformat() if found.done_by else None,
+        }
+    )
+    needs = f"needs {found.calls} calls" if found.calls else "has not been synced yet"
+    left = "no limit" if found.left is None else f"{found.left} left"
+    now = invocation.clock.now()
+    start = _away(found.starts_at, now) or "nobody can tell now (paused, or Redis was restarted)"
+    done = _away(found.done_by, now) or "not known"
+    output.show(Text(f"{provider} {resource} {needs}; {left}; starts {start}; done {done}."))
+
+
+def _facts(provider: str, state: LimiterState) -> dict[str, Any]:
+    return {
+        "provider": provider,
+        "windows": [{"limit": str(w.rate), "used": w.used, "left": w.left} for w in state.windows],
+        "overridden": state.overridden,
+        "factor": state.factor,
+        "blocked_seconds": state.blocked_seconds,
+        "paused_until": state.paused_until.isoformat() if state.paused_until else None,
+        "next_permit_in_seconds": {
+            priority.word: round(seconds, 3)
+            for priority, seconds in state.next_permit_in_seconds.items()
+        },
+    }
+
+
+def _notes(invocation: Invocation, state: LimiterState) -> list[str]:
+    notes = []
+    if state.overridden:
+        notes.append("Set at run time; `sisgate limits set PROVIDER --reset` ends that.")
+    if state.factor < 1:
+        notes.append(f"The provider asked for less: the pace is {state.factor:.0%} of the limit.")
+    if state.blocked_seconds > 0:
+        notes.append(f"Blocked for {duration(state.blocked_seconds)}: {state.block_reason}.")
+    if state.paused_until is not None:
+        has_end = state.paused_until.year < 9999
+        end = _away(state.paused_until, invocation.clock.now()) if has_end else "until resumed"
+        notes.append(f"Paused; takes calls again {end}.")
+    return notes
+
+
+def _end_of_pause(now: datetime, until: str | None, length: str | None) -> datetime | None:
+    if until is not None and length is not None:
+        raise UsageError("Give --until or --for, not both.")
+    if length is not None:
+        number_text, unit = length[:-1], length[-1:]
+        if unit not in _UNITS or not number_text.isdigit():
+            raise UsageError(f"A length is written like 90s, 30m, 2h or 1d, not {length!r}.")
+        return now + timedelta(seconds=int(number_text) * _UNITS[unit])
+    if until is None:
+        return None
+    try:
+        end = datetime.fromisoformat(until)
+    except ValueError:
+        raise UsageError(f"--until is an ISO 8601 time, not {until!r}.") from None
+    if end.tzinfo is None:
+        raise UsageError("--until needs its zone, such as 2026-12-01T06:00:00-06:00.")
+    if end <= now:
+        raise UsageError(f"--until {until} has passed already.")
+    return end
+
+
+def _away(moment: datetime | None, now: datetime) -> str | None:
+    if moment is None:
+        return None
+    seconds = (moment - now).total_seconds()
+    return "now" if seconds < 1 else f"in {duration(seconds)}"
