@@ -1,0 +1,96 @@
+"""The documentation says what is there: links lead somewhere, tables and lists match the code."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from sisgate import Gateway, errors
+from sisgate.ledger.schema import Base
+from sisgate.sandbox.knobs import Knobs
+from workers.asked import Order
+
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def text_of(name: str) -> str:
+    """A page below the repository's root."""
+    return (ROOT / name).read_text("utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    """Every relative link, with its anchor."""
+    for path, anchor in LINK.findall(page.read_text("utf-8")):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{path} does not exist"
+        assert not anchor or anchor in anchors(target), f"{path} has no heading {anchor}"
+
+
+def test_every_page_stands_in_the_index() -> None:
+    """A page that nobody finds is not read."""
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "README.md" or f"({page.name})" in text_of("docs/README.md")
+    for page in (ROOT / "docs" / "decisions").glob("0*.md"):
+        assert f"({page.name})" in text_of("docs/decisions/README.md")
+
+
+def test_the_readme_quotes_the_type_checked_example() -> None:
+    """What a reader copies is what mypy has seen."""
+    (quoted,) = re.findall(r"```python\n(.*?)\n```", text_of("README.md"), re.DOTALL)
+    assert quoted in text_of("examples/enqueue.py")
+
+
+def test_architecture_names_every_table_and_every_part() -> None:
+    """Tables of the ledger, packages and modules of sisgate."""
+    page = text_of("docs/architecture.md")
+    parts = {p.stem for p in (ROOT / "sisgate").iterdir() if p.name[0] not in "_."} - {"py"}
+    assert [t for t in Base.metadata.tables if f"| `{t}` |" not in page] == []
+    assert [p for p in parts if f"`sisgate.{p}`" not in page] == []
+
+
+def test_every_method_of_the_gateway_is_documented() -> None:
+    """With its arguments, except where the row leaves them to another one."""
+    page = text_of("docs/embedding.md")
+    rows = dict(re.findall(r"^\| `(?:Gateway\.)?(\w+)\((.*?)\)` \|", page, re.MULTILINE))
+    methods = {
+        name: inspect.signature(method).parameters
+        for name, method in inspect.getmembers(Gateway, callable)
+        if not name.startswith("_")
+    }
+    assert set(rows) == set(methods)
+    for name, told in rows.items():
+        if told != "…":
+            words = re.findall(r"(\w+)(?:=[^,]+)?(?:, |$)", told)
+            assert words == [p for p in methods[name] if p != "self"], name
+
+
+def test_the_error_tree_is_that_of_the_code() -> None:
+    """As errors.py draws it at its top."""
+    assert isinstance(errors, ModuleType)
+    drawn = inspect.getdoc(errors) or ""
+    tree = re.search(r"SisgateError\n.*JobExpired", drawn, re.DOTALL)
+    assert tree is not None
+    assert inspect.cleandoc(tree[0]) in text_of("docs/errors.md")
+
+
+@pytest.mark.parametrize(
+    ("page", "model"), [("docs/sandbox.md", Knobs), ("docs/celery-contract.md", Order)]
+)
+def test_every_knob_and_argument_has_a_row(page: str, model: type[Knobs | Order]) -> None:
+    """Fields of the model, in a table's first column."""
+    cells = re.findall(r"^\| (`.+?) \|", text_of(page), re.MULTILINE)
+    told = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert set(model.model_fields) <= told
