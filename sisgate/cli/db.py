@@ -8,7 +8,7 @@ from rich.text import Text
 from sisgate.cli import data_folder
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json
+from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
@@ -16,7 +16,7 @@ from sisgate.ledger.database import Database
 app = typer.Typer(no_args_is_help=True, help="Bring the database to the version of the code.")
 
 
-@app.command(epilog="Example: [bold]sisgate db upgrade[/bold]")
+@app.command(epilog=examples("sisgate db upgrade"))
 def upgrade(context: typer.Context, as_json: Json = False) -> None:
     """Run the missing migrations. Safe to run from several places at once."""
     invocation, output = invocation_of(context), Output(as_json)
@@ -30,7 +30,7 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
     output.show(Text(f"The database {database.address} {words} version {version}."))
 
 
-@app.command(epilog="Example: [bold]sisgate db current --json[/bold]")
+@app.command(epilog=examples("sisgate db current --json"))
 def current(context: typer.Context, as_json: Json = False) -> None:
     """Show the version of the tables; exit code 1 when they are not the newest."""
     invocation, output = invocation_of(context), Output(as_json)

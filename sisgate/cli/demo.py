@@ -20,7 +20,7 @@ from sisgate.cli import demo_folder, demo_report, tether
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.interrupts import Interrupts, interrupts
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.options import Json
+from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output, to_json, write_line
 from sisgate.cli.screens import clock_time, commands_of, duration
 from sisgate.cli.watch import Watched, watch
@@ -32,9 +32,11 @@ from sisgate.errors import SisgateError
 from sisgate.sandbox import RunningDistrict, SandboxProcess
 from sisgate.settings.load import process_environment
 
-EPILOG = """Examples: [bold]sisgate demo[/bold] | [bold]sisgate demo --students 500 --fresh[/bold]
-
-Everything is kept in the data folder: a second run finds nothing to change."""
+EPILOG = examples(
+    "sisgate demo",
+    "sisgate demo --students 500 --fresh",
+    note="Everything is kept in the data folder: a second run finds nothing to change.",
+)
 
 PATIENCE_SECONDS = 45.0
 """A demo waits so long for a permit; for a longer wait it ends and says when it goes on."""

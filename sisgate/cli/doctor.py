@@ -10,11 +10,14 @@ from rich.text import Text
 from sisgate.cli.checks import Finding, examine
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json
+from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.errors import ConfigurationError
 
-EPILOG = "Examples: [bold]sisgate doctor[/bold] | [bold]sisgate doctor --probe --json[/bold]"
+EPILOG = examples(
+    "sisgate doctor",
+    "sisgate doctor --probe --json",
+)
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import Invocation, invocation_of
-from sisgate.cli.options import Json
+from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import moment, number, state, table
 from sisgate.domain.states import JobState
@@ -31,9 +31,11 @@ OneJob = Annotated[str, typer.Argument(metavar="JOB", help="Id, or its beginning
 
 
 @app.command(
-    "list", epilog="Examples: [bold]sisgate jobs list --state running[/bold] | "
-    "[bold]sisgate jobs list --dead --provider skyward --json[/bold]",
-)  # fmt: skip
+    "list",
+    epilog=examples(
+        "sisgate jobs list --state running", "sisgate jobs list --dead --provider skyward --json"
+    ),
+)
 def list_jobs(
     context: typer.Context,
     states: Annotated[
@@ -73,7 +75,7 @@ def list_jobs(
     output.show(made if found else Text("No job fits.", "dim"))
 
 
-@app.command(epilog="Example: [bold]sisgate jobs show 3f8a[/bold]")
+@app.command(epilog=examples("sisgate jobs show 3f8a"))
 def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     """Show everything the ledger knows of a job."""
     invocation, output = invocation_of(context), Output(as_json)
@@ -82,7 +84,7 @@ def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     output.show(_details(status))
 
 
-@app.command(epilog="Example: [bold]sisgate jobs cancel 3f8a[/bold]")
+@app.command(epilog=examples("sisgate jobs cancel 3f8a"))
 def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     """Cancel a job. A call under way ends, and its answer is dropped."""
     invocation, output = invocation_of(context), Output(as_json)
@@ -91,7 +93,7 @@ def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     output.show(Text(f"Job {status.id} is cancelled."))
 
 
-@app.command(epilog="Example: [bold]sisgate jobs retry 3f8a 91bc[/bold]")
+@app.command(epilog=examples("sisgate jobs retry 3f8a 91bc"))
 def retry(context: typer.Context, jobs: Jobs, as_json: Json = False) -> None:
     """Enqueue failed, expired or cancelled jobs once more, as new jobs."""
     invocation, output = invocation_of(context), Output(as_json)

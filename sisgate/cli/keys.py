@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sisgate.cli import completion
 from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json, Provider
+from sisgate.cli.options import Json, Provider, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import moment, table
 from sisgate.credentials.keys import ACTIVE, SLOTS, add_key, list_keys
@@ -24,8 +24,9 @@ app = typer.Typer(no_args_is_help=True, help="Store the providers' keys, encrypt
 
 
 @app.command(
-    epilog="Examples: [bold]sisgate keys add skyward[/bold] | "
-    "[bold]sisgate keys add skyward --client-id 41 --secret-file ./secret[/bold]"
+    epilog=examples(
+        "sisgate keys add skyward", "sisgate keys add skyward --client-id 41 --secret-file ./secret"
+    )
 )
 def add(
     context: typer.Context,
@@ -64,7 +65,7 @@ def add(
     output.show(Text(f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out."))
 
 
-@app.command("list", epilog="Example: [bold]sisgate keys list --json[/bold]")
+@app.command("list", epilog=examples("sisgate keys list --json"))
 def list_all(
     context: typer.Context,
     provider: Annotated[
@@ -99,7 +100,7 @@ def list_all(
     output.show(made if found else Text("No keys yet. `sisgate keys add PROVIDER` stores one."))
 
 
-@app.command(epilog="Example: [bold]sisgate keys master ./secrets/master_key[/bold]")
+@app.command(epilog=examples("sisgate keys master ./secrets/master_key"))
 def master(
     context: typer.Context,
     path: Annotated[

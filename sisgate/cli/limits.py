@@ -10,19 +10,23 @@ from rich.text import Text
 
 from sisgate.admission.spec import LimiterState
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.options import Json, Priority, Provider, Resource
+from sisgate.cli.options import Json, Priority, Provider, Resource, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import duration, number, table
 from sisgate.errors import UsageError
 
 app = typer.Typer(help="Show and change the limits of providers while the fleet runs.")
 
-PAUSE_EPILOG = (
-    "Examples: [bold]sisgate pause powerschool --for 2h[/bold] | "
-    "[bold]sisgate pause powerschool --until 2026-12-01T06:00:00-06:00[/bold]"
+PAUSE_EPILOG = examples(
+    "sisgate pause powerschool --for 2h",
+    "sisgate pause powerschool --until 2026-12-01T06:00:00-06:00",
 )
-RESUME_EPILOG = "Example: [bold]sisgate resume powerschool[/bold]"
-PLAN_EPILOG = "Example: [bold]sisgate plan powerschool students[/bold]"
+RESUME_EPILOG = examples(
+    "sisgate resume powerschool",
+)
+PLAN_EPILOG = examples(
+    "sisgate plan powerschool students",
+)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -32,7 +36,7 @@ Reason = Annotated[
 ]
 
 
-@app.command("set", epilog="Example: [bold]sisgate limits set powerschool 500/h 20/s[/bold]")
+@app.command("set", epilog=examples("sisgate limits set powerschool 500/h 20/s"))
 def set_limits(
     context: typer.Context,
     provider: Provider,
@@ -58,7 +62,7 @@ def set_limits(
     output.show(Text(f"The limit of {provider} {done} {', '.join(words)}."))
 
 
-@app.command(epilog="Example: [bold]sisgate limits show powerschool[/bold]")
+@app.command(epilog=examples("sisgate limits show powerschool"))
 def show(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
     """Show the limits in force, what is used of them, and when the next call may be made."""
     invocation, output = invocation_of(context), Output(as_json)

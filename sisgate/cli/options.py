@@ -48,3 +48,9 @@ IdempotencyKey = Annotated[
         show_default=False,
     ),
 ]
+
+
+def examples(*commands: str, note: str = "") -> str:
+    """Return the end of a command's help: each example on a line, then a note."""
+    lines = [f"[bold]{command.replace('[', chr(92) + '[')}[/bold]" for command in commands]
+    return "\n\n".join(["Examples:", *lines, *([note] if note else [])])

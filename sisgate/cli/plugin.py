@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from sisgate.cli.options import Json
+from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.errors import UsageError
 from sisgate.providers.powerschool_plugin import write_plugin
 
-EPILOG = "Example: [bold]sisgate powerschool-plugin sisgate-plugin.zip[/bold]"
+EPILOG = examples(
+    "sisgate powerschool-plugin sisgate-plugin.zip",
+)
 
 
 def powerschool_plugin(

@@ -12,7 +12,7 @@ from rich.text import Text
 from sisgate.admission.spec import LimiterState
 from sisgate.broker import queue_depths
 from sisgate.cli.invocation import Invocation, invocation_of
-from sisgate.cli.options import Json, Provider
+from sisgate.cli.options import Json, Provider, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import duration, number, table
 from sisgate.credentials.keys import ACTIVE, list_keys
@@ -24,7 +24,7 @@ app = typer.Typer(help="Show providers: limits, quota left, keys, what holds the
 
 @app.callback(
     invoke_without_command=True,
-    epilog="Examples: [bold]sisgate providers[/bold] | [bold]sisgate providers show skyward[/bold]",
+    epilog=examples("sisgate providers", "sisgate providers show skyward"),
 )
 def list_providers(context: typer.Context, as_json: Json = False) -> None:
     """Show all providers."""
@@ -56,7 +56,7 @@ def list_providers(context: typer.Context, as_json: Json = False) -> None:
     output.show(made)
 
 
-@app.command(epilog="Example: [bold]sisgate providers show powerschool[/bold]")
+@app.command(epilog=examples("sisgate providers show powerschool"))
 def show(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
     """Show everything about one provider."""
     invocation, output = invocation_of(context), Output(as_json)

@@ -15,7 +15,7 @@ from rich.text import Text
 from sisgate.cli import completion
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of
-from sisgate.cli.options import Json, Provider, Resource
+from sisgate.cli.options import Json, Provider, Resource, examples
 from sisgate.cli.output import Output, to_json, write_lines
 from sisgate.cli.screens import moment, table
 from sisgate.errors import UsageError
@@ -47,10 +47,14 @@ Limit = Annotated[
     ),
 ]  # fmt: skip
 
-RECORDS_EPILOG = """Examples: [bold]sisgate records powerschool students -n 5[/bold]
-| [bold]sisgate records skyward enrollments -f csv > enrollments.csv[/bold]"""
-CHANGES_EPILOG = """Examples: [bold]sisgate changes powerschool students --since 120 --json[/bold]
-| [bold]sisgate changes skyward enrollments --follow[/bold]"""
+RECORDS_EPILOG = examples(
+    "sisgate records powerschool students -n 5",
+    "sisgate records skyward enrollments -f csv > enrollments.csv",
+)
+CHANGES_EPILOG = examples(
+    "sisgate changes powerschool students --since 120 --json",
+    "sisgate changes skyward enrollments --follow",
+)
 
 
 def records(

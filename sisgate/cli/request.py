@@ -14,14 +14,16 @@ from rich.json import JSON
 from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import IdempotencyKey, Json, Priority, Provider
+from sisgate.cli.options import IdempotencyKey, Json, Priority, Provider, examples
 from sisgate.cli.output import Output
 from sisgate.errors import UsageError
 from sisgate.gateway import Answer
 from sisgate.gateway.gateway import METHODS
 
-EPILOG = """Examples: [bold]sisgate request powerschool GET /ws/v1/district[/bold]
-| [bold]sisgate request lincoln GET /ims/oneroster/v1p1/orgs -q limit=5 --include[/bold]"""
+EPILOG = examples(
+    "sisgate request powerschool GET /ws/v1/district",
+    "sisgate request lincoln GET /ims/oneroster/v1p1/orgs -q limit=5 --include",
+)
 
 
 def request(

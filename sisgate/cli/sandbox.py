@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sisgate.cli.demo_folder import provider_toml
 from sisgate.cli.interrupts import interrupts
-from sisgate.cli.options import Json
+from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output, write_line
 from sisgate.cli.screens import table
 from sisgate.clock import SystemClock
@@ -20,8 +20,10 @@ from sisgate.sandbox import DEFAULT_DISTRICTS, RunningDistrict, SandboxProcess, 
 from sisgate.sandbox.__main__ import parse_districts
 from sisgate.sandbox.process import SandboxNotReady
 
-EPILOG = """Examples: [bold]sisgate sandbox[/bold]
-| [bold]sisgate sandbox --districts lincoln=skyward:800,powerschool --quota 60/m[/bold]"""
+EPILOG = examples(
+    "sisgate sandbox",
+    "sisgate sandbox --districts lincoln=skyward:800,powerschool --quota 60/m",
+)
 
 
 def sandbox(

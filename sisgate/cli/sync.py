@@ -12,7 +12,7 @@ from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of
-from sisgate.cli.options import App, IdempotencyKey, Json, Priority, Provider
+from sisgate.cli.options import App, IdempotencyKey, Json, Priority, Provider, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import commands_of, duration, number, state, table
 from sisgate.cli.watch import watch
@@ -21,8 +21,10 @@ from sisgate.domain.states import JobState
 from sisgate.errors import UnknownResource
 from sisgate.gateway import JobStatus
 
-EPILOG = """Examples: [bold]sisgate sync powerschool --wait[/bold]
-| [bold]sisgate sync skyward students enrollments -p high --mode full[/bold]"""
+EPILOG = examples(
+    "sisgate sync powerschool --wait",
+    "sisgate sync skyward students enrollments -p high --mode full",
+)
 
 GRACE_SECONDS = 5.0
 """A job past its deadline is ended by the reconciler, which looks every second."""

@@ -11,14 +11,16 @@ from rich.text import Text
 from sisgate.cli.embedded_stack import EmbeddedStack
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json
+from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import child_line, commands_of
 from sisgate.settings import Settings
 
-EPILOG = """Examples: [bold]sisgate up[/bold] | [bold]sisgate up --workers 8 --data-dir d[/bold]
-
-With SISGATE_BROKER_URL and SISGATE_DATABASE_URL set, that Redis and that PostgreSQL are used."""
+EPILOG = examples(
+    "sisgate up",
+    "sisgate up --workers 8 --data-dir ./data",
+    note="SISGATE_BROKER_URL and SISGATE_DATABASE_URL name a Redis and a PostgreSQL to use instead.",
+)
 
 
 def up(
