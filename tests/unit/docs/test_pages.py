@@ -6,10 +6,14 @@ import inspect
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
 from sisgate import Gateway, errors
+from sisgate.cli.main import app
 from sisgate.ledger.schema import Base
 from sisgate.sandbox.knobs import Knobs
 from workers.asked import Order
@@ -94,3 +98,25 @@ def test_every_knob_and_argument_has_a_row(page: str, model: type[Knobs | Order]
     cells = re.findall(r"^\| (`.+?) \|", text_of(page), re.MULTILINE)
     told = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
     assert set(model.model_fields) <= told
+
+
+def test_every_command_that_is_named_exists() -> None:
+    """`sisgate jobs show ID` names a group and a command of it."""
+    root: Any = typer.main.get_command(app)
+    for page in PAGES:
+        for words in re.findall(
+            r"(?:^|`)sisgate ([a-z][a-z -]*)", page.read_text("utf-8"), re.MULTILINE
+        ):
+            command = root
+            for word in words.split():
+                if not isinstance(command, TyperGroup):
+                    break
+                assert word in command.commands, f"{page.name}: sisgate {words}"
+                command = command.commands[word]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_in_a_page_is_python(page: Path) -> None:
+    """It parses; what it does is tested elsewhere."""
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        compile(block, str(page), "exec")
