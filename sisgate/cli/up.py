@@ -19,7 +19,7 @@ from sisgate.settings import Settings
 EPILOG = examples(
     "sisgate up",
     "sisgate up --workers 8 --data-dir ./data",
-    note="SISGATE_BROKER_URL and SISGATE_DATABASE_URL name a Redis and a PostgreSQL to use instead.",
+    note="SISGATE_BROKER_URL and SISGATE_DATABASE_URL name a Redis and PostgreSQL to use instead.",
 )
 
 
