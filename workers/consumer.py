@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from celery.app.amqp import AMQP
 from celery.worker.consumer import Consumer
 from kombu.entity import Queue
 from kombu.messaging import Consumer as KombuConsumer
+from kombu.transport import redis as kombu_redis
 from kombu.transport.redis import QoS as RedisQoS
+from kombu.utils.json import dumps
 
-from sisgate.broker import ADMISSION_MARK, CALL_TASK_PREFIX, LIMITS_TASK
+from sisgate.broker import ADMISSION_MARK
+from workers.messages import NotOurs, check, put_aside
 
 
 def is_admitted(queue: Queue) -> bool:
@@ -34,28 +38,88 @@ class AdmittingAMQP(AMQP):
     Consumer = PushConsumer
 
 
+class CheckingChannel(kombu_redis.Channel):
+    """kombu's channel, which lives on when a message that was pushed to it cannot be read."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)
+        except (ValueError, RecursionError) as error:
+            # The JSON decoder's error and the one of bytes that are no text carry what they read.
+            text = getattr(error, "doc", None) or getattr(error, "object", None) or b""
+            with self.conn_or_acquire() as client:
+                put_aside(client, text, error, "?")
+            return True
+
+
+class CheckingTransport(kombu_redis.Transport):
+    """kombu's transport, which puts aside what Celery could not survive."""
+
+    Channel = CheckingChannel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        # Remote control and events come by pub/sub and have shapes of their own.
+        is_broadcast = any(queue in channel._fanout_queues for channel in self.channels)
+        try:
+            if not is_broadcast:
+                check(message)
+        except NotOurs as error:
+            with self.channels[0].conn_or_acquire() as client:
+                put_aside(client, dumps(message), error, queue)
+            return
+        super()._deliver(message, queue)
+
+
 class AdmittingConsumer(Consumer):
-    """Celery's consumer; its rate limits are the fleet's, and it survives a lost Redis."""
+    """Celery's consumer, with the mends that a worker on Redis needs to live."""
 
-    known_limits: dict[str, Any] | None = None
+    def connection_for_read(self, heartbeat: Any = None) -> Any:
+        """Return a connection that checks what it reads."""
+        name = f"{CheckingTransport.__module__}:{CheckingTransport.__name__}"
+        return self.ensure_connected(
+            self.app.connection_for_read(heartbeat=heartbeat, transport=name)
+        )
 
-    def reset_rate_limits(self) -> None:
-        """Pass on a limit that `control.rate_limit` or Flower has set for a call task.
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """Return Celery's handler of messages, with its errors kept to the message at fault."""
+        handle = super().create_task_handler(*args, **kwargs)
+        connection_errors = self.connection_errors
 
-        Celery calls this on every worker whenever a limit may have changed. The worker's own
-        buckets are not used: the limit goes to the fleet's limiter, by a task, for this process
-        must not open connections to the database before it forks.
-        """
-        limits = {
-            name.removeprefix(CALL_TASK_PREFIX): task.rate_limit
-            for name, task in self.app.tasks.items()
-            if name.startswith(CALL_TASK_PREFIX)
-        }
-        known = limits if self.known_limits is None else self.known_limits
-        for provider, limit in limits.items():
-            if known.get(provider) != limit:
-                self.app.send_task(LIMITS_TASK, kwargs={"provider": provider, "limit": limit})
-        self.known_limits = limits
+        def handle_or_refuse(message: Any) -> None:
+            try:
+                handle(message)
+            except connection_errors:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever it is, the worker must live
+                self._refuse(message, error)
+
+        return handle_or_refuse
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Put aside what is no task."""
+        self._refuse(message, NotOurs("no task"))
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Put aside a task that this worker does not have."""
+        self._refuse(message, NotOurs(f"unknown task {message.headers.get('task')}"))
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        """Put aside a task whose message is malformed."""
+        self._refuse(message, exc)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Put aside what cannot be decoded."""
+        self._refuse(message, exc)
+
+    def _refuse(self, message: Any, reason: Exception) -> None:
+        runtime = self.app.sisgate_runtime()
+        queue = message.delivery_info.get("routing_key", "?")
+        permit = message.headers.get("sisgate_permit") or {}
+        put_aside(runtime.redis, dumps(message._raw), reason, queue)
+        if permit:
+            runtime.limiter.hand_back(queue, permit["id"])
+        if not message.acknowledged:
+            message.reject()
 
     def on_connection_error_after_connected(self, exc: BaseException) -> Any:
         """Reconnect, also where Redis cannot be reached while messages are unacked.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from redis import Redis
 
-from sisgate.admission.limiter import Limiter
+from sisgate.admission.limiter import MOST_PERMITS, Limiter
 from sisgate.admission.scripts import ScriptCall, run_script, run_scripts
 from sisgate.admission.slots import Want
 from sisgate.admission.spec import LimitSpec
@@ -18,17 +19,28 @@ UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
 """kombu's own: what was delivered and not acknowledged, and since when."""
 
 
+class Taken(NamedTuple):
+    """A message off its queue, with its permit.
+
+    `tag` is the name under which it stands in `unacked`, '' where the text has none that can be
+    read: such a message stands nowhere any more and cannot be delivered.
+    """
+
+    permit: str
+    tag: str
+    text: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """What was taken for one provider.
 
-    `messages` are pairs of permit and message text, most urgent first. When fewer came than were
-    wanted, `reason` tells why and `wait_seconds` when to ask again (0: at the next signal).
-    `left` messages still wait.
+    `messages` come most urgent first. When fewer came than were wanted, `reason` tells why and
+    `wait_seconds` when to ask again (0: at the next signal). `left` messages still wait.
     """
 
     provider: str
-    messages: tuple[tuple[str, bytes], ...]
+    messages: tuple[Taken, ...]
     reason: str
     wait_seconds: float
     factor: float
@@ -62,13 +74,15 @@ class Admitter:
         lists = queue_keys(want.provider)
         keys = (*self._limiter.keys_of(want.provider), UNACKED, UNACKED_INDEX, *lists)
         now, encoded = self._limiter.script_args(spec)
-        return ScriptCall("admit", keys, (now, encoded, want.pressing, want.rest, *PRIORITY_STEPS))
+        most, rest = min(want.pressing, MOST_PERMITS), min(want.rest, MOST_PERMITS)
+        return ScriptCall("admit", keys, (now, encoded, most, rest, *PRIORITY_STEPS))
 
 
 def _read(provider: str, answer: Sequence[bytes]) -> Admitted:
-    reason, wait_ms, factor, left, *pairs = answer
+    reason, wait_ms, factor, left, *parts = answer
+    triples = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
     messages = tuple(
-        (permit.decode(), text) for permit, text in zip(pairs[::2], pairs[1::2], strict=True)
+        Taken(permit.decode(), tag.decode(errors="replace"), text) for permit, tag, text in triples
     )
     return Admitted(
         provider, messages, reason.decode(), float(wait_ms) / 1000, float(factor), int(left)

@@ -2,30 +2,35 @@
 -- KEYS: 1 to 3 the limiter's, 4 unacked, 5 unacked_index, 6 … the queue's lists by priority.
 -- ARGV: now, spec ('' for no limit), most of any priority, most of normal and low, and then the
 -- priority of each list.
--- Returns reason, ms to wait, factor, messages left, and for each message its permit and its text.
+-- Returns reason, ms to wait, factor, messages left, and for each message its permit, its tag
+-- ('' if it has none that can be read) and its text.
 --
 -- A message leaves its list and enters `unacked` in this one step. kombu's own BRPOP loses a
--- message when its worker dies between the two.
+-- message when its worker dies between the two. It enters before it leaves, so that an error
+-- half-way leaves it in both and not in neither: the ledger makes a second delivery harmless.
+
+local time = redis.call('TIME')
+local delivered_at = time[1] .. '.' .. string.format('%06d', time[2])
 
 local function remember(text)
   local ok, message = pcall(cjson.decode, text)
   local properties = ok and type(message) == 'table' and message.properties
   local delivery = type(properties) == 'table' and properties.delivery_info
-  local tag = type(properties) == 'table' and properties.delivery_tag
-  if type(delivery) ~= 'table' or type(tag) ~= 'string' then return end
-  local place = cjson.encode({ delivery.exchange or '', delivery.routing_key or '' })
-  local time = redis.call('TIME')
+  if type(delivery) ~= 'table' then return '' end
+  local tag, exchange, key = properties.delivery_tag, delivery.exchange, delivery.routing_key
+  if type(tag) ~= 'string' or type(exchange) ~= 'string' or type(key) ~= 'string' then return '' end
+  local place = cjson.encode({ exchange, key })
   redis.call('HSET', KEYS[4], tag, '[' .. text .. ',' .. string.sub(place, 2))
-  redis.call('ZADD', KEYS[5], time[1] .. '.' .. string.format('%06d', time[2]), tag)
+  redis.call('ZADD', KEYS[5], delivered_at, tag)
+  return tag
 end
 
 local now = clock(ARGV[1])
 local off = ARGV[2] == ''
 local any, rest = tonumber(ARGV[3]), tonumber(ARGV[4])
-local state = load_state()
--- A provider without limits can be paused and blocked all the same.
-local rule = { windows = {}, concurrency = -1, interval = 0 }
+local state, rule
 if not off then
+  state = load_state()
   rule = rule_of(ARGV[2], state.limits)
   if not settle(state, rule, now) then
     return { 'unknown', ms(LOOK_AGAIN_MS), factor_of(state), '0' }
@@ -41,21 +46,23 @@ for i = 6, #KEYS do
   if want > 0 and not why then
     local permits, wait, reason = {}, 0, 'granted'
     if off then
-      local granted
-      granted, wait, reason = decide(state, rule, now, priority, want)
-      for n = 1, granted do permits[n] = 'off' end
+      for n = 1, want do permits[n] = 'off' end
     else
       permits, wait, reason = grant(state, rule, now, priority, want)
     end
-    for n = 1, #permits do
-      local text = redis.call('RPOP', KEYS[i])
-      remember(text)
-      answer[count + 1], answer[count + 2] = permits[n], text
-      count = count + 2
+    local taken = #permits
+    if taken > 0 then
+      local texts = redis.call('LRANGE', KEYS[i], -taken, -1)
+      for n = 1, taken do
+        local text = texts[taken + 1 - n]
+        answer[count + 1], answer[count + 2], answer[count + 3] = permits[n], remember(text), text
+        count = count + 3
+      end
+      redis.call('LTRIM', KEYS[i], 0, -taken - 1)
     end
-    any, rest, waiting = any - #permits, rest - (priority > 3 and #permits or 0), waiting - #permits
+    any, rest, waiting = any - taken, rest - (priority > 3 and taken or 0), waiting - taken
     -- What a priority cannot have, a lower one cannot either: the urgent keep their turn.
-    if #permits < want then why, longest_wait = reason, wait end
+    if taken < want then why, longest_wait = reason, wait end
   end
   left = left + waiting
 end

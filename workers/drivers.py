@@ -1,0 +1,171 @@
+"""What turns the pull: the worker's event loop, or a green thread where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Any
+
+import redis
+import structlog
+
+from sisgate.errors import BrokerUnavailable
+from workers.puller import IDLE_SECONDS, Puller
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = 1.0
+"""How long it waits after Redis did not answer."""
+
+
+class HubDriver:
+    """Runs the pull on the worker's event loop: by signal, by timer, and when a slot is freed."""
+
+    def __init__(self, hub: Any, runtime: Runtime) -> None:
+        self._hub = hub
+        self._runtime = runtime
+        self._timer: Any = None
+        self._signals: Any = None
+        self._signal_socket: Any = None
+        self._is_due = False
+        self._has_stopped = False
+        # The loop polls before it runs what was asked for while it ran callbacks (kombu's
+        # `call_soon`), so it is woken the way it wakes up for anything: by a socket.
+        self._bell, self._bell_rope = socket.socketpair()
+        self._bell.setblocking(False)
+        self._bell_rope.setblocking(False)
+
+    def begin(self, puller: Puller) -> None:
+        """Look for the first time as soon as the loop turns."""
+        self._puller = puller
+        self._hub.add_reader(self._bell, self._on_bell)
+        self._listen()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look as soon as the loop turns. From any thread; many calls are one look."""
+        if not self._is_due:
+            self._is_due = True
+            with contextlib.suppress(OSError):  # stopped
+                self._bell_rope.send(b"\0")
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._has_stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._unlisten()
+        self._hub.remove_reader(self._bell)
+        self._bell.close()
+        self._bell_rope.close()
+
+    def _on_bell(self) -> None:
+        # Drained before the flag is cleared: a later wake sends again.
+        with contextlib.suppress(OSError):
+            self._bell.recv(64)
+        self._look()
+
+    def _look(self) -> None:
+        self._is_due = False
+        if self._has_stopped:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        seconds = guarded(self._puller)
+        if seconds <= 0:
+            self.wake()
+        else:
+            self._timer = self._hub.call_later(seconds, self._look_by_timer)
+
+    def _look_by_timer(self) -> None:
+        self._timer = None
+        if self._signal_socket is None and not self._has_stopped:
+            self._listen()
+        self._look()
+
+    def _listen(self) -> None:
+        try:
+            self._signals = self._runtime.wakeups.signals()
+            self._signal_socket = self._signals.connection._sock  # redis-py shows no fd
+            self._hub.add_reader(self._signal_socket, self._on_signal)
+        except (redis.RedisError, OSError):
+            self._unlisten()
+
+    def _unlisten(self) -> None:
+        if self._signal_socket is not None:
+            self._hub.remove_reader(self._signal_socket)
+            self._signal_socket = None
+        if self._signals is not None:
+            self._signals.close()
+            self._signals = None
+
+    def _on_signal(self) -> None:
+        is_ours = False
+        try:
+            while (message := self._signals.get_message(timeout=0)) is not None:
+                is_ours = self._puller.note_signal(message["data"].decode()) or is_ours
+        except (redis.RedisError, OSError):
+            self._unlisten()
+            self._puller.look_at_all()
+            is_ours = True
+        if is_ours:
+            self.wake()
+
+
+class GreenDriver:
+    """Runs the pull in a thread, which gevent and eventlet make a green one."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._due = threading.Event()
+        self._has_stopped = False
+
+    def begin(self, puller: Puller) -> None:
+        """Start to look."""
+        self._puller = puller
+        for target in (self._look, self._listen):
+            threading.Thread(target=target, daemon=True, name="sisgate-admission").start()
+
+    def wake(self) -> None:
+        """Look at once."""
+        self._due.set()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._has_stopped = True
+        self._due.set()
+
+    def _look(self) -> None:
+        while not self._has_stopped:
+            self._due.clear()
+            seconds = guarded(self._puller)
+            # Also with nothing to wait for the others get their turn: a pull may not switch.
+            self._due.wait(max(seconds, 0.0005))
+
+    def _listen(self) -> None:
+        signals = None
+        while not self._has_stopped:
+            try:
+                signals = signals or self._runtime.wakeups.signals()
+                message = signals.get_message(timeout=IDLE_SECONDS)
+                if message is not None and self._puller.note_signal(message["data"].decode()):
+                    self._due.set()
+            except (redis.RedisError, OSError):
+                signals = None
+                self._runtime.clock.sleep(RETRY_SECONDS)
+        if signals is not None:
+            signals.close()
+
+
+def guarded(puller: Puller) -> float:
+    """Look, and survive what goes wrong; return the seconds until the next look."""
+    try:
+        return puller.pull()
+    except BrokerUnavailable as error:
+        log.warning("admission_waits", reason=error.message)
+    except Exception:
+        log.exception("admission_failed")
+    return RETRY_SECONDS

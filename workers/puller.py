@@ -1,0 +1,179 @@
+"""The pull: with free slots in hand, messages are taken for which there are permits.
+
+What it knows of each queue is when to ask for it next: at once after a signal or while it gives,
+when a permit may become free while it does not. So the work of a look depends on the queues that
+have work, not on those that the worker serves; those are swept once in a while.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from celery.worker import state
+from kombu.transport.virtual import QoS as VirtualQoS
+
+from sisgate.admission.admitter import Admitted, Admitter, Taken
+from sisgate.admission.slots import DEFAULT_SHARE, share_out
+from sisgate.broker import CALL_TASK_PREFIX
+from workers import admit
+from workers.consumer import is_admitted
+from workers.messages import UNACKED, UNACKED_INDEX, NotOurs, put_aside, read_message
+from workers.runtime import Runtime
+
+IDLE_SECONDS = 1.0
+"""The longest time between two looks, and between two sweeps of all queues."""
+
+RESTORE_SECONDS = 10.0
+"""How often a worker without pushed queues looks for what dead workers held."""
+
+AT_ONCE = 0.0
+
+
+class Puller:
+    """One look: what waits, which slots are free, take and hand over."""
+
+    def __init__(self, consumer: Any, runtime: Runtime) -> None:
+        self._consumer = consumer
+        self._runtime = runtime
+        self._admitter = Admitter(runtime.redis, runtime.limiter)
+        self._ask_at: dict[str, float] = {}
+        self._sweep_at = AT_ONCE
+        self._restore_at = AT_ONCE
+        self._turn = 0
+
+    def note_signal(self, provider: str) -> bool:
+        """Note that a provider may have new work; return whether this worker serves it."""
+        is_ours = provider in admitted_queues(self._consumer)
+        if is_ours:
+            self._ask_at[provider] = AT_ONCE
+        return is_ours
+
+    def look_at_all(self) -> None:
+        """Sweep all queues at the next look: signals may have been lost."""
+        self._sweep_at = AT_ONCE
+
+    def pull(self) -> float:
+        """Take what there are slots and permits for; return the seconds until the next look."""
+        if _is_shutting_down():
+            return IDLE_SECONDS
+        now = self._runtime.clock.monotonic()
+        self._restore_lost(now)
+        slots, busy = _slots(self._consumer), len(state.reserved_requests)
+        if busy >= slots:
+            return IDLE_SECONDS
+        providers = admitted_queues(self._consumer)
+        if now >= self._sweep_at:
+            self._sweep(providers, now)
+        ready = [name for name in providers if self._ask_at.get(name, now + 1) <= now]
+        if ready:
+            self._turn += 1
+            turn = self._turn % len(ready)
+            ready = ready[turn:] + ready[:turn]
+            if self._take(ready, len(providers), slots, busy, now):
+                return AT_ONCE
+        return self._next_look(providers, now)
+
+    def _sweep(self, providers: list[str], now: float) -> None:
+        self._sweep_at = now + IDLE_SECONDS
+        waiting = self._admitter.waiting(providers)
+        self._ask_at = {name: self._ask_at.get(name, AT_ONCE) for name in waiting}
+
+    def _take(self, ready: list[str], served: int, slots: int, busy: int, now: float) -> bool:
+        """Ask for the ready providers; return whether another look at once may bring more."""
+        configs = self._runtime.settings.providers
+        share = 1.0 if served == 1 else DEFAULT_SHARE
+        shares = {name: configs[name].slot_share or share for name in ready}
+        wants = share_out(slots, busy, _running(), ready, shares)
+        specs = {want.provider: self._runtime.limits(configs[want.provider]) for want in wants}
+        again = len(wants) < len(ready)
+        for admitted in self._admitter.admit(wants, specs):
+            for taken in admitted.messages:
+                self._deliver(admitted, taken)
+            again = self._note(admitted, now) or again
+        return again
+
+    def _note(self, admitted: Admitted, now: float) -> bool:
+        """Note when to ask for a provider again; return whether that is at once."""
+        name = admitted.provider
+        if admitted.reason == "unknown":
+            admit.note_unknown(self._runtime, name)
+            self._ask_at[name] = now + IDLE_SECONDS
+        elif not admitted.left:
+            self._ask_at.pop(name, None)
+        elif admitted.wait_seconds > 0:
+            self._ask_at[name] = now + min(admitted.wait_seconds, IDLE_SECONDS)
+        else:
+            self._ask_at[name] = AT_ONCE
+            return bool(admitted.messages)
+        return False
+
+    def _next_look(self, providers: list[str], now: float) -> float:
+        # What is due and was not taken waits for a slot, whose end wakes the pull.
+        times = [at for name in providers if (at := self._ask_at.get(name, AT_ONCE)) > now]
+        return max(0.001, min([*times, self._sweep_at]) - now)
+
+    def _deliver(self, admitted: Admitted, taken: Taken) -> None:
+        consumer = self._consumer.task_consumer
+        channel = consumer.channel
+        try:
+            payload = read_message(taken.text)
+            payload["headers"]["sisgate_permit"] = {
+                "id": taken.permit,
+                "factor": admitted.factor,
+                "granted_at": self._runtime.clock.now().timestamp(),
+            }
+            message = channel.Message(payload, channel=channel)
+            message.accept = consumer.accept
+            if message.delivery_tag != taken.tag:
+                raise NotOurs("its tag cannot be read")
+        except Exception as error:  # noqa: BLE001  # whatever is in the queue, the worker must live
+            self._quarantine(admitted.provider, taken, error)
+            return
+        # `admit.lua` has put it into `unacked`; here it is only noted as this worker's.
+        VirtualQoS.append(channel.qos, message, taken.tag)
+        consumer.on_message(message)
+
+    def _quarantine(self, provider: str, taken: Taken, error: Exception) -> None:
+        client = self._runtime.redis
+        put_aside(client, taken.text, error, provider)
+        if taken.tag:
+            client.zrem(UNACKED_INDEX, taken.tag)
+            client.hdel(UNACKED, taken.tag)
+        self._runtime.limiter.hand_back(provider, taken.permit)
+
+    def _restore_lost(self, now: float) -> None:
+        """Put back what dead workers held; kombu does it only for channels that are pushed to."""
+        if now < self._restore_at:
+            return
+        self._restore_at = now + RESTORE_SECONDS
+        channel = self._consumer.task_consumer.channel
+        if not channel.active_queues:
+            channel.qos.restore_visible(
+                num=channel.unacked_restore_limit, interval=channel.unacked_restore_throttle
+            )
+
+
+def admitted_queues(consumer: Any) -> list[str]:
+    """Return the names of the queues that this worker consumes by permit."""
+    if consumer.task_consumer is None:
+        return []
+    return [queue.name for queue in consumer.task_consumer.queues if is_admitted(queue)]
+
+
+def _slots(consumer: Any) -> int:
+    # A pool that is scaled by load grows when it is given more than it has processes for.
+    scaler = getattr(consumer.controller, "autoscaler", None)
+    size: int = consumer.pool.num_processes
+    return max(size, scaler.max_concurrency) if scaler else size
+
+
+def _is_shutting_down() -> bool:
+    # Worker state is a module's globals, set by the signal handlers.
+    signals = (getattr(state, name) for name in ("should_stop", "should_terminate"))
+    return any(signal not in {None, False} for signal in signals)
+
+
+def _running() -> Counter[str]:
+    names = (request.name or "" for request in list(state.reserved_requests))
+    return Counter(name.removeprefix(CALL_TASK_PREFIX) for name in names)
