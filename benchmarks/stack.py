@@ -1,0 +1,163 @@
+"""What a measurement runs on: databases, and the product with its real worker processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+import psutil
+from celery import Celery
+from pydantic import SecretStr
+
+from benchmarks.memory import peak_bytes
+from sisgate.broker import celery_app
+from sisgate.clock import SystemClock, poll_until
+from sisgate.credentials.keys import add_key
+from sisgate.credentials.vault import make_master_key, open_vault
+from sisgate.gateway import Gateway
+from sisgate.ledger import migrate
+from sisgate.sandbox.process import RunningDistrict, SandboxProcess
+from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
+from sisgate.settings import load_settings
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
+
+DISTRICT = "district"
+ENGINES = ("sqlite", "postgresql")
+WORKER_PROCESSES = 2
+READY_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+def district_of(students: int) -> DistrictSpec:
+    """Return a OneRoster district without quota or latency that serves pages of 1000."""
+    return DistrictSpec(DISTRICT, "skyward", students=students, quota=None)
+
+
+class Ground:
+    """The servers that all contenders of a section share: sandbox, Redis and PostgreSQL."""
+
+    def __init__(self, *, students: int = 1) -> None:
+        self._exits = ExitStack()
+        self._students = students
+
+    def __enter__(self) -> Self:
+        sandbox = SandboxProcess(SandboxSpec((district_of(self._students),)))
+        self.district: RunningDistrict = self._exits.enter_context(sandbox).districts[DISTRICT]
+        self.redis = RedisServer()
+        self._exits.callback(self.redis.stop)
+        self.postgres = PostgresServer()
+        self._exits.callback(self.postgres.stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    @contextmanager
+    def database(self, engine: str) -> Iterator[tuple[Path, str]]:
+        """Give an empty folder and the URL of an empty database, for one run."""
+        with tempfile.TemporaryDirectory(prefix="sisgate-bench-") as folder:
+            if engine == "sqlite":
+                yield Path(folder), f"sqlite:///{folder}/bench.db"
+                return
+            name = self.postgres.create_database()
+            try:
+                yield Path(folder), self.postgres.url(name)
+            finally:
+                self.postgres.drop_database(name)
+
+    @contextmanager
+    def product(self, engine: str) -> Iterator[Product]:
+        """Give sisgate over an empty database and an empty Redis, without workers yet."""
+        self.redis.wipe()
+        with self.database(engine) as (folder, url):
+            product = Product(folder, url, self.redis.url, self.district)
+            try:
+                yield product
+            finally:
+                product.close()
+
+
+class Product:
+    """sisgate as it is installed: a configuration file, a migrated ledger, worker processes."""
+
+    def __init__(
+        self, folder: Path, database_url: str, redis_url: str, district: RunningDistrict
+    ) -> None:
+        self.log_path = folder / "worker.log"
+        self.environment = {
+            **os.environ,
+            "SISGATE_CONFIG": str(_configure(folder, district)),
+            "SISGATE_DATA_DIR": str(folder),
+            "SISGATE_DATABASE_URL": database_url,
+            "SISGATE_BROKER_URL": redis_url,
+        }
+        os.environ.update(self.environment)
+        self.settings = load_settings()
+        self.gateway = Gateway(self.settings)
+        self._worker: subprocess.Popen[bytes] | None = None
+        migrate.upgrade(self.gateway.database)
+        make_master_key(self.settings.master_key_path)
+        vault = open_vault(self.settings.master_key_path)
+        secret = SecretStr(district.client_secret)
+        with self.gateway.database.write() as session:
+            add_key(session, vault, DISTRICT, district.client_id, secret, SystemClock().now())
+        self.app: Celery = celery_app(self.settings, redis_url)
+
+    def start_worker(self, *, processes: int = WORKER_PROCESSES) -> None:
+        """Start `celery -A workers worker` and return when it listens."""
+        command = [sys.executable, "-m", "celery", "-A", "workers", "worker"]
+        command += ["-Q", f"sisgate,{DISTRICT}", "-c", str(processes), "-l", "WARNING"]
+        with self.log_path.open("wb") as log:
+            self._worker = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        ready = poll_until(
+            lambda: bool(self.app.control.ping(timeout=0.5)),
+            clock=SystemClock(),
+            timeout_seconds=READY_SECONDS,
+        )
+        if not ready:
+            raise RuntimeError(f"the worker did not start:\n{self.log_path.read_text()}")
+
+    def worker_peak_bytes(self) -> int:
+        """Return the largest peak of resident memory of any one worker process."""
+        assert self._worker is not None
+        parent = psutil.Process(self._worker.pid)
+        return max(peak_bytes(process) for process in [parent, *parent.children(recursive=True)])
+
+    def close(self) -> None:
+        """Stop the worker and let go of the connections."""
+        self.gateway.close()
+        self.app.close()
+        if self._worker is not None:
+            self._worker.terminate()
+            try:
+                self._worker.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._worker.kill()
+                self._worker.wait()
+
+
+def _configure(folder: Path, district: RunningDistrict) -> Path:
+    base = (district.oneroster_base or "").removeprefix(district.url)
+    path = folder / "sisgate.toml"
+    path.write_text(
+        f"""
+        [providers.{DISTRICT}]
+        kind = "{district.kind}"
+        limit = "off"
+        allow_insecure = true
+        token_url = "{district.token_url}"
+        base_path = "{base}"
+        page_size = 1000
+        endpoints = [{{ url = "{district.url}" }}]
+        """
+    )
+    return path
