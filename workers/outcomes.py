@@ -130,7 +130,7 @@ def _count_effect(claim: Claim, total: int, facts: dict[str, Any]) -> Effect:
 
 def _page_effect(config: ProviderConfig, claim: Claim, page: Page, facts: dict[str, Any]) -> Effect:
     for row in page.rows:
-        _ = row.content_hash  # computed and cached now, before the lock is taken
+        _ = row.content_hash, row.original_json  # computed and cached before the lock is taken
 
     def effect(session: Session, job: Job, now: datetime) -> None:
         _finish(
