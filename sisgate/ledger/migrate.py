@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 
 from alembic import command
@@ -13,31 +16,41 @@ from sqlalchemy.exc import OperationalError
 
 from sisgate.ledger.database import Database
 
+_ALEMBIC = threading.Lock()
+"""Alembic keeps what it works on in globals of the process."""
+
 UPGRADE_LOCK = 0x515347415445
 """The advisory lock under which one of several starting processes upgrades PostgreSQL."""
 
 
 def upgrade(database: Database) -> bool:
     """Run the missing migrations; return whether there were any. Safe to run from many places."""
+    # On SQLite the write lock, taken before the look, holds off other processes.
+    engine = database.engine.execution_options(sisgate_writes=True)
     try:
-        with database.engine.connect() as connection:
-            if not database.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
-                connection.commit()
-            try:
-                if _current(connection) == newest():
-                    return False
-                command.upgrade(_config(connection), "head")
-                connection.commit()
-                return True
-            finally:
-                if not database.is_sqlite:
-                    connection.execute(
-                        text("SELECT pg_advisory_unlock(:key)"), {"key": UPGRADE_LOCK}
-                    )
-                    connection.commit()
+        with _ALEMBIC, engine.connect() as connection, _alone(connection):
+            if _current(connection) == newest():
+                return False
+            command.upgrade(_config(connection), "head")
+            connection.commit()
+            return True
     except OperationalError as error:
         raise database.unavailable(error) from error
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": UPGRADE_LOCK})
+        connection.commit()
 
 
 def current(database: Database) -> str | None:
@@ -67,9 +80,7 @@ def differences(connection: Connection) -> list[object]:
 
 
 def _current(connection: Connection) -> str | None:
-    revision = MigrationContext.configure(connection).get_current_revision()
-    connection.rollback()
-    return revision
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _config(connection: Connection | None) -> Config:
