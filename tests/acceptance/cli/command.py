@@ -1,0 +1,117 @@
+"""The `sisgate` command as a user runs it: its own process, its own data folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.stack import PATIENCE_SECONDS, wait_until
+
+SISGATE = [sys.executable, "-m", "sisgate.cli"]
+
+
+class Command:
+    """Runs `sisgate` on one data folder, and starts and stops `sisgate up` there."""
+
+    def __init__(self, folder: Path, config: str | None = None) -> None:
+        self.folder = folder
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("SISGATE_") and name != "FORCE_COLOR"
+        }
+        self.config = folder / "sisgate.toml"
+        if config is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.config.write_text(config, encoding="utf-8")
+        self._up: subprocess.Popen[str] | None = None
+
+    def __call__(
+        self,
+        *words: str,
+        code: int = 0,
+        stdin: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command and check its exit code."""
+        ended = subprocess.run(
+            [*SISGATE, "--data-dir", str(self.folder), *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS * 2,
+            cwd=self.folder.parent,
+            env={**self.environment, **(environment or {})},
+            check=False,
+        )
+        assert ended.returncode == code, (
+            f"{words}: {ended.returncode}\n{ended.stdout}{ended.stderr}"
+        )
+        assert "Traceback" not in ended.stderr
+        return ended
+
+    def json(self, *words: str, code: int = 0, **more: Any) -> Any:
+        """Run a command with `--json` and return what it wrote: one value, and nothing else."""
+        return json.loads(self(*words, "--json", code=code, **more).stdout)
+
+    def up(self, *words: str) -> subprocess.Popen[str]:
+        """Start `sisgate up` and return its process once work can be enqueued."""
+        with (self.folder.parent / "up.log").open("a") as log:
+            self._up = subprocess.Popen(
+                [*SISGATE, "--data-dir", str(self.folder), "up", "--json", *words],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=self.folder.parent,
+                env=self.environment,
+            )
+        assert self._up.stdout is not None
+        line = self._up.stdout.readline()
+        assert line, (self.folder.parent / "up.log").read_text()
+        assert json.loads(line)["event"] == "ready"
+        return self._up
+
+    def down(self, number: int = signal.SIGINT) -> int:
+        """Stop `sisgate up` as Ctrl-C does and return its exit code."""
+        process, self._up = self._up, None
+        if process is None:
+            return 0
+        if process.poll() is None:
+            process.send_signal(number)
+        code = process.wait(PATIENCE_SECONDS)
+        assert process.stdout is not None
+        process.stdout.close()
+        return code
+
+    def pids(self) -> dict[str, int]:
+        """The programs that `sisgate up` says it runs."""
+        try:
+            found: dict[str, int] = json.loads((self.folder / "up.json").read_text())["programs"]
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found
+
+    def processes(self) -> list[str]:
+        """The command lines of all processes that name the data folder, or were told of it."""
+        needle, found = str(self.folder).encode(), []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                words = (entry / "cmdline").read_bytes()
+                known = words + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if words and needle in known:
+                found.append(words.replace(b"\0", b" ").decode())
+        return found
+
+    def wait_until_gone(self) -> None:
+        """Return when no process of the folder is left."""
+        wait_until(lambda: not self.processes(), f"the end of {self.processes()}")

@@ -1,0 +1,98 @@
+"""Each error tells what happened and what to do, on stderr, with an exit code of its own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pytest
+
+from tests.acceptance.cli.command import Command
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["sync", "lincoln", "students"], 3, "No provider 'lincoln' is configured"),
+        (["sync", "skyward", "orgs", "pupils"], 3, "has no resource 'pupils'"),
+        (["records", "skyward", "pupils"], 3, "has no resource 'pupils'"),
+        (["changes", "lincoln", "orgs"], 3, "No provider 'lincoln'"),
+        (["jobs", "show", "ffffffff-none"], 3, "No job's id begins with"),
+        (["jobs", "list", "--state", "sleeping"], 2, "--state is one of accepted"),
+        (["sync", "skyward", "orgs", "--priority", "asap"], 2, "priority is one of urgent"),
+        (["sync", "skyward", "orgs", "--mode", "half"], 2, "mode is one of auto"),
+        (["request", "skyward", "GET", "no-slash"], 2, "begins with one /"),
+        (["request", "skyward", "BREW", "/pot"], 2, "method is one of"),
+        (["request", "skyward", "GET", "/x", "-q", "novalue"], 2, "NAME=VALUE"),
+        (["request", "skyward", "POST", "/x", "--data", "{"], 2, "not JSON"),
+        (["request", "skyward", "POST", "/x", "--data", "@nowhere"], 2, "cannot be read"),
+        (["records", "skyward", "orgs", "-f", "xml"], 2, "--format is one of"),
+        (["keys", "add", "skyward"], 2, "cannot be asked for"),
+        (["keys", "add", "skyward", "--client-id", "x", "--secret-env", "NONE"], 2, "no secret"),
+        (["sandbox", "--districts", "moodle:3"], 2, "kind is one of"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_a_mistake_is_told_in_words(
+    running: Command, words: list[str], code: int, says: str
+) -> None:
+    """No traceback, nothing on stdout."""
+    ended = running(*words, code=code)
+    assert says in " ".join(ended.stderr.split())
+    assert ended.stdout == ""
+
+
+def test_with_json_an_error_is_json_too(running: Command) -> None:
+    """Programs read the code of the error, not its words."""
+    ended = running("sync", "lincoln", "students", "--json", code=3)
+    assert json.loads(ended.stdout)["error"]["code"] == "unknown_provider"
+
+
+def test_a_refused_list_of_datasets_enqueues_none(running: Command) -> None:
+    """A typing error in the last name leaves no job behind."""
+    before = len(running.json("jobs", "list", "--limit", "1000"))
+    running("sync", "skyward", "orgs", "pupils", code=3)
+    assert len(running.json("jobs", "list", "--limit", "1000")) == before
+
+
+def test_every_mistake_of_the_configuration_is_told_with_its_line(command: Command) -> None:
+    """All at once, so that mending takes one round."""
+    command.config.write_text(
+        '[providers.a]\nkind = "moodle"\n\n[providers.b]\nkind = "skyward"\n'
+        'limit = "many"\n[[providers.b.endpoints]]\nurl = "http://b.example"\n'
+    )
+    ended = command("providers", code=2)
+    for place in ("sisgate.toml:2", "sisgate.toml:6"):
+        assert place in ended.stderr
+    assert "sisgate.toml:2" in command("doctor", code=1).stdout
+
+
+def test_before_the_first_start_the_database_is_missing(command: Command) -> None:
+    """Nothing is said to be accepted, and the way on is named."""
+    ended = command("sync", "skyward", "orgs", code=4)
+    assert "sisgate up" in ended.stderr
+
+
+def test_without_redis_a_job_is_accepted_and_that_is_said(command: Command) -> None:
+    """The ledger owns the work."""
+    command("db", "upgrade")
+    ended = command("sync", "skyward", "orgs", "--json")
+    assert json.loads(ended.stdout)[0]["state"] == "accepted"
+    assert "Redis cannot be reached" in ended.stderr
+    assert "Redis cannot be reached" in command("providers").stderr
+
+
+def test_a_database_that_is_down_refuses(command: Command) -> None:
+    """A PostgreSQL that nobody runs: exit code 4, and nothing was accepted."""
+    url = {"SISGATE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    ended = command("sync", "skyward", "orgs", code=4, environment=url)
+    assert "Nothing was accepted" in ended.stderr
+
+
+def test_an_old_database_says_how_to_upgrade(command: Command) -> None:
+    """Tables that are missing are no traceback."""
+    sqlite3.connect(command.folder / "sisgate.db").close()
+    assert "sisgate db upgrade" in command("jobs", "list", code=4).stderr
+    assert command.json("db", "current", code=1)["version"] is None
+    assert command.json("db", "upgrade")["upgraded"] is True
+    assert command.json("db", "upgrade")["upgraded"] is False

@@ -1,0 +1,85 @@
+"""`sisgate up`: starts everything, restarts what crashes, stops everything, loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+
+from sisgate.sandbox import SandboxProcess
+from tests.acceptance.cli.command import Command
+from tests.acceptance.cli.conftest import add_key
+from tests.acceptance.stack import PATIENCE_SECONDS, wait_until
+
+
+def test_ctrl_c_ends_every_process_and_the_next_start_goes_on(
+    command: Command, sandbox: SandboxProcess
+) -> None:
+    """What is accepted while nothing runs is done after the next start."""
+    command.up("--no-flower")
+    add_key(command, sandbox, "skyward")
+    done = command.json("sync", "skyward", "orgs", "--wait")
+    assert [job["state"] for job in done] == ["done"]
+    assert command.down() == 0
+    command.wait_until_gone()
+
+    (waiting,) = command.json("sync", "skyward", "terms")
+    assert waiting["state"] == "accepted"
+    command.up("--no-flower")
+    wait_until(
+        lambda: command.json("jobs", "show", waiting["id"])["state"] == "done", "the waiting job"
+    )
+    assert command.json("jobs", "show", done[0]["id"])["state"] == "done"
+
+
+def test_a_killed_worker_comes_back_and_the_job_is_done(
+    command: Command, sandbox: SandboxProcess
+) -> None:
+    """SIGKILL of any child costs a moment, not work."""
+    command.up("--no-flower")
+    add_key(command, sandbox, "skyward")
+    before = command.pids()
+    for name in ("worker", "beat", "redis"):
+        os.kill(before[name], signal.SIGKILL)
+    wait_until(
+        lambda: all(command.pids().get(name, pid) != pid for name, pid in before.items()),
+        "new processes",
+    )
+    (job,) = command.json("sync", "skyward", "orgs", "--wait", "--timeout", str(PATIENCE_SECONDS))
+    assert job["state"] == "done"
+
+
+def test_nothing_outlives_a_killed_supervisor(command: Command) -> None:
+    """SIGKILL of `up` itself takes its children along, and the folder can be used again."""
+    process = command.up("--no-flower")
+    process.kill()
+    process.wait()
+    command.wait_until_gone()
+    command.up("--no-flower")
+    assert command.down(signal.SIGTERM) == 0
+
+
+def test_a_second_stack_on_the_folder_is_refused(running: Command) -> None:
+    """Two Redis on one append-only file would destroy it."""
+    ended = running("up", code=2)
+    assert "Another sisgate (process" in ended.stderr
+    assert "--data-dir" in ended.stderr
+
+
+def test_flower_is_closed_to_strangers(command: Command) -> None:
+    """On the loopback interface, with a password that only its owner can read."""
+    command.up()
+    file = command.folder / "flower-password.txt"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE((command.folder / "master.key").stat().st_mode) == 0o600
+    secret = file.read_text().strip().split(":")[1]
+    assert not any(secret in line for line in command.processes())
+
+
+def test_without_a_provider_it_says_what_to_do(command: Command) -> None:
+    """An empty start is no error."""
+    command.config.write_text("")
+    ended = command("doctor", code=1)
+    assert "no provider" in ended.stdout
+    command.up("--no-flower")
+    assert command.down() == 0

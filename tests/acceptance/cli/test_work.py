@@ -1,0 +1,174 @@
+"""Enqueueing, following and reading from the command line, against a running stack."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import zipfile
+from pathlib import Path
+
+from sisgate.sandbox import SandboxProcess
+from tests.acceptance.cli.command import SISGATE, Command
+from tests.acceptance.conftest import STUDENTS
+
+
+def test_a_whole_roster_is_synced_and_followed(running: Command) -> None:
+    """Without a resource all eight datasets, parents first; the closing table names each."""
+    ended = running("sync", "powerschool", "--wait", "--timeout", "60")
+    for resource in ("orgs", "classes", "students", "enrollments", "demographics"):
+        assert resource in ended.stdout
+    assert ended.stdout.count("done") == 8
+    assert "powerschool: all ended (8 of 8 jobs" in ended.stderr
+
+
+def test_a_key_of_idempotency_returns_the_first_job(running: Command) -> None:
+    """Twice the same command is one job; other arguments are a conflict."""
+    first = running.json("sync", "skyward", "terms", "--idempotency-key", "k1")
+    again = running.json("sync", "skyward", "terms", "--idempotency-key", "k1")
+    assert first[0]["id"] == again[0]["id"]
+    running("sync", "skyward", "courses", "--idempotency-key", "k1", code=2)
+
+
+def test_records_come_in_every_format(running: Command) -> None:
+    """The same records as a table, JSON lines and CSV."""
+    lines = running("records", "skyward", "students", "--json").stdout.splitlines()
+    assert len(lines) == STUDENTS
+    first = json.loads(lines[0])
+    rows = list(
+        csv.DictReader(io.StringIO(running("records", "skyward", "students", "-f", "csv").stdout))
+    )
+    assert [row["sourcedId"] for row in rows] == [json.loads(line)["sourcedId"] for line in lines]
+    assert rows[0]["familyName"] == first["data"]["familyName"]
+    table = running("records", "skyward", "students", "-n", "3")
+    assert first["sourcedId"] in table.stdout
+    assert "first 3" in table.stderr
+
+
+def test_changes_go_on_from_a_cursor(running: Command) -> None:
+    """The cursor of one reading is the start of the next."""
+    ended = running("changes", "skyward", "orgs", "-n", "2", "--json")
+    assert [json.loads(line)["sequence"] for line in ended.stdout.splitlines()] == [1, 2]
+    assert "cursor: 2" in ended.stderr
+    rest = running("changes", "skyward", "orgs", "--since", "2", "--json").stdout.splitlines()
+    assert json.loads(rest[0])["sequence"] == 3
+
+
+def test_following_changes_ends_with_ctrl_c(running: Command) -> None:
+    """Lines come as they happen, and the cursor is told at the end."""
+    process = subprocess.Popen(
+        [*SISGATE, "--data-dir", str(running.folder), "changes", "skyward", "orgs", "--follow", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=running.environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["sequence"] == 1
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "cursor: " in said
+
+
+def test_a_reader_that_goes_away_is_no_error(running: Command) -> None:
+    """`sisgate records … | head -1` ends quietly."""
+    words = " ".join(
+        [*SISGATE, "--data-dir", str(running.folder), "records skyward students --json"]
+    )
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{words} | head -1"], capture_output=True, text=True,
+        env=running.environment, check=False,
+    )  # fmt: skip
+    assert json.loads(ended.stdout)["data"]["sourcedId"]
+    assert ended.stderr == ""
+
+
+def test_a_request_shows_the_answer_as_it_came(running: Command) -> None:
+    """Body on stdout; a refusal is exit code 1 with the provider's own body."""
+    assert "district" in json.loads(
+        running("request", "powerschool", "GET", "/ws/v1/district").stdout
+    )
+    answer = running.json(
+        "request", "powerschool", "GET", "/ws/v1/district/student?page=1&pagesize=2"
+    )
+    assert answer["status"] == 200
+    refused = running("request", "skyward", "GET", "/nothing", "--include", code=1)
+    assert "HTTP 404" in refused.stdout
+    assert "answered 404" in refused.stderr
+
+
+def test_jobs_are_found_by_the_beginning_of_their_id(running: Command) -> None:
+    """Listed, shown, cancelled and tried again."""
+    listed = running.json("jobs", "list", "--provider", "skyward", "--state", "done")
+    assert listed
+    assert running.json("jobs", "show", listed[0]["id"][:13])["id"] == listed[0]["id"]
+    assert "several" not in running("jobs", "cancel", listed[0]["id"], code=2).stderr
+    running("jobs", "retry", listed[0]["id"], code=1)
+    running("jobs", "show", "", code=2)
+
+
+def test_providers_tell_limits_and_keys(running: Command) -> None:
+    """For people and for programs."""
+    found = {p["name"]: p for p in running.json("providers")}
+    assert found["skyward"]["keys"] == ["primary"]
+    assert "primary" in running("providers").stdout
+    assert running.json("providers", "show", "skyward")["kind"] == "skyward"
+
+
+def test_the_doctor_finds_a_running_stack_well(running: Command) -> None:
+    """Every check passes, tokens and one call of each provider included."""
+    report = running.json("doctor", "--probe")
+    assert report["ok"], report
+    subjects = {finding["subject"] for finding in report["findings"]}
+    assert {"redis", "worker", "beat", "skyward token", "powerschool call"} <= subjects
+
+
+def test_the_doctor_names_what_is_missing(command: Command, sandbox: SandboxProcess) -> None:
+    """No stack, no key: each with the command that mends it."""
+    command("db", "upgrade")
+    command("keys", "master")
+    ended = command("doctor", code=1)
+    assert "sisgate up" in ended.stdout
+    assert "sisgate keys add skyward" in ended.stdout
+    words = ["--client-id", "wrong", "--secret-file", "-"]
+    command("keys", "add", "skyward", *words, stdin="not the secret\n")
+    assert "refused our key" in command("doctor", code=1).stdout
+
+
+def test_a_secret_is_never_shown(command: Command) -> None:
+    """Not in what is printed, and not readable in the database."""
+    command("db", "upgrade")
+    command("keys", "master")
+    secret = "canary-of-a-secret"
+    words = ["keys", "add", "skyward", "--client-id", "41", "--secret-file", "-", "--json"]
+    ended = command(*words, stdin=secret)
+    listed = command("keys", "list", "--json")
+    assert json.loads(listed.stdout)[0]["client_id"] == "41"
+    assert secret not in ended.stdout + ended.stderr + listed.stdout
+    for file in command.folder.iterdir():
+        assert secret.encode() not in file.read_bytes()
+
+
+def test_the_plugin_is_a_zip(command: Command, tmp_path: Path) -> None:
+    """What a district uploads."""
+    out = tmp_path / "plugin.zip"
+    command("powerschool-plugin", str(out))
+    assert "plugin.xml" in zipfile.ZipFile(out).namelist()
+
+
+def test_help_has_examples_everywhere(command: Command) -> None:
+    """Also of the groups' commands."""
+    for words in ("up", "demo", "sandbox", "sync", "request", "records", "changes", "doctor",
+                  "jobs list", "jobs retry", "keys add", "providers", "db upgrade"):  # fmt: skip
+        assert "Examples:" in command(*words.split(), "--help").stdout
+    assert command("--version").stdout.startswith("sisgate ")
+
+
+def test_the_shell_completes_names(command: Command) -> None:
+    """Providers and resources from the configuration of the folder."""
+    completing = {
+        "_SISGATE_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"sisgate --data-dir {command.folder} sync sky",
+        "COMP_CWORD": "4",
+    }
+    assert command(environment=completing).stdout.split() == ["skyward"]
