@@ -10,6 +10,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+# Made once: `json.dumps` with options makes an encoder for each row. What came from JSON is a tree.
+_plain = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+_canonical = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True
+).encode
+
 
 @dataclass(frozen=True)
 class Row:
@@ -26,14 +32,14 @@ class Row:
     @cached_property
     def data_json(self) -> str:
         """The canonical data as JSON text with sorted keys, so that equal data is equal text."""
-        return json.dumps(self.data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return _canonical(self.data)
 
     @cached_property
     def original_json(self) -> str:
         """What the provider sent as JSON text; the order of its names has no meaning."""
         if self.original is self.data:
             return self.data_json
-        return json.dumps(self.original, ensure_ascii=False, separators=(",", ":"))
+        return _plain(self.original)
 
     @cached_property
     def content_hash(self) -> bytes:
