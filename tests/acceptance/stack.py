@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,6 +109,10 @@ class Stack:
         """What workers and beat said."""
         return self.folder / "celery.log"
 
+    def processes_of(self, command: str) -> list[subprocess.Popen[bytes]]:
+        """Return the processes of one `celery` command."""
+        return [process for process in self._processes if command in list(process.args)]  # type: ignore[arg-type]
+
     def stop(self) -> None:
         """Stop workers and beat, and close the gateway."""
         for process in self._processes:
@@ -209,8 +213,3 @@ def running(stack: Stack, *, concurrency: int = 2) -> Iterator[Stack]:
         yield stack
     finally:
         stack.stop()
-
-
-def districts_of(names: Sequence[str], districts: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the specs of some districts."""
-    return tuple(districts[name] for name in names)

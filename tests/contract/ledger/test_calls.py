@@ -1,0 +1,212 @@
+"""A call is claimed by one worker at a time, and only who holds the claim writes its outcome."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from sisgate.domain.states import CallState, JobState
+from sisgate.ledger import calls, jobs
+from sisgate.ledger.calls import POISON_LIMIT, Claim
+from sisgate.ledger.database import Database
+from sisgate.ledger.schema import Attempt, Call
+from tests.contract.ledger.rows import LEASE, NOW, at_once, planned, queued
+
+SECOND = timedelta(seconds=1)
+GRACE = timedelta(seconds=10)
+
+
+def claim(database: Database, call_id: int, at: timedelta = SECOND) -> Claim | None:
+    """Claim in a transaction of its own."""
+    with database.write() as session:
+        return calls.claim(session, call_id, NOW + at, LEASE)
+
+
+def state(database: Database, call_id: int) -> Call:
+    """Return a call's row."""
+    with database.read() as session:
+        return session.get_one(Call, call_id)
+
+
+def attempts(database: Database, call_id: int) -> int:
+    """Return how often a call was really begun."""
+    with database.read() as session:
+        count = select(func.count()).select_from(Attempt).where(Attempt.call_id == call_id)
+        return session.scalar(count) or 0
+
+
+def test_of_many_deliveries_one_gets_the_call(database: Database) -> None:
+    """Eight workers, ten calls, each delivered to all: each call has one claim."""
+    _, ids = queued(database, 10)
+    for call_id in ids:
+        results = at_once(*[lambda call_id=call_id: claim(database, call_id)] * 8)
+        assert [r for r in results if isinstance(r, Exception)] == []
+        assert sum(result is not None for result in results) == 1
+        assert attempts(database, call_id) == 1
+
+
+def test_what_is_not_queued_is_not_claimed(database: Database) -> None:
+    """Planned, ended, or of a job that has ended: there is nothing to do."""
+    _, (call_id,) = planned(database)
+    assert claim(database, call_id) is None
+    job_id, (call_id,) = queued(database)
+    with database.write() as session:
+        job = jobs.lock(session, job_id)
+        assert job is not None
+        job.state = JobState.CANCELLED.value
+    assert claim(database, call_id) is None
+    assert claim(database, 10**9) is None
+
+
+def test_a_late_writer_leaves_no_trace(database: Database) -> None:
+    """Its lease was over and another has the call: whatever it writes is refused."""
+    _, (call_id,) = queued(database)
+    late = claim(database, call_id)
+    assert late is not None
+    after = NOW + LEASE + 2 * SECOND
+    with database.write() as session:
+        assert calls.recover_lost(session, after) == []
+        assert [c for c, *_ in calls.queue_due(session, after)] == [call_id]
+    with database.write() as session:
+        second = calls.claim(session, call_id, after, LEASE)
+    assert second is not None
+    for write in (
+        lambda s: calls.finish(s, late.call, CallState.DONE, after, status=200),
+        lambda s: calls.put_back(s, late.call, after, not_before=after, failed=True),
+        lambda s: calls.release(s, late.call, not_before=after),
+    ):
+        with database.write() as session:
+            assert write(session) is False
+            session.rollback()
+    row = state(database, call_id)
+    assert (row.state, row.status, row.tries) == ("running", None, 0)
+    with database.write() as session:
+        assert calls.finish(session, second.call, CallState.DONE, after, status=200)
+    assert state(database, call_id).state == "done"
+
+
+def test_a_call_that_loses_its_workers_becomes_poison(database: Database) -> None:
+    """Lost workers spend no try, and after a few of them the call is handed to be failed."""
+    _, (call_id,) = queued(database)
+    now = NOW
+    for lost in range(1, POISON_LIMIT + 1):
+        with database.write() as session:
+            assert calls.claim(session, call_id, now, LEASE) is not None
+        now += LEASE + SECOND
+        with database.write() as session:
+            poison = calls.recover_lost(session, now)
+            assert [c.id for c in poison] == ([call_id] if lost == POISON_LIMIT else [])
+            calls.queue_due(session, now)
+    assert state(database, call_id).tries == 0
+
+
+def test_a_lease_that_runs_is_left_alone(database: Database) -> None:
+    """Only what is over is taken away."""
+    _, (call_id,) = queued(database)
+    claim(database, call_id)
+    with database.write() as session:
+        assert calls.recover_lost(session, NOW + LEASE) == []
+    assert state(database, call_id).state == "running"
+
+
+def test_the_window_keeps_a_few_calls_outstanding(database: Database) -> None:
+    """Queued and running ones count; the oldest planned ones follow."""
+    job_id, ids = planned(database, 25)
+
+    def more(window: int) -> list[int]:
+        with database.write() as session:
+            return calls.queue_next(session, job_id, window, NOW)
+
+    assert more(10) == ids[:10]
+    assert more(10) == []
+    held = claim(database, ids[0])
+    assert held is not None
+    assert more(10) == []
+    with database.write() as session:
+        calls.finish(session, held.call, CallState.DONE, NOW)
+    assert more(10) == [ids[10]]
+
+
+def test_two_processes_fill_a_window_without_overfilling_it(database: Database) -> None:
+    """Under the job's lock, as every writer takes it."""
+    job_id, ids = planned(database, 30)
+
+    def fill() -> list[int]:
+        with database.write() as session:
+            jobs.lock(session, job_id)
+            return calls.queue_next(session, job_id, 10, NOW)
+
+    results = at_once(*[fill] * 4)
+    assert sorted(i for found in results for i in found) == ids[:10]
+
+
+def test_a_call_put_back_waits_until_its_time(database: Database) -> None:
+    """A failure spends a try, a throttle does not; neither is queued before its time."""
+    job_id, (call_id,) = queued(database)
+    later = NOW + timedelta(seconds=60)
+    for failed, tries in ((False, 0), (True, 1)):
+        held = claim(database, call_id)
+        assert held is not None
+        with database.write() as session:
+            assert calls.put_back(session, held.call, NOW, not_before=later, failed=failed)
+        with database.write() as session:
+            assert calls.queue_next(session, job_id, 10, NOW) == []
+            assert calls.queue_due(session, NOW + 59 * SECOND) == []
+            assert calls.queue_due(session, later) == [(call_id, "lincoln", 6)]
+        assert state(database, call_id).tries == tries
+
+
+def test_a_released_call_was_never_begun(database: Database) -> None:
+    """No permit: the provider saw nothing, so no attempt is kept against it."""
+    _, (call_id,) = queued(database)
+    held = claim(database, call_id)
+    assert held is not None
+    with database.write() as session:
+        assert calls.release(session, held.call, not_before=NOW + SECOND)
+    assert attempts(database, call_id) == 0
+    row = state(database, call_id)
+    assert (row.state, row.tries, row.lost_workers) == ("planned", 0, 0)
+
+
+def test_due_calls_are_queued_by_one_of_two_reconcilers(database: Database) -> None:
+    """Two beats at once publish each call once."""
+    _, (call_id,) = queued(database)
+    held = claim(database, call_id)
+    assert held is not None
+    with database.write() as session:
+        calls.put_back(session, held.call, NOW, not_before=NOW, failed=False)
+
+    def due() -> list[tuple[int, str, int]]:
+        with database.write() as session:
+            return calls.queue_due(session, NOW + SECOND)
+
+    found = at_once(*[due] * 4)
+    assert sum(len(each) for each in found) == 1
+
+
+def test_messages_that_must_be_gone_are_published_again(database: Database) -> None:
+    """Queued longer than the grace while the queue is empty; once for each grace."""
+    _, ids = queued(database, 3)
+    with database.write() as session:
+        assert calls.republishable(session, "lincoln", NOW + GRACE, GRACE) == []
+        late = NOW + GRACE + SECOND
+        found = calls.republishable(session, "lincoln", late, GRACE)
+        assert [call_id for call_id, *_ in found] == ids
+        assert calls.republishable(session, "lincoln", late, GRACE) == []
+        assert calls.republishable(session, "other", late + GRACE * 2, GRACE) == []
+
+
+def test_a_message_that_was_overtaken_is_published_again(database: Database) -> None:
+    """A later one of the same queue has started, so the earlier one was lost on its way."""
+    _, (lost,) = queued(database)
+    job_id, _ = planned(database)
+    later = NOW + timedelta(seconds=40)
+    with database.write() as session:
+        (newer,) = calls.queue_next(session, job_id, 1, later)
+    with database.write() as session:
+        assert calls.overtaken(session, later, timedelta(seconds=30)) == []
+        calls.claim(session, newer, later + SECOND, LEASE)
+    with database.write() as session:
+        found = calls.overtaken(session, later + 2 * SECOND, timedelta(seconds=30))
+        assert [call_id for call_id, *_ in found] == [lost]
