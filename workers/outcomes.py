@@ -11,7 +11,13 @@ import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState, JobState
-from sisgate.errors import AnswerInvalid, SisgateError, TransientError
+from sisgate.errors import (
+    AnswerInvalid,
+    BrokerUnavailable,
+    DatabaseUnavailable,
+    SisgateError,
+    TransientError,
+)
 from sisgate.ledger import calls as ledger
 from sisgate.ledger import jobs, responses
 from sisgate.ledger.calls import Claim, Purpose
@@ -25,7 +31,9 @@ from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_OUTAGE_SECONDS = 2.0
+"""How long a call waits when Redis or the database failed under it."""
+
 RESPONSE_HEADERS = frozenset(
     {"content-type", "etag", "last-modified", "link", "x-total-count", "retry-after"}
 )
@@ -238,10 +246,22 @@ def _after_refusal(
 
 
 def _after_error(claim: Claim, error: SisgateError, facts: dict[str, Any]) -> Effect:
+    if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
+        return _after_own_outage(claim, error)
     if isinstance(error, TransientError):
         sent = error.detail.get("sent", True)
         return _after_failure(claim, error.as_dict(), facts, sent=sent is not False)
     return _fail(claim, error.as_dict(), facts)
+
+
+def _after_own_outage(claim: Claim, error: SisgateError) -> Effect:
+    """Wait for a service of ours. The provider has not failed, so no try is spent."""
+
+    def effect(session: Session, _job: Job, now: datetime) -> None:
+        not_before = now + timedelta(seconds=OWN_OUTAGE_SECONDS)
+        _put_back(session, claim, now, not_before=not_before, failed=False, error=error.as_dict())
+
+    return effect
 
 
 def _after_failure(
@@ -249,7 +269,7 @@ def _after_failure(
 ) -> Effect:
     tries = claim.call.tries + 1
     method = (claim.call.target or {}).get("method", "GET")
-    if sent and claim.call.purpose == Purpose.REQUEST and method not in SAFE_METHODS:
+    if sent and claim.call.purpose == Purpose.REQUEST and method not in ledger.SAFE_METHODS:
         message = (
             f"{error['message']} Whether the provider carried out the {method} is unknown, so it "
             "is not repeated. Look at the provider, then `sisgate jobs retry` if it did not."
@@ -280,7 +300,10 @@ def _fail(claim: Claim, error: dict[str, Any], facts: dict[str, Any]) -> Effect:
 def _continue(session: Session, config: ProviderConfig, job: Job, now: datetime) -> None:
     is_live = not JobState(job.state).is_final
     session.flush()
-    if is_live and job.kind == "sync" and ledger.live_count(session, job.id) == 0:
+    if not is_live:
+        # The job ended while this call was under way; nothing of it may be made any more.
+        ledger.withdraw(session, job.id, now)
+    elif job.kind == "sync" and ledger.live_count(session, job.id) == 0:
         conclude.conclude(session, job, config, now)
         session.flush()
 

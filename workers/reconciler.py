@@ -56,7 +56,7 @@ def _end_overdue(runtime: Runtime) -> list[str]:
             call.ended_at = now
             job = jobs.lock(session, call.job_id)
             if job is not None and not JobState(job.state).is_final:
-                jobs.end(session, job, JobState.FAILED, now, error=_poison_error(call))
+                jobs.end(session, job, JobState.FAILED, now, error=_lost_error(call))
                 ended.append(job.id)
     return ended
 
@@ -87,7 +87,16 @@ def _publish_missing(runtime: Runtime) -> None:
     runtime.publisher.calls(missing)
 
 
-def _poison_error(call: Call) -> dict[str, object]:
+def _lost_error(call: Call) -> dict[str, object]:
+    method = (call.target or {}).get("method", "GET")
+    if method not in calls.SAFE_METHODS:
+        return {
+            "code": "unknown",
+            "message": f"The worker was lost while it made the {method}. Whether the provider "
+            "carried it out is unknown, so it is not repeated. Look at the provider, then "
+            "`sisgate jobs retry` if it did not.",
+            "call": call.id,
+        }
     return {
         "code": "poison",
         "message": f"Call {call.id} was under way on {call.lost_workers} workers that died or "

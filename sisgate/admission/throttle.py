@@ -27,6 +27,9 @@ RECOVERY_STEP = 0.02
 LATENCY_TOLERANCE = 2.0
 """Answers may take so many times the usual before the pace is lowered."""
 
+LATENCY_UNSUSPICIOUS_SECONDS = 0.5
+"""Faster answers are no sign of load, however much slower than usual they are."""
+
 LATENCY_STEP = 0.9
 """The most that one slow answer leaves of the factor."""
 
@@ -56,7 +59,7 @@ class LatencyTrend:
     @property
     def gradient(self) -> float:
         """How much of the pace the latency allows: 1 up to twice the usual, then less."""
-        if not self.recent or not self.usual:
+        if not self.recent or not self.usual or self.recent < LATENCY_UNSUSPICIOUS_SECONDS:
             return 1.0
         return min(1.0, LATENCY_TOLERANCE * self.usual / self.recent)
 

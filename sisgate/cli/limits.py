@@ -156,7 +156,7 @@ def _notes(invocation: Invocation, state: LimiterState) -> list[str]:
     if state.overridden:
         notes.append("Set at run time; `sisgate limits set PROVIDER --reset` ends that.")
     if state.factor < 1:
-        notes.append(f"The provider asked for less: the pace is {state.factor:.0%} of the limit.")
+        notes.append(f"Lowered by the adaptive throttle to {state.factor:.0%} of its usual pace.")
     if state.blocked_seconds > 0:
         notes.append(f"Blocked for {duration(state.blocked_seconds)}: {state.block_reason}.")
     if state.paused_until is not None:

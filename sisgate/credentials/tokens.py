@@ -75,6 +75,7 @@ class TokenCache:
                         f"No token for {config.name} came within {LOCK_SECONDS} s; another worker "
                         "is fetching one. The call is tried again.",
                         provider=config.name,
+                        sent=False,
                     )
                 self._clock.sleep(0.05)
         except redis.RedisError as error:
@@ -148,6 +149,7 @@ def fetch_token(config: ProviderConfig, key: Credential) -> tuple[SecretStr, flo
         raise ProviderUnavailable(
             f"The token endpoint of {config.name} cannot be reached ({type(error).__name__}).",
             provider=config.name,
+            sent=False,
         ) from error
     return _read_token(config, response)
 
@@ -157,6 +159,7 @@ def _read_token(config: ProviderConfig, response: requests.Response) -> tuple[Se
         raise ProviderUnavailable(
             f"The token endpoint of {config.name} answered {response.status_code}.",
             provider=config.name,
+            sent=False,
             status=response.status_code,
         )
     answer = _json_object(response)

@@ -16,6 +16,9 @@ from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
 from sisgate.ledger.schema import Attempt, Call, Job, ListingRow
 from sisgate.providers.dialect import Position
 
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+"""Requests that may be repeated blindly. RFC 9110, section 9.2.1."""
+
 POISON_LIMIT = 3
 """A call whose worker was lost this many times is not tried again."""
 
@@ -205,13 +208,16 @@ def put_back(
     status: int | None = None,
     error: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Let a claimed call wait until `not_before`; `failed` spends one of its tries."""
+    """Let a claimed call wait until `not_before`; `failed` spends one of its tries.
+
+    If its job has ended meanwhile, the call has as well: it is cancelled.
+    """
     return _leave(
         session,
         claimed,
         now,
         status,
-        state=CallState.PLANNED.value,
+        state=_waiting_if_wanted(),
         not_before=not_before,
         tries=Call.tries + (1 if failed else 0),
         error=dict(error) if error else None,
@@ -230,7 +236,7 @@ def release(session: Session, claimed: Call, *, not_before: datetime) -> bool:
             Call.attempt == claimed.attempt,
             Call.state == CallState.RUNNING.value,
         )
-        .values(state=CallState.PLANNED.value, not_before=not_before, lease_until=None)
+        .values(state=_waiting_if_wanted(), not_before=not_before, lease_until=None)
         .execution_options(synchronize_session=False)
     )
     return _touched(released)
@@ -316,12 +322,21 @@ def live_count(session: Session, job_id: str) -> int:
 
 
 def recover_lost(session: Session, now: datetime) -> list[Call]:
-    """Put back every running call whose lease ran out; return those that are poison.
+    """Put back every running call whose lease ran out; return those that must not be repeated.
 
-    A lost worker spends no try of the call, but after `POISON_LIMIT` of them the call is
-    returned, still running, for the caller to fail with its job.
+    A lost worker spends no try of the call. Not repeated are a call that has lost `POISON_LIMIT`
+    workers, and a request that may have changed something at the provider: they are returned,
+    failed, for the caller to fail their jobs. A call whose job has ended is cancelled.
     """
     expired = (Call.state == CallState.RUNNING.value) & (Call.lease_until < now)
+    is_live = (
+        select(Job.id)
+        .where(Job.id == Call.job_id, Job.state.in_([s.value for s in LIVE_JOB_STATES]))
+        .exists()
+    )
+    is_unsafe = (Call.purpose == Purpose.REQUEST.value) & (
+        Call.target["method"].as_string().not_in(SAFE_METHODS)
+    )
     session.execute(
         update(Call)
         .where(expired)
@@ -330,8 +345,10 @@ def recover_lost(session: Session, now: datetime) -> list[Call]:
             # The claim is taken away from its worker: a late write no longer fits the attempt.
             attempt=Call.attempt + 1,
             state=case(
+                (~is_live, CallState.CANCELLED.value),
                 (Call.lost_workers + 1 >= POISON_LIMIT, CallState.FAILED.value),
-                else_=CallState.PLANNED.value,
+                (is_unsafe, CallState.FAILED.value),
+                else_=_waiting_if_wanted(),
             ),
             not_before=now,
             lease_until=None,
@@ -344,7 +361,7 @@ def recover_lost(session: Session, now: datetime) -> list[Call]:
             .join(Job, Job.id == Call.job_id)
             .where(
                 Call.state == CallState.FAILED.value,
-                Call.lost_workers >= POISON_LIMIT,
+                Call.lost_workers > 0,
                 Call.ended_at.is_(None),
                 Job.state.in_([s.value for s in LIVE_JOB_STATES]),
             )
@@ -435,6 +452,13 @@ def recent_attempts(session: Session, provider: str, since: datetime) -> list[At
             .order_by(Attempt.started_at)
         )
     )
+
+
+def _waiting_if_wanted() -> Any:
+    # The call of a job that has ended would be published for ever, and never claimed.
+    live = [state.value for state in LIVE_JOB_STATES]
+    wanted = select(Job.id).where(Job.id == Call.job_id, Job.state.in_(live)).exists()
+    return case((wanted, CallState.PLANNED.value), else_=CallState.CANCELLED.value)
 
 
 def _touched(result: Any) -> bool:

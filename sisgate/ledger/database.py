@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -87,6 +88,7 @@ def _engine(url: str, pool_size: int) -> Engine:
     parsed = make_url(url)
     options: dict[str, Any] = {"json_serializer": serialise_json, "pool_pre_ping": True}
     if parsed.get_backend_name() == "sqlite":
+        _make_private(parsed.database)
         # isolation_level None hands BEGIN to us; the driver would begin too late.
         options["connect_args"] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000}
     else:
@@ -97,6 +99,12 @@ def _engine(url: str, pool_size: int) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_private(file: str | None) -> None:
+    # It holds student data: only its owner may read it, whatever the umask is.
+    if file and file != ":memory:" and Path(file).parent.is_dir():
+        Path(file).touch(mode=0o600)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

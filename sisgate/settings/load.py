@@ -17,6 +17,9 @@ from sisgate.settings.model import NAME, RESERVED_NAMES, ProviderConfig, Setting
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
 
+NOT_IN_FILE = {"data_dir", "config_file"}
+"""What says where the file is cannot stand in it."""
+
 
 class Environment(BaseSettings):
     """The environment variables, all prefixed `SISGATE_`.
@@ -34,7 +37,7 @@ class Environment(BaseSettings):
     database_url: SecretStr | None = None
     database_url_file: Path | None = None
     master_key_file: Path | None = None
-    app: str = Field(default="default", max_length=100)
+    app: str | None = Field(default=None, max_length=100)
 
 
 def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -> Settings:
@@ -48,16 +51,16 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     folder = (data_dir or env.data_dir or default_data_dir()).expanduser().absolute()
     path = _config_path(config or env.config, folder)
     problems: list[str] = []
-    values: dict[str, Any] = {
-        "data_dir": folder,
-        "config_file": path,
+    values: dict[str, Any] = _read_file(path, problems) if path is not None else {}
+    # What the environment says beats the file, as everywhere.
+    from_environment = {
         "master_key_file": env.master_key_file,
         "app_name": env.app,
         "broker_url": _url(env.broker_url, env.broker_url_file, problems),
         "database_url": _url(env.database_url, env.database_url_file, problems),
     }
-    if path is not None:
-        values |= _read_file(path, problems)
+    values |= {name: value for name, value in from_environment.items() if value is not None}
+    values |= {"data_dir": folder, "config_file": path}
     if not problems:
         try:
             return Settings(**values)
@@ -118,7 +121,7 @@ def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
     providers = raw.pop("providers", {})
     values: dict[str, Any] = dict(raw)
     values["providers"] = _providers(providers, path, text, problems)
-    unknown = set(raw) - set(Settings.model_fields)
+    unknown = set(raw) - (set(Settings.model_fields) - NOT_IN_FILE)
     problems.extend(_at(path, text, (key,), "is not a setting") for key in sorted(unknown))
     return values
 

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -32,6 +33,8 @@ RESERVED_NAMES = frozenset({"sisgate"})
 
 
 def _windows(value: Any) -> Any:
+    if isinstance(value, tuple):  # read already
+        return value
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
         raise ValueError('write a rate such as "1000/h", or a list of them')
@@ -93,6 +96,8 @@ class ProviderConfig(Frozen):
 
     name: str
     kind: str
+    # Before the URLs: whether they may be unencrypted is asked when they are read.
+    allow_insecure: bool = False
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     limit: Windows | Literal["off"] | None = None
     burst: Annotated[int, Field(ge=1)] | None = None
@@ -114,7 +119,6 @@ class ProviderConfig(Frozen):
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 64
     full_sync_every: timedelta = timedelta(days=7)
-    allow_insecure: bool = False
 
     @field_validator("kind")
     @classmethod
@@ -135,16 +139,17 @@ class ProviderConfig(Frozen):
             raise ValueError('a base path begins with "/"')
         return value.rstrip("/") if value else value
 
-    @model_validator(mode="after")
-    def _https_unless_allowed(self) -> ProviderConfig:
-        urls = [e.url for e in self.endpoints] + ([self.token_url] if self.token_url else [])
+    @field_validator("endpoints", "token_url")
+    @classmethod
+    def _https_unless_allowed(cls, value: Any, info: ValidationInfo) -> Any:
+        urls = [value] if isinstance(value, str) else [e.url for e in value or ()]
         plain = [url for url in urls if url.startswith("http:")]
-        if plain and not self.allow_insecure:
+        if plain and not info.data.get("allow_insecure"):
             raise ValueError(
                 f"{plain[0]} is not encrypted: keys and student data would be readable on the way. "
                 "Use https, or set allow_insecure = true for a test server"
             )
-        return self
+        return value
 
     @property
     def dialect_class(self) -> type[Dialect]:

@@ -135,6 +135,8 @@ def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: d
     job.inserted += tally.inserted
     job.updated += tally.updated
     job.deleted += tally.deleted
-    newest = max((row.last_modified for row in page.rows if row.last_modified), default=None)
+    # A time in the future would hide the changes until then from the next filter.
+    times = (row.last_modified for row in page.rows)
+    newest = max((time for time in times if time is not None and time <= now), default=None)
     if newest is not None and (job.high_water is None or newest > job.high_water):
         job.high_water = newest

@@ -61,7 +61,7 @@ def test_successes_recover_slowly_up_to_full_pace(status: int) -> None:
 
 def test_slow_answers_lower_the_pace_towards_what_the_latency_allows() -> None:
     """At four times the usual latency the pace goes to a half in steps, and no further."""
-    trend = LatencyTrend(recent=0.4, usual=0.1)
+    trend = LatencyTrend(recent=4.0, usual=1.0)
     factor = 1.0
     for _ in range(50):
         factor = decide(factor, Answer(200, {}, trend), NOW).factor
@@ -69,8 +69,9 @@ def test_slow_answers_lower_the_pace_towards_what_the_latency_allows() -> None:
 
 
 def test_latency_within_tolerance_changes_nothing() -> None:
-    """Up to twice the usual is noise."""
-    assert decide(1.0, Answer(200, {}, LatencyTrend(0.2, 0.1)), NOW).factor == 1
+    """Up to twice the usual is noise, and so is anything while answers are fast."""
+    assert decide(1.0, Answer(200, {}, LatencyTrend(2.0, 1.0)), NOW).factor == 1
+    assert decide(1.0, Answer(200, {}, LatencyTrend(0.4, 0.01)), NOW).factor == 1
 
 
 def test_hints_on_good_answers_count_only_against_our_own_count() -> None:
