@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import func, select
 
 from sisgate.domain.states import CallState, JobState
@@ -210,3 +211,24 @@ def test_a_message_that_was_overtaken_is_published_again(database: Database) -> 
     with database.write() as session:
         found = calls.overtaken(session, later + 2 * SECOND, timedelta(seconds=30))
         assert [call_id for call_id, *_ in found] == [lost]
+
+
+@pytest.mark.parametrize("by", ["put_back", "release", "recover_lost"])
+def test_a_call_of_a_job_that_has_ended_does_not_wait(database: Database, by: str) -> None:
+    """It was under way when its job was cancelled: it is cancelled, not published for ever."""
+    job_id, (call_id,) = queued(database)
+    held = claim(database, call_id)
+    assert held is not None
+    with database.write() as session:
+        jobs.cancel(session, job_id, NOW)
+    after = NOW + 2 * LEASE
+    with database.write() as session:
+        if by == "put_back":
+            calls.put_back(session, held.call, NOW, not_before=NOW, failed=False, status=429)
+        elif by == "release":
+            calls.release(session, held.call, not_before=NOW)
+        else:
+            assert calls.recover_lost(session, after) == []
+    with database.write() as session:
+        assert calls.queue_due(session, after) == []
+    assert state(database, call_id).state == "cancelled"

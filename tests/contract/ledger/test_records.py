@@ -1,0 +1,243 @@
+"""Pages become records, and what they change becomes a feed without gaps."""
+
+from __future__ import annotations
+
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from sisgate.domain.records import Row
+from sisgate.ledger import records
+from sisgate.ledger.database import Database
+from sisgate.ledger.records import Tally
+from tests.contract.ledger.rows import NOW, at_once, row, write
+
+LATER = NOW + timedelta(hours=1)
+
+
+def feed(database: Database, since: int = 0) -> list[tuple[int, str, str]]:
+    """Return number, operation and id of the changes above `since`."""
+    found = records.stream_changes(database, "lincoln", "students", since=since)
+    return [(change.sequence, change.operation, change.sourced_id) for change in found]
+
+
+def live(database: Database) -> dict[str, Any]:
+    """Return the values of the live records by id."""
+    found = records.stream_records(database, "lincoln", "students")
+    return {record.sourced_id: record.data["value"] for record in found}
+
+
+def delete_missing(database: Database, generation: int) -> int:
+    """Delete what a generation has not seen."""
+    with database.write() as session:
+        dataset = records.lock_dataset(session, "lincoln", "students")
+        return records.delete_missing(session, dataset, generation, job_id="job", now=LATER)
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[str]]:
+    """Collect the statements that are sent."""
+    sent: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(database.engine, "before_cursor_execute", note)
+
+
+def test_a_page_is_inserted_updated_left_alone_deleted_and_revived(database: Database) -> None:
+    """Each row's fate is one change, or none, and its times tell when."""
+    assert write(database, [row("a"), row("b"), row("c")]) == Tally(inserted=3)
+    second = [row("a"), row("b", 2), row("c", status="tobedeleted")]
+    assert write(database, second, now=LATER) == Tally(updated=1, deleted=1, unchanged=1)
+    assert live(database) == {"a": 1, "b": 2}
+    stored = {
+        r.sourced_id: r
+        for r in records.stream_records(
+            database, "lincoln", "students", include_deleted=True, include_original=True
+        )
+    }
+    assert (stored["a"].first_seen, stored["a"].last_seen, stored["a"].changed_at) == (
+        NOW,
+        LATER,
+        NOW,
+    )
+    assert (stored["b"].first_seen, stored["b"].changed_at) == (NOW, LATER)
+    assert stored["c"].deleted_at == LATER
+    assert stored["b"].original == {"raw": second[1].data}
+    assert write(database, [row("c")], now=LATER) == Tally(inserted=1)
+    assert feed(database) == [
+        (1, "insert", "a"), (2, "insert", "b"), (3, "insert", "c"),
+        (4, "update", "b"), (5, "delete", "c"), (6, "insert", "c"),
+    ]  # fmt: skip
+
+
+def test_a_row_named_twice_counts_once(database: Database) -> None:
+    """In one page the last one holds; an unknown row marked as deleted is nothing."""
+    page = [row("a", 1), row("a", 2), row("x", status="tobedeleted")]
+    assert write(database, page) == Tally(inserted=1)
+    assert live(database) == {"a": 2}
+    assert write(database, [row("x", status="tobedeleted")]) == Tally()
+
+
+def test_the_same_page_again_writes_no_change(database: Database) -> None:
+    """Whatever the order of its keys."""
+    write(database, [Row("a", {"sourcedId": "a", "x": 1, "y": 2}, {})])
+    cursor = feed(database)[-1][0]
+    assert write(database, [Row("a", {"y": 2, "x": 1, "sourcedId": "a"}, {})]).unchanged == 1
+    assert feed(database, cursor) == []
+
+
+def test_a_page_takes_as_many_statements_whatever_its_size(database: Database) -> None:
+    """Ten rows or a thousand: the same few statements."""
+
+    def page(size: int, value: int) -> list[Row]:
+        mixed = [row(f"r{n}", value if n % 2 else 0) for n in range(size)]
+        return [*mixed, row("r0", status="tobedeleted")]
+
+    counts = []
+    for size in (10, 1000):
+        write(database, page(size, 1))
+        with counted(database) as sent:
+            write(database, page(size, 2), generation=2)
+        counts.append(len(sent))
+    assert counts[0] == counts[1]
+    assert counts[0] <= 10
+
+
+def test_readers_never_find_a_gap_while_pages_are_written_at_once(database: Database) -> None:
+    """A reader that follows its cursor sees every number, in order, once."""
+    done = threading.Event()
+    seen: list[int] = []
+
+    def follow() -> None:
+        while True:
+            last_round = done.is_set()
+            cursor = seen[-1] if seen else 0
+            seen.extend(number for number, *_ in feed(database, cursor))
+            if last_round:
+                return
+
+    def pages(writer: int) -> None:
+        for page in range(8):
+            write(database, [row(f"{writer}-{page}-{n}") for n in range(5)])
+
+    reader = threading.Thread(target=follow)
+    reader.start()
+    failures = at_once(*[lambda writer=writer: pages(writer) for writer in range(4)])
+    done.set()
+    reader.join(60)
+    assert failures == [None] * 4
+    assert seen == list(range(1, 161))
+
+
+def test_two_pages_with_the_same_rows_at_once_insert_them_once(database: Database) -> None:
+    """Whoever comes second finds them there."""
+    page = [row(f"r{n}") for n in range(50)]
+    tallies = at_once(*[lambda: write(database, page)] * 4)
+    assert sorted(tally.inserted for tally in tallies) == [0, 0, 0, 50]
+    assert len(feed(database)) == 50
+
+
+def test_what_a_full_sync_has_not_seen_is_deleted(database: Database) -> None:
+    """In the feed each deletion has its own number after the others, and then it is done."""
+    write(database, [row("a"), row("b"), row("c")], generation=1)
+    write(database, [row("b")], generation=2)
+    assert delete_missing(database, 2) == 2
+    assert feed(database, 3) == [(4, "delete", "a"), (5, "delete", "c")]
+    assert live(database) == {"b": 1}
+    assert delete_missing(database, 2) == 0
+    write(database, [row("d")], generation=2)
+    assert feed(database, 5) == [(6, "insert", "d")]
+
+
+def test_of_two_full_syncs_at_once_the_older_hides_nothing(database: Database) -> None:
+    """What the newer saw stays seen, whichever wrote last."""
+    write(database, [row("a"), row("b")], generation=1)
+    write(database, [row("a"), row("b")], generation=3)
+    write(database, [row("a"), row("b", 2)], generation=2)
+    assert delete_missing(database, 3) == 0
+    assert live(database) == {"a": 1, "b": 2}
+
+
+def test_datasets_do_not_touch_each_other(database: Database) -> None:
+    """Their numbers, and their deletions, are their own."""
+    write(database, [row("a")])
+    write(database, [row("a")], resource="teachers")
+    write(database, [], generation=2)
+    delete_missing(database, 2)
+    assert live(database) == {}
+    assert [r.sourced_id for r in records.stream_records(database, "lincoln", "teachers")] == ["a"]
+    assert feed(database) == [(1, "insert", "a"), (2, "delete", "a")]
+
+
+def test_a_change_of_a_deleted_record_shows_no_data(database: Database) -> None:
+    """The feed gives the record as it is now."""
+    write(database, [row("a"), row("b")])
+    write(database, [row("a", status="tobedeleted"), row("b", 7)])
+    data = {c.sequence: c.data for c in records.stream_changes(database, "lincoln", "students")}
+    assert data[1] is None
+    assert data[2] is not None
+    assert data[2]["value"] == 7
+
+
+def test_streaming_takes_little_memory_whatever_the_length(database: Database) -> None:
+    """Four times the records do not need twice the memory, and all come in order."""
+    peaks = []
+    for total in (3000, 12_000):
+        with database.read() as session:
+            have = records.count_live(session, "lincoln", "students")
+        for begin in range(have, total, 1000):
+            write(database, [row(f"{n:06}", "x" * 200) for n in range(begin, begin + 1000)])
+        tracemalloc.start()
+        ids = 0
+        last = ""
+        for record in records.stream_records(database, "lincoln", "students"):
+            assert record.sourced_id > last
+            last, ids = record.sourced_id, ids + 1
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert ids == total
+    assert peaks[1] < 2 * peaks[0]
+
+
+text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
+value = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(text.filter(bool).map(lambda t: f"id {t}"), value, max_size=8))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_json_can_say_is_stored_and_read_back(
+    database: Database, found: dict[str, Any]
+) -> None:
+    """Emoji, quotes, backslashes, huge numbers: the same comes out."""
+    write(database, [row(name, each) for name, each in found.items()])
+    stored = live(database)
+    for name, each in found.items():
+        assert stored[name] == each or isinstance(each, float | list | dict)
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "😀" * 100, "Ω\n\t'\"\\%_", " leading"])
+def test_odd_ids_are_kept_as_they_are(database: Database, name: str) -> None:
+    """Up to the specification's 255 characters; a longer one is the dialect's to refuse."""
+    write(database, [row(name)])
+    write(database, [row(name, 2)])
+    assert live(database) == {name: 2}
