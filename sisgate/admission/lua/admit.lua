@@ -28,9 +28,10 @@ end
 local now = clock(ARGV[1])
 local off = ARGV[2] == ''
 local any, rest = tonumber(ARGV[3]), tonumber(ARGV[4])
-local state, rule
+local state = load_state()
+-- A provider without limits can be paused and blocked all the same.
+local rule = { windows = {}, concurrency = -1, interval = 0 }
 if not off then
-  state = load_state()
   rule = rule_of(ARGV[2], state.limits)
   if not settle(state, rule, now) then
     return { 'unknown', ms(LOOK_AGAIN_MS), factor_of(state), '0' }
@@ -46,7 +47,9 @@ for i = 6, #KEYS do
   if want > 0 and not why then
     local permits, wait, reason = {}, 0, 'granted'
     if off then
-      for n = 1, want do permits[n] = 'off' end
+      local room
+      room, wait, reason = decide(state, rule, now, priority, want)
+      for n = 1, room do permits[n] = 'off' end
     else
       permits, wait, reason = grant(state, rule, now, priority, want)
     end
