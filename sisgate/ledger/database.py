@@ -86,7 +86,12 @@ class Database:
 
 def _engine(url: str, pool_size: int) -> Engine:
     parsed = make_url(url)
-    options: dict[str, Any] = {"json_serializer": serialise_json, "pool_pre_ping": True}
+    options: dict[str, Any] = {
+        "json_serializer": serialise_json,
+        "pool_pre_ping": True,
+        # The parameters of a failed statement are students: they must not reach a traceback.
+        "hide_parameters": True,
+    }
     if parsed.get_backend_name() == "sqlite":
         _make_private(parsed.database)
         # isolation_level None hands BEGIN to us; the driver would begin too late.
