@@ -59,6 +59,8 @@ def canonical_row(resource: str, original: Any) -> Row:
     if not isinstance(original, dict):
         raise AnswerInvalid(f"A row of {resource} is not an object.")
     sourced_id = _sourced_id(resource, original)
+    if resource in _USERS:
+        original = _without_passwords(original)
     changes: dict[str, Any] = {}
     if original.get("sourcedId") != sourced_id:
         changes["sourcedId"] = sourced_id
@@ -71,6 +73,25 @@ def canonical_row(resource: str, original: Any) -> Row:
     if resource == "demographics":
         _demographics(original, changes)
     return Row(sourced_id, {**original, **changes} if changes else original, original)
+
+
+def _without_passwords(user: dict[str, Any]) -> dict[str, Any]:
+    """Return a user without passwords: 1.1 has one, 1.2 one in each of a profile's credentials.
+
+    Nobody reads a roster for them, so they are stored neither in the record nor in its original.
+    """
+    if "password" in user:
+        user = {name: value for name, value in user.items() if name != "password"}
+    profiles = user.get("userProfiles")
+    if not profiles:
+        return user
+    return {**user, "userProfiles": _stripped(profiles)}
+
+
+def _stripped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _stripped(each) for name, each in value.items() if name != "password"}
+    return [_stripped(each) for each in value] if isinstance(value, list) else value
 
 
 def _sourced_id(resource: str, row: Mapping[str, Any]) -> str:

@@ -194,3 +194,18 @@ def test_the_registry_names_what_there_is() -> None:
     ):
         dialect_for("aeries")
     assert all(dialect.kind == kind for kind, dialect in DIALECTS.items())
+
+
+@pytest.mark.parametrize("resource", ["users", "students", "teachers"])
+def test_a_password_is_not_kept(resource: str) -> None:
+    """Neither 1.1's own nor those of 1.2's credentials, in the record or in its original."""
+    credentials = [{"type": "LDAP", "username": "ann", "password": "swordfish"}]
+    user = {
+        "sourcedId": "u1",
+        "role": "student",
+        "password": "swordfish",
+        "userProfiles": [{"profileId": "p", "credentials": credentials}],
+    }
+    row = canonical_row(resource, user)
+    assert "swordfish" not in json.dumps([row.data, row.original])
+    assert row.data["userProfiles"][0]["credentials"][0]["username"] == "ann"
