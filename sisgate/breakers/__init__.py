@@ -1,0 +1,1 @@
+"""Circuit breakers: one for each endpoint, its state shared by the fleet."""

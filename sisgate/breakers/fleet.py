@@ -1,0 +1,182 @@
+"""The breakers of a provider, kept in Redis for the whole fleet.
+
+Each operation is one Lua script and one round trip; the clock is the `TIME` of Redis. Keys of a
+provider are `{prefix}:breaker:{{provider}}` (a hash of states by endpoint) and
+`{prefix}:hold:{{provider}}`, which exists while every endpoint is held and tells admission when
+it may take the next message, as a probe (`lua/rules.lua` has the contract).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from sisgate.breakers.spec import BreakerSpec, BreakerView, Outcome, Pass, State, Transition
+from sisgate.clock import Clock
+from sisgate.errors import BrokerUnavailable
+
+PREFIX = "sisgate:1"
+SCRIPTS = ("ask", "report", "pin", "look", "refresh")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The answer to who wants to call: leave, or how long there will be none."""
+
+    leave: Pass | None
+    state: State
+    wait_seconds: float
+    transitions: tuple[Transition, ...]
+
+
+@cache
+def script_text(name: str) -> str:
+    """Return the script `lua/{name}.lua` behind the rules."""
+    folder = files("sisgate.breakers") / "lua"
+    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("rules", name))
+
+
+def hold_key(provider: str, prefix: str = PREFIX) -> str:
+    """Return the key of a provider's hold."""
+    return f"{prefix}:hold:{{{provider}}}"
+
+
+class FleetBreakers:
+    """The breakers of one provider's endpoints. Safe to share between threads.
+
+    Every method raises `BrokerUnavailable` when Redis cannot be reached: whoever asks then has no
+    leave and makes no call, and nothing but Redis coming back is needed to go on. What was told
+    may have been noted or not. Each transition is returned to exactly one caller in the fleet, the
+    one whose question or report made it. `script_clock` stands in for the time of Redis and `draw`
+    for the random numbers of the jitter, in tests.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        provider: str,
+        endpoints: Sequence[str],
+        spec: BreakerSpec,
+        *,
+        prefix: str = PREFIX,
+        script_clock: Clock | None = None,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        if not endpoints:
+            raise ValueError("a provider has at least one endpoint")
+        self.provider = provider
+        self.endpoints = tuple(endpoints)
+        self.spec = spec
+        self._keys = [f"{prefix}:breaker:{{{provider}}}", hold_key(provider, prefix)]
+        self._endpoints_json = json.dumps(self.endpoints)
+        self._script_clock = script_clock
+        self._draw = draw
+        self._scripts = {name: redis.register_script(script_text(name)) for name in SCRIPTS}
+
+    def ask(self, endpoint: str) -> Asked:
+        """Ask to call an endpoint. Leave that is given is followed by a `report`."""
+        answer = self._run("ask", endpoint)
+        leave = None
+        if "generation" in answer:
+            leave = Pass(int(answer["generation"]), int(answer["probe"]))
+        wait = 0.0 if leave else _seconds(answer["wait"])
+        return Asked(leave, State(answer["state"]), wait, _transitions(answer))
+
+    def report(
+        self, endpoint: str, leave: Pass, outcome: Outcome, took_seconds: float = 0.0
+    ) -> tuple[Transition, ...]:
+        """Tell what came of a call. A neutral outcome gives a probe's place to the next."""
+        answer = self._run(
+            "report",
+            endpoint,
+            leave.generation,
+            leave.probe,
+            outcome.value,
+            repr(took_seconds * 1000),
+            repr(self._draw()),
+        )
+        return _transitions(answer)
+
+    def pin(
+        self, endpoint: str, state: State, until: datetime | None = None
+    ) -> tuple[Transition, ...]:
+        """Fix the state by hand, until a time or until `unpin`; no traffic moves it."""
+        end = "" if until is None else f"{until.timestamp() * 1000:.0f}"
+        return _transitions(self._run("pin", endpoint, state.value, end))
+
+    def unpin(self, endpoint: str) -> tuple[Transition, ...]:
+        """Let traffic move the state on from where it was pinned; an open one is due at once."""
+        return _transitions(self._run("pin", endpoint, "auto", ""))
+
+    def views(self) -> list[BreakerView]:
+        """Return what is known of each endpoint's breaker; changes nothing."""
+        return [_view(raw) for raw in self._run("look")]
+
+    def refresh_hold(self) -> bool:
+        """Write the hold anew from the breakers; return whether the provider is held.
+
+        For a message that was taken as a probe and then called nothing.
+        """
+        return bool(self._run("refresh"))
+
+    def held_seconds(self) -> float | None:
+        """Return how long every endpoint is held, None while one is closed."""
+        views = self.views()
+        if any(view.state is State.CLOSED for view in views):
+            return None
+        return min(view.wait_seconds for view in views)
+
+    def _run(self, name: str, *args: str | float) -> Any:
+        now = self._script_clock
+        now_ms = "" if now is None else f"{now.now().timestamp() * 1000:.0f}"
+        head = [now_ms, self.spec.encoded, self._endpoints_json]
+        try:
+            answer = self._scripts[name](keys=self._keys, args=[*head, *args])
+        except RedisError as error:
+            raise BrokerUnavailable(
+                "Redis did not answer for the circuit breaker; no call is made until it does.",
+                cause=type(error).__name__,
+            ) from error
+        return answer if isinstance(answer, int) else json.loads(answer)
+
+
+def _transitions(answer: dict[str, Any]) -> tuple[Transition, ...]:
+    # An empty list of Lua is an empty object in JSON.
+    return tuple(
+        Transition(State(before), State(after), reason)
+        for before, after, reason in answer["changes"] or ()
+    )
+
+
+def _seconds(milliseconds: float) -> float:
+    return float("inf") if milliseconds < 0 or milliseconds > 1e15 else milliseconds / 1000
+
+
+def _view(raw: dict[str, Any]) -> BreakerView:
+    pinned_until = None
+    if raw["pin_until"] >= 0:
+        pinned_until = datetime.fromtimestamp(raw["pin_until"] / 1000, UTC)
+    return BreakerView(
+        endpoint=raw["endpoint"],
+        state=State(raw["state"]),
+        wait_seconds=_seconds(raw["wait"]),
+        generation=int(raw["generation"]),
+        failures_in_a_row=int(raw["row"]),
+        successes=int(raw["successes"]),
+        openings=int(raw["openings"]),
+        calls=int(raw["calls"]),
+        failures=int(raw["failures"]),
+        slow=int(raw["slow"]),
+        pinned=raw["pinned"],
+        pinned_until=pinned_until,
+        closed_seconds=None if raw["closed"] < 0 else raw["closed"] / 1000,
+    )

@@ -1,0 +1,100 @@
+-- The rules of a breaker, as sisgate/breakers/rules.py has them in Python. Put in front of every
+-- script of this folder.
+--
+-- KEYS of every script: 1 the provider's breakers, a hash of JSON by endpoint; 2 its hold.
+-- ARGV of every script: 1 the time in ms ('' for the time of Redis), 2 the specification, 3 the
+-- endpoints as a JSON array, and then its own. Times are whole milliseconds.
+--
+-- The hold is for those who take messages off the provider's queue. It exists while no breaker of
+-- the provider is closed. Before its `until` (ms) nothing is taken; after it one message, and
+-- whoever takes it sets `until` to the time at which the next may be taken.
+
+local FOREVER_MS = 9e15
+
+local function clock(given)
+  if given ~= '' then return tonumber(given) end
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local now, spec = clock(ARGV[1]), cjson.decode(ARGV[2])
+local endpoints = cjson.decode(ARGV[3])
+local changes = {}
+
+local function read(json)
+  local breaker = json and cjson.decode(json) or {}
+  breaker.state = breaker.state or 'closed'
+  breaker.window = breaker.window or {}
+  for _, name in ipairs({ 'generation', 'failures', 'successes', 'openings', 'closed_at',
+    'open_until', 'probe', 'probe_until' }) do
+    breaker[name] = breaker[name] or 0
+  end
+  return breaker
+end
+
+local function move(breaker, state, reason)
+  changes[#changes + 1] = { breaker.state, state, reason }
+  breaker.state, breaker.generation = state, breaker.generation + 1
+  breaker.failures, breaker.successes, breaker.probe_until, breaker.window = 0, 0, 0, {}
+end
+
+local function unpin(breaker, reason)
+  if not breaker.pin_until then return end
+  breaker.pin_until = nil
+  move(breaker, breaker.state, reason)
+  breaker.closed_at, breaker.open_until = now, now
+end
+
+local function settle(breaker)
+  if breaker.pin_until and breaker.pin_until <= now then unpin(breaker, 'pin_ended') end
+  return breaker
+end
+
+-- Of a settled breaker.
+local function wait_ms(breaker)
+  if breaker.state == 'closed' then return 0 end
+  if breaker.state == 'half-open' then return math.max(0, breaker.probe_until - now) end
+  return math.max(0, (breaker.pin_until or breaker.open_until) - now)
+end
+
+local function totals(breaker)
+  local oldest = math.floor(now / spec.bucket) - spec.buckets
+  local recent, calls, failures, slow = {}, 0, 0, 0
+  for _, bucket in ipairs(breaker.window) do
+    if bucket[1] > oldest then
+      recent[#recent + 1] = bucket
+      calls, failures, slow = calls + bucket[2], failures + bucket[3], slow + bucket[4]
+    end
+  end
+  breaker.window = recent
+  return calls, failures, slow
+end
+
+local function load(endpoint)
+  return settle(read(redis.call('HGET', KEYS[1], endpoint)))
+end
+
+-- Write the hold that follows from all breakers of the provider; return whether there is one.
+local function write_hold()
+  local held = FOREVER_MS
+  for _, json in ipairs(redis.call('HMGET', KEYS[1], unpack(endpoints))) do
+    local breaker = read(json)
+    if breaker.pin_until and breaker.pin_until <= now then
+      breaker.pin_until, breaker.open_until, breaker.probe_until = nil, now, 0
+    end
+    if breaker.state == 'closed' then
+      redis.call('DEL', KEYS[2])
+      return 0
+    end
+    held = math.min(held, now + wait_ms(breaker))
+  end
+  redis.call('HSET', KEYS[2], 'until', string.format('%.0f', held))
+  return 1
+end
+
+local function save(endpoint, breaker)
+  if #breaker.window == 0 then breaker.window = nil end
+  redis.call('HSET', KEYS[1], endpoint, cjson.encode(breaker))
+  -- While one is closed and none changes there is no hold to write.
+  if breaker.state ~= 'closed' or #changes > 0 then write_hold() end
+end
