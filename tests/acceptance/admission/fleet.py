@@ -92,20 +92,20 @@ class Fleet:
         return self._runtime.limits(self.settings.providers[provider])
 
     def begin_counting(self) -> None:
-        """Do what the reconciler does for a limiter without state: rebuild it, here from nothing."""
+        """Do what the reconciler does for limiters without state: rebuild, here from nothing."""
         for provider in self.settings.providers:
             self.limiter.rebuild(provider, self.spec(provider), [])
 
     def start_worker(
         self, *queues: str, pool: str = "prefork", concurrency: int = 2, options: Iterable[str] = ()
     ) -> Process:
-        """Start `celery worker` for some queues, all providers' unless told; return when it listens."""
+        """Start `celery worker` for some queues (all providers'); return when it listens."""
         chosen = queues or tuple(self.settings.providers)
         name = f"w{len(self.workers)}"
         worker = self._start(
-            ["worker", "-Q", ",".join(chosen), "-P", pool, "-c", str(concurrency)]
-            + ["-n", f"{name}@test", "-l", "INFO", *options],
+            f"worker -Q {','.join(chosen)} -P {pool} -c {concurrency} -n {name}@test -l INFO",
             name,
+            options,
         )
         self.workers.append(worker)
         self.wait(lambda: f"{name}@test ready" in worker.log, f"worker {name} is ready", worker)
@@ -113,7 +113,7 @@ class Fleet:
 
     def start_beat(self) -> Process:
         """Start `celery beat`."""
-        beat = self._start(["beat", "-s", str(self.folder / "beat"), "-l", "WARNING"], "beat")
+        beat = self._start(f"beat -s {self.folder / 'beat'} -l WARNING", "beat")
         self._others.append(beat)
         return beat
 
@@ -168,7 +168,8 @@ class Fleet:
         logs = "\n".join(process.log[-6000:] for process in processes or self.workers)
         raise AssertionError(f"never came: {what}\n{logs}")
 
-    def _start(self, arguments: list[str], name: str) -> Process:
+    def _start(self, command: str, name: str, options: Iterable[str] = ()) -> Process:
+        arguments = [*command.split(), *options]
         return Process(arguments, self.environment, self.folder / f"{name}.log")
 
 

@@ -1,0 +1,142 @@
+"""Remote control of a worker whose queues are admitted by permit."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import pytest
+
+from sisgate.broker import ADMISSION_MARK
+from sisgate.embedded.redis_conf import HOST, free_port
+from tests.acceptance.admission.conftest import MakeFleet
+from tests.acceptance.admission.fleet import Fleet, Process
+from tests.acceptance.admission.recorder import Recorder
+
+
+def all_arrived(recorder: Recorder, count: int) -> bool:
+    """Whether so many calls came to alpha."""
+    return len(recorder["alpha"].arrivals) >= count
+
+
+def test_inspect_shows_the_queues_and_how_they_are_taken(make_fleet: MakeFleet) -> None:
+    """`active_queues` lists provider queues with their mark, `stats` names them."""
+    fleet = make_fleet(alpha='limit = "off"', beta='limit = "off"')
+    fleet.start_worker("sisgate", "alpha", "beta")
+    queues = {q["name"]: q for q in fleet.inspect("active_queues")["w0@test"]}
+
+    assert set(queues) == {"sisgate", "alpha", "beta"}
+    assert queues["alpha"]["queue_arguments"] == {ADMISSION_MARK: "permit"}
+    assert not queues["sisgate"]["queue_arguments"]
+    assert fleet.inspect("stats")["w0@test"]["sisgate"] == {"admitted_by_permit": ["alpha", "beta"]}
+
+
+def test_flower_shows_the_queues(make_fleet: MakeFleet) -> None:
+    """Flower's list of workers has the provider queues with their mark."""
+    fleet = make_fleet(alpha='limit = "off"')
+    fleet.start_worker("sisgate", "alpha")
+    port = free_port()
+    command = f"flower --address={HOST} --port={port}"
+    environment = fleet.environment | {"FLOWER_UNAUTHENTICATED_API": "1"}
+    flower = Process(command.split(), environment, fleet.folder / "flower.log")
+    try:
+        seen: dict[str, object] = {}
+
+        def shown() -> bool:
+            try:
+                url = f"http://{HOST}:{port}/api/workers?refresh=1"
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    seen.update(json.load(answer))
+            except OSError:
+                return False
+            return bool(seen.get("w0@test", {}).get("active_queues"))  # type: ignore[attr-defined]
+
+        fleet.wait(shown, "Flower shows the worker", flower)
+    finally:
+        flower.end()
+    queues = {q["name"]: q["queue_arguments"] for q in seen["w0@test"]["active_queues"]}  # type: ignore[index]
+    assert queues["alpha"] == {ADMISSION_MARK: "permit"}
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_cancelled_queue_is_left_alone_until_it_is_added_again(
+    pool: str, make_fleet: MakeFleet, recorder: Recorder
+) -> None:
+    """After `add_consumer` the queue is admitted by permit as before, not pushed."""
+    fleet = make_fleet(alpha='limit = "1000/h"', beta='limit = "off"')
+    fleet.start_worker(pool=pool)
+    fleet.app.control.cancel_consumer("alpha", reply=True, timeout=10)
+    fleet.request("alpha", 5)
+    fleet.request("beta", 5)
+    fleet.wait(lambda: len(recorder["beta"].arrivals) == 5, "the other queue goes on")
+    assert fleet.waiting("alpha") == 5
+
+    fleet.limiter.block("alpha", 600)
+    fleet.app.control.add_consumer("alpha", reply=True, timeout=10)
+    queues = {q["name"]: q for q in fleet.inspect("active_queues")["w0@test"]}
+    assert queues["alpha"]["queue_arguments"] == {ADMISSION_MARK: "permit"}
+    fleet.request("beta", 5)
+    fleet.wait(lambda: len(recorder["beta"].arrivals) == 10, "the other queue goes on")
+    assert fleet.waiting("alpha") == 5
+    fleet.limiter.unblock("alpha")
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 5, "admitted again")
+
+
+def hang(fleet: Fleet, recorder: Recorder) -> None:
+    """Let answers take long, so that calls under way show the slots."""
+    recorder.latency = lambda: 12.0
+    fleet.request("alpha", 12)
+
+
+def test_a_pool_that_grows_takes_more(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """`pool_grow` and `pool_shrink` change how many messages are taken at once."""
+    fleet = make_fleet(alpha='limit = "off"')
+    fleet.start_worker(concurrency=1)
+    hang(fleet, recorder)
+    fleet.wait(lambda: all_arrived(recorder, 1), "one call runs")
+    fleet.app.control.pool_grow(1, reply=True, timeout=10)
+    fleet.wait(lambda: all_arrived(recorder, 2), "two calls run", seconds=11)
+    recorder.latency = lambda: 0.0
+    fleet.wait(lambda: all_arrived(recorder, 12), "all calls")
+    fleet.app.control.pool_shrink(1, reply=True, timeout=10)
+    fleet.request("alpha", 3)
+    fleet.wait(lambda: all_arrived(recorder, 15), "it goes on")
+
+
+def test_autoscaling_grows_with_the_backlog(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """A worker that may scale is given enough to scale up, and not more than it may have."""
+    fleet = make_fleet(alpha='limit = "off"')
+    fleet.start_worker(options=["--autoscale=3,1"])
+    hang(fleet, recorder)
+    fleet.wait(lambda: all_arrived(recorder, 3), "three calls run", seconds=11)
+
+    assert fleet.unacked() == 3
+    assert fleet.waiting("alpha") == 9
+
+
+def test_a_restarted_pool_goes_on(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """`pool_restart` leaves admission at work."""
+    fleet = make_fleet(alpha='limit = "off"')
+    fleet.start_worker(options=["--", "worker.pool_restarts=true"])
+    fleet.request("alpha", 3)
+    fleet.wait(lambda: all_arrived(recorder, 3), "calls before")
+    answers = fleet.app.control.pool_restart(reply=True, timeout=20)
+    assert "ok" in answers[0]["w0@test"], answers
+    fleet.request("alpha", 5)
+    fleet.wait(lambda: all_arrived(recorder, 8), "calls after")
+
+
+def test_a_revoked_call_gives_its_permit_back(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """A task that was revoked by hand is dropped and costs no quota."""
+    fleet = make_fleet(alpha='limit = "100/h"')
+    fleet.start_worker()
+    fleet.limiter.pause("alpha")
+    fleet.request("alpha", 1)
+    (text,) = fleet.redis.lrange("alpha\x06\x166", 0, -1)
+    fleet.app.control.revoke(json.loads(text)["headers"]["id"], reply=True, timeout=10)
+    fleet.limiter.resume("alpha")
+    fleet.wait(lambda: fleet.waiting("alpha") == 0, "the message is taken")
+    fleet.wait(lambda: fleet.unacked() == 0, "and acknowledged")
+    fleet.wait(lambda: fleet.in_flight("alpha") == 0, "and its permit is back")
+
+    assert fleet.limiter.state("alpha", fleet.spec("alpha")).windows[0].used == 0

@@ -1,0 +1,79 @@
+"""What admission promises holds on every pool, in one worker and over many."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.admission.conftest import MakeFleet
+from tests.acceptance.admission.recorder import Recorder, between, windows_above
+
+POOLS = ("prefork", "threads", "solo", "gevent")
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_limit_holds_and_the_urgent_go_first(
+    pool: str, make_fleet: MakeFleet, recorder: Recorder
+) -> None:
+    """No window holds more than the limit; urgent calls pass the low ones that wait."""
+    fleet = make_fleet(alpha='limit = "20/2s"\nburst = 20')
+    fleet.request("alpha", 45, "low")
+    fleet.start_worker(pool=pool, concurrency=2)
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) >= 18, "low calls run")
+    fleet.request("alpha", 5, "urgent")
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 50, "all calls")
+
+    assert windows_above(recorder["alpha"].times, 20, 2.0) == 0
+    paths = [arrival.path for arrival in recorder["alpha"].arrivals]
+    last_urgent = max(i for i, path in enumerate(paths) if "urgent" in path)
+    assert sum("low" in path for path in paths[last_urgent:]) >= 10
+    assert set(recorder["alpha"].paths.values()) == {1}
+    fleet.wait(lambda: fleet.unacked() == 0, "all are acknowledged")
+
+
+def test_several_providers_share_one_worker(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """Each provider keeps its own limit; one without quota left does not hold up another."""
+    fleet = make_fleet(
+        alpha='limit = "10/60s"\nburst = 10',
+        beta='limit = "20/2s"\nburst = 20',
+        gamma='limit="off"',
+    )
+    for provider in ("alpha", "beta", "gamma"):
+        fleet.request(provider, 40)
+    fleet.start_worker(concurrency=2)
+    fleet.wait(lambda: len(recorder["gamma"].arrivals) == 40, "the unlimited provider's calls")
+    fleet.wait(lambda: len(recorder["beta"].arrivals) == 40, "the second provider's calls")
+
+    assert windows_above(recorder["beta"].times, 20, 2.0) == 0
+    assert len(recorder["alpha"].arrivals) <= 10
+
+
+def test_one_limit_holds_over_several_workers(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """Three workers of different pools together spend one limit, with answers slow and fast."""
+    recorder.latency = between(0.0, 0.4)
+    fleet = make_fleet(alpha='limit = "20/2s"\nburst = 20')
+    fleet.request("alpha", 60)
+    for pool in ("prefork", "threads", "gevent"):
+        fleet.start_worker(pool=pool, concurrency=2)
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 60, "all calls")
+
+    assert windows_above(recorder["alpha"].times, 20, 2.0) == 0
+    assert set(recorder["alpha"].paths.values()) == {1}
+
+
+def test_nothing_is_held_while_a_provider_is_blocked(
+    make_fleet: MakeFleet, recorder: Recorder
+) -> None:
+    """The backlog of a provider without permits stays in the broker, all of it."""
+    fleet = make_fleet(alpha='limit = "off"', beta='limit = "1000/h"')
+    fleet.limiter.block("beta", 600)
+    fleet.start_worker(concurrency=4)
+    fleet.request("beta", 30)
+    fleet.request("alpha", 30)
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 30, "the other provider's calls")
+    fleet.wait(lambda: fleet.unacked() == 0, "all are acknowledged")
+
+    assert fleet.waiting("beta") == 30
+    assert recorder["beta"].arrivals == []
+    assert fleet.in_flight("beta") == 0
+    fleet.limiter.unblock("beta")
+    fleet.wait(lambda: len(recorder["beta"].arrivals) == 30, "the block's end")

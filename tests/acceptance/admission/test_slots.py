@@ -1,0 +1,33 @@
+"""The slots of a worker: no provider takes them all, and one is kept for the urgent."""
+
+from __future__ import annotations
+
+from tests.acceptance.admission.conftest import MakeFleet
+from tests.acceptance.admission.recorder import Recorder
+
+
+def test_a_slow_provider_cannot_take_every_slot(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """While one provider's calls hang, another one's go on in the same worker."""
+    fleet = make_fleet(alpha='limit = "off"', beta='limit = "off"')
+    fleet.start_worker(concurrency=3)
+    recorder.latency = lambda: 15.0
+    fleet.request("alpha", 10)
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 2, "slow calls hold their share")
+    recorder.latency = lambda: 0.0
+    fleet.request("beta", 20)
+    fleet.wait(lambda: len(recorder["beta"].arrivals) == 20, "the other's calls", seconds=12)
+
+    assert len(recorder["alpha"].arrivals) == 2
+
+
+def test_a_slot_is_kept_for_the_urgent(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """With four slots or more, low calls leave one; an urgent call starts in it at once."""
+    fleet = make_fleet(alpha='limit = "off"')
+    fleet.start_worker(concurrency=4)
+    recorder.latency = lambda: 15.0
+    fleet.request("alpha", 10, "low")
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 3, "low calls hold their slots")
+    fleet.request("alpha", 1, "urgent")
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 4, "the urgent call", seconds=12)
+
+    assert recorder["alpha"].arrivals[-1].path.startswith("/urgent")
