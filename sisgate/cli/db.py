@@ -10,7 +10,6 @@ from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 
 app = typer.Typer(no_args_is_help=True, help="Bring the database to the version of the code.")
@@ -19,6 +18,8 @@ app = typer.Typer(no_args_is_help=True, help="Bring the database to the version 
 @app.command(epilog=examples("sisgate db upgrade"))
 def upgrade(context: typer.Context, as_json: Json = False) -> None:
     """Run the missing migrations. Safe to run from several places at once."""
+    from sisgate.ledger import migrate
+
     invocation, output = invocation_of(context), Output(as_json)
     settings = invocation.settings
     if settings.is_embedded_database:
@@ -33,6 +34,8 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
 @app.command(epilog=examples("sisgate db current --json"))
 def current(context: typer.Context, as_json: Json = False) -> None:
     """Show the version of the tables; exit code 1 when they are not the newest."""
+    from sisgate.ledger import migrate
+
     invocation, output = invocation_of(context), Output(as_json)
     database = invocation.database
     version, newest = migrate.current(database), migrate.newest()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from sisgate.cli.checks import Finding, examine
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sisgate.cli.checks import Finding
 
 EPILOG = examples(
     "sisgate doctor",
@@ -30,6 +32,8 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check configuration, database, Redis, workers, keys and tokens; exit code 1 on a failure."""
+    from sisgate.cli.checks import Finding, examine
+
     invocation, output = invocation_of(context), Output(as_json)
     found: list[Finding] = []
     try:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sisgate import __version__
 from sisgate.cli import (
@@ -94,15 +93,23 @@ def global_options(
 
 def run() -> None:
     """Run the command line and end the process with its exit code."""
-    output = Output(as_json="--json" in sys.argv)
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command and return its exit code. No error of sisgate gets past here."""
+    output = Output(as_json="--json" in arguments)
     try:
-        app(args=globals_first(sys.argv[1:]), prog_name="sisgate")
+        app(args=globals_first(arguments), prog_name="sisgate")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.OK
     except SisgateError as error:
         output.fail(error)
-        sys.exit(exit_code(error))
+        return exit_code(error)
     except KeyboardInterrupt:
-        output.note(Text("Interrupted."))
-        sys.exit(ExitCode.INTERRUPTED)
+        output.note("Interrupted.")
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
 
 
 def globals_first(arguments: list[str]) -> list[str]:

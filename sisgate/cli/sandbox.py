@@ -17,7 +17,6 @@ from sisgate.cli.screens import table
 from sisgate.clock import SystemClock
 from sisgate.errors import SisgateError, UsageError
 from sisgate.sandbox import DEFAULT_DISTRICTS, RunningDistrict, SandboxProcess, SandboxSpec
-from sisgate.sandbox.__main__ import parse_districts
 from sisgate.sandbox.process import SandboxNotReady
 
 EPILOG = examples(
@@ -73,6 +72,9 @@ def sandbox(
 def _spec(
     districts: str | None, quota: str | None, ports: str | None, seed: int | None
 ) -> SandboxSpec:
+    # It brings the web server along, which no other command needs.
+    from sisgate.sandbox.__main__ import parse_districts
+
     try:
         found = parse_districts(districts) if districts else DEFAULT_DISTRICTS
         if quota:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.panel import Panel
 from rich.text import Text
 
-from sisgate.cli.embedded_stack import EmbeddedStack
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import child_line, commands_of
 from sisgate.settings import Settings
+
+if TYPE_CHECKING:
+    from sisgate.cli.embedded_stack import EmbeddedStack
 
 EPILOG = examples(
     "sisgate up",
@@ -33,6 +35,8 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Run Redis, workers, beat and Flower on this machine until Ctrl-C."""
+    from sisgate.cli.embedded_stack import EmbeddedStack
+
     invocation, output = invocation_of(context), Output(as_json)
     settings = invocation.settings
     with interrupts() as asked:

@@ -53,7 +53,7 @@ def test_nothing_outlives_a_killed_supervisor(command: Command) -> None:
     """SIGKILL of `up` itself takes its children along, and the folder can be used again."""
     process = command.up("--no-flower")
     process.kill()
-    process.wait()
+    assert command.down() == -signal.SIGKILL
     command.wait_until_gone()
     command.up("--no-flower")
     assert command.down(signal.SIGTERM) == 0
