@@ -10,7 +10,7 @@ class Scale:
     """Sizes of a run. `memory_students` are the sizes at which memory is compared."""
 
     students: int = 100_000
-    rounds: int = 2
+    rounds: int = 3
     memory_students: tuple[int, ...] = (10_000, 100_000)
     jobs: int = 5_000
     decisions: int = 500

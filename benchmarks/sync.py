@@ -47,9 +47,13 @@ class Samples:
         return statistics.median(found) if found else None
 
     def ratio(self, other: str, load: str) -> float | None:
-        """Return how many times the rate of `other` sisgate reaches."""
-        ours, theirs = self.median("sisgate", load), self.median(other, load)
-        return ours / theirs if ours and theirs else None
+        """Return how many times the rate of `other` sisgate reaches: the median of the rounds.
+
+        Each round is compared in itself, for the machine may be faster in one than in the next.
+        """
+        ours, theirs = self.rates["sisgate", load], self.rates.get((other, load), [])
+        pairs = zip(ours, theirs, strict=False)
+        return statistics.median(a / b for a, b in pairs) if theirs else None
 
 
 def run(scale: Scale) -> Report:
