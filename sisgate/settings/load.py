@@ -61,12 +61,14 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     }
     values |= {name: value for name, value in from_environment.items() if value is not None}
     values |= {"data_dir": folder, "config_file": path}
-    if not problems:
-        try:
-            return Settings(**values)
-        except ValidationError as error:
-            text = path.read_text(encoding="utf-8") if path else ""
-            problems = _problems(error, path, text, ())
+    try:
+        # Also when there are problems already, so that all of them are told.
+        settings = Settings(**{k: v for k, v in values.items() if k in Settings.model_fields})
+    except ValidationError as error:
+        problems += _problems(error, path, _text_of(path), ())
+    else:
+        if not problems:
+            return settings
     raise ConfigurationError(
         f"The configuration has {len(problems)} mistake{'s' if len(problems) > 1 else ''}:",
         problems=problems,
@@ -112,10 +114,10 @@ def _url(value: SecretStr | None, file: Path | None, problems: list[str]) -> Sec
 
 
 def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problems.append(f"{path.name}: {error}")
         return {}
     providers = raw.pop("providers", {})
@@ -124,6 +126,10 @@ def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
     unknown = set(raw) - (set(Settings.model_fields) - NOT_IN_FILE)
     problems.extend(_at(path, text, (key,), "is not a setting") for key in sorted(unknown))
     return values
+
+
+def _text_of(path: Path | None) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path else ""
 
 
 def _providers(
@@ -158,7 +164,16 @@ def _providers(
 def _problems(
     error: ValidationError, path: Path | None, text: str, place: tuple[str | int, ...]
 ) -> list[str]:
-    return [_at(path, text, (*place, *item["loc"]), item["msg"]) for item in error.errors()]
+    items = error.errors(include_url=False, include_input=False)
+    places = [item["loc"] for item in items]
+    # "At least one item" of a list whose only item is wrong says nothing.
+    return [
+        _at(path, text, (*place, *item["loc"]), item["msg"])
+        for item in items
+        if not any(
+            len(p) > len(item["loc"]) and p[: len(item["loc"])] == item["loc"] for p in places
+        )
+    ]
 
 
 def _at(path: Path | None, text: str, place: tuple[str | int, ...], what: str) -> str:

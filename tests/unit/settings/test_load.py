@@ -1,0 +1,191 @@
+"""The configuration is read once, and every mistake in it is told at once with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from sisgate.errors import ConfigurationError
+from sisgate.settings import Settings, load_settings
+
+MISTAKES = """\
+colour = "red"
+response_max_bytes = 5
+[providers.one]
+kind = "abacus"
+endpoints = [{url = "https://sis.test"}]
+[providers.two]
+kind = "powerschool"
+limit = "many"
+page_size = 0
+speed = 3
+[[providers.two.endpoints]]
+url = "sis.test"
+weight = 0
+[providers.Three]
+kind = "skyward"
+endpoints = [{url = "https://sis.test"}]
+"""
+URL = 'endpoints = [{url = "https://sis.test"}]'
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("CONFIG", "DATA_DIR", "BROKER_URL", "DATABASE_URL", "MASTER_KEY_FILE", "APP"):
+        monkeypatch.delenv(f"SISGATE_{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def load(tmp_path: Path, text: str) -> Settings:
+    """Read a configuration of this text."""
+    path = tmp_path / "my.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_settings(path, data_dir=tmp_path)
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    """Return the mistakes that a text has."""
+    with pytest.raises(ConfigurationError) as wrong:
+        load(tmp_path, text)
+    return wrong.value.problems
+
+
+def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    """Of all providers and settings, not only the first one."""
+    found = problems(
+        tmp_path,
+        MISTAKES,
+    )
+    places = {problem.split(" ")[0] for problem in found}
+    expected = {1, 2, 4, 8, 9, 10, 12, 13, 14}
+    assert {f"my.toml:{line}:" for line in expected} <= places, found
+
+
+@pytest.mark.parametrize("name", ["sisgate", "Big", "9lives", "a b", "a" * 64, '"a.b"', '""'])
+def test_a_name_that_cannot_be_a_queue_is_refused(tmp_path: Path, name: str) -> None:
+    """Reserved, too long or of other letters."""
+    key = name if name.startswith('"') or name.isalnum() else f'"{name}"'
+    (problem,) = problems(tmp_path, f'[providers.{key}]\nkind = "powerschool"\n{URL}\n')
+    assert "a name has" in problem
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['endpoints = [{url = "http://sis.test"}]', f'{URL}\ntoken_url = "http://sis.test/token"'],
+)
+def test_plain_http_is_refused_unless_allowed(tmp_path: Path, line: str) -> None:
+    """The message says why, and what allows it."""
+    text = f'[providers.one]\nkind = "powerschool"\n{line}\n'
+    (problem,) = problems(tmp_path, text)
+    assert "not encrypted" in problem
+    assert "allow_insecure" in problem
+    assert load(tmp_path, f"{text}\nallow_insecure = true\n").providers["one"].allow_insecure
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    """Keys never stand in this file."""
+    text = '[providers.one]\nkind = "skyward"\nendpoints = [{url = "https://u:swordfish@x.test"}]\n'
+    found = problems(tmp_path, text)
+    problem = " ".join(found)
+    assert "keys add" in problem
+    assert len(found) == 1, found
+    assert "swordfish" not in problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [("powerschool", "1000/h"), ("infinite_campus", "500/h"), ("skyward", "2000/h")],
+)
+def test_each_kind_has_its_usual_limit(tmp_path: Path, kind: str, limit: str) -> None:
+    """Unless the file says otherwise, or turns it off."""
+    text = f'[providers.one]\nkind = "{kind}"\n{URL}\n'
+    assert [str(w) for w in load(tmp_path, text).providers["one"].windows] == [limit]
+    two = load(tmp_path, f'{text}limit = ["5/s", "60/h"]\n').providers["one"]
+    assert [str(w) for w in two.windows] == ["5/s", "60/h"]
+    assert load(tmp_path, f'{text}limit = "off"\n').providers["one"].windows == ()
+
+
+def test_a_oneroster_server_needs_its_token_url(tmp_path: Path) -> None:
+    """No usual place for it exists; without tokens none is needed."""
+    text = f'[providers.one]\nkind = "oneroster"\n{URL}\n'
+    (problem,) = problems(tmp_path, text)
+    assert "token_url" in problem
+    assert load(tmp_path, f'{text}auth = "oauth1"\n').providers["one"].token_endpoint is None
+
+
+def test_urls_may_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As mounted secrets; psycopg is the driver of a plain PostgreSQL URL; no repr shows them."""
+    secret = tmp_path / "url"
+    secret.write_text("postgresql://sis:swordfish@db/sis\n", encoding="utf-8")
+    monkeypatch.setenv("SISGATE_DATABASE_URL_FILE", str(secret))
+    monkeypatch.setenv("SISGATE_BROKER_URL", "redis://:herring@redis/0")
+    settings = load(tmp_path, "")
+    assert settings.sqlalchemy_url == "postgresql+psycopg://sis:swordfish@db/sis"
+    assert "swordfish" not in repr(settings)
+    assert "herring" not in repr(settings)
+
+
+def test_a_secret_file_that_is_missing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its name, beside the other mistakes."""
+    monkeypatch.setenv("SISGATE_BROKER_URL_FILE", str(tmp_path / "nowhere"))
+    found = problems(tmp_path, "colour = 1\n")
+    assert len(found) == 2
+    assert any("nowhere" in problem for problem in found)
+
+
+def test_without_anything_all_is_embedded(tmp_path: Path) -> None:
+    """No file, no environment: SQLite, a private Redis, no provider."""
+    settings = load_settings(data_dir=tmp_path)
+    assert settings.is_embedded_broker
+    assert settings.is_embedded_database
+    assert settings.providers == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["[providers", "a = 1\na = 2", "providers = 3", "[providers]\na = 1"]
+)
+def test_a_file_that_is_no_configuration_is_told(tmp_path: Path, text: str) -> None:
+    """Broken TOML and tables of another shape are mistakes like others."""
+    assert problems(tmp_path, text)
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    """Not a traceback."""
+    path = tmp_path / "my.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError):
+        load_settings(path)
+
+
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
+    """A typo in SISGATE_CONFIG does not start a gateway without providers."""
+    with pytest.raises(ConfigurationError, match=r"no configuration file at .*typo\.toml"):
+        load_settings(tmp_path / "typo.toml")
+
+
+@pytest.mark.parametrize("key", ["data_dir", "config_file"])
+def test_where_the_file_is_does_not_stand_in_it(tmp_path: Path, key: str) -> None:
+    """It would be read too late."""
+    assert problems(tmp_path, f'{key} = "/somewhere"\n')
+
+
+def test_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As everywhere."""
+    text = 'app_name = "file"\nbroker_url = "redis://file/0"\n'
+    assert load(tmp_path, text).app_name == "file"
+    monkeypatch.setenv("SISGATE_APP", "environment")
+    monkeypatch.setenv("SISGATE_BROKER_URL", "redis://environment/0")
+    settings = load(tmp_path, text)
+    assert settings.app_name == "environment"
+    assert settings.broker_url is not None
+    assert settings.broker_url.get_secret_value() == "redis://environment/0"
+
+
+def test_settings_are_frozen(tmp_path: Path) -> None:
+    """What was read once holds."""
+    with pytest.raises(ValidationError):
+        load(tmp_path, "").app_name = "other"  # type: ignore[misc]
