@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from ssl import SSLCertVerificationError
 from urllib.parse import quote, urlencode
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.response import BaseHTTPResponse
 
 from sisgate.clock import Clock
 from sisgate.domain.paths import usable_path
 from sisgate.errors import ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
+from sisgate.transport.bounded import BoundedAdapter
 
 CONNECT_SECONDS = 5.0
 READ_CHUNK = 65_536
@@ -32,7 +33,7 @@ class Transport:
         self._session = requests.Session()
         # A proxy or netrc of the machine must not see, or replace, a provider's credentials.
         self._session.trust_env = False
-        adapter = HTTPAdapter(pool_connections=64, pool_maxsize=8, max_retries=0)
+        adapter = BoundedAdapter(pool_connections=64, pool_maxsize=8, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
@@ -54,7 +55,6 @@ class Transport:
         url = build_url(base_url, request)
         begun = self._clock.monotonic()
         deadline = begun + timeout_seconds
-        sent = False
         try:
             response = self._session.request(
                 request.method,
@@ -66,7 +66,6 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             )
-            sent = True
             with response:
                 body = self._read(response.raw, deadline, max_body_bytes)
         except requests.ConnectTimeout as error:
@@ -74,11 +73,11 @@ class Transport:
         except requests.Timeout as error:
             raise _unavailable(f"did not answer within {timeout_seconds:g} s", error) from error
         except requests.exceptions.SSLError as error:
-            raise _unavailable(
-                "could not be trusted: its TLS certificate failed", error, sent=False
-            ) from error
+            what = "could not be trusted: its TLS certificate or handshake failed"
+            raise _unavailable(what, error, sent=not _never_sent(error)) from error
         except requests.ConnectionError as error:
-            raise _unavailable("refused or cut the connection", error, sent=sent or None) from error
+            sent = not _never_sent(error)
+            raise _unavailable("refused or cut the connection", error, sent=sent) from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise _unavailable("sent an answer that was cut short or malformed", error) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
@@ -117,7 +116,14 @@ def _set_timeout(raw: BaseHTTPResponse, seconds: float) -> None:
         sock.settimeout(seconds)
 
 
-def _unavailable(what: str, error: Exception, *, sent: bool | None = True) -> ProviderUnavailable:
+def _never_sent(error: Exception) -> bool:
+    """Whether the connection failed before the request could leave: then a POST may be repeated."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    cause = reason.args[0] if isinstance(reason, Exception) and reason.args else None
+    return isinstance(reason, NewConnectionError) or isinstance(cause, SSLCertVerificationError)
+
+
+def _unavailable(what: str, error: Exception, *, sent: bool = True) -> ProviderUnavailable:
     return ProviderUnavailable(
         f"The provider {what} ({type(error).__name__}).", sent=sent, reason=type(error).__name__
     )
