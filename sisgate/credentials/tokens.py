@@ -135,7 +135,7 @@ def fetch_token(config: ProviderConfig, key: Credential) -> tuple[SecretStr, flo
     assert url is not None
     by_query = config.token_method == "GET"
     try:
-        response = requests.request(
+        response = _session().request(
             config.token_method,
             url,
             params=form if by_query else None,
@@ -154,6 +154,13 @@ def fetch_token(config: ProviderConfig, key: Credential) -> tuple[SecretStr, flo
     return _read_token(config, response)
 
 
+def _session() -> requests.Session:
+    session = requests.Session()
+    # A proxy or netrc of the machine must not see, or replace, a provider's credentials.
+    session.trust_env = False
+    return session
+
+
 def _read_token(config: ProviderConfig, response: requests.Response) -> tuple[SecretStr, float]:
     if response.status_code >= 500 or response.status_code == 429:
         raise ProviderUnavailable(
@@ -164,7 +171,16 @@ def _read_token(config: ProviderConfig, response: requests.Response) -> tuple[Se
         )
     answer = _json_object(response)
     value = answer.get("access_token")
-    if response.status_code != 200 or not isinstance(value, str) or not value:
+    if response.status_code == 200 and not (isinstance(value, str) and value):
+        # Cut, or another page's: that tells nothing about the key.
+        raise ProviderUnavailable(
+            f"The token endpoint of {config.name} answered 200 without a token. If that stays so, "
+            "check token_url.",
+            provider=config.name,
+            sent=False,
+            status=response.status_code,
+        )
+    if response.status_code != 200 or not isinstance(value, str):
         word = answer.get("error")
         reason = f" ({word})" if isinstance(word, str) and len(word) < 60 else ""
         raise TokenRefused(
