@@ -60,14 +60,16 @@ class CheckingTransport(kombu_redis.Transport):
     def _deliver(self, message: Any, queue: str) -> None:
         # Remote control and events come by pub/sub and have shapes of their own.
         is_broadcast = any(queue in channel._fanout_queues for channel in self.channels)
+        if is_broadcast:
+            super()._deliver(message, queue)
+            return
         try:
-            if not is_broadcast:
-                check(message)
-        except NotOurs as error:
+            check(message)
+            super()._deliver(message, queue)
+        except (ValueError, AttributeError, TypeError, LookupError) as error:
+            # Raised before it became a task: what follows keeps its errors to itself, below.
             with self.channels[0].conn_or_acquire() as client:
                 put_aside(client, dumps(message), error, queue)
-            return
-        super()._deliver(message, queue)
 
 
 class AdmittingConsumer(Consumer):

@@ -24,6 +24,9 @@ from workers.runtime import Runtime
 IDLE_SECONDS = 1.0
 """The longest time between two looks, and between two sweeps of all queues."""
 
+SOON_SECONDS = 0.05
+"""How long it waits for a consumer that is being set up."""
+
 RESTORE_SECONDS = 10.0
 """How often a worker without pushed queues looks for what dead workers held."""
 
@@ -57,6 +60,8 @@ class Puller:
         """Take what there are slots and permits for; return the seconds until the next look."""
         if _is_shutting_down():
             return IDLE_SECONDS
+        if not self._can_deliver():
+            return SOON_SECONDS
         now = self._runtime.clock.monotonic()
         self._restore_lost(now)
         slots, busy = _slots(self._consumer), len(state.reserved_requests)
@@ -73,6 +78,11 @@ class Puller:
             if self._take(ready, len(providers), slots, busy, now):
                 return AT_ONCE
         return self._next_look(providers, now)
+
+    def _can_deliver(self) -> bool:
+        # A green driver starts before the consumer's loop has said who handles messages.
+        consumer = self._consumer.task_consumer
+        return consumer is not None and consumer.on_message is not None
 
     def _sweep(self, providers: list[str], now: float) -> None:
         self._sweep_at = now + IDLE_SECONDS

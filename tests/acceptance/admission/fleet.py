@@ -97,23 +97,34 @@ class Fleet:
             self.limiter.rebuild(provider, self.spec(provider), [])
 
     def start_worker(
-        self, *queues: str, pool: str = "prefork", concurrency: int = 2, options: Iterable[str] = ()
+        self,
+        *queues: str,
+        pool: str = "prefork",
+        concurrency: int = 2,
+        options: Iterable[str] = (),
+        app: str = "workers",
+        level: str = "INFO",
+        **environment: str,
     ) -> Process:
         """Start `celery worker` for some queues (all providers'); return when it listens."""
         chosen = queues or tuple(self.settings.providers)
-        name = f"w{len(self.workers)}"
-        worker = self._start(
-            f"worker -Q {','.join(chosen)} -P {pool} -c {concurrency} -n {name}@test -l INFO",
-            name,
+        name = f"w{len(self.workers)}@test"
+        worker = Process(
+            f"-A {app} worker -Q {','.join(chosen)} -P {pool} -c {concurrency} -n {name}"
+            f" -l {level}",
             options,
+            self.environment | environment,
+            self.folder / f"{name}.log",
         )
         self.workers.append(worker)
-        self.wait(lambda: f"{name}@test ready" in worker.log, f"worker {name} is ready", worker)
+        ask = self.app.control.ping
+        self.wait(lambda: bool(ask([name], timeout=0.5)), f"worker {name} is ready", worker)
         return worker
 
     def start_beat(self) -> Process:
         """Start `celery beat`."""
-        beat = self._start(f"beat -s {self.folder / 'beat'} -l WARNING", "beat")
+        command = f"-A workers beat -s {self.folder / 'beat'} -l WARNING"
+        beat = Process(command, (), self.environment, self.folder / "beat.log")
         self._others.append(beat)
         return beat
 
@@ -168,19 +179,17 @@ class Fleet:
         logs = "\n".join(process.log[-6000:] for process in processes or self.workers)
         raise AssertionError(f"never came: {what}\n{logs}")
 
-    def _start(self, command: str, name: str, options: Iterable[str] = ()) -> Process:
-        arguments = [*command.split(), *options]
-        return Process(arguments, self.environment, self.folder / f"{name}.log")
-
 
 class Process:
-    """One `celery -A workers …` in a session of its own."""
+    """One `celery …` in a session of its own."""
 
-    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, command: str, options: Iterable[str], environment: Mapping[str, str], log: Path
+    ) -> None:
         self._log = log
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "workers", *arguments],
+                [sys.executable, "-m", "celery", *command.split(), *options],
                 env=dict(environment),
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -56,11 +56,12 @@ def windows_above(times: Sequence[float], limit: int, period: float) -> int:
 class Recorder:
     """An HTTP server on the loopback interface, in a thread; the first part of a path is a name.
 
-    `latency` gives the seconds until the answer of each call.
+    `latency` gives the seconds until the answer of each call, `latencies` those of one name.
     """
 
     def __init__(self, latency: Callable[[], float] = lambda: 0.0) -> None:
         self.latency = latency
+        self.latencies: dict[str, Callable[[], float]] = {}
         self._recordings: dict[str, Recording] = {}
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -80,11 +81,12 @@ class Recorder:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    def note(self, target: str) -> None:
-        """Stamp a call."""
+    def note(self, target: str) -> float:
+        """Stamp a call and return the seconds until its answer."""
         now = time.monotonic()
         _, name, path = target.split("/", 2)
         self[name].arrivals.append(Arrival(now, f"/{path}"))
+        return self.latencies.get(name, self.latency)()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -113,8 +115,8 @@ class _Connection(asyncio.Protocol):
         self._buffer += data
         while HEAD_END in self._buffer:
             head, self._buffer = self._buffer.split(HEAD_END, 1)
-            self._recorder.note(head.split(b" ", 2)[1].decode())
-            asyncio.get_running_loop().call_later(self._recorder.latency(), self._answer)
+            seconds = self._recorder.note(head.split(b" ", 2)[1].decode())
+            asyncio.get_running_loop().call_later(seconds, self._answer)
 
     def _answer(self) -> None:
         if not self._transport.is_closing():

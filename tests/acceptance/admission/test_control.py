@@ -36,9 +36,9 @@ def test_flower_shows_the_queues(make_fleet: MakeFleet) -> None:
     fleet = make_fleet(alpha='limit = "off"')
     fleet.start_worker("sisgate", "alpha")
     port = free_port()
-    command = f"flower --address={HOST} --port={port}"
+    command = f"-A workers flower --address={HOST} --port={port}"
     environment = fleet.environment | {"FLOWER_UNAUTHENTICATED_API": "1"}
-    flower = Process(command.split(), environment, fleet.folder / "flower.log")
+    flower = Process(command, (), environment, fleet.folder / "flower.log")
     try:
         seen: dict[str, object] = {}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 
 import pytest
 
 from sisgate.broker import PLANNER_QUEUE
 from sisgate.domain.states import JobState
 from tests.acceptance.admission.conftest import MakeFleet, MortalRedis
-from tests.acceptance.admission.fleet import Fleet
+from tests.acceptance.admission.fleet import Fleet, Process
 from tests.acceptance.admission.recorder import Recorder, windows_above
 
 SHORT_LIMIT = 'limit = "20/2s"\nburst = 20\ntimeout_seconds = 5'
@@ -18,6 +19,16 @@ SHORT_LIMIT = 'limit = "20/2s"\nburst = 20\ntimeout_seconds = 5'
 def all_done(fleet: Fleet, count: int) -> bool:
     """Whether so many jobs are done."""
     return len(fleet.gateway.jobs(states=[JobState.DONE], limit=count + 1)) == count
+
+
+def arrived(recorder: Recorder, count: int) -> bool:
+    """Whether so many calls have come."""
+    return len(recorder["alpha"].arrivals) >= count
+
+
+def has_ended(worker: Process) -> bool:
+    """Whether a worker has ended."""
+    return not worker.is_alive()
 
 
 @pytest.mark.parametrize("pool", ["prefork", "gevent"])
@@ -104,9 +115,9 @@ def test_a_cold_stop_gives_back_what_it_had(make_fleet: MakeFleet, recorder: Rec
         worker = fleet.start_worker(concurrency=2, options=options)
         before = len(recorder["alpha"].arrivals)
         fleet.request("alpha", 6)
-        fleet.wait(lambda n=before: len(recorder["alpha"].arrivals) == n + 2, "two calls run")
+        fleet.wait(partial(arrived, recorder, before + 2), "two calls run")
         worker.signal(signal.SIGQUIT)
-        fleet.wait(lambda w=worker: not w.is_alive(), "the worker ends")
+        fleet.wait(partial(has_ended, worker), "the worker ends")
         assert fleet.waiting("alpha") + fleet.unacked() >= 4
 
 
@@ -117,7 +128,7 @@ def test_a_killed_worker_loses_no_message(make_fleet: MakeFleet, recorder: Recor
     fleet.start_worker(concurrency=2)
     for number in range(3):
         seen = len(recorder["alpha"].arrivals)
-        fleet.wait(lambda n=seen: len(recorder["alpha"].arrivals) >= n + 8, "calls run")
+        fleet.wait(partial(arrived, recorder, seen + 8), "calls run")
         fleet.workers[number].kill_all()
         fleet.start_worker(concurrency=2)
     fleet.wait(lambda: fleet.waiting("alpha") == 0, "the backlog is done")
