@@ -1,0 +1,110 @@
+"""The strategies: pure functions from a snapshot, and a source of chance, to an endpoint.
+
+Each answers None when no endpoint may be called, and never with one that is shut, or ejected while
+another is not. Only `Snapshot.turn` and the random numbers make two answers differ.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+
+from sisgate.routing.snapshot import Candidate, Snapshot
+
+Strategy = Callable[[Snapshot, random.Random], Candidate | None]
+
+WEIGHT_STEPS = 10
+"""Weights in slow start are rounded to tenths, so that few orders are worked out."""
+
+UNKNOWN_LATENCY_SECONDS = 1e6
+"""What a running call at an endpoint whose latency is not known yet counts: one at a time."""
+
+
+def round_robin(snapshot: Snapshot, _rng: random.Random) -> Candidate | None:
+    """One after the other, whatever the weights; an endpoint in slow start skips turns."""
+    return _in_turn(snapshot.usable, [c.warmth for c in snapshot.usable], snapshot.turn)
+
+
+def weighted(snapshot: Snapshot, _rng: random.Random) -> Candidate | None:
+    """In proportion to the weights, as evenly spread as can be (nginx's smooth round robin)."""
+    return _in_turn(snapshot.usable, [c.effective_weight for c in snapshot.usable], snapshot.turn)
+
+
+def least_connections(snapshot: Snapshot, _rng: random.Random) -> Candidate | None:
+    """The fewest running calls for its weight; among equals in turn, by weight."""
+    usable = snapshot.usable
+    if not usable:
+        return None
+    fewest = min(c.in_flight / c.effective_weight for c in usable)
+    equals = [c for c in usable if c.in_flight / c.effective_weight <= fewest + 1e-9]
+    return _in_turn(equals, [c.effective_weight for c in equals], snapshot.turn)
+
+
+def latency_aware(snapshot: Snapshot, rng: random.Random) -> Candidate | None:
+    """The better of two chosen at random, by the peak EWMA of latency times running calls.
+
+    Two random choices avoid the herd that runs to the one best endpoint of an old snapshot
+    (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001); peak EWMA as in
+    Finagle's load balancer. The two are drawn in proportion to the weights.
+    """
+    usable = snapshot.usable
+    if len(usable) < 2:
+        return usable[0] if usable else None
+    first = _draw(usable, rng)
+    second = _draw([c for c in usable if c is not first], rng)
+    return min(first, second, key=_cost)
+
+
+STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
+    {
+        "round_robin": round_robin,
+        "weighted": weighted,
+        "least_connections": least_connections,
+        "latency_aware": latency_aware,
+    }
+)
+
+
+@lru_cache(maxsize=256)
+def smooth_order(weights: tuple[int, ...]) -> tuple[int, ...]:
+    """Return one round of nginx's smooth weighted round robin, as places in `weights`.
+
+    In each step every endpoint gains its weight, the one with most is chosen and pays the sum of
+    all weights (ngx_http_upstream_round_robin.c, since nginx 1.3.1).
+
+    >>> "".join("abc"[i] for i in smooth_order((5, 1, 1)))
+    'aabacaa'
+    """
+    current = [0] * len(weights)
+    total = sum(weights)
+    order = []
+    for _ in range(total):
+        current = [have + weight for have, weight in zip(current, weights, strict=True)]
+        best = max(range(len(weights)), key=current.__getitem__)
+        current[best] -= total
+        order.append(best)
+    return tuple(order)
+
+
+def _in_turn(
+    candidates: Sequence[Candidate], weights: Sequence[float], turn: int
+) -> Candidate | None:
+    if not candidates:
+        return None
+    steps = [max(1, round(weight * WEIGHT_STEPS)) for weight in weights]
+    common = math.gcd(*steps)
+    order = smooth_order(tuple(step // common for step in steps))
+    return candidates[order[turn % len(order)]]
+
+
+def _draw(candidates: Sequence[Candidate], rng: random.Random) -> Candidate:
+    return rng.choices(candidates, [c.effective_weight for c in candidates])[0]
+
+
+def _cost(candidate: Candidate) -> float:
+    if candidate.latency_seconds is None:
+        return candidate.in_flight * UNKNOWN_LATENCY_SECONDS
+    return candidate.latency_seconds * (candidate.in_flight + 1)
