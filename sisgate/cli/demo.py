@@ -189,8 +189,12 @@ def _explain(
         output.json({"ok": False, "interrupted": True})
         return ExitCode.INTERRUPTED
     seconds = max(wait.seconds for wait in watched.waits.values())
-    until = clock_time(invocation.clock.now(), seconds)
     names = ", ".join(watched.waits)
+    if any(wait.reason == "paused" for wait in watched.waits.values()):
+        output.warn(f"{names} is paused. Begin anew with `sisgate demo --fresh`.")
+        output.json({"ok": False, "waiting": list(watched.waits)})
+        return ExitCode.TRY_AGAIN
+    until = clock_time(invocation.clock.now(), seconds)
     output.warn(
         f"The hourly quota of {names} is used up by earlier runs, and sisgate keeps to it. It goes "
         f"on at {until} (in {duration(seconds)}): run `sisgate demo` again then, and it goes on "

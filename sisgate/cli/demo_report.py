@@ -89,16 +89,12 @@ def _seconds(statuses: Sequence[JobStatus]) -> float:
 
 def _resources_table(providers: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     numbers = ("records", "inserted", "updated", "deleted", "calls", "time")
-    made = table(("provider", "resource", *numbers, "state"), numbers=numbers)
+    made = table(("resource", *numbers, "state"), numbers=numbers)
     for name, found in providers.items():
-        shown = name
+        made.add_row(Text(name, "bold cyan"))
         for resource, row in found["resources"].items():
             cells = [number(row[word]) for word in numbers[:-1]]
-            made.add_row(
-                Text(shown, "bold"), resource, *cells, duration(row["seconds"]), state(row["state"])
-            )
-            shown = ""
-        made.add_section()
+            made.add_row(f"  {resource}", *cells, duration(row["seconds"]), state(row["state"]))
     return made
 
 

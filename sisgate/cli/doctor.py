@@ -11,6 +11,7 @@ from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
+from sisgate.cli.screens import facts
 from sisgate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -54,11 +55,10 @@ def doctor(
 
 
 def _show(output: Output, finding: Finding) -> None:
-    line = Text.assemble((f"{finding.grade:<5}", COLOURS[finding.grade]), (finding.subject, "bold"))
-    line.append(f": {finding.what}")
+    text = Text.assemble((finding.subject, "bold"), f": {finding.what}")
     if finding.grade != "ok" and finding.mend:
-        line.append(f"\n     → {finding.mend}", "cyan")
-    output.show(line)
+        text.append(f"\n→ {finding.mend}", "cyan")
+    output.show(facts([(finding.grade.ljust(4), text)], style=COLOURS[finding.grade]))
 
 
 def _words(finding: Finding) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import moment, number, state, table
+from sisgate.cli.screens import facts, moment, number, state, table
 from sisgate.domain.states import JobState
 from sisgate.errors import SisgateError, UnknownJob, UsageError
 from sisgate.gateway import JobStatus
@@ -62,15 +62,16 @@ def list_jobs(
         invocation.gateway.provider(provider)
     found = invocation.gateway.jobs(states=wanted, provider=provider, limit=limit)
     output.json([status.as_dict() for status in found])
-    numbers = ("calls", "read", "ins", "upd", "del")
-    columns = ("job", "accepted", "provider", "what", "priority", "state", *numbers)
-    made = table(columns, numbers=numbers)
+    tallies = ("ins", "upd", "del") if not output.is_narrow else ()
+    numbers = ("calls", "read", *tallies)
+    made = table(("job", "accepted", "provider", "what", "state", *numbers), numbers=numbers)
     for status in found:
-        tallies = (status.rows_seen, status.inserted, status.updated, status.deleted)
+        counts = [status.calls_made, status.rows_seen]
+        if tallies:
+            counts += [status.inserted, status.updated, status.deleted]
         made.add_row(
-            status.id[:8], moment(status.accepted_at)[5:], status.provider,
-            status.resource or status.kind, status.priority.word, state(status.state),
-            *(number(n) for n in (status.calls_made, *tallies)),
+            status.id[:8], moment(status.accepted_at)[5:-3], status.provider,
+            status.resource or status.kind, state(status.state), *map(number, counts),
         )  # fmt: skip
     output.show(made if found else Text("No job fits.", "dim"))
 
@@ -146,9 +147,6 @@ def _changed(status: JobStatus) -> str:
 
 
 def _details(status: JobStatus) -> Table:
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="bold cyan", no_wrap=True)
-    made.add_column(overflow="fold")
     calls = ", ".join(f"{count} {word}" for word, count in sorted(status.calls.items()))
     rows: list[tuple[str, Text | str | None]] = [
         ("job", status.id),
@@ -166,7 +164,4 @@ def _details(status: JobStatus) -> Table:
         ("note", status.note),
         *((name, str(value)) for name, value in (status.error or {}).items()),
     ]  # fmt: skip
-    for name, value in rows:
-        if value is not None:
-            made.add_row(name, value)
-    return made
+    return facts((name, value) for name, value in rows if value is not None)

@@ -119,19 +119,23 @@ def globals_first(arguments: list[str]) -> list[str]:
 
     >>> globals_first(["sync", "lincoln", "--data-dir", "x", "--wait"])
     ['--data-dir', 'x', 'sync', 'lincoln', '--wait']
+    >>> globals_first(["demo", "--data-dir", "x"])
+    ['demo', '--data-dir', 'x']
     """
-    if "demo" in arguments:
-        return arguments
     first: list[str] = []
     rest: list[str] = []
     words = iter(arguments)
     for word in words:
-        if word == "--":
+        if word == "--" or (word == "demo" and not any(_is_command(w) for w in rest)):
             rest += [word, *words]
-        elif word in {"--config", "--data-dir"}:
+        elif word in {"--config", "--data-dir", "-c", "-d"} and (len(word) > 2 or not rest):
             first += [word, *(value for value in [next(words, None)] if value is not None)]
         elif word.startswith(("--config=", "--data-dir=")):
             first.append(word)
         else:
             rest.append(word)
     return first + rest
+
+
+def _is_command(word: str) -> bool:
+    return not word.startswith("-")

@@ -16,6 +16,10 @@ PIPED_WIDTH = 200
 """Columns of a table that goes into a pipe or file, which has no width of its own."""
 
 
+NARROW_WIDTH = 100
+"""Below this a table has fewer columns instead of folded cells."""
+
+
 class Output:
     """The two streams of one command. rich leaves colours out for NO_COLOR and for no terminal."""
 
@@ -28,6 +32,11 @@ class Output:
     def is_live(self) -> bool:
         """Whether bars can move on stderr."""
         return self.err.is_terminal and not self.err.is_dumb_terminal
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a table leaves out its less important columns."""
+        return self.out.width < NARROW_WIDTH
 
     def show(self, renderable: RenderableType) -> None:
         """Show a table, a panel or a line to people; nothing with `--json`."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from sisgate.admission.spec import LimiterState
@@ -14,7 +13,7 @@ from sisgate.broker import queue_depths
 from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.options import Json, Provider, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, number, table
+from sisgate.cli.screens import duration, facts, number, table
 from sisgate.credentials.keys import ACTIVE, list_keys
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.settings import ProviderConfig
@@ -39,19 +38,17 @@ def list_providers(context: typer.Context, as_json: Json = False) -> None:
         )
         return
     numbers = ("used", "left", "waiting")
-    made = table(("provider", "kind", "limit", *numbers, "key", "auth", "state"), numbers=numbers)
-    for facts in found:
-        first = facts["windows"][0] if facts["windows"] else {}
+    more = () if output.is_narrow else ("kind", "auth")
+    made = table(("provider", "limit", *numbers, "key", "state", *more), numbers=numbers)
+    for one in found:
+        first = one["windows"][0] if one["windows"] else {}
         made.add_row(
-            Text(facts["name"], "bold"),
-            facts["kind"],
-            ", ".join(facts["limits"]) or "off",
-            number(first.get("used")),
-            number(first.get("left")),
-            number(facts["waiting"]),
-            _key_words(facts["keys"]),
-            facts["auth"],
-            _state_words(facts),
+            Text(one["name"], "bold"),
+            ", ".join(one["limits"]) or "off",
+            *map(number, (first.get("used"), first.get("left"), one["waiting"])),
+            _key_words(one["keys"]),
+            _state_words(one),
+            *(one[word] for word in more),
         )
     output.show(made)
 
@@ -62,14 +59,9 @@ def show(context: typer.Context, provider: Provider, as_json: Json = False) -> N
     invocation, output = invocation_of(context), Output(as_json)
     invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
     config = invocation.gateway.provider(provider)
-    (facts,) = _all(invocation, output, only=config)
-    output.json(facts)
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="bold cyan", no_wrap=True)
-    made.add_column(overflow="fold")
-    for name, value in _rows(facts):
-        made.add_row(name, value)
-    output.show(made)
+    (found,) = _all(invocation, output, only=config)
+    output.json(found)
+    output.show(facts(_rows(found)))
 
 
 def _all(

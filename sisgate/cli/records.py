@@ -151,15 +151,18 @@ def _show_records(output: Output, stream: Iterator[StoredRecord], count: int | N
     if first is None:
         output.note("No records. `sisgate sync` brings them.")
         return
-    fields = [name for name in _FIRST if name in first.data][:TABLE_COLUMNS]
+    most = TABLE_COLUMNS - 3 * output.is_narrow
+    fields = [name for name in _FIRST if name in first.data][:most]
     shown, rows = 0, chain([first], stream)
     # Some hundred rows to a table, so that the memory stays what it is.
     while chunk := list(islice(rows, 500)):
-        made = table(("sourcedId", *fields, "changed"))
+        when = () if output.is_narrow else ("changed",)
+        made = table(("sourcedId", *fields, *when))
         for record in chunk:
             cells = [_plain(record.data.get(name)) for name in fields]
             style = "dim strike" if record.deleted_at else ""
-            made.add_row(record.sourced_id, *cells, moment(record.changed_at), style=style)
+            cells += [moment(record.changed_at) for _ in when]
+            made.add_row(record.sourced_id, *cells, style=style)
         output.show(made)
         shown += len(chunk)
     if shown == count:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -39,6 +40,7 @@ def table(
         title_style="bold",
         header_style="bold",
         pad_edge=False,
+        padding=(0, 1, 0, 0),
         show_edge=False,
     )
     for column in columns:
@@ -49,6 +51,16 @@ def table(
             no_wrap=right,
             overflow="fold",
         )
+    return made
+
+
+def facts(rows: Iterable[tuple[str, RenderableType]], *, style: str = "bold cyan") -> Table:
+    """Return names and values side by side, long values folded beside their name."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style=style, no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in rows:
+        made.add_row(name, value)
     return made
 
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.panel import Panel
-from rich.text import Text
 
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import child_line, commands_of
+from sisgate.cli.screens import child_line, commands_of, facts
 from sisgate.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,12 +90,12 @@ def _panel(settings: Settings, stack: EmbeddedStack) -> Panel:
     if stack.made_master_key:
         rows.append(("key", f"made {settings.master_key_path}: keep a copy in a safe place"))
     rows += _next_steps(settings, sisgate)
-    text = Text()
-    for label, value in rows:
-        text.append(f"{label:<9}", "bold cyan").append(f"{value}\n")
-    text.rstrip()
     return Panel(
-        text, title="sisgate is up", title_align="left", subtitle="Ctrl-C stops", expand=False
+        facts(rows),
+        title="sisgate is up",
+        title_align="left",
+        subtitle="Ctrl-C stops",
+        expand=False,
     )
 
 

@@ -83,3 +83,17 @@ def test_without_a_provider_it_says_what_to_do(command: Command) -> None:
     assert "no provider" in ended.stdout
     command.up("--no-flower")
     assert command.down() == 0
+
+
+def test_up_uses_the_servers_that_are_named(
+    command: Command, sandbox: SandboxProcess, redis_url: str, postgres_url: str
+) -> None:
+    """With both URLs set it starts no Redis, and the ledger is in PostgreSQL."""
+    command.environment |= {"SISGATE_BROKER_URL": redis_url, "SISGATE_DATABASE_URL": postgres_url}
+    command.up("--no-flower")
+    assert set(command.pids()) == {"worker", "beat"}
+    add_key(command, sandbox, "skyward")
+    (job,) = command.json("sync", "skyward", "orgs", "--wait", "--timeout", str(PATIENCE_SECONDS))
+    assert job["state"] == "done"
+    assert command.down() == 0
+    assert not (command.folder / "sisgate.db").exists()

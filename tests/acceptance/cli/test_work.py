@@ -58,7 +58,7 @@ def test_changes_go_on_from_a_cursor(running: Command) -> None:
 def test_following_changes_ends_with_ctrl_c(running: Command) -> None:
     """Lines come as they happen, and the cursor is told at the end."""
     process = subprocess.Popen(
-        [*SISGATE, "--data-dir", str(running.folder), "changes", "skyward", "orgs", "--follow", "--json"],
+        [*SISGATE, "-d", running.folder, "changes", "skyward", "orgs", "--follow", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=running.environment,
     )  # fmt: skip
     assert process.stdout is not None
