@@ -76,9 +76,8 @@ def plain_app() -> Celery:
     app.conf.task_queues = [Queue(PLAIN_QUEUE, Exchange(PLAIN_QUEUE), routing_key=PLAIN_QUEUE)]
     app.conf.task_default_queue = PLAIN_QUEUE
     limit = f"{RATE}/s" if WAY == "rate_limit" else None
-    if WAY != "pushed":
-        # As Celery comes: limits on, four messages a process.
-        app.conf.update(worker_disable_rate_limits=False, worker_prefetch_multiplier=4)
+    # As Celery comes: limits on, four messages a process.
+    app.conf.update(worker_disable_rate_limits=False, worker_prefetch_multiplier=4)
 
     @app.task(name="noop", bind=True, rate_limit=limit, max_retries=None)
     def noop(self: Any, sent_at: float | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -246,7 +247,7 @@ def message(task: str, kwargs: Mapping[str, Any], queue: str, priority: int = 6)
     }
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     return {
-        "body": json.dumps([[], dict(kwargs), embed]),
+        "body": base64.b64encode(json.dumps([[], dict(kwargs), embed]).encode()).decode(),
         "content-encoding": "utf-8",
         "content-type": "application/json",
         "headers": headers,
@@ -256,7 +257,7 @@ def message(task: str, kwargs: Mapping[str, Any], queue: str, priority: int = 6)
             "delivery_mode": 2,
             "delivery_info": {"exchange": "", "routing_key": queue},
             "priority": priority,
-            "body_encoding": "none",
+            "body_encoding": "base64",
             "delivery_tag": str(uuid.uuid4()),
         },
     }
