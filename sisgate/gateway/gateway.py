@@ -5,12 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from json import dumps
 from pathlib import Path
 from typing import Any, Self
-
-from sqlalchemy.orm import Session
 
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
@@ -21,8 +19,6 @@ from sisgate.domain.paths import usable_path
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
-    BacklogFull,
-    BrokerUnavailable,
     InvalidState,
     JobExpired,
     UnknownProvider,
@@ -30,6 +26,7 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.gateway import forecast
+from sisgate.gateway.acceptance import Acceptance, urgency_of
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.forecast import Plan
@@ -41,8 +38,7 @@ from sisgate.gateway.job import (
     read_statuses,
     status_of,
 )
-from sisgate.ledger import calls, jobs, responses
-from sisgate.ledger.calls import NewCall, Purpose
+from sisgate.ledger import jobs, responses
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.records import StoredChange, StoredRecord, stream_changes, stream_records
@@ -75,9 +71,8 @@ class Gateway:
         self._redis = redis_client(url)
         self.wakeups = Wakeups(self._redis, self.clock)
         self.limiter = Limiter(self._redis, clock=self.clock)
-        self._publisher = publisher or Publisher(
-            celery_app(settings, url), self.wakeups.signal_work
-        )
+        publisher = publisher or Publisher(celery_app(settings, url), self.wakeups.signal_work)
+        self._acceptance = Acceptance(settings, self.database, publisher, self.clock)
 
     @classmethod
     def from_env(cls, config: Path | None = None, *, app: str | None = None) -> Self:
@@ -132,7 +127,9 @@ class Gateway:
             options["allow_deletes"] = True
         if expires_at is not None and expires_at.tzinfo is None:
             raise UsageError("expires_at is an aware time, with its zone.")
-        new = self._new_job(JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id, app)
+        new = self._acceptance.new_job(
+            JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id, app
+        )
         deadline = min(filter(None, (new.expires_at, expires_at)), default=None)
         return self._accept(replace(new, resource=resource, options=options, expires_at=deadline))
 
@@ -195,7 +192,7 @@ class Gateway:
         words = {str(name): str(value) for name, value in (query or {}).items()}
         target = {"method": method, "path": usable_path(path), "query": words, "json": json}
         _refuse_unless_json(target)
-        new = self._new_job(
+        new = self._acceptance.new_job(
             JobKind.REQUEST, provider, priority, idempotency_key, timeout, None, None
         )
         return self._accept(replace(new, options=target))
@@ -310,7 +307,7 @@ class Gateway:
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Tell what a sync would need, before anything is enqueued: calls, quota left, times."""
         self._dataset(provider, resource)
-        return forecast.plan_sync(self, provider, resource, Priority.parse(priority))
+        return forecast.plan_sync(self, provider, resource, urgency_of(priority))
 
     def expected(self, job_id: str) -> Plan:
         """Tell when an accepted job begins and ends."""
@@ -326,89 +323,15 @@ class Gateway:
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: UsageError
     ) -> None:
-        """Keep a sync that was asked for by name but cannot be accepted, as a failed job.
+        """Keep a sync that was asked for by name but cannot be accepted, as a failed job."""
+        self._acceptance.refuse(job_id, provider, resource, app, error)
 
-        A Celery app has only the job's id to ask with, so the reason must be found there.
-        """
-        new = NewJob(job_id, JobKind.SYNC, app[:100], provider[:63], Priority.NORMAL, resource[:40])
-        now = self.clock.now()
-        with self.database.write() as session:
-            job, is_new = jobs.accept(session, new, now, published_at=now)
-            if is_new:
-                jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
+    def _accept(self, new: NewJob) -> Job:
+        return Job(self, self._acceptance.accept(new))
 
     def _dataset(self, provider: str, resource: str) -> None:
         if resource not in self.provider(provider).dialect_class.resources:
             raise UnknownResource(f"{provider} has no resource {resource!r}.", provider=provider)
-
-    def _new_job(
-        self,
-        kind: JobKind,
-        provider: str,
-        priority: str | Priority,
-        idempotency_key: str | None,
-        timeout: float | None,
-        job_id: str | None,
-        app: str | None,
-    ) -> NewJob:
-        try:
-            urgency = Priority.parse(priority)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
-        if timeout is not None and timeout <= 0:
-            raise UsageError(f"a timeout is a positive number of seconds, not {timeout:g}.")
-        if idempotency_key is not None and not 0 < len(idempotency_key) <= 255:
-            raise UsageError("an idempotency key has 1 to 255 characters.")
-        now = self.clock.now()
-        return NewJob(
-            id=job_id or str(uuid.uuid4()),
-            kind=kind,
-            app=app or self.settings.app_name,
-            provider=provider,
-            priority=urgency,
-            idempotency_key=idempotency_key,
-            expires_at=now + timedelta(seconds=timeout) if timeout is not None else None,
-        )
-
-    def _accept(self, new: NewJob) -> Job:
-        now = self.clock.now()
-        address: tuple[int, str, int] | None = None
-        with self.database.write() as session:
-            row, is_new = jobs.accept(session, new, now, published_at=now)
-            if is_new:
-                self._refuse_beyond_backlog(session, new.provider)
-            if is_new and new.kind is JobKind.REQUEST:
-                calls.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)
-                (call_id,) = calls.queue_next(session, row.id, 1, now)
-                row.state, row.started_at = JobState.RUNNING.value, now
-                address = (call_id, new.provider, int(new.priority))
-        if is_new:
-            self._publish(row.id, int(new.priority), address)
-        return Job(self, row.id)
-
-    def _refuse_beyond_backlog(self, session: Session, provider: str) -> None:
-        config = self.settings.providers[provider]
-        most = config.max_waiting_jobs
-        if jobs.live_up_to(session, provider, most + 1) <= most:
-            return
-        pace = min((rate.per_second for rate in config.windows), default=1.0)
-        raise BacklogFull(
-            f"{most} jobs of {provider} wait already, so this one was not accepted. Try again "
-            "later, cancel what is no longer wanted, or raise max_waiting_jobs.",
-            seconds=max(1.0, 1 / pace),
-            provider=provider,
-        )
-
-    def _publish(self, job_id: str, priority: int, address: tuple[int, str, int] | None) -> None:
-        try:
-            if address is not None:
-                self._publisher.call(*address)
-            else:
-                self._publisher.plan(job_id, priority)
-        except BrokerUnavailable:
-            # Accepted all the same: the reconciler publishes what was not, once Redis is back.
-            with self.database.write() as session:
-                jobs.mark_published(session, [job_id], None)
 
     def _give_up(self, job_id: str) -> None:
         with self.database.write() as session:

@@ -1,0 +1,124 @@
+"""Accepting work: a row in the ledger first, a message to the broker second."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from sisgate.broker import Publisher
+from sisgate.clock import Clock
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import JobKind, JobState
+from sisgate.errors import BacklogFull, BrokerUnavailable, UsageError
+from sisgate.ledger import calls, jobs
+from sisgate.ledger.calls import NewCall, Purpose
+from sisgate.ledger.database import Database
+from sisgate.ledger.jobs import NewJob
+from sisgate.settings import Settings
+
+
+class Acceptance:
+    """Turns what apps ask for into jobs. What it has returned is never lost."""
+
+    def __init__(
+        self, settings: Settings, database: Database, publisher: Publisher, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._publisher = publisher
+        self._clock = clock
+
+    def new_job(
+        self,
+        kind: JobKind,
+        provider: str,
+        priority: str | Priority,
+        idempotency_key: str | None,
+        timeout: float | None,
+        job_id: str | None,
+        app: str | None,
+    ) -> NewJob:
+        """Return a job with its id and deadline; `UsageError` if something is wrong with it."""
+        if timeout is not None and timeout <= 0:
+            raise UsageError(f"a timeout is a positive number of seconds, not {timeout:g}.")
+        if idempotency_key is not None and not 0 < len(idempotency_key) <= 255:
+            raise UsageError("an idempotency key has 1 to 255 characters.")
+        now = self._clock.now()
+        return NewJob(
+            id=job_id or str(uuid.uuid4()),
+            kind=kind,
+            app=app or self._settings.app_name,
+            provider=provider,
+            priority=urgency_of(priority),
+            idempotency_key=idempotency_key,
+            expires_at=now + timedelta(seconds=timeout) if timeout is not None else None,
+        )
+
+    def accept(self, new: NewJob) -> str:
+        """Accept a job, or find the earlier one of its key, and return its id.
+
+        Raises `IdempotencyConflict`, `BacklogFull` and `DatabaseUnavailable`; then nothing was
+        accepted. A broker that is down does not keep a job from being accepted.
+        """
+        now = self._clock.now()
+        address: tuple[int, str, int] | None = None
+        with self._database.write() as session:
+            row, is_new = jobs.accept(session, new, now, published_at=now)
+            if is_new:
+                self._refuse_beyond_backlog(session, new.provider)
+            if is_new and new.kind is JobKind.REQUEST:
+                calls.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)
+                (call_id,) = calls.queue_next(session, row.id, 1, now)
+                row.state, row.started_at = JobState.RUNNING.value, now
+                address = (call_id, new.provider, int(new.priority))
+        if is_new:
+            self._publish(row.id, int(new.priority), address)
+        return row.id
+
+    def refuse(
+        self, job_id: str, provider: str, resource: str, app: str, error: UsageError
+    ) -> None:
+        """Keep a sync that was asked for by name but cannot be accepted, as a failed job.
+
+        A Celery app has only the job's id to ask with, so the reason must be found there.
+        """
+        new = NewJob(job_id, JobKind.SYNC, app[:100], provider[:63], Priority.NORMAL, resource[:40])
+        now = self._clock.now()
+        with self._database.write() as session:
+            job, is_new = jobs.accept(session, new, now, published_at=now)
+            if is_new:
+                jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
+
+    def _refuse_beyond_backlog(self, session: Session, provider: str) -> None:
+        config = self._settings.providers[provider]
+        most = config.max_waiting_jobs
+        if jobs.live_up_to(session, provider, most + 1) <= most:
+            return
+        pace = min((rate.per_second for rate in config.windows), default=1.0)
+        raise BacklogFull(
+            f"{most} jobs of {provider} wait already, so this one was not accepted. Try again "
+            "later, cancel what is no longer wanted, or raise max_waiting_jobs.",
+            seconds=max(1.0, 1 / pace),
+            provider=provider,
+        )
+
+    def _publish(self, job_id: str, priority: int, address: tuple[int, str, int] | None) -> None:
+        try:
+            if address is not None:
+                self._publisher.call(*address)
+            else:
+                self._publisher.plan(job_id, priority)
+        except BrokerUnavailable:
+            # Accepted all the same: the reconciler publishes what was not, once Redis is back.
+            with self._database.write() as session:
+                jobs.mark_published(session, [job_id], None)
+
+
+def urgency_of(priority: str | Priority) -> Priority:
+    """Return the priority of a word; `UsageError` names those there are."""
+    try:
+        return Priority.parse(priority)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
