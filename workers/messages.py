@@ -18,9 +18,6 @@ QUARANTINE_BYTES = 2000
 MAX_MESSAGE_BYTES = 1_000_000
 """Messages carry ids. What is larger is not ours."""
 
-UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
-"""kombu's own: what was delivered and not acknowledged, and since when."""
-
 
 class NotOurs(ValueError):
     """A message that Celery could not survive, or that would take too much to read."""

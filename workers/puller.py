@@ -13,12 +13,12 @@ from typing import Any
 from celery.worker import state
 from kombu.transport.virtual import QoS as VirtualQoS
 
-from sisgate.admission.admitter import Admitted, Admitter, Taken
+from sisgate.admission.admitter import UNACKED, UNACKED_INDEX, Admitted, Admitter, Taken
 from sisgate.admission.slots import DEFAULT_SHARE, share_out
 from sisgate.broker import CALL_TASK_PREFIX
 from workers import admit
 from workers.consumer import is_admitted
-from workers.messages import UNACKED, UNACKED_INDEX, NotOurs, put_aside, read_message
+from workers.messages import NotOurs, put_aside, read_message
 from workers.runtime import Runtime
 
 IDLE_SECONDS = 1.0

@@ -110,8 +110,7 @@ class Gateway:
         while it waits. The same `idempotency_key` of an app returns the first
         job again. Raises `UnknownProvider`, `UnknownResource`, `UsageError`,
         `IdempotencyConflict`, `BacklogFull`, `DatabaseUnavailable`. With the broker down the job is
-        accepted all
-        the same and is published once the broker is back.
+        accepted all the same and is published once the broker is back.
         """
         config = self.provider(provider)
         if resource not in config.dialect_class.resources:
