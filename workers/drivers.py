@@ -166,6 +166,8 @@ def guarded(puller: Puller) -> float:
         return puller.pull()
     except BrokerUnavailable as error:
         log.warning("admission_waits", reason=error.message)
+    except (redis.RedisError, OSError) as error:
+        log.warning("admission_waits", reason=type(error).__name__)
     except Exception:
         log.exception("admission_failed")
     return RETRY_SECONDS
