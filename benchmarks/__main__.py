@@ -12,6 +12,7 @@ from benchmarks.scale import DEFAULT, FULL, QUICK
 
 SECTIONS = {
     "limiter": "benchmarks.decisions",
+    "admission": "benchmarks.admission",
     "enqueue": "benchmarks.enqueue",
     "sync": "benchmarks.sync",
 }
