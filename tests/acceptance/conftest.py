@@ -30,7 +30,7 @@ DISTRICTS = (
     DistrictSpec("oneroster", "oneroster", students=STUDENTS, quota=None),
 )
 OPTIONS: dict[str, dict[str, Any]] = {
-    "oneroster": {"page_size": 20},
+    "oneroster": {"page_size": 40},
     "powerschool": {"timeout_seconds": 5},
     "skyward": {"auth": "oauth2-body"},
 }

@@ -55,16 +55,16 @@ def test_the_task_id_is_the_job_id(stack: Stack) -> None:
     assert stack.ids(NAME, "orgs")
 
 
-def test_a_second_delivery_does_nothing_more(stack: Stack) -> None:
+def test_a_second_delivery_does_nothing_more(postgres_stack: Stack) -> None:
     """The same message three times is one job, and one list read once."""
-    stack.fresh(NAME)
+    postgres_stack.fresh(NAME)
     task_id = str(uuid.uuid4())
     message = {"args": [NAME, "terms"], "task_id": task_id}
-    order(stack, message, message, message)
-    assert ended(stack, task_id).state == "done"
-    (marker,) = order(stack, {"args": [NAME, "orgs"]})
-    ended(stack, marker)
-    assert stack.gateway.job_status(task_id).calls_made == 1
+    order(postgres_stack, message, message, message)
+    assert ended(postgres_stack, task_id).state == "done"
+    (marker,) = order(postgres_stack, {"args": [NAME, "orgs"]})
+    ended(postgres_stack, marker)
+    assert postgres_stack.gateway.job_status(task_id).calls_made == 1
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_a_second_delivery_does_nothing_more(stack: Stack) -> None:
     ],
 )
 def test_wrong_arguments_are_a_failed_job_that_says_why(
-    stack: Stack, message: dict[str, Any], said: str
+    postgres_stack: Stack, message: dict[str, Any], said: str
 ) -> None:
     """The asker has nothing but the id, so the reason is found under it."""
-    (task_id,) = order(stack, message)
-    status = ended(stack, task_id)
+    (task_id,) = order(postgres_stack, message)
+    status = ended(postgres_stack, task_id)
     assert status.state == "failed"
     assert status.error is not None
     assert said in status.error["message"]

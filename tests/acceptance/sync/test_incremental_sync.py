@@ -32,17 +32,17 @@ def test_a_filter_that_works_brings_only_the_changes(stack: Stack) -> None:
 
 @pytest.mark.parametrize("mode", ["ignore", "refuse", "empty"])
 def test_a_filter_that_does_not_work_is_seen_and_the_list_is_read_in_full(
-    stack: Stack, mode: str
+    sqlite_stack: Stack, mode: str
 ) -> None:
     """Ignored, refused or answered with nothing: the changes come all the same, once."""
-    cursor = synced(stack, filter_mode=mode)
-    stack.sandbox.churn(NAME, resource="students", insert=2, update=3, delete=1)
-    status = stack.sync(NAME, "students", mode="incremental")
+    cursor = synced(sqlite_stack, filter_mode=mode)
+    sqlite_stack.sandbox.churn(NAME, resource="students", insert=2, update=3, delete=1)
+    status = sqlite_stack.sync(NAME, "students", mode="incremental")
     assert (status.state, status.mode) == ("done", "full")
     assert status.note is not None
     assert (status.inserted, status.updated, status.deleted) == (2, 3, 1)
-    assert len(stack.changes(NAME, "students", since=cursor)) == 6
-    again = stack.sync(NAME, "students", mode="auto")
+    assert len(sqlite_stack.changes(NAME, "students", since=cursor)) == 6
+    again = sqlite_stack.sync(NAME, "students", mode="auto")
     assert (again.mode, again.inserted, again.updated, again.deleted) == ("full", 0, 0, 0)
 
 
