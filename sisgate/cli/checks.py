@@ -160,9 +160,10 @@ def _worker(invocation: Invocation) -> Finding:
     # A worker at rest waits in a blocking pop; one that works comes back to it.
     listening = [c for c in invocation.redis.client_list() if c.get("cmd") in {"brpop", "bzmpop"}]
     if listening:
-        return Finding("worker", "ok", f"{len(listening)} listening, {waiting} messages wait")
+        what = f"{len(listening)} at the planner's queue, {waiting} messages wait"
+        return Finding("worker", "ok", what)
     mend = "sisgate up (one machine), or celery -A workers worker -Q sisgate,PROVIDER"
-    return Finding("worker", "fail", f"none is listening, {waiting} messages wait", mend)
+    return Finding("worker", "fail", f"none at the planner's queue, {waiting} messages wait", mend)
 
 
 def _beat(invocation: Invocation, database: Database) -> Finding:

@@ -50,7 +50,8 @@ class Output:
 
     def note(self, text: str | Text) -> None:
         """Say something beside the result, on stderr."""
-        self.err.print(text if isinstance(text, Text) else Text(text), soft_wrap=True)
+        words = text if isinstance(text, Text) else Text(text)
+        self.err.print(words, soft_wrap=not self.err.is_terminal)
 
     def warn(self, text: str) -> None:
         """Say on stderr what a person should know."""

@@ -86,3 +86,17 @@ def test_a_folder_of_another_size_or_kind_is_left_alone(tmp_path: Path) -> None:
     (folder / "demo.json").write_text('{"students": 50, "ports": {}}')
     _, said = demo(folder, "--students", "60", code=2)
     assert "demo of 50 students" in said
+
+
+def test_nothing_outlives_a_killed_demo(tmp_path: Path) -> None:
+    """SIGKILL of the demo stops the stack in order, and the sandbox with it."""
+    folder = tmp_path / "demo"
+    process = subprocess.Popen(
+        [*SISGATE, "demo", "--data-dir", str(folder), "--students", str(STUDENTS)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    command = Command(folder)
+    wait_until(lambda: "worker" in command.pids(), "the worker")
+    process.kill()
+    process.wait()
+    command.wait_until_gone()
