@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+import redis
 import structlog
 
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
-from sisgate.admission.spec import LedgerCall
+from sisgate.admission.rate_headers import parse_rate_hint
+from sisgate.admission.spec import Grant, LedgerCall
 from sisgate.admission.throttle import Answer, Decision, decide
 from sisgate.audit import log as audit
 from sisgate.domain.priorities import Priority
+from sisgate.errors import BrokerUnavailable
 from sisgate.ledger import calls as ledger
 from sisgate.ledger import controls
 from sisgate.ledger.calls import Claim
+from sisgate.ledger.schema import Control
 from sisgate.providers.dialect import HttpResponse
 from sisgate.settings import ProviderConfig
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
+
+REDIS_LOST_SECONDS = 2.0
+"""How long a call waits when Redis cannot be asked for a permit."""
+
+APPLIED_CONTROLS = "sisgate:1:controls-applied"
+"""When the newest of the settings that Redis knows was made."""
 
 UNKNOWN_LIMITS = "sisgate:1:limits-unknown"
 """Providers whose limiter has lost its state, each with the time at which that was noticed."""
@@ -53,13 +64,17 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Permit | Non
     """
     now = runtime.clock.now()
     spec = runtime.limits(config)
-    grant = runtime.limiter.take(config.name, spec, Priority(claim.call.priority))
+    try:
+        grant = runtime.limiter.take(config.name, spec, Priority(claim.call.priority))
+    except BrokerUnavailable:
+        grant = Grant((), REDIS_LOST_SECONDS, "unknown")
     if grant:
         with runtime.database.write() as session:
             ledger.note_permit(session, claim.call, grant.permits[0])
         return Permit(grant.permits[0], grant.factor, now.timestamp())
     if grant.reason == "unknown":
-        note_unknown(runtime, config.name)
+        with suppress(BrokerUnavailable):
+            note_unknown(runtime, config.name)
     wait = timedelta(seconds=max(0.05, grant.wait_seconds))
     with runtime.database.write() as session:
         ledger.release(session, claim.call, not_before=now + wait)
@@ -72,19 +87,35 @@ def finish(
 ) -> float:
     """Tell the limiter that the call has ended and what came back; return the seconds to wait.
 
-    The seconds are those for which the provider asked us to stay away, 0 for none.
+    The seconds are those for which the provider asked us to stay away, 0 for none. A Redis that
+    fails now does not cost the answer: the permit then counts to the end of its lease.
     """
-    runtime.limiter.finish(config.name, permit.id)
     status = response.status if response else None
     latency = runtime.latency_of(config.name, response.elapsed_seconds if response else None)
-    answer = Answer(status, response.headers if response else {}, latency)
-    decision = decide(permit.factor, answer, runtime.clock.now())
-    # What the provider asks for is always heeded; the pace is ours to lower, or only to tell.
-    if decision.block_seconds > 0:
-        runtime.limiter.block(config.name, decision.block_seconds, f"answered {status}")
-    if decision.factor != permit.factor and config.adaptive != "off":
-        _change_pace(runtime, config, permit, decision, status)
+    headers = response.headers if response else {}
+    now = runtime.clock.now()
+    try:
+        runtime.limiter.finish(config.name, permit.id)
+        left = _permits_left(runtime, config, headers, now)
+        decision = decide(permit.factor, Answer(status, headers, latency, left), now)
+        # What the provider asks for is always heeded; the pace is ours to lower, or only to tell.
+        if decision.block_seconds > 0:
+            runtime.limiter.block(config.name, decision.block_seconds, f"answered {status}")
+        if decision.factor != permit.factor and config.adaptive != "off":
+            _change_pace(runtime, config, permit, decision, status)
+    except BrokerUnavailable:
+        decision = decide(permit.factor, Answer(status, headers, latency), now)
     return decision.block_seconds
+
+
+def _permits_left(
+    runtime: Runtime, config: ProviderConfig, headers: Mapping[str, str], now: datetime
+) -> int | None:
+    """Return what our own windows have left, where the provider tells what its own have."""
+    if parse_rate_hint(headers, now).remaining is None:
+        return None
+    windows = runtime.limiter.state(config.name, runtime.limits(config)).windows
+    return min((window.left for window in windows), default=None)
 
 
 def _change_pace(
@@ -105,7 +136,8 @@ def _change_pace(
         after=round(decision.factor, 3),
         reason=decision.reason,
     )
-    if not changed or is_shadow:
+    # Recovery comes in many small steps; its end tells enough.
+    if not changed or is_shadow or permit.factor < decision.factor < 1:
         return
     with runtime.database.write() as session:
         audit.record(
@@ -122,8 +154,11 @@ def _change_pace(
 
 
 def note_unknown(runtime: Runtime, provider: str) -> None:
-    """Ask the reconciler to rebuild the limiter's state."""
-    runtime.redis.hsetnx(UNKNOWN_LIMITS, provider, runtime.clock.now().timestamp())
+    """Ask the reconciler to rebuild the limiter's state; `BrokerUnavailable` if Redis is lost."""
+    try:
+        runtime.redis.hsetnx(UNKNOWN_LIMITS, provider, _redis_time(runtime))
+    except redis.RedisError as error:
+        raise BrokerUnavailable("Redis cannot be reached.") from error
 
 
 def rebuild_unknown(runtime: Runtime) -> None:
@@ -132,28 +167,61 @@ def rebuild_unknown(runtime: Runtime) -> None:
     Permits granted before are used within `PERMIT_USE_SECONDS`, so the ledger is read only that
     long after the loss was noticed: then each of them is an attempt there.
     """
-    now = runtime.clock.now()
-    for name, noticed in runtime.redis.hgetall(UNKNOWN_LIMITS).items():
+    unknown = runtime.redis.hgetall(UNKNOWN_LIMITS)
+    now = _redis_time(runtime) if unknown else 0.0
+    for name, noticed in unknown.items():
         config = runtime.settings.providers.get(name.decode())
-        if config is not None and now.timestamp() - float(noticed) < PERMIT_USE_SECONDS:
+        if config is not None and now - float(noticed) < PERMIT_USE_SECONDS:
             continue
         if config is not None:
-            _rebuild(runtime, config, now)
+            _rebuild(runtime, config, runtime.clock.now())
             runtime.wakeups.signal_work(config.name)
         runtime.redis.hdel(UNKNOWN_LIMITS, name)
 
 
 def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
     spec = runtime.limits(config)
-    since = now - timedelta(seconds=spec.longest_period_seconds + spec.lease_seconds)
     with runtime.database.read() as session:
-        attempts = ledger.recent_attempts(session, config.name, since)
         control = controls.get(session, config.name)
-    # What was set at run time comes first: from the rebuild on, permits are granted by it.
-    if (windows := controls.windows_of(control)) is not None:
-        runtime.limiter.set_limits(config.name, windows)
-    if control is not None and control.paused:
-        runtime.limiter.pause(config.name, control.paused_until)
+        windows = controls.windows_of(control) or ()
+        # A limit that was set at run time may look further back than the configured one.
+        periods = [spec.longest_period_seconds, *(rate.period_seconds for rate in windows)]
+        since = now - timedelta(seconds=max(periods) + spec.lease_seconds)
+        attempts = ledger.recent_attempts(session, config.name, since)
+    # What was set comes first: from the rebuild on, permits are granted by it.
+    if control is not None:
+        _apply(runtime, control, now)
     known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in attempts]
     if runtime.limiter.rebuild(config.name, spec, known):
         log.info("limiter_rebuilt", provider=config.name, calls=len(known))
+
+
+def apply_controls(runtime: Runtime) -> None:
+    """Make Redis agree with what was set at run time, where it was wiped or missed the setting."""
+    with runtime.database.read() as session:
+        found = controls.all_set(session)
+    newest = max((control.changed_at for control in found), default=None)
+    version = newest.isoformat() if newest else ""
+    if (runtime.redis.get(APPLIED_CONTROLS) or b"").decode() == version:
+        return
+    for control in found:
+        _apply(runtime, control, runtime.clock.now())
+        runtime.wakeups.signal_work(control.provider)
+    runtime.redis.set(APPLIED_CONTROLS, version)
+
+
+def _apply(runtime: Runtime, control: Control, now: datetime) -> None:
+    limiter, name = runtime.limiter, control.provider
+    limiter.set_limits(name, controls.windows_of(control))
+    if control.paused:
+        limiter.pause(name, control.paused_until)
+    else:
+        limiter.resume(name)
+    if control.blocked_until is not None and control.blocked_until > now:
+        limiter.block(name, (control.blocked_until - now).total_seconds(), "asked before")
+
+
+def _redis_time(runtime: Runtime) -> float:
+    # Workers on several hosts compare these times, so no host's own clock is asked.
+    seconds, micros = runtime.redis.time()
+    return float(seconds) + float(micros) / 1e6

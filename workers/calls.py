@@ -25,13 +25,13 @@ def make(
     runtime: Runtime, config: ProviderConfig, call_id: int, permit: Permit | None = None
 ) -> None:
     """Make one call if it is still to be made. `permit` is what admission took for it."""
-    if permit is not None and not permit.is_fresh(runtime.clock.now()):
+    claim = _claim(runtime, config, call_id, permit)
+    # Looked at after the claim, which may have waited for a lock: a permit that is used is in the
+    # ledger within `PERMIT_USE_SECONDS`, or a rebuild would not know of it.
+    if permit is not None and (claim is None or not permit.is_fresh(runtime.clock.now())):
         runtime.limiter.hand_back(config.name, permit.id)
         permit = None
-    claim = _claim(runtime, config, call_id, permit)
     if claim is None:
-        if permit is not None:
-            runtime.limiter.hand_back(config.name, permit.id)
         return
     permit = permit or admit.take(runtime, config, claim)
     if permit is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from sisgate.domain.states import CallState, JobState
+from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import (
     AnswerInvalid,
     BrokerUnavailable,
@@ -19,7 +20,7 @@ from sisgate.errors import (
     TransientError,
 )
 from sisgate.ledger import calls as ledger
-from sisgate.ledger import jobs, responses
+from sisgate.ledger import controls, jobs, responses
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.schema import Job, Response
 from sisgate.providers.dialect import HttpResponse, Listing, Page
@@ -57,23 +58,24 @@ class LateWriter(Exception):
 def record(
     runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply, wait_seconds: float
 ) -> None:
-    """Write a call's outcome, publish what follows, and wake whoever waits."""
+    """Write a call's outcome, publish what follows, and wake whoever waits.
+
+    An answer in hand cost a permit, so a database that is away is waited for as long as the claim
+    holds; after that the call is another worker's.
+    """
     effect = _effect(runtime, config, claim, reply, wait_seconds)
-    try:
-        with runtime.database.write() as session:
-            now = runtime.clock.now()
-            # The job first, then the rest: every writer locks in this order.
-            job = jobs.lock(session, claim.job.id)
-            assert job is not None
-            job.calls_made += 1
-            effect(session, job, now)
-            _continue(session, config, job, now)
-            window = planning.window_of(session, runtime, job)
-            ids = ledger.queue_next(session, job.id, window, now)
-            ended = JobState(job.state).is_final
-    except LateWriter:
-        log.warning("late_answer_dropped", call=claim.call.id, provider=config.name)
-        return
+    lease_until = claim.call.lease_until
+    while True:
+        try:
+            job, ids, ended = _write(runtime, config, claim, effect)
+            break
+        except LateWriter:
+            log.warning("late_answer_dropped", call=claim.call.id, provider=config.name)
+            return
+        except DatabaseUnavailable:
+            if lease_until is None or runtime.clock.now() >= lease_until:
+                raise
+            runtime.clock.sleep(OWN_OUTAGE_SECONDS)
     planning.publish(runtime, job, ids)
     if ended:
         log.info("job_ended", job=job.id, state=job.state, provider=job.provider)
@@ -81,6 +83,25 @@ def record(
 
 
 Effect = Callable[[Session, Job, datetime], None]
+
+
+def _write(
+    runtime: Runtime, config: ProviderConfig, claim: Claim, effect: Effect
+) -> tuple[Job, list[int], bool]:
+    """Write the outcome in one transaction; return the job, the calls to publish, if it ended."""
+    with runtime.database.write() as session:
+        now = runtime.clock.now()
+        # The job first, then the rest: every writer locks in this order.
+        job = jobs.lock(session, claim.job.id)
+        assert job is not None
+        job.calls_made += 1
+        effect(session, job, now)
+        _continue(session, config, job, now)
+        ids: list[int] = []
+        if job.kind == JobKind.SYNC:
+            window = planning.window_of(session, runtime, job)
+            ids = ledger.queue_next(session, job.id, window, now)
+        return job, ids, JobState(job.state).is_final
 
 
 def _effect(
@@ -97,7 +118,8 @@ def _effect(
         case Meaning.THROTTLED:
             return _after_throttle(claim, verdict, wait_seconds)
         case Meaning.TOKEN_EXPIRED:
-            reply.forget_token()
+            with suppress(BrokerUnavailable):
+                reply.forget_token()
             return _after_expired_token(claim, verdict, facts)
         case Meaning.UNAVAILABLE:
             return _after_failure(claim, _error_of(verdict, facts), facts)
@@ -196,6 +218,9 @@ def _request_effect(
 def _after_throttle(claim: Claim, verdict: Verdict, wait_seconds: float) -> Effect:
     def effect(session: Session, job: Job, now: datetime) -> None:
         job.throttled += 1
+        if wait_seconds > 0:
+            until = now + timedelta(seconds=wait_seconds)
+            controls.note_block(session, job.provider, until, now)
         not_before = now + timedelta(seconds=max(1.0, wait_seconds))
         error = {"code": "throttled", "message": verdict.message}
         _put_back(session, claim, now, not_before=not_before, failed=False, status=429, error=error)

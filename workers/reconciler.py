@@ -33,6 +33,7 @@ def reconcile(runtime: Runtime) -> None:
     for job_id in ended:
         runtime.wakeups.announce(job_id)
     try:
+        admit.apply_controls(runtime)
         admit.rebuild_unknown(runtime)
         _publish_due(runtime)
         _publish_missing(runtime)

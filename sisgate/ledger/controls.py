@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.domain.rates import Rate
@@ -17,13 +18,29 @@ def get(session: Session, provider: str) -> Control | None:
     return session.get(Control, provider)
 
 
+def all_set(session: Session) -> Sequence[Control]:
+    """Return what is set for any provider."""
+    return session.scalars(select(Control).order_by(Control.provider)).all()
+
+
+def note_block(session: Session, provider: str, until: datetime, now: datetime) -> None:
+    """Keep until when a provider wants no calls. Redis knows it too, until it is wiped."""
+    control = lock(session, provider, now)
+    if control.blocked_until is None or control.blocked_until < until:
+        control.blocked_until = until
+
+
 def lock(session: Session, provider: str, now: datetime) -> Control:
     """Return what is set for a provider, locked until the transaction ends; made if need be."""
-    found = session.scalar(select(Control).where(Control.provider == provider).with_for_update())
-    if found is None:
-        found = Control(provider=provider, paused=False, changed_at=now)
-        session.add(found)
-    return found
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    made = insert(Control).values(provider=provider, paused=False, changed_at=now)
+    session.execute(made.on_conflict_do_nothing())
+    return session.execute(
+        select(Control)
+        .where(Control.provider == provider)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one()
 
 
 def windows_of(control: Control | None) -> tuple[Rate, ...] | None:

@@ -180,13 +180,14 @@ def live_up_to(session: Session, provider: str, most: int) -> int:
 
 
 def running_beside(session: Session, job: Job) -> int:
-    """Return how many jobs of the same app, provider and priority run, this one included."""
+    """Return how many syncs of the same app, provider and priority run, this one included."""
     running = session.scalar(
         select(func.count())
         .select_from(Job)
         .where(
             Job.provider == job.provider,
             Job.state == JobState.RUNNING.value,
+            Job.kind == JobKind.SYNC.value,
             Job.app == job.app,
             Job.priority == job.priority,
         )

@@ -258,6 +258,7 @@ class Control(Base):
     windows: Mapped[list[Any] | None]
     paused: Mapped[bool] = mapped_column(default=False)
     paused_until: Mapped[datetime | None]
+    blocked_until: Mapped[datetime | None]
     changed_at: Mapped[datetime]
 
 

@@ -128,8 +128,10 @@ def _filter_was_ignored(job: Job, page: Page) -> bool:
 
 
 def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: datetime) -> None:
+    # Of the newest full sync, not of this job: what any sync sees now has been seen by that one
+    # too, which must not delete it because it came after its place in the list had been read.
     tally = records.write_page(
-        session, dataset, page.rows, job_id=job.id, generation=job.generation or 0, now=now
+        session, dataset, page.rows, job_id=job.id, generation=dataset.generation, now=now
     )
     job.rows_seen += len(page.rows)
     job.inserted += tally.inserted

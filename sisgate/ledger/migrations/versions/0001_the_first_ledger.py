@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("windows", JSON, nullable=True),
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.Column("paused_until", TIME, nullable=True),
+        sa.Column("blocked_until", TIME, nullable=True),
         sa.Column("changed_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("provider", name=op.f("pk_controls")),
     )
