@@ -17,6 +17,10 @@ def _every(task: str, interval: timedelta) -> dict[str, Any]:
 beat_schedule: dict[str, dict[str, Any]] = {
     # Publishes what is accepted or due, ends what is overdue, recovers what a dead worker held.
     "reconcile": _every("sisgate.reconcile", timedelta(seconds=1)),
+    # Publishes again what the broker has lost.
+    "redeliver": _every("sisgate.redeliver", timedelta(seconds=5)),
+    # Raises the priority of starved work.
+    "age": _every("sisgate.age", timedelta(minutes=1)),
     # Deletes answers of requests whose time is over.
     "retention": _every("sisgate.retention", timedelta(minutes=5)),
 }

@@ -6,7 +6,7 @@ Messages carry ids, nothing else. The ledger owns the work; a message only wakes
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,16 +177,21 @@ class Publisher:
             ) from error
 
 
+def list_lengths(
+    client: redis.Redis, lists: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """Return how many messages wait in each (queue, priority), in one round trip."""
+    pipe = client.pipeline(transaction=False)
+    for queue, priority in lists:
+        pipe.llen(queue_keys(queue)[PRIORITY_STEPS.index(priority)])
+    try:
+        return dict(zip(lists, pipe.execute(), strict=True))
+    except redis.RedisError as error:
+        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+
+
 def queue_depths(client: redis.Redis, queues: Iterable[str]) -> dict[str, int]:
     """Return how many messages wait in each queue, in one round trip."""
     names = list(queues)
-    pipe = client.pipeline(transaction=False)
-    for name in names:
-        for key in queue_keys(name):
-            pipe.llen(key)
-    try:
-        lengths = pipe.execute()
-    except redis.RedisError as error:
-        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
-    width = len(PRIORITY_STEPS)
-    return {name: sum(lengths[i * width : (i + 1) * width]) for i, name in enumerate(names)}
+    lengths = list_lengths(client, [(name, step) for name in names for step in PRIORITY_STEPS])
+    return {name: sum(lengths[name, step] for step in PRIORITY_STEPS) for name in names}

@@ -65,10 +65,10 @@ def record(
     """
     effect = _effect(runtime, config, claim, reply, wait_seconds)
     lease_until = claim.call.lease_until
-    while True:
+    written: tuple[Job, list[int], bool] | None = None
+    while written is None:
         try:
-            job, ids, ended = _write(runtime, config, claim, effect)
-            break
+            written = _write(runtime, config, claim, effect)
         except LateWriter:
             log.warning("late_answer_dropped", call=claim.call.id, provider=config.name)
             return
@@ -76,6 +76,7 @@ def record(
             if lease_until is None or runtime.clock.now() >= lease_until:
                 raise
             runtime.clock.sleep(OWN_OUTAGE_SECONDS)
+    job, ids, ended = written
     planning.publish(runtime, job, ids)
     if ended:
         log.info("job_ended", job=job.id, state=job.state, provider=job.provider)

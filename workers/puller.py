@@ -30,6 +30,9 @@ SOON_SECONDS = 0.05
 RESTORE_SECONDS = 10.0
 """How often a worker without pushed queues looks for what dead workers held."""
 
+LONGEST_WAIT_SECONDS = 5.0
+"""A wait for a permit is looked into again so soon, should the signal of a change be lost."""
+
 AT_ONCE = 0.0
 
 
@@ -112,7 +115,7 @@ class Puller:
         elif not admitted.left:
             self._ask_at.pop(name, None)
         elif admitted.wait_seconds > 0:
-            self._ask_at[name] = now + min(admitted.wait_seconds, IDLE_SECONDS)
+            self._ask_at[name] = now + min(admitted.wait_seconds, LONGEST_WAIT_SECONDS)
         else:
             self._ask_at[name] = AT_ONCE
             return bool(admitted.messages)

@@ -1,16 +1,18 @@
-"""The reconciler makes the broker agree with the ledger. Every second; repeats are harmless."""
+"""The reconciler makes the broker agree with the ledger. Repeats are harmless."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import redis
 import structlog
 
-from sisgate.broker import PLANNER_QUEUE, queue_depths
+from sisgate.broker import list_lengths
 from sisgate.domain.states import JobState
 from sisgate.errors import BrokerUnavailable
-from sisgate.ledger import calls, jobs, responses
+from sisgate.ledger import calls, jobs, redelivery, responses
 from sisgate.ledger.schema import Call
 from workers import admit
 from workers.runtime import Runtime
@@ -24,19 +26,47 @@ AGE_AFTER = timedelta(minutes=15)
 """Work that waited so long in its queue moves up one priority, so that low is not starved."""
 
 GRACE = timedelta(seconds=10)
-"""A queued call is looked for in an empty queue only after this long."""
+"""A queued call is looked for in its empty list only after this long."""
 
 
 def reconcile(runtime: Runtime) -> None:
-    """Expire, recover, and publish what is due or went missing."""
-    ended = _end_overdue(runtime)
-    for job_id in ended:
+    """Expire, recover, and publish what is due."""
+    for job_id in _end_overdue(runtime):
         runtime.wakeups.announce(job_id)
-    try:
+    with _postponed_without_redis():
         admit.apply_controls(runtime)
         admit.rebuild_unknown(runtime)
         _publish_due(runtime)
-        _publish_missing(runtime)
+
+
+def redeliver(runtime: Runtime) -> None:
+    """Publish again what the broker has lost."""
+    with _postponed_without_redis():
+        now = runtime.clock.now()
+        with runtime.database.read() as session:
+            queues = redelivery.waiting_queues(session, now, GRACE)
+        lengths = list_lengths(runtime.redis, queues)
+        empty = [queue for queue in queues if lengths[queue] == 0]
+        with runtime.database.write() as session:
+            lost = redelivery.missing(session, empty, now, GRACE)
+            lost += redelivery.overtaken(session, now, 3 * GRACE)
+        if lost:
+            log.warning("calls_published_again", count=len(lost))
+        runtime.publisher.calls(lost)
+
+
+def age(runtime: Runtime) -> None:
+    """Raise the priority of work that is starved."""
+    with _postponed_without_redis():
+        with runtime.database.write() as session:
+            aged = redelivery.age(session, runtime.clock.now(), AGE_AFTER)
+        runtime.publisher.calls(aged)
+
+
+@contextmanager
+def _postponed_without_redis() -> Iterator[None]:
+    try:
+        yield
     except (BrokerUnavailable, redis.RedisError) as error:
         log.warning("reconcile_postponed", reason=type(error).__name__)
 
@@ -53,7 +83,7 @@ def _end_overdue(runtime: Runtime) -> list[str]:
     now = runtime.clock.now()
     with runtime.database.write() as session:
         ended = jobs.expire_overdue(session, now)
-        for call in calls.recover_lost(session, now):
+        for call in redelivery.recover_lost(session, now):
             call.ended_at = now
             job = jobs.lock(session, call.job_id)
             if job is not None and not JobState(job.state).is_final:
@@ -67,25 +97,10 @@ def _publish_due(runtime: Runtime) -> None:
     with runtime.database.write() as session:
         waiting = jobs.due_for_planning(session, now, OVERDUE)
         jobs.mark_published(session, [job.id for job in waiting], now)
-        due = calls.queue_due(session, now)
-        due += calls.age(session, now, AGE_AFTER)
+        due = redelivery.due(session, now)
     for job in waiting:
         runtime.publisher.plan(job.id, job.priority)
     runtime.publisher.calls(due)
-
-
-def _publish_missing(runtime: Runtime) -> None:
-    now = runtime.clock.now()
-    depths = queue_depths(runtime.redis, [PLANNER_QUEUE, *runtime.settings.providers])
-    empty = [name for name in runtime.settings.providers if depths[name] == 0]
-    missing: list[tuple[int, str, int]] = []
-    with runtime.database.write() as session:
-        for provider in empty:
-            missing += calls.republishable(session, provider, now, GRACE)
-        missing += calls.overtaken(session, now, 3 * GRACE)
-    if missing:
-        log.warning("calls_published_again", count=len(missing))
-    runtime.publisher.calls(missing)
 
 
 def _lost_error(call: Call) -> dict[str, object]:

@@ -31,6 +31,14 @@ def register(app: Celery, settings: Settings) -> None:
     def reconcile() -> None:
         reconciler.reconcile(runtime())
 
+    @app.task(name="sisgate.redeliver")
+    def redeliver() -> None:
+        reconciler.redeliver(runtime())
+
+    @app.task(name="sisgate.age")
+    def age() -> None:
+        reconciler.age(runtime())
+
     @app.task(name="sisgate.retention")
     def retention() -> None:
         reconciler.delete_old(runtime())

@@ -11,16 +11,12 @@ from typing import Any
 from sqlalchemy import CursorResult, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from sisgate.domain.priorities import Priority
-from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
+from sisgate.domain.states import FINAL_JOB_STATES, LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
 from sisgate.ledger.schema import Attempt, Call, Job, ListingRow
 from sisgate.providers.dialect import Position
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Requests that may be repeated blindly. RFC 9110, section 9.2.1."""
-
-POISON_LIMIT = 3
-"""A call whose worker was lost this many times is not tried again."""
 
 
 class Purpose(StrEnum):
@@ -118,20 +114,6 @@ def queue_next(session: Session, job_id: str, window: int, now: datetime) -> lis
     return _queue(session, next_ids, now)
 
 
-def queue_due(session: Session, now: datetime, limit: int = 500) -> list[tuple[int, str, int]]:
-    """Move calls whose wait is over to `queued`; return (id, provider, priority) of each."""
-    due = (
-        select(Call.id)
-        .where(Call.state == CallState.PLANNED.value, Call.not_before <= now)
-        .order_by(Call.priority, Call.not_before)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = _queue(session, due, now)
-    rows = session.execute(select(Call.id, Call.provider, Call.priority).where(Call.id.in_(ids)))
-    return sorted((row.id, row.provider, row.priority) for row in rows)
-
-
 def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
     ids = session.scalars(
         update(Call)
@@ -168,6 +150,7 @@ def claim(
         .execution_options(synchronize_session=False)
     )
     if not _touched(claimed):
+        _cancel_unwanted(session, call_id, now)
         return None
     call, job, listing = session.execute(
         select(Call, Job, ListingRow)
@@ -186,6 +169,22 @@ def claim(
         )
     )
     return Claim(call, job, listing)
+
+
+def _cancel_unwanted(session: Session, call_id: int, now: datetime) -> None:
+    # A call may be put back in the moment in which its job is cancelled; its message ends it.
+    session.execute(
+        update(Call)
+        .where(
+            Call.id == call_id,
+            Call.state == CallState.QUEUED.value,
+            select(Job.id)
+            .where(Job.id == Call.job_id, Job.state.in_([s.value for s in FINAL_JOB_STATES]))
+            .exists(),
+        )
+        .values(state=CallState.CANCELLED.value, ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def finish(session: Session, claimed: Call, state: CallState, now: datetime, **facts: Any) -> bool:
@@ -277,40 +276,6 @@ def withdraw(session: Session, job_id: str, now: datetime) -> None:
     )
 
 
-def age(
-    session: Session, now: datetime, after: timedelta, limit: int = 500
-) -> list[tuple[int, str, int]]:
-    """Raise queued calls that have waited `after` in their queue by one priority, up to high.
-
-    Returns (id, provider, new priority) of each, to be published again; the old message finds
-    its call claimed. Urgent is not reached: that is for people who wait.
-    """
-    old = (
-        select(Call.id)
-        .where(
-            Call.state == CallState.QUEUED.value,
-            Call.priority > int(Priority.HIGH),
-            Call.published_at < now - after,
-        )
-        .order_by(Call.published_at)
-        .limit(limit)
-    )
-    rows = session.execute(
-        update(Call)
-        .where(Call.id.in_(old), Call.state == CallState.QUEUED.value)
-        .values(
-            priority=case(
-                (Call.priority == int(Priority.LOW), int(Priority.NORMAL)),
-                else_=int(Priority.HIGH),
-            ),
-            published_at=now,
-        )
-        .returning(Call.id, Call.provider, Call.priority)
-        .execution_options(synchronize_session=False)
-    )
-    return sorted((row.id, row.provider, row.priority) for row in rows)
-
-
 def live_count(session: Session, job_id: str) -> int:
     """Return how many calls of a job have not ended."""
     count = session.scalar(
@@ -319,119 +284,6 @@ def live_count(session: Session, job_id: str) -> int:
         .where(Call.job_id == job_id, Call.state.in_([s.value for s in LIVE_CALL_STATES]))
     )
     return count or 0
-
-
-def recover_lost(session: Session, now: datetime) -> list[Call]:
-    """Put back every running call whose lease ran out; return those that must not be repeated.
-
-    A lost worker spends no try of the call. Not repeated are a call that has lost `POISON_LIMIT`
-    workers, and a request that may have changed something at the provider: they are returned,
-    failed, for the caller to fail their jobs. A call whose job has ended is cancelled.
-    """
-    expired = (Call.state == CallState.RUNNING.value) & (Call.lease_until < now)
-    is_live = (
-        select(Job.id)
-        .where(Job.id == Call.job_id, Job.state.in_([s.value for s in LIVE_JOB_STATES]))
-        .exists()
-    )
-    is_unsafe = (Call.purpose == Purpose.REQUEST.value) & (
-        Call.target["method"].as_string().not_in(SAFE_METHODS)
-    )
-    session.execute(
-        update(Call)
-        .where(expired)
-        .values(
-            lost_workers=Call.lost_workers + 1,
-            # The claim is taken away from its worker: a late write no longer fits the attempt.
-            attempt=Call.attempt + 1,
-            state=case(
-                (~is_live, CallState.CANCELLED.value),
-                (Call.lost_workers + 1 >= POISON_LIMIT, CallState.FAILED.value),
-                (is_unsafe, CallState.FAILED.value),
-                else_=_waiting_if_wanted(),
-            ),
-            not_before=now,
-            lease_until=None,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    return list(
-        session.scalars(
-            select(Call)
-            .join(Job, Job.id == Call.job_id)
-            .where(
-                Call.state == CallState.FAILED.value,
-                Call.lost_workers > 0,
-                Call.ended_at.is_(None),
-                Job.state.in_([s.value for s in LIVE_JOB_STATES]),
-            )
-        )
-    )
-
-
-def republishable(
-    session: Session, provider: str, now: datetime, grace: timedelta, limit: int = 500
-) -> list[tuple[int, str, int]]:
-    """Return queued calls of a provider whose messages must be gone, and note a new publish.
-
-    The caller has seen that the provider's queue is empty, so every message published more than
-    `grace` ago has been delivered or lost.
-    """
-    gone = (
-        select(Call.id)
-        .where(
-            Call.provider == provider,
-            Call.state == CallState.QUEUED.value,
-            Call.published_at < now - grace,
-        )
-        .order_by(Call.id)
-        .limit(limit)
-    )
-    rows = session.execute(
-        update(Call)
-        .where(Call.id.in_(gone))
-        .values(published_at=now)
-        .returning(Call.id, Call.provider, Call.priority)
-        .execution_options(synchronize_session=False)
-    )
-    return sorted((row.id, row.provider, row.priority) for row in rows)
-
-
-def overtaken(
-    session: Session, now: datetime, grace: timedelta, limit: int = 500
-) -> list[tuple[int, str, int]]:
-    """Return queued calls that later ones of their own queue have passed, noting a new publish.
-
-    One priority of one provider is first in, first out. If a call published `grace` later has
-    started, the earlier message was lost between the broker and its worker.
-    """
-    later = (
-        select(Call.provider, Call.priority, func.max(Call.published_at).label("passed"))
-        .where(Call.started_at > now - timedelta(minutes=10), Call.published_at.is_not(None))
-        .group_by(Call.provider, Call.priority)
-        .subquery()
-    )
-    lost = (
-        select(Call.id)
-        .join(later, (later.c.provider == Call.provider) & (later.c.priority == Call.priority))
-        .where(
-            Call.state == CallState.QUEUED.value,
-            Call.published_at < now - grace,
-            later.c.passed > Call.published_at,
-        )
-        .limit(limit)
-    )
-    candidates = session.scalars(lost).all()
-    if not candidates:
-        return []
-    rows = session.execute(
-        update(Call)
-        .where(Call.id.in_(candidates), Call.state == CallState.QUEUED.value)
-        .values(published_at=now)
-        .returning(Call.id, Call.provider, Call.priority)
-        .execution_options(synchronize_session=False)
-    )
-    return sorted((row.id, row.provider, row.priority) for row in rows)
 
 
 def note_permit(session: Session, claimed: Call, permit: str) -> None:

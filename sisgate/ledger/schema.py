@@ -55,6 +55,7 @@ class Job(Base):
         CheckConstraint(_one_of("state", JobState), name="state"),
         UniqueConstraint("app", "idempotency_key"),
         Index(None, "state", "accepted_at"),
+        Index(None, "state", "expires_at"),
         Index(None, "provider", "state", "accepted_at"),
     )
 
@@ -72,7 +73,7 @@ class Job(Base):
     published_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    expires_at: Mapped[datetime | None] = mapped_column(index=True)
+    expires_at: Mapped[datetime | None]
     mode: Mapped[str | None] = mapped_column(String(12))
     since: Mapped[datetime | None]
     generation: Mapped[int | None]
@@ -117,6 +118,7 @@ class Call(Base):
         Index(None, "job_id", "state"),
         Index(None, "state", "not_before"),
         Index(None, "state", "lease_until"),
+        Index(None, "state", "provider", "priority", "published_at"),
         Index(None, "listing_id"),
     )
 
@@ -159,7 +161,7 @@ class Attempt(Base):
     """
 
     __tablename__ = "attempts"
-    __table_args__ = (Index(None, "provider", "started_at"),)
+    __table_args__ = (Index(None, "provider", "started_at"), Index(None, "started_at"))
 
     call_id: Mapped[int] = mapped_column(
         BigId, ForeignKey("calls.id", ondelete="CASCADE"), primary_key=True

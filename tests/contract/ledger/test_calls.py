@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
+from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState, JobState
-from sisgate.ledger import calls, jobs
-from sisgate.ledger.calls import POISON_LIMIT, Claim
+from sisgate.ledger import calls, jobs, redelivery
+from sisgate.ledger.calls import Claim
 from sisgate.ledger.database import Database
+from sisgate.ledger.redelivery import POISON_LIMIT
 from sisgate.ledger.schema import Attempt, Call
 from tests.contract.ledger.rows import LEASE, NOW, at_once, planned, queued
 
@@ -67,8 +69,8 @@ def test_a_late_writer_leaves_no_trace(database: Database) -> None:
     assert late is not None
     after = NOW + LEASE + 2 * SECOND
     with database.write() as session:
-        assert calls.recover_lost(session, after) == []
-        assert [c for c, *_ in calls.queue_due(session, after)] == [call_id]
+        assert redelivery.recover_lost(session, after) == []
+        assert [c for c, *_ in redelivery.due(session, after)] == [call_id]
     with database.write() as session:
         second = calls.claim(session, call_id, after, LEASE)
     assert second is not None
@@ -96,9 +98,9 @@ def test_a_call_that_loses_its_workers_becomes_poison(database: Database) -> Non
             assert calls.claim(session, call_id, now, LEASE) is not None
         now += LEASE + SECOND
         with database.write() as session:
-            poison = calls.recover_lost(session, now)
+            poison = redelivery.recover_lost(session, now)
             assert [c.id for c in poison] == ([call_id] if lost == POISON_LIMIT else [])
-            calls.queue_due(session, now)
+            redelivery.due(session, now)
     assert state(database, call_id).tries == 0
 
 
@@ -107,7 +109,7 @@ def test_a_lease_that_runs_is_left_alone(database: Database) -> None:
     _, (call_id,) = queued(database)
     claim(database, call_id)
     with database.write() as session:
-        assert calls.recover_lost(session, NOW + LEASE) == []
+        assert redelivery.recover_lost(session, NOW + LEASE) == []
     assert state(database, call_id).state == "running"
 
 
@@ -153,8 +155,8 @@ def test_a_call_put_back_waits_until_its_time(database: Database) -> None:
             assert calls.put_back(session, held.call, NOW, not_before=later, failed=failed)
         with database.write() as session:
             assert calls.queue_next(session, job_id, 10, NOW) == []
-            assert calls.queue_due(session, NOW + 59 * SECOND) == []
-            assert calls.queue_due(session, later) == [(call_id, "lincoln", 6)]
+            assert redelivery.due(session, NOW + 59 * SECOND) == []
+            assert redelivery.due(session, later) == [(call_id, "lincoln", 6)]
         assert state(database, call_id).tries == tries
 
 
@@ -180,7 +182,7 @@ def test_due_calls_are_queued_by_one_of_two_reconcilers(database: Database) -> N
 
     def due() -> list[tuple[int, str, int]]:
         with database.write() as session:
-            return calls.queue_due(session, NOW + SECOND)
+            return redelivery.due(session, NOW + SECOND)
 
     found = at_once(*[due] * 4)
     assert sum(len(each) for each in found) == 1
@@ -190,12 +192,12 @@ def test_messages_that_must_be_gone_are_published_again(database: Database) -> N
     """Queued longer than the grace while the queue is empty; once for each grace."""
     _, ids = queued(database, 3)
     with database.write() as session:
-        assert calls.republishable(session, "lincoln", NOW + GRACE, GRACE) == []
+        assert redelivery.missing(session, [("lincoln", 6)], NOW + GRACE, GRACE) == []
         late = NOW + GRACE + SECOND
-        found = calls.republishable(session, "lincoln", late, GRACE)
+        found = redelivery.missing(session, [("lincoln", 6)], late, GRACE)
         assert [call_id for call_id, *_ in found] == ids
-        assert calls.republishable(session, "lincoln", late, GRACE) == []
-        assert calls.republishable(session, "other", late + GRACE * 2, GRACE) == []
+        assert redelivery.missing(session, [("lincoln", 6)], late, GRACE) == []
+        assert redelivery.missing(session, [("other", 6)], late + GRACE * 2, GRACE) == []
 
 
 def test_a_message_that_was_overtaken_is_published_again(database: Database) -> None:
@@ -206,11 +208,49 @@ def test_a_message_that_was_overtaken_is_published_again(database: Database) -> 
     with database.write() as session:
         (newer,) = calls.queue_next(session, job_id, 1, later)
     with database.write() as session:
-        assert calls.overtaken(session, later, timedelta(seconds=30)) == []
+        assert redelivery.overtaken(session, later, timedelta(seconds=30)) == []
         calls.claim(session, newer, later + SECOND, LEASE)
     with database.write() as session:
-        found = calls.overtaken(session, later + 2 * SECOND, timedelta(seconds=30))
+        found = redelivery.overtaken(session, later + 2 * SECOND, timedelta(seconds=30))
         assert [call_id for call_id, *_ in found] == [lost]
+
+
+def test_a_little_disorder_is_no_overtaking(database: Database) -> None:
+    """Two that were published in the same moment may change places without being lost."""
+    queued(database)
+    job_id, _ = planned(database)
+    later = NOW + SECOND
+    with database.write() as session:
+        (newer,) = calls.queue_next(session, job_id, 1, later)
+        calls.claim(session, newer, later, LEASE)
+    with database.write() as session:
+        assert redelivery.overtaken(session, later + SECOND, timedelta(seconds=30)) == []
+
+
+def test_the_urgent_are_redelivered_first(database: Database) -> None:
+    """After a wipe urgent work does not wait behind what was planned before it."""
+    low, _ = planned(database, priority=Priority.LOW)
+    urgent, _ = planned(database, priority=Priority.URGENT)
+    with database.write() as session:
+        for job_id in (low, urgent):
+            calls.queue_next(session, job_id, 10, NOW)
+        queues = redelivery.waiting_queues(session, NOW + 2 * GRACE, GRACE)
+        found = redelivery.missing(session, queues, NOW + 2 * GRACE, GRACE)
+    assert [priority for *_, priority in found] == sorted(p for *_, p in found)
+    assert found[0][2] == Priority.URGENT
+
+
+def test_only_starved_work_is_aged(database: Database) -> None:
+    """Low work that is being served, however slowly, keeps its priority."""
+    after = timedelta(minutes=15)
+    job_id, _ = planned(database, count=2, priority=Priority.LOW)
+    with database.write() as session:
+        first, second = calls.queue_next(session, job_id, 2, NOW)
+        calls.claim(session, first, NOW + after, LEASE)
+    with database.write() as session:
+        assert redelivery.age(session, NOW + after + SECOND, after) == []
+        aged = redelivery.age(session, NOW + 3 * after, after)
+    assert aged == [(second, "lincoln", int(Priority.NORMAL))]
 
 
 @pytest.mark.parametrize("by", ["put_back", "release", "recover_lost"])
@@ -228,7 +268,7 @@ def test_a_call_of_a_job_that_has_ended_does_not_wait(database: Database, by: st
         elif by == "release":
             calls.release(session, held.call, not_before=NOW)
         else:
-            assert calls.recover_lost(session, after) == []
+            assert redelivery.recover_lost(session, after) == []
     with database.write() as session:
-        assert calls.queue_due(session, after) == []
+        assert redelivery.due(session, after) == []
     assert state(database, call_id).state == "cancelled"

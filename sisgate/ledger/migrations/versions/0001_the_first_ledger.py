@@ -105,7 +105,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("app", "idempotency_key", name=op.f("uq_jobs_app_idempotency_key")),
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_jobs_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_jobs_provider_state_accepted_at"),
             ["provider", "state", "accepted_at"],
@@ -113,6 +112,9 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             batch_op.f("ix_jobs_state_accepted_at"), ["state", "accepted_at"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_jobs_state_expires_at"), ["state", "expires_at"], unique=False
         )
 
     op.create_table(
@@ -242,6 +244,11 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_calls_state_not_before"), ["state", "not_before"], unique=False
         )
+        batch_op.create_index(
+            batch_op.f("ix_calls_state_provider_priority_published_at"),
+            ["state", "provider", "priority", "published_at"],
+            unique=False,
+        )
 
     op.create_table(
         "attempts",
@@ -262,14 +269,17 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_attempts_provider_started_at"), ["provider", "started_at"], unique=False
         )
+        batch_op.create_index(batch_op.f("ix_attempts_started_at"), ["started_at"], unique=False)
 
 
 def downgrade() -> None:
     with op.batch_alter_table("attempts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_attempts_started_at"))
         batch_op.drop_index(batch_op.f("ix_attempts_provider_started_at"))
 
     op.drop_table("attempts")
     with op.batch_alter_table("calls", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_calls_state_provider_priority_published_at"))
         batch_op.drop_index(batch_op.f("ix_calls_state_not_before"))
         batch_op.drop_index(batch_op.f("ix_calls_state_lease_until"))
         batch_op.drop_index(batch_op.f("ix_calls_listing_id"))
@@ -290,9 +300,9 @@ def downgrade() -> None:
 
     op.drop_table("keys")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_jobs_state_expires_at"))
         batch_op.drop_index(batch_op.f("ix_jobs_state_accepted_at"))
         batch_op.drop_index(batch_op.f("ix_jobs_provider_state_accepted_at"))
-        batch_op.drop_index(batch_op.f("ix_jobs_expires_at"))
 
     op.drop_table("jobs")
     op.drop_table("datasets")

@@ -1,0 +1,218 @@
+"""Calls whose message is due, lost, or has waited too long: what the reconciler looks for.
+
+Each function notes the new publish in the ledger and returns addresses (id, provider, priority);
+the caller publishes them after its commit. A copy too many is harmless: one claim wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import case, func, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import LIVE_JOB_STATES, CallState
+from sisgate.ledger.calls import SAFE_METHODS, Purpose
+from sisgate.ledger.schema import Attempt, Call, Job
+
+POISON_LIMIT = 3
+"""A call whose worker was lost this many times is not tried again."""
+
+OVERTAKING_LOOK = timedelta(minutes=1)
+"""How far back starts of calls are looked at for those that they overtook."""
+
+Address = tuple[int, str, int]
+"""Id, provider and priority of a call: what a message is made of."""
+
+
+def due(session: Session, now: datetime, limit: int = 500) -> list[Address]:
+    """Move calls whose wait is over to `queued`."""
+    ids = (
+        select(Call.id)
+        .where(Call.state == CallState.PLANNED.value, Call.not_before <= now)
+        .order_by(Call.priority, Call.not_before)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _publish_again(
+        session,
+        Call.id.in_(ids) & (Call.state == CallState.PLANNED.value),
+        now,
+        state=CallState.QUEUED.value,
+        not_before=None,
+    )
+
+
+def waiting_queues(session: Session, now: datetime, grace: timedelta) -> list[tuple[str, int]]:
+    """Return provider and priority of each queue with a call published more than `grace` ago."""
+    rows = session.execute(
+        select(Call.provider, Call.priority)
+        .where(Call.state == CallState.QUEUED.value, Call.published_at < now - grace)
+        .group_by(Call.provider, Call.priority)
+    )
+    return [(row.provider, row.priority) for row in rows]
+
+
+def missing(
+    session: Session,
+    empty: Sequence[tuple[str, int]],
+    now: datetime,
+    grace: timedelta,
+    limit: int = 500,
+) -> list[Address]:
+    """Return queued calls whose messages must be gone, the most urgent first.
+
+    `empty` are pairs of provider and priority whose lists in the broker hold nothing, so every
+    message published to them more than `grace` ago has been delivered or lost.
+    """
+    if not empty:
+        return []
+    ids = (
+        select(Call.id)
+        .where(
+            Call.state == CallState.QUEUED.value,
+            tuple_(Call.provider, Call.priority).in_(list(empty)),
+            Call.published_at < now - grace,
+        )
+        .order_by(Call.priority, Call.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return _publish_again(session, _still_old(ids, now - grace), now)
+
+
+def overtaken(session: Session, now: datetime, grace: timedelta, limit: int = 500) -> list[Address]:
+    """Return queued calls that later ones of their own queue have passed.
+
+    One priority of one provider is first in, first out. If a call published `grace` after this
+    one has started, this one's message was lost between the broker and its worker.
+    """
+    passed = session.execute(
+        select(Call.provider, Call.priority, func.max(Call.published_at))
+        .join(Attempt, (Attempt.call_id == Call.id))
+        .where(Attempt.started_at > now - OVERTAKING_LOOK)
+        .group_by(Call.provider, Call.priority)
+    ).all()
+    found: list[Address] = []
+    for provider, priority, published_at in passed:
+        if published_at is None:
+            continue
+        ids = (
+            select(Call.id)
+            .where(
+                Call.state == CallState.QUEUED.value,
+                Call.provider == provider,
+                Call.priority == priority,
+                Call.published_at < published_at - grace,
+            )
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        found += _publish_again(session, _still_old(ids, published_at - grace), now)
+    return found
+
+
+def age(session: Session, now: datetime, after: timedelta, limit: int = 100) -> list[Address]:
+    """Raise calls of a starved queue by one priority, up to high, the oldest first.
+
+    A queue is starved when its calls have waited `after` and none of it has started for as long:
+    work that is only slow keeps its priority. Urgent is not reached: that is for people who wait.
+    The old message finds its call claimed.
+    """
+    served = (
+        select(Call.provider, Call.priority)
+        .join(Attempt, Attempt.call_id == Call.id)
+        .where(Attempt.started_at > now - after)
+        .distinct()
+    )
+    ids = (
+        select(Call.id)
+        .where(
+            Call.state == CallState.QUEUED.value,
+            Call.priority > int(Priority.HIGH),
+            Call.published_at < now - after,
+            tuple_(Call.provider, Call.priority).not_in(served),
+        )
+        .order_by(Call.published_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    one_up = case(
+        (Call.priority == int(Priority.LOW), int(Priority.NORMAL)), else_=int(Priority.HIGH)
+    )
+    return _publish_again(session, _still_old(ids, now - after), now, priority=one_up)
+
+
+def recover_lost(session: Session, now: datetime) -> list[Call]:
+    """Put back every running call whose lease ran out; return those that must not be repeated.
+
+    A lost worker spends no try of the call. Not repeated are a call that has lost `POISON_LIMIT`
+    workers, and a request that may have changed something at the provider: they are returned,
+    failed, for the caller to fail their jobs, which are locked. A call of an ended job is
+    cancelled.
+    """
+    expired = (Call.state == CallState.RUNNING.value) & (Call.lease_until < now)
+    # Jobs first, in one order, as every writer locks; those at work elsewhere wait for their turn.
+    locked = session.scalars(
+        select(Job)
+        .where(Job.id.in_(select(Call.job_id).where(expired)))
+        .order_by(Job.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not locked:
+        return []
+    live = [job.id for job in locked if job.state in {s.value for s in LIVE_JOB_STATES}]
+    is_unsafe = (Call.purpose == Purpose.REQUEST.value) & (
+        Call.target["method"].as_string().not_in(SAFE_METHODS)
+    )
+    session.execute(
+        update(Call)
+        .where(expired, Call.job_id.in_([job.id for job in locked]))
+        .values(
+            lost_workers=Call.lost_workers + 1,
+            # The claim is taken away from its worker: a late write no longer fits the attempt.
+            attempt=Call.attempt + 1,
+            state=case(
+                (Call.job_id.not_in(live), CallState.CANCELLED.value),
+                (Call.lost_workers + 1 >= POISON_LIMIT, CallState.FAILED.value),
+                (is_unsafe, CallState.FAILED.value),
+                else_=CallState.PLANNED.value,
+            ),
+            not_before=now,
+            lease_until=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return list(
+        session.scalars(
+            select(Call).where(
+                Call.job_id.in_(live),
+                Call.state == CallState.FAILED.value,
+                Call.lost_workers > 0,
+                Call.ended_at.is_(None),
+            )
+        )
+    )
+
+
+def _still_old(ids: Any, before: datetime) -> Any:
+    # Asked again where the row is written: another reconciler may have published it meanwhile.
+    return Call.id.in_(ids) & (Call.state == CallState.QUEUED.value) & (Call.published_at < before)
+
+
+def _publish_again(session: Session, chosen: Any, now: datetime, **values: Any) -> list[Address]:
+    rows = session.execute(
+        update(Call)
+        .where(chosen)
+        .values(published_at=now, **values)
+        .returning(Call.priority, Call.id, Call.provider)
+        .execution_options(synchronize_session=False)
+    )
+    return _most_urgent_first((row.id, row.provider, row.priority) for row in rows)
+
+
+def _most_urgent_first(addresses: Iterable[Address]) -> list[Address]:
+    return sorted(addresses, key=lambda address: (address[2], address[0]))
