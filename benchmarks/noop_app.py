@@ -60,7 +60,10 @@ def admitted_app() -> Celery:
 
     for name in settings.providers:
 
-        @app.task(name=call_task(name), bind=True, Request="workers.admission:CallRequest")
+        # At once, before the tasks of the real workers, which are shared between apps.
+        @app.task(
+            name=call_task(name), bind=True, lazy=False, Request="workers.admission:CallRequest"
+        )
         def call(self: Any, sent_at: float | None = None) -> None:
             note_start(sent_at)
             if (permit := self.request.sisgate_permit["id"]) != "off":
@@ -79,7 +82,7 @@ def plain_app() -> Celery:
     # As Celery comes: limits on, four messages a process.
     app.conf.update(worker_disable_rate_limits=False, worker_prefetch_multiplier=4)
 
-    @app.task(name="noop", bind=True, rate_limit=limit, max_retries=None)
+    @app.task(name="noop", bind=True, lazy=False, rate_limit=limit, max_retries=None)
     def noop(self: Any, sent_at: float | None = None) -> None:
         if WAY == "bucket":
             wait = float(client().eval(BUCKET, 1, "bench:bucket", RATE))

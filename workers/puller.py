@@ -99,15 +99,17 @@ class Puller:
         shares = {name: configs[name].slot_share or share for name in ready}
         wants = share_out(slots, busy, _running(), ready, shares)
         specs = {want.provider: self._runtime.limits(configs[want.provider]) for want in wants}
-        again = len(wants) < len(ready)
+        took = 0
         for admitted in self._admitter.admit(wants, specs):
             for taken in admitted.messages:
                 self._deliver(admitted, taken)
-            again = self._note(admitted, now) or again
-        return again
+            took += len(admitted.messages)
+            self._note(admitted, now)
+        # A look that took nothing found no slot for what waits: the end of a task wakes the next.
+        return took > 0
 
-    def _note(self, admitted: Admitted, now: float) -> bool:
-        """Note when to ask for a provider again; return whether that is at once."""
+    def _note(self, admitted: Admitted, now: float) -> None:
+        """Note when to ask for a provider again."""
         name = admitted.provider
         if admitted.reason == "unknown":
             admit.note_unknown(self._runtime, name)
@@ -115,11 +117,9 @@ class Puller:
         elif not admitted.left:
             self._ask_at.pop(name, None)
         elif admitted.wait_seconds > 0:
-            self._ask_at[name] = now + min(admitted.wait_seconds, LONGEST_WAIT_SECONDS)
+            self._ask_at[name] = now + min(admitted.wait_seconds, IDLE_SECONDS)
         else:
             self._ask_at[name] = AT_ONCE
-            return bool(admitted.messages)
-        return False
 
     def _next_look(self, providers: list[str], now: float) -> float:
         # What is due and was not taken waits for a slot, whose end wakes the pull.
