@@ -7,6 +7,7 @@ when a publisher signals, when a task ends, when a permit becomes free, and now 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from billiard.exceptions import Terminated, WorkerLostError
@@ -15,6 +16,7 @@ from celery.worker.consumer.tasks import Tasks
 from celery.worker.request import Request
 
 from sisgate.broker import CALL_TASK_PREFIX
+from sisgate.errors import BrokerUnavailable
 from workers.drivers import GreenDriver, HubDriver
 from workers.puller import Puller, admitted_queues
 
@@ -36,7 +38,8 @@ class CallRequest(Request):
         """Return whether the task was revoked; then its permit is not used."""
         is_revoked: bool = super().revoked()
         if is_revoked and (permit := self._permit()) is not None:
-            self._limiter().hand_back(self._provider, permit)
+            with suppress(BrokerUnavailable):
+                self._limiter().hand_back(self._provider, permit)
         return is_revoked
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
@@ -44,10 +47,14 @@ class CallRequest(Request):
 
         Where the process was lost the permit counts to the end of its lease, the safe side.
         """
-        was_lost = isinstance(exc_info.exception, WorkerLostError | Terminated)
-        if not was_lost and (permit := self._permit()) is not None:
-            self._limiter().finish(self._provider, permit)
-        return super().on_failure(exc_info, *args, **kwargs)
+        try:
+            return super().on_failure(exc_info, *args, **kwargs)
+        finally:
+            was_lost = isinstance(exc_info.exception, WorkerLostError | Terminated)
+            if not was_lost and (permit := self._permit()) is not None:
+                # A Redis that is away now must not keep the slot taken.
+                with suppress(BrokerUnavailable):
+                    self._limiter().finish(self._provider, permit)
 
     @property
     def _provider(self) -> str:

@@ -56,6 +56,8 @@ def check(payload: Any) -> None:
     for name in ("task", "id"):
         _expect(isinstance(headers.get(name), str), f"no {name}")
     _expect("compression" not in headers, "compressed")
+    # Only admission puts a permit into a message, after this check.
+    _expect("sisgate_permit" not in headers, "comes with a permit")
     _expect(_is_timelimit(headers.get("timelimit")), "timelimit is no pair of seconds")
 
 

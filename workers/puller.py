@@ -80,6 +80,7 @@ class Puller:
             ready = ready[turn:] + ready[:turn]
             if self._take(ready, len(providers), slots, busy, now):
                 return AT_ONCE
+        # What waits and was not taken has no slot: the end of a task wakes the next look.
         return self._next_look(providers, now)
 
     def _can_deliver(self) -> bool:
@@ -93,19 +94,24 @@ class Puller:
         self._ask_at = {name: self._ask_at.get(name, AT_ONCE) for name in waiting}
 
     def _take(self, ready: list[str], served: int, slots: int, busy: int, now: float) -> bool:
-        """Ask for the ready providers; return whether another look at once may bring more."""
+        """Ask for the ready providers, in turn; return whether anything was taken.
+
+        There may be fewer slots than providers, and those asked first may have nothing for the
+        slot that is left (it is kept for urgent and high work), so the others are asked as well.
+        """
         configs = self._runtime.settings.providers
         share = 1.0 if served == 1 else DEFAULT_SHARE
         shares = {name: configs[name].slot_share or share for name in ready}
-        wants = share_out(slots, busy, _running(), ready, shares)
-        specs = {want.provider: self._runtime.limits(configs[want.provider]) for want in wants}
         took = 0
-        for admitted in self._admitter.admit(wants, specs):
-            for taken in admitted.messages:
-                self._deliver(admitted, taken)
-            took += len(admitted.messages)
-            self._note(admitted, now)
-        # A look that took nothing found no slot for what waits: the end of a task wakes the next.
+        while ready and not took:
+            wants = share_out(slots, busy, _running(), ready, shares)
+            specs = {want.provider: self._runtime.limits(configs[want.provider]) for want in wants}
+            for admitted in self._admitter.admit(wants, specs):
+                for taken in admitted.messages:
+                    self._deliver(admitted, taken)
+                took += len(admitted.messages)
+                self._note(admitted, now)
+            ready = ready[len(wants) :]
         return took > 0
 
     def _note(self, admitted: Admitted, now: float) -> None:

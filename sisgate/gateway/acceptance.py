@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from sisgate.broker import Publisher
 from sisgate.clock import Clock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
-from sisgate.errors import BacklogFull, BrokerUnavailable, UsageError
+from sisgate.errors import BacklogFull, BrokerUnavailable, DatabaseUnavailable, UsageError
 from sisgate.ledger import calls, jobs
 from sisgate.ledger.calls import NewCall, Purpose
 from sisgate.ledger.database import Database
@@ -56,8 +57,8 @@ class Acceptance:
             expires_at=now + timedelta(seconds=timeout) if timeout is not None else None,
         )
 
-    def accept(self, new: NewJob) -> str:
-        """Accept a job, or find the earlier one of its key, and return its id.
+    def accept(self, new: NewJob) -> tuple[str, bool]:
+        """Accept a job and return its id with True, or that of its earlier one with False.
 
         Raises `IdempotencyConflict`, `BacklogFull` and `DatabaseUnavailable`; then nothing was
         accepted. A broker that is down does not keep a job from being accepted.
@@ -71,11 +72,10 @@ class Acceptance:
             if is_new and new.kind is JobKind.REQUEST:
                 calls.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)
                 (call_id,) = calls.queue_next(session, row.id, 1, now)
-                row.state, row.started_at = JobState.RUNNING.value, now
                 address = (call_id, new.provider, int(new.priority))
         if is_new:
             self._publish(row.id, int(new.priority), address)
-        return row.id
+        return row.id, is_new
 
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: UsageError
@@ -89,12 +89,13 @@ class Acceptance:
         with self._database.write() as session:
             job, is_new = jobs.accept(session, new, now, published_at=now)
             if is_new:
-                jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
+                kept = jobs.get(session, job.id)
+                jobs.end(session, kept, JobState.FAILED, now, error=error.as_dict())
 
     def _refuse_beyond_backlog(self, session: Session, provider: str) -> None:
         config = self._settings.providers[provider]
         most = config.max_waiting_jobs
-        if jobs.live_up_to(session, provider, most + 1) <= most:
+        if not jobs.has_more_live(session, provider, most):
             return
         pace = min((rate.per_second for rate in config.windows), default=1.0)
         raise BacklogFull(
@@ -112,7 +113,9 @@ class Acceptance:
                 self._publisher.plan(job_id, priority)
         except BrokerUnavailable:
             # Accepted all the same: the reconciler publishes what was not, once Redis is back.
-            with self._database.write() as session:
+            # A database that is away as well changes nothing: the job is in it, and is found
+            # overdue a little later.
+            with suppress(DatabaseUnavailable), self._database.write() as session:
                 jobs.mark_published(session, [job_id], None)
 
 

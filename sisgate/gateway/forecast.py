@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from sisgate.admission.forecast import calls_ahead, nth_grant
@@ -122,18 +122,22 @@ def _backlog(
             Job.priority <= int(priority),
         )
     ).all()
-    waiting = _calls_of(session, [job.id for job in live])
+    waiting = _live_calls(session, Call.provider == provider)
+    usual: dict[tuple[str, str | None], int] = {}
     higher: list[int] = []
     equal: list[int] = []
     for job in live:
         if job.id != without:
-            count = waiting.get(job.id) or _unplanned(session, job)
+            alike = (job.state, job.resource)
+            if alike not in usual:
+                usual[alike] = _unplanned(session, job)
+            count = waiting.get(job.id) or usual[alike]
             (higher if job.priority < int(priority) else equal).append(count)
     return _Backlog(higher, equal)
 
 
 def _remaining(session: Session, job: Job) -> int:
-    return _calls_of(session, [job.id]).get(job.id) or _unplanned(session, job)
+    return _live_calls(session, Call.job_id == job.id).get(job.id) or _unplanned(session, job)
 
 
 def _unplanned(session: Session, job: Job) -> int:
@@ -142,12 +146,10 @@ def _unplanned(session: Session, job: Job) -> int:
     return usual_calls(session, job.provider, job.resource) or FIRST_GUESS_CALLS
 
 
-def _calls_of(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
-    if not job_ids:
-        return {}
+def _live_calls(session: Session, chosen: ColumnElement[bool]) -> dict[str, int]:
     rows = session.execute(
         select(Call.job_id, func.count())
-        .where(Call.job_id.in_(job_ids), Call.state.in_([s.value for s in LIVE_CALL_STATES]))
+        .where(chosen, Call.state.in_([s.value for s in LIVE_CALL_STATES]))
         .group_by(Call.job_id)
     )
     return {row[0]: row[1] for row in rows}

@@ -10,6 +10,8 @@ from json import dumps
 from pathlib import Path
 from typing import Any, Self
 
+from sqlalchemy.orm import Session
+
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.broker import Limits, Publisher, broker_url, celery_app, redis_client
@@ -20,7 +22,6 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
     InvalidState,
-    JobExpired,
     UnknownProvider,
     UnknownResource,
     UsageError,
@@ -38,7 +39,8 @@ from sisgate.gateway.job import (
     read_statuses,
     status_of,
 )
-from sisgate.ledger import jobs, responses
+from sisgate.ledger import calls, jobs, responses
+from sisgate.ledger import schema as tables
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.records import StoredChange, StoredRecord, stream_changes, stream_records
@@ -162,13 +164,10 @@ class Gateway:
         try:
             status = self.wait_for(job.id, timeout)
         except TimeoutError:
-            self._give_up(job.id)
-            raise JobExpired(
-                f"{provider} gave no answer within {timeout:g} s. The call was withdrawn. Ask with "
-                "a longer timeout, or look at `sisgate providers` for what holds it up.",
-                job=job.id,
-                provider=provider,
-            ) from None
+            ended = self._give_up(job)
+            if ended is None:
+                raise
+            status = ended
         return self._answer_or_raise(status)
 
     def enqueue_request(
@@ -326,17 +325,23 @@ class Gateway:
         self._acceptance.refuse(job_id, provider, resource, app, error)
 
     def _accept(self, new: NewJob) -> Job:
-        return Job(self, self._acceptance.accept(new))
+        job_id, is_new = self._acceptance.accept(new)
+        return Job(self, job_id, is_new=is_new)
 
     def _dataset(self, provider: str, resource: str) -> None:
         if resource not in self.provider(provider).dialect_class.resources:
             raise UnknownResource(f"{provider} has no resource {resource!r}.", provider=provider)
 
-    def _give_up(self, job_id: str) -> None:
+    def _give_up(self, job: Job) -> JobStatus | None:
+        """End a request whose time is over; None if it is an earlier one, which is not ours."""
         with self.database.write() as session:
-            job = jobs.lock(session, job_id)
-            if job is not None and not JobState(job.state).is_final:
-                jobs.end(session, job, JobState.EXPIRED, self.clock.now())
+            row = jobs.lock(session, job.id)
+            if row is not None and not JobState(row.state).is_final:
+                if not job.is_new:
+                    return None
+                error = _no_answer(session, row)
+                jobs.end(session, row, JobState.EXPIRED, self.clock.now(), error=error)
+        return self.job_status(job.id)
 
     def _answer_or_raise(self, status: JobStatus) -> Answer:
         try:
@@ -344,6 +349,21 @@ class Gateway:
         except InvalidState:
             raise_unless_successful(status)
             raise
+
+
+def _no_answer(session: Session, job: tables.Job) -> dict[str, Any]:
+    is_under_way = calls.is_running(session, job.id)
+    fate = (
+        "The call is under way; its answer is dropped, and whether the provider carries it out is "
+        "unknown."
+        if is_under_way
+        else "The call was not made and has been withdrawn."
+    )
+    return {
+        "code": "job_expired",
+        "message": f"{job.provider} gave no answer in time. {fate} Ask with a longer timeout, or "
+        "look at `sisgate providers` for what holds it up.",
+    }
 
 
 def _refuse_unless_json(target: Mapping[str, Any]) -> None:

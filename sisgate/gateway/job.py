@@ -74,11 +74,15 @@ class JobStatus:
 
 
 class Job:
-    """A handle on a job. Cheap: it holds the id and asks the ledger."""
+    """A handle on a job. Cheap: it holds the id and asks the ledger.
 
-    def __init__(self, gateway: Gateway, job_id: str) -> None:
+    `is_new` tells that this very call made the job, and not an earlier one of the same key.
+    """
+
+    def __init__(self, gateway: Gateway, job_id: str, *, is_new: bool = False) -> None:
         self._gateway = gateway
         self.id = job_id
+        self.is_new = is_new
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"

@@ -286,6 +286,12 @@ def live_count(session: Session, job_id: str) -> int:
     return count or 0
 
 
+def is_running(session: Session, job_id: str) -> bool:
+    """Return whether a call of a job is under way."""
+    running = select(Call.id).where(Call.job_id == job_id, Call.state == CallState.RUNNING.value)
+    return session.scalar(running.limit(1)) is not None
+
+
 def note_permit(session: Session, claimed: Call, permit: str) -> None:
     """Note the permit of a call that was claimed without one."""
     session.execute(

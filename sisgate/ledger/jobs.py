@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
@@ -45,38 +45,34 @@ class NewJob:
 def accept(
     session: Session, new: NewJob, now: datetime, *, published_at: datetime | None = None
 ) -> tuple[Job, bool]:
-    """Insert a job and return it with True, or the earlier job of its key with False.
+    """Insert a job and return it, detached, with True, or the earlier one with False.
 
     A job is earlier when it has the same id, or the same app and idempotency key. Raises
     `IdempotencyConflict` when that one was asked for with other arguments.
     """
+    begins = new.kind is JobKind.REQUEST
+    values = {
+        "id": new.id,
+        "kind": new.kind.value,
+        # A request needs no planning: its one call is queued with it.
+        "state": (JobState.RUNNING if begins else JobState.ACCEPTED).value,
+        "started_at": now if begins else None,
+        "app": new.app,
+        "provider": new.provider,
+        "resource": new.resource,
+        "priority": int(new.priority),
+        "options": dict(new.options),
+        "idempotency_key": new.idempotency_key,
+        "fingerprint": new.fingerprint,
+        "accepted_at": now,
+        "published_at": published_at,
+        "expires_at": new.expires_at,
+    }
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(Job).values(**values).on_conflict_do_nothing().returning(Job.id)
+    if session.scalar(statement) is not None:
+        return Job(**values), True
     earlier = _earlier(session, new)
-    if earlier is None:
-        job = Job(
-            id=new.id,
-            kind=new.kind.value,
-            state=JobState.ACCEPTED.value,
-            app=new.app,
-            provider=new.provider,
-            resource=new.resource,
-            priority=int(new.priority),
-            options=dict(new.options),
-            idempotency_key=new.idempotency_key,
-            fingerprint=new.fingerprint,
-            accepted_at=now,
-            published_at=published_at,
-            expires_at=new.expires_at,
-        )
-        try:
-            with session.begin_nested():
-                session.add(job)
-        except IntegrityError:
-            # Another process accepted the same key between our look and our insert.
-            earlier = _earlier(session, new)
-            if earlier is None:
-                raise
-        else:
-            return job, True
     if earlier.fingerprint != new.fingerprint:
         raise IdempotencyConflict(
             f"The idempotency key {new.idempotency_key or new.id!r} was used by job {earlier.id} "
@@ -86,14 +82,9 @@ def accept(
     return earlier, False
 
 
-def _earlier(session: Session, new: NewJob) -> Job | None:
-    if (same_id := session.get(Job, new.id)) is not None:
-        return same_id
-    if new.idempotency_key is None:
-        return None
-    return session.scalar(
-        select(Job).where(Job.app == new.app, Job.idempotency_key == new.idempotency_key)
-    )
+def _earlier(session: Session, new: NewJob) -> Job:
+    same_key = (Job.app == new.app) & (Job.idempotency_key == new.idempotency_key)
+    return session.scalars(select(Job).where((Job.id == new.id) | same_key)).one()
 
 
 def get(session: Session, job_id: str) -> Job:
@@ -169,14 +160,15 @@ def cancel(session: Session, job_id: str, now: datetime) -> Job:
     return job
 
 
-def live_up_to(session: Session, provider: str, most: int) -> int:
-    """Return how many jobs of a provider have not ended, counted up to `most`."""
-    live = (
-        select(Job.id)
+def has_more_live(session: Session, provider: str, most: int) -> bool:
+    """Return whether more than `most` jobs of a provider have not ended."""
+    one_more = (
+        select(Job.state)
         .where(Job.provider == provider, Job.state.in_([s.value for s in LIVE_JOB_STATES]))
-        .limit(most)
+        .offset(most)
+        .limit(1)
     )
-    return session.scalar(select(func.count()).select_from(live.subquery())) or 0
+    return session.scalar(one_more) is not None
 
 
 def running_beside(session: Session, job: Job) -> int:

@@ -40,8 +40,7 @@ def new_job(**words: Any) -> NewJob:
 def accepted(session: Session, **words: Any) -> Job:
     """Accept a job and return its row."""
     job, _ = jobs.accept(session, new_job(**words), NOW)
-    session.flush()
-    return job
+    return jobs.get(session, job.id)
 
 
 def planned(database: Database, count: int = 1, **words: Any) -> tuple[str, list[int]]:
