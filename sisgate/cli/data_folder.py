@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sisgate.cli.invocation import user_name
 from sisgate.errors import ConfigurationError
 
 LOCK = "up.lock"
@@ -21,7 +23,11 @@ STATUS = "up.json"
 def held(folder: Path) -> Iterator[None]:
     """Hold the data folder for this process; `ConfigurationError` when another one does."""
     make(folder)
-    with (folder / LOCK).open("a+") as lock:
+    try:
+        opened = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise _cannot_be_written(folder, error.strerror) from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -41,7 +47,10 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def make(folder: Path) -> None:
-    """Make the folder, closed to other users; `ConfigurationError` when that cannot be."""
+    """Make the folder, closed to other users, or find one that can be written.
+
+    `ConfigurationError` when neither can be.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -49,6 +58,15 @@ def make(folder: Path) -> None:
             f"The data folder {folder} cannot be made: {error.strerror}. "
             "Name another one with --data-dir or SISGATE_DATA_DIR."
         ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _cannot_be_written(folder, os.strerror(errno.EACCES))
+
+
+def _cannot_be_written(folder: Path, why: str | None) -> ConfigurationError:
+    return ConfigurationError(
+        f"The data folder {folder} cannot be written by {user_name()}: {why}. Give it to this user "
+        "(chown), or name another folder with --data-dir or SISGATE_DATA_DIR."
+    )
 
 
 def write_status(folder: Path, status: Mapping[str, Any]) -> None:

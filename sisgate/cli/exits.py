@@ -9,6 +9,7 @@ from sisgate.errors import (
     ConfigurationError,
     DatabaseUnavailable,
     DeferredError,
+    JobExpired,
     SisgateError,
     TransientError,
     UnknownJob,
@@ -40,6 +41,7 @@ _BY_ERROR: tuple[tuple[type[SisgateError], ExitCode], ...] = (
     (DatabaseUnavailable, ExitCode.UNAVAILABLE),
     (TransientError, ExitCode.TRY_AGAIN),
     (DeferredError, ExitCode.TRY_AGAIN),
+    (JobExpired, ExitCode.TRY_AGAIN),
 )
 
 

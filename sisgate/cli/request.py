@@ -14,9 +14,10 @@ from rich.json import JSON
 from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
+from sisgate.cli.no_answer import no_answer
 from sisgate.cli.options import IdempotencyKey, Json, Priority, Provider, examples
 from sisgate.cli.output import Output
-from sisgate.errors import UsageError
+from sisgate.errors import JobExpired, UsageError
 from sisgate.gateway import Answer
 from sisgate.gateway.gateway import METHODS
 
@@ -53,18 +54,17 @@ def request(
     as_json: Json = False,
 ) -> None:
     """Make one call to a provider within its quota, and show the answer."""
-    output = Output(as_json)
+    invocation, output = invocation_of(context), Output(as_json)
     path, pairs = _split(path)
-    answer = invocation_of(context).gateway.request(
-        provider,
-        method,
-        path,
-        query=pairs | _pairs(query or []),
-        json=_body(data),
-        priority=priority,
-        timeout=timeout,
-        idempotency_key=idempotency_key,
-    )
+    asked = {"query": pairs | _pairs(query or []), "json": _body(data), "priority": priority}
+    try:
+        answer = invocation.gateway.request(
+            provider, method, path, timeout=timeout, idempotency_key=idempotency_key, **asked
+        )
+    except JobExpired as error:
+        raise no_answer(invocation, provider, error) from error
+    except TimeoutError as error:
+        raise JobExpired(f"{error} Ask again with the same key, or a longer --timeout.") from error
     _show(output, answer, include=include)
     if answer.truncated:
         output.warn("The answer was longer than response_max_bytes and has been cut.")

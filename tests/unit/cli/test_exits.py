@@ -19,6 +19,7 @@ from sisgate.cli.exits import ExitCode, exit_code
         (errors.ProviderUnavailable("x"), ExitCode.TRY_AGAIN),
         (errors.BacklogFull("x", seconds=3), ExitCode.TRY_AGAIN),
         (errors.JobFailed("x"), ExitCode.FAILED),
+        (errors.JobExpired("x"), ExitCode.TRY_AGAIN),
         (errors.TokenRefused("x"), ExitCode.FAILED),
     ],
 )
