@@ -118,7 +118,6 @@ def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Cele
         worker_send_task_events=True,
         task_send_sent_event=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_hijack_root_logger=False,
         enable_utc=True,
         timezone="UTC",
     )

@@ -82,6 +82,16 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Permit | Non
     return None
 
 
+def hand_back(runtime: Runtime, config: ProviderConfig, permit: Permit) -> float:
+    """Give back a permit whose call did not leave this machine; nothing has to be waited for.
+
+    A Redis that fails now only makes the permit count to the end of its lease.
+    """
+    with suppress(BrokerUnavailable):
+        runtime.limiter.hand_back(config.name, permit.id)
+    return 0.0
+
+
 def finish(
     runtime: Runtime, config: ProviderConfig, permit: Permit, response: HttpResponse | None
 ) -> float:

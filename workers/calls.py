@@ -29,7 +29,7 @@ def make(
     # Looked at after the claim, which may have waited for a lock: a permit that is used is in the
     # ledger within `PERMIT_USE_SECONDS`, or a rebuild would not know of it.
     if permit is not None and (claim is None or not permit.is_fresh(runtime.clock.now())):
-        runtime.limiter.hand_back(config.name, permit.id)
+        admit.hand_back(runtime, config, permit)
         permit = None
     if claim is None:
         return
@@ -37,7 +37,10 @@ def make(
     if permit is None:
         return
     reply = _send(runtime, config, claim)
-    wait_seconds = admit.finish(runtime, config, permit, reply.response)
+    if reply.was_sent:
+        wait_seconds = admit.finish(runtime, config, permit, reply.response)
+    else:
+        wait_seconds = admit.hand_back(runtime, config, permit)
     outcomes.record(runtime, config, claim, reply, wait_seconds)
 
 

@@ -16,6 +16,7 @@ from sisgate.errors import (
     AnswerInvalid,
     BrokerUnavailable,
     DatabaseUnavailable,
+    ProviderUnavailable,
     SisgateError,
     TransientError,
 )
@@ -50,6 +51,16 @@ class Reply:
     error: SisgateError | None = None
     forget_token: Callable[[], None] = field(default=lambda: None)
 
+    @property
+    def was_sent(self) -> bool:
+        """Whether the provider may have seen the call, so that it may count against its quota."""
+        if self.response is not None:
+            return True
+        return (
+            isinstance(self.error, ProviderUnavailable)
+            and self.error.detail.get("sent") is not False
+        )
+
 
 class LateWriter(Exception):
     """The claim was taken over by a later attempt; this one must leave no trace."""
@@ -68,7 +79,7 @@ def record(
     written: tuple[Job, list[int], bool] | None = None
     while written is None:
         try:
-            written = _write(runtime, config, claim, effect)
+            written = _write(runtime, config, claim, reply, effect)
         except LateWriter:
             log.warning("late_answer_dropped", call=claim.call.id, provider=config.name)
             return
@@ -87,7 +98,7 @@ Effect = Callable[[Session, Job, datetime], None]
 
 
 def _write(
-    runtime: Runtime, config: ProviderConfig, claim: Claim, effect: Effect
+    runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply, effect: Effect
 ) -> tuple[Job, list[int], bool]:
     """Write the outcome in one transaction; return the job, the calls to publish, if it ended."""
     with runtime.database.write() as session:
@@ -95,8 +106,11 @@ def _write(
         # The job first, then the rest: every writer locks in this order.
         job = jobs.lock(session, claim.job.id)
         assert job is not None
-        job.calls_made += 1
         effect(session, job, now)
+        if reply.was_sent:
+            job.calls_made += 1
+        else:
+            ledger.forget_attempt(session, claim.call)
         _continue(session, config, job, now)
         ids: list[int] = []
         if job.kind == JobKind.SYNC:
@@ -111,7 +125,7 @@ def _effect(
     """Return what to write. Everything slow (parsing, sealing) happens here, before the lock."""
     facts = _facts(reply)
     if reply.error is not None or reply.response is None:
-        return _after_error(claim, reply.error or SisgateError("no answer"), facts)
+        return _after_error(claim, reply, facts)
     verdict = judge(config.dialect, reply.response)
     match verdict.meaning:
         case Meaning.DONE:
@@ -271,12 +285,12 @@ def _after_refusal(
     return effect
 
 
-def _after_error(claim: Claim, error: SisgateError, facts: dict[str, Any]) -> Effect:
+def _after_error(claim: Claim, reply: Reply, facts: dict[str, Any]) -> Effect:
+    error, was_sent = reply.error or SisgateError("no answer"), reply.was_sent
     if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
         return _after_own_outage(claim, error)
     if isinstance(error, TransientError):
-        sent = error.detail.get("sent", True)
-        return _after_failure(claim, error.as_dict(), facts, sent=sent is not False)
+        return _after_failure(claim, error.as_dict(), facts, sent=was_sent)
     return _fail(claim, error.as_dict(), facts)
 
 

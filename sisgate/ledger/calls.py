@@ -286,6 +286,13 @@ def live_count(session: Session, job_id: str) -> int:
     return count or 0
 
 
+def forget_attempt(session: Session, claimed: Call) -> None:
+    """Forget an attempt that the provider cannot have seen: it counts against no quota."""
+    session.execute(
+        delete(Attempt).where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
+    )
+
+
 def is_running(session: Session, job_id: str) -> bool:
     """Return whether a call of a job is under way."""
     running = select(Call.id).where(Call.job_id == job_id, Call.state == CallState.RUNNING.value)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from sqlalchemy import update
 
 from sisgate.audit import log as audit
 from sisgate.domain.states import JobState
+from sisgate.ledger import schema as tables
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
 from tests.acceptance.stack import Stack, running, wait_until
@@ -74,6 +76,18 @@ def test_a_pause_stops_all_calls_and_work_waits(stack: Stack) -> None:
 
     stack.gateway.control("skyward").resume(actor="ana")
     assert job.wait(60).state is JobState.DONE
+
+
+def test_a_call_that_was_never_sent_costs_nothing(stack: Stack) -> None:
+    """Without a key no call leaves the machine: no permit is spent, and the job says why."""
+    with stack.gateway.database.write() as session:
+        session.execute(update(tables.Key).values(state="retired"))
+    job = stack.gateway.enqueue_request("skyward", "GET", "/ims/oneroster/v1p2/orgs")
+    status = stack.gateway.wait_for(job.id, 60)
+    assert status.state is JobState.FAILED
+    assert (status.error or {})["code"] == "credentials"
+    assert status.calls_made == 0
+    assert [w.used for w in stack.gateway.control("skyward").state().windows] == [0]
 
 
 def test_two_apps_of_one_priority_share_the_quota(stack: Stack) -> None:
