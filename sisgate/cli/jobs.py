@@ -10,7 +10,7 @@ from rich.text import Text
 from sqlalchemy import select
 
 from sisgate.cli import completion
-from sisgate.cli.exits import ExitCode
+from sisgate.cli.exits import exit_code
 from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
@@ -112,7 +112,7 @@ def retry(context: typer.Context, jobs: Jobs, as_json: Json = False) -> None:
     for pair in made:
         output.show(Text(f"Job {pair['retry_of']} is tried again as {pair['job']}."))
     if refused:
-        raise typer.Exit(ExitCode.FAILED)
+        raise typer.Exit(exit_code(refused[0]))
 
 
 def full_id(invocation: Invocation, beginning: str) -> str:

@@ -54,8 +54,9 @@ def add(
         invocation.gateway.provider(provider)
     if slot not in SLOTS:
         raise UsageError(f"--slot is one of {', '.join(SLOTS)}, not {slot!r}.")
-    vault = open_vault(invocation.settings.master_key_path)
+    # The database first: where it is missing nothing was started yet, and that is what to say.
     database = invocation.database
+    vault = open_vault(invocation.settings.master_key_path)
     client_id = client_id or _ask("Client id", hidden=False)
     secret = _secret(secret_file, secret_env)
     with database.write() as session:

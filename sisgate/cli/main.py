@@ -27,7 +27,9 @@ from sisgate.cli import (
 from sisgate.cli.exits import ExitCode, exit_code
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.output import Output, write_line
-from sisgate.errors import SisgateError
+from sisgate.errors import SisgateError, UsageError
+
+JSON = "--json"
 
 app = typer.Typer(
     name="sisgate",
@@ -98,22 +100,31 @@ def run() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code. No error of sisgate gets past here."""
-    output = Output(as_json="--json" in arguments)
+    arguments = globals_first(arguments)
+    output = Output(as_json=JSON in arguments)
     try:
-        app(args=globals_first(arguments), prog_name="sisgate")
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else ExitCode.OK
+        # With --json the words of a wrong command line are ours to write: as JSON.
+        ended = app(args=arguments, prog_name="sisgate", standalone_mode=not output.as_json)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else ExitCode.OK
     except SisgateError as error:
         output.fail(error)
         return exit_code(error)
     except KeyboardInterrupt:
         output.note("Interrupted.")
         return ExitCode.INTERRUPTED
-    return ExitCode.OK
+    except Exception as error:
+        # What Typer raises for a wrong command line; it keeps the class to itself.
+        words = getattr(error, "format_message", None)
+        if words is None:
+            raise
+        output.fail(UsageError(words()))
+        return ExitCode.USAGE
+    return ended if isinstance(ended, int) else ExitCode.OK
 
 
 def globals_first(arguments: list[str]) -> list[str]:
-    """Move the global options to the front, so that they may stand anywhere.
+    """Move the global options to the front and `--json` to the end: they may stand anywhere.
 
     The demo has a `--data-dir` of its own, with a default of its own.
 
@@ -121,20 +132,30 @@ def globals_first(arguments: list[str]) -> list[str]:
     ['--data-dir', 'x', 'sync', 'lincoln', '--wait']
     >>> globals_first(["demo", "--data-dir", "x"])
     ['demo', '--data-dir', 'x']
+    >>> globals_first(["--json", "limits", "show", "lincoln"])
+    ['limits', 'show', 'lincoln', '--json']
     """
     first: list[str] = []
     rest: list[str] = []
+    verbatim: list[str] = []
     words = iter(arguments)
+    as_json = False
     for word in words:
-        if word == "--" or (word == "demo" and not any(_is_command(w) for w in rest)):
-            rest += [word, *words]
+        if word == "--":
+            verbatim = [word, *words]
+        elif word == JSON:
+            as_json = True
+        elif word == "demo" and not any(_is_command(w) for w in rest):
+            later = list(words)
+            as_json = as_json or JSON in later
+            rest += [word, *(w for w in later if w != JSON)]
         elif word in {"--config", "--data-dir", "-c", "-d"} and (len(word) > 2 or not rest):
             first += [word, *(value for value in [next(words, None)] if value is not None)]
         elif word.startswith(("--config=", "--data-dir=")):
             first.append(word)
         else:
             rest.append(word)
-    return first + rest
+    return first + rest + [JSON] * as_json + verbatim
 
 
 def _is_command(word: str) -> bool:

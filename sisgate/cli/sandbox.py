@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -13,10 +15,16 @@ from sisgate.cli.demo_folder import provider_toml
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output, write_line
-from sisgate.cli.screens import table
+from sisgate.cli.screens import program
 from sisgate.clock import SystemClock
 from sisgate.errors import SisgateError, UsageError
-from sisgate.sandbox import DEFAULT_DISTRICTS, RunningDistrict, SandboxProcess, SandboxSpec
+from sisgate.sandbox import (
+    DEFAULT_DISTRICTS,
+    DistrictSpec,
+    RunningDistrict,
+    SandboxProcess,
+    SandboxSpec,
+)
 from sisgate.sandbox.process import SandboxNotReady
 
 EPILOG = examples(
@@ -73,7 +81,7 @@ def _spec(
     districts: str | None, quota: str | None, ports: str | None, seed: int | None
 ) -> SandboxSpec:
     # It brings the web server along, which no other command needs.
-    from sisgate.sandbox.__main__ import parse_districts
+    from sisgate.sandbox.__main__ import parse_districts, parse_ports, taken_ports
 
     try:
         found = parse_districts(districts) if districts else DEFAULT_DISTRICTS
@@ -82,10 +90,9 @@ def _spec(
         if seed is not None:
             found = tuple(replace(d, seed=seed + n) for n, d in enumerate(found))
         if ports:
-            numbers = [int(port) for port in ports.split(",")]
-            if len(numbers) != len(found):
-                raise ValueError(f"{len(found)} districts need as many ports, not {len(numbers)}")
-            found = tuple(replace(d, port=p) for d, p in zip(found, numbers, strict=True))
+            found = parse_ports(ports, found)
+        if taken := taken_ports(found):
+            raise ValueError(taken)
         return SandboxSpec(found)
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -95,36 +102,42 @@ def _announce(output: Output, spec: SandboxSpec, running: dict[str, RunningDistr
     snippet = "".join(
         provider_toml(district, running[district.name], burst=False) for district in spec.districts
     ).strip()
-    made = table(("district", "kind", "students", "quota", "url", "client id", "secret"),
-                 numbers=("students",))  # fmt: skip
-    facts: list[dict[str, Any]] = []
-    for district in spec.districts:
-        found = running[district.name]
-        quota = str(district.rate) if district.rate else "none"
-        made.add_row(
-            district.name, district.kind, f"{district.students:,}", quota, found.url,
-            found.client_id, found.client_secret,
-        )  # fmt: skip
-        facts.append(
-            {
-                "name": district.name,
-                "kind": district.kind,
-                "students": district.students,
-                "quota": str(district.rate) if district.rate else None,
-                "url": found.url,
-                "token_url": found.token_url,
-                "oneroster_base": found.oneroster_base,
-                "client_id": found.client_id,
-                "client_secret": found.client_secret,
-            }
-        )
+    facts = [_facts(district, running[district.name]) for district in spec.districts]
     output.json({"event": "ready", "districts": facts, "toml": snippet})
-    output.show(made)
     if not output.as_json:
-        output.show(Text("\nFor sisgate.toml:\n", "bold"))
-        write_line(snippet)
-        output.show(Text("\nThen, with the secret of the table:", "bold"))
-        for district in spec.districts:
-            client_id = running[district.name].client_id
-            output.show(Text(f"  sisgate keys add {district.name} --client-id {client_id}", "cyan"))
+        _show(output, facts, snippet)
     output.note("Serving until Ctrl-C.")
+
+
+def _facts(district: DistrictSpec, found: RunningDistrict) -> dict[str, Any]:
+    return {
+        "name": district.name,
+        "kind": district.kind,
+        "students": district.students,
+        "quota": str(district.rate) if district.rate else None,
+        "url": found.url,
+        "token_url": found.token_url,
+        "oneroster_base": found.oneroster_base,
+        "client_id": found.client_id,
+        "client_secret": found.client_secret,
+    }
+
+
+def _show(output: Output, districts: Sequence[Mapping[str, Any]], snippet: str) -> None:
+    # Values are written as they are, each on a line, so that they can be copied at any width.
+    for found in districts:
+        size = f"{found['students']:,} students, quota {found['quota'] or 'none'}"
+        output.show(Text.assemble((found["name"], "bold"), f" ({found['kind']}, {size})"))
+        for name in ("url", "token_url", "oneroster_base", "client_id", "client_secret"):
+            if found[name]:
+                write_line(f"  {name.replace('_', ' '):<15} {found[name]}")
+    output.show(Text("\nFor sisgate.toml:\n", "bold"))
+    write_line(snippet)
+    output.show(Text("\nAfter `sisgate up`, the keys:\n", "bold"))
+    for found in districts:
+        secret, client_id = shlex.quote(found["client_secret"]), shlex.quote(found["client_id"])
+        write_line(
+            f"printf %s {secret} | "
+            f"{program()} keys add {found['name']} --client-id {client_id} --secret-file -"
+        )
+    write_line("")

@@ -12,6 +12,7 @@ from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of
+from sisgate.cli.no_answer import what_is_down
 from sisgate.cli.options import App, IdempotencyKey, Json, Priority, Provider, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import commands_of, duration, number, state, table
@@ -128,7 +129,11 @@ def _show_accepted(invocation: Invocation, output: Output, statuses: Sequence[Jo
             status.id, status.provider, status.resource, status.priority.word, state(status.state)
         )
     output.show(made)
-    output.note(f"Follow them with `{commands_of(invocation.settings)} jobs list`.")
+    sisgate = commands_of(invocation.settings)
+    output.note(
+        f"They go on by themselves. Look at one with `{sisgate} jobs show {statuses[0].id[:8]}`, "
+        f"at all with `{sisgate} jobs list`; `sync --wait` follows its jobs to their end."
+    )
 
 
 def _follow(
@@ -142,10 +147,21 @@ def _follow(
     output.json([status.as_dict() for status in watched.jobs])
     _show_ended(output, watched.jobs)
     if not watched.is_final:
-        output.note("The jobs go on. Look after them with `sisgate jobs list`.")
+        _tell_of_rest(invocation, output, has_deadline=timeout is not None)
         return ExitCode.TRY_AGAIN if asked.none else ExitCode.INTERRUPTED
     failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
     return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
+
+
+def _tell_of_rest(invocation: Invocation, output: Output, *, has_deadline: bool) -> None:
+    obstacle = what_is_down(invocation)
+    if obstacle is not None:
+        output.warn(obstacle)
+    look = f"`{commands_of(invocation.settings)} jobs list`"
+    if has_deadline:
+        output.note(f"A job ends as expired when its deadline has passed. Look with {look}.")
+    else:
+        output.note(f"The jobs go on. Look after them with {look}.")
 
 
 def _show_ended(output: Output, statuses: Sequence[JobStatus]) -> None:

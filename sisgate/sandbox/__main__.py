@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,6 +41,30 @@ def parse_districts(text: str) -> tuple[DistrictSpec, ...]:
     return tuple(districts)
 
 
+def parse_ports(text: str, districts: Sequence[DistrictSpec]) -> tuple[DistrictSpec, ...]:
+    """Return the districts with their ports, given with commas. `ValueError` otherwise."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) < 65_536 for word in words):
+        raise ValueError(f"a port is a number up to 65535, several with commas, not {text!r}")
+    if len(words) != len(districts):
+        raise ValueError(f"{len(districts)} districts need as many ports, not {len(words)}")
+    return tuple(replace(d, port=int(p)) for d, p in zip(districts, words, strict=True))
+
+
+def taken_ports(districts: Sequence[DistrictSpec]) -> str | None:
+    """Return a sentence about the first port that cannot be opened, or None."""
+    for district in districts:
+        family = socket.AF_INET6 if ":" in district.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((district.host, district.port))
+            except OSError as error:
+                where = f"Port {district.port} of {district.host}, for {district.name},"
+                return f"{where} cannot be opened: {error.strerror}. Name another one with --ports."
+    return None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sisgate.sandbox", description=__doc__)
     parser.add_argument("--districts", help="kind:students or name=kind:students, with commas")
@@ -63,10 +88,7 @@ def _spec(options: argparse.Namespace) -> SandboxSpec:
     if options.districts:
         districts = parse_districts(options.districts)
     if options.ports:
-        ports = [int(port) for port in options.ports.split(",")]
-        if len(ports) != len(districts):
-            raise ValueError(f"{len(districts)} districts need as many ports, not {len(ports)}")
-        districts = tuple(replace(d, port=p) for d, p in zip(districts, ports, strict=True))
+        districts = parse_ports(options.ports, districts)
     if options.host:
         districts = tuple(replace(d, host=options.host) for d in districts)
     if options.quota:
@@ -85,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         spec = _spec(options)
     except (ValueError, TypeError, KeyError, OSError) as error:
         parser.error(str(error))
+    if taken := taken_ports(spec.districts):
+        parser.error(taken)
     parent = options.exit_with_parent
     asyncio.run(serve(spec, options.ready_file, os.getppid() if parent == 0 else parent))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import tomllib
 from pathlib import Path
@@ -28,3 +29,13 @@ def test_the_sandbox_serves_until_ctrl_c(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 0
+
+
+def test_a_port_in_use_is_named() -> None:
+    """A usage error, before anything is started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        words = ["sandbox", "--districts", "lincoln=skyward:3", "--ports", port]
+        ended = subprocess.run([*SISGATE, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert f"Port {port}" in ended.stderr

@@ -102,7 +102,7 @@ def test_jobs_are_found_by_the_beginning_of_their_id(running: Command) -> None:
     assert listed
     assert running.json("jobs", "show", listed[0]["id"][:13])["id"] == listed[0]["id"]
     assert "several" not in running("jobs", "cancel", listed[0]["id"], code=2).stderr
-    running("jobs", "retry", listed[0]["id"], code=1)
+    running("jobs", "retry", listed[0]["id"], code=2)
     running("jobs", "show", "", code=2)
 
 

@@ -21,6 +21,7 @@ from sisgate.cli.exits import ExitCode, exit_code
         (errors.JobFailed("x"), ExitCode.FAILED),
         (errors.JobExpired("x"), ExitCode.TRY_AGAIN),
         (errors.TokenRefused("x"), ExitCode.FAILED),
+        (errors.CredentialError("x"), ExitCode.USAGE),
     ],
 )
 def test_an_error_ends_with_the_code_of_its_kind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,3 +52,14 @@ def test_an_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
     """Exit code 2, and nothing on stdout."""
     assert execute(["up", "--workers", "many"]) == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("words", [["--json", "up", "--bogus"], ["up", "--bogus", "--json"]])
+def test_with_json_a_usage_error_is_json(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wherever the option stands, stdout holds one JSON value."""
+    assert execute(words) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "usage"
+    assert "--bogus" in error["message"]
