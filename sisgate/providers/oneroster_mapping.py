@@ -67,12 +67,46 @@ def canonical_row(resource: str, original: Any) -> Row:
     _status_and_time(resource, original, changes)
     _plain_fields(resource, original, changes)
     if resource in _USERS and not original.get("roles"):
-        return Row(sourced_id, _with_roles(resource, {**original, **changes}), original)
+        data = _with_roles(resource, {**original, **changes})
+        return Row(sourced_id, {**data, **_local_references(data)}, original)
     if resource in _SESSIONS and isinstance(original.get("schoolYear"), int):
         changes["schoolYear"] = str(original["schoolYear"])
     if resource == "demographics":
         _demographics(original, changes)
+    changes |= _local_references({**original, **changes})
     return Row(sourced_id, {**original, **changes} if changes else original, original)
+
+
+def _local_references(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields whose references name a server, without its address.
+
+    The `href` of a reference says where one server keeps a record. The same record read from
+    another endpoint, or from a server that moved, would look changed. `original` keeps it.
+    """
+    return {
+        name: _without_href(value)
+        for name, value in row.items()
+        if type(value) in (dict, list) and value and _has_href(value)
+    }
+
+
+def _has_href(value: Any) -> bool:
+    if type(value) is dict:
+        return "href" in value or any(
+            type(each) in (dict, list) and _has_href(each) for each in value.values()
+        )
+    return type(value) is list and any(_has_href(each) for each in value)
+
+
+def _without_href(value: Any) -> Any:
+    if type(value) is dict:
+        is_reference = "sourcedId" in value
+        return {
+            name: _without_href(each)
+            for name, each in value.items()
+            if name != "href" or not is_reference
+        }
+    return [_without_href(each) for each in value] if type(value) is list else value
 
 
 def _without_passwords(user: dict[str, Any]) -> dict[str, Any]:
