@@ -13,7 +13,7 @@ from sisgate.admission.scripts import ScriptCall, run_script, run_scripts
 from sisgate.admission.slots import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.domain.priorities import PRIORITY_STEPS
-from sisgate.domain.queues import queue_keys
+from sisgate.domain.queues import hold_key, queue_keys
 
 UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
 """kombu's own: what was delivered and not acknowledged, and since when."""
@@ -72,7 +72,13 @@ class Admitter:
 
     def _call(self, want: Want, spec: LimitSpec) -> ScriptCall:
         lists = queue_keys(want.provider)
-        keys = (*self._limiter.keys_of(want.provider), UNACKED, UNACKED_INDEX, *lists)
+        keys = (
+            *self._limiter.keys_of(want.provider),
+            UNACKED,
+            UNACKED_INDEX,
+            hold_key(want.provider),
+            *lists,
+        )
         now, encoded = self._limiter.script_args(spec)
         most, rest = min(want.pressing, MOST_PERMITS), min(want.rest, MOST_PERMITS)
         return ScriptCall("admit", keys, (now, encoded, most, rest, *PRIORITY_STEPS))

@@ -3,7 +3,7 @@
 Each operation is one Lua script and one round trip; the clock is the `TIME` of Redis. Keys of a
 provider are `{prefix}:breaker:{{provider}}` (a hash of states by endpoint) and
 `{prefix}:hold:{{provider}}`, which exists while every endpoint is held and tells admission when
-it may take the next message, as a probe (`lua/rules.lua` has the contract).
+it may take the next message, as a probe (`sisgate.domain.queues.hold_key`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from sisgate.breakers.spec import BreakerSpec, BreakerView, Outcome, Pass, State, Transition
 from sisgate.clock import Clock
+from sisgate.domain.queues import hold_key
 from sisgate.errors import BrokerUnavailable
 
 PREFIX = "sisgate:1"
@@ -43,11 +44,6 @@ def script_text(name: str) -> str:
     """Return the script `lua/{name}.lua` behind the rules."""
     folder = files("sisgate.breakers") / "lua"
     return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("rules", name))
-
-
-def hold_key(provider: str, prefix: str = PREFIX) -> str:
-    """Return the key of a provider's hold."""
-    return f"{prefix}:hold:{{{provider}}}"
 
 
 class FleetBreakers:

@@ -8,6 +8,15 @@ PRIORITY_SEPARATOR = "\x06\x16"
 """What kombu puts between a queue's name and a priority step in the name of a list."""
 
 
+def hold_key(queue: str, prefix: str = "sisgate:1") -> str:
+    """Return the Redis key of a queue's hold, which exists while nothing can be done with its work.
+
+    It is a hash. Before its `until` (ms since 1970) nothing is taken off the queue; after it one
+    message, and whoever takes it moves `until` to when the next may be taken.
+    """
+    return f"{prefix}:hold:{{{queue}}}"
+
+
 def queue_keys(queue: str) -> list[str]:
     r"""Return the Redis lists of a queue, most urgent first.
 

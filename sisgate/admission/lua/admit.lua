@@ -1,5 +1,6 @@
 -- Take messages off a provider's queue, each with a permit, the most urgent first.
--- KEYS: 1 to 3 the limiter's, 4 unacked, 5 unacked_index, 6 … the queue's lists by priority.
+-- KEYS: 1 to 3 the limiter's, 4 unacked, 5 unacked_index, 6 the queue's hold, 7 … the queue's lists
+-- by priority.
 -- ARGV: now, spec ('' for no limit), most of any priority, most of normal and low, and then the
 -- priority of each list.
 -- Returns reason, ms to wait, factor, messages left, and for each message its permit, its tag
@@ -8,6 +9,11 @@
 -- A message leaves its list and enters `unacked` in this one step. kombu's own BRPOP loses a
 -- message when its worker dies between the two. It enters before it leaves, so that an error
 -- half-way leaves it in both and not in neither: the ledger makes a second delivery harmless.
+--
+-- While every endpoint of the provider is held by its circuit breaker the queue has a hold: nothing
+-- is taken until its time comes, then one message. Its worker asks a breaker, which moves the hold.
+
+local TAKEN_MS = 5000
 
 local time = redis.call('TIME')
 local delivered_at = time[1] .. '.' .. string.format('%06d', time[2])
@@ -38,10 +44,17 @@ if not off then
   end
 end
 
+local hold = redis.call('HGET', KEYS[6], 'until')
+local held_for = hold and tonumber(hold) - now
+if held_for then
+  local most = held_for > 0 and 0 or 1
+  any, rest = math.min(any, most), math.min(rest, most)
+end
+
 local answer, count = { 'empty', '0', off and '1' or factor_of(state), '0' }, 4
 local left, why, longest_wait = 0, nil, 0
-for i = 6, #KEYS do
-  local priority = tonumber(ARGV[i - 1])
+for i = 7, #KEYS do
+  local priority = tonumber(ARGV[i - 2])
   local waiting = redis.call('LLEN', KEYS[i])
   local want = math.min(waiting, any, priority > 3 and rest or any)
   if want > 0 and not why then
@@ -68,6 +81,11 @@ for i = 6, #KEYS do
     if taken < want then why, longest_wait = reason, wait end
   end
   left = left + waiting
+end
+if held_for and count > 4 then
+  redis.call('HSET', KEYS[6], 'until', string.format('%.0f', now + TAKEN_MS))
+elseif held_for and held_for > 0 and left > 0 then
+  why, longest_wait = 'circuit_open', held_for
 end
 if why == 'granted' then longest_wait = TICK_MS end
 answer[1] = why or (count > 4 and 'granted' or (left > 0 and 'slots' or 'empty'))

@@ -19,10 +19,11 @@ from hypothesis.stateful import (
 from redis import Redis
 
 from sisgate.breakers import rules
-from sisgate.breakers.fleet import FleetBreakers, hold_key
+from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.rules import Breaker
 from sisgate.breakers.spec import BreakerSpec, Outcome, Pass, State
 from sisgate.clock import ManualClock
+from sisgate.domain.queues import hold_key
 
 ENDPOINTS = ("https://a.test", "https://b.test")
 SPECS = [
