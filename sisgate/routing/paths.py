@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
+from sisgate.settings import PathRule
 
-@dataclass(frozen=True, slots=True)
-class PathRule:
-    """Paths that match `pattern` (`*` stands for anything, also for slashes) go to `group`."""
+KIND_RULES: Mapping[str, tuple[PathRule, ...]] = MappingProxyType(
+    {
+        "powerschool": (
+            PathRule(pattern="/ws/schema/query/*", group="powerquery"),
+            PathRule(pattern="/ws/schema/table/*", group="table"),
+        )
+    }
+)
+"""What is usual for a kind, after a provider's own rules. Groups without endpoints don't matter."""
 
-    pattern: str
-    group: str
+
+def rules_of(kind: str, own: Sequence[PathRule]) -> tuple[PathRule, ...]:
+    """Return a provider's rules: its own, then those of its kind."""
+    return (*own, *KIND_RULES.get(kind, ()))
 
 
 class Grouped(Protocol):
@@ -31,7 +40,7 @@ E = TypeVar("E", bound=Grouped)
 def group_of(path: str, rules: Sequence[PathRule]) -> str | None:
     """Return the group of the first rule that matches a path, None if none does.
 
-    >>> rules = [PathRule("/ws/schema/query/*", "powerquery")]
+    >>> rules = [PathRule(pattern="/ws/schema/query/*", group="powerquery")]
     >>> group_of("/ws/schema/query/org.example.students", rules)
     'powerquery'
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sisgate.errors import ConfigurationError
 from sisgate.settings.locate import line_of
 from sisgate.settings.model import NAME, RESERVED_NAMES, ProviderConfig, Settings
+from sisgate.settings.words import plain_words
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
 
@@ -71,7 +73,7 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
             return settings
     raise ConfigurationError(
         f"The configuration has {len(problems)} mistake{'s' if len(problems) > 1 else ''}:",
-        problems=problems,
+        problems=sorted(problems, key=_line),
     )
 
 
@@ -141,23 +143,24 @@ def _providers(
         return providers
     for name, table in tables.items():
         place = ("providers", name)
-        if not NAME.fullmatch(name) or name in RESERVED_NAMES:
-            problems.append(
-                _at(
-                    path,
-                    text,
-                    place,
-                    "a name has lower-case letters, digits, _ and -; "
-                    "it begins with a letter and is not 'sisgate'",
-                )
+        has_good_name = NAME.fullmatch(name) and name not in RESERVED_NAMES
+        if not has_good_name:
+            # What else is wrong with it is told all the same, so that mending takes one round.
+            what = (
+                "a name has lower-case letters, digits, _ and -; it begins with a letter and is "
+                "not 'sisgate'"
             )
-        elif not isinstance(table, Mapping) or "name" in table:
+            problems.append(_at(path, text, place, what))
+        if not isinstance(table, Mapping) or "name" in table:
             problems.append(_at(path, text, place, "write a table [providers.NAME] without 'name'"))
         else:
             try:
-                providers[name] = ProviderConfig(name=name, **table)
+                config = ProviderConfig(name=name, **table)
             except ValidationError as error:
                 problems.extend(_problems(error, path, text, place))
+            else:
+                if has_good_name:
+                    providers[name] = config
     return providers
 
 
@@ -168,7 +171,12 @@ def _problems(
     places = [item["loc"] for item in items]
     # "At least one item" of a list whose only item is wrong says nothing.
     return [
-        _at(path, text, (*place, *item["loc"]), item["msg"])
+        _at(
+            path,
+            text,
+            (*place, *item["loc"]),
+            plain_words(item["type"], item["msg"], item.get("ctx", {})),
+        )
         for item in items
         if not any(
             len(p) > len(item["loc"]) and p[: len(item["loc"])] == item["loc"] for p in places
@@ -178,6 +186,10 @@ def _problems(
 
 def _at(path: Path | None, text: str, place: tuple[str | int, ...], what: str) -> str:
     words = [str(part) for part in place if part not in {"function-after", "tuple[Rate, ...]"}]
-    what = what.removeprefix("Value error, ")
     where = f"{path.name}:{line_of(text, place)}" if path else "environment"
     return f"{where}: {'.'.join(words)}: {what}"
+
+
+def _line(problem: str) -> int:
+    found = re.match(r"[^:]*:(\d+):", problem)
+    return int(found[1]) if found else 0

@@ -16,6 +16,8 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
     ...     ("providers", "a", "endpoints", 0, "url"),
     ... )
     4
+    >>> line_of('[a]\nkind = "x"\n\n[[a.endpoints]]\nurl = 1\n', ("a", "endpoints"))
+    4
     """
     wanted = [str(part) for part in place]
     best_line, best_depth = 1, 0
@@ -34,6 +36,8 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
             here = [*table, *keys]
         else:
             continue
+        # `[[providers.a.endpoints]]` is where the list of endpoints begins, too.
+        here = here[: len(wanted)]
         if len(here) > best_depth and here == wanted[: len(here)]:
             best_line, best_depth = number, len(here)
     return best_line

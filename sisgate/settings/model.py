@@ -73,6 +73,35 @@ class Endpoint(Frozen):
 
     url: HttpUrl
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    group: str | None = None
+
+
+class PathRule(Frozen):
+    """Paths that match `pattern`, in which `*` stands for anything, go to a group of endpoints."""
+
+    pattern: str
+    group: str
+
+
+class BreakerConfig(Frozen):
+    """When the circuit breaker of an endpoint opens and closes; `BreakerSpec` tells how."""
+
+    fail_max: Annotated[int, Field(ge=1)] = 5
+    failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    slow_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    slow_seconds: Annotated[float, Field(gt=0)] = 60.0
+    window_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    minimum_calls: Annotated[int, Field(ge=1)] = 10
+    open_seconds: Annotated[float, Field(gt=0)] = 30.0
+    open_cap_seconds: Annotated[float, Field(gt=0)] = 600.0
+    healthy_seconds: Annotated[float, Field(ge=0)] = 600.0
+    success_threshold: Annotated[int, Field(ge=1)] = 2
+
+    @model_validator(mode="after")
+    def _cap_is_a_cap(self) -> BreakerConfig:
+        if self.open_cap_seconds < self.open_seconds:
+            raise ValueError("open_cap_seconds is at least open_seconds")
+        return self
 
 
 class SchoolHours(Frozen):
@@ -99,6 +128,9 @@ class ProviderConfig(Frozen):
     # Before the URLs: whether they may be unencrypted is asked when they are read.
     allow_insecure: bool = False
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    strategy: Literal["weighted", "round_robin", "least_connections", "latency_aware"] = "weighted"
+    paths: tuple[PathRule, ...] = ()
+    breaker: BreakerConfig = BreakerConfig()
     limit: Windows | Literal["off"] | None = None
     burst: Annotated[int, Field(ge=1)] | None = None
     min_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
@@ -192,6 +224,14 @@ class ProviderConfig(Frozen):
             return None
         path = self.dialect.token_path()
         return self.token_url or (f"{self.endpoints[0].url}{path}" if path else None)
+
+    @model_validator(mode="after")
+    def _groups_have_endpoints(self) -> ProviderConfig:
+        groups = {endpoint.group for endpoint in self.endpoints}
+        for rule in self.paths:
+            if rule.group not in groups:
+                raise ValueError(f"no endpoint of {self.name} stands in the group {rule.group!r}")
+        return self
 
     @model_validator(mode="after")
     def _token_url_is_known(self) -> ProviderConfig:

@@ -10,13 +10,23 @@ from pydantic import BaseModel
 
 from sisgate.providers.registry import DIALECTS
 from sisgate.settings.load import Environment
-from sisgate.settings.model import AppConfig, Endpoint, ProviderConfig, SchoolHours, Settings
+from sisgate.settings.model import (
+    AppConfig,
+    BreakerConfig,
+    Endpoint,
+    PathRule,
+    ProviderConfig,
+    SchoolHours,
+    Settings,
+)
 
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Settings,
     "[providers.NAME]": ProviderConfig,
     "[[providers.NAME.endpoints]]": Endpoint,
+    "[[providers.NAME.paths]]": PathRule,
+    "[providers.NAME.breaker]": BreakerConfig,
     "[providers.NAME.school_hours]": SchoolHours,
     "[apps.NAME]": AppConfig,
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sisgate.routing.paths import PathRule, members
+from sisgate.routing.paths import members
+from sisgate.settings import PathRule
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,10 @@ class Server:
 
 
 MAIN, OTHER, BULK = Server("main"), Server("other"), Server("bulk", "bulk")
-RULES = [PathRule("/ws/bulk/*", "bulk"), PathRule("/ws/*", "absent")]
+RULES = [
+    PathRule(pattern="/ws/bulk/*", group="bulk"),
+    PathRule(pattern="/ws/*", group="absent"),
+]
 
 
 def test_a_path_goes_to_the_group_of_its_rule() -> None:
