@@ -1,24 +1,35 @@
-"""One call, top to bottom: claim, admit, route, authorise, send, learn, record."""
+"""One call, top to bottom: claim, admit, route, authorise, send, learn, fail over, record."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
 
+import structlog
+
 from sisgate.broker import Limits
 from sisgate.credentials import keys
-from sisgate.errors import SisgateError
+from sisgate.errors import CircuitOpen, SisgateError, TransientError
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.providers.dialect import HttpRequest, Listing
-from sisgate.routing.choose import choose
 from sisgate.settings import ProviderConfig
 from sisgate.transport import auth
 from sisgate.transport.auth import AuthBase
-from workers import admit, outcomes
+from workers import admit, failover, outcomes
 from workers.admit import Permit
+from workers.endpoints import Route
+from workers.failover import LEAST_SECONDS
 from workers.outcomes import Reply
 from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+LONGEST_WAIT_SECONDS = 30.0
+"""A call that no endpoint may take is looked at again after so long at most."""
+
+AFTER_PROBE_SECONDS = 1.0
+"""What served as a probe and failed waits so much longer than the next probe."""
 
 
 def make(
@@ -32,16 +43,57 @@ def make(
         admit.hand_back(runtime, config, permit)
         permit = None
     if claim is None:
+        runtime.endpoints(config).note_no_call()
         return
     permit = permit or admit.take(runtime, config, claim)
     if permit is None:
+        runtime.endpoints(config).note_no_call()
         return
-    reply = _send(runtime, config, claim)
-    if reply.was_sent:
-        wait_seconds = admit.finish(runtime, config, permit, reply.response)
-    else:
-        wait_seconds = admit.hand_back(runtime, config, permit)
-    outcomes.record(runtime, config, claim, reply, wait_seconds)
+    try:
+        request = request_of(config, claim)
+        may_probe = request.method in ledger.SAFE_METHODS
+        route = runtime.endpoints(config).open(request.path, may_probe=may_probe)
+    except SisgateError as error:
+        _not_made(runtime, config, claim, permit, error)
+        return
+    _call(runtime, config, claim, permit, request, route)
+
+
+def _call(
+    runtime: Runtime,
+    config: ProviderConfig,
+    claim: Claim,
+    permit: Permit,
+    request: HttpRequest,
+    route: Route,
+) -> None:
+    """Send, learn, and do so again at another endpoint as far as that is possible; then record."""
+    endpoints = runtime.endpoints(config)
+    ends_at = runtime.clock.monotonic() + config.timeout_seconds
+    tried: list[str] = []
+    sent = 0
+    while True:
+        tried.append(route.url)
+        with endpoints.using(route) as used:
+            reply = _send(runtime, config, route.url, request, ends_at)
+            wait_seconds = _settle(runtime, config, permit, reply)
+            reading = outcomes.read(runtime, config, claim, reply, wait_seconds)
+            used.judge(reading.outcome, reply.took_seconds)
+        sent += reply.was_sent
+        if not (reading.may_be_repeated and reply.is_authorised):
+            break
+        second = failover.begin(runtime, config, claim, request, reply, tried, ends_at)
+        if second is None:
+            break
+        permit, route = second
+    effect = reading.effect
+    if route.is_probe:
+        # The next probe, or all the work that was held, need not wait for a look.
+        runtime.wakeups.signal_work(config.name)
+        if reading.instead is not None:
+            # What only tried out the endpoint waits, behind others, for the next time.
+            effect = reading.instead(endpoints.held_seconds() + AFTER_PROBE_SECONDS)
+    outcomes.record(runtime, config, claim, reply, effect, calls=sent)
 
 
 def request_of(config: ProviderConfig, claim: Claim) -> HttpRequest:
@@ -68,20 +120,53 @@ def _claim(
         return ledger.claim(session, call_id, runtime.clock.now(), lease, held)
 
 
-def _send(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Reply:
-    endpoint = choose(config.endpoints, claim.call.id, claim.call.tries).url
+def _send(
+    runtime: Runtime, config: ProviderConfig, url: str, request: HttpRequest, ends_at: float
+) -> Reply:
     try:
         authorisation, forget = _authorise(runtime, config)
+    except SisgateError as error:
+        return Reply(url, error=error, is_authorised=False)
+    begun = runtime.clock.monotonic()
+    try:
         response = runtime.transport.send(
-            endpoint,
-            request_of(config, claim),
+            url,
+            request,
             authorisation,
-            timeout_seconds=config.timeout_seconds,
+            timeout_seconds=max(LEAST_SECONDS, min(config.timeout_seconds, ends_at - begun)),
             max_body_bytes=config.max_body_mb * 1024 * 1024,
         )
     except SisgateError as error:
-        return Reply(endpoint, error=error)
-    return Reply(endpoint, response=response, forget_token=forget)
+        return Reply(url, error=error, took_seconds=runtime.clock.monotonic() - begun)
+    took = runtime.clock.monotonic() - begun
+    return Reply(url, response=response, forget_token=forget, took_seconds=took)
+
+
+def _settle(runtime: Runtime, config: ProviderConfig, permit: Permit, reply: Reply) -> float:
+    """Use up the permit, or give it back; return the seconds the provider asked us to wait."""
+    if reply.was_sent:
+        return admit.finish(runtime, config, permit, reply.response)
+    return admit.hand_back(runtime, config, permit)
+
+
+def _not_made(
+    runtime: Runtime, config: ProviderConfig, claim: Claim, permit: Permit, error: SisgateError
+) -> None:
+    """Let a call wait that cannot be made now; nothing is held against it."""
+    admit.hand_back(runtime, config, permit)
+    if isinstance(error, CircuitOpen):
+        seconds = min(error.seconds, LONGEST_WAIT_SECONDS)
+    elif isinstance(error, TransientError):
+        seconds = outcomes.OWN_OUTAGE_SECONDS
+    else:
+        reply = Reply("", error=error)
+        reading = outcomes.read(runtime, config, claim, reply, 0.0)
+        outcomes.record(runtime, config, claim, reply, reading.effect, calls=0)
+        return
+    with runtime.database.write() as session:
+        not_before = runtime.clock.now() + timedelta(seconds=max(0.05, seconds))
+        ledger.release(session, claim.call, not_before=not_before)
+    log.info("call_waits", call=claim.call.id, provider=config.name, reason=error.code)
 
 
 def _authorise(

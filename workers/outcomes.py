@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from sisgate.breakers.spec import Outcome
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import (
     AnswerInvalid,
@@ -44,12 +45,17 @@ RESPONSE_HEADERS = frozenset(
 
 @dataclass(frozen=True)
 class Reply:
-    """What a call brought: a response, or the error that stood in its way."""
+    """What a call brought: a response, or the error that stood in its way.
+
+    Without authorisation (its token could not be had) the endpoint itself was asked nothing.
+    """
 
     endpoint: str
     response: HttpResponse | None = None
     error: SisgateError | None = None
     forget_token: Callable[[], None] = field(default=lambda: None)
+    took_seconds: float = 0.0
+    is_authorised: bool = True
 
     @property
     def was_sent(self) -> bool:
@@ -58,6 +64,7 @@ class Reply:
             return True
         return (
             isinstance(self.error, ProviderUnavailable)
+            and self.is_authorised
             and self.error.detail.get("sent") is not False
         )
 
@@ -66,20 +73,47 @@ class LateWriter(Exception):
     """The claim was taken over by a later attempt; this one must leave no trace."""
 
 
+Effect = Callable[[Session, Job, datetime], None]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reply means to the endpoint's breaker, and what is to be written.
+
+    `instead` is what to write when the provider failed a call that it may be asked again, and the
+    call was not made for its own sake: it waits for so many seconds and spends no try.
+    """
+
+    outcome: Outcome
+    effect: Effect
+    instead: Callable[[float], Effect] | None = None
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether the provider failed and the same may be asked elsewhere at once."""
+        return self.instead is not None
+
+
 def record(
-    runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply, wait_seconds: float
+    runtime: Runtime,
+    config: ProviderConfig,
+    claim: Claim,
+    reply: Reply,
+    effect: Effect,
+    *,
+    calls: int,
 ) -> None:
     """Write a call's outcome, publish what follows, and wake whoever waits.
 
-    An answer in hand cost a permit, so a database that is away is waited for as long as the claim
-    holds; after that the call is another worker's.
+    `calls` is how many requests the provider may have seen for it. An answer in hand cost a permit,
+    so a database that is away is waited for as long as the claim holds; after that the call is
+    another worker's.
     """
-    effect = _effect(runtime, config, claim, reply, wait_seconds)
     lease_until = claim.call.lease_until
     written: tuple[Job, list[int], bool] | None = None
     while written is None:
         try:
-            written = _write(runtime, config, claim, reply, effect)
+            written = _write(runtime, config, claim, reply, effect, calls)
         except LateWriter:
             log.warning("late_answer_dropped", call=claim.call.id, provider=config.name)
             return
@@ -94,11 +128,13 @@ def record(
         runtime.wakeups.announce(job.id)
 
 
-Effect = Callable[[Session, Job, datetime], None]
-
-
 def _write(
-    runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply, effect: Effect
+    runtime: Runtime,
+    config: ProviderConfig,
+    claim: Claim,
+    reply: Reply,
+    effect: Effect,
+    calls: int,
 ) -> tuple[Job, list[int], bool]:
     """Write the outcome in one transaction; return the job, the calls to publish, if it ended."""
     with runtime.database.write() as session:
@@ -106,10 +142,9 @@ def _write(
         # The job first, then the rest: every writer locks in this order.
         job = jobs.lock(session, claim.job.id)
         assert job is not None
+        job.calls_made += calls
         effect(session, job, now)
-        if reply.was_sent:
-            job.calls_made += 1
-        else:
+        if not reply.was_sent:
             ledger.forget_attempt(session, claim.call)
         _continue(session, config, job, now)
         ids: list[int] = []
@@ -119,27 +154,32 @@ def _write(
         return job, ids, JobState(job.state).is_final
 
 
-def _effect(
+def read(
     runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply, wait_seconds: float
-) -> Effect:
-    """Return what to write. Everything slow (parsing, sealing) happens here, before the lock."""
+) -> Reading:
+    """Return what a reply means. Everything slow (parsing, sealing) happens here, before locks."""
     facts = _facts(reply)
     if reply.error is not None or reply.response is None:
         return _after_error(claim, reply, facts)
     verdict = judge(config.dialect, reply.response)
     match verdict.meaning:
         case Meaning.DONE:
-            return _after_answer(runtime, config, claim, reply.response, facts)
+            try:
+                effect = _after_answer(runtime, config, claim, reply.response, facts)
+            except AnswerInvalid as error:
+                return _after_failure(claim, error.as_dict(), facts)
+            return Reading(Outcome.SUCCESS, effect)
         case Meaning.THROTTLED:
-            return _after_throttle(claim, verdict, wait_seconds)
+            return Reading(Outcome.NEUTRAL, _after_throttle(claim, verdict, wait_seconds))
         case Meaning.TOKEN_EXPIRED:
             with suppress(BrokerUnavailable):
                 reply.forget_token()
-            return _after_expired_token(claim, verdict, facts)
+            return Reading(Outcome.NEUTRAL, _after_expired_token(claim, verdict, facts))
         case Meaning.UNAVAILABLE:
             return _after_failure(claim, _error_of(verdict, facts), facts)
         case Meaning.REFUSED:
-            return _after_refusal(runtime, config, claim, reply.response, verdict, facts)
+            effect = _after_refusal(runtime, config, claim, reply.response, verdict, facts)
+            return Reading(Outcome.NEUTRAL, effect)
 
 
 def _after_answer(
@@ -154,13 +194,10 @@ def _after_answer(
     assert claim.listing is not None
     assert claim.job.resource is not None
     listing = Listing.from_json(claim.listing.plan)
-    try:
-        if claim.call.purpose == Purpose.COUNT:
-            total = config.dialect.read_count(listing, response)
-            return _count_effect(claim, total, facts)
-        page = config.dialect.read_page(claim.job.resource, listing, claim.position, response)
-    except AnswerInvalid as error:
-        return _after_failure(claim, error.as_dict(), facts)
+    if claim.call.purpose == Purpose.COUNT:
+        total = config.dialect.read_count(listing, response)
+        return _count_effect(claim, total, facts)
+    page = config.dialect.read_page(claim.job.resource, listing, claim.position, response)
     return _page_effect(config, claim, page, facts)
 
 
@@ -285,28 +322,27 @@ def _after_refusal(
     return effect
 
 
-def _after_error(claim: Claim, reply: Reply, facts: dict[str, Any]) -> Effect:
+def _after_error(claim: Claim, reply: Reply, facts: dict[str, Any]) -> Reading:
     error, was_sent = reply.error or SisgateError("no answer"), reply.was_sent
     if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
-        return _after_own_outage(claim, error)
+        # The provider has not failed, so no try is spent.
+        return Reading(Outcome.NEUTRAL, _wait(claim, error.as_dict(), OWN_OUTAGE_SECONDS))
     if isinstance(error, TransientError):
         return _after_failure(claim, error.as_dict(), facts, sent=was_sent)
-    return _fail(claim, error.as_dict(), facts)
+    return Reading(Outcome.NEUTRAL, _fail(claim, error.as_dict(), facts))
 
 
-def _after_own_outage(claim: Claim, error: SisgateError) -> Effect:
-    """Wait for a service of ours. The provider has not failed, so no try is spent."""
-
+def _wait(claim: Claim, error: dict[str, Any], seconds: float) -> Effect:
     def effect(session: Session, _job: Job, now: datetime) -> None:
-        not_before = now + timedelta(seconds=OWN_OUTAGE_SECONDS)
-        _put_back(session, claim, now, not_before=not_before, failed=False, error=error.as_dict())
+        not_before = now + timedelta(seconds=seconds)
+        _put_back(session, claim, now, not_before=not_before, failed=False, error=error)
 
     return effect
 
 
 def _after_failure(
     claim: Claim, error: dict[str, Any], facts: dict[str, Any], *, sent: bool = True
-) -> Effect:
+) -> Reading:
     tries = claim.call.tries + 1
     method = (claim.call.target or {}).get("method", "GET")
     if sent and claim.call.purpose == Purpose.REQUEST and method not in ledger.SAFE_METHODS:
@@ -314,9 +350,8 @@ def _after_failure(
             f"{error['message']} Whether the provider carried out the {method} is unknown, so it "
             "is not repeated. Look at the provider, then `sisgate jobs retry` if it did not."
         )
-        return _fail(claim, {**error, "code": "unknown", "message": message}, facts)
-    if tries >= MAX_TRIES:
-        return _fail(claim, {**error, "tries": tries}, facts)
+        unknown = _fail(claim, {**error, "code": "unknown", "message": message}, facts)
+        return Reading(Outcome.FAILURE, unknown)
 
     def effect(session: Session, _job: Job, now: datetime) -> None:
         not_before = now + timedelta(seconds=backoff_seconds(tries))
@@ -325,7 +360,8 @@ def _after_failure(
             session, claim, now, not_before=not_before, failed=True, status=status, error=error
         )
 
-    return effect
+    last = _fail(claim, {**error, "tries": tries}, facts) if tries >= MAX_TRIES else None
+    return Reading(Outcome.FAILURE, last or effect, lambda seconds: _wait(claim, error, seconds))
 
 
 def _fail(claim: Claim, error: dict[str, Any], facts: dict[str, Any]) -> Effect:

@@ -21,6 +21,8 @@ from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport.http import Transport
 from sisgate.wakeups import Wakeups
+from workers.endpoints import ProviderEndpoints
+from workers.transitions import TransitionRecorder
 
 RUNTIME = "sisgate_runtime"
 """The attribute of the Celery app that gives the runtime of the calling process."""
@@ -36,6 +38,7 @@ class Runtime:
         self._local = threading.local()
         self._limits: dict[str, LimitSpec] = {}
         self._latencies: dict[str, LatencyTrend] = {}
+        self._endpoints: dict[str, ProviderEndpoints] = {}
 
     @cached_property
     def database(self) -> Database:
@@ -73,6 +76,18 @@ class Runtime:
         if seconds is not None:
             trend = self._latencies[provider] = trend.seen(seconds)
         return trend
+
+    def endpoints(self, config: ProviderConfig) -> ProviderEndpoints:
+        """Return the endpoints of a provider, with their circuit breakers."""
+        endpoints = self._endpoints.get(config.name)
+        if endpoints is None:
+            endpoints = self._endpoints[config.name] = ProviderEndpoints(
+                self.redis,
+                config,
+                lease_seconds=Limits(config.timeout_seconds).lease,
+                listeners=[TransitionRecorder(config.name, self.database, self.clock)],
+            )
+        return endpoints
 
     @cached_property
     def vault(self) -> Vault:

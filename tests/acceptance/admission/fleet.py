@@ -270,8 +270,12 @@ def _configuration(recorder: Recorder, providers: Mapping[str, str]) -> str:
         kind = "oneroster"
         auth = "none"
         allow_insecure = true
-        endpoints = [{{ url = "{recorder.url(name)}" }}]
+        endpoints = [{_endpoints(recorder, name)}]
         {lines}
         """
         for name, lines in providers.items()
     )
+
+
+def _endpoints(recorder: Recorder, name: str) -> str:
+    return ", ".join(f'{{ url = "{url}" }}' for url in recorder.urls(name))

@@ -76,6 +76,10 @@ class Recorder:
         """Return the base URL of a provider."""
         return f"http://127.0.0.1:{self.port}/{name}"
 
+    def urls(self, name: str) -> list[str]:
+        """Return the base URLs of all endpoints of a provider."""
+        return [self.url(name)]
+
     def stop(self) -> None:
         """Stop the server."""
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -87,6 +91,10 @@ class Recorder:
         _, name, path = target.split("/", 2)
         self[name].arrivals.append(Arrival(now, f"/{path}"))
         return self.latencies.get(name, self.latency)()
+
+    def answer(self, _target: str) -> bytes:
+        """Return the answer to a call, when its latency has passed."""
+        return ANSWER
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -115,12 +123,14 @@ class _Connection(asyncio.Protocol):
         self._buffer += data
         while HEAD_END in self._buffer:
             head, self._buffer = self._buffer.split(HEAD_END, 1)
-            seconds = self._recorder.note(head.split(b" ", 2)[1].decode())
-            asyncio.get_running_loop().call_later(seconds, self._answer)
+            target = head.split(b" ", 2)[1].decode()
+            seconds = self._recorder.note(target)
+            asyncio.get_running_loop().call_later(seconds, self._answer, target)
 
-    def _answer(self) -> None:
+    def _answer(self, target: str) -> None:
+        answer = self._recorder.answer(target)
         if not self._transport.is_closing():
-            self._transport.write(ANSWER)
+            self._transport.write(answer)
 
 
 def between(least: float, most: float) -> Callable[[], float]:

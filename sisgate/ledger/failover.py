@@ -1,0 +1,58 @@
+"""A claimed call is begun once more within its claim, at another endpoint."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import CursorResult, update
+from sqlalchemy.orm import Session
+
+from sisgate.domain.states import CallState
+from sisgate.ledger.schema import Attempt, Call
+
+
+def begin_again(
+    session: Session,
+    claimed: Call,
+    now: datetime,
+    lease: timedelta,
+    *,
+    permit: str,
+    status: int | None = None,
+) -> bool:
+    """Begin a claimed call once more, at another endpoint; False if the claim was lost.
+
+    The former attempt has ended and stays counted; the claim goes on under a new lease.
+    """
+    end = now + lease
+    moved = session.execute(
+        update(Call)
+        .where(
+            Call.id == claimed.id,
+            Call.attempt == claimed.attempt,
+            Call.state == CallState.RUNNING.value,
+        )
+        .values(attempt=Call.attempt + 1, lease_until=end)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(moved, CursorResult)
+    if moved.rowcount != 1:
+        return False
+    session.execute(
+        update(Attempt)
+        .where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
+        .values(ended_at=now, status=status)
+        .execution_options(synchronize_session=False)
+    )
+    claimed.attempt, claimed.lease_until = claimed.attempt + 1, end
+    session.add(
+        Attempt(
+            call_id=claimed.id,
+            number=claimed.attempt,
+            permit=permit,
+            provider=claimed.provider,
+            started_at=now,
+            lease_until=end,
+        )
+    )
+    return True

@@ -1,0 +1,206 @@
+"""The way of a call to an endpoint: choose one, ask its breaker, and learn from what came of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import pybreaker
+import structlog
+from redis import Redis
+
+from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, Passage
+from sisgate.breakers.fleet import FleetBreakers
+from sisgate.breakers.provider_breakers import breakers_of
+from sisgate.breakers.spec import BreakerView, Outcome, State
+from sisgate.errors import BrokerUnavailable, CircuitOpen
+from sisgate.routing.fleet import FleetEndpoints, Known
+from sisgate.routing.outliers import RoutingSpec, outliers
+from sisgate.routing.paths import members, rules_of
+from sisgate.routing.snapshot import Candidate, Door, Snapshot, warmth_after
+from sisgate.routing.strategies import STRATEGIES
+from sisgate.settings import Endpoint, ProviderConfig
+
+log = structlog.get_logger()
+
+LONGEST_HOLD_SECONDS = 600.0
+"""A pin without end is looked at again after so long."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """Leave to make one call to one endpoint. It ends with `ProviderEndpoints.using`.
+
+    `token` stands for the call among the endpoint's running ones, where there is a choice.
+    """
+
+    breaker: FleetBreaker
+    passage: Passage
+    token: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The endpoint's base URL."""
+        return self.breaker.endpoint
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether the call is to find out if the endpoint is back."""
+        return self.passage.leave.probe > 0
+
+
+class ProviderEndpoints:
+    """The endpoints of one provider, as one process uses them."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        config: ProviderConfig,
+        *,
+        lease_seconds: float,
+        listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
+        rng: random.Random | None = None,
+    ) -> None:
+        self._config = config
+        self._lease_seconds = lease_seconds
+        self._rng = rng or random.Random()
+        self._rules = rules_of(config.kind, config.paths)
+        self._strategy = STRATEGIES[config.strategy]
+        urls = [endpoint.url for endpoint in config.endpoints]
+        self._fleet = FleetEndpoints(redis, config.name, urls, RoutingSpec())
+        self.breakers = FleetBreakers(redis, config.name, urls, breakers_of(config, lease_seconds))
+        self._breakers = {
+            url: FleetBreaker(self.breakers, url, listeners=listeners) for url in urls
+        }
+
+    def open(self, path: str, tried: Collection[str] = (), *, may_probe: bool = True) -> Route:
+        """Choose an endpoint for a path and get its breaker's leave.
+
+        Where another endpoint is well, only a call that may be repeated is used as a probe of one
+        that was not. Raises `CircuitOpen` with the seconds to wait when none of the endpoints that
+        serve the path, without those that were tried, may be called now, and `BrokerUnavailable`.
+        """
+        serving = [
+            endpoint
+            for endpoint in members(path, self._config.endpoints, self._rules)
+            if endpoint.url not in tried
+        ]
+        waits = [float("inf")]
+        while serving:
+            url = self._choose(serving, may_probe)
+            if url is None:
+                waits += [v.wait_seconds for v in self.breakers.views() if _is_of(v, serving)]
+                break
+            try:
+                return self._begin(self._breakers[url])
+            except BreakerOpen as held:
+                # Another worker was faster, or nothing was known of it.
+                waits.append(held.seconds)
+                serving = [endpoint for endpoint in serving if endpoint.url != url]
+        raise CircuitOpen(
+            f"No endpoint of {self._config.name} that serves {path} may be called now.",
+            seconds=min(waits),
+        )
+
+    @contextmanager
+    def using(self, route: Route) -> Iterator[Passage]:
+        """Tell breaker and routing what came of a call, as its passage was judged in the body.
+
+        A body that raises says nothing about the endpoint. A Redis that is down is only logged.
+        """
+        route.passage.judge(Outcome.NEUTRAL)
+        try:
+            yield route.passage
+        finally:
+            self._close(route)
+
+    def close_unused(self, route: Route) -> None:
+        """Give back the leave to make a call that is not made."""
+        with self.using(route):
+            pass
+
+    def held_seconds(self) -> float:
+        """Return how long every endpoint is held; 0 when one may be called, or nobody knows."""
+        try:
+            return min(self.breakers.held_seconds() or 0.0, LONGEST_HOLD_SECONDS)
+        except BrokerUnavailable:
+            return 0.0
+
+    def note_no_call(self) -> None:
+        """Tell that a message was taken off the queue and no endpoint was asked for it."""
+        with suppress(BrokerUnavailable):
+            self.breakers.refresh_hold()
+
+    def _close(self, route: Route) -> None:
+        route.breaker.report(route.passage)
+        if route.token is None:
+            return
+        outcome = route.passage.outcome or Outcome.NEUTRAL
+        took_seconds = route.passage.took_seconds or 0.0
+        with suppress(BrokerUnavailable):
+            self._fleet.finish(route.url, route.token, outcome.value, took_seconds)
+            if outcome is Outcome.FAILURE:
+                self._eject_outliers()
+
+    def _choose(self, serving: Sequence[Endpoint], may_probe: bool) -> str | None:
+        if len(self._config.endpoints) == 1:
+            return serving[0].url
+        snapshot = self._snapshot(serving)
+        if snapshot.probes and (may_probe or not snapshot.usable):
+            return snapshot.probes[0].url
+        choice = self._strategy(snapshot, self._rng)
+        return choice.url if choice else None
+
+    def _begin(self, breaker: FleetBreaker) -> Route:
+        passage = breaker.ask()
+        if len(self._config.endpoints) == 1:
+            return Route(breaker, passage)
+        return Route(breaker, passage, self._fleet.begin(breaker.endpoint, self._lease_seconds))
+
+    def _snapshot(self, serving: Sequence[Endpoint]) -> Snapshot:
+        turn, known = self._fleet.look(take_turn=True)
+        by_url = {k.record.url: k for k in known}
+        views = {view.endpoint: view for view in self.breakers.views()}
+        slow_start = self._fleet.spec.slow_start_seconds
+        return Snapshot(
+            tuple(_candidate(e, by_url[e.url], views[e.url], slow_start) for e in serving), turn
+        )
+
+    def _eject_outliers(self) -> None:
+        _, known = self._fleet.look()
+        for record in outliers([k.record for k in known], self._fleet.spec):
+            if self._fleet.eject(record):
+                log.warning(
+                    "endpoint_ejected",
+                    provider=self._config.name,
+                    endpoint=record.url,
+                    calls=record.calls,
+                    failures=record.failures,
+                )
+
+
+def _candidate(
+    endpoint: Endpoint, known: Known, view: BreakerView, slow_start_seconds: float
+) -> Candidate:
+    back = [s for s in (known.back_seconds, view.closed_seconds) if s is not None]
+    return Candidate(
+        url=endpoint.url,
+        weight=endpoint.weight,
+        door=_door(view),
+        ejected=known.record.ejected,
+        in_flight=known.in_flight,
+        latency_seconds=known.latency_seconds,
+        warmth=warmth_after(min(back, default=None), slow_start_seconds),
+    )
+
+
+def _door(view: BreakerView) -> Door:
+    if view.state is State.CLOSED:
+        return Door.OPEN_TO_ALL
+    return Door.PROBE if view.wait_seconds <= 0 else Door.SHUT
+
+
+def _is_of(view: BreakerView, serving: Sequence[Endpoint]) -> bool:
+    return any(endpoint.url == view.endpoint for endpoint in serving)

@@ -1,0 +1,81 @@
+"""Failover: the same call once more at another endpoint, with a permit of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from sisgate.broker import Limits
+from sisgate.domain.priorities import Priority
+from sisgate.errors import BrokerUnavailable, CircuitOpen
+from sisgate.ledger import calls, failover
+from sisgate.ledger.calls import Claim
+from sisgate.providers.dialect import HttpRequest
+from sisgate.settings import ProviderConfig
+from workers.admit import Permit
+from workers.endpoints import Route
+from workers.outcomes import Reply
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+LEAST_SECONDS = 1.0
+"""With less time than this left an answer is not waited for."""
+
+
+def begin(
+    runtime: Runtime,
+    config: ProviderConfig,
+    claim: Claim,
+    request: HttpRequest,
+    reply: Reply,
+    tried: Sequence[str],
+    ends_at: float,
+) -> tuple[Permit, Route] | None:
+    """Return permit and endpoint for a second request of a call, or None where there is none.
+
+    The first one has failed and may be repeated. None means: no time left, no other endpoint that
+    may be called, or no permit now. Then the call is tried again later, in its turn.
+    """
+    now = runtime.clock.now()
+    deadline = claim.job.expires_at
+    if len(tried) >= len(config.endpoints) or (deadline is not None and deadline <= now):
+        return None
+    if ends_at - runtime.clock.monotonic() < LEAST_SECONDS:
+        return None
+    endpoints = runtime.endpoints(config)
+    try:
+        route = endpoints.open(request.path, tried, may_probe=False)
+    except (CircuitOpen, BrokerUnavailable):
+        return None
+    permit = _permit(runtime, config, claim, reply)
+    if permit is None:
+        endpoints.close_unused(route)
+        return None
+    log.info("call_fails_over", call=claim.call.id, provider=config.name, endpoint=route.url)
+    return permit, route
+
+
+def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply) -> Permit | None:
+    priority = Priority(claim.call.priority)
+    try:
+        grant = runtime.limiter.take(config.name, runtime.limits(config), priority)
+    except BrokerUnavailable:
+        return None
+    if not grant:
+        return None
+    now = runtime.clock.now()
+    lease = timedelta(seconds=Limits(config.timeout_seconds).lease)
+    status = reply.response.status if reply.response else None
+    with runtime.database.write() as session:
+        if not reply.was_sent:
+            calls.forget_attempt(session, claim.call)
+        is_mine = failover.begin_again(
+            session, claim.call, now, lease, permit=grant.permits[0], status=status
+        )
+    if not is_mine:
+        runtime.limiter.hand_back(config.name, grant.permits[0])
+        return None
+    return Permit(grant.permits[0], grant.factor, now.timestamp())
