@@ -42,7 +42,11 @@ def doctor(
             found.append(finding)
             _show(output, finding)
     except ConfigurationError as error:
-        found.append(Finding("configuration", "fail", str(error), "Mend the file."))
+        mend = (
+            "Change these lines, then run `sisgate doctor` again. sisgate.example.toml explains "
+            "every setting."
+        )
+        found.append(Finding("configuration", "fail", str(error), mend))
         _show(output, found[-1])
     count = {grade: sum(f.grade == grade for f in found) for grade in COLOURS}
     output.json({"ok": not count["fail"], "findings": [_words(f) for f in found]})

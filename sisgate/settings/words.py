@@ -8,13 +8,13 @@ from typing import Any
 _WORDS: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is not a setting",
-    "greater_than_equal": "is at least {ge:g}",
-    "greater_than": "is above {gt:g}",
-    "less_than_equal": "is at most {le:g}",
-    "less_than": "is below {lt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "greater_than": "must be above {gt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "less_than": "must be below {lt:g}",
     "too_short": "needs at least {min_length}",
     "string_too_long": "has at most {max_length} characters",
-    "literal_error": "is {expected}",
+    "literal_error": "must be {expected}",
 }
 """By the type of the finding; `{name}` is a part of its context."""
 
@@ -42,7 +42,7 @@ def plain_words(kind: str, message: str, context: Mapping[str, Any]) -> str:
     >>> plain_words("missing", "Field required", {})
     'is missing'
     >>> plain_words("greater_than_equal", "Input should be …", {"ge": 1})
-    'is at least 1'
+    'must be at least 1'
     >>> plain_words("time_delta_parsing", "Input should be …", {"error": "…"})
     'write a duration: seconds, or a text such as "PT30M" or "P7D"'
     >>> plain_words("value_error", "Value error, a base path begins with /", {})

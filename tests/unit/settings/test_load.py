@@ -189,3 +189,18 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
     """What was read once holds."""
     with pytest.raises(ValidationError):
         load(tmp_path, "").app_name = "other"  # type: ignore[misc]
+
+
+def test_mistakes_come_in_plain_words_in_the_order_of_lines(tmp_path: Path) -> None:
+    """Nothing of the words of the library, and a wrongly named table is examined as well."""
+    file = tmp_path / "sisgate.toml"
+    file.write_text(
+        '[providers.B]\nkind = "skyward"\nlimitt = 3\n\n[providers.b]\nkind = "skyward"\nburst = 0\n'
+        '[[providers.b.endpoints]]\nurl = "http://b.example"\n'
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(file, data_dir=tmp_path)
+    lines = [problem.split(": ")[0] for problem in caught.value.problems]
+    assert lines == [f"sisgate.toml:{n}" for n in (1, 1, 3, 7, 8)]
+    assert "burst: must be at least 1" in caught.value.problems[3]
+    assert "Input should" not in str(caught.value)
