@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.scale import DEFAULT, FULL, QUICK
 
 SECTIONS = {
-    "limiter": "benchmarks.decisions",
+    "limiter": "benchmarks.limiter",
     "admission": "benchmarks.admission",
     "enqueue": "benchmarks.enqueue",
     "sync": "benchmarks.sync",

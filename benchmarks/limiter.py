@@ -1,6 +1,6 @@
 """What one decision of the limiter costs, beside PING and two other limiters on the same Redis.
 
-Run `python -m benchmarks.limiter` (extra `bench`). Rounds of the contenders alternate, so that a
+The section `limiter`. Rounds of the contenders alternate, so that a
 noisy machine is noisy for all; medians and best rounds are shown. The rate is high enough that
 nothing is refused, except in the rows that say so. The others count a window from the grant and
 know neither completion, leases, priorities nor rebuilding: the columns compare cost, not features.
@@ -8,7 +8,6 @@ know neither completion, leases, priorities nor rebuilding: the columns compare 
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -23,12 +22,15 @@ from pyrate_limiter import Rate as PyrateRate
 from pyrate_limiter import RedisBucket
 from redis import Redis
 
+from benchmarks.report import Report, per_second, times
+from benchmarks.scale import Scale
 from sisgate.admission.limiter import Limiter
-from sisgate.admission.spec import Ask, LimitSpec
+from sisgate.admission.spec import LimitSpec
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.embedded.redis_server import EmbeddedRedis
 
+PING = "PING"
 PLENTY = 10_000_000
 HOUR = 3600
 Contender = Callable[[], int]
@@ -43,7 +45,6 @@ def sisgate_contenders(redis: Redis) -> dict[str, Contender]:
     for name, spec in {"open": open_spec, "two": two, "full": full}.items():
         limiter.rebuild(name, spec, [])
     limiter.take("full", full, Priority.URGENT, want=1000)
-    asks = [Ask("open", open_spec, Priority.LOW)] * 10
 
     def take_and_finish() -> int:
         grant = limiter.take("open", open_spec, Priority.LOW)
@@ -59,9 +60,6 @@ def sisgate_contenders(redis: Redis) -> dict[str, Contender]:
         "sisgate take + finish": take_and_finish,
         "sisgate take, 10 permits": lambda: len(
             limiter.take("open", open_spec, Priority.LOW, want=10).permits
-        ),
-        "sisgate take_many, 10 asks": lambda: sum(
-            len(grant.permits) for grant in limiter.take_many(asks)
         ),
     }
 
@@ -88,29 +86,31 @@ def one_round(contender: Contender, decisions: int) -> tuple[list[float], float]
     return times, permits / (time.perf_counter() - begun)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--decisions", type=int, default=500, help="decisions per round")
-    parser.add_argument("--rounds", type=int, default=7)
-    args = parser.parse_args()
+def run(scale: Scale) -> Report:
+    """Measure all contenders on one private Redis."""
+    report = Report("limiter")
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
         redis = Redis.from_url(server.url)
-        contenders: dict[str, Contender] = {"PING": lambda: int(redis.ping()) * 0}
+        contenders: dict[str, Contender] = {PING: lambda: int(bool(redis.ping())) * 0}
         contenders |= sisgate_contenders(redis) | other_contenders(redis, server.url)
-        times: dict[str, list[float]] = {name: [] for name in contenders}
+        seconds: dict[str, list[float]] = {name: [] for name in contenders}
         rates: dict[str, list[float]] = {name: [] for name in contenders}
-        for _ in range(args.rounds):
+        for _ in range(scale.decision_rounds):
             for name, contender in contenders.items():
-                round_times, rate = one_round(contender, args.decisions)
-                times[name].append(statistics.median(round_times))
+                each, rate = one_round(contender, scale.decisions)
+                seconds[name].append(statistics.median(each))
                 rates[name].append(rate)
-        ping = statistics.median(times["PING"])
-        print(f"{'':40}{'median µs':>10}{'of PING':>9}{'permits/s':>11}")
-        for name in contenders:
-            median = statistics.median(times[name])
-            rate = max(rates[name])
-            print(f"{name:40}{median * 1e6:10.0f}{median / ping:9.2f}{rate:11,.0f}")
-
-
-if __name__ == "__main__":
-    main()
+    medians = {name: statistics.median(found) for name, found in seconds.items()}
+    rows = []
+    for name, median in medians.items():
+        rate, ratio = statistics.median(rates[name]), median / medians[PING]
+        rows.append([name, f"{median * 1e6:.0f}", times(ratio), per_second(rate or None)])
+        report.figures[name] = {
+            "median_us": median * 1e6, "ratio_to_ping": ratio, "permits_per_second": rate,
+        }  # fmt: skip
+    report.add_table(
+        f"One decision (median of {scale.decision_rounds} rounds of {scale.decisions})",
+        ["contender", "median µs", "to PING", "permits/s"],
+        rows,
+    )
+    return report

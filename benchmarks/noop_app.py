@@ -59,7 +59,6 @@ def admitted_app() -> Celery:
     setattr(app, RUNTIME, runtime)
 
     for name in settings.providers:
-
         # At once, before the tasks of the real workers, which are shared between apps.
         @app.task(
             name=call_task(name), bind=True, lazy=False, Request="workers.admission:CallRequest"

@@ -30,10 +30,9 @@ from redis.exceptions import RedisError
 from sisgate.admission.answers import read_grant, read_state
 from sisgate.admission.rate_headers import MAX_BLOCK_SECONDS
 from sisgate.admission.schedule import concurrency_at
-from sisgate.admission.scripts import ScriptCall, run_script, run_scripts
+from sisgate.admission.scripts import ScriptCall, run_script
 from sisgate.admission.spec import (
     OFF_PERMIT,
-    Ask,
     Grant,
     LedgerCall,
     LimiterState,
@@ -86,19 +85,6 @@ class Limiter:
         if spec is None or spec.off:
             return _unlimited(want)
         return read_grant(run_script(self._redis, self._take(provider, spec, priority, want)))
-
-    def take_many(self, asks: Sequence[Ask]) -> list[Grant]:
-        """Answer several asks in one round trip; each is atomic by itself, in the order given."""
-        calls = [
-            self._take(ask.provider, ask.spec, ask.priority, ask.want)
-            for ask in asks
-            if ask.spec is not None and not ask.spec.off
-        ]
-        answers = iter(run_scripts(self._redis, calls) if calls else ())
-        return [
-            _unlimited(ask.want) if ask.spec is None or ask.spec.off else read_grant(next(answers))
-            for ask in asks
-        ]
 
     def finish(self, provider: str, permit: str) -> None:
         """Tell that the call of a permit was made and has ended, well or not. Repeats are harmless.

@@ -98,16 +98,6 @@ class LimitSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One question of a `take_many`."""
-
-    provider: str
-    spec: LimitSpec | None
-    priority: Priority
-    want: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class Grant:
     """The answer to an ask: `permits`, at most as many as wanted, or why none.
 

@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.schedule import ConcurrencySchedule, ConcurrencyWindow
-from sisgate.admission.spec import Ask, LedgerCall, LimitSpec
+from sisgate.admission.spec import LedgerCall, LimitSpec
 from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
@@ -248,25 +248,6 @@ def test_a_longer_period_asks_the_ledger_for_what_was_forgotten(
     assert limiter.take("p", TEN, URGENT)
 
 
-def test_many_providers_are_asked_in_one_round_trip(limiter: Limiter) -> None:
-    """Asks are answered in their order, each for itself; scripts need not be loaded."""
-    other = LimitSpec((Rate(1, 10),))
-    started(limiter, TEN, "a")
-    started(limiter, other, "b")
-    limiter._redis.script_flush()
-    grants = limiter.take_many(
-        [
-            Ask("a", TEN, URGENT, 3),
-            Ask("b", other, URGENT, 3),
-            Ask("c", TEN, URGENT),
-            Ask("d", None, LOW),
-            Ask("b", other, URGENT),
-        ]
-    )
-    assert [len(g.permits) for g in grants] == [3, 1, 0, 1, 0]
-    assert [g.reason for g in grants] == ["granted", "granted", "unknown", "off", "window"]
-
-
 def test_the_state_tells_when_each_priority_may_go_next(limiter: Limiter) -> None:
     """Looking changes nothing."""
     spec = LimitSpec((Rate(3600, 3600),), burst=10)
@@ -305,7 +286,5 @@ def test_an_unreachable_redis_is_a_broker_unavailable(limiter: Limiter) -> None:
     gone = Limiter(Redis(unix_socket_path="/nonexistent/redis.sock", retry=no_retry))
     with pytest.raises(BrokerUnavailable):
         gone.take("p", TEN, URGENT)
-    with pytest.raises(BrokerUnavailable):
-        gone.take_many([Ask("p", TEN, URGENT), Ask("q", TEN, URGENT)])
     with pytest.raises(BrokerUnavailable):
         gone.finish("p", "1-1")

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from sisgate.admission.limiter import Limiter
-from sisgate.admission.spec import OFF_PERMIT, Ask, LimitSpec, encode_spec
+from sisgate.admission.spec import OFF_PERMIT, LimitSpec, encode_spec
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 
@@ -40,8 +40,8 @@ def test_scripts_read_milliseconds() -> None:
 def test_no_limits_need_no_redis(spec: LimitSpec | None) -> None:
     """Without limits permits are free and no round trip is made: here no Redis could answer."""
     limiter = Limiter(Redis())
-    grants = limiter.take_many([Ask("p", spec, Priority.LOW, 3)])
-    limiter.finish("p", grants[0].permits[0])
-    limiter.hand_back("p", grants[0].permits[1])
-    assert grants[0].permits == (OFF_PERMIT,) * 3
-    assert grants[0].reason == "off"
+    grant = limiter.take("p", spec, Priority.LOW, 3)
+    limiter.finish("p", grant.permits[0])
+    limiter.hand_back("p", grant.permits[1])
+    assert grant.permits == (OFF_PERMIT,) * 3
+    assert grant.reason == "off"
