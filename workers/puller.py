@@ -123,7 +123,7 @@ class Puller:
         elif not admitted.left:
             self._ask_at.pop(name, None)
         elif admitted.wait_seconds > 0:
-            self._ask_at[name] = now + min(admitted.wait_seconds, IDLE_SECONDS)
+            self._ask_at[name] = now + min(admitted.wait_seconds, LONGEST_WAIT_SECONDS)
         else:
             self._ask_at[name] = AT_ONCE
 
