@@ -20,7 +20,7 @@ from sisgate.credentials.keys import active_key
 from sisgate.credentials.tokens import fetch_token
 from sisgate.credentials.vault import Vault, open_vault
 from sisgate.domain.states import JobState
-from sisgate.errors import CredentialError, SisgateError
+from sisgate.errors import CredentialError, ProviderUnavailable, SisgateError
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping
 from sisgate.ledger.schema import Job
@@ -201,6 +201,10 @@ def _provider(
         if config.token_endpoint is not None:
             try:
                 _, lifetime = fetch_token(config, key)
+            except ProviderUnavailable as error:
+                mend = f"Is it running, and can it be reached from here? {_token_mend(config)}"
+                yield Finding(f"{config.name} token", "fail", error.message, mend)
+                return
             except SisgateError as error:
                 yield Finding(f"{config.name} token", "fail", error.message, _token_mend(config))
                 return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from sisgate.broker import broker_url
 from sisgate.cli import data_folder
+from sisgate.cli.log_lines import LogLines
 from sisgate.cli.programs import (
     Flower,
     beat_program,
@@ -29,12 +29,6 @@ from sisgate.settings.load import process_environment
 
 REDIS_SECONDS = 60.0
 TICK_SECONDS = 0.2
-_QUIET_LINE = re.compile(
-    r"\[(debug|info)\s*\]|: (DEBUG|INFO)/|^\[I |^\s*$"
-    # Flower asks the worker before it has started, and asks again later.
-    r"|Inspect method \w+ failed|: Warm shutdown"
-)
-_REDIS_TROUBLE = re.compile(r"error|fatal|can't|failed|denied|misconf|out of memory", re.IGNORECASE)
 
 
 class EmbeddedStack:
@@ -60,6 +54,7 @@ class EmbeddedStack:
         self._held = ExitStack()
         self._supervisor = Supervisor(clock, on_line=self._pass_on, on_event=on_event)
         self._pids: dict[str, int] = {}
+        self._lines: dict[str, LogLines] = {}
         self.flower: Flower | None = None
         self.made_master_key = False
 
@@ -130,15 +125,10 @@ class EmbeddedStack:
             data_folder.write_status(self._settings.data_dir, {"programs": pids, "flower": flower})
 
     def _pass_on(self, name: str, line: str) -> None:
-        if self._verbose or _is_trouble(name, line):
-            self._on_line(name, line)
-
-
-def _is_trouble(name: str, line: str) -> bool:
-    if name == "redis":
-        # Its notices at the start say nothing about this machine that can be mended from here.
-        return "overcommit" not in line and _REDIS_TROUBLE.search(line) is not None
-    return _QUIET_LINE.search(line) is None
+        lines = self._lines.setdefault(name, LogLines(name))
+        shown = line if self._verbose else lines.shown(line)
+        if shown is not None:
+            self._on_line(name, shown)
 
 
 def _answers(redis: EmbeddedRedis) -> bool:

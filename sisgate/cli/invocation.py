@@ -15,7 +15,7 @@ from sisgate.admission.provider_limits import limits_of
 from sisgate.admission.spec import LimiterState
 from sisgate.broker import Limits, broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
-from sisgate.errors import DatabaseUnavailable
+from sisgate.errors import DatabaseUnavailable, UnknownResource
 from sisgate.gateway import Gateway
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings, load_settings
@@ -65,6 +65,18 @@ class Invocation:
     def redis(self) -> redis.Redis:
         """Our own Redis client; it connects at its first command."""
         return redis_client(broker_url(self.settings))
+
+    def check_dataset(self, provider: str, *resources: str) -> None:
+        """Raise `UnknownProvider` or `UnknownResource`, which lists what there is."""
+        config = self.gateway.provider(provider)
+        offered = config.dialect_class.resources
+        unknown = ", ".join(repr(name) for name in resources if name not in offered)
+        if unknown:
+            raise UnknownResource(
+                f"{provider} ({config.kind}) has no resource {unknown}; it has "
+                f"{', '.join(offered)}.",
+                provider=provider,
+            )
 
     def limiter_state(self, config: ProviderConfig) -> LimiterState | None:
         """Return what the limiter knows of a provider; None where it has no limit.

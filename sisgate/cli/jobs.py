@@ -14,7 +14,15 @@ from sisgate.cli.exits import exit_code
 from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import facts, moment, number, state, table
+from sisgate.cli.screens import (
+    facts,
+    moment,
+    number,
+    short_moment,
+    state,
+    table,
+    zone_name,
+)
 from sisgate.domain.states import JobState
 from sisgate.errors import SisgateError, UnknownJob, UsageError
 from sisgate.gateway import JobStatus
@@ -64,13 +72,14 @@ def list_jobs(
     output.json([status.as_dict() for status in found])
     tallies = ("ins", "upd", "del") if not output.is_narrow else ()
     numbers = ("calls", "read", *tallies)
-    made = table(("job", "accepted", "provider", "what", "state", *numbers), numbers=numbers)
+    accepted = f"accepted {zone_name(invocation.clock.now())}"
+    made = table(("job", accepted, "provider", "what", "state", *numbers), numbers=numbers)
     for status in found:
         counts = [status.calls_made, status.rows_seen]
         if tallies:
             counts += [status.inserted, status.updated, status.deleted]
         made.add_row(
-            status.id[:8], moment(status.accepted_at)[5:-3], status.provider,
+            status.id[:8], short_moment(status.accepted_at), status.provider,
             status.resource or status.kind, state(status.state), *map(number, counts),
         )  # fmt: skip
     output.show(made if found else Text("No job fits.", "dim"))

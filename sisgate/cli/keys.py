@@ -91,12 +91,14 @@ def list_all(
             for key in found
         ]
     )  # fmt: skip
-    made = table(("provider", "slot", "state", "client id", "stored", "key"))
+    columns = ("provider", "slot", "state", "client id")
+    more = () if output.is_narrow else ("stored", "key")
+    made = table((*columns, *more), folds=("client id",))
     for key in found:
         colour = "green" if key.state == ACTIVE else "dim"
         made.add_row(
             key.provider, key.slot, Text(key.state, colour), key.client_id,
-            moment(key.created_at), key.id[:8],
+            *((moment(key.created_at), key.id[:8]) if more else ()),
         )  # fmt: skip
     output.show(made if found else Text("No keys yet. `sisgate keys add PROVIDER` stores one."))
 

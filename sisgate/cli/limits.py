@@ -12,8 +12,10 @@ from sisgate.admission.spec import LimiterState
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.options import Json, Priority, Provider, Resource, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, number, table
+from sisgate.cli.screens import duration, moment, number, table
 from sisgate.errors import UsageError
+from sisgate.gateway import Plan
+from sisgate.ledger import controls
 
 app = typer.Typer(help="Show and change the limits of providers while the fleet runs.")
 
@@ -51,8 +53,13 @@ def set_limits(
 ) -> None:
     """Change the limit of the whole fleet, from the next call on."""
     invocation, output = invocation_of(context), Output(as_json)
-    if bool(limits) == reset:
-        raise UsageError("Name the limits to set, such as 500/h, or --reset; not both.")
+    if limits and reset:
+        raise UsageError("Give limits or --reset, not both.")
+    if not limits and not reset:
+        raise UsageError(
+            f"No limit is named. `sisgate limits set {provider} 500/h` sets one, `sisgate limits "
+            f"set {provider} --reset` goes back to the configuration's."
+        )
     control = invocation.gateway.control(provider)
     changed = control.set_limits(limits or None, actor=user_name(), reason=reason)
     state = control.state()
@@ -72,7 +79,7 @@ def show(context: typer.Context, provider: Provider, as_json: Json = False) -> N
     for window in state.windows:
         made.add_row(str(window.rate), number(window.used), number(window.left))
     output.show(made)
-    for line in _notes(invocation, state):
+    for line in _notes(invocation, provider, state):
         output.show(Text(line))
 
 
@@ -94,7 +101,7 @@ def pause(
     end = _end_of_pause(invocation.clock.now(), until, length)
     invocation.gateway.control(provider).pause(end, actor=user_name(), reason=reason)
     output.json({"provider": provider, "paused_until": end.isoformat() if end else None})
-    words = f"until {end:%Y-%m-%d %H:%M:%S %Z}" if end else "until `sisgate resume`"
+    words = f"until {moment(end)}" if end else f"until `sisgate resume {provider}`"
     output.show(Text(f"{provider} is paused {words}. Work that waits loses nothing."))
 
 
@@ -103,9 +110,15 @@ def resume(
 ) -> None:
     """Make calls to a paused provider again."""
     invocation, output = invocation_of(context), Output(as_json)
-    invocation.gateway.control(provider).resume(actor=user_name(), reason=reason)
-    output.json({"provider": provider, "paused_until": None})
-    output.show(Text(f"{provider} takes calls again."))
+    control = invocation.gateway.control(provider)
+    with invocation.database.read() as session:
+        kept = controls.get(session, provider)
+        was_paused = kept is not None and kept.paused
+    # Also when it was not paused: Redis may not have heard of an earlier `resume`.
+    control.resume(actor=user_name(), reason=reason)
+    output.json({"provider": provider, "paused_until": None, "changed": was_paused})
+    words = "takes calls again" if was_paused else "was not paused; it takes calls"
+    output.show(Text(f"{provider} {words}."))
 
 
 def plan(
@@ -117,6 +130,7 @@ def plan(
 ) -> None:
     """Tell what a sync would need and when it would be done, before it is enqueued."""
     invocation, output = invocation_of(context), Output(as_json)
+    invocation.check_dataset(provider, resource)
     found = invocation.gateway.plan(provider, resource, priority=priority)
     output.json(
         {
@@ -128,12 +142,20 @@ def plan(
             "done_by": found.done_by.isoformat() if found.done_by else None,
         }
     )
-    needs = f"needs {found.calls} calls" if found.calls else "has not been synced yet"
-    left = "no limit" if found.left is None else f"{found.left} left"
+    output.show(Text(f"{provider} {resource}: {_outlook(invocation, provider, found)}."))
+
+
+def _outlook(invocation: Invocation, provider: str, plan: Plan) -> str:
     now = invocation.clock.now()
-    start = _away(found.starts_at, now) or "nobody can tell now (paused, or Redis was restarted)"
-    done = _away(found.done_by, now) or "not known"
-    output.show(Text(f"{provider} {resource} {needs}; {left}; starts {start}; done {done}."))
+    calls = "1 call" if plan.calls == 1 else f"{number(plan.calls)} calls"
+    needs = f"needs {calls}" if plan.calls else "its length is not known before its first sync"
+    if plan.starts_at is None:
+        is_paused = invocation.gateway.control(provider).state().paused_until is not None
+        when = "while it is paused" if is_paused else "before its first call"
+        return f"{needs}; quota and times are not known {when}"
+    left = "no limit" if plan.left is None else f"{number(plan.left)} left"
+    done = _away(plan.done_by, now) or "at a time not known yet"
+    return f"{needs}; {left}; starts {_away(plan.starts_at, now)}; done {done}"
 
 
 def _facts(provider: str, state: LimiterState) -> dict[str, Any]:
@@ -151,10 +173,10 @@ def _facts(provider: str, state: LimiterState) -> dict[str, Any]:
     }
 
 
-def _notes(invocation: Invocation, state: LimiterState) -> list[str]:
+def _notes(invocation: Invocation, provider: str, state: LimiterState) -> list[str]:
     notes = []
     if state.overridden:
-        notes.append("Set at run time; `sisgate limits set PROVIDER --reset` ends that.")
+        notes.append(f"Set at run time; `sisgate limits set {provider} --reset` ends that.")
     if state.factor < 1:
         notes.append(f"Lowered by the adaptive throttle to {state.factor:.0%} of its usual pace.")
     if state.blocked_seconds > 0:
@@ -187,8 +209,8 @@ def _end_of_pause(now: datetime, until: str | None, length: str | None) -> datet
     return end
 
 
-def _away(moment: datetime | None, now: datetime) -> str | None:
-    if moment is None:
+def _away(then: datetime | None, now: datetime) -> str | None:
+    if then is None:
         return None
-    seconds = (moment - now).total_seconds()
+    seconds = (then - now).total_seconds()
     return "now" if seconds < 1 else f"in {duration(seconds)}"

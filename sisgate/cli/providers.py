@@ -39,18 +39,21 @@ def list_providers(context: typer.Context, as_json: Json = False) -> None:
         return
     numbers = ("used", "left", "waiting")
     more = () if output.is_narrow else ("kind", "auth")
-    made = table(("provider", "limit", *numbers, "key", "state", *more), numbers=numbers)
+    columns = ("provider", "limit", *numbers, "key", "state", *more)
+    made = table(columns, numbers=numbers, folds=("limit", "key", "state"))
     for one in found:
         first = one["windows"][0] if one["windows"] else {}
         made.add_row(
             Text(one["name"], "bold"),
-            ", ".join(one["limits"]) or "off",
+            _limit_words(one),
             *map(number, (first.get("used"), first.get("left"), one["waiting"])),
             _key_words(one["keys"]),
             _state_words(one),
             *(one[word] for word in more),
         )
     output.show(made)
+    if any(one["overridden"] for one in found):
+        output.note("* set at run time: `sisgate limits show PROVIDER`")
 
 
 @app.command(epilog=examples("sisgate providers show powerschool"))
@@ -104,7 +107,8 @@ def _facts(
     keys: Mapping[str, list[str]] | None,
     waiting: int | None,
 ) -> dict[str, Any]:
-    windows = state.windows if state and state.known else ()
+    # Limits set at run time hold, and are known, also before the first call.
+    windows = state.windows if state and (state.known or state.overridden) else ()
     return {
         "name": config.name,
         "kind": config.kind,
@@ -115,6 +119,7 @@ def _facts(
         "token_url": config.token_endpoint,
         "keys": None if keys is None else keys.get(config.name, []),
         "windows": [{"limit": str(w.rate), "used": w.used, "left": w.left} for w in windows],
+        "overridden": bool(state and state.overridden),
         "in_flight": state.in_flight if state else None,
         "factor": state.factor if state else None,
         "blocked_seconds": state.blocked_seconds if state else None,
@@ -134,6 +139,13 @@ def _paused(state: LimiterState | None) -> str | None:
     if state is None or state.paused_until is None:
         return None
     return "until resumed" if state.paused_until.year == 9999 else state.paused_until.isoformat()
+
+
+def _limit_words(facts: Mapping[str, Any]) -> str:
+    """Return the limits in force; a star marks those that were set at run time."""
+    if facts["overridden"]:
+        return ", ".join(window["limit"] for window in facts["windows"]) + " *"
+    return ", ".join(facts["limits"]) or "off"
 
 
 def _key_words(slots: list[str] | None) -> Text:
@@ -160,7 +172,7 @@ def _rows(facts: Mapping[str, Any]) -> list[tuple[str, Text | str]]:
     rows: list[tuple[str, Text | str]] = [
         ("provider", facts["name"]),
         ("kind", facts["kind"]),
-        ("limit", ", ".join(facts["limits"]) or "off"),
+        ("limit", _limit_words(facts)),
         *(("quota", line) for line in windows or ["not counted yet"]),
         ("in flight", number(facts["in_flight"])),
         ("waiting", f"{number(facts['waiting'])} messages"),

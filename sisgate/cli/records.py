@@ -20,6 +20,7 @@ from sisgate.cli.output import Output, to_json, write_lines
 from sisgate.cli.screens import moment, table
 from sisgate.errors import UsageError
 from sisgate.ledger.records import StoredChange, StoredRecord
+from sisgate.ledger.schema import Dataset
 
 FORMATS = ("table", "jsonl", "csv")
 TABLE_ROWS = 20
@@ -72,6 +73,7 @@ def records(
     invocation, output = invocation_of(context), Output()
     form = _form(form, as_json)
     count = _limit(limit, form)
+    invocation.check_dataset(provider, resource)
 
     def stream() -> Iterator[StoredRecord]:
         found = invocation.gateway.records(provider, resource, include_deleted=include_deleted)
@@ -101,6 +103,7 @@ def changes(
     """Show the inserts, updates and deletes of a dataset, in their order."""
     invocation, output = invocation_of(context), Output()
     form = _form(form, as_json)
+    invocation.check_dataset(provider, resource)
     count = None if follow and limit is None else _limit(limit, form)
     found = _follow(invocation, provider, resource, since) if follow else None
     stream = islice(found or invocation.gateway.changes(provider, resource, since=since), count)
@@ -118,7 +121,22 @@ def changes(
         _write_csv(["sequence", "operation", "sourcedId", "changedAt"], map(_change_row, noted()))
     else:
         write_lines(_change_text(noted()), at_once=follow)
+    if since and last == since and count != 0:
+        _warn_beyond(invocation, output, provider, resource, since)
     output.note(f"cursor: {last}")
+
+
+def _warn_beyond(
+    invocation: Invocation, output: Output, provider: str, resource: str, since: int
+) -> None:
+    with invocation.database.read() as session:
+        dataset = session.get(Dataset, (provider, resource))
+        newest = dataset.last_sequence if dataset is not None else 0
+    if since > newest:
+        output.warn(
+            f"The newest change of {provider} {resource} is number {newest}: the cursor {since} "
+            "comes from another ledger or dataset."
+        )
 
 
 def _form(form: str, as_json: bool) -> str:
@@ -157,7 +175,7 @@ def _show_records(output: Output, stream: Iterator[StoredRecord], count: int | N
     # Some hundred rows to a table, so that the memory stays what it is.
     while chunk := list(islice(rows, 500)):
         when = () if output.is_narrow else ("changed",)
-        made = table(("sourcedId", *fields, *when))
+        made = table(("sourcedId", *fields, *when), folds=fields)
         for record in chunk:
             cells = [_plain(record.data.get(name)) for name in fields]
             style = "dim strike" if record.deleted_at else ""
@@ -205,10 +223,10 @@ def _change_line(change: StoredChange) -> str:
 
 
 def _change_text(stream: Iterable[StoredChange]) -> Iterator[str]:
-    yield f"{'number':>9}  {'what':<6}  {'when':<19}  sourcedId"
+    yield f"{'number':>9}  {'what':<6}  {'when':<23}  sourcedId"
     for change in stream:
         when = moment(change.changed_at)
-        yield f"{change.sequence:>9}  {change.operation:<6}  {when}  {change.sourced_id}"
+        yield f"{change.sequence:>9}  {change.operation:<6}  {when:<23}  {change.sourced_id}"
 
 
 def _write_csv(columns: list[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -30,14 +30,14 @@ STATE_COLOURS = {
 
 
 def table(
-    columns: Iterable[str], *, title: str | None = None, numbers: Sequence[str] = ()
+    columns: Iterable[str], *, numbers: Sequence[str] = (), folds: Sequence[str] = ()
 ) -> Table:
-    """Return an empty table; the columns named in `numbers` are set to the right."""
+    """Return an empty table; the columns in `numbers` are set to the right.
+
+    Where a terminal is too narrow only the columns in `folds` are folded: no name is cut.
+    """
     made = Table(
         box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        title_style="bold",
         header_style="bold",
         pad_edge=False,
         padding=(0, 1, 0, 0),
@@ -48,7 +48,7 @@ def table(
         made.add_column(
             column,
             justify="right" if right else "left",
-            no_wrap=right,
+            no_wrap=column not in folds,
             overflow="fold",
         )
     return made
@@ -93,13 +93,23 @@ def duration(seconds: float) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """Return a moment in the machine's own time zone, or a dash."""
-    return "-" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+    """Return a moment in the machine's own time zone, with its name, or a dash."""
+    return "-" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def short_moment(value: datetime) -> str:
+    """Return month, day and time in the machine's own zone, for a column that names the zone."""
+    return f"{value.astimezone():%m-%d %H:%M}"
+
+
+def zone_name(now: datetime) -> str:
+    """Return the name of the machine's own time zone."""
+    return f"{now.astimezone():%Z}"
 
 
 def clock_time(now: datetime, seconds: float) -> str:
-    """Return the local time of day in `seconds` from now."""
-    return f"{(now + timedelta(seconds=seconds)).astimezone():%H:%M}"
+    """Return the local time of day in `seconds` from now, with its zone."""
+    return f"{(now + timedelta(seconds=seconds)).astimezone():%H:%M %Z}"
 
 
 def child_line(name: str, line: str) -> Text:

@@ -97,14 +97,10 @@ def _roster(invocation: Invocation, provider: str) -> list[str]:
 
 def _check(invocation: Invocation, provider: str, resources: Sequence[str]) -> None:
     # All or nothing: a typing error in the last name must not leave the first ones enqueued.
-    config = invocation.gateway.provider(provider)
-    unknown = [name for name in resources if name not in config.dialect_class.resources]
-    if unknown:
-        raise UnknownResource(
-            f"{provider} ({config.kind}) has no resource {', '.join(map(repr, unknown))}; it has "
-            f"{', '.join(config.dialect_class.resources)}. Nothing was enqueued.",
-            provider=provider,
-        )
+    try:
+        invocation.check_dataset(provider, *resources)
+    except UnknownResource as error:
+        raise UnknownResource(f"{error} Nothing was enqueued.", **error.detail) from error
 
 
 def _key_of(key: str | None, resource: str, count: int) -> str | None:
@@ -166,7 +162,8 @@ def _tell_of_rest(invocation: Invocation, output: Output, *, has_deadline: bool)
 
 def _show_ended(output: Output, statuses: Sequence[JobStatus]) -> None:
     numbers = ("read", "inserted", "updated", "deleted", "calls", "time")
-    made = table(("resource", *numbers, "mode", "state"), numbers=numbers)
+    more = () if output.is_narrow else ("mode",)
+    made = table(("resource", *numbers, "state", *more), numbers=numbers)
     for status in statuses:
         begun, ended = status.started_at or status.accepted_at, status.ended_at
         cells = (status.rows_seen, status.inserted, status.updated, status.deleted)
@@ -174,8 +171,8 @@ def _show_ended(output: Output, statuses: Sequence[JobStatus]) -> None:
             status.resource,
             *(number(cell) for cell in (*cells, status.calls_made)),
             duration((ended - begun).total_seconds()) if ended else "-",
-            status.mode or "-",
             state(status.state),
+            *(status.mode or "-" for _ in more),
         )
     output.show(made)
     for status in statuses:

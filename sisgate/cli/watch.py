@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Column
 
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.output import Output
@@ -32,7 +33,7 @@ class Standing:
     jobs_ended: int
     calls: int
     calls_ended: int
-    records: int
+    rows: int
 
     @property
     def is_final(self) -> bool:
@@ -80,7 +81,7 @@ def standing(statuses: Sequence[JobStatus]) -> Standing:
         jobs_ended=sum(status.is_final for status in statuses),
         calls=sum(calls),
         calls_ended=sum(ended),
-        records=sum(status.rows_seen for status in statuses),
+        rows=sum(status.rows_seen for status in statuses),
     )
 
 
@@ -153,6 +154,10 @@ def _remark(invocation: Invocation, wait: Wait | None) -> str:
     return f"{why}, goes on at {until}"
 
 
+def _count(text: str) -> TextColumn:
+    return TextColumn(text, justify="right", table_column=Column(justify="right", no_wrap=True))
+
+
 class _Bars:
     """A bar per provider on a terminal; elsewhere a line when a provider has ended."""
 
@@ -161,17 +166,18 @@ class _Bars:
         self._told: set[str] = set()
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✓[/green]"),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None),
-            TextColumn("{task.completed:,}/{task.total:,} calls", justify="right"),
-            TextColumn("{task.fields[records]} records", justify="right"),
+            _count("{task.completed:,}/{task.total:,} calls"),
+            # Rows as they are read: a page may hold a row twice, and one row may be two records.
+            _count("{task.fields[rows]} rows read"),
             TextColumn("[yellow]{task.fields[remark]}[/yellow]"),
             console=output.err,
             disable=not output.is_live,
             expand=output.err.width < 100,
         )
         self._tasks: dict[str, TaskID] = {
-            name: self._progress.add_task(name, total=1, records="0", remark="") for name in names
+            name: self._progress.add_task(name, total=1, rows="0", remark="") for name in names
         }
 
     def __enter__(self) -> Self:
@@ -187,7 +193,7 @@ class _Bars:
             self._tasks[name],
             total=standing.calls,
             completed=standing.calls_ended,
-            records=number(standing.records),
+            rows=number(standing.rows),
             remark="" if standing.is_final else remark,
         )
         self._tell(name, standing, remark)
@@ -200,5 +206,5 @@ class _Bars:
             self._told.add(f"{name} {words}")
             self._output.note(
                 f"{name}: {words} ({standing.jobs_ended} of {standing.jobs} jobs, "
-                f"{number(standing.calls_ended)} calls, {number(standing.records)} records read)"
+                f"{number(standing.calls_ended)} calls, {number(standing.rows)} rows read)"
             )

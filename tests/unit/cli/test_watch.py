@@ -31,5 +31,5 @@ def test_an_ended_job_counts_all_its_calls_as_ended() -> None:
     running = status(JobState.RUNNING, {"done": 3, "queued": 2}, rows=300)
     cancelled = status(JobState.CANCELLED, {"done": 1, "cancelled": 4}, rows=100)
     assert standing([running, cancelled]) == Standing(
-        jobs=2, jobs_ended=1, calls=10, calls_ended=8, records=400
+        jobs=2, jobs_ended=1, calls=10, calls_ended=8, rows=400
     )
