@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from sisgate.cli.main import execute
+from sisgate.sandbox import SandboxProcess
 from tests.acceptance.cli.command import Command
 
 
@@ -98,3 +99,31 @@ def test_an_old_database_says_how_to_upgrade(command: Command) -> None:
     assert command.json("db", "current", code=1)["version"] is None
     assert command.json("db", "upgrade")["upgraded"] is True
     assert command.json("db", "upgrade")["upgraded"] is False
+
+
+def test_a_request_without_redis_says_so(command: Command) -> None:
+    """Not that it should wait longer: the way to an answer is to start something."""
+    command("db", "upgrade")
+    command("keys", "master")
+    ended = command("request", "skyward", "GET", "/x", "--timeout", "0.2", code=4)
+    assert "Redis cannot be reached" in ended.stderr
+
+
+def test_a_provider_that_refuses_connections_is_named_as_the_cause(
+    running: Command, sandbox: SandboxProcess
+) -> None:
+    """A request whose tries all failed tells of the last one."""
+    sandbox.knobs("skyward", fail_next=[{"kind": "reset", "times": 5}])
+    words = ["request", "skyward", "GET", "/ims/oneroster/v1p2/rostering/orgs", "--timeout", "0.9"]
+    ended = running(*words, code=75)
+    sandbox.knobs("skyward", fail_next=[])
+    assert "The last try:" in ended.stderr
+    assert "longer timeout" not in ended.stderr
+
+
+def test_jobs_with_a_deadline_expire_where_nothing_runs(command: Command) -> None:
+    """Whoever waits is told, and what to start."""
+    command("db", "upgrade")
+    ended = command("sync", "skyward", "orgs", "--wait", "--timeout", "0.1", code=75)
+    assert "ends as expired when its deadline has passed" in ended.stderr
+    assert "Start `sisgate up`" in ended.stderr
