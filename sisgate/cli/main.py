@@ -13,6 +13,7 @@ from sisgate.cli import (
     db,
     demo,
     doctor,
+    env,
     jobs,
     keys,
     limits,
@@ -59,6 +60,7 @@ app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)
 app.command(epilog=limits.RESUME_EPILOG, rich_help_panel=_CONTROL)(limits.resume)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
 app.add_typer(db.app, name="db", rich_help_panel=_SET_UP)
+app.command(epilog=env.EPILOG, rich_help_panel=_SET_UP)(env.env)
 app.command("powerschool-plugin", epilog=plugin.EPILOG, rich_help_panel=_SET_UP)(
     plugin.powerschool_plugin
 )

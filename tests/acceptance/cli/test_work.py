@@ -10,6 +10,8 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import redis
+
 from sisgate.sandbox import SandboxProcess
 from tests.acceptance.cli.command import SISGATE, Command
 from tests.acceptance.conftest import STUDENTS
@@ -163,3 +165,16 @@ def test_the_shell_completes_names(command: Command) -> None:
         "COMP_CWORD": "4",
     }
     assert command(environment=completing).stdout.split() == ["skyward"]
+
+
+def test_the_environment_leads_another_app_to_the_same_redis(running: Command) -> None:
+    """As exports for a shell and as JSON."""
+    found = running.json("env")
+    assert redis.Redis.from_url(found["SISGATE_BROKER_URL"]).ping()
+    assert found["SISGATE_DATA_DIR"] == str(running.folder)
+    assert f"export SISGATE_BROKER_URL={found['SISGATE_BROKER_URL']}" in running("env").stdout
+
+
+def test_before_the_first_start_there_is_no_url(command: Command) -> None:
+    """A made-up one would lead nowhere."""
+    assert "never been started" in command("env", code=4).stderr
