@@ -195,7 +195,8 @@ def test_mistakes_come_in_plain_words_in_the_order_of_lines(tmp_path: Path) -> N
     """Nothing of the words of the library, and a wrongly named table is examined as well."""
     file = tmp_path / "sisgate.toml"
     file.write_text(
-        '[providers.B]\nkind = "skyward"\nlimitt = 3\n\n[providers.b]\nkind = "skyward"\nburst = 0\n'
+        '[providers.B]\nkind = "skyward"\nlimitt = 3\n\n'
+        '[providers.b]\nkind = "skyward"\nburst = 0\n'
         '[[providers.b.endpoints]]\nurl = "http://b.example"\n'
     )
     with pytest.raises(ConfigurationError) as caught:
