@@ -43,7 +43,7 @@ $(BENCH_STAMP): $(STAMP)
 demo: $(STAMP) ## Start everything against the sandbox and show a sync
 	@$(BIN)/sisgate demo
 
-up: $(STAMP) ## Run Redis, workers, beat, Flower and the web API on this machine
+up: $(STAMP) ## Run Redis, workers, beat and Flower on this machine
 	@$(BIN)/sisgate up
 
 test: $(STAMP) ## Run all tests (ARGS="tests/unit -k words" narrows)

@@ -26,5 +26,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
+    except TimeoutError as error:  # the time to wait was over; the job goes on
+        raise SystemExit(str(error)) from error
     except SisgateError as error:
         raise SystemExit(f"{error.code}: {error}") from error
