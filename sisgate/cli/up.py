@@ -110,6 +110,7 @@ def _next_steps(settings: Settings, sisgate: str) -> list[tuple[str, str]]:
     return [
         ("keys", f"{sisgate} keys add {name}"),
         ("enqueue", f"{sisgate} sync {name} students --wait"),
+        ("env", f"{sisgate} env   # what another app here needs in its environment"),
         ("python", "from sisgate import Gateway"),
         ("", f'job = Gateway.from_env().sync("{name}", "students")'),
     ]
