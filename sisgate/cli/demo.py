@@ -228,4 +228,4 @@ def _what_next(invocation: Invocation, output: Output) -> None:
     output.show("")
     output.show(Text("Look at the records:"))
     for words in ("records powerschool students -n 10", "changes skyward enrollments -n 10"):
-        output.show(Text(f"  {sisgate} {words}", "cyan"))
+        output.command(f"{sisgate} {words}")

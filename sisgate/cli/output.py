@@ -43,6 +43,11 @@ class Output:
         if not self.as_json:
             self.out.print(renderable)
 
+    def command(self, line: str) -> None:
+        """Show a command line to be copied: it is never folded."""
+        if not self.as_json:
+            self.out.print(Text(f"  {line}", "cyan"), soft_wrap=True)
+
     def json(self, value: Any) -> None:
         """Write one JSON value as one line, if `--json` was asked for."""
         if self.as_json:
