@@ -34,7 +34,8 @@ def table(
 ) -> Table:
     """Return an empty table; the columns in `numbers` are set to the right.
 
-    Where a terminal is too narrow only the columns in `folds` are folded: no name is cut.
+    Where a terminal is too narrow only the columns in `folds` are folded; no name goes over two
+    lines, and one that is too long all the same shows that it is cut.
     """
     made = Table(
         box=box.SIMPLE_HEAD,
@@ -49,7 +50,7 @@ def table(
             column,
             justify="right" if right else "left",
             no_wrap=column not in folds,
-            overflow="fold",
+            overflow="fold" if column in folds else "ellipsis",
         )
     return made
 

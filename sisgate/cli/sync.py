@@ -119,11 +119,11 @@ def _warn_without_redis(invocation: Invocation, output: Output) -> None:
 
 
 def _show_accepted(invocation: Invocation, output: Output, statuses: Sequence[JobStatus]) -> None:
-    made = table(("job", "provider", "resource", "priority", "state"))
+    more = () if output.is_narrow else ("priority",)
+    made = table(("job", "provider", "resource", "state", *more))
     for status in statuses:
-        made.add_row(
-            status.id, status.provider, status.resource, status.priority.word, state(status.state)
-        )
+        words = (status.id, status.provider, status.resource, state(status.state))
+        made.add_row(*words, *(status.priority.word for _ in more))
     output.show(made)
     sisgate = commands_of(invocation.settings)
     output.note(
