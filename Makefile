@@ -8,6 +8,8 @@ STAMP := $(VENV)/.setup-stamp
 BENCH_STAMP := $(VENV)/.bench-stamp
 # The Python that makes the environment. Empty: the first good one of .ci/find-python.
 PYTHON ?=
+# Most of the time tests wait for real servers, so four files run at once. PARALLEL= runs one.
+PARALLEL ?= -n 4 --dist loadfile
 # Arguments for pytest: make test ARGS="tests/unit -k limiter"
 ARGS ?=
 CODE := sisgate workers beat_schedule.py tests examples
@@ -47,7 +49,7 @@ up: $(STAMP) ## Run Redis, workers, beat and Flower on this machine
 	@$(BIN)/sisgate up
 
 test: $(STAMP) ## Run all tests (ARGS="tests/unit -k words" narrows)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 lint: $(STAMP) ## Check style, types, layers and house rules
 	@failed=; \

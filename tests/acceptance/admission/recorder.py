@@ -46,7 +46,7 @@ def windows_above(times: Sequence[float], limit: int, period: float) -> int:
     so none is missed.
 
     >>> windows_above([0.0, 1.0, 2.0, 9.0, 10.5], limit=3, period=10.0)
-    1
+    2
     """
     return sum(
         1 for last in range(limit, len(times)) if times[last] - times[last - limit] <= period

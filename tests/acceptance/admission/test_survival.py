@@ -124,7 +124,7 @@ def test_a_cold_stop_gives_back_what_it_had(make_fleet: MakeFleet, recorder: Rec
 def test_a_killed_worker_loses_no_message(make_fleet: MakeFleet, recorder: Recorder) -> None:
     """SIGKILL at once of parent and children, again and again: what was not begun is done."""
     fleet = make_fleet(alpha=SHORT_LIMIT)
-    fleet.request("alpha", 60)
+    fleet.request("alpha", 160)
     fleet.start_worker(concurrency=2)
     for number in range(3):
         seen = len(recorder["alpha"].arrivals)
@@ -136,6 +136,6 @@ def test_a_killed_worker_loses_no_message(make_fleet: MakeFleet, recorder: Recor
     assert windows_above(recorder["alpha"].times, 20, 2.0) == 0
     # What the killed workers held still stands where the visibility timeout finds it.
     fleet.wait(
-        lambda: len(fleet.gateway.jobs(states=[JobState.DONE], limit=61)) + fleet.unacked() >= 60,
+        lambda: len(fleet.gateway.jobs(states=[JobState.DONE], limit=161)) + fleet.unacked() >= 160,
         "each job is done or its message is kept",
     )
