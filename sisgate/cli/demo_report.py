@@ -25,7 +25,7 @@ def provider_report(
             if s.resource
         }
     limiter = invocation.limiter_state(invocation.settings.providers[name])
-    windows = limiter.windows if limiter else ()
+    windows = limiter.windows
     return {
         "resources": {s.resource: _resource(s, live) for s in statuses},
         "records": sum(live.values()),

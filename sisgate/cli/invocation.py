@@ -78,14 +78,12 @@ class Invocation:
                 provider=provider,
             )
 
-    def limiter_state(self, config: ProviderConfig) -> LimiterState | None:
-        """Return what the limiter knows of a provider; None where it has no limit.
+    def limiter_state(self, config: ProviderConfig) -> LimiterState:
+        """Return what the limiter knows of a provider, also of one without limits: pauses, blocks.
 
         Raises `BrokerUnavailable`.
         """
         spec = limits_of(config, Limits(config.timeout_seconds).lease)
-        if spec.off:
-            return None
         return Limiter(self.redis, clock=self.clock).state(config.name, spec)
 
 

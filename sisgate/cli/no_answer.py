@@ -7,15 +7,20 @@ from sqlalchemy import select
 
 from sisgate.broker import PLANNER_QUEUE
 from sisgate.cli.invocation import Invocation
+from sisgate.cli.screens import duration
+from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, JobExpired, ProviderUnavailable, SisgateError
 from sisgate.ledger.schema import Call
 
 LISTENING = {"brpop", "bzmpop"}
 """What a worker at rest waits in. One that works comes back to it."""
 
+WORTH_TELLING_SECONDS = 1.0
+"""A wait for a permit is told as the cause from this length on."""
+
 
 def no_answer(invocation: Invocation, provider: str, error: JobExpired) -> SisgateError:
-    """Return the error that tells the cause: Redis, the worker, the provider, or time alone."""
+    """Return the error that tells the cause: provider, Redis, worker, quota, or time alone."""
     job = error.detail.get("job")
     failure = _last_failure(invocation, job) if isinstance(job, str) else None
     if failure is not None:
@@ -30,6 +35,10 @@ def no_answer(invocation: Invocation, provider: str, error: JobExpired) -> Sisga
         return BrokerUnavailable(
             f"{obstacle} The call was not made and has been withdrawn.", provider=provider, job=job
         )
+    held = _what_holds(invocation, provider)
+    if held is not None:
+        text = f"{held} The call was not made and has been withdrawn."
+        return JobExpired(text, provider=provider, job=job)
     return error
 
 
@@ -48,6 +57,17 @@ def what_is_down(invocation: Invocation) -> str | None:
         f"No worker runs: nobody listens at the queue {PLANNER_QUEUE}. Start `sisgate up`, or a "
         "worker of the fleet."
     )
+
+
+def _what_holds(invocation: Invocation, provider: str) -> str | None:
+    state = invocation.limiter_state(invocation.gateway.provider(provider))
+    if state.paused_until is not None:
+        return f"{provider} is paused. `sisgate resume {provider}` ends that."
+    seconds = state.next_permit_in_seconds.get(Priority.URGENT, 0.0)
+    if not state.known or seconds < WORTH_TELLING_SECONDS:
+        return None
+    why = "asked us to wait" if state.blocked_seconds else "has no quota left"
+    return f"{provider} {why}: the next call can be made in {duration(seconds)}."
 
 
 def _last_failure(invocation: Invocation, job: str) -> str | None:

@@ -127,12 +127,12 @@ def _waits(invocation: Invocation, watched: Watched) -> dict[str, Wait]:
         except BrokerUnavailable:
             found[name] = Wait(0.0, "Redis cannot be reached")
             continue
-        if state is None or not state.known:
-            continue
         priority = Priority(min(status.priority for status in live))
         if state.paused_until is not None:
             left = (state.paused_until - invocation.clock.now()).total_seconds()
             found[name] = Wait(left, "paused")
+            continue
+        if not state.known:
             continue
         seconds = state.next_permit_in_seconds.get(priority, 0.0)
         if seconds > 0:

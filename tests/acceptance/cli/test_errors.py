@@ -121,6 +121,17 @@ def test_a_provider_that_refuses_connections_is_named_as_the_cause(
     assert "longer timeout" not in ended.stderr
 
 
+def test_a_request_to_a_paused_provider_names_the_pause(running: Command) -> None:
+    """And how to end it."""
+    running("pause", "skyward", "--reason", "a test")
+    try:
+        ended = running("request", "skyward", "GET", "/x", "--timeout", "0.3", code=75)
+    finally:
+        running("resume", "skyward")
+    assert "skyward is paused" in ended.stderr
+    assert "sisgate resume skyward" in ended.stderr
+
+
 def test_jobs_with_a_deadline_expire_where_nothing_runs(command: Command) -> None:
     """Whoever waits is told, and what to start."""
     command("db", "upgrade")
