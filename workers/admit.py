@@ -51,9 +51,16 @@ class Permit:
         """Return the permit that admission put into a message, or None if it came without."""
         return cls(**headers) if headers else None
 
-    def is_fresh(self, now: datetime) -> bool:
-        """Whether it may still be used; see `PERMIT_USE_SECONDS`."""
-        return now.timestamp() - self.granted_at < PERMIT_USE_SECONDS
+    def is_fresh(self, now: datetime, arrival_bound_seconds: float | None) -> bool:
+        """Whether it may still be used; see `PERMIT_USE_SECONDS`.
+
+        Where the provider is promised to see a call within a bound of its grant, half of that is
+        for us and half for the way there.
+        """
+        longest = PERMIT_USE_SECONDS
+        if arrival_bound_seconds is not None:
+            longest = min(longest, arrival_bound_seconds / 2)
+        return now.timestamp() - self.granted_at < longest
 
 
 def take(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Permit | None:

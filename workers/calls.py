@@ -39,7 +39,8 @@ def make(
     claim = _claim(runtime, config, call_id, permit)
     # Looked at after the claim, which may have waited for a lock: a permit that is used is in the
     # ledger within `PERMIT_USE_SECONDS`, or a rebuild would not know of it.
-    if permit is not None and (claim is None or not permit.is_fresh(runtime.clock.now())):
+    bound = config.arrival_bound_seconds
+    if permit is not None and (claim is None or not permit.is_fresh(runtime.clock.now(), bound)):
         admit.hand_back(runtime, config, permit)
         permit = None
     if claim is None:
@@ -75,7 +76,7 @@ def _call(
     while True:
         tried.append(route.url)
         with endpoints.using(route) as used:
-            reply = _send(runtime, config, route.url, request, ends_at)
+            reply = _send(runtime, config, permit, route.url, request, ends_at)
             wait_seconds = _settle(runtime, config, permit, reply)
             reading = outcomes.read(runtime, config, claim, reply, wait_seconds)
             used.judge(reading.outcome, reply.took_seconds)
@@ -121,12 +122,22 @@ def _claim(
 
 
 def _send(
-    runtime: Runtime, config: ProviderConfig, url: str, request: HttpRequest, ends_at: float
+    runtime: Runtime,
+    config: ProviderConfig,
+    permit: Permit,
+    url: str,
+    request: HttpRequest,
+    ends_at: float,
 ) -> Reply:
     try:
         authorisation, forget = _authorise(runtime, config)
     except SisgateError as error:
         return Reply(url, error=error, is_authorised=False)
+    bound = config.arrival_bound_seconds
+    if bound is not None and not permit.is_fresh(runtime.clock.now(), bound):
+        # A token was fetched meanwhile, say: the provider would see the call later than promised.
+        late = NoPermit("The permit grew too old before the call was sent.", seconds=0.0)
+        return Reply(url, error=late, is_authorised=False)
     begun = runtime.clock.monotonic()
     try:
         response = runtime.transport.send(

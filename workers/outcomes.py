@@ -17,6 +17,7 @@ from sisgate.errors import (
     AnswerInvalid,
     BrokerUnavailable,
     DatabaseUnavailable,
+    DeferredError,
     ProviderUnavailable,
     SisgateError,
     TransientError,
@@ -327,6 +328,8 @@ def _after_error(claim: Claim, reply: Reply, facts: dict[str, Any]) -> Reading:
     if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
         # The provider has not failed, so no try is spent.
         return Reading(Outcome.NEUTRAL, _wait(claim, error.as_dict(), OWN_OUTAGE_SECONDS))
+    if isinstance(error, DeferredError):
+        return Reading(Outcome.NEUTRAL, _wait(claim, error.as_dict(), error.seconds))
     if isinstance(error, TransientError):
         return _after_failure(claim, error.as_dict(), facts, sent=was_sent)
     return Reading(Outcome.NEUTRAL, _fail(claim, error.as_dict(), facts))

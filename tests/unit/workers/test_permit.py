@@ -1,0 +1,28 @@
+"""A permit in a worker's hand grows old."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from workers.admit import Permit
+
+GRANTED = datetime(2026, 9, 1, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("age", "bound", "fresh"),
+    [
+        (1.9, None, True),
+        (2.1, None, False),
+        (1.9, 30.0, True),
+        (2.1, 30.0, False),
+        (0.2, 0.5, True),
+        (0.3, 0.5, False),
+    ],
+)
+def test_a_permit_is_used_within_its_time(age: float, bound: float | None, fresh: bool) -> None:
+    """Two seconds, or half of the time within which the provider is promised to see the call."""
+    permit = Permit("1-1", 1.0, GRANTED.timestamp())
+    assert permit.is_fresh(GRANTED + timedelta(seconds=age), bound) is fresh
