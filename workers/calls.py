@@ -9,7 +9,7 @@ import structlog
 
 from sisgate.broker import Limits
 from sisgate.credentials import keys
-from sisgate.errors import CircuitOpen, SisgateError, TransientError
+from sisgate.errors import CircuitOpen, NoPermit, SisgateError, TransientError
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.providers.dialect import HttpRequest, Listing
