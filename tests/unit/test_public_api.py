@@ -14,7 +14,6 @@ HEAVY = [
     "fastapi",
     "faker",
     "flower",
-    "honcho",
     "orjson",
     "psycopg",
     "pybreaker",
