@@ -19,9 +19,14 @@
         │   ├── UnknownResource
         │   ├── UnknownJob
         │   ├── IdempotencyConflict   the same key with other arguments
-        │   └── InvalidState          the job is past the point where that can be done
+        │   ├── InvalidState          the job is past the point where that can be done
+        │   ├── UnknownToken          no access token has that id
+        │   ├── UnknownPerson         no record of the provider is that person's
+        │   └── CursorTooOld          the changes after the cursor are gone; read the dataset anew
         ├── CredentialError           no usable key, or a secret cannot be opened
         │   └── TokenRefused          the provider refused our credentials
+        ├── AccessDenied              who asks may not do that
+        │   └── NotAuthenticated          no token was given, or it is not valid
         ├── ProviderRefused           the provider answered 4xx: its message, status, request id
         ├── AnswerInvalid             the provider answered something that is not its dialect
         └── JobFailed                 the job awaited ended without success
@@ -168,6 +173,39 @@ class InvalidState(UsageError):
     """The job is in a state in which this cannot be done."""
 
     code = "invalid_state"
+
+
+class UnknownToken(UsageError):
+    """No access token has that id."""
+
+    code = "unknown_token"
+
+
+class UnknownPerson(UsageError):
+    """No record of the provider is that person's."""
+
+    code = "unknown_person"
+
+
+class CursorTooOld(UsageError):
+    """Changes after the cursor were deleted after their time: the dataset is to be read anew.
+
+    `detail` has `horizon`, the last number that is gone, and `newest`.
+    """
+
+    code = "cursor_too_old"
+
+
+class AccessDenied(PermanentError):
+    """Who asks may not do that."""
+
+    code = "access_denied"
+
+
+class NotAuthenticated(AccessDenied):
+    """No token was given, or it is not valid."""
+
+    code = "not_authenticated"
 
 
 class CredentialError(PermanentError):

@@ -12,7 +12,9 @@ from typing import Annotated, Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sisgate.errors import IdempotencyConflict, UsageError
+from sisgate.access.gate import Gate
+from sisgate.access.policy import Action
+from sisgate.errors import AccessDenied, IdempotencyConflict, UsageError
 from sisgate.gateway import Gateway
 
 log = structlog.get_logger()
@@ -36,8 +38,12 @@ class Order(BaseModel):
     app: Annotated[str, Field(min_length=1, max_length=100)] = "celery"
 
 
-def accept(gateway: Gateway, job_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Accept the sync, or keep a failed job that says what is wrong with the arguments.
+def accept(
+    gateway: Gateway, gate: Gate, job_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Accept the sync, or keep a failed job that says what is wrong with it.
+
+    `gate` stands for whoever can write to the broker.
 
     Raises `DatabaseUnavailable`; a second delivery finds the job of the first one.
     """
@@ -46,8 +52,11 @@ def accept(gateway: Gateway, job_id: str, args: Sequence[Any], kwargs: Mapping[s
         return
     try:
         order = _read(args, kwargs)
+        gate.pass_through(Action.ENQUEUE, order.provider, order.resource)
+        if order.allow_deletes:
+            gate.pass_through(Action.CONTROL, order.provider, order.resource)
         gateway.sync(**order.model_dump(), job_id=job_id)
-    except UsageError as error:
+    except (UsageError, AccessDenied) as error:
         log.warning("sync_refused", job=job_id, code=error.code)
         named = {**dict(zip(POSITIONAL, args, strict=False)), **kwargs}
         provider, resource, app = (

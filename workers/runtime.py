@@ -8,6 +8,8 @@ from functools import cached_property
 
 from celery import Celery
 
+from sisgate.access.gate import Gate
+from sisgate.access.policy import INTERNAL, broker_principal
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.admission.spec import LimitSpec
@@ -52,10 +54,20 @@ class Runtime:
 
     @cached_property
     def gateway(self) -> Gateway:
-        """The gateway, for syncs that are asked for by name."""
+        """The gateway of the fleet itself, which may do everything."""
         return Gateway(
-            self.settings, database=self.database, publisher=self.publisher, clock=self.clock
+            self.settings,
+            database=self.database,
+            publisher=self.publisher,
+            clock=self.clock,
+            principal=INTERNAL,
         )
+
+    @cached_property
+    def broker_gate(self) -> Gate:
+        """What may be asked for by whoever can write to the broker."""
+        principal = broker_principal(self.settings.access, self.settings.broker_scopes)
+        return Gate(self.database, self.clock, principal=principal)
 
     @cached_property
     def limiter(self) -> Limiter:

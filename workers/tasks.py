@@ -53,7 +53,8 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
     def sync(self: Any, *args: Any, **kwargs: Any) -> None:
         """Accept a sync that another Celery app asks for; the task's id becomes the job's."""
         try:
-            asked.accept(runtime().gateway, str(self.request.id), args, kwargs)
+            own = runtime()
+            asked.accept(own.gateway, own.broker_gate, str(self.request.id), args, kwargs)
         except DatabaseUnavailable as error:
             # The asker has gone: nobody but this message knows of the sync.
             raise self.retry(exc=error) from error

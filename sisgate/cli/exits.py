@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from sisgate.errors import (
+    AccessDenied,
     BrokerUnavailable,
     ConfigurationError,
     CredentialError,
@@ -15,14 +16,16 @@ from sisgate.errors import (
     TokenRefused,
     TransientError,
     UnknownJob,
+    UnknownPerson,
     UnknownProvider,
     UnknownResource,
+    UnknownToken,
     UsageError,
 )
 
 
 class ExitCode(IntEnum):
-    """What a shell sees. 75 is EX_TEMPFAIL of sysexits.h, 130 is 128 + SIGINT."""
+    """What a shell sees. 75 is EX_TEMPFAIL and 77 EX_NOPERM of sysexits.h, 130 is 128 + SIGINT."""
 
     OK = 0
     FAILED = 1
@@ -30,6 +33,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 3
     UNAVAILABLE = 4
     TRY_AGAIN = 75
+    NO_PERMISSION = 77
     INTERRUPTED = 130
 
 
@@ -37,7 +41,10 @@ _BY_ERROR: tuple[tuple[type[SisgateError], ExitCode], ...] = (
     (UnknownProvider, ExitCode.NOT_FOUND),
     (UnknownResource, ExitCode.NOT_FOUND),
     (UnknownJob, ExitCode.NOT_FOUND),
+    (UnknownToken, ExitCode.NOT_FOUND),
+    (UnknownPerson, ExitCode.NOT_FOUND),
     (UsageError, ExitCode.USAGE),
+    (AccessDenied, ExitCode.NO_PERMISSION),
     (ConfigurationError, ExitCode.USAGE),
     (TokenRefused, ExitCode.FAILED),
     (CredentialError, ExitCode.USAGE),

@@ -10,6 +10,7 @@ from pathlib import Path
 import redis
 import typer
 
+from sisgate.access.policy import Action
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.admission.spec import LimiterState
@@ -60,6 +61,21 @@ class Invocation:
     def gateway(self) -> Gateway:
         """The gateway on that ledger."""
         return Gateway(self.settings, database=self.database, clock=self.clock)
+
+    def authorise(self, action: Action, provider: str | None, *, of_installation: bool) -> None:
+        """Raise `AccessDenied` unless who runs the command may do that.
+
+        Where nobody is asked who they are, the database is not looked at.
+        """
+        settings = self.settings
+        if settings.access == "open" and settings.token is None:
+            return
+        if provider is not None:
+            self.gateway.access.pass_some(action, provider)
+        elif of_installation:
+            self.gateway.access.pass_through(action)
+        else:
+            self.gateway.access.pass_role(action)
 
     @cached_property
     def redis(self) -> redis.Redis:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +10,8 @@ from rich.text import Text
 
 from sisgate.admission.spec import LimiterState
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.options import Json, Priority, Provider, Resource, examples
+from sisgate.cli.lengths import parse_length
+from sisgate.cli.options import Json, Priority, Provider, Reason, Resource, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import duration, moment, number, table
 from sisgate.errors import UsageError
@@ -29,13 +30,6 @@ RESUME_EPILOG = examples(
 PLAN_EPILOG = examples(
     "sisgate plan powerschool students",
 )
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-Reason = Annotated[
-    str | None,
-    typer.Option("--reason", help="Why, for the audit log.", show_default=False),
-]
 
 
 @app.command("set", epilog=examples("sisgate limits set powerschool 500/h 20/s"))
@@ -192,10 +186,7 @@ def _end_of_pause(now: datetime, until: str | None, length: str | None) -> datet
     if until is not None and length is not None:
         raise UsageError("Give --until or --for, not both.")
     if length is not None:
-        number_text, unit = length[:-1], length[-1:]
-        if unit not in _UNITS or not number_text.isdigit():
-            raise UsageError(f"A length is written like 90s, 30m, 2h or 1d, not {length!r}.")
-        return now + timedelta(seconds=int(number_text) * _UNITS[unit])
+        return now + parse_length(length)
     if until is None:
         return None
     try:

@@ -23,11 +23,13 @@ from sisgate.cli import (
     request,
     sandbox,
     sync,
+    tokens,
     up,
 )
 from sisgate.cli.exits import ExitCode, exit_code
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.output import Output, write_line
+from sisgate.cli.permissions import guarded
 from sisgate.errors import SisgateError, UsageError
 
 JSON = "--json"
@@ -59,6 +61,7 @@ app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)
 app.command(epilog=limits.RESUME_EPILOG, rich_help_panel=_CONTROL)(limits.resume)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
+app.add_typer(tokens.app, name="tokens", rich_help_panel=_SET_UP)
 app.add_typer(db.app, name="db", rich_help_panel=_SET_UP)
 app.command(epilog=env.EPILOG, rich_help_panel=_SET_UP)(env.env)
 app.command("powerschool-plugin", epilog=plugin.EPILOG, rich_help_panel=_SET_UP)(
@@ -106,7 +109,7 @@ def execute(arguments: list[str]) -> int:
     output = Output(as_json=JSON in arguments)
     try:
         # With --json the words of a wrong command line are ours to write: as JSON.
-        ended = app(args=arguments, prog_name="sisgate", standalone_mode=not output.as_json)
+        ended = guarded(app)(arguments, prog_name="sisgate", standalone_mode=not output.as_json)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else ExitCode.OK
     except SisgateError as error:

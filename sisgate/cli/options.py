@@ -48,6 +48,10 @@ IdempotencyKey = Annotated[
         show_default=False,
     ),
 ]
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why, for the audit log.", show_default=False),
+]
 
 
 def examples(*commands: str, note: str = "") -> str:

@@ -12,7 +12,13 @@ from sisgate.broker import Publisher
 from sisgate.clock import Clock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
-from sisgate.errors import BacklogFull, BrokerUnavailable, DatabaseUnavailable, UsageError
+from sisgate.errors import (
+    BacklogFull,
+    BrokerUnavailable,
+    DatabaseUnavailable,
+    SisgateError,
+    UsageError,
+)
 from sisgate.ledger import calls, jobs
 from sisgate.ledger.calls import NewCall, Purpose
 from sisgate.ledger.database import Database
@@ -78,7 +84,7 @@ class Acceptance:
         return row.id, is_new
 
     def refuse(
-        self, job_id: str, provider: str, resource: str, app: str, error: UsageError
+        self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
     ) -> None:
         """Keep a sync that was asked for by name but cannot be accepted, as a failed job.
 

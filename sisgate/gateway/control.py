@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sisgate.access.policy import Action
 from sisgate.admission.forecast import Outlook
 from sisgate.admission.spec import LimiterState, LimitSpec
 from sisgate.audit import log as audit
@@ -72,6 +73,7 @@ class ProviderControl:
         Returns whether anything changed. `UsageError` for a rate that cannot be read, and for a
         provider whose limit is off in the configuration.
         """
+        actor = self._may_change(actor)
         windows = _parse(limits)
         if self._config.limit == "off":
             raise UsageError(
@@ -104,14 +106,21 @@ class ProviderControl:
         self, until: datetime | None = None, *, actor: str, reason: str | None = None
     ) -> None:
         """Make no calls until `until` (aware), or until `resume` when None. Work waits."""
+        actor = self._may_change(actor)
         self._set_pause(paused=True, until=until, actor=actor, reason=reason)
         self._gateway.limiter.pause(self._config.name, until)
 
     def resume(self, *, actor: str, reason: str | None = None) -> None:
         """Make calls again."""
+        actor = self._may_change(actor)
         self._set_pause(paused=False, until=None, actor=actor, reason=reason)
         self._gateway.limiter.resume(self._config.name)
         self._gateway.wakeups.signal_work(self._config.name)
+
+    def _may_change(self, actor: str) -> str:
+        """Return whom the audit log names: who asks, if a token says so; `AccessDenied` else."""
+        principal = self._gateway.access.pass_through(Action.CONTROL, self._config.name)
+        return principal.actor if principal.kind == "token" else actor
 
     def _set_pause(
         self, *, paused: bool, until: datetime | None, actor: str, reason: str | None

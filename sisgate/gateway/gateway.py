@@ -6,12 +6,17 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from json import dumps
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
+from sisgate.access.desk import TokenDesk
+from sisgate.access.gate import Gate, authenticate
+from sisgate.access.policy import Action, Decision, Principal
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.broker import Limits, Publisher, broker_url, celery_app, redis_client
@@ -22,6 +27,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
     InvalidState,
+    SisgateError,
     UnknownProvider,
     UnknownResource,
     UsageError,
@@ -34,10 +40,12 @@ from sisgate.gateway.forecast import Plan
 from sisgate.gateway.job import (
     Job,
     JobStatus,
+    is_visible,
     raise_unless_successful,
     read_status,
     read_statuses,
     status_of,
+    visible,
 )
 from sisgate.ledger import calls, jobs, responses
 from sisgate.ledger import schema as tables
@@ -65,11 +73,19 @@ class Gateway:
         database: Database | None = None,
         publisher: Publisher | None = None,
         clock: Clock | None = None,
+        principal: Principal | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         url = broker_url(settings)
         self.database = database or Database(settings.sqlalchemy_url)
+        self.access = Gate(
+            self.database,
+            self.clock,
+            required=settings.access == "tokens",
+            token=settings.token,
+            principal=principal,
+        )
         self._redis = redis_client(url)
         self.wakeups = Wakeups(self._redis, self.clock)
         self.limiter = Limiter(self._redis, clock=self.clock)
@@ -77,13 +93,18 @@ class Gateway:
         self._acceptance = Acceptance(settings, self.database, publisher, self.clock)
 
     @classmethod
-    def from_env(cls, config: Path | None = None, *, app: str | None = None) -> Self:
+    def from_env(
+        cls, config: Path | None = None, *, app: str | None = None, token: str | None = None
+    ) -> Self:
         """Return a gateway for the configuration file and environment of this process.
 
-        `app` names the calling app in the ledger (else `SISGATE_APP`, else `default`).
+        `app` names the calling app in the ledger (else `SISGATE_APP`, else `default`). `token`
+        says who asks (else `SISGATE_TOKEN`); an app with a token has the token's name. Whether it
+        is good is found out at the first use, which raises `NotAuthenticated` if not.
         """
-        settings = load_settings(config)
-        return cls(settings.model_copy(update={"app_name": app}) if app else settings)
+        given = {"app_name": app, "token": SecretStr(token) if token else None}
+        update = {name: value for name, value in given.items() if value}
+        return cls(load_settings(config).model_copy(update=update))
 
     def close(self) -> None:
         """Close all connections."""
@@ -115,6 +136,7 @@ class Gateway:
         accepted all the same and is published once the broker is back.
         """
         config = self.provider(provider)
+        principal = self.access.pass_through(Action.ENQUEUE, provider, resource)
         if resource not in config.dialect_class.resources:
             raise UnknownResource(
                 f"{provider} ({config.kind}) has no resource {resource!r}; it has "
@@ -125,12 +147,14 @@ class Gateway:
             raise UsageError(f"mode is one of {', '.join(MODES)}, not {mode!r}.")
         options: dict[str, Any] = {"mode": mode}
         if allow_deletes:
+            self.access.pass_through(Action.CONTROL, provider, resource)
             options["allow_deletes"] = True
         if expires_at is not None and expires_at.tzinfo is None:
             raise UsageError("expires_at is an aware time, with its zone.")
         new = self._acceptance.new_job(
-            JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id, app
-        )
+            JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id,
+            self._app_of(principal, app),
+        )  # fmt: skip
         deadline = min(filter(None, (new.expires_at, expires_at)), default=None)
         return self._accept(replace(new, resource=resource, options=options, expires_at=deadline))
 
@@ -184,6 +208,7 @@ class Gateway:
     ) -> Job:
         """Accept one call to a provider and return its job at once."""
         self.provider(provider)
+        principal = self.access.pass_through(Action.REQUEST, provider)
         method = method.upper()
         if method not in METHODS:
             raise UsageError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
@@ -191,8 +216,9 @@ class Gateway:
         target = {"method": method, "path": usable_path(path), "query": words, "json": json}
         _refuse_unless_json(target)
         new = self._acceptance.new_job(
-            JobKind.REQUEST, provider, priority, idempotency_key, timeout, None, None
-        )
+            JobKind.REQUEST, provider, priority, idempotency_key, timeout, None,
+            self._app_of(principal, None),
+        )  # fmt: skip
         return self._accept(replace(new, options=target))
 
     def job(self, job_id: str) -> Job:
@@ -202,13 +228,17 @@ class Gateway:
 
     def job_status(self, job_id: str) -> JobStatus:
         """Return the status of a job; `UnknownJob` where there is none."""
+        principal = self.access.pass_role(Action.LOOK)
         with self.database.read() as session:
-            return read_status(session, job_id)
+            status = read_status(session, job_id)
+        return visible(principal, status)
 
     def statuses(self, job_ids: Sequence[str]) -> list[JobStatus]:
         """Return the statuses of several jobs in one look; unknown ids are left out."""
+        principal = self.access.pass_role(Action.LOOK)
         with self.database.read() as session:
-            return read_statuses(session, job_ids)
+            found = read_statuses(session, job_ids)
+        return [status for status in found if is_visible(principal, status)]
 
     def jobs(
         self,
@@ -218,7 +248,15 @@ class Gateway:
         limit: int = 50,
     ) -> list[JobStatus]:
         """Return the newest jobs, newest first. Their `calls` are not counted."""
-        found = jobs.find(self.database, states=states, provider=provider, limit=limit)
+        principal = self.access.pass_role(Action.LOOK)
+        found = jobs.find(
+            self.database,
+            states=states,
+            provider=provider,
+            app=None if principal.sees_all_jobs else principal.name,
+            places=[(scope.provider, scope.resource) for scope in principal.scopes],
+            limit=limit,
+        )
         return [status_of(job, {}) for job in found]
 
     def wait_for(self, job_id: str, timeout: float | None = None) -> JobStatus:
@@ -235,6 +273,7 @@ class Gateway:
 
     def cancel(self, job_id: str) -> JobStatus:
         """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none."""
+        self._may_change(job_id)
         with self.database.write() as session:
             jobs.cancel(session, job_id, self.clock.now())
         self.wakeups.announce(job_id)
@@ -242,6 +281,7 @@ class Gateway:
 
     def retry(self, job_id: str) -> Job:
         """Enqueue a job that failed, expired or was cancelled once more, as a new job."""
+        self._may_change(job_id)
         with self.database.read() as session:
             old = jobs.get(session, job_id)
         if JobState(old.state) not in {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}:
@@ -263,6 +303,7 @@ class Gateway:
 
     def answer(self, job_id: str) -> Answer:
         """Return the answer of a `request` job; `InvalidState` when there is none (any more)."""
+        self.access.pass_through(Action.READ, self.job_status(job_id).provider)
         with self.database.read() as session:
             stored = responses.get(session, job_id)
         if stored is None:
@@ -280,6 +321,7 @@ class Gateway:
     ) -> Iterator[StoredRecord]:
         """Stream the records of a dataset in order of sourcedId."""
         self._dataset(provider, resource)
+        self.access.pass_through(Action.READ, provider, resource)
         return stream_records(self.database, provider, resource, include_deleted=include_deleted)
 
     def changes(self, provider: str, resource: str, *, since: int = 0) -> Iterator[StoredChange]:
@@ -288,6 +330,7 @@ class Gateway:
         The number of the last one received is the next cursor. Numbers become visible in order.
         """
         self._dataset(provider, resource)
+        self.access.pass_through(Action.READ, provider, resource)
         return stream_changes(self.database, provider, resource, since=since)
 
     def provider(self, name: str) -> ProviderConfig:
@@ -305,6 +348,7 @@ class Gateway:
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Tell what a sync would need, before anything is enqueued: calls, quota left, times."""
         self._dataset(provider, resource)
+        self.access.pass_through(Action.LOOK, provider, resource)
         return forecast.plan_sync(self, provider, resource, urgency_of(priority))
 
     def expected(self, job_id: str) -> Plan:
@@ -318,11 +362,38 @@ class Gateway:
         spec = limits_of(config, Limits(config.timeout_seconds).lease)
         return ProviderControl(self, config, spec)
 
+    @cached_property
+    def tokens(self) -> TokenDesk:
+        """Making, listing, revoking and replacing access tokens."""
+        return TokenDesk(self.database, self.clock, self.access)
+
+    def authenticate(self, token: str | None) -> Principal:
+        """Return who a token stands for, whoever this gateway's own is; `NotAuthenticated` else."""
+        return authenticate(self.database, self.clock, token)
+
     def refuse(
-        self, job_id: str, provider: str, resource: str, app: str, error: UsageError
+        self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
     ) -> None:
         """Keep a sync that was asked for by name but cannot be accepted, as a failed job."""
         self._acceptance.refuse(job_id, provider, resource, app, error)
+
+    def _app_of(self, principal: Principal, asked: str | None) -> str | None:
+        """Return whose job it is: an app with a token is who its token says."""
+        if principal.may_name_apps:
+            return asked
+        own = self.settings.app_name
+        named = asked or (own if own != Settings.model_fields["app_name"].default else None)
+        if named not in {None, principal.name}:
+            words = f"its token is that of {principal.name}, so it cannot ask as {named}"
+            self.access.refuse(principal, Action.ENQUEUE, f"app {named}", Decision(False, words))
+        return principal.name
+
+    def _may_change(self, job_id: str) -> None:
+        """Ask whether a job may be cancelled or repeated: one's own, or any by an operator."""
+        status = self.job_status(job_id)
+        owns = status.app == self.access.principal().name
+        action = Action.ENQUEUE if owns else Action.CONTROL
+        self.access.pass_through(action, status.provider, status.resource)
 
     def _accept(self, new: NewJob) -> Job:
         job_id, is_new = self._acceptance.accept(new)

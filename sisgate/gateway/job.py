@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from sisgate.access.policy import Action, Principal, decide
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import JobCancelled, JobExpired, JobFailed
@@ -131,6 +132,20 @@ def raise_unless_successful(status: JobStatus) -> None:
     reason = error.pop("message", f"It ended as {status.state}.")
     error.pop("code", None)
     raise kind(f"Job {status.id} did not succeed. {reason}", job=status.id, **error)
+
+
+def is_visible(principal: Principal, status: JobStatus) -> bool:
+    """Return whether a job exists for who asks: in their scopes, and for an app its own."""
+    if not principal.sees_all_jobs and status.app != principal.name:
+        return False
+    return decide(principal, Action.LOOK, status.provider, status.resource).allowed
+
+
+def visible(principal: Principal, status: JobStatus) -> JobStatus:
+    """Return the status, or raise `UnknownJob` as for one that does not exist."""
+    if not is_visible(principal, status):
+        raise jobs.unknown(status.id)
+    return status
 
 
 def read_status(session: Session, job_id: str) -> JobStatus:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, false, func, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -91,10 +91,15 @@ def get(session: Session, job_id: str) -> Job:
     """Return the job; `UnknownJob` where there is none."""
     job = session.get(Job, job_id)
     if job is None:
-        raise UnknownJob(
-            f"There is no job {job_id}. `sisgate jobs list` shows those that exist.", job=job_id
-        )
+        raise unknown(job_id)
     return job
+
+
+def unknown(job_id: str) -> UnknownJob:
+    """Return the error for a job that does not exist, or not for who asks."""
+    return UnknownJob(
+        f"There is no job {job_id}. `sisgate jobs list` shows those that exist.", job=job_id
+    )
 
 
 def lock(session: Session, job_id: str) -> Job | None:
@@ -113,9 +118,13 @@ def find(
     states: Sequence[JobState] = (),
     provider: str | None = None,
     app: str | None = None,
+    places: Sequence[tuple[str, str]] | None = None,
     limit: int = 50,
 ) -> list[Job]:
-    """Return the newest jobs that fit, newest first."""
+    """Return the newest jobs that fit, newest first.
+
+    `places` are pairs of provider and resource in one of which a job must be; `*` is any.
+    """
     query = select(Job).order_by(Job.accepted_at.desc(), Job.id).limit(limit)
     if states:
         query = query.where(Job.state.in_([s.value for s in states]))
@@ -123,8 +132,15 @@ def find(
         query = query.where(Job.provider == provider)
     if app:
         query = query.where(Job.app == app)
+    if places is not None and ("*", "*") not in places:
+        query = query.where(or_(false(), *(_is_at(*place) for place in places)))
     with database.read() as session:
         return list(session.scalars(query))
+
+
+def _is_at(provider: str, resource: str) -> ColumnElement[bool]:
+    same_provider = true() if provider == "*" else Job.provider == provider
+    return same_provider & (true() if resource == "*" else Job.resource == resource)
 
 
 def mark_published(session: Session, job_ids: Sequence[str], now: datetime | None) -> None:

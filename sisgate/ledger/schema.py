@@ -264,6 +264,23 @@ class Control(Base):
     changed_at: Mapped[datetime]
 
 
+class AccessToken(Base):
+    """A token of an app or a person: its digest, and what it is good for."""
+
+    __tablename__ = "access_tokens"
+
+    id: Mapped[str] = mapped_column(String(10), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    roles: Mapped[list[Any]]
+    scopes: Mapped[list[Any]]
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(100))
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
 class AuditEvent(Base):
     """One thing that was done: who did what to what, why, and when."""
 

@@ -19,15 +19,15 @@ from sisgate.settings.words import plain_words
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
 
-NOT_IN_FILE = {"data_dir", "config_file"}
-"""What says where the file is cannot stand in it."""
+NOT_IN_FILE = {"data_dir", "config_file", "token"}
+"""What says where the file is cannot stand in it, and who asks is not for a file that is shared."""
 
 
 class Environment(BaseSettings):
     """The environment variables, all prefixed `SISGATE_`.
 
-    `SISGATE_BROKER_URL_FILE` and `SISGATE_DATABASE_URL_FILE` name files that hold the URL, so
-    that a password can come as a mounted secret.
+    `SISGATE_BROKER_URL_FILE`, `SISGATE_DATABASE_URL_FILE` and `SISGATE_TOKEN_FILE` name files that
+    hold the value, so that a password or token can come as a mounted secret.
     """
 
     model_config = SettingsConfigDict(env_prefix="SISGATE_", env_ignore_empty=True)
@@ -40,6 +40,8 @@ class Environment(BaseSettings):
     database_url_file: Path | None = None
     master_key_file: Path | None = None
     app: str | None = Field(default=None, max_length=100)
+    token: SecretStr | None = None
+    token_file: Path | None = None
 
 
 def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -> Settings:
@@ -58,8 +60,9 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     from_environment = {
         "master_key_file": env.master_key_file,
         "app_name": env.app,
-        "broker_url": _url(env.broker_url, env.broker_url_file, problems),
-        "database_url": _url(env.database_url, env.database_url_file, problems),
+        "token": _secret(env.token, env.token_file, problems),
+        "broker_url": _secret(env.broker_url, env.broker_url_file, problems),
+        "database_url": _secret(env.database_url, env.database_url_file, problems),
     }
     values |= {name: value for name, value in from_environment.items() if value is not None}
     values |= {"data_dir": folder, "config_file": path}
@@ -105,7 +108,7 @@ def _config_path(named: Path | None, data_dir: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _url(value: SecretStr | None, file: Path | None, problems: list[str]) -> SecretStr | None:
+def _secret(value: SecretStr | None, file: Path | None, problems: list[str]) -> SecretStr | None:
     if value is not None or file is None:
         return value
     try:

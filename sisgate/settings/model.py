@@ -58,6 +58,13 @@ def _zone(value: str) -> str:
     return value
 
 
+def _scope(value: str) -> str:
+    provider, slash, resource = value.partition("/")
+    if not provider or (slash and not resource) or "/" in resource:
+        raise ValueError("write PROVIDER, PROVIDER/RESOURCE, */RESOURCE or *")
+    return value
+
+
 Windows = Annotated[tuple[Rate, ...], BeforeValidator(_windows)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
@@ -252,6 +259,9 @@ class Settings(Frozen):
     flower_url: str | None = None
     providers: dict[str, ProviderConfig] = Field(default_factory=dict)
     apps: dict[str, AppConfig] = Field(default_factory=dict)
+    access: Literal["open", "tokens"] = "open"
+    token: SecretStr | None = None
+    broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None
     response_retention: timedelta = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
 

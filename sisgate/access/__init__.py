@@ -1,0 +1,1 @@
+"""Who may do what: roles, scopes, tokens, and the check that every way in shares."""

@@ -1,0 +1,140 @@
+"""`sisgate tokens`: access tokens of apps and people. A token is shown once, when it is made."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from sisgate.access.desk import TokenInfo
+from sisgate.access.policy import Role
+from sisgate.cli import completion
+from sisgate.cli.invocation import invocation_of, user_name
+from sisgate.cli.lengths import parse_length
+from sisgate.cli.options import Json, Reason, examples
+from sisgate.cli.output import Output, write_line
+from sisgate.cli.screens import moment, table
+
+app = typer.Typer(
+    no_args_is_help=True, help="Make, list, revoke and replace access tokens of apps and people."
+)
+_ROLES = [role.value for role in Role]
+_STATES = {"active": "green", "expired": "yellow", "revoked": "dim"}
+
+TokenId = Annotated[
+    str, typer.Argument(metavar="ID", help="As `sisgate tokens list` shows it.", show_default=False)
+]
+Life = Annotated[
+    str, typer.Option("--expires", help="How long it is good for, such as 90d; never for no end.")
+]
+
+
+@app.command(
+    epilog=examples(
+        "sisgate tokens add gradebook --role app --scope powerschool/students",
+        "sisgate tokens add ana --role operator --expires 90d",
+        note="Into a file: sisgate tokens add gradebook --role app > token",
+    )
+)
+def add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The app or person it is for.", show_default=False)],
+    roles: Annotated[
+        list[str],
+        typer.Option(
+            "--role", "-r", help=f"{', '.join(_ROLES)}; several times for several.",
+            autocompletion=completion.one_of(*_ROLES), show_default=False,
+        ),
+    ],
+    scopes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope", "-s", metavar="PROVIDER[/RESOURCE]",
+            help="What it is good for; several times for several.", show_default="everything",
+        ),
+    ] = None,
+    expires: Life = "365d",
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Make a token. It is written to stdout once and stored nowhere."""
+    invocation, output = invocation_of(context), Output(as_json)
+    made = invocation.gateway.tokens.add(
+        name, roles, scopes=scopes or ["*"], life=_life(expires), actor=user_name(), reason=reason
+    )
+    _show_once(output, made)
+
+
+@app.command("list", epilog=examples("sisgate tokens list --all"))
+def list_tokens(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Also expired and revoked ones.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show which tokens there are, what they may do, and when they were last used."""
+    invocation, output = invocation_of(context), Output(as_json)
+    found = invocation.gateway.tokens.list(every=every)
+    output.json([token.as_dict() for token in found])
+    more = () if output.is_narrow else ("expires", "last used")
+    made = table(("id", "name", "roles", "scopes", "state", *more), folds=("scopes",))
+    for token in found:
+        made.add_row(
+            token.id, token.name, ", ".join(token.roles), ", ".join(token.scopes),
+            Text(token.state, _STATES[token.state]),
+            *((moment(token.expires_at), moment(token.last_used_at)) if more else ()),
+        )  # fmt: skip
+    output.show(
+        made if found else Text("No tokens. `sisgate tokens add NAME --role app` makes one.")
+    )
+
+
+@app.command(epilog=examples("sisgate tokens revoke 7fGh2kQp9Z --reason 'laptop lost'"))
+def revoke(
+    context: typer.Context, token: TokenId, reason: Reason = None, as_json: Json = False
+) -> None:
+    """End a token for the whole fleet, within a second."""
+    invocation, output = invocation_of(context), Output(as_json)
+    ended = invocation.gateway.tokens.revoke(token, actor=user_name(), reason=reason)
+    output.json(ended.as_dict())
+    output.show(Text(f"Token {ended.id} of {ended.name} is revoked."))
+
+
+@app.command(epilog=examples("sisgate tokens rotate 7fGh2kQp9Z --overlap 2h"))
+def rotate(
+    context: typer.Context,
+    token: TokenId,
+    overlap: Annotated[
+        str, typer.Option("--overlap", help="How long the old one is good for beside the new one.")
+    ] = "1d",
+    expires: Life = "365d",
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token in place of another one, of the same name, roles and scopes."""
+    invocation, output = invocation_of(context), Output(as_json)
+    made = invocation.gateway.tokens.rotate(
+        token,
+        overlap=parse_length(overlap),
+        life=_life(expires),
+        actor=user_name(),
+        reason=reason,
+    )
+    _show_once(output, made)
+
+
+def _life(text: str) -> timedelta | None:
+    return None if text == "never" else parse_length(text)
+
+
+def _show_once(output: Output, made: TokenInfo) -> None:
+    output.json(made.as_dict())
+    if output.as_json or made.token is None:
+        return
+    write_line(made.token.get_secret_value())
+    until = f"until {moment(made.expires_at)}" if made.expires_at else "without end"
+    output.note(
+        f"The token {made.id} of {made.name} ({', '.join(made.roles)}; {', '.join(made.scopes)}), "
+        f"good {until}. It is shown this once: keep it where secrets are kept."
+    )

@@ -1,0 +1,117 @@
+"""What a gateway with a token does, and refuses to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.domain.states import JobState
+from sisgate.errors import AccessDenied, NotAuthenticated, UnknownJob
+from sisgate.ledger import jobs
+
+As = Callable[..., Gateway]
+
+
+@pytest.fixture
+def as_token(gateway: Gateway) -> As:
+    """Return a gateway of the same fleet with a token of its own."""
+
+    def made(name: str, *roles: str, scopes: tuple[str, ...] = ("*",), app: str = "") -> Gateway:
+        token = gateway.tokens.add(name, roles, scopes=scopes).token
+        update: dict[str, object] = {"token": token, "access": "tokens"}
+        if app:
+            update["app_name"] = app
+        return Gateway(gateway.settings.model_copy(update=update), database=gateway.database)
+
+    return made
+
+
+def test_an_app_works_in_its_scopes_and_under_its_own_name(as_token: As) -> None:
+    """The token says which app it is."""
+    app = as_token("gradebook", "app", scopes=("lincoln/students",))
+    job = app.sync("lincoln", "students")
+    assert job.status().app == "gradebook"
+    assert list(app.records("lincoln", "students")) == []
+    assert list(app.changes("lincoln", "students")) == []
+    for refused in (
+        lambda: app.sync("lincoln", "classes"),
+        lambda: app.sync("lincoln", "students", allow_deletes=True),
+        lambda: app.sync("lincoln", "students", app="portal"),
+        lambda: app.records("lincoln", "classes"),
+        lambda: app.changes("open", "students"),
+        # A request may lead anywhere at the provider, so its scope is the whole provider.
+        lambda: app.enqueue_request("lincoln", "GET", "/ims/oneroster/v1p1/students"),
+        lambda: app.control("lincoln").pause(actor="gradebook"),
+        lambda: app.control("lincoln").set_limits("9/h", actor="gradebook"),
+        lambda: app.plan("lincoln", "classes"),
+        app.tokens.list,
+    ):
+        with pytest.raises(AccessDenied):
+            refused()
+
+
+def test_jobs_of_others_do_not_exist_for_an_app(gateway: Gateway, as_token: As) -> None:
+    """They cannot be told from jobs that never were."""
+    theirs = gateway.sync("lincoln", "students", app="portal")
+    app = as_token("gradebook", "app")
+    own = app.sync("lincoln", "classes")
+    assert [status.id for status in app.jobs()] == [own.id]
+    assert [status.id for status in app.statuses([own.id, theirs.id])] == [own.id]
+    for work in (app.job, app.cancel, app.retry, app.answer, app.expected):
+        with pytest.raises(UnknownJob) as unknown:
+            work(theirs.id)
+        assert str(unknown.value) == str(jobs.unknown(theirs.id))
+    assert app.cancel(own.id).state == JobState.CANCELLED
+
+
+def test_a_viewer_looks_and_an_operator_acts_and_neither_reads_students(
+    gateway: Gateway, as_token: As
+) -> None:
+    """Operating the fleet is no reason to read student data."""
+    job = gateway.sync("lincoln", "students", app="portal")
+    viewer, operator = as_token("eve", "viewer"), as_token("ana", "operator")
+    for one in (viewer, operator):
+        assert [status.id for status in one.jobs()] == [job.id]
+        for refused in (
+            lambda one=one: one.records("lincoln", "students"),
+            lambda one=one: one.changes("lincoln", "students"),
+            lambda one=one: one.request("lincoln", "GET", "/x"),
+            lambda one=one: one.answer(job.id),
+        ):
+            with pytest.raises(AccessDenied):
+                refused()
+    with pytest.raises(AccessDenied):
+        viewer.cancel(job.id)
+    operator.control("lincoln").pause(actor="somebody else")
+    assert operator.cancel(job.id).state == JobState.CANCELLED
+
+
+def test_a_list_of_jobs_stays_in_the_scopes(gateway: Gateway, as_token: As) -> None:
+    """Also when the newest ones are elsewhere."""
+    inside = gateway.sync("lincoln", "students")
+    for _ in range(3):
+        gateway.sync("open", "students")
+    viewer = as_token("eve", "viewer", scopes=("lincoln",))
+    assert [status.id for status in viewer.jobs(limit=2)] == [inside.id]
+
+
+def test_without_a_token_nothing_is_done_where_one_is_required(gateway: Gateway) -> None:
+    """And everything where none is."""
+    closed = gateway.settings.model_copy(update={"access": "tokens"})
+    nobody = Gateway(closed, database=gateway.database)
+    for refused in (
+        lambda: nobody.sync("lincoln", "students"),
+        lambda: nobody.records("lincoln", "students"),
+        nobody.jobs,
+    ):
+        with pytest.raises(NotAuthenticated, match="SISGATE_TOKEN"):
+            refused()
+    assert gateway.jobs() == []
+
+
+def test_an_app_cannot_take_another_name_from_its_environment(as_token: As) -> None:
+    """`SISGATE_APP` must be the token's name, or not be set."""
+    with pytest.raises(AccessDenied, match="cannot ask as portal"):
+        as_token("gradebook", "app", app="portal").sync("lincoln", "students")
