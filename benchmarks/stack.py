@@ -19,7 +19,8 @@ from benchmarks.memory import peak_bytes
 from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.keys import add_key
-from sisgate.credentials.vault import make_master_key, open_vault
+from sisgate.credentials.master import make_master_key
+from sisgate.credentials.vault import vault_of
 from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
@@ -104,7 +105,7 @@ class Product:
         self._worker: subprocess.Popen[bytes] | None = None
         migrate.upgrade(self.gateway.database)
         make_master_key(self.settings.master_key_path)
-        vault = open_vault(self.settings.master_key_path)
+        vault = vault_of(self.settings)
         secret = SecretStr(district.client_secret)
         with self.gateway.database.write() as session:
             add_key(session, vault, DISTRICT, district.client_id, secret, SystemClock().now())

@@ -17,7 +17,7 @@ from sisgate.admission.throttle import LatencyTrend
 from sisgate.broker import Limits, Publisher, broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.tokens import TokenCache
-from sisgate.credentials.vault import Vault, open_vault
+from sisgate.credentials.vault import Vault, vault_of
 from sisgate.gateway import Gateway
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings
@@ -104,7 +104,7 @@ class Runtime:
     @cached_property
     def vault(self) -> Vault:
         """What opens the providers' keys."""
-        return open_vault(self.settings.master_key_path)
+        return vault_of(self.settings)
 
     @cached_property
     def tokens(self) -> TokenCache:

@@ -18,7 +18,7 @@ from sisgate.cli import data_folder
 from sisgate.cli.invocation import Invocation
 from sisgate.credentials.keys import active_key
 from sisgate.credentials.tokens import fetch_token
-from sisgate.credentials.vault import Vault, open_vault
+from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.states import JobState
 from sisgate.errors import CredentialError, ProviderUnavailable, SisgateError
 from sisgate.ledger import migrate
@@ -70,8 +70,8 @@ def examine(invocation: Invocation, *, probe: bool) -> Iterator[Finding]:
         yield _beat(invocation, database)
     vault = None
     try:
-        vault = open_vault(settings.master_key_path)
-        yield Finding("master key", "ok", str(settings.master_key_path))
+        vault = vault_of(settings)
+        yield Finding("master key", "ok", f"{vault.newest.id.hex()}, {vault.newest.origin}")
     except SisgateError as error:
         yield Finding("master key", "fail", error.message)
     if vault is not None and database is not None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import SecretStr
 from rich.text import Text
 
 from sisgate.cli import demo_folder, demo_report, tether
@@ -25,8 +24,9 @@ from sisgate.cli.output import Output, to_json, write_line
 from sisgate.cli.screens import clock_time, commands_of, duration
 from sisgate.cli.watch import Watched, watch
 from sisgate.credentials.keys import ACTIVE, add_key, list_keys
-from sisgate.credentials.vault import open_vault
+from sisgate.credentials.vault import vault_of
 from sisgate.domain.resources import ROSTER
+from sisgate.domain.secret import Secret
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import SisgateError
 from sisgate.sandbox import RunningDistrict, SandboxProcess
@@ -143,13 +143,13 @@ def _await_ready(line: bytes, log: Path) -> None:
 
 
 def _store_keys(invocation: Invocation, districts: Sequence[RunningDistrict]) -> None:
-    vault = open_vault(invocation.settings.master_key_path)
+    vault = vault_of(invocation.settings)
     with invocation.database.write() as session:
         for district in districts:
             known = list_keys(session, district.name)
             if any(k.state == ACTIVE and k.client_id == district.client_id for k in known):
                 continue
-            secret = SecretStr(district.client_secret)
+            secret = Secret(district.client_secret)
             now = invocation.clock.now()
             add_key(session, vault, district.name, district.client_id, secret, now)
 

@@ -19,7 +19,7 @@ from sisgate.cli.programs import (
 )
 from sisgate.cli.stack import Supervisor
 from sisgate.clock import Clock
-from sisgate.credentials.vault import make_master_key
+from sisgate.credentials.master import make_master_key
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
 from sisgate.ledger import migrate
@@ -64,7 +64,7 @@ class EmbeddedStack:
             self._held.enter_context(data_folder.held(self._settings.data_dir))
             url = self._start_redis()
             self._upgrade()
-            if self._settings.master_key_file is None:
+            if self._settings.makes_master_key:
                 self.made_master_key = make_master_key(self._settings.master_key_path)
             self._start_celery(url, processes, with_flower=with_flower)
         except BaseException:

@@ -37,8 +37,8 @@ class Invocation:
         settings = load_settings(self.config, data_dir=self.data_dir)
         if not self.is_embedded:
             return settings
-        own = {"broker_url": None, "database_url": None, "master_key_file": None}
-        return settings.model_copy(update=own)
+        own = ("broker_url", "database_url", "master_key_file", "master_key")
+        return settings.model_copy(update=dict.fromkeys(own))
 
     @cached_property
     def clock(self) -> Clock:

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 from rich.text import Text
 
-from sisgate.cli import completion
+from sisgate.cli import completion, master_keys
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, Provider, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import moment, table
 from sisgate.credentials.keys import ACTIVE, SLOTS, add_key, list_keys
-from sisgate.credentials.vault import make_master_key, open_vault
+from sisgate.credentials.vault import vault_of
+from sisgate.domain.secret import Secret
 from sisgate.errors import UsageError
 from sisgate.settings.load import read_secret_variable
 
@@ -56,7 +56,7 @@ def add(
         raise UsageError(f"--slot is one of {', '.join(SLOTS)}, not {slot!r}.")
     # The database first: where it is missing nothing was started yet, and that is what to say.
     database = invocation.database
-    vault = open_vault(invocation.settings.master_key_path)
+    vault = vault_of(invocation.settings)
     client_id = client_id or _ask("Client id", hidden=False)
     secret = _secret(secret_file, secret_env)
     with database.write() as session:
@@ -103,31 +103,7 @@ def list_all(
     output.show(made if found else Text("No keys yet. `sisgate keys add PROVIDER` stores one."))
 
 
-@app.command(epilog=examples("sisgate keys master ./secrets/master_key"))
-def master(
-    context: typer.Context,
-    path: Annotated[
-        Path | None,
-        typer.Argument(help="Where to.", dir_okay=False, show_default="where it is read from"),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Make a master key file (mode 600), unless there is one."""
-    invocation, output = invocation_of(context), Output(as_json)
-    target = path or invocation.settings.master_key_path
-    try:
-        made = make_master_key(target)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}.") from error
-    output.json({"path": target, "made": made})
-    if made:
-        words = f"Made {target}. Keep a copy: without it, no stored key can be opened."
-    else:
-        words = f"{target} exists already and is left as it is."
-    output.show(Text(words))
-
-
-def _secret(file: Path | None, variable: str | None) -> SecretStr:
+def _secret(file: Path | None, variable: str | None) -> Secret:
     if file and variable:
         raise UsageError("Give --secret-file or --secret-env, not both.")
     if file:
@@ -143,7 +119,7 @@ def _secret(file: Path | None, variable: str | None) -> SecretStr:
     secret = text.strip("\r\n")
     if not secret:
         raise UsageError(f"There is no secret in {where}.")
-    return SecretStr(secret)
+    return Secret(secret)
 
 
 def _ask(what: str, *, hidden: bool) -> str:
@@ -154,3 +130,9 @@ def _ask(what: str, *, hidden: bool) -> str:
         )
     answer: str = typer.prompt(what, hide_input=hidden, err=True)
     return answer
+
+
+app.command(epilog=master_keys.MASTER_EPILOG)(master_keys.master)
+app.command(epilog=master_keys.MASTERS_EPILOG)(master_keys.masters)
+app.command(epilog=master_keys.REWRAP_EPILOG)(master_keys.rewrap)
+app.command("forget-master", epilog=master_keys.FORGET_EPILOG)(master_keys.forget_master)

@@ -6,11 +6,11 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import SecretStr
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from sisgate.credentials.vault import Vault
+from sisgate.domain.secret import HoldsSecret, Secret
 from sisgate.errors import CredentialError
 from sisgate.ledger.schema import Key
 
@@ -25,7 +25,7 @@ class Credential:
     id: str
     provider: str
     client_id: str
-    secret: SecretStr
+    secret: Secret
 
 
 def add_key(
@@ -33,7 +33,7 @@ def add_key(
     vault: Vault,
     provider: str,
     client_id: str,
-    secret: SecretStr,
+    secret: HoldsSecret,
     now: datetime,
     *,
     slot: str = "primary",
@@ -42,19 +42,17 @@ def add_key(
     retire = update(Key).where(Key.provider == provider, Key.slot == slot, Key.state == ACTIVE)
     session.execute(retire.values(state=RETIRED, sealed_secret=b"", updated_at=now))
     key_id = str(uuid.uuid4())
-    sealed = vault.seal(secret.get_secret_value().encode(), _context(key_id))
-    session.add(
-        Key(
-            id=key_id,
-            provider=provider,
-            slot=slot,
-            state=ACTIVE,
-            client_id=client_id,
-            sealed_secret=sealed,
-            created_at=now,
-            updated_at=now,
-        )
+    key = Key(
+        id=key_id,
+        provider=provider,
+        slot=slot,
+        state=ACTIVE,
+        client_id=client_id,
+        created_at=now,
+        updated_at=now,
     )
+    key.sealed_secret = vault.seal(secret.get_secret_value().encode(), context_of(key))
+    session.add(key)
     return key_id
 
 
@@ -74,9 +72,20 @@ def active_key(session: Session, vault: Vault, provider: str) -> Credential:
             provider=provider,
         )
     key = by_slot[0]
-    secret = vault.open(key.sealed_secret, _context(key.id)).decode()
-    return Credential(key.id, provider, key.client_id, SecretStr(secret))
+    return open_key(vault, key)
 
 
-def _context(key_id: str) -> str:
-    return f"keys/{key_id}"
+def open_key(vault: Vault, key: Key) -> Credential:
+    """Return a key with its secret in plain; `CredentialError` where that does not open."""
+    plain = vault.open(key.sealed_secret, context_of(key), first_context=first_context_of(key))
+    return Credential(key.id, key.provider, key.client_id, Secret(plain.decode()))
+
+
+def context_of(key: Key) -> str:
+    """Return what a key's secret is bound to: given to another provider it does not open."""
+    return f"keys/{key.id}/{key.provider}/{key.client_id}"
+
+
+def first_context_of(key: Key) -> str:
+    """Return what it was bound to in format 1."""
+    return f"keys/{key.id}"

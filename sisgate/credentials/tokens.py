@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 import requests
-from pydantic import SecretStr
+from requests.auth import AuthBase
 
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
 from sisgate.credentials.vault import Vault
+from sisgate.domain.secret import Secret, forget_locals
 from sisgate.errors import (
     BrokerUnavailable,
+    CredentialError,
     ProviderUnavailable,
     TokenRefused,
 )
@@ -36,7 +39,7 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del
 class Token:
     """An access token and the end of its life on the fetching worker's wall clock."""
 
-    value: SecretStr
+    value: Secret
     expires_at: float
 
 
@@ -91,6 +94,31 @@ class TokenCache:
         except redis.RedisError as error:
             raise BrokerUnavailable(f"The token cache cannot be reached: {error}") from error
 
+    def drop(self, provider: str, key_id: str) -> None:
+        """Drop the token of a key that is used no longer. `redis.RedisError` as it comes."""
+        self._redis.delete(f"{self._prefix}:token:{provider}:{key_id}")
+
+    def headers(self) -> Iterator[bytes]:
+        """Yield what each token begins with: format and master key. `BrokerUnavailable`."""
+        try:
+            for name in self._names():
+                sealed = self._redis.getrange(name, 0, 8)
+                if isinstance(sealed, bytes) and sealed:
+                    yield sealed
+        except redis.RedisError as error:
+            raise BrokerUnavailable(f"The token cache cannot be reached: {error}") from error
+
+    def drop_others(self, header: bytes) -> int:
+        """Drop the tokens that do not begin with `header`; return how many."""
+        last = len(header) - 1
+        names = [name for name in self._names() if self._redis.getrange(name, 0, last) != header]
+        return int(self._redis.delete(*names)) if names else 0
+
+    def _names(self) -> Iterator[bytes]:
+        for name in self._redis.scan_iter(f"{self._prefix}:token:*", count=1000):
+            if not name.endswith(b":lock"):
+                yield name
+
     def _name(self, key: Credential) -> str:
         return f"{self._prefix}:token:{key.provider}:{key.id}"
 
@@ -98,26 +126,34 @@ class TokenCache:
         sealed = self._redis.get(name)
         if not isinstance(sealed, bytes):
             return None
-        stored = json.loads(self._vault.open(sealed, name))
+        try:
+            stored = json.loads(self._vault.open(sealed, name))
+        except CredentialError:
+            # Its master key was replaced: another token is a request away.
+            return None
         if stored["renew_at"] <= self._clock.now().timestamp():
             return None
-        return Token(SecretStr(stored["value"]), stored["expires_at"])
+        return Token(Secret(stored["value"]), stored["expires_at"])
 
     def _renew(self, name: str, config: ProviderConfig, key: Credential) -> Token:
         value, lifetime = fetch_token(config, key)
         now = self._clock.now().timestamp()
         early = min(EARLY_SECONDS, lifetime / 10)
-        stored = {
-            "value": value.get_secret_value(),
-            "expires_at": now + lifetime,
-            "renew_at": now + lifetime - early,
-        }
-        sealed = self._vault.seal(json.dumps(stored).encode(), name)
+        token = Token(value, now + lifetime)
+        sealed = self._sealed(name, token, token.expires_at - early)
         self._redis.set(name, sealed, px=max(1, int((lifetime - early) * 1000)))
-        return Token(value, now + lifetime)
+        return token
+
+    def _sealed(self, name: str, token: Token, renew_at: float) -> bytes:
+        stored = {
+            "value": token.value.get_secret_value(),
+            "expires_at": token.expires_at,
+            "renew_at": renew_at,
+        }
+        return self._vault.seal(json.dumps(stored).encode(), name)
 
 
-def fetch_token(config: ProviderConfig, key: Credential) -> tuple[SecretStr, float]:
+def fetch_token(config: ProviderConfig, key: Credential) -> tuple[Secret, float]:
     """Ask the provider's token endpoint; return the token and its life in seconds.
 
     OAuth 2.0 client credentials, RFC 6749 section 4.4; the client authenticates by Basic or in
@@ -126,32 +162,61 @@ def fetch_token(config: ProviderConfig, key: Credential) -> tuple[SecretStr, flo
     form = {"grant_type": "client_credentials"}
     if config.auth_scope:
         form["scope"] = config.auth_scope
-    basic = None
-    if config.auth_method == "oauth2-body":
-        form |= {"client_id": key.client_id, "client_secret": key.secret.get_secret_value()}
-    else:
-        basic = (key.client_id, key.secret.get_secret_value())
+    by_query = config.token_method == "GET"
     url = config.token_endpoint
     assert url is not None
-    by_query = config.token_method == "GET"
+    in_form = config.auth_method == "oauth2-body"
     try:
         response = _session().request(
             config.token_method,
             url,
             params=form if by_query else None,
             data=None if by_query else form,
-            auth=basic,
+            auth=_InForm(key, form, by_query=by_query) if in_form else _Basic(key),
             headers={"Accept": "application/json"},
             timeout=(5, LOCK_SECONDS - 10),
             allow_redirects=False,
         )
     except requests.RequestException as error:
+        forget_locals(error)
         raise ProviderUnavailable(
             f"The token endpoint of {config.name} cannot be reached ({type(error).__name__}).",
             provider=config.name,
             sent=False,
-        ) from error
+        ) from None  # the error's own text holds the URL, which may hold the secret
     return _read_token(config, response)
+
+
+class _Basic(AuthBase):
+    """Puts id and secret into the header as the request leaves. RFC 7617."""
+
+    def __init__(self, key: Credential) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        pair = f"{self._key.client_id}:{self._key.secret.get_secret_value()}"
+        request.headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        return request
+
+
+class _InForm(AuthBase):
+    """Puts id and secret into the form, or into the query, as the request leaves."""
+
+    def __init__(self, key: Credential, form: Mapping[str, str], *, by_query: bool) -> None:
+        self._key = key
+        self._form = form
+        self._by_query = by_query
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        secret = {
+            "client_id": self._key.client_id,
+            "client_secret": self._key.secret.get_secret_value(),
+        }
+        if self._by_query:
+            request.prepare_url(request.url, secret)
+        else:
+            request.prepare_body({**self._form, **secret}, None)
+        return request
 
 
 def _session() -> requests.Session:
@@ -161,7 +226,7 @@ def _session() -> requests.Session:
     return session
 
 
-def _read_token(config: ProviderConfig, response: requests.Response) -> tuple[SecretStr, float]:
+def _read_token(config: ProviderConfig, response: requests.Response) -> tuple[Secret, float]:
     if response.status_code >= 500 or response.status_code == 429:
         raise ProviderUnavailable(
             f"The token endpoint of {config.name} answered {response.status_code}.",
@@ -190,7 +255,7 @@ def _read_token(config: ProviderConfig, response: requests.Response) -> tuple[Se
             provider=config.name,
             status=response.status_code,
         )
-    return SecretStr(value), _lifetime(answer.get("expires_in"))
+    return Secret(value), _lifetime(answer.get("expires_in"))
 
 
 def _json_object(response: requests.Response) -> Mapping[str, Any]:

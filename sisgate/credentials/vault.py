@@ -1,111 +1,132 @@
-"""Sealing secrets: AES-256-GCM under a master key, bound to the place where they are kept."""
+"""Sealing secrets: a fresh data key for each, wrapped by a master key, bound to its place."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import os
 import secrets
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sisgate.credentials.master import ID_BYTES, KEY_BYTES, MasterKey, master_keys
 from sisgate.errors import CredentialError
+from sisgate.settings import Settings
 
-_FORMAT = b"\x01"
-_NONCE_BYTES = 12
-_ID_BYTES = 8
-KEY_BYTES = 32
-
-
-@dataclass(frozen=True)
-class MasterKey:
-    """One 256-bit key. Its id is a digest, so that a sealed text can name the key it needs."""
-
-    material: bytes
-
-    @property
-    def id(self) -> bytes:
-        """The first bytes of the key's SHA-256."""
-        return hashlib.sha256(b"sisgate master key" + self.material).digest()[:_ID_BYTES]
-
-    def __repr__(self) -> str:
-        return f"MasterKey({self.id.hex()})"
+_FIRST = b"\x01"
+_ENVELOPE = b"\x02"
+_NONCE = 12
+_TAG = 16
+_HEADER = 1 + ID_BYTES
+_WRAPPED = _NONCE + KEY_BYTES + _TAG
 
 
 class Vault:
-    """Seals and opens bytes. The first master key seals; all of them open.
+    """Seals and opens bytes with AES-256-GCM. The first master key seals; all of them open.
 
-    `context` names the place of the sealed text (table and row). It is authenticated but not
-    stored, so that a text moved to another row does not open there.
+    Sealed: format (1 byte, 2), id of the master key (8), the wrapped data key (nonce 12, key 32,
+    tag 16), the text (nonce 12, ciphertext, tag 16). `context` names the place of the sealed text
+    (table and row). It is authenticated with both but not stored, so that a text that was moved
+    to another row does not open there. In format 1, which still opens, the master key sealed the
+    text itself: format, id, nonce, ciphertext with tag.
     """
 
-    def __init__(self, keys: list[MasterKey]) -> None:
+    def __init__(self, keys: Sequence[MasterKey]) -> None:
         if not keys:
             raise CredentialError(
                 "There is no master key. `sisgate up` makes one on its first start."
             )
         self._newest = keys[0]
-        self._ciphers = {key.id: AESGCM(key.material) for key in keys}
+        self._keys = {key.id: key for key in keys}
+
+    @property
+    def newest(self) -> MasterKey:
+        """The key that seals."""
+        return self._newest
+
+    @property
+    def masters(self) -> tuple[MasterKey, ...]:
+        """All keys, the newest first."""
+        return tuple(self._keys.values())
+
+    @property
+    def newest_header(self) -> bytes:
+        """What everything begins with that is sealed as it would be sealed now."""
+        return _ENVELOPE + self._newest.id
 
     def seal(self, plain: bytes, context: str) -> bytes:
-        """Return `plain` encrypted: format, key id, nonce, ciphertext with tag."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        header = _FORMAT + self._newest.id
-        cipher = self._ciphers[self._newest.id]
-        return header + nonce + cipher.encrypt(nonce, plain, header + context.encode())
+        """Return `plain` encrypted for this place."""
+        data_key = secrets.token_bytes(KEY_BYTES)
+        nonce = secrets.token_bytes(_NONCE)
+        text = AESGCM(data_key).encrypt(nonce, plain, _ENVELOPE + context.encode())
+        return self._wrap(data_key, context) + nonce + text
 
-    def open(self, sealed: bytes, context: str) -> bytes:
-        """Return the plain bytes; `CredentialError` if a key is missing or the text was changed."""
-        header, rest = sealed[: 1 + _ID_BYTES], sealed[1 + _ID_BYTES :]
-        cipher = self._ciphers.get(header[1:])
-        if header[:1] != _FORMAT or cipher is None:
-            raise CredentialError(
-                f"A stored secret was sealed with master key {header[1:].hex()}, which is not in "
-                "the master key file. Put that key back into the file (SISGATE_MASTER_KEY_FILE), "
-                "or add the provider's keys anew with `sisgate keys add`."
-            )
+    def open(self, sealed: bytes, context: str, *, first_context: str | None = None) -> bytes:
+        """Return the plain bytes; `CredentialError` if a key is missing or the text was changed.
+
+        `first_context` is the name that the place had in format 1, where it was another one.
+        """
+        master = self._master_of(sealed)
         try:
-            return cipher.decrypt(
-                rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], header + context.encode()
+            if sealed[:1] == _FIRST:
+                place = sealed[:_HEADER] + (first_context or context).encode()
+                return master.cipher.decrypt(
+                    sealed[_HEADER : _HEADER + _NONCE], sealed[_HEADER + _NONCE :], place
+                )
+            data_key = self._unwrap(master, sealed, context)
+            text = sealed[_HEADER + _WRAPPED :]
+            return AESGCM(data_key).decrypt(
+                text[:_NONCE], text[_NONCE:], _ENVELOPE + context.encode()
             )
-        except InvalidTag:
+        except (InvalidTag, ValueError):
+            raise _changed(context) from None
+
+    def rewrap(self, sealed: bytes, context: str, *, first_context: str | None = None) -> bytes:
+        """Return the same under the newest master key. The text itself is left as it is.
+
+        What is in format 1 is sealed anew. `CredentialError` as `open`.
+        """
+        master = self._master_of(sealed)
+        if sealed[:1] == _FIRST:
+            return self.seal(self.open(sealed, context, first_context=first_context), context)
+        try:
+            data_key = self._unwrap(master, sealed, context)
+        except (InvalidTag, ValueError):
+            raise _changed(context) from None
+        return self._wrap(data_key, context) + sealed[_HEADER + _WRAPPED :]
+
+    def _wrap(self, data_key: bytes, context: str) -> bytes:
+        nonce = secrets.token_bytes(_NONCE)
+        header = self.newest_header
+        return header + nonce + self._newest.cipher.encrypt(nonce, data_key, _bound(context))
+
+    def _unwrap(self, master: MasterKey, sealed: bytes, context: str) -> bytes:
+        wrapped = sealed[_HEADER : _HEADER + _WRAPPED]
+        return master.cipher.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _bound(context))
+
+    def _master_of(self, sealed: bytes) -> MasterKey:
+        master = self._keys.get(sealed[1:_HEADER])
+        if sealed[:1] not in {_FIRST, _ENVELOPE} or master is None:
             raise CredentialError(
-                f"The secret stored for {context} was changed or moved in the database and does "
-                "not open. Add the provider's keys anew with `sisgate keys add`."
-            ) from None
+                f"A stored secret was sealed with master key {sealed[1:_HEADER].hex()}, which this "
+                "process does not have. Put that key back into the master key file "
+                "(SISGATE_MASTER_KEY_FILE), or add the provider's keys anew with "
+                "`sisgate keys add`."
+            )
+        return master
 
 
-def open_vault(path: Path) -> Vault:
-    """Return the vault of a master key file: one base64 key a line, the newest first."""
-    try:
-        lines = path.read_text(encoding="ascii").split()
-    except FileNotFoundError:
-        raise CredentialError(
-            f"There is no master key at {path}. `sisgate up` makes one on its first start; on a "
-            "fleet, `sisgate keys master` makes one to be shared as a secret file."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CredentialError(f"The master key at {path} cannot be read: {error}.") from error
-    try:
-        keys = [base64.b64decode(line, validate=True) for line in lines]
-    except binascii.Error:
-        keys = [b""]
-    if not keys or any(len(key) != KEY_BYTES for key in keys):
-        raise CredentialError(f"The file {path} does not hold base64 of {KEY_BYTES} bytes a line.")
-    return Vault([MasterKey(key) for key in keys])
+def vault_of(settings: Settings) -> Vault:
+    """Return the vault of the configured master keys; `CredentialError` as `master_keys`."""
+    return Vault(master_keys(settings))
 
 
-def make_master_key(path: Path) -> bool:
-    """Write a new master key with mode 600 unless the file exists; return whether it was made."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return False
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
-    return True
+def _bound(context: str) -> bytes:
+    # Not the same words as for the text: a wrapped key never passes for a text, nor the reverse.
+    return b"data key of " + context.encode()
+
+
+def _changed(context: str) -> CredentialError:
+    return CredentialError(
+        f"The secret stored for {context} was changed or moved in the database and does not open. "
+        "Add the provider's keys anew with `sisgate keys add`."
+    )

@@ -21,7 +21,7 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.broker import Limits, Publisher, broker_url, celery_app, redis_client
 from sisgate.clock import Clock, SystemClock
-from sisgate.credentials.vault import open_vault
+from sisgate.credentials.vault import vault_of
 from sisgate.domain.paths import usable_path
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
@@ -47,6 +47,7 @@ from sisgate.gateway.job import (
     status_of,
     visible,
 )
+from sisgate.gateway.master_keys import MasterKeys
 from sisgate.ledger import calls, jobs, responses
 from sisgate.ledger import schema as tables
 from sisgate.ledger.database import Database
@@ -312,8 +313,7 @@ class Gateway:
                 f"{self.settings.response_retention}.",
                 job=job_id,
             )
-        vault = open_vault(self.settings.master_key_path)
-        body = vault.open(stored.sealed_body, f"responses/{job_id}")
+        body = vault_of(self.settings).open(stored.sealed_body, f"responses/{job_id}")
         return Answer(job_id, stored.status, stored.headers, body, stored.truncated)
 
     def records(
@@ -370,6 +370,10 @@ class Gateway:
     def authenticate(self, token: str | None) -> Principal:
         """Return who a token stands for, whoever this gateway's own is; `NotAuthenticated` else."""
         return authenticate(self.database, self.clock, token)
+
+    def master_keys(self) -> MasterKeys:
+        """Return the master keys: what each has sealed, and moving it all to the newest."""
+        return MasterKeys(self.settings, self.database, self._redis, self.clock)
 
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: SisgateError

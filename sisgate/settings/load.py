@@ -19,8 +19,8 @@ from sisgate.settings.words import plain_words
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
 
-NOT_IN_FILE = {"data_dir", "config_file", "token"}
-"""What says where the file is cannot stand in it, and who asks is not for a file that is shared."""
+NOT_IN_FILE = {"data_dir", "config_file", "token", "master_key"}
+"""What says where the file is cannot stand in it; secrets are not for a file that is shared."""
 
 
 class Environment(BaseSettings):
@@ -39,6 +39,7 @@ class Environment(BaseSettings):
     database_url: SecretStr | None = None
     database_url_file: Path | None = None
     master_key_file: Path | None = None
+    master_key: SecretStr | None = None
     app: str | None = Field(default=None, max_length=100)
     token: SecretStr | None = None
     token_file: Path | None = None
@@ -59,6 +60,7 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     # What the environment says beats the file, as everywhere.
     from_environment = {
         "master_key_file": env.master_key_file,
+        "master_key": env.master_key,
         "app_name": env.app,
         "token": _secret(env.token, env.token_file, problems),
         "broker_url": _secret(env.broker_url, env.broker_url_file, problems),

@@ -255,6 +255,8 @@ class Settings(Frozen):
     broker_url: SecretStr | None = None
     database_url: SecretStr | None = None
     master_key_file: Path | None = None
+    master_key: SecretStr | None = None
+    master_key_command: tuple[str, ...] = ()
     app_name: str = "default"
     flower_url: str | None = None
     providers: dict[str, ProviderConfig] = Field(default_factory=dict)
@@ -285,5 +287,11 @@ class Settings(Frozen):
 
     @property
     def master_key_path(self) -> Path:
-        """Where the master key is read from."""
+        """The file of master keys."""
         return self.master_key_file or self.data_dir / "master.key"
+
+    @property
+    def makes_master_key(self) -> bool:
+        """Whether `sisgate up` makes the file, as nothing else gives a master key."""
+        others = (self.master_key_file, self.master_key, self.master_key_command)
+        return not any(others)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import SecretStr
 from requests import PreparedRequest
 from requests.auth import AuthBase
 from requests_oauthlib import OAuth1
 
 from sisgate.credentials.keys import Credential
+from sisgate.domain.secret import Secret
 
 __all__ = ["AuthBase", "Bearer", "oauth1"]
 
@@ -15,7 +15,7 @@ __all__ = ["AuthBase", "Bearer", "oauth1"]
 class Bearer(AuthBase):
     """Puts the token into the header as the request leaves. RFC 6750."""
 
-    def __init__(self, token: SecretStr) -> None:
+    def __init__(self, token: Secret) -> None:
         self._token = token
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:

@@ -12,6 +12,7 @@ from urllib3.response import BaseHTTPResponse
 
 from sisgate.clock import Clock
 from sisgate.domain.paths import usable_path
+from sisgate.domain.secret import forget_locals
 from sisgate.errors import ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
 from sisgate.transport.bounded import BoundedAdapter
@@ -124,6 +125,7 @@ def _never_sent(error: Exception) -> bool:
 
 
 def _unavailable(what: str, error: Exception, *, sent: bool = True) -> ProviderUnavailable:
+    forget_locals(error)
     return ProviderUnavailable(
         f"The provider {what} ({type(error).__name__}).", sent=sent, reason=type(error).__name__
     )

@@ -18,7 +18,8 @@ from sqlalchemy import delete
 from sisgate import Gateway
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.keys import add_key
-from sisgate.credentials.vault import make_master_key, open_vault
+from sisgate.credentials.master import make_master_key
+from sisgate.credentials.vault import vault_of
 from sisgate.gateway import JobStatus
 from sisgate.ledger import migrate
 from sisgate.ledger import schema as tables
@@ -149,7 +150,7 @@ class Stack:
         return self.sandbox.districts[name]
 
     def _add_keys(self) -> None:
-        vault = open_vault(self.folder / "master.key")
+        vault = vault_of(self.settings)
         with self.gateway.database.write() as session:
             for name, district in self.sandbox.districts.items():
                 secret = SecretStr(district.client_secret)

@@ -22,7 +22,7 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LimitSpec
 from sisgate.broker import celery_app, queue_depths, redis_client
 from sisgate.clock import SystemClock, poll_until
-from sisgate.credentials.vault import make_master_key
+from sisgate.credentials.master import make_master_key
 from sisgate.domain.priorities import Priority
 from sisgate.domain.queues import queue_keys
 from sisgate.gateway import Gateway

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import redis
-from pydantic import SecretStr
 
 from sisgate.clock import SystemClock
 from sisgate.credentials.keys import Credential
+from sisgate.credentials.master import MasterKey
 from sisgate.credentials.tokens import TokenCache
-from sisgate.credentials.vault import MasterKey, Vault
+from sisgate.credentials.vault import Vault
+from sisgate.domain.secret import Secret
 from sisgate.errors import BrokerUnavailable, ProviderUnavailable, TokenRefused
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
@@ -47,7 +48,7 @@ def config(sandbox: SandboxProcess) -> ProviderConfig:
 def key(sandbox: SandboxProcess) -> Credential:
     """A key that the district accepts."""
     district = sandbox.districts[NAME]
-    return Credential("key-1", NAME, district.client_id, SecretStr(district.client_secret))
+    return Credential("key-1", NAME, district.client_id, Secret(district.client_secret))
 
 
 def cache(redis_url: str) -> TokenCache:
@@ -111,7 +112,7 @@ def test_a_wrong_key_is_told_and_not_remembered(
     redis_url: str, config: ProviderConfig, key: Credential
 ) -> None:
     """The message says what to check and holds no secret."""
-    wrong = Credential("key-2", NAME, key.client_id, SecretStr("swordfish"))
+    wrong = Credential("key-2", NAME, key.client_id, Secret("swordfish"))
     with pytest.raises(TokenRefused) as refused:
         cache(redis_url).get(config, wrong)
     assert "keys add" in refused.value.message
@@ -128,7 +129,7 @@ def test_a_token_endpoint_that_fails_may_be_asked_again(
     tokens = cache(redis_url)
     with pytest.raises(ProviderUnavailable):
         tokens.get(config, key)
-    assert tokens.get(config, key).value
+    assert tokens.get(config, key).value.get_secret_value()
 
 
 def test_no_secret_is_readable_outside(

@@ -1,0 +1,118 @@
+"""`sisgate keys master`, `masters`, `rewrap` and `forget-master`: what seals the stored secrets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from sisgate.cli.invocation import invocation_of, user_name
+from sisgate.cli.options import Json, Reason, examples
+from sisgate.cli.output import Output
+from sisgate.cli.screens import table
+from sisgate.credentials.master import make_master_key, renew_master_key
+from sisgate.errors import CredentialError, UsageError
+
+MASTER_EPILOG = examples("sisgate keys master ./secrets/master_key", "sisgate keys master --renew")
+MASTERS_EPILOG = examples("sisgate keys masters --json")
+REWRAP_EPILOG = examples(
+    "sisgate keys rewrap", note="May be interrupted; the next one goes on where it was."
+)
+FORGET_EPILOG = examples("sisgate keys forget-master 3f1b")
+
+
+def master(
+    context: typer.Context,
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Where to.", dir_okay=False, show_default="where it is read from"),
+    ] = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Put a new key above those of an existing file.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a master key file (mode 600), unless there is one."""
+    invocation, output = invocation_of(context), Output(as_json)
+    target = path or invocation.settings.master_key_path
+    try:
+        if renew:
+            key = renew_master_key(target)
+            output.json({"path": target, "made": True, "master_key": key.id.hex()})
+            output.show(Text(f"{key.id.hex()} is the newest master key in {target} now."))
+            output.note("Restart all processes with this file, then run `sisgate keys rewrap`.")
+            return
+        made = make_master_key(target)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror}.") from error
+    output.json({"path": target, "made": made})
+    if made:
+        words = f"Made {target}. Keep a copy: without it, no stored key can be opened."
+    else:
+        words = f"{target} exists already and is left as it is. --renew puts a new key into it."
+    output.show(Text(words))
+
+
+def masters(context: typer.Context, as_json: Json = False) -> None:
+    """Show the master keys, where each comes from, and how much it has sealed."""
+    invocation, output = invocation_of(context), Output(as_json)
+    _ = invocation.database
+    found = invocation.gateway.master_keys().list()
+    output.json([{**asdict(key), "sealed": dict(key.sealed)} for key in found])
+    made = table(("id", "use", "from", "has sealed"), folds=("from", "has sealed"))
+    for key in found:
+        use = Text("seals", "green") if key.is_newest else Text("opens", "dim")
+        made.add_row(
+            key.id,
+            use if key.origin else Text("missing", "red"),
+            key.origin or "-",
+            ", ".join(f"{place} {count:,}" for place, count in key.sealed.items()) or "nothing",
+        )
+    output.show(made)
+
+
+def rewrap(context: typer.Context, reason: Reason = None, as_json: Json = False) -> None:
+    """Seal everything with the newest master key; the fleet goes on meanwhile."""
+    invocation, output = invocation_of(context), Output(as_json)
+    _ = invocation.database
+    moved: dict[str, int] = {}
+    unopened: dict[str, tuple[str, ...]] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=output.err, disable=not output.is_live) as bars:
+        tasks = {}
+        steps = invocation.gateway.master_keys().rewrap(actor=user_name(), reason=reason)
+        for step in steps:
+            if step.name not in tasks:
+                tasks[step.name] = bars.add_task(step.name, total=step.total)
+            bars.update(tasks[step.name], completed=step.moved)
+            moved[step.name], unopened[step.name] = step.moved, step.unopened
+    lost = [place for places in unopened.values() for place in places]
+    output.json({"moved": moved, "unopened": lost})
+    words = ", ".join(f"{name} {count:,}" for name, count in moved.items() if count)
+    output.show(Text(f"Moved to the newest master key: {words or 'nothing was left to move'}."))
+    if lost:
+        raise CredentialError(
+            f"{len(lost)} do not open, because their master key is missing or they were changed: "
+            f"{', '.join(lost[:5])}{' …' if len(lost) > 5 else ''}. "
+            "`sisgate keys masters` shows which master key is missing."
+        )
+
+
+def forget_master(
+    context: typer.Context,
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of a master key, or its beginning.")
+    ],
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Take a master key that is no longer in use out of its file."""
+    invocation, output = invocation_of(context), Output(as_json)
+    _ = invocation.database
+    gone = invocation.gateway.master_keys().forget(key_id, actor=user_name(), reason=reason)
+    output.json({"forgotten": gone})
+    output.show(Text(f"{gone} is forgotten. What backups hold under it opens only with a copy."))

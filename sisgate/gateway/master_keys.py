@@ -1,0 +1,121 @@
+"""The master keys: what each has sealed, moving everything to the newest, forgetting an old one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from sisgate.audit import log as audit
+from sisgate.clock import Clock
+from sisgate.credentials import sealed
+from sisgate.credentials.master import drop_master_key
+from sisgate.credentials.sealed import Progress
+from sisgate.credentials.tokens import TokenCache
+from sisgate.credentials.vault import Vault, vault_of
+from sisgate.errors import InvalidState, UsageError
+from sisgate.ledger.database import Database
+from sisgate.settings import Settings
+
+
+@dataclass(frozen=True)
+class MasterKeyUse:
+    """One master key: its id in hex, where it was read from, what it has sealed by place.
+
+    `origin` is None for one that sealed something and that this process does not have.
+    """
+
+    id: str
+    origin: str | None
+    is_newest: bool
+    sealed: Mapping[str, int] = field(default_factory=dict)
+
+
+class MasterKeys:
+    """Needs the master keys of the fleet, as workers do. Methods raise `CredentialError`."""
+
+    def __init__(
+        self, settings: Settings, database: Database, client: redis.Redis, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._redis = client
+        self._clock = clock
+
+    def list(self) -> list[MasterKeyUse]:
+        """Return the keys, the newest first; then those that are missing.
+
+        Raises `BrokerUnavailable`, as access tokens in Redis count too.
+        """
+        vault = vault_of(self._settings)
+        found = sealed.uses(self._database, self._tokens(vault))
+        known = [
+            MasterKeyUse(key.id.hex(), key.origin, key is vault.newest, found.pop(key.id.hex(), {}))
+            for key in vault.masters
+        ]
+        return known + [MasterKeyUse(each, None, False, uses) for each, uses in found.items()]
+
+    def rewrap(self, *, actor: str, reason: str | None = None) -> Iterator[Progress]:
+        """Seal everything with the newest master key, and yield after each batch.
+
+        May be interrupted and begun again; safe while the fleet works.
+        """
+        vault = vault_of(self._settings)
+        # Told before it begins: an interrupted one has moved something too.
+        self._note("rewrap", vault.newest.id.hex(), actor, reason)
+        yield from sealed.rewrap(self._database, vault, self._tokens(vault))
+
+    def forget(self, key_id: str, *, actor: str, reason: str | None = None) -> str:
+        """Take a master key out of its file and return its id; `key_id` may be cut short.
+
+        `UsageError` where there is no such key or it stands in no file, `InvalidState` where it is
+        the newest or something is still sealed with it.
+        """
+        found = [key for key in self.list() if key_id and key.id.startswith(key_id)]
+        if len(found) != 1 or found[0].origin is None:
+            raise UsageError(
+                f"{len(found) or 'No'} master keys begin with {key_id!r}. "
+                "`sisgate keys masters` shows them."
+                if len(found) != 1
+                else f"Master key {found[0].id} is not here, so there is nothing to forget."
+            )
+        (key,) = found
+        if key.is_newest:
+            raise InvalidState(f"Master key {key.id} is the newest one: it seals. It stays.")
+        if key.sealed:
+            places = ", ".join(f"{count} in {place}" for place, count in key.sealed.items())
+            raise InvalidState(
+                f"Master key {key.id} is still in use ({places}), so it stays. Run "
+                "`sisgate keys rewrap` first."
+            )
+        assert key.origin is not None
+        if key.origin in {"environment", "command"}:
+            raise UsageError(
+                f"Master key {key.id} is not in use any more. It comes from the {key.origin}: take "
+                "it away there."
+            )
+        try:
+            drop_master_key(Path(key.origin), bytes.fromhex(key.id))
+        except OSError as error:
+            raise UsageError(
+                f"{key.origin} cannot be written ({error.strerror}). Master key {key.id} is not in "
+                "use any more: take its line away where the file is made."
+            ) from error
+        self._note("forget", key.id, actor, reason)
+        return key.id
+
+    def _tokens(self, vault: Vault) -> TokenCache:
+        return TokenCache(self._redis, vault, self._clock)
+
+    def _note(self, action: str, subject: str, actor: str, reason: str | None) -> None:
+        with self._database.write() as session:
+            audit.record(
+                session,
+                self._clock.now(),
+                actor=actor,
+                action=f"keys:master:{action}",
+                subject=subject,
+                reason=reason,
+            )
