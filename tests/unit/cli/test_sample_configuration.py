@@ -9,7 +9,7 @@ from sisgate.settings import ProviderConfig, Settings, load_settings
 
 SAMPLE = Path(__file__).parents[3] / "sisgate.example.toml"
 OPTION = re.compile(r"^# (?=\[apps|\w+ = )", re.MULTILINE)
-NOT_FOR_THE_FILE = {"config_file", "data_dir", "app_name", "name", "school_year"}
+NOT_FOR_THE_FILE = {"config_file", "data_dir", "app_name", "name", "school_year", "master_key"}
 
 
 def test_the_sample_has_one_provider_of_each_usual_kind() -> None:
