@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import redis
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sisgate.credentials.keys import context_of, first_context_of
 from sisgate.credentials.master import ID_BYTES
-from sisgate.credentials.tokens import TokenCache
+from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import Vault
 from sisgate.errors import CredentialError
 from sisgate.ledger.database import Database
@@ -62,7 +61,7 @@ class Progress:
     """Places that do not open: their master key is missing, or they were changed."""
 
 
-def uses(database: Database, tokens: TokenCache | None) -> dict[str, Counter[str]]:
+def uses(database: Database, tokens: StoredTokens | None) -> dict[str, Counter[str]]:
     """Return how many texts each master key has sealed, by its id in hex and by place."""
     found: dict[str, Counter[str]] = {}
     with database.read() as session:
@@ -76,7 +75,7 @@ def uses(database: Database, tokens: TokenCache | None) -> dict[str, Counter[str
     return found
 
 
-def rewrap(database: Database, vault: Vault, tokens: TokenCache | None) -> Iterator[Progress]:
+def rewrap(database: Database, vault: Vault, tokens: StoredTokens | None) -> Iterator[Progress]:
     """Move everything to the newest master key; yield after each batch.
 
     May be stopped anywhere and begun again: what has been moved is not looked at any more. Safe
@@ -86,10 +85,7 @@ def rewrap(database: Database, vault: Vault, tokens: TokenCache | None) -> Itera
     for sealed in SEALED:
         yield from _rewrap_column(database, vault, sealed)
     if tokens is not None:
-        try:
-            dropped = tokens.drop_others(vault.newest_header)
-        except redis.RedisError:
-            return
+        dropped = tokens.drop_others(vault.newest_header)
         yield Progress(TOKENS, dropped, dropped)
 
 

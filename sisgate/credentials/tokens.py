@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from requests.auth import AuthBase
 
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
+from sisgate.credentials.stored_tokens import PREFIX, token_name
 from sisgate.credentials.vault import Vault
 from sisgate.domain.secret import Secret, forget_locals
 from sisgate.errors import (
@@ -47,7 +48,7 @@ class TokenCache:
     """Gives the current token of a key; a refused one is fetched anew once for the fleet."""
 
     def __init__(
-        self, client: redis.Redis, vault: Vault, clock: Clock, *, prefix: str = "sisgate:1"
+        self, client: redis.Redis, vault: Vault, clock: Clock, *, prefix: str = PREFIX
     ) -> None:
         self._redis = client
         self._vault = vault
@@ -94,33 +95,8 @@ class TokenCache:
         except redis.RedisError as error:
             raise BrokerUnavailable(f"The token cache cannot be reached: {error}") from error
 
-    def drop(self, provider: str, key_id: str) -> None:
-        """Drop the token of a key that is used no longer. `redis.RedisError` as it comes."""
-        self._redis.delete(f"{self._prefix}:token:{provider}:{key_id}")
-
-    def headers(self) -> Iterator[bytes]:
-        """Yield what each token begins with: format and master key. `BrokerUnavailable`."""
-        try:
-            for name in self._names():
-                sealed = self._redis.getrange(name, 0, 8)
-                if isinstance(sealed, bytes) and sealed:
-                    yield sealed
-        except redis.RedisError as error:
-            raise BrokerUnavailable(f"The token cache cannot be reached: {error}") from error
-
-    def drop_others(self, header: bytes) -> int:
-        """Drop the tokens that do not begin with `header`; return how many."""
-        last = len(header) - 1
-        names = [name for name in self._names() if self._redis.getrange(name, 0, last) != header]
-        return int(self._redis.delete(*names)) if names else 0
-
-    def _names(self) -> Iterator[bytes]:
-        for name in self._redis.scan_iter(f"{self._prefix}:token:*", count=1000):
-            if not name.endswith(b":lock"):
-                yield name
-
     def _name(self, key: Credential) -> str:
-        return f"{self._prefix}:token:{key.provider}:{key.id}"
+        return token_name(key.provider, key.id, self._prefix)
 
     def _cached(self, name: str) -> Token | None:
         sealed = self._redis.get(name)

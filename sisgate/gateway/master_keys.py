@@ -13,8 +13,8 @@ from sisgate.clock import Clock
 from sisgate.credentials import sealed
 from sisgate.credentials.master import drop_master_key
 from sisgate.credentials.sealed import Progress
-from sisgate.credentials.tokens import TokenCache
-from sisgate.credentials.vault import Vault, vault_of
+from sisgate.credentials.stored_tokens import StoredTokens
+from sisgate.credentials.vault import vault_of
 from sisgate.errors import InvalidState, UsageError
 from sisgate.ledger.database import Database
 from sisgate.settings import Settings
@@ -41,7 +41,7 @@ class MasterKeys:
     ) -> None:
         self._settings = settings
         self._database = database
-        self._redis = client
+        self._tokens = StoredTokens(client)
         self._clock = clock
 
     def list(self) -> list[MasterKeyUse]:
@@ -50,7 +50,7 @@ class MasterKeys:
         Raises `BrokerUnavailable`, as access tokens in Redis count too.
         """
         vault = vault_of(self._settings)
-        found = sealed.uses(self._database, self._tokens(vault))
+        found = sealed.uses(self._database, self._tokens)
         known = [
             MasterKeyUse(key.id.hex(), key.origin, key is vault.newest, found.pop(key.id.hex(), {}))
             for key in vault.masters
@@ -65,7 +65,7 @@ class MasterKeys:
         vault = vault_of(self._settings)
         # Told before it begins: an interrupted one has moved something too.
         self._note("rewrap", vault.newest.id.hex(), actor, reason)
-        yield from sealed.rewrap(self._database, vault, self._tokens(vault))
+        yield from sealed.rewrap(self._database, vault, self._tokens)
 
     def forget(self, key_id: str, *, actor: str, reason: str | None = None) -> str:
         """Take a master key out of its file and return its id; `key_id` may be cut short.
@@ -105,9 +105,6 @@ class MasterKeys:
             ) from error
         self._note("forget", key.id, actor, reason)
         return key.id
-
-    def _tokens(self, vault: Vault) -> TokenCache:
-        return TokenCache(self._redis, vault, self._clock)
 
     def _note(self, action: str, subject: str, actor: str, reason: str | None) -> None:
         with self._database.write() as session:
