@@ -373,7 +373,7 @@ class Gateway:
 
     def master_keys(self) -> MasterKeys:
         """Return the master keys: what each has sealed, and moving it all to the newest."""
-        return MasterKeys(self.settings, self.database, self._redis, self.clock)
+        return MasterKeys(self.settings, self.database, self._redis, self.clock, self.access)
 
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: SisgateError

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import redis
 
+from sisgate.access.gate import Gate
+from sisgate.access.policy import Action
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
 from sisgate.credentials import sealed
@@ -34,21 +36,31 @@ class MasterKeyUse:
 
 
 class MasterKeys:
-    """Needs the master keys of the fleet, as workers do. Methods raise `CredentialError`."""
+    """Needs the master keys of the fleet, as workers do, and the right to administer it.
+
+    Methods raise `CredentialError` and `AccessDenied`.
+    """
 
     def __init__(
-        self, settings: Settings, database: Database, client: redis.Redis, clock: Clock
+        self,
+        settings: Settings,
+        database: Database,
+        client: redis.Redis,
+        clock: Clock,
+        access: Gate,
     ) -> None:
         self._settings = settings
         self._database = database
         self._tokens = StoredTokens(client)
         self._clock = clock
+        self._access = access
 
     def list(self) -> list[MasterKeyUse]:
         """Return the keys, the newest first; then those that are missing.
 
         Raises `BrokerUnavailable`, as access tokens in Redis count too.
         """
+        self._access.pass_through(Action.ADMINISTER)
         vault = vault_of(self._settings)
         found = sealed.uses(self._database, self._tokens)
         known = [
@@ -62,6 +74,7 @@ class MasterKeys:
 
         May be interrupted and begun again; safe while the fleet works.
         """
+        self._access.pass_through(Action.ADMINISTER)
         vault = vault_of(self._settings)
         # Told before it begins: an interrupted one has moved something too.
         self._note("rewrap", vault.newest.id.hex(), actor, reason)
@@ -107,11 +120,12 @@ class MasterKeys:
         return key.id
 
     def _note(self, action: str, subject: str, actor: str, reason: str | None) -> None:
+        principal = self._access.principal()
         with self._database.write() as session:
             audit.record(
                 session,
                 self._clock.now(),
-                actor=actor,
+                actor=principal.actor if principal.kind == "token" else actor,
                 action=f"keys:master:{action}",
                 subject=subject,
                 reason=reason,
