@@ -22,7 +22,10 @@ from workers.messages import NotOurs, put_aside, read_message
 from workers.runtime import Runtime
 
 IDLE_SECONDS = 1.0
-"""The longest time between two looks, and between two sweeps of all queues."""
+"""The longest time between two looks, and between two sweeps."""
+
+MOST_SWEPT = 50
+"""Queues that one sweep looks at; with more it takes turns, so that its cost does not grow."""
 
 SOON_SECONDS = 0.05
 """How long it waits for a consumer that is being set up."""
@@ -31,7 +34,12 @@ RESTORE_SECONDS = 10.0
 """How often a worker without pushed queues looks for what dead workers held."""
 
 LONGEST_WAIT_SECONDS = 5.0
-"""A wait for a permit is looked into again so soon, should the signal of a change be lost."""
+"""A wait for a permit is looked into again so soon, should the signal of a change be lost.
+
+Where more queues wait than `MOST_ASKED` the time grows with their number, so the cost does not.
+"""
+
+MOST_ASKED = 50
 
 AT_ONCE = 0.0
 
@@ -45,6 +53,8 @@ class Puller:
         self._admitter = Admitter(runtime.redis, runtime.limiter)
         self._ask_at: dict[str, float] = {}
         self._sweep_at = AT_ONCE
+        self._sweep_all = True
+        self._unswept: list[str] = []
         self._restore_at = AT_ONCE
         self._turn = 0
 
@@ -57,7 +67,7 @@ class Puller:
 
     def look_at_all(self) -> None:
         """Sweep all queues at the next look: signals may have been lost."""
-        self._sweep_at = AT_ONCE
+        self._sweep_at, self._sweep_all = AT_ONCE, True
 
     def pull(self) -> float:
         """Take what there are slots and permits for; return the seconds until the next look."""
@@ -89,9 +99,16 @@ class Puller:
         return consumer is not None and consumer.on_message is not None
 
     def _sweep(self, providers: list[str], now: float) -> None:
+        """Look for messages whose signal was lost, in the queues that are not asked for anyway."""
         self._sweep_at = now + IDLE_SECONDS
-        waiting = self._admitter.waiting(providers)
-        self._ask_at = {name: self._ask_at.get(name, AT_ONCE) for name in waiting}
+        most = len(providers) if self._sweep_all else MOST_SWEPT
+        if self._sweep_all or not self._unswept:
+            self._unswept = [name for name in providers if name not in self._ask_at]
+        swept, self._unswept = self._unswept[:most], self._unswept[most:]
+        waiting = self._admitter.waiting(swept)
+        self._sweep_all = False
+        for name in waiting:
+            self._ask_at.setdefault(name, AT_ONCE)
 
     def _take(self, ready: list[str], served: int, slots: int, busy: int, now: float) -> bool:
         """Ask for the ready providers, in turn; return whether anything was taken.
@@ -123,7 +140,8 @@ class Puller:
         elif not admitted.left:
             self._ask_at.pop(name, None)
         elif admitted.wait_seconds > 0:
-            self._ask_at[name] = now + min(admitted.wait_seconds, LONGEST_WAIT_SECONDS)
+            longest = LONGEST_WAIT_SECONDS * max(1.0, len(self._ask_at) / MOST_ASKED)
+            self._ask_at[name] = now + min(admitted.wait_seconds, longest)
         else:
             self._ask_at[name] = AT_ONCE
 

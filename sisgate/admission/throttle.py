@@ -30,6 +30,9 @@ LATENCY_TOLERANCE = 2.0
 LATENCY_UNSUSPICIOUS_SECONDS = 0.5
 """Faster answers are no sign of load, however much slower than usual they are."""
 
+LATENCY_LEAST_ANSWERS = 50
+"""What is usual is not known before so many answers."""
+
 LATENCY_STEP = 0.9
 """The most that one slow answer leaves of the factor."""
 
@@ -41,25 +44,32 @@ FOREIGN_USE = 0.8
 class LatencyTrend:
     """Two moving averages of latency: `recent` follows within about 10 answers, `usual` 500.
 
-    >>> LatencyTrend().seen(0.2).gradient
-    1.0
+    Of fewer `answers` they are the plain mean, so that the first ones do not weigh more than
+    others: a provider whose answers take 0 to 5 seconds at random is not slow because the first
+    one was quick.
+
+    >>> LatencyTrend().seen(0.2).seen(0.4)
+    LatencyTrend(recent=0.30000000000000004, usual=0.30000000000000004, answers=2)
     """
 
-    recent: float | None = None
-    usual: float | None = None
+    recent: float = 0.0
+    usual: float = 0.0
+    answers: int = 0
 
     def seen(self, seconds: float) -> LatencyTrend:
         """Return the trend after one more answer."""
-        if self.recent is None or self.usual is None:
-            return LatencyTrend(seconds, seconds)
+        answers = self.answers + 1
         return LatencyTrend(
-            self.recent + (seconds - self.recent) / 10, self.usual + (seconds - self.usual) / 500
+            self.recent + (seconds - self.recent) / min(answers, 10),
+            self.usual + (seconds - self.usual) / min(answers, 500),
+            answers,
         )
 
     @property
     def gradient(self) -> float:
         """How much of the pace the latency allows: 1 up to twice the usual, then less."""
-        if not self.recent or not self.usual or self.recent < LATENCY_UNSUSPICIOUS_SECONDS:
+        is_known = self.answers >= LATENCY_LEAST_ANSWERS
+        if not is_known or self.recent < LATENCY_UNSUSPICIOUS_SECONDS:
             return 1.0
         return min(1.0, LATENCY_TOLERANCE * self.usual / self.recent)
 

@@ -32,7 +32,7 @@ local function grant(state, rule, now, priority, want)
     return {}, wait, reason
   end
   local permits, calls, flight = {}, {}, {}
-  local last = redis.call('HINCRBY', KEYS[1], 'granted', n)
+  local last = state.granted + n
   local lease_ends = ms(now + rule.lease)
   local seen_by = rule.arrival > 0 and ms(now + math.min(rule.arrival, rule.lease)) or lease_ends
   for i = 1, n do
@@ -43,9 +43,10 @@ local function grant(state, rule, now, priority, want)
   redis.call('ZADD', KEYS[2], unpack(calls))
   redis.call('ZADD', KEYS[3], unpack(flight))
   forget(state, now, last, n)
-  state.tokens, state.granted_at = state.tokens - n, now
+  state.tokens, state.granted, state.granted_at = state.tokens - n, last, now
   -- Only what is read again is written: writing is the larger part of the cost of a decision.
-  redis.call('HSET', KEYS[1], 'tokens', string.format('%.9f', state.tokens), 'filled_at', ms(now))
+  redis.call('HSET', KEYS[1], 'granted', last, 'tokens', string.format('%.9f', state.tokens),
+    'filled_at', ms(now))
   if rule.interval > 0 then redis.call('HSET', KEYS[1], 'granted_at', ms(now)) end
   if priority <= 3 then
     local field = priority == 0 and 'urgent' or 'high'

@@ -49,14 +49,14 @@ end
 local function load_state()
   local v = redis.call('HMGET', KEYS[1], 'epoch', 'kept', 'tokens', 'filled_at', 'full_until',
     'full_cap', 'granted_at', 'blocked_until', 'paused_until', 'factor', 'demand_urgent',
-    'demand_high', 'demand_at', 'limits')
+    'demand_high', 'demand_at', 'limits', 'granted')
   return {
     epoch = v[1], kept = tonumber(v[2] or 0), tokens = tonumber(v[3] or 0),
     filled_at = tonumber(v[4] or 0), full_until = tonumber(v[5] or 0),
     full_cap = tonumber(v[6] or 0), granted_at = tonumber(v[7] or 0),
     blocked_until = tonumber(v[8] or 0), paused_until = v[9], factor = tonumber(v[10] or 1),
     urgent = tonumber(v[11] or 0), high = tonumber(v[12] or 0), demand_at = tonumber(v[13] or 0),
-    limits = v[14],
+    limits = v[14], granted = tonumber(v[15] or 0),
   }
 end
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -61,7 +62,7 @@ def test_successes_recover_slowly_up_to_full_pace(status: int) -> None:
 
 def test_slow_answers_lower_the_pace_towards_what_the_latency_allows() -> None:
     """At four times the usual latency the pace goes to a half in steps, and no further."""
-    trend = LatencyTrend(recent=4.0, usual=1.0)
+    trend = LatencyTrend(recent=4.0, usual=1.0, answers=500)
     factor = 1.0
     for _ in range(50):
         factor = decide(factor, Answer(200, {}, trend), NOW).factor
@@ -70,8 +71,8 @@ def test_slow_answers_lower_the_pace_towards_what_the_latency_allows() -> None:
 
 def test_latency_within_tolerance_changes_nothing() -> None:
     """Up to twice the usual is noise, and so is anything while answers are fast."""
-    assert decide(1.0, Answer(200, {}, LatencyTrend(2.0, 1.0)), NOW).factor == 1
-    assert decide(1.0, Answer(200, {}, LatencyTrend(0.4, 0.01)), NOW).factor == 1
+    assert decide(1.0, Answer(200, {}, LatencyTrend(2.0, 1.0, 500)), NOW).factor == 1
+    assert decide(1.0, Answer(200, {}, LatencyTrend(0.4, 0.01, 500)), NOW).factor == 1
 
 
 def test_hints_on_good_answers_count_only_against_our_own_count() -> None:
@@ -86,10 +87,21 @@ def test_hints_on_good_answers_count_only_against_our_own_count() -> None:
 
 def test_the_trend_follows_recent_answers_faster_than_the_usual() -> None:
     """Ten slow answers move the recent average well past the usual one."""
-    trend = LatencyTrend().seen(0.1)
+    trend = LatencyTrend()
+    for _ in range(200):
+        trend = trend.seen(0.1)
     for _ in range(10):
         trend = trend.seen(1.0)
     assert trend.gradient < 0.5
+
+
+@given(st.integers())
+def test_answers_that_take_any_time_at_random_are_no_sign_of_load(seed: int) -> None:
+    """From 0 to 5 seconds, evenly: the pace stays, whatever came first."""
+    rng, trend = random.Random(seed), LatencyTrend()
+    for _ in range(300):
+        trend = trend.seen(rng.uniform(0, 5))
+        assert trend.gradient == 1
 
 
 @given(
