@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from benchmarks import admission_cost, admission_limit, admission_urgent
+from benchmarks import admission_cost, admission_forecast, admission_limit, admission_urgent
 from benchmarks.report import Report
 from benchmarks.scale import QUICK, Scale
 
 
 def run(scale: Scale) -> Report:
-    """Measure everything: about six minutes, with `--quick` about half of that and less sharp."""
+    """Measure everything: about half an hour, with `--quick` ten minutes and less sharp."""
     report = Report("admission")
     quick = scale == QUICK
     admission_limit.measure(report, quick=quick)
     admission_urgent.measure(report, quick=quick)
+    admission_forecast.measure(report, quick=quick)
     admission_cost.measure_overhead(report, quick=quick)
     admission_cost.measure_growth(report, quick=quick)
     return report

@@ -7,7 +7,7 @@ import time
 
 from benchmarks.admission_ground import NOOP_APP, fleet_of, lay_noops, percentile
 from benchmarks.noop_app import DELAYS, PLAIN_QUEUE
-from benchmarks.report import Report
+from benchmarks.report import Report, tell
 from sisgate.broker import call_task
 from sisgate.domain.queues import queue_keys
 from sisgate.wakeups import Wakeups
@@ -55,6 +55,7 @@ def measure(report: Report, *, quick: bool) -> None:
     backlog, seconds = (20_000, 15.0) if quick else (100_000, 60.0)
     rows, figures = [], {}
     for name, way in CONTENDERS.items():
+        tell(f"urgent behind {backlog:,}: {name}")
         found = delays(way, backlog, seconds)
         p50, p99 = percentile(found, 0.5), percentile(found, 0.99)
         late = sum(delay == float("inf") for delay in found)

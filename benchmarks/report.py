@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+BEGUN = time.monotonic()
+
+
+def tell(step: str) -> None:
+    """Say on standard error what is measured now; a section may take many minutes."""
+    print(f"  {time.monotonic() - BEGUN:5.0f} s  {step}", file=sys.stderr, flush=True)
 
 
 @dataclass

@@ -74,11 +74,14 @@ class Ground:
                 self.postgres.drop_database(name)
 
     @contextmanager
-    def product(self, engine: str) -> Iterator[Product]:
-        """Give sisgate over an empty database and an empty Redis, without workers yet."""
+    def product(self, engine: str, settings: str = 'limit = "off"') -> Iterator[Product]:
+        """Give sisgate over an empty database and an empty Redis, without workers yet.
+
+        `settings` are more lines of the provider's configuration.
+        """
         self.redis.wipe()
         with self.database(engine) as (folder, url):
-            product = Product(folder, url, self.redis.url, self.district)
+            product = Product(folder, url, self.redis.url, self.district, settings)
             try:
                 yield product
             finally:
@@ -89,12 +92,17 @@ class Product:
     """sisgate as it is installed: a configuration file, a migrated ledger, worker processes."""
 
     def __init__(
-        self, folder: Path, database_url: str, redis_url: str, district: RunningDistrict
+        self,
+        folder: Path,
+        database_url: str,
+        redis_url: str,
+        district: RunningDistrict,
+        settings: str,
     ) -> None:
         self.log_path = folder / "worker.log"
         self.environment = {
             **os.environ,
-            "SISGATE_CONFIG": str(_configure(folder, district)),
+            "SISGATE_CONFIG": str(_configure(folder, district, settings)),
             "SISGATE_DATA_DIR": str(folder),
             "SISGATE_DATABASE_URL": database_url,
             "SISGATE_BROKER_URL": redis_url,
@@ -146,19 +154,20 @@ class Product:
                 self._worker.wait()
 
 
-def _configure(folder: Path, district: RunningDistrict) -> Path:
+def _configure(folder: Path, district: RunningDistrict, settings: str) -> Path:
     base = (district.oneroster_base or "").removeprefix(district.url)
     path = folder / "sisgate.toml"
+    page_size = "" if "page_size" in settings else "page_size = 1000"
     path.write_text(
         f"""
         [providers.{DISTRICT}]
         kind = "{district.kind}"
-        limit = "off"
         allow_insecure = true
         token_url = "{district.token_url}"
         base_path = "{base}"
-        page_size = 1000
         endpoints = [{{ url = "{district.url}" }}]
+        {page_size}
+        {settings}
         """
     )
     return path
