@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
 from sisgate.broker import Limits
 from sisgate.credentials import keys
-from sisgate.errors import CircuitOpen, NoPermit, SisgateError, TransientError
+from sisgate.errors import BrokerUnavailable, CircuitOpen, NoPermit, SisgateError, TransientError
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.providers.dialect import HttpRequest, Listing
 from sisgate.settings import ProviderConfig
 from sisgate.transport import auth
 from sisgate.transport.auth import AuthBase
-from workers import admit, failover, outcomes
+from workers import admit, failover, reading, recording
 from workers.admit import Permit
 from workers.endpoints import Route
 from workers.failover import LEAST_SECONDS
-from workers.outcomes import Reply
+from workers.reading import Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -78,23 +79,25 @@ def _call(
         with endpoints.using(route) as used:
             reply = _send(runtime, config, permit, route.url, request, ends_at)
             wait_seconds = _settle(runtime, config, permit, reply)
-            reading = outcomes.read(runtime, config, claim, reply, wait_seconds)
-            used.judge(reading.outcome, reply.took_seconds)
+            read = reading.read(config, claim, reply, wait_seconds)
+            used.judge(read.outcome, reply.took_seconds)
+        if read.token_expired:
+            with suppress(BrokerUnavailable):
+                reply.forget_token()
         sent += reply.was_sent
-        if not (reading.may_be_repeated and reply.is_authorised):
+        if not (read.may_be_repeated and reply.is_authorised):
             break
         second = failover.begin(runtime, config, claim, request, reply, tried, ends_at)
         if second is None:
             break
         permit, route = second
-    effect = reading.effect
+    effect = read.effect
     if route.is_probe:
         # The next probe, or all the work that was held, need not wait for a look.
         runtime.wakeups.signal_work(config.name)
-        if reading.instead is not None:
-            # What only tried out the endpoint waits, behind others, for the next time.
-            effect = reading.instead(endpoints.held_seconds() + AFTER_PROBE_SECONDS)
-    outcomes.record(runtime, config, claim, reply, effect, calls=sent)
+        # What only tried out the endpoint waits, behind others, for the next time.
+        effect = read.as_probe(endpoints.held_seconds() + AFTER_PROBE_SECONDS)
+    recording.record(runtime, config, claim, reply, effect, calls=sent)
 
 
 def request_of(config: ProviderConfig, claim: Claim) -> HttpRequest:
@@ -168,11 +171,11 @@ def _not_made(
     if isinstance(error, CircuitOpen):
         seconds = min(error.seconds, LONGEST_WAIT_SECONDS)
     elif isinstance(error, TransientError):
-        seconds = outcomes.OWN_OUTAGE_SECONDS
+        seconds = reading.OWN_OUTAGE_SECONDS
     else:
         reply = Reply("", error=error)
-        reading = outcomes.read(runtime, config, claim, reply, 0.0)
-        outcomes.record(runtime, config, claim, reply, reading.effect, calls=0)
+        read = reading.read(config, claim, reply, 0.0)
+        recording.record(runtime, config, claim, reply, read.effect, calls=0)
         return
     with runtime.database.write() as session:
         not_before = runtime.clock.now() + timedelta(seconds=max(0.05, seconds))

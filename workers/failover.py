@@ -16,7 +16,7 @@ from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
 from workers.admit import Permit
 from workers.endpoints import Route
-from workers.outcomes import Reply
+from workers.reading import Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -68,12 +68,11 @@ def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
         return None
     now = runtime.clock.now()
     lease = timedelta(seconds=Limits(config.timeout_seconds).lease)
-    status = reply.response.status if reply.response else None
     with runtime.database.write() as session:
         if not reply.was_sent:
             calls.forget_attempt(session, claim.call)
         is_mine = failover.begin_again(
-            session, claim.call, now, lease, permit=grant.permits[0], status=status
+            session, claim.call, now, lease, permit=grant.permits[0], status=reply.status
         )
     if not is_mine:
         runtime.limiter.hand_back(config.name, grant.permits[0])

@@ -158,6 +158,13 @@ def claim(
         .outerjoin(ListingRow, ListingRow.id == Call.listing_id)
         .where(Call.id == call_id)
     ).one()
+    begin_attempt(session, call, now, permit)
+    return Claim(call, job, listing)
+
+
+def begin_attempt(session: Session, call: Call, now: datetime, permit: str | None) -> None:
+    """Write that a call, which has its attempt number and lease, is begun."""
+    assert call.lease_until is not None
     session.add(
         Attempt(
             call_id=call.id,
@@ -165,10 +172,9 @@ def claim(
             permit=permit,
             provider=call.provider,
             started_at=now,
-            lease_until=now + lease,
+            lease_until=call.lease_until,
         )
     )
-    return Claim(call, job, listing)
 
 
 def _cancel_unwanted(session: Session, call_id: int, now: datetime) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState
+from sisgate.ledger import calls
 from sisgate.ledger.schema import Attempt, Call
 
 
@@ -45,14 +46,5 @@ def begin_again(
         .execution_options(synchronize_session=False)
     )
     claimed.attempt, claimed.lease_until = claimed.attempt + 1, end
-    session.add(
-        Attempt(
-            call_id=claimed.id,
-            number=claimed.attempt,
-            permit=permit,
-            provider=claimed.provider,
-            started_at=now,
-            lease_until=end,
-        )
-    )
+    calls.begin_attempt(session, claimed, now, permit)
     return True

@@ -1,0 +1,69 @@
+"""What a reply comes to, as values: decided by `reading`, written by `recording`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sisgate.providers.dialect import HttpResponse, Listing, Page
+
+Words = Mapping[str, Any]
+"""An error JSON-ready: `code`, `message`, ids and numbers."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A listing has so many rows."""
+
+    total: int
+
+
+@dataclass(frozen=True)
+class PageRead:
+    """A page of a listing is in hand."""
+
+    page: Page
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request got its answer, which is stored. With an error the provider refused it."""
+
+    response: HttpResponse
+    error: Words | None = None
+
+
+@dataclass(frozen=True)
+class ReadOtherwise:
+    """A refusal after which the sync reads on by other plans, or without its filter by None."""
+
+    error: Words
+    plans: Sequence[Listing] | None = None
+
+
+@dataclass(frozen=True)
+class Throttled:
+    """The provider asked to wait, for `block_seconds` if it said how long (else 0)."""
+
+    error: Words
+    block_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Waits:
+    """The call waits in the ledger. `spends_try`: the provider has failed it."""
+
+    error: Words
+    seconds: float
+    spends_try: bool = False
+
+
+@dataclass(frozen=True)
+class Fails:
+    """The call has failed, and its job with it."""
+
+    error: Words
+
+
+Effect = Counted | PageRead | Answered | ReadOtherwise | Throttled | Waits | Fails

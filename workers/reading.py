@@ -1,0 +1,193 @@
+"""What a reply means: to the endpoint's breaker, to its token, and for the call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sisgate.breakers.spec import Outcome
+from sisgate.errors import (
+    AnswerInvalid,
+    BrokerUnavailable,
+    DatabaseUnavailable,
+    DeferredError,
+    ProviderUnavailable,
+    SisgateError,
+    TransientError,
+)
+from sisgate.ledger import calls as ledger
+from sisgate.ledger.calls import Claim, Purpose
+from sisgate.providers.dialect import HttpResponse, Listing
+from sisgate.settings import ProviderConfig
+from sisgate.transport.verdict import MAX_TRIES, Meaning, Verdict, backoff_seconds, judge
+from workers.effects import (
+    Answered,
+    Counted,
+    Effect,
+    Fails,
+    PageRead,
+    ReadOtherwise,
+    Throttled,
+    Waits,
+    Words,
+)
+
+OWN_OUTAGE_SECONDS = 2.0
+"""How long a call waits when Redis or the database failed under it."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a call brought: a response, or the error that stood in its way.
+
+    Without authorisation (its token could not be had) the endpoint itself was asked nothing.
+    """
+
+    endpoint: str
+    response: HttpResponse | None = None
+    error: SisgateError | None = None
+    forget_token: Callable[[], None] = field(default=lambda: None)
+    took_seconds: float = 0.0
+    is_authorised: bool = True
+
+    @property
+    def status(self) -> int | None:
+        """The status of the response, None without one."""
+        return self.response.status if self.response is not None else None
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether the provider may have seen the call, so that it may count against its quota."""
+        if self.response is not None:
+            return True
+        return (
+            isinstance(self.error, ProviderUnavailable)
+            and self.is_authorised
+            and self.error.detail.get("sent") is not False
+        )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reply means to the endpoint's breaker, and what is to be written.
+
+    `failure` is there when the provider failed a call that it may be asked again: at once
+    elsewhere, or later. `token_expired` tells that the token must not be used any more.
+    """
+
+    outcome: Outcome
+    effect: Effect
+    failure: Words | None = None
+    token_expired: bool = False
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether the provider failed and the same may be asked elsewhere at once."""
+        return self.failure is not None
+
+    def as_probe(self, seconds: float) -> Effect:
+        """Return what to write where the call was not made for its own sake.
+
+        What failed only as a probe waits for so many seconds and spends no try.
+        """
+        return self.effect if self.failure is None else Waits(self.failure, seconds)
+
+
+def read(config: ProviderConfig, claim: Claim, reply: Reply, wait_seconds: float) -> Reading:
+    """Return what a reply means. What is slow (parsing) happens here, before locks are taken.
+
+    `wait_seconds` is how long the provider asked us to stay away, 0 for not at all.
+    """
+    if reply.error is not None or reply.response is None:
+        return _of_error(claim, reply)
+    verdict = judge(config.dialect, reply.response)
+    error = _words(verdict, reply.response)
+    match verdict.meaning:
+        case Meaning.DONE:
+            try:
+                return Reading(Outcome.SUCCESS, _of_answer(config, claim, reply.response))
+            except AnswerInvalid as invalid:
+                return _of_failure(claim, invalid.as_dict())
+        case Meaning.THROTTLED:
+            words = {"code": "throttled", "message": verdict.message}
+            return Reading(Outcome.NEUTRAL, Throttled(words, wait_seconds))
+        case Meaning.TOKEN_EXPIRED:
+            return Reading(Outcome.NEUTRAL, _of_expired_token(claim, error), token_expired=True)
+        case Meaning.UNAVAILABLE:
+            return _of_failure(claim, error)
+        case Meaning.REFUSED:
+            return Reading(Outcome.NEUTRAL, _of_refusal(config, claim, reply.response, error))
+
+
+def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> Effect:
+    if claim.call.purpose == Purpose.REQUEST:
+        return Answered(response)
+    assert claim.listing is not None
+    assert claim.job.resource is not None
+    listing = Listing.from_json(claim.listing.plan)
+    if claim.call.purpose == Purpose.COUNT:
+        return Counted(config.dialect.read_count(listing, response))
+    page = config.dialect.read_page(claim.job.resource, listing, claim.position, response)
+    for row in page.rows:
+        _ = row.content_hash, row.original_json  # computed and cached before the lock is taken
+    return PageRead(page)
+
+
+def _of_expired_token(claim: Claim, error: Words) -> Effect:
+    if (claim.call.error or {}).get("code") == "token_expired":
+        return Fails({**error, "code": "token_refused"})
+    return Waits({**error, "code": "token_expired"}, 0.0)
+
+
+def _of_refusal(
+    config: ProviderConfig, claim: Claim, response: HttpResponse, error: Words
+) -> Effect:
+    if claim.call.purpose == Purpose.REQUEST:
+        return Answered(response, error)
+    assert claim.listing is not None
+    assert claim.job.resource is not None
+    listing = Listing.from_json(claim.listing.plan)
+    plans = config.dialect.fallback(claim.job.resource, listing, response.status)
+    if plans is None and claim.job.mode != "incremental":
+        return Fails(error)
+    return ReadOtherwise(error, plans)
+
+
+def _of_error(claim: Claim, reply: Reply) -> Reading:
+    error = reply.error or SisgateError("no answer")
+    if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
+        # The provider has not failed, so no try is spent.
+        return Reading(Outcome.NEUTRAL, Waits(error.as_dict(), OWN_OUTAGE_SECONDS))
+    if isinstance(error, DeferredError):
+        return Reading(Outcome.NEUTRAL, Waits(error.as_dict(), error.seconds))
+    if isinstance(error, TransientError):
+        return _of_failure(claim, error.as_dict(), was_sent=reply.was_sent)
+    return Reading(Outcome.NEUTRAL, Fails(error.as_dict()))
+
+
+def _of_failure(claim: Claim, error: Words, *, was_sent: bool = True) -> Reading:
+    tries = claim.call.tries + 1
+    method = (claim.call.target or {}).get("method", "GET")
+    if was_sent and claim.call.purpose == Purpose.REQUEST and method not in ledger.SAFE_METHODS:
+        message = (
+            f"{error['message']} Whether the provider carried out the {method} is unknown, so it "
+            "is not repeated. Look at the provider, then `sisgate jobs retry` if it did not."
+        )
+        return Reading(Outcome.FAILURE, Fails({**error, "code": "unknown", "message": message}))
+    effect: Effect = (
+        Fails({**error, "tries": tries})
+        if tries >= MAX_TRIES
+        else Waits(error, backoff_seconds(tries), spends_try=True)
+    )
+    return Reading(Outcome.FAILURE, effect, failure=error)
+
+
+def _words(verdict: Verdict, response: HttpResponse) -> Words:
+    words = {
+        "code": "provider_refused",
+        "message": verdict.message,
+        "status": response.status,
+        "provider_code": verdict.provider_code,
+        "request_id": verdict.request_id,
+    }
+    return {name: value for name, value in words.items() if value is not None}

@@ -1,0 +1,243 @@
+"""What a call came to is written: one transaction that ends it and carries all its effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from sisgate.domain.states import CallState, JobKind, JobState
+from sisgate.errors import AnswerInvalid, DatabaseUnavailable
+from sisgate.ledger import calls as ledger
+from sisgate.ledger import controls, jobs, responses
+from sisgate.ledger.calls import Claim
+from sisgate.ledger.schema import Job, Response
+from sisgate.providers.dialect import Page
+from sisgate.settings import ProviderConfig
+from sisgate.sync import conclude, progress
+from workers import planning
+from workers.effects import (
+    Answered,
+    Counted,
+    Effect,
+    Fails,
+    PageRead,
+    ReadOtherwise,
+    Throttled,
+    Waits,
+    Words,
+)
+from workers.reading import OWN_OUTAGE_SECONDS, Reply
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+RESPONSE_HEADERS = frozenset(
+    {"content-type", "etag", "last-modified", "link", "x-total-count", "retry-after"}
+)
+"""Headers of a provider's answer that are passed on to the app."""
+
+
+class LateWriter(Exception):
+    """The claim was taken over by a later attempt; this one must leave no trace."""
+
+
+def record(
+    runtime: Runtime,
+    config: ProviderConfig,
+    claim: Claim,
+    reply: Reply,
+    effect: Effect,
+    *,
+    calls: int,
+) -> None:
+    """Write a call's outcome, publish what follows, and wake whoever waits.
+
+    `calls` is how many requests the provider may have seen for it. An answer in hand cost a permit,
+    so a database that is away is waited for as long as the claim holds; after that the call is
+    another worker's.
+    """
+    entry = _Entry(config, claim, reply, effect, _sealed(runtime, claim, effect))
+    lease_until = claim.call.lease_until
+    written: tuple[Job, list[int], bool] | None = None
+    while written is None:
+        try:
+            written = _write(runtime, entry, calls)
+        except LateWriter:
+            log.warning("late_answer_dropped", call=claim.call.id, provider=config.name)
+            return
+        except DatabaseUnavailable:
+            if lease_until is None or runtime.clock.now() >= lease_until:
+                raise
+            runtime.clock.sleep(OWN_OUTAGE_SECONDS)
+    job, ids, ended = written
+    planning.publish(runtime, job, ids)
+    if ended:
+        log.info("job_ended", job=job.id, state=job.state, provider=job.provider)
+        runtime.wakeups.announce(job.id)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One call's outcome, as it is to be written; `sealed_body` is that of an answer to keep."""
+
+    config: ProviderConfig
+    claim: Claim
+    reply: Reply
+    effect: Effect
+    sealed_body: bytes
+
+    def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
+        """End the call with what is known of its reply."""
+        facts: dict[str, Any] = {"endpoint": self.reply.endpoint}
+        if (response := self.reply.response) is not None:
+            facts |= {
+                "status": response.status,
+                "body_bytes": len(response.body),
+                "elapsed_ms": round(response.elapsed_seconds * 1000),
+            }
+        if not ledger.finish(session, self.claim.call, state, now, **facts, **more):
+            raise LateWriter
+
+    def put_back(
+        self,
+        session: Session,
+        now: datetime,
+        seconds: float,
+        error: Words,
+        *,
+        failed: bool = False,
+    ) -> None:
+        """Let the call wait."""
+        not_before = now + timedelta(seconds=seconds)
+        if not ledger.put_back(
+            session,
+            self.claim.call,
+            now,
+            not_before=not_before,
+            failed=failed,
+            status=self.reply.status,
+            error=error,
+        ):
+            raise LateWriter
+
+
+def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int], bool]:
+    """Write the outcome in one transaction; return the job, the calls to publish, if it ended."""
+    claim = entry.claim
+    with runtime.database.write() as session:
+        now = runtime.clock.now()
+        # The job first, then the rest: every writer locks in this order.
+        job = jobs.lock(session, claim.job.id)
+        assert job is not None
+        job.calls_made += calls
+        _leave(session, entry, job, now)
+        if not JobState(job.state).is_final:
+            _follow(session, runtime, entry, job, now)
+        if not entry.reply.was_sent:
+            ledger.forget_attempt(session, claim.call)
+        _continue(session, entry.config, job, now)
+        ids: list[int] = []
+        if job.kind == JobKind.SYNC:
+            window = planning.window_of(session, runtime, job)
+            ids = ledger.queue_next(session, job.id, window, now)
+        return job, ids, JobState(job.state).is_final
+
+
+def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
+    """End the call, or let it wait."""
+    match entry.effect:
+        case Counted(total):
+            entry.finish(session, CallState.DONE, now, total=total)
+        case PageRead(page):
+            entry.finish(
+                session,
+                CallState.DONE,
+                now,
+                rows=page.received,
+                total=page.total,
+                edges=progress.edges_json(page),
+                target=progress.judged_target(entry.claim.call, page),
+            )
+        case Answered(_, error):
+            ended = CallState.DONE if error is None else CallState.FAILED
+            entry.finish(session, ended, now, error=error)
+        case ReadOtherwise(error):
+            entry.finish(session, CallState.DONE, now, error=error)
+        case Fails(error):
+            entry.finish(session, CallState.FAILED, now, error=error)
+        case Waits(error, seconds, spends_try):
+            entry.put_back(session, now, seconds, error, failed=spends_try)
+        case Throttled(error, seconds):
+            job.throttled += 1
+            if seconds > 0:
+                until = now + timedelta(seconds=seconds)
+                controls.note_block(session, job.provider, until, now)
+            entry.put_back(session, now, max(1.0, seconds), error)
+
+
+def _follow(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: datetime) -> None:
+    """Write what the outcome of a call means to its live job."""
+    match entry.effect:
+        case Counted(total):
+            progress.record_count(session, entry.claim, job, total, now)
+        case PageRead(page):
+            _record_page(session, entry, job, page, now)
+        case Answered():
+            _store(session, runtime, entry, job, now)
+        case ReadOtherwise(_, plans) if plans is not None:
+            progress.use_fallback(session, entry.claim, job, plans, now)
+        case ReadOtherwise() if job.mode == "incremental":
+            why = "the provider refused the filter"
+            progress.give_up_filter(session, job, entry.config, why, now)
+        case Fails(error):
+            words = {**error, "call": entry.claim.call.id}
+            jobs.end(session, job, JobState.FAILED, now, error=words)
+        case _:
+            pass
+
+
+def _record_page(session: Session, entry: _Entry, job: Job, page: Page, now: datetime) -> None:
+    try:
+        progress.record_page(session, entry.claim, job, entry.config, page, now)
+    except AnswerInvalid as error:
+        jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
+
+
+def _sealed(runtime: Runtime, claim: Claim, effect: Effect) -> bytes:
+    """Return the sealed body of an answer to keep; sealing is slow, so it is done before locks."""
+    if not isinstance(effect, Answered):
+        return b""
+    body = effect.response.body[: runtime.settings.response_max_bytes]
+    return runtime.vault.seal(body, f"responses/{claim.job.id}")
+
+
+def _store(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: datetime) -> None:
+    assert isinstance(entry.effect, Answered)
+    response, error = entry.effect.response, entry.effect.error
+    responses.store(
+        session,
+        Response(
+            job_id=job.id,
+            status=response.status,
+            headers={k: v for k, v in response.headers.items() if k in RESPONSE_HEADERS},
+            sealed_body=entry.sealed_body,
+            truncated=len(response.body) > runtime.settings.response_max_bytes,
+            delete_after=now + runtime.settings.response_retention,
+        ),
+    )
+    jobs.end(session, job, JobState.FAILED if error else JobState.DONE, now, error=error)
+
+
+def _continue(session: Session, config: ProviderConfig, job: Job, now: datetime) -> None:
+    is_live = not JobState(job.state).is_final
+    session.flush()
+    if not is_live:
+        # The job ended while this call was under way; nothing of it may be made any more.
+        ledger.withdraw(session, job.id, now)
+    elif job.kind == JobKind.SYNC and ledger.live_count(session, job.id) == 0:
+        conclude.conclude(session, job, config, now)
+        session.flush()
