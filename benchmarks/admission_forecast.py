@@ -59,7 +59,7 @@ def run_rounds(rounds: int) -> list[Forecast]:
 
 def _request(product: Product) -> tuple[Job, float, float]:
     """Enqueue a request; return it, when it was asked about and when it was said to start."""
-    job = product.gateway.enqueue_request(DISTRICT, "GET", "/orgs",
+    job = product.gateway.enqueue_request(DISTRICT, "GET", "/ims/oneroster/v1p2/orgs",
                                           query={"limit": "1"}, priority="normal")  # fmt: skip
     starts_at = job.expected_start
     assert starts_at is not None
