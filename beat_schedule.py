@@ -21,6 +21,11 @@ beat_schedule: dict[str, dict[str, Any]] = {
     "redeliver": _every("sisgate.redeliver", timedelta(seconds=5)),
     # Raises the priority of starved work.
     "age": _every("sisgate.age", timedelta(minutes=1)),
-    # Deletes answers of requests whose time is over.
+    # Deletes what is over, table by table, as [retention] says.
     "retention": _every("sisgate.retention", timedelta(minutes=5)),
+    # The same for what takes a look at every record.
+    "retention-scans": {
+        **_every("sisgate.retention", timedelta(hours=6)),
+        "kwargs": {"scans": True},
+    },
 }

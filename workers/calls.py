@@ -10,6 +10,7 @@ import structlog
 
 from sisgate.broker import Limits
 from sisgate.credentials import keys
+from sisgate.credentials.sealed_requests import open_request
 from sisgate.errors import BrokerUnavailable, CircuitOpen, NoPermit, SisgateError, TransientError
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
@@ -52,7 +53,7 @@ def make(
         runtime.endpoints(config).note_no_call()
         return
     try:
-        request = request_of(config, claim)
+        request = request_of(runtime, config, claim)
         may_probe = request.method in ledger.SAFE_METHODS
         route = runtime.endpoints(config).open(request.path, may_probe=may_probe)
     except SisgateError as error:
@@ -100,10 +101,10 @@ def _call(
     recording.record(runtime, config, claim, reply, effect, calls=sent)
 
 
-def request_of(config: ProviderConfig, claim: Claim) -> HttpRequest:
+def request_of(runtime: Runtime, config: ProviderConfig, claim: Claim) -> HttpRequest:
     """Return the HTTP request that a claimed call stands for."""
     if claim.call.purpose == Purpose.REQUEST:
-        target = claim.call.target or {}
+        target = open_request(runtime.vault, claim.job)
         query = tuple((str(k), str(v)) for k, v in target["query"].items())
         return HttpRequest(target["path"], query, target["method"], target["json"])
     assert claim.listing is not None

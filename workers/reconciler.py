@@ -12,7 +12,7 @@ import structlog
 from sisgate.broker import list_lengths
 from sisgate.domain.states import JobState
 from sisgate.errors import BrokerUnavailable
-from sisgate.ledger import calls, jobs, redelivery, responses
+from sisgate.ledger import calls, jobs, redelivery
 from sisgate.ledger.schema import Call
 from workers import admit
 from workers.runtime import Runtime
@@ -69,14 +69,6 @@ def _postponed_without_redis() -> Iterator[None]:
         yield
     except (BrokerUnavailable, redis.RedisError) as error:
         log.warning("reconcile_postponed", reason=type(error).__name__)
-
-
-def delete_old(runtime: Runtime) -> None:
-    """Delete what is kept only for a while."""
-    with runtime.database.write() as session:
-        count = responses.delete_old(session, runtime.clock.now())
-    if count:
-        log.info("responses_deleted", count=count)
 
 
 def _end_overdue(runtime: Runtime) -> list[str]:

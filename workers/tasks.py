@@ -11,12 +11,16 @@ from beat_schedule import beat_schedule
 from sisgate.broker import LIMITS_TASK, PLAN_TASK, SYNC_TASK, Limits, call_task
 from sisgate.domain.rates import Rate
 from sisgate.errors import DatabaseUnavailable
+from sisgate.privacy.retention import SCANS
 from sisgate.settings import ProviderConfig, Settings
 from workers import asked, calls, planning, reconciler
 from workers.admit import Permit
 from workers.runtime import RUNTIME, RuntimeOfProcess
 
 log = structlog.get_logger()
+
+RETENTION_SECONDS, SCAN_SECONDS = 5.0, 30.0
+"""How long one run deletes: a planner with one slot has other things to do. The rest goes next."""
 
 
 def register(app: Celery, settings: Settings) -> None:
@@ -40,8 +44,13 @@ def register(app: Celery, settings: Settings) -> None:
         reconciler.age(runtime())
 
     @app.task(name="sisgate.retention")
-    def retention() -> None:
-        reconciler.delete_old(runtime())
+    def retention(*, scans: bool = False) -> None:
+        """Delete what is over; with `scans` by the rules that go through whole tables."""
+        runtime().gateway.retention.run(
+            actor="beat",
+            only=lambda rule: (rule.name == SCANS) is scans,
+            seconds=SCAN_SECONDS if scans else RETENTION_SECONDS,
+        )
 
     app.conf.beat_schedule = beat_schedule
     app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"

@@ -21,6 +21,7 @@ from sisgate.cli import (
     providers,
     records,
     request,
+    retention,
     sandbox,
     sync,
     tokens,
@@ -61,6 +62,7 @@ app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)
 app.command(epilog=limits.RESUME_EPILOG, rich_help_panel=_CONTROL)(limits.resume)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
+app.command(epilog=retention.EPILOG, rich_help_panel=_CONTROL)(retention.retention)
 app.add_typer(tokens.app, name="tokens", rich_help_panel=_SET_UP)
 app.add_typer(db.app, name="db", rich_help_panel=_SET_UP)
 app.command(epilog=env.EPILOG, rich_help_panel=_SET_UP)(env.env)

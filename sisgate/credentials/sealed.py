@@ -12,11 +12,12 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sisgate.credentials.keys import context_of, first_context_of
 from sisgate.credentials.master import ID_BYTES
+from sisgate.credentials.sealed_requests import context_of as context_of_request
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import Vault
 from sisgate.errors import CredentialError
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Base, Key, Response
+from sisgate.ledger.schema import Base, Job, Key, Response
 
 BATCH = 100
 """Rows that are moved in one transaction."""
@@ -28,7 +29,7 @@ class SealedColumn:
 
     table: type[Base]
     key: InstrumentedAttribute[Any]
-    column: InstrumentedAttribute[bytes]
+    column: InstrumentedAttribute[Any]
     context: Callable[[Any], str]
     first_context: Callable[[Any], str] | None = None
 
@@ -43,6 +44,7 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(
         Response, Response.job_id, Response.sealed_body, lambda row: f"responses/{row.job_id}"
     ),
+    SealedColumn(Job, Job.id, Job.sealed_request, lambda row: context_of_request(row.id)),
 )
 """Whoever seals something for the ledger adds its column here."""
 

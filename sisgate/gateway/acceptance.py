@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -23,6 +24,7 @@ from sisgate.ledger import calls, jobs
 from sisgate.ledger.calls import NewCall, Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
+from sisgate.ledger.schema import Job
 from sisgate.settings import Settings
 
 
@@ -63,7 +65,9 @@ class Acceptance:
             expires_at=now + timedelta(seconds=timeout) if timeout is not None else None,
         )
 
-    def accept(self, new: NewJob) -> tuple[str, bool]:
+    def accept(
+        self, new: NewJob, asks_the_same: Callable[[Job], bool] | None = None
+    ) -> tuple[str, bool]:
         """Accept a job and return its id with True, or that of its earlier one with False.
 
         Raises `IdempotencyConflict`, `BacklogFull` and `DatabaseUnavailable`; then nothing was
@@ -72,7 +76,9 @@ class Acceptance:
         now = self._clock.now()
         address: tuple[int, str, int] | None = None
         with self._database.write() as session:
-            row, is_new = jobs.accept(session, new, now, published_at=now)
+            row, is_new = jobs.accept(
+                session, new, now, published_at=now, asks_the_same=asks_the_same
+            )
             if is_new:
                 self._refuse_beyond_backlog(session, new.provider)
             if is_new and new.kind is JobKind.REQUEST:

@@ -21,7 +21,8 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.broker import Limits, Publisher, broker_url, celery_app, redis_client
 from sisgate.clock import Clock, SystemClock
-from sisgate.credentials.vault import vault_of
+from sisgate.credentials.sealed_requests import open_request, seal_request
+from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.paths import usable_path
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
@@ -52,7 +53,14 @@ from sisgate.ledger import calls, jobs, responses
 from sisgate.ledger import schema as tables
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
-from sisgate.ledger.records import StoredChange, StoredRecord, stream_changes, stream_records
+from sisgate.ledger.records import (
+    StoredChange,
+    StoredRecord,
+    newest_change,
+    stream_changes,
+    stream_records,
+)
+from sisgate.privacy.retention import Retention
 from sisgate.settings import ProviderConfig, Settings, load_settings
 from sisgate.wakeups import Wakeups
 
@@ -220,7 +228,7 @@ class Gateway:
             JobKind.REQUEST, provider, priority, idempotency_key, timeout, None,
             self._app_of(principal, None),
         )  # fmt: skip
-        return self._accept(replace(new, options=target))
+        return self._accept_request(new, target)
 
     def job(self, job_id: str) -> Job:
         """Return a handle on a job; `UnknownJob` where there is none."""
@@ -300,6 +308,8 @@ class Gateway:
             priority=Priority(old.priority),
             options=old.options,
         )
+        if new.kind is JobKind.REQUEST:
+            return self._accept_request(new, open_request(self._vault, old))
         return self._accept(new)
 
     def answer(self, job_id: str) -> Answer:
@@ -313,7 +323,7 @@ class Gateway:
                 f"{self.settings.response_retention}.",
                 job=job_id,
             )
-        body = vault_of(self.settings).open(stored.sealed_body, f"responses/{job_id}")
+        body = self._vault.open(stored.sealed_body, f"responses/{job_id}")
         return Answer(job_id, stored.status, stored.headers, body, stored.truncated)
 
     def records(
@@ -328,10 +338,27 @@ class Gateway:
         """Stream the changes numbered above the cursor `since`, and end at the newest.
 
         The number of the last one received is the next cursor. Numbers become visible in order.
+        Reading raises `CursorTooOld` where changes above the cursor were deleted after their time.
         """
         self._dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
         return stream_changes(self.database, provider, resource, since=since)
+
+    def cursor(self, provider: str, resource: str) -> int:
+        """Return the number of the newest change, 0 before the first.
+
+        Taken before a dataset is read anew, it is where to go on with its changes.
+        """
+        self._dataset(provider, resource)
+        self.access.pass_through(Action.READ, provider, resource)
+        with self.database.read() as session:
+            return newest_change(session, provider, resource)
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept how long: a preview, and deleting what is over. For admins."""
+        self.access.pass_through(Action.ADMINISTER)
+        return Retention(self.database, self.settings, self.clock)
 
     def provider(self, name: str) -> ProviderConfig:
         """Return the configuration of a provider; `UnknownProvider` where there is none."""
@@ -402,6 +429,26 @@ class Gateway:
     def _accept(self, new: NewJob) -> Job:
         job_id, is_new = self._acceptance.accept(new)
         return Job(self, job_id, is_new=is_new)
+
+    def _accept_request(self, new: NewJob, target: Mapping[str, Any]) -> Job:
+        vault = self._vault
+
+        def asks_the_same(earlier: tables.Job) -> bool:
+            same = (earlier.kind, earlier.provider, earlier.priority)
+            if same != (new.kind.value, new.provider, int(new.priority)):
+                return False
+            try:
+                return open_request(vault, earlier) == target
+            except InvalidState:
+                return False
+
+        job_id, is_new = self._acceptance.accept(seal_request(vault, new, target), asks_the_same)
+        return Job(self, job_id, is_new=is_new)
+
+    @property
+    def _vault(self) -> Vault:
+        """What seals requests and opens them and their answers, with the keys as they are now."""
+        return vault_of(self.settings)
 
     def _dataset(self, provider: str, resource: str) -> None:
         if resource not in self.provider(provider).dialect_class.resources:

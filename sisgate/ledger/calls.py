@@ -30,7 +30,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True)
 class NewCall:
-    """One call to plan. `target` is a request's own method, path, query and body."""
+    """One call to plan. `target` has a request's method, or a bridge's seam."""
 
     purpose: Purpose
     listing_id: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,23 +32,33 @@ class NewJob:
     priority: Priority
     resource: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    sealed_request: bytes | None = field(default=None, repr=False)
     idempotency_key: str | None = None
     expires_at: datetime | None = None
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the arguments: the same request has the same fingerprint."""
+        """SHA-256 of the arguments: the same sync has the same fingerprint.
+
+        What a request asks for is not in it: few words are easily guessed from their digest.
+        """
         words = [self.kind, self.provider, self.resource, int(self.priority), self.options]
         return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
 
 
 def accept(
-    session: Session, new: NewJob, now: datetime, *, published_at: datetime | None = None
+    session: Session,
+    new: NewJob,
+    now: datetime,
+    *,
+    published_at: datetime | None = None,
+    asks_the_same: Callable[[Job], bool] | None = None,
 ) -> tuple[Job, bool]:
     """Insert a job and return it, detached, with True, or the earlier one with False.
 
     A job is earlier when it has the same id, or the same app and idempotency key. Raises
-    `IdempotencyConflict` when that one was asked for with other arguments.
+    `IdempotencyConflict` when that one was asked for with other arguments: another fingerprint,
+    or what `asks_the_same` says where it is given.
     """
     begins = new.kind is JobKind.REQUEST
     values = {
@@ -62,6 +72,7 @@ def accept(
         "resource": new.resource,
         "priority": int(new.priority),
         "options": dict(new.options),
+        "sealed_request": new.sealed_request,
         "idempotency_key": new.idempotency_key,
         "fingerprint": new.fingerprint,
         "accepted_at": now,
@@ -73,7 +84,8 @@ def accept(
     if session.scalar(statement) is not None:
         return Job(**values), True
     earlier = _earlier(session, new)
-    if earlier.fingerprint != new.fingerprint:
+    is_same = earlier.fingerprint == new.fingerprint
+    if not (asks_the_same(earlier) if asks_the_same else is_same):
         raise IdempotencyConflict(
             f"The idempotency key {new.idempotency_key or new.id!r} was used by job {earlier.id} "
             "with other arguments. Use a new key for a new request.",

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
+from sisgate.errors import CursorTooOld
 from sisgate.ledger import page_statements
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Dataset, Record
@@ -222,7 +223,10 @@ def stream_records(
 def stream_changes(
     database: Database, provider: str, resource: str, *, since: int = 0
 ) -> Iterator[StoredChange]:
-    """Yield the changes numbered above `since`, in order, and end at the newest."""
+    """Yield the changes numbered above `since`, in order, and end at the newest.
+
+    `CursorTooOld` where some of them have been deleted after their time.
+    """
     while True:
         query = (
             select(
@@ -251,6 +255,8 @@ def stream_changes(
         )
         with database.read() as session:
             chunk = session.execute(query).all()
+            # After the look at the changes: what was deleted before it is known by now.
+            _refuse_below_horizon(session, provider, resource, since)
         for row in chunk:
             yield StoredChange(
                 provider=row.provider,
@@ -264,6 +270,29 @@ def stream_changes(
         if len(chunk) < STREAM_CHUNK:
             return
         since = chunk[-1].sequence
+
+
+def newest_change(session: Session, provider: str, resource: str) -> int:
+    """Return the number of a dataset's newest change, 0 where there is none."""
+    dataset = session.get(Dataset, (provider, resource))
+    return dataset.last_sequence if dataset is not None else 0
+
+
+def _refuse_below_horizon(session: Session, provider: str, resource: str, since: int) -> None:
+    dataset = session.get(Dataset, (provider, resource))
+    if dataset is None or since >= dataset.change_horizon:
+        return
+    raise CursorTooOld(
+        f"The changes of {provider} {resource} up to number {dataset.change_horizon} were deleted "
+        f"after their time (retention.changes), so a reader at {since} would miss some. Note the "
+        f"newest number, which is {dataset.last_sequence} now, read the records anew, and go on "
+        "with the changes since that number.",
+        provider=provider,
+        resource=resource,
+        cursor=since,
+        horizon=dataset.change_horizon,
+        newest=dataset.last_sequence,
+    )
 
 
 def _insert(session: Session) -> Any:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from sqlalchemy import CursorResult, delete
 from sqlalchemy.orm import Session
 
 from sisgate.ledger.schema import Response
@@ -18,10 +15,3 @@ def store(session: Session, response: Response) -> None:
 def get(session: Session, job_id: str) -> Response | None:
     """Return the response of a job, or None if there is none (any more)."""
     return session.get(Response, job_id)
-
-
-def delete_old(session: Session, now: datetime) -> int:
-    """Delete the responses whose time is over; return how many."""
-    gone = session.execute(delete(Response).where(Response.delete_after <= now))
-    assert isinstance(gone, CursorResult)
-    return gone.rowcount

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -57,6 +58,7 @@ class Job(Base):
         Index(None, "state", "accepted_at"),
         Index(None, "state", "expires_at"),
         Index(None, "provider", "state", "accepted_at"),
+        Index(None, "ended_at"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -67,6 +69,7 @@ class Job(Base):
     resource: Mapped[str | None] = mapped_column(String(40))
     priority: Mapped[int]
     options: Mapped[dict[str, Any]]
+    sealed_request: Mapped[bytes | None]
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     fingerprint: Mapped[str] = mapped_column(String(64))
     accepted_at: Mapped[datetime]
@@ -196,6 +199,7 @@ class Dataset(Base):
     provider: Mapped[str] = mapped_column(String(63), primary_key=True)
     resource: Mapped[str] = mapped_column(String(40), primary_key=True)
     last_sequence: Mapped[int] = mapped_column(BigId, default=0)
+    change_horizon: Mapped[int] = mapped_column(BigId, default=0, server_default="0")
     generation: Mapped[int] = mapped_column(default=0)
     high_water: Mapped[datetime | None]
     filter_works: Mapped[bool | None]
@@ -207,6 +211,15 @@ class Record(Base):
     """One entity in canonical OneRoster 1.2 shape, and as the provider sent it."""
 
     __tablename__ = "records"
+    __table_args__ = (
+        # Of the deleted ones only: writing a page costs nothing more.
+        Index(
+            None,
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+    )
 
     provider: Mapped[str] = mapped_column(String(63), primary_key=True)
     resource: Mapped[str] = mapped_column(String(40), primary_key=True)

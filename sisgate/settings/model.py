@@ -121,6 +121,23 @@ class SchoolHours(Frozen):
     days: frozenset[Annotated[int, Field(ge=0, le=6)]] = frozenset(range(5))
 
 
+def _kept(value: Any) -> Any:
+    return None if value == "keep" else value
+
+
+Kept = Annotated[Annotated[timedelta, Field(ge=timedelta(hours=1))] | None, BeforeValidator(_kept)]
+"""How long something is kept, an hour at least; `"keep"` is for ever."""
+
+
+class RetentionConfig(Frozen):
+    """How long what is kept, as `[retention]` says. None is for ever."""
+
+    jobs: Kept = timedelta(days=90)
+    changes: Kept = timedelta(days=365)
+    deleted_records: Kept = timedelta(days=365)
+    originals: Kept = None
+
+
 class AppConfig(Frozen):
     """A calling app, as `[apps.NAME]` describes it. Quota is shared in proportion to `weight`."""
 
@@ -264,6 +281,7 @@ class Settings(Frozen):
     access: Literal["open", "tokens"] = "open"
     token: SecretStr | None = None
     broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None
+    retention: RetentionConfig = RetentionConfig()
     response_retention: timedelta = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from sisgate import Gateway
+from sisgate.credentials.master import make_master_key
 from sisgate.ledger import migrate
 from sisgate.settings import load_settings
 
@@ -44,6 +45,7 @@ def gateway(tmp_path: Path, redis_url: str, database_url: str) -> Iterator[Gatew
     )
     gateway = Gateway(settings)
     migrate.upgrade(gateway.database)
+    make_master_key(settings.master_key_path)
     control = gateway.control("lincoln")
     assert gateway.limiter.rebuild("lincoln", control.limits, [])
     yield gateway

@@ -8,7 +8,7 @@ from pathlib import Path
 from sisgate.settings import ProviderConfig, Settings, load_settings
 
 SAMPLE = Path(__file__).parents[3] / "sisgate.example.toml"
-OPTION = re.compile(r"^# (?=\[apps|\w+ = )", re.MULTILINE)
+OPTION = re.compile(r"^# (?=\[apps|\[retention|\w+ = )", re.MULTILINE)
 NOT_FOR_THE_FILE = {"config_file", "data_dir", "app_name", "name", "school_year", "master_key"}
 
 

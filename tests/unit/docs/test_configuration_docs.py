@@ -16,6 +16,7 @@ from sisgate.settings.model import (
     Endpoint,
     PathRule,
     ProviderConfig,
+    RetentionConfig,
     SchoolHours,
     Settings,
 )
@@ -29,6 +30,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[providers.NAME.breaker]": BreakerConfig,
     "[providers.NAME.school_hours]": SchoolHours,
     "[apps.NAME]": AppConfig,
+    "[retention]": RetentionConfig,
 }
 
 

@@ -1,0 +1,156 @@
+"""How long each table keeps what: deleting what is over, and telling what would be deleted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from sisgate.audit import log as audit
+from sisgate.clock import Clock
+from sisgate.ledger import controls, expiry
+from sisgate.ledger.database import Database
+from sisgate.ledger.expiry import Batches
+from sisgate.settings import Settings
+
+log = structlog.get_logger()
+
+MARGIN = timedelta(hours=1)
+"""Longer than any lease: by then what was under way when a job ended has ended too."""
+
+SCANS = "originals"
+"""The rule that goes through every record; it is run less often."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that is kept for a time. `keep` is None where it is kept for ever."""
+
+    name: str
+    setting: str
+    keep: timedelta | None
+    before: datetime | None
+    count: Callable[[Session, datetime], Counter[str]]
+    delete: Callable[[Database, datetime], Batches]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one rule has deleted, or would. `finished` is False where time was up before the end."""
+
+    rule: Rule
+    rows: Counter[str] = field(default_factory=Counter)
+    finished: bool = True
+
+
+def rules(settings: Settings, longest_window: timedelta, now: datetime) -> list[Rule]:
+    """Return every rule with the time before which things are over.
+
+    Whatever the settings say, a job is kept until no limiter can be rebuilt from its attempts any
+    more: the longest window of any limit, and a margin.
+    """
+    kept = settings.retention
+
+    def rule(
+        name: str,
+        keep: timedelta | None,
+        count: Callable[[Session, datetime], Counter[str]],
+        delete: Callable[[Database, datetime], Batches],
+        least: timedelta = timedelta(0),
+    ) -> Rule:
+        before = now - max(keep, least) if keep is not None else None
+        return Rule(name, f"retention.{name}", keep, before, count, delete)
+
+    # Each answer carries its own time, so "before" is now.
+    answers = Rule(
+        "responses", "response_retention", settings.response_retention, now,
+        expiry.count_responses, expiry.delete_responses,
+    )  # fmt: skip
+    return [
+        answers,
+        rule("jobs", kept.jobs, expiry.count_jobs, expiry.delete_jobs, longest_window + MARGIN),
+        rule("changes", kept.changes, expiry.count_changes, expiry.delete_changes),
+        rule("deleted_records", kept.deleted_records, expiry.count_records, expiry.delete_records),
+        rule("originals", kept.originals, expiry.count_originals, expiry.empty_originals),
+    ]
+
+
+class Retention:
+    """Runs the rules on one ledger."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+
+    def preview(self) -> list[Swept]:
+        """Return what each rule would delete now. Deletes nothing."""
+        found = []
+        for rule in self._rules():
+            with self._database.read() as session:
+                rows = rule.count(session, rule.before) if rule.before else Counter[str]()
+            found.append(Swept(rule, rows))
+        return found
+
+    def run(
+        self,
+        *,
+        actor: str,
+        only: Callable[[Rule], bool] = lambda _rule: True,
+        seconds: float | None = None,
+        on_batch: Callable[[Rule, Counter[str]], None] = lambda _rule, _rows: None,
+    ) -> list[Swept]:
+        """Delete what is over, batch by batch, for at most `seconds`; return what was deleted.
+
+        What has been deleted is in the log and in the audit log, also where it is interrupted.
+        """
+        ends = self._clock.monotonic() + seconds if seconds is not None else None
+        return [self._sweep(rule, actor, ends, on_batch) for rule in self._rules() if only(rule)]
+
+    def _sweep(
+        self,
+        rule: Rule,
+        actor: str,
+        ends: float | None,
+        on_batch: Callable[[Rule, Counter[str]], None],
+    ) -> Swept:
+        rows: Counter[str] = Counter()
+        if rule.before is None:
+            return Swept(rule, rows)
+        finished = True
+        try:
+            for batch in rule.delete(self._database, rule.before):
+                rows.update(batch)
+                on_batch(rule, rows)
+                if ends is not None and self._clock.monotonic() >= ends:
+                    finished = False
+                    break
+        finally:
+            self._note(rule, +rows, actor)
+        return Swept(rule, +rows, finished)
+
+    def _note(self, rule: Rule, rows: Counter[str], actor: str) -> None:
+        if not rows:
+            return
+        log.info("retention_deleted", rule=rule.name, **rows)
+        with self._database.write() as session:
+            audit.record(
+                session,
+                self._clock.now(),
+                actor=actor,
+                action=f"privacy:{rule.name}:expire",
+                subject=rule.name,
+                before=rule.before.isoformat() if rule.before else None,
+                rows=dict(rows),
+            )
+
+    def _rules(self) -> list[Rule]:
+        with self._database.read() as session:
+            windows = [w for c in controls.all_set(session) for w in controls.windows_of(c) or ()]
+        windows += [w for config in self._settings.providers.values() for w in config.windows]
+        longest = max((window.period_seconds for window in windows), default=0.0)
+        return rules(self._settings, timedelta(seconds=longest), self._clock.now())
