@@ -46,11 +46,14 @@ def register(app: Celery, settings: Settings) -> None:
     @app.task(name="sisgate.retention")
     def retention(*, scans: bool = False) -> None:
         """Delete what is over; with `scans` by the rules that go through whole tables."""
-        runtime().gateway.retention.run(
+        swept = runtime().gateway.retention.run(
             actor="beat",
             only=lambda rule: (rule.name == SCANS) is scans,
             seconds=SCAN_SECONDS if scans else RETENTION_SECONDS,
         )
+        for one in swept:
+            if one.rows:
+                log.info("retention_deleted", rule=one.rule.name, finished=one.finished, **one.rows)
 
     app.conf.beat_schedule = beat_schedule
     app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.audit import log as audit
@@ -16,8 +15,6 @@ from sisgate.ledger import controls, expiry
 from sisgate.ledger.database import Database
 from sisgate.ledger.expiry import Batches
 from sisgate.settings import Settings
-
-log = structlog.get_logger()
 
 MARGIN = timedelta(hours=1)
 """Longer than any lease: by then what was under way when a job ended has ended too."""
@@ -106,7 +103,7 @@ class Retention:
     ) -> list[Swept]:
         """Delete what is over, batch by batch, for at most `seconds`; return what was deleted.
 
-        What has been deleted is in the log and in the audit log, also where it is interrupted.
+        What has been deleted is in the audit log, also where it is interrupted.
         """
         ends = self._clock.monotonic() + seconds if seconds is not None else None
         return [self._sweep(rule, actor, ends, on_batch) for rule in self._rules() if only(rule)]
@@ -136,7 +133,6 @@ class Retention:
     def _note(self, rule: Rule, rows: Counter[str], actor: str) -> None:
         if not rows:
             return
-        log.info("retention_deleted", rule=rule.name, **rows)
         with self._database.write() as session:
             audit.record(
                 session,
