@@ -19,7 +19,7 @@ from sisgate.domain.priorities import PRIORITY_STEPS, Priority
 from sisgate.domain.queues import queue_keys
 from sisgate.embedded.redis_server import last_url
 from sisgate.errors import BrokerUnavailable
-from sisgate.settings import Settings
+from sisgate.settings import ProviderConfig, Settings
 
 PLANNER_QUEUE = "sisgate"
 SYNC_TASK = "sisgate.sync"
@@ -36,24 +36,31 @@ PLANNER_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Limits:
-    """The times of one provider's call, each longer than the one before it (seconds)."""
+    """The times of one provider's call, each longer than the one before it (seconds).
+
+    >>> limits = Limits(answer=30, lease=100)
+    >>> limits.soft, limits.hard
+    (70.0, 85.0)
+    """
 
     answer: float
+    lease: float
+    """When another worker may take the call over."""
+
+    @classmethod
+    def of(cls, config: ProviderConfig) -> Limits:
+        """Return the times of a provider's calls."""
+        return cls(config.timeout_seconds, config.lease)
 
     @property
     def soft(self) -> float:
         """When a task is asked to stop: the answer's time and a token fetch have passed."""
-        return self.answer + 40
+        return self.answer + (self.lease - self.answer) * 4 / 7
 
     @property
     def hard(self) -> float:
         """When its process is killed."""
-        return self.answer + 55
-
-    @property
-    def lease(self) -> float:
-        """When another worker may take the call over."""
-        return self.answer + 70
+        return self.answer + (self.lease - self.answer) * 11 / 14
 
 
 def call_task(provider: str) -> str:
@@ -82,7 +89,7 @@ def redis_client(url: str) -> redis.Redis:
 def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Celery:
     """Return a Celery app set up for sisgate; workers add their tasks to it, and their `amqp`."""
     app = Celery("sisgate", set_as_current=False, amqp=amqp)
-    longest = max((p.timeout_seconds for p in settings.providers.values()), default=0.0)
+    longest = max((p.lease for p in settings.providers.values()), default=0.0)
     app.conf.update(
         broker_url=url,
         broker_connection_retry_on_startup=True,
@@ -91,7 +98,7 @@ def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Cele
             "priority_steps": list(PRIORITY_STEPS),
             "queue_order_strategy": "priority",
             # Nothing is held for long, so what a dead worker held comes back within minutes.
-            "visibility_timeout": int(max(Limits(longest).lease, PLANNER_SECONDS) + 60),
+            "visibility_timeout": int(max(longest, PLANNER_SECONDS) + 60),
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import structlog
 
-from sisgate.broker import Limits
 from sisgate.credentials import keys
 from sisgate.credentials.sealed_requests import open_request
 from sisgate.errors import BrokerUnavailable, CircuitOpen, NoPermit, SisgateError, TransientError
@@ -119,7 +118,7 @@ def request_of(runtime: Runtime, config: ProviderConfig, claim: Claim) -> HttpRe
 def _claim(
     runtime: Runtime, config: ProviderConfig, call_id: int, permit: Permit | None
 ) -> Claim | None:
-    lease = timedelta(seconds=Limits(config.timeout_seconds).lease)
+    lease = timedelta(seconds=config.lease)
     with runtime.database.write() as session:
         held = permit.id if permit else None
         return ledger.claim(session, call_id, runtime.clock.now(), lease, held)

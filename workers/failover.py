@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import structlog
 
-from sisgate.broker import Limits
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.ledger import calls, failover
@@ -67,7 +66,7 @@ def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
     if not grant:
         return None
     now = runtime.clock.now()
-    lease = timedelta(seconds=Limits(config.timeout_seconds).lease)
+    lease = timedelta(seconds=config.lease)
     with runtime.database.write() as session:
         if not reply.was_sent:
             calls.forget_attempt(session, claim.call)

@@ -14,7 +14,7 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.admission.spec import LimitSpec
 from sisgate.admission.throttle import LatencyTrend
-from sisgate.broker import Limits, Publisher, broker_url, redis_client
+from sisgate.broker import Publisher, broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.vault import Vault, vault_of
@@ -78,7 +78,7 @@ class Runtime:
         """Return the limits of a provider; a permit that is never finished counts for a lease."""
         spec = self._limits.get(config.name)
         if spec is None:
-            lease = Limits(config.timeout_seconds).lease
+            lease = config.lease
             spec = self._limits[config.name] = limits_of(config, lease)
         return spec
 
@@ -96,7 +96,7 @@ class Runtime:
             endpoints = self._endpoints[config.name] = ProviderEndpoints(
                 self.redis,
                 config,
-                lease_seconds=Limits(config.timeout_seconds).lease,
+                lease_seconds=config.lease,
                 listeners=[TransitionRecorder(config.name, self.database, self.clock)],
             )
         return endpoints

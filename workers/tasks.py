@@ -83,7 +83,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
 
 
 def _register_call(app: Celery, runtime: RuntimeOfProcess, config: ProviderConfig) -> None:
-    limits = Limits(config.timeout_seconds)
+    limits = Limits.of(config)
 
     @app.task(
         name=call_task(config.name),

@@ -14,7 +14,7 @@ from sisgate.access.policy import Action
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.admission.spec import LimiterState
-from sisgate.broker import Limits, broker_url, redis_client
+from sisgate.broker import broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.errors import DatabaseUnavailable, UnknownResource
 from sisgate.gateway import Gateway
@@ -99,7 +99,7 @@ class Invocation:
 
         Raises `BrokerUnavailable`.
         """
-        spec = limits_of(config, Limits(config.timeout_seconds).lease)
+        spec = limits_of(config, config.lease)
         return Limiter(self.redis, clock=self.clock).state(config.name, spec)
 
 

@@ -19,7 +19,7 @@ from sisgate.access.gate import Gate, authenticate
 from sisgate.access.policy import Action, Decision, Principal
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
-from sisgate.broker import Limits, Publisher, broker_url, celery_app, redis_client
+from sisgate.broker import Publisher, broker_url, celery_app, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.sealed_requests import open_request, seal_request
 from sisgate.credentials.vault import Vault, vault_of
@@ -386,7 +386,7 @@ class Gateway:
     def control(self, name: str) -> ProviderControl:
         """Return what can be changed about a provider at run time: limits and pauses."""
         config = self.provider(name)
-        spec = limits_of(config, Limits(config.timeout_seconds).lease)
+        spec = limits_of(config, config.lease)
         return ProviderControl(self, config, spec)
 
     @cached_property

@@ -31,6 +31,12 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 RESERVED_NAMES = frozenset({"sisgate"})
 """`sisgate` is the queue of the planner."""
 
+LEASE_MARGIN_SECONDS = 70.0
+"""How much longer than its answer may take a call is its worker's, unless configured."""
+
+TOKEN_MARGIN_SECONDS = 40.0
+"""The least of it where a token may have to be fetched, or waited for, before the call."""
+
 
 def _windows(value: Any) -> Any:
     if isinstance(value, tuple):  # read already
@@ -173,6 +179,7 @@ class ProviderConfig(Frozen):
     school_year: Annotated[int, Field(ge=2000, le=2100)] | None = None
     page_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    lease_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 64
     full_sync_every: timedelta = timedelta(days=7)
 
@@ -232,6 +239,11 @@ class ProviderConfig(Frozen):
         return self.limit or (Rate.parse(self.dialect_class.default_limit),)
 
     @property
+    def lease(self) -> float:
+        """Seconds after which a call that was begun and not ended is another worker's to make."""
+        return self.lease_seconds or self.timeout_seconds + LEASE_MARGIN_SECONDS
+
+    @property
     def auth_method(self) -> str:
         """How requests are authorised; the kind's usual way unless configured."""
         return self.auth or self.dialect_class.default_auth
@@ -255,6 +267,17 @@ class ProviderConfig(Frozen):
         for rule in self.paths:
             if rule.group not in groups:
                 raise ValueError(f"no endpoint of {self.name} stands in the group {rule.group!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _lease_outlasts_the_call(self) -> ProviderConfig:
+        fetches = self.auth_method.startswith("oauth2")
+        least = self.timeout_seconds + (TOKEN_MARGIN_SECONDS if fetches else 1.0)
+        if self.lease < least:
+            raise ValueError(
+                f"lease_seconds is at least {least:g} here: a call may take so long, and must not "
+                "be given to another worker before"
+            )
         return self
 
     @model_validator(mode="after")

@@ -205,3 +205,26 @@ def test_mistakes_come_in_plain_words_in_the_order_of_lines(tmp_path: Path) -> N
     assert lines == [f"sisgate.toml:{n}" for n in (1, 1, 3, 7, 8)]
     assert "burst: must be at least 1" in caught.value.problems[3]
     assert "Input should" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "lease"),
+    [
+        ('kind = "powerschool"', 100.0),
+        ('kind = "powerschool"\ntimeout_seconds = 5', 75.0),
+        ('kind = "powerschool"\ntimeout_seconds = 5\nlease_seconds = 45', 45.0),
+        ('kind = "oneroster"\nauth = "none"\ntimeout_seconds = 2\nlease_seconds = 3', 3.0),
+    ],
+)
+def test_a_lease_is_the_calls_time_and_a_margin(tmp_path: Path, lines: str, lease: float) -> None:
+    """Unless it is configured."""
+    settings = load(tmp_path, f"[providers.one]\n{lines}\n{URL}\n")
+    assert settings.providers["one"].lease == lease
+
+
+def test_a_lease_that_a_call_may_outlast_is_refused(tmp_path: Path) -> None:
+    """A token may have to be waited for before the call."""
+    found = problems(
+        tmp_path, f'[providers.one]\nkind = "powerschool"\nlease_seconds = 60\n{URL}\n'
+    )
+    assert "lease_seconds is at least 70 here" in found[0]
