@@ -43,7 +43,7 @@ class PostgresServer:
         self._folder = server_folder(user)
         try:
             binaries = usable_binaries(user, self._folder)
-            _initdb(binaries, self._folder, user)
+            initdb(binaries, self._folder, user)
             options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
             options.append(f"--unix-socket-directories={self._folder}")
             command = [str(binaries / "postgres"), "-D", str(self._folder / "data"), *options]
@@ -165,7 +165,8 @@ def _runs(binaries: Path, user: str) -> bool:
     return True
 
 
-def _initdb(binaries: Path, folder: Path, user: str) -> None:
+def initdb(binaries: Path, folder: Path, user: str) -> None:
+    """Make an empty cluster in `folder`/data."""
     # Its socket is in a folder of mode 700: only who runs the tests comes near it.
     options = ["--auth=trust", f"--username={OWNER}", "--encoding=UTF8", "--locale=C", "--no-sync"]
     done = subprocess.run(

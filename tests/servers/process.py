@@ -38,6 +38,10 @@ class LeashedServer:
                 start_new_session=True,
             )
 
+    def wait_end(self) -> None:
+        """Return when the server has ended by itself, or was killed."""
+        self._leash.wait(START_SECONDS)
+
     def wait_ready(self, ready: Callable[[], bool]) -> None:
         """Return when `ready` is true; `ServerDidNotStart` with the log when that never comes."""
         done = poll_until(

@@ -1,0 +1,49 @@
+"""An app that asks for work: `python -m tests.faults.asker BOOK`, an order a line on standard input.
+
+What the gateway has said to be accepted is a line in the file BOOK, written after the gateway
+returned. It is the list that the oracle holds against the ledger, so nothing of the product writes
+it. The app may be killed at any point; an order that was not noted was not accepted, or nobody
+was told.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from sisgate import Gateway
+from sisgate.errors import SisgateError
+from tests.faults import points
+
+assert points
+
+
+def main(book: Path) -> None:
+    """Carry out orders until standard input ends."""
+    gateway = Gateway.from_env(app="faults")
+    with book.open("a", encoding="utf-8") as file:
+        for line in sys.stdin:
+            order = json.loads(line)
+            try:
+                order["job"] = _ask(gateway, order)
+            except SisgateError as error:
+                order["refused"] = error.code
+            file.write(f"{json.dumps(order)}\n")
+            file.flush()
+
+
+def _ask(gateway: Gateway, order: dict[str, Any]) -> str:
+    provider = order["provider"]
+    if order["do"] == "sync":
+        return gateway.sync(provider, "orgs", mode="full", priority=order["priority"]).id
+    body = {"path": order["path"]} if order["do"] == "POST" else None
+    job = gateway.enqueue_request(
+        provider, order["do"], order["path"], json=body, priority=order["priority"]
+    )
+    return job.id
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,178 @@
+"""What must be true after a run, asked of the asking app's book, the provider and the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sisgate.domain.states import JobState
+from sisgate.ledger import schema as tables
+from tests.acceptance.admission.recorder import windows_above
+from tests.faults.book import Accepted
+from tests.faults.fleet import LIMIT, LIMITED, PERIOD_SECONDS, Fleet
+
+RECOVERY_SECONDS = 10.0
+"""Orphaned work is begun again, or given up, this long after its lease at the latest."""
+
+
+@dataclass
+class Findings:
+    """What a run brought. Each entry of `breaks` is a broken promise, told for a person."""
+
+    accepted: int = 0
+    refused: int = 0
+    calls_seen: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    """How the accepted jobs ended: a state, or a state and the code of its error."""
+    lost: int = 0
+    doubled: int = 0
+    windows_above: int = 0
+    unrecorded: int = 0
+    untrue: int = 0
+    recoveries: list[float] = field(default_factory=list)
+    """Seconds from an orphan's lease to what came of it, where nothing more was disturbed."""
+    recoveries_disturbed: list[float] = field(default_factory=list)
+    """The same while more was being killed: what brings it back may have died as well."""
+    breaks: list[str] = field(default_factory=list)
+
+    def add(self, other: Findings) -> None:
+        """Add the findings of another run."""
+        for name, value in vars(other).items():
+            mine = getattr(self, name)
+            if isinstance(mine, list):
+                mine.extend(value)
+            else:
+                setattr(self, name, mine + value)
+
+
+def examine(fleet: Fleet, found: Findings) -> None:
+    """Look at a fleet that has come to rest and note what is found."""
+    found.refused = fleet.book.refused
+    found.calls_seen = len(fleet.provider.seen)
+    accepted = fleet.book.accepted
+    found.accepted = len(accepted)
+    with fleet.gateway.database.read() as session:
+        _all_ended(session, accepted, found)
+        _every_call_is_recorded(session, fleet, found)
+    _answers_are_true(fleet, accepted, found)
+    _unsafe_requests_came_once(fleet, found)
+    _lists_equal_those_of_a_calm_run(fleet, found)
+    for name in LIMITED:
+        above = windows_above(fleet.provider.times(name), LIMIT, PERIOD_SECONDS)
+        found.windows_above += above
+        if above:
+            found.breaks.append(f"{above} windows of {name} hold more than {LIMIT} calls")
+    late = sorted(seconds for seconds in found.recoveries if seconds > RECOVERY_SECONDS)
+    if late:
+        found.breaks.append(f"orphans recovered too late: {late} s after their lease")
+
+
+def _all_ended(session: Session, accepted: Iterable[Accepted], found: Findings) -> None:
+    jobs = {job.id: job for job in session.scalars(select(tables.Job))}
+    for each in accepted:
+        job = jobs.get(each.job)
+        if job is None or not JobState(job.state).is_final:
+            found.lost += 1
+            state = job.state if job else "not in the ledger"
+            found.breaks.append(f"accepted and not ended: {each} is {state}")
+        else:
+            code = (job.error or {}).get("code")
+            found.ends[f"{job.state} ({code})" if code else job.state] += 1
+
+
+def _answers_are_true(fleet: Fleet, accepted: Iterable[Accepted], found: Findings) -> None:
+    """A request that is done was made, and has the provider's answer."""
+    calls = fleet.provider.calls_of("requests")
+    ids = [each.job for each in accepted]
+    states = {status.id: status.state for status in _statuses(fleet, ids)}
+    for each in accepted:
+        if each.do == "sync" or states.get(each.job) != JobState.DONE:
+            continue
+        body = json.loads(fleet.gateway.answer(each.job).body)
+        if not calls[each.path] or body != {"path": each.path}:
+            found.untrue += 1
+            found.breaks.append(f"done without the provider's answer: {each}")
+
+
+def _statuses(fleet: Fleet, ids: list[str]) -> Iterable[Any]:
+    for start in range(0, len(ids), 500):
+        yield from fleet.gateway.statuses(ids[start : start + 500])
+
+
+def _unsafe_requests_came_once(fleet: Fleet, found: Findings) -> None:
+    posts = Counter(seen.path for seen in fleet.provider.seen if seen.method == "POST")
+    for path, times in posts.items():
+        if times > 1:
+            found.doubled += 1
+            found.breaks.append(f"POST {path} was made {times} times")
+
+
+def _lists_equal_those_of_a_calm_run(fleet: Fleet, found: Findings) -> None:
+    """Rows and changes are those of a fleet that nothing has happened to."""
+    gateway = fleet.gateway
+    records, changes = {}, {}
+    for name in ("calm", "lists"):
+        stored = gateway.records(name, "orgs", include_deleted=True)
+        records[name] = {(r.sourced_id, r.deleted_at is None, json.dumps(r.data)) for r in stored}
+        feed = list(gateway.changes(name, "orgs"))
+        changes[name] = Counter((change.operation, change.sourced_id) for change in feed)
+        if [change.sequence for change in feed] != list(range(1, len(feed) + 1)):
+            found.breaks.append(f"the changes of {name} are not numbered one by one")
+    other = len(records["calm"] ^ records["lists"])
+    more = (changes["lists"] - changes["calm"]).total()
+    less = (changes["calm"] - changes["lists"]).total()
+    found.doubled += more
+    if other or more or less:
+        found.breaks.append(
+            f"after kills {other} rows differ, {more} changes are too many, {less} are missing"
+        )
+
+
+def _every_call_is_recorded(session: Session, fleet: Fleet, found: Findings) -> None:
+    """What the provider saw is an attempt in the ledger, noted before the call."""
+    query = (
+        select(tables.Call.provider, tables.Call.start, tables.Call.target)
+        .join(tables.Attempt, tables.Attempt.call_id == tables.Call.id)
+        .execution_options(yield_per=1000)
+    )
+    attempts: Counter[tuple[str, str | int | None]] = Counter()
+    for provider, start, target in session.execute(query):
+        attempts[provider, target["path"] if target else start or 0] += 1
+    seen = Counter(
+        (each.name, each.path if each.offset is None else each.offset)
+        for each in fleet.provider.seen
+    )
+    for what, more in (seen - attempts).items():
+        found.unrecorded += more
+        found.breaks.append(f"{more} calls of {what} are not in the ledger")
+
+
+def note_recoveries(fleet: Fleet, found: Findings, rest: datetime, since: datetime) -> None:
+    """Note how long orphans waited after their lease until they were begun again or given up.
+
+    Those whose lease ended after `since`, the last look; from `rest` on nothing was disturbed.
+    """
+    query = (
+        select(tables.Attempt, tables.Call.ended_at)
+        .join(tables.Call, tables.Call.id == tables.Attempt.call_id)
+        .order_by(tables.Attempt.call_id, tables.Attempt.number)
+    )
+    with fleet.gateway.database.read() as session:
+        rows = session.execute(query).all()
+    for _, group in groupby(rows, key=lambda row: row.Attempt.call_id):
+        attempts = list(group)
+        nexts = [each.Attempt.started_at for each in attempts[1:]] + [attempts[-1].ended_at]
+        for row, then in zip(attempts, nexts, strict=True):
+            lease_until = row.Attempt.lease_until
+            if row.Attempt.ended_at is not None or then is None or lease_until <= since:
+                continue
+            where = found.recoveries if lease_until > rest else found.recoveries_disturbed
+            where.append((then - lease_until).total_seconds())
