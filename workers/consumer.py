@@ -16,6 +16,9 @@ from kombu.utils.json import dumps
 from sisgate.broker import ADMISSION_MARK, CALL_TASK_PREFIX, LIMITS_TASK
 from workers.messages import NotOurs, check, put_aside
 
+REPLY_QUEUE = ".reply.celery.pidbox"
+"""How the names of the queues end in which answers to remote control come."""
+
 
 def is_admitted(queue: Queue) -> bool:
     """Whether a queue's messages are taken by permit."""
@@ -51,6 +54,25 @@ class CheckingChannel(kombu_redis.Channel):
                 put_aside(client, text, error, "?")
             return True
 
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        """Acknowledge; nothing where the connection is gone that the message came by.
+
+        A task may end after its connection was replaced. Its message comes back by the visibility
+        timeout, and the ledger's claims make that harmless. kombu 5.7.0 raises an error that ends
+        the worker.
+        """
+        if not self._is_gone:
+            super().basic_ack(delivery_tag, multiple=multiple)
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Reject; nothing where the connection is gone, as with `basic_ack`."""
+        if not self._is_gone:
+            super().basic_reject(delivery_tag, requeue=requeue)
+
+    @property
+    def _is_gone(self) -> bool:
+        return self.connection is None or self.connection.client is None
+
 
 class CheckingTransport(kombu_redis.Transport):
     """kombu's transport, which puts aside what Celery could not survive."""
@@ -58,9 +80,10 @@ class CheckingTransport(kombu_redis.Transport):
     Channel = CheckingChannel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        # Remote control and events come by pub/sub and have shapes of their own.
+        # Remote control and events have shapes of their own: they come by pub/sub, and answers to
+        # remote control (workers that start ask the others) by a queue of the asker's.
         is_broadcast = any(queue in channel._fanout_queues for channel in self.channels)
-        if is_broadcast:
+        if is_broadcast or queue.endswith(REPLY_QUEUE):
             super()._deliver(message, queue)
             return
         try:

@@ -29,6 +29,7 @@ class HubDriver:
         self._timer: Any = None
         self._signals: Any = None
         self._signal_socket: Any = None
+        self._signal_fd = -1
         self._is_due = False
         self._has_stopped = False
         # The loop polls before it runs what was asked for while it ran callbacks (kombu's
@@ -90,13 +91,16 @@ class HubDriver:
         try:
             self._signals = self._runtime.wakeups.signals()
             self._signal_socket = self._signals.connection._sock  # redis-py shows no fd
-            self._hub.add_reader(self._signal_socket, self._on_signal)
+            # By number: of a socket that redis-py has closed the loop could not be told any more,
+            # and whoever was given its number next would wake us.
+            self._signal_fd = self._signal_socket.fileno()
+            self._hub.add_reader(self._signal_fd, self._on_signal)
         except (redis.RedisError, OSError):
             self._unlisten()
 
     def _unlisten(self) -> None:
         if self._signal_socket is not None:
-            self._hub.remove_reader(self._signal_socket)
+            self._hub.remove_reader(self._signal_fd)
             self._signal_socket = None
         if self._signals is not None:
             self._signals.close()
@@ -107,6 +111,9 @@ class HubDriver:
         try:
             while (message := self._signals.get_message(timeout=0)) is not None:
                 is_ours = self._puller.note_signal(message["data"].decode()) or is_ours
+            if self._signals.connection._sock is not self._signal_socket:
+                # redis-py has connected again by itself; signals may have been lost meanwhile.
+                raise redis.ConnectionError
         except (redis.RedisError, OSError):
             self._unlisten()
             self._puller.look_at_all()

@@ -146,7 +146,7 @@ def _every_call_is_recorded(session: Session, fleet: Fleet, found: Findings) -> 
     attempts: Counter[tuple[str, str | int | None]] = Counter()
     for provider, start, target in session.execute(query):
         attempts[provider, target["path"] if target else start or 0] += 1
-    seen = Counter(
+    seen: Counter[tuple[str, str | int | None]] = Counter(
         (each.name, each.path if each.offset is None else each.offset)
         for each in fleet.provider.seen
     )

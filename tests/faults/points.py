@@ -8,7 +8,8 @@ what happens there and by the function of ours that does it, so new code has poi
 - each `request` to a provider and each `redis` script or pipeline of ours.
 
 The folder named by `FOLDER_VARIABLE` is how tests and processes talk: a point that was passed is
-a line in `seen`, a file in `armed` kills the first process that comes by, which notes it in `taken`.
+a line in `seen`; a file in `armed` kills the first process that comes by, and that is noted in
+`taken`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import redis
@@ -166,13 +168,13 @@ def _of_redis() -> str | None:
 
 def _doer() -> str:
     """Return the innermost function of ours that is at work, or nothing: the library itself."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         is_ours = module.startswith(OURS) and module not in NOT_TELLING
         if is_ours and frame.f_code.co_name not in PASSING_ON:
             return f"{module}.{frame.f_code.co_qualname.replace('.<locals>', '')}"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return ""
 
 

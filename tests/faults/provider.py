@@ -1,7 +1,7 @@
 """A provider that records every call: when it came, its method, path, key and body.
 
 It knows nothing of the product. It speaks enough OneRoster for a sync: lists of `ROWS` rows in
-pages, in the version that a provider is set to. Whatever else is asked is answered with its own path.
+pages, in the version that a provider is set to. What else is asked is answered with its own path.
 """
 
 from __future__ import annotations

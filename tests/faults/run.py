@@ -232,8 +232,8 @@ def _told(fleet: Fleet, result: Result) -> str:
     live = select(tables.Call).where(tables.Call.state.in_(["planned", "queued", "running"]))
     with fleet.gateway.database.read() as session:
         calls = [
-            f"  call {c.id} of {c.provider}: {c.state}, attempt {c.attempt}, lost {c.lost_workers}, "
-            f"published {c.published_at}, lease until {c.lease_until}, not before {c.not_before}"
+            f"  call {c.id} of {c.provider}: {c.state}, attempt {c.attempt}, lost {c.lost_workers}"
+            f", published {c.published_at}, lease until {c.lease_until}, not before {c.not_before}"
             for c in session.scalars(live.limit(20))
         ]
         jobs = [

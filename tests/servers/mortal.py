@@ -77,9 +77,10 @@ class MortalRedis:
 
 
 class MortalPostgres:
-    """A PostgreSQL on a port of the loopback interface; a commit is in its log, as in production."""
+    """A PostgreSQL on a loopback port; a commit is in its log before it returns, as usual."""
 
     def __init__(self) -> None:
+        self._frozen: list[int] = []
         self._user = unprivileged_user()
         self._folder = server_folder(self._user)
         try:
@@ -142,7 +143,7 @@ class MortalPostgres:
         options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         options += [f"--port={self.port}", f"--unix-socket-directories={self._folder}"]
         command = [str(self._binaries / "postgres"), "-D", str(self._folder / "data"), *options]
-        self._frozen: list[int] = []
+        self._frozen = []
         # The leash has a folder of its own: it goes with a start that failed, the data does not.
         self._server = LeashedServer(command, folder=server_folder(self._user), user=self._user)
         self._server.wait_ready(self._connects)

@@ -39,8 +39,9 @@ class LeashedServer:
             )
 
     def wait_end(self) -> None:
-        """Return when the server has ended by itself, or was killed."""
+        """Return when the server has ended by itself, or was killed; its folder goes with it."""
         self._leash.wait(START_SECONDS)
+        self.stop()
 
     def wait_ready(self, ready: Callable[[], bool]) -> None:
         """Return when `ready` is true; `ServerDidNotStart` with the log when that never comes."""

@@ -122,3 +122,15 @@ def test_malformed_messages_of_the_planner_queue_hurt_nobody(
 
     assert worker.is_alive()
     assert refused(fleet) >= len(texts) - 2
+
+
+def test_what_workers_tell_each_other_is_not_malformed(
+    make_fleet: MakeFleet, recorder: Recorder
+) -> None:
+    """A worker that starts asks the others, whose answers have a shape of their own."""
+    fleet = make_fleet(alpha='limit = "off"')
+    fleet.start_worker()
+    second = fleet.start_worker()
+
+    assert "sync with" in second.log
+    assert refused(fleet) == 0

@@ -9,9 +9,10 @@ import pytest
 
 from sisgate.broker import PLANNER_QUEUE
 from sisgate.domain.states import JobState
-from tests.acceptance.admission.conftest import MakeFleet, MortalRedis
+from tests.acceptance.admission.conftest import MakeFleet
 from tests.acceptance.admission.fleet import Fleet, Process
 from tests.acceptance.admission.recorder import Recorder, windows_above
+from tests.servers.mortal import MortalRedis
 
 SHORT_LIMIT = 'limit = "20/2s"\nburst = 20\ntimeout_seconds = 5'
 

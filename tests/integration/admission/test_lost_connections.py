@@ -1,0 +1,130 @@
+"""A worker's loop and channel live on when the connection to Redis is lost under them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+from kombu import Connection
+from kombu.asynchronous import Hub
+from kombu.message import Message
+
+from sisgate.broker import celery_app
+from sisgate.clock import SystemClock, poll_until
+from sisgate.settings import Settings
+from tests.servers.mortal import MortalRedis
+from workers.drivers import HubDriver
+from workers.puller import Puller
+from workers.runtime import Runtime
+
+QUEUE = "alpha"
+
+
+class ListeningPuller:
+    """Notes the signals and takes nothing."""
+
+    def __init__(self) -> None:
+        self.signals: list[str] = []
+        self.losses = 0
+
+    def note_signal(self, provider: str) -> bool:
+        """Note a signal."""
+        self.signals.append(provider)
+        return True
+
+    def look_at_all(self) -> None:
+        """Count the losses."""
+        self.losses += 1
+
+    def pull(self) -> float:
+        """Ask to be called again soon."""
+        return 0.05
+
+
+@pytest.fixture
+def server() -> Iterator[MortalRedis]:
+    """A Redis that can be killed."""
+    made = MortalRedis()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def loop(server: MortalRedis, tmp_path: Any) -> Iterator[tuple[Hub, ListeningPuller, Runtime]]:
+    """A driver on a worker's event loop."""
+    settings = Settings(data_dir=tmp_path, broker_url=cast(Any, server.url))
+    runtime = Runtime(celery_app(settings, server.url), settings)
+    hub, puller = Hub(), ListeningPuller()
+    driver = HubDriver(hub, runtime)
+    driver.begin(cast(Puller, puller))
+    yield hub, puller, runtime
+    driver.stop()
+    hub.close()
+
+
+def turn(hub: Hub, ready: Callable[[], bool]) -> bool:
+    """Let the loop turn until something is so."""
+
+    def turned() -> bool:
+        hub.run_once()
+        return ready()
+
+    return poll_until(turned, clock=SystemClock(), timeout_seconds=20, every_seconds=0)
+
+
+def drop_listeners(server: MortalRedis) -> None:
+    """End the connections that wait for signals; redis-py makes new ones by itself."""
+    assert server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
+
+
+def restart(server: MortalRedis) -> None:
+    """Kill Redis and start it again."""
+    server.kill()
+    server.start()
+
+
+@pytest.mark.parametrize("lose", [drop_listeners, restart])
+def test_signals_are_heard_again_after_their_connection_was_lost(
+    lose: Callable[[MortalRedis], None],
+    server: MortalRedis,
+    loop: tuple[Hub, ListeningPuller, Runtime],
+) -> None:
+    """Again and again."""
+    hub, puller, runtime = loop
+    assert len(hub.readers) == 2
+    for number in range(3):
+        name = f"provider{number}"
+        lose(server)
+
+        def heard(name: str = name) -> bool:
+            runtime.wakeups.signal_work(name)
+            return name in puller.signals
+
+        assert turn(hub, heard)
+
+
+def test_a_connection_that_was_lost_leaves_no_reader_behind(
+    server: MortalRedis, loop: tuple[Hub, ListeningPuller, Runtime]
+) -> None:
+    """The next file of its number would wake the driver for what is not its own."""
+    hub, puller, _ = loop
+    server.kill()
+    assert turn(hub, lambda: puller.losses > 0)
+    assert len(hub.readers) == 1
+    server.start()
+
+
+@pytest.mark.parametrize("how", ["ack", "reject", "requeue"])
+def test_a_message_of_a_lost_connection_can_be_left(how: str, server: MortalRedis) -> None:
+    """A task ends after its connection was replaced; its message comes back by the timeout."""
+    transport = "workers.consumer:CheckingTransport"
+    with Connection(server.url) as ours, ours.SimpleQueue(QUEUE) as queue:
+        queue.put({"call_id": 1})
+    connection = Connection(server.url, transport=transport)
+    message = cast(Message, connection.default_channel.basic_get(QUEUE))
+    server.kill()
+    connection.close()
+    server.start()
+    getattr(message, how)()
+    assert server.client.hlen("unacked") == 1
