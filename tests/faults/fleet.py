@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 from pydantic import SecretStr
 
 from sisgate.clock import SystemClock
-from sisgate.credentials.vault import make_master_key
+from sisgate.credentials.master import make_master_key
 from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
 from sisgate.settings import load_settings

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
-from kombu import Connection
 from kombu.asynchronous import Hub
+from kombu.connection import Connection
 from kombu.message import Message
 
 from sisgate.broker import celery_app
