@@ -12,13 +12,17 @@ PYTHON ?=
 PARALLEL ?= -n 4 --dist loadfile
 # Arguments for pytest: make test ARGS="tests/unit -k limiter"
 ARGS ?=
+# What make soak does: how often it kills, what it draws, on which ledger (sqlite, postgresql, both).
+KILLS ?= 1000
+SEED ?= 1
+DATABASE ?= both
 CODE := sisgate workers beat_schedule.py tests examples
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: help setup demo up test lint format bench clean
+.PHONY: help setup demo up test soak lint format bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -50,6 +54,9 @@ up: $(STAMP) ## Run Redis, workers, beat and Flower on this machine
 
 test: $(STAMP) ## Run all tests (ARGS="tests/unit -k words" narrows)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+soak: $(STAMP) ## Kill everything 1,000 times and count what broke (KILLS=, SEED=, DATABASE=)
+	@$(BIN)/python -m tests.faults.soak --kills $(KILLS) --seed $(SEED) --database $(DATABASE) $(ARGS)
 
 lint: $(STAMP) ## Check style, types, layers and house rules
 	@failed=; \
