@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,8 @@ from sisgate.ledger import calls as ledger
 from sisgate.ledger import controls, jobs, responses
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.schema import Job, Response
+from sisgate.privacy import suppression
+from sisgate.privacy.persons import Realms
 from sisgate.providers.dialect import Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync import conclude, progress
@@ -134,6 +136,7 @@ def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int],
         job = jobs.lock(session, claim.job.id)
         assert job is not None
         job.calls_made += calls
+        entry = _without_erased(session, runtime, entry, job)
         _leave(session, entry, job, now)
         if not JobState(job.state).is_final:
             _follow(session, runtime, entry, job, now)
@@ -145,6 +148,24 @@ def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int],
             window = planning.window_of(session, runtime, job)
             ids = ledger.queue_next(session, job.id, window, now)
         return job, ids, JobState(job.state).is_final
+
+
+def _without_erased(session: Session, runtime: Runtime, entry: _Entry, job: Job) -> _Entry:
+    """Leave out of a page who has been erased and is to stay so."""
+    if not isinstance(entry.effect, PageRead) or job.resource is None:
+        return entry
+    digests = suppression.suppressed(session, job.provider)
+    if not digests:
+        return entry
+    page = suppression.screened(
+        entry.effect.page,
+        provider=job.provider,
+        resource=job.resource,
+        realms=Realms.of(entry.config),
+        digests=digests,
+        key=suppression.person_key(session, runtime.vault),
+    )
+    return replace(entry, effect=replace(entry.effect, page=page))
 
 
 def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:

@@ -14,6 +14,7 @@ from sisgate.cli import (
     demo,
     doctor,
     env,
+    erase,
     jobs,
     keys,
     limits,
@@ -62,6 +63,7 @@ app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)
 app.command(epilog=limits.RESUME_EPILOG, rich_help_panel=_CONTROL)(limits.resume)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
+app.command(epilog=erase.EPILOG, rich_help_panel=_CONTROL)(erase.erase)
 app.command(epilog=retention.EPILOG, rich_help_panel=_CONTROL)(retention.retention)
 app.add_typer(tokens.app, name="tokens", rich_help_panel=_SET_UP)
 app.add_typer(db.app, name="db", rich_help_panel=_SET_UP)

@@ -17,7 +17,7 @@ from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import Vault
 from sisgate.errors import CredentialError
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Base, Job, Key, Response
+from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response
 
 BATCH = 100
 """Rows that are moved in one transaction."""
@@ -43,6 +43,12 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(Key, Key.id, Key.sealed_secret, context_of, first_context_of),
     SealedColumn(
         Response, Response.job_id, Response.sealed_body, lambda row: f"responses/{row.job_id}"
+    ),
+    SealedColumn(
+        PrivacyKey,
+        PrivacyKey.name,
+        PrivacyKey.sealed_key,
+        lambda row: f"privacy_keys/{row.name}",
     ),
     SealedColumn(Job, Job.id, Job.sealed_request, lambda row: context_of_request(row.id)),
 )

@@ -60,6 +60,7 @@ from sisgate.ledger.records import (
     stream_changes,
     stream_records,
 )
+from sisgate.privacy.erasure import Erasure, ErasureReport
 from sisgate.privacy.retention import Retention
 from sisgate.settings import ProviderConfig, Settings, load_settings
 from sisgate.wakeups import Wakeups
@@ -360,6 +361,40 @@ class Gateway:
         self.access.pass_through(Action.ADMINISTER)
         return Retention(self.database, self.settings, self.clock)
 
+    def erase(
+        self,
+        provider: str,
+        sourced_id: str,
+        *,
+        actor: str,
+        reason: str = "",
+        resource: str | None = None,
+        suppress: bool = True,
+        dry_run: bool = False,
+    ) -> ErasureReport:
+        """Erase a person, and report what was done and what a search found afterwards.
+
+        `resource` is `students` or `teachers` where the id alone does not say which. `suppress`
+        keeps the person out of later syncs. `dry_run` only counts. Raises `UnknownPerson`.
+        """
+        erasure, who = self._erasure(provider, actor)
+        if dry_run:
+            return erasure.preview(sourced_id, resource)
+        return erasure.run(sourced_id, resource, actor=who, reason=reason, suppress=suppress)
+
+    def lift(
+        self,
+        provider: str,
+        sourced_id: str,
+        *,
+        actor: str,
+        reason: str,
+        resource: str | None = None,
+    ) -> bool:
+        """Let later syncs bring an erased person again; return whether they were kept out."""
+        erasure, who = self._erasure(provider, actor)
+        return erasure.lift(sourced_id, resource, actor=who, reason=reason)
+
     def provider(self, name: str) -> ProviderConfig:
         """Return the configuration of a provider; `UnknownProvider` where there is none."""
         config = self.settings.providers.get(name)
@@ -449,6 +484,12 @@ class Gateway:
     def _vault(self) -> Vault:
         """What seals requests and opens them and their answers, with the keys as they are now."""
         return vault_of(self.settings)
+
+    def _erasure(self, provider: str, actor: str) -> tuple[Erasure, str]:
+        config = self.provider(provider)
+        principal = self.access.pass_through(Action.ADMINISTER)
+        who = principal.actor if principal.kind == "token" else actor
+        return Erasure(self.database, config, self._vault, self.clock), who
 
     def _dataset(self, provider: str, resource: str) -> None:
         if resource not in self.provider(provider).dialect_class.resources:

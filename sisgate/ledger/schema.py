@@ -294,6 +294,25 @@ class AccessToken(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class Suppression(Base):
+    """A person whom later syncs of a provider leave out: a keyed digest, no id and no name."""
+
+    __tablename__ = "suppressions"
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class PrivacyKey(Base):
+    """A key that makes digests of persons, sealed. It never changes."""
+
+    __tablename__ = "privacy_keys"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    sealed_key: Mapped[bytes]
+
+
 class AuditEvent(Base):
     """One thing that was done: who did what to what, why, and when."""
 

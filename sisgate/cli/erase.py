@@ -1,0 +1,118 @@
+"""`sisgate erase`: a person out of the ledger, and proof that nothing is left."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from sisgate.cli import completion
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.invocation import invocation_of, user_name
+from sisgate.cli.options import Json, Reason, examples
+from sisgate.cli.output import Output
+from sisgate.cli.screens import number, table
+from sisgate.errors import UsageError
+from sisgate.privacy.erasure import ErasureReport
+from sisgate.privacy.persons import PEOPLE
+
+EPILOG = examples(
+    "sisgate erase --provider skyward --person - --dry-run < id.txt",
+    "sisgate erase --provider skyward --person 8f3a-11 --reason 'request 2026-117'",
+    "sisgate erase --provider skyward --person 8f3a-11 --lift --reason 'enrolled again'",
+    note="An id on a command line stands in the shell's history; - reads it from stdin.",
+)
+
+
+def erase(
+    context: typer.Context,
+    provider: Annotated[
+        str,
+        typer.Option(
+            help="Whose records.", autocompletion=completion.providers, show_default=False
+        ),
+    ],
+    person: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCED_ID", help="As `sisgate records` shows it; - for stdin.",
+            show_default=False,
+        ),
+    ],
+    resource: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{' or '.join(PEOPLE)}, where both have the id.",
+            autocompletion=completion.one_of(*PEOPLE), show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+    suppress: Annotated[
+        bool, typer.Option("--suppress/--no-suppress", help="Keep them out of later syncs.")
+    ] = True,
+    lift: Annotated[
+        bool, typer.Option("--lift", help="Erase nothing; let later syncs bring them again.")
+    ] = False,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Erase a student or teacher from all tables, and search afterwards for what is left."""
+    invocation, output = invocation_of(context), Output(as_json)
+    sourced_id = sys.stdin.readline().strip() if person == "-" else person
+    if not sourced_id:
+        raise UsageError("There is no id of a person in --person.")
+    if not reason and not dry_run:
+        raise UsageError("--reason says why, without naming the person; it is kept for the audit.")
+    gateway, actor = invocation.gateway, user_name()
+    if lift:
+        lifted = gateway.lift(
+            provider, sourced_id, actor=actor, reason=reason or "", resource=resource
+        )
+        output.json({"provider": provider, "lifted": lifted})
+        is_back = "may bring the person again" if lifted else "did not leave that person out"
+        output.show(Text(f"Later syncs of {provider} {is_back}."))
+        return
+    report = gateway.erase(
+        provider, sourced_id, resource=resource, actor=actor, reason=reason or "",
+        suppress=suppress, dry_run=dry_run,
+    )  # fmt: skip
+    output.json(report.as_dict())
+    _show(output, report)
+    if not report.is_clean:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _show(output: Output, report: ErasureReport) -> None:
+    done = "would go" if report.dry_run else "erased"
+    made = table(("what", done), numbers=(done,))
+    for name, count in sorted(report.done.items()):
+        made.add_row(name, number(count))
+    output.show(made)
+    if report.dry_run:
+        output.note("Nothing was erased.")
+        return
+    if report.left:
+        left = table(
+            ("still in", "column", "rows", "what", "note"), numbers=("rows",), folds=("note",)
+        )
+        for found in report.left:
+            left.add_row(found.table, found.column, number(found.rows), found.kind, found.note)
+        output.show(left)
+    else:
+        output.show(
+            Text("All tables were searched for their identifiers and names: nothing found.")
+        )
+    if report.suppressed:
+        output.show(Text("Later syncs leave the person out; --lift ends that."))
+    else:
+        output.warn("The next sync brings the person back, as long as the provider has them.")
+    if report.compacted is False:
+        output.warn(
+            "The database is in use, so freed space in its file was not overwritten. Run the same "
+            "command once more when less is going on."
+        )
+    output.note(
+        "Apps that read the records, exports and backups have copies of their own: docs/privacy.md."
+    )

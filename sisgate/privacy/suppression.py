@@ -1,0 +1,132 @@
+"""The list that keeps erased persons out of later syncs. It holds keyed digests and no names."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from sisgate.credentials.vault import Vault
+from sisgate.domain.records import Row
+from sisgate.ledger.schema import PrivacyKey, Suppression
+from sisgate.privacy.persons import Realms
+from sisgate.providers.dialect import Page
+
+KEY_NAME = "persons"
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class PersonKey:
+    """Makes the digests that stand for persons. Who has the key can test a guess, nobody else."""
+
+    material: bytes
+
+    def digest(self, provider: str, realm: str, sourced_id: str) -> bytes:
+        """Return HMAC-SHA256 of who it is."""
+        words = f"{provider}\0{realm}\0{sourced_id}".encode()
+        return hmac.digest(self.material, words, "sha256")
+
+    def pseudonym(self, provider: str, realm: str, sourced_id: str) -> str:
+        """Return what stands for an id, the same for the same one."""
+        return f"erased-{self.digest(provider, realm, sourced_id)[:10].hex()}"
+
+    def __repr__(self) -> str:
+        return "PersonKey(…)"
+
+
+def context_of(name: str) -> str:
+    """Return the place that the sealed key is bound to."""
+    return f"privacy_keys/{name}"
+
+
+def person_key(session: Session, vault: Vault) -> PersonKey:
+    """Return the key, made if there is none yet. It must never change: the list would be void."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    if session.get(PrivacyKey, KEY_NAME) is None:
+        sealed = vault.seal(secrets.token_bytes(KEY_BYTES), context_of(KEY_NAME))
+        made = insert(PrivacyKey).values(name=KEY_NAME, sealed_key=sealed)
+        session.execute(made.on_conflict_do_nothing())
+    row = session.execute(
+        select(PrivacyKey.sealed_key).where(PrivacyKey.name == KEY_NAME)
+    ).scalar_one()
+    return PersonKey(vault.open(row, context_of(KEY_NAME)))
+
+
+def lock(session: Session) -> None:
+    """Wait for the pages that are being written, and let none be written until the end.
+
+    On SQLite a write transaction is alone anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("LOCK TABLE suppressions IN ACCESS EXCLUSIVE MODE"))
+
+
+def add(session: Session, provider: str, digest: bytes, now: datetime) -> None:
+    """Put a person on the list."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    row = insert(Suppression).values(provider=provider, digest=digest, created_at=now)
+    session.execute(row.on_conflict_do_nothing())
+
+
+def remove(session: Session, provider: str, digest: bytes) -> bool:
+    """Take a person off the list; return whether they were on it."""
+    gone = session.execute(
+        delete(Suppression)
+        .where(Suppression.provider == provider, Suppression.digest == digest)
+        .returning(Suppression.provider)
+    )
+    return gone.first() is not None
+
+
+def suppressed(session: Session, provider: str) -> frozenset[bytes]:
+    """Return the digests of a provider's erased persons."""
+    query = select(Suppression.digest).where(Suppression.provider == provider)
+    return frozenset(session.scalars(query))
+
+
+def screened(
+    page: Page,
+    *,
+    provider: str,
+    resource: str,
+    realms: Realms,
+    digests: frozenset[bytes],
+    key: PersonKey,
+) -> Page:
+    """Return a page without the records of suppressed persons and without references to them.
+
+    The ids of rows that were left out are replaced by pseudonyms, which are as good for telling
+    whether two pages meet. How many rows were received stays the same.
+    """
+    known: dict[tuple[str, str], bool] = {}
+
+    def is_person(realm: str, sourced_id: str) -> bool:
+        place = (realm, sourced_id)
+        if place not in known:
+            known[place] = key.digest(provider, realm, sourced_id) in digests
+        return known[place]
+
+    left_out = {row.sourced_id for row in page.rows if _is_theirs(realms, resource, row, is_person)}
+    kept = [
+        realms.without(resource, row, is_person)
+        for row in page.rows
+        if row.sourced_id not in left_out
+    ]
+    ids = [
+        key.pseudonym(provider, resource, each) if each in left_out else each for each in page.ids
+    ]
+    return replace(page, rows=kept, ids=ids)
+
+
+def _is_theirs(
+    realms: Realms, resource: str, row: Row, is_person: Callable[[str, str], bool]
+) -> bool:
+    owner = realms.owner(resource, row.data)
+    return owner is not None and is_person(*owner)
