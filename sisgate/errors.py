@@ -11,6 +11,7 @@
     │   ├── NoPermit                  the provider's quota has no permit now
     │   ├── Throttled                 the provider answered 429
     │   ├── CircuitOpen               every endpoint of the provider is held open
+    │   ├── ProviderHeld              it takes no calls now, and waiting was not wanted
     │   └── BacklogFull               too much waits already; refused, not accepted
     └── PermanentError            mend something first
         ├── ConfigurationError        sisgate.toml or the environment is wrong
@@ -31,6 +32,7 @@
         ├── AnswerInvalid             the provider answered something that is not its dialect
         └── JobFailed                 the job awaited ended without success
             ├── JobCancelled
+            ├── OutcomeUnknown        whether the provider carried it out is not known
             └── JobExpired
 
 A message says what happened, what it means and what to do. It never holds a secret, and never
@@ -114,6 +116,17 @@ class CircuitOpen(DeferredError):
     """Every endpoint of the provider is held by its circuit breaker."""
 
     code = "circuit_open"
+
+
+class ProviderHeld(DeferredError):
+    """The provider takes no calls now, and who asked did not want to wait; nothing was accepted.
+
+    `detail` has the `reason` (`breaker`, `paused` or `blocked`) and, where it can be told,
+    `next_probe_at`: when the next call is made to it, as ISO 8601. `seconds` is until then, or
+    until it is worth asking again.
+    """
+
+    code = "provider_held"
 
 
 class BacklogFull(DeferredError):
@@ -242,6 +255,15 @@ class JobCancelled(JobFailed):
     """The job was cancelled."""
 
     code = "job_cancelled"
+
+
+class OutcomeUnknown(JobFailed):
+    """A request that changes something was sent, and whether it was carried out is not known.
+
+    It is not repeated. Look at the provider, then say what became of it: `Gateway.resolve`.
+    """
+
+    code = "outcome_unknown"
 
 
 class JobExpired(JobFailed):

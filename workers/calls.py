@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -21,7 +22,7 @@ from workers import admit, failover, reading, recording
 from workers.admit import Permit
 from workers.endpoints import Route
 from workers.failover import LEAST_SECONDS
-from workers.reading import Reply
+from workers.reading import Reading, Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -79,7 +80,7 @@ def _call(
         with endpoints.using(route) as used:
             reply = _send(runtime, config, permit, route.url, request, ends_at)
             wait_seconds = _settle(runtime, config, permit, reply)
-            read = reading.read(config, claim, reply, wait_seconds)
+            read = _read(runtime, config, claim, reply, wait_seconds)
             used.judge(read.outcome, reply.took_seconds)
         if read.token_expired:
             with suppress(BrokerUnavailable):
@@ -156,6 +157,17 @@ def _send(
     return Reply(url, response=response, forget_token=forget, took_seconds=took)
 
 
+def _read(
+    runtime: Runtime,
+    config: ProviderConfig,
+    claim: Claim,
+    reply: Reply,
+    wait_seconds: float = 0.0,
+) -> Reading:
+    now, jitter = runtime.clock.now(), random.random()
+    return reading.read(config, claim, reply, now, wait_seconds=wait_seconds, jitter=jitter)
+
+
 def _settle(runtime: Runtime, config: ProviderConfig, permit: Permit, reply: Reply) -> float:
     """Use up the permit, or give it back; return the seconds the provider asked us to wait."""
     if reply.was_sent:
@@ -174,7 +186,7 @@ def _not_made(
         seconds = reading.OWN_OUTAGE_SECONDS
     else:
         reply = Reply("", error=error)
-        read = reading.read(config, claim, reply, 0.0)
+        read = _read(runtime, config, claim, reply)
         recording.record(runtime, config, claim, reply, read.effect, calls=0)
         return
     with runtime.database.write() as session:

@@ -61,9 +61,17 @@ class Waits:
 
 @dataclass(frozen=True)
 class Fails:
-    """The call has failed, and its job with it."""
+    """The call has failed, and its job with it. `tries`: given up after so many failures."""
+
+    error: Words
+    tries: int | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The provider may have carried out the request, and must not be asked again."""
 
     error: Words
 
 
-Effect = Counted | PageRead | Answered | ReadOtherwise | Throttled | Waits | Fails
+Effect = Counted | PageRead | Answered | ReadOtherwise | Throttled | Waits | Fails | Unknown

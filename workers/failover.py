@@ -36,7 +36,8 @@ def begin(
     """Return permit and endpoint for a second request of a call, or None where there is none.
 
     The first one has failed and may be repeated. None means: no time left, no other endpoint that
-    may be called, or no permit now. Then the call is tried again later, in its turn.
+    may be called, no permit now, or no room in the budget for retries. Then the call is tried
+    again later, in its turn.
     """
     now = runtime.clock.now()
     deadline = claim.job.expires_at
@@ -71,7 +72,13 @@ def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
         if not reply.was_sent:
             calls.forget_attempt(session, claim.call)
         is_mine = failover.begin_again(
-            session, claim.call, now, lease, permit=grant.permits[0], status=reply.status
+            session,
+            claim.call,
+            now,
+            lease,
+            permit=grant.permits[0],
+            policy=config.retry.policy,
+            status=reply.status,
         )
     if not is_mine:
         runtime.limiter.hand_back(config.name, grant.permits[0])

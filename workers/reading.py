@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from sisgate.admission.rate_headers import parse_retry_after
 from sisgate.breakers.spec import Outcome
+from sisgate.domain.retries import Failure, GiveUp, MayBeDone, TryAgain, decide
 from sisgate.errors import (
     AnswerInvalid,
     BrokerUnavailable,
     DatabaseUnavailable,
     DeferredError,
+    OutcomeUnknown,
     ProviderUnavailable,
     SisgateError,
     TransientError,
 )
-from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
+from sisgate.ledger.jobs import how_to_resolve
 from sisgate.providers.dialect import HttpResponse, Listing
 from sisgate.settings import ProviderConfig
-from sisgate.transport.verdict import MAX_TRIES, Meaning, Verdict, backoff_seconds, judge
+from sisgate.transport.verdict import Meaning, Verdict, judge
 from workers.effects import (
     Answered,
     Counted,
@@ -28,6 +32,7 @@ from workers.effects import (
     PageRead,
     ReadOtherwise,
     Throttled,
+    Unknown,
     Waits,
     Words,
 )
@@ -93,13 +98,33 @@ class Reading:
         return self.effect if self.failure is None else Waits(self.failure, seconds)
 
 
-def read(config: ProviderConfig, claim: Claim, reply: Reply, wait_seconds: float) -> Reading:
+@dataclass(frozen=True)
+class _Case:
+    """What a decision about a failure looks at beside the failure."""
+
+    config: ProviderConfig
+    claim: Claim
+    asked_seconds: float
+    jitter: float
+
+
+def read(
+    config: ProviderConfig,
+    claim: Claim,
+    reply: Reply,
+    now: datetime,
+    *,
+    wait_seconds: float = 0.0,
+    jitter: float,
+) -> Reading:
     """Return what a reply means. What is slow (parsing) happens here, before locks are taken.
 
-    `wait_seconds` is how long the provider asked us to stay away, 0 for not at all.
+    `wait_seconds` is how long the provider asked all of us to stay away, 0 for not at all, and
+    `jitter` a random number in [0, 1].
     """
+    at = _Case(config, claim, max(wait_seconds, _retry_after(reply, now)), jitter)
     if reply.error is not None or reply.response is None:
-        return _of_error(claim, reply)
+        return _of_error(at, reply)
     verdict = judge(config.dialect, reply.response)
     error = _words(verdict, reply.response)
     match verdict.meaning:
@@ -107,16 +132,22 @@ def read(config: ProviderConfig, claim: Claim, reply: Reply, wait_seconds: float
             try:
                 return Reading(Outcome.SUCCESS, _of_answer(config, claim, reply.response))
             except AnswerInvalid as invalid:
-                return _of_failure(claim, invalid.as_dict())
+                return _of_failure(at, invalid.as_dict())
         case Meaning.THROTTLED:
             words = {"code": "throttled", "message": verdict.message}
             return Reading(Outcome.NEUTRAL, Throttled(words, wait_seconds))
         case Meaning.TOKEN_EXPIRED:
             return Reading(Outcome.NEUTRAL, _of_expired_token(claim, error), token_expired=True)
         case Meaning.UNAVAILABLE:
-            return _of_failure(claim, error)
+            return _of_failure(at, error)
         case Meaning.REFUSED:
             return Reading(Outcome.NEUTRAL, _of_refusal(config, claim, reply.response, error))
+
+
+def _retry_after(reply: Reply, now: datetime) -> float:
+    """Return the seconds that an answer's own Retry-After asks for, 0 for none."""
+    header = reply.response.headers.get("retry-after") if reply.response is not None else None
+    return parse_retry_after(header, now) or 0.0
 
 
 def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> Effect:
@@ -153,7 +184,7 @@ def _of_refusal(
     return ReadOtherwise(error, plans)
 
 
-def _of_error(claim: Claim, reply: Reply) -> Reading:
+def _of_error(at: _Case, reply: Reply) -> Reading:
     error = reply.error or SisgateError("no answer")
     if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
         # The provider has not failed, so no try is spent.
@@ -161,25 +192,26 @@ def _of_error(claim: Claim, reply: Reply) -> Reading:
     if isinstance(error, DeferredError):
         return Reading(Outcome.NEUTRAL, Waits(error.as_dict(), error.seconds))
     if isinstance(error, TransientError):
-        return _of_failure(claim, error.as_dict(), was_sent=reply.was_sent)
+        return _of_failure(at, error.as_dict(), was_sent=reply.was_sent)
     return Reading(Outcome.NEUTRAL, Fails(error.as_dict()))
 
 
-def _of_failure(claim: Claim, error: Words, *, was_sent: bool = True) -> Reading:
-    tries = claim.call.tries + 1
-    method = (claim.call.target or {}).get("method", "GET")
-    if was_sent and claim.call.purpose == Purpose.REQUEST and method not in ledger.SAFE_METHODS:
-        message = (
-            f"{error['message']} Whether the provider carried out the {method} is unknown, so it "
-            "is not repeated. Look at the provider, then `sisgate jobs retry` if it did not."
-        )
-        return Reading(Outcome.FAILURE, Fails({**error, "code": "unknown", "message": message}))
-    effect: Effect = (
-        Fails({**error, "tries": tries})
-        if tries >= MAX_TRIES
-        else Waits(error, backoff_seconds(tries), spends_try=True)
-    )
-    return Reading(Outcome.FAILURE, effect, failure=error)
+def _of_failure(at: _Case, error: Words, *, was_sent: bool = True) -> Reading:
+    call = at.claim.call
+    failure = Failure(call.tries, was_sent and at.claim.changes_something, at.asked_seconds)
+    match decide(at.config.retry.policy, failure, at.jitter):
+        case MayBeDone():
+            method = (call.target or {}).get("method")
+            message = (
+                f"{error['message']} Whether the provider carried out the {method} is not known, "
+                f"so it is not repeated. {how_to_resolve(at.claim.job.id)}"
+            )
+            words = {**error, "code": OutcomeUnknown.code, "message": message}
+            return Reading(Outcome.FAILURE, Unknown(words))
+        case GiveUp(tries):
+            return Reading(Outcome.FAILURE, Fails({**error, "tries": tries}, tries), error)
+        case TryAgain(seconds):
+            return Reading(Outcome.FAILURE, Waits(error, seconds, spends_try=True), error)
 
 
 def _words(verdict: Verdict, response: HttpResponse) -> Words:

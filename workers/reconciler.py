@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import redis
 import structlog
+from sqlalchemy.orm import Session
 
 from sisgate.broker import list_lengths
-from sisgate.domain.states import JobState
-from sisgate.errors import BrokerUnavailable
-from sisgate.ledger import calls, jobs, redelivery
-from sisgate.ledger.schema import Call
+from sisgate.domain.retries import RetryPolicy
+from sisgate.domain.states import CallState, JobState
+from sisgate.errors import BrokerUnavailable, OutcomeUnknown
+from sisgate.ledger import jobs, redelivery, retries
+from sisgate.ledger.schema import Call, Job
 from workers import admit
 from workers.runtime import Runtime
 
@@ -79,36 +81,42 @@ def _end_overdue(runtime: Runtime) -> list[str]:
             call.ended_at = now
             job = jobs.lock(session, call.job_id)
             if job is not None and not JobState(job.state).is_final:
-                jobs.end(session, job, JobState.FAILED, now, error=_lost_error(call))
+                _end_lost(session, job, call, now)
                 ended.append(job.id)
     return ended
 
 
 def _publish_due(runtime: Runtime) -> None:
     now = runtime.clock.now()
+
+    def policy_of(provider: str) -> RetryPolicy:
+        config = runtime.settings.providers.get(provider)
+        return config.retry.policy if config else RetryPolicy()
+
     with runtime.database.write() as session:
         waiting = jobs.due_for_planning(session, now, OVERDUE)
         jobs.mark_published(session, [job.id for job in waiting], now)
-        due = redelivery.due(session, now)
+        due = redelivery.due(session, now) + retries.due(session, now, policy_of)
     for job in waiting:
         runtime.publisher.plan(job.id, job.priority)
     runtime.publisher.calls(due)
 
 
-def _lost_error(call: Call) -> dict[str, object]:
-    method = (call.target or {}).get("method", "GET")
-    if method not in calls.SAFE_METHODS:
-        return {
-            "code": "unknown",
+def _end_lost(session: Session, job: Job, call: Call, now: datetime) -> None:
+    """End the job of a call whose worker was lost and that is not made again."""
+    if call.state == CallState.UNKNOWN:
+        method = (call.target or {}).get("method", "request")
+        words = {
+            "code": OutcomeUnknown.code,
             "message": f"The worker was lost while it made the {method}. Whether the provider "
-            "carried it out is unknown, so it is not repeated. Look at the provider, then "
-            "`sisgate jobs retry` if it did not.",
-            "call": call.id,
+            f"carried it out is not known, so it is not repeated. {jobs.how_to_resolve(job.id)}",
         }
-    return {
+        jobs.end(session, job, JobState.UNKNOWN, now, error={**words, "call": call.id})
+        return
+    words = {
         "code": "poison",
         "message": f"Call {call.id} was under way on {call.lost_workers} workers that died or "
         "were killed. It is not tried again by itself; look into the workers' logs, then "
-        "`sisgate jobs retry`.",
-        "call": call.id,
+        f"`sisgate jobs retry {job.id[:8]}`.",
     }
+    jobs.end(session, job, JobState.FAILED, now, error={**words, "call": call.id}, dead=True)

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState, JobKind, JobState
-from sisgate.errors import AnswerInvalid, DatabaseUnavailable
+from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
 from sisgate.ledger import calls as ledger
 from sisgate.ledger import controls, jobs, responses
 from sisgate.ledger.calls import Claim
@@ -29,6 +29,7 @@ from workers.effects import (
     PageRead,
     ReadOtherwise,
     Throttled,
+    Unknown,
     Waits,
     Words,
 )
@@ -140,6 +141,8 @@ def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int],
         _leave(session, entry, job, now)
         if not JobState(job.state).is_final:
             _follow(session, runtime, entry, job, now)
+        elif job.state in {JobState.UNKNOWN, JobState.EXPIRED} and claim.changes_something:
+            _clear_up(session, runtime, entry, job, now)
         if not entry.reply.was_sent:
             ledger.forget_attempt(session, claim.call)
         _continue(session, entry.config, job, now)
@@ -188,8 +191,11 @@ def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
             entry.finish(session, ended, now, error=error)
         case ReadOtherwise(error):
             entry.finish(session, CallState.DONE, now, error=error)
-        case Fails(error):
-            entry.finish(session, CallState.FAILED, now, error=error)
+        case Fails(error, tries):
+            spent = {"tries": tries} if tries is not None else {}
+            entry.finish(session, CallState.FAILED, now, error=error, **spent)
+        case Unknown(error):
+            entry.finish(session, CallState.UNKNOWN, now, error=error)
         case Waits(error, seconds, spends_try):
             entry.put_back(session, now, seconds, error, failed=spends_try)
         case Throttled(error, seconds):
@@ -214,11 +220,29 @@ def _follow(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: da
         case ReadOtherwise() if job.mode == "incremental":
             why = "the provider refused the filter"
             progress.give_up_filter(session, job, entry.config, why, now)
-        case Fails(error):
+        case Fails(error, tries):
             words = {**error, "call": entry.claim.call.id}
-            jobs.end(session, job, JobState.FAILED, now, error=words)
+            gave_up = tries is not None
+            jobs.end(session, job, JobState.FAILED, now, error=words, dead=gave_up)
+        case Unknown(error):
+            words = {**error, "call": entry.claim.call.id}
+            jobs.end(session, job, JobState.UNKNOWN, now, error=words)
         case _:
             pass
+
+
+def _clear_up(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: datetime) -> None:
+    """End a job whose time was over while its call was under way, now that its fate is known."""
+    match entry.effect:
+        case Answered():
+            job.error = None
+            _store(session, runtime, entry, job, now)
+        case Unknown(error):
+            jobs.end(session, job, JobState.UNKNOWN, now, error=error)
+        case _:
+            words = "The deadline passed before the provider had answered. It was not carried out."
+            error = {"code": JobExpired.code, "message": words}
+            jobs.end(session, job, JobState.EXPIRED, now, error=error)
 
 
 def _record_page(session: Session, entry: _Entry, job: Job, page: Page, now: datetime) -> None:

@@ -13,7 +13,10 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """The life of a job. `held` is final too: done, but deletions wait for a person's word."""
+    """The life of a job. `held` is final too: done, but deletions wait for a person's word.
+
+    `unknown`: whether the provider carried out the request nobody here can tell.
+    """
 
     ACCEPTED = "accepted"
     RUNNING = "running"
@@ -22,6 +25,7 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    UNKNOWN = "unknown"
 
     @property
     def is_final(self) -> bool:
@@ -38,7 +42,8 @@ class CallState(StrEnum):
     """The life of a call.
 
     `planned`: in the ledger only (not yet published, or waiting until `not_before`).
-    `queued`: published to the provider's queue. `running`: claimed under a lease.
+    `queued`: published to the provider's queue. `running`: claimed under a lease. `unknown`: made,
+    and without an answer that tells whether the provider carried it out.
     """
 
     PLANNED = "planned"
@@ -47,11 +52,12 @@ class CallState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
 
     @property
     def is_final(self) -> bool:
         """Whether the call has ended."""
-        return self in {CallState.DONE, CallState.FAILED, CallState.CANCELLED}
+        return self not in {CallState.PLANNED, CallState.QUEUED, CallState.RUNNING}
 
 
 FINAL_JOB_STATES = tuple(state for state in JobState if state.is_final)

@@ -503,7 +503,7 @@ class Gateway:
                 if not job.is_new:
                     return None
                 error = _no_answer(session, row)
-                jobs.end(session, row, JobState.EXPIRED, self.clock.now(), error=error)
+                jobs.end_unanswered(session, row, self.clock.now(), error)
         return self.job_status(job.id)
 
     def _answer_or_raise(self, status: JobStatus) -> Answer:
@@ -517,8 +517,7 @@ class Gateway:
 def _no_answer(session: Session, job: tables.Job) -> dict[str, Any]:
     is_under_way = calls.is_running(session, job.id)
     fate = (
-        "The call is under way; its answer is dropped, and whether the provider carries it out is "
-        "unknown."
+        "The call is under way; its answer is dropped."
         if is_under_way
         else "The call was not made and has been withdrawn."
     )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action, Principal, decide
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState, JobState
-from sisgate.errors import JobCancelled, JobExpired, JobFailed
+from sisgate.errors import JobCancelled, JobExpired, JobFailed, OutcomeUnknown
 from sisgate.ledger import jobs
 from sisgate.ledger import schema as tables
 
@@ -96,7 +96,8 @@ class Job:
         """Wait until the job has ended, at most `timeout` seconds, and return its status.
 
         Raises `TimeoutError` when the time is over first (the job goes on), and `JobFailed`,
-        `JobCancelled` or `JobExpired` when it ended without success. A `held` job is returned.
+        `JobCancelled`, `JobExpired` or `OutcomeUnknown` when it ended without success. A `held`
+        job is returned.
         """
         status = self._gateway.wait_for(self.id, timeout)
         raise_unless_successful(status)
@@ -125,9 +126,11 @@ def raise_unless_successful(status: JobStatus) -> None:
     """Raise what fits the end of the job; nothing for `done` and `held`."""
     if status.state in {JobState.DONE, JobState.HELD}:
         return
-    kind = {JobState.CANCELLED: JobCancelled, JobState.EXPIRED: JobExpired}.get(
-        status.state, JobFailed
-    )
+    kind = {
+        JobState.CANCELLED: JobCancelled,
+        JobState.EXPIRED: JobExpired,
+        JobState.UNKNOWN: OutcomeUnknown,
+    }.get(status.state, JobFailed)
     error = dict(status.error or {})
     reason = error.pop("message", f"It ended as {status.state}.")
     error.pop("code", None)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CursorResult, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
@@ -52,6 +52,12 @@ class Claim:
         """Where in its listing the call reads."""
         return position_of(self.call)
 
+    @property
+    def changes_something(self) -> bool:
+        """Whether it must not be repeated blindly."""
+        target = self.call.target or {}
+        return self.call.purpose == Purpose.REQUEST and target.get("method") not in SAFE_METHODS
+
 
 def position_of(call: Call) -> Position:
     """Return the position that a call's columns hold."""
@@ -88,7 +94,8 @@ def plan(session: Session, job: Job, new: Sequence[NewCall], now: datetime) -> N
 def queue_next(session: Session, job_id: str, window: int, now: datetime) -> list[int]:
     """Move planned calls to `queued` until `window` are outstanding; return their ids.
 
-    The caller publishes them after its commit, never before.
+    The caller publishes them after its commit, never before. Retries are not among them: those
+    are published within their budget, see `retries`.
     """
     outstanding = session.scalar(
         select(func.count())
@@ -106,6 +113,7 @@ def queue_next(session: Session, job_id: str, window: int, now: datetime) -> lis
         .where(
             Call.job_id == job_id,
             Call.state == CallState.PLANNED.value,
+            Call.is_retry.is_(False),
             or_(Call.not_before.is_(None), Call.not_before <= now),
         )
         .order_by(Call.id)
@@ -217,6 +225,7 @@ def put_back(
 
     If its job has ended meanwhile, the call has as well: it is cancelled.
     """
+    spent = {"tries": Call.tries + 1, "is_retry": True} if failed else {}
     return _leave(
         session,
         claimed,
@@ -224,8 +233,8 @@ def put_back(
         status,
         state=_waiting_if_wanted(),
         not_before=not_before,
-        tries=Call.tries + (1 if failed else 0),
         error=dict(error) if error else None,
+        **spent,
     )
 
 
@@ -297,6 +306,20 @@ def forget_attempt(session: Session, claimed: Call) -> None:
     session.execute(
         delete(Attempt).where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
     )
+
+
+def changes_something() -> ColumnElement[bool]:
+    """Return the condition of a call that must not be repeated blindly."""
+    is_unsafe: ColumnElement[bool] = Call.target["method"].as_string().not_in(SAFE_METHODS)
+    return (Call.purpose == Purpose.REQUEST.value) & is_unsafe
+
+
+def may_be_done(session: Session, job_id: str) -> bool:
+    """Return whether a call is under way that the provider may be carrying out."""
+    running = select(Call.id).where(
+        Call.job_id == job_id, Call.state == CallState.RUNNING.value, changes_something()
+    )
+    return session.scalar(running.limit(1)) is not None
 
 
 def is_running(session: Session, job_id: str) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
-from sisgate.errors import IdempotencyConflict, InvalidState, UnknownJob
+from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, UnknownJob
 from sisgate.ledger import calls
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Job
@@ -167,10 +167,15 @@ def end(
     now: datetime,
     *,
     error: Mapping[str, Any] | None = None,
+    dead: bool = False,
 ) -> None:
-    """Give a live job its final state and withdraw the calls that have not been made."""
+    """Give a job its final state and withdraw the calls that have not been made.
+
+    `dead`: sisgate gave it up, so that it waits for a person among the dead letters.
+    """
     job.state = state.value
     job.ended_at = now
+    job.dead = dead
     if error is not None:
         job.error = dict(error)
     calls.withdraw(session, job.id, now)
@@ -242,9 +247,35 @@ def expire_overdue(session: Session, now: datetime) -> list[str]:
     )
     expired = []
     for job in overdue:
-        end(session, job, JobState.EXPIRED, now, error=_expired_error(job))
+        end_unanswered(session, job, now, _expired_error(job))
         expired.append(job.id)
     return expired
+
+
+def end_unanswered(session: Session, job: Job, now: datetime, error: Mapping[str, Any]) -> None:
+    """End a live job whose time is over: as `expired`, with the error that says so.
+
+    Where the provider may be carrying out what was asked, it is `unknown` instead, until the
+    answer comes after all or a person says what became of it.
+    """
+    if not calls.may_be_done(session, job.id):
+        end(session, job, JobState.EXPIRED, now, error=error)
+        return
+    method = job.options.get("method", "request")
+    words = {
+        "code": OutcomeUnknown.code,
+        "message": f"The time was over while the {method} was under way. Whether the provider "
+        f"carries it out is not known, and it is not repeated. {how_to_resolve(job.id)}",
+    }
+    end(session, job, JobState.UNKNOWN, now, error=words)
+
+
+def how_to_resolve(job_id: str) -> str:
+    """Return what a person is to do about a job whose outcome is unknown."""
+    return (
+        "Look at the provider, then tell what became of it: "
+        f"`sisgate jobs resolve {job_id[:8]} --as done|failed|retry`."
+    )
 
 
 def _expired_error(job: Job) -> dict[str, Any]:

@@ -23,19 +23,42 @@ UPGRADE_LOCK = 0x515347415445
 """The advisory lock under which one of several starting processes upgrades PostgreSQL."""
 
 
-def upgrade(database: Database) -> bool:
-    """Run the missing migrations; return whether there were any. Safe to run from many places."""
+def upgrade(database: Database, version: str = "head") -> bool:
+    """Run the missing migrations; return whether there were any. Safe to run from many places.
+
+    `version` is the one to end at, the newest by default.
+    """
     # On SQLite the write lock, taken before the look, holds off other processes.
     engine = database.engine.execution_options(sisgate_writes=True)
     try:
-        with _ALEMBIC, engine.connect() as connection, _alone(connection):
+        with _ALEMBIC, engine.connect() as connection, _unguarded(connection), _alone(connection):
             if _current(connection) == newest():
                 return False
-            command.upgrade(_config(connection), "head")
+            command.upgrade(_config(connection), version)
             connection.commit()
             return True
     except OperationalError as error:
         raise database.unavailable(error) from error
+
+
+@contextmanager
+def _unguarded(connection: Connection) -> Iterator[None]:
+    """Keep SQLite from deleting what refers to a table while the table is changed.
+
+    SQLite changes a constraint by copying the table and dropping the old one, which with foreign
+    keys on empties the tables that refer to it. The setting can only be changed outside of a
+    transaction, so on the driver's connection.
+    """
+    driver = connection.connection.dbapi_connection
+    if connection.dialect.name != "sqlite" or driver is None:
+        yield
+        return
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 @contextmanager

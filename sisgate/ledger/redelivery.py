@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, CallState
-from sisgate.ledger.calls import SAFE_METHODS, Purpose
+from sisgate.ledger.calls import changes_something
 from sisgate.ledger.schema import Attempt, Call, Job
 
 POISON_LIMIT = 3
@@ -29,15 +29,19 @@ Address = tuple[int, str, int]
 
 
 def due(session: Session, now: datetime, limit: int = 500) -> list[Address]:
-    """Move calls whose wait is over to `queued`."""
+    """Move calls whose wait is over to `queued`; retries, which have a budget, are in `retries`."""
     ids = (
         select(Call.id)
-        .where(Call.state == CallState.PLANNED.value, Call.not_before <= now)
+        .where(
+            Call.state == CallState.PLANNED.value,
+            Call.not_before <= now,
+            Call.is_retry.is_(False),
+        )
         .order_by(Call.priority, Call.not_before)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return _publish_again(
+    return publish_again(
         session,
         Call.id.in_(ids) & (Call.state == CallState.PLANNED.value),
         now,
@@ -81,7 +85,7 @@ def missing(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return _publish_again(session, _still_old(ids, now - grace), now)
+    return publish_again(session, _still_old(ids, now - grace), now)
 
 
 def overtaken(session: Session, now: datetime, grace: timedelta, limit: int = 500) -> list[Address]:
@@ -111,7 +115,7 @@ def overtaken(session: Session, now: datetime, grace: timedelta, limit: int = 50
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        found += _publish_again(session, _still_old(ids, published_at - grace), now)
+        found += publish_again(session, _still_old(ids, published_at - grace), now)
     return found
 
 
@@ -143,16 +147,16 @@ def age(session: Session, now: datetime, after: timedelta, limit: int = 100) -> 
     one_up = case(
         (Call.priority == int(Priority.LOW), int(Priority.NORMAL)), else_=int(Priority.HIGH)
     )
-    return _publish_again(session, _still_old(ids, now - after), now, priority=one_up)
+    return publish_again(session, _still_old(ids, now - after), now, priority=one_up)
 
 
 def recover_lost(session: Session, now: datetime) -> list[Call]:
     """Put back every running call whose lease ran out; return those that must not be repeated.
 
     A lost worker spends no try of the call. Not repeated are a call that has lost `POISON_LIMIT`
-    workers, and a request that may have changed something at the provider: they are returned,
-    failed, for the caller to fail their jobs, which are locked. A call of an ended job is
-    cancelled.
+    workers, which is `failed`, and a request that may have changed something at the provider,
+    which is `unknown`: they are returned for the caller to end their jobs, which are locked.
+    Another call of an ended job is cancelled.
     """
     expired = (Call.state == CallState.RUNNING.value) & (Call.lease_until < now)
     # Jobs first, in one order, as every writer locks; those at work elsewhere wait for their turn.
@@ -165,9 +169,6 @@ def recover_lost(session: Session, now: datetime) -> list[Call]:
     if not locked:
         return []
     live = [job.id for job in locked if job.state in {s.value for s in LIVE_JOB_STATES}]
-    is_unsafe = (Call.purpose == Purpose.REQUEST.value) & (
-        Call.target["method"].as_string().not_in(SAFE_METHODS)
-    )
     session.execute(
         update(Call)
         .where(expired, Call.job_id.in_([job.id for job in locked]))
@@ -176,11 +177,12 @@ def recover_lost(session: Session, now: datetime) -> list[Call]:
             # The claim is taken away from its worker: a late write no longer fits the attempt.
             attempt=Call.attempt + 1,
             state=case(
+                (changes_something(), CallState.UNKNOWN.value),
                 (Call.job_id.not_in(live), CallState.CANCELLED.value),
                 (Call.lost_workers + 1 >= POISON_LIMIT, CallState.FAILED.value),
-                (is_unsafe, CallState.FAILED.value),
                 else_=CallState.PLANNED.value,
             ),
+            ended_at=case((Call.job_id.not_in(live), now), else_=None),
             not_before=now,
             lease_until=None,
         )
@@ -190,7 +192,7 @@ def recover_lost(session: Session, now: datetime) -> list[Call]:
         session.scalars(
             select(Call).where(
                 Call.job_id.in_(live),
-                Call.state == CallState.FAILED.value,
+                Call.state.in_([CallState.FAILED.value, CallState.UNKNOWN.value]),
                 Call.lost_workers > 0,
                 Call.ended_at.is_(None),
             )
@@ -203,7 +205,8 @@ def _still_old(ids: Any, before: datetime) -> Any:
     return Call.id.in_(ids) & (Call.state == CallState.QUEUED.value) & (Call.published_at < before)
 
 
-def _publish_again(session: Session, chosen: Any, now: datetime, **values: Any) -> list[Address]:
+def publish_again(session: Session, chosen: Any, now: datetime, **values: Any) -> list[Address]:
+    """Note a new publish of the chosen calls; return their addresses, the most urgent first."""
     rows = session.execute(
         update(Call)
         .where(chosen)

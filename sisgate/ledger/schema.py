@@ -48,7 +48,10 @@ def _one_of(column: str, values: type[JobKind | JobState | CallState]) -> str:
 
 
 class Job(Base):
-    """What an app asked for. The tallies grow as its calls end."""
+    """What an app asked for. The tallies grow as its calls end.
+
+    `dead`: sisgate gave it up; `retried_as` is the job that it was enqueued as once more.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -59,6 +62,9 @@ class Job(Base):
         Index(None, "state", "expires_at"),
         Index(None, "provider", "state", "accepted_at"),
         Index(None, "ended_at"),
+        Index(
+            None, "dead", "ended_at", sqlite_where=text("dead = 1"), postgresql_where=text("dead")
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -84,6 +90,8 @@ class Job(Base):
     complete: Mapped[bool | None]
     note: Mapped[str | None] = mapped_column(Text)
     error: Mapped[dict[str, Any] | None]
+    dead: Mapped[bool] = mapped_column(default=False)
+    retried_as: Mapped[str | None] = mapped_column(String(36))
     rows_seen: Mapped[int] = mapped_column(default=0)
     inserted: Mapped[int] = mapped_column(default=0)
     updated: Mapped[int] = mapped_column(default=0)
@@ -110,6 +118,7 @@ class ListingRow(Base):
 class Call(Base):
     """One HTTP request to a provider: one permit, one Celery message, one row.
 
+    `is_retry`: it repeats a request that the provider has failed, so it counts against the budget.
     `attempt` fences: it grows with every claim, and only the claim with the row's number may
     write the outcome. `tries` counts the provider's failures, `lost_workers` the claims whose
     lease ran out.
@@ -123,6 +132,13 @@ class Call(Base):
         Index(None, "state", "lease_until"),
         Index(None, "state", "provider", "priority", "published_at"),
         Index(None, "listing_id"),
+        Index(
+            None,
+            "provider",
+            "is_retry",
+            sqlite_where=text("is_retry = 1"),
+            postgresql_where=text("is_retry"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
@@ -135,6 +151,7 @@ class Call(Base):
     attempt: Mapped[int] = mapped_column(default=0)
     tries: Mapped[int] = mapped_column(default=0)
     lost_workers: Mapped[int] = mapped_column(default=0)
+    is_retry: Mapped[bool] = mapped_column(default=False)
     look: Mapped[int] = mapped_column(default=1)
     start: Mapped[int | None]
     page: Mapped[int | None]
@@ -179,15 +196,21 @@ class Attempt(Base):
 
 
 class Response(Base):
-    """The answer to a `request` job: encrypted, capped in size, kept for a while."""
+    """The answer to a `request` job: encrypted, capped in size, kept for a while.
+
+    `asked` is the same for all that ask the same of a provider in the name of the same app.
+    """
 
     __tablename__ = "responses"
+    __table_args__ = (Index(None, "asked", "stored_at"),)
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     status: Mapped[int]
     headers: Mapped[dict[str, Any]]
     sealed_body: Mapped[bytes]
     truncated: Mapped[bool] = mapped_column(default=False)
+    asked: Mapped[str | None] = mapped_column(String(64))
+    stored_at: Mapped[datetime | None]
     delete_after: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from sisgate.domain.rates import Rate
+from sisgate.domain.retries import RetryPolicy
 from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.registry import DIALECTS
 
@@ -117,6 +118,27 @@ class BreakerConfig(Frozen):
         return self
 
 
+class RetryConfig(Frozen):
+    """How a provider's calls are tried again; `RetryPolicy` tells how."""
+
+    tries: Annotated[int, Field(ge=1, le=100)] = 5
+    base_seconds: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    cap_seconds: Annotated[float, Field(gt=0, le=86400)] = 120.0
+    budget: Annotated[float, Field(ge=0, le=1)] = 0.2
+    min_concurrency: Annotated[int, Field(ge=1)] = 3
+
+    @model_validator(mode="after")
+    def _cap_is_a_cap(self) -> RetryConfig:
+        if self.cap_seconds < self.base_seconds:
+            raise ValueError("cap_seconds is at least base_seconds")
+        return self
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """The same as a value that decides."""
+        return RetryPolicy(**self.model_dump())
+
+
 class SchoolHours(Frozen):
     """Local times in which a provider takes fewer calls at once, `days` from 0, Monday."""
 
@@ -161,6 +183,7 @@ class ProviderConfig(Frozen):
     strategy: Literal["weighted", "round_robin", "least_connections", "latency_aware"] = "weighted"
     paths: tuple[PathRule, ...] = ()
     breaker: BreakerConfig = BreakerConfig()
+    retry: RetryConfig = RetryConfig()
     limit: Windows | Literal["off"] | None = None
     burst: Annotated[int, Field(ge=1)] | None = None
     min_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0

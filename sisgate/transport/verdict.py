@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from enum import Enum
 
 from sisgate.errors import MESSAGE_LIMIT
 from sisgate.providers.dialect import Dialect, HttpResponse
-
-MAX_TRIES = 5
-"""How often the provider may fail one call before the call fails."""
-
-BACKOFF_BASE_SECONDS = 2.0
-BACKOFF_CAP_SECONDS = 120.0
 
 
 class Meaning(Enum):
@@ -52,16 +45,3 @@ def judge(dialect: Dialect, response: HttpResponse) -> Verdict:
     else:
         meaning = Meaning.REFUSED
     return Verdict(meaning, words, said.code, said.request_id)
-
-
-def backoff_seconds(tries: int, *, jitter: float | None = None) -> float:
-    """Return how long to wait after the `tries`-th failure: exponential, with full jitter.
-
-    `min(cap, base * 2 ** (tries - 1)) * U(0, 1)`, see "Exponential Backoff And Jitter", AWS
-    Architecture Blog, 2015. `jitter` replaces the random number in [0, 1].
-
-    >>> backoff_seconds(3, jitter=1.0)
-    8.0
-    """
-    ceiling: float = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2 ** max(0, tries - 1))
-    return ceiling * (random.random() if jitter is None else jitter)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
-from sisgate.domain.states import CallState, JobState
-from sisgate.ledger import calls, jobs, redelivery
-from sisgate.ledger.calls import Claim
+from sisgate.domain.retries import RetryPolicy
+from sisgate.domain.states import CallState, JobKind, JobState
+from sisgate.ledger import calls, jobs, redelivery, retries
+from sisgate.ledger.calls import Claim, NewCall, Purpose
 from sisgate.ledger.database import Database
-from sisgate.ledger.redelivery import POISON_LIMIT
+from sisgate.ledger.redelivery import POISON_LIMIT, Address
 from sisgate.ledger.schema import Attempt, Call
-from tests.contract.ledger.rows import LEASE, NOW, at_once, planned, queued
+from tests.contract.ledger.rows import LEASE, NOW, accepted, at_once, planned, queued
 
 SECOND = timedelta(seconds=1)
 GRACE = timedelta(seconds=10)
@@ -37,6 +40,11 @@ def attempts(database: Database, call_id: int) -> int:
     with database.read() as session:
         count = select(func.count()).select_from(Attempt).where(Attempt.call_id == call_id)
         return session.scalar(count) or 0
+
+
+def due(session: Session, now: datetime) -> list[Address]:
+    """Queue what is due, as the reconciler does."""
+    return redelivery.due(session, now) + retries.due(session, now, lambda _: RetryPolicy())
 
 
 def test_of_many_deliveries_one_gets_the_call(database: Database) -> None:
@@ -155,8 +163,8 @@ def test_a_call_put_back_waits_until_its_time(database: Database) -> None:
             assert calls.put_back(session, held.call, NOW, not_before=later, failed=failed)
         with database.write() as session:
             assert calls.queue_next(session, job_id, 10, NOW) == []
-            assert redelivery.due(session, NOW + 59 * SECOND) == []
-            assert redelivery.due(session, later) == [(call_id, "lincoln", 6)]
+            assert due(session, NOW + 59 * SECOND) == []
+            assert due(session, later) == [(call_id, "lincoln", 6)]
         assert state(database, call_id).tries == tries
 
 
@@ -251,6 +259,23 @@ def test_only_starved_work_is_aged(database: Database) -> None:
         assert redelivery.age(session, NOW + after + SECOND, after) == []
         aged = redelivery.age(session, NOW + 3 * after, after)
     assert aged == [(second, "lincoln", int(Priority.NORMAL))]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_lost_worker_leaves_what_changes_something_unknown(
+    database: Database, method: str
+) -> None:
+    """A POST may have been carried out: it is not made again, nor said to have failed."""
+    with database.write() as session:
+        job = accepted(session, kind=JobKind.REQUEST, resource=None)
+        target: dict[str, Any] = {"method": method, "path": "/x", "query": {}, "json": None}
+        calls.plan(session, job, [NewCall(Purpose.REQUEST, target=target)], NOW)
+        (call_id,) = calls.queue_next(session, job.id, 1, NOW)
+    assert claim(database, call_id) is not None
+    with database.write() as session:
+        found = redelivery.recover_lost(session, NOW + 2 * LEASE)
+        assert [c.id for c in found] == ([call_id] if method == "POST" else [])
+    assert state(database, call_id).state == ("unknown" if method == "POST" else "planned")
 
 
 @pytest.mark.parametrize("by", ["put_back", "release", "recover_lost"])

@@ -6,12 +6,14 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState
 from sisgate.ledger import calls, failover, redelivery
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Attempt
 from tests.contract.ledger.rows import LEASE, NOW, queued
 
+POLICY = RetryPolicy()
 SECOND = timedelta(seconds=1)
 
 
@@ -23,7 +25,9 @@ def test_both_requests_of_a_call_are_in_the_ledger(database: Database) -> None:
     assert claim is not None
     again = NOW + LEASE - SECOND
     with database.write() as session:
-        assert failover.begin_again(session, claim.call, again, LEASE, permit="second", status=500)
+        assert failover.begin_again(
+            session, claim.call, again, LEASE, permit="second", policy=POLICY, status=500
+        )
     with database.write() as session:
         assert redelivery.recover_lost(session, NOW + LEASE + SECOND) == []
         assert calls.finish(session, claim.call, CallState.DONE, again + SECOND, status=200)
@@ -44,4 +48,6 @@ def test_who_lost_the_claim_does_not_begin_again(database: Database) -> None:
     with database.write() as session:
         redelivery.recover_lost(session, after)
     with database.write() as session:
-        assert not failover.begin_again(session, late.call, after, LEASE, permit="second")
+        assert not failover.begin_again(
+            session, late.call, after, LEASE, permit="second", policy=POLICY
+        )

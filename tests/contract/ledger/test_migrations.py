@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping
 from tests.contract.ledger.rows import at_once
+
+OLD_JOB = text(
+    "INSERT INTO jobs (id, kind, state, app, provider, priority, options, fingerprint, "
+    "accepted_at, error, rows_seen, inserted, updated, deleted, calls_made, throttled) VALUES "
+    "(:id, 'request', 'failed', 'app', 'lincoln', 6, '{}', 'x', '2026-09-01', :error, "
+    "0, 0, 0, 0, 0, 0)"
+)
+OLD_CALL = text(
+    "INSERT INTO calls (job_id, provider, priority, purpose, state, attempt, tries, lost_workers, "
+    "look, planned_at, error) VALUES (:job, 'lincoln', 6, 'request', 'failed', 1, 0, 0, 1, "
+    "'2026-09-01', :error)"
+)
 
 
 def test_the_migrations_make_exactly_the_schema(database: Database) -> None:
@@ -15,6 +32,51 @@ def test_the_migrations_make_exactly_the_schema(database: Database) -> None:
     with database.engine.connect() as connection:
         assert migrate.differences(connection) == []
     assert migrate.current(database) == migrate.newest()
+
+
+def test_what_a_ledger_holds_is_kept_by_an_upgrade(database_url: str) -> None:
+    """Also where SQLite copies a table that others refer to; and old failures get their marks."""
+    database = Database(database_url)
+    migrate.upgrade(database, "0002")
+    errors = {
+        "unsafe": {"code": "unknown"},
+        "poison": {"code": "poison"},
+        "tried": {"code": "provider_refused", "tries": 5},
+        "refused": {"code": "provider_refused"},
+    }
+    with database.write() as session:
+        for name, error in errors.items():
+            session.execute(OLD_JOB, {"id": name, "error": json.dumps(error)})
+            session.execute(OLD_CALL, {"job": name, "error": json.dumps(error)})
+        session.execute(text("INSERT INTO attempts (call_id, number, provider, started_at, "
+                             "lease_until) SELECT id, 1, 'lincoln', planned_at, planned_at "
+                             "FROM calls"))  # fmt: skip
+    assert migrate.upgrade(database)
+    with database.write() as session:
+        rows = session.execute(text("SELECT id, state, dead FROM jobs")).all()
+        found = {row.id: (row.state, bool(row.dead)) for row in rows}
+        assert session.scalar(text("SELECT count(*) FROM attempts")) == len(errors)
+    with database.write() as session:
+        # What refers to a row goes with it again, now that the upgrade is over.
+        session.execute(text("DELETE FROM jobs"))
+        assert session.scalar(text("SELECT count(*) FROM attempts")) == 0
+    assert found == {
+        "unsafe": ("unknown", False),
+        "poison": ("failed", True),
+        "tried": ("failed", True),
+        "refused": ("failed", False),
+    }
+    database.dispose()
+
+
+@pytest.mark.parametrize("table", ["jobs", "calls"])
+def test_a_state_that_is_none_is_refused(database: Database, table: str) -> None:
+    """By the database itself, after all upgrades."""
+    with database.write() as session:
+        session.execute(OLD_JOB, {"id": "one", "error": "null"})
+        session.execute(OLD_CALL, {"job": "one", "error": "null"})
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.execute(text(f"UPDATE {table} SET state = 'sleeping'"))
 
 
 def test_a_second_upgrade_finds_nothing_to_do(database: Database) -> None:

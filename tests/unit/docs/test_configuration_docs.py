@@ -17,6 +17,7 @@ from sisgate.settings.model import (
     PathRule,
     ProviderConfig,
     RetentionConfig,
+    RetryConfig,
     SchoolHours,
     Settings,
 )
@@ -28,6 +29,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[[providers.NAME.endpoints]]": Endpoint,
     "[[providers.NAME.paths]]": PathRule,
     "[providers.NAME.breaker]": BreakerConfig,
+    "[providers.NAME.retry]": RetryConfig,
     "[providers.NAME.school_hours]": SchoolHours,
     "[apps.NAME]": AppConfig,
     "[retention]": RetentionConfig,
