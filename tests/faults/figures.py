@@ -80,8 +80,9 @@ class Figures:
             ("windows above the limit", f"{found.windows_above:,}"),
             ("calls that the ledger does not know", f"{found.unrecorded:,}"),
             ("answers that are not the provider's", f"{found.untrue:,}"),
-            ("recovery after the lease: p50, p99, max", _spread(found.recoveries)),
-            ("the same while more is killed", _spread(found.recoveries_disturbed)),
+            ("orphan put back after its lease: p50, p99, max", _spread(found.recoveries)),
+            ("begun again, in its turn", _spread(found.begun_again)),
+            ("the same while more is killed", _spread(found.begun_again_disturbed)),
             ("from the last mishap to the end of all work: p50, p99, max", _spread(rests)),
         ]
 
@@ -125,7 +126,8 @@ class Figures:
             "points_missed": self.points_missed,
             **words,
             "recovery_seconds": spread(found.recoveries),
-            "recovery_seconds_disturbed": spread(found.recoveries_disturbed),
+            "begun_again_seconds": spread(found.begun_again),
+            "begun_again_seconds_disturbed": spread(found.begun_again_disturbed),
             "rest_seconds": spread([s for run in self.runs for s in run.rest_seconds]),
             "lease_seconds": LEASE_SECONDS,
             "recovery_bound_seconds": RECOVERY_SECONDS,

@@ -6,29 +6,29 @@ ledger. The test itself looks at the ledger directly.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import signal
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import SecretStr
+from sqlalchemy import select
 
-from sisgate.clock import SystemClock
+from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.master import make_master_key
+from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES
 from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
+from sisgate.ledger import schema as tables
 from sisgate.settings import load_settings
 from tests.faults.book import Book
+from tests.faults.kept import Kept
 from tests.faults.loop import LoopThread
 from tests.faults.points import FOLDER_VARIABLE, PointsFolder
 from tests.faults.provider import Provider
 from tests.faults.proxy import Proxy
-from tests.servers.mortal import MortalPostgres, MortalRedis, children_of
+from tests.servers.mortal import MortalPostgres, MortalRedis
 
 CLOCK = SystemClock()
 PATIENCE_SECONDS = 120.0
@@ -53,11 +53,24 @@ breaker = {{ open_seconds = 0.5, open_cap_seconds = 1.0 }}
 """
 
 
-class Fleet:
-    """Two workers of all queues, beat, an app, and the servers and proxies around them."""
+class NeverCame(AssertionError):
+    """What was waited for did not happen: work was lost, or something stands."""
 
-    def __init__(self, folder: Path, database: DatabaseKind, seed: int) -> None:
+
+class Fleet:
+    """Two workers of all queues, beat or several, an app, and servers and proxies around them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database: DatabaseKind,
+        seed: int = 1,
+        *,
+        beats: int = 1,
+        runs: bool = True,
+    ) -> None:
         self.folder = folder
+        self._runs = runs
         self.points = PointsFolder(folder / "points")
         self.book = Book(folder / "accepted.jsonl")
         self.network = LoopThread()
@@ -92,14 +105,17 @@ class Fleet:
             self._celery(f"worker{n}", "worker", "-Q", queues, "-c", "2", "-n", f"w{n}@t", *loading)
             for n in (1, 2)
         ]
-        schedule = str(folder / "beat")
         scheduler = ("-S", "tests.faults.points:PersistentScheduler")
-        self.beat = self._celery("beat", "beat", "-s", schedule, *scheduler)
+        self.beats = [
+            self._celery(f"beat{n}", "beat", "-s", str(folder / f"beat{n}"), *scheduler)
+            for n in range(1, beats + 1)
+        ]
         asking = [sys.executable, "-m", "tests.faults.asker", str(self.book.file)]
         self.asker = Kept("asker", asking, self._environment, folder, is_asked=True)
 
     def __enter__(self) -> Self:
-        self.tend()
+        if self._runs:
+            self.tend()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,7 +133,7 @@ class Fleet:
     @property
     def processes(self) -> list[Kept]:
         """Everything that is kept running."""
-        return [*self.workers, self.beat, self.asker]
+        return [*self.workers, *self.beats, self.asker]
 
     @property
     def proxies(self) -> list[Proxy]:
@@ -142,6 +158,34 @@ class Fleet:
         """Tell the app to ask for a job."""
         self.asker.tell({"do": do, "provider": provider, "path": path, "priority": priority})
 
+    def wait(self, ready: Callable[[], bool], what: str) -> None:
+        """Keep everything running until `ready()`; `NeverCame` with all that is known of it."""
+
+        def tended() -> bool:
+            self.tend()
+            return ready()
+
+        if not poll_until(tended, clock=CLOCK, timeout_seconds=PATIENCE_SECONDS):
+            raise NeverCame(f"never came: {what}\n{self.told()}")
+
+    def told(self) -> str:
+        """Return what has not ended, and the ends of the logs."""
+        live_jobs = tables.Job.state.in_([state.value for state in LIVE_JOB_STATES])
+        live_calls = tables.Call.state.in_([state.value for state in LIVE_CALL_STATES])
+        with self.gateway.database.read() as session:
+            lines = [
+                f"  job {job.id}: {job.kind} {job.state}, published {job.published_at}"
+                for job in session.scalars(select(tables.Job).where(live_jobs).limit(20))
+            ]
+            lines += [
+                f"  call {c.id} of {c.provider}: {c.state}, attempt {c.attempt}, lost "
+                f"{c.lost_workers}, published {c.published_at}, lease until {c.lease_until}, "
+                f"not before {c.not_before}"
+                for c in session.scalars(select(tables.Call).where(live_calls).limit(20))
+            ]
+        logs = [f"--- {each.name}\n{each.log[-2500:]}" for each in self.processes]
+        return "\n".join([*lines, *logs])
+
     def _celery(self, name: str, *arguments: str) -> Kept:
         command = [sys.executable, "-m", "celery", "-A", "workers", *arguments, "-l", "INFO"]
         return Kept(name, command, self._environment, self.folder)
@@ -159,89 +203,3 @@ class Fleet:
             encoding="utf-8",
         )
         return config
-
-
-class Kept:
-    """One command in a session of its own, started again by `keep` when it has ended."""
-
-    def __init__(
-        self,
-        name: str,
-        command: list[str],
-        environment: Mapping[str, str],
-        folder: Path,
-        *,
-        is_asked: bool = False,
-    ) -> None:
-        self.name = name
-        self.log_path = folder / f"{name}.log"
-        self._command = command
-        self._environment = dict(environment)
-        self._is_asked = is_asked
-        self._process: subprocess.Popen[bytes] | None = None
-        self.starts = 0
-
-    @property
-    def pid(self) -> int:
-        """The process, or 0 when there is none."""
-        alive = self._process is not None and self._process.poll() is None
-        return self._process.pid if alive and self._process else 0
-
-    @property
-    def children(self) -> list[int]:
-        """Its pool."""
-        return children_of(self.pid) if self.pid else []
-
-    def keep(self) -> None:
-        """Start it unless it runs."""
-        if self.pid:
-            return
-        self._clear()
-        with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                env=self._environment,
-                stdin=subprocess.PIPE if self._is_asked else subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.starts += 1
-
-    def tell(self, order: Mapping[str, Any]) -> None:
-        """Write a line to it; lost when it has ended, as an order to an app that died."""
-        if self._process is None or self._process.stdin is None:
-            return
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
-            self._process.stdin.flush()
-
-    def kill(self) -> None:
-        """SIGKILL its parent process alone."""
-        if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
-
-    def kill_all(self) -> None:
-        """SIGKILL it and its children at once, as a lost machine would."""
-        if self.pid:
-            os.killpg(self.pid, signal.SIGKILL)
-
-    def end(self) -> None:
-        """Stop it in order, and by force where that does not come."""
-        if self.pid and self._process is not None:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(10)
-        self._clear()
-
-    def _clear(self) -> None:
-        """Reap what is left of the last start, children without a parent as well."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
-        if process.stdin is not None:
-            with contextlib.suppress(OSError):
-                process.stdin.close()

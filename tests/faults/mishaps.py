@@ -63,9 +63,10 @@ def _kill_worker(fleet: Fleet, numbers: random.Random) -> Undo | None:
 
 
 def _kill_beat(fleet: Fleet, numbers: random.Random) -> Undo | None:
-    if not fleet.beat.pid:
+    (beat,) = fleet.beats
+    if not beat.pid:
         return None
-    fleet.beat.kill_all()
+    beat.kill_all()
     return _over
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sisgate.domain.states import JobState
+from sisgate.domain.states import CallState, JobState
 from sisgate.ledger import schema as tables
 from tests.acceptance.admission.recorder import windows_above
 from tests.faults.book import Accepted
@@ -38,8 +38,10 @@ class Findings:
     unrecorded: int = 0
     untrue: int = 0
     recoveries: list[float] = field(default_factory=list)
-    """Seconds from an orphan's lease to what came of it, where nothing more was disturbed."""
-    recoveries_disturbed: list[float] = field(default_factory=list)
+    """Seconds from the end of an orphan's lease until it was put back or given up."""
+    begun_again: list[float] = field(default_factory=list)
+    """Seconds until it was begun again, in its turn, where nothing more was disturbed."""
+    begun_again_disturbed: list[float] = field(default_factory=list)
     """The same while more was being killed: what brings it back may have died as well."""
     breaks: list[str] = field(default_factory=list)
 
@@ -155,6 +157,33 @@ def _every_call_is_recorded(session: Session, fleet: Fleet, found: Findings) -> 
         found.breaks.append(f"{more} calls of {what} are not in the ledger")
 
 
+class OrphanWatch:
+    """Looks again and again for calls whose lease is over and that nobody has taken back."""
+
+    def __init__(self) -> None:
+        self._overdue: dict[tuple[int, int], float] = {}
+        self._leases: dict[tuple[int, int], datetime] = {}
+
+    def look(self, fleet: Fleet) -> None:
+        """Note by how much each is overdue now."""
+        running = select(tables.Call).where(tables.Call.state == CallState.RUNNING.value)
+        now = fleet.gateway.clock.now()
+        with fleet.gateway.database.read() as session:
+            for call in session.scalars(running):
+                assert call.lease_until is not None
+                key = (call.id, call.attempt)
+                self._leases[key] = call.lease_until
+                self._overdue[key] = (now - call.lease_until).total_seconds()
+
+    def seconds_since(self, start: datetime) -> list[float]:
+        """Return by how much each was last seen overdue, of those whose lease ended since."""
+        return [
+            seconds
+            for key, seconds in self._overdue.items()
+            if seconds > 0 and self._leases[key] > start
+        ]
+
+
 def note_recoveries(fleet: Fleet, found: Findings, rest: datetime, since: datetime) -> None:
     """Note how long orphans waited after their lease until they were begun again or given up.
 
@@ -174,5 +203,5 @@ def note_recoveries(fleet: Fleet, found: Findings, rest: datetime, since: dateti
             lease_until = row.Attempt.lease_until
             if row.Attempt.ended_at is not None or then is None or lease_until <= since:
                 continue
-            where = found.recoveries if lease_until > rest else found.recoveries_disturbed
+            where = found.begun_again if lease_until > rest else found.begun_again_disturbed
             where.append((then - lease_until).total_seconds())

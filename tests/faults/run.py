@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,9 @@ from sisgate.clock import poll_until
 from sisgate.domain.states import LIVE_JOB_STATES
 from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import schema as tables
-from tests.faults.fleet import CLOCK, PATIENCE_SECONDS, DatabaseKind, Fleet
+from tests.faults.fleet import CLOCK, DatabaseKind, Fleet, NeverCame
 from tests.faults.mishaps import mishaps_of
-from tests.faults.oracles import Findings, examine, note_recoveries
+from tests.faults.oracles import Findings, OrphanWatch, examine, note_recoveries
 
 BACKLOG = 40
 """More is not asked for while so many jobs wait."""
@@ -71,15 +71,18 @@ def run(
     """
     begun = CLOCK.monotonic()
     with Fleet(folder, database, seed) as fleet:
-        story = _Story(fleet, random.Random(seed), Result(seed, database), tell, known or {})
-        story.read_lists_in_peace()
-        story.disturb(kills * 3 // 5)
-        story.come_to_rest()
-        # The list has changed meanwhile: the next sync finds updates, inserts and deletes.
-        fleet.provider.versions["lists"] = 1
-        story.disturb(kills)
-        story.come_to_rest()
-        result = story.result
+        result = Result(seed, database)
+        story = _Story(fleet, random.Random(seed), result, tell, known or {})
+        try:
+            story.read_lists_in_peace()
+            story.disturb(kills * 3 // 5)
+            story.come_to_rest()
+            # The list has changed meanwhile: the next sync finds updates, inserts and deletes.
+            fleet.provider.versions["lists"] = 1
+            story.disturb(kills)
+            story.come_to_rest()
+        except NeverCame as error:
+            raise NeverCame(f"seed {seed}, {database}, {dict(result.mishaps)}: {error}") from None
         examine(fleet, result.findings)
     result.seconds = CLOCK.monotonic() - begun
     return result
@@ -110,8 +113,8 @@ class _Story:
             self._fleet.provider.versions["calm"] = version
             self._ask("sync", "calm")
             self._ask_requests(gets=4, posts=2)
-            self._wait(lambda: self._fleet.book.lines == self._asked, "the app has asked")
-            self._wait(self._is_at_rest, "everything ends that nothing disturbs")
+            self._fleet.wait(lambda: self._fleet.book.lines == self._asked, "the app has asked")
+            self._fleet.wait(self._is_at_rest, "everything ends that nothing disturbs")
 
     def disturb(self, kills: int) -> None:
         """Let mishaps happen until there have been so many kills."""
@@ -131,15 +134,22 @@ class _Story:
         self._fleet.heal()
         self._count()
         rest = CLOCK.now()
-        self._wait(self._is_at_rest, "all work ends")
+        orphans = OrphanWatch()
+
+        def is_at_rest() -> bool:
+            orphans.look(self._fleet)
+            return self._is_at_rest()
+
+        self._fleet.wait(is_at_rest, "all work ends")
+        self.result.findings.recoveries += orphans.seconds_since(rest)
         self.result.rest_seconds.append((CLOCK.now() - rest).total_seconds())
         note_recoveries(self._fleet, self.result.findings, rest, self._rested)
         self._rested = CLOCK.now()
         while not self._list_was_read():
             self._ask("sync", "lists")
             lines = self._fleet.book.lines
-            self._wait(lambda: self._fleet.book.lines > lines, "the app asks")  # noqa: B023
-            self._wait(self._is_at_rest, "the list is read again")
+            self._fleet.wait(lambda: self._fleet.book.lines > lines, "the app asks")  # noqa: B023
+            self._fleet.wait(self._is_at_rest, "the list is read again")
 
     def _die_at_a_point(self) -> None:
         points, taken = self._fleet.points, self.result.points_taken + self._known
@@ -214,38 +224,3 @@ class _Story:
             return ready()
 
         poll_until(tended, clock=CLOCK, timeout_seconds=seconds, every_seconds=0.05)
-
-    def _wait(self, ready: Callable[[], bool], what: str) -> None:
-        def tended() -> bool:
-            self._fleet.tend()
-            return ready()
-
-        if not poll_until(tended, clock=CLOCK, timeout_seconds=PATIENCE_SECONDS):
-            raise NeverCame(f"never came: {what}\n{_told(self._fleet, self.result)}")
-
-
-class NeverCame(AssertionError):
-    """What a run waited for did not happen: work was lost, or something stands."""
-
-
-def _told(fleet: Fleet, result: Result) -> str:
-    live = select(tables.Call).where(tables.Call.state.in_(["planned", "queued", "running"]))
-    with fleet.gateway.database.read() as session:
-        calls = [
-            f"  call {c.id} of {c.provider}: {c.state}, attempt {c.attempt}, lost {c.lost_workers}"
-            f", published {c.published_at}, lease until {c.lease_until}, not before {c.not_before}"
-            for c in session.scalars(live.limit(20))
-        ]
-        jobs = [
-            f"  job {job.id}: {job.kind} {job.state}, published {job.published_at}"
-            for job in session.scalars(
-                select(tables.Job).where(tables.Job.ended_at.is_(None)).limit(20)
-            )
-        ]
-    logs: Sequence[str] = [
-        f"--- {kept.name}\n{kept.log_path.read_text('utf-8', 'replace')[-2500:]}"
-        for kept in fleet.processes
-        if kept.log_path.exists()
-    ]
-    happened = f"seed {result.seed}, {result.database}, {dict(result.mishaps)}"
-    return "\n".join([happened, *jobs, *calls, *logs])

@@ -113,6 +113,8 @@ class Soak:
         with self._lock:
             self.figures.add(result)
         if result.findings.breaks:
+            for told in result.findings.breaks:
+                self._console.print(f"seed {each.seed}: {told}", style="red", markup=False)
             self._console.print(f"{folder} is kept", style="dim", highlight=False)
         else:
             shutil.rmtree(folder, ignore_errors=True)
