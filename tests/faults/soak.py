@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,10 @@ def rounds_of(kills: int, seed: int, databases: Sequence[DatabaseKind]) -> list[
     ]
 
 
+class Interrupted(Exception):
+    """Ctrl-C."""
+
+
 class Soak:
     """Makes the rounds, a few at a time, and keeps the figures."""
 
@@ -65,6 +69,7 @@ class Soak:
         self._parallel = parallel
         self._console = console
         self._lock = threading.Lock()
+        self._is_interrupted = threading.Event()
         self._at: dict[int, int] = {}
         self.figures = Figures()
 
@@ -82,14 +87,21 @@ class Soak:
             bar = progress.add_task("soak", total=total, broken=0)
 
             def tell(seed: int, kills: int) -> None:
+                if self._is_interrupted.is_set():
+                    raise Interrupted
                 with self._lock:
                     self._at[seed] = kills
                     broken = len(self.figures.breaks)
                     progress.update(bar, completed=sum(self._at.values()), broken=broken)
 
             with ThreadPoolExecutor(self._parallel) as pool:
-                for each in self._rounds:
-                    pool.submit(self._make, each, tell)
+                try:
+                    wait([pool.submit(self._make, each, tell) for each in self._rounds])
+                except KeyboardInterrupt:
+                    # The fleets that run are stopped in order; what was found is told.
+                    self._is_interrupted.set()
+                    pool.shutdown(cancel_futures=True)
+                    self.figures.failures.append("interrupted")
 
     def _make(self, each: Round, tell: object) -> None:
         assert callable(tell)
@@ -105,10 +117,16 @@ class Soak:
                 tell=lambda kills: tell(each.seed, kills),
                 known=known,
             )
+        except Interrupted:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
         except Exception as error:  # the other rounds go on, and the soak fails
             with self._lock:
                 self.figures.failures.append(f"seed {each.seed}, {each.database}: {error}")
+            first = str(error).split("\n", maxsplit=1)[0]
+            self._console.print(f"seed {each.seed}: {first}", style="red", markup=False)
             self._console.print(f"{folder} is kept", style="dim", highlight=False)
+            (folder / "failure").write_text(f"{error}\n", encoding="utf-8")
             return
         with self._lock:
             self.figures.add(result)
