@@ -10,7 +10,7 @@ from importlib.resources import files
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
@@ -83,6 +83,12 @@ def current(database: Database) -> str | None:
             return _current(connection)
     except OperationalError as error:
         raise database.unavailable(error) from error
+
+
+def history() -> list[Script]:
+    """Return all migrations, the oldest first; `MultipleHeads` of Alembic where they fork."""
+    scripts = ScriptDirectory.from_config(_config(None)).walk_revisions()
+    return list(reversed(list(scripts)))
 
 
 def newest() -> str:

@@ -37,7 +37,7 @@ def test_the_migrations_make_exactly_the_schema(database: Database) -> None:
 def test_what_a_ledger_holds_is_kept_by_an_upgrade(database_url: str) -> None:
     """Also where SQLite copies a table that others refer to; and old failures get their marks."""
     database = Database(database_url)
-    migrate.upgrade(database, "0002")
+    migrate.upgrade(database, "0004")
     errors = {
         "unsafe": {"code": "unknown"},
         "poison": {"code": "poison"},

@@ -1,14 +1,14 @@
 """Retries, dead letters, unknown outcomes
 
-Revision ID: 0004
+Revision ID: 0005
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 TIME = sa.DateTime(timezone=True)
 
 branch_labels = None
