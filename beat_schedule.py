@@ -21,6 +21,8 @@ beat_schedule: dict[str, dict[str, Any]] = {
     "redeliver": _every("sisgate.redeliver", timedelta(seconds=5)),
     # Raises the priority of starved work.
     "age": _every("sisgate.age", timedelta(minutes=1)),
+    # Counts uses of keys, checks refused keys, replaces keys that are due.
+    "rotate": _every("sisgate.rotate", timedelta(seconds=2)),
     # Deletes what is over, table by table, as [retention] says.
     "retention": _every("sisgate.retention", timedelta(minutes=5)),
     # The same for what takes a look at every record.

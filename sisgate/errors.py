@@ -25,7 +25,8 @@
         │   ├── UnknownPerson         no record of the provider is that person's
         │   └── CursorTooOld          the changes after the cursor are gone; read the dataset anew
         ├── CredentialError           no usable key, or a secret cannot be opened
-        │   └── TokenRefused          the provider refused our credentials
+        │   ├── TokenRefused          the provider refused our credentials
+        │   └── KeySourceFailed       a key source brought no new key
         ├── AccessDenied              who asks may not do that
         │   └── NotAuthenticated          no token was given, or it is not valid
         ├── ProviderRefused           the provider answered 4xx: its message, status, request id
@@ -231,6 +232,12 @@ class TokenRefused(CredentialError):
     """The provider's token endpoint refused our credentials."""
 
     code = "token_refused"
+
+
+class KeySourceFailed(CredentialError):
+    """A key source brought no new key, or could not take an old one back."""
+
+    code = "key_source_failed"
 
 
 class ProviderRefused(PermanentError):

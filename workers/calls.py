@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
-from sisgate.credentials import keys
 from sisgate.credentials.sealed_requests import open_request
 from sisgate.errors import BrokerUnavailable, CircuitOpen, NoPermit, SisgateError, TransientError
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.providers.dialect import HttpRequest, Listing
 from sisgate.settings import ProviderConfig
-from sisgate.transport import auth
-from sisgate.transport.auth import AuthBase
 from workers import admit, failover, reading, recording
 from workers.admit import Permit
+from workers.effects import Waits
 from workers.endpoints import Route
 from workers.failover import LEAST_SECONDS
+from workers.keyring import Keyring
 from workers.reading import Reading, Reply
 from workers.runtime import Runtime
 
@@ -78,14 +77,9 @@ def _call(
     while True:
         tried.append(route.url)
         with endpoints.using(route) as used:
-            reply = _send(runtime, config, permit, route.url, request, ends_at)
-            wait_seconds = _settle(runtime, config, permit, reply)
-            read = _read(runtime, config, claim, reply, wait_seconds)
+            reply, read, count = _ask(runtime, config, claim, permit, route.url, request, ends_at)
             used.judge(read.outcome, reply.took_seconds)
-        if read.token_expired:
-            with suppress(BrokerUnavailable):
-                reply.forget_token()
-        sent += reply.was_sent
+        sent += count
         if not (read.may_be_repeated and reply.is_authorised):
             break
         second = failover.begin(runtime, config, claim, request, reply, tried, ends_at)
@@ -99,6 +93,44 @@ def _call(
         # What only tried out the endpoint waits, behind others, for the next time.
         effect = read.as_probe(endpoints.held_seconds() + AFTER_PROBE_SECONDS)
     recording.record(runtime, config, claim, reply, effect, calls=sent)
+
+
+def _ask(
+    runtime: Runtime,
+    config: ProviderConfig,
+    claim: Claim,
+    permit: Permit,
+    url: str,
+    request: HttpRequest,
+    ends_at: float,
+) -> tuple[Reply, Reading, int]:
+    """Ask one endpoint, with one key after the other while the provider refuses them.
+
+    Each request has a permit of its own. Returns the last reply, what it means, and how many
+    requests the provider may have seen. Where a key is left but no permit or time, the call waits.
+    """
+    keyring = Keyring(runtime, config, claim)
+    sent = 0
+    while True:
+        reply = _send(runtime, config, permit, url, request, ends_at, keyring)
+        wait_seconds = _settle(runtime, config, permit, reply)
+        read = _read(runtime, config, claim, reply, wait_seconds)
+        if read.token_expired:
+            with suppress(BrokerUnavailable):
+                reply.forget_token()
+        sent += reply.was_sent
+        refused = str(read.refusal["message"]) if read.refusal is not None else None
+        is_cut_short = keyring.note(reply, refused=refused)
+        if not is_cut_short or read.refusal is None:
+            break
+        second = failover.with_next_key(runtime, config, claim, reply, ends_at)
+        if second is None:
+            read = replace(read, effect=Waits(read.refusal, 0.0))
+            break
+        permit = second
+    was_accepted = reply.response is not None and read.refusal is None
+    keyring.settle(was_accepted=was_accepted, is_cut_short=is_cut_short)
+    return reply, read, sent
 
 
 def request_of(runtime: Runtime, config: ProviderConfig, claim: Claim) -> HttpRequest:
@@ -132,9 +164,10 @@ def _send(
     url: str,
     request: HttpRequest,
     ends_at: float,
+    keyring: Keyring,
 ) -> Reply:
     try:
-        authorisation, forget = _authorise(runtime, config)
+        authorisation, forget = keyring.authorise()
     except SisgateError as error:
         return Reply(url, error=error, is_authorised=False)
     bound = config.arrival_bound_seconds
@@ -193,21 +226,3 @@ def _not_made(
         not_before = runtime.clock.now() + timedelta(seconds=max(0.05, seconds))
         ledger.release(session, claim.call, not_before=not_before)
     log.info("call_waits", call=claim.call.id, provider=config.name, reason=error.code)
-
-
-def _authorise(
-    runtime: Runtime, config: ProviderConfig
-) -> tuple[AuthBase | None, Callable[[], None]]:
-    """Return the request's authorisation, and what to do when its token turns out expired."""
-    if config.auth_method == "none":
-        return None, _nothing
-    with runtime.database.read() as session:
-        key = keys.active_key(session, runtime.vault, config.name)
-    if config.auth_method == "oauth1":
-        return auth.oauth1(key), _nothing
-    token = runtime.tokens.get(config, key)
-    return auth.Bearer(token.value), lambda: runtime.tokens.forget(key, token)
-
-
-def _nothing() -> None:
-    return None

@@ -58,6 +58,26 @@ def begin(
     return permit, route
 
 
+def with_next_key(
+    runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply, ends_at: float
+) -> Permit | None:
+    """Return a permit for the same request once more with another key; None for none now.
+
+    The provider refused the first key, so it has not carried out the request. None means as for
+    `begin`; the claim may have been lost too.
+    """
+    now = runtime.clock.now()
+    deadline = claim.job.expires_at
+    if (deadline is not None and deadline <= now) or (
+        ends_at - runtime.clock.monotonic() < LEAST_SECONDS
+    ):
+        return None
+    permit = _permit(runtime, config, claim, reply)
+    if permit is not None:
+        log.info("call_takes_next_key", call=claim.call.id, provider=config.name)
+    return permit
+
+
 def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply) -> Permit | None:
     priority = Priority(claim.call.priority)
     try:

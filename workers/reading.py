@@ -77,13 +77,15 @@ class Reading:
     """What a reply means to the endpoint's breaker, and what is to be written.
 
     `failure` is there when the provider failed a call that it may be asked again: at once
-    elsewhere, or later. `token_expired` tells that the token must not be used any more.
+    elsewhere, or later. `token_expired` tells that the token must not be used any more, `refusal`
+    that the provider refused the key: another key may be accepted.
     """
 
     outcome: Outcome
     effect: Effect
     failure: Words | None = None
     token_expired: bool = False
+    refusal: Words | None = None
 
     @property
     def may_be_repeated(self) -> bool:
@@ -127,6 +129,7 @@ def read(
         return _of_error(at, reply)
     verdict = judge(config.dialect, reply.response)
     error = _words(verdict, reply.response)
+    effect: Effect
     match verdict.meaning:
         case Meaning.DONE:
             try:
@@ -137,11 +140,16 @@ def read(
             words = {"code": "throttled", "message": verdict.message}
             return Reading(Outcome.NEUTRAL, Throttled(words, wait_seconds))
         case Meaning.TOKEN_EXPIRED:
-            return Reading(Outcome.NEUTRAL, _of_expired_token(claim, error), token_expired=True)
+            effect = _of_expired_token(claim, error)
+            # A token that had just been fetched: it is the key that the provider refuses.
+            refusal = effect.error if isinstance(effect, Fails) else None
+            return Reading(Outcome.NEUTRAL, effect, token_expired=True, refusal=refusal)
         case Meaning.UNAVAILABLE:
             return _of_failure(at, error)
         case Meaning.REFUSED:
-            return Reading(Outcome.NEUTRAL, _of_refusal(config, claim, reply.response, error))
+            refusal = error if reply.status in {401, 403} else None
+            effect = _of_refusal(config, claim, reply.response, error)
+            return Reading(Outcome.NEUTRAL, effect, refusal=refusal)
 
 
 def _retry_after(reply: Reply, now: datetime) -> float:
@@ -164,7 +172,7 @@ def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> 
     return PageRead(page)
 
 
-def _of_expired_token(claim: Claim, error: Words) -> Effect:
+def _of_expired_token(claim: Claim, error: Words) -> Waits | Fails:
     if (claim.call.error or {}).get("code") == "token_expired":
         return Fails({**error, "code": "token_refused"})
     return Waits({**error, "code": "token_expired"}, 0.0)

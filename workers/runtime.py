@@ -17,6 +17,7 @@ from sisgate.admission.throttle import LatencyTrend
 from sisgate.broker import Publisher, broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.tokens import TokenCache
+from sisgate.credentials.usage import UsageCounter
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.gateway import Gateway
 from sisgate.ledger.database import Database
@@ -110,6 +111,11 @@ class Runtime:
     def tokens(self) -> TokenCache:
         """The fleet's access tokens."""
         return TokenCache(self.redis, self.vault, self.clock)
+
+    @cached_property
+    def usage(self) -> UsageCounter:
+        """Counts how keys are used."""
+        return UsageCounter(self.redis)
 
     @cached_property
     def wakeups(self) -> Wakeups:

@@ -13,7 +13,7 @@ from sisgate.domain.rates import Rate
 from sisgate.errors import DatabaseUnavailable
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import ProviderConfig, Settings
-from workers import asked, calls, planning, reconciler
+from workers import asked, calls, planning, reconciler, rotation
 from workers.admit import Permit
 from workers.runtime import RUNTIME, RuntimeOfProcess
 
@@ -21,6 +21,9 @@ log = structlog.get_logger()
 
 RETENTION_SECONDS, SCAN_SECONDS = 5.0, 30.0
 """How long one run deletes: a planner with one slot has other things to do. The rest goes next."""
+
+ROTATE_SECONDS = 100
+"""Key sources may be slow. Less than the visibility timeout; what is left is for the next run."""
 
 
 def register(app: Celery, settings: Settings) -> None:
@@ -54,6 +57,10 @@ def register(app: Celery, settings: Settings) -> None:
         for one in swept:
             if one.rows:
                 log.info("retention_deleted", rule=one.rule.name, finished=one.finished, **one.rows)
+
+    @app.task(name="sisgate.rotate", soft_time_limit=ROTATE_SECONDS, time_limit=ROTATE_SECONDS + 10)
+    def rotate() -> None:
+        rotation.rotate(runtime())
 
     app.conf.beat_schedule = beat_schedule
     app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"

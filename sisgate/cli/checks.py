@@ -193,7 +193,7 @@ def _provider(
     if config.auth_method != "none":
         try:
             with database.read() as session:
-                key = active_key(session, vault, config.name)
+                key = active_key(session, vault, config.name, invocation.clock.now())
             yield Finding(f"{config.name} key", "ok", f"client id {key.client_id}")
         except CredentialError as error:
             yield Finding(f"{config.name} key", "fail", error.message)

@@ -23,11 +23,11 @@ from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output, to_json, write_line
 from sisgate.cli.screens import clock_time, commands_of, duration
 from sisgate.cli.watch import Watched, watch
-from sisgate.credentials.keys import ACTIVE, add_key, list_keys
+from sisgate.credentials.keys import add_key, list_keys
 from sisgate.credentials.vault import vault_of
 from sisgate.domain.resources import ROSTER
 from sisgate.domain.secret import Secret
-from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.states import JobKind, JobState, KeyState
 from sisgate.errors import SisgateError
 from sisgate.sandbox import RunningDistrict, SandboxProcess
 from sisgate.settings.load import process_environment
@@ -147,7 +147,7 @@ def _store_keys(invocation: Invocation, districts: Sequence[RunningDistrict]) ->
     with invocation.database.write() as session:
         for district in districts:
             known = list_keys(session, district.name)
-            if any(k.state == ACTIVE and k.client_id == district.client_id for k in known):
+            if any(k.state == KeyState.ACTIVE and k.client_id == district.client_id for k in known):
                 continue
             secret = Secret(district.client_secret)
             now = invocation.clock.now()

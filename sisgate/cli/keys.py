@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from sisgate.cli import completion, master_keys
-from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json, Provider, examples
+from sisgate.cli.entered import (
+    ClientId,
+    SecretEnv,
+    SecretFile,
+    entered_client_id,
+    entered_secret,
+)
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
+from sisgate.cli.key_screens import key_table, usage_table
+from sisgate.cli.lengths import parse_length
+from sisgate.cli.options import Json, Provider, Reason, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import moment, table
-from sisgate.credentials.keys import ACTIVE, SLOTS, add_key, list_keys
-from sisgate.credentials.vault import vault_of
-from sisgate.domain.secret import Secret
+from sisgate.credentials.keys import SLOTS, list_keys
 from sisgate.errors import UsageError
-from sisgate.settings.load import read_secret_variable
+from sisgate.gateway.key_info import KeyInfo, key_info
+from sisgate.gateway.keys import ProviderKeys
 
-app = typer.Typer(no_args_is_help=True, help="Store the providers' keys, encrypted.")
+app = typer.Typer(no_args_is_help=True, help="Store, rotate and revoke the providers' keys.")
+
+Slot = Annotated[
+    str, typer.Option(help=f"{', '.join(SLOTS)}.", autocompletion=completion.one_of(*SLOTS))
+]
+Expires = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHEN", help="When it expires: 90d, or an ISO 8601 time.", show_default=False
+    ),
+]
+KeyId = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="Id of a key, or its beginning.", show_default=False),
+]
+MaybeProvider = Annotated[
+    str | None,
+    typer.Argument(
+        help="Only of this provider.", autocompletion=completion.providers, show_default=False
+    ),
+]
+WAIT = "The rotation goes on by itself, as beat finds it: `sisgate keys list` shows how far it is."
 
 
 @app.command(
@@ -31,105 +58,170 @@ app = typer.Typer(no_args_is_help=True, help="Store the providers' keys, encrypt
 def add(
     context: typer.Context,
     provider: Provider,
-    client_id: Annotated[
-        str | None, typer.Option(help="Client id or consumer key.", show_default="asked for")
-    ] = None,
-    slot: Annotated[
-        str,
-        typer.Option(help=f"{', '.join(SLOTS)}.", autocompletion=completion.one_of(*SLOTS)),
-    ] = "primary",
-    secret_file: Annotated[
-        Path | None,
-        typer.Option(help="File with the secret; - for stdin.", show_default=False),
-    ] = None,
-    secret_env: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Variable with the secret.", show_default=False),
-    ] = None,
+    client_id: ClientId = None,
+    slot: Slot = "primary",
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    expires: Expires = None,
+    reason: Reason = None,
     as_json: Json = False,
 ) -> None:
-    """Store a provider's key; the one of the same slot before it is retired."""
+    """Store a key and use it at once; the one before it drains for the overlap."""
     invocation, output = invocation_of(context), Output(as_json)
-    if provider not in invocation.settings.providers:
-        invocation.gateway.provider(provider)
-    if slot not in SLOTS:
-        raise UsageError(f"--slot is one of {', '.join(SLOTS)}, not {slot!r}.")
-    # The database first: where it is missing nothing was started yet, and that is what to say.
-    database = invocation.database
-    vault = vault_of(invocation.settings)
-    client_id = client_id or _ask("Client id", hidden=False)
-    secret = _secret(secret_file, secret_env)
-    with database.write() as session:
-        now = invocation.clock.now()
-        key_id = add_key(session, vault, provider, client_id, secret, now, slot=slot)
-    output.json({"key": key_id, "provider": provider, "slot": slot, "client_id": client_id})
-    output.show(Text(f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out."))
+    keys = _keys(invocation, provider, slot)
+    ends = _moment(invocation, expires)
+    client_id = entered_client_id(client_id)
+    secret = entered_secret(secret_file, secret_env)
+    info = keys.add(client_id, secret, slot=slot, expires_at=ends, actor=user_name(), reason=reason)
+    _tell(output, info, f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out.")
+
+
+@app.command(epilog=examples("sisgate keys stage skyward --client-id 42 --secret-file ./secret"))
+def stage(
+    context: typer.Context,
+    provider: Provider,
+    client_id: ClientId = None,
+    slot: Slot = "primary",
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    expires: Expires = None,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Store a key for the next rotation of its slot; no call uses it until then."""
+    invocation, output = invocation_of(context), Output(as_json)
+    keys = _keys(invocation, provider, slot)
+    ends = _moment(invocation, expires)
+    client_id = entered_client_id(client_id)
+    secret = entered_secret(secret_file, secret_env)
+    info = keys.stage(
+        client_id, secret, slot=slot, expires_at=ends, actor=user_name(), reason=reason
+    )
+    _tell(output, info, f"Staged for the {slot} slot of {provider}.")
+    output.note(f"`sisgate keys rotate {provider}` tries it out and replaces the active one.")
 
 
 @app.command("list", epilog=examples("sisgate keys list --json"))
 def list_all(
     context: typer.Context,
-    provider: Annotated[
-        str | None,
-        typer.Argument(
-            help="Only of this provider.", autocompletion=completion.providers, show_default=False
-        ),
-    ] = None,
+    provider: MaybeProvider = None,
+    every: Annotated[bool, typer.Option("--all", help="Also retired and revoked ones.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show which keys are stored. Their secrets stay sealed."""
     invocation, output = invocation_of(context), Output(as_json)
     with invocation.database.read() as session:
-        found = list_keys(session, provider)
-    output.json(
-        [
-            {
-                "key": key.id, "provider": key.provider, "slot": key.slot, "state": key.state,
-                "client_id": key.client_id, "created_at": key.created_at,
-                "updated_at": key.updated_at,
-            }
-            for key in found
-        ]
-    )  # fmt: skip
-    columns = ("provider", "slot", "state", "client id")
-    more = () if output.is_narrow else ("stored", "key")
-    made = table((*columns, *more), folds=("client id",))
-    for key in found:
-        colour = "green" if key.state == ACTIVE else "dim"
-        made.add_row(
-            key.provider, key.slot, Text(key.state, colour), key.client_id,
-            *((moment(key.created_at), key.id[:8]) if more else ()),
-        )  # fmt: skip
-    output.show(made if found else Text("No keys yet. `sisgate keys add PROVIDER` stores one."))
+        found = [key_info(key) for key in list_keys(session, provider)]
+    shown = [key for key in found if every or not key.state.is_final]
+    output.json([key.as_dict() for key in shown])
+    if shown:
+        output.show(key_table(shown, invocation.clock.now(), narrow=output.is_narrow))
+        return
+    more = " `--all` shows those that have ended." if found else ""
+    output.show(Text(f"No keys. `sisgate keys add PROVIDER` stores one.{more}"))
 
 
-def _secret(file: Path | None, variable: str | None) -> Secret:
-    if file and variable:
-        raise UsageError("Give --secret-file or --secret-env, not both.")
-    if file:
-        try:
-            text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-        except OSError as error:
-            raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
-        where = str(file)
-    elif variable:
-        text, where = read_secret_variable(variable) or "", f"the variable {variable}"
-    else:
-        text, where = _ask("Secret", hidden=True), "the answer"
-    secret = text.strip("\r\n")
-    if not secret:
-        raise UsageError(f"There is no secret in {where}.")
-    return Secret(secret)
+@app.command(epilog=examples("sisgate keys usage skyward"))
+def usage(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
+    """Show how the keys of a provider were used: calls, errors, 429, refusals, life left."""
+    invocation, output = invocation_of(context), Output(as_json)
+    _ = invocation.database
+    found = invocation.gateway.keys(provider).usage()
+    output.json([use.as_dict() for use in found])
+    output.show(usage_table(found, narrow=output.is_narrow) if found else Text("No keys."))
 
 
-def _ask(what: str, *, hidden: bool) -> str:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"{what} cannot be asked for, because the input is no terminal. Give --client-id, and "
-            "the secret by --secret-file or --secret-env."
+@app.command(epilog=examples("sisgate keys rotate skyward --slot secondary"))
+def rotate(
+    context: typer.Context,
+    provider: Provider,
+    slot: Slot = "primary",
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Replace the key of a slot now: by the staged one, else by one of the provider's source."""
+    invocation, output = invocation_of(context), Output(as_json)
+    _keys(invocation, provider, slot).rotate(slot=slot, actor=user_name(), reason=reason)
+    output.json({"provider": provider, "slot": slot, "requested": True})
+    output.show(Text(f"The {slot} key of {provider} is to be rotated."))
+    output.note(WAIT)
+
+
+@app.command(epilog=examples("sisgate keys promote skyward 3f8a"))
+def promote(
+    context: typer.Context,
+    provider: Provider,
+    key: KeyId,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Make a staged or draining key the active one at once, without trying it out."""
+    invocation, output = invocation_of(context), Output(as_json)
+    info = _keys(invocation, provider).promote(key, actor=user_name(), reason=reason)
+    _tell(output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
+
+
+@app.command(epilog=examples("sisgate keys rollback skyward --reason 'reads no students'"))
+def rollback(
+    context: typer.Context,
+    provider: Provider,
+    slot: Slot = "primary",
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Take the last rotation back while the key before it still drains."""
+    invocation, output = invocation_of(context), Output(as_json)
+    info = _keys(invocation, provider, slot).rollback(slot=slot, actor=user_name(), reason=reason)
+    _tell(output, info, f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}.")
+
+
+@app.command(epilog=examples("sisgate keys revoke skyward 3f8a --reason 'leaked'"))
+def revoke(
+    context: typer.Context,
+    provider: Provider,
+    key: KeyId,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Destroy a key's secret at once, for the whole fleet. It cannot be taken back."""
+    invocation, output = invocation_of(context), Output(as_json)
+    keys = _keys(invocation, provider)
+    info = keys.revoke(key, actor=user_name(), reason=reason)
+    _tell(output, info, f"Key {info.id[:8]} of {provider} is revoked; its secret is destroyed.")
+    if not any(other.state in {"active", "draining"} for other in keys.list()):
+        output.warn(
+            f"{provider} has no other key: its calls fail until `sisgate keys add {provider}`. "
+            f"`sisgate pause {provider}` lets them wait."
         )
-    answer: str = typer.prompt(what, hide_input=hidden, err=True)
-    return answer
+
+
+def _keys(invocation: Invocation, provider: str, slot: str = "primary") -> ProviderKeys:
+    if provider not in invocation.settings.providers:
+        invocation.gateway.provider(provider)
+    if slot not in SLOTS:
+        raise UsageError(f"--slot is one of {', '.join(SLOTS)}, not {slot!r}.")
+    # The database first: where it is missing nothing was started yet, and that is what to say.
+    _ = invocation.database
+    return invocation.gateway.keys(provider)
+
+
+def _moment(invocation: Invocation, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    if text[:1].isdigit() and text[-1:] in "smhd":
+        return invocation.clock.now() + parse_length(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--expires is a length such as 90d or an ISO 8601 time, not {text!r}."
+        ) from None
+    return moment if moment.tzinfo else moment.astimezone()
+
+
+def _tell(output: Output, info: KeyInfo, words: str) -> None:
+    output.json(info.as_dict())
+    output.show(Text(words))
 
 
 app.command(epilog=master_keys.MASTER_EPILOG)(master_keys.master)

@@ -47,6 +47,11 @@ NEEDS: dict[str, Action] = {
     "pause": Action.CONTROL,
     "resume": Action.CONTROL,
     "keys": Action.KEYS,
+    "keys list": Action.LOOK,
+    "keys usage": Action.LOOK,
+    "keys masters": Action.ADMINISTER,
+    "keys rewrap": Action.ADMINISTER,
+    "keys forget-master": Action.ADMINISTER,
 }
 """By command or group; what stands nowhere needs `administer`."""
 

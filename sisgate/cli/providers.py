@@ -14,7 +14,8 @@ from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.options import Json, Provider, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import duration, facts, number, table
-from sisgate.credentials.keys import ACTIVE, list_keys
+from sisgate.credentials.keys import list_keys
+from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.settings import ProviderConfig
 
@@ -83,7 +84,7 @@ def _all(
 def _keys(invocation: Invocation, output: Output) -> dict[str, list[str]] | None:
     try:
         with invocation.database.read() as session:
-            rows = [k for k in list_keys(session) if k.state == ACTIVE]
+            rows = [k for k in list_keys(session) if k.state == KeyState.ACTIVE]
     except DatabaseUnavailable as error:
         output.warn(error.message)
         return None

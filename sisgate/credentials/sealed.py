@@ -16,8 +16,10 @@ from sisgate.credentials.sealed_requests import context_of as context_of_request
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import Vault
 from sisgate.errors import CredentialError
+from sisgate.ledger.base import Base
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response
+from sisgate.ledger.key_schema import Key
+from sisgate.ledger.schema import Job, PrivacyKey, Response
 
 BATCH = 100
 """Rows that are moved in one transaction."""

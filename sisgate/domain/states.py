@@ -60,6 +60,26 @@ class CallState(StrEnum):
         return self not in {CallState.PLANNED, CallState.QUEUED, CallState.RUNNING}
 
 
+class KeyState(StrEnum):
+    """The life of a provider's key. A rotation goes from the first to `retired`.
+
+    `staged`: stored, not used. `canary`: one real call tries it. `active`: calls use it.
+    `draining`: replaced, but kept for the overlap. `retired` and `revoked`: its secret is gone.
+    """
+
+    STAGED = "staged"
+    CANARY = "canary"
+    ACTIVE = "active"
+    DRAINING = "draining"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether its secret has been destroyed."""
+        return self in {KeyState.RETIRED, KeyState.REVOKED}
+
+
 FINAL_JOB_STATES = tuple(state for state in JobState if state.is_final)
 LIVE_JOB_STATES = tuple(state for state in JobState if not state.is_final)
 LIVE_CALL_STATES = tuple(state for state in CallState if not state.is_final)

@@ -48,6 +48,7 @@ from sisgate.gateway.job import (
     status_of,
     visible,
 )
+from sisgate.gateway.keys import ProviderKeys
 from sisgate.gateway.master_keys import MasterKeys
 from sisgate.ledger import calls, jobs, responses
 from sisgate.ledger import schema as tables
@@ -432,6 +433,10 @@ class Gateway:
     def authenticate(self, token: str | None) -> Principal:
         """Return who a token stands for, whoever this gateway's own is; `NotAuthenticated` else."""
         return authenticate(self.database, self.clock, token)
+
+    def keys(self, name: str) -> ProviderKeys:
+        """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""
+        return ProviderKeys(self, self.provider(name), self._redis)
 
     def master_keys(self) -> MasterKeys:
         """Return the master keys: what each has sealed, and moving it all to the newest."""

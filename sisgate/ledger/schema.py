@@ -1,45 +1,26 @@
-"""The tables of the ledger."""
+"""The tables of the ledger; those of the keys are in `key_schema`."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
     LargeBinary,
-    MetaData,
     String,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from sisgate.domain.states import CallState, JobKind, JobState
-from sisgate.ledger.types import BigId, Json, UtcDateTime
-
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class Base(DeclarativeBase):
-    """All tables, with named constraints so that migrations can find them."""
-
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: UtcDateTime,
-        dict[str, Any]: Json,
-        list[Any]: Json,
-        bytes: LargeBinary,
-    }
+from sisgate.ledger.base import Base as Base  # noqa: PLC0414 - exported from here too
+from sisgate.ledger.key_schema import Key as Key  # noqa: PLC0414 - its tables belong to it
+from sisgate.ledger.types import BigId
 
 
 def _one_of(column: str, values: type[JobKind | JobState | CallState]) -> str:
@@ -269,22 +250,6 @@ class Change(Base):
     sourced_id: Mapped[str] = mapped_column(String(255))
     job_id: Mapped[str] = mapped_column(String(36))
     changed_at: Mapped[datetime]
-
-
-class Key(Base):
-    """One credential of a provider, sealed. Slots and states: see the docs on keys."""
-
-    __tablename__ = "keys"
-    __table_args__ = (Index(None, "provider", "state"),)
-
-    id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    provider: Mapped[str] = mapped_column(String(63))
-    slot: Mapped[str] = mapped_column(String(10))
-    state: Mapped[str] = mapped_column(String(10))
-    client_id: Mapped[str] = mapped_column(String(255))
-    sealed_secret: Mapped[bytes]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
 
 
 class Control(Base):

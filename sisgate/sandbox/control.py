@@ -13,6 +13,7 @@ from sisgate.sandbox.dialect import Dialect
 from sisgate.sandbox.district import District
 from sisgate.sandbox.population.churn import ChurnRequest
 from sisgate.sandbox.replies import json_reply
+from sisgate.sandbox.spec import Credential
 
 MAX_BODY = 1_000_000
 
@@ -70,6 +71,8 @@ def control_app(district: District, dialect: Dialect) -> FastAPI:
         district.tokens.expire_all()
         return json_reply({"expired": True})
 
+    _add_key_routes(app, district)
+
     @app.post("/sandbox/reset")
     async def reset() -> Response:
         """Go back to the start. Tokens stay valid."""
@@ -77,6 +80,31 @@ def control_app(district: District, dialect: Dialect) -> FastAPI:
         return json_reply({"reset": True})
 
     return app
+
+
+def _add_key_routes(app: FastAPI, district: District) -> None:
+    @app.post("/sandbox/keys/rotate")
+    async def rotate_key(request: Request) -> Response:
+        """Accept one more key and return it; the same order gets the same key again."""
+        order = str((await _object(request)).get("order", ""))
+        pair = district.tokens.rotate(district.spec.name, order)
+        return json_reply({"client_id": pair.client_id, "client_secret": pair.client_secret})
+
+    @app.post("/sandbox/keys/accept")
+    async def accept_key(request: Request) -> Response:
+        """Accept one more client id and secret, or another secret for a known id."""
+        words = await _object(request)
+        pair = Credential(str(words.get("client_id", "")), str(words.get("client_secret", "")))
+        if not pair.client_id or not pair.client_secret:
+            raise ValueError("a key has a client_id and a client_secret")
+        district.tokens.accept(pair)
+        return json_reply({"accepted": district.tokens.client_ids})
+
+    @app.post("/sandbox/keys/revoke")
+    async def revoke_key(request: Request) -> Response:
+        """Accept a key no longer, nor its tokens."""
+        district.tokens.revoke(str((await _object(request)).get("client_id", "")))
+        return json_reply({"accepted": district.tokens.client_ids})
 
 
 async def _object(request: Request) -> dict[str, Any]:

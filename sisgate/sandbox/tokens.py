@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
 from base64 import b64decode
@@ -40,11 +41,26 @@ class TokenBook:
         self._monotonic = monotonic
         self._tokens: dict[str, tuple[str, float]] = {}
         self._latest: dict[tuple[str, str], Issued] = {}
+        self._ordered: dict[str, Credential] = {}
         self.issued = 0
 
     def accept(self, credential: Credential) -> None:
         """Accept one more client id and secret, or another secret for a known id."""
         self._secrets[credential.client_id] = credential.client_secret
+
+    def rotate(self, name: str, order: str) -> Credential:
+        """Return a new pair that is accepted from now on; the same order gets the same again."""
+        client_id = f"sandbox-{name}-{hashlib.sha256(order.encode()).hexdigest()[:12]}"
+        if client_id not in self._ordered:
+            pair = Credential(client_id, secrets.token_urlsafe(24))
+            self._ordered[client_id] = pair
+            self.accept(pair)
+        return self._ordered[client_id]
+
+    @property
+    def client_ids(self) -> list[str]:
+        """The client ids that are accepted."""
+        return sorted(self._secrets)
 
     def revoke(self, client_id: str) -> None:
         """Accept a client id no longer, nor the tokens it was given."""

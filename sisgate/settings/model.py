@@ -11,9 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationInfo,
@@ -25,6 +23,8 @@ from sisgate.domain.rates import Rate
 from sisgate.domain.retries import RetryPolicy
 from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.registry import DIALECTS
+from sisgate.settings.frozen import Frozen
+from sisgate.settings.rotation import RotationConfig
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 """Provider names are queue names, task names and file names too, hence the narrow alphabet."""
@@ -74,12 +74,6 @@ def _scope(value: str) -> str:
 
 Windows = Annotated[tuple[Rate, ...], BeforeValidator(_windows)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-
-
-class Frozen(BaseModel):
-    """A part of the configuration: frozen, and an unknown word is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class Endpoint(Frozen):
@@ -205,6 +199,7 @@ class ProviderConfig(Frozen):
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 64
     full_sync_every: timedelta = timedelta(days=7)
+    rotation: RotationConfig = RotationConfig()
 
     @field_validator("kind")
     @classmethod
@@ -301,6 +296,12 @@ class ProviderConfig(Frozen):
                 f"lease_seconds is at least {least:g} here: a call may take so long, and must not "
                 "be given to another worker before"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _work_in_flight_may_finish(self) -> ProviderConfig:
+        if self.rotation.overlap.total_seconds() < self.timeout_seconds:
+            raise ValueError("rotation.overlap is at least timeout_seconds")
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from sisgate.settings.model import (
     SchoolHours,
     Settings,
 )
+from sisgate.settings.rotation import RotationConfig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -31,6 +32,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[providers.NAME.breaker]": BreakerConfig,
     "[providers.NAME.retry]": RetryConfig,
     "[providers.NAME.school_hours]": SchoolHours,
+    "[providers.NAME.rotation]": RotationConfig,
     "[apps.NAME]": AppConfig,
     "[retention]": RetentionConfig,
 }

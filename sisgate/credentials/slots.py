@@ -1,0 +1,146 @@
+"""The slots of keys as the ledger has them, read for the decision about their next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sisgate.credentials.keys import USABLE
+from sisgate.credentials.rotation import KeyView, Policy, Probe, SlotView, Step, next_step
+from sisgate.domain.states import JobState, KeyState
+from sisgate.ledger.key_schema import Key, KeySlot
+from sisgate.ledger.schema import Job
+from sisgate.settings import ProviderConfig
+
+FINAL = tuple(state.value for state in KeyState if state.is_final)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot with its keys that have not ended, and the requests that try them."""
+
+    provider: str
+    name: str
+    row: KeySlot | None
+    keys: Sequence[Key]
+    probes: dict[str, Job]
+    others_good: bool
+
+    def key(self, key_id: str | None) -> Key:
+        """Return one of its keys."""
+        return next(key for key in self.keys if key.id == key_id)
+
+    def probe_of(self, key: Key) -> Job | None:
+        """Return the request that tries a key, or None where there is none."""
+        return self.probes.get(key.probe_job) if key.probe_job else None
+
+    def next_step(self, policy: Policy, now: datetime) -> Step | None:
+        """Return what is to be done about it."""
+        row = self.row
+        view = SlotView(
+            requested=row is not None and row.requested_at is not None,
+            is_ordering=row is not None and row.order_id is not None,
+            leased_until=row.leased_until if row else None,
+            not_before=row.not_before if row else None,
+            others_good=self.others_good,
+        )
+        return next_step(view, [self._view(key) for key in self.keys], policy, now)
+
+    def _view(self, key: Key) -> KeyView:
+        return KeyView(
+            id=key.id,
+            state=KeyState(key.state),
+            activated_at=key.activated_at,
+            expires_at=key.expires_at,
+            draining_until=key.draining_until,
+            suspect=key.suspect_at is not None,
+            ordered=key.ordered,
+            probe=probe_of(key.probe_job, self.probe_of(key)),
+            probes_failed=key.probes_failed,
+            next_probe_at=key.next_probe_at,
+            warned_at=key.warned_at,
+        )
+
+
+def policy_of(config: ProviderConfig) -> Policy:
+    """Return how the keys of a provider are rotated."""
+    words = config.rotation
+    return Policy(
+        interval=words.interval,
+        overlap=words.overlap,
+        warn_before=words.warn_before,
+        has_source=words.has_source,
+        check_every=words.check_every,
+        retry_after=words.retry_after,
+    )
+
+
+def read_slots(session: Session, providers: Iterable[str]) -> list[Slot]:
+    """Return the slots of providers that have keys, or for which something was asked."""
+    query = select(Key).where(Key.provider.in_(list(providers)), Key.state.not_in(FINAL))
+    keys = session.scalars(query.order_by(Key.created_at, Key.id)).all()
+    rows = {(row.provider, row.slot): row for row in session.scalars(select(KeySlot))}
+    wanted = set(providers)
+    names = {(key.provider, key.slot) for key in keys} | {
+        name
+        for name, row in rows.items()
+        if name[0] in wanted and (row.order_id or row.requested_at)
+    }
+    probes = _probes(session, keys)
+    return [
+        Slot(
+            provider,
+            slot,
+            rows.get((provider, slot)),
+            [key for key in keys if (key.provider, key.slot) == (provider, slot)],
+            probes,
+            any(_is_good(k) for k in keys if k.provider == provider and k.slot != slot),
+        )
+        for provider, slot in sorted(names)
+    ]
+
+
+def read_slot(session: Session, row: KeySlot) -> Slot:
+    """Return a slot whose row the caller has locked."""
+    query = select(Key).where(Key.provider == row.provider, Key.state.not_in(FINAL))
+    query = query.order_by(Key.created_at, Key.id).execution_options(populate_existing=True)
+    keys = session.scalars(query).all()
+    mine = [key for key in keys if key.slot == row.slot]
+    others_good = any(_is_good(key) for key in keys if key.slot != row.slot)
+    return Slot(row.provider, row.slot, row, mine, _probes(session, mine), others_good)
+
+
+def probe_of(job_id: str | None, job: Job | None) -> Probe:
+    """Return what the request that tries a key has told of it."""
+    if job_id is None:
+        return Probe.NONE
+    if job is None:
+        return Probe.UNCLEAR
+    state = JobState(job.state)
+    if not state.is_final:
+        return Probe.UNDER_WAY
+    if state is JobState.DONE:
+        return Probe.PASSED
+    error = job.error or {}
+    if error.get("code") == "token_refused":
+        return Probe.REFUSED
+    status = error.get("status")
+    if error.get("code") == "provider_refused" and isinstance(status, int) and 400 <= status < 500:
+        return Probe.REFUSED if status in {401, 403} else Probe.FAILED
+    return Probe.UNCLEAR
+
+
+def _probes(session: Session, keys: Iterable[Key]) -> dict[str, Job]:
+    ids = [key.probe_job for key in keys if key.probe_job]
+    if not ids:
+        return {}
+    query = select(Job).where(Job.id.in_(ids)).execution_options(populate_existing=True)
+    return {job.id: job for job in session.scalars(query)}
+
+
+def _is_good(key: Key) -> bool:
+    return key.state in USABLE and key.suspect_at is None

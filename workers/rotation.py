@@ -1,0 +1,207 @@
+"""One run over the keys of all providers: what is due is done, one step in one transaction.
+
+Nothing is remembered between steps but what is in the ledger. A run that is killed anywhere is
+followed by the next one of beat, and two runs at once do each step once: what is to be done is
+asked again under the slot's lock.
+"""
+
+from __future__ import annotations
+
+import redis
+import structlog
+from sqlalchemy.orm import Session
+
+from sisgate.credentials import keys
+from sisgate.credentials.probes import accept_probe
+from sisgate.credentials.rotation import Policy, Step
+from sisgate.credentials.slots import Slot, policy_of, read_slot, read_slots
+from sisgate.credentials.sources import Order
+from sisgate.credentials.stored_tokens import StoredTokens
+from sisgate.credentials.usage import add_usage
+from sisgate.domain.states import KeyState
+from sisgate.errors import BrokerUnavailable, PermanentError
+from sisgate.ledger.key_schema import Key, KeySlot
+from sisgate.settings import ProviderConfig
+from workers import key_orders
+from workers.key_orders import record
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+MOST_STEPS = 10
+"""Steps of one slot in one run; what is left is for the next run."""
+
+ALERTS = frozenset({"fail", "give up", "reinstate", "revoke"})
+"""Steps that somebody should look at."""
+
+
+def rotate(runtime: Runtime) -> None:
+    """Do what is due about every key. Raises nothing for one provider that keeps others waiting."""
+    add_counts(runtime)
+    with runtime.database.read() as session:
+        now = runtime.clock.now()
+        due = [
+            (slot.provider, slot.name)
+            for slot in read_slots(session, runtime.settings.providers)
+            if slot.next_step(policy_of(runtime.settings.providers[slot.provider]), now)
+        ]
+    for provider, slot_name in due:
+        config = runtime.settings.providers[provider]
+        try:
+            for _ in range(MOST_STEPS):
+                if not _advance(runtime, config, slot_name):
+                    break
+        except PermanentError as error:
+            # A secret that does not open, say. The other providers' keys do not wait for that.
+            log.exception("rotation_failed", provider=provider, slot=slot_name, reason=error.code)
+
+
+def add_counts(runtime: Runtime) -> None:
+    """Add the counts of used keys to the ledger. A Redis that is down is only late."""
+    try:
+        batch, counts = runtime.usage.take()
+        if not counts:
+            return
+        with runtime.database.write() as session:
+            add_usage(session, batch, counts)
+        runtime.usage.drop(batch)
+    except (BrokerUnavailable, redis.RedisError) as error:
+        log.warning("key_usage_postponed", reason=type(error).__name__)
+
+
+def _advance(runtime: Runtime, config: ProviderConfig, slot_name: str) -> bool:
+    """Do the next step of a slot; return whether there was one."""
+    policy = policy_of(config)
+    take_back = _expected(runtime, config, slot_name, policy)
+    if take_back is not None:
+        key_orders.take_back(config, slot_name, take_back)
+    call = None
+    order: Order | None = None
+    with runtime.database.write() as session:
+        now = runtime.clock.now()
+        row = keys.lock_slot(session, config.name, slot_name)
+        slot = read_slot(session, row)
+        step = slot.next_step(policy, now)
+        if step is None:
+            return False
+        if step.act == "retire" and step.key != (take_back.id if take_back else None):
+            return True  # decided meanwhile: the next look takes it back first
+        if step.act == "order":
+            order = key_orders.begin(runtime, config, slot, row)
+        if step.act in {"probe", "check"}:
+            call = _begin_probe(session, config, slot, row, step, runtime)
+        else:
+            _change(slot, row, step, policy, runtime)
+        _tell(session, runtime, config, slot, step)
+    if call is not None:
+        _publish(runtime, call)
+    if order is not None:
+        key_orders.fetch(runtime, order, policy)
+    if step.act in {"retire", "revoke", "give up"} and step.key is not None:
+        _drop_token(runtime, config.name, step.key)
+    return True
+
+
+def _expected(
+    runtime: Runtime, config: ProviderConfig, slot_name: str, policy: Policy
+) -> Key | None:
+    """Return the key that is to be retired next, for its source to take it back first."""
+    with runtime.database.read() as session:
+        for slot in read_slots(session, [config.name]):
+            if slot.name == slot_name:
+                step = slot.next_step(policy, runtime.clock.now())
+                return slot.key(step.key) if step is not None and step.act == "retire" else None
+    return None
+
+
+def _begin_probe(
+    session: Session,
+    config: ProviderConfig,
+    slot: Slot,
+    row: KeySlot,
+    step: Step,
+    runtime: Runtime,
+) -> tuple[int, str, int]:
+    key = slot.key(step.key)
+    now = runtime.clock.now()
+    if step.act == "probe":
+        key.state, key.updated_at, key.ordered = KeyState.CANARY.value, now, True
+        row.requested_at = None
+    return accept_probe(session, runtime.vault, config, key, now)
+
+
+def _change(slot: Slot, row: KeySlot, step: Step, policy: Policy, runtime: Runtime) -> None:
+    """Carry out a step that is a change of rows only."""
+    if step.act == "order":
+        return
+    now, key = runtime.clock.now(), slot.key(step.key)
+    session = Session.object_session(key)
+    assert session is not None
+    match step.act:
+        case "promote" | "reinstate":
+            keys.activate(session, key, now, policy.overlap)
+            row.failure, row.not_before = None, None
+        case "fail":
+            key.state, key.updated_at = KeyState.STAGED.value, now
+            _try_later(key, step, slot, runtime)
+        case "later":
+            _try_later(key, step, slot, runtime)
+            key.checked_at = now
+        case "give up":
+            row.failure = f"{step.reason}: {_answer(slot, key)}"
+            row.not_before = now + policy.retry_after
+            keys.end(key, KeyState.REVOKED, now, row.failure)
+        case "retire":
+            keys.end(key, KeyState.RETIRED, now, step.reason)
+        case "clear":
+            keys.clear(key, now)
+        case "revoke":
+            keys.end(key, KeyState.REVOKED, now, f"{step.reason}: {_answer(slot, key)}")
+        case "warn":
+            key.warned_at = now
+
+
+def _try_later(key: Key, step: Step, slot: Slot, runtime: Runtime) -> None:
+    key.reason = _answer(slot, key) or step.reason
+    key.probe_job, key.probes_failed = None, step.failures
+    key.next_probe_at = runtime.clock.now() + step.after
+
+
+def _answer(slot: Slot, key: Key) -> str:
+    """Return what the provider said to the request that tried a key."""
+    job = slot.probe_of(key)
+    return str((job.error or {}).get("message", "")) if job is not None else ""
+
+
+def _tell(
+    session: Session, runtime: Runtime, config: ProviderConfig, slot: Slot, step: Step
+) -> None:
+    if step.act in {"check", "later"}:
+        return
+    reason = step.reason
+    if step.key is not None:
+        key = slot.key(step.key)
+        reason = key.reason if key.reason and step.act in {"fail", "give up", "revoke"} else reason
+    words = {"provider": config.name, "slot": slot.name, "key": step.key, "reason": reason}
+    event = f"key_{step.act.replace(' ', '_')}"
+    if step.act in ALERTS:
+        log.error(event, **words)
+    elif step.act == "warn":
+        log.warning(event, **words)
+    else:
+        log.info(event, **words)
+    record(session, runtime, config.name, slot.name, step.act.replace(" ", "-"), reason, step.key)
+
+
+def _publish(runtime: Runtime, call: tuple[int, str, int]) -> None:
+    try:
+        runtime.publisher.call(*call)
+    except BrokerUnavailable:
+        log.warning("publish_postponed", provider=call[1], calls=1)
+
+
+def _drop_token(runtime: Runtime, provider: str, key_id: str) -> None:
+    try:
+        StoredTokens(runtime.redis).drop(provider, key_id)
+    except BrokerUnavailable:
+        log.warning("token_not_dropped", provider=provider, key=key_id)
