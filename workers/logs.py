@@ -5,11 +5,18 @@ A traceback is plain text without local variables: those of a worker hold secret
 
 from __future__ import annotations
 
+import logging
+
 import structlog
+
+LIBRARIES_THAT_TELL = ("urllib3", "requests", "requests_oauthlib", "oauthlib")
+"""What they log at DEBUG are paths with their queries, signatures and what was signed."""
 
 
 def configure() -> None:
     """Send structlog's events to the standard library's logging, whose level `-l` sets."""
+    for name in LIBRARIES_THAT_TELL:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
