@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
 from json import dumps
 from pathlib import Path
 from typing import Any, Self
@@ -14,15 +13,13 @@ from typing import Any, Self
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from sisgate.access.desk import TokenDesk
-from sisgate.access.gate import Gate, authenticate
+from sisgate.access.gate import Gate
 from sisgate.access.policy import Action, Decision, Principal
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.broker import Publisher, broker_url, celery_app, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.sealed_requests import open_request, seal_request
-from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.paths import usable_path
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
@@ -35,6 +32,7 @@ from sisgate.errors import (
 )
 from sisgate.gateway import forecast
 from sisgate.gateway.acceptance import Acceptance, urgency_of
+from sisgate.gateway.administration import Administration
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.forecast import Plan
@@ -61,8 +59,6 @@ from sisgate.ledger.records import (
     stream_changes,
     stream_records,
 )
-from sisgate.privacy.erasure import Erasure, ErasureReport
-from sisgate.privacy.retention import Retention
 from sisgate.settings import ProviderConfig, Settings, load_settings
 from sisgate.wakeups import Wakeups
 
@@ -70,7 +66,7 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 MODES = ("auto", "full", "incremental")
 
 
-class Gateway:
+class Gateway(Administration):
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
     Make one per process, after a fork, and keep it: it holds connections. Safe to share between
@@ -356,46 +352,6 @@ class Gateway:
         with self.database.read() as session:
             return newest_change(session, provider, resource)
 
-    @property
-    def retention(self) -> Retention:
-        """What is kept how long: a preview, and deleting what is over. For admins."""
-        self.access.pass_through(Action.ADMINISTER)
-        return Retention(self.database, self.settings, self.clock)
-
-    def erase(
-        self,
-        provider: str,
-        sourced_id: str,
-        *,
-        actor: str,
-        reason: str = "",
-        resource: str | None = None,
-        suppress: bool = True,
-        dry_run: bool = False,
-    ) -> ErasureReport:
-        """Erase a person, and report what was done and what a search found afterwards.
-
-        `resource` is `students` or `teachers` where the id alone does not say which. `suppress`
-        keeps the person out of later syncs. `dry_run` only counts. Raises `UnknownPerson`.
-        """
-        erasure, who = self._erasure(provider, actor)
-        if dry_run:
-            return erasure.preview(sourced_id, resource)
-        return erasure.run(sourced_id, resource, actor=who, reason=reason, suppress=suppress)
-
-    def lift(
-        self,
-        provider: str,
-        sourced_id: str,
-        *,
-        actor: str,
-        reason: str,
-        resource: str | None = None,
-    ) -> bool:
-        """Let later syncs bring an erased person again; return whether they were kept out."""
-        erasure, who = self._erasure(provider, actor)
-        return erasure.lift(sourced_id, resource, actor=who, reason=reason)
-
     def provider(self, name: str) -> ProviderConfig:
         """Return the configuration of a provider; `UnknownProvider` where there is none."""
         config = self.settings.providers.get(name)
@@ -424,15 +380,6 @@ class Gateway:
         config = self.provider(name)
         spec = limits_of(config, config.lease)
         return ProviderControl(self, config, spec)
-
-    @cached_property
-    def tokens(self) -> TokenDesk:
-        """Making, listing, revoking and replacing access tokens."""
-        return TokenDesk(self.database, self.clock, self.access)
-
-    def authenticate(self, token: str | None) -> Principal:
-        """Return who a token stands for, whoever this gateway's own is; `NotAuthenticated` else."""
-        return authenticate(self.database, self.clock, token)
 
     def keys(self, name: str) -> ProviderKeys:
         """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""
@@ -484,17 +431,6 @@ class Gateway:
 
         job_id, is_new = self._acceptance.accept(seal_request(vault, new, target), asks_the_same)
         return Job(self, job_id, is_new=is_new)
-
-    @property
-    def _vault(self) -> Vault:
-        """What seals requests and opens them and their answers, with the keys as they are now."""
-        return vault_of(self.settings)
-
-    def _erasure(self, provider: str, actor: str) -> tuple[Erasure, str]:
-        config = self.provider(provider)
-        principal = self.access.pass_through(Action.ADMINISTER)
-        who = principal.actor if principal.kind == "token" else actor
-        return Erasure(self.database, config, self._vault, self.clock), who
 
     def _dataset(self, provider: str, resource: str) -> None:
         if resource not in self.provider(provider).dialect_class.resources:

@@ -1,0 +1,89 @@
+"""What an admin does by the gateway: tokens, retention, and erasing persons."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+
+from sisgate.access.desk import TokenDesk
+from sisgate.access.gate import Gate, authenticate
+from sisgate.access.policy import Action, Principal
+from sisgate.clock import Clock
+from sisgate.credentials.vault import Vault, vault_of
+from sisgate.ledger.database import Database
+from sisgate.privacy.erasure import Erasure, ErasureReport
+from sisgate.privacy.retention import Retention
+from sisgate.settings import ProviderConfig, Settings
+
+
+class Administration(ABC):
+    """The part of the gateway that decides about access and about what is kept."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    access: Gate
+
+    @abstractmethod
+    def provider(self, name: str) -> ProviderConfig:
+        """Return the configuration of a provider; `UnknownProvider` where there is none."""
+
+    @cached_property
+    def tokens(self) -> TokenDesk:
+        """Making, listing, revoking and replacing access tokens."""
+        return TokenDesk(self.database, self.clock, self.access)
+
+    def authenticate(self, token: str | None) -> Principal:
+        """Return who a token stands for, whoever this gateway's own is; `NotAuthenticated` else."""
+        return authenticate(self.database, self.clock, token)
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept how long: a preview, and deleting what is over. For admins."""
+        self.access.pass_through(Action.ADMINISTER)
+        return Retention(self.database, self.settings, self.clock)
+
+    def erase(
+        self,
+        provider: str,
+        sourced_id: str,
+        *,
+        actor: str,
+        reason: str = "",
+        resource: str | None = None,
+        suppress: bool = True,
+        dry_run: bool = False,
+    ) -> ErasureReport:
+        """Erase a person, and report what was done and what a search found afterwards.
+
+        `resource` is `students` or `teachers` where the id alone does not say which. `suppress`
+        keeps the person out of later syncs. `dry_run` only counts. Raises `UnknownPerson`.
+        """
+        erasure, who = self._erasure(provider, actor)
+        if dry_run:
+            return erasure.preview(sourced_id, resource)
+        return erasure.run(sourced_id, resource, actor=who, reason=reason, suppress=suppress)
+
+    def lift(
+        self,
+        provider: str,
+        sourced_id: str,
+        *,
+        actor: str,
+        reason: str,
+        resource: str | None = None,
+    ) -> bool:
+        """Let later syncs bring an erased person again; return whether they were kept out."""
+        erasure, who = self._erasure(provider, actor)
+        return erasure.lift(sourced_id, resource, actor=who, reason=reason)
+
+    def _erasure(self, provider: str, actor: str) -> tuple[Erasure, str]:
+        config = self.provider(provider)
+        principal = self.access.pass_through(Action.ADMINISTER)
+        who = principal.actor if principal.kind == "token" else actor
+        return Erasure(self.database, config, self._vault, self.clock), who
+
+    @property
+    def _vault(self) -> Vault:
+        """What seals requests and opens them and their answers, with the keys as they are now."""
+        return vault_of(self.settings)
