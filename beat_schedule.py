@@ -23,6 +23,10 @@ beat_schedule: dict[str, dict[str, Any]] = {
     "age": _every("sisgate.age", timedelta(minutes=1)),
     # Counts uses of keys, checks refused keys, replaces keys that are due.
     "rotate": _every("sisgate.rotate", timedelta(seconds=2)),
+    # Links new events of the audit log into its chain.
+    "audit-seal": _every("sisgate.audit.seal", timedelta(seconds=1)),
+    # Signs the head of that chain and keeps it outside the database, also when nothing happened.
+    "audit-head": _every("sisgate.audit.head", timedelta(minutes=1)),
     # Deletes what is over, table by table, as [retention] says.
     "retention": _every("sisgate.retention", timedelta(minutes=5)),
     # The same for what takes a look at every record.

@@ -30,6 +30,7 @@
         ├── AccessDenied              who asks may not do that
         │   └── NotAuthenticated          no token was given, or it is not valid
         ├── ProviderRefused           the provider answered 4xx: its message, status, request id
+        ├── AuditError                the audit log could not be sealed, kept or read
         ├── AnswerInvalid             the provider answered something that is not its dialect
         └── JobFailed                 the job awaited ended without success
             ├── JobCancelled
@@ -250,6 +251,12 @@ class AnswerInvalid(PermanentError):
     """The provider's answer is well-formed but not in its dialect."""
 
     code = "answer_invalid"
+
+
+class AuditError(PermanentError):
+    """The audit log could not be sealed, archived or read, or its head could not be kept."""
+
+    code = "audit"
 
 
 class JobFailed(PermanentError):

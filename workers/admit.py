@@ -15,6 +15,7 @@ from sisgate.admission.limiter import PERMIT_USE_SECONDS
 from sisgate.admission.rate_headers import parse_rate_hint
 from sisgate.admission.spec import Grant, LedgerCall
 from sisgate.admission.throttle import Answer, Decision, decide
+from sisgate.audit import events
 from sisgate.audit import log as audit
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable
@@ -84,7 +85,8 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Permit | Non
             note_unknown(runtime, config.name)
     wait = timedelta(seconds=max(0.05, grant.wait_seconds))
     with runtime.database.write() as session:
-        ledger.release(session, claim.call, not_before=now + wait)
+        if ledger.release(session, claim.call, not_before=now + wait):
+            events.call_ended(session, claim, "not made", now, error={"code": "no_permit"})
     log.info("call_waits", call=claim.call.id, provider=config.name, reason=grant.reason)
     return None
 

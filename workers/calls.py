@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import structlog
 
+from sisgate.audit import events as audit
 from sisgate.credentials.sealed_requests import open_request
 from sisgate.errors import BrokerUnavailable, CircuitOpen, NoPermit, SisgateError, TransientError
 from sisgate.ledger import calls as ledger
@@ -154,7 +155,11 @@ def _claim(
     lease = timedelta(seconds=config.lease)
     with runtime.database.write() as session:
         held = permit.id if permit else None
-        return ledger.claim(session, call_id, runtime.clock.now(), lease, held)
+        now = runtime.clock.now()
+        claim = ledger.claim(session, call_id, now, lease, held)
+        if claim is not None:
+            audit.call_intended(session, claim, now)
+        return claim
 
 
 def _send(
@@ -224,5 +229,6 @@ def _not_made(
         return
     with runtime.database.write() as session:
         not_before = runtime.clock.now() + timedelta(seconds=max(0.05, seconds))
-        ledger.release(session, claim.call, not_before=not_before)
+        if ledger.release(session, claim.call, not_before=not_before):
+            audit.call_ended(session, claim, "not made", runtime.clock.now(), error=error.as_dict())
     log.info("call_waits", call=claim.call.id, provider=config.name, reason=error.code)

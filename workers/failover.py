@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from sisgate.audit import events
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.ledger import calls, failover
@@ -91,6 +92,7 @@ def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
     with runtime.database.write() as session:
         if not reply.was_sent:
             calls.forget_attempt(session, claim.call)
+        former = claim.call.attempt
         is_mine = failover.begin_again(
             session,
             claim.call,
@@ -100,6 +102,8 @@ def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
             policy=config.retry.policy,
             status=reply.status,
         )
+        if is_mine:
+            events.call_failed_over(session, claim, former, now, status=reply.status)
     if not is_mine:
         runtime.limiter.hand_back(config.name, grant.permits[0])
         return None

@@ -10,6 +10,7 @@ import redis
 import structlog
 from sqlalchemy.orm import Session
 
+from sisgate.audit.events import call_lost
 from sisgate.broker import list_lengths
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState, JobState
@@ -77,7 +78,7 @@ def _end_overdue(runtime: Runtime) -> list[str]:
     now = runtime.clock.now()
     with runtime.database.write() as session:
         ended = jobs.expire_overdue(session, now)
-        for call in redelivery.recover_lost(session, now):
+        for call in redelivery.recover_lost(session, now, lambda c: call_lost(session, c, now)):
             call.ended_at = now
             job = jobs.lock(session, call.job_id)
             if job is not None and not JobState(job.state).is_final:

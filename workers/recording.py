@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from sisgate.audit import events
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
 from sisgate.ledger import calls as ledger
@@ -104,6 +105,7 @@ class _Entry:
             }
         if not ledger.finish(session, self.claim.call, state, now, **facts, **more):
             raise LateWriter
+        events.call_ended(session, self.claim, state.value, now, **facts, **more)
 
     def put_back(
         self,
@@ -126,6 +128,8 @@ class _Entry:
             error=error,
         ):
             raise LateWriter
+        told = {"status": self.reply.status, "error": error}
+        events.call_ended(session, self.claim, "waits", now, **told)
 
 
 def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int], bool]:

@@ -14,12 +14,14 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.admission.spec import LimitSpec
 from sisgate.admission.throttle import LatencyTrend
+from sisgate.audit.keys import KeyRing
 from sisgate.broker import Publisher, broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.usage import UsageCounter
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.gateway import Gateway
+from sisgate.gateway.ledger import audit_keys, open_ledger
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport.http import Transport
@@ -46,7 +48,12 @@ class Runtime:
     @cached_property
     def database(self) -> Database:
         """The ledger."""
-        return Database(self.settings.sqlalchemy_url)
+        return open_ledger(self.settings, self.clock)
+
+    @cached_property
+    def audit_keys(self) -> KeyRing:
+        """What seals the audit log."""
+        return audit_keys(self.settings)
 
     @cached_property
     def publisher(self) -> Publisher:

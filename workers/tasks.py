@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from celery import Celery
+from celery.signals import worker_init
 
 from beat_schedule import beat_schedule
 from sisgate.broker import LIMITS_TASK, PLAN_TASK, SYNC_TASK, Limits, call_task
@@ -13,7 +14,7 @@ from sisgate.domain.rates import Rate
 from sisgate.errors import DatabaseUnavailable
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import ProviderConfig, Settings
-from workers import asked, calls, planning, reconciler, rotation
+from workers import asked, auditing, calls, planning, reconciler, rotation
 from workers.admit import Permit
 from workers.runtime import RUNTIME, RuntimeOfProcess
 
@@ -62,9 +63,25 @@ def register(app: Celery, settings: Settings) -> None:
     def rotate() -> None:
         rotation.rotate(runtime())
 
+    _register_audit(app, runtime, settings)
+
     app.conf.beat_schedule = beat_schedule
     app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"
     app.steps["consumer"].add("workers.admission:Admission")
+
+
+def _register_audit(app: Celery, runtime: RuntimeOfProcess, settings: Settings) -> None:
+    @app.task(name="sisgate.audit.seal")
+    def audit_seal() -> None:
+        auditing.seal(runtime())
+
+    @app.task(name="sisgate.audit.head")
+    def audit_head() -> None:
+        auditing.keep_head(runtime())
+
+    @worker_init.connect(weak=False)
+    def note_start(**_: Any) -> None:
+        auditing.note_start(settings)
 
 
 def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:

@@ -18,6 +18,7 @@ from sisgate.broker import broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
 from sisgate.errors import DatabaseUnavailable, UnknownResource
 from sisgate.gateway import Gateway
+from sisgate.gateway.ledger import open_ledger
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings, load_settings
 
@@ -55,7 +56,7 @@ class Invocation:
                     f"There is no database at {file} yet, so nothing was accepted. Start sisgate "
                     "with `sisgate up`, or name its data folder with --data-dir."
                 )
-        return Database(self.settings.sqlalchemy_url)
+        return open_ledger(self.settings, self.clock)
 
     @cached_property
     def gateway(self) -> Gateway:

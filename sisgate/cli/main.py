@@ -10,6 +10,7 @@ import typer
 
 from sisgate import __version__
 from sisgate.cli import (
+    audit,
     db,
     demo,
     doctor,
@@ -58,6 +59,7 @@ app.command(epilog=records.RECORDS_EPILOG, rich_help_panel=_LOOK)(records.record
 app.command(epilog=records.CHANGES_EPILOG, rich_help_panel=_LOOK)(records.changes)
 app.add_typer(providers.app, name="providers", rich_help_panel=_LOOK)
 app.command(epilog=limits.PLAN_EPILOG, rich_help_panel=_LOOK)(limits.plan)
+app.add_typer(audit.app, name="audit", rich_help_panel=_LOOK)
 app.command(epilog=doctor.EPILOG, rich_help_panel=_LOOK)(doctor.doctor)
 app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)

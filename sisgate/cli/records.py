@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain, islice
 from typing import Annotated, Any
 
@@ -47,6 +48,10 @@ Limit = Annotated[
         show_default=f"{TABLE_ROWS} in a table, else all",
     ),
 ]  # fmt: skip
+Purpose = Annotated[
+    str | None,
+    typer.Option(help="What they are for; the audit log keeps it.", show_default=False),
+]
 
 RECORDS_EPILOG = examples(
     "sisgate records powerschool students -n 5",
@@ -67,6 +72,7 @@ def records(
     include_deleted: Annotated[
         bool, typer.Option("--include-deleted", help="Also those that are gone.")
     ] = False,
+    purpose: Purpose = None,
     as_json: Json = False,
 ) -> None:
     """Show the records of a dataset, in canonical OneRoster 1.2 shape."""
@@ -76,7 +82,9 @@ def records(
     invocation.check_dataset(provider, resource)
 
     def stream() -> Iterator[StoredRecord]:
-        found = invocation.gateway.records(provider, resource, include_deleted=include_deleted)
+        found = invocation.gateway.records(
+            provider, resource, include_deleted=include_deleted, purpose=purpose
+        )
         return islice(found, count)
 
     if form == "jsonl":
@@ -98,6 +106,7 @@ def changes(
     follow: Annotated[bool, typer.Option("--follow", help="Wait for more until Ctrl-C.")] = False,
     form: Format = "table",
     limit: Limit = None,
+    purpose: Purpose = None,
     as_json: Json = False,
 ) -> None:
     """Show the inserts, updates and deletes of a dataset, in their order."""
@@ -105,8 +114,9 @@ def changes(
     form = _form(form, as_json)
     invocation.check_dataset(provider, resource)
     count = None if follow and limit is None else _limit(limit, form)
-    found = _follow(invocation, provider, resource, since) if follow else None
-    stream = islice(found or invocation.gateway.changes(provider, resource, since=since), count)
+    read = partial(invocation.gateway.changes, provider, resource, purpose=purpose)
+    found = _follow(invocation, read, since) if follow else read(since=since)
+    stream = islice(found, count)
     last = since
 
     def noted() -> Iterator[StoredChange]:
@@ -152,11 +162,11 @@ def _limit(limit: int | None, form: str) -> int | None:
 
 
 def _follow(
-    invocation: Invocation, provider: str, resource: str, since: int
+    invocation: Invocation, read: Callable[..., Iterator[StoredChange]], since: int
 ) -> Iterator[StoredChange]:
     with interrupts() as asked:
         while asked.none:
-            for change in invocation.gateway.changes(provider, resource, since=since):
+            for change in read(since=since):
                 since = change.sequence
                 yield change
                 if asked.count:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from sisgate.audit import events
+from sisgate.audit.configuration import note_configuration
 from sisgate.broker import Publisher
 from sisgate.clock import Clock
 from sisgate.domain.priorities import Priority
@@ -38,6 +40,7 @@ class Acceptance:
         self._database = database
         self._publisher = publisher
         self._clock = clock
+        self._has_noted_configuration = False
 
     def new_job(
         self,
@@ -81,6 +84,8 @@ class Acceptance:
             )
             if is_new:
                 self._refuse_beyond_backlog(session, new.provider)
+                events.job_accepted(session, row, now)
+                self._note_configuration(session, now)
             if is_new and new.kind is JobKind.REQUEST:
                 calls.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)
                 (call_id,) = calls.queue_next(session, row.id, 1, now)
@@ -103,6 +108,13 @@ class Acceptance:
             if is_new:
                 kept = jobs.get(session, job.id)
                 jobs.end(session, kept, JobState.FAILED, now, error=error.as_dict())
+
+    def _note_configuration(self, session: Session, now: datetime) -> None:
+        # With the first job of this process: making a gateway opens no connection.
+        if not self._has_noted_configuration:
+            role = events.actor_of(self._settings.app_name)
+            note_configuration(session, self._settings, role, now)
+            self._has_noted_configuration = True
 
     def _refuse_beyond_backlog(self, session: Session, provider: str) -> None:
         config = self._settings.providers[provider]
@@ -137,3 +149,10 @@ def urgency_of(priority: str | Priority) -> Priority:
         return Priority.parse(priority)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def request_id_of(text: str | None) -> str | None:
+    """Return an app's own id of what it asks for; `UsageError` if it cannot be kept."""
+    if text is not None and not (0 < len(text) <= 100 and text.isprintable()):
+        raise UsageError("a request id has 1 to 100 printable characters.")
+    return text

@@ -10,6 +10,7 @@ from sisgate.access.gate import Gate, authenticate
 from sisgate.access.policy import Action, Principal
 from sisgate.clock import Clock
 from sisgate.credentials.vault import Vault, vault_of
+from sisgate.gateway.audit import AuditLog
 from sisgate.ledger.database import Database
 from sisgate.privacy.erasure import Erasure, ErasureReport
 from sisgate.privacy.retention import Retention
@@ -32,6 +33,11 @@ class Administration(ABC):
     def tokens(self) -> TokenDesk:
         """Making, listing, revoking and replacing access tokens."""
         return TokenDesk(self.database, self.clock, self.access)
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """The audit log: reading, verifying, exporting, archiving."""
+        return AuditLog(self.settings, self.database, self.clock, self.access)
 
     def authenticate(self, token: str | None) -> Principal:
         """Return who a token stands for, whoever this gateway's own is; `NotAuthenticated` else."""

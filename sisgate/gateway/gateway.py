@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from json import dumps
 from pathlib import Path
 from typing import Any, Self
@@ -31,10 +32,11 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.gateway import forecast
-from sisgate.gateway.acceptance import Acceptance, urgency_of
+from sisgate.gateway.acceptance import Acceptance, request_id_of, urgency_of
 from sisgate.gateway.administration import Administration
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.control import ProviderControl
+from sisgate.gateway.disclosure import Disclosures
 from sisgate.gateway.forecast import Plan
 from sisgate.gateway.job import (
     Job,
@@ -47,6 +49,7 @@ from sisgate.gateway.job import (
     visible,
 )
 from sisgate.gateway.keys import ProviderKeys
+from sisgate.gateway.ledger import with_audit_log
 from sisgate.gateway.master_keys import MasterKeys
 from sisgate.ledger import calls, jobs, responses
 from sisgate.ledger import schema as tables
@@ -85,7 +88,8 @@ class Gateway(Administration):
         self.settings = settings
         self.clock = clock or SystemClock()
         url = broker_url(settings)
-        self.database = database or Database(settings.sqlalchemy_url)
+        database = database or Database(settings.sqlalchemy_url)
+        self.database = with_audit_log(database, settings, self.clock)
         self.access = Gate(
             self.database,
             self.clock,
@@ -131,6 +135,7 @@ class Gateway(Administration):
         expires_at: datetime | None = None,
         job_id: str | None = None,
         app: str | None = None,
+        request_id: str | None = None,
     ) -> Job:
         """Accept a sync of one dataset and return its job at once.
 
@@ -163,7 +168,12 @@ class Gateway(Administration):
             self._app_of(principal, app),
         )  # fmt: skip
         deadline = min(filter(None, (new.expires_at, expires_at)), default=None)
-        return self._accept(replace(new, resource=resource, options=options, expires_at=deadline))
+        return self._accept(
+            replace(
+                new, resource=resource, options=options, expires_at=deadline,
+                request_id=request_id_of(request_id),
+            )
+        )  # fmt: skip
 
     def request(
         self,
@@ -176,6 +186,8 @@ class Gateway(Administration):
         priority: str | Priority = "urgent",
         timeout: float = 2.0,
         idempotency_key: str | None = None,
+        request_id: str | None = None,
+        purpose: str | None = None,
     ) -> Answer:
         """Make one call to a provider and return its answer, whatever its status.
 
@@ -191,6 +203,7 @@ class Gateway(Administration):
             priority=priority,
             timeout=timeout,
             idempotency_key=idempotency_key,
+            request_id=request_id,
         )
         try:
             status = self.wait_for(job.id, timeout)
@@ -199,7 +212,7 @@ class Gateway(Administration):
             if ended is None:
                 raise
             status = ended
-        return self._answer_or_raise(status)
+        return self._answer_or_raise(status, purpose)
 
     def enqueue_request(
         self,
@@ -212,6 +225,7 @@ class Gateway(Administration):
         priority: str | Priority = "urgent",
         timeout: float | None = None,
         idempotency_key: str | None = None,
+        request_id: str | None = None,
     ) -> Job:
         """Accept one call to a provider and return its job at once."""
         self.provider(provider)
@@ -226,6 +240,7 @@ class Gateway(Administration):
             JobKind.REQUEST, provider, priority, idempotency_key, timeout, None,
             self._app_of(principal, None),
         )  # fmt: skip
+        new = replace(new, request_id=request_id_of(request_id))
         return self._accept_request(new, target)
 
     def job(self, job_id: str) -> Job:
@@ -310,8 +325,11 @@ class Gateway(Administration):
             return self._accept_request(new, open_request(self._vault, old))
         return self._accept(new)
 
-    def answer(self, job_id: str) -> Answer:
-        """Return the answer of a `request` job; `InvalidState` when there is none (any more)."""
+    def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
+        """Return the answer of a `request` job; `InvalidState` when there is none (any more).
+
+        The audit log tells who was given it, and the stated `purpose`.
+        """
         self.access.pass_through(Action.READ, self.job_status(job_id).provider)
         with self.database.read() as session:
             stored = responses.get(session, job_id)
@@ -322,25 +340,50 @@ class Gateway(Administration):
                 job=job_id,
             )
         body = self._vault.open(stored.sealed_body, f"responses/{job_id}")
+        self._disclosures.answer(job_id, purpose, len(body))
         return Answer(job_id, stored.status, stored.headers, body, stored.truncated)
 
     def records(
-        self, provider: str, resource: str, *, include_deleted: bool = False
+        self,
+        provider: str,
+        resource: str,
+        *,
+        include_deleted: bool = False,
+        purpose: str | None = None,
+        request_id: str | None = None,
     ) -> Iterator[StoredRecord]:
-        """Stream the records of a dataset in order of sourcedId."""
+        """Stream the records of a dataset in order of sourcedId.
+
+        The audit log tells who was given them, how many, and for what stated `purpose`.
+        """
         self._dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
-        return stream_records(self.database, provider, resource, include_deleted=include_deleted)
+        found = stream_records(self.database, provider, resource, include_deleted=include_deleted)
+        return self._disclosures.stream(
+            found, provider, resource, what="records", purpose=purpose, request_id=request_id
+        )
 
-    def changes(self, provider: str, resource: str, *, since: int = 0) -> Iterator[StoredChange]:
+    def changes(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        since: int = 0,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[StoredChange]:
         """Stream the changes numbered above the cursor `since`, and end at the newest.
 
         The number of the last one received is the next cursor. Numbers become visible in order.
         Reading raises `CursorTooOld` where changes above the cursor were deleted after their time.
+        The audit log tells who was given them, how many, and for what stated `purpose`.
         """
         self._dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
-        return stream_changes(self.database, provider, resource, since=since)
+        found = stream_changes(self.database, provider, resource, since=since)
+        return self._disclosures.stream(
+            found, provider, resource, what="changes", purpose=purpose, request_id=request_id
+        )
 
     def cursor(self, provider: str, resource: str) -> int:
         """Return the number of the newest change, 0 before the first.
@@ -380,6 +423,10 @@ class Gateway(Administration):
         config = self.provider(name)
         spec = limits_of(config, config.lease)
         return ProviderControl(self, config, spec)
+
+    @cached_property
+    def _disclosures(self) -> Disclosures:
+        return Disclosures(self)
 
     def keys(self, name: str) -> ProviderKeys:
         """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""
@@ -447,9 +494,9 @@ class Gateway(Administration):
                 jobs.end_unanswered(session, row, self.clock.now(), error)
         return self.job_status(job.id)
 
-    def _answer_or_raise(self, status: JobStatus) -> Answer:
+    def _answer_or_raise(self, status: JobStatus, purpose: str | None) -> Answer:
         try:
-            return self.answer(status.id)
+            return self.answer(status.id, purpose=purpose)
         except InvalidState:
             raise_unless_successful(status)
             raise

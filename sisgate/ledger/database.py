@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -17,16 +17,34 @@ from sisgate.ledger.types import serialise_json
 BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite writer waits for another one to finish."""
 
+COMMIT_HOOK = "sisgate.commit_hook"
+"""Where a session's `info` has the hook of its database."""
+
+
+class CommitHook(Protocol):
+    """What takes part in every commit of a `Database`."""
+
+    def before_commit(self, session: Session) -> None:
+        """Add to the transaction. What it raises rolls the transaction back."""
+        ...
+
+    def settled(self, session: Session, *, is_committed: bool) -> None:
+        """Hear how it ended. Not committed also means that nobody knows."""
+        ...
+
 
 class Database:
     """SQLite or PostgreSQL behind two kinds of transaction, `read` and `write`.
 
     Both give a `Session`, commit at the end and roll back on any error. A connection that cannot
     be made or is lost raises `DatabaseUnavailable`. Make it after a fork, never before.
+
+    `commit_hook` may add to each transaction before its commit, and is told how that ended.
     """
 
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.engine = _engine(url, pool_size)
+        self.commit_hook: CommitHook | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -55,10 +73,28 @@ class Database:
             yield session
 
     @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A transaction that does not write and sees one state throughout, however long it is."""
+        engine = self.engine
+        if not self.is_sqlite:
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        with self._transaction(engine) as session:
+            yield session
+
+    @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Session]:
+        hook, is_committed = self.commit_hook, False
         try:
-            with Session(engine, expire_on_commit=False) as session, session.begin():
-                yield session
+            with Session(engine, expire_on_commit=False, info={COMMIT_HOOK: hook}) as session:
+                try:
+                    with session.begin():
+                        yield session
+                        if hook is not None:
+                            hook.before_commit(session)
+                    is_committed = True
+                finally:
+                    if hook is not None:
+                        hook.settled(session, is_committed=is_committed)
         except (OperationalError, InterfaceError) as error:
             raise self.unavailable(error) from error
         except DBAPIError as error:

@@ -35,6 +35,7 @@ class NewJob:
     sealed_request: bytes | None = field(default=None, repr=False)
     idempotency_key: str | None = None
     expires_at: datetime | None = None
+    request_id: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -78,6 +79,7 @@ def accept(
         "accepted_at": now,
         "published_at": published_at,
         "expires_at": new.expires_at,
+        "request_id": new.request_id,
     }
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(Job).values(**values).on_conflict_do_nothing().returning(Job.id)

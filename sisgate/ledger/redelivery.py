@@ -6,7 +6,7 @@ the caller publishes them after its commit. A copy too many is harmless: one cla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -150,13 +150,15 @@ def age(session: Session, now: datetime, after: timedelta, limit: int = 100) -> 
     return publish_again(session, _still_old(ids, now - after), now, priority=one_up)
 
 
-def recover_lost(session: Session, now: datetime) -> list[Call]:
+def recover_lost(
+    session: Session, now: datetime, tell: Callable[[Call], object] = lambda _: None
+) -> list[Call]:
     """Put back every running call whose lease ran out; return those that must not be repeated.
 
     A lost worker spends no try of the call. Not repeated are a call that has lost `POISON_LIMIT`
     workers, which is `failed`, and a request that may have changed something at the provider,
     which is `unknown`: they are returned for the caller to end their jobs, which are locked.
-    Another call of an ended job is cancelled.
+    Another call of an ended job is cancelled. `tell` is told of each, as it is afterwards.
     """
     expired = (Call.state == CallState.RUNNING.value) & (Call.lease_until < now)
     # Jobs first, in one order, as every writer locks; those at work elsewhere wait for their turn.
@@ -169,7 +171,7 @@ def recover_lost(session: Session, now: datetime) -> list[Call]:
     if not locked:
         return []
     live = [job.id for job in locked if job.state in {s.value for s in LIVE_JOB_STATES}]
-    session.execute(
+    recovered = session.scalars(
         update(Call)
         .where(expired, Call.job_id.in_([job.id for job in locked]))
         .values(
@@ -186,8 +188,11 @@ def recover_lost(session: Session, now: datetime) -> list[Call]:
             not_before=now,
             lease_until=None,
         )
+        .returning(Call)
         .execution_options(synchronize_session=False)
     )
+    for call in recovered.all():
+        tell(call)
     return list(
         session.scalars(
             select(Call).where(

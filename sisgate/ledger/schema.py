@@ -1,4 +1,4 @@
-"""The tables of the ledger; those of the keys are in `key_schema`."""
+"""The tables of the ledger; `key_schema` and `audit_schema` have those of keys and audit log."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sisgate.domain.states import CallState, JobKind, JobState
+from sisgate.ledger.audit_schema import AuditEvent as AuditEvent  # noqa: PLC0414 - one place for tables
 from sisgate.ledger.base import Base as Base  # noqa: PLC0414 - exported from here too
 from sisgate.ledger.key_schema import Key as Key  # noqa: PLC0414 - its tables belong to it
 from sisgate.ledger.types import BigId
@@ -79,6 +80,7 @@ class Job(Base):
     deleted: Mapped[int] = mapped_column(default=0)
     calls_made: Mapped[int] = mapped_column(default=0)
     throttled: Mapped[int] = mapped_column(default=0)
+    request_id: Mapped[str | None] = mapped_column(String(100))
 
 
 class ListingRow(Base):
@@ -299,18 +301,3 @@ class PrivacyKey(Base):
 
     name: Mapped[str] = mapped_column(String(20), primary_key=True)
     sealed_key: Mapped[bytes]
-
-
-class AuditEvent(Base):
-    """One thing that was done: who did what to what, why, and when."""
-
-    __tablename__ = "audit"
-    __table_args__ = (Index(None, "subject", "id"), Index(None, "action", "id"))
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
-    at: Mapped[datetime]
-    actor: Mapped[str] = mapped_column(String(100))
-    action: Mapped[str] = mapped_column(String(100))
-    subject: Mapped[str] = mapped_column(String(255))
-    reason: Mapped[str | None] = mapped_column(Text)
-    detail: Mapped[dict[str, Any] | None]

@@ -40,6 +40,7 @@ class Environment(BaseSettings):
     database_url_file: Path | None = None
     master_key_file: Path | None = None
     master_key: SecretStr | None = None
+    audit_key_file: Path | None = None
     app: str | None = Field(default=None, max_length=100)
     token: SecretStr | None = None
     token_file: Path | None = None
@@ -61,6 +62,7 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     from_environment = {
         "master_key_file": env.master_key_file,
         "master_key": env.master_key,
+        "audit_key_file": env.audit_key_file,
         "app_name": env.app,
         "token": _secret(env.token, env.token_file, problems),
         "broker_url": _secret(env.broker_url, env.broker_url_file, problems),

@@ -321,6 +321,9 @@ class Settings(Frozen):
     master_key_file: Path | None = None
     master_key: SecretStr | None = None
     master_key_command: tuple[str, ...] = ()
+    audit_key_file: Path | None = None
+    audit_heads_file: Path | None = None
+    audit_heads_command: tuple[str, ...] = ()
     app_name: str = "default"
     flower_url: str | None = None
     providers: dict[str, ProviderConfig] = Field(default_factory=dict)
@@ -360,3 +363,8 @@ class Settings(Frozen):
         """Whether `sisgate up` makes the file, as nothing else gives a master key."""
         others = (self.master_key_file, self.master_key, self.master_key_command)
         return not any(others)
+
+    @property
+    def audit_heads_path(self) -> Path:
+        """Where the heads of the audit log are added to."""
+        return self.audit_heads_file or self.data_dir / "audit-heads.jsonl"

@@ -41,7 +41,7 @@ def transitions(fleet: Fleet) -> list[str]:
         query = select(tables.AuditEvent.reason).where(
             tables.AuditEvent.action == "breaker:endpoint:change"
         )
-        return [str(reason) for reason in session.scalars(query.order_by(tables.AuditEvent.id))]
+        return [str(reason) for reason in session.scalars(query.order_by(tables.AuditEvent.at))]
 
 
 def test_an_outage_is_waited_for_with_probes_only(

@@ -43,6 +43,7 @@ def gateway(tmp_path: Path, redis_url: str, database_url: str) -> Iterator[Gatew
     settings = load_settings(config, data_dir=tmp_path).model_copy(
         update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(database_url)}
     )
+    make_master_key(settings.master_key_path)
     gateway = Gateway(settings)
     migrate.upgrade(gateway.database)
     make_master_key(settings.master_key_path)

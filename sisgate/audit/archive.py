@@ -1,0 +1,130 @@
+"""Retention: the oldest part of the log moves into a file, and the chain goes on without it.
+
+The last archived seal stays in the database, without its events, and an event tells its number
+and head; so verification begins there and knows why. The file is a log of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.orm import Session
+
+from sisgate.audit import checking, export, sealer
+from sisgate.audit.content import compact_json
+from sisgate.audit.heads import head_of
+from sisgate.audit.keys import KeyRing
+from sisgate.audit.log import record
+from sisgate.audit.rows import all_seals
+from sisgate.audit.verification import ARCHIVED, ranges_of
+from sisgate.clock import Clock
+from sisgate.errors import AuditError
+from sisgate.ledger import audit_guard
+from sisgate.ledger.audit_schema import AuditSeal
+from sisgate.ledger.database import Database
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is to be archived: all that was sealed before `before` (aware)."""
+
+    before: datetime
+
+
+@dataclass(frozen=True)
+class Archived:
+    """What was archived: up to which seal, its head, how many events, and the file's SHA-256."""
+
+    path: Path
+    through: int
+    head: str
+    events: int
+    sha256: str
+
+
+def archive(
+    database: Database,
+    keys: KeyRing,
+    clock: Clock,
+    wanted: Segment,
+    path: Path,
+    *,
+    actor: str,
+    reason: str | None = None,
+) -> Archived:
+    """Write the segment to a new file, verify the log, then delete the segment from the database.
+
+    On PostgreSQL the user must own the tables, for the triggers are taken off within the
+    transaction. Raises `AuditError` where there is nothing to archive, the log is not whole, or
+    the file exists.
+    """
+    sealer.seal(database, keys, clock)
+    with database.snapshot() as session:
+        verdict = checking.verify(session, keys)
+        if not verdict.is_whole:
+            raise AuditError(
+                "The audit log is not whole, so nothing is archived. `sisgate audit verify` shows "
+                "what is wrong."
+            )
+        last = session.scalar(
+            select(AuditSeal)
+            .where(AuditSeal.at < wanted.before)
+            .order_by(AuditSeal.number.desc())
+            .limit(1)
+        )
+        if last is None or last.number == verdict.first_seal != 1:
+            raise AuditError(f"Nothing was sealed before {wanted.before.isoformat()}.")
+        events, digest = _write(session, keys, last, path)
+    archived = Archived(path, last.number, last.head.hex(), events, digest)
+    with database.write() as session:
+        _delete(session, last)
+        record(
+            session, clock.now(), actor=actor, action=ARCHIVED, subject=path.name, reason=reason,
+            through=last.number, head=archived.head, events=events, sha256=digest,
+        )  # fmt: skip
+    return archived
+
+
+def _write(session: Session, keys: KeyRing, last: AuditSeal, path: Path) -> tuple[int, str]:
+    digest, events = hashlib.sha256(), 0
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise AuditError(f"The archive {path} cannot be written: {error.strerror}.") from error
+    with os.fdopen(descriptor, "wb") as file:
+        for seal in all_seals(session):
+            if seal.fields[0] > last.number:
+                break
+            for line in export.segment(session, seal):
+                events += line.startswith('{"event"')
+                raw = f"{line}\n".encode()
+                digest.update(raw)
+                file.write(raw)
+        raw = f"{compact_json({'head': head_of(last, keys).__dict__})}\n".encode()
+        digest.update(raw)
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    return events, digest.hexdigest()
+
+
+def _delete(session: Session, last: AuditSeal) -> None:
+    dialect = session.get_bind().dialect.name
+    audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
+    seals = select(AuditSeal.covers).where(AuditSeal.number <= last.number)
+    spans: dict[int, int] = {}
+    for covers in session.scalars(seals):
+        for writer, _, end in ranges_of(covers):
+            spans[writer] = max(end, spans.get(writer, 0))
+    for writer, end in spans.items():
+        session.execute(
+            text("DELETE FROM audit_events WHERE writer = :writer AND number <= :end"),
+            {"writer": writer, "end": end},
+        )
+    session.execute(delete(AuditSeal).where(AuditSeal.number < last.number))
+    audit_guard.put_on(lambda statement: session.execute(text(statement)), dialect)

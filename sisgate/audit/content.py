@@ -1,0 +1,54 @@
+"""What of events and seals is authenticated, as bytes: the same from what is written and read."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+EVENT_COLUMNS = (
+    "writer", "number", "at", "actor", "action", "subject", "reason", "provider", "job_id",
+    "request_id", "detail",
+)  # fmt: skip
+"""The columns that an event's MAC covers, in their order: all but the MAC."""
+
+SEAL_COLUMNS = ("number", "at", "events", "total", "covers", "digest")
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def micros(at: datetime | str) -> int:
+    """Return microseconds since 1970. SQLite gives text without a zone; `ValueError` if garbled.
+
+    >>> micros("2026-09-01 08:00:00.000001") - micros(datetime(2026, 9, 1, 8, tzinfo=UTC))
+    1
+    """
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def event_content(fields: tuple[Any, ...]) -> bytes:
+    """Return the bytes that an event's MAC covers: `EVENT_COLUMNS` as a JSON array.
+
+    Texts that are not UTF-8 become what they are in the database. `ValueError` or `TypeError` for
+    a value that no event has.
+    """
+    writer, number, at, *words = fields
+    return _encode([writer, number, micros(at), *words]).encode("utf-8", "surrogateescape")
+
+
+def seal_content(fields: tuple[Any, ...], head_before: bytes) -> bytes:
+    """Return the bytes that a seal's head covers: `SEAL_COLUMNS` and the head before."""
+    number, at, events, total, covers, digest = fields
+    words = [number, micros(at), events, total, covers, bytes(digest).hex(), head_before.hex()]
+    return _encode(words).encode("utf-8", "surrogateescape")
+
+
+def compact_json(value: Any) -> str:
+    """Return JSON without blanks; what is not JSON as text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)

@@ -1,0 +1,121 @@
+"""The events of jobs, calls and disclosures: their actions, and what each tells.
+
+An intent is written in the transaction that claims a call, before the provider is asked, and an
+outcome in the one that ends the claim. So an intent without an outcome is a worker that was lost,
+and the outcome `lost` follows when its lease is over.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from sisgate.audit.log import record
+from sisgate.ledger.calls import Claim
+from sisgate.ledger.schema import Call, Job
+
+JOB_ACCEPTED = "gateway:job:accept"
+CALL_INTENT = "workers:call:intent"
+CALL_OUTCOME = "workers:call:outcome"
+RECORDS_DISCLOSED = "gateway:dataset:disclose"
+ANSWER_DISCLOSED = "gateway:answer:disclose"
+CONFIGURATION_CHANGED = "configuration:settings:change"
+
+WORKER = "worker"
+
+
+def actor_of(app: str) -> str:
+    """Return how an app is called in the log, where people and workers act too."""
+    return f"app:{app}"
+
+
+def job_accepted(session: Session, job: Job, now: datetime) -> None:
+    """A job was accepted. Of a request only the method is told: its path may name a person."""
+    record(
+        session, now, actor=actor_of(job.app), action=JOB_ACCEPTED, subject=f"job/{job.id}",
+        provider=job.provider, job=job.id, request_id=job.request_id,
+        kind=job.kind, resource=job.resource, method=job.options.get("method"),
+    )  # fmt: skip
+
+
+def call_intended(session: Session, claim: Claim, now: datetime) -> None:
+    """A worker is about to ask the provider."""
+    call, job = claim.call, claim.job
+    record(
+        session, now, actor=WORKER, action=CALL_INTENT, subject=f"call/{call.id}",
+        provider=call.provider, job=job.id, request_id=job.request_id,
+        attempt=call.attempt, purpose=call.purpose,
+    )  # fmt: skip
+
+
+def call_ended(session: Session, claim: Claim, outcome: str, now: datetime, **facts: Any) -> None:
+    """A worker has asked the provider, or has not after all; `outcome` tells what became of it."""
+    _ended(session, claim.call, claim.call.attempt, claim.job.request_id, outcome, now, facts)
+
+
+def call_failed_over(
+    session: Session, claim: Claim, former: int, now: datetime, *, status: int | None
+) -> None:
+    """A worker asks another endpoint within its claim: the former attempt ends, the next begins."""
+    facts = {"status": status}
+    request_id = claim.job.request_id
+    _ended(session, claim.call, former, request_id, "failed over", now, facts)
+    call_intended(session, claim, now)
+
+
+def call_lost(session: Session, call: Call, now: datetime) -> None:
+    """A worker was lost while it made a call, whose claim has been taken away from it."""
+    _ended(session, call, call.attempt - 1, None, "lost", now, {"then": call.state})
+
+
+def _ended(
+    session: Session,
+    call: Call,
+    attempt: int,
+    request_id: str | None,
+    outcome: str,
+    now: datetime,
+    facts: dict[str, Any],
+) -> None:
+    told = {name: facts[name] for name in _FACTS if facts.get(name) is not None}
+    if (error := facts.get("error")) is not None:
+        told["error"] = error.get("code")
+    record(
+        session, now, actor=WORKER, action=CALL_OUTCOME, subject=f"call/{call.id}",
+        provider=call.provider, job=call.job_id, request_id=request_id,
+        attempt=attempt, outcome=outcome, **told,
+    )  # fmt: skip
+
+
+_FACTS = ("endpoint", "status", "rows", "key", "then")
+"""What of a call's facts is told."""
+
+
+def disclosed(
+    session: Session,
+    now: datetime,
+    *,
+    actor: str,
+    provider: str,
+    dataset: str,
+    purpose: str | None,
+    request_id: str | None,
+    **detail: Any,
+) -> None:
+    """Records or changes of a dataset are given to an app, or have been: then `records` counts."""
+    record(
+        session, now, actor=actor, action=RECORDS_DISCLOSED, subject=f"{provider}/{dataset}",
+        reason=purpose, provider=provider, request_id=request_id, **detail,
+    )  # fmt: skip
+
+
+def answer_disclosed(
+    session: Session, job: Job, now: datetime, *, actor: str, purpose: str | None, size: int
+) -> None:
+    """The answer of a request is given to an app."""
+    record(
+        session, now, actor=actor, action=ANSWER_DISCLOSED, subject=f"job/{job.id}",
+        reason=purpose, provider=job.provider, job=job.id, request_id=job.request_id, bytes=size,
+    )  # fmt: skip

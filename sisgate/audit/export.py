@@ -1,0 +1,154 @@
+"""The whole log as lines of JSON, and verifying such a file without the database.
+
+Lines in order: each seal, then the events it covers; then the events that no seal covers yet; and
+at the end the signed head. `{"seal": …}`, `{"event": …}`, `{"unsealed": …}`, `{"head": …}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from sisgate.audit.checking import Progress
+from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS, compact_json
+from sisgate.audit.heads import head_of, parse_head
+from sisgate.audit.keys import KeyRing
+from sisgate.audit.rows import EventRow, SealRow, all_seals, events_between
+from sisgate.audit.sealer import newest_seal
+from sisgate.audit.verification import Kind, Verdict, Verification, ranges_of
+from sisgate.errors import AuditError
+
+
+def lines(session: Session, keys: KeyRing) -> Iterator[str]:
+    """Stream the log as this session sees it."""
+    covered: dict[int, int] = {}
+    for seal in all_seals(session):
+        yield from segment(session, seal)
+        covered |= {writer: last for writer, _, last in ranges_of(seal.fields[4])}
+    writers = text("SELECT writer, MAX(number) FROM audit_events GROUP BY writer ORDER BY writer")
+    for writer, last in list(session.execute(writers)):
+        if last > covered.get(writer, 0):
+            for event in events_between(session, writer, covered.get(writer, 0) + 1):
+                yield compact_json({"unsealed": event_words(event)})
+    newest = newest_seal(session)
+    if newest is not None:
+        yield compact_json({"head": json.loads(head_of(newest, keys).line)})
+
+
+def segment(session: Session, seal: SealRow) -> Iterator[str]:
+    """Stream one seal and its events."""
+    yield compact_json({"seal": seal_words(seal)})
+    for writer, first, last in ranges_of(seal.fields[4]):
+        for event in events_between(session, writer, first, last):
+            yield compact_json({"event": event_words(event)})
+
+
+def event_words(event: EventRow) -> dict[str, Any]:
+    """Return an event by column, the MAC in hex."""
+    words = dict(zip(EVENT_COLUMNS, event.fields, strict=True))
+    return {**words, "mac": event.mac.hex()}
+
+
+def seal_words(seal: SealRow) -> dict[str, Any]:
+    """Return a seal by column, digest and head in hex."""
+    words = dict(zip(SEAL_COLUMNS, seal.fields, strict=True))
+    return {**words, "digest": bytes(words["digest"]).hex(), "head": seal.head.hex()}
+
+
+def verify_file(path: Path, keys: KeyRing, progress: Progress = lambda _: None) -> Verdict:
+    """Verify an exported file, in constant memory. Raises `AuditError` where it is none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return _File(file, path, keys, progress).verify()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuditError(f"The export {path} cannot be read: {error}.") from error
+
+
+class _File:
+    def __init__(self, file: Iterable[str], path: Path, keys: KeyRing, progress: Progress) -> None:
+        self._lines = enumerate(file, start=1)
+        self._path = path
+        self._keys = keys
+        self._progress = progress
+        self._verification = Verification(keys)
+        self._line = 0
+        self._kind, self._words = self._next()
+
+    def verify(self) -> Verdict:
+        verification = self._verification
+        while self._kind == "seal":
+            seal = _seal_of(self._words)
+            self._kind, self._words = self._next()
+            verification.seal(seal, self._events("event"))
+            self._progress(verification.verdict.events)
+        while self._kind == "unsealed":
+            verification.tail(self._words.get("writer", 0), self._events_of_writer())
+        verdict = verification.verdict
+        verdict = verification.end()
+        self._check_head(verdict)
+        return verdict
+
+    def _check_head(self, verdict: Verdict) -> None:
+        # Without its head a file that was cut would look like a shorter log.
+        place = f"{self._path}:{self._line}"
+        if self._kind == "end":
+            if verdict.seals or verdict.unsealed or not self._line:
+                verdict.add(Kind.TRUNCATED, place, "the file does not end with the head of its log")
+            return
+        head = parse_head(compact_json(self._words), self._keys) if self._kind == "head" else None
+        if head is None:
+            verdict.add(Kind.HEAD_BROKEN, place, "the line is no head that our keys have signed")
+            return
+        verdict.heads, verdict.newest_head = 1, head.number
+        if head.number != verdict.last_seal:
+            what = f"the log ended with seal {head.number}, the file with {verdict.last_seal}"
+            verdict.add(Kind.TRUNCATED, place, what)
+
+    def _events(self, kind: str) -> Iterator[EventRow]:
+        while self._kind == kind:
+            event = _event_of(self._words)
+            self._kind, self._words = self._next()
+            yield event
+
+    def _events_of_writer(self) -> Iterator[EventRow]:
+        writer = self._words.get("writer")
+        while self._kind == "unsealed" and self._words.get("writer") == writer:
+            event = _event_of(self._words)
+            self._kind, self._words = self._next()
+            yield event
+
+    def _next(self) -> tuple[str, dict[str, Any]]:
+        for number, line in self._lines:
+            self._line = number
+            try:
+                ((kind, words),) = json.loads(line).items()
+            except (ValueError, AttributeError):
+                kind, words = "", None
+            if kind not in {"seal", "event", "unsealed", "head"} or not isinstance(words, dict):
+                raise AuditError(
+                    f"Line {number} of {self._path} is not one of an exported audit log: the file "
+                    "was changed, or is another one. `sisgate audit export` writes it."
+                )
+            return kind, words
+        return "end", {}
+
+
+def _event_of(words: dict[str, Any]) -> EventRow:
+    return EventRow(tuple(words.get(name) for name in EVENT_COLUMNS), _hex(words.get("mac")))
+
+
+def _seal_of(words: dict[str, Any]) -> SealRow:
+    fields = {**words, "digest": _hex(words.get("digest"))}
+    return SealRow(tuple(fields.get(name) for name in SEAL_COLUMNS), _hex(words.get("head")))
+
+
+def _hex(text: Any) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except (TypeError, ValueError):
+        return b""

@@ -1,0 +1,145 @@
+"""Heads: signed, and kept outside the database, so that a log that lost its end is found out."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sisgate.audit.content import compact_json, micros
+from sisgate.audit.keys import KeyRing
+from sisgate.errors import AuditError
+from sisgate.ledger.audit_schema import AuditSeal
+
+COMMAND_TIMEOUT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The end of the chain at one time: number and head of its newest seal, events until then."""
+
+    number: int
+    at: str
+    total: int
+    head: str
+    key: str
+    signature: str
+
+    @property
+    def signed(self) -> bytes:
+        """The bytes that the signature is of: the other fields as a JSON array."""
+        return compact_json([self.number, self.at, self.total, self.head, self.key]).encode()
+
+    @property
+    def line(self) -> str:
+        """The head as one line of JSON."""
+        return compact_json(asdict(self))
+
+
+def head_of(seal: AuditSeal, keys: KeyRing) -> Head:
+    """Return a seal's head, signed with the newest key."""
+    key = keys.newest
+    unsigned = Head(
+        seal.number, seal.at.isoformat(), seal.total, seal.head.hex(), key.id.hex(), signature=""
+    )
+    return Head(**{**asdict(unsigned), "signature": key.sign(unsigned.signed)})
+
+
+def parse_head(line: str, keys: KeyRing) -> Head | None:
+    """Return the head that a line holds, or None where it is not one, or not signed by our keys."""
+    try:
+        head = Head(**json.loads(line))
+        micros(head.at)
+        key = keys.of(bytes.fromhex(head.key))
+        good = key is not None and key.has_signed(head.signed, head.signature)
+    except (TypeError, ValueError, AttributeError):
+        return None
+    return head if good else None
+
+
+def append(path: Path, head: Head) -> None:
+    """Add a head to a file, durably. Raises `AuditError`."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            # One write, so that lines of two sealers do not mix.
+            os.write(descriptor, f"{head.line}\n".encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise AuditError(
+            f"The head of the audit log could not be written to {path}: {error.strerror}. Until it "
+            "can, a log whose end is cut off since the last head is not found out."
+        ) from error
+
+
+def hand_over(command: Sequence[str], head: Head) -> None:
+    """Run a command with the head as a line on its standard input. Raises `AuditError`."""
+    try:
+        subprocess.run(
+            command,
+            input=f"{head.line}\n",
+            text=True,
+            check=True,
+            capture_output=True,
+            timeout=COMMAND_TIMEOUT.total_seconds(),
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise AuditError(
+            f"The command that takes heads of the audit log, {command[0]}, failed: "
+            f"{_words(error)}. It is run again with the next head."
+        ) from error
+
+
+def newest_in(path: Path, keys: KeyRing) -> Head | None:
+    """Return the newest head that stands near the end of a file, or None."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 4096))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    found = [head for line in lines[-8:] if (head := parse_head(line, keys)) is not None]
+    return max(found, key=lambda head: head.number, default=None)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A line that is no head of ours."""
+
+    path: Path
+    line: int
+
+
+def read_heads(paths: Sequence[Path], keys: KeyRing) -> Iterator[Head | Broken]:
+    """Stream the heads of files by number, and what stands between them that is none.
+
+    Each file is in order of its own; a file that does not exist raises `AuditError`.
+    """
+    return heapq.merge(
+        *(_read(path, keys) for path in paths),
+        key=lambda found: found.number if isinstance(found, Head) else 0,
+    )
+
+
+def _read(path: Path, keys: KeyRing) -> Iterator[Head | Broken]:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, start=1):
+                yield parse_head(line, keys) or Broken(path, number)
+    except OSError as error:
+        raise AuditError(f"The file of heads {path} cannot be read: {error.strerror}.") from error
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"it ended with code {error.returncode}"
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"it took more than {error.timeout:g} s"
+    return str(error)

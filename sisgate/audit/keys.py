@@ -1,0 +1,154 @@
+"""The audit keys: what authenticates events and seals, signs heads, and makes pseudonyms."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sisgate.errors import CredentialError
+
+KEY_BYTES = 32
+ID_BYTES = 4
+MAC_BYTES = 16
+"""Half of an HMAC-SHA256: 128 bits, as RFC 2104 section 5 allows, keep events small."""
+
+
+@dataclass(frozen=True)
+class AuditKey:
+    """One 256-bit key, from which one key for each use is derived with HMAC-SHA256.
+
+    Its id stands before everything that it made, so that a log outlives a change of keys.
+    """
+
+    material: bytes
+
+    @classmethod
+    def of_master(cls, material: bytes) -> AuditKey:
+        """Return the audit key that belongs to a master key."""
+        return cls(_derive(material, b"sisgate audit key"))
+
+    @cached_property
+    def id(self) -> bytes:
+        """Four bytes that say nothing about the key."""
+        return _derive(self.material, b"id")[:ID_BYTES]
+
+    @cached_property
+    def _of_events(self) -> bytes:
+        return _derive(self.material, b"events")
+
+    @cached_property
+    def _of_seals(self) -> bytes:
+        return _derive(self.material, b"seals")
+
+    @cached_property
+    def _of_names(self) -> bytes:
+        return _derive(self.material, b"names")
+
+    @cached_property
+    def _signer(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(_derive(self.material, b"heads"))
+
+    def event_mac(self, content: bytes) -> bytes:
+        """Return key id and MAC of an event, 20 bytes."""
+        return self.id + hmac.digest(self._of_events, content, "sha256")[:MAC_BYTES]
+
+    def seal_mac(self, content: bytes) -> bytes:
+        """Return key id and MAC of a seal, 36 bytes: the head of the chain."""
+        return self.id + hmac.digest(self._of_seals, content, "sha256")
+
+    def pseudonym(self, kind: str, name: str) -> str:
+        """Return what stands for a person: the same for the same name, and it cannot be guessed."""
+        digest = hmac.digest(self._of_names, f"{kind}\0{name}".encode(), "sha256")
+        return f"{kind}~{digest[:12].hex()}"
+
+    def sign(self, content: bytes) -> str:
+        """Return an Ed25519 signature (RFC 8032) as base64."""
+        return base64.b64encode(self._signer.sign(content)).decode()
+
+    def has_signed(self, content: bytes, signature: str) -> bool:
+        """Return whether `signature` is this key's of `content`."""
+        try:
+            raw = base64.b64decode(signature, validate=True)
+            self._signer.public_key().verify(raw, content)
+        except (InvalidSignature, binascii.Error, ValueError):
+            return False
+        return True
+
+    @property
+    def public(self) -> str:
+        """The public key as base64, with which anybody can check the signatures of heads."""
+        return base64.b64encode(self._signer.public_key().public_bytes_raw()).decode()
+
+    def __repr__(self) -> str:
+        return f"AuditKey({self.id.hex()})"
+
+
+class KeyRing:
+    """The audit keys that a process has. The first makes; all of them verify."""
+
+    def __init__(self, keys: Sequence[AuditKey]) -> None:
+        if not keys:
+            raise CredentialError(
+                "There is no audit key, and without one nothing is accepted and no call is made. "
+                "Give this process the master key file, or an audit key file (audit_key_file)."
+            )
+        self.newest = keys[0]
+        self.keys = tuple(keys)
+        self._by_id = {key.id: key for key in keys}
+
+    def of(self, made: bytes) -> AuditKey | None:
+        """Return the key that made an event's MAC or a head, or None if it is not here."""
+        return self._by_id.get(made[:ID_BYTES])
+
+    def pseudonyms(self, kind: str, name: str) -> list[str]:
+        """Return all that may stand for a person, for a search."""
+        return [key.pseudonym(kind, name) for key in self.keys]
+
+
+def read_audit_keys(path: Path) -> KeyRing:
+    """Return the keys of a file: one base64 key a line, the newest first. `CredentialError`."""
+    try:
+        lines = path.read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        raise CredentialError(
+            f"There is no audit key file at {path}. `sisgate audit new-key` makes one; every "
+            "process of the fleet needs the same."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CredentialError(f"The audit key file {path} cannot be read: {error}.") from error
+    try:
+        keys = [base64.b64decode(line, validate=True) for line in lines]
+    except binascii.Error:
+        keys = [b""]
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise CredentialError(f"The file {path} does not hold base64 of {KEY_BYTES} bytes a line.")
+    return KeyRing([AuditKey(key) for key in keys])
+
+
+def write_new_key(path: Path, known: Iterable[AuditKey]) -> AuditKey:
+    """Write a key file with a new key above the `known` ones; the file appears at once or not."""
+    new = AuditKey(secrets.token_bytes(KEY_BYTES))
+    lines = [base64.b64encode(key.material).decode() for key in (new, *known)]
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    return new
+
+
+def _derive(material: bytes, purpose: bytes) -> bytes:
+    return hmac.digest(material, b"sisgate audit " + purpose, "sha256")

@@ -1,0 +1,62 @@
+"""Events and seals as they are in the database, not as they should be.
+
+Read without the types of the schema, so that a row that somebody has garbled can be read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS
+
+_STREAM = {"yield_per": 2000}
+_EVENTS = (
+    f"SELECT {', '.join(EVENT_COLUMNS)}, mac FROM audit_events"  # noqa: S608 - our own column names
+    " WHERE writer = :writer AND number BETWEEN :first AND :last ORDER BY number"
+)
+_SEALS = f"SELECT {', '.join(SEAL_COLUMNS)}, head FROM audit_seals ORDER BY number"  # noqa: S608 - the same
+_LARGEST = (1 << 31) - 1
+
+
+class EventRow(NamedTuple):
+    """An event: the fields that its MAC covers, and the MAC."""
+
+    fields: tuple[Any, ...]
+    mac: bytes
+
+    @property
+    def number(self) -> int:
+        """Its number among the events of its writer."""
+        number: int = self.fields[1]
+        return number
+
+
+class SealRow(NamedTuple):
+    """A seal: the fields that its head covers, and the head."""
+
+    fields: tuple[Any, ...]
+    head: bytes
+
+
+def events_between(
+    session: Session, writer: int, first: int, last: int = _LARGEST
+) -> Iterator[EventRow]:
+    """Stream the events of a writer by number, both ends included."""
+    words = {"writer": writer, "first": first, "last": last}
+    for row in session.execute(text(_EVENTS), words, execution_options=_STREAM):
+        yield EventRow(tuple(row[:-1]), _bytes(row[-1]))
+
+
+def all_seals(session: Session) -> Iterator[SealRow]:
+    """Stream the seals by number."""
+    for row in session.execute(text(_SEALS), execution_options=_STREAM):
+        yield SealRow(tuple(row[:-1]), _bytes(row[-1]))
+
+
+def _bytes(value: Any) -> bytes:
+    # SQLite keeps any type in any column; what is not bytes is no MAC of ours.
+    return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()

@@ -1,0 +1,160 @@
+"""The sealer links what was written since its last time into the chain, in one batch.
+
+Any number of sealers may run at once: a seal's number is its primary key, so of two that link to
+the same head one comes too late and leaves no trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from sisgate.audit.content import compact_json, event_content, seal_content
+from sisgate.audit.keys import AuditKey, KeyRing
+from sisgate.audit.rows import events_between
+from sisgate.audit.writers import LIFETIME, first_id
+from sisgate.clock import Clock
+from sisgate.ledger.audit_schema import AuditSeal, AuditWriter
+from sisgate.ledger.database import Database
+
+LOOK_BACK = LIFETIME + timedelta(hours=1)
+"""How long before the last seal a writer may have been opened that has written since.
+
+Its lifetime, and an hour for long transactions and for clocks that disagree.
+"""
+
+LONG_LOOK_BACK = timedelta(days=2)
+"""The same when there is time to look closely."""
+
+FIRST_HEAD = b""
+"""What the first seal is linked to."""
+
+Range = tuple[int, int, int]
+"""Writer, first and last number, without a gap between."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    ranges: Sequence[Range]
+    events: int
+    digest: bytes
+
+
+def seal(
+    database: Database, keys: KeyRing, clock: Clock, *, closely: bool = False
+) -> AuditSeal | None:
+    """Seal what is new and return the seal; None where nothing is, or another sealer was first.
+
+    `closely` looks further back, and makes a seal also when nothing happened.
+    """
+    with database.read() as session:
+        last = newest_seal(session)
+        floor = _floor(last, clock.now(), closely=closely)
+        found = _unsealed(session, keys.newest, floor)
+    if not found.events and not closely:
+        return None
+    made = _linked(keys.newest, last, found, clock.now())
+    try:
+        with database.write() as session:
+            session.execute(insert(AuditSeal), [_values(made)])
+            _note(session, found.ranges)
+            if closely:
+                old = first_id(made.at - LONG_LOOK_BACK)
+                session.execute(delete(AuditWriter).where(AuditWriter.writer < old))
+    except IntegrityError:
+        return None
+    return made
+
+
+def newest_seal(session: Session) -> AuditSeal | None:
+    """Return the end of the chain."""
+    return session.scalar(select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1))
+
+
+def _linked(key: AuditKey, last: AuditSeal | None, found: _Found, now: datetime) -> AuditSeal:
+    number = last.number + 1 if last else 1
+    # Time never goes back along the chain, whatever the clocks of the sealers say.
+    at = max(now, last.at) if last else now
+    total = (last.total if last else 0) + found.events
+    covers = compact_json(found.ranges)
+    fields = (number, at, found.events, total, covers, found.digest)
+    head = key.seal_mac(seal_content(fields, last.head if last else FIRST_HEAD))
+    return AuditSeal(
+        number=number, at=at, events=found.events, total=total, covers=covers,
+        digest=found.digest, head=head,
+    )  # fmt: skip
+
+
+def _floor(last: AuditSeal | None, now: datetime, *, closely: bool) -> int:
+    """Return the lowest id of a writer that may have unsealed events."""
+    if last is None:
+        return 0
+    # Counted from the last seal, so that nothing is passed over however long no sealer ran; from
+    # now where the last one's clock was ahead.
+    return first_id(min(last.at, now) - (LONG_LOOK_BACK if closely else LOOK_BACK))
+
+
+def _unsealed(session: Session, key: AuditKey, floor: int) -> _Found:
+    digest, count = hashlib.sha256(), 0
+    ranges: list[Range] = []
+    for writer, sealed in list(_advanced(session, floor)):
+        begin = end = 0
+        for row in events_between(session, writer, sealed + 1):
+            if begin and row.number != end + 1:
+                # A gap: somebody took events away. What is left is sealed; verification tells.
+                ranges.append((writer, begin, end))
+                begin = 0
+            begin, end = begin or row.number, row.number
+            # What was written before there was a chain has no MAC of its own.
+            digest.update(row.mac or key.event_mac(event_content(row.fields)))
+            count += 1
+        if begin:
+            ranges.append((writer, begin, end))
+    return _Found(ranges, count, digest.digest())
+
+
+def _advanced(session: Session, floor: int) -> Iterator[tuple[int, int]]:
+    """Yield each writer from `floor` on that has unsealed events, and how far it is sealed."""
+    # One step of the recursion is one look into the key: the events themselves are not read.
+    rows = session.execute(
+        text("""
+        WITH RECURSIVE seen(writer) AS (
+            SELECT MIN(writer) FROM audit_events WHERE writer >= :floor
+            UNION ALL
+            SELECT (SELECT MIN(writer) FROM audit_events e WHERE e.writer > seen.writer)
+            FROM seen WHERE seen.writer IS NOT NULL
+        )
+        SELECT seen.writer,
+            (SELECT MAX(number) FROM audit_events e WHERE e.writer = seen.writer) AS last,
+            COALESCE((SELECT sealed FROM audit_writers w WHERE w.writer = seen.writer), 0) AS sealed
+        FROM seen WHERE seen.writer IS NOT NULL
+        """),
+        {"floor": floor},
+    )
+    for writer, last, sealed in rows:
+        if last > sealed:
+            yield writer, sealed
+
+
+def _note(session: Session, ranges: Sequence[Range]) -> None:
+    if not ranges:
+        return
+    sealed = {writer: last for writer, _, last in ranges}
+    of = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = of(AuditWriter)
+    statement = statement.on_conflict_do_update(
+        index_elements=["writer"], set_={"sealed": statement.excluded.sealed}
+    )
+    session.execute(statement, [{"writer": w, "sealed": n} for w, n in sealed.items()])
+
+
+def _values(made: AuditSeal) -> dict[str, object]:
+    names = ("number", "at", "events", "total", "covers", "digest", "head")
+    return {name: getattr(made, name) for name in names}

@@ -1,0 +1,340 @@
+"""Verification: every seal and event, the links between them, and the heads kept outside.
+
+A pure decision over streams: what is fed in comes from the database or from an exported file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sisgate.audit.content import EPOCH, event_content, micros, seal_content
+from sisgate.audit.heads import Broken, Head
+from sisgate.audit.keys import KeyRing
+from sisgate.audit.rows import EventRow, SealRow
+from sisgate.audit.sealer import FIRST_HEAD, Range
+from sisgate.audit.writers import first_id
+
+MOST_FINDINGS = 100
+"""Findings that are kept in full; the rest is counted."""
+
+CLOCKS_DIFFER = timedelta(hours=1)
+"""How much the clocks of two machines of a fleet may differ."""
+
+UNSEALED_FOR = timedelta(minutes=10)
+"""Events this much older than the newest seal should be sealed."""
+
+
+class Kind(StrEnum):
+    """What can be wrong with the log."""
+
+    CHANGED = "changed"
+    DELETED = "deleted"
+    INSERTED = "inserted"
+    NOT_SEALED = "not sealed"
+    SEAL_CHANGED = "seal changed"
+    SEAL_DELETED = "seal deleted"
+    TRUNCATED = "truncated"
+    REWRITTEN = "rewritten"
+    HEAD_BROKEN = "head broken"
+    UNKNOWN_KEY = "unknown key"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: what, where (an event as writer/number, or a seal), and in words."""
+
+    kind: Kind
+    place: str
+    what: str
+
+
+@dataclass
+class Verdict:
+    """What verification found. `findings` holds the first `MOST_FINDINGS`, `counts` all by kind."""
+
+    seals: int = 0
+    events: int = 0
+    unsealed: int = 0
+    heads: int = 0
+    first_seal: int | None = None
+    last_seal: int | None = None
+    last_sealed_at: datetime | None = None
+    newest_head: int | None = None
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[Kind] = field(default_factory=Counter)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.counts
+
+    def add(self, kind: Kind, place: str, what: str) -> None:
+        """Note a finding."""
+        self.counts[kind] += 1
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(Finding(kind, place, what))
+
+
+@dataclass(slots=True)
+class Covered:
+    """What seals have covered of one writer: first and last number, and how many are there."""
+
+    first: int
+    last: int
+    present: int = 0
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Where a log begins whose older part was archived: the last archived seal."""
+
+    number: int
+    head: str
+
+
+class Verification:
+    """Checks a log that is fed in order: each seal with its events, then the rest."""
+
+    def __init__(self, keys: KeyRing, heads: Iterable[Head | Broken] = ()) -> None:
+        self.verdict = Verdict()
+        self._keys = keys
+        self._heads = iter(heads)
+        self._head = self._next_head()
+        self._before: tuple[Any, ...] | None = None
+        self._head_before = FIRST_HEAD
+        self._covered: dict[int, Covered] = {}
+        self._anchor: tuple[int, str, int] | None = None
+        self._archived: set[Anchor] = set()
+        # Once a seal cannot be trusted, what follows it need not begin where it ended.
+        self._is_loose = False
+
+    @property
+    def covered(self) -> dict[int, Covered]:
+        """What the seals so far have covered, by writer."""
+        return self._covered
+
+    # Seals ------------------------------------------------------------------------------------
+
+    def seal(self, seal: SealRow, events: Iterable[EventRow]) -> None:
+        """Check a seal, its link to the one before, and its events, which come in its order."""
+        try:
+            ranges = self._check_seal(seal)
+        except (TypeError, ValueError, OverflowError):
+            self._seal_changed(seal, "it is not a seal that can be read")
+            ranges, self._is_loose = [], True
+        digest = self._check_events(ranges, events)
+        if ranges and digest is not None and digest != seal.fields[5]:
+            self._seal_changed(seal, "its events are not those it was made over")
+        self._before, self._head_before = seal.fields, seal.head
+        self.verdict.seals += 1
+
+    def _check_seal(self, seal: SealRow) -> list[Range]:
+        number, at, events, total, covers, _ = seal.fields
+        ranges = ranges_of(covers)
+        self._follow_heads(seal)
+        verdict, before = self.verdict, self._before
+        verdict.last_seal, verdict.last_sealed_at = (
+            number,
+            EPOCH + timedelta(microseconds=micros(at)),
+        )
+        if before is None:
+            verdict.first_seal = number
+            if number != 1:
+                # What its head was linked to has been archived, and an event must say so.
+                since = first_id(verdict.last_sealed_at + CLOCKS_DIFFER)
+                self._anchor = (number, seal.head.hex(), since)
+                return []
+        elif number != before[0] + 1:
+            verdict.add(
+                Kind.SEAL_DELETED, f"seal {before[0] + 1}", f"missing up to seal {number - 1}"
+            )
+        key = self._keys.of(seal.head)
+        if key is None:
+            self._unknown(seal.head, f"seal {number}")
+        elif key.seal_mac(seal_content(seal.fields, self._head_before)) != seal.head:
+            self._seal_changed(seal, "it, or the seal before it, is not what it was")
+        elif before is not None and (micros(at) < micros(before[1]) or total != before[3] + events):
+            self._seal_changed(seal, "it does not follow the seal before it")
+        if size_of(ranges) != events:
+            self._seal_changed(seal, "it does not cover as many events as it says")
+            self._is_loose = True
+            return []
+        return ranges
+
+    def _check_events(self, ranges: list[Range], events: Iterable[EventRow]) -> bytes | None:
+        """Check a seal's events; return their digest, or None where some are missing."""
+        digest, is_complete = hashlib.sha256(), True
+        rows = iter(events)
+        row = next(rows, None)
+        for writer, first, last in ranges:
+            covered = self._extend(writer, first, last)
+            for number in range(first, last + 1):
+                if row is None or row.fields[:2] != (writer, number):
+                    is_complete = False
+                    what = "sealed, and no longer there"
+                    self.verdict.add(Kind.DELETED, f"{writer}/{number}", what)
+                    continue
+                covered.present += 1
+                digest.update(self._check_event(row, is_sealed=True))
+                row = next(rows, None)
+        while row is not None:
+            place = "/".join(str(word) for word in row.fields[:2])
+            self.verdict.add(Kind.INSERTED, place, "no seal covers it")
+            row = next(rows, None)
+        return digest.digest() if is_complete else None
+
+    def _extend(self, writer: int, first: int, last: int) -> Covered:
+        covered = self._covered.get(writer)
+        expected = covered.last + 1 if covered else 1
+        if first > expected and not self._may_begin_anywhere(writer):
+            what = f"taken away before it could be sealed, up to {writer}/{first - 1}"
+            self.verdict.add(Kind.DELETED, f"{writer}/{expected}", what)
+        if covered is None:
+            covered = self._covered[writer] = Covered(first, last)
+        covered.last = max(covered.last, last)
+        return covered
+
+    def _check_event(self, row: EventRow, *, is_sealed: bool) -> bytes:
+        """Check an event; return what it adds to its seal's digest."""
+        writer, number = row.fields[:2]
+        place = f"{writer}/{number}"
+        self.verdict.events += 1
+        is_from_before = writer == 0 and not row.mac and (is_sealed or not self.verdict.seals)
+        key = self._keys.newest if is_from_before else self._keys.of(row.mac)
+        if key is None:
+            self._unknown(row.mac, place)
+            return row.mac
+        try:
+            mac = key.event_mac(event_content(row.fields))
+        except (TypeError, ValueError, OverflowError):
+            mac = None
+        if mac is not None and is_from_before:
+            return mac
+        if mac != row.mac:
+            self.verdict.add(Kind.CHANGED, place, "its content does not fit its MAC")
+        elif row.fields[4] == ARCHIVED:
+            self._note_archive(row.fields[10])
+        return row.mac
+
+    # The rest ---------------------------------------------------------------------------------
+
+    def tail(self, writer: int, events: Iterable[EventRow]) -> None:
+        """Check a writer's events that no seal covers yet: those after what is covered."""
+        covered = self._covered.get(writer)
+        is_old = self._may_begin_anywhere(writer)
+        expected = covered.last + 1 if covered else 1
+        for row in events:
+            number = row.number
+            if number != expected and not is_old:
+                what = f"taken away before it could be sealed, up to {writer}/{number - 1}"
+                self.verdict.add(Kind.DELETED, f"{writer}/{expected}", what)
+            expected, is_old = number + 1, False
+            before = self.verdict.counts.total()
+            self._check_event(row, is_sealed=False)
+            self.verdict.unsealed += 1
+            if self.verdict.counts.total() == before:
+                self._check_age(row)
+
+    def stray(self, place: str) -> None:
+        """Note an event among those of before, which no seal covers."""
+        self.verdict.add(Kind.INSERTED, place, "no seal covers it")
+
+    def noted(self, writer: int, sealed: int) -> None:
+        """Compare how far the sealer has noted that a writer is sealed."""
+        covered = self._covered.get(writer)
+        if self._may_begin_anywhere(writer):
+            return
+        if sealed > (covered.last if covered else 0):
+            what = f"the sealer has sealed it up to {sealed}, but no seal says so"
+            self.verdict.add(Kind.TRUNCATED, f"{writer}/{sealed}", what)
+
+    def end(self) -> Verdict:
+        """Compare the end of the log with the heads that were kept; return what was found."""
+        last = self.verdict.last_seal or 0
+        while self._head is not None:
+            missing = self._head.number - last
+            what = (
+                f"the log ends with seal {last}, and had {missing} more at {self._head.at}, "
+                f"with {self._head.total} events in all"
+            )
+            self.verdict.add(Kind.TRUNCATED, f"seal {self._head.number}", what)
+            self._head = self._next_head()
+        if self._anchor is not None and Anchor(*self._anchor[:2]) not in self._archived:
+            what = "the log does not begin with seal 1, and no event says that it was archived"
+            self.verdict.add(Kind.SEAL_DELETED, f"seal {self._anchor[0] - 1}", what)
+        return self.verdict
+
+    # Parts ------------------------------------------------------------------------------------
+
+    def _may_begin_anywhere(self, writer: int) -> bool:
+        """Whether a writer may have begun in what was archived, or in a seal that is broken."""
+        is_archived = self._anchor is not None and writer < self._anchor[2]
+        return self._is_loose or (is_archived and writer not in self._covered)
+
+    def _follow_heads(self, seal: SealRow) -> None:
+        number = seal.fields[0]
+        while self._head is not None and self._head.number <= number:
+            if self._head.number == number and self._head.head != seal.head.hex():
+                what = (
+                    f"its head was {self._head.head[:16]}… at {self._head.at}, and is another now"
+                )
+                self.verdict.add(Kind.REWRITTEN, f"seal {number}", what)
+            self._head = self._next_head()
+
+    def _next_head(self) -> Head | None:
+        for found in self._heads:
+            if isinstance(found, Head):
+                self.verdict.heads += 1
+                self.verdict.newest_head = found.number
+                return found
+            what = "the line is no head that was signed with an audit key that is here"
+            self.verdict.add(Kind.HEAD_BROKEN, f"{found.path}:{found.line}", what)
+        return None
+
+    def _check_age(self, row: EventRow) -> None:
+        newest = self.verdict.last_sealed_at
+        at = micros(row.fields[2])
+        if newest is not None and at < micros(newest - UNSEALED_FOR):
+            place = f"{row.fields[0]}/{row.fields[1]}"
+            what = f"older than the newest seal by more than {UNSEALED_FOR}, and passed over by it"
+            self.verdict.add(Kind.NOT_SEALED, place, what)
+
+    def _note_archive(self, detail: str | None) -> None:
+        words = json.loads(detail or "{}")
+        self._archived.add(Anchor(words.get("through", 0), words.get("head", "")))
+
+    def _seal_changed(self, seal: SealRow, what: str) -> None:
+        self.verdict.add(Kind.SEAL_CHANGED, f"seal {seal.fields[0]}", what)
+
+    def _unknown(self, made: bytes, place: str) -> None:
+        what = (
+            f"it names audit key {made[:4].hex() or 'none'}, which is not here: it was forged, or "
+            "that key is missing in the audit key file"
+        )
+        self.verdict.add(Kind.UNKNOWN_KEY, place, what)
+
+
+ARCHIVED = "audit:segment:archive"
+"""The action that tells that the log's older part was archived: up to which seal, and its head."""
+
+
+def ranges_of(covers: str) -> list[Range]:
+    """Return what a seal covers; `ValueError` or `TypeError` where that cannot be read."""
+    ranges = []
+    for writer, first, last in json.loads(covers):
+        if not (writer >= 0 and 1 <= first <= last and last - first < 1 << 31):
+            raise ValueError(covers)
+        ranges.append((int(writer), int(first), int(last)))
+    return ranges
+
+
+def size_of(ranges: Iterable[Range]) -> int:
+    """Return how many events ranges hold."""
+    return sum(last - first + 1 for _, first, last in ranges)

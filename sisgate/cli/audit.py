@@ -1,0 +1,378 @@
+"""`sisgate audit`: who did what, and whether the log of it is whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from sisgate.audit.archive import Segment
+from sisgate.audit.content import EVENT_COLUMNS
+from sisgate.audit.keys import write_new_key
+from sisgate.audit.log import Filter
+from sisgate.audit.sealer import newest_seal
+from sisgate.audit.verification import Verdict
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.interrupts import interrupts
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
+from sisgate.cli.lengths import parse_length
+from sisgate.cli.options import Json, examples
+from sisgate.cli.output import Output, to_json, write_lines
+from sisgate.cli.screens import facts, moment, number, table
+from sisgate.errors import AuditError, SisgateError, UsageError
+from sisgate.ledger.audit_schema import AuditEvent
+
+app = typer.Typer(no_args_is_help=True, help="Read, verify and export the audit log.")
+
+FOLLOW_SECONDS = 1.0
+OVERLAP = timedelta(seconds=30)
+"""How much earlier than what was seen last an event may still appear: its transaction was long."""
+
+COLUMNS = ("at", "actor", "action", "subject", "reason", "provider", "job", "request", "detail")
+
+CSV_COLUMNS = (
+    "row", *EVENT_COLUMNS, "mac", "events", "total", "covers", "digest", "head", "key", "signature",
+)  # fmt: skip
+"""Of an exported log: events, seals and the head differ by `row`."""
+
+Actor = Annotated[str | None, typer.Option(help="Who: app:NAME, a user, worker.")]
+ActionName = Annotated[str | None, typer.Option("--action", help="The beginning of an action.")]
+Subject = Annotated[str | None, typer.Option(help="What it was done to.")]
+Person = Annotated[
+    str | None, typer.Option(metavar="KIND:ID", help="A person, found by pseudonym: student:41.")
+]
+ProviderName = Annotated[str | None, typer.Option("--provider", help="Only of this provider.")]
+JobId = Annotated[str | None, typer.Option("--job", help="Only of this job.")]
+Since = Annotated[str | None, typer.Option(help="From this time (ISO 8601), or so long ago: 2h.")]
+Until = Annotated[str | None, typer.Option(help="Before this time, or so long ago.")]
+
+
+@app.command(epilog=examples("sisgate audit tail -n 50", "sisgate audit tail -f --json"))
+def tail(
+    context: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    actor: Actor = None,
+    action: ActionName = None,
+    provider: ProviderName = None,
+    as_json: Json = False,
+) -> None:
+    """Show the newest events, the newest last."""
+    invocation = invocation_of(context)
+    wanted = Filter(actor=actor, action=action, provider=provider)
+    newest = list(reversed(invocation.gateway.audit.tail(wanted, limit=limit)))
+    if not follow:
+        _show(Output(as_json), newest)
+        return
+    write = _json_line if as_json else _text_line
+    write_lines(map(write, newest), at_once=True)
+    write_lines(map(write, _follow(invocation, wanted, newest)), at_once=True)
+
+
+@app.command(
+    epilog=examples(
+        "sisgate audit search --job 5f3a… --json",
+        "sisgate audit search --action gateway:dataset:disclose --since 7d",
+    )
+)
+def search(
+    context: typer.Context,
+    actor: Actor = None,
+    action: ActionName = None,
+    subject: Subject = None,
+    person: Person = None,
+    provider: ProviderName = None,
+    job: JobId = None,
+    request: Annotated[
+        str | None, typer.Option("--request", help="The app's own id of what it asked for.")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many; 0 for all.")] = 0,
+    form: Annotated[str, typer.Option("--format", help="table, jsonl or csv.")] = "table",
+    as_json: Json = False,
+) -> None:
+    """Find events, oldest first. Without --since the whole log is read."""
+    if form not in {"table", "jsonl", "csv"}:
+        raise UsageError(f"--format is one of table, jsonl, csv, not {form!r}.")
+    invocation = invocation_of(context)
+    log, now = invocation.gateway.audit, invocation.clock.now()
+    subjects = [subject] if subject else []
+    if person is not None:
+        kind, _, name = person.partition(":")
+        subjects += log.keys.pseudonyms(kind, name)
+    found: Iterable[AuditEvent] = log.search(
+        Filter(
+            actor=actor, action=action, subjects=tuple(subjects), provider=provider, job=job,
+            request_id=request, since=_time(since, now), until=_time(until, now),
+        )
+    )  # fmt: skip
+    if limit:
+        found = (event for event, _ in zip(found, range(limit), strict=False))
+    if as_json or form == "jsonl":
+        write_lines(map(_json_line, found))
+    elif form == "csv":
+        writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**_words(e), "detail": e.detail_text} for e in found)
+    else:
+        _show(Output(), found)
+
+
+@app.command(
+    epilog=examples("sisgate audit export > audit.jsonl", "sisgate audit verify audit.jsonl")
+)
+def export(
+    context: typer.Context,
+    form: Annotated[
+        str, typer.Option("--format", help="jsonl, which can be verified, or csv.")
+    ] = "jsonl",
+    as_json: Json = False,
+) -> None:
+    """Write the whole log with its seals and its signed head."""
+    if form not in {"jsonl", "csv"}:
+        raise UsageError(f"--format is jsonl or csv, not {form!r}.")
+    lines = invocation_of(context).gateway.audit.export()
+    if form == "jsonl" or as_json:
+        write_lines(lines)
+        return
+    writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        ((kind, words),) = json.loads(line).items()
+        writer.writerow({"row": kind, **words})
+
+
+@app.command(
+    epilog=examples(
+        "sisgate audit verify", "sisgate audit verify --heads /mnt/worm/heads.jsonl",
+        "sisgate audit verify audit.jsonl --json",
+        note="Exit code 1 when anything is wrong.",
+    )
+)  # fmt: skip
+def verify(
+    context: typer.Context,
+    exported: Annotated[
+        Path | None,
+        typer.Argument(metavar="EXPORT", help="An exported file instead of the database."),
+    ] = None,
+    heads: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of heads; the one of the settings by default."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check every event, seal and link, and the end of the log against the heads kept outside."""
+    invocation, output = invocation_of(context), Output(as_json)
+    log, begun = invocation.gateway.audit, invocation.clock.monotonic()
+    total = None if exported else _total(invocation)
+    with _progress(output, total) as progress:
+        if exported is not None:
+            verdict = log.verify_export(exported, progress=progress)
+        else:
+            verdict = log.verify(heads=heads or (), progress=progress)
+    seconds = invocation.clock.monotonic() - begun
+    output.json({**_verdict_words(verdict), "seconds": round(seconds, 2)})
+    _show_verdict(output, verdict, seconds)
+    if not verdict.is_whole:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command(epilog=examples("sisgate audit seal"))
+def seal(context: typer.Context, as_json: Json = False) -> None:
+    """Seal what is new now; beat does so every second."""
+    output = Output(as_json)
+    made = invocation_of(context).gateway.audit.seal()
+    output.json({"seal": made})
+    output.show(Text(f"Seal {made} was made." if made else "Nothing was new."))
+
+
+@app.command(epilog=examples("sisgate audit head > head.json"))
+def head(
+    context: typer.Context,
+    as_json: Json = False,  # noqa: ARG001 - it is JSON anyway
+) -> None:
+    """Show the signed head of the log, to be kept somewhere else."""
+    found = invocation_of(context).gateway.audit.head()
+    if found is None:
+        raise AuditError("Nothing is sealed yet. Beat does so every second while it runs.")
+    write_lines([found.line])
+
+
+@app.command(epilog=examples("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01"))
+def archive(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A new file for what is archived.")],
+    before: Annotated[str, typer.Option(help="What was sealed before this time, or 400d ago.")],
+    reason: Annotated[str | None, typer.Option(help="Why, for the audit log.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Move the oldest part of the log into a file; the chain goes on without it."""
+    invocation, output = invocation_of(context), Output(as_json)
+    end = _time(before, invocation.clock.now())
+    assert end is not None
+    done = invocation.gateway.audit.archive(Segment(end), file, actor=user_name(), reason=reason)
+    output.json(
+        {
+            "file": str(done.path), "through": done.through, "head": done.head,
+            "events": done.events, "sha256": done.sha256,
+        }
+    )  # fmt: skip
+    words = f"{number(done.events)} events up to seal {done.through} are in {done.path} now."
+    output.show(Text(f"{words} Its SHA-256 is {done.sha256}."))
+
+
+@app.command("new-key", epilog=examples("sisgate audit new-key ./secrets/audit_key"))
+def new_key(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The audit key file.")],
+    as_json: Json = False,
+) -> None:
+    """Put a new key first in an audit key file; those that were in use stay, to verify with."""
+    invocation, output = invocation_of(context), Output(as_json)
+    settings = invocation.settings
+    try:
+        known = invocation.gateway.audit.keys.keys
+    except SisgateError:
+        if file.exists() or settings.audit_key_file is None:
+            raise
+        known = ()  # the file of the settings is about to be made
+    if file.exists() and settings.audit_key_file != file.absolute():
+        raise UsageError(f"{file} exists, and is not the audit_key_file of the settings.")
+    made = write_new_key(file, known)
+    output.json({"file": str(file), "key": made.id.hex(), "public": made.public})
+    output.show(
+        Text(f"Audit key {made.id.hex()} is first in {file}. Set audit_key_file to it, and")
+    )
+    output.show(Text(f"restart every process. Its heads are signed for {made.public}."))
+
+
+def _follow(invocation: Invocation, wanted: Filter, seen: list[AuditEvent]) -> Iterator[AuditEvent]:
+    known = {(event.writer, event.number): event.at for event in seen}
+    newest = max(known.values(), default=invocation.clock.now())
+    with interrupts() as asked:
+        while asked.none:
+            invocation.clock.sleep(FOLLOW_SECONDS)
+            again = Filter(wanted.actor, wanted.action, (), wanted.provider, since=newest - OVERLAP)
+            for event in invocation.gateway.audit.search(again):
+                if (event.writer, event.number) not in known:
+                    known[event.writer, event.number] = event.at
+                    yield event
+            newest = max(known.values(), default=newest)
+            known = {key: at for key, at in known.items() if at >= newest - OVERLAP}
+
+
+def _time(text: str | None, now: datetime) -> datetime | None:
+    """Return the time that a text is: ISO 8601, local where it has no zone, or a length ago."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return now - parse_length(text)
+    return found.astimezone(UTC)
+
+
+def _show(output: Output, found: Iterable[AuditEvent]) -> None:
+    events = list(found)
+    if output.as_json:
+        write_lines(map(_json_line, events))
+        return
+    if not events:
+        output.note("No events.")
+        return
+    more = () if output.is_narrow else ("detail",)
+    made = table(("at", "actor", "action", "subject", *more), folds=("subject", "detail"))
+    for event in events:
+        told = Text(_told(event), "dim")
+        cells = (moment(event.at), event.actor, event.action, event.subject)
+        made.add_row(*cells, *((told,) if more else ()))
+    output.show(made)
+
+
+def _told(event: AuditEvent) -> str:
+    words = [f"{name}={value}" for name, value in (event.detail or {}).items() if value is not None]
+    return "  ".join(([event.reason] if event.reason else []) + words)
+
+
+def _words(event: AuditEvent) -> dict[str, Any]:
+    return {
+        "at": event.at, "actor": event.actor, "action": event.action, "subject": event.subject,
+        "reason": event.reason, "provider": event.provider, "job": event.job_id,
+        "request": event.request_id or event.job_id, "detail": event.detail,
+    }  # fmt: skip
+
+
+def _json_line(event: AuditEvent) -> str:
+    return to_json({"event": f"{event.writer}/{event.number}", **_words(event)})
+
+
+def _text_line(event: AuditEvent) -> str:
+    told = f"  {told}" if (told := _told(event)) else ""
+    return f"{moment(event.at)}  {event.actor}  {event.action}  {event.subject}{told}"
+
+
+def _total(invocation: Invocation) -> int | None:
+    with invocation.database.read() as session:
+        newest = newest_seal(session)
+    return newest.total if newest else None
+
+
+@contextmanager
+def _progress(output: Output, total: int | None) -> Iterator[Callable[[int], None]]:
+    if not output.is_live:
+        yield lambda _: None
+        return
+    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=output.err, transient=True) as bar:
+        task = bar.add_task("verifying", total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _verdict_words(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "whole": verdict.is_whole, "events": verdict.events, "seals": verdict.seals,
+        "unsealed": verdict.unsealed, "heads": verdict.heads, "last_seal": verdict.last_seal,
+        "last_sealed_at": verdict.last_sealed_at, "newest_head": verdict.newest_head,
+        "counts": {kind.value: count for kind, count in verdict.counts.items()},
+        "findings": [
+            {"kind": found.kind.value, "place": found.place, "what": found.what}
+            for found in verdict.findings
+        ],
+    }  # fmt: skip
+
+
+def _show_verdict(output: Output, verdict: Verdict, seconds: float) -> None:
+    rows = [
+        ("events", f"{number(verdict.events)} checked in {seconds:.1f} s"),
+        ("seals", f"{number(verdict.seals)}, the newest at {moment(verdict.last_sealed_at)}"),
+        ("not yet sealed", number(verdict.unsealed)),
+        (
+            "heads kept outside",
+            f"{number(verdict.heads)}, the newest of seal {verdict.newest_head}",
+        ),
+    ]
+    output.show(facts(rows))
+    if verdict.findings:
+        made = table(("where", "what", ""), folds=("",))
+        for found in verdict.findings:
+            made.add_row(found.place, Text(found.kind.value, "bold red"), found.what)
+        output.show(made)
+    left = verdict.counts.total() - len(verdict.findings)
+    if left > 0:
+        output.note(f"And {number(left)} more.")
+    if not verdict.heads:
+        output.warn("There are no heads to compare with: a log whose end was cut off looks whole.")
+    if verdict.is_whole:
+        output.show(Text("The log is whole.", "bold green"))
+    else:
+        output.show(Text("The log was changed. docs/audit.md tells what to do.", "bold red"))

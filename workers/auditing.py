@@ -1,0 +1,59 @@
+"""The fleet's part in the audit log: sealing it, and keeping its heads outside the database."""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from sisgate.audit import heads, sealer
+from sisgate.audit.configuration import note_configuration
+from sisgate.clock import SystemClock
+from sisgate.errors import SisgateError
+from sisgate.gateway.ledger import open_ledger
+from sisgate.settings import Settings
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+ROLE = "worker"
+
+
+def seal(runtime: Runtime) -> None:
+    """Link what is new into the chain."""
+    sealer.seal(runtime.database, runtime.audit_keys, runtime.clock)
+
+
+def keep_head(runtime: Runtime) -> None:
+    """Seal, look more closely than usual, and keep the head in the file and with the command.
+
+    An end that is behind the head that was kept last is told as an error in the worker's log.
+    """
+    settings, keys = runtime.settings, runtime.audit_keys
+    if sealer.seal(runtime.database, keys, runtime.clock, closely=True) is None:
+        return  # another worker was first, and keeps the head
+    with runtime.database.read() as session:
+        newest = sealer.newest_seal(session)
+    assert newest is not None
+    kept = heads.newest_in(settings.audit_heads_path, keys)
+    if kept is not None and kept.number >= newest.number:
+        log.error("audit_truncated", kept=kept.number, found=newest.number)
+    head = heads.head_of(newest, keys)
+    heads.append(settings.audit_heads_path, head)
+    if settings.audit_heads_command:
+        heads.hand_over(settings.audit_heads_command, head)
+
+
+def note_start(settings: Settings) -> None:
+    """Record the configuration that this worker starts with, if the fleet had another one."""
+    clock = SystemClock()
+    # A connection of its own, closed again: what the pool forks later must not share one.
+    database = open_ledger(settings, clock)
+    try:
+        with database.write() as session:
+            note_configuration(session, settings, ROLE, clock.now())
+    except SisgateError as error:
+        log.warning("configuration_not_audited", reason=error.message)
+    except IntegrityError:
+        log.info("configuration_audited_by_another_worker")
+    finally:
+        database.dispose()
