@@ -37,8 +37,10 @@ def _ask(gateway: Gateway, order: dict[str, Any]) -> str:
     if order["do"] == "sync":
         return gateway.sync(provider, "orgs", mode="full", priority=order["priority"]).id
     body = {"path": order["path"]} if order["do"] == "POST" else None
+    path, priority = order["path"], order["priority"]
+    # The key tells which job is for which path: the request itself is sealed in the ledger.
     job = gateway.enqueue_request(
-        provider, order["do"], order["path"], json=body, priority=order["priority"]
+        provider, order["do"], path, json=body, priority=priority, idempotency_key=path
     )
     return job.id
 

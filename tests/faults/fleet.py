@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Self
@@ -38,6 +39,9 @@ LIMITED = ("requests", "lists")
 """Providers with a limit. `calm` has none: its lists are read before anything is disturbed."""
 
 DatabaseKind = Literal["sqlite", "postgresql"]
+
+_MIGRATING = threading.Lock()
+"""A soak makes fleets in threads, and Alembic has one context for the whole process."""
 
 _PROVIDER = """
 [providers.{name}]
@@ -98,7 +102,8 @@ class Fleet:
         urls = {"broker_url": SecretStr(self.redis.url), "database_url": SecretStr(ledger)}
         settings = load_settings(config, data_dir=folder).model_copy(update=urls)
         self.gateway = Gateway(settings)
-        migrate.upgrade(self.gateway.database)
+        with _MIGRATING:
+            migrate.upgrade(self.gateway.database)
         queues = ",".join(["sisgate", *settings.providers])
         loading = ("-I", "tests.faults.points")
         self.workers = [

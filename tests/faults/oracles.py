@@ -141,13 +141,14 @@ def _lists_equal_those_of_a_calm_run(fleet: Fleet, found: Findings) -> None:
 def _every_call_is_recorded(session: Session, fleet: Fleet, found: Findings) -> None:
     """What the provider saw is an attempt in the ledger, noted before the call."""
     query = (
-        select(tables.Call.provider, tables.Call.start, tables.Call.target)
+        select(tables.Call.provider, tables.Call.start, tables.Job.idempotency_key)
         .join(tables.Attempt, tables.Attempt.call_id == tables.Call.id)
+        .join(tables.Job, tables.Job.id == tables.Call.job_id)
         .execution_options(yield_per=1000)
     )
     attempts: Counter[tuple[str, str | int | None]] = Counter()
-    for provider, start, target in session.execute(query):
-        attempts[provider, target["path"] if target else start or 0] += 1
+    for provider, start, path in session.execute(query):
+        attempts[provider, path or start or 0] += 1
     seen: Counter[tuple[str, str | int | None]] = Counter(
         (each.name, each.path if each.offset is None else each.offset)
         for each in fleet.provider.seen
