@@ -17,6 +17,7 @@ from sisgate.admission.spec import Grant, LedgerCall
 from sisgate.admission.throttle import Answer, Decision, decide
 from sisgate.audit import events
 from sisgate.audit import log as audit
+from sisgate.breakers.spec import State
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable
 from sisgate.ledger import calls as ledger
@@ -238,6 +239,12 @@ def _apply(runtime: Runtime, control: Control, now: datetime) -> None:
         limiter.resume(name)
     if control.blocked_until is not None and control.blocked_until > now:
         limiter.block(name, (control.blocked_until - now).total_seconds(), "asked before")
+    config = runtime.settings.providers.get(name)
+    if config is not None:
+        pins = controls.pins_of(control, now)
+        runtime.endpoints(config).breakers.set_pins(
+            {endpoint: (State(pin.state), pin.until) for endpoint, pin in pins.items()}
+        )
 
 
 def _redis_time(runtime: Runtime) -> float:

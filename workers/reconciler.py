@@ -17,7 +17,7 @@ from sisgate.domain.states import CallState, JobState
 from sisgate.errors import BrokerUnavailable, OutcomeUnknown
 from sisgate.ledger import jobs, redelivery, retries
 from sisgate.ledger.schema import Call, Job
-from workers import admit
+from workers import admit, journals
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -39,6 +39,7 @@ def reconcile(runtime: Runtime) -> None:
     with _postponed_without_redis():
         admit.apply_controls(runtime)
         admit.rebuild_unknown(runtime)
+        journals.audit_transitions(runtime)
         _publish_due(runtime)
 
 

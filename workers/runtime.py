@@ -27,7 +27,7 @@ from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport.http import Transport
 from sisgate.wakeups import Wakeups
 from workers.endpoints import ProviderEndpoints
-from workers.transitions import TransitionRecorder
+from workers.transitions import TransitionLog
 
 RUNTIME = "sisgate_runtime"
 """The attribute of the Celery app that gives the runtime of the calling process."""
@@ -105,7 +105,7 @@ class Runtime:
                 self.redis,
                 config,
                 lease_seconds=config.lease,
-                listeners=[TransitionRecorder(config.name, self.database, self.clock)],
+                listeners=[TransitionLog(config.name)],
             )
         return endpoints
 

@@ -1,7 +1,8 @@
 """The breakers of a provider, kept in Redis for the whole fleet.
 
 Each operation is one Lua script and one round trip; the clock is the `TIME` of Redis. Keys of a
-provider are `{prefix}:breaker:{{provider}}` (a hash of states by endpoint) and
+provider are `{prefix}:breaker:{{provider}}` (a hash of states by endpoint),
+`{prefix}:breaker-journal:{{provider}}` (`sisgate.breakers.journal`) and
 `{prefix}:hold:{{provider}}`, which exists while every endpoint is held and tells admission when
 it may take the next message, as a probe (`sisgate.domain.queues.hold_key`).
 """
@@ -10,9 +11,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from sisgate.breakers.journal import journal_key
 from sisgate.breakers.spec import BreakerSpec, BreakerView, Outcome, Pass, State, Transition
 from sisgate.clock import Clock
 from sisgate.domain.queues import hold_key
@@ -72,7 +74,11 @@ class FleetBreakers:
         self.provider = provider
         self.endpoints = tuple(endpoints)
         self.spec = spec
-        self._keys = [f"{prefix}:breaker:{{{provider}}}", hold_key(provider, prefix)]
+        self._keys = [
+            f"{prefix}:breaker:{{{provider}}}",
+            hold_key(provider, prefix),
+            journal_key(provider, prefix),
+        ]
         self._endpoints_json = json.dumps(self.endpoints)
         self._script_clock = script_clock
         self._draw = draw
@@ -112,6 +118,21 @@ class FleetBreakers:
     def unpin(self, endpoint: str) -> tuple[Transition, ...]:
         """Let traffic move the state on from where it was pinned; an open one is due at once."""
         return _transitions(self._run("pin", endpoint, "auto", ""))
+
+    def set_pins(self, wanted: Mapping[str, tuple[State, datetime | None]]) -> bool:
+        """Make the pins those that are wanted, by endpoint; return whether anything changed.
+
+        What is as wanted already is left alone, so that telling it again is no transition. Pins of
+        endpoints that are not configured (any more) are passed over.
+        """
+        changes = 0
+        for view in self.views():
+            pin = wanted.get(view.endpoint)
+            if pin is not None and not _is_pinned_so(view, *pin):
+                changes += len(self.pin(view.endpoint, *pin))
+            elif pin is None and view.pinned:
+                changes += len(self.unpin(view.endpoint))
+        return changes > 0
 
     def views(self) -> list[BreakerView]:
         """Return what is known of each endpoint's breaker; changes nothing."""
@@ -153,14 +174,24 @@ def _transitions(answer: dict[str, Any]) -> tuple[Transition, ...]:
     )
 
 
+def _is_pinned_so(view: BreakerView, state: State, until: datetime | None) -> bool:
+    if not view.pinned or view.state is not state:
+        return False
+    if until is None or view.pinned_until is None:
+        return until is view.pinned_until
+    # Redis has whole milliseconds.
+    return abs(view.pinned_until - until) < timedelta(milliseconds=2)
+
+
 def _seconds(milliseconds: float) -> float:
     return float("inf") if milliseconds < 0 or milliseconds > 1e15 else milliseconds / 1000
 
 
+def _moment(milliseconds: float) -> datetime | None:
+    return None if milliseconds < 0 else datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
 def _view(raw: dict[str, Any]) -> BreakerView:
-    pinned_until = None
-    if raw["pin_until"] >= 0:
-        pinned_until = datetime.fromtimestamp(raw["pin_until"] / 1000, UTC)
     return BreakerView(
         endpoint=raw["endpoint"],
         state=State(raw["state"]),
@@ -173,6 +204,7 @@ def _view(raw: dict[str, Any]) -> BreakerView:
         failures=int(raw["failures"]),
         slow=int(raw["slow"]),
         pinned=raw["pinned"],
-        pinned_until=pinned_until,
+        pinned_until=_moment(raw["pin_until"]),
+        changed_at=_moment(raw["changed"]),
         closed_seconds=None if raw["closed"] < 0 else raw["closed"] / 1000,
     )

@@ -26,7 +26,8 @@ class Bucket:
 class Breaker:
     """All that is remembered of a breaker. `probe_until_ms` 0: no probe is under way.
 
-    `pin_until_ms` is None when it is not pinned, and infinite for a pin without end.
+    `changed_at_ms` is when its state or its pin last changed, 0 for never. `pin_until_ms` is None
+    when it is not pinned, and infinite for a pin without end.
     """
 
     state: State = State.CLOSED
@@ -34,6 +35,7 @@ class Breaker:
     failures: int = 0
     successes: int = 0
     openings: int = 0
+    changed_at_ms: int = 0
     closed_at_ms: int = 0
     open_until_ms: int = 0
     probe: int = 0
@@ -86,7 +88,7 @@ def ask(
     if wait_ms(breaker, now) > 0:
         return breaker, None, changes
     if breaker.state is State.OPEN:
-        breaker, change = _move(breaker, State.HALF_OPEN, "due")
+        breaker, change = _move(breaker, State.HALF_OPEN, "due", now)
         changes.append(change)
     number = breaker.probe + 1
     lease_ends = now + round(spec.probe_lease_seconds * 1000)
@@ -123,7 +125,7 @@ def report(
 def pin(breaker: Breaker, state: State, until_ms: float, now: int) -> Changed:
     """Fix the state until `until_ms`, which may be infinite; no traffic moves it."""
     breaker, changes = settle(breaker, now)
-    breaker, change = _move(breaker, state, "pinned")
+    breaker, change = _move(breaker, state, "pinned", now)
     return replace(breaker, pin_until_ms=until_ms), [*changes, change]
 
 
@@ -131,7 +133,7 @@ def unpin(breaker: Breaker, now: int, reason: str = "unpinned") -> Changed:
     """End a pin. Traffic moves the state on from there; an open breaker is due at once."""
     if breaker.pin_until_ms is None:
         return breaker, []
-    breaker, change = _move(replace(breaker, pin_until_ms=None), breaker.state, reason)
+    breaker, change = _move(replace(breaker, pin_until_ms=None), breaker.state, reason, now)
     return replace(breaker, closed_at_ms=now, open_until_ms=now), [change]
 
 
@@ -198,7 +200,7 @@ def _after_probe(
     breaker = replace(breaker, successes=breaker.successes + 1)
     if breaker.successes < spec.success_threshold:
         return breaker, []
-    breaker, change = _move(breaker, State.CLOSED, "recovered")
+    breaker, change = _move(breaker, State.CLOSED, "recovered", now)
     return replace(breaker, closed_at_ms=now), [change]
 
 
@@ -207,17 +209,18 @@ def _open(breaker: Breaker, spec: BreakerSpec, reason: str, now: int, draw: floa
         breaker.state is State.CLOSED and now - breaker.closed_at_ms >= spec.healthy_seconds * 1000
     )
     openings = 1 if was_healthy else breaker.openings + 1
-    breaker, change = _move(breaker, State.OPEN, reason)
+    breaker, change = _move(breaker, State.OPEN, reason, now)
     return replace(breaker, openings=openings, open_until_ms=now + open_ms(spec, openings, draw)), [
         change
     ]
 
 
-def _move(breaker: Breaker, state: State, reason: str) -> tuple[Breaker, Transition]:
+def _move(breaker: Breaker, state: State, reason: str, now: int) -> tuple[Breaker, Transition]:
     moved = replace(
         breaker,
         state=state,
         generation=breaker.generation + 1,
+        changed_at_ms=now,
         failures=0,
         successes=0,
         probe_until_ms=0,

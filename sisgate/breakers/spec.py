@@ -133,8 +133,9 @@ class BreakerView:
     """What is known of one breaker.
 
     `wait_seconds` is 0 when a call would pass now, and infinite when only a person can change
-    that. `pinned_until` is None for a pin without end. `closed_seconds` tells how long it has been
-    closed, None when it never was open. Calls, failures and slow calls are those of the window.
+    that. `pinned_until` is None for a pin without end. `changed_at` is when state or
+    pin last changed, None for never. `closed_seconds` tells how long it has been closed, None when
+    it never was open. Calls, failures and slow calls are those of the window.
     """
 
     endpoint: str
@@ -149,6 +150,7 @@ class BreakerView:
     slow: int
     pinned: bool
     pinned_until: datetime | None
+    changed_at: datetime | None
     closed_seconds: float | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -158,11 +160,13 @@ class BreakerView:
             "endpoint": self.endpoint,
             "state": self.state.value,
             "wait_seconds": None if endless else round(self.wait_seconds, 3),
+            "since": self.changed_at.isoformat() if self.changed_at else None,
             "pinned": self.pinned,
             "pinned_until": self.pinned_until.isoformat() if self.pinned_until else None,
             "calls": self.calls,
             "failures": self.failures,
             "slow": self.slow,
+            "failures_in_a_row": self.failures_in_a_row,
             "openings": self.openings,
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sisgate.errors import UsageError
 
@@ -21,4 +21,32 @@ def parse_length(text: str) -> timedelta:
     try:
         return timedelta(seconds=int(number) * _UNITS[unit])
     except (OverflowError, ValueError):
+        raise UsageError(f"{text[:20]} is longer than any calendar.") from None
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """Return the time to come that `--until` names; `UsageError` where it names none."""
+    try:
+        end = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--until is an ISO 8601 time, not {text!r}.") from None
+    if end.tzinfo is None:
+        raise UsageError("--until needs its zone, such as 2026-12-01T06:00:00-06:00.")
+    if end <= now:
+        raise UsageError(f"--until {text} has passed already.")
+    return end
+
+
+def parse_end(text: str, now: datetime) -> datetime:
+    """Return the end that a length such as 2h, or a time, names.
+
+    >>> from datetime import UTC
+    >>> parse_end("2h", datetime(2026, 1, 1, tzinfo=UTC))
+    datetime.datetime(2026, 1, 1, 2, 0, tzinfo=datetime.timezone.utc)
+    """
+    if "-" in text or ":" in text:
+        return parse_moment(text, now)
+    try:
+        return now + parse_length(text)
+    except OverflowError:
         raise UsageError(f"{text[:20]} is longer than any calendar.") from None

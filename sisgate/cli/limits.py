@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sisgate.admission.spec import LimiterState
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.lengths import parse_length
+from sisgate.cli.lengths import parse_length, parse_moment
 from sisgate.cli.options import Json, Priority, Provider, Reason, Resource, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import duration, moment, number, table
@@ -189,15 +189,7 @@ def _end_of_pause(now: datetime, until: str | None, length: str | None) -> datet
         return now + parse_length(length)
     if until is None:
         return None
-    try:
-        end = datetime.fromisoformat(until)
-    except ValueError:
-        raise UsageError(f"--until is an ISO 8601 time, not {until!r}.") from None
-    if end.tzinfo is None:
-        raise UsageError("--until needs its zone, such as 2026-12-01T06:00:00-06:00.")
-    if end <= now:
-        raise UsageError(f"--until {until} has passed already.")
-    return end
+    return parse_moment(until, now)
 
 
 def _away(then: datetime | None, now: datetime) -> str | None:

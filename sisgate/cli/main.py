@@ -11,6 +11,7 @@ import typer
 from sisgate import __version__
 from sisgate.cli import (
     audit,
+    breaker,
     db,
     demo,
     doctor,
@@ -64,6 +65,7 @@ app.command(epilog=doctor.EPILOG, rich_help_panel=_LOOK)(doctor.doctor)
 app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)
 app.command(epilog=limits.RESUME_EPILOG, rich_help_panel=_CONTROL)(limits.resume)
+app.command(epilog=breaker.EPILOG, rich_help_panel=_CONTROL)(breaker.breaker)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
 app.command(epilog=erase.EPILOG, rich_help_panel=_CONTROL)(erase.erase)
 app.command(epilog=retention.EPILOG, rich_help_panel=_CONTROL)(retention.retention)

@@ -42,6 +42,7 @@ NEEDS: dict[str, Action] = {
     "jobs show": Action.LOOK,
     "providers": Action.LOOK,
     "plan": Action.LOOK,
+    "breaker": Action.LOOK,  # and `control` to change one, which the gateway asks for
     "limits": Action.CONTROL,
     "limits show": Action.LOOK,
     "pause": Action.CONTROL,

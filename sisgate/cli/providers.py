@@ -76,8 +76,13 @@ def _all(
     depths = _depths(invocation, output, [config.name for config in configs])
     found = []
     for config in configs:
-        state = None if depths is None else invocation.limiter_state(config)
-        found.append(_facts(config, state, keys, None if depths is None else depths[config.name]))
+        if depths is None:
+            found.append(_facts(config, None, keys, None, None))
+            continue
+        state, waiting = invocation.limiter_state(config), depths[config.name]
+        standings = invocation.gateway.breakers(config.name).standings()
+        breakers = [one.as_dict() for one in standings]
+        found.append(_facts(config, state, keys, waiting, breakers))
     return found
 
 
@@ -107,6 +112,7 @@ def _facts(
     state: LimiterState | None,
     keys: Mapping[str, list[str]] | None,
     waiting: int | None,
+    breakers: list[dict[str, Any]] | None,
 ) -> dict[str, Any]:
     # Limits set at run time hold, and are known, also before the first call.
     windows = state.windows if state and (state.known or state.overridden) else ()
@@ -131,6 +137,8 @@ def _facts(
             for priority, seconds in (state.next_permit_in_seconds if state else {}).items()
         },
         "waiting": waiting,
+        "held": bool(breakers) and all(one["state"] != "closed" for one in breakers or ()),
+        "breakers": breakers,
         "known": bool(state and state.known),
         "resources": list(config.dialect_class.resources),
     }
@@ -162,10 +170,20 @@ def _state_words(facts: Mapping[str, Any]) -> Text:
         return Text("paused", "yellow")
     if facts["blocked_seconds"]:
         return Text(f"blocked {duration(facts['blocked_seconds'])}", "yellow")
+    if facts["held"]:
+        return Text("held by its breaker" + "s" * (len(facts["endpoints"]) > 1), "bold red")
     wait = facts["next_permit_in_seconds"].get("normal", 0)
     if facts["known"] and wait > 0:
         return Text(f"next in {duration(wait)}", "yellow")
     return Text("ready", "green")
+
+
+def _endpoint_lines(facts: Mapping[str, Any]) -> list[str]:
+    lines = [f"{one['url']} (weight {one['weight']})" for one in facts["endpoints"]]
+    for place, breaker in enumerate(facts["breakers"] or ()):
+        if breaker["state"] != "closed":
+            lines[place] += f": breaker {breaker['state']}, see `sisgate breaker {facts['name']}`"
+    return lines
 
 
 def _rows(facts: Mapping[str, Any]) -> list[tuple[str, Text | str]]:
@@ -178,7 +196,7 @@ def _rows(facts: Mapping[str, Any]) -> list[tuple[str, Text | str]]:
         ("in flight", number(facts["in_flight"])),
         ("waiting", f"{number(facts['waiting'])} messages"),
         ("state", _state_words(facts)),
-        *(("endpoint", f"{e['url']} (weight {e['weight']})") for e in facts["endpoints"]),
+        *(("endpoint", line) for line in _endpoint_lines(facts)),
         ("auth", facts["auth"]),
         ("token", facts["token_url"] or "none"),
         ("keys", _key_words(facts["keys"])),

@@ -35,6 +35,7 @@ from sisgate.gateway import forecast
 from sisgate.gateway.acceptance import Acceptance, request_id_of, urgency_of
 from sisgate.gateway.administration import Administration
 from sisgate.gateway.answer import Answer
+from sisgate.gateway.breakers import ProviderBreakers
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.disclosure import Disclosures
 from sisgate.gateway.forecast import Plan
@@ -423,6 +424,10 @@ class Gateway(Administration):
         config = self.provider(name)
         spec = limits_of(config, config.lease)
         return ProviderControl(self, config, spec)
+
+    def breakers(self, name: str) -> ProviderBreakers:
+        """Return a provider's circuit breakers: how they stand, and fixing them by hand."""
+        return ProviderBreakers(self, self.provider(name), self._redis)
 
     @cached_property
     def _disclosures(self) -> Disclosures:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -11,6 +12,14 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.rates import Rate
 from sisgate.ledger.schema import Control
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A breaker's state fixed by hand, until a time or, with None, until that is taken back."""
+
+    state: str
+    until: datetime | None = None
 
 
 def get(session: Session, provider: str) -> Control | None:
@@ -53,3 +62,21 @@ def windows_of(control: Control | None) -> tuple[Rate, ...] | None:
 def stored(windows: Sequence[Rate] | None) -> list[str] | None:
     """Return limits as they are stored."""
     return None if windows is None else [str(rate) for rate in windows]
+
+
+def pins_of(control: Control | None, now: datetime) -> dict[str, Pin]:
+    """Return the pins in force, by endpoint; what has ended by itself is left out."""
+    stored = control.pins if control is not None else None
+    pins = {
+        endpoint: Pin(pin["state"], datetime.fromisoformat(pin["until"]) if pin["until"] else None)
+        for endpoint, pin in (stored or {}).items()
+    }
+    return {e: pin for e, pin in pins.items() if pin.until is None or pin.until > now}
+
+
+def stored_pins(pins: Mapping[str, Pin]) -> dict[str, dict[str, str | None]]:
+    """Return pins as they are stored."""
+    return {
+        endpoint: {"state": pin.state, "until": pin.until.isoformat() if pin.until else None}
+        for endpoint, pin in pins.items()
+    }

@@ -255,7 +255,11 @@ class Change(Base):
 
 
 class Control(Base):
-    """What a person has set for a provider at run time; it beats the configuration file."""
+    """What a person has set for a provider at run time; it beats the configuration file.
+
+    `pins` are breakers that are fixed by hand, by endpoint. `journal_read` is the last entry of the
+    breakers' journal that the audit log has.
+    """
 
     __tablename__ = "controls"
 
@@ -264,6 +268,8 @@ class Control(Base):
     paused: Mapped[bool] = mapped_column(default=False)
     paused_until: Mapped[datetime | None]
     blocked_until: Mapped[datetime | None]
+    pins: Mapped[dict[str, Any] | None]
+    journal_read: Mapped[str | None] = mapped_column(String(50))
     changed_at: Mapped[datetime]
 
 

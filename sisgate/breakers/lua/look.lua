@@ -11,6 +11,7 @@ for i, json in ipairs(redis.call('HMGET', KEYS[1], unpack(endpoints))) do
     successes = breaker.successes, openings = breaker.openings, calls = calls, failures = failures,
     slow = slow, pinned = pinned and true or false,
     pin_until = pinned and pinned < FOREVER_MS and pinned or -1,
+    changed = breaker.changed_at > 0 and breaker.changed_at or -1,
     closed = breaker.state == 'closed' and breaker.closed_at > 0 and now - breaker.closed_at or -1,
   }
 end

@@ -1,7 +1,8 @@
 -- The rules of a breaker, as sisgate/breakers/rules.py has them in Python. Put in front of every
 -- script of this folder.
 --
--- KEYS of every script: 1 the provider's breakers, a hash of JSON by endpoint; 2 its hold.
+-- KEYS of every script: 1 the provider's breakers, a hash of JSON by endpoint; 2 its hold; 3 its
+-- journal, a stream of transitions that somebody copies to where they are kept.
 -- ARGV of every script: 1 the time in ms ('' for the time of Redis), 2 the specification, 3 the
 -- endpoints as a JSON array, and then its own. Times are whole milliseconds.
 --
@@ -10,6 +11,8 @@
 -- whoever takes it sets `until` to the time at which the next may be taken.
 
 local FOREVER_MS = 9e15
+-- Entries that the journal keeps while nobody copies it.
+local JOURNAL_LENGTH = 10000
 
 local function clock(given)
   if given ~= '' then return tonumber(given) end
@@ -19,14 +22,14 @@ end
 
 local now, spec = clock(ARGV[1]), cjson.decode(ARGV[2])
 local endpoints = cjson.decode(ARGV[3])
-local changes = {}
+local changes, journalled = {}, 0
 
 local function read(json)
   local breaker = json and cjson.decode(json) or {}
   breaker.state = breaker.state or 'closed'
   breaker.window = breaker.window or {}
   for _, name in ipairs({ 'generation', 'failures', 'successes', 'openings', 'closed_at',
-    'open_until', 'probe', 'probe_until' }) do
+    'changed_at', 'open_until', 'probe', 'probe_until' }) do
     breaker[name] = breaker[name] or 0
   end
   return breaker
@@ -34,7 +37,7 @@ end
 
 local function move(breaker, state, reason)
   changes[#changes + 1] = { breaker.state, state, reason }
-  breaker.state, breaker.generation = state, breaker.generation + 1
+  breaker.state, breaker.generation, breaker.changed_at = state, breaker.generation + 1, now
   breaker.failures, breaker.successes, breaker.probe_until, breaker.window = 0, 0, 0, {}
 end
 
@@ -92,9 +95,20 @@ local function write_hold()
   return 1
 end
 
+-- In the same step as the state itself, so that no transition is lost with who made it.
+local function journal(endpoint)
+  for i = journalled + 1, #changes do
+    local before, after, reason = unpack(changes[i])
+    redis.call('XADD', KEYS[3], 'MAXLEN', '~', JOURNAL_LENGTH, '*', 'endpoint', endpoint,
+      'before', before, 'after', after, 'reason', reason, 'at', string.format('%.0f', now))
+  end
+  journalled = #changes
+end
+
 local function save(endpoint, breaker)
   if #breaker.window == 0 then breaker.window = nil end
   redis.call('HSET', KEYS[1], endpoint, cjson.encode(breaker))
+  journal(endpoint)
   -- While one is closed and none changes there is no hold to write.
   if breaker.state ~= 'closed' or #changes > 0 then write_hold() end
 end

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import func, select
 
+from sisgate.breakers.journal import read_journals
 from sisgate.domain.queues import hold_key
 from sisgate.ledger import schema as tables
 from tests.acceptance.admission.fleet import Fleet
@@ -36,7 +37,8 @@ def tries(fleet: Fleet) -> int:
 
 
 def transitions(fleet: Fleet) -> list[str]:
-    """Return why breakers have changed, as the audit log has it."""
+    """Return why breakers have changed, as the audit log has it once it has all of it."""
+    fleet.wait(lambda: not read_journals(fleet.redis, ["lincoln"]), "the journal is audited")
     with fleet.gateway.database.read() as session:
         query = select(tables.AuditEvent.reason).where(
             tables.AuditEvent.action == "breaker:endpoint:change"

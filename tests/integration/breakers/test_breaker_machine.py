@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from hypothesis import settings
@@ -20,8 +21,9 @@ from redis import Redis
 
 from sisgate.breakers import rules
 from sisgate.breakers.fleet import FleetBreakers
+from sisgate.breakers.journal import read_journals
 from sisgate.breakers.rules import Breaker
-from sisgate.breakers.spec import BreakerSpec, Outcome, Pass, State
+from sisgate.breakers.spec import BreakerSpec, Outcome, Pass, State, Transition
 from sisgate.clock import ManualClock
 from sisgate.domain.queues import hold_key
 
@@ -75,6 +77,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.draw = 0.0
         self.running: list[Running] = []
         self.model = dict.fromkeys(ENDPOINTS, Breaker())
+        self.changes: list[tuple[str, Transition]] = []
 
     @initialize(spec=st.sampled_from(SPECS))
     def begin(self, spec: BreakerSpec) -> None:
@@ -113,7 +116,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.model[endpoint], leave, changes = rules.ask(self.model[endpoint], self.spec, self.now)
         asked = self.fleet.ask(endpoint)
         assert asked.leave == leave
-        assert list(asked.transitions) == changes
+        self.compare(endpoint, asked.transitions, changes)
         if leave is None:
             wait = rules.wait_ms(self.model[endpoint], self.now)
             assert asked.wait_seconds == seconds(wait)
@@ -159,7 +162,7 @@ class BreakerMachine(RuleBasedStateMachine):
             self.model[call.endpoint], self.spec, call.leave, outcome, took * 1000, self.now, draw
         )
         told = self.fleet.report(call.endpoint, call.leave, outcome, took)
-        assert list(told) == changes
+        self.compare(call.endpoint, told, changes)
 
     @precondition(lambda self: self.running)
     @rule()
@@ -177,14 +180,26 @@ class BreakerMachine(RuleBasedStateMachine):
         until = None if seconds is None else self.clock.now() + timedelta(seconds=seconds)
         end = float("inf") if until is None else round(until.timestamp() * 1000)
         self.model[endpoint], changes = rules.pin(self.model[endpoint], state, end, self.now)
-        assert list(self.fleet.pin(endpoint, state, until)) == changes
+        self.compare(endpoint, self.fleet.pin(endpoint, state, until), changes)
 
     @rule(endpoint=st.sampled_from(ENDPOINTS))
     def unpin(self, endpoint: str) -> None:
         """An operator lets traffic decide again."""
         breaker, changes = rules.settle(self.model[endpoint], self.now)
         self.model[endpoint], more = rules.unpin(breaker, self.now)
-        assert list(self.fleet.unpin(endpoint)) == changes + more
+        self.compare(endpoint, self.fleet.unpin(endpoint), changes + more)
+
+    def compare(
+        self, endpoint: str, told: Sequence[Transition], expected: Sequence[Transition]
+    ) -> None:
+        """Compare the transitions that both have made, and keep them for the journal."""
+        assert list(told) == list(expected)
+        self.changes += [(endpoint, change) for change in expected]
+
+    def teardown(self) -> None:
+        """Each transition is in the journal once, in order, and nothing else is."""
+        entries = read_journals(self.redis, [self.provider]).get(self.provider, [])
+        assert [(entry.endpoint, entry.transition) for entry in entries] == self.changes
 
     @invariant()
     def both_know_the_same(self) -> None:
@@ -197,6 +212,7 @@ class BreakerMachine(RuleBasedStateMachine):
             breaker, _ = rules.settle(told, self.now)
             assert view.state is breaker.state
             assert view.generation == breaker.generation
+            assert view.changed_at == moment(breaker.changed_at_ms)
             assert view.failures_in_a_row == breaker.failures
             assert (view.successes, view.openings) == (breaker.successes, breaker.openings)
             assert view.pinned == (breaker.pin_until_ms is not None)
@@ -233,6 +249,11 @@ class BreakerMachine(RuleBasedStateMachine):
             and call.leave.probe == self.model[endpoint].probe
             and self.model[endpoint].probe_until_ms > self.now
         ]
+
+
+def moment(milliseconds: int) -> datetime | None:
+    """Return the time of a change; 0 is that of none."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
 
 def seconds(milliseconds: float) -> float:

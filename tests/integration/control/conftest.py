@@ -1,4 +1,4 @@
-"""A gateway with one limited provider, on a real Redis and both databases."""
+"""A gateway with a few providers, on a real Redis and both databases."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from sisgate import Gateway
+from sisgate.broker import celery_app
 from sisgate.credentials.master import make_master_key
 from sisgate.ledger import migrate
 from sisgate.settings import load_settings
+from workers.runtime import Runtime
 
 CONFIG = """
 [apps.heavy]
@@ -32,6 +34,15 @@ limit = "off"
 auth = "none"
 [[providers.open.endpoints]]
 url = "https://open.test"
+
+[providers.twin]
+kind = "oneroster"
+auth = "none"
+breaker = { fail_max = 3, open_seconds = 10 }
+[[providers.twin.endpoints]]
+url = "https://sis-a.twin.test"
+[[providers.twin.endpoints]]
+url = "https://sis-b.twin.test/api"
 """
 
 
@@ -51,3 +62,14 @@ def gateway(tmp_path: Path, redis_url: str, database_url: str) -> Iterator[Gatew
     assert gateway.limiter.rebuild("lincoln", control.limits, [])
     yield gateway
     gateway.close()
+
+
+@pytest.fixture
+def runtime(gateway: Gateway, redis_url: str) -> Iterator[Runtime]:
+    """What a worker of the fleet works with."""
+    app = celery_app(gateway.settings, redis_url)
+    runtime = Runtime(app, gateway.settings)
+    yield runtime
+    runtime.database.dispose()
+    runtime.redis.close()
+    app.close()

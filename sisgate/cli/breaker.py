@@ -1,0 +1,220 @@
+"""`sisgate breaker`: how the circuit breakers of endpoints stand, and fixing them by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from sisgate.breakers.spec import BreakerView, State
+from sisgate.cli import completion
+from sisgate.cli.interrupts import interrupts
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
+from sisgate.cli.lengths import parse_end
+from sisgate.cli.options import Json, Reason, examples
+from sisgate.cli.output import Output
+from sisgate.cli.screens import duration, moment, table
+from sisgate.errors import UsageError
+from sisgate.gateway.breakers import STATES, EndpointStanding
+from sisgate.routing.names import short_name
+
+EPILOG = examples(
+    "sisgate breaker",
+    "sisgate breaker powerschool --watch",
+    "sisgate breaker powerschool open --until 2h --reason 'they migrate'",
+    "sisgate breaker powerschool/2 close",
+    "sisgate breaker powerschool/sis-b auto",
+    note="A breaker that is set by hand stays so, whatever its calls come to, until its time or "
+    "until `auto`. ENDPOINT is a number of the table, a host, or the first part of one.",
+)
+WATCH_SECONDS = 1.0
+_COLOURS = {State.CLOSED: "green", State.HALF_OPEN: "yellow", State.OPEN: "bold red"}
+
+Standings = Sequence[tuple[str, Sequence[EndpointStanding]]]
+
+
+def breaker(
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PROVIDER[/ENDPOINT]",
+            help="All providers, one, or one endpoint of it.",
+            autocompletion=completion.providers,
+            show_default=False,
+        ),
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="|".join(STATES),
+            help="What to set by hand; without it the breakers are shown.",
+            autocompletion=completion.one_of(*STATES),
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", help="When that ends: 30m, 2h, or an ISO 8601 time.", show_default=False
+        ),
+    ] = None,
+    reason: Reason = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show them again each second until Ctrl-C.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the circuit breakers of endpoints, or open or close some by hand."""
+    invocation, output = invocation_of(context), Output(as_json)
+    invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
+    provider, _, endpoint = (target or "").partition("/")
+    if target is not None and (not provider or (not endpoint and "/" in target)):
+        raise UsageError(f"Write PROVIDER or PROVIDER/ENDPOINT, not {target!r}.")
+    if state is not None:
+        if watch:
+            raise UsageError("--watch shows breakers; it does not go with setting one.")
+        _set(invocation, output, provider, endpoint or None, state, until, reason)
+        return
+    if until is not None or reason is not None:
+        raise UsageError(f"--until and --reason go with {', '.join(STATES)}.")
+    if endpoint:
+        raise UsageError(f"Say what to do with {target}: {', '.join(STATES)}.")
+    names = [provider] if provider else list(invocation.settings.providers)
+    if watch:
+        _watch(invocation, output, names)
+    else:
+        _show(output, _standings(invocation, names), invocation.clock.now())
+
+
+def _set(
+    invocation: Invocation,
+    output: Output,
+    provider: str,
+    endpoint: str | None,
+    word: str,
+    until: str | None,
+    reason: str | None,
+) -> None:
+    breakers = invocation.gateway.breakers(provider)
+    end = parse_end(until, invocation.clock.now()) if until else None
+    changed = breakers.set(word, endpoint, until=end, actor=user_name(), reason=reason)
+    output.json(
+        {
+            "provider": provider,
+            "state": word,
+            "until": end.isoformat() if end else None,
+            "changed": changed,
+            "endpoints": [standing.as_dict() for standing in breakers.standings()],
+        }
+    )
+    place = f"{provider}/{endpoint}" if endpoint else provider
+    output.show(Text(_words_after(place, word, end, len(changed))))
+
+
+def _words_after(place: str, word: str, end: datetime | None, changed: int) -> str:
+    if word == "auto":
+        if not changed:
+            return f"{place} was not set by hand: its calls decide."
+        return f"{place}: its calls decide again. What was open is due for a probe."
+    done = {
+        "open": "is held open: no call is made to it",
+        "close": "is held closed: every call is made, whatever comes of it",
+        "half-open": "is held half-open: calls are made one at a time",
+    }[word]
+    when = f"until {moment(end)}" if end else f"until `sisgate breaker {place} auto`"
+    return f"{place} {done}, {when}." + ("" if changed else " It was so already.")
+
+
+def _standings(invocation: Invocation, names: Sequence[str]) -> Standings:
+    return [(name, invocation.gateway.breakers(name).standings()) for name in names]
+
+
+def _show(output: Output, standings: Standings, now: datetime) -> None:
+    found = {name: [one.as_dict() for one in endpoints] for name, endpoints in standings}
+    output.json({"at": now.isoformat(), "providers": found})
+    output.show(_screen(output, standings, now))
+
+
+def _watch(invocation: Invocation, output: Output, names: Sequence[str]) -> None:
+    with interrupts() as asked:
+        if output.as_json or not output.out.is_terminal:
+            while asked.none:
+                _show(output, _standings(invocation, names), invocation.clock.now())
+                invocation.clock.sleep(WATCH_SECONDS)
+            return
+        with Live(console=output.out, auto_refresh=False) as live:
+            while asked.none:
+                now = invocation.clock.now()
+                screen = _screen(output, _standings(invocation, names), now)
+                live.update(screen, refresh=True)
+                invocation.clock.sleep(WATCH_SECONDS)
+
+
+def _screen(output: Output, standings: Standings, now: datetime) -> RenderableType:
+    if not standings:
+        return Text("No provider is configured.")
+    more = () if output.is_narrow else ("in a row", "failed", "slow", "since")
+    columns = ("provider", "#", "endpoint", "state", "by hand", *more, "next probe")
+    made = table(columns, numbers=("#", "in a row", "failed", "slow"), folds=("endpoint",))
+    for name, endpoints in standings:
+        for one in endpoints:
+            view = one.breaker
+            counts = (
+                str(view.failures_in_a_row),
+                _share(view.failures, view.calls),
+                _share(view.slow, view.calls),
+                _ago(view.changed_at, now),
+            )
+            made.add_row(
+                Text(name if one.number == 1 else "", "bold"),
+                str(one.number),
+                short_name(view.endpoint),
+                _state_words(one),
+                _pin_words(view, now),
+                *(counts if more else ()),
+                _next(view),
+            )
+    return Group(made, Text(f"at {moment(now)}", "dim"))
+
+
+def _state_words(one: EndpointStanding) -> Text:
+    words = Text(one.breaker.state.value, _COLOURS[one.breaker.state])
+    if one.unwell or one.ejected:
+        words.append(" unwell" if one.unwell else " ejected", "yellow")
+    return words
+
+
+def _pin_words(view: BreakerView, now: datetime) -> Text:
+    if not view.pinned:
+        return Text("-")
+    if view.pinned_until is None:
+        return Text("yes", "magenta")
+    return Text(f"for {duration((view.pinned_until - now).total_seconds())}", "magenta")
+
+
+def _share(part: int, calls: int) -> str:
+    """Return a share of the calls in the window.
+
+    >>> _share(3, 12), _share(0, 0)
+    ('3 of 12, 25 %', '-')
+    """
+    return f"{part} of {calls}, {part / calls:.0%}".replace("%", " %") if calls else "-"
+
+
+def _ago(then: datetime | None, now: datetime) -> str:
+    return "-" if then is None else f"{duration(max(0.0, (now - then).total_seconds()))} ago"
+
+
+def _next(view: BreakerView) -> str:
+    """Return when a call may be made as a probe; a dash where calls need no probe."""
+    if view.state is State.CLOSED:
+        return "-"
+    if view.wait_seconds == float("inf"):
+        return "never"
+    return f"in {duration(view.wait_seconds)}" if view.wait_seconds > 0 else "now"

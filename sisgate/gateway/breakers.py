@@ -1,0 +1,152 @@
+"""What a person sees and does of a provider's circuit breakers while the fleet runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from redis import Redis
+
+from sisgate.access.policy import Action
+from sisgate.audit import log as audit
+from sisgate.breakers.fleet import FleetBreakers
+from sisgate.breakers.provider_breakers import breakers_of
+from sisgate.breakers.spec import BreakerView, State
+from sisgate.errors import BrokerUnavailable, UsageError
+from sisgate.ledger import controls
+from sisgate.ledger.controls import Pin
+from sisgate.routing.fleet import FleetEndpoints
+from sisgate.routing.names import endpoints_named, short_name
+from sisgate.routing.outliers import RoutingSpec
+
+if TYPE_CHECKING:
+    from sisgate.gateway.gateway import Gateway
+    from sisgate.settings import ProviderConfig
+
+STATES = {"open": State.OPEN, "close": State.CLOSED, "half-open": State.HALF_OPEN, "auto": None}
+"""The words for what can be done by hand, with the state that it pins; None ends a pin."""
+
+
+@dataclass(frozen=True)
+class EndpointStanding:
+    """One endpoint: its breaker, and what the choice of an endpoint knows of it.
+
+    `number` is its place in the configuration, from 1. `unwell` means that it fails its health
+    checks, `ejected` that it gets no calls while another endpoint can have them.
+    """
+
+    number: int
+    breaker: BreakerView
+    ejected: bool
+    unwell: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        words = {"ejected": self.ejected, "unwell": self.unwell}
+        return {"number": self.number, **self.breaker.as_dict(), **words}
+
+
+class ProviderBreakers:
+    """The breakers of one provider. What is set is kept, audited, and holds for the whole fleet.
+
+    A pin fixes the state of a breaker whatever its calls come to, until its time or `auto`. It is
+    written to the ledger first, then to Redis; a Redis that did not hear of it, or was wiped, hears
+    of it from the reconciler. Methods raise `DatabaseUnavailable` and `BrokerUnavailable`.
+    """
+
+    def __init__(self, gateway: Gateway, config: ProviderConfig, redis: Redis) -> None:
+        self._gateway = gateway
+        self._config = config
+        self._urls = [endpoint.url for endpoint in config.endpoints]
+        spec = breakers_of(config, config.lease)
+        self._breakers = FleetBreakers(redis, config.name, self._urls, spec)
+        self._routes = FleetEndpoints(redis, config.name, self._urls, RoutingSpec())
+
+    def standings(self) -> list[EndpointStanding]:
+        """Return how each endpoint stands now, in the order of the configuration."""
+        self._gateway.access.pass_some(Action.LOOK, self._config.name)
+        views = self._breakers.views()
+        _, known = self._routes.look()
+        return [
+            EndpointStanding(number, view, seen.record.ejected, seen.unwell)
+            for number, (view, seen) in enumerate(zip(views, known, strict=True), start=1)
+        ]
+
+    def set(
+        self,
+        word: str,
+        endpoint: str | None = None,
+        *,
+        until: datetime | None = None,
+        actor: str,
+        reason: str | None = None,
+    ) -> list[str]:
+        """Pin breakers `open`, `close` or `half-open`, or end their pins with `auto`.
+
+        All of the provider's, or that of one `endpoint`: its number, host or URL. `until` (aware)
+        ends the pin by itself. Returns the URLs of those for which something changed. Raises
+        `UsageError` for a word, an endpoint or a time that is none.
+        """
+        name = self._config.name
+        principal = self._gateway.access.pass_through(Action.CONTROL, name)
+        actor = principal.actor if principal.kind == "token" else actor
+        now = self._gateway.clock.now()
+        pin = self._pin(word, until, now)
+        urls = self._named(endpoint)
+        with self._gateway.database.write() as session:
+            control = controls.lock(session, name, now)
+            before = controls.pins_of(control, now)
+            changed = [url for url in urls if before.get(url) != pin]
+            after = {url: kept for url, kept in before.items() if url not in urls}
+            after |= dict.fromkeys(urls, pin) if pin else {}
+            if changed:
+                control.pins, control.changed_at = controls.stored_pins(after), now
+            for url in changed:
+                audit.record(
+                    session,
+                    now,
+                    actor=actor,
+                    action=f"breaker:endpoint:{'pin' if pin else 'unpin'}",
+                    subject=name,
+                    reason=reason,
+                    endpoint=url,
+                    state=word,
+                    until=until.isoformat() if until else None,
+                )
+        self._apply(after)
+        return changed
+
+    def _apply(self, pins: dict[str, Pin]) -> None:
+        # Also when nothing changed: Redis may not have heard of it.
+        try:
+            self._breakers.set_pins({u: (State(pin.state), pin.until) for u, pin in pins.items()})
+        except BrokerUnavailable as error:
+            raise BrokerUnavailable(
+                "Redis cannot be reached, so the fleet has not heard of it yet. It is kept in the "
+                "ledger and holds as soon as Redis is back."
+            ) from error
+        self._gateway.wakeups.signal_work(self._config.name)
+
+    def _pin(self, word: str, until: datetime | None, now: datetime) -> Pin | None:
+        if word not in STATES:
+            raise UsageError(f"A breaker is set to {', '.join(STATES)}, not {word!r}.")
+        state = STATES[word]
+        if until is not None and state is None:
+            raise UsageError("`auto` ends a pin now, so it takes no end.")
+        if until is not None and until.tzinfo is None:
+            raise UsageError("The end of a pin is an aware time, with its zone.")
+        if until is not None and until <= now:
+            raise UsageError(f"The end of the pin, {until.isoformat()}, has passed already.")
+        return Pin(state.value, until) if state is not None else None
+
+    def _named(self, endpoint: str | None) -> Sequence[str]:
+        if endpoint is None:
+            return self._urls
+        found = endpoints_named(endpoint, self._urls)
+        if len(found) == 1:
+            return found
+        known = ", ".join(f"{i} ({short_name(url)})" for i, url in enumerate(self._urls, start=1))
+        trouble = "may mean several endpoints" if found else "is no endpoint"
+        raise UsageError(f"{endpoint!r} {trouble} of {self._config.name}; it has {known}.")

@@ -1,0 +1,25 @@
+"""Breakers pinned by hand, and how far their journal is in the audit log
+
+Revision ID: 0008
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0008"
+down_revision = "0007"
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("controls", sa.Column("pins", JSON, nullable=True))
+    op.add_column("controls", sa.Column("journal_read", sa.String(length=50), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("controls", "journal_read")
+    op.drop_column("controls", "pins")
