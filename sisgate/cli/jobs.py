@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import select
 
-from sisgate.cli import completion
-from sisgate.cli.exits import exit_code
-from sisgate.cli.invocation import Invocation, invocation_of
+from sisgate.cli import completion, remedies
+from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, show_dead
+from sisgate.cli.invocation import invocation_of
+from sisgate.cli.job_ids import OneJob, full_id
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import (
@@ -24,18 +24,12 @@ from sisgate.cli.screens import (
     zone_name,
 )
 from sisgate.domain.states import JobState
-from sisgate.errors import SisgateError, UnknownJob, UsageError
+from sisgate.errors import UsageError
 from sisgate.gateway import JobStatus
-from sisgate.ledger.schema import Job
 
 app = typer.Typer(no_args_is_help=True, help="Look at jobs, cancel them, try them again.")
-
-DEAD = (JobState.FAILED, JobState.EXPIRED)
-Jobs = Annotated[
-    list[str],
-    typer.Argument(metavar="JOB...", help="Ids, or their beginnings.", show_default=False),
-]
-OneJob = Annotated[str, typer.Argument(metavar="JOB", help="Id, or its beginning.")]
+app.command(epilog=remedies.RETRY_EPILOG)(remedies.retry)
+app.command(epilog=remedies.RESOLVE_EPILOG)(remedies.resolve)
 
 
 @app.command(
@@ -53,19 +47,27 @@ def list_jobs(
             autocompletion=completion.states, show_default=False,
         ),
     ] = None,
-    provider: Annotated[
-        str | None,
-        typer.Option(
-            help="Only of this provider.", autocompletion=completion.providers, show_default=False
-        ),
-    ] = None,
+    provider: OfProvider = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 30,
-    dead: Annotated[bool, typer.Option("--dead", help="Only failed and expired ones.")] = False,
+    dead: Annotated[
+        bool, typer.Option("--dead", help="Only dead letters: what was given up, oldest first.")
+    ] = False,
+    of_app: OfApp = None,
+    error: OfError = None,
+    since: Since = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Show the newest jobs."""
+    """Show the newest jobs, or the dead letters."""
     invocation, output = invocation_of(context), Output(as_json)
-    wanted = [*_states(states or []), *(DEAD if dead else ())]
+    which = Filter(provider, of_app, error, since)
+    if dead and states:
+        raise UsageError("--state does not go with --dead: dead letters have failed.")
+    if dead:
+        show_dead(invocation, output, which.find(invocation, limit))
+        return
+    if which != Filter(provider):
+        raise UsageError("--app, --error and --since choose among dead letters: add --dead.")
+    wanted = _states(states or [])
     if provider is not None:
         invocation.gateway.provider(provider)
     found = invocation.gateway.jobs(states=wanted, provider=provider, limit=limit)
@@ -103,45 +105,6 @@ def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     output.show(Text(f"Job {status.id} is cancelled."))
 
 
-@app.command(epilog=examples("sisgate jobs retry 3f8a 91bc"))
-def retry(context: typer.Context, jobs: Jobs, as_json: Json = False) -> None:
-    """Enqueue failed, expired or cancelled jobs once more, as new jobs."""
-    invocation, output = invocation_of(context), Output(as_json)
-    made: list[dict[str, str]] = []
-    refused: list[SisgateError] = []
-    for word in jobs:
-        try:
-            old = full_id(invocation, word)
-            made.append({"job": invocation.gateway.retry(old).id, "retry_of": old})
-        except UsageError as error:
-            # The others are tried all the same; the exit code tells that one was refused.
-            refused.append(error)
-            output.note(Text.assemble(("error: ", "bold red"), str(error)))
-    output.json(made)
-    for pair in made:
-        output.show(Text(f"Job {pair['retry_of']} is tried again as {pair['job']}."))
-    if refused:
-        raise typer.Exit(exit_code(refused[0]))
-
-
-def full_id(invocation: Invocation, beginning: str) -> str:
-    """Return the id of the one job whose id begins so; `UnknownJob` or `UsageError` else."""
-    wanted = beginning.strip().lower()
-    if not wanted:
-        raise UsageError("A job is named by its id or the beginning of it.")
-    query = select(Job.id).where(Job.id.startswith(wanted, autoescape=True)).limit(3)
-    with invocation.database.read() as session:
-        found = list(session.scalars(query))
-    if not found:
-        raise UnknownJob(f"No job's id begins with {wanted}. See `sisgate jobs list`.")
-    if wanted in found:
-        return wanted
-    if len(found) > 1:
-        several = ", ".join(job_id[: len(wanted) + 4] for job_id in found)
-        raise UsageError(f"Several jobs begin with {wanted} ({several}, …): write more of the id.")
-    return found[0]
-
-
 def _states(words: list[str]) -> list[JobState]:
     known = [state.value for state in JobState]
     for word in words:
@@ -153,6 +116,12 @@ def _states(words: list[str]) -> list[JobState]:
 def _changed(status: JobStatus) -> str:
     words = ("inserted", "updated", "deleted")
     return ", ".join(f"{number(getattr(status, word))} {word}" for word in words)
+
+
+def _dead_words(status: JobStatus) -> str | None:
+    if not status.dead or status.retried_as is not None:
+        return None
+    return f"given up; `sisgate jobs retry {status.id[:8]}` tries it again"
 
 
 def _details(status: JobStatus) -> Table:
@@ -171,6 +140,8 @@ def _details(status: JobStatus) -> Table:
         ("records", f"{number(status.rows_seen)} read, {_changed(status)}"),
         ("complete", {None: None, True: "yes", False: "no"}[status.complete]),
         ("note", status.note),
+        ("dead letter", _dead_words(status)),
+        ("tried again as", status.retried_as),
         *((name, str(value)) for name, value in (status.error or {}).items()),
     ]  # fmt: skip
     return facts((name, value) for name, value in rows if value is not None)

@@ -26,6 +26,7 @@ STATE_COLOURS = {
     "cancelled": "yellow",
     "expired": "red",
     "failed": "red",
+    "unknown": "magenta",
 }
 
 

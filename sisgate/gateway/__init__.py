@@ -4,5 +4,6 @@ from sisgate.gateway.answer import Answer
 from sisgate.gateway.forecast import Plan
 from sisgate.gateway.gateway import Gateway
 from sisgate.gateway.job import Job, JobStatus
+from sisgate.gateway.remedies import DeadLetter
 
-__all__ = ["Answer", "Gateway", "Job", "JobStatus", "Plan"]
+__all__ = ["Answer", "DeadLetter", "Gateway", "Job", "JobStatus", "Plan"]

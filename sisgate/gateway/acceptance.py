@@ -69,16 +69,24 @@ class Acceptance:
         )
 
     def accept(
-        self, new: NewJob, asks_the_same: Callable[[Job], bool] | None = None
+        self,
+        new: NewJob,
+        asks_the_same: Callable[[Job], bool] | None = None,
+        *,
+        first: Callable[[Session, datetime], str | None] | None = None,
     ) -> tuple[str, bool]:
         """Accept a job and return its id with True, or that of its earlier one with False.
 
+        `first` is done first in the same transaction; where it returns the id of a job, nothing is
+        accepted but that one is returned.
         Raises `IdempotencyConflict`, `BacklogFull` and `DatabaseUnavailable`; then nothing was
         accepted. A broker that is down does not keep a job from being accepted.
         """
         now = self._clock.now()
         address: tuple[int, str, int] | None = None
         with self._database.write() as session:
+            if first is not None and (earlier := first(session, now)) is not None:
+                return earlier, False
             row, is_new = jobs.accept(
                 session, new, now, published_at=now, asks_the_same=asks_the_same
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -52,6 +51,7 @@ from sisgate.gateway.job import (
 from sisgate.gateway.keys import ProviderKeys
 from sisgate.gateway.ledger import with_audit_log
 from sisgate.gateway.master_keys import MasterKeys
+from sisgate.gateway.remedies import DeadLetter, Remedies
 from sisgate.ledger import calls, jobs, responses
 from sisgate.ledger import schema as tables
 from sisgate.ledger.database import Database
@@ -103,6 +103,7 @@ class Gateway(Administration):
         self.limiter = Limiter(self._redis, clock=self.clock)
         publisher = publisher or Publisher(celery_app(settings, url), self.wakeups.signal_work)
         self._acceptance = Acceptance(settings, self.database, publisher, self.clock)
+        self._remedies = Remedies(self, self._acceptance)
 
     @classmethod
     def from_env(
@@ -302,29 +303,46 @@ class Gateway(Administration):
         self.wakeups.announce(job_id)
         return self.job_status(job_id)
 
-    def retry(self, job_id: str) -> Job:
-        """Enqueue a job that failed, expired or was cancelled once more, as a new job."""
-        self._may_change(job_id)
-        with self.database.read() as session:
-            old = jobs.get(session, job_id)
-        if JobState(old.state) not in {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}:
-            raise InvalidState(
-                f"Job {job_id} is {old.state}; only failed, expired and cancelled jobs can be "
-                "tried again.",
-                job=job_id,
-            )
-        new = NewJob(
-            id=str(uuid.uuid4()),
-            kind=JobKind(old.kind),
-            app=old.app,
-            provider=old.provider,
-            resource=old.resource,
-            priority=Priority(old.priority),
-            options=old.options,
+    def dead(
+        self,
+        *,
+        provider: str | None = None,
+        app: str | None = None,
+        error: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = 50,
+    ) -> Sequence[DeadLetter]:
+        """Return the dead letters, the oldest first: jobs given up and not tried again since.
+
+        Given up are those whose call the provider failed at each of its tries, and those whose call
+        lost its worker 3 times. `error` is a code, `since` an aware time; no `limit` with None.
+        """
+        return self._remedies.dead(
+            provider=provider, app=app, error=error, since=since, limit=limit
         )
-        if new.kind is JobKind.REQUEST:
-            return self._accept_request(new, open_request(self._vault, old))
-        return self._accept(new)
+
+    def retry(self, job_id: str, *, actor: str | None = None) -> Job:
+        """Enqueue a job that failed, expired or was cancelled once more, as a new job.
+
+        Once only: asked again, it returns the same new job, whose `is_new` is then False. `actor`
+        is who does it, for the audit log. `InvalidState` for a job in another state.
+        """
+        return self._remedies.retry(job_id, actor)
+
+    def resolve(
+        self,
+        job_id: str,
+        resolution: str,
+        *,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> JobStatus:
+        """Say what became of a job whose outcome is unknown: `done`, `failed` or `retry`.
+
+        With `retry` it has failed and is enqueued once more; the status returned is that of the new
+        job. The audit log tells who said so. `InvalidState` for a job that is not `unknown`.
+        """
+        return self._remedies.resolve(job_id, resolution, reason, actor)
 
     def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
         """Return the answer of a `request` job; `InvalidState` when there is none (any more).

@@ -28,7 +28,8 @@ class JobStatus:
 
     `calls` counts its calls by state. `complete` is None until a sync ends, then whether the
     whole list was read; `note` says why not, or what a person should know. `error` has `code`,
-    `message` and ids.
+    `message` and ids. `dead`: sisgate gave it up. `retried_as` is the job as which it was enqueued
+    once more.
     """
 
     id: str
@@ -46,6 +47,8 @@ class JobStatus:
     complete: bool | None
     note: str | None
     error: Mapping[str, Any] | None
+    dead: bool
+    retried_as: str | None
     rows_seen: int
     inserted: int
     updated: int
@@ -78,12 +81,27 @@ class Job:
     """A handle on a job. Cheap: it holds the id and asks the ledger.
 
     `is_new` tells that this very call made the job, and not an earlier one of the same key.
+    `age_seconds` is None, except where the provider takes no calls and old data was asked for
+    then: the job is the one that brought them, so many seconds ago.
     """
 
-    def __init__(self, gateway: Gateway, job_id: str, *, is_new: bool = False) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        job_id: str,
+        *,
+        is_new: bool = False,
+        age_seconds: float | None = None,
+    ) -> None:
         self._gateway = gateway
         self.id = job_id
         self.is_new = is_new
+        self.age_seconds = age_seconds
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it stands for old data, because the provider takes no calls now."""
+        return self.age_seconds is not None
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -182,8 +200,8 @@ def status_of(job: tables.Job, calls: Mapping[str, int]) -> JobStatus:
     """Return the status that a job's row and its calls by state make."""
     same = (
         "id", "kind", "app", "provider", "resource", "mode", "accepted_at", "started_at",
-        "ended_at", "expires_at", "complete", "note", "error", "rows_seen", "inserted", "updated",
-        "deleted", "calls_made", "throttled",
+        "ended_at", "expires_at", "complete", "note", "error", "dead",
+        "retried_as", "rows_seen", "inserted", "updated", "deleted", "calls_made", "throttled",
     )  # fmt: skip
     return JobStatus(
         state=JobState(job.state),

@@ -142,14 +142,23 @@ def find(
     query = select(Job).order_by(Job.accepted_at.desc(), Job.id).limit(limit)
     if states:
         query = query.where(Job.state.in_([s.value for s in states]))
-    if provider:
-        query = query.where(Job.provider == provider)
-    if app:
-        query = query.where(Job.app == app)
-    if places is not None and ("*", "*") not in places:
-        query = query.where(or_(false(), *(_is_at(*place) for place in places)))
+    query = query.where(*whose(provider, app, places))
     with database.read() as session:
         return list(session.scalars(query))
+
+
+def whose(
+    provider: str | None, app: str | None, places: Sequence[tuple[str, str]] | None
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of jobs of a provider, of an app, and in certain places."""
+    found: list[ColumnElement[bool]] = []
+    if provider:
+        found.append(Job.provider == provider)
+    if app:
+        found.append(Job.app == app)
+    if places is not None and ("*", "*") not in places:
+        found.append(or_(false(), *(_is_at(*place) for place in places)))
+    return found
 
 
 def _is_at(provider: str, resource: str) -> ColumnElement[bool]:

@@ -33,6 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "oneroster": {"page_size": 40},
     "powerschool": {"timeout_seconds": 5},
     "skyward": {"auth": "oauth2-body"},
+    "slow_powerschool": {"retry": {"tries": 2, "base_seconds": 0.1}},
 }
 
 

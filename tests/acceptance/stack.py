@@ -178,7 +178,9 @@ def configuration(
 
 
 def toml(value: Any) -> str:
-    """Return a plain value as TOML."""
+    """Return a plain value, or a table of them, as TOML."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{name} = {toml(part)}' for name, part in value.items())} }}"
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value) if isinstance(value, int | float) else f'"{value}"'

@@ -15,7 +15,8 @@ def status(state: JobState, calls: dict[str, int], rows: int = 0) -> JobStatus:
     return JobStatus(
         id="1", kind="sync", state=state, app="a", provider="p", resource="orgs",
         priority=Priority.NORMAL, mode="full", accepted_at=datetime.now(UTC), started_at=None,
-        ended_at=None, expires_at=None, complete=None, note=None, error=None, rows_seen=rows,
+        ended_at=None, expires_at=None, complete=None, note=None, error=None,
+        dead=False, retried_as=None, rows_seen=rows,
         inserted=0, updated=0, deleted=0, calls_made=0, throttled=0, calls=calls,
     )  # fmt: skip
 
