@@ -94,9 +94,13 @@ class Stack:
 
     def spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a `celery` command."""
+        return self.spawn_app("workers", *arguments)
+
+    def spawn_app(self, app: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a `celery` command with another app module."""
         with self.log_path.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "workers", *arguments],
+                [sys.executable, "-m", "celery", "-A", app, *arguments],
                 env=self.environment(),
                 stdout=log,
                 stderr=log,
