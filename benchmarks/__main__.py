@@ -15,6 +15,7 @@ SECTIONS = {
     "admission": "benchmarks.admission",
     "enqueue": "benchmarks.enqueue",
     "sync": "benchmarks.sync",
+    "rotation": "benchmarks.rotation",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from sisgate.credentials.master import ID_BYTES
 from sisgate.credentials.sealed_requests import context_of as context_of_request
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import Vault
-from sisgate.errors import CredentialError
+from sisgate.errors import BrokerUnavailable, CredentialError
 from sisgate.ledger.base import Base
 from sisgate.ledger.database import Database
 from sisgate.ledger.key_schema import Key
@@ -71,8 +72,11 @@ class Progress:
     """Places that do not open: their master key is missing, or they were changed."""
 
 
-def uses(database: Database, tokens: StoredTokens | None) -> dict[str, Counter[str]]:
-    """Return how many texts each master key has sealed, by its id in hex and by place."""
+def uses(database: Database) -> dict[str, Counter[str]]:
+    """Return how many texts each master key has sealed, by its id in hex and by place.
+
+    Access tokens are not among them: one that does not open is fetched anew.
+    """
     found: dict[str, Counter[str]] = {}
     with database.read() as session:
         for sealed in SEALED:
@@ -80,8 +84,6 @@ def uses(database: Database, tokens: StoredTokens | None) -> dict[str, Counter[s
             query = select(header, func.count()).where(_is_sealed(sealed)).group_by(header)
             for master, count in session.execute(query):
                 found.setdefault(bytes(master).hex(), Counter())[sealed.name] += count
-    for header_bytes in tokens.headers() if tokens is not None else ():
-        found.setdefault(header_bytes[1:].hex(), Counter())[TOKENS] += 1
     return found
 
 
@@ -95,8 +97,9 @@ def rewrap(database: Database, vault: Vault, tokens: StoredTokens | None) -> Ite
     for sealed in SEALED:
         yield from _rewrap_column(database, vault, sealed)
     if tokens is not None:
-        dropped = tokens.drop_others(vault.newest_header)
-        yield Progress(TOKENS, dropped, dropped)
+        with suppress(BrokerUnavailable):
+            dropped = tokens.drop_others(vault.newest_header)
+            yield Progress(TOKENS, dropped, dropped)
 
 
 def _rewrap_column(database: Database, vault: Vault, sealed: SealedColumn) -> Iterator[Progress]:

@@ -1,4 +1,4 @@
-"""The sealed access tokens in Redis, for those who drop or count them and open none."""
+"""The sealed access tokens in Redis, for those who drop them and open none."""
 
 from __future__ import annotations
 
@@ -28,13 +28,6 @@ class StoredTokens:
         """Drop the token of a key that is used no longer."""
         try:
             self._redis.delete(token_name(provider, key_id, self._prefix))
-        except redis.RedisError as error:
-            raise _unreachable(error) from error
-
-    def headers(self) -> list[bytes]:
-        """Return what each token begins with: format and master key."""
-        try:
-            return [self._header(name) for name in self._names()]
         except redis.RedisError as error:
             raise _unreachable(error) from error
 

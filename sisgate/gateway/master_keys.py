@@ -56,13 +56,10 @@ class MasterKeys:
         self._access = access
 
     def list(self) -> list[MasterKeyUse]:
-        """Return the keys, the newest first; then those that are missing.
-
-        Raises `BrokerUnavailable`, as access tokens in Redis count too.
-        """
+        """Return the keys, the newest first; then those that are missing."""
         self._access.pass_through(Action.ADMINISTER)
         vault = vault_of(self._settings)
-        found = sealed.uses(self._database, self._tokens)
+        found = sealed.uses(self._database)
         known = [
             MasterKeyUse(key.id.hex(), key.origin, key is vault.newest, found.pop(key.id.hex(), {}))
             for key in vault.masters

@@ -51,16 +51,14 @@ def sealed(database: Database) -> Database:
 
 def test_everything_moves_and_still_opens(sealed: Database) -> None:
     """With progress by the batch; then the old master key has sealed nothing."""
-    assert uses(sealed, None) == {
-        OLD.id.hex(): {"keys.sealed_secret": KEYS, "responses.sealed_body": 1}
-    }
+    assert uses(sealed) == {OLD.id.hex(): {"keys.sealed_secret": KEYS, "responses.sealed_body": 1}}
     steps = list(rewrap(sealed, Vault([NEW, OLD]), None))
     assert [(s.name, s.moved, s.total) for s in steps] == [
         ("keys.sealed_secret", BATCH, KEYS),
         ("keys.sealed_secret", KEYS, KEYS),
         ("responses.sealed_body", 1, 1),
     ]
-    assert set(uses(sealed, None)) == {NEW.id.hex()}
+    assert set(uses(sealed)) == {NEW.id.hex()}
     with sealed.read() as session:
         plain = {open_key(Vault([NEW]), k).secret.get_secret_value() for k in session.query(Key)}
     assert plain == {f"plain{number}" for number in range(KEYS)}
@@ -78,7 +76,7 @@ def test_an_interrupted_one_goes_on(sealed: Database) -> None:
         }
     assert len(moved) == BATCH
     list(rewrap(sealed, vault, None))
-    assert set(uses(sealed, None)) == {NEW.id.hex()}
+    assert set(uses(sealed)) == {NEW.id.hex()}
     with sealed.read() as session:
         for key_id, before in moved.items():
             assert session.get_one(Key, key_id).sealed_secret == before
@@ -93,7 +91,7 @@ def test_what_does_not_open_is_told_and_left(sealed: Database) -> None:
         lost = key.id
     last = [s for s in rewrap(sealed, Vault([NEW, OLD]), None) if s.name.startswith("keys")][-1]
     assert (last.moved, last.unopened) == (KEYS - 1, (f"keys/{lost}",))
-    assert uses(sealed, None)[b"missing!".hex()] == {"keys.sealed_secret": 1}
+    assert uses(sealed)[b"missing!".hex()] == {"keys.sealed_secret": 1}
 
 
 def test_secrets_cannot_be_swapped_between_rows(database: Database) -> None:

@@ -1,0 +1,79 @@
+"""`sisgate keys` as a person types it; no secret is an argument, and none comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.acceptance.cli.command import Command
+from tests.acceptance.stack import wait_until
+
+NAME = "skyward"
+SECRET = "swordfish-4711"
+
+
+@pytest.fixture
+def stored(running: Command) -> Command:
+    """The stack, whose provider has its usual key only."""
+    for key in keys(running):
+        if key["client_id"] != f"sandbox-{NAME}":
+            running("keys", "revoke", NAME, key["key"])
+    return running
+
+
+def keys(command: Command, *words: str) -> Any:
+    """The keys of the provider, as JSON."""
+    return command.json("keys", "list", NAME, *words)
+
+
+def stage(command: Command, client_id: str, secret: str = SECRET) -> Any:
+    """Stage a key, its secret from stdin."""
+    words = ("--client-id", client_id, "--secret-file", "-", "--expires", "30d")
+    return command.json("keys", "stage", NAME, *words, stdin=f"{secret}\n")
+
+
+def test_a_staged_key_waits_and_is_taken_back(stored: Command) -> None:
+    """It is listed without its secret, and revoked by a rollback."""
+    staged = stage(stored, "new")
+    assert staged["state"] == "staged"
+    shown = stored("keys", "list", NAME).stdout + stored("keys", "usage", NAME).stdout
+    assert "staged" in shown
+    assert SECRET not in shown + str(keys(stored, "--all"))
+    assert stored.json("keys", "rollback", NAME)["state"] == "active"
+    assert [key["state"] for key in keys(stored)] == ["active"]
+
+
+def test_a_rotation_with_a_bad_key_leaves_the_active_one(stored: Command) -> None:
+    """The canary fails, and the reason can be read."""
+    staged = stage(stored, "unknown-to-the-provider")
+    stored("keys", "rotate", NAME, "--reason", "test")
+
+    def reason() -> str:
+        found = {key["key"]: key for key in keys(stored, "--all")}
+        return found[staged["key"]]["reason"] or ""
+
+    wait_until(lambda: "refused our key" in reason(), "the failed canary")
+    (active,) = [key for key in keys(stored) if key["state"] == "active"]
+    assert active["client_id"] == f"sandbox-{NAME}"
+    assert active["suspect_at"] is None
+
+
+def test_mistakes_are_told(stored: Command) -> None:
+    """With what to do."""
+    said = stored("keys", "rotate", NAME, code=2).stderr
+    assert "keys stage" in said
+    assert "keys list" in stored("keys", "revoke", NAME, "nope", code=2).stderr
+    assert "--slot is one of" in stored("keys", "rotate", NAME, "--slot", "x", code=2).stderr
+
+
+def test_the_master_key_is_renewed_and_the_old_one_forgotten(command: Command) -> None:
+    """Not while it is in use."""
+    command("db", "upgrade")
+    command("keys", "master")
+    command("keys", "add", NAME, "--client-id", "41", "--secret-file", "-", stdin=SECRET)
+    new = command.json("keys", "master", "--renew")["master_key"]
+    old = next(key["id"] for key in command.json("keys", "masters") if key["id"] != new)
+    assert "rewrap" in command("keys", "forget-master", old, code=2).stderr
+    assert command.json("keys", "rewrap")["moved"]["keys.sealed_secret"] == 1
+    assert command.json("keys", "forget-master", old[:6]) == {"forgotten": old}

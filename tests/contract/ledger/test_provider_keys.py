@@ -1,0 +1,87 @@
+"""What a person does with keys, through the gateway, on each kind of database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from sisgate.credentials.master import make_master_key
+from sisgate.domain.secret import Secret
+from sisgate.errors import InvalidState, UsageError
+from sisgate.gateway import Gateway
+from sisgate.gateway.keys import ProviderKeys
+from sisgate.ledger.database import Database
+from sisgate.settings import Endpoint, ProviderConfig, Settings
+
+NAME = "lincoln"
+
+
+@pytest.fixture
+def keys(database: Database, tmp_path: Path) -> ProviderKeys:
+    """The keys of a provider, with one active; no Redis is needed for them."""
+    endpoint = Endpoint(url="https://lincoln.example")
+    config = ProviderConfig(name=NAME, kind="powerschool", endpoints=(endpoint,))
+    settings = Settings(
+        data_dir=tmp_path,
+        broker_url=SecretStr("redis://127.0.0.1:9/0"),
+        providers={NAME: config},
+    )
+    make_master_key(settings.master_key_path)
+    found = Gateway(settings, database=database).keys(NAME)
+    found.add("old", Secret("old"), actor="test")
+    return found
+
+
+def states(keys: ProviderKeys) -> dict[str, str]:
+    """The state of each key that has not ended."""
+    return {key.client_id: key.state.value for key in keys.list()}
+
+
+def test_promote_and_rollback_change_places(keys: ProviderKeys) -> None:
+    """The one before drains, and comes back."""
+    staged = keys.stage("new", Secret("new"), actor="test")
+    assert states(keys) == {"new": "staged", "old": "active"}
+    keys.promote(staged.id[:8], actor="test")
+    assert states(keys) == {"new": "active", "old": "draining"}
+    assert keys.rollback(actor="test").client_id == "old"
+    assert states(keys) == {"new": "draining", "old": "active"}
+
+
+def test_rollback_takes_a_coming_key_away_first(keys: ProviderKeys) -> None:
+    """Then there is nothing more to go back to."""
+    keys.stage("new", Secret("new"), actor="test")
+    assert keys.rollback(actor="test").client_id == "old"
+    assert states(keys) == {"old": "active"}
+    with pytest.raises(InvalidState, match="nothing to go back to"):
+        keys.rollback(actor="test")
+
+
+def test_revoke_destroys_and_cannot_be_repeated(keys: ProviderKeys) -> None:
+    """Redis, which may be down, is not needed for it."""
+    (key,) = keys.list()
+    assert keys.revoke(key.id, actor="test", reason="leaked").reason == "leaked"
+    assert states(keys) == {}
+    with pytest.raises(InvalidState, match="revoked already"):
+        keys.revoke(key.id, actor="test")
+    with pytest.raises(InvalidState, match="cannot be promoted"):
+        keys.promote(key.id, actor="test")
+
+
+def test_rotate_needs_a_new_key(keys: ProviderKeys) -> None:
+    """A staged one, as this provider has no source."""
+    with pytest.raises(InvalidState, match="sisgate keys stage"):
+        keys.rotate(actor="test")
+    keys.stage("new", Secret("new"), actor="test")
+    keys.rotate(actor="test")
+
+
+def test_mistakes_are_told(keys: ProviderKeys) -> None:
+    """With where to look."""
+    with pytest.raises(UsageError, match="keys list"):
+        keys.revoke("nope", actor="test")
+    with pytest.raises(UsageError, match="keys list"):
+        keys.revoke("", actor="test")
+    with pytest.raises(UsageError, match="slot is one of"):
+        keys.rotate(slot="fourth", actor="test")
