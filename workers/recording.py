@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events
+from sisgate.credentials.sealed_requests import marks_of, open_request
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
 from sisgate.ledger import calls as ledger
@@ -64,7 +65,7 @@ def record(
     so a database that is away is waited for as long as the claim holds; after that the call is
     another worker's.
     """
-    entry = _Entry(config, claim, reply, effect, _sealed(runtime, claim, effect))
+    entry = _Entry(config, claim, reply, effect, _kept(runtime, claim, effect))
     lease_until = claim.call.lease_until
     written: tuple[Job, list[int], bool] | None = None
     while written is None:
@@ -85,14 +86,22 @@ def record(
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """What is kept of an answer beside its head: its body, and what it is found again by."""
+
+    sealed_body: bytes = b""
+    asked: str | None = None
+
+
+@dataclass(frozen=True)
 class _Entry:
-    """One call's outcome, as it is to be written; `sealed_body` is that of an answer to keep."""
+    """One call's outcome, as it is to be written."""
 
     config: ProviderConfig
     claim: Claim
     reply: Reply
     effect: Effect
-    sealed_body: bytes
+    kept: _Kept
 
     def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
         """End the call with what is known of its reply."""
@@ -256,12 +265,14 @@ def _record_page(session: Session, entry: _Entry, job: Job, page: Page, now: dat
         jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
 
 
-def _sealed(runtime: Runtime, claim: Claim, effect: Effect) -> bytes:
-    """Return the sealed body of an answer to keep; sealing is slow, so it is done before locks."""
+def _kept(runtime: Runtime, claim: Claim, effect: Effect) -> _Kept:
+    """Seal the body of an answer to keep; sealing is slow, so it is done before locks."""
     if not isinstance(effect, Answered):
-        return b""
+        return _Kept()
     body = effect.response.body[: runtime.settings.response_max_bytes]
-    return runtime.vault.seal(body, f"responses/{claim.job.id}")
+    sealed = runtime.vault.seal(body, f"responses/{claim.job.id}")
+    target, job = open_request(runtime.vault, claim.job), claim.job
+    return _Kept(sealed, marks_of(runtime.vault, job.app, job.provider, target)[0])
 
 
 def _store(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: datetime) -> None:
@@ -273,7 +284,9 @@ def _store(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: dat
             job_id=job.id,
             status=response.status,
             headers={k: v for k, v in response.headers.items() if k in RESPONSE_HEADERS},
-            sealed_body=entry.sealed_body,
+            sealed_body=entry.kept.sealed_body,
+            asked=entry.kept.asked,
+            stored_at=now,
             truncated=len(response.body) > runtime.settings.response_max_bytes,
             delete_after=now + runtime.settings.response_retention,
         ),

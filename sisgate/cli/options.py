@@ -52,6 +52,14 @@ Reason = Annotated[
     str | None,
     typer.Option("--reason", help="Why, for the audit log.", show_default=False),
 ]
+OnUnavailable = Annotated[
+    str,
+    typer.Option(
+        "--on-unavailable",
+        help="While the provider takes no calls: wait, fail at once, or give stale data.",
+        autocompletion=completion.one_of("wait", "fail", "stale"),
+    ),
+]
 
 
 def examples(*commands: str, note: str = "") -> str:

@@ -15,11 +15,12 @@ from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.no_answer import no_answer
-from sisgate.cli.options import IdempotencyKey, Json, Priority, Provider, examples
+from sisgate.cli.options import IdempotencyKey, Json, OnUnavailable, Priority, Provider, examples
 from sisgate.cli.output import Output
+from sisgate.cli.screens import duration
 from sisgate.errors import JobExpired, UsageError
 from sisgate.gateway import Answer
-from sisgate.gateway.gateway import METHODS
+from sisgate.gateway.requests import METHODS
 
 EPILOG = examples(
     "sisgate request powerschool GET /ws/v1/district",
@@ -51,12 +52,14 @@ def request(
         bool, typer.Option("--include", "-i", help="Show status and headers too.")
     ] = False,
     idempotency_key: IdempotencyKey = None,
+    on_unavailable: OnUnavailable = "wait",
     as_json: Json = False,
 ) -> None:
     """Make one call to a provider within its quota, and show the answer."""
     invocation, output = invocation_of(context), Output(as_json)
     path, pairs = _split(path)
     asked = {"query": pairs | _pairs(query or []), "json": _body(data), "priority": priority}
+    asked["on_unavailable"] = on_unavailable
     try:
         answer = invocation.gateway.request(
             provider, method, path, timeout=timeout, idempotency_key=idempotency_key, **asked
@@ -66,6 +69,9 @@ def request(
     except TimeoutError as error:
         raise JobExpired(f"{error} Ask again with the same key, or a longer --timeout.") from error
     _show(output, answer, include=include)
+    if answer.is_stale:
+        age = "some time" if answer.age_seconds is None else duration(answer.age_seconds)
+        output.warn(f"No new answer could be had from {provider}. This one is {age} old.")
     if answer.truncated:
         output.warn("The answer was longer than response_max_bytes and has been cut.")
     if not answer.ok:
@@ -83,6 +89,8 @@ def _show(output: Output, answer: Answer, *, include: bool) -> None:
                 "headers": dict(answer.headers),
                 "body": answer.text if parsed is None else parsed,
                 "truncated": answer.truncated,
+                "age_seconds": answer.age_seconds,
+                "is_stale": answer.is_stale,
             }
         )
         return

@@ -13,14 +13,22 @@ from sisgate.cli.exits import ExitCode
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.no_answer import what_is_down
-from sisgate.cli.options import App, IdempotencyKey, Json, Priority, Provider, examples
+from sisgate.cli.options import (
+    App,
+    IdempotencyKey,
+    Json,
+    OnUnavailable,
+    Priority,
+    Provider,
+    examples,
+)
 from sisgate.cli.output import Output
 from sisgate.cli.screens import commands_of, duration, number, state, table
 from sisgate.cli.watch import watch
 from sisgate.domain.resources import ROSTER
 from sisgate.domain.states import JobState
 from sisgate.errors import UnknownResource
-from sisgate.gateway import JobStatus
+from sisgate.gateway import Job, JobStatus
 
 EPILOG = examples(
     "sisgate sync powerschool --wait",
@@ -61,6 +69,7 @@ def sync(
     ] = False,
     idempotency_key: IdempotencyKey = None,
     app: App = None,
+    on_unavailable: OnUnavailable = "wait",
     as_json: Json = False,
 ) -> None:
     """Bring datasets of a provider into SQL: enqueue, and with --wait see it done."""
@@ -68,7 +77,7 @@ def sync(
     gateway = invocation.gateway
     wanted = resources or _roster(invocation, provider)
     _check(invocation, provider, wanted)
-    jobs = [
+    found = [
         gateway.sync(
             provider,
             resource,
@@ -78,9 +87,14 @@ def sync(
             idempotency_key=_key_of(idempotency_key, resource, len(wanted)),
             timeout=timeout,
             app=app,
-        ).id
+            on_unavailable=on_unavailable,
+        )
         for resource in wanted
     ]
+    jobs = [job.id for job in found]
+    if all(job.is_stale for job in found):
+        _show_stale(output, gateway.statuses(jobs), found)
+        return
     _warn_without_redis(invocation, output)
     if not wait:
         statuses = gateway.statuses(jobs)
@@ -88,6 +102,20 @@ def sync(
         _show_accepted(invocation, output, statuses)
         return
     raise typer.Exit(_follow(invocation, output, provider, jobs, timeout))
+
+
+def _show_stale(output: Output, statuses: Sequence[JobStatus], found: Sequence[Job]) -> None:
+    """Show how old the data of a provider is that takes no calls now; nothing was enqueued."""
+    ages = {job.id: job.age_seconds or 0.0 for job in found}
+    output.json([{**status.as_dict(), "age_seconds": ages[status.id]} for status in statuses])
+    made = table(("resource", "last synced by", "age"))
+    for status in statuses:
+        made.add_row(status.resource, status.id, duration(ages[status.id]))
+    output.show(made)
+    output.warn(
+        f"{statuses[0].provider} takes no calls now, so nothing was enqueued. What was read before "
+        "stays readable with `sisgate records`."
+    )
 
 
 def _roster(invocation: Invocation, provider: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Sequence
 
@@ -79,6 +80,20 @@ class Vault:
             )
         except (InvalidTag, ValueError):
             raise _changed(context) from None
+
+    def marks(self, plain: bytes, purpose: str) -> list[str]:
+        """Return keyed digests (HMAC-SHA256, hex) of a text, by each master key, the newest first.
+
+        Equal texts have equal marks, and without a master key nobody can try texts against one.
+        """
+        return [
+            hmac.digest(
+                hmac.digest(key.material, b"marks of " + purpose.encode(), "sha256"),
+                plain,
+                "sha256",
+            ).hex()
+            for key in self._keys.values()
+        ]
 
     def rewrap(self, sealed: bytes, context: str, *, first_context: str | None = None) -> bytes:
         """Return the same under the newest master key. The text itself is left as it is.

@@ -15,7 +15,8 @@ class Answer:
     """One response of a provider, as if it had been called directly.
 
     `body` holds student data, so the repr leaves it out. `truncated` tells that it was longer
-    than the configured cap.
+    than the configured cap. `age_seconds` is how long ago it came, None where that was not noted.
+    `is_stale` tells that it is an old one, given because no new one could be had.
     """
 
     job_id: str
@@ -23,6 +24,8 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     truncated: bool = False
+    age_seconds: float | None = None
+    is_stale: bool = False
 
     @property
     def ok(self) -> bool:

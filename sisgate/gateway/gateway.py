@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from json import dumps
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import SecretStr
-from sqlalchemy.orm import Session
 
 from sisgate.access.gate import Gate
 from sisgate.access.policy import Action, Decision, Principal
@@ -19,12 +17,9 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
 from sisgate.broker import Publisher, broker_url, celery_app, redis_client
 from sisgate.clock import Clock, SystemClock
-from sisgate.credentials.sealed_requests import open_request, seal_request
-from sisgate.domain.paths import usable_path
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
-    InvalidState,
     SisgateError,
     UnknownProvider,
     UnknownResource,
@@ -34,6 +29,7 @@ from sisgate.gateway import forecast
 from sisgate.gateway.acceptance import Acceptance, request_id_of, urgency_of
 from sisgate.gateway.administration import Administration
 from sisgate.gateway.answer import Answer
+from sisgate.gateway.availability import Hold, hold_of, on_unavailable_of
 from sisgate.gateway.breakers import ProviderBreakers
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.disclosure import Disclosures
@@ -42,7 +38,6 @@ from sisgate.gateway.job import (
     Job,
     JobStatus,
     is_visible,
-    raise_unless_successful,
     read_status,
     read_statuses,
     status_of,
@@ -52,8 +47,8 @@ from sisgate.gateway.keys import ProviderKeys
 from sisgate.gateway.ledger import with_audit_log
 from sisgate.gateway.master_keys import MasterKeys
 from sisgate.gateway.remedies import DeadLetter, Remedies
-from sisgate.ledger import calls, jobs, responses
-from sisgate.ledger import schema as tables
+from sisgate.gateway.requests import Requests, Wanted, target_of
+from sisgate.ledger import jobs
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.records import (
@@ -66,7 +61,6 @@ from sisgate.ledger.records import (
 from sisgate.settings import ProviderConfig, Settings, load_settings
 from sisgate.wakeups import Wakeups
 
-METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 MODES = ("auto", "full", "incremental")
 
 
@@ -103,6 +97,7 @@ class Gateway(Administration):
         self.limiter = Limiter(self._redis, clock=self.clock)
         publisher = publisher or Publisher(celery_app(settings, url), self.wakeups.signal_work)
         self._acceptance = Acceptance(settings, self.database, publisher, self.clock)
+        self._requests = Requests(self, self._acceptance)
         self._remedies = Remedies(self, self._acceptance)
 
     @classmethod
@@ -138,6 +133,7 @@ class Gateway(Administration):
         job_id: str | None = None,
         app: str | None = None,
         request_id: str | None = None,
+        on_unavailable: str = "wait",
     ) -> Job:
         """Accept a sync of one dataset and return its job at once.
 
@@ -148,6 +144,10 @@ class Gateway(Administration):
         job again. Raises `UnknownProvider`, `UnknownResource`, `UsageError`,
         `IdempotencyConflict`, `BacklogFull`, `DatabaseUnavailable`. With the broker down the job is
         accepted all the same and is published once the broker is back.
+
+        `on_unavailable` as with `request`. With `fail` and `stale` a provider that takes no calls
+        raises `ProviderHeld`; with `stale` the job of the last sync is returned instead, where
+        there was one, and tells the `age_seconds` of the records, which can be read at any time.
         """
         config = self.provider(provider)
         principal = self.access.pass_through(Action.ENQUEUE, provider, resource)
@@ -169,6 +169,10 @@ class Gateway(Administration):
             JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id,
             self._app_of(principal, app),
         )  # fmt: skip
+        if on_unavailable_of(on_unavailable) != "wait":
+            old = self._last_sync_if_held(replace(new, resource=resource), on_unavailable)
+            if old is not None:
+                return old
         deadline = min(filter(None, (new.expires_at, expires_at)), default=None)
         return self._accept(
             replace(
@@ -190,31 +194,23 @@ class Gateway(Administration):
         idempotency_key: str | None = None,
         request_id: str | None = None,
         purpose: str | None = None,
+        on_unavailable: str = "wait",
     ) -> Answer:
         """Make one call to a provider and return its answer, whatever its status.
 
         The call takes its turn in the provider's quota. Raises `JobExpired` when no answer came
         within `timeout` seconds, `JobFailed` when none could be had.
+
+        `on_unavailable` is what to do while the provider takes no calls, because every breaker is
+        open, or it is paused or blocked: `wait`; `fail`, which raises `ProviderHeld` with the time
+        of the next probe; or `stale`, for GET: the last good answer to the same question of the
+        same app that is still kept, with its age. Without one, and where the call fails, it raises.
         """
-        job = self.enqueue_request(
-            provider,
-            method,
-            path,
-            query=query,
-            json=json,
-            priority=priority,
-            timeout=timeout,
-            idempotency_key=idempotency_key,
-            request_id=request_id,
-        )
-        try:
-            status = self.wait_for(job.id, timeout)
-        except TimeoutError:
-            ended = self._give_up(job)
-            if ended is None:
-                raise
-            status = ended
-        return self._answer_or_raise(status, purpose)
+        wanted = self._wanted(
+            provider, method, path, query, json, priority, timeout, idempotency_key, request_id,
+            on_unavailable,
+        )  # fmt: skip
+        return self._requests.answered(wanted, timeout, purpose)
 
     def enqueue_request(
         self,
@@ -228,22 +224,19 @@ class Gateway(Administration):
         timeout: float | None = None,
         idempotency_key: str | None = None,
         request_id: str | None = None,
+        on_unavailable: str = "wait",
     ) -> Job:
-        """Accept one call to a provider and return its job at once."""
-        self.provider(provider)
-        principal = self.access.pass_through(Action.REQUEST, provider)
-        method = method.upper()
-        if method not in METHODS:
-            raise UsageError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
-        words = {str(name): str(value) for name, value in (query or {}).items()}
-        target = {"method": method, "path": usable_path(path), "query": words, "json": json}
-        _refuse_unless_json(target)
-        new = self._acceptance.new_job(
-            JobKind.REQUEST, provider, priority, idempotency_key, timeout, None,
-            self._app_of(principal, None),
+        """Accept one call to a provider and return its job at once.
+
+        `on_unavailable` as with `request`; with `stale` the job may be an earlier one that has the
+        old answer, and then tells its `age_seconds`.
+        """
+        return self._requests.enqueue(
+            self._wanted(
+                provider, method, path, query, json, priority, timeout, idempotency_key, request_id,
+                on_unavailable,
+            )
         )  # fmt: skip
-        new = replace(new, request_id=request_id_of(request_id))
-        return self._accept_request(new, target)
 
     def job(self, job_id: str) -> Job:
         """Return a handle on a job; `UnknownJob` where there is none."""
@@ -349,18 +342,7 @@ class Gateway(Administration):
 
         The audit log tells who was given it, and the stated `purpose`.
         """
-        self.access.pass_through(Action.READ, self.job_status(job_id).provider)
-        with self.database.read() as session:
-            stored = responses.get(session, job_id)
-        if stored is None:
-            raise InvalidState(
-                f"No answer of job {job_id} is kept. Answers of requests are kept for "
-                f"{self.settings.response_retention}.",
-                job=job_id,
-            )
-        body = self._vault.open(stored.sealed_body, f"responses/{job_id}")
-        self._disclosures.answer(job_id, purpose, len(body))
-        return Answer(job_id, stored.status, stored.headers, body, stored.truncated)
+        return self._requests.answer(job_id, purpose)
 
     def records(
         self,
@@ -378,7 +360,7 @@ class Gateway(Administration):
         self._dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
         found = stream_records(self.database, provider, resource, include_deleted=include_deleted)
-        return self._disclosures.stream(
+        return self.disclosures.stream(
             found, provider, resource, what="records", purpose=purpose, request_id=request_id
         )
 
@@ -400,7 +382,7 @@ class Gateway(Administration):
         self._dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
         found = stream_changes(self.database, provider, resource, since=since)
-        return self._disclosures.stream(
+        return self.disclosures.stream(
             found, provider, resource, what="changes", purpose=purpose, request_id=request_id
         )
 
@@ -448,7 +430,8 @@ class Gateway(Administration):
         return ProviderBreakers(self, self.provider(name), self._redis)
 
     @cached_property
-    def _disclosures(self) -> Disclosures:
+    def disclosures(self) -> Disclosures:
+        """What notes in the audit log what is given out; the rest of the gateway uses it."""
         return Disclosures(self)
 
     def keys(self, name: str) -> ProviderKeys:
@@ -464,6 +447,37 @@ class Gateway(Administration):
     ) -> None:
         """Keep a sync that was asked for by name but cannot be accepted, as a failed job."""
         self._acceptance.refuse(job_id, provider, resource, app, error)
+
+    def hold(self, name: str) -> Hold | None:
+        """Return why a provider takes no calls now and when the next is made; None if it does.
+
+        Raises `BrokerUnavailable`: then no call is made either.
+        """
+        config = self.provider(name)
+        self.access.pass_some(Action.LOOK, name)
+        return hold_of(self._redis, self.limiter, config, self.clock)
+
+    def _wanted(
+        self,
+        provider: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        json: Any,
+        priority: str | Priority,
+        timeout: float | None,
+        idempotency_key: str | None,
+        request_id: str | None,
+        on_unavailable: str,
+    ) -> Wanted:
+        self.provider(provider)
+        principal = self.access.pass_through(Action.REQUEST, provider)
+        target, instead = target_of(method, path, query, json, on_unavailable)
+        new = self._acceptance.new_job(
+            JobKind.REQUEST, provider, priority, idempotency_key, timeout, None,
+            self._app_of(principal, None),
+        )  # fmt: skip
+        return Wanted(replace(new, request_id=request_id_of(request_id)), target, instead)
 
     def _app_of(self, principal: Principal, asked: str | None) -> str | None:
         """Return whose job it is: an app with a token is who its token says."""
@@ -487,63 +501,19 @@ class Gateway(Administration):
         job_id, is_new = self._acceptance.accept(new)
         return Job(self, job_id, is_new=is_new)
 
-    def _accept_request(self, new: NewJob, target: Mapping[str, Any]) -> Job:
-        vault = self._vault
-
-        def asks_the_same(earlier: tables.Job) -> bool:
-            same = (earlier.kind, earlier.provider, earlier.priority)
-            if same != (new.kind.value, new.provider, int(new.priority)):
-                return False
-            try:
-                return open_request(vault, earlier) == target
-            except InvalidState:
-                return False
-
-        job_id, is_new = self._acceptance.accept(seal_request(vault, new, target), asks_the_same)
-        return Job(self, job_id, is_new=is_new)
+    def _last_sync_if_held(self, new: NewJob, on_unavailable: str) -> Job | None:
+        """Return the job of the last sync if the provider is held; None if it takes calls."""
+        hold = self.hold(new.provider)
+        if hold is None:
+            return None
+        app = None if self.access.principal().sees_all_jobs else new.app
+        now = self.clock.now()
+        with self.database.read() as session:
+            last = jobs.last_sync(session, new.provider, new.resource or "", app)
+        if on_unavailable == "stale" and last is not None:
+            return Job(self, last[0], age_seconds=max(0.0, (now - last[1]).total_seconds()))
+        raise hold.refusal(new.provider, now, synced_at=last[1].isoformat() if last else None)
 
     def _dataset(self, provider: str, resource: str) -> None:
         if resource not in self.provider(provider).dialect_class.resources:
             raise UnknownResource(f"{provider} has no resource {resource!r}.", provider=provider)
-
-    def _give_up(self, job: Job) -> JobStatus | None:
-        """End a request whose time is over; None if it is an earlier one, which is not ours."""
-        with self.database.write() as session:
-            row = jobs.lock(session, job.id)
-            if row is not None and not JobState(row.state).is_final:
-                if not job.is_new:
-                    return None
-                error = _no_answer(session, row)
-                jobs.end_unanswered(session, row, self.clock.now(), error)
-        return self.job_status(job.id)
-
-    def _answer_or_raise(self, status: JobStatus, purpose: str | None) -> Answer:
-        try:
-            return self.answer(status.id, purpose=purpose)
-        except InvalidState:
-            raise_unless_successful(status)
-            raise
-
-
-def _no_answer(session: Session, job: tables.Job) -> dict[str, Any]:
-    is_under_way = calls.is_running(session, job.id)
-    fate = (
-        "The call is under way; its answer is dropped."
-        if is_under_way
-        else "The call was not made and has been withdrawn."
-    )
-    return {
-        "code": "job_expired",
-        "message": f"{job.provider} gave no answer in time. {fate} Ask with a longer timeout, or "
-        "look at `sisgate providers` for what holds it up.",
-    }
-
-
-def _refuse_unless_json(target: Mapping[str, Any]) -> None:
-    try:
-        text = dumps(target, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"The request cannot be written as JSON: {error}.") from None
-    if "\\u0000" in text:
-        raise UsageError("The request holds a NUL character, which cannot be stored.")

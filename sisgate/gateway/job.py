@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -135,9 +135,10 @@ class Job:
         """Cancel the job; `InvalidState` when it has ended already."""
         return self._gateway.cancel(self.id)
 
-    def answer(self) -> Answer:
-        """Return the answer of a `request` job that has ended."""
-        return self._gateway.answer(self.id)
+    def answer(self, *, purpose: str | None = None) -> Answer:
+        """Return the answer of a `request` job that has ended; `purpose` is for the audit log."""
+        found = self._gateway.answer(self.id, purpose=purpose)
+        return replace(found, is_stale=True) if self.is_stale else found
 
 
 def raise_unless_successful(status: JobStatus) -> None:

@@ -18,7 +18,7 @@ from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
 from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, UnknownJob
 from sisgate.ledger import calls
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Job
+from sisgate.ledger.schema import Dataset, Job
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,26 @@ def whose(
 def _is_at(provider: str, resource: str) -> ColumnElement[bool]:
     same_provider = true() if provider == "*" else Job.provider == provider
     return same_provider & (true() if resource == "*" else Job.resource == resource)
+
+
+def last_sync(
+    session: Session, provider: str, resource: str, app: str | None = None
+) -> tuple[str, datetime] | None:
+    """Return the last job that synced a dataset, of an app or of any, and when it was last read."""
+    row = session.execute(
+        select(Job.id, Dataset.synced_at)
+        .join(Dataset, (Dataset.provider == Job.provider) & (Dataset.resource == Job.resource))
+        .where(
+            Job.kind == JobKind.SYNC.value,
+            Job.state.in_([JobState.DONE.value, JobState.HELD.value]),
+            Job.resource == resource,
+            Dataset.synced_at.is_not(None),
+            *whose(provider, app, None),
+        )
+        .order_by(Job.ended_at.desc())
+        .limit(1)
+    ).first()
+    return None if row is None or row[1] is None else (row[0], row[1])
 
 
 def mark_published(session: Session, job_ids: Sequence[str], now: datetime | None) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from sisgate.sandbox import SandboxProcess
 from tests.acceptance.cli.command import Command
-from tests.acceptance.stack import configuration
+from tests.acceptance.cli.operator import Operator
+from tests.acceptance.stack import Stack, configuration
 
 NAMES = ("powerschool", "skyward")
 
@@ -49,3 +50,9 @@ def add_key(command: Command, sandbox: SandboxProcess, name: str) -> None:
     found = sandbox.districts[name]
     words = ["--client-id", found.client_id, "--secret-env", "THE_SECRET"]
     command("keys", "add", name, *words, environment={"THE_SECRET": found.client_secret})
+
+
+@pytest.fixture
+def operator(sqlite_stack: Stack) -> Operator:
+    """Somebody at the command line."""
+    return Operator(sqlite_stack)

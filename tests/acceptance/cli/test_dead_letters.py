@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from sisgate.errors import OutcomeUnknown
-from tests.acceptance.cli.command import Command
+from tests.acceptance.cli.operator import Operator
 from tests.acceptance.stack import PATIENCE_SECONDS, Stack
 
 NAME = "slow_powerschool"
-
-
-class Operator:
-    """Runs `sisgate` against the fleet of a stack."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._command = Command(stack.folder)
-        everything = stack.environment()
-        self._environment = {k: v for k, v in everything.items() if k.startswith("SISGATE_")}
-
-    def __call__(self, *words: str, code: int = 0) -> str:
-        """Run a command and return all that it said."""
-        ended = self._command(*words, code=code, environment=self._environment)
-        return ended.stdout + ended.stderr
-
-    def json(self, *words: str) -> Any:
-        """Run a command with `--json` and return what it wrote."""
-        return self._command.json(*words, environment=self._environment)
-
-
-@pytest.fixture
-def operator(sqlite_stack: Stack) -> Operator:
-    """Somebody at the command line."""
-    return Operator(sqlite_stack)
 
 
 def test_dead_letters_are_listed_and_tried_again_in_bulk(

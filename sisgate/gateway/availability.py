@@ -1,0 +1,84 @@
+"""Whether a provider takes calls now, for apps that don't want to wait while it doesn't."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, get_args
+
+from redis import Redis
+
+from sisgate.admission.limiter import Limiter
+from sisgate.admission.provider_limits import limits_of
+from sisgate.breakers.fleet import FleetBreakers
+from sisgate.breakers.provider_breakers import breakers_of
+from sisgate.clock import Clock
+from sisgate.errors import ProviderHeld, UsageError
+from sisgate.settings import ProviderConfig
+
+OnUnavailable = Literal["wait", "fail", "stale"]
+"""What to do while a provider takes no calls: wait for it, fail at once, or give old data."""
+
+ASK_AGAIN_SECONDS = 60.0
+"""When it is worth asking again about a provider that only a person can let on."""
+
+_WHY = {
+    "breaker": "Every endpoint of {name} is held by its circuit breaker",
+    "paused": "{name} is paused",
+    "blocked": "{name} asked not to be called",
+}
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a provider takes no calls, and when the next one is made; None until a person acts."""
+
+    reason: Literal["breaker", "paused", "blocked"]
+    next_probe_at: datetime | None
+
+    def refusal(self, name: str, now: datetime, hint: str = "", **detail: Any) -> ProviderHeld:
+        """Return the error for an app that did not want to wait."""
+        until, seconds = "until somebody lets it on", ASK_AGAIN_SECONDS
+        if self.next_probe_at is not None:
+            until = f"until {self.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
+            seconds = max(0.0, (self.next_probe_at - now).total_seconds())
+        return ProviderHeld(
+            f"{_WHY[self.reason].format(name=name)}: no call is made {until}. Nothing was "
+            f"accepted. Ask again then, or let it wait.{hint}",
+            seconds=seconds,
+            provider=name,
+            reason=self.reason,
+            next_probe_at=self.next_probe_at.isoformat() if self.next_probe_at else None,
+            **detail,
+        )
+
+
+def on_unavailable_of(word: str) -> OnUnavailable:
+    """Return the word if it is one; `UsageError` else."""
+    for known in get_args(OnUnavailable):
+        if word == known:
+            return known  # type: ignore[no-any-return]  # get_args has no types
+    words = ", ".join(get_args(OnUnavailable))
+    raise UsageError(f"on_unavailable is one of {words}, not {word!r}.")
+
+
+def hold_of(redis: Redis, limiter: Limiter, config: ProviderConfig, clock: Clock) -> Hold | None:
+    """Return what keeps every call of a provider from being made now, None for nothing.
+
+    A breaker whose probe is due holds nothing: the call that asks may be the probe. Quota that is
+    used up is no hold either: such work has its turn. Raises `BrokerUnavailable`.
+    """
+    now = clock.now()
+    state = limiter.state(config.name, limits_of(config, config.lease))
+    if state.paused_until is not None and state.paused_until > now:
+        endless = state.paused_until == datetime.max.replace(tzinfo=UTC)
+        return Hold("paused", None if endless else state.paused_until)
+    urls = [endpoint.url for endpoint in config.endpoints]
+    breakers = FleetBreakers(redis, config.name, urls, breakers_of(config, config.lease))
+    held = breakers.held_seconds()
+    if held == float("inf"):
+        return Hold("breaker", None)
+    seconds, reason = max((held or 0.0, "breaker"), (state.blocked_seconds, "blocked"))
+    if seconds <= 0:
+        return None
+    return Hold("breaker" if reason == "breaker" else "blocked", now + timedelta(seconds=seconds))

@@ -1,0 +1,208 @@
+"""One call to a provider for an app: asked for, waited for and answered, maybe with old data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from json import dumps
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.orm import Session
+
+from sisgate.access.policy import Action
+from sisgate.credentials.sealed_requests import marks_of, open_request, seal_request
+from sisgate.credentials.vault import Vault, vault_of
+from sisgate.domain.paths import usable_path
+from sisgate.domain.states import JobState
+from sisgate.errors import (
+    BrokerUnavailable,
+    InvalidState,
+    JobCancelled,
+    JobExpired,
+    JobFailed,
+    UsageError,
+)
+from sisgate.gateway.answer import Answer
+from sisgate.gateway.availability import OnUnavailable, on_unavailable_of
+from sisgate.gateway.job import Job, JobStatus, raise_unless_successful
+from sisgate.ledger import calls, jobs, responses
+from sisgate.ledger import schema as tables
+from sisgate.ledger.jobs import NewJob
+
+if TYPE_CHECKING:
+    from sisgate.gateway.acceptance import Acceptance
+    from sisgate.gateway.gateway import Gateway
+
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A request as it was asked for: method, path, query and json in `target`."""
+
+    new: NewJob
+    target: Mapping[str, Any]
+    on_unavailable: OnUnavailable
+
+
+def target_of(
+    method: str, path: str, query: Mapping[str, str] | None, json: Any, on_unavailable: str
+) -> tuple[dict[str, Any], OnUnavailable]:
+    """Return what is asked for, checked; `UsageError` says what is wrong with it."""
+    method, instead = method.upper(), on_unavailable_of(on_unavailable)
+    if method not in METHODS:
+        raise UsageError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
+    if instead == "stale" and method != "GET":
+        raise UsageError(f"on_unavailable='stale' is for GET: a {method} has no old answer.")
+    words = {str(name): str(value) for name, value in (query or {}).items()}
+    target = {"method": method, "path": usable_path(path), "query": words, "json": json}
+    _refuse_unless_json(target)
+    return target, instead
+
+
+class Requests:
+    """The requests of one gateway."""
+
+    def __init__(self, gateway: Gateway, acceptance: Acceptance) -> None:
+        self._gateway = gateway
+        self._acceptance = acceptance
+
+    def enqueue(self, wanted: Wanted) -> Job:
+        """Accept a request and return its job, or the job that has an old answer to it.
+
+        Raises `ProviderHeld` where the provider takes no calls and waiting is not wanted.
+        """
+        if wanted.on_unavailable != "wait":
+            old = self._instead_of_waiting(wanted)
+            if old is not None:
+                return old
+        vault, new = self._vault, wanted.new
+
+        def asks_the_same(earlier: tables.Job) -> bool:
+            same = (earlier.kind, earlier.provider, earlier.priority)
+            if same != (new.kind.value, new.provider, int(new.priority)):
+                return False
+            try:
+                return open_request(vault, earlier) == wanted.target
+            except InvalidState:
+                return False
+
+        sealed = seal_request(vault, new, wanted.target)
+        job_id, is_new = self._acceptance.accept(sealed, asks_the_same)
+        return Job(self._gateway, job_id, is_new=is_new)
+
+    def answered(self, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
+        """Accept a request and wait for its answer; raises as `Gateway.request`."""
+        job = self.enqueue(wanted)
+        if job.is_stale:
+            return job.answer(purpose=purpose)
+        try:
+            status = self._gateway.wait_for(job.id, timeout)
+        except TimeoutError:
+            ended = self._give_up(job)
+            if ended is None:
+                raise
+            status = ended
+        try:
+            return self._answer_or_raise(status, purpose)
+        except (JobExpired, JobFailed) as error:
+            old = self._last_good(wanted) if wanted.on_unavailable == "stale" else None
+            if old is None or isinstance(error, JobCancelled):
+                raise
+            return old.answer(purpose=purpose)
+
+    def answer(self, job_id: str, purpose: str | None) -> Answer:
+        """Return the stored answer of a job, opened; `InvalidState` when there is none."""
+        gateway = self._gateway
+        gateway.access.pass_through(Action.READ, gateway.job_status(job_id).provider)
+        with gateway.database.read() as session:
+            stored = responses.get(session, job_id)
+        if stored is None:
+            raise InvalidState(
+                f"No answer of job {job_id} is kept. Answers of requests are kept for "
+                f"{gateway.settings.response_retention}.",
+                job=job_id,
+            )
+        body = self._vault.open(stored.sealed_body, f"responses/{job_id}")
+        gateway.disclosures.answer(job_id, purpose, len(body))
+        age = None
+        if stored.stored_at is not None:
+            age = max(0.0, (gateway.clock.now() - stored.stored_at).total_seconds())
+        return Answer(
+            job_id, stored.status, stored.headers, body, stored.truncated, age_seconds=age
+        )
+
+    @property
+    def _vault(self) -> Vault:
+        return vault_of(self._gateway.settings)
+
+    def _instead_of_waiting(self, wanted: Wanted) -> Job | None:
+        """Return the job with an old answer if the provider is held; None if it takes calls."""
+        gateway, name = self._gateway, wanted.new.provider
+        is_stale_wanted = wanted.on_unavailable == "stale"
+        try:
+            hold = gateway.hold(name)
+        except BrokerUnavailable:
+            old = self._last_good(wanted) if is_stale_wanted else None
+            if old is None:
+                raise
+            return old
+        if hold is None:
+            return None
+        if is_stale_wanted and (old := self._last_good(wanted)) is not None:
+            return old
+        hint = " No old answer to the same question is kept." if is_stale_wanted else ""
+        raise hold.refusal(name, gateway.clock.now(), hint)
+
+    def _last_good(self, wanted: Wanted) -> Job | None:
+        """Return the job that holds the newest good answer to the same request of the same app."""
+        marks = marks_of(self._vault, wanted.new.app, wanted.new.provider, wanted.target)
+        now = self._gateway.clock.now()
+        with self._gateway.database.read() as session:
+            found = responses.last_good(session, marks, now)
+        if found is None or found.stored_at is None:
+            return None
+        age = max(0.0, (now - found.stored_at).total_seconds())
+        return Job(self._gateway, found.job_id, age_seconds=age)
+
+    def _give_up(self, job: Job) -> JobStatus | None:
+        """End a request whose time is over; None if it is an earlier one, which is not ours."""
+        with self._gateway.database.write() as session:
+            row = jobs.lock(session, job.id)
+            if row is not None and not JobState(row.state).is_final:
+                if not job.is_new:
+                    return None
+                error = _no_answer(session, row)
+                jobs.end_unanswered(session, row, self._gateway.clock.now(), error)
+        return self._gateway.job_status(job.id)
+
+    def _answer_or_raise(self, status: JobStatus, purpose: str | None) -> Answer:
+        try:
+            return self.answer(status.id, purpose)
+        except InvalidState:
+            raise_unless_successful(status)
+            raise
+
+
+def _no_answer(session: Session, job: tables.Job) -> dict[str, Any]:
+    is_under_way = calls.is_running(session, job.id)
+    fate = (
+        "The call is under way; its answer is dropped."
+        if is_under_way
+        else "The call was not made and has been withdrawn."
+    )
+    return {
+        "code": "job_expired",
+        "message": f"{job.provider} gave no answer in time. {fate} Ask with a longer timeout, or "
+        "look at `sisgate providers` for what holds it up.",
+    }
+
+
+def _refuse_unless_json(target: Mapping[str, Any]) -> None:
+    try:
+        text = dumps(target, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"The request cannot be written as JSON: {error}.") from None
+    if "\\u0000" in text:
+        raise UsageError("The request holds a NUL character, which cannot be stored.")
