@@ -48,8 +48,6 @@ NEEDS: dict[str, Action] = {
     "pause": Action.CONTROL,
     "resume": Action.CONTROL,
     "keys": Action.KEYS,
-    "keys list": Action.LOOK,
-    "keys usage": Action.LOOK,
     "keys masters": Action.ADMINISTER,
     "keys rewrap": Action.ADMINISTER,
     "keys forget-master": Action.ADMINISTER,

@@ -70,7 +70,7 @@ class ProviderKeys:
 
     def list(self, *, all_states: bool = False) -> Sequence[KeyInfo]:
         """Return the keys, newest first; with `all_states` also those that have ended."""
-        self._gateway.access.pass_through(Action.LOOK, self._config.name)
+        self._gateway.access.pass_through(Action.KEYS, self._config.name)
         with self._gateway.database.read() as session:
             found = keys.list_keys(session, self._config.name)
         infos = [key_info(key) for key in found]
@@ -78,7 +78,7 @@ class ProviderKeys:
 
     def usage(self) -> Sequence[KeyUse]:
         """Return how each key was used, also those that have ended, newest first."""
-        self._gateway.access.pass_through(Action.LOOK, self._config.name)
+        self._gateway.access.pass_through(Action.KEYS, self._config.name)
         now = self._gateway.clock.now()
         with self._gateway.database.read() as session:
             found = keys.list_keys(session, self._config.name)

@@ -30,6 +30,8 @@ from sisgate.privacy.persons import PEOPLE, Realms
 
 CHUNK = 500
 
+Kind = Literal["identifier", "name", "elsewhere"]
+
 
 @dataclass(frozen=True)
 class Person:
@@ -62,13 +64,14 @@ class Finding:
     """Something that was found: in which column, in how many rows.
 
     An `identifier` names the person alone. A `name` is given and family name together, which
-    another person may have too. `note` says what to do about it.
+    another person may have too. `elsewhere` is an identifier in what another provider sent, whose
+    ids are its own: perhaps the same person, perhaps not. `note` says what to do about it.
     """
 
     table: str
     column: str
     rows: int
-    kind: Literal["identifier", "name"]
+    kind: Kind
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -128,23 +131,28 @@ def left_behind(session: Session, person: Person, needles: Needles) -> list[Find
         if count
     ]
     for table in Base.metadata.sorted_tables:
-        counts: Counter[tuple[str, Literal["identifier", "name"]]] = Counter()
+        counts: Counter[tuple[str, Kind, str]] = Counter()
         for row in _suspects(session, table, needles):
+            provider = str(row.get("provider", person.provider))
             for column, text in _texts(row):
                 if needles.identify(text):
-                    counts[column, "identifier"] += 1
+                    kind: Kind = "identifier" if provider == person.provider else "elsewhere"
                 elif needles.name(text):
-                    counts[column, "name"] += 1
+                    kind = "name"
+                else:
+                    continue
+                counts[column, kind, _NOTES[kind].format(provider=provider)] += 1
         found += [
-            Finding(table.name, column, rows, kind, _NOTES[kind])
-            for (column, kind), rows in sorted(counts.items())
+            Finding(table.name, column, rows, kind, note)
+            for (column, kind, note), rows in sorted(counts.items())
         ]
     return found
 
 
-_NOTES: Mapping[str, str] = {
+_NOTES: Mapping[Kind, str] = {
     "identifier": "look at it by hand",
     "name": "somebody of the same name, if it is another person's",
+    "elsewhere": "of {provider}: erase there too, if it is the same person",
 }
 
 

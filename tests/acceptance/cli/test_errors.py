@@ -79,6 +79,7 @@ def test_before_the_first_start_the_database_is_missing(command: Command) -> Non
 def test_without_redis_a_job_is_accepted_and_that_is_said(command: Command) -> None:
     """The ledger owns the work."""
     command("db", "upgrade")
+    command("keys", "master")
     ended = command("sync", "skyward", "orgs", "--json")
     assert json.loads(ended.stdout)[0]["state"] == "accepted"
     assert "Redis cannot be reached" in ended.stderr
@@ -135,6 +136,7 @@ def test_a_request_to_a_paused_provider_names_the_pause(running: Command) -> Non
 def test_jobs_with_a_deadline_expire_where_nothing_runs(command: Command) -> None:
     """Whoever waits is told, and what to start."""
     command("db", "upgrade")
+    command("keys", "master")
     ended = command("sync", "skyward", "orgs", "--wait", "--timeout", "0.1", code=75)
     assert "ends as expired when its deadline has passed" in ended.stderr
     assert "Start `sisgate up`" in ended.stderr

@@ -33,6 +33,7 @@ def run(
 def test_a_command_does_what_its_token_may_and_no_more(command: Command, run: Run) -> None:
     """From an open install to one that requires tokens, with a first admin."""
     run("db", "upgrade")
+    run("keys", "master")
     closed = 'access = "tokens"\n' + command.config.read_text("utf-8")
     command.config.write_text(closed, encoding="utf-8")
     assert run("jobs", "list", code=77)["error"]["code"] == "not_authenticated"

@@ -261,6 +261,21 @@ def test_somebody_of_the_same_name_is_told_and_left_alone(school: Database) -> N
     assert "stu-7777" in ids_of(school)
 
 
+def test_the_same_id_at_another_provider_is_told_and_left_alone(school: Database) -> None:
+    """Ids are each provider's own; the report says where to look."""
+    with school.write() as session:
+        dataset = records.lock_dataset(session, "jefferson", "students")
+        row = record(ADA, givenName="Bo")
+        records.write_page(session, dataset, [row], generation=1, job_id="job", now=NOW)
+    report = erasure(school).run(ADA, actor="ana", reason="case 12")
+    assert report.is_clean
+    assert {(f.table, f.kind) for f in report.left} == {
+        ("changes", "elsewhere"),
+        ("records", "elsewhere"),
+    }
+    assert all("of jefferson: erase there too" in found.note for found in report.left)
+
+
 def test_a_student_is_not_the_teacher_of_the_same_number(database: Database) -> None:
     """PowerSchool numbers them apart; the id alone does not say who is meant."""
     write(database, [record("77", givenName="Ann", familyName="Lee")])
@@ -279,12 +294,9 @@ def test_a_student_is_not_the_teacher_of_the_same_number(database: Database) -> 
     assert len(screened(database, "teachers", page(teacher), "powerschool").rows) == 0
 
 
-def test_the_bytes_are_gone_from_the_file_too(sqlite_url: str) -> None:
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_bytes_are_gone_from_the_file_too(database: Database) -> None:
     """SQLite keeps what is deleted in free pages and in its log until it is made to let go."""
-    from sisgate.ledger import migrate
-
-    database = Database(sqlite_url)
-    migrate.upgrade(database)
     write(database, [other(f"s{n}") for n in range(300)])
     write(database, [ada()])
     report = erasure(database).run(ADA, actor="ana", reason="case 12")
