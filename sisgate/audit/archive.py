@@ -20,7 +20,7 @@ from sisgate.audit.content import compact_json
 from sisgate.audit.heads import head_of
 from sisgate.audit.keys import KeyRing
 from sisgate.audit.log import record
-from sisgate.audit.rows import all_seals
+from sisgate.audit.rows import seals_through
 from sisgate.audit.verification import ARCHIVED, ranges_of
 from sisgate.clock import Clock
 from sisgate.errors import AuditError
@@ -97,9 +97,7 @@ def _write(session: Session, keys: KeyRing, last: AuditSeal, path: Path) -> tupl
     except OSError as error:
         raise AuditError(f"The archive {path} cannot be written: {error.strerror}.") from error
     with os.fdopen(descriptor, "wb") as file:
-        for seal in all_seals(session):
-            if seal.fields[0] > last.number:
-                break
+        for seal in seals_through(session, last.number):
             for line in export.segment(session, seal):
                 events += line.startswith('{"event"')
                 raw = f"{line}\n".encode()

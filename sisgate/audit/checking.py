@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit.heads import Broken, Head
 from sisgate.audit.keys import KeyRing
-from sisgate.audit.rows import EventRow, SealRow, all_seals, events_between
+from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
 from sisgate.audit.sealer import Range
 from sisgate.audit.verification import Verdict, Verification, ranges_of, size_of
 
@@ -34,7 +34,7 @@ def verify(
     """
     _read_garbled_text(session)
     verification = Verification(keys, heads)
-    for block in _blocks(all_seals(session)):
+    for block in _blocks(seals_through(session)):
         events = _events_of_block(session, block)
         for seal, ranges in block:
             verification.seal(seal, _events_of(session, ranges, events))

@@ -21,12 +21,17 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 
 def micros(at: datetime | str) -> int:
-    """Return microseconds since 1970. SQLite gives text without a zone; `ValueError` if garbled.
+    """Return microseconds since 1970. SQLite gives text without a zone.
+
+    `ValueError` if a text is garbled, or is another way to write the same time: nobody has
+    written that, so it is a change.
 
     >>> micros("2026-09-01 08:00:00.000001") - micros(datetime(2026, 9, 1, 8, tzinfo=UTC))
     1
     """
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    if isinstance(at, str) and at not in {str(moment), moment.isoformat(" ", "microseconds")}:
+        raise ValueError(at)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - EPOCH) // _MICROSECOND

@@ -18,7 +18,7 @@ from sisgate.audit.checking import Progress
 from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS, compact_json
 from sisgate.audit.heads import head_of, parse_head
 from sisgate.audit.keys import KeyRing
-from sisgate.audit.rows import EventRow, SealRow, all_seals, events_between
+from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
 from sisgate.audit.sealer import newest_seal
 from sisgate.audit.verification import Kind, Verdict, Verification, ranges_of
 from sisgate.errors import AuditError
@@ -27,7 +27,7 @@ from sisgate.errors import AuditError
 def lines(session: Session, keys: KeyRing) -> Iterator[str]:
     """Stream the log as this session sees it."""
     covered: dict[int, int] = {}
-    for seal in all_seals(session):
+    for seal in seals_through(session):
         yield from segment(session, seal)
         covered |= {writer: last for writer, _, last in ranges_of(seal.fields[4])}
     writers = text("SELECT writer, MAX(number) FROM audit_events GROUP BY writer ORDER BY writer")

@@ -8,10 +8,10 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from sisgate.audit.content import compact_json, micros
+from sisgate.audit.content import compact_json
 from sisgate.audit.keys import KeyRing
 from sisgate.errors import AuditError
 from sisgate.ledger.audit_schema import AuditSeal
@@ -54,7 +54,7 @@ def parse_head(line: str, keys: KeyRing) -> Head | None:
     """Return the head that a line holds, or None where it is not one, or not signed by our keys."""
     try:
         head = Head(**json.loads(line))
-        micros(head.at)
+        datetime.fromisoformat(head.at)
         key = keys.of(bytes.fromhex(head.key))
         good = key is not None and key.has_signed(head.signed, head.signature)
     except (TypeError, ValueError, AttributeError):

@@ -18,8 +18,12 @@ _EVENTS = (
     f"SELECT {', '.join(EVENT_COLUMNS)}, mac FROM audit_events"  # noqa: S608 - our own column names
     " WHERE writer = :writer AND number BETWEEN :first AND :last ORDER BY number"
 )
-_SEALS = f"SELECT {', '.join(SEAL_COLUMNS)}, head FROM audit_seals ORDER BY number"  # noqa: S608 - the same
+_SEALS = (
+    f"SELECT {', '.join(SEAL_COLUMNS)}, head FROM audit_seals"  # noqa: S608 - the same
+    " WHERE number <= :through ORDER BY number"
+)
 _LARGEST = (1 << 31) - 1
+_NEWEST = (1 << 63) - 1
 
 
 class EventRow(NamedTuple):
@@ -51,9 +55,9 @@ def events_between(
         yield EventRow(tuple(row[:-1]), _bytes(row[-1]))
 
 
-def all_seals(session: Session) -> Iterator[SealRow]:
-    """Stream the seals by number."""
-    for row in session.execute(text(_SEALS), execution_options=_STREAM):
+def seals_through(session: Session, through: int = _NEWEST) -> Iterator[SealRow]:
+    """Stream the seals by number, `through` included; all of them by default."""
+    for row in session.execute(text(_SEALS), {"through": through}, execution_options=_STREAM):
         yield SealRow(tuple(row[:-1]), _bytes(row[-1]))
 
 

@@ -1,0 +1,23 @@
+"""A ledger with all its tables, and a log in it that several writers write."""
+
+import pytest
+
+from sisgate.ledger.database import Database
+from tests.contract.audit.book import Book
+from tests.contract.ledger.conftest import database
+
+
+@pytest.fixture
+def book(database: Database) -> Book:
+    """An empty log."""
+    return Book(database)
+
+
+@pytest.fixture
+def full_book(book: Book) -> Book:
+    """A log of 3 writers and 6 seals with an unsealed end."""
+    book.fill(seals=6, events=4)
+    return book
+
+
+__all__ = ["book", "database", "full_book"]
