@@ -1,0 +1,41 @@
+"""Heads of the audit log are kept outside the database by the fleet, whatever happens."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from sisgate import Gateway
+from sisgate.audit.verification import Kind
+from sisgate.ledger import audit_guard
+from workers import auditing
+from workers.runtime import Runtime
+
+
+def test_each_look_adds_a_signed_head_also_of_a_quiet_minute(
+    gateway: Gateway, runtime: Runtime
+) -> None:
+    """The file grows, and verification compares with it."""
+    gateway.sync("lincoln", "students")
+    for _ in range(3):
+        auditing.keep_head(runtime)
+    verdict = gateway.audit.verify()
+    assert (verdict.findings, verdict.heads, verdict.unsealed) == ([], 3, 0)
+    assert verdict.events >= 1
+
+
+def test_a_log_whose_end_is_cut_off_is_found_by_the_heads(
+    gateway: Gateway, runtime: Runtime
+) -> None:
+    """Also when its sealer's notes were taken away with it."""
+    gateway.sync("lincoln", "students")
+    auditing.keep_head(runtime)
+    gateway.sync("lincoln", "teachers")
+    auditing.keep_head(runtime)
+    with gateway.database.write() as session:
+        dialect = gateway.database.engine.dialect.name
+        audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
+        session.execute(text("DELETE FROM audit_events WHERE number > 1"))
+        session.execute(text("DELETE FROM audit_seals WHERE number > 1"))
+        session.execute(text("DELETE FROM audit_writers"))
+        audit_guard.put_on(lambda statement: session.execute(text(statement)), dialect)
+    assert Kind.TRUNCATED in gateway.audit.verify().counts
