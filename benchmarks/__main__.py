@@ -16,6 +16,7 @@ SECTIONS = {
     "enqueue": "benchmarks.enqueue",
     "sync": "benchmarks.sync",
     "rotation": "benchmarks.rotation",
+    "audit": "benchmarks.audit",
 }
 
 
