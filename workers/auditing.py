@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import structlog
-from sqlalchemy.exc import IntegrityError
 
 from sisgate.audit import heads, sealer
 from sisgate.audit.configuration import note_configuration
@@ -53,7 +52,5 @@ def note_start(settings: Settings) -> None:
             note_configuration(session, settings, ROLE, clock.now())
     except SisgateError as error:
         log.warning("configuration_not_audited", reason=error.message)
-    except IntegrityError:
-        log.info("configuration_audited_by_another_worker")
     finally:
         database.dispose()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.audit.events import CONFIGURATION_CHANGED
@@ -31,18 +33,37 @@ def fingerprints(settings: Settings) -> dict[str, str]:
 
 
 def note_configuration(session: Session, settings: Settings, role: str, now: datetime) -> None:
-    """Record the configuration of a starting process if its role last had another one."""
+    """Record the configuration of a starting process if its role last had another one.
+
+    Of several that start at once one records it; the others wait for it where they differ.
+    """
     parts = fingerprints(settings)
     known = session.get(AuditConfiguration, role)
-    before = known.parts if known is not None else {}
+    if known is not None and known.parts == parts:
+        return
+    known = _locked(session, role, now)
+    before = known.parts
     if before == parts:
         return
-    session.merge(AuditConfiguration(role=role, parts=parts, changed_at=now))
+    known.parts, known.changed_at = parts, now
     changed = sorted(name for name in {*before, *parts} if before.get(name) != parts.get(name))
     record(
         session, now, actor=role, action=CONFIGURATION_CHANGED, subject=role,
         changed=changed, fingerprint=_whole(parts), before=_whole(before) if before else None,
     )  # fmt: skip
+
+
+def _locked(session: Session, role: str, now: datetime) -> AuditConfiguration:
+    """Return the row of a role, locked until the transaction ends; made if need be."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    made = insert(AuditConfiguration).values(role=role, parts={}, changed_at=now)
+    session.execute(made.on_conflict_do_nothing())
+    return session.execute(
+        select(AuditConfiguration)
+        .where(AuditConfiguration.role == role)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one()
 
 
 def _whole(parts: dict[str, str]) -> str:

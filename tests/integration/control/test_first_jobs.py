@@ -1,0 +1,35 @@
+"""Processes of one app that start at once: their first jobs, and the configuration they note."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from sisgate import Gateway
+from sisgate.audit import log as audit
+from sisgate.audit.events import CONFIGURATION_CHANGED
+
+PROCESSES = 6
+
+
+def test_first_jobs_at_once_are_all_accepted_and_note_the_configuration_once(
+    gateway: Gateway,
+) -> None:
+    """Each has a gateway of its own; one of them tells the audit log, the others agree with it."""
+    others = [Gateway(gateway.settings) for _ in range(PROCESSES)]
+    begin = threading.Barrier(PROCESSES)
+
+    def first_job(mine: Gateway) -> str:
+        mine.jobs()  # has its connection
+        begin.wait()
+        return mine.sync("open", "students").id
+
+    with ThreadPoolExecutor(PROCESSES) as threads:
+        accepted = list(threads.map(first_job, others))
+    for other in others:
+        other.close()
+
+    assert len(set(accepted)) == PROCESSES
+    with gateway.database.read() as session:
+        noted = audit.tail(session, audit.Filter(action=CONFIGURATION_CHANGED))
+        assert [event.subject for event in noted] == ["app:default"]
