@@ -21,6 +21,8 @@ beat_schedule: dict[str, dict[str, Any]] = {
     "redeliver": _every("sisgate.redeliver", timedelta(seconds=5)),
     # Raises the priority of starved work.
     "age": _every("sisgate.age", timedelta(minutes=1)),
+    # Asks for the syncs whose [schedules.NAME] are due.
+    "schedules": _every("sisgate.schedules", timedelta(seconds=10)),
     # Counts uses of keys, checks refused keys, replaces keys that are due.
     "rotate": _every("sisgate.rotate", timedelta(seconds=2)),
     # Links new events of the audit log into its chain.

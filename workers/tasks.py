@@ -59,6 +59,15 @@ def register(app: Celery, settings: Settings) -> None:
             if one.rows:
                 log.info("retention_deleted", rule=one.rule.name, finished=one.finished, **one.rows)
 
+    @app.task(name="sisgate.schedules")
+    def schedules() -> None:
+        runtime().gateway.schedules.run_due(
+            lambda name, resource, error: log.warning(
+                "schedule_refused", schedule=name, resource=resource, code=error.code,
+                reason=error.message,
+            )
+        )  # fmt: skip
+
     @app.task(name="sisgate.rotate", soft_time_limit=ROTATE_SECONDS, time_limit=ROTATE_SECONDS + 10)
     def rotate() -> None:
         rotation.rotate(runtime())

@@ -14,12 +14,12 @@ from sisgate.audit.log import record
 from sisgate.ledger.audit_schema import AuditConfiguration
 from sisgate.settings import Settings
 
-_PLACES = {"data_dir", "config_file", "providers", "apps", "app_name"}
+_PLACES = {"data_dir", "config_file", "providers", "apps", "schedules", "app_name"}
 """Settings that differ from host to host and app to app, and those that are parts of their own."""
 
 
 def fingerprints(settings: Settings) -> dict[str, str]:
-    """Return a fingerprint of each part: `providers.NAME`, `apps`, and `settings` for the rest.
+    """Return fingerprints: of each `providers.NAME`, of `apps`, `schedules` and other `settings`.
 
     The parts hold no secrets; the URLs of Redis and database are left out with their passwords.
     """
@@ -27,7 +27,7 @@ def fingerprints(settings: Settings) -> dict[str, str]:
         f"providers.{name}": config.model_dump_json()
         for name, config in sorted(settings.providers.items())
     }
-    texts["apps"] = settings.model_dump_json(include={"apps"})
+    texts |= {name: settings.model_dump_json(include={name}) for name in ("apps", "schedules")}
     texts["settings"] = settings.model_dump_json(exclude=_PLACES)
     return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()}
 

@@ -26,6 +26,7 @@ from sisgate.cli import (
     request,
     retention,
     sandbox,
+    schedules,
     sync,
     tokens,
     up,
@@ -56,6 +57,7 @@ app.command(epilog=sandbox.EPILOG, rich_help_panel=_RUN)(sandbox.sandbox)
 app.command(epilog=sync.EPILOG, rich_help_panel=_WORK)(sync.sync)
 app.command(epilog=request.EPILOG, rich_help_panel=_WORK)(request.request)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_WORK)
+app.add_typer(schedules.app, name="schedules", rich_help_panel=_WORK)
 app.command(epilog=records.RECORDS_EPILOG, rich_help_panel=_LOOK)(records.records)
 app.command(epilog=records.CHANGES_EPILOG, rich_help_panel=_LOOK)(records.changes)
 app.add_typer(providers.app, name="providers", rich_help_panel=_LOOK)

@@ -40,6 +40,7 @@ NEEDS: dict[str, Action] = {
     "jobs": Action.ENQUEUE,
     "jobs list": Action.LOOK,
     "jobs show": Action.LOOK,
+    "schedules": Action.LOOK,  # and `control` to run one, which the gateway asks for
     "providers": Action.LOOK,
     "plan": Action.LOOK,
     "breaker": Action.LOOK,  # and `control` to change one, which the gateway asks for

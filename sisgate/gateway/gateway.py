@@ -48,6 +48,7 @@ from sisgate.gateway.ledger import with_audit_log
 from sisgate.gateway.master_keys import MasterKeys
 from sisgate.gateway.remedies import DeadLetter, Remedies
 from sisgate.gateway.requests import Requests, Wanted, target_of
+from sisgate.gateway.schedules import Schedules
 from sisgate.ledger import jobs
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
@@ -433,6 +434,11 @@ class Gateway(Administration):
     def disclosures(self) -> Disclosures:
         """What notes in the audit log what is given out; the rest of the gateway uses it."""
         return Disclosures(self)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """The syncs that are asked for by the clock: how they stand, and running one now."""
+        return Schedules(self)
 
     def keys(self, name: str) -> ProviderKeys:
         """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""

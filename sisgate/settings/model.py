@@ -7,7 +7,6 @@ from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +24,8 @@ from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.registry import DIALECTS
 from sisgate.settings.frozen import Frozen
 from sisgate.settings.rotation import RotationConfig
+from sisgate.settings.schedules import ScheduleConfig
+from sisgate.settings.zones import Zone
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 """Provider names are queue names, task names and file names too, hence the narrow alphabet."""
@@ -57,14 +58,6 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"{value!r} is no time zone; write one like America/Chicago") from None
-    return value
-
-
 def _scope(value: str) -> str:
     provider, slash, resource = value.partition("/")
     if not provider or (slash and not resource) or "/" in resource:
@@ -74,6 +67,7 @@ def _scope(value: str) -> str:
 
 Windows = Annotated[tuple[Rate, ...], BeforeValidator(_windows)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ScheduleName = Annotated[str, Field(pattern=NAME)]
 
 
 class Endpoint(Frozen):
@@ -136,7 +130,7 @@ class RetryConfig(Frozen):
 class SchoolHours(Frozen):
     """Local times in which a provider takes fewer calls at once, `days` from 0, Monday."""
 
-    zone: Annotated[str, AfterValidator(_zone)]
+    zone: Zone
     start: time
     end: time
     max_concurrency: Annotated[int, Field(ge=1)] = 1
@@ -328,12 +322,27 @@ class Settings(Frozen):
     flower_url: str | None = None
     providers: dict[str, ProviderConfig] = Field(default_factory=dict)
     apps: dict[str, AppConfig] = Field(default_factory=dict)
+    schedules: dict[ScheduleName, ScheduleConfig] = Field(default_factory=dict)
     access: Literal["open", "tokens"] = "open"
     token: SecretStr | None = None
     broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None
     retention: RetentionConfig = RetentionConfig()
     response_retention: timedelta = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+
+    @model_validator(mode="after")
+    def _schedules_have_datasets(self) -> Settings:
+        for name, schedule in self.schedules.items():
+            config = self.providers.get(schedule.provider)
+            if config is None:
+                raise ValueError(f"schedules.{name}: there is no provider {schedule.provider!r}")
+            known = config.dialect_class.resources
+            if wrong := [each for each in schedule.resources if each not in known]:
+                raise ValueError(
+                    f"schedules.{name}: {config.name} has no resource {wrong[0]!r}; it has "
+                    f"{', '.join(known)}"
+                )
+        return self
 
     @property
     def is_embedded_broker(self) -> bool:

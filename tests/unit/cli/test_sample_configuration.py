@@ -8,7 +8,7 @@ from pathlib import Path
 from sisgate.settings import ProviderConfig, Settings, load_settings
 
 SAMPLE = Path(__file__).parents[3] / "sisgate.example.toml"
-OPTION = re.compile(r"^# (?=\[apps|\[retention|\w+ = )", re.MULTILINE)
+OPTION = re.compile(r"^# (?=\[apps|\[schedules|\[retention|\w+ = )", re.MULTILINE)
 NOT_FOR_THE_FILE = {"config_file", "data_dir", "app_name", "name", "school_year", "master_key"}
 
 
@@ -25,6 +25,7 @@ def test_every_option_it_shows_is_accepted(tmp_path: Path) -> None:
     assert settings.broker_url is not None
     assert settings.providers["powerschool"].burst == 100
     assert settings.apps["gradebook"].weight == 2.0
+    assert settings.schedules["nightly"].zone == "America/Chicago"
 
 
 def test_every_setting_is_shown() -> None:

@@ -22,6 +22,7 @@ from sisgate.settings.model import (
     Settings,
 )
 from sisgate.settings.rotation import RotationConfig
+from sisgate.settings.schedules import ScheduleConfig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -34,6 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[providers.NAME.school_hours]": SchoolHours,
     "[providers.NAME.rotation]": RotationConfig,
     "[apps.NAME]": AppConfig,
+    "[schedules.NAME]": ScheduleConfig,
     "[retention]": RetentionConfig,
 }
 

@@ -1,0 +1,63 @@
+"""When something that is done again and again is due: slots of time. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIELDS = 5
+_TICK = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """A cron expression of five fields in a time zone, or a length of time that repeats.
+
+    On the days when the clocks change, a job of a fixed hour that would be skipped runs right
+    after the gap, and one of a repeated hour runs once, as with Debian's cron.
+    """
+
+    cron: str | None = None
+    every: timedelta | None = None
+    zone: str = "UTC"
+
+    def last(self, now: datetime) -> datetime:
+        """Return the newest slot at or before `now` (aware), in UTC.
+
+        >>> Rhythm(every=timedelta(minutes=15)).last(datetime(2026, 9, 1, 8, 20, tzinfo=UTC)).minute
+        15
+        """
+        if self.every is not None:
+            return EPOCH + (now - EPOCH) // self.every * self.every
+        # It looks strictly before, and whole seconds are all that it knows.
+        local = now.astimezone(ZoneInfo(self.zone)).replace(microsecond=0) + _TICK
+        return next(CronSim(self.cron or "", local, reverse=True)).astimezone(UTC)
+
+    def next(self, now: datetime) -> datetime:
+        """Return the first slot after `now`, in UTC.
+
+        >>> night = Rhythm(cron="0 2 * * *", zone="America/Chicago")
+        >>> night.next(datetime(2026, 9, 1, 8, tzinfo=UTC)).isoformat()
+        '2026-09-02T07:00:00+00:00'
+        """
+        if self.every is not None:
+            return self.last(now) + self.every
+        local = now.astimezone(ZoneInfo(self.zone))
+        return next(CronSim(self.cron or "", local)).astimezone(UTC)
+
+
+def checked_cron(text: str) -> str:
+    """Return a cron expression if it is one and ever due; `ValueError` otherwise."""
+    if len(text.split()) != FIELDS:
+        raise ValueError(
+            f"write the five fields of a cron expression, such as 0 2 * * 1-5, not {text!r}"
+        )
+    try:
+        next(CronSim(text, EPOCH))
+    except (CronSimError, StopIteration):
+        raise ValueError(f"{text!r} is no cron expression that is ever due") from None
+    return text

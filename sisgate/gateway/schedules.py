@@ -1,0 +1,116 @@
+"""Schedules: syncs that are asked for by the clock, each slot once whoever looks how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sisgate.access.policy import Action
+from sisgate.errors import SisgateError, UsageError
+from sisgate.gateway.job import Job, JobStatus, status_of
+from sisgate.ledger import schedules as ledger
+
+if TYPE_CHECKING:
+    from sisgate.gateway.gateway import Gateway
+    from sisgate.settings.schedules import ScheduleConfig
+
+Refused = Callable[[str, str, SisgateError], None]
+"""Told the schedule, the dataset and why."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule: what it syncs and when, its next slot, and the newest job of each dataset."""
+
+    name: str
+    config: ScheduleConfig
+    resources: tuple[str, ...]
+    next_at: datetime
+    jobs: Sequence[JobStatus]
+
+    @property
+    def when(self) -> str:
+        """Its rhythm as it is configured."""
+        if self.config.every is not None:
+            return f"every {self.config.every}"
+        return f"{self.config.cron} {self.config.zone}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "name": self.name,
+            "provider": self.config.provider,
+            "resources": list(self.resources),
+            "when": self.when,
+            "mode": self.config.mode,
+            "priority": self.config.priority,
+            "next_at": self.next_at,
+            "jobs": [job.as_dict() for job in self.jobs],
+        }
+
+
+class Schedules:
+    """The schedules of the configuration: how they stand, one run by hand, and what is due."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def list(self) -> Sequence[Schedule]:
+        """Return the schedules of the providers that who asks may look at, by name."""
+        gateway = self._gateway
+        gateway.access.pass_role(Action.LOOK)
+        now, found = gateway.clock.now(), []
+        for name, config in sorted(gateway.settings.schedules.items()):
+            if not gateway.access.allows(Action.LOOK, config.provider):
+                continue
+            resources = self._resources(config)
+            with gateway.database.read() as session:
+                rows = ledger.newest(session, name, 2 * len(resources))
+            newest = {row.resource: status_of(row, {}) for row in reversed(rows)}
+            jobs = [newest[each] for each in resources if each in newest]
+            found.append(Schedule(name, config, resources, config.rhythm.next(now), jobs))
+        return found
+
+    def run(self, name: str) -> Sequence[Job]:
+        """Ask for a schedule's syncs now, whenever it is due; return their jobs."""
+        config = self._gateway.settings.schedules.get(name)
+        if config is None:
+            known = ", ".join(sorted(self._gateway.settings.schedules)) or "none"
+            raise UsageError(f"There is no schedule {name!r}. Configured: {known}.")
+        self._gateway.access.pass_through(Action.CONTROL, config.provider)
+        return [self._sync(name, config, each, None) for each in self._resources(config)]
+
+    def run_due(self, refused: Refused = lambda *_: None) -> Sequence[Job]:
+        """Ask for what is due and not asked for yet; return the new jobs.
+
+        A dataset whose last scheduled sync has not ended waits for its end. What is `refused`, for
+        instance because too many jobs wait, is tried at the next look.
+        """
+        now, made = self._gateway.clock.now(), []
+        for name, config in self._gateway.settings.schedules.items():
+            slot = config.rhythm.last(now)
+            if now - slot > config.catch_up:
+                continue
+            keys = {each: f"{slot.isoformat()}/{each}" for each in self._resources(config)}
+            with self._gateway.database.read() as session:
+                taken = ledger.taken(session, name, keys.values())
+            for resource, key in keys.items():
+                if resource in taken:
+                    continue
+                try:
+                    made.append(self._sync(name, config, resource, key))
+                except SisgateError as error:
+                    refused(name, resource, error)
+        return made
+
+    def _resources(self, config: ScheduleConfig) -> tuple[str, ...]:
+        provider = self._gateway.provider(config.provider)
+        return config.resources or tuple(provider.dialect_class.resources)
+
+    def _sync(self, name: str, config: ScheduleConfig, resource: str, key: str | None) -> Job:
+        return self._gateway.sync(
+            config.provider, resource, priority=config.priority, mode=config.mode,
+            idempotency_key=key, app=ledger.app_of(name),
+        )  # fmt: skip
