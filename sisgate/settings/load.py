@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sisgate.errors import ConfigurationError
 from sisgate.settings.locate import line_of
 from sisgate.settings.model import NAME, RESERVED_NAMES, ProviderConfig, Settings
+from sisgate.settings.schedules import mistakes
 from sisgate.settings.words import plain_words
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
@@ -76,6 +77,9 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     except ValidationError as error:
         problems += _problems(error, path, _text_of(path), ())
     else:
+        if not problems:
+            found = mistakes(settings.schedules, settings.providers, settings.retention.jobs)
+            problems = [_at(path, _text_of(path), place, what) for place, what in found]
         if not problems:
             return settings
     raise ConfigurationError(

@@ -330,20 +330,6 @@ class Settings(Frozen):
     response_retention: timedelta = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
 
-    @model_validator(mode="after")
-    def _schedules_have_datasets(self) -> Settings:
-        for name, schedule in self.schedules.items():
-            config = self.providers.get(schedule.provider)
-            if config is None:
-                raise ValueError(f"schedules.{name}: there is no provider {schedule.provider!r}")
-            known = config.dialect_class.resources
-            if wrong := [each for each in schedule.resources if each not in known]:
-                raise ValueError(
-                    f"schedules.{name}: {config.name} has no resource {wrong[0]!r}; it has "
-                    f"{', '.join(known)}"
-                )
-        return self
-
     @property
     def is_embedded_broker(self) -> bool:
         """Whether Redis is the private one under the data folder."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from sisgate.domain.rhythms import Rhythm, checked_cron
 from sisgate.settings.frozen import Frozen
 from sisgate.settings.zones import Zone
+
+if TYPE_CHECKING:
+    from sisgate.settings.model import ProviderConfig
 
 
 class ScheduleConfig(Frozen):
@@ -38,3 +42,23 @@ class ScheduleConfig(Frozen):
     def rhythm(self) -> Rhythm:
         """When it is due."""
         return Rhythm(self.cron, self.every, self.zone)
+
+
+def mistakes(
+    schedules: Mapping[str, ScheduleConfig],
+    providers: Mapping[str, ProviderConfig],
+    jobs_kept: timedelta | None,
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the place and the words of each schedule that does not fit the rest of the file."""
+    for name, schedule in schedules.items():
+        place = ("schedules", name)
+        config = providers.get(schedule.provider)
+        if config is None:
+            known = ", ".join(sorted(providers)) or "none"
+            yield (*place, "provider"), f"no provider {schedule.provider!r} is among {known}"
+        elif unknown := set(schedule.resources) - set(config.dialect_class.resources):
+            offered = ", ".join(config.dialect_class.resources)
+            yield (*place, "resources"), f"{', '.join(sorted(unknown))} is not among {offered}"
+        # A slot that has run is known by its job: one that was deleted would be run once more.
+        if jobs_kept is not None and schedule.catch_up > jobs_kept:
+            yield (*place, "catch_up"), "must be at most retention.jobs"

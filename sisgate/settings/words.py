@@ -8,10 +8,10 @@ from typing import Any
 _WORDS: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is not a setting",
-    "greater_than_equal": "must be at least {ge:g}",
-    "greater_than": "must be above {gt:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "less_than": "must be below {lt:g}",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be above {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be below {lt}",
     "too_short": "needs at least {min_length}",
     "string_too_long": "has at most {max_length} characters",
     "literal_error": "must be {expected}",
@@ -43,12 +43,16 @@ def plain_words(kind: str, message: str, context: Mapping[str, Any]) -> str:
     'is missing'
     >>> plain_words("greater_than_equal", "Input should be …", {"ge": 1})
     'must be at least 1'
+    >>> plain_words("greater_than_equal", "Input should be …", {"ge": "1 hour"})
+    'must be at least 1 hour'
     >>> plain_words("time_delta_parsing", "Input should be …", {"error": "…"})
     'write a duration: seconds, or a text such as "PT30M" or "P7D"'
     >>> plain_words("value_error", "Value error, a base path begins with /", {})
     'a base path begins with /'
     """
     if kind in _WORDS:
-        return _WORDS[kind].format(**context)
+        # A bound is a number, or a length of time in words.
+        told = {k: f"{v:g}" if isinstance(v, int | float) else v for k, v in context.items()}
+        return _WORDS[kind].format(**told)
     shape = next((words for start, words in _SHAPES.items() if kind.startswith(f"{start}_")), None)
     return shape or message.removeprefix("Value error, ")

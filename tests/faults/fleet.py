@@ -71,6 +71,7 @@ class Fleet:
         seed: int = 1,
         *,
         beats: int = 1,
+        more: str = "",
         runs: bool = True,
     ) -> None:
         self.folder = folder
@@ -90,7 +91,7 @@ class Fleet:
             ledger = self.postgres.url()
             ledger_behind = self.postgres.url(self.to_postgres.port)
         make_master_key(folder / "master.key")
-        config = self._configure()
+        config = self._configure(more)
         broker_behind = f"redis://127.0.0.1:{self.to_redis.port}/0"
         self._environment = os.environ | {
             "SISGATE_DATA_DIR": str(folder),
@@ -195,7 +196,7 @@ class Fleet:
         command = [sys.executable, "-m", "celery", "-A", "workers", *arguments, "-l", "INFO"]
         return Kept(name, command, self._environment, self.folder)
 
-    def _configure(self) -> Path:
+    def _configure(self, more: str) -> Path:
         config = self.folder / "sisgate.toml"
         limits = dict.fromkeys(LIMITED, f'"{LIMIT}/{PERIOD_SECONDS:g}s"\nburst = {LIMIT}')
         config.write_text(
@@ -204,7 +205,8 @@ class Fleet:
                     name=name, lease=LEASE_SECONDS, limit=limit, port=self.to_provider.port
                 )
                 for name, limit in {**limits, "calm": '"off"'}.items()
-            ),
+            )
+            + more,
             encoding="utf-8",
         )
         return config

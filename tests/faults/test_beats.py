@@ -11,21 +11,33 @@ from tests.faults.fleet import Fleet
 from tests.faults.provider import ROWS
 
 REQUESTS = 20
+SCHEDULE = """
+[schedules.daily]
+provider = "calm"
+resources = ["orgs"]
+every = "P1D"
+catch_up = "P1D"
+"""
+"""Always due, once."""
 
 
 def test_five_beats_at_once_make_one_logical_run(tmp_path: Path) -> None:
     """Each call is made once and each row is written once, whatever is triggered five times."""
-    with Fleet(tmp_path, "postgresql", beats=5) as fleet:
+    with Fleet(tmp_path, "postgresql", beats=5, more=SCHEDULE) as fleet:
         fleet.ask("sync", "lists")
         for number in range(REQUESTS):
             fleet.ask("GET", "requests", f"/{number}")
         fleet.wait(lambda: len(fleet.book.accepted) == REQUESTS + 1, "the app has asked")
-        jobs = [fleet.gateway.job(each.job) for each in fleet.book.accepted]
+        fleet.wait(lambda: fleet.gateway.schedules.list()[0].jobs, "a slot has its job")
+        jobs = [fleet.gateway.job(found.id) for found in fleet.gateway.jobs()]
         fleet.wait(lambda: all(job.status().is_final for job in jobs), "all work ends")
 
         assert {job.status().state for job in jobs} == {"done"}
         assert set(fleet.provider.calls_of("requests").values()) == {1}
         assert set(fleet.provider.pages_of("lists").values()) == {1}
+        slots = [job for job in fleet.gateway.jobs() if job.app == "schedule/daily"]
+        midnights = {job.accepted_at.date() for job in slots}
+        assert len(slots) == len(midnights)
         changes = list(fleet.gateway.changes("lists", "orgs"))
         assert [change.sequence for change in changes] == list(range(1, ROWS + 1))
         with fleet.gateway.database.read() as session:
