@@ -6,16 +6,16 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 import redis
 from sqlalchemy import func, select
 
 from sisgate.broker import PLANNER_QUEUE, queue_depths
 from sisgate.cli import data_folder
+from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.invocation import Invocation
+from sisgate.cli.key_checks import expiring
 from sisgate.credentials.keys import active_key
 from sisgate.credentials.tokens import fetch_token
 from sisgate.credentials.vault import Vault, vault_of
@@ -26,23 +26,11 @@ from sisgate.ledger.database import Database, ping
 from sisgate.ledger.schema import Job
 from sisgate.settings import ProviderConfig
 
-Grade = Literal["ok", "warn", "fail"]
-
 FREE_BYTES = 1 << 30
 CLOCK_WARN_SECONDS = 2.0
 CLOCK_FAIL_SECONDS = 30.0
 OVERDUE = timedelta(seconds=60)
 PROBE_SECONDS = 15.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the examination."""
-
-    subject: str
-    grade: Grade
-    what: str
-    mend: str = ""
 
 
 def examine(invocation: Invocation, *, probe: bool) -> Iterator[Finding]:
@@ -195,6 +183,7 @@ def _provider(
             with database.read() as session:
                 key = active_key(session, vault, config.name, invocation.clock.now())
             yield Finding(f"{config.name} key", "ok", f"client id {key.client_id}")
+            yield from expiring(database, config, invocation.clock.now())
         except CredentialError as error:
             yield Finding(f"{config.name} key", "fail", error.message)
             return

@@ -15,7 +15,7 @@ from sisgate.cli.screens import facts
 from sisgate.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from sisgate.cli.checks import Finding
+    from sisgate.cli.findings import Finding
 
 EPILOG = examples(
     "sisgate doctor",
@@ -33,7 +33,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check configuration, database, Redis, workers, keys and tokens; exit code 1 on a failure."""
-    from sisgate.cli.checks import Finding, examine
+    from sisgate.cli.checks import examine
 
     invocation, output = invocation_of(context), Output(as_json)
     found: list[Finding] = []

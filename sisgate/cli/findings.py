@@ -1,0 +1,18 @@
+"""A line of what `sisgate doctor` finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Grade = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was examined, how it is, and what mends it."""
+
+    subject: str
+    grade: Grade
+    what: str
+    mend: str = ""

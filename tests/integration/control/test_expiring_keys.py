@@ -1,0 +1,79 @@
+"""A key that expires soon is told of in time: in the log, in the audit log, once a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from sisgate import Gateway
+from sisgate.audit import log as audit
+from sisgate.broker import celery_app
+from sisgate.cli.key_checks import expiring
+from sisgate.clock import ManualClock
+from sisgate.domain.secret import Secret
+from workers import rotation
+from workers.runtime import Runtime
+
+DAY = 24 * 3600.0
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Beat's."""
+    return ManualClock()
+
+
+@pytest.fixture
+def runtime(gateway: Gateway, redis_url: str, clock: ManualClock) -> Iterator[Runtime]:
+    """What beat's task works with."""
+    app = celery_app(gateway.settings, redis_url)
+    runtime = Runtime(app, gateway.settings, clock)
+    yield runtime
+    runtime.database.dispose()
+    runtime.redis.close()
+    app.close()
+
+
+def test_a_key_that_expires_is_told_of_once_a_day_from_its_time_on(
+    gateway: Gateway, runtime: Runtime, clock: ManualClock
+) -> None:
+    """From 14 days before, by default; also when it has expired."""
+    gateway.keys("open").add(
+        "41", Secret("s"), expires_at=clock.now() + timedelta(days=15), actor="ana"
+    )
+
+    def told() -> list[str]:
+        with capture_logs() as logs:
+            for _ in range(3):
+                rotation.rotate(runtime)
+        return [entry["reason"] for entry in logs if entry["event"] == "key_warn"]
+
+    assert told() == []
+    clock.advance(1.5 * DAY)
+    assert told() == ["it expires at 2026-09-16 08:00 UTC"]
+    clock.advance(DAY)
+    assert told() == ["it expires at 2026-09-16 08:00 UTC"]
+    clock.advance(14 * DAY)
+    assert told() == ["it has expired"]
+    with gateway.database.read() as session:
+        events = audit.tail(session, audit.Filter(action="keys:key:warn"))
+        assert [(event.actor, event.subject) for event in events] == [("rotation", "open")] * 3
+
+
+def test_doctor_warns_of_it_and_says_what_mends_it(gateway: Gateway, clock: ManualClock) -> None:
+    """Of active keys only: a staged one that expires keeps nobody from working."""
+    keys = gateway.keys("open")
+    soon = clock.now() + timedelta(days=3)
+    keys.add("41", Secret("s"), actor="ana")
+    keys.add("42", Secret("s"), slot="backup", expires_at=soon, actor="ana")
+    keys.stage("43", Secret("s"), expires_at=soon, actor="ana")
+
+    config = gateway.settings.providers["open"]
+    (finding,) = expiring(gateway.database, config, clock.now())
+    assert finding.grade == "warn"
+    assert "(backup) expires at 2026-09-04" in finding.what
+    assert finding.mend == "sisgate keys stage open --slot backup"
+    assert list(expiring(gateway.database, config, clock.now() - timedelta(days=12))) == []
