@@ -39,12 +39,14 @@ def authenticate(
     `by` says in the audit log which way in was used. The last use is noted at most once a minute.
     """
     if not text:
+        _note_refusal(database, clock, "none", by, "none given")
         raise NotAuthenticated(
             "A token is needed here, and none was given. Set SISGATE_TOKEN or SISGATE_TOKEN_FILE "
             "to one; an admin makes it with `sisgate tokens add`."
         )
     token = read_token(text.strip())
     if token is None:
+        _note_refusal(database, clock, "none", by, "not a token")
         raise NotAuthenticated(
             "What was given is not a token of sisgate: it was cut or mistyped. A token is "
             "sisgate_ID_SECRET, as `sisgate tokens add` printed it."
@@ -69,20 +71,24 @@ def _refused(
     database: Database, clock: Clock, token: Token, by: str, reason: str
 ) -> NotAuthenticated:
     """Note a refused login with its exact reason; return the error, which is always the same."""
+    _note_refusal(database, clock, token.id, by, reason)
+    return NotAuthenticated(
+        "The token is not valid (any more). Ask an admin for a new one: `sisgate tokens list` "
+        "shows those that are."
+    )
+
+
+def _note_refusal(database: Database, clock: Clock, token_id: str, by: str, reason: str) -> None:
     with database.write() as session:
         audit.record(
             session,
             clock.now(),
             actor="unknown",
             action="access:token:refuse",
-            subject=f"token {token.id}",
+            subject=f"token {token_id}",
             reason=reason,
             by=by,
         )
-    return NotAuthenticated(
-        "The token is not valid (any more). Ask an admin for a new one: `sisgate tokens list` "
-        "shows those that are."
-    )
 
 
 class Gate:

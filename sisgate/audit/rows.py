@@ -61,6 +61,15 @@ def seals_through(session: Session, through: int = _NEWEST) -> Iterator[SealRow]
         yield SealRow(tuple(row[:-1]), _bytes(row[-1]))
 
 
+def is_made_with(session: Session, key_id: bytes) -> bool:
+    """Return whether an event or a seal names an audit key. Looks through the whole log."""
+    queries = (
+        "SELECT 1 FROM audit_events WHERE substr(mac, 1, 4) = :key LIMIT 1",
+        "SELECT 1 FROM audit_seals WHERE substr(head, 1, 4) = :key LIMIT 1",
+    )
+    return any(session.execute(text(query), {"key": key_id}).first() for query in queries)
+
+
 def _bytes(value: Any) -> bytes:
     # SQLite keeps any type in any column; what is not bytes is no MAC of ours.
     return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()

@@ -52,6 +52,10 @@ Reason = Annotated[
     str | None,
     typer.Option("--reason", help="Why, for the audit log.", show_default=False),
 ]
+Purpose = Annotated[
+    str | None,
+    typer.Option(help="What they are for; the audit log keeps it.", show_default=False),
+]
 OnUnavailable = Annotated[
     str,
     typer.Option(

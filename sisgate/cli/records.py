@@ -16,7 +16,7 @@ from rich.text import Text
 from sisgate.cli import completion
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of
-from sisgate.cli.options import Json, Provider, Resource, examples
+from sisgate.cli.options import Json, Provider, Purpose, Resource, examples
 from sisgate.cli.output import Output, to_json, write_lines
 from sisgate.cli.screens import moment, table
 from sisgate.errors import UsageError
@@ -48,10 +48,6 @@ Limit = Annotated[
         show_default=f"{TABLE_ROWS} in a table, else all",
     ),
 ]  # fmt: skip
-Purpose = Annotated[
-    str | None,
-    typer.Option(help="What they are for; the audit log keeps it.", show_default=False),
-]
 
 RECORDS_EPILOG = examples(
     "sisgate records powerschool students -n 5",

@@ -15,7 +15,15 @@ from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.no_answer import no_answer
-from sisgate.cli.options import IdempotencyKey, Json, OnUnavailable, Priority, Provider, examples
+from sisgate.cli.options import (
+    IdempotencyKey,
+    Json,
+    OnUnavailable,
+    Priority,
+    Provider,
+    Purpose,
+    examples,
+)
 from sisgate.cli.output import Output
 from sisgate.cli.screens import duration
 from sisgate.errors import JobExpired, UsageError
@@ -53,6 +61,7 @@ def request(
     ] = False,
     idempotency_key: IdempotencyKey = None,
     on_unavailable: OnUnavailable = "wait",
+    purpose: Purpose = None,
     as_json: Json = False,
 ) -> None:
     """Make one call to a provider within its quota, and show the answer."""
@@ -62,8 +71,9 @@ def request(
     asked["on_unavailable"] = on_unavailable
     try:
         answer = invocation.gateway.request(
-            provider, method, path, timeout=timeout, idempotency_key=idempotency_key, **asked
-        )
+            provider, method, path, timeout=timeout, idempotency_key=idempotency_key,
+            purpose=purpose, **asked,
+        )  # fmt: skip
     except JobExpired as error:
         raise no_answer(invocation, provider, error) from error
     except TimeoutError as error:

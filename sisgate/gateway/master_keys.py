@@ -11,6 +11,8 @@ import redis
 from sisgate.access.gate import Gate
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
+from sisgate.audit.keys import AuditKey, read_audit_keys
+from sisgate.audit.rows import is_made_with
 from sisgate.clock import Clock
 from sisgate.credentials import sealed
 from sisgate.credentials.master import drop_master_key
@@ -81,7 +83,7 @@ class MasterKeys:
         """Take a master key out of its file and return its id; `key_id` may be cut short.
 
         `UsageError` where there is no such key or it stands in no file, `InvalidState` where it is
-        the newest or something is still sealed with it.
+        the newest, something is still sealed with it, or the audit log is still proven by it.
         """
         found = [key for key in self.list() if key_id and key.id.startswith(key_id)]
         if len(found) != 1 or found[0].origin is None:
@@ -101,6 +103,7 @@ class MasterKeys:
                 "`sisgate keys rewrap` first."
             )
         assert key.origin is not None
+        self._refuse_what_proves_the_log(key.id)
         if key.origin in {"environment", "command"}:
             raise UsageError(
                 f"Master key {key.id} is not in use any more. It comes from the {key.origin}: take "
@@ -115,6 +118,20 @@ class MasterKeys:
             ) from error
         self._note("forget", key.id, actor, reason)
         return key.id
+
+    def _refuse_what_proves_the_log(self, key_id: str) -> None:
+        """Raise `InvalidState` where the audit key that follows from a master key is needed."""
+        (master,) = (m for m in vault_of(self._settings).masters if m.id.hex() == key_id)
+        own, file = AuditKey.of_master(master.material), self._settings.audit_key_file
+        if file is not None and read_audit_keys(file).of(own.id) is not None:
+            return
+        with self._database.read() as session:
+            if is_made_with(session, own.id):
+                raise InvalidState(
+                    f"Events of the audit log are proven by master key {key_id}, so it stays. Run "
+                    "`sisgate audit new-key FILE` and set audit_key_file to it first: that file "
+                    "keeps what verifies them."
+                )
 
     def _note(self, action: str, subject: str, actor: str, reason: str | None) -> None:
         principal = self._access.principal()

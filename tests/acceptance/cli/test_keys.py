@@ -68,7 +68,7 @@ def test_mistakes_are_told(stored: Command) -> None:
 
 
 def test_the_master_key_is_renewed_and_the_old_one_forgotten(command: Command) -> None:
-    """Not while it is in use."""
+    """Not while it is in use, nor while the audit log is proven by it."""
     command("db", "upgrade")
     command("keys", "master")
     command("keys", "add", NAME, "--client-id", "41", "--secret-file", "-", stdin=SECRET)
@@ -76,4 +76,10 @@ def test_the_master_key_is_renewed_and_the_old_one_forgotten(command: Command) -
     old = next(key["id"] for key in command.json("keys", "masters") if key["id"] != new)
     assert "rewrap" in command("keys", "forget-master", old, code=2).stderr
     assert command.json("keys", "rewrap")["moved"]["keys.sealed_secret"] == 1
-    assert command.json("keys", "forget-master", old[:6]) == {"forgotten": old}
+    assert "audit new-key" in command("keys", "forget-master", old, code=2).stderr
+    file = command.folder / "audit.key"
+    command("audit", "new-key", str(file))
+    environment = {"SISGATE_AUDIT_KEY_FILE": str(file)}
+    forgotten = command.json("keys", "forget-master", old[:6], environment=environment)
+    assert forgotten == {"forgotten": old}
+    assert "whole" in command("audit", "verify", environment=environment).stdout

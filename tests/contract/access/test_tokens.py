@@ -96,6 +96,17 @@ def test_unknown_revoked_expired_and_forged_are_told_alike_and_audited_exactly(
     assert reasons == ["wrong secret", "unknown", "expired"]
 
 
+@pytest.mark.parametrize(("text", "reason"), [(None, "none given"), ("letmein", "not a token")])
+def test_who_brings_no_token_is_audited_too(
+    database: Database, clock: ManualClock, text: str | None, reason: str
+) -> None:
+    """What was given instead is in neither the log nor the error."""
+    with pytest.raises(NotAuthenticated) as refused:
+        authenticate(database, clock, text)
+    assert "letmein" not in str(refused.value)
+    assert events(database, "access:token:refuse") == [("unknown", "token none", reason)]
+
+
 def test_a_revocation_holds_within_a_second(
     database: Database, clock: ManualClock, desk: TokenDesk
 ) -> None:

@@ -115,6 +115,19 @@ def test_every_command_that_is_named_exists() -> None:
                 command = command.commands[word]
 
 
+def test_every_action_of_the_audit_log_has_a_row() -> None:
+    """By its first word: `keys:…` is a row for all that is done about keys."""
+    code = "".join(
+        p.read_text("utf-8") for n in ("sisgate", "workers") for p in (ROOT / n).rglob("*.py")
+    )
+    written = set(
+        re.findall(r'(?:action=|^[A-Z_]+ = )f?"([a-z]+):(?:[a-z]+|\{)', code, re.MULTILINE)
+    )
+    told = set(re.findall(r"`([a-z]+):[a-zA-Z:…]+`[^|]*\|", text_of("docs/audit.md")))
+    assert len(written) > 5
+    assert written <= told
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_in_a_page_is_python(page: Path) -> None:
     """It parses; what it does is tested elsewhere."""
