@@ -39,7 +39,7 @@ LONGEST_WAIT_SECONDS = 5.0
 Where more queues wait than `MOST_ASKED` the time grows with their number, so the cost does not.
 """
 
-MOST_ASKED = 50
+MOST_ASKED = 20
 
 AT_ONCE = 0.0
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from redis import Redis
 
 from sisgate.admission.limiter import MOST_PERMITS, Limiter
-from sisgate.admission.scripts import ScriptCall, run_script, run_scripts
+from sisgate.admission.scripts import ScriptCall, run_scripts
 from sisgate.admission.slots import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.domain.priorities import PRIORITY_STEPS
@@ -17,6 +17,10 @@ from sisgate.domain.queues import hold_key, queue_keys
 
 UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
 """kombu's own: what was delivered and not acknowledged, and since when."""
+
+
+MOST_LOOKED_AT = 1000
+"""Queues that one script looks at: Lua hands over at most 8,000 values, and each has its lists."""
 
 
 class Taken(NamedTuple):
@@ -35,8 +39,8 @@ class Taken(NamedTuple):
 class Admitted:
     """What was taken for one provider.
 
-    `messages` come most urgent first. When fewer came than were wanted, `reason` tells why and
-    `wait_seconds` when to ask again (0: at the next signal). `left` messages still wait.
+    `messages` come most urgent first. When fewer came than were wanted, `reason` tells why. `left`
+    messages still wait; the next could have a permit after `wait_seconds`, if nobody signals.
     """
 
     provider: str
@@ -56,12 +60,18 @@ class Admitter:
 
     def waiting(self, providers: Sequence[str]) -> list[str]:
         """Return those providers in whose queues messages wait."""
-        keys = tuple(key for provider in providers for key in queue_keys(provider))
-        if not keys:
-            return []
-        found = run_script(self._redis, ScriptCall("backlog", keys, ()))
-        places = {int(place) // len(PRIORITY_STEPS) for place in found[::2]}
-        return [providers[place] for place in sorted(places)]
+        starts = range(0, len(providers), MOST_LOOKED_AT)
+        parts = [providers[start : start + MOST_LOOKED_AT] for start in starts]
+        calls = [
+            ScriptCall("backlog", tuple(key for name in part for key in queue_keys(name)), ())
+            for part in parts
+        ]
+        answers = run_scripts(self._redis, calls) if calls else []
+        return [
+            part[place]
+            for part, found in zip(parts, answers, strict=True)
+            for place in sorted({int(each) // len(PRIORITY_STEPS) for each in found})
+        ]
 
     def admit(self, wants: Iterable[Want], specs: Mapping[str, LimitSpec]) -> list[Admitted]:
         """Take up to the wanted messages of each provider; those without a permit stay."""

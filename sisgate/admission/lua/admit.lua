@@ -3,8 +3,8 @@
 -- by priority.
 -- ARGV: now, spec ('' for no limit), most of any priority, most of normal and low, and then the
 -- priority of each list.
--- Returns reason, ms to wait, factor, messages left, and for each message its permit, its tag
--- ('' if it has none that can be read) and its text.
+-- Returns reason, ms after which the next message could have a permit, factor, messages left, and for
+-- each message its permit, its tag ('' if it has none that can be read) and its text.
 --
 -- A message leaves its list and enters `unacked` in this one step. kombu's own BRPOP loses a
 -- message when its worker dies between the two. It enters before it leaves, so that an error
@@ -15,7 +15,7 @@
 
 local TAKEN_MS = 5000
 
-local time = redis.call('TIME')
+local now, time = clock(ARGV[1])
 local delivered_at = time[1] .. '.' .. string.format('%06d', time[2])
 
 local function remember(text)
@@ -31,7 +31,6 @@ local function remember(text)
   return tag
 end
 
-local now = clock(ARGV[1])
 local off = ARGV[2] == ''
 local any, rest = tonumber(ARGV[3]), tonumber(ARGV[4])
 local state = load_state()
@@ -52,7 +51,7 @@ if held_for then
 end
 
 local answer, count = { 'empty', '0', off and '1' or factor_of(state), '0' }, 4
-local left, why, longest_wait = 0, nil, 0
+local left, next_priority, why, longest_wait = 0, nil, nil, 0
 for i = 7, #KEYS do
   local priority = tonumber(ARGV[i - 2])
   local waiting = redis.call('LLEN', KEYS[i])
@@ -81,13 +80,17 @@ for i = 7, #KEYS do
     if taken < want then why, longest_wait = reason, wait end
   end
   left = left + waiting
+  if waiting > 0 and not next_priority then next_priority = priority end
 end
 if held_for and count > 4 then
   redis.call('HSET', KEYS[6], 'until', string.format('%.0f', now + TAKEN_MS))
 elseif held_for and held_for > 0 and left > 0 then
   why, longest_wait = 'circuit_open', held_for
 end
-if why == 'granted' then longest_wait = TICK_MS end
+if count > 4 and next_priority and (not why or why == 'granted') then
+  -- Told with the grant, so that nobody has to come back only to hear that the bucket is empty.
+  longest_wait = math.max(why and TICK_MS or 0, bucket_wait(state, rule, next_priority))
+end
 answer[1] = why or (count > 4 and 'granted' or (left > 0 and 'slots' or 'empty'))
 answer[2], answer[4] = ms(longest_wait), tostring(left)
 return answer

@@ -1,10 +1,8 @@
--- Which of many lists hold messages. KEYS: the lists. Returns pairs of place (from 0) and length.
-local found, count = {}, 0
+-- Which of many lists hold messages. KEYS: the lists. Returns their places, from 0.
+-- Mostly none does, which one command tells.
+local found = {}
+if redis.call('EXISTS', unpack(KEYS)) == 0 then return found end
 for i = 1, #KEYS do
-  local length = redis.call('LLEN', KEYS[i])
-  if length > 0 then
-    found[count + 1], found[count + 2] = i - 1, length
-    count = count + 2
-  end
+  if redis.call('EXISTS', KEYS[i]) == 1 then found[#found + 1] = i - 1 end
 end
 return found

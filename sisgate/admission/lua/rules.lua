@@ -16,10 +16,10 @@ local function ms(number)
   return string.format('%.3f', number)
 end
 
+-- The ms now, by the given clock if there is one, and what `TIME` says.
 local function clock(given)
-  if given ~= '' then return tonumber(given) end
   local time = redis.call('TIME')
-  return time[1] * 1000 + time[2] / 1000
+  return given ~= '' and tonumber(given) or time[1] * 1000 + time[2] / 1000, time
 end
 
 -- The windows in force (an override beats the specification) and what follows from them.
@@ -44,6 +44,18 @@ end
 local function bucket_reserve(rule, priority)
   local share = rule.reserves[tostring(priority)] or 0
   return math.min(rule.burst - 1, math.floor(share * rule.burst))
+end
+
+-- The tokens that priority may take, and the ms until there is one.
+local function bucket_room(state, rule, priority)
+  local room = state.tokens - bucket_reserve(rule, priority) + ROUNDING_TOKENS
+  return room, room < 1 and (1 - room) / (rule.rate * state.factor) + TICK_MS or 0
+end
+
+local function bucket_wait(state, rule, priority)
+  if not rule.rate then return 0 end
+  local _, wait = bucket_room(state, rule, priority)
+  return wait
 end
 
 local function load_state()
@@ -135,9 +147,8 @@ local function decide(state, rule, now, priority, want)
     if next_at > now then allow(0, next_at - now, 'interval') else allow(1, 0, 'interval') end
   end
   if rule.rate then
-    local reserve = bucket_reserve(rule, priority)
-    local room = state.tokens - reserve + ROUNDING_TOKENS
-    allow(room, (1 - room) / (rule.rate * state.factor) + TICK_MS, 'bucket')
+    local room, room_in = bucket_room(state, rule, priority)
+    allow(room, room_in, 'bucket')
     for _, window in ipairs(rule.windows) do
       local left, left_in, why, kept_back = window_room(state, rule, now, priority, window[1], window[2])
       allow(left, left_in, why)

@@ -90,6 +90,33 @@ def test_no_more_is_taken_than_there_are_permits(admitter: Admitter, redis: Redi
     assert redis.llen(queue_keys("p")[2]) == 5
 
 
+def test_a_grant_tells_when_the_next_could_come(admitter: Admitter, redis: Redis) -> None:
+    """So that a worker does not come back only to hear that there is none."""
+    put(redis, [f"t{n}" for n in range(12)])
+    taken = admit(admitter, 10, 10, TEN)
+    assert (len(taken.messages), taken.reason, taken.left) == (10, "granted", 2)
+    assert 5 < taken.wait_seconds <= 6
+    asked_again = admit(admitter, 10, 10, TEN)
+    assert asked_again.messages == ()
+
+
+def test_a_look_at_empty_queues_is_one_command(admitter: Admitter, redis: Redis) -> None:
+    """However many queues a worker serves."""
+    admitter.waiting(["a"])
+    before = redis.info("commandstats")
+    assert admitter.waiting([f"q{number}" for number in range(300)]) == []
+    after = redis.info("commandstats")
+    made = {
+        name: found["calls"] - before.get(name, {"calls": 0})["calls"]
+        for name, found in after.items()
+        if name != "cmdstat_info"
+    }
+    assert {name: calls for name, calls in made.items() if calls} == {
+        "cmdstat_evalsha": 1,
+        "cmdstat_exists": 1,
+    }
+
+
 def test_normal_and_low_are_bounded_apart(admitter: Admitter, redis: Redis) -> None:
     """The slot that is kept is for urgent and high work."""
     put(redis, ["l1", "l2", "l3"], Priority.LOW)
