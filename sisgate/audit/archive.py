@@ -38,11 +38,15 @@ class Segment:
 
 @dataclass(frozen=True)
 class Archived:
-    """What was archived: up to which seal, its head, how many events, and the file's SHA-256."""
+    """What was archived: up to which seal, its head, how many events, and the file's SHA-256.
+
+    `before` is the head of the seal before that one: with it the seal that stays can be checked.
+    """
 
     path: Path
     through: int
     head: str
+    before: str
     events: int
     sha256: str
 
@@ -79,13 +83,16 @@ def archive(
         )
         if last is None or last.number == verdict.first_seal != 1:
             raise AuditError(f"Nothing was sealed before {wanted.before.isoformat()}.")
+        before = session.scalar(select(AuditSeal.head).where(AuditSeal.number == last.number - 1))
         events, digest = _write(session, keys, last, path)
-    archived = Archived(path, last.number, last.head.hex(), events, digest)
+    linked_to = (before or sealer.FIRST_HEAD).hex()
+    archived = Archived(path, last.number, last.head.hex(), linked_to, events, digest)
     with database.write() as session:
         _delete(session, last)
         record(
             session, clock.now(), actor=actor, action=ARCHIVED, subject=path.name, reason=reason,
-            through=last.number, head=archived.head, events=events, sha256=digest,
+            through=last.number, head=archived.head, before=linked_to, events=events,
+            sha256=digest,
         )  # fmt: skip
     return archived
 

@@ -108,6 +108,9 @@ class _File:
         if head.number != verdict.last_seal:
             what = f"the log ended with seal {head.number}, the file with {verdict.last_seal}"
             verdict.add(Kind.TRUNCATED, place, what)
+        if self._next()[0] != "end":
+            what = "the line stands after the head of the log, which nothing follows"
+            verdict.add(Kind.INSERTED, f"{self._path}:{self._line}", what)
 
     def _events(self, kind: str) -> Iterator[EventRow]:
         while self._kind == kind:
@@ -129,13 +132,28 @@ class _File:
                 ((kind, words),) = json.loads(line).items()
             except (ValueError, AttributeError):
                 kind, words = "", None
-            if kind not in {"seal", "event", "unsealed", "head"} or not isinstance(words, dict):
+            if not isinstance(words, dict) or line.rstrip("\n") != _as_written(kind, words):
                 raise AuditError(
                     f"Line {number} of {self._path} is not one of an exported audit log: the file "
                     "was changed, or is another one. `sisgate audit export` writes it."
                 )
             return kind, words
         return "end", {}
+
+
+def _as_written(kind: str, words: dict[str, Any]) -> str | None:
+    """Return the line as an export writes it, None for a kind that is none.
+
+    A word more, or one that stands twice, would be shown to a reader and be checked by nobody.
+    """
+    match kind:
+        case "seal":
+            return compact_json({kind: seal_words(_seal_of(words))})
+        case "event" | "unsealed":
+            return compact_json({kind: event_words(_event_of(words))})
+        case "head":
+            return compact_json({kind: words})
+    return None
 
 
 def _event_of(words: dict[str, Any]) -> EventRow:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sisgate.audit.content import EPOCH, event_content, micros, seal_content
 from sisgate.audit.heads import Broken, Head
-from sisgate.audit.keys import KeyRing
+from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.rows import EventRow, SealRow
 from sisgate.audit.sealer import FIRST_HEAD, Range
 from sisgate.audit.writers import first_id
@@ -93,10 +93,22 @@ class Covered:
 
 @dataclass(frozen=True)
 class Anchor:
-    """Where a log begins whose older part was archived: the last archived seal."""
+    """Where a log begins whose older part was archived: the last archived seal.
+
+    `before` is the head of the seal before it, which its own head was linked to.
+    """
 
     number: int
     head: str
+    before: str
+
+    def is_of(self, seal: SealRow, keys: KeyRing) -> bool:
+        """Whether a seal is the one that was archived, in all its columns."""
+        if (self.number, self.head) != (seal.fields[0], seal.head.hex()):
+            return False
+        key = keys.of(seal.head)
+        content = seal_content(seal.fields, bytes.fromhex(self.before))
+        return key is not None and key.seal_mac(content) == seal.head
 
 
 class Verification:
@@ -110,7 +122,8 @@ class Verification:
         self._before: tuple[Any, ...] | None = None
         self._head_before = FIRST_HEAD
         self._covered: dict[int, Covered] = {}
-        self._anchor: tuple[int, str, int] | None = None
+        self._anchor: SealRow | None = None
+        self._anchor_since = 0
         self._archived: set[Anchor] = set()
         # Once a seal cannot be trusted, what follows it need not begin where it ended.
         self._is_loose = False
@@ -129,7 +142,7 @@ class Verification:
         except (TypeError, ValueError, OverflowError):
             self._seal_changed(seal, "it is not a seal that can be read")
             ranges, self._is_loose = [], True
-        digest = self._check_events(ranges, events)
+        digest = self._check_events(ranges, events, self._keys.of(seal.head))
         if ranges and digest is not None and digest != seal.fields[5]:
             self._seal_changed(seal, "its events are not those it was made over")
         self._before, self._head_before = seal.fields, seal.head
@@ -148,8 +161,8 @@ class Verification:
             verdict.first_seal = number
             if number != 1:
                 # What its head was linked to has been archived, and an event must say so.
-                since = first_id(verdict.last_sealed_at + CLOCKS_DIFFER)
-                self._anchor = (number, seal.head.hex(), since)
+                self._anchor = seal
+                self._anchor_since = first_id(verdict.last_sealed_at + CLOCKS_DIFFER)
                 return []
         elif number != before[0] + 1:
             verdict.add(
@@ -168,7 +181,9 @@ class Verification:
             return []
         return ranges
 
-    def _check_events(self, ranges: list[Range], events: Iterable[EventRow]) -> bytes | None:
+    def _check_events(
+        self, ranges: list[Range], events: Iterable[EventRow], sealed_with: AuditKey | None
+    ) -> bytes | None:
         """Check a seal's events; return their digest, or None where some are missing."""
         digest, is_complete = hashlib.sha256(), True
         rows = iter(events)
@@ -182,7 +197,7 @@ class Verification:
                     self.verdict.add(Kind.DELETED, f"{writer}/{number}", what)
                     continue
                 covered.present += 1
-                digest.update(self._check_event(row, is_sealed=True))
+                digest.update(self._check_event(row, is_sealed=True, sealed_with=sealed_with))
                 row = next(rows, None)
         while row is not None:
             place = "/".join(str(word) for word in row.fields[:2])
@@ -201,13 +216,18 @@ class Verification:
         covered.last = max(covered.last, last)
         return covered
 
-    def _check_event(self, row: EventRow, *, is_sealed: bool) -> bytes:
-        """Check an event; return what it adds to its seal's digest."""
+    def _check_event(
+        self, row: EventRow, *, is_sealed: bool, sealed_with: AuditKey | None = None
+    ) -> bytes:
+        """Check an event; return what it adds to its seal's digest.
+
+        An event of before there was a chain has no MAC: the key that sealed it stands in.
+        """
         writer, number = row.fields[:2]
         place = f"{writer}/{number}"
         self.verdict.events += 1
         is_from_before = writer == 0 and not row.mac and (is_sealed or not self.verdict.seals)
-        key = self._keys.newest if is_from_before else self._keys.of(row.mac)
+        key = sealed_with or self._keys.newest if is_from_before else self._keys.of(row.mac)
         if key is None:
             self._unknown(row.mac, place)
             return row.mac
@@ -266,16 +286,24 @@ class Verification:
             )
             self.verdict.add(Kind.TRUNCATED, f"seal {self._head.number}", what)
             self._head = self._next_head()
-        if self._anchor is not None and Anchor(*self._anchor[:2]) not in self._archived:
-            what = "the log does not begin with seal 1, and no event says that it was archived"
-            self.verdict.add(Kind.SEAL_DELETED, f"seal {self._anchor[0] - 1}", what)
+        if self._anchor is not None:
+            self._check_anchor(self._anchor)
         return self.verdict
+
+    def _check_anchor(self, seal: SealRow) -> None:
+        number = seal.fields[0]
+        archived = [anchor for anchor in self._archived if anchor.number == number]
+        if not archived:
+            what = "the log does not begin with seal 1, and no event says that it was archived"
+            self.verdict.add(Kind.SEAL_DELETED, f"seal {number - 1}", what)
+        elif not any(anchor.is_of(seal, self._keys) for anchor in archived):
+            self._seal_changed(seal, "it is not the seal that was archived")
 
     # Parts ------------------------------------------------------------------------------------
 
     def _may_begin_anywhere(self, writer: int) -> bool:
         """Whether a writer may have begun in what was archived, or in a seal that is broken."""
-        is_archived = self._anchor is not None and writer < self._anchor[2]
+        is_archived = self._anchor is not None and writer < self._anchor_since
         return self._is_loose or (is_archived and writer not in self._covered)
 
     def _follow_heads(self, seal: SealRow) -> None:
@@ -308,7 +336,7 @@ class Verification:
 
     def _note_archive(self, detail: str | None) -> None:
         words = json.loads(detail or "{}")
-        self._archived.add(Anchor(words.get("through", 0), words.get("head", "")))
+        self._archived.add(Anchor(words["through"], words["head"], words["before"]))
 
     def _seal_changed(self, seal: SealRow, what: str) -> None:
         self.verdict.add(Kind.SEAL_CHANGED, f"seal {seal.fields[0]}", what)

@@ -101,7 +101,8 @@ def _is_time(value: str) -> bool:
 _REQUIRED = {"at", "actor", "action", "subject", "mac", "covers", "digest", "head"}
 
 
-def _changed(dice: random.Random, column: str, value: Any) -> Any:
+def other_value(dice: random.Random, column: str, value: Any) -> Any:
+    """Return something else that the column may hold."""
     while True:
         new = _other(dice, value)
         if new != value and not (new is None and column in _REQUIRED):
@@ -111,7 +112,7 @@ def _changed(dice: random.Random, column: str, value: Any) -> Any:
 def change_event(scene: Scene) -> str:
     """One column of one event is something else."""
     row, column = scene.any(EVENTS), scene.dice.choice(CONTENT)
-    scene.change(EVENTS, row, **{column: _changed(scene.dice, column, row[column])})
+    scene.change(EVENTS, row, **{column: other_value(scene.dice, column, row[column])})
     return f"{column} of {row['writer']}/{row['number']}"
 
 
@@ -165,7 +166,7 @@ def rename_writer(scene: Scene) -> str:
 def change_seal(scene: Scene) -> str:
     """One column of a seal is something else."""
     row, column = scene.any(SEALS), scene.dice.choice([*SEAL_COLUMNS[1:], "head"])
-    new = _changed(scene.dice, column, row[column])
+    new = other_value(scene.dice, column, row[column])
     if column == "covers":
         (writer, first, last), *rest = ranges_of(row[column])
         new = scene.dice.choice([new, str([[writer, first, last + 1], *map(list, rest)]), "[]"])

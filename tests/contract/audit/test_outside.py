@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from sisgate.audit import archive, export, heads
+from sisgate.audit.content import SEAL_COLUMNS
 from sisgate.audit.heads import Broken
 from sisgate.audit.verification import Kind
 from sisgate.errors import AuditError
 from tests.contract.audit.book import KEYS, Book
-from tests.contract.audit.mutations import EVENTS, Scene
+from tests.contract.audit.mutations import EVENTS, SEALS, Scene, other_value
 
 
 @pytest.fixture
@@ -58,6 +59,22 @@ def test_a_line_that_is_changed_or_missing_or_moved_is_found(exported: Path) -> 
         ):
             exported.write_text("\n".join(wrong) + "\n", "utf-8")
             assert not is_whole(exported), (place, kind, name)
+
+
+def test_what_an_export_would_not_write_is_found(exported: Path) -> None:
+    """A line after the head, a word more in an event, a word that stands there twice."""
+    lines = exported.read_text("utf-8").splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith('{"event":{'))
+    event = lines[place]
+    more = event.replace('{"event":{', '{"event":{"note":"x",')
+    twice = event.replace('{"event":{', '{"event":{"actor":"x",')
+    for wrong in (
+        [*lines, event],
+        [*lines[:place], more, *lines[place + 1 :]],
+        [*lines[:place], twice, *lines[place + 1 :]],
+    ):
+        exported.write_text("\n".join(wrong) + "\n", "utf-8")
+        assert not is_whole(exported)
 
 
 def is_whole(path: Path) -> bool:
@@ -151,6 +168,28 @@ def test_an_archive_holds_the_old_part_and_the_rest_stays_whole(
             full_book.database, KEYS, full_book.clock,
             archive.Segment(full_book.clock.now() + timedelta(days=1)), path, actor="ana",
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("column", [*SEAL_COLUMNS[1:], "head"])
+def test_the_seal_that_an_archive_leaves_cannot_be_changed(
+    full_book: Book, tmp_path: Path, column: str
+) -> None:
+    """Though the seal that its head was linked to is gone."""
+    until = full_book.verify().last_sealed_at
+    assert until is not None
+    full_book.database.commit_hook = full_book.writers[0]
+    archive.archive(
+        full_book.database, KEYS, full_book.clock, archive.Segment(until), tmp_path / "old.jsonl",
+        actor="ana",
+    )  # fmt: skip
+    full_book.seal()
+    assert full_book.verify().findings == []
+    for seed in range(4):
+        with full_book.tampering() as session:
+            scene = Scene(session, random.Random(seed))
+            left = scene.rows(SEALS)[0]
+            scene.change(SEALS, left, **{column: other_value(scene.dice, column, left[column])})
+            assert not full_book.verify(session).is_whole, seed
 
 
 def test_a_log_that_is_not_whole_is_not_archived(full_book: Book, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from sisgate.audit import sealer
+from sisgate.audit import checking, sealer
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.log import record
 from sisgate.audit.writers import LIFETIME
@@ -142,8 +142,23 @@ def test_a_new_key_goes_on_with_the_chain_and_an_unknown_one_is_told(book: Book)
     book.write(2)
     assert sealer.seal(book.database, both, book.clock) is not None
     with book.database.snapshot() as session:
-        from sisgate.audit import checking
-
         assert checking.verify(session, both).is_whole
         only_new = checking.verify(session, KeyRing([new]))
     assert {kind.value for kind in only_new.counts} == {"unknown key"}
+
+
+def test_events_of_before_the_chain_are_verified_after_a_new_key(book: Book) -> None:
+    """They have no MAC: what binds them is the seal, and the key that made it."""
+    book.write()
+    with book.database.write() as session:
+        session.execute(
+            text(
+                "INSERT INTO audit_events (writer, number, at, actor, action, subject, mac)"
+                " SELECT 0, 1, at, actor, action, subject, :none FROM audit_events"
+            ),
+            {"none": b""},
+        )
+    book.seal()
+    both = KeyRing([AuditKey(b"n" * 32), *KEYS.keys])
+    with book.database.snapshot() as session:
+        assert checking.verify(session, both).findings == []
