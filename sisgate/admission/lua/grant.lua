@@ -36,7 +36,7 @@ local function grant(state, rule, now, priority, want)
   local lease_ends = ms(now + rule.lease)
   local seen_by = rule.arrival > 0 and ms(now + math.min(rule.arrival, rule.lease)) or lease_ends
   for i = 1, n do
-    permits[i] = state.epoch .. '-' .. string.format('%.0f', last - n + i)
+    permits[i] = state.epoch .. '-' .. last - n + i
     calls[2 * i - 1], calls[2 * i] = seen_by, permits[i]
     flight[2 * i - 1], flight[2 * i] = lease_ends, permits[i]
   end
@@ -58,5 +58,5 @@ local function grant(state, rule, now, priority, want)
 end
 
 local function factor_of(state)
-  return string.format('%.17g', state.factor)
+  return state.factor == 1 and '1' or string.format('%.17g', state.factor)
 end

@@ -13,7 +13,7 @@ local ROUNDING_TOKENS = 1e-6
 local TICK_MS = 0.001
 
 local function ms(number)
-  return string.format('%.3f', number)
+  return number == 0 and '0' or string.format('%.3f', number)
 end
 
 -- The ms now, by the given clock if there is one, and what `TIME` says.
@@ -88,6 +88,7 @@ end
 
 -- What urgent and high work took lately fades with the longest period as its time constant.
 local function fade_demand(state, rule, now)
+  if state.urgent == 0 and state.high == 0 then return end
   local left = rule.longest > 0 and math.exp(-math.max(0, now - state.demand_at) / rule.longest) or 0
   state.urgent, state.high, state.demand_at = state.urgent * left, state.high * left, now
 end
