@@ -1,5 +1,8 @@
 """The Celery app of the fleet: `celery -A workers worker -Q powerschool`, `beat`, `flower`."""
 
-from workers.app import celery
+from sisgate.start_up import loading
+
+with loading():
+    from workers.app import celery
 
 __all__ = ["celery"]

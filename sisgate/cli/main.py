@@ -9,33 +9,36 @@ from typing import Annotated
 import typer
 
 from sisgate import __version__
-from sisgate.cli import (
-    audit,
-    breaker,
-    db,
-    demo,
-    doctor,
-    env,
-    erase,
-    jobs,
-    keys,
-    limits,
-    plugin,
-    providers,
-    records,
-    request,
-    retention,
-    sandbox,
-    schedules,
-    sync,
-    tokens,
-    up,
-)
-from sisgate.cli.exits import ExitCode, exit_code
-from sisgate.cli.invocation import Invocation
-from sisgate.cli.output import Output, write_line
-from sisgate.cli.permissions import guarded
 from sisgate.errors import SisgateError, UsageError
+from sisgate.start_up import loading
+
+with loading():
+    from sisgate.cli import (
+        audit,
+        breaker,
+        db,
+        demo,
+        doctor,
+        env,
+        erase,
+        jobs,
+        keys,
+        limits,
+        plugin,
+        providers,
+        records,
+        request,
+        retention,
+        sandbox,
+        schedules,
+        sync,
+        tokens,
+        up,
+    )
+    from sisgate.cli.exits import ExitCode, exit_code
+    from sisgate.cli.invocation import Invocation
+    from sisgate.cli.output import Output, write_line
+    from sisgate.cli.permissions import guarded
 
 JSON = "--json"
 

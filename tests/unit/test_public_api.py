@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import sisgate
 from sisgate import errors
 
@@ -22,6 +24,7 @@ HEAVY = [
     "typer",
     "uvicorn",
 ]
+GATEWAY = ["celery", "redis", "sqlalchemy"]
 
 
 def test_the_public_names_are_these() -> None:
@@ -30,9 +33,14 @@ def test_the_public_names_are_these() -> None:
     assert all(hasattr(sisgate, name) for name in sisgate.__all__)
 
 
-def test_importing_sisgate_loads_nothing_heavy() -> None:
-    """An app that enqueues needs no web server, worker, CLI or sandbox."""
-    program = f"import sys, sisgate; print([m for m in {HEAVY} if m in sys.modules])"
+@pytest.mark.parametrize(
+    ("what", "heavy"),
+    [("sisgate.Gateway", HEAVY), ("sisgate.SisgateError", [*HEAVY, *GATEWAY])],
+    ids=["gateway", "error"],
+)
+def test_importing_sisgate_loads_nothing_heavy(what: str, heavy: list[str]) -> None:
+    """An app that enqueues needs no web server, worker, CLI or sandbox, and these no gateway."""
+    program = f"import sys, sisgate; {what}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
