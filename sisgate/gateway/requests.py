@@ -172,8 +172,9 @@ class Requests:
             if row is not None and not JobState(row.state).is_final:
                 if not job.is_new:
                     return None
-                error = _no_answer(session, row)
-                jobs.end_unanswered(session, row, self._gateway.clock.now(), error)
+                now = self._gateway.clock.now()
+                calls.withdraw(session, row.id, now)
+                jobs.end_unanswered(session, row, now, _no_answer(session, row))
         return self._gateway.job_status(job.id)
 
     def _answer_or_raise(self, status: JobStatus, purpose: str | None) -> Answer:
@@ -185,6 +186,7 @@ class Requests:
 
 
 def _no_answer(session: Session, job: tables.Job) -> dict[str, Any]:
+    """Return the error of a job whose calls that were not begun have been withdrawn."""
     is_under_way = calls.is_running(session, job.id)
     fate = (
         "The call is under way; its answer is dropped."

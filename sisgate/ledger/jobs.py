@@ -289,6 +289,8 @@ def end_unanswered(session: Session, job: Job, now: datetime, error: Mapping[str
     Where the provider may be carrying out what was asked, it is `unknown` instead, until the
     answer comes after all or a person says what became of it.
     """
+    # First, because it waits for a claim that is about to be committed: then that is seen.
+    calls.withdraw(session, job.id, now)
     if not calls.may_be_done(session, job.id):
         end(session, job, JobState.EXPIRED, now, error=error)
         return

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
-from sisgate.domain.states import JobState
+from sisgate.clock import SystemClock, poll_until
+from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import IdempotencyConflict, InvalidState, UnknownJob
 from sisgate.ledger import calls, jobs
+from sisgate.ledger.calls import NewCall, Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Call
@@ -48,6 +52,38 @@ def test_one_key_from_many_threads_is_one_job(database: Database, by: str) -> No
     assert [r for r in results if isinstance(r, Exception)] == []
     assert len({job_id for job_id, _ in results}) == 1
     assert sum(is_new for _, is_new in results) == 1
+
+
+def test_a_request_that_is_begun_just_as_its_time_ends_is_unknown(database: Database) -> None:
+    """Also where its claim was not committed yet when the end began: it is on its way."""
+    with database.write() as session:
+        job = accepted(session, kind=JobKind.REQUEST, options={"method": "POST"})
+        calls.plan(session, job, [NewCall(Purpose.REQUEST, target=job.options)], NOW)
+        (call_id,) = calls.queue_next(session, job.id, 1, NOW)
+
+    def end() -> None:
+        with database.write() as session:
+            row = jobs.lock(session, job.id)
+            assert row is not None
+            jobs.end_unanswered(session, row, NOW, {"code": "job_expired"})
+
+    ending = threading.Thread(target=end)
+    with database.write() as session:
+        assert calls.claim(session, call_id, NOW, timedelta(seconds=9)) is not None
+        ending.start()
+        if not database.is_sqlite:  # there the end does not begin before the claim is committed
+            assert poll_until(
+                lambda: somebody_waits(database), clock=SystemClock(), timeout_seconds=30
+            )
+    ending.join(30)
+    with database.read() as session:
+        assert jobs.get(session, job.id).state == JobState.UNKNOWN
+
+
+def somebody_waits(database: Database) -> bool:
+    """Whether a transaction waits for another one's lock."""
+    with database.read() as session:
+        return bool(session.scalar(text("SELECT COUNT(*) FROM pg_locks WHERE NOT granted")))
 
 
 def test_cancelling_withdraws_what_was_not_begun_and_only_once(database: Database) -> None:
