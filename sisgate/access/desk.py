@@ -169,13 +169,13 @@ class TokenDesk:
             return replace(_info(row, now), token=token.value)
 
     def _maker(self, actor: str, *, is_first: bool) -> str:
-        if is_first and not self._gate.has_token:
+        if is_first and self._gate.is_nameless:
             return actor
         return self._who(self._gate.pass_through(Action.ADMINISTER), actor)
 
     @staticmethod
     def _who(principal: Principal, actor: str) -> str:
-        return principal.actor if principal.kind == "token" else actor
+        return principal.token_actor or actor
 
     def _note(
         self,

@@ -122,9 +122,9 @@ class Gate:
         return self._fixed is not None or (not self._required and self._token is None)
 
     @property
-    def has_token(self) -> bool:
-        """Whether a token was given, good or not."""
-        return self._token is not None
+    def is_nameless(self) -> bool:
+        """Whether nothing says who asks: no token was given, and the caller is not known."""
+        return self._token is None and self._fixed is None
 
     def principal(self) -> Principal:
         """Return who asks; `NotAuthenticated` where that is nobody we know."""

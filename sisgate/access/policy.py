@@ -101,6 +101,11 @@ class Principal:
         return f"{self.name} (token {self.token_id})" if self.token_id else self.name
 
     @property
+    def token_actor(self) -> str | None:
+        """Return who it is in the audit log where a token says so, else None."""
+        return self.actor if self.kind == "token" else None
+
+    @property
     def sees_all_jobs(self) -> bool:
         """Whether jobs of other apps exist for it."""
         return bool(self.roles - {Role.APP})

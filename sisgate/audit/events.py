@@ -31,12 +31,33 @@ def actor_of(app: str) -> str:
     return f"app:{app}"
 
 
-def job_accepted(session: Session, job: Job, now: datetime) -> None:
-    """A job was accepted. Of a request only the method is told: its path may name a person."""
+def job_accepted(session: Session, job: Job, now: datetime, *, by: str | None) -> None:
+    """A job was accepted. Of a request only the method is told: its path may name a person.
+
+    `by` is who asked in the app's name, where a token says so.
+    """
     record(
         session, now, actor=actor_of(job.app), action=JOB_ACCEPTED, subject=f"job/{job.id}",
         provider=job.provider, job=job.id, request_id=job.request_id,
         kind=job.kind, resource=job.resource, method=job.options.get("method"),
+        allow_deletes=job.options.get("allow_deletes"), by=by,
+    )  # fmt: skip
+
+
+def job_changed(
+    session: Session,
+    job: Job,
+    act: str,
+    now: datetime,
+    *,
+    actor: str,
+    reason: str | None = None,
+    **detail: Any,
+) -> None:
+    """A person cancelled a job, tried it again, or said what became of it."""
+    record(
+        session, now, actor=actor, action=f"jobs:job:{act}", subject=f"job/{job.id}",
+        reason=reason, provider=job.provider, job=job.id, request_id=job.request_id, **detail,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sisgate.cli import completion, remedies
 from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, show_dead
-from sisgate.cli.invocation import invocation_of
+from sisgate.cli.invocation import invocation_of, user_name
 from sisgate.cli.job_ids import OneJob, full_id
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
@@ -100,7 +100,7 @@ def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
 def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     """Cancel a job. A call under way ends, and its answer is dropped."""
     invocation, output = invocation_of(context), Output(as_json)
-    status = invocation.gateway.cancel(full_id(invocation, job))
+    status = invocation.gateway.cancel(full_id(invocation, job), actor=user_name())
     output.json(status.as_dict())
     output.show(Text(f"Job {status.id} is cancelled."))
 

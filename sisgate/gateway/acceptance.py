@@ -73,12 +73,13 @@ class Acceptance:
         new: NewJob,
         asks_the_same: Callable[[Job], bool] | None = None,
         *,
+        by: str | None = None,
         first: Callable[[Session, datetime], str | None] | None = None,
     ) -> tuple[str, bool]:
         """Accept a job and return its id with True, or that of its earlier one with False.
 
         `first` is done first in the same transaction; where it returns the id of a job, nothing is
-        accepted but that one is returned.
+        accepted but that one is returned. `by` is who asks, for the audit log.
         Raises `IdempotencyConflict`, `BacklogFull` and `DatabaseUnavailable`; then nothing was
         accepted. A broker that is down does not keep a job from being accepted.
         """
@@ -92,7 +93,7 @@ class Acceptance:
             )
             if is_new:
                 self._refuse_beyond_backlog(session, new.provider)
-                events.job_accepted(session, row, now)
+                events.job_accepted(session, row, now, by=by)
                 self._note_configuration(session, now)
             if is_new and new.kind is JobKind.REQUEST:
                 calls.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)

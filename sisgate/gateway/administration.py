@@ -86,7 +86,7 @@ class Administration(ABC):
     def _erasure(self, provider: str, actor: str) -> tuple[Erasure, str]:
         config = self.provider(provider)
         principal = self.access.pass_through(Action.ADMINISTER)
-        who = principal.actor if principal.kind == "token" else actor
+        who = principal.token_actor or actor
         return Erasure(self.database, config, self._vault, self.clock), who
 
     @property

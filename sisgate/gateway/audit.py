@@ -94,7 +94,7 @@ class AuditLog:
     ) -> archive.Archived:
         """Move the sealed events of a time long ago into a file; see `docs/audit.md`."""
         principal = self._access.pass_through(Action.ADMINISTER)
-        actor = principal.actor if principal.kind == "token" else actor
+        actor = principal.token_actor or actor
         return archive.archive(
             self._database, self.keys, self._clock, wanted, path, actor=actor, reason=reason
         )

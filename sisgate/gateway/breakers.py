@@ -91,7 +91,7 @@ class ProviderBreakers:
         """
         name = self._config.name
         principal = self._gateway.access.pass_through(Action.CONTROL, name)
-        actor = principal.actor if principal.kind == "token" else actor
+        actor = principal.token_actor or actor
         now = self._gateway.clock.now()
         pin = self._pin(word, until, now)
         urls = self._named(endpoint)

@@ -23,7 +23,8 @@ class ProviderControl:
     """Limits and pauses of one provider. Each change is kept, audited, and holds for the fleet.
 
     The ledger is written first, then Redis: a change that Redis did not hear of comes back with
-    the next rebuild. Methods raise `DatabaseUnavailable` and `BrokerUnavailable`.
+    the next rebuild. Methods raise `AccessDenied`, `DatabaseUnavailable` and
+    `BrokerUnavailable`.
     """
 
     def __init__(self, gateway: Gateway, config: ProviderConfig, spec: LimitSpec) -> None:
@@ -38,6 +39,7 @@ class ProviderControl:
 
     def state(self) -> LimiterState:
         """Return what the limiter knows now."""
+        self._gateway.access.pass_some(Action.LOOK, self._config.name)
         return self._gateway.limiter.state(self._config.name, self._spec)
 
     def outlook(self, latency_seconds: float) -> Outlook | None:
@@ -120,7 +122,7 @@ class ProviderControl:
     def _may_change(self, actor: str) -> str:
         """Return whom the audit log names: who asks, if a token says so; `AccessDenied` else."""
         principal = self._gateway.access.pass_through(Action.CONTROL, self._config.name)
-        return principal.actor if principal.kind == "token" else actor
+        return principal.token_actor or actor
 
     def _set_pause(
         self, *, paused: bool, until: datetime | None, actor: str, reason: str | None

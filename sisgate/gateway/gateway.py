@@ -289,13 +289,12 @@ class Gateway(Administration):
             raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s; it goes on.")
         return status[0]
 
-    def cancel(self, job_id: str) -> JobStatus:
-        """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none."""
-        self._may_change(job_id)
-        with self.database.write() as session:
-            jobs.cancel(session, job_id, self.clock.now())
-        self.wakeups.announce(job_id)
-        return self.job_status(job_id)
+    def cancel(self, job_id: str, *, actor: str | None = None) -> JobStatus:
+        """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none.
+
+        `actor` is who does it, for the audit log.
+        """
+        return self._remedies.cancel(job_id, actor)
 
     def dead(
         self,
@@ -496,15 +495,9 @@ class Gateway(Administration):
             self.access.refuse(principal, Action.ENQUEUE, f"app {named}", Decision(False, words))
         return principal.name
 
-    def _may_change(self, job_id: str) -> None:
-        """Ask whether a job may be cancelled or repeated: one's own, or any by an operator."""
-        status = self.job_status(job_id)
-        owns = status.app == self.access.principal().name
-        action = Action.ENQUEUE if owns else Action.CONTROL
-        self.access.pass_through(action, status.provider, status.resource)
-
     def _accept(self, new: NewJob) -> Job:
-        job_id, is_new = self._acceptance.accept(new)
+        by = self.access.principal().token_actor
+        job_id, is_new = self._acceptance.accept(new, by=by)
         return Job(self, job_id, is_new=is_new)
 
     def _last_sync_if_held(self, new: NewJob, on_unavailable: str) -> Job | None:

@@ -194,7 +194,7 @@ class ProviderKeys:
             audit.record(
                 session,
                 self._gateway.clock.now(),
-                actor=principal.actor if principal.kind == "token" else actor,
+                actor=principal.token_actor or actor,
                 action=f"keys:{'key' if key_id else 'slot'}:{act}",
                 subject=self._config.name,
                 reason=reason,

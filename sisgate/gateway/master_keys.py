@@ -139,7 +139,7 @@ class MasterKeys:
             audit.record(
                 session,
                 self._clock.now(),
-                actor=principal.actor if principal.kind == "token" else actor,
+                actor=principal.token_actor or actor,
                 action=f"keys:master:{action}",
                 subject=subject,
                 reason=reason,

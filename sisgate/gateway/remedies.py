@@ -1,4 +1,4 @@
-"""What a person does about jobs that did not succeed: find, try again, say what became of them."""
+"""What a person does about jobs: cancel, find what failed, try again, say what became of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
-from sisgate.audit import log as audit
+from sisgate.audit import events
 from sisgate.credentials.sealed_requests import open_request, seal_request
 from sisgate.credentials.vault import vault_of
 from sisgate.domain.priorities import Priority
@@ -47,7 +47,7 @@ class DeadLetter:
 
 
 class Remedies:
-    """The gateway's hand in what went wrong. Whoever may cancel a job may do this to it."""
+    """The gateway's hand in jobs: one's own, or any for an operator. All is audited."""
 
     def __init__(self, gateway: Gateway, acceptance: Acceptance) -> None:
         self._gateway = gateway
@@ -83,6 +83,16 @@ class Remedies:
             DeadLetter(status_of(dead.job, {}), dead.tries, dead.lost_workers) for dead in found
         ]
 
+    def cancel(self, job_id: str, actor: str | None) -> JobStatus:
+        """Cancel a live job and return its status."""
+        who, gateway = self._actor(job_id, actor), self._gateway
+        with gateway.database.write() as session:
+            now = gateway.clock.now()
+            job = jobs.cancel(session, job_id, now)
+            events.job_changed(session, job, "cancel", now, actor=who)
+        gateway.wakeups.announce(job_id)
+        return gateway.job_status(job_id)
+
     def retry(self, job_id: str, actor: str | None) -> Job:
         """Enqueue a job once more as a new one, or return the one that it has become already."""
         who = self._actor(job_id, actor)
@@ -105,15 +115,14 @@ class Remedies:
         def begin(session: Session, now: datetime) -> str | None:
             earlier = dead_letters.begin_retry(session, old.id, new.id)
             if earlier is None:
-                audit.record(
-                    session, now, actor=who, action="jobs:job:retry", subject=old.id, job=new.id
-                )
+                events.job_changed(session, old, "retry", now, actor=who, new=new.id)
             return earlier
 
         if new.kind is JobKind.REQUEST and old.state != JobState.UNKNOWN:
             vault = vault_of(gateway.settings)
             new = seal_request(vault, new, open_request(vault, old))
-        new_id, is_new = self._acceptance.accept(new, first=begin)
+        by = gateway.access.principal().token_actor
+        new_id, is_new = self._acceptance.accept(new, by=by, first=begin)
         return Job(gateway, new_id, is_new=is_new)
 
     def resolve(
@@ -128,15 +137,10 @@ class Remedies:
         with self._gateway.database.write() as session:
             because = f": {reason}" if reason else ""
             note = f"{who} resolved it as {resolution}{because}."
-            dead_letters.resolve(session, job_id, state, note)
-            audit.record(
-                session,
-                self._gateway.clock.now(),
-                actor=who,
-                action="jobs:job:resolve",
-                subject=job_id,
-                reason=reason,
-                resolution=resolution,
+            job = dead_letters.resolve(session, job_id, state, note)
+            now = self._gateway.clock.now()
+            events.job_changed(
+                session, job, "resolve", now, actor=who, reason=reason, resolution=resolution
             )
         counts = self.retry(job_id, actor).id if resolution == "retry" else job_id
         return self._gateway.job_status(counts)
@@ -147,4 +151,4 @@ class Remedies:
         principal = self._gateway.access.principal()
         action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
         self._gateway.access.pass_through(action, status.provider, status.resource)
-        return principal.actor if principal.kind == "token" else named or principal.actor
+        return principal.token_actor or named or principal.actor

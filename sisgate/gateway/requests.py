@@ -88,7 +88,8 @@ class Requests:
                 return False
 
         sealed = seal_request(vault, new, wanted.target)
-        job_id, is_new = self._acceptance.accept(sealed, asks_the_same)
+        by = self._gateway.access.principal().token_actor
+        job_id, is_new = self._acceptance.accept(sealed, asks_the_same, by=by)
         return Job(self._gateway, job_id, is_new=is_new)
 
     def answered(self, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:

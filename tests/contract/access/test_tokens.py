@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from sisgate.access.desk import TokenDesk, TokenInfo
 from sisgate.access.gate import Gate, authenticate
-from sisgate.access.policy import Action, Role
+from sisgate.access.policy import Action, Principal, Role
 from sisgate.access.token import new_token
 from sisgate.audit import log as audit
 from sisgate.clock import ManualClock
@@ -186,6 +186,14 @@ def test_the_first_admin_needs_no_token_and_the_second_does(
     own = TokenDesk(database, clock, gate_of(database, clock, admin))
     assert own.add("gradebook", ["app"]).created_by == f"ana (token {admin.id})"
     assert [token.name for token in own.list()] == ["ana", "gradebook"]
+
+
+def test_who_is_known_already_makes_no_first_admin(database: Database, clock: ManualClock) -> None:
+    """A web API that stands for a viewer, after the last admin's token has expired."""
+    viewer = Principal("eve", frozenset({Role.VIEWER}))
+    desk = TokenDesk(database, clock, Gate(database, clock, required=True, principal=viewer))
+    with pytest.raises(AccessDenied):
+        desk.add("eve", ["admin"])
 
 
 def test_an_operator_makes_no_tokens(database: Database, clock: ManualClock) -> None:

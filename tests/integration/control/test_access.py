@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sisgate import Gateway
+from sisgate.audit import log as audit
 from sisgate.domain.states import JobState
 from sisgate.errors import AccessDenied, NotAuthenticated, UnknownJob
 from sisgate.ledger import jobs
@@ -105,6 +106,7 @@ def test_without_a_token_nothing_is_done_where_one_is_required(gateway: Gateway)
         lambda: nobody.sync("lincoln", "students"),
         lambda: nobody.records("lincoln", "students"),
         nobody.jobs,
+        nobody.control("lincoln").state,
     ):
         with pytest.raises(NotAuthenticated, match="SISGATE_TOKEN"):
             refused()
@@ -115,3 +117,23 @@ def test_an_app_cannot_take_another_name_from_its_environment(as_token: As) -> N
     """`SISGATE_APP` must be the token's name, or not be set."""
     with pytest.raises(AccessDenied, match="cannot ask as portal"):
         as_token("gradebook", "app", app="portal").sync("lincoln", "students")
+
+
+def test_the_log_tells_who_did_what_to_a_job(gateway: Gateway, as_token: As) -> None:
+    """Who approved any number of deletions, and who ended or repeated another's job."""
+    admin = as_token("ana", "admin")
+    job = admin.sync("lincoln", "students", allow_deletes=True)
+    admin.cancel(job.id)
+    again = admin.retry(job.id)
+    with gateway.database.read() as session:
+        found = audit.tail(session, audit.Filter(job=job.id))
+    told = [(event.action, event.actor.split(" ")[0], event.provider) for event in reversed(found)]
+    assert told == [
+        ("gateway:job:accept", "app:default", "lincoln"),
+        ("jobs:job:cancel", "ana", "lincoln"),
+        ("jobs:job:retry", "ana", "lincoln"),
+    ]
+    assert {event.subject for event in found} == {f"job/{job.id}"}
+    accepted, retried = found[-1].detail or {}, found[0].detail or {}
+    assert (accepted["by"].split(" ")[0], accepted["allow_deletes"]) == ("ana", True)
+    assert retried["new"] == again.id

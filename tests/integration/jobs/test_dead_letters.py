@@ -75,7 +75,7 @@ def test_a_job_is_tried_again_once(gateway: Gateway) -> None:
     assert gateway.job_status(dead.id).retried_as == first.id
     assert first.status().app == "default"
     with gateway.database.read() as session:
-        (event,) = audit.tail(session, subject=dead.id)
+        event = audit.tail(session, audit.Filter(job=dead.id))[0]
         assert (event.actor, event.action) == ("ana", "jobs:job:retry")
 
 
@@ -129,7 +129,7 @@ def test_an_unknown_outcome_is_resolved_once(gateway: Gateway, resolution: str) 
     with pytest.raises(InvalidState):
         gateway.resolve(job.id, "failed")
     with gateway.database.read() as session:
-        (event,) = audit.tail(session, subject=job.id)
+        (event,) = audit.tail(session, audit.Filter(job=job.id, action="jobs:job:resolve"))
         assert (event.actor, event.reason) == ("ana", "seen in the SIS")
 
 
