@@ -46,8 +46,8 @@ class Administration(ABC):
     @property
     def retention(self) -> Retention:
         """What is kept how long: a preview, and deleting what is over. For admins."""
-        self.access.pass_through(Action.ADMINISTER)
-        return Retention(self.database, self.settings, self.clock)
+        principal = self.access.pass_through(Action.ADMINISTER)
+        return Retention(self.database, self.settings, self.clock, by=principal.token_actor)
 
     def erase(
         self,

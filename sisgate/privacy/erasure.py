@@ -125,15 +125,17 @@ class Erasure:
         `UnknownPerson`, and `UsageError` for a reason that names the person.
         """
         target = self._target(sourced_id, resource)
-        if not reason.strip() or target.needles.mention(reason, anywhere=False):
-            raise UsageError(
-                "Give a reason that does not name the person: it is kept in the audit log. A case "
-                "number is a good one."
-            )
-        if suppress:
-            with self._database.write() as session:
+        _refuse_naming(reason, target.needles)
+        with self._database.write() as session:
+            now = self._clock.now()
+            if suppress:
                 suppression.lock(session)
-                suppression.add(session, self._provider, target.digest, self._clock.now())
+                suppression.add(session, self._provider, target.digest, now)
+            # Told before anything is deleted: a run that dies half way has done something too.
+            self._note(
+                session, "erase", now, target.pseudonym, actor, reason,
+                phase="begin", suppressed=suppress,
+            )  # fmt: skip
         with self._database.read() as session:
             ids = {record.sourced_id for record in find_owned(session, target.person)}
         traced = traces.Traces(self._database, self._vault, self._provider, target.needles)
@@ -149,7 +151,11 @@ class Erasure:
         )
 
     def lift(self, sourced_id: str, resource: str | None, *, actor: str, reason: str) -> bool:
-        """Let later syncs bring a person again; return whether they were kept out."""
+        """Let later syncs bring a person again; return whether they were kept out.
+
+        Raises `UsageError` for a reason that names the person.
+        """
+        _refuse_naming(reason, Needles.of({sourced_id}))
         with self._database.write() as session:
             key = suppression.person_key(session, self._vault)
             realm = self._realms.of_resource(_checked(resource) or PEOPLE[0])
@@ -157,7 +163,7 @@ class Erasure:
             was_listed = suppression.remove(session, self._provider, digest)
             if was_listed:
                 pseudonym = key.pseudonym(self._provider, realm, sourced_id)
-                self._note(session, "lift", pseudonym, actor, reason)
+                self._note(session, "lift", self._clock.now(), pseudonym, actor, reason)
         return was_listed
 
     def _target(self, sourced_id: str, resource: str | None) -> _Target:
@@ -219,8 +225,8 @@ class Erasure:
             target.done["mentions"] += len(mentions)
             counts = dict(+target.done)
             self._note(
-                session, "erase", target.pseudonym, actor, reason,
-                counts=counts, suppressed=suppress,
+                session, "erase", now, target.pseudonym, actor, reason,
+                phase="end", counts=counts, suppressed=suppress,
             )  # fmt: skip
 
     def _rewrite(self, session: Session, resource: str, row: Any, now: datetime) -> None:
@@ -259,6 +265,7 @@ class Erasure:
         self,
         session: Session,
         what: str,
+        now: datetime,
         pseudonym: str,
         actor: str,
         reason: str,
@@ -266,7 +273,7 @@ class Erasure:
     ) -> None:
         audit.record(
             session,
-            self._clock.now(),
+            now,
             actor=actor,
             action=f"privacy:person:{what}",
             subject=pseudonym,
@@ -282,6 +289,14 @@ def _of(record: Record) -> tuple[Any, ...]:
         Change.resource == record.resource,
         Change.sourced_id == record.sourced_id,
     )
+
+
+def _refuse_naming(reason: str, needles: Needles) -> None:
+    if not reason.strip() or needles.mention(reason, anywhere=False):
+        raise UsageError(
+            "Give a reason that does not name the person: it is kept in the audit log. A case "
+            "number is a good one."
+        )
 
 
 def _checked(resource: str | None) -> str | None:

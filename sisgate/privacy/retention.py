@@ -77,12 +77,15 @@ def rules(settings: Settings, longest_window: timedelta, now: datetime) -> list[
 
 
 class Retention:
-    """Runs the rules on one ledger."""
+    """Runs the rules on one ledger. `by` is who the audit log names, whoever a run is told."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, clock: Clock, *, by: str | None = None
+    ) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._by = by
 
     def preview(self) -> list[Swept]:
         """Return what each rule would delete now. Deletes nothing."""
@@ -106,6 +109,7 @@ class Retention:
         What has been deleted is in the audit log, also where it is interrupted.
         """
         ends = self._clock.monotonic() + seconds if seconds is not None else None
+        actor = self._by or actor
         return [self._sweep(rule, actor, ends, on_batch) for rule in self._rules() if only(rule)]
 
     def _sweep(

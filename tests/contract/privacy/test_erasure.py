@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -179,6 +179,29 @@ def test_the_audit_log_knows_of_it_by_a_pseudonym(school: Database) -> None:
     assert ADA not in report.pseudonym
 
 
+class LastMoment(ManualClock):
+    """A clock whose process ends when it asks for the time once more."""
+
+    def now(self) -> datetime:
+        """Return the time, once."""
+        if self.monotonic() > 0:
+            raise SystemExit(137)
+        self.advance(1)
+        return NOW
+
+
+def test_an_erasure_that_dies_half_way_is_in_the_audit_log(school: Database) -> None:
+    """What it has deleted by then is gone, and the person is on the list."""
+    dying = Erasure(school, config(), VAULT, LastMoment(NOW))
+    with pytest.raises(SystemExit):
+        dying.run(ADA, actor="ana", reason="case 12")
+    with school.read() as session:
+        (event,) = audit.tail(session, audit.Filter(action="privacy:person:erase"))
+    assert (event.actor, event.reason, event.detail) == (
+        "ana", "case 12", {"phase": "begin", "suppressed": True},
+    )  # fmt: skip
+
+
 def page(*rows: Row) -> Page:
     """A page of these rows."""
     return Page(rows, len(rows), [row.sourced_id for row in rows])
@@ -215,6 +238,8 @@ def test_the_list_holds_no_name_and_can_be_ended(school: Database) -> None:
     erasure(school).run(ADA, actor="ana", reason="case 12")
     assert erasure(school).lift(ADA, None, actor="ana", reason="enrolled again")
     assert not erasure(school).lift(ADA, None, actor="ana", reason="twice")
+    with pytest.raises(UsageError, match="does not name the person"):
+        erasure(school).lift(ADA, None, actor="ana", reason=f"{ADA} enrolled again")
     assert len(screened(school, "students", page(ada())).rows) == 1
     with school.read() as session:
         assert audit.tail(session)[0].action == "privacy:person:lift"

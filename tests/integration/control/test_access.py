@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -137,3 +138,17 @@ def test_the_log_tells_who_did_what_to_a_job(gateway: Gateway, as_token: As) -> 
     accepted, retried = found[-1].detail or {}, found[0].detail or {}
     assert (accepted["by"].split(" ")[0], accepted["allow_deletes"]) == ("ana", True)
     assert retried["new"] == again.id
+
+
+def test_what_retention_deletes_is_deleted_by_who_the_token_says(
+    gateway: Gateway, as_token: As
+) -> None:
+    """Whatever name the caller gives."""
+    job = gateway.sync("lincoln", "students")
+    gateway.cancel(job.id)
+    with gateway.database.write() as session:
+        jobs.get(session, job.id).ended_at = datetime(2020, 1, 1, tzinfo=UTC)
+    as_token("ana", "admin").retention.run(actor="nobody")
+    with gateway.database.read() as session:
+        (event,) = audit.tail(session, audit.Filter(action="privacy:jobs:expire"))
+    assert event.actor.startswith("ana (token ")
