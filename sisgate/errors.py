@@ -23,6 +23,7 @@
         │   ├── InvalidState          the job is past the point where that can be done
         │   ├── UnknownToken          no access token has that id
         │   ├── UnknownPerson         no record of the provider is that person's
+        │   ├── UnknownMessage        no message of that id is in quarantine
         │   └── CursorTooOld          the changes after the cursor are gone; read the dataset anew
         ├── CredentialError           no usable key, or a secret cannot be opened
         │   ├── TokenRefused          the provider refused our credentials
@@ -185,7 +186,7 @@ class IdempotencyConflict(UsageError):
 
 
 class InvalidState(UsageError):
-    """The job is in a state in which this cannot be done."""
+    """The job or message is in a state in which this cannot be done."""
 
     code = "invalid_state"
 
@@ -200,6 +201,12 @@ class UnknownPerson(UsageError):
     """No record of the provider is that person's."""
 
     code = "unknown_person"
+
+
+class UnknownMessage(UsageError):
+    """No message of that id is in quarantine."""
+
+    code = "unknown_message"
 
 
 class CursorTooOld(UsageError):

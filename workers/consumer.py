@@ -14,6 +14,7 @@ from kombu.transport.redis import QoS as RedisQoS
 from kombu.utils.json import dumps
 
 from sisgate.broker import ADMISSION_MARK, CALL_TASK_PREFIX, LIMITS_TASK
+from sisgate.quarantine import NO_QUEUE
 from workers.messages import NotOurs, check, put_aside
 
 REPLY_QUEUE = ".reply.celery.pidbox"
@@ -51,7 +52,7 @@ class CheckingChannel(kombu_redis.Channel):
             # The JSON decoder's error and the one of bytes that are no text carry what they read.
             text = getattr(error, "doc", None) or getattr(error, "object", None) or b""
             with self.conn_or_acquire() as client:
-                put_aside(client, text, error, "?")
+                put_aside(client, text, error, NO_QUEUE)
             return True
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
@@ -146,7 +147,7 @@ class AdmittingConsumer(Consumer):
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Put aside a task that this worker does not have."""
-        self._refuse(message, NotOurs(f"unknown task {message.headers.get('task')}"))
+        self._refuse(message, NotOurs("unknown task"))
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Put aside a task whose message is malformed."""
@@ -158,8 +159,9 @@ class AdmittingConsumer(Consumer):
 
     def _refuse(self, message: Any, reason: Exception) -> None:
         runtime = self.app.sisgate_runtime()
-        queue = message.delivery_info.get("routing_key", "?")
-        permit = message.headers.get("sisgate_permit") or {}
+        queue = message.delivery_info.get("routing_key", NO_QUEUE)
+        # Not kept: one who puts the message back does not put back a permit.
+        permit = message.headers.pop("sisgate_permit", None) or {}
         put_aside(runtime.redis, dumps(message._raw), reason, queue)
         if permit:
             runtime.limiter.hand_back(queue, permit["id"])

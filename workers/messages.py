@@ -8,12 +8,9 @@ import redis
 import structlog
 from kombu.utils.json import loads
 
-log = structlog.get_logger()
+from sisgate.quarantine import Quarantine
 
-QUARANTINE = "sisgate:1:quarantine"
-QUARANTINE_LENGTH = 100
-QUARANTINE_BYTES = 2000
-"""Messages that nobody can read are kept, cut short, for a person to look at."""
+log = structlog.get_logger()
 
 MAX_MESSAGE_BYTES = 1_000_000
 """Messages carry ids. What is larger is not ours."""
@@ -62,11 +59,12 @@ def check(payload: Any) -> None:
 
 
 def put_aside(client: redis.Redis, text: bytes | str, reason: Exception, queue: str) -> None:
-    """Keep the beginning of a message that was refused, and tell of it without its content."""
-    client.lpush(QUARANTINE, text[:QUARANTINE_BYTES])
-    client.ltrim(QUARANTINE, 0, QUARANTINE_LENGTH - 1)
+    """Put a message that was refused in quarantine, and tell of it without its content."""
     what = str(reason) if isinstance(reason, NotOurs) else type(reason).__name__
-    log.error("message_quarantined", queue=queue, reason=what)
+    # The decoder's errors may carry a text that is not even Unicode.
+    kept = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    message = Quarantine(client).put(kept, what, queue)
+    log.error("message_quarantined", message=message, queue=queue, reason=what)
 
 
 def _is_timelimit(value: Any) -> bool:

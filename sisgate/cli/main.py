@@ -26,6 +26,7 @@ with loading():
         limits,
         plugin,
         providers,
+        quarantine,
         records,
         request,
         retention,
@@ -71,6 +72,7 @@ app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)
 app.command(epilog=limits.RESUME_EPILOG, rich_help_panel=_CONTROL)(limits.resume)
 app.command(epilog=breaker.EPILOG, rich_help_panel=_CONTROL)(breaker.breaker)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel=_CONTROL)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
 app.command(epilog=erase.EPILOG, rich_help_panel=_CONTROL)(erase.erase)
 app.command(epilog=retention.EPILOG, rich_help_panel=_CONTROL)(retention.retention)

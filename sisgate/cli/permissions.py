@@ -44,6 +44,9 @@ NEEDS: dict[str, Action] = {
     "providers": Action.LOOK,
     "plan": Action.LOOK,
     "breaker": Action.LOOK,  # and `control` to change one, which the gateway asks for
+    "quarantine": Action.LOOK,  # and `administer` to read one, which the gateway asks for
+    "quarantine requeue": Action.CONTROL,
+    "quarantine drop": Action.CONTROL,
     "limits": Action.CONTROL,
     "limits show": Action.LOOK,
     "pause": Action.CONTROL,

@@ -46,6 +46,7 @@ from sisgate.gateway.job import (
 from sisgate.gateway.keys import ProviderKeys
 from sisgate.gateway.ledger import with_audit_log
 from sisgate.gateway.master_keys import MasterKeys
+from sisgate.gateway.quarantine import QuarantineDesk
 from sisgate.gateway.remedies import DeadLetter, Remedies
 from sisgate.gateway.requests import Requests, Wanted, target_of
 from sisgate.gateway.schedules import Schedules
@@ -438,6 +439,11 @@ class Gateway(Administration):
     def schedules(self) -> Schedules:
         """The syncs that are asked for by the clock: how they stand, and running one now."""
         return Schedules(self)
+
+    @cached_property
+    def quarantine(self) -> QuarantineDesk:
+        """The messages that no worker could take: list, show, requeue, drop."""
+        return QuarantineDesk(self, self._redis)
 
     def keys(self, name: str) -> ProviderKeys:
         """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from sisgate.broker import PLANNER_QUEUE, call_task
+from sisgate.quarantine import KEY, Quarantine
 from tests.acceptance.admission.conftest import MakeFleet
 from tests.acceptance.admission.fleet import Fleet, message
 from tests.acceptance.admission.recorder import Recorder
-from workers.messages import QUARANTINE
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -80,7 +80,7 @@ def malformed(task: str, kwargs: dict[str, Any], queue: str) -> list[bytes]:
 
 def refused(fleet: Fleet) -> int:
     """Return how many messages were put aside."""
-    return int(fleet.redis.llen(QUARANTINE))
+    return int(fleet.redis.llen(KEY))
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
@@ -101,6 +101,7 @@ def test_malformed_messages_of_a_provider_queue_hurt_nobody(
 
     assert worker.is_alive()
     assert fleet.waiting("alpha") == 0
+    assert all(b"sisgate_permit" not in each.text for each in Quarantine(fleet.redis).messages())
     assert "x" * 100 not in worker.log
     used = fleet.limiter.state("alpha", fleet.spec("alpha")).windows[0].used
     assert used <= 3 + 2

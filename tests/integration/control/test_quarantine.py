@@ -1,0 +1,127 @@
+"""Messages in quarantine: shown without their content, put back, dropped, all of it audited."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.main import execute
+from sisgate.domain.queues import queue_keys
+from sisgate.errors import AccessDenied, InvalidState, UnknownMessage
+from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.quarantine import KEPT_BYTES, LENGTH
+from workers.messages import NotOurs, put_aside
+from workers.runtime import Runtime
+
+SECRET = "Eve Kowalski"
+UNKNOWN = json.dumps(
+    {
+        "body": SECRET,
+        "headers": {"task": "sisgate.later", "id": "1"},
+        "properties": {"priority": 6},
+    }
+).encode()
+
+
+def actions(gateway: Gateway) -> list[tuple[str, str, str | None]]:
+    """Return who did what and why."""
+    with gateway.database.read() as session:
+        rows = session.query(AuditEvent).order_by(AuditEvent.at, AuditEvent.number)
+        return [(row.actor, row.action.rpartition(":")[2], row.reason) for row in rows]
+
+
+def test_a_message_is_told_of_without_its_content(gateway: Gateway, runtime: Runtime) -> None:
+    """Queue, task, size and reason; the content is for admins and audited."""
+    put_aside(runtime.redis, UNKNOWN, NotOurs("unknown task"), "lincoln")
+    put_aside(runtime.redis, SECRET, ValueError(SECRET), "?")
+    broken, unknown = gateway.quarantine.list()
+    assert (broken.reason, broken.task, broken.queue) == ("ValueError", None, "?")
+    assert (unknown.reason, unknown.task, unknown.queue) == (
+        "unknown task", "sisgate.later", "lincoln",
+    )  # fmt: skip
+    shown = [gateway.quarantine.show(each.id) for each in (broken, unknown)]
+    assert SECRET not in json.dumps(shown, default=str)
+    assert actions(gateway) == []
+    assert gateway.quarantine.content(unknown.id, actor="ana", reason="who?") == UNKNOWN
+    assert actions(gateway) == [("ana", "read", "who?")]
+
+
+def test_a_message_goes_back_to_its_place(gateway: Gateway, runtime: Runtime) -> None:
+    """Whole, into the list of its priority, once."""
+    put_aside(runtime.redis, UNKNOWN, NotOurs("unknown task"), "lincoln")
+    (message,) = gateway.quarantine.list()
+    assert gateway.quarantine.requeue(message.id, actor="ana", reason="upgraded") == "lincoln"
+    assert runtime.redis.lrange(queue_keys("lincoln")[2], 0, -1) == [UNKNOWN]
+    assert gateway.quarantine.list() == []
+    with pytest.raises(UnknownMessage):
+        gateway.quarantine.requeue(message.id, actor="ana")
+    assert actions(gateway) == [("ana", "requeue", "upgraded")]
+
+
+def test_what_no_worker_can_ever_take_stays(gateway: Gateway, runtime: Runtime) -> None:
+    """And nothing is said to have been done."""
+    put_aside(runtime.redis, UNKNOWN + b" " * KEPT_BYTES, NotOurs("large"), "lincoln")
+    put_aside(runtime.redis, b"[]", NotOurs("not an object"), "lincoln")
+    for message in gateway.quarantine.list():
+        with pytest.raises(InvalidState):
+            gateway.quarantine.requeue(message.id, actor="ana")
+        gateway.quarantine.drop(message.id, actor="ana")
+    assert gateway.quarantine.list() == []
+    assert actions(gateway) == [("ana", "drop", None)] * 2
+
+
+def test_no_more_than_the_newest_are_kept(gateway: Gateway, runtime: Runtime) -> None:
+    """A broken publisher does not fill Redis."""
+    for number in range(LENGTH + 5):
+        put_aside(runtime.redis, str(number), NotOurs("not an object"), "lincoln")
+    kept = gateway.quarantine.list()
+    assert len(kept) == LENGTH
+    assert kept[0].text == str(LENGTH + 4).encode()
+
+
+def test_roles_decide_what_may_be_done(gateway: Gateway, runtime: Runtime) -> None:
+    """A viewer looks, an operator acts, only an admin reads."""
+    put_aside(runtime.redis, UNKNOWN, NotOurs("unknown task"), "lincoln")
+
+    def as_role(role: str) -> Gateway:
+        token = gateway.tokens.add(role, [role]).token
+        update = {"token": token, "access": "tokens"}
+        return Gateway(gateway.settings.model_copy(update=update), database=gateway.database)
+
+    viewer, operator = as_role("viewer"), as_role("operator")
+    (message,) = viewer.quarantine.list()
+    with pytest.raises(AccessDenied):
+        viewer.quarantine.drop(message.id, actor="x")
+    with pytest.raises(AccessDenied):
+        operator.quarantine.content(message.id, actor="x")
+    operator.quarantine.drop(message.id, actor="x")
+    viewer.close()
+    operator.close()
+
+
+def test_the_command_line_says_the_same(
+    gateway: Gateway,
+    runtime: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """List, show, requeue and drop."""
+    monkeypatch.setattr(Invocation, "gateway", gateway)
+
+    def run(*words: str, code: int = 0) -> str:
+        assert execute(["quarantine", *words]) == code, words
+        return capsys.readouterr().out
+
+    put_aside(runtime.redis, UNKNOWN, NotOurs("unknown task"), "lincoln")
+    capsys.readouterr()
+    (message,) = json.loads(run("list", "--json"))
+    assert "sisgate.later" in run("list")
+    assert SECRET not in run("show", message["id"]) + run("list", "--json")
+    assert SECRET in run("show", message["id"], "--content")
+    assert "lincoln" in run("requeue", message["id"])
+    run("drop", message["id"], code=3)
+    run("drop", code=2)
+    assert "none" in run("drop", "--all")
