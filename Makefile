@@ -8,8 +8,9 @@ STAMP := $(VENV)/.setup-stamp
 BENCH_STAMP := $(VENV)/.bench-stamp
 # The Python that makes the environment. Empty: the first good one of .ci/find-python.
 PYTHON ?=
-# Most of the time tests wait for real servers, so four files run at once. PARALLEL= runs one.
-PARALLEL ?= -n 4 --dist loadfile
+# Much of the time tests wait for real servers, so four files run at once, in the order of
+# tests/conftest.py. PARALLEL= runs one.
+PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder
 # Arguments for pytest: make test ARGS="tests/unit -k limiter"
 ARGS ?=
 # What make soak does: how often it kills, what it draws, on which ledger (sqlite, postgresql, both).

@@ -21,7 +21,20 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ci")
 
-UNIT = Path(__file__).parent / "unit"
+TESTS = Path(__file__).parent
+UNIT = TESTS / "unit"
+LONGEST_FIRST = ("faults", "acceptance", "integration", "contract", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no core is idle while the last test runs alone."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    folders = item.path.relative_to(TESTS).parts[:1] if item.path.is_relative_to(TESTS) else ()
+    turns = [turn for turn, folder in enumerate(LONGEST_FIRST) if folder in folders]
+    return turns[0] if turns else len(LONGEST_FIRST)
 
 
 @pytest.fixture(autouse=True)
