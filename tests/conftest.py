@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.servers.ledgers import Ledgers
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
@@ -94,3 +95,17 @@ def database_url(request: pytest.FixtureRequest) -> str:
     fixture = "sqlite_url" if request.param == "sqlite" else "postgres_url"
     url: str = request.getfixturevalue(fixture)
     return url
+
+
+@pytest.fixture(scope="session")
+def ledgers(tmp_path_factory: pytest.TempPathFactory) -> Ledgers:
+    """The ledgers of this run. Tests take `ledger_url`."""
+    return Ledgers(tmp_path_factory.mktemp("ledgers"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, ledgers: Ledgers, tmp_path: Path) -> str:
+    """SQLAlchemy URL of a ledger with all tables and no rows: the test runs once for each kind."""
+    if request.param == "sqlite":
+        return ledgers.sqlite(tmp_path / "ledger.sqlite3")
+    return ledgers.postgres(request.getfixturevalue("postgres_server"))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -14,10 +15,16 @@ import redis
 import sqlalchemy
 
 from sisgate.clock import SystemClock, poll_until
+from sisgate.ledger import migrate
+from sisgate.ledger.schema import AuditEvent, Base
+from tests.servers.ledgers import Ledgers
 from tests.servers.postgres import PostgresServer, copied_wheel, wheel_binaries
 from tests.servers.process import LeashedServer, ServerDidNotStart, server_folder
 
 ROOT = Path(__file__).parents[2]
+SOME_EVENT = sqlalchemy.insert(AuditEvent).values(
+    writer=1, at=datetime(2026, 9, 1, tzinfo=UTC), actor="a", action="b", subject="c", mac=bytes(32)
+)
 
 
 @pytest.mark.parametrize("turn", [1, 2])
@@ -34,6 +41,35 @@ def test_database_is_empty_for_every_test(database_url: str, turn: int) -> None:
     engine = sqlalchemy.create_engine(database_url)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("CREATE TABLE left_behind (turn integer)"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_ledger_has_all_tables_and_no_rows_for_every_test(ledger_url: str, turn: int) -> None:
+    """Each turn writes what the audit log keeps from being deleted."""
+    engine = sqlalchemy.create_engine(ledger_url)
+    with engine.connect() as connection:
+        assert migrate.differences(connection) == []
+        for table in Base.metadata.sorted_tables:
+            assert connection.execute(sqlalchemy.select(table)).all() == []
+    with engine.begin() as connection:
+        connection.execute(SOME_EVENT.values(number=turn))
+    engine.dispose()
+
+
+def test_ledger_is_empty_whatever_a_test_left_open(
+    ledgers: Ledgers, postgres_server: PostgresServer
+) -> None:
+    """A transaction that still holds its locks is ended."""
+    engine = sqlalchemy.create_engine(ledgers.postgres(postgres_server))
+    with engine.begin() as connection:
+        connection.execute(SOME_EVENT.values(number=1))
+    with engine.connect() as left_open:
+        left_open.execute(SOME_EVENT.values(number=2))
+        ledgers.postgres(postgres_server)
+        left_open.invalidate()
+    with engine.connect() as connection:
+        assert connection.execute(sqlalchemy.select(AuditEvent)).all() == []
     engine.dispose()
 
 

@@ -82,6 +82,8 @@ class Fleet:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # A warm stop waits for the calls under way.
+        self.recorder.release()
         for process in (*self.workers, *self._others):
             process.end()
         self.gateway.close()
@@ -119,7 +121,9 @@ class Fleet:
         )
         self.workers.append(worker)
         ask = self.app.control.ping
-        self.wait(lambda: bool(ask([name], timeout=0.5)), f"worker {name} is ready", worker)
+        self.wait(
+            lambda: bool(ask([name], timeout=0.5, limit=1)), f"worker {name} is ready", worker
+        )
         return worker
 
     def start_beat(self) -> Process:
@@ -161,8 +165,10 @@ class Fleet:
         answers: dict[str, Any] = {}
 
         def asked() -> bool:
-            answers.update(getattr(self.app.control.inspect(timeout=1.0), what)() or {})
-            return len(answers) >= sum(1 for worker in self.workers if worker.is_alive())
+            alive = sum(1 for worker in self.workers if worker.is_alive())
+            inspect = self.app.control.inspect(timeout=1.0, limit=alive)
+            answers.update(getattr(inspect, what)() or {})
+            return len(answers) >= alive
 
         self.wait(asked, f"workers answer to inspect {what}")
         return answers

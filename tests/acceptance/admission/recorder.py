@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 HEAD_END = b"\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -63,6 +64,7 @@ class Recorder:
         self.latency = latency
         self.latencies: dict[str, Callable[[], float]] = {}
         self._recordings: dict[str, Recording] = {}
+        self._waiting: dict[asyncio.TimerHandle, Callable[[], None]] = {}
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -80,6 +82,10 @@ class Recorder:
         """Return the base URLs of all endpoints of a provider."""
         return [self.url(name)]
 
+    def release(self) -> None:
+        """Answer everybody who waits, and from now on at once: nobody is kept who wants to stop."""
+        self._loop.call_soon_threadsafe(self._release)
+
     def stop(self) -> None:
         """Stop the server."""
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -95,6 +101,22 @@ class Recorder:
     def answer(self, _target: str) -> bytes:
         """Return the answer to a call, when its latency has passed."""
         return ANSWER
+
+    def answer_after(self, seconds: float, answer: Callable[[], None]) -> None:
+        """Call `answer` when so much time has passed, or at the release. In the loop's thread."""
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle = loop.call_later(seconds, lambda: self._finish(timer))
+        self._waiting[timer] = answer
+
+    def _finish(self, timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
+        self._waiting.pop(timer)()
+
+    def _release(self) -> None:
+        self.latency = lambda: 0.0
+        self.latencies.clear()
+        for timer in list(self._waiting):
+            self._finish(timer)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -125,7 +147,7 @@ class _Connection(asyncio.Protocol):
             head, self._buffer = self._buffer.split(HEAD_END, 1)
             target = head.split(b" ", 2)[1].decode()
             seconds = self._recorder.note(target)
-            asyncio.get_running_loop().call_later(seconds, self._answer, target)
+            self._recorder.answer_after(seconds, partial(self._answer, target))
 
     def _answer(self, target: str) -> None:
         answer = self._recorder.answer(target)

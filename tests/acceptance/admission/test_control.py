@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,16 @@ def all_arrived(recorder: Recorder, count: int) -> bool:
     return len(recorder["alpha"].arrivals) >= count
 
 
+def active_queues(fleet: Fleet) -> dict[str, Any]:
+    """What the worker says of its queues, by name."""
+    return {queue["name"]: queue for queue in fleet.inspect("active_queues")["w0@test"]}
+
+
 def test_inspect_shows_the_queues_and_how_they_are_taken(make_fleet: MakeFleet) -> None:
     """`active_queues` lists provider queues with their mark, `stats` names them."""
     fleet = make_fleet(alpha='limit = "off"', beta='limit = "off"')
     fleet.start_worker("sisgate", "alpha", "beta")
-    queues = {q["name"]: q for q in fleet.inspect("active_queues")["w0@test"]}
+    queues = active_queues(fleet)
 
     assert set(queues) == {"sisgate", "alpha", "beta"}
     assert queues["alpha"]["queue_arguments"] == {ADMISSION_MARK: "permit"}
@@ -65,16 +71,18 @@ def test_a_cancelled_queue_is_left_alone_until_it_is_added_again(
     """After `add_consumer` the queue is admitted by permit as before, not pushed."""
     fleet = make_fleet(alpha='limit = "1000/h"', beta='limit = "off"')
     fleet.start_worker(pool=pool)
-    fleet.app.control.cancel_consumer("alpha", reply=True, timeout=10)
+    fleet.app.control.cancel_consumer("alpha", reply=True, timeout=10, limit=1)
+    # The worker answers when it has heard of it; it is done soon after.
+    fleet.wait(lambda: set(active_queues(fleet)) == {"beta"}, "the queue is left")
     fleet.request("alpha", 5)
     fleet.request("beta", 5)
     fleet.wait(lambda: len(recorder["beta"].arrivals) == 5, "the other queue goes on")
     assert fleet.waiting("alpha") == 5
 
     fleet.limiter.block("alpha", 600)
-    fleet.app.control.add_consumer("alpha", reply=True, timeout=10)
-    queues = {q["name"]: q for q in fleet.inspect("active_queues")["w0@test"]}
-    assert queues["alpha"]["queue_arguments"] == {ADMISSION_MARK: "permit"}
+    fleet.app.control.add_consumer("alpha", reply=True, timeout=10, limit=1)
+    fleet.wait(lambda: "alpha" in active_queues(fleet), "the queue is back")
+    assert active_queues(fleet)["alpha"]["queue_arguments"] == {ADMISSION_MARK: "permit"}
     fleet.request("beta", 5)
     fleet.wait(lambda: len(recorder["beta"].arrivals) == 10, "the other queue goes on")
     assert fleet.waiting("alpha") == 5
@@ -94,11 +102,11 @@ def test_a_pool_that_grows_takes_more(make_fleet: MakeFleet, recorder: Recorder)
     fleet.start_worker(concurrency=1)
     hang(fleet, recorder)
     fleet.wait(lambda: all_arrived(recorder, 1), "one call runs")
-    fleet.app.control.pool_grow(1, reply=True, timeout=10)
+    fleet.app.control.pool_grow(1, reply=True, timeout=10, limit=1)
     fleet.wait(lambda: all_arrived(recorder, 2), "two calls run", seconds=11)
-    recorder.latency = lambda: 0.0
+    recorder.release()
     fleet.wait(lambda: all_arrived(recorder, 12), "all calls")
-    fleet.app.control.pool_shrink(1, reply=True, timeout=10)
+    fleet.app.control.pool_shrink(1, reply=True, timeout=10, limit=1)
     fleet.request("alpha", 3)
     fleet.wait(lambda: all_arrived(recorder, 15), "it goes on")
 
@@ -120,7 +128,7 @@ def test_a_restarted_pool_goes_on(make_fleet: MakeFleet, recorder: Recorder) -> 
     fleet.start_worker(options=["--", "worker.pool_restarts=true"])
     fleet.request("alpha", 3)
     fleet.wait(lambda: all_arrived(recorder, 3), "calls before")
-    answers = fleet.app.control.pool_restart(reply=True, timeout=20)
+    answers = fleet.app.control.pool_restart(reply=True, timeout=20, limit=1)
     assert "ok" in answers[0]["w0@test"], answers
     fleet.request("alpha", 5)
     fleet.wait(lambda: all_arrived(recorder, 8), "calls after")
@@ -133,7 +141,7 @@ def test_a_revoked_call_gives_its_permit_back(make_fleet: MakeFleet, recorder: R
     fleet.limiter.pause("alpha")
     fleet.request("alpha", 1)
     (text,) = fleet.redis.lrange("alpha\x06\x166", 0, -1)
-    fleet.app.control.revoke(json.loads(text)["headers"]["id"], reply=True, timeout=10)
+    fleet.app.control.revoke(json.loads(text)["headers"]["id"], reply=True, timeout=10, limit=1)
     fleet.limiter.resume("alpha")
     fleet.wait(lambda: fleet.waiting("alpha") == 0, "the message is taken")
     fleet.wait(lambda: fleet.unacked() == 0, "and acknowledged")

@@ -9,15 +9,13 @@ import pytest
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.writers import Writers
 from sisgate.clock import SystemClock
-from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(ledger_url: str) -> Iterator[Database]:
     """The ledger."""
-    made = Database(database_url, pool_size=10)
+    made = Database(ledger_url, pool_size=10)
     made.commit_hook = Writers(lambda: KeyRing([AuditKey(bytes(32))]), SystemClock())
-    migrate.upgrade(made)
     yield made
     made.dispose()

@@ -319,7 +319,7 @@ def test_a_student_is_not_the_teacher_of_the_same_number(database: Database) -> 
     assert len(screened(database, "teachers", page(teacher), "powerschool").rows) == 0
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_the_bytes_are_gone_from_the_file_too(database: Database) -> None:
     """SQLite keeps what is deleted in free pages and in its log until it is made to let go."""
     write(database, [other(f"s{n}") for n in range(300)])

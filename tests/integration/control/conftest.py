@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from sisgate import Gateway
 from sisgate.broker import celery_app
 from sisgate.credentials.master import make_master_key
-from sisgate.ledger import migrate
 from sisgate.settings import load_settings
 from workers.runtime import Runtime
 
@@ -47,16 +46,15 @@ url = "https://sis-b.twin.test/api"
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, redis_url: str, database_url: str) -> Iterator[Gateway]:
+def gateway(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Gateway]:
     """A gateway whose fleet has no worker: what is accepted waits."""
     config = tmp_path / "sisgate.toml"
     config.write_text(CONFIG, encoding="utf-8")
     settings = load_settings(config, data_dir=tmp_path).model_copy(
-        update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(database_url)}
+        update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(ledger_url)}
     )
     make_master_key(settings.master_key_path)
     gateway = Gateway(settings)
-    migrate.upgrade(gateway.database)
     make_master_key(settings.master_key_path)
     control = gateway.control("lincoln")
     assert gateway.limiter.rebuild("lincoln", control.limits, [])

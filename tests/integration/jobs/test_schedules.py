@@ -13,7 +13,6 @@ from sisgate import Gateway
 from sisgate.clock import ManualClock
 from sisgate.credentials.master import make_master_key
 from sisgate.errors import UsageError
-from sisgate.ledger import migrate
 from sisgate.settings import load_settings
 from tests.contract.ledger.rows import at_once
 
@@ -49,17 +48,16 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def gateway(
-    tmp_path: Path, redis_url: str, database_url: str, clock: ManualClock
+    tmp_path: Path, redis_url: str, ledger_url: str, clock: ManualClock
 ) -> Iterator[Gateway]:
     """A gateway with two schedules, whose fleet has no worker."""
     config = tmp_path / "sisgate.toml"
     config.write_text(CONFIG, encoding="utf-8")
     settings = load_settings(config, data_dir=tmp_path).model_copy(
-        update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(database_url)}
+        update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(ledger_url)}
     )
     make_master_key(settings.master_key_path)
     gateway = Gateway(settings, clock=clock)
-    migrate.upgrade(gateway.database)
     yield gateway
     gateway.close()
 
