@@ -29,6 +29,8 @@ beat_schedule: dict[str, dict[str, Any]] = {
     "audit-seal": _every("sisgate.audit.seal", timedelta(seconds=1)),
     # Signs the head of that chain and keeps it outside the database, also when nothing happened.
     "audit-head": _every("sisgate.audit.head", timedelta(minutes=1)),
+    # Counts the calls of each hour that is over, by provider and app.
+    "rollups": _every("sisgate.rollups", timedelta(minutes=5)),
     # Deletes what is over, table by table, as [retention] says.
     "retention": _every("sisgate.retention", timedelta(minutes=5)),
     # The same for what takes a look at every record.

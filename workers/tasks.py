@@ -12,6 +12,7 @@ from beat_schedule import beat_schedule
 from sisgate.broker import LIMITS_TASK, PLAN_TASK, SYNC_TASK, Limits, call_task
 from sisgate.domain.rates import Rate
 from sisgate.errors import DatabaseUnavailable
+from sisgate.ledger import usage
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import ProviderConfig, Settings
 from workers import asked, auditing, calls, planning, reconciler, rotation
@@ -35,6 +36,16 @@ def register(app: Celery, settings: Settings) -> None:
     for config in settings.providers.values():
         _register_call(app, runtime, config)
 
+    _register_reconciler(app, runtime)
+    _register_upkeep(app, runtime)
+    _register_audit(app, runtime, settings)
+
+    app.conf.beat_schedule = beat_schedule
+    app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"
+    app.steps["consumer"].add("workers.admission:Admission")
+
+
+def _register_reconciler(app: Celery, runtime: RuntimeOfProcess) -> None:
     @app.task(name="sisgate.reconcile")
     def reconcile() -> None:
         reconciler.reconcile(runtime())
@@ -47,6 +58,8 @@ def register(app: Celery, settings: Settings) -> None:
     def age() -> None:
         reconciler.age(runtime())
 
+
+def _register_upkeep(app: Celery, runtime: RuntimeOfProcess) -> None:
     @app.task(name="sisgate.retention")
     def retention(*, scans: bool = False) -> None:
         """Delete what is over; with `scans` by the rules that go through whole tables."""
@@ -58,6 +71,12 @@ def register(app: Celery, settings: Settings) -> None:
         for one in swept:
             if one.rows:
                 log.info("retention_deleted", rule=one.rule.name, finished=one.finished, **one.rows)
+
+    @app.task(name="sisgate.rollups")
+    def rollups() -> None:
+        """Count the calls of the hours that are over, so that the calls may be deleted."""
+        for hour in usage.roll_up(runtime().database, runtime().clock.now()):
+            log.info("usage_rolled_up", hour=hour.isoformat())
 
     @app.task(name="sisgate.schedules")
     def schedules() -> None:
@@ -71,12 +90,6 @@ def register(app: Celery, settings: Settings) -> None:
     @app.task(name="sisgate.rotate", soft_time_limit=ROTATE_SECONDS, time_limit=ROTATE_SECONDS + 10)
     def rotate() -> None:
         rotation.rotate(runtime())
-
-    _register_audit(app, runtime, settings)
-
-    app.conf.beat_schedule = beat_schedule
-    app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"
-    app.steps["consumer"].add("workers.admission:Admission")
 
 
 def _register_audit(app: Celery, runtime: RuntimeOfProcess, settings: Settings) -> None:

@@ -35,6 +35,7 @@ with loading():
         sync,
         tokens,
         up,
+        usage,
     )
     from sisgate.cli.exits import ExitCode, exit_code
     from sisgate.cli.invocation import Invocation
@@ -65,6 +66,7 @@ app.add_typer(schedules.app, name="schedules", rich_help_panel=_WORK)
 app.command(epilog=records.RECORDS_EPILOG, rich_help_panel=_LOOK)(records.records)
 app.command(epilog=records.CHANGES_EPILOG, rich_help_panel=_LOOK)(records.changes)
 app.add_typer(providers.app, name="providers", rich_help_panel=_LOOK)
+app.command(epilog=usage.EPILOG, rich_help_panel=_LOOK)(usage.usage)
 app.command(epilog=limits.PLAN_EPILOG, rich_help_panel=_LOOK)(limits.plan)
 app.add_typer(audit.app, name="audit", rich_help_panel=_LOOK)
 app.command(epilog=doctor.EPILOG, rich_help_panel=_LOOK)(doctor.doctor)

@@ -43,6 +43,7 @@ NEEDS: dict[str, Action] = {
     "schedules": Action.LOOK,  # and `control` to run one, which the gateway asks for
     "providers": Action.LOOK,
     "plan": Action.LOOK,
+    "usage": Action.LOOK,
     "breaker": Action.LOOK,  # and `control` to change one, which the gateway asks for
     "quarantine": Action.LOOK,  # and `administer` to read one, which the gateway asks for
     "quarantine requeue": Action.CONTROL,

@@ -50,6 +50,7 @@ from sisgate.gateway.quarantine import QuarantineDesk
 from sisgate.gateway.remedies import DeadLetter, Remedies
 from sisgate.gateway.requests import Requests, Wanted, target_of
 from sisgate.gateway.schedules import Schedules
+from sisgate.gateway.usage import Usage, read_usage
 from sisgate.ledger import jobs
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
@@ -444,6 +445,22 @@ class Gateway(Administration):
     def quarantine(self) -> QuarantineDesk:
         """The messages that no worker could take: list, show, requeue, drop."""
         return QuarantineDesk(self, self._redis)
+
+    def usage(
+        self,
+        provider: str | None = None,
+        *,
+        app: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: str = "total",
+    ) -> Sequence[Usage]:
+        """Return how many calls each app has used of each provider, and what came of them.
+
+        `since` is a day ago unless it is given; whole hours are counted, up to now. `by` is
+        `total`, `day` (of UTC) or `hour`. An app sees its own.
+        """
+        return read_usage(self, provider, app, since, until, by)
 
     def keys(self, name: str) -> ProviderKeys:
         """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""

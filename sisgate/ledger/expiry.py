@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import FINAL_JOB_STATES, CallState
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Call, Change, Dataset, Job, Record, Response
+from sisgate.ledger.schema import Call, Change, Dataset, Job, Record, Response, UsageHour
 
 BATCH = 500
 """Rows of a batch: a writer that waits for it waits for some hundredths of a second."""
@@ -126,6 +126,19 @@ def _delete_changes_of(session: Session, provider: str, resource: str, before: d
 def count_changes(session: Session, before: datetime) -> Counter[str]:
     """Return what `delete_changes` would delete, as far as numbers and times go up together."""
     return Counter(changes=_count(session, select(Change).where(Change.changed_at < before)))
+
+
+def delete_usage(database: Database, before: datetime) -> Batches:
+    """Delete what was used in the hours before a time."""
+    with database.write() as session:
+        yield Counter(
+            usage_hours=_rows(session.execute(delete(UsageHour).where(UsageHour.hour < before)))
+        )
+
+
+def count_usage(session: Session, before: datetime) -> Counter[str]:
+    """Return what `delete_usage` would delete."""
+    return Counter(usage_hours=_count(session, select(UsageHour).where(UsageHour.hour < before)))
 
 
 def delete_records(database: Database, before: datetime) -> Batches:

@@ -22,6 +22,7 @@ from sisgate.ledger.audit_schema import AuditEvent as AuditEvent  # noqa: PLC041
 from sisgate.ledger.base import Base as Base  # noqa: PLC0414 - exported from here too
 from sisgate.ledger.key_schema import Key as Key  # noqa: PLC0414 - its tables belong to it
 from sisgate.ledger.types import BigId
+from sisgate.ledger.usage_schema import UsageHour as UsageHour  # noqa: PLC0414 - its table belongs to it
 
 
 def _one_of(column: str, values: type[JobKind | JobState | CallState]) -> str:

@@ -14,6 +14,7 @@ from sisgate.clock import Clock
 from sisgate.ledger import controls, expiry
 from sisgate.ledger.database import Database
 from sisgate.ledger.expiry import Batches
+from sisgate.ledger.usage import HOUR, SETTLED
 from sisgate.settings import Settings
 
 MARGIN = timedelta(hours=1)
@@ -48,7 +49,7 @@ def rules(settings: Settings, longest_window: timedelta, now: datetime) -> list[
     """Return every rule with the time before which things are over.
 
     Whatever the settings say, a job is kept until no limiter can be rebuilt from its attempts any
-    more: the longest window of any limit, and a margin.
+    more: the longest window of any limit, and a margin. Nor before its calls are rolled up.
     """
     kept = settings.retention
 
@@ -62,6 +63,7 @@ def rules(settings: Settings, longest_window: timedelta, now: datetime) -> list[
         before = now - max(keep, least) if keep is not None else None
         return Rule(name, f"retention.{name}", keep, before, count, delete)
 
+    least = max(longest_window, HOUR + SETTLED) + MARGIN
     # Each answer carries its own time, so "before" is now.
     answers = Rule(
         "responses", "response_retention", settings.response_retention, now,
@@ -69,7 +71,8 @@ def rules(settings: Settings, longest_window: timedelta, now: datetime) -> list[
     )  # fmt: skip
     return [
         answers,
-        rule("jobs", kept.jobs, expiry.count_jobs, expiry.delete_jobs, longest_window + MARGIN),
+        rule("jobs", kept.jobs, expiry.count_jobs, expiry.delete_jobs, least),
+        rule("usage", kept.usage, expiry.count_usage, expiry.delete_usage),
         rule("changes", kept.changes, expiry.count_changes, expiry.delete_changes),
         rule("deleted_records", kept.deleted_records, expiry.count_records, expiry.delete_records),
         rule("originals", kept.originals, expiry.count_originals, expiry.empty_originals),

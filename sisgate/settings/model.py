@@ -151,6 +151,7 @@ class RetentionConfig(Frozen):
     jobs: Kept = timedelta(days=90)
     changes: Kept = timedelta(days=365)
     deleted_records: Kept = timedelta(days=365)
+    usage: Kept = timedelta(days=730)
     originals: Kept = None
 
 

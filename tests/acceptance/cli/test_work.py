@@ -34,6 +34,15 @@ def test_a_key_of_idempotency_returns_the_first_job(running: Command) -> None:
     running("sync", "skyward", "courses", "--idempotency-key", "k1", code=2)
 
 
+def test_usage_tells_what_each_app_has_asked_for(running: Command) -> None:
+    """The calls of now are counted, too."""
+    (one,) = running.json("usage", "skyward", "--app", "default")
+    assert one["calls"] >= 2
+    assert one["rows"] >= STUDENTS
+    assert "default" in running("usage", "--by", "hour").stdout
+    assert "No calls" in running("usage", "--app", "nobody").stdout
+
+
 def test_records_come_in_every_format(running: Command) -> None:
     """The same records as a table, JSON lines and CSV."""
     lines = running("records", "skyward", "students", "--json").stdout.splitlines()

@@ -1,0 +1,85 @@
+"""What providers were asked for: by whom, how often, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sisgate.access.policy import Action
+from sisgate.errors import UsageError
+from sisgate.ledger import usage as ledger
+from sisgate.ledger.usage_schema import UsageHour
+
+if TYPE_CHECKING:
+    from sisgate.gateway.gateway import Gateway
+
+SINCE = timedelta(days=1)
+
+_BEGINNINGS: Mapping[str, Callable[[datetime], datetime | None]] = {
+    "total": lambda _: None,
+    "day": lambda hour: hour.replace(hour=0),
+    "hour": lambda hour: hour,
+}
+SPANS = tuple(_BEGINNINGS)
+"""Over what is summed up; a day is one of UTC."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one app asked of one provider, in the hour or day that begins at `begin`, or in all.
+
+    `calls` counts attempts, as the provider's quota does; `throttled` of them were answered 429,
+    `failed` had no answer or 5xx. `rows` came with good answers.
+    """
+
+    begin: datetime | None
+    provider: str
+    app: str
+    calls: int
+    throttled: int
+    failed: int
+    rows: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready, its time as ISO 8601."""
+        return {**asdict(self), "begin": self.begin.isoformat() if self.begin else None}
+
+
+def read_usage(
+    gateway: Gateway,
+    provider: str | None,
+    app: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    by: str,
+) -> list[Usage]:
+    """Return the usage that who asks may see; an app sees its own."""
+    if by not in SPANS:
+        raise UsageError(f"by is one of {', '.join(SPANS)}, not {by!r}.")
+    if provider is not None:
+        gateway.provider(provider)
+        gateway.access.pass_some(Action.LOOK, provider)
+    principal = gateway.access.pass_role(Action.LOOK)
+    if not principal.sees_all_jobs:
+        app = principal.name
+    now = gateway.clock.now()
+    since = ledger.hour_of(since or now - SINCE)
+    with gateway.database.read() as session:
+        hours = ledger.counted(session, since, until or now, provider, app)
+    seen = [hour for hour in hours if gateway.access.allows(Action.LOOK, hour.provider)]
+    return summed(seen, _BEGINNINGS[by])
+
+
+def summed(
+    hours: Iterable[UsageHour], begin_of: Callable[[datetime], datetime | None]
+) -> list[Usage]:
+    """Return the sums by time, provider and app, in the order in which they come."""
+    sums: dict[tuple[datetime | None, str, str], list[int]] = {}
+    for one in hours:
+        key = (begin_of(one.hour), one.provider, one.app)
+        counts = (one.calls, one.throttled, one.failed, one.rows)
+        before: Sequence[int] = sums.get(key, (0, 0, 0, 0))
+        sums[key] = [old + new for old, new in zip(before, counts, strict=True)]
+    return [Usage(*key, *counts) for key, counts in sums.items()]

@@ -1,0 +1,118 @@
+"""Rolling calls up into hours by provider and app, so that the calls themselves may be deleted.
+
+An hour is counted once, when nothing of it can change any more, and is never counted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Integer, case, cast, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from sisgate.ledger.database import Database
+from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.ledger.usage_schema import UsageHour
+
+HOUR = timedelta(hours=1)
+
+SETTLED = timedelta(hours=1)
+"""How long after its end an hour is counted: longer than any call that was begun in it."""
+
+NO_ANSWER_FROM = 500
+
+
+def roll_up(database: Database, now: datetime) -> Iterator[datetime]:
+    """Count each hour that is over and not counted yet, the oldest first; yield it.
+
+    Each is a transaction of its own. Two at once count an hour once.
+    """
+    while True:
+        with database.read() as session:
+            hour = _next(session)
+        if hour is None or hour + HOUR + SETTLED > now:
+            return
+        with database.write() as session:
+            _insert(session, of_hour(session, hour))
+        yield hour
+
+
+def of_hour(session: Session, hour: datetime) -> list[UsageHour]:
+    """Count the calls that were begun within an hour, from the calls themselves."""
+    last = Attempt.number == Call.attempt
+    query = (
+        select(
+            Job.provider,
+            Job.app,
+            func.count().label("calls"),
+            _count(Attempt.status == 429).label("throttled"),
+            _count(or_(Attempt.status.is_(None), Attempt.status >= NO_ANSWER_FROM)).label("failed"),
+            cast(func.coalesce(func.sum(case((last, Call.rows), else_=0)), 0), Integer).label(
+                "rows"
+            ),
+        )
+        .select_from(Attempt)
+        .join(Call, Call.id == Attempt.call_id)
+        .join(Job, Job.id == Call.job_id)
+        .where(Attempt.started_at >= hour, Attempt.started_at < hour + HOUR)
+        .group_by(Job.provider, Job.app)
+        .order_by(Job.provider, Job.app)
+    )
+    return [UsageHour(hour=hour, **row._mapping) for row in session.execute(query)]
+
+
+def counted(
+    session: Session, since: datetime, until: datetime, provider: str | None, app: str | None
+) -> list[UsageHour]:
+    """Return the hours from `since` on, before `until`: those rolled up, then those to come."""
+    query = select(UsageHour).where(UsageHour.hour >= since, UsageHour.hour < until)
+    if provider is not None:
+        query = query.where(UsageHour.provider == provider)
+    if app is not None:
+        query = query.where(UsageHour.app == app)
+    order = (UsageHour.hour, UsageHour.provider, UsageHour.app)
+    found = list(session.scalars(query.order_by(*order)))
+    hour = _next(session)
+    while hour is not None and hour < until:
+        fits = (
+            row
+            for row in (of_hour(session, hour) if hour >= since else ())
+            if row.provider == (provider or row.provider) and row.app == (app or row.app)
+        )
+        found += fits
+        hour = _first_after(session, hour + HOUR)
+    return found
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the beginning of a moment's hour."""
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _next(session: Session) -> datetime | None:
+    """Return the first hour with calls that is not counted yet."""
+    newest = session.scalar(select(func.max(UsageHour.hour)))
+    return _first_after(session, newest + HOUR if newest is not None else None)
+
+
+def _first_after(session: Session, start: datetime | None) -> datetime | None:
+    query = select(Attempt.started_at).order_by(Attempt.started_at).limit(1)
+    if start is not None:
+        query = query.where(Attempt.started_at >= start)
+    first = session.scalar(query)
+    return hour_of(first) if first is not None else None
+
+
+def _insert(session: Session, hours: Sequence[UsageHour]) -> None:
+    if not hours:
+        return
+    of = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    names = [column.key for column in UsageHour.__table__.columns]
+    values = [{name: getattr(row, name) for name in names} for row in hours]
+    session.execute(of(UsageHour).on_conflict_do_nothing(), values)
+
+
+def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return cast(func.sum(case((condition, 1), else_=0)), Integer)
