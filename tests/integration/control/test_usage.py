@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -51,8 +52,9 @@ def test_it_is_summed_up_by_the_hour_by_the_day_and_in_all(used: Gateway) -> Non
 
 def test_an_app_sees_its_own_and_nobody_what_is_out_of_scope(used: Gateway) -> None:
     """What a provider is asked for tells who works with whom."""
-    assert [app for _, app, *_ in told(Gateway(used.settings, principal=APP), "total")] == ["a"]
-    stranger = Gateway(used.settings, principal=STRANGER)
-    assert told(stranger, "total") == []
-    with pytest.raises(AccessDenied):
-        stranger.usage("lincoln")
+    own, stranger = (Gateway(used.settings, principal=who) for who in (APP, STRANGER))
+    with closing(own), closing(stranger):
+        assert [app for _, app, *_ in told(own, "total")] == ["a"]
+        assert told(stranger, "total") == []
+        with pytest.raises(AccessDenied):
+            stranger.usage("lincoln")
