@@ -5,44 +5,35 @@ from __future__ import annotations
 import json
 import os
 import random
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from benchmarks.admission_ground import CLOCK, lay_calls, wait_for
+from benchmarks.admission_ground import CLOCK
+from benchmarks.audit_cost import measure_appends, measure_calls
+from benchmarks.audit_ground import ENGINES, ledger_of
 from benchmarks.memory import peak_bytes
-from benchmarks.report import Report, tell, times
+from benchmarks.report import Report, tell
 from benchmarks.scale import QUICK, Scale
 from sisgate.audit import sealer
 from sisgate.audit.log import record
-from sisgate.broker import queue_depths
 from sisgate.credentials.master import make_master_key
 from sisgate.gateway import Gateway
 from sisgate.gateway.ledger import audit_keys
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 from sisgate.settings import load_settings
-from sisgate.wakeups import Wakeups
-from tests.acceptance.admission.fleet import Fleet
-from tests.acceptance.admission.recorder import Recorder
 from tests.contract.audit.book import Book
 from tests.contract.audit.mutations import MUTATIONS, Scene
 from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
 
 EVENTS_A_COMMIT, COMMITS_A_SEAL = 2, 500
 """As a fleet of 500 calls a second that seals once a second writes."""
-
-APPS = {"audited": "workers", "not audited": "benchmarks.unaudited"}
 
 
 def run(scale: Scale) -> Report:
@@ -53,28 +44,11 @@ def run(scale: Scale) -> Report:
     try:
         _measure_verification(report, postgres, 100_000 if quick else 1_000_000)
         _measure_mutations(report, postgres, 1_000 if quick else 10_000)
-        _measure_cost(report, postgres, 400 if quick else 1_500, 2 if quick else 5)
+        measure_calls(report, postgres, 200 if quick else 300, 3 if quick else 11)
+        measure_appends(report, postgres, 2.0 if quick else 4.0)
     finally:
         postgres.stop()
     return report
-
-
-@contextmanager
-def _ledgers(postgres: PostgresServer) -> Iterator[Callable[[str], tuple[Path, str]]]:
-    """Give what makes a folder and the URL of an empty database of a kind."""
-    names = []
-    with tempfile.TemporaryDirectory(prefix="sisgate-bench-") as folder:
-
-        def made(engine: str) -> tuple[Path, str]:
-            place = Path(tempfile.mkdtemp(dir=folder))
-            if engine == "sqlite":
-                return place, f"sqlite:///{place / 'sisgate.db'}"
-            names.append(postgres.create_database())
-            return place, postgres.url(names[-1])
-
-        yield made
-        for name in names:
-            postgres.drop_database(name)
 
 
 # A large log ------------------------------------------------------------------------------------
@@ -82,9 +56,8 @@ def _ledgers(postgres: PostgresServer) -> Iterator[Callable[[str], tuple[Path, s
 
 def _measure_verification(report: Report, postgres: PostgresServer, events: int) -> None:
     rows, figures = [], {}
-    with _ledgers(postgres) as made:
-        for engine in ("sqlite", "postgresql"):
-            folder, url = made(engine)
+    for engine in ENGINES:
+        with ledger_of(postgres, engine) as (folder, url):
             environment = {
                 **os.environ,
                 "SISGATE_DATA_DIR": str(folder),
@@ -165,10 +138,10 @@ def _measure_mutations(report: Report, postgres: PostgresServer, count: int) -> 
     rows: list[list[str]] = []
     missed: list[str] = []
     done: dict[str, Counter[str]] = {}
-    with _ledgers(postgres) as made:
-        for engine, share in shares.items():
+    for engine, share in shares.items():
+        with ledger_of(postgres, engine) as (_, url):
             tell(f"{share:,} mutations, {engine}")
-            database = Database(made(engine)[1])
+            database = Database(url)
             migrate.upgrade(database)
             book = Book(database)
             book.fill(seals=8, events=4)
@@ -190,52 +163,3 @@ def _measure_mutations(report: Report, postgres: PostgresServer, count: int) -> 
     report.add_table("Random mutations by SQL", ["kind", *shares, "not found"], rows)
     report.notes += missed
     report.figures["mutations"] = {"done": shares, "missed": missed}
-
-
-# Cost -------------------------------------------------------------------------------------------
-
-
-def _measure_cost(report: Report, postgres: PostgresServer, count: int, rounds: int) -> None:
-    rows, figures = [], {}
-    for engine in ("sqlite", "postgresql"):
-        for workers in (1, 4) if engine == "postgresql" else (1,):
-            rates: dict[str, list[float]] = {how: [] for how in APPS}
-            for turn in range(rounds):
-                tell(f"calls with and without audit, {engine}, {workers} workers, {turn + 1}")
-                # In turns and each first in turn, so that neither has the warmer machine.
-                for how in sorted(APPS, reverse=bool(turn % 2)):
-                    rates[how].append(_call_rate(postgres, engine, APPS[how], workers, count))
-            with_, without = (statistics.median(rates[how]) for how in APPS)
-            ratio = with_ / without
-            rows.append([engine, str(workers), f"{with_:,.0f}", f"{without:,.0f}", times(ratio)])
-            figures[f"{engine}, {workers} workers"] = {**rates, "ratio": ratio}
-    report.add_table(
-        "Whole calls per second, limit off, sealing once a second",
-        ["database", "workers of 2", "audited", "not audited", "ratio"],
-        rows,
-    )
-    report.figures["cost"] = figures
-
-
-def _call_rate(postgres: PostgresServer, engine: str, app: str, workers: int, count: int) -> float:
-    redis, recorder = RedisServer(), Recorder()
-    try:
-        with _ledgers(postgres) as made:
-            folder, url = made(engine)
-            with Fleet(
-                folder, redis.url, recorder, {"alpha": 'limit = "off"'}, database_url=url
-            ) as fleet:
-                fleet.begin_counting()
-                for _ in range(workers):
-                    fleet.start_worker(concurrency=2, level="ERROR", app=app)
-                fleet.start_beat()
-                lay_calls(fleet, "alpha", count)
-                Wakeups(fleet.redis, CLOCK).signal_work("alpha")
-                return count / wait_for(lambda: _is_done(fleet), 300)
-    finally:
-        recorder.stop()
-        redis.stop()
-
-
-def _is_done(fleet: Fleet) -> bool:
-    return not queue_depths(fleet.redis, ["alpha"])["alpha"] and not fleet.unacked()

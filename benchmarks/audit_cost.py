@@ -1,0 +1,127 @@
+"""Part of `audit`: what auditing costs a call, and how appends of several processes meet."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from benchmarks.admission_ground import CLOCK, lay_calls, wait_for
+from benchmarks.audit_ground import ledger_of
+from benchmarks.report import Report, per_second, tell, times
+from sisgate.broker import PLANNER_QUEUE, queue_depths
+from sisgate.ledger import migrate
+from sisgate.ledger.database import Database
+from sisgate.wakeups import Wakeups
+from tests.acceptance.admission.fleet import Fleet
+from tests.acceptance.admission.recorder import Recorder
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
+
+APPS = {"audited": "workers", "not audited": "benchmarks.unaudited"}
+PROVIDER = "alpha"
+APPENDING = (1, 2, 4, 8)
+WAYS = {"as it is": "sealed", "one chain": "chained"}
+
+
+def measure_calls(report: Report, postgres: PostgresServer, count: int, rounds: int) -> None:
+    """Add the table of whole calls with and without audit, in turns of `count` calls.
+
+    Both fleets stand side by side and take turns of a few seconds, so that what else the machine
+    does meets both. The ratio is the median of those of the turns.
+    """
+    rows, figures = [], {}
+    for engine, workers in (("sqlite", 1), ("postgresql", 1), ("postgresql", 4)):
+        tell(f"calls with and without audit, {engine}, {workers} workers")
+        with ExitStack() as stack:
+            fleets = {
+                how: stack.enter_context(_fleet(postgres, engine, app, workers))
+                for how, app in APPS.items()
+            }
+            rates: dict[str, list[float]] = {how: [] for how in APPS}
+            for turn in range(-1, rounds):
+                for how in sorted(APPS, reverse=bool(turn % 2)):
+                    rate = _call_rate(fleets[how], count)
+                    if turn >= 0:
+                        rates[how].append(rate)
+        ratios = [a / b for a, b in zip(*rates.values(), strict=True)]
+        ratio = statistics.median(ratios)
+        medians = [f"{statistics.median(found):,.0f}" for found in rates.values()]
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        rows.append([engine, str(workers), *medians, times(ratio), spread])
+        figures[f"{engine}, {workers} workers"] = {**rates, "ratio": ratio}
+    report.add_table(
+        "Whole calls per second, limit off, sealing once a second, turns alternating",
+        ["database", "workers of 2", *APPS, "ratio", "of a turn"],
+        rows,
+    )
+    report.figures["cost"] = figures
+
+
+def measure_appends(report: Report, postgres: PostgresServer, seconds: float) -> None:
+    """Add the table of transactions per second that append two events, by processes at once.
+
+    `one chain` is what it would be with each event linked to the one before it: the head of the
+    chain is locked until the commit.
+    """
+    rows, figures = [], {}
+    with ledger_of(postgres, "postgresql") as (_, url):
+        database = Database(url)
+        migrate.upgrade(database)
+        with database.write() as session:
+            session.connection().exec_driver_sql("CREATE TABLE bench_chain (head bytea)")
+            session.connection().exec_driver_sql("INSERT INTO bench_chain VALUES ('')")
+        database.dispose()
+        for processes in APPENDING:
+            tell(f"appends of {processes} processes")
+            found = {how: _append_rate(url, way, processes, seconds) for how, way in WAYS.items()}
+            rows.append([str(processes), *map(per_second, found.values())])
+            figures[str(processes)] = found
+    report.add_table("Transactions that append to the log, per second, PostgreSQL",
+                     ["processes", *WAYS], rows)  # fmt: skip
+    report.figures["appends"] = figures
+
+
+def _append_rate(url: str, way: str, processes: int, seconds: float) -> float:
+    command = [sys.executable, "-m", "benchmarks.audit_appends", url, way, str(seconds)]
+    running = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    for each in running:
+        assert each.stdout is not None
+        each.stdout.readline()
+    for each in running:
+        assert each.stdin is not None
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    return sum(int(each.communicate()[0]) for each in running) / seconds
+
+
+@contextmanager
+def _fleet(postgres: PostgresServer, engine: str, app: str, workers: int) -> Iterator[Fleet]:
+    redis, recorder = RedisServer(), Recorder()
+    try:
+        with ledger_of(postgres, engine) as (folder, url):
+            limits = {PROVIDER: 'limit = "off"'}
+            with Fleet(folder, redis.url, recorder, limits, database_url=url) as fleet:
+                fleet.begin_counting()
+                for _ in range(workers):
+                    fleet.start_worker(PROVIDER, PLANNER_QUEUE, level="ERROR", app=app)
+                fleet.start_beat()
+                yield fleet
+    finally:
+        recorder.stop()
+        redis.stop()
+
+
+def _call_rate(fleet: Fleet, count: int) -> float:
+    lay_calls(fleet, PROVIDER, count)
+    Wakeups(fleet.redis, CLOCK).signal_work(PROVIDER)
+
+    def is_done() -> bool:
+        return not queue_depths(fleet.redis, [PROVIDER])[PROVIDER] and not fleet.unacked()
+
+    return count / wait_for(is_done, 300)
