@@ -69,7 +69,7 @@ def archive(
     """
     sealer.seal(database, keys, clock)
     with database.snapshot() as session:
-        verdict = checking.verify(session, keys)
+        verdict = checking.verify(session, keys, now=clock.now())
         if not verdict.is_whole:
             raise AuditError(
                 "The audit log is not whole, so nothing is archived. `sisgate audit verify` shows "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -26,6 +27,8 @@ def verify(
     keys: KeyRing,
     heads: Iterable[Head | Broken] = (),
     progress: Progress = lambda _: None,
+    *,
+    now: datetime,
 ) -> Verdict:
     """Verify the whole log as this session sees it.
 
@@ -33,7 +36,7 @@ def verify(
     is made meanwhile looks as if it had been cut off.
     """
     _read_garbled_text(session)
-    verification = Verification(keys, heads)
+    verification = Verification(keys, heads, now)
     for block in _blocks(seals_through(session)):
         events = _events_of_block(session, block)
         for seal, ranges in block:

@@ -33,6 +33,13 @@ Its lifetime, and an hour for long transactions and for clocks that disagree.
 LONG_LOOK_BACK = timedelta(days=2)
 """The same when there is time to look closely."""
 
+NOTES_KEPT = timedelta(days=30)
+"""How long it is noted how far a writer is sealed.
+
+Much longer than any look back, so that a sealer whose clock is days ahead forgets no writer that
+the next one looks at: its events would be sealed twice, and the log be broken for ever.
+"""
+
 FIRST_HEAD = b""
 """What the first seal is linked to."""
 
@@ -66,7 +73,7 @@ def seal(
             session.execute(insert(AuditSeal), [_values(made)])
             _note(session, found.ranges)
             if closely:
-                old = first_id(made.at - LONG_LOOK_BACK)
+                old = first_id(made.at - NOTES_KEPT)
                 session.execute(delete(AuditWriter).where(AuditWriter.writer < old))
     except IntegrityError:
         return None

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from sisgate.audit.keys import write_new_key
 from sisgate.audit.log import Filter
 from sisgate.audit.sealer import newest_seal
 from sisgate.audit.verification import Verdict
+from sisgate.cli.audit_following import Following
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
@@ -34,9 +35,6 @@ from sisgate.ledger.audit_schema import AuditEvent
 app = typer.Typer(no_args_is_help=True, help="Read, verify and export the audit log.")
 
 FOLLOW_SECONDS = 1.0
-OVERLAP = timedelta(seconds=30)
-"""How much earlier than what was seen last an event may still appear: its transaction was long."""
-
 COLUMNS = ("at", "actor", "action", "subject", "reason", "provider", "job", "request", "detail")
 
 CSV_COLUMNS = (
@@ -257,18 +255,12 @@ def new_key(
 
 
 def _follow(invocation: Invocation, wanted: Filter, seen: list[AuditEvent]) -> Iterator[AuditEvent]:
-    known = {(event.writer, event.number): event.at for event in seen}
-    newest = max(known.values(), default=invocation.clock.now())
+    log, now = invocation.gateway.audit, invocation.clock.now()
+    following = Following(log.search, wanted, seen, now)
     with interrupts() as asked:
         while asked.none:
             invocation.clock.sleep(FOLLOW_SECONDS)
-            again = Filter(wanted.actor, wanted.action, (), wanted.provider, since=newest - OVERLAP)
-            for event in invocation.gateway.audit.search(again):
-                if (event.writer, event.number) not in known:
-                    known[event.writer, event.number] = event.at
-                    yield event
-            newest = max(known.values(), default=newest)
-            known = {key: at for key, at in known.items() if at >= newest - OVERLAP}
+            yield from following.new()
 
 
 def _time(text: str | None, now: datetime) -> datetime | None:

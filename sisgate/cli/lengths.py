@@ -8,6 +8,9 @@ from sisgate.errors import UsageError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
+LONGEST = timedelta(days=36_500)
+"""From today on a time so far away can still be written as a date."""
+
 
 def parse_length(text: str) -> timedelta:
     """Return the length that a text such as 90s, 30m, 2h or 1d is; `UsageError` for another one.
@@ -18,10 +21,9 @@ def parse_length(text: str) -> timedelta:
     number, unit = text[:-1], text[-1:]
     if unit not in _UNITS or not (number.isascii() and number.isdigit()):
         raise UsageError(f"A length is written like 90s, 30m, 2h or 1d, not {text!r}.")
-    try:
-        return timedelta(seconds=int(number) * _UNITS[unit])
-    except (OverflowError, ValueError):
-        raise UsageError(f"{text[:20]} is longer than any calendar.") from None
+    if len(number) > 12 or (seconds := int(number) * _UNITS[unit]) > LONGEST.total_seconds():
+        raise UsageError(f"{text[:20]} is longer than a hundred years.")
+    return timedelta(seconds=seconds)
 
 
 def parse_moment(text: str, now: datetime) -> datetime:
@@ -46,7 +48,4 @@ def parse_end(text: str, now: datetime) -> datetime:
     """
     if "-" in text or ":" in text:
         return parse_moment(text, now)
-    try:
-        return now + parse_length(text)
-    except OverflowError:
-        raise UsageError(f"{text[:20]} is longer than any calendar.") from None
+    return now + parse_length(text)

@@ -59,7 +59,7 @@ class AuditLog:
         # Read before the database is: see `checking.verify`.
         known = list(read_heads(files, keys))
         with self._database.snapshot() as session:
-            return checking.verify(session, keys, known, progress)
+            return checking.verify(session, keys, known, progress, now=self._clock.now())
 
     def verify_export(self, path: Path, *, progress: Progress = lambda _: None) -> Verdict:
         """Verify an exported file. The database is not asked."""

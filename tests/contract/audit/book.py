@@ -71,9 +71,9 @@ class Book:
         """Verify the log, as it is or as an open transaction sees it."""
         heads = self.heads if with_heads else []
         if session is not None:
-            return checking.verify(session, KEYS, heads)
+            return checking.verify(session, KEYS, heads, now=self.clock.now())
         with self.database.snapshot() as own:
-            return checking.verify(own, KEYS, heads)
+            return checking.verify(own, KEYS, heads, now=self.clock.now())
 
     @contextmanager
     def tampering(self) -> Iterator[Session]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -142,8 +143,8 @@ def test_a_new_key_goes_on_with_the_chain_and_an_unknown_one_is_told(book: Book)
     book.write(2)
     assert sealer.seal(book.database, both, book.clock) is not None
     with book.database.snapshot() as session:
-        assert checking.verify(session, both).is_whole
-        only_new = checking.verify(session, KeyRing([new]))
+        assert checking.verify(session, both, now=book.clock.now()).is_whole
+        only_new = checking.verify(session, KeyRing([new]), now=book.clock.now())
     assert {kind.value for kind in only_new.counts} == {"unknown key"}
 
 
@@ -161,4 +162,29 @@ def test_events_of_before_the_chain_are_verified_after_a_new_key(book: Book) -> 
     book.seal()
     both = KeyRing([AuditKey(b"n" * 32), *KEYS.keys])
     with book.database.snapshot() as session:
-        assert checking.verify(session, both).findings == []
+        assert checking.verify(session, both, now=book.clock.now()).findings == []
+
+
+def test_a_sealer_whose_clock_was_ahead_leads_nobody_to_seal_twice(book: Book) -> None:
+    """It forgets notes too early, and the next one looks back as far as its own clock says."""
+    book.write(2, writer=1)
+    book.seal()
+    book.clock.advance(timedelta(hours=30).total_seconds())
+    book.write(1)
+    book.seal(closely=True)
+    for ahead in (timedelta(days=2), timedelta(days=-2)):
+        book.clock.advance(ahead.total_seconds())
+        book.seal(closely=True)
+    verdict = book.verify()
+    assert (verdict.findings, verdict.events) == ([], 3)
+
+
+def test_what_is_new_is_not_passed_over_by_a_sealer_whose_clock_was_ahead(book: Book) -> None:
+    """Until the clocks are where that seal is, an event is younger than it by them."""
+    book.write()
+    book.clock.advance(3600)
+    book.seal()
+    book.clock.advance(-3600)
+    book.write()
+    verdict = book.verify()
+    assert (verdict.findings, verdict.unsealed) == ([], 1)

@@ -1,0 +1,29 @@
+"""Who follows the log is shown each event once, and nothing from before they looked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sisgate.audit import log
+from sisgate.audit.log import Filter
+from sisgate.cli.audit_following import Following
+from sisgate.ledger.audit_schema import AuditEvent
+from tests.contract.audit.book import Book
+
+
+def search(book: Book, wanted: Filter) -> Iterator[AuditEvent]:
+    """What the log has of it."""
+    with book.database.read() as session:
+        yield from log.search(session, wanted)
+
+
+def test_only_what_comes_after_the_last_event_shown_is_new(book: Book) -> None:
+    """Of five events the newest was shown; two more come, the second look finds none."""
+    book.write(5)
+    with book.database.read() as session:
+        shown = log.tail(session, limit=1)
+    following = Following(lambda wanted: search(book, wanted), Filter(), shown, book.clock.now())
+    assert list(following.new()) == []
+    book.write(2, writer=1)
+    assert [event.subject for event in following.new()] == ["call/6", "call/7"]
+    assert list(following.new()) == []
