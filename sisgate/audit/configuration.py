@@ -14,14 +14,21 @@ from sisgate.audit.log import record
 from sisgate.ledger.audit_schema import AuditConfiguration
 from sisgate.settings import Settings
 
-_PLACES = {"data_dir", "config_file", "providers", "apps", "schedules", "app_name"}
-"""Settings that differ from host to host and app to app, and those that are parts of their own."""
+_PLACES = {
+    "data_dir", "config_file", "broker_url", "database_url", "master_key_file", "audit_key_file",
+    "master_key", "token", "app_name", "providers", "apps", "schedules",
+}  # fmt: skip
+"""Settings that differ from process to process of one fleet, and those that are parts themselves.
+
+A process that is told by its environment where things are has no other configuration than one that
+finds them in the data folder.
+"""
 
 
 def fingerprints(settings: Settings) -> dict[str, str]:
     """Return fingerprints: of each `providers.NAME`, of `apps`, `schedules` and other `settings`.
 
-    The parts hold no secrets; the URLs of Redis and database are left out with their passwords.
+    The parts hold no secrets, and not where things are.
     """
     texts = {
         f"providers.{name}": config.model_dump_json()

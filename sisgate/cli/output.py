@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -89,10 +90,10 @@ def write_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
 
 
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal:
-        console = Console(stderr=stderr, highlight=False, width=PIPED_WIDTH)
-    return console
+    # What is shown is data: `keys:key:add` holds no emoji, and nobody's name is a colour.
+    plain = partial(Console, stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = plain()
+    return console if console.is_terminal else plain(width=PIPED_WIDTH)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -118,7 +118,8 @@ class ProviderKeys:
         the one that had replaced it drains. `InvalidState` where there is nothing to take back.
         """
         now = self._gateway.clock.now()
-        with self._slot(slot, "rollback", actor, reason) as (session, row):
+        told: dict[str, str] = {}
+        with self._slot(slot, "rollback", actor, reason, told=told) as (session, row):
             row.requested_at = row.order_id = row.leased_until = None
             row.order_tries = 0
             name = self._config.name
@@ -130,6 +131,7 @@ class ProviderKeys:
             if not coming and draining:
                 newest = max(draining, key=lambda key: key.updated_at)
                 keys.activate(session, newest, now, self._config.rotation.overlap)
+                told["key"] = newest.id
                 return key_info(newest)
             if not coming:
                 raise InvalidState(
@@ -170,21 +172,33 @@ class ProviderKeys:
         if expires_at is not None and expires_at.tzinfo is None:
             raise UsageError("An expiry needs its zone.")
         vault, name = vault_of(self._gateway.settings), self._config.name
+        told: dict[str, str] = {}
         now, overlap = self._gateway.clock.now(), self._config.rotation.overlap
-        with self._slot(slot, "stage" if stage else "add", actor, reason) as (session, _):
+        act = "stage" if stage else "add"
+        with self._slot(slot, act, actor, reason, told=told) as (session, _):
             words = (session, vault, name, client_id, secret, now)
             if stage:
                 key_id = keys.stage_key(*words, slot=slot, expires_at=expires_at)
             else:
                 key_id = keys.add_key(*words, slot=slot, expires_at=expires_at, overlap=overlap)
             session.flush()
+            told["key"] = key_id
             return key_info(session.get_one(Key, key_id))
 
     @contextmanager
     def _slot(
-        self, slot: str, act: str, actor: str, reason: str | None, key_id: str | None = None
+        self,
+        slot: str,
+        act: str,
+        actor: str,
+        reason: str | None,
+        key_id: str | None = None,
+        told: Mapping[str, str] | None = None,
     ) -> Iterator[tuple[Session, KeySlot]]:
-        """Hold a slot for one change and audit it in the same transaction."""
+        """Hold a slot for one change and audit it in the same transaction.
+
+        `told` may learn meanwhile which `key` it is about.
+        """
         principal = self._gateway.access.pass_through(Action.KEYS, self._config.name)
         if slot not in keys.SLOTS:
             raise UsageError(f"A slot is one of {', '.join(keys.SLOTS)}, not {slot!r}.")
@@ -199,7 +213,7 @@ class ProviderKeys:
                 subject=self._config.name,
                 reason=reason,
                 slot=slot,
-                key=key_id,
+                key=key_id or (told or {}).get("key"),
             )
 
     @contextmanager

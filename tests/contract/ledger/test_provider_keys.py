@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from sisgate.audit import log as audit
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.secret import Secret
 from sisgate.errors import InvalidState, UsageError
@@ -47,6 +48,23 @@ def test_promote_and_rollback_change_places(keys: ProviderKeys) -> None:
     assert states(keys) == {"new": "active", "old": "draining"}
     assert keys.rollback(actor="test").client_id == "old"
     assert states(keys) == {"new": "draining", "old": "active"}
+
+
+def test_the_audit_log_tells_which_key_a_change_is_about(
+    keys: ProviderKeys, database: Database
+) -> None:
+    """Also where the change is what makes the key, or finds it."""
+    (old,) = keys.list()
+    new = keys.add("new", Secret("new"), actor="ana")
+    keys.rollback(actor="ana")
+    with database.read() as session:
+        events = list(reversed(audit.tail(session, audit.Filter(action="keys:"))))
+    told = [(event.action, (event.detail or {})["key"]) for event in events]
+    assert told == [
+        ("keys:slot:add", old.id),
+        ("keys:slot:add", new.id),
+        ("keys:slot:rollback", old.id),
+    ]
 
 
 def test_rollback_takes_a_coming_key_away_first(keys: ProviderKeys) -> None:
