@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-import urllib.request
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 
-from sisgate.broker import ADMISSION_MARK
+from sisgate.audit import log as audit
+from sisgate.broker import ADMISSION_MARK, call_task
 from sisgate.embedded.redis_conf import HOST, free_port
+from sisgate.ledger import controls
 from tests.acceptance.admission.conftest import MakeFleet
 from tests.acceptance.admission.fleet import Fleet, Process
 from tests.acceptance.admission.recorder import Recorder
@@ -37,31 +41,47 @@ def test_inspect_shows_the_queues_and_how_they_are_taken(make_fleet: MakeFleet) 
     assert fleet.inspect("stats")["w0@test"]["sisgate"] == {"admitted_by_permit": ["alpha", "beta"]}
 
 
-def test_flower_shows_the_queues(make_fleet: MakeFleet) -> None:
-    """Flower's list of workers has the provider queues with their mark."""
-    fleet = make_fleet(alpha='limit = "off"')
+def test_flower_shows_the_queues_and_its_form_sets_the_limit_of_the_fleet(
+    make_fleet: MakeFleet,
+) -> None:
+    """Its list of workers has the mark; what is set for one worker holds for all, and is kept."""
+    fleet = make_fleet(alpha='limit = "1000/h"')
     fleet.start_worker("sisgate", "alpha")
+    flower, url = start_flower(fleet)
+    try:
+        seen: dict[str, Any] = {}
+
+        def shown() -> bool:
+            with suppress(OSError), urlopen(f"{url}/api/workers?refresh=1", timeout=10) as answer:
+                seen.update(json.load(answer))
+            return bool(seen.get("w0@test", {}).get("active_queues"))
+
+        fleet.wait(shown, "Flower shows the worker", flower)
+        queues = {q["name"]: q["queue_arguments"] for q in seen["w0@test"]["active_queues"]}
+        assert queues["alpha"] == {ADMISSION_MARK: "permit"}
+
+        form = urlencode({"workername": "w0@test", "ratelimit": "500/h"}).encode()
+        target = f"{url}/api/task/rate-limit/{call_task('alpha')}"
+        with urlopen(target, form, timeout=10) as answer:
+            assert json.load(answer) == {"message": "new rate limit set successfully"}
+        control = fleet.gateway.control("alpha")
+        fleet.wait(lambda: str(control.state().windows[0].rate) == "500/h", "the fleet's limit")
+    finally:
+        flower.end()
+    with fleet.gateway.database.read() as session:
+        (event,) = audit.tail(session, subject="alpha")
+        kept = controls.windows_of(controls.get(session, "alpha"))
+    assert (event.actor, event.reason) == ("celery", "control.rate_limit")
+    assert [str(rate) for rate in kept or ()] == ["500/h"]
+
+
+def start_flower(fleet: Fleet) -> tuple[Process, str]:
+    """Start Flower without a login; return it and its address."""
     port = free_port()
     command = f"-A workers flower --address={HOST} --port={port}"
     environment = fleet.environment | {"FLOWER_UNAUTHENTICATED_API": "1"}
     flower = Process(command, (), environment, fleet.folder / "flower.log")
-    try:
-        seen: dict[str, object] = {}
-
-        def shown() -> bool:
-            try:
-                url = f"http://{HOST}:{port}/api/workers?refresh=1"
-                with urllib.request.urlopen(url, timeout=10) as answer:
-                    seen.update(json.load(answer))
-            except OSError:
-                return False
-            return bool(seen.get("w0@test", {}).get("active_queues"))  # type: ignore[attr-defined]
-
-        fleet.wait(shown, "Flower shows the worker", flower)
-    finally:
-        flower.end()
-    queues = {q["name"]: q["queue_arguments"] for q in seen["w0@test"]["active_queues"]}  # type: ignore[index]
-    assert queues["alpha"] == {ADMISSION_MARK: "permit"}
+    return flower, f"http://{HOST}:{port}"
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
