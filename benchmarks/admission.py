@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from benchmarks import admission_cost, admission_forecast, admission_limit, admission_urgent
+from benchmarks import (
+    admission_cost,
+    admission_forecast,
+    admission_limit,
+    admission_urgent,
+    limiter,
+)
 from benchmarks.report import Report
 from benchmarks.scale import QUICK, Scale
 
 
 def run(scale: Scale) -> Report:
-    """Measure everything: about half an hour, with `--quick` ten minutes and less sharp."""
+    """Measure everything: less than 15 minutes, with `--quick` half of that and less sharp."""
     report = Report("admission")
     quick = scale == QUICK
     admission_limit.measure(report, quick=quick)
     admission_urgent.measure(report, quick=quick)
     admission_forecast.measure(report, quick=quick)
     admission_cost.measure_overhead(report, quick=quick)
+    limiter.measure(report, scale)
     admission_cost.measure_growth(report, quick=quick)
     return report

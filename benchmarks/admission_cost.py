@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 
@@ -22,6 +23,7 @@ from sisgate.broker import call_task
 from sisgate.wakeups import Wakeups
 from tests.acceptance.admission.fleet import CLOCK, UNACKED, Fleet
 
+IDLE_SECONDS = 15.0
 OWN_COMMANDS = {"info", "ping", "lrange", "hlen", "get"}
 
 
@@ -44,7 +46,7 @@ def _is_idle(fleet: Fleet, queue: str) -> bool:
 
 def measure_overhead(report: Report, *, quick: bool) -> None:
     """Add the table of no-op calls with the limit off beside plain Celery, rounds alternating."""
-    count, rounds = (1500, 3) if quick else (4000, 5)
+    count, rounds = (1000, 2) if quick else (1500, 3)
     ways = {"admitted": ("alpha", call_task("alpha")), "pushed": (PLAIN_QUEUE, "noop")}
     rows, figures = [], {}
     for concurrency in (2, 4):
@@ -68,7 +70,7 @@ def measure_overhead(report: Report, *, quick: bool) -> None:
         ["processes", "admitted", "plain Celery", "ratio"],
         rows,
     )
-    whole = whole_call_rate(400 if quick else 1500)
+    whole = whole_call_rate(400 if quick else 800)
     report.notes.append(
         f"A whole call (claim, HTTP, answer sealed, one transaction on SQLite): {whole:,.0f}/s "
         "with 2 processes; the difference is the ledger's."
@@ -91,7 +93,7 @@ def measure_growth(report: Report, *, quick: bool) -> None:
     rows, figures = [], []
     for providers, backlog in [(3, n) for n in backlogs] + [(30, 3_000), (300, 30_000)]:
         tell(f"dispatch: {providers} providers, backlog {backlog:,}")
-        found = dispatch(providers, backlog, 10.0 if quick else 30.0)
+        found = dispatch(providers, backlog, 6.0 if quick else 10.0)
         figures.append({"providers": providers, "backlog": backlog, **found})
         delays = [f"{found[key] * 1e3:.1f}" for key in ("p50_s", "p99_s")]
         cost = f"{found['commands_per_call']:.1f}"
@@ -102,7 +104,9 @@ def measure_growth(report: Report, *, quick: bool) -> None:
         rows,
     )
     report.figures["growth"] = figures
-    idle = {n: idle_cpu(n, 10.0 if quick else 30.0) for n in (3, 300)}
+    tell("idle workers")
+    with ThreadPoolExecutor() as both:
+        idle = dict(zip((3, 300), both.map(idle_cpu, (3, 300)), strict=True))
     report.notes.append(
         "Idle worker: "
         + ", ".join(f"{n} providers {part:.1%} of a core" for n, part in idle.items())
@@ -123,14 +127,14 @@ def dispatch(providers: int, backlog: int, seconds: float) -> dict[str, float]:
             if name not in busy:
                 fleet.limiter.block(name, 3600)
         fleet.start_worker(app=NOOP_APP, concurrency=4, level="ERROR", BENCH_COUNT="1")
-        time.sleep(6.0)
+        time.sleep(5.0)
         before, began_at = _commands(fleet), int(fleet.redis.get(STARTED) or 0)
         ends, turn = time.monotonic() + seconds, 0
         while time.monotonic() < ends:
             name = busy[turn % len(busy)]
             send_urgent(fleet, call_task(name), name)
             turn += 1
-            time.sleep(0.25)
+            time.sleep(0.15)
         after, ended_at = _commands(fleet), int(fleet.redis.get(STARTED) or 0)
         found = [float(delay) for delay in fleet.redis.lrange(DELAYS, 0, -1)]
     done = max(1, ended_at - began_at + len(found))
@@ -151,7 +155,7 @@ def _commands(fleet: Fleet) -> dict[str, int]:
     }
 
 
-def idle_cpu(providers: int, seconds: float) -> float:
+def idle_cpu(providers: int, seconds: float = IDLE_SECONDS) -> float:
     """Return the part of a core that a worker of idle providers takes, children included."""
     names = [f"p{number}" for number in range(providers)]
     with fleet_of(dict.fromkeys(names, 'limit = "1000/h"')) as fleet:

@@ -40,7 +40,7 @@ class Forecast:
 def run_rounds(rounds: int) -> list[Forecast]:
     """Ask at enqueueing when each request starts and each sync is done, and then look."""
     rng, found = random.Random(7), []
-    with Ground(students=2_000) as ground, _product(ground) as product:
+    with Ground(students=1_000) as ground, _product(ground) as product:
         for resource in RESOURCES:
             product.gateway.sync(DISTRICT, resource, mode="full").wait(timeout=300)
         for turn in range(rounds):
@@ -89,7 +89,7 @@ def _product(ground: Ground) -> Iterator[Product]:
 
 def measure(report: Report, *, quick: bool) -> None:
     """Add the table of forecasts."""
-    found = run_rounds(2 if quick else 6)
+    found = run_rounds(1 if quick else 2)
     rows = []
     for what in ("request, start", "sync, end"):
         waits = [f for f in found if f.what == what and f.actual >= LEAST_SECONDS]

@@ -49,16 +49,13 @@ def lay_noops(fleet: Fleet, task: str, queue: str, count: int, *, low: bool = Tr
     key = queue_keys(queue)[list(Priority).index(priority)]
     text = json.dumps(message(task, {}, queue, int(priority)))
     found = json.loads(text)
-    ids = (found["headers"]["id"], found["properties"]["delivery_tag"])
-    pipe = fleet.redis.pipeline(transaction=False)
-    for number in range(count):
-        own = text
-        for old in ids:
-            own = own.replace(old, str(uuid.uuid4()))
-        pipe.lpush(key, own)
-        if number % BATCH == BATCH - 1:
-            pipe.execute()
-    pipe.execute()
+    # A million of them: the two ids are all that differs, and a uuid each would take the longest.
+    template = text.replace("%", "%%")
+    for old in (found["headers"]["id"], found["properties"]["delivery_tag"]):
+        template = template.replace(old, old[:-12] + "%(number)012d")
+    for first in range(0, count, BATCH):
+        numbers = range(first, min(first + BATCH, count))
+        fleet.redis.lpush(key, *[template % {"number": number} for number in numbers])
 
 
 def lay_calls(

@@ -14,7 +14,7 @@ from sisgate.wakeups import Wakeups
 from tests.acceptance.admission.fleet import CLOCK, Fleet, message
 
 RATE = 50
-EVERY_SECONDS = 0.5
+EVERY_SECONDS = 0.15
 CONTENDERS = {
     "sisgate": "admitted",
     "Celery rate_limit": "rate_limit",
@@ -30,14 +30,14 @@ def delays(way: str, backlog: int, seconds: float) -> list[float]:
         fleet.start_worker(
             queue, app=NOOP_APP, concurrency=4, level="ERROR", BENCH_WAY=way, BENCH_RATE=str(RATE)
         )
-        time.sleep(10.0)  # the burst is over, the backlog runs at the pace of the limit
+        time.sleep(6.0)  # the burst is over, the backlog runs at the pace of the limit
         sent = 0
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             send_urgent(fleet, task, queue)
             sent += 1
             time.sleep(EVERY_SECONDS)
-        time.sleep(5.0)
+        time.sleep(2.0)
         found = [float(delay) for delay in fleet.redis.lrange(DELAYS, 0, -1)]
         # What has not started by now has waited at least since the last was sent.
         return found + [float("inf")] * (sent - len(found))
@@ -52,7 +52,7 @@ def send_urgent(fleet: Fleet, task: str, queue: str) -> None:
 
 def measure(report: Report, *, quick: bool) -> None:
     """Add the table of the urgent."""
-    backlog, seconds = (20_000, 15.0) if quick else (100_000, 60.0)
+    backlog, seconds = (20_000, 15.0) if quick else (100_000, 24.0)
     rows, figures = [], {}
     for name, way in CONTENDERS.items():
         tell(f"urgent behind {backlog:,}: {name}")

@@ -1,6 +1,6 @@
 """What one decision of the limiter costs, beside PING and two other limiters on the same Redis.
 
-The section `limiter`. Rounds of the contenders alternate, so that a
+The section `limiter`, and a part of `admission`. Rounds of the contenders alternate, so that a
 noisy machine is noisy for all; medians and best rounds are shown. The rate is high enough that
 nothing is refused, except in the rows that say so. The others count a window from the grant and
 know neither completion, leases, priorities nor rebuilding: the columns compare cost, not features.
@@ -87,8 +87,14 @@ def one_round(contender: Contender, decisions: int) -> tuple[list[float], float]
 
 
 def run(scale: Scale) -> Report:
-    """Measure all contenders on one private Redis."""
+    """Measure what the section `limiter` is."""
     report = Report("limiter")
+    measure(report, scale)
+    return report
+
+
+def measure(report: Report, scale: Scale) -> None:
+    """Add the table of all contenders on one private Redis."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
         redis = Redis.from_url(server.url)
         contenders: dict[str, Contender] = {PING: lambda: int(bool(redis.ping())) * 0}
@@ -105,7 +111,7 @@ def run(scale: Scale) -> Report:
     for name, median in medians.items():
         rate, ratio = statistics.median(rates[name]), median / medians[PING]
         rows.append([name, f"{median * 1e6:.0f}", times(ratio), per_second(rate or None)])
-        report.figures[name] = {
+        report.figures.setdefault("decisions", {})[name] = {
             "median_us": median * 1e6, "ratio_to_ping": ratio, "permits_per_second": rate,
         }  # fmt: skip
     report.add_table(
@@ -113,4 +119,3 @@ def run(scale: Scale) -> Report:
         ["contender", "median µs", "to PING", "permits/s"],
         rows,
     )
-    return report
