@@ -35,7 +35,11 @@ def audited(gateway: Gateway) -> list[tuple[str | None, float, float]]:
     """Return reason, factor before and factor after of each audited change."""
     with gateway.database.read() as session:
         events = audit.tail(session, subject="lincoln")
-    return [(e.reason, e.detail["before"], e.detail["after"]) for e in events]
+    details = [event.detail or {} for event in events]
+    return [
+        (event.reason, detail["before"], detail["after"])
+        for event, detail in zip(events, details, strict=True)
+    ]
 
 
 def test_a_refusal_lowers_the_pace_and_is_audited_with_its_reason(
