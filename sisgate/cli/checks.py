@@ -189,7 +189,7 @@ def _provider(
             return
         if config.token_endpoint is not None:
             try:
-                _, lifetime = fetch_token(config, key)
+                _, lifetime = fetch_token(config, key, invocation.clock)
             except ProviderUnavailable as error:
                 mend = f"Is it running, and can it be reached from here? {_token_mend(config)}"
                 yield Finding(f"{config.name} token", "fail", error.message, mend)

@@ -12,7 +12,9 @@ from typing import Any
 import redis
 import requests
 from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
 
+from sisgate.bounded_http import BoundedAdapter, read_within
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
 from sisgate.credentials.stored_tokens import PREFIX, token_name
@@ -28,6 +30,10 @@ from sisgate.settings import ProviderConfig
 
 LOCK_SECONDS = 20
 """Longer than a fetch may take, so that a second worker never fetches at the same time."""
+
+CONNECT_SECONDS, FETCH_SECONDS = 5.0, 10.0
+MAX_ANSWER_BYTES = 1024 * 1024
+"""A token endpoint that sends more sends no token."""
 
 DEFAULT_LIFETIME_SECONDS = 3600.0
 EARLY_SECONDS = 60.0
@@ -112,7 +118,7 @@ class TokenCache:
         return Token(Secret(stored["value"]), stored["expires_at"])
 
     def _renew(self, name: str, config: ProviderConfig, key: Credential) -> Token:
-        value, lifetime = fetch_token(config, key)
+        value, lifetime = fetch_token(config, key, self._clock)
         now = self._clock.now().timestamp()
         early = min(EARLY_SECONDS, lifetime / 10)
         token = Token(value, now + lifetime)
@@ -129,8 +135,12 @@ class TokenCache:
         return self._vault.seal(json.dumps(stored).encode(), name)
 
 
-def fetch_token(config: ProviderConfig, key: Credential) -> tuple[Secret, float]:
+def fetch_token(
+    config: ProviderConfig, key: Credential, clock: Clock, *, seconds: float = FETCH_SECONDS
+) -> tuple[Secret, float]:
     """Ask the provider's token endpoint; return the token and its life in seconds.
+
+    It answers within `seconds` and `MAX_ANSWER_BYTES`, or `ProviderUnavailable` is raised.
 
     OAuth 2.0 client credentials, RFC 6749 section 4.4; the client authenticates by Basic or in
     the body (section 2.3.1). Redirects are refused: they would carry the secret elsewhere.
@@ -142,25 +152,31 @@ def fetch_token(config: ProviderConfig, key: Credential) -> tuple[Secret, float]
     url = config.token_endpoint
     assert url is not None
     in_form = config.auth_method == "oauth2-body"
+    deadline = clock.monotonic() + seconds
     try:
-        response = _session().request(
-            config.token_method,
-            url,
-            params=form if by_query else None,
-            data=None if by_query else form,
-            auth=_InForm(key, form, by_query=by_query) if in_form else _Basic(key),
-            headers={"Accept": "application/json"},
-            timeout=(5, LOCK_SECONDS - 10),
-            allow_redirects=False,
-        )
-    except requests.RequestException as error:
+        with (
+            _session() as session,
+            session.request(
+                config.token_method,
+                url,
+                params=form if by_query else None,
+                data=None if by_query else form,
+                auth=_InForm(key, form, by_query=by_query) if in_form else _Basic(key),
+                headers={"Accept": "application/json"},
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            body = read_within(response.raw, clock, deadline, MAX_ANSWER_BYTES)
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         forget_locals(error)
         raise ProviderUnavailable(
-            f"The token endpoint of {config.name} cannot be reached ({type(error).__name__}).",
+            f"The token endpoint of {config.name} gave no answer ({type(error).__name__}).",
             provider=config.name,
             sent=False,
         ) from None  # the error's own text holds the URL, which may hold the secret
-    return _read_token(config, response)
+    return _read_token(config, response.status_code, body)
 
 
 class _Basic(AuthBase):
@@ -199,44 +215,47 @@ def _session() -> requests.Session:
     session = requests.Session()
     # A proxy or netrc of the machine must not see, or replace, a provider's credentials.
     session.trust_env = False
+    adapter = BoundedAdapter()
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
     return session
 
 
-def _read_token(config: ProviderConfig, response: requests.Response) -> tuple[Secret, float]:
-    if response.status_code >= 500 or response.status_code == 429:
+def _read_token(config: ProviderConfig, status: int, body: bytes) -> tuple[Secret, float]:
+    if status >= 500 or status == 429:
         raise ProviderUnavailable(
-            f"The token endpoint of {config.name} answered {response.status_code}.",
+            f"The token endpoint of {config.name} answered {status}.",
             provider=config.name,
             sent=False,
-            status=response.status_code,
+            status=status,
         )
-    answer = _json_object(response)
+    answer = _json_object(body)
     value = answer.get("access_token")
-    if response.status_code == 200 and not (isinstance(value, str) and value):
+    if status == 200 and not (isinstance(value, str) and value):
         # Cut, or another page's: that tells nothing about the key.
         raise ProviderUnavailable(
             f"The token endpoint of {config.name} answered 200 without a token. If that stays so, "
             "check token_url.",
             provider=config.name,
             sent=False,
-            status=response.status_code,
+            status=status,
         )
-    if response.status_code != 200 or not isinstance(value, str):
+    if status != 200 or not isinstance(value, str):
         word = answer.get("error")
         reason = f" ({word})" if isinstance(word, str) and len(word) < 60 else ""
         raise TokenRefused(
             f"{config.name} refused our key: its token endpoint answered "
-            f"{response.status_code}{reason}. Check client id, secret and scope, and enter them "
+            f"{status}{reason}. Check client id, secret and scope, and enter them "
             f"again with `sisgate keys add {config.name}`.",
             provider=config.name,
-            status=response.status_code,
+            status=status,
         )
     return Secret(value), _lifetime(answer.get("expires_in"))
 
 
-def _json_object(response: requests.Response) -> Mapping[str, Any]:
+def _json_object(body: bytes) -> Mapping[str, Any]:
     try:
-        answer = response.json()
+        answer = json.loads(body)
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}

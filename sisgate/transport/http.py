@@ -8,17 +8,15 @@ from urllib.parse import quote, urlencode
 import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NewConnectionError
-from urllib3.response import BaseHTTPResponse
 
+from sisgate.bounded_http import BoundedAdapter, read_within
 from sisgate.clock import Clock
 from sisgate.domain.paths import usable_path
 from sisgate.domain.secret import forget_locals
 from sisgate.errors import ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
-from sisgate.transport.bounded import BoundedAdapter
 
 CONNECT_SECONDS = 5.0
-READ_CHUNK = 65_536
 SAFE_PATH = "/:@!$&'()*+,;=-._~%"
 
 
@@ -68,7 +66,7 @@ class Transport:
                 stream=True,
             )
             with response:
-                body = self._read(response.raw, deadline, max_body_bytes)
+                body = read_within(response.raw, self._clock, deadline, max_body_bytes)
         except requests.ConnectTimeout as error:
             raise _unavailable("did not accept a connection in time", error, sent=False) from error
         except requests.Timeout as error:
@@ -85,36 +83,12 @@ class Transport:
         elapsed = self._clock.monotonic() - begun
         return HttpResponse(response.status_code, headers, body, elapsed, url)
 
-    def _read(self, raw: BaseHTTPResponse, deadline: float, limit: int) -> bytes:
-        # read1 returns what has come, so a trickle of bytes meets the deadline between two reads.
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            left = deadline - self._clock.monotonic()
-            if left <= 0:
-                raise requests.Timeout
-            _set_timeout(raw, left)
-            chunk = raw.read1(READ_CHUNK, decode_content=True)
-            if not chunk:
-                return b"".join(chunks)
-            size += len(chunk)
-            if size > limit:
-                raise ValueError(f"more than {limit} bytes")
-            chunks.append(chunk)
-
 
 def build_url(base_url: str, request: HttpRequest) -> str:
     """Return the absolute URL; `UsageError` for a path that could leave the endpoint's origin."""
     path = usable_path(request.path)
     query = f"?{urlencode(request.query)}" if request.query else ""
     return f"{base_url}{quote(path, safe=SAFE_PATH)}{query}"
-
-
-def _set_timeout(raw: BaseHTTPResponse, seconds: float) -> None:
-    connection = getattr(raw, "_connection", None)
-    sock = getattr(connection, "sock", None)
-    if sock is not None:
-        sock.settimeout(seconds)
 
 
 def _never_sent(error: Exception) -> bool:

@@ -64,7 +64,7 @@ def test_a_token_that_cannot_be_fetched_shows_no_secret(auth: str, method: str) 
         }
     )
     with pytest.raises(ProviderUnavailable) as failed:
-        fetch_token(config, KEY)
+        fetch_token(config, KEY, SystemClock())
     text = written(failed.value)
     assert "config" in text or "lincoln" in text
     assert PLAIN not in text

@@ -19,8 +19,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sisgate.clock import SystemClock
+from sisgate.credentials.keys import Credential
+from sisgate.credentials.tokens import fetch_token
+from sisgate.domain.secret import Secret
 from sisgate.errors import ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
+from sisgate.settings import Endpoint, ProviderConfig
 from sisgate.transport.http import Transport
 
 DEADLINE = 1.0
@@ -127,11 +131,29 @@ def _long_header(connection: socket.socket, over: threading.Event) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-A: " + b"x" * 1_000_000 + b"\r\n\r\n")
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [_hang, _trickle_head, _trickle_body, _trickle_chunks, _huge, _bomb, _no_gzip, _truncated,
-     _cut_chunk, _reset, _garbage, _long_header],
-)  # fmt: skip
+HOSTILE = [
+    _hang, _trickle_head, _trickle_body, _trickle_chunks, _huge, _bomb, _no_gzip, _truncated,
+    _cut_chunk, _reset, _garbage, _long_header,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
+def test_a_token_endpoint_is_waited_for_no_longer_than_a_fetch_may_take(answer: Answer) -> None:
+    """After that a second worker fetches; and what is no token is not read into memory."""
+    key = Credential("key-1", "lincoln", "41", Secret("swordfish-4711"))
+    with server(answer) as url:
+        config = ProviderConfig(
+            name="lincoln", kind="skyward", allow_insecure=True, token_url=f"{url}/token",
+            endpoints=(Endpoint(url=url),),
+        )  # fmt: skip
+        begun = time.monotonic()
+        with pytest.raises(ProviderUnavailable):
+            fetch_token(config, key, SystemClock(), seconds=DEADLINE)
+        elapsed = time.monotonic() - begun
+    assert elapsed < LATE + 1.0
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
 def test_a_hostile_answer_ends_by_its_deadline(answer: Answer) -> None:
     """With an error that says that the provider failed, and that it has seen the request."""
     with server(answer) as url:

@@ -1,4 +1,4 @@
-"""Connections whose answer begins in time, however slowly its head trickles in.
+"""Answers that end in time and in size, whatever the other side does.
 
 A socket's timeout bounds one read. A server that sends a byte of its head now and then meets it
 each time, and `http.client` reads up to a hundred lines: that is not a deadline.
@@ -10,10 +10,15 @@ import contextlib
 import socket
 import threading
 
+from requests import Timeout
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.response import HTTPResponse
+from urllib3.response import BaseHTTPResponse, HTTPResponse
+
+from sisgate.clock import Clock
+
+READ_CHUNK = 65_536
 
 
 def _cut(sock: socket.socket) -> None:
@@ -48,9 +53,39 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """The adapter of requests, over these connections."""
+    """The adapter of requests, over connections whose answer begins in time."""
 
     def init_poolmanager(self, *args: object, **kwargs: object) -> None:
         """Make the pool manager with our pools."""
         super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]  # passed on as given
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+def read_within(raw: BaseHTTPResponse, clock: Clock, deadline: float, limit: int) -> bytes:
+    """Return a body that was asked for as a stream; `deadline` is one of the monotonic clock.
+
+    Raises `requests.Timeout` at the deadline, `ValueError` beyond `limit` bytes, and what urllib3
+    raises for a body that is cut or malformed.
+    """
+    # read1 returns what has come, so a trickle of bytes meets the deadline between two reads.
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        left = deadline - clock.monotonic()
+        if left <= 0:
+            raise Timeout
+        _set_timeout(raw, left)
+        chunk = raw.read1(READ_CHUNK, decode_content=True)
+        if not chunk:
+            return b"".join(chunks)
+        size += len(chunk)
+        if size > limit:
+            raise ValueError(f"more than {limit} bytes")
+        chunks.append(chunk)
+
+
+def _set_timeout(raw: BaseHTTPResponse, seconds: float) -> None:
+    connection = getattr(raw, "_connection", None)
+    sock = getattr(connection, "sock", None)
+    if sock is not None:
+        sock.settimeout(seconds)
