@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 import structlog
+from celery.signals import worker_shutting_down
 
 from sisgate.errors import BrokerUnavailable
 from workers.puller import IDLE_SECONDS, Puller
@@ -42,6 +43,8 @@ class HubDriver:
         """Look for the first time as soon as the loop turns."""
         self._puller = puller
         self._hub.add_reader(self._bell, self._on_bell)
+        # A signal to stop does not end the loop's poll, which may last a second more.
+        worker_shutting_down.connect(self._on_shutdown)
         self._listen()
         self.wake()
 
@@ -55,12 +58,16 @@ class HubDriver:
     def stop(self) -> None:
         """Look no more."""
         self._has_stopped = True
+        worker_shutting_down.disconnect(self._on_shutdown)
         if self._timer is not None:
             self._timer.cancel()
         self._unlisten()
         self._hub.remove_reader(self._bell)
         self._bell.close()
         self._bell_rope.close()
+
+    def _on_shutdown(self, **_: Any) -> None:
+        self.wake()
 
     def _on_bell(self) -> None:
         # Drained before the flag is cleared: a later wake sends again.

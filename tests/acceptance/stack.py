@@ -88,8 +88,10 @@ class Stack:
         """Start one more worker and return its process."""
         queues = ",".join(["sisgate", *self.sandbox.districts])
         number = len(self._processes)
+        name = f"w{number}@%h"
+        alone = ("--without-mingle", "--without-gossip")  # as `sisgate up` starts it
         return self.spawn(
-            "worker", "-Q", queues, "-c", str(concurrency), "-n", f"w{number}@%h", "-l", "INFO"
+            "worker", "-Q", queues, "-c", str(concurrency), "-n", name, "-l", "INFO", *alone
         )
 
     def spawn(self, *arguments: str) -> subprocess.Popen[bytes]:

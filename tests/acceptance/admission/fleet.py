@@ -107,14 +107,18 @@ class Fleet:
         options: Iterable[str] = (),
         app: str = "workers",
         level: str = "INFO",
+        meets: bool = False,
         **environment: str,
     ) -> Process:
-        """Start `celery worker` for some queues (all providers'); return when it listens."""
+        """Start `celery worker` for some queues (all providers'); return when it listens.
+
+        A worker that `meets` the others asks for them first, which takes it a second.
+        """
         chosen = queues or tuple(self.settings.providers)
         name = f"w{len(self.workers)}@test"
         worker = Process(
             f"-A {app} worker -Q {','.join(chosen)} -P {pool} -c {concurrency} -n {name}"
-            f" -l {level}",
+            f" -l {level}{'' if meets else ' --without-mingle'}",
             options,
             self.environment | environment,
             self.folder / f"{name}.log",

@@ -131,7 +131,7 @@ def test_what_workers_tell_each_other_is_not_malformed(
     """A worker that starts asks the others, whose answers have a shape of their own."""
     fleet = make_fleet(alpha='limit = "off"')
     fleet.start_worker()
-    second = fleet.start_worker()
+    second = fleet.start_worker(meets=True)
 
     assert "sync with" in second.log
     assert refused(fleet) == 0

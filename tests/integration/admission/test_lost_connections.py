@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
+from celery.signals import worker_shutting_down
 from kombu.asynchronous import Hub
 from kombu.connection import Connection
 from kombu.message import Message
@@ -27,6 +28,8 @@ class ListeningPuller:
     def __init__(self) -> None:
         self.signals: list[str] = []
         self.losses = 0
+        self.looks = 0
+        self.seconds = 0.05
 
     def note_signal(self, provider: str) -> bool:
         """Note a signal."""
@@ -38,8 +41,9 @@ class ListeningPuller:
         self.losses += 1
 
     def pull(self) -> float:
-        """Ask to be called again soon."""
-        return 0.05
+        """Ask to be called again."""
+        self.looks += 1
+        return self.seconds
 
 
 @pytest.fixture
@@ -113,6 +117,18 @@ def test_a_connection_that_was_lost_leaves_no_reader_behind(
     assert turn(hub, lambda: puller.losses > 0)
     assert len(hub.readers) == 1
     server.start()
+
+
+def test_a_signal_to_stop_wakes_an_idle_loop(
+    loop: tuple[Hub, ListeningPuller, Runtime],
+) -> None:
+    """Else a worker with nothing to do would see it when its poll ends."""
+    hub, puller, _ = loop
+    puller.seconds = 3600.0
+    assert turn(hub, lambda: puller.looks == 1)
+    hub.call_repeatedly(0.1, lambda: None)  # so that a turn without a look has an end
+    worker_shutting_down.send(sender="w", sig="SIGTERM", how="Warm", exitcode=0)
+    assert turn(hub, lambda: puller.looks == 2)
 
 
 @pytest.mark.parametrize("how", ["ack", "reject", "requeue"])
