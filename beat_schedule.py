@@ -23,6 +23,8 @@ beat_schedule: dict[str, dict[str, Any]] = {
     "age": _every("sisgate.age", timedelta(minutes=1)),
     # Asks for the syncs whose [schedules.NAME] are due.
     "schedules": _every("sisgate.schedules", timedelta(seconds=10)),
+    # Asks endpoints for their health path, where [providers.NAME.health] is configured.
+    "health": _every("sisgate.health", timedelta(seconds=2)),
     # Counts uses of keys, checks refused keys, replaces keys that are due.
     "rotate": _every("sisgate.rotate", timedelta(seconds=2)),
     # Links new events of the audit log into its chain.

@@ -12,6 +12,7 @@ import redis
 import structlog
 
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
+from sisgate.admission.provider_limits import checks_since
 from sisgate.admission.rate_headers import parse_rate_hint
 from sisgate.admission.spec import Grant, LedgerCall
 from sisgate.admission.throttle import Answer, Decision, decide
@@ -212,6 +213,7 @@ def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
     if control is not None:
         _apply(runtime, control, now)
     known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in attempts]
+    known += checks_since(config, since, now)
     if runtime.limiter.rebuild(config.name, spec, known):
         log.info("limiter_rebuilt", provider=config.name, calls=len(known))
 

@@ -10,13 +10,16 @@ from datetime import timedelta
 import structlog
 
 from sisgate.audit import events as audit
+from sisgate.breakers.spec import Outcome
 from sisgate.credentials.sealed_requests import open_request
 from sisgate.errors import BrokerUnavailable, CircuitOpen, NoPermit, SisgateError, TransientError
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.providers.dialect import HttpRequest, Listing
 from sisgate.settings import ProviderConfig
+from sisgate.settings.health import HealthConfig
 from workers import admit, failover, reading, recording
+from workers import health as health_checks
 from workers.admit import Permit
 from workers.effects import Waits
 from workers.endpoints import Route
@@ -54,12 +57,40 @@ def make(
         return
     try:
         request = request_of(runtime, config, claim)
-        may_probe = request.method in ledger.SAFE_METHODS
+        may_probe = config.health is not None or request.method in ledger.SAFE_METHODS
         route = runtime.endpoints(config).open(request.path, may_probe=may_probe)
     except SisgateError as error:
         _not_made(runtime, config, claim, permit, error)
         return
+    if route.is_probe and config.health is not None:
+        _probe(runtime, config, config.health, claim, permit, route)
+        return
     _call(runtime, config, claim, permit, request, route)
+
+
+def _probe(
+    runtime: Runtime,
+    config: ProviderConfig,
+    health: HealthConfig,
+    claim: Claim,
+    permit: Permit,
+    route: Route,
+) -> None:
+    """Ask for the endpoint's health path in the place of the call, which waits and spends no try.
+
+    It is made with the call's permit and in its attempt, so limiter and ledger know of it.
+    """
+    endpoints = runtime.endpoints(config)
+    with endpoints.using(route) as used:
+        reply, outcome = health_checks.ask(runtime, health, route.url)
+        used.judge(outcome, reply.took_seconds)
+    sent = health_checks.settle(runtime, config, health, permit, reply)
+    runtime.wakeups.signal_work(config.name)
+    seconds = endpoints.held_seconds()
+    if outcome is not Outcome.SUCCESS:
+        seconds += AFTER_PROBE_SECONDS
+    words = {"code": "probed", "message": f"The health path of {route.url} was tried first."}
+    recording.record(runtime, config, claim, reply, Waits(words, seconds), calls=sent)
 
 
 def _call(

@@ -121,6 +121,10 @@ class ProviderEndpoints:
         with self.using(route):
             pass
 
+    def note_check(self, url: str, *, good: bool, holds: float) -> str:
+        """Note a health check; return `well` or `unwell` where that changed, else an empty text."""
+        return self._fleet.note_check(url, good=good, holds=holds)
+
     def held_seconds(self) -> float:
         """Return how long every endpoint is held; 0 when one may be called, or nobody knows."""
         try:

@@ -51,7 +51,9 @@ def begin(
         route = endpoints.open(request.path, tried, may_probe=False)
     except (CircuitOpen, BrokerUnavailable):
         return None
-    permit = _permit(runtime, config, claim, reply)
+    # Where a health path is the probe, a call is not.
+    is_free = not (route.is_probe and config.health)
+    permit = _permit(runtime, config, claim, reply) if is_free else None
     if permit is None:
         endpoints.close_unused(route)
         return None

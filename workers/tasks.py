@@ -15,7 +15,7 @@ from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import usage
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import ProviderConfig, Settings
-from workers import asked, auditing, calls, planning, reconciler, rotation
+from workers import asked, auditing, calls, health, planning, reconciler, rotation
 from workers.admit import Permit
 from workers.runtime import RUNTIME, RuntimeOfProcess
 
@@ -86,6 +86,10 @@ def _register_upkeep(app: Celery, runtime: RuntimeOfProcess) -> None:
                 reason=error.message,
             )
         )  # fmt: skip
+
+    @app.task(name="sisgate.health")
+    def check_health() -> None:
+        health.check(runtime())
 
     @app.task(name="sisgate.rotate", soft_time_limit=ROTATE_SECONDS, time_limit=ROTATE_SECONDS + 10)
     def rotate() -> None:

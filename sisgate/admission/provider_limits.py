@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from sisgate.admission.schedule import ConcurrencySchedule, ConcurrencyWindow
-from sisgate.admission.spec import LimitSpec
+from sisgate.admission.spec import LedgerCall, LimitSpec
 from sisgate.settings import ProviderConfig
 
 
@@ -18,6 +20,24 @@ def limits_of(config: ProviderConfig, lease_seconds: float) -> LimitSpec:
         arrival_bound_seconds=config.arrival_bound_seconds,
         schedule=_schedule(config),
     )
+
+
+def checks_since(config: ProviderConfig, since: datetime, now: datetime) -> list[LedgerCall]:
+    """Return the counted health checks that may have been made since then, for a rebuild.
+
+    The ledger does not know them. An endpoint is checked once an interval at most, so the n-th
+    latest check was made at least n intervals ago; each is taken to be as late as it can have been.
+    """
+    health = config.health
+    if health is None or not health.counts:
+        return []
+    every, longest = timedelta(seconds=health.interval_seconds), health.timeout_seconds
+    starts = [now - every * n for n in range(int((now - since) / every) + 1)]
+    return [
+        LedgerCall(at, min(now, at + timedelta(seconds=longest)), at + timedelta(seconds=longest))
+        for at in reversed(starts)
+        for _ in config.endpoints
+    ]
 
 
 def _schedule(config: ProviderConfig) -> ConcurrencySchedule | None:

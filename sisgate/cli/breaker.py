@@ -159,7 +159,7 @@ def _watch(invocation: Invocation, output: Output, names: Sequence[str]) -> None
 def _screen(output: Output, standings: Standings, now: datetime) -> RenderableType:
     if not standings:
         return Text("No provider is configured.")
-    more = () if output.is_narrow else ("in a row", "failed", "slow", "since")
+    more = () if output.is_narrow else ("in a row", "failed", "slow", "since", "checked")
     columns = ("provider", "#", "endpoint", "state", "by hand", *more, "next probe")
     made = table(columns, numbers=("#", "in a row", "failed", "slow"), folds=("endpoint",))
     for name, endpoints in standings:
@@ -170,6 +170,7 @@ def _screen(output: Output, standings: Standings, now: datetime) -> RenderableTy
                 _share(view.failures, view.calls),
                 _share(view.slow, view.calls),
                 _ago(view.changed_at, now),
+                "-" if one.checked_seconds is None else f"{duration(one.checked_seconds)} ago",
             )
             made.add_row(
                 Text(name if one.number == 1 else "", "bold"),

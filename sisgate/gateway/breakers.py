@@ -34,17 +34,23 @@ class EndpointStanding:
     """One endpoint: its breaker, and what the choice of an endpoint knows of it.
 
     `number` is its place in the configuration, from 1. `unwell` means that it fails its health
-    checks, `ejected` that it gets no calls while another endpoint can have them.
+    checks, `ejected` that it gets no calls while another endpoint can have them. `checked_seconds`
+    is the age of its last health check, None for none.
     """
 
     number: int
     breaker: BreakerView
     ejected: bool
     unwell: bool
+    checked_seconds: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
-        words = {"ejected": self.ejected, "unwell": self.unwell}
+        words = {
+            "ejected": self.ejected,
+            "unwell": self.unwell,
+            "checked_seconds": self.checked_seconds,
+        }
         return {"number": self.number, **self.breaker.as_dict(), **words}
 
 
@@ -70,7 +76,7 @@ class ProviderBreakers:
         views = self._breakers.views()
         _, known = self._routes.look()
         return [
-            EndpointStanding(number, view, seen.record.ejected, seen.unwell)
+            EndpointStanding(number, view, seen.record.ejected, seen.unwell, seen.checked_seconds)
             for number, (view, seen) in enumerate(zip(views, known, strict=True), start=1)
         ]
 

@@ -31,7 +31,8 @@ Outcome = Literal["success", "failure", "neutral"]
 class Known:
     """What is known of one endpoint. `back_seconds` None: it never was away.
 
-    `unwell` are those that fail their health checks; they are ejected too.
+    `unwell` are those that fail their health checks; they are ejected too. `checked_seconds` tells
+    how long ago the last check was, None for never.
     """
 
     record: Record
@@ -39,6 +40,7 @@ class Known:
     latency_seconds: float | None
     unwell: bool
     back_seconds: float | None
+    checked_seconds: float | None
 
 
 @cache
@@ -97,12 +99,15 @@ class FleetEndpoints:
         most = most_ejected(len(self.endpoints), self.spec.most_ejected)
         return bool(self._run("eject", record.url, record.ejections, lasts_ms, most))
 
-    def note_check(self, endpoint: str, *, good: bool) -> Literal["well", "unwell", ""]:
+    def note_check(
+        self, endpoint: str, *, good: bool, holds: float
+    ) -> Literal["well", "unwell", ""]:
         """Note a health check; return what it changed.
 
-        `check_fall` bad ones in a row make an endpoint unwell, `check_rise` good ones well again.
+        `check_fall` bad ones in a row make an endpoint unwell, `check_rise` good ones well again,
+        and so does a time of `holds` seconds without a check.
         """
-        answer: Any = self._run("check", endpoint, int(good))
+        answer: Any = self._run("check", endpoint, int(good), round(holds * 1000))
         return "well" if answer == b"well" else "unwell" if answer == b"unwell" else ""
 
     def _run(self, name: str, *args: str | float) -> Any:
@@ -138,11 +143,12 @@ def _known(raw: dict[str, Any]) -> Known:
         ejections=int(raw["ejections"]),
         ejected=raw["ejected"],
     )
-    latency, back = raw["latency"], raw["back"]
+    latency, back, checked = raw["latency"], raw["back"], raw["checked"]
     return Known(
         record=record,
         in_flight=int(raw["in_flight"]),
         latency_seconds=None if latency < 0 else latency / 1000,
         unwell=raw["unwell"],
         back_seconds=None if back < 0 else back / 1000,
+        checked_seconds=None if checked < 0 else checked / 1000,
     )

@@ -23,6 +23,7 @@ from sisgate.domain.retries import RetryPolicy
 from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.registry import DIALECTS
 from sisgate.settings.frozen import Frozen
+from sisgate.settings.health import HealthConfig
 from sisgate.settings.rotation import RotationConfig
 from sisgate.settings.schedules import ScheduleConfig
 from sisgate.settings.zones import Zone
@@ -195,6 +196,7 @@ class ProviderConfig(Frozen):
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 64
     full_sync_every: timedelta = timedelta(days=7)
     rotation: RotationConfig = RotationConfig()
+    health: HealthConfig | None = None
 
     @field_validator("kind")
     @classmethod

@@ -37,6 +37,10 @@ class Transport:
         self._session.mount("http://", adapter)
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
 
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._session.close()
+
     def send(
         self,
         base_url: str,

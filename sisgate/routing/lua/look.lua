@@ -10,6 +10,7 @@ for i, endpoint in ipairs(endpoints) do
   answer.endpoints[i] = {
     url = endpoint, calls = calls, failures = failures, ejections = seen.ejections,
     ejected = is_out(seen), unwell = seen.unwell or false, latency = latency(seen) or -1,
+    checked = seen.checked_at and now - seen.checked_at or -1,
     back = back_at > 0 and back_at <= now and now - back_at or -1,
     in_flight = redis.call('ZCOUNT', KEYS[i + 1], '(' .. string.format('%.0f', now), '+inf'),
   }

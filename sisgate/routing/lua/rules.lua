@@ -25,6 +25,10 @@ local function load(endpoint)
   local seen = read(redis.call('HGET', KEYS[1], 'endpoint:' .. endpoint))
   -- Ejections count in a row until there was none for a while.
   if now - seen.ejected_until > spec.forgive then seen.ejections = 0 end
+  -- Nobody checks it any more: what was found then must not keep it out for ever.
+  if seen.unwell and now > (seen.check_until or 0) then
+    seen.unwell, seen.checks, seen.well_at = nil, 0, seen.check_until or now
+  end
   return seen
 end
 

@@ -65,6 +65,7 @@ class Recorder:
         self.latencies: dict[str, Callable[[], float]] = {}
         self._recordings: dict[str, Recording] = {}
         self._waiting: dict[asyncio.TimerHandle, Callable[[], None]] = {}
+        self._connected: set[asyncio.Transport] = set()
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -126,6 +127,8 @@ class Recorder:
         self._started.set()
         self._loop.run_forever()
         server.close()
+        for transport in list(self._connected):
+            transport.abort()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
@@ -140,6 +143,10 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._recorder._connected.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._recorder._connected.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -17,6 +17,7 @@ from sisgate.routing.strategies import STRATEGIES
 
 A, B, C = "https://a.test", "https://b.test", "https://c.test"
 SPEC = RoutingSpec(minimum_calls=4)
+HOLDS_SECONDS = 300.0
 
 
 @pytest.fixture
@@ -52,6 +53,11 @@ def call(fleet: FleetEndpoints, url: str, *, fails: bool = False, seconds: float
     """Make a call."""
     token = fleet.begin(url, 60)
     fleet.finish(url, token, "failure" if fails else "success", seconds)
+
+
+def check(fleet: FleetEndpoints, *, good: bool) -> str:
+    """Check the first endpoint."""
+    return fleet.note_check(A, good=good, holds=HOLDS_SECONDS)
 
 
 def test_running_calls_are_counted_until_they_end(fleet: FleetEndpoints) -> None:
@@ -135,16 +141,31 @@ def test_workers_that_decide_at_once_keep_the_cap(fleet: FleetEndpoints) -> None
 
 def test_health_checks_need_a_row(fleet: FleetEndpoints, clock: ManualClock) -> None:
     """Three bad ones make an endpoint unwell, two good ones well."""
-    heard = [fleet.note_check(A, good=good) for good in (False, False, True, False, False)]
+    heard = [check(fleet, good=good) for good in (False, False, True, False, False)]
     assert heard == [""] * 5
-    assert fleet.note_check(A, good=False) == "unwell"
+    assert check(fleet, good=False) == "unwell"
     known = fleet.look()[1][0]
     assert (known.unwell, known.record.ejected) == (True, True)
     clock.advance(100)
-    assert [fleet.note_check(A, good=True) for _ in range(2)] == ["", "well"]
+    assert [check(fleet, good=True) for _ in range(2)] == ["", "well"]
     clock.advance(3)
     known = fleet.look()[1][0]
     assert (known.record.ejected, known.back_seconds) == (False, 3.0)
+
+
+def test_what_nobody_checks_any_more_is_not_kept_out(
+    fleet: FleetEndpoints, clock: ManualClock
+) -> None:
+    """A finding ends by itself; the endpoint then starts slowly, as after a good check."""
+    for _ in range(3):
+        check(fleet, good=False)
+    clock.advance(HOLDS_SECONDS)
+    assert fleet.look()[1][0].unwell
+    clock.advance(1)
+    known = fleet.look()[1][0]
+    assert (known.unwell, known.record.ejected, known.back_seconds) == (False, False, 1.0)
+    assert known.checked_seconds == HOLDS_SECONDS + 1
+    assert [check(fleet, good=False) for _ in range(3)] == ["", "", "unwell"]
 
 
 def test_the_fleet_takes_turns_together(redis: Redis, clock: ManualClock) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from sisgate.providers.registry import DIALECTS
+from sisgate.settings.health import HealthConfig
 from sisgate.settings.load import Environment
 from sisgate.settings.model import (
     AppConfig,
@@ -33,6 +34,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[providers.NAME.breaker]": BreakerConfig,
     "[providers.NAME.retry]": RetryConfig,
     "[providers.NAME.school_hours]": SchoolHours,
+    "[providers.NAME.health]": HealthConfig,
     "[providers.NAME.rotation]": RotationConfig,
     "[apps.NAME]": AppConfig,
     "[schedules.NAME]": ScheduleConfig,

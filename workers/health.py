@@ -1,0 +1,138 @@
+"""Health checks: each endpoint is asked for its health path, once an interval in the fleet."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import structlog
+
+from sisgate.audit import log as audit
+from sisgate.breakers.spec import Outcome, State
+from sisgate.domain.priorities import Priority
+from sisgate.errors import BrokerUnavailable, SisgateError
+from sisgate.providers.dialect import HttpRequest
+from sisgate.settings import ProviderConfig
+from sisgate.settings.health import HealthConfig
+from workers import admit
+from workers.admit import Permit
+from workers.reading import Reply
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+RUN_SECONDS = 5.0
+"""After so long a run begins no further check: what is left is for the next run."""
+
+MAX_BODY_BYTES = 1_048_576
+
+
+def check(runtime: Runtime) -> None:
+    """Check the endpoints that are due. A Redis that is down postpones it.
+
+    An endpoint whose breaker is not closed is left to the breaker's probe, and a provider that is
+    paused is asked nothing.
+    """
+    ends_at = runtime.clock.monotonic() + RUN_SECONDS
+    with suppress(BrokerUnavailable):
+        for config in runtime.settings.providers.values():
+            if config.health is None or _is_paused(runtime, config):
+                continue
+            for view in runtime.endpoints(config).breakers.views():
+                if runtime.clock.monotonic() >= ends_at:
+                    return
+                if view.state is State.CLOSED:
+                    _check(runtime, config, config.health, view.endpoint)
+
+
+def ask(runtime: Runtime, health: HealthConfig, url: str) -> tuple[Reply, Outcome]:
+    """Ask an endpoint for its health path; return what came and what that says of it."""
+    begun = runtime.clock.monotonic()
+    try:
+        response = runtime.transport.send(
+            url,
+            HttpRequest(health.path),
+            None,
+            timeout_seconds=health.timeout_seconds,
+            max_body_bytes=MAX_BODY_BYTES,
+        )
+    except SisgateError as error:
+        took = runtime.clock.monotonic() - begun
+        return Reply(url, error=error, took_seconds=took), Outcome.FAILURE
+    reply = Reply(url, response=response, took_seconds=runtime.clock.monotonic() - begun)
+    return reply, outcome_of(health, response.status)
+
+
+def outcome_of(health: HealthConfig, status: int) -> Outcome:
+    """Return what a status says of the endpoint; 429 speaks of the quota and not of health.
+
+    >>> health = HealthConfig(path="/health", expected=(200, 204))
+    >>> [outcome_of(health, status).value for status in (204, 302, 401, 429, 503)]
+    ['success', 'failure', 'failure', 'neutral', 'failure']
+    """
+    if status in health.expected:
+        return Outcome.SUCCESS
+    return Outcome.NEUTRAL if status == 429 else Outcome.FAILURE
+
+
+def settle(
+    runtime: Runtime, config: ProviderConfig, health: HealthConfig, permit: Permit, reply: Reply
+) -> int:
+    """Use up the permit or give it back; return how many requests count against the quota."""
+    if health.counts and reply.was_sent:
+        admit.finish(runtime, config, permit, reply.response)
+        return 1
+    admit.hand_back(runtime, config, permit)
+    return 0
+
+
+def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: str) -> None:
+    # Whoever takes the claim makes the check, so any number of beats makes one. It is taken before
+    # the check: one whose worker dies is made an interval later, and never twice.
+    claim = f"sisgate:1:health:{{{config.name}}}:{url}"
+    if not runtime.redis.set(claim, b"1", nx=True, px=round(health.interval_seconds * 1000)):
+        return
+    permit = None
+    if health.counts:
+        permit = _permit(runtime, config)
+        if permit is None:
+            runtime.redis.delete(claim)
+            return
+    reply, outcome = ask(runtime, health, url)
+    if permit is not None:
+        settle(runtime, config, health, permit, reply)
+    if outcome is Outcome.NEUTRAL:
+        return
+    good = outcome is Outcome.SUCCESS
+    changed = runtime.endpoints(config).note_check(url, good=good, holds=health.holds_seconds)
+    if changed:
+        _tell(runtime, config, url, changed, reply)
+
+
+def _permit(runtime: Runtime, config: ProviderConfig) -> Permit | None:
+    # With the lowest priority: a check is not to take what urgent work is kept.
+    grant = runtime.limiter.take(config.name, runtime.limits(config), Priority.LOW)
+    if grant:
+        return Permit(grant.permits[0], grant.factor, runtime.clock.now().timestamp())
+    if grant.reason == "unknown":
+        admit.note_unknown(runtime, config.name)
+    return None
+
+
+def _tell(runtime: Runtime, config: ProviderConfig, url: str, changed: str, reply: Reply) -> None:
+    reason = f"answered {reply.status}" if reply.status else type(reply.error).__name__
+    event = "endpoint_well" if changed == "well" else "endpoint_unwell"
+    log.warning(event, provider=config.name, endpoint=url, reason=reason)
+    with runtime.database.write() as session:
+        audit.record(
+            session,
+            runtime.clock.now(),
+            actor="worker",
+            action=f"routing:endpoint:{changed}",
+            subject=config.name,
+            reason=reason,
+            endpoint=url,
+        )
+
+
+def _is_paused(runtime: Runtime, config: ProviderConfig) -> bool:
+    return runtime.limiter.state(config.name, runtime.limits(config)).paused_until is not None
