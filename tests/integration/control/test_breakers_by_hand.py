@@ -121,6 +121,20 @@ def test_what_redis_did_not_hear_of_comes_later(gateway: Gateway, runtime: Runti
     assert states(gateway)[0] == ("open", False)
 
 
+def test_a_setting_made_on_a_host_whose_clock_is_behind_is_heard_of_too(
+    gateway: Gateway, runtime: Runtime
+) -> None:
+    """Though another provider's setting is younger by the clocks, and has been heard of."""
+    gateway.breakers("twin").set("open", "sis-a", actor="ana")
+    admit.apply_controls(runtime)
+    earlier = runtime.clock.now() - timedelta(minutes=1)
+    with gateway.database.write() as session:
+        control = controls.lock(session, "lincoln", earlier)
+        control.paused, control.changed_at = True, earlier
+    admit.apply_controls(runtime)
+    assert gateway.control("lincoln").state().paused_until is not None
+
+
 def test_a_pin_ends_by_itself(gateway: Gateway, runtime: Runtime) -> None:
     """Without the reconciler, and an open one is then due for a probe."""
     until = runtime.clock.now() + timedelta(seconds=1)
