@@ -107,8 +107,15 @@ class ProviderControl:
     def pause(
         self, until: datetime | None = None, *, actor: str, reason: str | None = None
     ) -> None:
-        """Make no calls until `until` (aware), or until `resume` when None. Work waits."""
+        """Make no calls until `until` (aware), or until `resume` when None. Work waits.
+
+        Raises `UsageError` for a time that is none, or has passed.
+        """
         actor = self._may_change(actor)
+        if until is not None and until.tzinfo is None:
+            raise UsageError("The end of a pause is an aware time, with its zone.")
+        if until is not None and until <= self._gateway.clock.now():
+            raise UsageError(f"The end of the pause, {until.isoformat()}, has passed already.")
         self._set_pause(paused=True, until=until, actor=actor, reason=reason)
         self._gateway.limiter.pause(self._config.name, until)
 

@@ -98,7 +98,14 @@ def accept(
 
 def _earlier(session: Session, new: NewJob) -> Job:
     same_key = (Job.app == new.app) & (Job.idempotency_key == new.idempotency_key)
-    return session.scalars(select(Job).where((Job.id == new.id) | same_key)).one()
+    found = session.scalars(select(Job).where((Job.id == new.id) | same_key)).all()
+    if len(found) > 1:
+        raise IdempotencyConflict(
+            f"There is a job {new.id} already, and the idempotency key {new.idempotency_key!r} is "
+            "that of another one. Use a new id for a new request.",
+            job=new.id,
+        )
+    return found[0]
 
 
 def get(session: Session, job_id: str) -> Job:

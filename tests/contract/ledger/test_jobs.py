@@ -44,6 +44,14 @@ def test_the_same_key_with_other_arguments_is_an_error(database: Database) -> No
     assert conflict.value.detail["job"] == first
 
 
+def test_the_id_of_one_job_with_the_key_of_another_is_an_error(database: Database) -> None:
+    """As a message of an app may have them that gives its tasks ids of its own."""
+    accept(database, new_job(idempotency_key="k"))
+    second, _ = accept(database, new_job())
+    with pytest.raises(IdempotencyConflict, match="that of another one"):
+        accept(database, new_job(id=second, idempotency_key="k"))
+
+
 @pytest.mark.parametrize("by", ["key", "id"])
 def test_one_key_from_many_threads_is_one_job(database: Database, by: str) -> None:
     """Whoever comes first makes it; all get it."""

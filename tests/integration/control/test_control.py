@@ -72,6 +72,16 @@ def test_a_pause_holds_until_its_time(gateway: Gateway) -> None:
     ]
 
 
+@pytest.mark.parametrize("until", [datetime(2999, 1, 1), datetime(2020, 1, 1, tzinfo=UTC)])  # noqa: DTZ001 - without a zone is the point
+def test_an_end_of_a_pause_that_makes_no_sense_is_refused(
+    gateway: Gateway, until: datetime
+) -> None:
+    """Without its zone, or long ago; nothing is audited."""
+    with pytest.raises(UsageError, match="end of"):
+        gateway.control("lincoln").pause(until, actor="ana")
+    assert events(gateway) == []
+
+
 def test_what_was_set_is_in_the_ledger(gateway: Gateway) -> None:
     """A wiped Redis cannot lose it: the rebuild finds it in SQL."""
     gateway.control("lincoln").set_limits("7/h", actor="ana")
