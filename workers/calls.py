@@ -205,12 +205,13 @@ def _send(
     try:
         authorisation, forget = keyring.authorise()
     except SisgateError as error:
-        return Reply(url, error=error, is_authorised=False)
+        return Reply(url, error=error, is_authorised=False, key=keyring.current)
+    key = keyring.current
     bound = config.arrival_bound_seconds
     if bound is not None and not permit.is_fresh(runtime.clock.now(), bound):
         # A token was fetched meanwhile, say: the provider would see the call later than promised.
         late = NoPermit("The permit grew too old before the call was sent.", seconds=0.0)
-        return Reply(url, error=late, is_authorised=False)
+        return Reply(url, error=late, is_authorised=False, key=key)
     begun = runtime.clock.monotonic()
     try:
         response = runtime.transport.send(
@@ -221,9 +222,9 @@ def _send(
             max_body_bytes=config.max_body_mb * 1024 * 1024,
         )
     except SisgateError as error:
-        return Reply(url, error=error, took_seconds=runtime.clock.monotonic() - begun)
+        return Reply(url, error=error, took_seconds=runtime.clock.monotonic() - begun, key=key)
     took = runtime.clock.monotonic() - begun
-    return Reply(url, response=response, forget_token=forget, took_seconds=took)
+    return Reply(url, response=response, forget_token=forget, took_seconds=took, key=key)
 
 
 def _read(

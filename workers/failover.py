@@ -105,7 +105,7 @@ def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
             status=reply.status,
         )
         if is_mine:
-            events.call_failed_over(session, claim, former, now, status=reply.status)
+            events.call_failed_over(session, claim, former, now, status=reply.status, key=reply.key)
     if not is_mine:
         runtime.limiter.hand_back(config.name, grant.permits[0])
         return None

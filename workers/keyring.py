@@ -73,6 +73,11 @@ class Keyring:
             return auth.Bearer(token.value), forget
         raise last or self._none_left()
 
+    @property
+    def current(self) -> str | None:
+        """The id of the key that was opened last, None before the first or where none is needed."""
+        return self._current.id if self._current is not None else None
+
     def note(self, reply: Reply, *, refused: str | None) -> bool:
         """Note what came of a request with the current key; return whether another key is left.
 

@@ -46,6 +46,7 @@ class Reply:
     """What a call brought: a response, or the error that stood in its way.
 
     Without authorisation (its token could not be had) the endpoint itself was asked nothing.
+    `key` is the id of the key that it was asked with.
     """
 
     endpoint: str
@@ -54,6 +55,7 @@ class Reply:
     forget_token: Callable[[], None] = field(default=lambda: None)
     took_seconds: float = 0.0
     is_authorised: bool = True
+    key: str | None = None
 
     @property
     def status(self) -> int | None:

@@ -114,7 +114,9 @@ class _Entry:
             }
         if not ledger.finish(session, self.claim.call, state, now, **facts, **more):
             raise LateWriter
-        events.call_ended(session, self.claim, state.value, now, **facts, **more)
+        events.call_ended(
+            session, self.claim, state.value, now, key=self.reply.key, **facts, **more
+        )
 
     def put_back(
         self,
@@ -137,7 +139,7 @@ class _Entry:
             error=error,
         ):
             raise LateWriter
-        told = {"status": self.reply.status, "error": error}
+        told = {"status": self.reply.status, "key": self.reply.key, "error": error}
         events.call_ended(session, self.claim, "waits", now, **told)
 
 

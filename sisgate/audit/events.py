@@ -77,10 +77,16 @@ def call_ended(session: Session, claim: Claim, outcome: str, now: datetime, **fa
 
 
 def call_failed_over(
-    session: Session, claim: Claim, former: int, now: datetime, *, status: int | None
+    session: Session,
+    claim: Claim,
+    former: int,
+    now: datetime,
+    *,
+    status: int | None,
+    key: str | None,
 ) -> None:
     """A worker asks another endpoint within its claim: the former attempt ends, the next begins."""
-    facts = {"status": status}
+    facts = {"status": status, "key": key}
     request_id = claim.job.request_id
     _ended(session, claim.call, former, request_id, "failed over", now, facts)
     call_intended(session, claim, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sisgate.audit.events import CALL_OUTCOME
+from sisgate.audit.log import Filter
 from sisgate.domain.states import KeyState
 from tests.acceptance.keys.conftest import SPARE, Keyed
 from tests.acceptance.stack import wait_until
@@ -23,16 +25,27 @@ def ask(provider: Keyed) -> int:
     return answer.status
 
 
+def key_used(provider: Keyed) -> str:
+    """The client id of the key that the audit log names for the app's newest call."""
+    gateway = provider.stack.gateway
+    newest = next(job for job in gateway.jobs(provider=provider.name) if job.app != "sisgate")
+    (ended, *_) = gateway.audit.tail(Filter(job=newest.id, action=CALL_OUTCOME))
+    ids = {key.id: key.client_id for key in provider.keys.list(all_states=True)}
+    return ids[str((ended.detail or {})["key"])]
+
+
 def test_the_next_key_takes_over_in_the_same_attempt(provider: Keyed) -> None:
     """However the provider lets us in."""
     provider.add_spare()
     assert ask(provider) == 200
+    assert key_used(provider) == provider.district.client_id
     before = provider.stack.sandbox.stats(provider.name)["arrivals"]
     provider.refuse(provider.district.client_id)
     assert ask(provider) == 200
     # The first request was refused, the second went through; no wait, no second attempt.
     assert provider.stack.sandbox.stats(provider.name)["arrivals"] - before <= 3
     assert provider.best() == SPARE.client_id
+    assert key_used(provider) == SPARE.client_id
 
 
 def test_a_refused_key_is_checked_and_revoked(powerschool: Keyed) -> None:
