@@ -32,8 +32,8 @@ def verify(
 ) -> Verdict:
     """Verify the whole log as this session sees it.
 
-    `heads` are those that were kept outside; read them before the session begins, or a seal that
-    is made meanwhile looks as if it had been cut off.
+    `heads` are those that were kept outside before the session began: with a later one the log
+    would look as if its end had been cut off.
     """
     _read_garbled_text(session)
     verification = Verification(keys, heads, now)

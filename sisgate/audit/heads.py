@@ -120,21 +120,34 @@ class Broken:
 def read_heads(paths: Sequence[Path], keys: KeyRing) -> Iterator[Head | Broken]:
     """Stream the heads of files by number, and what stands between them that is none.
 
-    Each file is in order of its own; a file that does not exist raises `AuditError`.
+    What is in the files at the call is streamed, not what is added while it is read. Each file is
+    in order of its own; a file that does not exist raises `AuditError`.
     """
+    try:
+        sizes = [path.stat().st_size for path in paths]
+    except OSError as error:
+        raise _unreadable(error) from error
     return heapq.merge(
-        *(_read(path, keys) for path in paths),
+        *(_read(path, keys, size) for path, size in zip(paths, sizes, strict=True)),
         key=lambda found: found.number if isinstance(found, Head) else 0,
     )
 
 
-def _read(path: Path, keys: KeyRing) -> Iterator[Head | Broken]:
+def _read(path: Path, keys: KeyRing, size: int) -> Iterator[Head | Broken]:
+    done = 0
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                yield parse_head(line, keys) or Broken(path, number)
+                if done >= size:
+                    return
+                done += len(line)
+                yield parse_head(line.decode("utf-8", "replace"), keys) or Broken(path, number)
     except OSError as error:
-        raise AuditError(f"The file of heads {path} cannot be read: {error.strerror}.") from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> AuditError:
+    return AuditError(f"The file of heads {error.filename} cannot be read: {error.strerror}.")
 
 
 def _words(error: Exception) -> str:

@@ -56,8 +56,8 @@ class AuditLog:
         keys = self.keys
         default = self._settings.audit_heads_path
         files = list(heads) or ([default] if default.exists() else [])
-        # Read before the database is: see `checking.verify`.
-        known = list(read_heads(files, keys))
+        # What is in them before the database is read: see `checking.verify`.
+        known = read_heads(files, keys)
         with self._database.snapshot() as session:
             return checking.verify(session, keys, known, progress, now=self._clock.now())
 

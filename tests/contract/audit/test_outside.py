@@ -104,6 +104,12 @@ def test_heads_are_added_to_a_file_and_a_line_that_is_not_ours_is_told(
         heads.append(path, head)
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(heads.read_heads([path], KEYS)) == full_book.heads
+    begun = heads.read_heads([path, path], KEYS)
+    next(begun)
+    heads.append(path, full_book.heads[-1])
+    assert len(list(begun)) == 2 * len(full_book.heads) - 1  # not what came meanwhile
+    with pytest.raises(AuditError, match="cannot be read"):
+        heads.read_heads([tmp_path / "nowhere"], KEYS)
     assert heads.newest_in(path, KEYS) == full_book.heads[-1]
 
     lines = path.read_text().splitlines()
