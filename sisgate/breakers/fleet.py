@@ -2,6 +2,7 @@
 
 Each operation is one Lua script and one round trip; the clock is the `TIME` of Redis. Keys of a
 provider are `{prefix}:breaker:{{provider}}` (a hash of states by endpoint),
+`{prefix}:breaker-counts:{{provider}}` (calls and transitions so far),
 `{prefix}:breaker-journal:{{provider}}` (`sisgate.breakers.journal`) and
 `{prefix}:hold:{{provider}}`, which exists while every endpoint is held and tells admission when
 it may take the next message, as a probe (`sisgate.domain.queues.hold_key`).
@@ -78,7 +79,9 @@ class FleetBreakers:
             f"{prefix}:breaker:{{{provider}}}",
             hold_key(provider, prefix),
             journal_key(provider, prefix),
+            f"{prefix}:breaker-counts:{{{provider}}}",
         ]
+        self._redis = redis
         self._endpoints_json = json.dumps(self.endpoints)
         self._script_clock = script_clock
         self._draw = draw
@@ -137,6 +140,27 @@ class FleetBreakers:
     def views(self) -> list[BreakerView]:
         """Return what is known of each endpoint's breaker; changes nothing."""
         return [_view(raw) for raw in self._run("look")]
+
+    def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
+        """Return by endpoint its calls by outcome, and its transitions by new state and reason.
+
+        They grow until Redis is emptied, and begin anew then.
+        """
+        try:
+            raw: dict[bytes, bytes] = self._redis.hgetall(self._keys[3])  # type: ignore[assignment]  # this client decodes nothing
+        except RedisError as error:
+            raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+        calls: dict[str, dict[str, int]] = {}
+        changes: dict[str, dict[tuple[str, str], int]] = {}
+        for name, count in raw.items():
+            what, rest = name.decode().split("|", 1)
+            if what == "calls":
+                endpoint, outcome = rest.rsplit("|", 1)
+                calls.setdefault(endpoint, {})[outcome] = int(count)
+            else:
+                endpoint, state, reason = rest.rsplit("|", 2)
+                changes.setdefault(endpoint, {})[state, reason] = int(count)
+        return calls, changes
 
     def refresh_hold(self) -> bool:
         """Write the hold anew from the breakers; return whether the provider is held.

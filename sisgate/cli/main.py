@@ -24,6 +24,7 @@ with loading():
         jobs,
         keys,
         limits,
+        metrics,
         plugin,
         providers,
         quarantine,
@@ -69,6 +70,7 @@ app.add_typer(providers.app, name="providers", rich_help_panel=_LOOK)
 app.command(epilog=usage.EPILOG, rich_help_panel=_LOOK)(usage.usage)
 app.command(epilog=limits.PLAN_EPILOG, rich_help_panel=_LOOK)(limits.plan)
 app.add_typer(audit.app, name="audit", rich_help_panel=_LOOK)
+app.command(epilog=metrics.EPILOG, rich_help_panel=_LOOK)(metrics.metrics)
 app.command(epilog=doctor.EPILOG, rich_help_panel=_LOOK)(doctor.doctor)
 app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)

@@ -45,6 +45,7 @@ NEEDS: dict[str, Action] = {
     "plan": Action.LOOK,
     "usage": Action.LOOK,
     "breaker": Action.LOOK,  # and `control` to change one, which the gateway asks for
+    "metrics": Action.LOOK,
     "quarantine": Action.LOOK,  # and `administer` to read one, which the gateway asks for
     "quarantine requeue": Action.CONTROL,
     "quarantine drop": Action.CONTROL,

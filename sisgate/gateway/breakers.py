@@ -80,6 +80,11 @@ class ProviderBreakers:
             for number, (view, seen) in enumerate(zip(views, known, strict=True), start=1)
         ]
 
+    def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
+        """Return by endpoint its calls by outcome, and its transitions by new state and reason."""
+        self._gateway.access.pass_some(Action.LOOK, self._config.name)
+        return self._breakers.counts()
+
     def set(
         self,
         word: str,

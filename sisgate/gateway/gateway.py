@@ -25,7 +25,7 @@ from sisgate.errors import (
     UnknownResource,
     UsageError,
 )
-from sisgate.gateway import forecast
+from sisgate.gateway import forecast, metrics
 from sisgate.gateway.acceptance import Acceptance, request_id_of, urgency_of
 from sisgate.gateway.administration import Administration
 from sisgate.gateway.answer import Answer
@@ -61,6 +61,7 @@ from sisgate.ledger.records import (
     stream_changes,
     stream_records,
 )
+from sisgate.monitoring.reading import FleetReading
 from sisgate.settings import ProviderConfig, Settings, load_settings
 from sisgate.wakeups import Wakeups
 
@@ -461,6 +462,13 @@ class Gateway(Administration):
         `total`, `day` (of UTC) or `hour`. An app sees its own.
         """
         return read_usage(self, provider, app, since, until, by)
+
+    def metrics(self) -> FleetReading:
+        """Return how the fleet stands, in numbers; `BrokerUnavailable` where Redis is away.
+
+        `sisgate.monitoring.openmetrics.render` makes OpenMetrics text of it.
+        """
+        return metrics.read(self, self._redis)
 
     def keys(self, name: str) -> ProviderKeys:
         """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""

@@ -2,7 +2,8 @@
 -- script of this folder.
 --
 -- KEYS of every script: 1 the provider's breakers, a hash of JSON by endpoint; 2 its hold; 3 its
--- journal, a stream of transitions that somebody copies to where they are kept.
+-- journal, a stream of transitions that somebody copies to where they are kept; 4 its counts, a
+-- hash: `calls|ENDPOINT|OUTCOME` and `changes|ENDPOINT|STATE|REASON`.
 -- ARGV of every script: 1 the time in ms ('' for the time of Redis), 2 the specification, 3 the
 -- endpoints as a JSON array, and then its own. Times are whole milliseconds.
 --
@@ -101,6 +102,7 @@ local function journal(endpoint)
     local before, after, reason = unpack(changes[i])
     redis.call('XADD', KEYS[3], 'MAXLEN', '~', JOURNAL_LENGTH, '*', 'endpoint', endpoint,
       'before', before, 'after', after, 'reason', reason, 'at', string.format('%.0f', now))
+    redis.call('HINCRBY', KEYS[4], 'changes|' .. endpoint .. '|' .. after .. '|' .. reason, 1)
   end
   journalled = #changes
 end

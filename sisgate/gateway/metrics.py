@@ -1,0 +1,123 @@
+"""Reads how the fleet stands, for metrics: Redis for what is now, the ledger for the work."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import func, select
+
+from sisgate.access.policy import Action
+from sisgate.broker import list_lengths
+from sisgate.credentials.keys import list_keys
+from sisgate.domain.priorities import Priority
+from sisgate.domain.queues import hold_key
+from sisgate.domain.states import JobState, KeyState
+from sisgate.errors import BrokerUnavailable
+from sisgate.ledger.schema import Call, Job
+from sisgate.monitoring.reading import (
+    EndpointReading,
+    FleetReading,
+    ProviderReading,
+    WindowReading,
+)
+from sisgate.quarantine import Quarantine
+
+if TYPE_CHECKING:
+    from sisgate.gateway.gateway import Gateway
+
+DAY_SECONDS = 86_400.0
+
+
+@dataclass
+class _Work:
+    """What the ledger tells of one provider."""
+
+    jobs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(JobState, 0))
+    dead_letters: int = 0
+    lost_workers: int = 0
+    key_days: dict[str, float] = field(default_factory=dict)
+
+
+def read(gateway: Gateway, redis: Redis) -> FleetReading:
+    """Return how all providers of the configuration stand.
+
+    Raises `BrokerUnavailable` and `DatabaseUnavailable`: half a reading would look like a whole.
+    """
+    gateway.access.pass_through(Action.LOOK)
+    work = _work(gateway)
+    names = list(gateway.settings.providers)
+    waiting = list_lengths(redis, [(name, int(p)) for name in names for p in Priority])
+    providers = [_provider(gateway, redis, name, work[name], waiting) for name in names]
+    return FleetReading(providers, len(Quarantine(redis).messages()))
+
+
+def _provider(
+    gateway: Gateway, redis: Redis, name: str, work: _Work, waiting: Mapping[tuple[str, int], int]
+) -> ProviderReading:
+    state = gateway.control(name).state()
+    breakers = gateway.breakers(name)
+    calls, transitions = breakers.counts()
+    windows = state.windows if state.known else ()
+    try:
+        held = bool(redis.exists(hold_key(name)))
+    except RedisError as error:
+        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+    return ProviderReading(
+        name=name,
+        endpoints=[
+            EndpointReading(
+                url=one.breaker.endpoint,
+                state=one.breaker.state.value,
+                pinned=one.breaker.pinned,
+                ejected=one.ejected,
+                unwell=one.unwell,
+                calls=calls.get(one.breaker.endpoint, {}),
+                transitions=transitions.get(one.breaker.endpoint, {}),
+            )
+            for one in breakers.standings()
+        ],
+        windows=[WindowReading(str(w.rate), w.rate.calls, w.used, w.left) for w in windows],
+        factor=state.factor,
+        blocked_seconds=max(0.0, state.blocked_seconds),
+        paused=state.paused_until is not None,
+        in_flight=state.in_flight,
+        waiting={p.name.lower(): waiting[name, int(p)] for p in Priority},
+        held=held,
+        jobs=work.jobs,
+        dead_letters=work.dead_letters,
+        lost_workers=work.lost_workers,
+        key_days=work.key_days,
+    )
+
+
+def _work(gateway: Gateway) -> Mapping[str, _Work]:
+    found: defaultdict[str, _Work] = defaultdict(_Work)
+    now = gateway.clock.now()
+    with gateway.database.read() as session:
+        jobs = select(Job.provider, Job.state, func.count()).group_by(Job.provider, Job.state)
+        for provider, state, count in session.execute(jobs):
+            found[provider].jobs[state] = count
+        dead = (
+            select(Job.provider, func.count())
+            .where(Job.dead, Job.retried_as.is_(None))
+            .group_by(Job.provider)
+        )
+        for provider, count in session.execute(dead):
+            found[provider].dead_letters = count
+        lost = (
+            select(Call.provider, func.sum(Call.lost_workers))
+            .where(Call.lost_workers > 0)
+            .group_by(Call.provider)
+        )
+        for provider, count in session.execute(lost):
+            found[provider].lost_workers = int(count)
+        for key in list_keys(session):
+            if key.state == KeyState.ACTIVE and key.expires_at is not None:
+                days = (key.expires_at - now).total_seconds() / DAY_SECONDS
+                found[key.provider].key_days[key.slot] = days
+    return found
