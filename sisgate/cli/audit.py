@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -20,21 +21,31 @@ from sisgate.audit.content import EVENT_COLUMNS
 from sisgate.audit.keys import write_new_key
 from sisgate.audit.log import Filter
 from sisgate.audit.sealer import newest_seal
-from sisgate.audit.verification import Verdict
 from sisgate.cli.audit_following import Following
+from sisgate.cli.audit_screens import (
+    event_words,
+    json_line,
+    show_events,
+    show_verdict,
+    text_line,
+    verdict_words,
+)
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.lengths import parse_length
 from sisgate.cli.options import Json, examples
-from sisgate.cli.output import Output, to_json, write_lines
-from sisgate.cli.screens import facts, moment, number, table
+from sisgate.cli.output import Output, write_lines
+from sisgate.cli.screens import number
 from sisgate.errors import AuditError, SisgateError, UsageError
 from sisgate.ledger.audit_schema import AuditEvent
 
 app = typer.Typer(no_args_is_help=True, help="Read, verify and export the audit log.")
 
 FOLLOW_SECONDS = 1.0
+MOST_SHOWN = 1000
+"""Events that a search shows as a table unless told otherwise."""
+
 COLUMNS = ("at", "actor", "action", "subject", "reason", "provider", "job", "request", "detail")
 
 CSV_COLUMNS = (
@@ -69,9 +80,9 @@ def tail(
     wanted = Filter(actor=actor, action=action, provider=provider)
     newest = list(reversed(invocation.gateway.audit.tail(wanted, limit=limit)))
     if not follow:
-        _show(Output(as_json), newest)
+        show_events(Output(as_json), newest)
         return
-    write = _json_line if as_json else _text_line
+    write = json_line if as_json else text_line
     write_lines(map(write, newest), at_once=True)
     write_lines(map(write, _follow(invocation, wanted, newest)), at_once=True)
 
@@ -95,7 +106,10 @@ def search(
     ] = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many; 0 for all.")] = 0,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, help=f"How many; of a table {MOST_SHOWN} by default."),
+    ] = None,
     form: Annotated[str, typer.Option("--format", help="table, jsonl or csv.")] = "table",
     as_json: Json = False,
 ) -> None:
@@ -114,16 +128,20 @@ def search(
             request_id=request, since=_time(since, now), until=_time(until, now),
         )
     )  # fmt: skip
-    if limit:
-        found = (event for event, _ in zip(found, range(limit), strict=False))
     if as_json or form == "jsonl":
-        write_lines(map(_json_line, found))
+        write_lines(map(json_line, islice(found, limit)))
     elif form == "csv":
         writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**_words(e), "detail": e.detail_text} for e in found)
+        writer.writerows({**event_words(e), "detail": e.detail_text} for e in islice(found, limit))
     else:
-        _show(Output(), found)
+        # A table is laid out as a whole, so it must end somewhere.
+        most = limit or MOST_SHOWN
+        shown = list(islice(found, most + 1))
+        show_events(Output(), shown[:most])
+        if len(shown) > most:
+            more = "--limit, --since or --format jsonl shows more"
+            Output().note(f"These are the first {number(most)}; {more}.")
 
 
 @app.command(
@@ -179,8 +197,8 @@ def verify(
         else:
             verdict = log.verify(heads=heads or (), progress=progress)
     seconds = invocation.clock.monotonic() - begun
-    output.json({**_verdict_words(verdict), "seconds": round(seconds, 2)})
-    _show_verdict(output, verdict, seconds)
+    output.json({**verdict_words(verdict), "seconds": round(seconds, 2)})
+    show_verdict(output, verdict, seconds)
     if not verdict.is_whole:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -274,45 +292,6 @@ def _time(text: str | None, now: datetime) -> datetime | None:
     return found.astimezone(UTC)
 
 
-def _show(output: Output, found: Iterable[AuditEvent]) -> None:
-    events = list(found)
-    if output.as_json:
-        write_lines(map(_json_line, events))
-        return
-    if not events:
-        output.note("No events.")
-        return
-    more = () if output.is_narrow else ("detail",)
-    made = table(("at", "actor", "action", "subject", *more), folds=("subject", "detail"))
-    for event in events:
-        told = Text(_told(event), "dim")
-        cells = (moment(event.at), event.actor, event.action, event.subject)
-        made.add_row(*cells, *((told,) if more else ()))
-    output.show(made)
-
-
-def _told(event: AuditEvent) -> str:
-    words = [f"{name}={value}" for name, value in (event.detail or {}).items() if value is not None]
-    return "  ".join(([event.reason] if event.reason else []) + words)
-
-
-def _words(event: AuditEvent) -> dict[str, Any]:
-    return {
-        "at": event.at, "actor": event.actor, "action": event.action, "subject": event.subject,
-        "reason": event.reason, "provider": event.provider, "job": event.job_id,
-        "request": event.request_id or event.job_id, "detail": event.detail,
-    }  # fmt: skip
-
-
-def _json_line(event: AuditEvent) -> str:
-    return to_json({"event": f"{event.writer}/{event.number}", **_words(event)})
-
-
-def _text_line(event: AuditEvent) -> str:
-    told = f"  {told}" if (told := _told(event)) else ""
-    return f"{moment(event.at)}  {event.actor}  {event.action}  {event.subject}{told}"
-
-
 def _total(invocation: Invocation) -> int | None:
     with invocation.database.read() as session:
         newest = newest_seal(session)
@@ -328,43 +307,3 @@ def _progress(output: Output, total: int | None) -> Iterator[Callable[[int], Non
     with Progress(*columns, console=output.err, transient=True) as bar:
         task = bar.add_task("verifying", total=total)
         yield lambda done: bar.update(task, completed=done)
-
-
-def _verdict_words(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "whole": verdict.is_whole, "events": verdict.events, "seals": verdict.seals,
-        "unsealed": verdict.unsealed, "heads": verdict.heads, "last_seal": verdict.last_seal,
-        "last_sealed_at": verdict.last_sealed_at, "newest_head": verdict.newest_head,
-        "counts": {kind.value: count for kind, count in verdict.counts.items()},
-        "findings": [
-            {"kind": found.kind.value, "place": found.place, "what": found.what}
-            for found in verdict.findings
-        ],
-    }  # fmt: skip
-
-
-def _show_verdict(output: Output, verdict: Verdict, seconds: float) -> None:
-    rows = [
-        ("events", f"{number(verdict.events)} checked in {seconds:.1f} s"),
-        ("seals", f"{number(verdict.seals)}, the newest at {moment(verdict.last_sealed_at)}"),
-        ("not yet sealed", number(verdict.unsealed)),
-        (
-            "heads kept outside",
-            f"{number(verdict.heads)}, the newest of seal {verdict.newest_head}",
-        ),
-    ]
-    output.show(facts(rows))
-    if verdict.findings:
-        made = table(("where", "what", ""), folds=("",))
-        for found in verdict.findings:
-            made.add_row(found.place, Text(found.kind.value, "bold red"), found.what)
-        output.show(made)
-    left = verdict.counts.total() - len(verdict.findings)
-    if left > 0:
-        output.note(f"And {number(left)} more.")
-    if not verdict.heads:
-        output.warn("There are no heads to compare with: a log whose end was cut off looks whole.")
-    if verdict.is_whole:
-        output.show(Text("The log is whole.", "bold green"))
-    else:
-        output.show(Text("The log was changed. docs/audit.md tells what to do.", "bold red"))

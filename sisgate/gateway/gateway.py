@@ -481,7 +481,11 @@ class Gateway(Administration):
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
     ) -> None:
-        """Keep a sync that was asked for by name but cannot be accepted, as a failed job."""
+        """Keep a sync that was asked for by name but cannot be accepted, as a failed job.
+
+        For the fleet, which acts for whoever can write to the broker.
+        """
+        self.access.pass_through(Action.ADMINISTER)
         self._acceptance.refuse(job_id, provider, resource, app, error)
 
     def hold(self, name: str) -> Hold | None:
