@@ -37,6 +37,9 @@ RESERVED_NAMES = frozenset({"sisgate"})
 LEASE_MARGIN_SECONDS = 70.0
 """How much longer than its answer may take a call is its worker's, unless configured."""
 
+CHECKS_SHARE = 0.25
+"""The most of a limit that health checks may use, and that a rebuild takes them to have used."""
+
 TOKEN_MARGIN_SECONDS = 40.0
 """The least of it where a token may have to be fetched, or waited for, before the call."""
 
@@ -299,6 +302,21 @@ class ProviderConfig(Frozen):
     def _work_in_flight_may_finish(self) -> ProviderConfig:
         if self.rotation.overlap.total_seconds() < self.timeout_seconds:
             raise ValueError("rotation.overlap is at least timeout_seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _checks_leave_the_limit_to_calls(self) -> ProviderConfig:
+        if self.health is None or not self.health.counts:
+            return self
+        for window in self.windows:
+            most = window.calls * CHECKS_SHARE
+            least = len(self.endpoints) * window.period_seconds / most
+            if self.health.interval_seconds < least:
+                raise ValueError(
+                    f"health.interval_seconds is at least {least:g} here: checks that count take "
+                    f"at most {CHECKS_SHARE:.0%} of a limit. Set health.counts = false where the "
+                    "provider does not count them"
+                )
         return self
 
     @model_validator(mode="after")

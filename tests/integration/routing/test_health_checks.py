@@ -170,7 +170,7 @@ def test_the_health_path_is_the_probe_and_the_call_waits(
     make_runtime: MakeRuntime, recorder: FailingRecorder, counts: str
 ) -> None:
     """Also for a call that may not be repeated: it is sent once, after the breaker has closed."""
-    runtime = make_runtime(f"counts = {counts}", endpoints="a")
+    runtime = make_runtime(f"interval_seconds = 600, counts = {counts}", endpoints="a")
     config, endpoints = config_of(runtime), runtime.endpoints(config_of(runtime))
     clock = SystemClock()
     job = runtime.gateway.enqueue_request("lincoln", "POST", "/x", json={}, timeout=600)

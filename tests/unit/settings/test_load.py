@@ -228,3 +228,25 @@ def test_a_lease_that_a_call_may_outlast_is_refused(tmp_path: Path) -> None:
         tmp_path, f'[providers.one]\nkind = "powerschool"\nlease_seconds = 60\n{URL}\n'
     )
     assert "lease_seconds is at least 70 here" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("health", "is_refused"),
+    [
+        ("interval_seconds = 14", True),
+        ("interval_seconds = 15", False),
+        ("interval_seconds = 1, counts = false", False),
+    ],
+)
+def test_health_checks_that_count_leave_most_of_a_limit(
+    tmp_path: Path, health: str, is_refused: bool
+) -> None:
+    """A quarter at most: with 1000/h a check each 14.4 s."""
+    text = (
+        '[providers.one]\nkind = "powerschool"\nlimit = "1000/h"\n'
+        f'health = {{ path = "/health", {health} }}\n{URL}\n'
+    )
+    if is_refused:
+        assert "health.interval_seconds is at least 14.4 here" in problems(tmp_path, text)[0]
+    else:
+        assert load(tmp_path, text).providers["one"].health is not None
