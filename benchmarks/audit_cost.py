@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import psutil
+
 from benchmarks.admission_ground import CLOCK, lay_calls, wait_for
 from benchmarks.audit_ground import ledger_of
 from benchmarks.report import Report, per_second, tell, times
@@ -30,7 +32,8 @@ def measure_calls(report: Report, postgres: PostgresServer, count: int, rounds: 
     """Add the table of whole calls with and without audit, in turns of `count` calls.
 
     Both fleets stand side by side and take turns of a few seconds, so that what else the machine
-    does meets both. The ratio is the median of those of the turns.
+    does meets both. The ratios are medians of those of the turns; that of the processor time that
+    workers and PostgreSQL spend on a call depends least on what else the machine does.
     """
     rows, figures = [], {}
     for engine, workers in (("sqlite", 1), ("postgresql", 1), ("postgresql", 4)):
@@ -41,22 +44,26 @@ def measure_calls(report: Report, postgres: PostgresServer, count: int, rounds: 
                 for how, app in APPS.items()
             }
             rates: dict[str, list[float]] = {how: [] for how in APPS}
+            costs: dict[str, list[float]] = {how: [] for how in APPS}
             for turn in range(-1, rounds):
                 for how in sorted(APPS, reverse=bool(turn % 2)):
-                    rate = _call_rate(fleets[how], count)
+                    rate, cost = _call_rate(fleets[how], count)
                     if turn >= 0:
                         rates[how].append(rate)
-        ratios = [a / b for a, b in zip(*rates.values(), strict=True)]
-        ratio = statistics.median(ratios)
+                        costs[how].append(cost * 1e3)
         medians = [f"{statistics.median(found):,.0f}" for found in rates.values()]
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        rows.append([engine, str(workers), *medians, times(ratio), spread])
-        figures[f"{engine}, {workers} workers"] = {**rates, "ratio": ratio}
+        spent = [f"{statistics.median(found):.2f}" for found in costs.values()]
+        ratio, spent_ratio = _ratio(rates), _ratio(costs)
+        rows.append([engine, str(workers), *medians, times(ratio), *spent, times(spent_ratio)])
+        figures[f"{engine}, {workers} workers"] = {
+            "rates": rates, "ratio": ratio, "cpu_ms": costs, "cpu_ratio": spent_ratio,
+        }  # fmt: skip
     report.add_table(
-        "Whole calls per second, limit off, sealing once a second, turns alternating",
-        ["database", "workers of 2", *APPS, "ratio", "of a turn"],
+        "Whole calls, limit off, sealing once a second, turns alternating",
+        ["database", "workers of 2", *(f"calls/s {how}" for how in APPS), "ratio",
+         *(f"CPU ms a call {how}" for how in APPS), "ratio"],
         rows,
-    )
+    )  # fmt: skip
     report.figures["cost"] = figures
 
 
@@ -117,11 +124,28 @@ def _fleet(postgres: PostgresServer, engine: str, app: str, workers: int) -> Ite
         redis.stop()
 
 
-def _call_rate(fleet: Fleet, count: int) -> float:
+def _ratio(found: dict[str, list[float]]) -> float:
+    return statistics.median(a / b for a, b in zip(*found.values(), strict=True))
+
+
+def _call_rate(fleet: Fleet, count: int) -> tuple[float, float]:
+    """Return calls per second, and the seconds of processor time that each takes."""
     lay_calls(fleet, PROVIDER, count)
     Wakeups(fleet.redis, CLOCK).signal_work(PROVIDER)
 
     def is_done() -> bool:
         return not queue_depths(fleet.redis, [PROVIDER])[PROVIDER] and not fleet.unacked()
 
-    return count / wait_for(is_done, 300)
+    before = _cpu_seconds(fleet)
+    rate = count / wait_for(is_done, 300)
+    return rate, (_cpu_seconds(fleet) - before) / count
+
+
+def _cpu_seconds(fleet: Fleet) -> float:
+    """Return the processor time so far of a fleet's workers, and of PostgreSQL."""
+    below = psutil.Process().children(recursive=True)
+    counted = {each for each in below if each.name().startswith("postgres")}
+    for worker in fleet.workers:
+        process = psutil.Process(worker.popen.pid)
+        counted |= {process, *process.children(recursive=True)}
+    return sum(sum(each.cpu_times()[:2]) for each in counted)
