@@ -196,7 +196,7 @@ class ProviderConfig(Frozen):
     page_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
-    max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 64
+    max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 32
     full_sync_every: timedelta = timedelta(days=7)
     rotation: RotationConfig = RotationConfig()
     health: HealthConfig | None = None

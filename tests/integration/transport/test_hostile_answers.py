@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,19 @@ from tests.servers.hostile import BROKEN, HEAD, Answer, self_signed, server
 DEADLINE = 1.0
 LATE = DEADLINE + 1.0
 LIMIT = 1_000_000
+MIB = 2**20
 
 
-def send(url: str, path: str = "/x") -> HttpResponse:
-    """Send one request with the tests' deadline and limit."""
+def send(
+    url: str,
+    path: str = "/x",
+    *,
+    timeout_seconds: float = DEADLINE,
+    max_body_bytes: int = LIMIT,
+) -> HttpResponse:
+    """Send one request, by the tests' deadline and limit where no others are given."""
     return Transport(SystemClock()).send(
-        url, HttpRequest(path), None, timeout_seconds=DEADLINE, max_body_bytes=LIMIT
+        url, HttpRequest(path), None, timeout_seconds=timeout_seconds, max_body_bytes=max_body_bytes
     )
 
 
@@ -60,6 +68,23 @@ def test_a_hostile_answer_ends_by_its_deadline(answer: Answer) -> None:
         elapsed = time.monotonic() - begun
     assert elapsed < LATE + 1.0
     assert failed.value.detail.get("sent") is not False
+
+
+@pytest.mark.parametrize("words", ["gzip bomb", "10 GB"])
+def test_too_much_is_refused_before_it_fills_the_memory(words: str) -> None:
+    """With the size that is allowed where nothing else is configured."""
+    allowed = ProviderConfig.model_fields["max_body_mb"].default * MIB
+    with server(BROKEN[words]) as url:
+        with pytest.raises(ProviderUnavailable):
+            send(url)  # the bomb is made here, and not counted below
+        tracemalloc.start()
+        try:
+            with pytest.raises(ProviderUnavailable):
+                send(url, timeout_seconds=30.0, max_body_bytes=allowed)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert allowed < peak < 64 * MIB
 
 
 def test_a_refused_connection_was_not_sent() -> None:
