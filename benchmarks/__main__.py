@@ -15,6 +15,7 @@ SECTIONS = {
     "admission": "benchmarks.admission",
     "enqueue": "benchmarks.enqueue",
     "sync": "benchmarks.sync",
+    "resilience": "benchmarks.resilience",
     "rotation": "benchmarks.rotation",
     "audit": "benchmarks.audit",
 }
