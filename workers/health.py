@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import redis
 import structlog
 
 from sisgate.audit import log as audit
@@ -33,7 +34,7 @@ def check(runtime: Runtime) -> None:
     paused is asked nothing.
     """
     ends_at = runtime.clock.monotonic() + RUN_SECONDS
-    with suppress(BrokerUnavailable):
+    with suppress(BrokerUnavailable, redis.RedisError):
         for config in runtime.settings.providers.values():
             if config.health is None or _is_paused(runtime, config):
                 continue

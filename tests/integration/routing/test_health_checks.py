@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import select
 
 from sisgate.admission.provider_limits import checks_since
@@ -206,6 +209,19 @@ def test_the_health_path_is_the_probe_and_the_call_waits(
     calls.make(runtime, config, call_id)
     assert recorder["lincoln"].paths["/a/x"] == 1
     assert job.status().state == "done"
+
+
+def test_without_redis_no_check_is_made_and_nothing_fails(
+    make_runtime: MakeRuntime, recorder: FailingRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it is lost between the first question and the claim of a check."""
+    runtime = make_runtime("counts = false")
+    runtime.endpoints(config_of(runtime))  # connected before
+    unreachable = Redis(port=1, retry=Retry(NoBackoff(), 0))
+    monkeypatch.setattr(runtime, "redis", unreachable)
+    health.check(runtime)
+    assert asked(recorder) == {}
+    unreachable.close()
 
 
 def test_a_rebuild_takes_all_checks_to_be_made_that_may_have_been(
