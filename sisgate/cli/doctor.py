@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from sisgate.cli.exits import ExitCode
+from sisgate.cli.findings import Finding
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import facts
 from sisgate.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from sisgate.cli.findings import Finding
 
 EPILOG = examples(
     "sisgate doctor",
