@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tests.acceptance.admission.conftest import MakeFleet
 from tests.acceptance.admission.recorder import Recorder, between, windows_above
+
+SERIAL_SECONDS = 0.1
+"""How long the provider that takes one call at a time answers."""
 
 POOLS = ("prefork", "threads", "solo", "gevent")
 
@@ -47,17 +52,30 @@ def test_several_providers_share_one_worker(make_fleet: MakeFleet, recorder: Rec
     assert len(recorder["alpha"].arrivals) <= 10
 
 
-def test_one_limit_holds_over_several_workers(make_fleet: MakeFleet, recorder: Recorder) -> None:
-    """Three workers of different pools together spend one limit, with answers slow and fast."""
+def test_limits_hold_over_several_workers(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """Three workers of different pools together: one window, two windows, one call at a time."""
     recorder.latency = between(0.0, 0.4)
-    fleet = make_fleet(alpha='limit = "20/2s"\nburst = 20')
-    fleet.request("alpha", 60)
+    recorder.latencies["serial"] = lambda: SERIAL_SECONDS
+    fleet = make_fleet(
+        alpha='limit = "20/2s"\nburst = 20',
+        double='limit = ["20/4s", "8/s"]\nburst = 20',
+        serial='limit = "1000/h"\nburst = 100\nmax_concurrency = 1',
+    )
+    counts = {"alpha": 60, "double": 40, "serial": 20}
+    for provider, count in counts.items():
+        fleet.request(provider, count)
     for pool in ("prefork", "threads", "gevent"):
-        fleet.start_worker(pool=pool, concurrency=2)
-    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 60, "all calls")
+        fleet.start_worker(pool=pool, concurrency=4)
+    for provider, count in counts.items():
+        fleet.wait(lambda p=provider, n=count: len(recorder[p].arrivals) == n, f"all of {provider}")  # type: ignore[misc]
 
     assert windows_above(recorder["alpha"].times, 20, 2.0) == 0
-    assert set(recorder["alpha"].paths.values()) == {1}
+    assert windows_above(recorder["double"].times, 20, 4.0) == 0
+    assert windows_above(recorder["double"].times, 8, 1.0) == 0
+    serial = recorder["serial"].times
+    assert min(b - a for a, b in pairwise(serial)) >= SERIAL_SECONDS
+    for provider in counts:
+        assert set(recorder[provider].paths.values()) == {1}
 
 
 def test_nothing_is_held_while_a_provider_is_blocked(

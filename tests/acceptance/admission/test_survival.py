@@ -50,7 +50,7 @@ def test_redis_restarted_under_an_idle_worker(
     assert worker.is_alive()
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
 def test_redis_restarted_under_a_busy_worker(
     pool: str, make_fleet: MakeFleet, recorder: Recorder, mortal_redis: MortalRedis
 ) -> None:
