@@ -46,7 +46,7 @@ def _is_idle(fleet: Fleet, queue: str) -> bool:
 
 def measure_overhead(report: Report, *, quick: bool) -> None:
     """Add the table of no-op calls with the limit off beside plain Celery, rounds alternating."""
-    count, rounds = (1000, 2) if quick else (1500, 3)
+    count, rounds = (1000, 1) if quick else (1000, 2)
     ways = {"admitted": ("alpha", call_task("alpha")), "pushed": (PLAIN_QUEUE, "noop")}
     rows, figures = [], {}
     for concurrency in (2, 4):
@@ -70,7 +70,7 @@ def measure_overhead(report: Report, *, quick: bool) -> None:
         ["processes", "admitted", "plain Celery", "ratio"],
         rows,
     )
-    whole = whole_call_rate(400 if quick else 800)
+    whole = whole_call_rate(400)
     report.notes.append(
         f"A whole call (claim, HTTP, answer sealed, one transaction on SQLite): {whole:,.0f}/s "
         "with 2 processes; the difference is the ledger's."
@@ -93,7 +93,7 @@ def measure_growth(report: Report, *, quick: bool) -> None:
     rows, figures = [], []
     for providers, backlog in [(3, n) for n in backlogs] + [(30, 3_000), (300, 30_000)]:
         tell(f"dispatch: {providers} providers, backlog {backlog:,}")
-        found = dispatch(providers, backlog, 6.0 if quick else 10.0)
+        found = dispatch(providers, backlog, 5.0 if quick else 7.0)
         figures.append({"providers": providers, "backlog": backlog, **found})
         delays = [f"{found[key] * 1e3:.1f}" for key in ("p50_s", "p99_s")]
         cost = f"{found['commands_per_call']:.1f}"
