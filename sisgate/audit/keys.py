@@ -1,4 +1,4 @@
-"""The audit keys: what authenticates events and seals, signs heads, and makes pseudonyms."""
+"""The audit keys: what authenticates events and seals, and signs heads."""
 
 from __future__ import annotations
 
@@ -51,10 +51,6 @@ class AuditKey:
         return _derive(self.material, b"seals")
 
     @cached_property
-    def _of_names(self) -> bytes:
-        return _derive(self.material, b"names")
-
-    @cached_property
     def _signer(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(_derive(self.material, b"heads"))
 
@@ -65,11 +61,6 @@ class AuditKey:
     def seal_mac(self, content: bytes) -> bytes:
         """Return key id and MAC of a seal, 36 bytes: the head of the chain."""
         return self.id + hmac.digest(self._of_seals, content, "sha256")
-
-    def pseudonym(self, kind: str, name: str) -> str:
-        """Return what stands for a person: the same for the same name, and it cannot be guessed."""
-        digest = hmac.digest(self._of_names, f"{kind}\0{name}".encode(), "sha256")
-        return f"{kind}~{digest[:12].hex()}"
 
     def sign(self, content: bytes) -> str:
         """Return an Ed25519 signature (RFC 8032) as base64."""
@@ -109,10 +100,6 @@ class KeyRing:
     def of(self, made: bytes) -> AuditKey | None:
         """Return the key that made an event's MAC or a head, or None if it is not here."""
         return self._by_id.get(made[:ID_BYTES])
-
-    def pseudonyms(self, kind: str, name: str) -> list[str]:
-        """Return all that may stand for a person, for a search."""
-        return [key.pseudonym(kind, name) for key in self.keys]
 
 
 def read_audit_keys(path: Path) -> KeyRing:

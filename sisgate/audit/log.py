@@ -35,7 +35,8 @@ def record(
     `action` is `source:subject:action`, for instance `limits:provider:set`. `provider` and `job`
     are what the event can be searched by; `request_id` is the app's own id of what it asked for,
     None for that of the job. Neither secrets nor student data belong into any of it: a person is
-    named by `pseudonym`. Raises at the commit, and undoes it, where there is no audit key.
+    named by a pseudonym (`sisgate.privacy.suppression`). Raises at the commit, and undoes it, where
+    there is no audit key.
     """
     detail = {name: value for name, value in detail.items() if value is not None}
     draft = (
@@ -46,11 +47,6 @@ def record(
         _clean(compact_json(detail), None) if detail else None,
     )  # fmt: skip
     writers_of(session).add(session, draft)
-
-
-def pseudonym(session: Session, kind: str, name: str) -> str:
-    """Return what stands for a person in the log, such as `student~9f0c…`."""
-    return writers_of(session).keys.newest.pseudonym(kind, name)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
@@ -57,7 +57,8 @@ Actor = Annotated[str | None, typer.Option(help="Who: app:NAME, a user, worker."
 ActionName = Annotated[str | None, typer.Option("--action", help="The beginning of an action.")]
 Subject = Annotated[str | None, typer.Option(help="What it was done to.")]
 Person = Annotated[
-    str | None, typer.Option(metavar="KIND:ID", help="A person, found by pseudonym: student:41.")
+    str | None,
+    typer.Option(metavar="PROVIDER/ID", help="A person, found by pseudonym: skyward/8f3a-11."),
 ]
 ProviderName = Annotated[str | None, typer.Option("--provider", help="Only of this provider.")]
 JobId = Annotated[str | None, typer.Option("--job", help="Only of this job.")]
@@ -120,8 +121,7 @@ def search(
     log, now = invocation.gateway.audit, invocation.clock.now()
     subjects = [subject] if subject else []
     if person is not None:
-        kind, _, name = person.partition(":")
-        subjects += log.keys.pseudonyms(kind, name)
+        subjects += _pseudonyms(invocation, person)
     found: Iterable[AuditEvent] = log.search(
         Filter(
             actor=actor, action=action, subjects=tuple(subjects), provider=provider, job=job,
@@ -279,6 +279,13 @@ def _follow(invocation: Invocation, wanted: Filter, seen: list[AuditEvent]) -> I
         while asked.none:
             invocation.clock.sleep(FOLLOW_SECONDS)
             yield from following.new()
+
+
+def _pseudonyms(invocation: Invocation, person: str) -> Sequence[str]:
+    provider, slash, sourced_id = person.partition("/")
+    if not slash or not sourced_id:
+        raise UsageError("Write --person as PROVIDER/ID, such as skyward/8f3a-11.")
+    return invocation.gateway.pseudonyms(provider, sourced_id)
 
 
 def _time(text: str | None, now: datetime) -> datetime | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from sisgate.audit.verification import Verdict
+from sisgate.audit.verification import Kind, Verdict
 from sisgate.cli.output import Output, to_json, write_lines
 from sisgate.cli.screens import facts, moment, number, table
 from sisgate.ledger.audit_schema import AuditEvent
@@ -95,4 +95,7 @@ def show_verdict(output: Output, verdict: Verdict, seconds: float) -> None:
     if verdict.is_whole:
         output.show(Text("The log is whole.", "bold green"))
     else:
-        output.show(Text("The log was changed. docs/audit.md tells what to do.", "bold red"))
+        what = "The log was changed."
+        if set(verdict.counts) == {Kind.UNKNOWN_KEY}:
+            what = "Audit keys are missing here, or the log was forged."
+        output.show(Text(f"{what} docs/audit.md tells what to do.", "bold red"))

@@ -15,12 +15,11 @@ from sisgate.broker import PLANNER_QUEUE, queue_depths
 from sisgate.cli import data_folder
 from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.key_checks import expiring
-from sisgate.credentials.keys import active_key
-from sisgate.credentials.tokens import fetch_token
+from sisgate.cli.key_checks import expiring, keys_of_provider
+from sisgate.cli.standing_checks import hold, quarantine
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.states import JobState
-from sisgate.errors import CredentialError, ProviderUnavailable, SisgateError
+from sisgate.errors import SisgateError
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping
 from sisgate.ledger.schema import Job
@@ -54,6 +53,7 @@ def examine(invocation: Invocation, *, probe: bool) -> Iterator[Finding]:
         answers = answers or (finding.subject == "redis" and finding.grade != "fail")
     if answers:
         yield _worker(invocation)
+        yield from quarantine(invocation)
     if database is not None:
         yield _beat(invocation, database)
     vault = None
@@ -179,26 +179,14 @@ def _provider(
     probe: bool,
 ) -> Iterator[Finding]:
     if config.auth_method != "none":
-        try:
-            with database.read() as session:
-                key = active_key(session, vault, config.name, invocation.clock.now())
-            yield Finding(f"{config.name} key", "ok", f"client id {key.client_id}")
-            yield from expiring(database, config, invocation.clock.now())
-        except CredentialError as error:
-            yield Finding(f"{config.name} key", "fail", error.message)
+        works = False
+        for finding in keys_of_provider(database, vault, config, invocation.clock):
+            yield finding
+            works = works or finding.grade == "ok"
+        yield from expiring(database, config, invocation.clock.now())
+        if not works:
             return
-        if config.token_endpoint is not None:
-            try:
-                _, lifetime = fetch_token(config, key, invocation.clock)
-            except ProviderUnavailable as error:
-                mend = f"Is it running, and can it be reached from here? {_token_mend(config)}"
-                yield Finding(f"{config.name} token", "fail", error.message, mend)
-                return
-            except SisgateError as error:
-                yield Finding(f"{config.name} token", "fail", error.message, _token_mend(config))
-                return
-            what = f"{config.token_endpoint} gave one for {lifetime:.0f} s"
-            yield Finding(f"{config.name} token", "ok", what)
+    yield from hold(invocation, config)
     if probe:
         yield _probe(invocation, config)
 
@@ -222,9 +210,3 @@ def _probe(invocation: Invocation, config: ProviderConfig) -> Finding:
         return Finding(subject, "ok", what)
     mend = "Ask the provider which resources this key may read, and check url and base_path."
     return Finding(subject, "fail", what, mend)
-
-
-def _token_mend(config: ProviderConfig) -> str:
-    return (
-        f"Check token_url ({config.token_endpoint}), auth and scope of [providers.{config.name}]."
-    )

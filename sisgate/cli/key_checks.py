@@ -1,16 +1,59 @@
-"""What `sisgate doctor` says of a provider's keys before they fail: those that expire soon."""
+"""What `sisgate doctor` says of a provider's keys: whether each works, and which expire soon."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from sisgate.cli.findings import Finding
+from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.screens import moment
-from sisgate.credentials.keys import list_keys
+from sisgate.clock import Clock
+from sisgate.credentials.keys import list_keys, open_key, usable_keys
+from sisgate.credentials.tokens import fetch_token
+from sisgate.credentials.vault import Vault
 from sisgate.domain.states import KeyState
+from sisgate.errors import CredentialError, ProviderUnavailable, SisgateError
 from sisgate.ledger.database import Database
+from sisgate.ledger.schema import Key
 from sisgate.settings import ProviderConfig
+
+
+def keys_of_provider(
+    database: Database, vault: Vault, config: ProviderConfig, clock: Clock
+) -> Iterator[Finding]:
+    """Yield a finding for each key that calls may use: a token is fetched with it where there are.
+
+    The best one must work; of the others it is said before they are needed.
+    """
+    try:
+        with database.read() as session:
+            usable = usable_keys(session, config.name, clock.now())
+    except CredentialError as error:
+        yield Finding(f"{config.name} key", "fail", error.message)
+        return
+    for place, key in enumerate(usable):
+        grade, what, mend = _tried(vault, config, key, clock)
+        if grade == "fail" and place > 0:
+            grade = "warn"
+        slot = f", {key.slot}" if len(usable) > 1 else ""
+        yield Finding(f"{config.name} key", grade, f"client id {key.client_id}{slot}: {what}", mend)
+
+
+def _tried(vault: Vault, config: ProviderConfig, key: Key, clock: Clock) -> tuple[Grade, str, str]:
+    try:
+        credential = open_key(vault, key)
+        if config.token_endpoint is None:
+            return "ok", "it opens", ""
+        _, lifetime = fetch_token(config, credential, clock)
+    except SisgateError as error:
+        mend = (
+            f"Check token_url ({config.token_endpoint}), auth and scope of "
+            f"[providers.{config.name}], or replace the key: `sisgate keys stage {config.name}`."
+        )
+        if isinstance(error, ProviderUnavailable):
+            mend = f"Is it running, and can it be reached from here? {mend}"
+        return "fail", error.message, "" if isinstance(error, CredentialError) else mend
+    return "ok", f"{config.token_endpoint} gave a token for {lifetime:.0f} s", ""
 
 
 def expiring(database: Database, config: ProviderConfig, now: datetime) -> Iterator[Finding]:

@@ -107,10 +107,11 @@ def _show(output: Output, answer: Answer, *, include: bool) -> None:
     if include:
         output.out.print(f"HTTP {answer.status}", style="green" if answer.ok else "red")
         for name, value in answer.headers.items():
-            output.out.print(f"{name}: {value}", style="dim", markup=False)
+            output.out.print(f"{name}: {value}", style="dim", soft_wrap=True)
         output.out.print()
     if parsed is not None and output.out.is_terminal:
-        output.out.print(JSON(answer.text))
+        # The terminal wraps: what is copied from it is still JSON.
+        output.out.print(JSON(answer.text), soft_wrap=True)
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(answer.body)

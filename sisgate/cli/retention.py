@@ -27,7 +27,7 @@ def retention(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete what is kept no longer, table by table, as [retention] says."""
+    """Delete what is kept no longer, table by table, as the settings of retention say."""
     invocation, output = invocation_of(context), Output(as_json)
     work = invocation.gateway.retention
     swept = work.preview() if dry_run else work.run(actor=user_name())

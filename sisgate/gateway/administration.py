@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 
 from sisgate.access.desk import TokenDesk
@@ -13,7 +14,9 @@ from sisgate.credentials.vault import Vault, vault_of
 from sisgate.gateway.audit import AuditLog
 from sisgate.ledger.database import Database
 from sisgate.privacy.erasure import Erasure, ErasureReport
+from sisgate.privacy.persons import PEOPLE, Realms
 from sisgate.privacy.retention import Retention
+from sisgate.privacy.suppression import person_key
 from sisgate.settings import ProviderConfig, Settings
 
 
@@ -82,6 +85,15 @@ class Administration(ABC):
         """Let later syncs bring an erased person again; return whether they were kept out."""
         erasure, who = self._erasure(provider, actor)
         return erasure.lift(sourced_id, resource, actor=who, reason=reason)
+
+    def pseudonyms(self, provider: str, sourced_id: str) -> Sequence[str]:
+        """Return what stands for a person in the audit log, as a student and as a teacher."""
+        self.access.pass_through(Action.ADMINISTER)
+        realms = Realms.of(self.provider(provider))
+        with self.database.write() as session:
+            key = person_key(session, self._vault)
+        found = {realms.of_resource(resource) for resource in PEOPLE}
+        return [key.pseudonym(provider, realm, sourced_id) for realm in sorted(found)]
 
     def _erasure(self, provider: str, actor: str) -> tuple[Erasure, str]:
         config = self.provider(provider)

@@ -130,7 +130,7 @@ def test_the_doctor_finds_a_running_stack_well(running: Command) -> None:
     report = running.json("doctor", "--probe")
     assert report["ok"], report
     subjects = {finding["subject"] for finding in report["findings"]}
-    assert {"redis", "worker", "beat", "skyward token", "powerschool call"} <= subjects
+    assert {"redis", "worker", "beat", "skyward key", "powerschool call"} <= subjects
 
 
 def test_the_doctor_names_what_is_missing(command: Command, sandbox: SandboxProcess) -> None:
@@ -143,6 +143,25 @@ def test_the_doctor_names_what_is_missing(command: Command, sandbox: SandboxProc
     words = ["--client-id", "wrong", "--secret-file", "-"]
     command("keys", "add", "skyward", *words, stdin="not the secret\n")
     assert "refused our key" in command("doctor", code=1).stdout
+    found = sandbox.districts["skyward"]
+    words = ["--client-id", found.client_id, "--secret-file", "-"]
+    command("keys", "add", "skyward", *words, stdin=found.client_secret)
+    words = ["--client-id", "wrong", "--slot", "secondary", "--secret-file", "-"]
+    command("keys", "add", "skyward", *words, stdin="not the secret\n")
+    findings = command.json("doctor", code=1)["findings"]
+    grades = [f["grade"] for f in findings if f["subject"] == "skyward key"]
+    assert grades == ["ok", "warn", "warn"], "those that drain or stand by are tried out too"
+
+
+def test_the_doctor_tells_what_stands_still(running: Command) -> None:
+    """A pause is no failure, and not all is well with it."""
+    running("pause", "skyward", "--reason", "a test")
+    try:
+        ended = running("doctor")
+    finally:
+        running("resume", "skyward")
+    assert "it is paused" in ended.stdout
+    assert "sisgate resume skyward" in ended.stdout
 
 
 def test_a_secret_is_never_shown(command: Command) -> None:

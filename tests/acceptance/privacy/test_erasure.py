@@ -72,4 +72,9 @@ def test_the_command_counts_then_erases_then_tells(
     report = json.loads(said.out)
     assert (report["clean"], report["suppressed"], report["compacted"]) == (True, True, True)
     assert report["done"]["records"] >= 2
+    person = ["audit", "search", "--person", f"{NAME}/{student}", "--json"]
+    assert execute(person) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "privacy:person:erase" in {event["action"] for event in found}
+    assert execute(["audit", "search", "--person", student]) == 2
     assert execute([*erase, "--lift", "--reason", "enrolled again"]) == 0
