@@ -16,6 +16,7 @@ from sisgate.cli.lengths import parse_length
 from sisgate.cli.options import Json, Reason, examples
 from sisgate.cli.output import Output, write_line
 from sisgate.cli.screens import moment, table
+from sisgate.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True, help="Make, list, revoke and replace access tokens of apps and people."
@@ -65,6 +66,24 @@ def add(
         name, roles, scopes=scopes or ["*"], life=_life(expires), actor=user_name(), reason=reason
     )
     _show_once(output, made)
+    for scope in scopes or ():
+        if (doubt := _doubt(invocation.settings, scope)) is not None:
+            output.warn(doubt)
+
+
+def _doubt(settings: Settings, scope: str) -> str | None:
+    """Return what is strange about a scope. A provider may be configured later, or elsewhere."""
+    provider, _, resource = scope.partition("/")
+    known = [settings.providers[provider]] if provider in settings.providers else []
+    if provider == "*":
+        known = list(settings.providers.values())
+    elif not known:
+        return f"The scope {scope} names no provider of this configuration."
+    if resource not in {"", "*"} and not any(
+        resource in config.dialect_class.resources for config in known
+    ):
+        return f"The scope {scope} names no dataset that there is."
+    return None
 
 
 @app.command("list", epilog=examples("sisgate tokens list --all"))

@@ -34,7 +34,8 @@ class Schedule:
     def when(self) -> str:
         """Its rhythm as it is configured."""
         if self.config.every is not None:
-            return f"every {self.config.every}"
+            minutes, seconds = divmod(round(self.config.every.total_seconds()), 60)
+            return f"every {minutes} min" + (f" {seconds} s" if seconds else "")
         return f"{self.config.cron} {self.config.zone}"
 
     def as_dict(self) -> dict[str, Any]:

@@ -65,9 +65,13 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         "master_key": env.master_key,
         "audit_key_file": env.audit_key_file,
         "app_name": env.app,
-        "token": _secret(env.token, env.token_file, problems),
-        "broker_url": _secret(env.broker_url, env.broker_url_file, problems),
-        "database_url": _secret(env.database_url, env.database_url_file, problems),
+        "token": _secret(env.token, env.token_file, "SISGATE_TOKEN_FILE", problems),
+        "broker_url": _secret(
+            env.broker_url, env.broker_url_file, "SISGATE_BROKER_URL_FILE", problems
+        ),
+        "database_url": _secret(
+            env.database_url, env.database_url_file, "SISGATE_DATABASE_URL_FILE", problems
+        ),
     }
     values |= {name: value for name, value in from_environment.items() if value is not None}
     values |= {"data_dir": folder, "config_file": path}
@@ -116,13 +120,15 @@ def _config_path(named: Path | None, data_dir: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _secret(value: SecretStr | None, file: Path | None, problems: list[str]) -> SecretStr | None:
+def _secret(
+    value: SecretStr | None, file: Path | None, variable: str, problems: list[str]
+) -> SecretStr | None:
     if value is not None or file is None:
         return value
     try:
         return SecretStr(file.read_text(encoding="utf-8").strip())
     except OSError as error:
-        problems.append(f"{file}: cannot be read: {error.strerror}")
+        problems.append(f"{variable}: {file} cannot be read: {error.strerror}")
         return None
 
 

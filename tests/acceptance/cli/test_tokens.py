@@ -38,7 +38,8 @@ def test_a_command_does_what_its_token_may_and_no_more(command: Command, run: Ru
     command.config.write_text(closed, encoding="utf-8")
     assert run("jobs", "list", code=77)["error"]["code"] == "not_authenticated"
 
-    made = command("tokens", "add", "ana", "--role", "admin")
+    made = command("tokens", "add", "ana", "--role", "admin", "--scope", "*")
+    assert "names no" not in made.stderr
     admin = made.stdout.strip()
     assert admin.startswith("sisgate_")
     assert admin not in made.stderr
@@ -66,3 +67,18 @@ def test_a_command_does_what_its_token_may_and_no_more(command: Command, run: Ru
     assert error["code"] == "not_authenticated"
     for file in command.folder.glob("sisgate.db*"):
         assert app["token"].encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("scope", "doubt"),
+    [("nope/students", "names no provider"), ("skyward/student", "names no dataset")],
+)
+def test_a_scope_that_names_nothing_is_made_and_told(
+    command: Command, scope: str, doubt: str
+) -> None:
+    """It may be configured later; a typing error should be seen now."""
+    command("db", "upgrade")
+    command("keys", "master")
+    made = command("tokens", "add", "x", "--role", "app", "--scope", scope)
+    assert doubt in made.stderr
+    assert made.stdout.startswith("sisgate_")

@@ -146,7 +146,7 @@ def test_they_are_listed_with_their_next_slot_and_last_jobs(
     nightly, often = gateway.schedules.list()
     assert nightly.next_at == datetime(2026, 9, 2, 2, tzinfo=UTC)
     assert [job.resource for job in nightly.jobs] == ["students", "classes"]
-    assert (often.when, often.jobs) == ("every 0:15:00", [])
+    assert (often.when, often.jobs) == ("every 15 min", [])
     end_all(gateway)
     clock.advance(4 * HOUR)
     assert due(gateway) == ["students", "classes", "enrollments"]
