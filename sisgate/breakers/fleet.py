@@ -171,10 +171,15 @@ class FleetBreakers:
 
     def held_seconds(self) -> float | None:
         """Return how long every endpoint is held, None while one is closed."""
+        first = self.first_to_pass()
+        return None if first is None else first.wait_seconds
+
+    def first_to_pass(self) -> BreakerView | None:
+        """Return the breaker that lets a call pass first, None while one is closed."""
         views = self.views()
         if any(view.state is State.CLOSED for view in views):
             return None
-        return min(view.wait_seconds for view in views)
+        return min(views, key=lambda view: view.wait_seconds)
 
     def _run(self, name: str, *args: str | float) -> Any:
         now = self._script_clock

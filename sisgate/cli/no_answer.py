@@ -6,6 +6,7 @@ import redis
 from sqlalchemy import select
 
 from sisgate.broker import PLANNER_QUEUE
+from sisgate.cli.hold_words import hold_words
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.screens import duration
 from sisgate.domain.priorities import Priority
@@ -60,14 +61,14 @@ def what_is_down(invocation: Invocation) -> str | None:
 
 
 def _what_holds(invocation: Invocation, provider: str) -> str | None:
+    hold = invocation.gateway.hold(provider)
+    if hold is not None:
+        return f"{provider} takes no calls: {hold_words(hold, provider)}"
     state = invocation.limiter_state(invocation.gateway.provider(provider))
-    if state.paused_until is not None:
-        return f"{provider} is paused. `sisgate resume {provider}` ends that."
     seconds = state.next_permit_in_seconds.get(Priority.URGENT, 0.0)
     if not state.known or seconds < WORTH_TELLING_SECONDS:
         return None
-    why = "asked us to wait" if state.blocked_seconds else "has no quota left"
-    return f"{provider} {why}: the next call can be made in {duration(seconds)}."
+    return f"{provider} has no quota left: the next call can be made in {duration(seconds)}."
 
 
 def _last_failure(invocation: Invocation, job: str) -> str | None:

@@ -31,10 +31,14 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Hold:
-    """Why a provider takes no calls, and when the next one is made; None until a person acts."""
+    """Why a provider takes no calls, and when the next one is made; None until a person acts.
+
+    `by_hand` tells a breaker that somebody holds from one that opened by itself.
+    """
 
     reason: Literal["breaker", "paused", "blocked"]
     next_probe_at: datetime | None
+    by_hand: bool = False
 
     def refusal(self, name: str, now: datetime, hint: str = "", **detail: Any) -> ProviderHeld:
         """Return the error for an app that did not want to wait."""
@@ -75,10 +79,11 @@ def hold_of(redis: Redis, limiter: Limiter, config: ProviderConfig, clock: Clock
         return Hold("paused", None if endless else state.paused_until)
     urls = [endpoint.url for endpoint in config.endpoints]
     breakers = FleetBreakers(redis, config.name, urls, breakers_of(config, config.lease))
-    held = breakers.held_seconds()
-    if held == float("inf"):
-        return Hold("breaker", None)
-    seconds, reason = max((held or 0.0, "breaker"), (state.blocked_seconds, "blocked"))
-    if seconds <= 0:
+    held = breakers.first_to_pass()
+    seconds = held.wait_seconds if held else 0.0
+    if max(seconds, state.blocked_seconds) <= 0:
         return None
-    return Hold("breaker" if reason == "breaker" else "blocked", now + timedelta(seconds=seconds))
+    if held is None or seconds < state.blocked_seconds:
+        return Hold("blocked", now + timedelta(seconds=state.blocked_seconds))
+    is_endless = seconds == float("inf")
+    return Hold("breaker", None if is_endless else now + timedelta(seconds=seconds), held.pinned)

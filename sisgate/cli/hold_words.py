@@ -1,0 +1,26 @@
+"""Why a provider takes no calls, until when, and what a person can do about it."""
+
+from __future__ import annotations
+
+from sisgate.cli.screens import moment
+from sisgate.gateway.availability import Hold
+
+
+def hold_words(hold: Hold, provider: str) -> str:
+    """Return the words that follow "takes no calls:".
+
+    >>> hold_words(Hold("breaker", None, by_hand=True), "lincoln")
+    'its breaker is open (held by hand) without an end. `sisgate breaker lincoln auto` ends that.'
+    """
+    until = f"until {moment(hold.next_probe_at)}" if hold.next_probe_at else "without an end"
+    if hold.reason == "paused":
+        return f"it is paused {until}. `sisgate resume {provider}` ends that."
+    if hold.reason == "blocked":
+        return f"it asked us to wait {until}."
+    if hold.by_hand:
+        ends = f"`sisgate breaker {provider} auto` ends that."
+        return f"its breaker is open (held by hand) {until}. {ends}"
+    return (
+        f"its breaker is open {until}; then one call tries whether it is back. `sisgate breaker "
+        f"{provider}` shows how it stands."
+    )
