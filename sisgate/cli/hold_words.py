@@ -1,4 +1,4 @@
-"""Why a provider takes no calls, until when, and what a person can do about it."""
+"""Why a provider or a job is kept waiting, until when, and what a person can do about it."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ def hold_words(hold: Hold, provider: str) -> str:
         f"its breaker is open {until}; then one call tries whether it is back. `sisgate breaker "
         f"{provider}` shows how it stands."
     )
+
+
+def wait_words(hold: Hold, provider: str) -> str:
+    """Return the words that follow "waits for": a provider that is held, or the job's turn."""
+    if hold.reason == "quota":
+        return f"quota; its next call is expected at {moment(hold.next_probe_at)}"
+    if hold.reason == "retry":
+        return f"its next try at {moment(hold.next_probe_at)}"
+    return f"{provider}, which takes no calls: {hold_words(hold, provider)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -10,8 +10,10 @@ from rich.text import Text
 
 from sisgate.cli import completion, remedies
 from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, show_dead
-from sisgate.cli.invocation import invocation_of, user_name
+from sisgate.cli.hold_words import wait_words
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.job_ids import OneJob, full_id
+from sisgate.cli.no_answer import what_is_down
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import (
@@ -92,8 +94,9 @@ def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     """Show everything the ledger knows of a job."""
     invocation, output = invocation_of(context), Output(as_json)
     status = invocation.gateway.job_status(full_id(invocation, job))
-    output.json(status.as_dict())
-    output.show(_details(status))
+    wait, words = _wait(invocation, status)
+    output.json({**status.as_dict(), "waits_for": wait})
+    output.show(_details(status, words))
 
 
 @app.command(epilog=examples("sisgate jobs cancel 3f8a"))
@@ -103,6 +106,17 @@ def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     status = invocation.gateway.cancel(full_id(invocation, job), actor=user_name())
     output.json(status.as_dict())
     output.show(Text(f"Job {status.id} is cancelled."))
+
+
+def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | None, str | None]:
+    """Return what a job waits for, for programs and for people; None twice for nothing."""
+    if status.is_final:
+        return None, None
+    obstacle = what_is_down(invocation)
+    if obstacle is not None:
+        return {"reason": "down", "until": None, "by_hand": False}, f"the fleet. {obstacle}"
+    hold = invocation.gateway.waits_for(status.id)
+    return (hold.as_dict(), wait_words(hold, status.provider)) if hold else (None, None)
 
 
 def _states(words: list[str]) -> list[JobState]:
@@ -124,11 +138,12 @@ def _dead_words(status: JobStatus) -> str | None:
     return f"given up; `sisgate jobs retry {status.id[:8]}` tries it again"
 
 
-def _details(status: JobStatus) -> Table:
+def _details(status: JobStatus, waits_for: str | None) -> Table:
     calls = ", ".join(f"{count} {word}" for word, count in sorted(status.calls.items()))
     rows: list[tuple[str, Text | str | None]] = [
         ("job", status.id),
         ("state", state(status.state)),
+        ("waits for", waits_for),
         ("what", f"{status.kind} {status.provider} {status.resource or ''} {status.mode or ''}"),
         ("app", f"{status.app}, priority {status.priority.word}"),
         ("accepted", moment(status.accepted_at)),

@@ -61,12 +61,19 @@ def plan_job(gateway: Gateway, job_id: str) -> Plan:
         job = session.get_one(Job, job_id)
         if JobState(job.state).is_final:
             return Plan(job.calls_made, None, job.started_at, job.ended_at)
+        first_call = session.scalar(select(func.min(Call.started_at)).where(Call.job_id == job.id))
+    plan = plan_rest(gateway, job_id)
+    return Plan(plan.calls, plan.left, first_call or plan.starts_at, plan.done_by)
+
+
+def plan_rest(gateway: Gateway, job_id: str) -> Plan:
+    """Return when the calls that a live job has yet to make begin and end."""
+    with gateway.database.read() as session:
+        job = session.get_one(Job, job_id)
         remaining = _remaining(session, job)
         backlog = _backlog(session, job.provider, Priority(job.priority), without=job.id)
         latency = _latency(session, job.provider)
-        first_call = session.scalar(select(func.min(Call.started_at)).where(Call.job_id == job.id))
-    plan = _plan(gateway, job.provider, remaining, backlog, latency)
-    return Plan(plan.calls, plan.left, first_call or plan.starts_at, plan.done_by)
+    return _plan(gateway, job.provider, remaining, backlog, latency)
 
 
 def usual_calls(session: Session, provider: str, resource: str | None) -> int | None:

@@ -51,6 +51,7 @@ from sisgate.gateway.remedies import DeadLetter, Remedies
 from sisgate.gateway.requests import Requests, Wanted, target_of
 from sisgate.gateway.schedules import Schedules
 from sisgate.gateway.usage import Usage, read_usage
+from sisgate.gateway.waiting import wait_of
 from sisgate.ledger import jobs
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
@@ -496,6 +497,13 @@ class Gateway(Administration):
         config = self.provider(name)
         self.access.pass_some(Action.LOOK, name)
         return hold_of(self._redis, self.limiter, config, self.clock)
+
+    def waits_for(self, job_id: str) -> Hold | None:
+        """Return what a job waits for and until when; None if it has ended or is not kept waiting.
+
+        Raises `BrokerUnavailable`: then it waits for Redis.
+        """
+        return wait_of(self, job_id)
 
     def _wanted(
         self,

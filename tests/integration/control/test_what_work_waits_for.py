@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,6 +12,10 @@ from sisgate import Gateway
 from sisgate.broker import redis_client
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import CallState
+from sisgate.gateway import Job
+from sisgate.ledger.schema import Call
 
 Run = Callable[..., str]
 ASKED = ("request", "lincoln", "GET", "/orgs", "--timeout", "0.1")
@@ -58,3 +63,65 @@ def test_a_pause_and_a_block_are_told_as_the_cause(gateway: Gateway, run: Run) -
     gateway.control("lincoln").resume(actor="ana")
     gateway.limiter.block("lincoln", 120.0, "answered 429")
     assert "lincoln takes no calls: it asked us to wait until 20" in run(*ASKED, code=75)
+
+
+def waits_for(run: Run, job: Job) -> tuple[str | None, str | None, str]:
+    """Return reason and end of what a job waits for, and what people read."""
+    wait = json.loads(run("jobs", "show", job.id, "--json"))["waits_for"]
+    words = run("jobs", "show", job.id)
+    return (wait["reason"], wait["until"], words) if wait else (None, None, words)
+
+
+def test_a_job_tells_what_holds_its_provider(gateway: Gateway, run: Run) -> None:
+    """Nothing, a pause, a block, a breaker, and nothing again when it has ended."""
+    job = gateway.enqueue_request("lincoln", "GET", "/orgs")
+    assert waits_for(run, job)[0] is None
+    gateway.control("lincoln").pause(actor="ana")
+    reason, until, words = waits_for(run, job)
+    assert (reason, until) == ("paused", None)
+    assert "waits for lincoln, which takes no calls: it is paused" in words
+    gateway.control("lincoln").resume(actor="ana")
+    end = gateway.clock.now() + timedelta(minutes=30)
+    gateway.breakers("lincoln").set("open", until=end, actor="ana")
+    reason, until, words = waits_for(run, job)
+    assert (reason, until is not None) == ("breaker", True)
+    assert "(held by hand) until" in words
+    gateway.limiter.block("lincoln", 7200.0, "answered 429")
+    assert waits_for(run, job)[0] == "blocked"
+    job.cancel()
+    assert waits_for(run, job)[0] is None
+
+
+def test_a_job_tells_when_its_quota_is_expected(gateway: Gateway, run: Run) -> None:
+    """With the window used up: when the oldest slot is free again."""
+    spec = gateway.control("lincoln").limits
+    for permit in gateway.limiter.take("lincoln", spec, Priority.URGENT, 100).permits:
+        gateway.limiter.finish("lincoln", permit)
+    job = gateway.enqueue_request("lincoln", "GET", "/orgs")
+    reason, until, words = waits_for(run, job)
+    assert reason == "quota"
+    assert until is not None
+    away = datetime.fromisoformat(until) - gateway.clock.now()
+    assert away.total_seconds() == pytest.approx(3600, rel=0.02)
+    assert "waits for quota; its next call is expected at" in words
+
+
+def test_a_job_tells_of_its_next_try(gateway: Gateway, run: Run) -> None:
+    """A call that failed and is to be made again."""
+    job = gateway.enqueue_request("lincoln", "GET", "/orgs")
+    later = gateway.clock.now() + timedelta(minutes=2)
+    with gateway.database.write() as session:
+        call = session.query(Call).one()
+        call.state, call.tries, call.not_before = CallState.PLANNED.value, 1, later
+    assert waits_for(run, job)[:2] == ("retry", later.isoformat())
+
+
+def test_a_job_tells_that_no_worker_runs(gateway: Gateway, run: Run, redis_url: str) -> None:
+    """Then nothing else matters."""
+    job = gateway.enqueue_request("lincoln", "GET", "/orgs")
+    client = redis_client(redis_url)
+    client.delete("unacked")
+    client.close()
+    reason, _, words = waits_for(run, job)
+    assert reason == "down"
+    assert "waits for the fleet. No worker runs" in words

@@ -1,0 +1,43 @@
+"""What a live job waits for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from sisgate.domain.states import LIVE_CALL_STATES, CallState
+from sisgate.gateway.availability import Hold
+from sisgate.gateway.forecast import plan_rest
+from sisgate.ledger.schema import Call
+
+if TYPE_CHECKING:
+    from sisgate.gateway.gateway import Gateway
+
+WORTH_TELLING = timedelta(seconds=1)
+"""A wait for quota is told as one from this length on."""
+
+
+def wait_of(gateway: Gateway, job_id: str) -> Hold | None:
+    """Return what a job waits for, None for nothing: it has ended, or has a call under way.
+
+    What holds the whole provider comes first. Raises `BrokerUnavailable`.
+    """
+    status = gateway.job_status(job_id)
+    if status.is_final:
+        return None
+    hold = gateway.hold(status.provider)
+    if hold is not None or status.calls.get(CallState.RUNNING):
+        return hold
+    now = gateway.clock.now()
+    query = select(Call.tries, Call.not_before).where(
+        Call.job_id == job_id, Call.state.in_([state.value for state in LIVE_CALL_STATES])
+    )
+    with gateway.database.read() as session:
+        calls = session.execute(query).all()
+    again = [at for tries, at in calls if tries > 0 and at is not None and at > now]
+    if again and len(again) == len(calls):
+        return Hold("retry", min(again))
+    begins = plan_rest(gateway, job_id).starts_at
+    return Hold("quota", begins) if begins and begins - now >= WORTH_TELLING else None
