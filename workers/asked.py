@@ -6,7 +6,7 @@ becomes the job's. So whatever is wrong with them is told by a failed job of tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import structlog
@@ -21,6 +21,12 @@ log = structlog.get_logger()
 
 POSITIONAL = ("provider", "resource")
 ID_LENGTH = 36
+TAKES = {
+    "allow_deletes": "true or false",
+    "timeout": "a number of seconds above 0",
+    "app": "a text of 1 to 100 characters",
+}
+"""What an argument is, where it is not just a text."""
 
 
 class Order(BaseModel):
@@ -76,11 +82,31 @@ def _read(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Order:
     try:
         return Order.model_validate({**dict(zip(POSITIONAL, args, strict=False)), **kwargs})
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])[:40]}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)[:10]
+        items = error.errors(include_input=False, include_url=False, include_context=False)
+        problems = ". ".join(_problems([(item["type"], item["loc"]) for item in items[:10]]))
+        raise UsageError(f"The arguments of sisgate.sync are wrong: {problems}.") from None
+
+
+def _problems(found: Sequence[tuple[str, tuple[int | str, ...]]]) -> Iterator[str]:
+    """Yield in plain words what pydantic found wrong, given as its type and its place.
+
+    >>> list(_problems([("missing", ("resource",)), ("float_type", ("timeout",))]))
+    ['resource is missing', 'timeout is a number of seconds above 0']
+    """
+    strangers = []
+    for kind, place in found:
+        name = str(place[0])
+        if kind == "extra_forbidden":
+            strangers.append(name[:40] if name.isprintable() else ascii(name[:40]))
+        elif kind == "missing":
+            yield f"{name} is missing"
+        else:
+            yield f"{name} is {TAKES.get(name, 'a text')}"
+    if strangers:
+        yield (
+            f"{', '.join(strangers)} {'is' if len(strangers) == 1 else 'are'} no argument of "
+            f"sisgate.sync; it takes {', '.join(Order.model_fields)}"
         )
-        raise UsageError(f"The arguments of sisgate.sync are wrong. {problems}.") from None
 
 
 def _storable(value: Any) -> str:

@@ -192,8 +192,8 @@ class Gate:
                 reason=decision.reason,
             )
         raise AccessDenied(
-            f"{principal.name} may not do that: {decision.reason}. Ask an admin for a token that "
-            "may (`sisgate tokens add`).",
+            f"{principal.name} may not do that: {decision.reason}. "
+            f"{_remedy(principal, action, subject)}",
             action=action.value,
             subject=subject,
             token=principal.token_id,
@@ -208,3 +208,18 @@ class Gate:
                 action="access:token:login",
                 subject=f"token {principal.token_id}",
             )
+
+
+def _remedy(principal: Principal, action: Action, subject: str) -> str:
+    """Return what helps who was refused. A message of the broker carries no token."""
+    if principal.kind != "broker":
+        return "Ask an admin for a token that may (`sisgate tokens add`)."
+    if action is Action.ENQUEUE:
+        return (
+            "What an app that has only Celery may ask for is set by `broker_scopes` in the "
+            f"configuration: {subject} belongs there."
+        )
+    return (
+        "No setting gives that to an app that has only Celery (`broker_scopes` is for syncs): ask "
+        "with the gateway or `sisgate`."
+    )
