@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS
+from sisgate.audit.keys import ID_BYTES as KEY_ID_BYTES
 
 _STREAM = {"yield_per": 2000}
 _EVENTS = (
@@ -68,6 +69,16 @@ def is_made_with(session: Session, key_id: bytes) -> bool:
         "SELECT 1 FROM audit_seals WHERE substr(head, 1, 4) = :key LIMIT 1",
     )
     return any(session.execute(text(query), {"key": key_id}).first() for query in queries)
+
+
+def newest_key_ids(session: Session) -> set[str]:
+    """Return the ids, in hex, of the audit keys that made the newest event and the newest seal."""
+    queries = (
+        "SELECT mac FROM audit_events ORDER BY at DESC LIMIT 1",
+        "SELECT head FROM audit_seals ORDER BY number DESC LIMIT 1",
+    )
+    found = (session.execute(text(query)).scalar() for query in queries)
+    return {_bytes(made)[:KEY_ID_BYTES].hex() for made in found if made is not None}
 
 
 def _bytes(value: Any) -> bytes:

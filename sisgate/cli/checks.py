@@ -20,10 +20,11 @@ from sisgate.cli.standing_checks import hold, quarantine
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.states import JobState
 from sisgate.errors import SisgateError
+from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping
 from sisgate.ledger.schema import Job
-from sisgate.settings import ProviderConfig
+from sisgate.settings import ProviderConfig, Settings
 
 FREE_BYTES = 1 << 30
 CLOCK_WARN_SECONDS = 2.0
@@ -56,12 +57,8 @@ def examine(invocation: Invocation, *, probe: bool) -> Iterator[Finding]:
         yield from quarantine(invocation)
     if database is not None:
         yield _beat(invocation, database)
-    vault = None
-    try:
-        vault = vault_of(settings)
-        yield Finding("master key", "ok", f"{vault.newest.id.hex()}, {vault.newest.origin}")
-    except SisgateError as error:
-        yield Finding("master key", "fail", error.message)
+    vault, finding = _master_key(settings, database)
+    yield finding
     if vault is not None and database is not None:
         for config in settings.providers.values():
             yield from _provider(invocation, database, vault, config, probe=probe and answers)
@@ -168,6 +165,20 @@ def _beat(invocation: Invocation, database: Database) -> Finding:
         mend = "sisgate up (one machine), or celery -A workers beat"
         return Finding("beat", "fail", f"{count} accepted jobs were not taken up in time", mend)
     return Finding("beat", "ok", "no accepted job waits for it")
+
+
+def _master_key(settings: Settings, database: Database | None) -> tuple[Vault | None, Finding]:
+    missing: SisgateError | None = None
+    vault = None
+    try:
+        missing = missing_keys(settings, database).error if database is not None else None
+        vault = vault_of(settings)
+    except SisgateError as error:
+        # That the ledger is in use with another key says more than that there is none.
+        missing = missing or error
+    if missing is not None or vault is None:
+        return vault, Finding("master key", "fail", missing.message if missing else "")
+    return vault, Finding("master key", "ok", f"{vault.newest.id.hex()}, {vault.newest.origin}")
 
 
 def _provider(

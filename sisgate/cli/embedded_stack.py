@@ -22,6 +22,7 @@ from sisgate.clock import Clock
 from sisgate.credentials.master import make_master_key
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
+from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 from sisgate.settings import Settings
@@ -35,7 +36,8 @@ class EmbeddedStack:
     """Redis (unless one is configured), the ledger's tables, worker, beat and Flower.
 
     `start` returns when work can be enqueued, `run` when `wanted()` is no longer true, and `stop`
-    leaves no process behind. Raises `ConfigurationError` when another stack has the data folder.
+    leaves no process behind. Raises `ConfigurationError` when another stack has the data folder,
+    and `CredentialError` when the ledger needs a master key that is not here.
     """
 
     def __init__(
@@ -62,10 +64,8 @@ class EmbeddedStack:
         """Start everything in order; what was started is stopped again when a step fails."""
         try:
             self._held.enter_context(data_folder.held(self._settings.data_dir))
+            self._prepare_ledger()
             url = self._start_redis()
-            self._upgrade()
-            if self._settings.makes_master_key:
-                self.made_master_key = make_master_key(self._settings.master_key_path)
             self._start_celery(url, processes, with_flower=with_flower)
         except BaseException:
             self.stop()
@@ -99,12 +99,18 @@ class EmbeddedStack:
                 raise BrokerUnavailable(f"The embedded Redis did not start. Its log:\n  {log}")
         return redis.url
 
-    def _upgrade(self) -> None:
-        database = Database(self._settings.sqlalchemy_url)
+    def _prepare_ledger(self) -> None:
+        """Upgrade it and make its master key, unless it is in use with one that is not here."""
+        settings = self._settings
+        database = Database(settings.sqlalchemy_url)
         try:
             migrate.upgrade(database)
+            if error := missing_keys(settings, database).error:
+                raise error
         finally:
             database.dispose()
+        if settings.makes_master_key:
+            self.made_master_key = make_master_key(settings.master_key_path)
 
     def _start_celery(self, url: str, processes: int, *, with_flower: bool) -> None:
         settings = self._settings

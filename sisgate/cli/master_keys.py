@@ -10,12 +10,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from sisgate.cli.invocation import invocation_of, user_name
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.options import Json, Reason, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import table
 from sisgate.credentials.master import make_master_key, renew_master_key
-from sisgate.errors import CredentialError, UsageError
+from sisgate.errors import CredentialError, DatabaseUnavailable, UsageError
+from sisgate.gateway.missing_keys import at_hand, missing_keys
+from sisgate.ledger import migrate
 
 MASTER_EPILOG = examples("sisgate keys master ./secrets/master_key", "sisgate keys master --renew")
 MASTERS_EPILOG = examples("sisgate keys masters --json")
@@ -34,12 +36,23 @@ def master(
     renew: Annotated[
         bool, typer.Option("--renew", help="Put a new key above those of an existing file.")
     ] = False,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="Go on without the keys that the ledger misses.")
+    ] = False,
+    reason: Reason = None,
     as_json: Json = False,
 ) -> None:
-    """Make a master key file (mode 600), unless there is one."""
+    """Make a master key file (mode 600), unless there is one or the ledger needs another."""
     invocation, output = invocation_of(context), Output(as_json)
     target = path or invocation.settings.master_key_path
+    if lost and (renew or path):
+        raise UsageError("--lost goes alone: its key is made where it is read from.")
+    if not lost and not target.exists():
+        _refuse_for_a_ledger_in_use(invocation, output)
     try:
+        if lost:
+            _give_up(invocation, output, reason)
+            return
         if renew:
             key = renew_master_key(target)
             output.json({"path": target, "made": True, "master_key": key.id.hex()})
@@ -55,6 +68,40 @@ def master(
     else:
         words = f"{target} exists already and is left as it is. --renew puts a new key into it."
     output.show(Text(words))
+
+
+def _give_up(invocation: Invocation, output: Output, reason: str | None) -> None:
+    """Name the missing keys as lost, with a new key where there is none at all."""
+    settings = invocation.settings
+    path = settings.master_key_path
+    _ = invocation.database
+    made = not at_hand(settings) and make_master_key(path)
+    lost = invocation.gateway.master_keys().give_up(actor=user_name(), reason=reason)
+    output.json({"path": path, "made": made, "lost": lost})
+    words = f"Given up as lost: {', '.join(lost)}." if lost else "No key is missing."
+    output.show(Text(words))
+    if made:
+        output.show(Text(f"Made {path}. Keep a copy. Enter the keys of the providers anew."))
+
+
+def _refuse_for_a_ledger_in_use(invocation: Invocation, output: Output) -> None:
+    """Raise `CredentialError` where the ledger needs a key that is not here."""
+    settings = invocation.settings
+    if settings.is_embedded_database and not (settings.data_dir / "sisgate.db").exists():
+        return
+    try:
+        version = migrate.current(invocation.database)
+        if version is None:
+            return
+        if version != migrate.newest():
+            raise UsageError("The ledger is of another version: run `sisgate db upgrade` first.")
+        missing = missing_keys(settings, invocation.database).error
+    except DatabaseUnavailable as error:
+        # A fleet's key may be made before its database runs; `sisgate up` and `doctor` look again.
+        output.warn(f"Whether the ledger is in use with another key is not known: {error.message}")
+        return
+    if missing is not None:
+        raise missing
 
 
 def masters(context: typer.Context, as_json: Json = False) -> None:

@@ -20,6 +20,7 @@ from sisgate.credentials.sealed import Progress
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import InvalidState, UsageError
+from sisgate.gateway.missing_keys import GIVEN_UP, missing_keys
 from sisgate.ledger.database import Database
 from sisgate.settings import Settings
 
@@ -76,7 +77,7 @@ class MasterKeys:
         self._access.pass_through(Action.ADMINISTER)
         vault = vault_of(self._settings)
         # Told before it begins: an interrupted one has moved something too.
-        self._note("rewrap", vault.newest.id.hex(), actor, reason)
+        self._note("keys:master:rewrap", vault.newest.id.hex(), actor, reason)
         yield from sealed.rewrap(self._database, vault, self._tokens)
 
     def forget(self, key_id: str, *, actor: str, reason: str | None = None) -> str:
@@ -116,8 +117,19 @@ class MasterKeys:
                 f"{key.origin} cannot be written ({error.strerror}). Master key {key.id} is not in "
                 "use any more: take its line away where the file is made."
             ) from error
-        self._note("forget", key.id, actor, reason)
+        self._note("keys:master:forget", key.id, actor, reason)
         return key.id
+
+    def give_up(self, *, actor: str, reason: str | None = None) -> tuple[str, ...]:
+        """Name every missing key as lost and return their ids.
+
+        `sisgate up` then starts without them. What they sealed stays, and never opens.
+        """
+        self._access.pass_through(Action.ADMINISTER)
+        missing = missing_keys(self._settings, self._database)
+        for key_id in missing.ids:
+            self._note(GIVEN_UP, key_id, actor, reason)
+        return tuple(missing.ids)
 
     def _refuse_what_proves_the_log(self, key_id: str) -> None:
         """Raise `InvalidState` where the audit key that follows from a master key is needed."""
@@ -140,7 +152,7 @@ class MasterKeys:
                 session,
                 self._clock.now(),
                 actor=principal.token_actor or actor,
-                action=f"keys:master:{action}",
+                action=action,
                 subject=subject,
                 reason=reason,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -83,3 +84,33 @@ def test_the_master_key_is_renewed_and_the_old_one_forgotten(command: Command) -
     forgotten = command.json("keys", "forget-master", old[:6], environment=environment)
     assert forgotten == {"forgotten": old}
     assert "whole" in command("audit", "verify", environment=environment).stdout
+
+
+def test_no_master_key_is_made_for_a_ledger_that_needs_another(command: Command) -> None:
+    """Neither by `up` nor by `keys master`, nor is another one taken, until it is given up."""
+    command("db", "upgrade")
+    command("keys", "master")
+    command("keys", "add", NAME, "--client-id", "41", "--secret-file", "-", stdin=SECRET)
+    file = command.folder / "master.key"
+    (lost,) = [key["id"] for key in command.json("keys", "masters")]
+    file.unlink()
+    assert lost in command("up", "--no-flower", code=2).stderr
+    assert lost in command("keys", "master", code=2).stderr
+    assert not file.exists()
+    assert not (command.folder / "redis").exists()
+
+    command("keys", "master", str(file), code=2)
+    file.write_text(base64.b64encode(b"w" * 32).decode())
+    assert lost in command("up", "--no-flower", code=2).stderr
+    found = command.json("doctor", code=1)["findings"]
+    (finding,) = [each for each in found if each["subject"] == "master key"]
+    assert finding["grade"] == "fail"
+    assert lost in finding["what"]
+
+    file.unlink()
+    given_up = command.json("keys", "master", "--lost", "--reason", "the disk is gone")
+    assert given_up["made"]
+    assert lost in given_up["lost"]
+    assert not command.json("keys", "master", "--lost")["lost"]
+    found = command.json("doctor", code=1)["findings"]
+    assert [each["grade"] for each in found if each["subject"] == "master key"] == ["ok"]

@@ -1,0 +1,89 @@
+"""Master and audit keys that a ledger needs and this process does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sisgate.audit import rows
+from sisgate.credentials import sealed
+from sisgate.credentials.master import MasterKey, master_keys
+from sisgate.errors import CredentialError
+from sisgate.gateway.ledger import audit_keys
+from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.database import Database
+from sisgate.settings import Settings
+
+GIVEN_UP = "keys:master:lost"
+"""The event that names a missing key as lost: from then on nobody is stopped by its absence."""
+
+
+@dataclass(frozen=True)
+class MissingKeys:
+    """What is missing: master keys by id with what each has sealed by place, audit keys by id."""
+
+    masters: Mapping[str, Mapping[str, int]]
+    audit: tuple[str, ...]
+
+    @property
+    def ids(self) -> list[str]:
+        """All ids, in hex."""
+        return [*self.masters, *self.audit]
+
+    @property
+    def error(self) -> CredentialError | None:
+        """What to tell a person, or None where nothing is missing."""
+        found = [f"master key {key} ({_places(uses)})" for key, uses in self.masters.items()]
+        found += [f"audit key {key} (the newest of the audit log)" for key in self.audit]
+        if not found:
+            return None
+        return CredentialError(
+            f"The ledger is in use and needs keys that are not here: {'; '.join(found)}. Put the "
+            "master key, or the audit key file, back from your copy: docs/keys.md. If it is gone "
+            "for good, `sisgate keys master --lost` goes on without what it sealed."
+        )
+
+
+def missing_keys(settings: Settings, database: Database) -> MissingKeys:
+    """Return what the ledger needs and is not here, but for what was given up as lost.
+
+    Of the audit log the newest seal and event are looked at. The ledger must have its tables.
+    Raises `CredentialError` where there is a key that cannot be read.
+    """
+    masters = at_hand(settings)
+    here = {master.id.hex() for master in masters}
+    audit_here = set[str]()
+    if masters or settings.audit_key_file is not None:
+        audit_here = {key.id.hex() for key in audit_keys(settings).keys}
+    uses = {key: found for key, found in sealed.uses(database).items() if key not in here}
+    with database.read() as session:
+        proving = rows.newest_key_ids(session) - audit_here
+        lost = _given_up(session, {*uses, *proving})
+    return MissingKeys(
+        {key: found for key, found in uses.items() if key not in lost},
+        tuple(sorted(proving - lost)),
+    )
+
+
+def at_hand(settings: Settings) -> list[MasterKey]:
+    """Return the master keys; none where the file would be their only place and is not there."""
+    elsewhere = settings.master_key is not None or settings.master_key_command
+    if not elsewhere and not settings.master_key_path.exists():
+        return []
+    return master_keys(settings)
+
+
+def _places(uses: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} in {place}" for place, count in uses.items())
+
+
+def _given_up(session: Session, ids: set[str]) -> set[str]:
+    if not ids:
+        return set()
+    query = select(AuditEvent.subject).where(
+        AuditEvent.action == GIVEN_UP, AuditEvent.subject.in_(ids)
+    )
+    return set(session.scalars(query))
