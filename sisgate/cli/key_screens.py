@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from textwrap import shorten
 
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,9 @@ COLOURS = {
     KeyState.REVOKED: "red",
 }
 
+REASON_LENGTH = 160
+"""Characters of what a provider said that are shown of it."""
+
 
 def key_table(keys: Iterable[KeyInfo], now: datetime, *, narrow: bool) -> Table:
     """Return the keys, one a line; what a provider has against one stands beside its state."""
@@ -30,10 +34,24 @@ def key_table(keys: Iterable[KeyInfo], now: datetime, *, narrow: bool) -> Table:
         state = Text(key.state.value, COLOURS[key.state])
         if key.suspect_at is not None:
             state.append(" suspect", "red")
+        if key.canary_failed_at is not None:
+            state.append(" canary failed", "red")
         left = key.expires_at - now if key.expires_at else None
         extra: tuple[str | Text, ...] = (moment(key.created_at), life(left)) if more else ()
         made.add_row(key.id[:8], key.provider, key.slot, state, key.client_id, *extra)
     return made
+
+
+def canary_words(key: KeyInfo) -> str | None:
+    """Return when and why the canary of a staged key failed, and when it is tried again."""
+    if key.canary_failed_at is None:
+        return None
+    why = shorten(key.reason or "", REASON_LENGTH, placeholder="…")
+    again = f"at {moment(key.next_probe_at)}" if key.next_probe_at else "as soon as beat finds it"
+    return (
+        f"Key {key.id[:8]}: its canary failed at {moment(key.canary_failed_at)}: "
+        f"{why.rstrip('.')}. It is tried again {again}."
+    )
 
 
 def usage_table(uses: Iterable[KeyUse], *, narrow: bool) -> Table:

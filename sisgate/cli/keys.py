@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from sisgate.cli.entered import (
     entered_secret,
 )
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.key_screens import key_table, usage_table
+from sisgate.cli.key_screens import canary_words, key_table, usage_table
 from sisgate.cli.lengths import parse_length
 from sisgate.cli.options import Json, Provider, Reason, examples
 from sisgate.cli.output import Output
@@ -97,7 +98,7 @@ def stage(
     info = keys.stage(
         client_id, secret, slot=slot, expires_at=ends, actor=user_name(), reason=reason
     )
-    _tell(output, info, f"Staged for the {slot} slot of {provider}.")
+    _tell(output, info, f"Staged for the {slot} slot of {provider}.", info.destroyed)
     output.note(f"`sisgate keys rotate {provider}` tries it out and replaces the active one.")
 
 
@@ -116,6 +117,9 @@ def list_all(
     output.json([key.as_dict() for key in shown])
     if shown:
         output.show(key_table(shown, invocation.clock.now(), narrow=output.is_narrow))
+        for key in shown:
+            if (words := canary_words(key)) is not None:
+                output.show(Text(words))
         return
     more = " `--all` shows those that have ended." if found else ""
     output.show(Text(f"No keys. `sisgate keys add PROVIDER` stores one.{more}"))
@@ -172,7 +176,8 @@ def rollback(
     """Take the last rotation back while the key before it still drains."""
     invocation, output = invocation_of(context), Output(as_json)
     info = _keys(invocation, provider, slot).rollback(slot=slot, actor=user_name(), reason=reason)
-    _tell(output, info, f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}.")
+    words = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
+    _tell(output, info, words, info.destroyed)
 
 
 @app.command(epilog=examples("sisgate keys revoke skyward 3f8a --reason 'leaked'"))
@@ -219,9 +224,15 @@ def _moment(invocation: Invocation, text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.astimezone()
 
 
-def _tell(output: Output, info: KeyInfo, words: str) -> None:
-    output.json(info.as_dict())
+def _tell(
+    output: Output, info: KeyInfo, words: str, destroyed: Sequence[str] | None = None
+) -> None:
+    """Tell what became of a key, and which staged ones had to go where some may have."""
+    more = {} if destroyed is None else {"destroyed": list(destroyed)}
+    output.json({**info.as_dict(), **more})
     output.show(Text(words))
+    for key in destroyed or ():
+        output.warn(f"Key {key[:8]}, which was staged there, is revoked; its secret is destroyed.")
 
 
 app.command(epilog=master_keys.MASTER_EPILOG)(master_keys.master)

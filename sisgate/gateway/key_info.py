@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,9 @@ class KeyInfo:
     """One key, without its secret. Times are aware; None means never, or unknown.
 
     `suspect_at` is since when the provider refuses it, `reason` what it said, or why the key ended.
+    Of a staged key `canary_failed_at` is when its last canary failed or told nothing, for `reason`;
+    `next_probe_at` is when it is tried again, and None where beat may do so at once. `destroyed`
+    are the ids of other keys whose secrets this very change has destroyed.
     """
 
     id: str
@@ -31,10 +35,14 @@ class KeyInfo:
     suspect_at: datetime | None
     checked_at: datetime | None
     reason: str | None
+    canary_failed_at: datetime | None
+    next_probe_at: datetime | None
+    destroyed: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON-ready words, but for the times."""
+        """Return JSON-ready words, but for the times; `destroyed` is told of a change only."""
         words = asdict(self)
+        del words["destroyed"]
         return {"key": words.pop("id"), **words, "state": self.state.value}
 
 
@@ -63,8 +71,10 @@ class KeyUse:
         return {**words, "remaining_seconds": left.total_seconds() if left else None}
 
 
-def key_info(key: Key) -> KeyInfo:
-    """Return what can be told of a key."""
+def key_info(key: Key, destroyed: Iterable[Key] = ()) -> KeyInfo:
+    """Return what can be told of a key; `destroyed` are those that had to go for it."""
+    # Only a canary that did not pass gives a staged key a reason.
+    has_failed = key.state == KeyState.STAGED.value and key.reason is not None
     return KeyInfo(
         id=key.id,
         provider=key.provider,
@@ -80,6 +90,9 @@ def key_info(key: Key) -> KeyInfo:
         suspect_at=key.suspect_at,
         checked_at=key.checked_at,
         reason=key.reason,
+        canary_failed_at=key.updated_at if has_failed else None,
+        next_probe_at=key.next_probe_at,
+        destroyed=[other.id for other in destroyed],
     )
 
 

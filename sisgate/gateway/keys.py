@@ -65,7 +65,10 @@ class ProviderKeys:
         actor: str,
         reason: str | None = None,
     ) -> KeyInfo:
-        """Store a key for the next rotation of its slot. One that was staged there is revoked."""
+        """Store a key for the next rotation of its slot. One that was staged there is revoked.
+
+        That one is told in `destroyed`, as with `rollback`.
+        """
         return self._store(client_id, secret, slot, expires_at, actor, reason, stage=True)
 
     def list(self, *, all_states: bool = False) -> Sequence[KeyInfo]:
@@ -138,7 +141,7 @@ class ProviderKeys:
                     f"Nothing is under way in the {slot} slot of {name}, and its last key has "
                     "been retired: there is nothing to go back to."
                 )
-            return key_info((active or coming)[0])
+            return key_info((active or coming)[0], coming)
 
     def revoke(self, key_id: str, *, actor: str, reason: str | None = None) -> KeyInfo:
         """Destroy a key's secret now, for the whole fleet. It cannot be taken back.
@@ -177,13 +180,15 @@ class ProviderKeys:
         act = "stage" if stage else "add"
         with self._slot(slot, act, actor, reason, told=told) as (session, _):
             words = (session, vault, name, client_id, secret, now)
+            before: Sequence[Key] = ()
             if stage:
+                before = keys.keys_of(session, name, slot, (KeyState.STAGED, KeyState.CANARY))
                 key_id = keys.stage_key(*words, slot=slot, expires_at=expires_at)
             else:
                 key_id = keys.add_key(*words, slot=slot, expires_at=expires_at, overlap=overlap)
             session.flush()
             told["key"] = key_id
-            return key_info(session.get_one(Key, key_id))
+            return key_info(session.get_one(Key, key_id), before)
 
     @contextmanager
     def _slot(

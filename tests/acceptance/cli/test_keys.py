@@ -41,7 +41,10 @@ def test_a_staged_key_waits_and_is_taken_back(stored: Command) -> None:
     shown = stored("keys", "list", NAME).stdout + stored("keys", "usage", NAME).stdout
     assert "staged" in shown
     assert SECRET not in shown + str(keys(stored, "--all"))
-    assert stored.json("keys", "rollback", NAME)["state"] == "active"
+    words = ("keys", "stage", NAME, "--client-id", "newer", "--secret-file", "-")
+    assert f"Key {staged['key'][:8]}, which was staged" in stored(*words, stdin=SECRET).stderr
+    taken = stored.json("keys", "rollback", NAME)
+    assert (taken["state"], len(taken["destroyed"])) == ("active", 1)
     assert [key["state"] for key in keys(stored)] == ["active"]
 
 
@@ -55,6 +58,7 @@ def test_a_rotation_with_a_bad_key_leaves_the_active_one(stored: Command) -> Non
         return found[staged["key"]]["reason"] or ""
 
     wait_until(lambda: "refused our key" in reason(), "the failed canary")
+    assert f"Key {staged['key'][:8]}: its canary failed" in stored("keys", "list", NAME).stdout
     (active,) = [key for key in keys(stored) if key["state"] == "active"]
     assert active["client_id"] == f"sandbox-{NAME}"
     assert active["suspect_at"] is None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from sisgate.audit import log as audit
+from sisgate.cli.key_screens import canary_words
+from sisgate.cli.screens import moment
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.secret import Secret
 from sisgate.errors import InvalidState, UsageError
 from sisgate.gateway import Gateway
 from sisgate.gateway.keys import ProviderKeys
 from sisgate.ledger.database import Database
+from sisgate.ledger.key_schema import Key
 from sisgate.settings import Endpoint, ProviderConfig, Settings
 
 NAME = "lincoln"
@@ -74,6 +78,31 @@ def test_rollback_takes_a_coming_key_away_first(keys: ProviderKeys) -> None:
     assert states(keys) == {"old": "active"}
     with pytest.raises(InvalidState, match="nothing to go back to"):
         keys.rollback(actor="test")
+
+
+def test_a_staged_key_that_has_to_go_is_told(keys: ProviderKeys) -> None:
+    """By the one staged in its place, and by a rollback."""
+    first = keys.stage("first", Secret("new"), actor="test")
+    second = keys.stage("second", Secret("new"), actor="test")
+    assert (first.destroyed, second.destroyed) == ([], [first.id])
+    assert keys.rollback(actor="test").destroyed == [second.id]
+
+
+def test_a_canary_that_failed_is_told(keys: ProviderKeys, database: Database) -> None:
+    """When, why, and when it is tried again; of no key that merely waits."""
+    staged = keys.stage("new", Secret("new"), actor="test")
+    assert (staged.canary_failed_at, canary_words(staged)) == (None, None)
+    with database.write() as session:
+        key = session.get_one(Key, staged.id)
+        key.updated_at, key.reason = staged.created_at, "lincoln refused our key."
+        key.next_probe_at = staged.created_at + timedelta(minutes=5)
+    failed, active = keys.list()
+    assert active.canary_failed_at is None
+    assert failed.canary_failed_at == staged.created_at
+    words = canary_words(failed)
+    assert words is not None
+    assert f"its canary failed at {moment(failed.canary_failed_at)}: lincoln refused our" in words
+    assert f"tried again at {moment(failed.next_probe_at)}." in words
 
 
 def test_revoke_destroys_and_cannot_be_repeated(keys: ProviderKeys) -> None:
