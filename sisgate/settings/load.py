@@ -16,6 +16,7 @@ from sisgate.errors import ConfigurationError
 from sisgate.settings.locate import line_of
 from sisgate.settings.model import NAME, RESERVED_NAMES, ProviderConfig, Settings
 from sisgate.settings.schedules import mistakes
+from sisgate.settings.urls import URL_PROBLEMS
 from sisgate.settings.words import plain_words
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
@@ -74,6 +75,11 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         ),
     }
     values |= {name: value for name, value in from_environment.items() if value is not None}
+    for name, problem_of in URL_PROBLEMS.items():
+        given = from_environment[name] or values.get(name)
+        url = given.get_secret_value() if isinstance(given, SecretStr) else given
+        if isinstance(url, str) and (what := problem_of(url)):
+            problems.append(_url_place(name, env, path) + what)
     values |= {"data_dir": folder, "config_file": path}
     try:
         # Also when there are problems already, so that all of them are told.
@@ -130,6 +136,13 @@ def _secret(
     except OSError as error:
         problems.append(f"{variable}: {file} cannot be read: {error.strerror}")
         return None
+
+
+def _url_place(name: str, env: Environment, path: Path | None) -> str:
+    for variable in (name, f"{name}_file"):
+        if getattr(env, variable) is not None:
+            return f"environment: SISGATE_{variable.upper()}: "
+    return _at(path, _text_of(path), (name,), "")
 
 
 def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from sisgate.settings.frozen import Frozen
 from sisgate.settings.health import HealthConfig
 from sisgate.settings.rotation import RotationConfig
 from sisgate.settings.schedules import ScheduleConfig
+from sisgate.settings.urls import with_driver
 from sisgate.settings.zones import Zone
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -366,8 +367,7 @@ class Settings(Frozen):
         """The ledger's URL, with psycopg 3 as the driver of a plain `postgresql://`."""
         if self.database_url is None:
             return f"sqlite:///{self.data_dir / 'sisgate.db'}"
-        url = self.database_url.get_secret_value()
-        return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+        return with_driver(self.database_url.get_secret_value())
 
     @property
     def master_key_path(self) -> Path:

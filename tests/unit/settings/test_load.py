@@ -250,3 +250,49 @@ def test_health_checks_that_count_leave_most_of_a_limit(
         assert "health.interval_seconds is at least 14.4 here" in problems(tmp_path, text)[0]
     else:
         assert load(tmp_path, text).providers["one"].health is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("database_url", "hello-swordfish"),
+        ("database_url", "mysql://me:swordfish@db.test/x"),
+        ("database_url", "postgresql+asyncpg://me:swordfish@db.test/x"),
+        ("database_url", "postgresql://me:swordfish@db.test:port/x"),
+        ("broker_url", "swordfish"),
+        ("broker_url", "foo://:swordfish@redis.test"),
+        ("broker_url", "redis://:swordfish@redis.test:port/0"),
+        ("broker_url", "redis://:swordfish@redis.test/first"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_told_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    """With the variable, the file that a variable names, or the line that it stands in."""
+    (problem,) = problems(tmp_path, f'{name} = "{url}"\n')
+    assert problem.startswith(f"my.toml:1: {name}: write ")
+    variable = f"SISGATE_{name.upper()}"
+    secret = tmp_path / "url"
+    secret.write_text(f"{url}\n")
+    for place, value in ((f"{variable}_FILE", str(secret)), (variable, url)):
+        monkeypatch.setenv(place, value)
+        with pytest.raises(ConfigurationError) as wrong:
+            load(tmp_path, "")
+        assert f"{place}: write " in str(wrong.value)
+        assert "swordfish" not in f"{problem}{wrong.value}"
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("database_url", "postgres://me:p%40ss@db.test:5432/sisgate?sslmode=require"),
+        ("database_url", "postgresql+psycopg:///sisgate?host=/run/postgresql"),
+        ("database_url", "sqlite:////var/lib/sisgate/ledger.db"),
+        ("broker_url", "rediss://me:pass@redis.test:6380/1?ssl_cert_reqs=required"),
+        ("broker_url", "redis://redis.test"),
+    ],
+)
+def test_a_url_of_redis_postgresql_or_sqlite_is_taken(tmp_path: Path, name: str, url: str) -> None:
+    """As the libraries that connect read them."""
+    given = getattr(load(tmp_path, f'{name} = "{url}"\n'), name)
+    assert given.get_secret_value() == url
