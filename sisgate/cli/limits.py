@@ -31,6 +31,9 @@ PLAN_EPILOG = examples(
     "sisgate plan powerschool students",
 )
 
+WHILE_HELD = {"paused": "while it is paused", "breaker": "while its breaker is held open"}
+"""What only a person ends."""
+
 
 @app.command("set", epilog=examples("sisgate limits set powerschool 500/h 20/s"))
 def set_limits(
@@ -144,8 +147,9 @@ def _outlook(invocation: Invocation, provider: str, plan: Plan) -> str:
     calls = "1 call" if plan.calls == 1 else f"{number(plan.calls)} calls"
     needs = f"needs {calls}" if plan.calls else "its length is not known before its first sync"
     if plan.starts_at is None:
-        is_paused = invocation.gateway.control(provider).state().paused_until is not None
-        when = "while it is paused" if is_paused else "before its first call"
+        hold = invocation.gateway.hold(provider)
+        is_endless = hold is not None and hold.next_probe_at is None
+        when = WHILE_HELD[hold.reason] if hold and is_endless else "before its first call"
         return f"{needs}; quota and times are not known {when}"
     left = "no limit" if plan.left is None else f"{number(plan.left)} left"
     done = _away(plan.done_by, now) or "at a time not known yet"

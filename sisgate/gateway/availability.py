@@ -75,21 +75,27 @@ def on_unavailable_of(word: str) -> OnUnavailable:
 def hold_of(redis: Redis, limiter: Limiter, config: ProviderConfig, clock: Clock) -> Hold | None:
     """Return what keeps every call of a provider from being made now, None for nothing.
 
-    A breaker whose probe is due holds nothing: the call that asks may be the probe. Quota that is
-    used up is no hold either: such work has its turn. Raises `BrokerUnavailable`.
+    Of several the one that ends last is told. A breaker whose probe is due holds nothing: the call
+    that asks may be the probe. Quota that is used up is no hold either: such work has its turn.
+    Raises `BrokerUnavailable`.
     """
     now = clock.now()
     state = limiter.state(config.name, limits_of(config, config.lease))
+    holds = []
     if state.paused_until is not None and state.paused_until > now:
         endless = state.paused_until == datetime.max.replace(tzinfo=UTC)
-        return Hold("paused", None if endless else state.paused_until)
+        holds.append(Hold("paused", None if endless else state.paused_until))
     urls = [endpoint.url for endpoint in config.endpoints]
     breakers = FleetBreakers(redis, config.name, urls, breakers_of(config, config.lease))
     held = breakers.first_to_pass()
-    seconds = held.wait_seconds if held else 0.0
-    if max(seconds, state.blocked_seconds) <= 0:
-        return None
-    if held is None or seconds < state.blocked_seconds:
-        return Hold("blocked", now + timedelta(seconds=state.blocked_seconds))
-    is_endless = seconds == float("inf")
-    return Hold("breaker", None if is_endless else now + timedelta(seconds=seconds), held.pinned)
+    if held is not None and held.wait_seconds > 0:
+        endless = held.wait_seconds == float("inf")
+        end = None if endless else now + timedelta(seconds=held.wait_seconds)
+        holds.append(Hold("breaker", end, held.pinned))
+    if state.blocked_seconds > 0:
+        holds.append(Hold("blocked", now + timedelta(seconds=state.blocked_seconds)))
+    return max(holds, key=_end, default=None)
+
+
+def _end(hold: Hold) -> datetime:
+    return hold.next_probe_at or datetime.max.replace(tzinfo=UTC)

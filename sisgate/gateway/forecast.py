@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class Plan:
 
     `calls` is None for a dataset that has never been synced: its length is not known. `left` is
     what the tightest window has left now, None without a limit. No time is told while the provider
-    is paused without end, or while the limiter is being rebuilt.
+    is paused or its breaker held open without end, or while the limiter is being rebuilt.
     """
 
     calls: int | None
@@ -98,8 +98,12 @@ def _plan(
     control = gateway.control(provider)
     now = gateway.clock.now()
     outlook = control.outlook(latency)
-    if outlook is None:
+    hold = gateway.hold(provider)
+    if outlook is None or (hold is not None and hold.next_probe_at is None):
         return Plan(calls, None, None, None)
+    if hold is not None and hold.next_probe_at is not None:
+        held = (hold.next_probe_at - now).total_seconds()
+        outlook = replace(outlook, held_seconds=max(outlook.held_seconds, held))
     needed = max(1, calls or FIRST_GUESS_CALLS)
     first = nth_grant(outlook, calls_ahead(1, backlog.higher, backlog.equal) + 1)
     last = nth_grant(outlook, calls_ahead(needed, backlog.higher, backlog.equal) + needed)

@@ -47,6 +47,23 @@ def test_a_paused_provider_starts_when_it_is_resumed(gateway: Gateway) -> None:
     assert job.expected_finish is None
 
 
+@pytest.mark.parametrize("name", ["lincoln", "open"])
+def test_a_provider_held_by_its_breaker_starts_when_that_ends(gateway: Gateway, name: str) -> None:
+    """With and without a limit, also during a shorter pause; without an end nobody can tell."""
+    job = gateway.enqueue_request(name, "GET", "/")
+    now = datetime.now(UTC)
+    breakers = gateway.breakers(name)
+    breakers.set("open", until=now + timedelta(minutes=30), actor="ana")
+    assert seconds_from_now(gateway.plan(name, "students").starts_at) >= 1790
+    assert seconds_from_now(job.expected_start) == pytest.approx(1800, abs=5)
+    gateway.control(name).pause(now + timedelta(minutes=10), actor="ana")
+    assert seconds_from_now(job.expected_start) == pytest.approx(1800, abs=5)
+    breakers.set("open", actor="ana")
+    assert job.expected_start is None
+    breakers.set("auto", actor="ana")
+    assert seconds_from_now(job.expected_start) == pytest.approx(600, abs=5)
+
+
 def test_the_backlog_of_higher_priority_goes_first(gateway: Gateway) -> None:
     """Behind urgent work a low job is due later than an urgent one."""
     gateway.control("lincoln").set_limits("1/h", actor="ana")

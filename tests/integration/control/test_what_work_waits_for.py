@@ -125,3 +125,12 @@ def test_a_job_tells_that_no_worker_runs(gateway: Gateway, run: Run, redis_url: 
     reason, _, words = waits_for(run, job)
     assert reason == "down"
     assert "waits for the fleet. No worker runs" in words
+
+
+def test_a_plan_tells_why_its_times_are_not_known(gateway: Gateway, run: Run) -> None:
+    """An open breaker without an end, as a pause."""
+    gateway.breakers("lincoln").set("open", actor="ana")
+    assert "not known while its breaker is held open" in run("plan", "lincoln", "students")
+    gateway.breakers("lincoln").set("auto", actor="ana")
+    gateway.control("lincoln").pause(actor="ana")
+    assert "not known while it is paused" in run("plan", "lincoln", "students")
