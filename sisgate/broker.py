@@ -17,7 +17,7 @@ from kombu.exceptions import KombuError, OperationalError
 
 from sisgate.domain.priorities import PRIORITY_STEPS, Priority
 from sisgate.domain.queues import queue_keys
-from sisgate.embedded.redis_server import last_url
+from sisgate.embedded.redis_server import is_own_url, last_url
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import ProviderConfig, Settings
 
@@ -70,9 +70,16 @@ def call_task(provider: str) -> str:
 
 def broker_url(settings: Settings) -> str:
     """Return the Redis URL: the configured one, or that of the embedded server."""
-    if settings.broker_url is not None:
-        return settings.broker_url.get_secret_value()
-    return last_url(settings.data_dir)
+    if settings.broker_url is None or uses_embedded_redis(settings):
+        return last_url(settings.data_dir)
+    return settings.broker_url.get_secret_value()
+
+
+def uses_embedded_redis(settings: Settings) -> bool:
+    """Return whether Redis is that of the data folder: none is named, or `sisgate env` named it."""
+    if settings.broker_url is None:
+        return True
+    return is_own_url(settings.data_dir, settings.broker_url.get_secret_value())
 
 
 def redis_client(url: str) -> redis.Redis:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import redis
 from sqlalchemy import func, select
 
-from sisgate.broker import PLANNER_QUEUE, queue_depths
+from sisgate.broker import PLANNER_QUEUE, queue_depths, uses_embedded_redis
 from sisgate.cli import data_folder
 from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.invocation import Invocation
@@ -116,7 +116,7 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
         return
     except redis.RedisError as error:
         mend = "Check SISGATE_BROKER_URL, and that Redis runs and can be reached from here."
-        if invocation.settings.is_embedded_broker:
+        if uses_embedded_redis(invocation.settings):
             mend = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
         yield Finding("redis", "fail", f"cannot be reached ({type(error).__name__})", mend)
         return

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from sisgate.broker import broker_url
+from redis.exceptions import RedisError
+
+from sisgate.broker import broker_url, redis_client, uses_embedded_redis
 from sisgate.cli import data_folder
 from sisgate.cli.log_lines import LogLines
 from sisgate.cli.programs import (
@@ -59,6 +61,8 @@ class EmbeddedStack:
         self._lines: dict[str, LogLines] = {}
         self.flower: Flower | None = None
         self.made_master_key = False
+        self.silent_redis: str | None = None
+        """Why the Redis that is named does not answer, as a class of error; None where it does."""
 
     def start(self, *, processes: int, with_flower: bool) -> None:
         """Start everything in order; what was started is stopped again when a step fails."""
@@ -84,8 +88,10 @@ class EmbeddedStack:
 
     def _start_redis(self) -> str:
         settings = self._settings
-        if not settings.is_embedded_broker:
-            return broker_url(settings)
+        if not uses_embedded_redis(settings):
+            url = broker_url(settings)
+            self.silent_redis = _why_silent(url)
+            return url
         redis = EmbeddedRedis(settings.data_dir, clock=self._clock)
         self._held.callback(redis.stop)
         program = redis_program(redis, process_environment(), settings.data_dir)
@@ -135,6 +141,15 @@ class EmbeddedStack:
         shown = line if self._verbose else lines.shown(line)
         if shown is not None:
             self._on_line(name, shown)
+
+
+def _why_silent(url: str) -> str | None:
+    try:
+        with redis_client(url) as client:
+            client.ping()
+    except RedisError as error:
+        return type(error).__name__
+    return None
 
 
 def _answers(redis: EmbeddedRedis) -> bool:

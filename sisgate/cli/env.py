@@ -6,7 +6,7 @@ import shlex
 
 import typer
 
-from sisgate.broker import broker_url
+from sisgate.broker import broker_url, uses_embedded_redis
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output, write_line
@@ -23,7 +23,7 @@ EPILOG = examples(
 def env(context: typer.Context, as_json: Json = False) -> None:
     """Print the environment for another app on this machine, the URL of Redis included."""
     settings, output = invocation_of(context).settings, Output(as_json)
-    if settings.is_embedded_broker and not (settings.data_dir / "redis" / "redis.conf").exists():
+    if uses_embedded_redis(settings) and not (settings.data_dir / "redis" / "redis.conf").exists():
         raise BrokerUnavailable(
             f"The Redis of the data folder {settings.data_dir} has never been started, so it has "
             "no URL yet. Start it with `sisgate up`."

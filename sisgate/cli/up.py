@@ -71,9 +71,15 @@ def _announce(settings: Settings, stack: EmbeddedStack, output: Output) -> None:
             "flower": {"url": flower.url, "password_file": flower.password_file}
             if flower
             else None,
+            "redis": stack.silent_redis is None,
         }
     )
     output.show(_panel(settings, stack))
+    if stack.silent_redis is not None:
+        output.warn(
+            f"Redis does not answer ({stack.silent_redis}), so nothing is done until it does: "
+            "check the URL in SISGATE_BROKER_URL (or broker_url). Without one, `up` starts a Redis."
+        )
 
 
 def _panel(settings: Settings, stack: EmbeddedStack) -> Panel:
@@ -92,7 +98,7 @@ def _panel(settings: Settings, stack: EmbeddedStack) -> Panel:
     rows += _next_steps(settings, sisgate)
     return Panel(
         facts(rows),
-        title="sisgate is up",
+        title="sisgate is up" if stack.silent_redis is None else "sisgate waits for Redis",
         title_align="left",
         subtitle="Ctrl-C stops",
         expand=False,

@@ -7,12 +7,13 @@ import fcntl
 import subprocess
 from pathlib import Path
 from typing import IO, Self
+from urllib.parse import urlsplit
 
 import redis
 
 from sisgate.clock import Clock, SystemClock, poll_until
 from sisgate.embedded.redis_binary import find_redis_server
-from sisgate.embedded.redis_conf import RedisConf, port_is_free
+from sisgate.embedded.redis_conf import HOST, RedisConf, port_is_free
 from sisgate.errors import BrokerUnavailable, ConfigurationError
 
 START_ATTEMPTS = 3
@@ -213,3 +214,15 @@ def last_url(data_dir: Path) -> str:
     into the ledger, and is published once `sisgate up` runs.
     """
     return RedisConf.load(data_dir.absolute() / "redis").url
+
+
+def is_own_url(data_dir: Path, url: str) -> bool:
+    """Return whether a URL is of the server of a data folder: of this start or an earlier one.
+
+    Its random password tells; its port may have been replaced since.
+    """
+    directory = data_dir.absolute() / "redis"
+    if not (directory / "redis.conf").exists():
+        return False
+    conf, given = RedisConf.load(directory), urlsplit(url)
+    return given.hostname == HOST and given.password == conf.password

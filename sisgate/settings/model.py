@@ -353,11 +353,6 @@ class Settings(Frozen):
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
 
     @property
-    def is_embedded_broker(self) -> bool:
-        """Whether Redis is the private one under the data folder."""
-        return self.broker_url is None
-
-    @property
     def is_embedded_database(self) -> bool:
         """Whether the ledger is the SQLite file under the data folder."""
         return self.database_url is None

@@ -15,7 +15,7 @@ from tests.acceptance.stack import PATIENCE_SECONDS, wait_until
 def test_ctrl_c_ends_every_process_and_the_next_start_goes_on(
     command: Command, sandbox: SandboxProcess
 ) -> None:
-    """What is accepted while nothing runs is done after the next start."""
+    """What is accepted while nothing runs is done after it, also in a shell with `sisgate env`."""
     command.up("--no-flower")
     add_key(command, sandbox, "skyward")
     done = command.json("sync", "skyward", "orgs", "--wait")
@@ -25,7 +25,9 @@ def test_ctrl_c_ends_every_process_and_the_next_start_goes_on(
 
     (waiting,) = command.json("sync", "skyward", "terms")
     assert waiting["state"] == "accepted"
+    command.environment |= command.json("env")
     command.up("--no-flower")
+    assert "redis" in command.pids()
     wait_until(
         lambda: command.json("jobs", "show", waiting["id"])["state"] == "done", "the waiting job"
     )
@@ -97,3 +99,19 @@ def test_up_uses_the_servers_that_are_named(
     assert job["state"] == "done"
     assert command.down() == 0
     assert not (command.folder / "sisgate.db").exists()
+
+
+def test_up_tells_that_the_redis_that_is_named_is_silent(command: Command) -> None:
+    """With the variable, and not only in the logs of a worker."""
+    command.config.write_text("")
+    command.environment["SISGATE_BROKER_URL"] = "redis://:swordfish@127.0.0.1:1/0"
+    process = command.up("--no-flower", "--workers", "1")
+    wait_until(lambda: "SISGATE_BROKER_URL" in said(command), "the warning")
+    assert "swordfish" not in said(command)
+    process.kill()
+    assert command.down() == -signal.SIGKILL
+
+
+def said(command: Command) -> str:
+    """What `sisgate up` wrote to stderr."""
+    return (command.folder.parent / "up.log").read_text()

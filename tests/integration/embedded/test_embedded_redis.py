@@ -17,6 +17,7 @@ import redis
 from sisgate.clock import SystemClock, poll_until
 from sisgate.embedded import EmbeddedRedis
 from sisgate.embedded.redis_conf import HOST, RedisConf
+from sisgate.embedded.redis_server import is_own_url
 from sisgate.errors import BrokerUnavailable, ConfigurationError
 
 
@@ -162,3 +163,15 @@ def test_supervised_server_is_awaited(data_dir: Path) -> None:
         lambda: supervised.poll() is not None, clock=SystemClock(), timeout_seconds=10
     )
     server.stop()
+
+
+def test_its_url_is_known_by_the_password(tmp_path: Path) -> None:
+    """Also that of a port which was replaced since; not another Redis of this machine."""
+    assert not is_own_url(tmp_path, "redis://127.0.0.1:6379/0")
+    (tmp_path / "redis").mkdir()
+    conf = RedisConf.load(tmp_path / "redis")
+    conf.write()
+    assert is_own_url(tmp_path, conf.url)
+    assert is_own_url(tmp_path, conf.with_new_port().url)
+    assert not is_own_url(tmp_path, conf.url.replace(HOST, "redis.test"))
+    assert not is_own_url(tmp_path, f"redis://:another@{HOST}:{conf.port}/0")

@@ -140,7 +140,7 @@ def test_a_secret_file_that_is_missing_is_told(
 def test_without_anything_all_is_embedded(tmp_path: Path) -> None:
     """No file, no environment: SQLite, a private Redis, no provider."""
     settings = load_settings(data_dir=tmp_path)
-    assert settings.is_embedded_broker
+    assert settings.broker_url is None
     assert settings.is_embedded_database
     assert settings.providers == {}
 
