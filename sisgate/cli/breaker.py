@@ -16,6 +16,7 @@ from sisgate.cli import completion
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.lengths import parse_end
+from sisgate.cli.limits import warn_if_only_kept
 from sisgate.cli.options import Json, Reason, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import duration, moment, table
@@ -110,9 +111,15 @@ def _set(
             "state": word,
             "until": end.isoformat() if end else None,
             "changed": changed,
-            "endpoints": [standing.as_dict() for standing in breakers.standings()],
+            "holds_now": breakers.holds_now,
+            "endpoints": (
+                [standing.as_dict() for standing in breakers.standings()]
+                if breakers.holds_now
+                else None
+            ),
         }
     )
+    warn_if_only_kept(output, holds_now=breakers.holds_now)
     place = f"{provider}/{endpoint}" if endpoint else provider
     output.show(Text(_words_after(place, word, end, len(changed))))
 

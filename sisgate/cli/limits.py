@@ -35,6 +35,15 @@ WHILE_HELD = {"paused": "while it is paused", "breaker": "while its breaker is h
 """What only a person ends."""
 
 
+def warn_if_only_kept(output: Output, *, holds_now: bool) -> None:
+    """Say of a change that Redis has not heard of where it is, and when it holds."""
+    if not holds_now:
+        output.warn(
+            "Redis cannot be reached. Kept in the ledger; it holds as soon as Redis and a worker "
+            "are back."
+        )
+
+
 @app.command("set", epilog=examples("sisgate limits set powerschool 500/h 20/s"))
 def set_limits(
     context: typer.Context,
@@ -59,9 +68,13 @@ def set_limits(
         )
     control = invocation.gateway.control(provider)
     changed = control.set_limits(limits or None, actor=user_name(), reason=reason)
-    state = control.state()
-    words = [str(window.rate) for window in state.windows]
-    output.json({"provider": provider, "limits": words, "changed": changed})
+    if control.holds_now:
+        words = [str(window.rate) for window in control.state().windows]
+    else:
+        words = limits or [str(rate) for rate in control.limits.windows]
+    holds = control.holds_now
+    output.json({"provider": provider, "limits": words, "changed": changed, "holds_now": holds})
+    warn_if_only_kept(output, holds_now=holds)
     done = "is now" if changed else "was already"
     output.show(Text(f"The limit of {provider} {done} {', '.join(words)}."))
 
@@ -96,8 +109,11 @@ def pause(
     """Make no calls to a provider; its work waits. Without an end, until `sisgate resume`."""
     invocation, output = invocation_of(context), Output(as_json)
     end = _end_of_pause(invocation.clock.now(), until, length)
-    invocation.gateway.control(provider).pause(end, actor=user_name(), reason=reason)
-    output.json({"provider": provider, "paused_until": end.isoformat() if end else None})
+    control = invocation.gateway.control(provider)
+    control.pause(end, actor=user_name(), reason=reason)
+    told = {"paused_until": end.isoformat() if end else None, "holds_now": control.holds_now}
+    output.json({"provider": provider, **told})
+    warn_if_only_kept(output, holds_now=control.holds_now)
     words = f"until {moment(end)}" if end else f"until `sisgate resume {provider}`"
     output.show(Text(f"{provider} is paused {words}. Work that waits loses nothing."))
 
@@ -113,7 +129,9 @@ def resume(
         was_paused = kept is not None and kept.paused
     # Also when it was not paused: Redis may not have heard of an earlier `resume`.
     control.resume(actor=user_name(), reason=reason)
-    output.json({"provider": provider, "paused_until": None, "changed": was_paused})
+    told = {"paused_until": None, "changed": was_paused, "holds_now": control.holds_now}
+    output.json({"provider": provider, **told})
+    warn_if_only_kept(output, holds_now=control.holds_now)
     words = "takes calls again" if was_paused else "was not paused; it takes calls"
     output.show(Text(f"{provider} {words}."))
 

@@ -59,7 +59,8 @@ class ProviderBreakers:
 
     A pin fixes the state of a breaker whatever its calls come to, until its time or `auto`. It is
     written to the ledger first, then to Redis; a Redis that did not hear of it, or was wiped, hears
-    of it from the reconciler. Methods raise `DatabaseUnavailable` and `BrokerUnavailable`.
+    of it from the reconciler, and `holds_now` is False until then. Methods raise
+    `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
     """
 
     def __init__(self, gateway: Gateway, config: ProviderConfig, redis: Redis) -> None:
@@ -69,6 +70,8 @@ class ProviderBreakers:
         spec = breakers_of(config, config.lease)
         self._breakers = FleetBreakers(redis, config.name, self._urls, spec)
         self._routes = FleetEndpoints(redis, config.name, self._urls, RoutingSpec())
+        self.holds_now = True
+        """Whether Redis, and so the fleet, has heard of the last pin that was set here."""
 
     def standings(self) -> list[EndpointStanding]:
         """Return how each endpoint stands now, in the order of the configuration."""
@@ -133,11 +136,10 @@ class ProviderBreakers:
         # Also when nothing changed: Redis may not have heard of it.
         try:
             self._breakers.set_pins({u: (State(pin.state), pin.until) for u, pin in pins.items()})
-        except BrokerUnavailable as error:
-            raise BrokerUnavailable(
-                "Redis cannot be reached, so the fleet has not heard of it yet. It is kept in the "
-                "ledger and holds as soon as Redis is back."
-            ) from error
+        except BrokerUnavailable:
+            self.holds_now = False
+            return
+        self.holds_now = True
         self._gateway.wakeups.signal_work(self._config.name)
 
     def _pin(self, word: str, until: datetime | None, now: datetime) -> Pin | None:

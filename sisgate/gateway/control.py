@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from sisgate.admission.forecast import Outlook
 from sisgate.admission.spec import LimiterState, LimitSpec
 from sisgate.audit import log as audit
 from sisgate.domain.rates import Rate
-from sisgate.errors import UsageError
+from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.ledger import controls
 
 if TYPE_CHECKING:
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 class ProviderControl:
     """Limits and pauses of one provider. Each change is kept, audited, and holds for the fleet.
 
-    The ledger is written first, then Redis: a change that Redis did not hear of comes back with
-    the next rebuild. Methods raise `AccessDenied`, `DatabaseUnavailable` and
-    `BrokerUnavailable`.
+    The ledger is written first, then Redis. Where Redis cannot be reached a change is made all the
+    same: it is kept, `holds_now` is False, and it holds once the reconciler has told Redis. Methods
+    raise `AccessDenied` and `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
     """
 
     def __init__(self, gateway: Gateway, config: ProviderConfig, spec: LimitSpec) -> None:
         self._gateway = gateway
         self._config = config
         self._spec = spec
+        self.holds_now = True
+        """Whether Redis, and so the fleet, has heard of the last change that was made here."""
 
     @property
     def limits(self) -> LimitSpec:
@@ -100,8 +102,7 @@ class ProviderControl:
                     after=control.windows,
                 )
         # Also when nothing changed: Redis may not have heard of it.
-        self._gateway.limiter.set_limits(name, windows)
-        self._gateway.wakeups.signal_work(name)
+        self._tell_redis(lambda: self._gateway.limiter.set_limits(name, windows))
         return changed
 
     def pause(
@@ -117,13 +118,21 @@ class ProviderControl:
         if until is not None and until <= self._gateway.clock.now():
             raise UsageError(f"The end of the pause, {until.isoformat()}, has passed already.")
         self._set_pause(paused=True, until=until, actor=actor, reason=reason)
-        self._gateway.limiter.pause(self._config.name, until)
+        self._tell_redis(lambda: self._gateway.limiter.pause(self._config.name, until))
 
     def resume(self, *, actor: str, reason: str | None = None) -> None:
         """Make calls again."""
         actor = self._may_change(actor)
         self._set_pause(paused=False, until=None, actor=actor, reason=reason)
-        self._gateway.limiter.resume(self._config.name)
+        self._tell_redis(lambda: self._gateway.limiter.resume(self._config.name))
+
+    def _tell_redis(self, tell: Callable[[], object]) -> None:
+        try:
+            tell()
+        except BrokerUnavailable:
+            self.holds_now = False
+            return
+        self.holds_now = True
         self._gateway.wakeups.signal_work(self._config.name)
 
     def _may_change(self, actor: str) -> str:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 from redis import Redis
 
 from sisgate import Gateway
 from sisgate.admission.limiter import Limiter
 from sisgate.audit import log as audit
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.main import execute
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import UsageError
 from sisgate.ledger import controls
+from workers import admit
+from workers.runtime import Runtime
 
 
 def events(gateway: Gateway) -> list[tuple[str, str, str | None]]:
@@ -106,3 +113,56 @@ def test_a_provider_without_a_limit_cannot_be_given_one(gateway: Gateway) -> Non
     """Its calls are not counted, so a limit could not be kept; the message says what to do."""
     with pytest.raises(UsageError, match="off in the configuration"):
         gateway.control("open").set_limits("10/h", actor="ana")
+
+
+@pytest.fixture
+def alone(gateway: Gateway) -> Iterator[Gateway]:
+    """A gateway on the same ledger that does not reach Redis."""
+    lost = gateway.settings.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:1/0")})
+    made = Gateway(lost, database=gateway.database)
+    yield made
+    made.close()
+
+
+def test_a_change_that_redis_did_not_hear_of_is_kept_and_holds_later(
+    gateway: Gateway, alone: Gateway, runtime: Runtime
+) -> None:
+    """No error: whoever asks is told that it does not hold yet."""
+    control = alone.control("lincoln")
+    assert control.set_limits("7/h", actor="ana")
+    assert not control.holds_now
+    control.pause(actor="ana")
+    assert not control.holds_now
+    admit.apply_controls(runtime)
+    state = gateway.control("lincoln").state()
+    assert [window.rate for window in state.windows] == [Rate(7, 3600.0)]
+    assert state.paused_until is not None
+    control.resume(actor="ana")
+    admit.apply_controls(runtime)
+    assert gateway.control("lincoln").state().paused_until is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["limits", "set", "lincoln", "7/h"],
+        ["limits", "set", "lincoln", "--reset"],
+        ["pause", "lincoln"],
+        ["resume", "lincoln"],
+        ["breaker", "lincoln", "open"],
+    ],
+)
+def test_the_command_says_what_is_kept_only(
+    alone: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    """A warning and 0: there is nothing to be done again."""
+    monkeypatch.setattr(Invocation, "gateway", alone)
+    monkeypatch.setattr(Invocation, "settings", alone.settings)
+    monkeypatch.setattr(Invocation, "database", alone.database)
+    assert execute([*words, "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["holds_now"] is False
+    assert "Kept in the ledger" in said.err
