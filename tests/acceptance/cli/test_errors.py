@@ -129,7 +129,7 @@ def test_a_request_to_a_paused_provider_names_the_pause(running: Command) -> Non
         ended = running("request", "skyward", "GET", "/x", "--timeout", "0.3", code=75)
     finally:
         running("resume", "skyward")
-    assert "skyward is paused" in ended.stderr
+    assert "skyward takes no calls: it is paused" in ended.stderr
     assert "sisgate resume skyward" in ended.stderr
 
 
