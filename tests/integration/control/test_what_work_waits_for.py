@@ -116,15 +116,17 @@ def test_a_job_tells_of_its_next_try(gateway: Gateway, run: Run) -> None:
     assert waits_for(run, job)[:2] == ("retry", later.isoformat())
 
 
-def test_a_job_tells_that_no_worker_runs(gateway: Gateway, run: Run, redis_url: str) -> None:
+def test_a_job_tells_that_redis_is_down(
+    gateway: Gateway, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Then nothing else matters."""
     job = gateway.enqueue_request("lincoln", "GET", "/orgs")
-    client = redis_client(redis_url)
-    client.delete("unacked")
-    client.close()
+    nowhere = redis_client("redis://127.0.0.1:1/0")
+    monkeypatch.setattr(Invocation, "redis", nowhere)
     reason, _, words = waits_for(run, job)
+    nowhere.close()
     assert reason == "down"
-    assert "waits for the fleet. No worker runs" in words
+    assert "waits for the fleet. Redis cannot be reached" in words
 
 
 def test_a_plan_tells_why_its_times_are_not_known(gateway: Gateway, run: Run) -> None:
