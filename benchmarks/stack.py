@@ -107,6 +107,7 @@ class Product:
             "SISGATE_DATABASE_URL": database_url,
             "SISGATE_BROKER_URL": redis_url,
         }
+        self._environment_before = dict(os.environ)
         os.environ.update(self.environment)
         self.settings = load_settings()
         self.gateway = Gateway(self.settings)
@@ -143,6 +144,9 @@ class Product:
 
     def close(self) -> None:
         """Stop the worker and let go of the connections."""
+        # What is measured next must not find this ledger's address.
+        os.environ.clear()
+        os.environ.update(self._environment_before)
         self.gateway.close()
         self.app.close()
         if self._worker is not None:
