@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.audit.events import CONFIGURATION_CHANGED
 from sisgate.audit.log import record
 from sisgate.ledger.audit_schema import AuditConfiguration
+from sisgate.ledger.upserts import lock_or_make
 from sisgate.settings import Settings
 
 _PLACES = {
@@ -62,15 +61,7 @@ def note_configuration(session: Session, settings: Settings, role: str, now: dat
 
 def _locked(session: Session, role: str, now: datetime) -> AuditConfiguration:
     """Return the row of a role, locked until the transaction ends; made if need be."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    made = insert(AuditConfiguration).values(role=role, parts={}, changed_at=now)
-    session.execute(made.on_conflict_do_nothing())
-    return session.execute(
-        select(AuditConfiguration)
-        .where(AuditConfiguration.role == role)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalar_one()
+    return lock_or_make(session, AuditConfiguration, role=role, parts={}, changed_at=now)
 
 
 def _whole(parts: dict[str, str]) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -23,6 +22,7 @@ from sisgate.audit.writers import LIFETIME, first_id
 from sisgate.clock import Clock
 from sisgate.ledger.audit_schema import AuditSeal, AuditWriter
 from sisgate.ledger.database import Database
+from sisgate.ledger.upserts import insert_into
 
 LOOK_BACK = LIFETIME + timedelta(hours=1)
 """How long before the last seal a writer may have been opened that has written since.
@@ -154,8 +154,7 @@ def _note(session: Session, ranges: Sequence[Range]) -> None:
     if not ranges:
         return
     sealed = {writer: last for writer, _, last in ranges}
-    of = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = of(AuditWriter)
+    statement = insert_into(session, AuditWriter)
     statement = statement.on_conflict_do_update(
         index_elements=["writer"], set_={"sealed": statement.excluded.sealed}
     )

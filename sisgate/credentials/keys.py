@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import CursorResult, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.credentials.vault import Vault
@@ -16,6 +15,7 @@ from sisgate.domain.secret import HoldsSecret, Secret
 from sisgate.domain.states import KeyState
 from sisgate.errors import CredentialError, UsageError
 from sisgate.ledger.key_schema import Key, KeySlot
+from sisgate.ledger.upserts import lock_or_make
 
 SLOTS = ("primary", "secondary", "backup")
 USABLE = (KeyState.ACTIVE.value, KeyState.DRAINING.value)
@@ -34,12 +34,7 @@ class Credential:
 
 def lock_slot(session: Session, provider: str, slot: str) -> KeySlot:
     """Return the slot with its row locked; whoever changes the state of a key holds this lock."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = {"provider": provider, "slot": slot, "order_tries": 0}
-    session.execute(insert(KeySlot).values(**row).on_conflict_do_nothing())
-    query = select(KeySlot).where(KeySlot.provider == provider, KeySlot.slot == slot)
-    query = query.with_for_update().execution_options(populate_existing=True)
-    return session.scalars(query).one()
+    return lock_or_make(session, KeySlot, provider=provider, slot=slot, order_tries=0)
 
 
 def add_key(

@@ -13,11 +13,11 @@ from typing import Any
 
 import redis
 from sqlalchemy import case, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.errors import BrokerUnavailable
 from sisgate.ledger.key_schema import Key, KeyUsage
+from sisgate.ledger.upserts import insert_into
 
 PREFIX = "sisgate:1:key-usage"
 COUNTED = ("calls", "errors", "throttled", "refused")
@@ -100,11 +100,10 @@ class UsageCounter:
 def add_usage(session: Session, batch: int, counts: Mapping[str, Mapping[str, float]]) -> None:
     """Add a batch of counts; one that was added already changes nothing."""
     known = set(session.scalars(select(Key.id).where(Key.id.in_(list(counts)))))
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     for key_id in sorted(known):
         counted = counts[key_id]
         empty = {"key_id": key_id, "batch": 0, **dict.fromkeys(COUNTED, 0)}
-        session.execute(insert(KeyUsage).values(**empty).on_conflict_do_nothing())
+        session.execute(insert_into(session, KeyUsage).values(**empty).on_conflict_do_nothing())
         row = KeyUsage
         session.execute(
             update(row)

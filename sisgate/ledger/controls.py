@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.domain.rates import Rate
 from sisgate.ledger.schema import Control
+from sisgate.ledger.upserts import lock_or_make
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,7 @@ def note_block(session: Session, provider: str, until: datetime, now: datetime) 
 
 def lock(session: Session, provider: str, now: datetime) -> Control:
     """Return what is set for a provider, locked until the transaction ends; made if need be."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    made = insert(Control).values(provider=provider, paused=False, changed_at=now)
-    session.execute(made.on_conflict_do_nothing())
-    return session.execute(
-        select(Control)
-        .where(Control.provider == provider)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalar_one()
+    return lock_or_make(session, Control, provider=provider, paused=False, changed_at=now)
 
 
 def windows_of(control: Control | None) -> tuple[Rate, ...] | None:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, false, func, or_, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
@@ -19,6 +18,7 @@ from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, Un
 from sisgate.ledger import calls
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Dataset, Job
+from sisgate.ledger.upserts import insert_into
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ def accept(
         "expires_at": new.expires_at,
         "request_id": new.request_id,
     }
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(Job).values(**values).on_conflict_do_nothing().returning(Job.id)
+    statement = (
+        insert_into(session, Job).values(**values).on_conflict_do_nothing().returning(Job.id)
+    )
     if session.scalar(statement) is not None:
         return Job(**values), True
     earlier = _earlier(session, new)

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
@@ -21,6 +20,7 @@ from sisgate.errors import CursorTooOld
 from sisgate.ledger import page_statements
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Dataset, Record
+from sisgate.ledger.upserts import lock_or_make
 
 STREAM_CHUNK = 1000
 """Rows fetched at a time when a dataset or a feed is streamed."""
@@ -66,14 +66,7 @@ class StoredChange:
 
 def lock_dataset(session: Session, provider: str, resource: str) -> Dataset:
     """Return the dataset with its row locked until the transaction ends, made if need be."""
-    upsert = _insert(session)(Dataset).values(provider=provider, resource=resource)
-    session.execute(upsert.on_conflict_do_nothing())
-    return session.execute(
-        select(Dataset)
-        .where(Dataset.provider == provider, Dataset.resource == resource)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalar_one()
+    return lock_or_make(session, Dataset, provider=provider, resource=resource)
 
 
 def write_page(
@@ -293,8 +286,3 @@ def _refuse_below_horizon(session: Session, provider: str, resource: str, since:
         horizon=dataset.change_horizon,
         newest=dataset.last_sequence,
     )
-
-
-def _insert(session: Session) -> Any:
-    backend = session.get_bind().dialect.name
-    return postgresql.insert if backend == "postgresql" else sqlite.insert

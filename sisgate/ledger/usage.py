@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Integer, case, cast, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.ledger.upserts import insert_into
 from sisgate.ledger.usage_schema import UsageHour
 
 HOUR = timedelta(hours=1)
@@ -108,10 +108,9 @@ def _first_after(session: Session, start: datetime | None) -> datetime | None:
 def _insert(session: Session, hours: Sequence[UsageHour]) -> None:
     if not hours:
         return
-    of = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     names = [column.key for column in UsageHour.__table__.columns]
     values = [{name: getattr(row, name) for name in names} for row in hours]
-    session.execute(of(UsageHour).on_conflict_do_nothing(), values)
+    session.execute(insert_into(session, UsageHour).on_conflict_do_nothing(), values)
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import delete, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.credentials.vault import Vault
 from sisgate.domain.records import Row
 from sisgate.ledger.schema import PrivacyKey, Suppression
+from sisgate.ledger.upserts import insert_into
 from sisgate.privacy.persons import Realms
 from sisgate.providers.dialect import Page
 
@@ -48,10 +48,9 @@ def context_of(name: str) -> str:
 
 def person_key(session: Session, vault: Vault) -> PersonKey:
     """Return the key, made if there is none yet. It must never change: the list would be void."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     if session.get(PrivacyKey, KEY_NAME) is None:
         sealed = vault.seal(secrets.token_bytes(KEY_BYTES), context_of(KEY_NAME))
-        made = insert(PrivacyKey).values(name=KEY_NAME, sealed_key=sealed)
+        made = insert_into(session, PrivacyKey).values(name=KEY_NAME, sealed_key=sealed)
         session.execute(made.on_conflict_do_nothing())
     row = session.execute(
         select(PrivacyKey.sealed_key).where(PrivacyKey.name == KEY_NAME)
@@ -70,8 +69,7 @@ def lock(session: Session) -> None:
 
 def add(session: Session, provider: str, digest: bytes, now: datetime) -> None:
     """Put a person on the list."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    row = insert(Suppression).values(provider=provider, digest=digest, created_at=now)
+    row = insert_into(session, Suppression).values(provider=provider, digest=digest, created_at=now)
     session.execute(row.on_conflict_do_nothing())
 
 
