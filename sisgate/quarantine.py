@@ -1,25 +1,25 @@
-"""Messages that no worker could take, kept in Redis for a person: the list, and what is told of it.
+"""Messages that no worker could take, kept in Redis for a person.
 
 A message may hold anything, also what must not be in one. So what is told of it is its size, the
-reason, and its outline: the names that Celery's messages have, and kinds of values.
+reason, and its outline (`sisgate.domain.outlines`).
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import redis
 
+from sisgate.domain.outlines import parsed, task_of
 from sisgate.domain.priorities import PRIORITY_STEPS
 from sisgate.domain.queues import queue_keys
-from sisgate.errors import BrokerUnavailable, InvalidState, UnknownMessage
+from sisgate.errors import BrokerUnavailable, UnknownMessage
 
 KEY = "sisgate:1:quarantine"
 LENGTH = 100
@@ -30,44 +30,6 @@ KEPT_BYTES = 8_000
 
 NO_QUEUE = "?"
 """Where the queue is not known: kombu tells none for what is no JSON."""
-
-_TASK = re.compile(r"[A-Za-z_][\w.-]{0,99}")
-_NAMES = frozenset(
-    [
-        "argsrepr",
-        "body",
-        "body_encoding",
-        "content-encoding",
-        "content-type",
-        "correlation_id",
-        "delivery_info",
-        "delivery_mode",
-        "delivery_tag",
-        "eta",
-        "exchange",
-        "expires",
-        "group",
-        "headers",
-        "id",
-        "ignore_result",
-        "kwargsrepr",
-        "lang",
-        "origin",
-        "parent_id",
-        "priority",
-        "properties",
-        "reply_to",
-        "replaced_task_nesting",
-        "retries",
-        "root_id",
-        "routing_key",
-        "shadow",
-        "stamped_headers",
-        "stamps",
-        "task",
-        "timelimit",
-    ]
-)
 
 # One step, so that of two who put a message back only one does.
 _MOVE = """
@@ -87,8 +49,10 @@ class BadMessage:
     reason: str
     task: str | None
     size: int
-    text: bytes
+    text: bytes = field(repr=False)
     """Its beginning, at most `KEPT_BYTES`. Not for showing."""
+    entry: bytes = field(default=b"", repr=False)
+    """What stands for it in Redis."""
 
     @property
     def is_whole(self) -> bool:
@@ -134,51 +98,39 @@ class Quarantine:
 
     def messages(self) -> Sequence[BadMessage]:
         """Return what is in quarantine, the newest first."""
-        return [_message(raw) for raw in self._raw()]
+        try:
+            found = self._redis.lrange(KEY, 0, -1)
+        except redis.RedisError as error:
+            raise _lost(error) from error
+        return [_message(bytes(raw)) for raw in found]  # type: ignore[arg-type]  # this client decodes nothing
 
     def message(self, message_id: str) -> BadMessage:
         """Return one; `UnknownMessage` where there is none (any more)."""
-        return _message(self._find(message_id))
+        for message in self.messages():
+            if message.id == message_id:
+                return message
+        raise unknown(message_id)
 
-    def requeue(self, message_id: str) -> str:
-        """Put a message back into its queue, behind its priority; return the queue.
+    def requeue(self, message: BadMessage) -> None:
+        """Put a message that `refusal` has nothing against back into its queue, by its priority.
 
-        Raises `UnknownMessage`, and `InvalidState` for one that `refusal` tells of. A worker that
-        cannot take it puts it here once more.
+        Raises `UnknownMessage` where it is gone. A worker that cannot take it puts it here again.
         """
-        raw = self._find(message_id)
-        message = _message(raw)
-        if (why := refusal(message)) is not None:
-            raise InvalidState(why)
         try:
-            moved = self._move(keys=[KEY, _list_of(message)], args=[raw, message.text])
+            moved = self._move(keys=[KEY, _list_of(message)], args=[message.entry, message.text])
         except redis.RedisError as error:
             raise _lost(error) from error
         if not moved:
-            raise unknown(message_id)
-        return message.queue
+            raise unknown(message.id)
 
-    def drop(self, message_id: str) -> None:
-        """Forget a message; `UnknownMessage` where there is none (any more)."""
-        raw = self._find(message_id)
+    def drop(self, message: BadMessage) -> None:
+        """Forget a message; `UnknownMessage` where it is gone."""
         try:
-            dropped = self._redis.lrem(KEY, 1, raw.decode())
+            dropped = self._redis.lrem(KEY, 1, message.entry.decode())
         except redis.RedisError as error:
             raise _lost(error) from error
         if not dropped:
-            raise unknown(message_id)
-
-    def _raw(self) -> list[bytes]:
-        try:
-            return [bytes(raw) for raw in self._redis.lrange(KEY, 0, -1)]  # type: ignore[arg-type]  # this client decodes nothing
-        except redis.RedisError as error:
-            raise _lost(error) from error
-
-    def _find(self, message_id: str) -> bytes:
-        found = [raw for raw in self._raw() if json.loads(raw)["id"] == message_id]
-        if not found:
-            raise unknown(message_id)
-        return found[0]
+            raise unknown(message.id)
 
 
 def refusal(message: BadMessage) -> str | None:
@@ -191,37 +143,9 @@ def refusal(message: BadMessage) -> str | None:
     """
     if not message.is_whole:
         return f"Of message {message.id} only the first {KEPT_BYTES:,} bytes were kept. Drop it."
-    if message.queue == NO_QUEUE or not isinstance(_read(message.text), dict):
+    if message.queue == NO_QUEUE or not isinstance(parsed(message.text), dict):
         return f"Message {message.id} is no JSON object: no worker can ever take it. Drop it."
     return None
-
-
-def task_of(text: bytes) -> str | None:
-    """Return the task that a message names, None for none or for what is no name of a task.
-
-    >>> task_of(b'{"headers": {"task": "sisgate.sync"}}')
-    'sisgate.sync'
-    >>> task_of(b'{"headers": {"task": "Eve K"}}') is None
-    True
-    """
-    payload = _read(text)
-    headers = payload.get("headers") if isinstance(payload, dict) else None
-    task = headers.get("task") if isinstance(headers, dict) else None
-    return task if isinstance(task, str) and _TASK.fullmatch(task) else None
-
-
-def outline(text: bytes) -> Any:
-    """Return the shape of a message without its values, and without names that are not Celery's.
-
-    >>> outline(b'{"body": "W10=", "headers": {"id": 7, "Eve K": 1}}')
-    {'body': 'text, 4 characters', 'headers': {'id': 'number', 'other names': 1}}
-    >>> outline(b"Eve K")
-    'no JSON'
-    """
-    try:
-        return _outline(json.loads(text))
-    except (ValueError, RecursionError):
-        return "no JSON"
 
 
 def unknown(message_id: str) -> UnknownMessage:
@@ -230,29 +154,6 @@ def unknown(message_id: str) -> UnknownMessage:
         f"No message {message_id[:40]} is in quarantine (any more). `sisgate quarantine list` "
         "shows those that are."
     )
-
-
-def _outline(value: Any, depth: int = 0) -> Any:
-    if isinstance(value, dict):
-        if depth > 2:
-            return f"object, {len(value)} names"
-        known = {name: _outline(value[name], depth + 1) for name in value if name in _NAMES}
-        others = len(value) - len(known)
-        return {**known, "other names": others} if others else known
-    if isinstance(value, list):
-        return f"list, {len(value)} items"
-    if isinstance(value, str):
-        return f"text, {len(value)} characters"
-    if isinstance(value, bool) or value is None:
-        return "null" if value is None else "truth value"
-    return "number"
-
-
-def _read(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _list_of(message: BadMessage) -> str:
@@ -265,9 +166,9 @@ def _list_of(message: BadMessage) -> str:
 
 
 def _message(raw: bytes) -> BadMessage:
-    entry = json.loads(raw)
-    at = datetime.fromtimestamp(entry.pop("at"), UTC)
-    return BadMessage(**{**entry, "at": at, "text": base64.b64decode(entry["text"])})
+    kept = json.loads(raw)
+    at, text = datetime.fromtimestamp(kept["at"], UTC), base64.b64decode(kept["text"])
+    return BadMessage(**{**kept, "at": at, "text": text, "entry": raw})
 
 
 def _lost(error: redis.RedisError) -> BrokerUnavailable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sisgate.cli.screens import moment
 from sisgate.gateway.availability import Hold
+from sisgate.gateway.waiting import Wait
 
 
 def hold_words(hold: Hold, provider: str) -> str:
@@ -26,10 +27,10 @@ def hold_words(hold: Hold, provider: str) -> str:
     )
 
 
-def wait_words(hold: Hold, provider: str) -> str:
+def wait_words(wait: Wait, provider: str) -> str:
     """Return the words that follow "waits for": a provider that is held, or the job's turn."""
-    if hold.reason == "quota":
-        return f"quota; its next call is expected at {moment(hold.next_probe_at)}"
-    if hold.reason == "retry":
-        return f"its next try at {moment(hold.next_probe_at)}"
-    return f"{provider}, which takes no calls: {hold_words(hold, provider)}"
+    if wait.hold is not None:
+        return f"{provider}, which takes no calls: {hold_words(wait.hold, provider)}"
+    if wait.reason == "quota":
+        return f"quota; its next call is expected at {moment(wait.until)}"
+    return f"its next try at {moment(wait.until)}"

@@ -115,8 +115,8 @@ def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | N
     obstacle = what_is_down(invocation)
     if obstacle is not None:
         return {"reason": "down", "until": None, "by_hand": False}, f"the fleet. {obstacle}"
-    hold = invocation.gateway.waits_for(status.id)
-    return (hold.as_dict(), wait_words(hold, status.provider)) if hold else (None, None)
+    wait = invocation.gateway.waits_for(status.id)
+    return (wait.as_dict(), wait_words(wait, status.provider)) if wait else (None, None)
 
 
 def _states(words: list[str]) -> list[JobState]:

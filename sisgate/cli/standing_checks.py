@@ -6,23 +6,12 @@ from collections.abc import Iterator
 
 from sisgate.admission.limiter import Limiter
 from sisgate.cli.findings import Finding
+from sisgate.cli.hold_words import hold_words
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.screens import moment
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.availability import hold_of
 from sisgate.quarantine import Quarantine
 from sisgate.settings import ProviderConfig
-
-_MENDS = {
-    "breaker": "`sisgate breaker {name}` shows why; `sisgate breaker {name} auto` lets go a pin.",
-    "paused": "`sisgate resume {name}` ends the pause.",
-    "blocked": "It ends by itself.",
-}
-_WHY = {
-    "breaker": "every endpoint is held by its circuit breaker",
-    "paused": "it is paused",
-    "blocked": "it asked not to be called",
-}
 
 
 def hold(invocation: Invocation, config: ProviderConfig) -> Iterator[Finding]:
@@ -32,9 +21,8 @@ def hold(invocation: Invocation, config: ProviderConfig) -> Iterator[Finding]:
     except BrokerUnavailable:
         return  # told already
     if found is not None:
-        end = f"until {moment(found.next_probe_at)}" if found.next_probe_at else "without an end"
-        what = f"no call is made, {end}: {_WHY[found.reason]}"
-        yield Finding(config.name, "warn", what, _MENDS[found.reason].format(name=config.name))
+        what = f"takes no calls: {hold_words(found, config.name)}"
+        yield Finding(config.name, "warn", what)
 
 
 def quarantine(invocation: Invocation) -> Iterator[Finding]:

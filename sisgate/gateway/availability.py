@@ -33,18 +33,12 @@ _WHY = {
 class Hold:
     """Why a provider takes no calls, and when the next one is made; None until a person acts.
 
-    `by_hand` tells a breaker that somebody holds from one that opened by itself. Of a job `quota`
-    and `retry` tell that its own turn has not come yet.
+    `by_hand` tells a breaker that somebody holds from one that opened by itself.
     """
 
-    reason: Literal["breaker", "paused", "blocked", "quota", "retry"]
+    reason: Literal["breaker", "paused", "blocked"]
     next_probe_at: datetime | None
     by_hand: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        until = self.next_probe_at.isoformat() if self.next_probe_at else None
-        return {"reason": self.reason, "until": until, "by_hand": self.by_hand}
 
     def refusal(self, name: str, now: datetime, hint: str = "", **detail: Any) -> ProviderHeld:
         """Return the error for an app that did not want to wait."""

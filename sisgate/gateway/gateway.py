@@ -51,7 +51,7 @@ from sisgate.gateway.remedies import DeadLetter, Remedies
 from sisgate.gateway.requests import Requests, Wanted, target_of
 from sisgate.gateway.schedules import Schedules
 from sisgate.gateway.usage import Usage, read_usage
-from sisgate.gateway.waiting import wait_of
+from sisgate.gateway.waiting import Wait, wait_of
 from sisgate.ledger import jobs
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
@@ -498,7 +498,7 @@ class Gateway(Administration):
         self.access.pass_some(Action.LOOK, name)
         return hold_of(self._redis, self.limiter, config, self.clock)
 
-    def waits_for(self, job_id: str) -> Hold | None:
+    def waits_for(self, job_id: str) -> Wait | None:
         """Return what a job waits for and until when; None if it has ended or is not kept waiting.
 
         Raises `BrokerUnavailable`: then it waits for Redis.

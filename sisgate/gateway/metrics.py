@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from redis import Redis
-from redis.exceptions import RedisError
 from sqlalchemy import func, select
 
 from sisgate.access.policy import Action
+from sisgate.breakers.spec import State
 from sisgate.broker import list_lengths
 from sisgate.credentials.keys import list_keys
 from sisgate.domain.priorities import Priority
-from sisgate.domain.queues import hold_key
 from sisgate.domain.states import JobState, KeyState
-from sisgate.errors import BrokerUnavailable
 from sisgate.ledger.schema import Call, Job
 from sisgate.monitoring.reading import (
     EndpointReading,
@@ -52,21 +50,18 @@ def read(gateway: Gateway, redis: Redis) -> FleetReading:
     work = _work(gateway)
     names = list(gateway.settings.providers)
     waiting = list_lengths(redis, [(name, int(p)) for name in names for p in Priority])
-    providers = [_provider(gateway, redis, name, work[name], waiting) for name in names]
+    providers = [_provider(gateway, name, work[name], waiting) for name in names]
     return FleetReading(providers, len(Quarantine(redis).messages()))
 
 
 def _provider(
-    gateway: Gateway, redis: Redis, name: str, work: _Work, waiting: Mapping[tuple[str, int], int]
+    gateway: Gateway, name: str, work: _Work, waiting: Mapping[tuple[str, int], int]
 ) -> ProviderReading:
     state = gateway.control(name).state()
     breakers = gateway.breakers(name)
     calls, transitions = breakers.counts()
     windows = state.windows if state.known else ()
-    try:
-        held = bool(redis.exists(hold_key(name)))
-    except RedisError as error:
-        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+    standings = breakers.standings()
     return ProviderReading(
         name=name,
         endpoints=[
@@ -79,7 +74,7 @@ def _provider(
                 calls=calls.get(one.breaker.endpoint, {}),
                 transitions=transitions.get(one.breaker.endpoint, {}),
             )
-            for one in breakers.standings()
+            for one in standings
         ],
         windows=[WindowReading(str(w.rate), w.rate.calls, w.used, w.left) for w in windows],
         factor=state.factor,
@@ -87,7 +82,7 @@ def _provider(
         paused=state.paused_until is not None,
         in_flight=state.in_flight,
         waiting={p.name.lower(): waiting[name, int(p)] for p in Priority},
-        held=held,
+        held=all(one.breaker.state is not State.CLOSED for one in standings),
         jobs=work.jobs,
         dead_letters=work.dead_letters,
         lost_workers=work.lost_workers,

@@ -9,8 +9,9 @@ from redis import Redis
 
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
+from sisgate.domain.outlines import outline
 from sisgate.errors import InvalidState
-from sisgate.quarantine import BadMessage, Quarantine, outline, refusal
+from sisgate.quarantine import BadMessage, Quarantine, refusal
 
 if TYPE_CHECKING:
     from sisgate.gateway.gateway import Gateway
@@ -54,16 +55,16 @@ class QuarantineDesk:
         if (why := refusal(message)) is not None:
             raise InvalidState(why)
         self._record("requeue", message, actor, reason)
-        queue = self._quarantine.requeue(message_id)
-        self._gateway.wakeups.signal_work(queue)
-        return queue
+        self._quarantine.requeue(message)
+        self._gateway.wakeups.signal_work(message.queue)
+        return message.queue
 
     def drop(self, message_id: str, *, actor: str, reason: str | None = None) -> None:
         """Forget a message."""
         self._gateway.access.pass_through(Action.CONTROL)
         message = self._quarantine.message(message_id)
         self._record("drop", message, actor, reason)
-        self._quarantine.drop(message_id)
+        self._quarantine.drop(message)
 
     def _record(self, what: str, message: BadMessage, actor: str, reason: str | None) -> None:
         principal = self._gateway.access.principal()
@@ -71,7 +72,7 @@ class QuarantineDesk:
             audit.record(
                 session,
                 self._gateway.clock.now(),
-                actor=principal.actor if principal.kind == "token" else actor,
+                actor=principal.token_actor or actor,
                 action=f"quarantine:message:{what}",
                 subject=f"message/{message.id}",
                 reason=reason,

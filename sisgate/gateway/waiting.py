@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import select
 
@@ -19,7 +20,28 @@ WORTH_TELLING = timedelta(seconds=1)
 """A wait for quota is told as one from this length on."""
 
 
-def wait_of(gateway: Gateway, job_id: str) -> Hold | None:
+@dataclass(frozen=True)
+class Wait:
+    """What a job waits for, and until when; None until a person acts.
+
+    That its provider takes no calls: then there is its `hold`, whose reason this is. Or its own
+    turn: a `retry`, or `quota`.
+    """
+
+    reason: Literal["breaker", "paused", "blocked", "retry", "quota"]
+    until: datetime | None
+    hold: Hold | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "reason": self.reason,
+            "until": self.until.isoformat() if self.until else None,
+            "by_hand": self.hold is not None and self.hold.by_hand,
+        }
+
+
+def wait_of(gateway: Gateway, job_id: str) -> Wait | None:
     """Return what a job waits for, None for nothing: it has ended, or has a call under way.
 
     What holds the whole provider comes first. Raises `BrokerUnavailable`.
@@ -28,8 +50,10 @@ def wait_of(gateway: Gateway, job_id: str) -> Hold | None:
     if status.is_final:
         return None
     hold = gateway.hold(status.provider)
-    if hold is not None or status.calls.get(CallState.RUNNING):
-        return hold
+    if hold is not None:
+        return Wait(hold.reason, hold.next_probe_at, hold)
+    if status.calls.get(CallState.RUNNING):
+        return None
     now = gateway.clock.now()
     query = select(Call.tries, Call.not_before).where(
         Call.job_id == job_id, Call.state.in_([state.value for state in LIVE_CALL_STATES])
@@ -38,6 +62,6 @@ def wait_of(gateway: Gateway, job_id: str) -> Hold | None:
         calls = session.execute(query).all()
     again = [at for tries, at in calls if tries > 0 and at is not None and at > now]
     if again and len(again) == len(calls):
-        return Hold("retry", min(again))
+        return Wait("retry", min(again))
     begins = plan_rest(gateway, job_id).starts_at
-    return Hold("quota", begins) if begins and begins - now >= WORTH_TELLING else None
+    return Wait("quota", begins) if begins and begins - now >= WORTH_TELLING else None
