@@ -15,8 +15,9 @@ from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.priorities import Priority
 from sisgate.domain.queues import queue_keys
 from sisgate.domain.states import JobKind, JobState
-from sisgate.ledger import calls, jobs
-from sisgate.ledger.calls import NewCall, Purpose
+from sisgate.ledger import call_queue, jobs
+from sisgate.ledger.call_queue import NewCall
+from sisgate.ledger.calls import Purpose
 from sisgate.ledger.jobs import NewJob
 from tests.acceptance.admission.fleet import Fleet, message
 from tests.acceptance.admission.recorder import Recorder
@@ -76,8 +77,8 @@ def lay_calls(
                 options=target,
             )
             job, _ = jobs.accept(session, new, now, published_at=now)
-            calls.plan(session, job, [NewCall(Purpose.REQUEST, target=target)], now)
-            ids += calls.queue_next(session, job.id, 1, now)
+            call_queue.plan(session, job, [NewCall(Purpose.REQUEST, target=target)], now)
+            ids += call_queue.queue_next(session, job.id, 1, now)
             job.state, job.started_at = JobState.RUNNING.value, now
     key = queue_keys(provider)[list(Priority).index(priority)]
     pipe = fleet.redis.pipeline(transaction=False)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
 from sisgate.errors import BrokerUnavailable
-from sisgate.ledger import calls, jobs
+from sisgate.ledger import call_queue, jobs
 from sisgate.ledger.schema import Job
 from sisgate.sync import start
 from workers.runtime import Runtime
@@ -41,7 +41,7 @@ def plan(runtime: Runtime, job_id: str) -> None:
             jobs.end(session, job, JobState.FAILED, now, error=error)
         elif job.state == JobState.ACCEPTED.value:
             start.start(session, job, config, now)
-        ids = calls.queue_next(session, job.id, window_of(session, runtime, job), now)
+        ids = call_queue.queue_next(session, job.id, window_of(session, runtime, job), now)
         ended = JobState(job.state).is_final
     log.info("job_planned", job=job.id, provider=job.provider, resource=job.resource)
     publish(runtime, job, ids)

@@ -13,8 +13,8 @@ from sisgate.audit import events
 from sisgate.credentials.sealed_requests import marks_of, open_request
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
+from sisgate.ledger import call_queue, controls, jobs, responses
 from sisgate.ledger import calls as ledger
-from sisgate.ledger import controls, jobs, responses
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.schema import Job, Response
 from sisgate.privacy import suppression
@@ -164,7 +164,7 @@ def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int],
         ids: list[int] = []
         if job.kind == JobKind.SYNC:
             window = planning.window_of(session, runtime, job)
-            ids = ledger.queue_next(session, job.id, window, now)
+            ids = call_queue.queue_next(session, job.id, window, now)
         return job, ids, JobState(job.state).is_final
 
 
@@ -301,7 +301,7 @@ def _continue(session: Session, config: ProviderConfig, job: Job, now: datetime)
     session.flush()
     if not is_live:
         # The job ended while this call was under way; nothing of it may be made any more.
-        ledger.withdraw(session, job.id, now)
+        call_queue.withdraw(session, job.id, now)
     elif job.kind == JobKind.SYNC and ledger.live_count(session, job.id) == 0:
         conclude.conclude(session, job, config, now)
         session.flush()

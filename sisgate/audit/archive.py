@@ -20,8 +20,9 @@ from sisgate.audit.content import compact_json
 from sisgate.audit.heads import head_of
 from sisgate.audit.keys import KeyRing
 from sisgate.audit.log import record
+from sisgate.audit.ranges import ranges_of
 from sisgate.audit.rows import seals_through
-from sisgate.audit.verification import ARCHIVED, ranges_of
+from sisgate.audit.verification import ARCHIVED
 from sisgate.clock import Clock
 from sisgate.errors import AuditError
 from sisgate.ledger import audit_guard

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit.heads import Broken, Head
 from sisgate.audit.keys import KeyRing
+from sisgate.audit.ranges import Range, ranges_of, size_of
 from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
-from sisgate.audit.sealer import Range
-from sisgate.audit.verification import Verdict, Verification, ranges_of, size_of
+from sisgate.audit.verdict import Verdict
+from sisgate.audit.verification import Verification
 
 BLOCK_EVENTS = 20_000
 BLOCK_SEALS = 2_000

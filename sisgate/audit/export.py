@@ -18,9 +18,11 @@ from sisgate.audit.checking import Progress
 from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS, compact_json
 from sisgate.audit.heads import head_of, parse_head
 from sisgate.audit.keys import KeyRing
+from sisgate.audit.ranges import ranges_of
 from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
 from sisgate.audit.sealer import newest_seal
-from sisgate.audit.verification import Kind, Verdict, Verification, ranges_of
+from sisgate.audit.verdict import Kind, Verdict
+from sisgate.audit.verification import Verification
 from sisgate.errors import AuditError
 
 

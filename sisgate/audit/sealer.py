@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit.content import compact_json, event_content, seal_content
 from sisgate.audit.keys import AuditKey, KeyRing
+from sisgate.audit.ranges import Range
 from sisgate.audit.rows import events_between
 from sisgate.audit.writers import LIFETIME, first_id
 from sisgate.clock import Clock
@@ -42,9 +43,6 @@ the next one looks at: its events would be sealed twice, and the log be broken f
 
 FIRST_HEAD = b""
 """What the first seal is linked to."""
-
-Range = tuple[int, int, int]
-"""Writer, first and last number, without a gap between."""
 
 
 @dataclass(frozen=True)

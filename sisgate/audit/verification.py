@@ -7,79 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from sisgate.audit.content import EPOCH, event_content, micros, seal_content
 from sisgate.audit.heads import Broken, Head
 from sisgate.audit.keys import AuditKey, KeyRing
+from sisgate.audit.ranges import Range, ranges_of, size_of
 from sisgate.audit.rows import EventRow, SealRow
-from sisgate.audit.sealer import FIRST_HEAD, Range
+from sisgate.audit.sealer import FIRST_HEAD
+from sisgate.audit.verdict import Kind, Verdict
 from sisgate.audit.writers import first_id
-
-MOST_FINDINGS = 100
-"""Findings that are kept in full; the rest is counted."""
 
 CLOCKS_DIFFER = timedelta(hours=1)
 """How much the clocks of two machines of a fleet may differ."""
 
 UNSEALED_FOR = timedelta(minutes=10)
 """Events this much older than the newest seal should be sealed."""
-
-
-class Kind(StrEnum):
-    """What can be wrong with the log."""
-
-    CHANGED = "changed"
-    DELETED = "deleted"
-    INSERTED = "inserted"
-    NOT_SEALED = "not sealed"
-    SEAL_CHANGED = "seal changed"
-    SEAL_DELETED = "seal deleted"
-    TRUNCATED = "truncated"
-    REWRITTEN = "rewritten"
-    HEAD_BROKEN = "head broken"
-    UNKNOWN_KEY = "unknown key"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong: what, where (an event as writer/number, or a seal), and in words."""
-
-    kind: Kind
-    place: str
-    what: str
-
-
-@dataclass
-class Verdict:
-    """What verification found. `findings` holds the first `MOST_FINDINGS`, `counts` all by kind."""
-
-    seals: int = 0
-    events: int = 0
-    unsealed: int = 0
-    heads: int = 0
-    first_seal: int | None = None
-    last_seal: int | None = None
-    last_sealed_at: datetime | None = None
-    newest_head: int | None = None
-    findings: list[Finding] = field(default_factory=list)
-    counts: Counter[Kind] = field(default_factory=Counter)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.counts
-
-    def add(self, kind: Kind, place: str, what: str) -> None:
-        """Note a finding."""
-        self.counts[kind] += 1
-        if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(Finding(kind, place, what))
 
 
 @dataclass(slots=True)
@@ -360,18 +306,3 @@ class Verification:
 
 ARCHIVED = "audit:segment:archive"
 """The action that tells that the log's older part was archived: up to which seal, and its head."""
-
-
-def ranges_of(covers: str) -> list[Range]:
-    """Return what a seal covers; `ValueError` or `TypeError` where that cannot be read."""
-    ranges = []
-    for writer, first, last in json.loads(covers):
-        if not (writer >= 0 and 1 <= first <= last and last - first < 1 << 31):
-            raise ValueError(covers)
-        ranges.append((int(writer), int(first), int(last)))
-    return ranges
-
-
-def size_of(ranges: Iterable[Range]) -> int:
-    """Return how many events ranges hold."""
-    return sum(last - first + 1 for _, first, last in ranges)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from sisgate.audit.verification import Kind, Verdict
+from sisgate.audit.verdict import Kind, Verdict
 from sisgate.cli.output import Output, to_json, write_lines
 from sisgate.cli.screens import facts, moment, number, table
 from sisgate.ledger.audit_schema import AuditEvent

@@ -11,8 +11,9 @@ from sisgate.credentials.sealed_requests import seal_request
 from sisgate.credentials.vault import Vault
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind
-from sisgate.ledger import calls, jobs
-from sisgate.ledger.calls import NewCall, Purpose
+from sisgate.ledger import call_queue, jobs
+from sisgate.ledger.call_queue import NewCall
+from sisgate.ledger.calls import Purpose
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.key_schema import Key
 from sisgate.settings import ProviderConfig
@@ -51,7 +52,7 @@ def accept_probe(
     new = seal_request(vault, new, target)
     job, _ = jobs.accept(session, new, now, published_at=now)
     only = {**new.options, "key": key.id}
-    calls.plan(session, job, [NewCall(Purpose.REQUEST, target=only)], now)
-    (call_id,) = calls.queue_next(session, job.id, 1, now)
+    call_queue.plan(session, job, [NewCall(Purpose.REQUEST, target=only)], now)
+    (call_id,) = call_queue.queue_next(session, job.id, 1, now)
     key.probe_job = job.id
     return call_id, config.name, int(Priority.URGENT)

@@ -22,8 +22,9 @@ from sisgate.errors import (
     SisgateError,
     UsageError,
 )
-from sisgate.ledger import calls, jobs
-from sisgate.ledger.calls import NewCall, Purpose
+from sisgate.ledger import call_queue, jobs
+from sisgate.ledger.call_queue import NewCall
+from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Job
@@ -96,8 +97,8 @@ class Acceptance:
                 events.job_accepted(session, row, now, by=by)
                 self._note_configuration(session, now)
             if is_new and new.kind is JobKind.REQUEST:
-                calls.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)
-                (call_id,) = calls.queue_next(session, row.id, 1, now)
+                call_queue.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)
+                (call_id,) = call_queue.queue_next(session, row.id, 1, now)
                 address = (call_id, new.provider, int(new.priority))
         if is_new:
             self._publish(row.id, int(new.priority), address)

@@ -12,7 +12,7 @@ from sisgate.audit.checking import Progress
 from sisgate.audit.heads import Head, head_of, read_heads
 from sisgate.audit.keys import KeyRing
 from sisgate.audit.log import Filter
-from sisgate.audit.verification import Verdict
+from sisgate.audit.verdict import Verdict
 from sisgate.clock import Clock
 from sisgate.gateway.ledger import audit_keys
 from sisgate.ledger.audit_schema import AuditEvent

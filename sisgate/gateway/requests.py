@@ -25,7 +25,7 @@ from sisgate.errors import (
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.availability import OnUnavailable, on_unavailable_of
 from sisgate.gateway.job import Job, JobStatus, raise_unless_successful
-from sisgate.ledger import calls, jobs, responses
+from sisgate.ledger import call_queue, calls, jobs, responses
 from sisgate.ledger import schema as tables
 from sisgate.ledger.jobs import NewJob
 
@@ -174,7 +174,7 @@ class Requests:
                 if not job.is_new:
                     return None
                 now = self._gateway.clock.now()
-                calls.withdraw(session, row.id, now)
+                call_queue.withdraw(session, row.id, now)
                 jobs.end_unanswered(session, row, now, _no_answer(session, row))
         return self._gateway.job_status(job.id)
 

@@ -1,14 +1,14 @@
-"""Calls in the ledger: planning, publishing, claiming under a lease, and ending."""
+"""Calls in the ledger: claiming them under a lease, their attempts, and ending them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
@@ -26,17 +26,6 @@ class Purpose(StrEnum):
     PAGE = "page"
     BRIDGE = "bridge"
     REQUEST = "request"
-
-
-@dataclass(frozen=True)
-class NewCall:
-    """One call to plan. `target` has a request's method, or a bridge's seam."""
-
-    purpose: Purpose
-    listing_id: int | None = None
-    position: Position = field(default_factory=Position)
-    target: Mapping[str, Any] | None = None
-    look: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,75 +51,6 @@ class Claim:
 def position_of(call: Call) -> Position:
     """Return the position that a call's columns hold."""
     return Position(start=call.start or 0, page=call.page or 1, size=call.size, link=call.link)
-
-
-def plan(session: Session, job: Job, new: Sequence[NewCall], now: datetime) -> None:
-    """Insert calls in state `planned`."""
-    if not new:
-        return
-    session.execute(
-        insert(Call),
-        [
-            {
-                "job_id": job.id,
-                "listing_id": call.listing_id,
-                "provider": job.provider,
-                "priority": job.priority,
-                "purpose": call.purpose.value,
-                "state": CallState.PLANNED.value,
-                "look": call.look,
-                "start": call.position.start,
-                "page": call.position.page,
-                "size": call.position.size,
-                "link": call.position.link,
-                "target": dict(call.target) if call.target else None,
-                "planned_at": now,
-            }
-            for call in new
-        ],
-    )
-
-
-def queue_next(session: Session, job_id: str, window: int, now: datetime) -> list[int]:
-    """Move planned calls to `queued` until `window` are outstanding; return their ids.
-
-    The caller publishes them after its commit, never before. Retries are not among them: those
-    are published within their budget, see `retries`.
-    """
-    outstanding = session.scalar(
-        select(func.count())
-        .select_from(Call)
-        .where(
-            Call.job_id == job_id,
-            Call.state.in_([CallState.QUEUED.value, CallState.RUNNING.value]),
-        )
-    )
-    free = window - (outstanding or 0)
-    if free <= 0:
-        return []
-    next_ids = (
-        select(Call.id)
-        .where(
-            Call.job_id == job_id,
-            Call.state == CallState.PLANNED.value,
-            Call.is_retry.is_(False),
-            or_(Call.not_before.is_(None), Call.not_before <= now),
-        )
-        .order_by(Call.id)
-        .limit(free)
-    )
-    return _queue(session, next_ids, now)
-
-
-def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
-    ids = session.scalars(
-        update(Call)
-        .where(Call.id.in_(chosen), Call.state == CallState.PLANNED.value)
-        .values(state=CallState.QUEUED.value, published_at=now, not_before=None)
-        .returning(Call.id)
-        .execution_options(synchronize_session=False)
-    )
-    return sorted(ids)
 
 
 def claim(
@@ -276,19 +196,6 @@ def _leave(
         .execution_options(synchronize_session=False)
     )
     return _touched(left)
-
-
-def withdraw(session: Session, job_id: str, now: datetime) -> None:
-    """Cancel the calls of a job that have not been begun."""
-    session.execute(
-        update(Call)
-        .where(
-            Call.job_id == job_id,
-            Call.state.in_([CallState.PLANNED.value, CallState.QUEUED.value]),
-        )
-        .values(state=CallState.CANCELLED.value, ended_at=now)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def live_count(session: Session, job_id: str) -> int:

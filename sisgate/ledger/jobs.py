@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
 from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, UnknownJob
-from sisgate.ledger import calls
+from sisgate.ledger import call_queue, calls
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.ledger.upserts import insert_into
@@ -217,7 +217,7 @@ def end(
     job.dead = dead
     if error is not None:
         job.error = dict(error)
-    calls.withdraw(session, job.id, now)
+    call_queue.withdraw(session, job.id, now)
 
 
 def cancel(session: Session, job_id: str, now: datetime) -> Job:
@@ -298,7 +298,7 @@ def end_unanswered(session: Session, job: Job, now: datetime, error: Mapping[str
     answer comes after all or a person says what became of it.
     """
     # First, because it waits for a claim that is about to be committed: then that is seen.
-    calls.withdraw(session, job.id, now)
+    call_queue.withdraw(session, job.id, now)
     if not calls.may_be_done(session, job.id):
         end(session, job, JobState.EXPIRED, now, error=error)
         return

@@ -14,7 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sisgate.errors import ConfigurationError
 from sisgate.settings.locate import line_of
-from sisgate.settings.model import NAME, RESERVED_NAMES, ProviderConfig, Settings
+from sisgate.settings.model import Settings
+from sisgate.settings.provider import NAME, RESERVED_NAMES, ProviderConfig
 from sisgate.settings.schedules import mistakes
 from sisgate.settings.urls import URL_PROBLEMS
 from sisgate.settings.words import plain_words

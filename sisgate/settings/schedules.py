@@ -13,7 +13,7 @@ from sisgate.settings.frozen import Frozen
 from sisgate.settings.zones import Zone
 
 if TYPE_CHECKING:
-    from sisgate.settings.model import ProviderConfig
+    from sisgate.settings.provider import ProviderConfig
 
 
 class ScheduleConfig(Frozen):

@@ -9,8 +9,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
-from sisgate.ledger import calls, jobs, listings, records
-from sisgate.ledger.calls import NewCall, Purpose, position_of
+from sisgate.ledger import call_queue, jobs, listings, records
+from sisgate.ledger.call_queue import NewCall
+from sisgate.ledger.calls import Purpose, position_of
 from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing
 from sisgate.settings import ProviderConfig
@@ -153,7 +154,7 @@ def _look_again(session: Session, job: Job, judged: Sequence[_Judged], now: date
         ]
         if new:
             row.looks += 1
-            calls.plan(session, job, new, now)
+            call_queue.plan(session, job, new, now)
             planned = True
     return planned
 

@@ -11,8 +11,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from sisgate.ledger import calls, listings, records
-from sisgate.ledger.calls import Claim, NewCall, Purpose
+from sisgate.ledger import call_queue, calls, listings, records
+from sisgate.ledger.call_queue import NewCall
+from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing, Page
 from sisgate.settings import ProviderConfig
@@ -28,7 +29,9 @@ def record_count(session: Session, claim: Claim, job: Job, total: int, now: date
     row.total = total
     if total > 0:
         position = start.first_position(Listing.from_json(row.plan))
-        calls.plan(session, job, [NewCall(Purpose.PAGE, row.id, position, look=row.looks)], now)
+        call_queue.plan(
+            session, job, [NewCall(Purpose.PAGE, row.id, position, look=row.looks)], now
+        )
 
 
 def record_page(
@@ -47,7 +50,7 @@ def record_page(
         if positions:
             refuse_repeat(listing, page, _earlier(session, claim.call))
         new = [NewCall(Purpose.PAGE, row.id, each, look=claim.call.look) for each in positions]
-        calls.plan(session, job, new, now)
+        call_queue.plan(session, job, new, now)
     if not row.replaced:
         start.add_listings(session, job, page.listings, now)
     if _filter_was_ignored(job, page):
@@ -67,7 +70,7 @@ def restart_full(
 ) -> None:
     """Give up reading by filter and read the whole list in the same job."""
     job.note = f"Read in full, because {why}."
-    calls.withdraw(session, job.id, now)
+    call_queue.withdraw(session, job.id, now)
     start.begin_full(session, job, config, dataset, now)
 
 

@@ -9,8 +9,9 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
-from sisgate.ledger import calls, listings, records
-from sisgate.ledger.calls import NewCall, Purpose
+from sisgate.ledger import call_queue, listings, records
+from sisgate.ledger.call_queue import NewCall
+from sisgate.ledger.calls import Purpose
 from sisgate.ledger.schema import Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing, Position
 from sisgate.settings import ProviderConfig
@@ -63,7 +64,7 @@ def begin_listing(session: Session, job: Job, row: ListingRow, now: datetime) ->
     listing = Listing.from_json(row.plan)
     purpose = Purpose.COUNT if listing.counted_by else Purpose.PAGE
     first = NewCall(purpose, row.id, first_position(listing), look=row.looks)
-    calls.plan(session, job, [first], now)
+    call_queue.plan(session, job, [first], now)
 
 
 def first_position(listing: Listing) -> Position:

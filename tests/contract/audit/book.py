@@ -13,7 +13,7 @@ from sisgate.audit import checking, sealer
 from sisgate.audit.heads import Head, head_of
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.log import record
-from sisgate.audit.verification import Verdict
+from sisgate.audit.verdict import Verdict
 from sisgate.audit.writers import Writers
 from sisgate.clock import ManualClock
 from sisgate.ledger import audit_guard

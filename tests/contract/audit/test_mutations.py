@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from sisgate.audit.verification import Kind
+from sisgate.audit.verdict import Kind
 from tests.contract.audit.book import Book
 from tests.contract.audit.mutations import EVENTS, MUTATIONS, SEALS, Scene, cut_off
 

@@ -13,7 +13,7 @@ import pytest
 from sisgate.audit import archive, export, heads
 from sisgate.audit.content import SEAL_COLUMNS
 from sisgate.audit.heads import Broken
-from sisgate.audit.verification import Kind
+from sisgate.audit.verdict import Kind
 from sisgate.errors import AuditError
 from tests.contract.audit.book import KEYS, Book
 from tests.contract.audit.mutations import EVENTS, SEALS, Scene, other_value

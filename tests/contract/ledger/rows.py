@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind
-from sisgate.ledger import calls, jobs, records
-from sisgate.ledger.calls import NewCall, Purpose
+from sisgate.ledger import call_queue, jobs, records
+from sisgate.ledger.call_queue import NewCall
+from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.records import Tally
@@ -47,7 +48,7 @@ def planned(database: Database, count: int = 1, **words: Any) -> tuple[str, list
     """Plan a job's calls; return its id and theirs. None is queued."""
     with database.write() as session:
         job = accepted(session, **words)
-        calls.plan(session, job, [NewCall(Purpose.PAGE)] * count, NOW)
+        call_queue.plan(session, job, [NewCall(Purpose.PAGE)] * count, NOW)
         job_id = job.id
     with database.read() as session:
         from sisgate.ledger.schema import Call
@@ -60,7 +61,7 @@ def queued(database: Database, count: int = 1, **words: Any) -> tuple[str, list[
     """Plan and queue a job's calls; return its id and theirs."""
     job_id, _ = planned(database, count, **words)
     with database.write() as session:
-        return job_id, calls.queue_next(session, job_id, count, NOW)
+        return job_id, call_queue.queue_next(session, job_id, count, NOW)
 
 
 def row(name: str, value: Any = 1, **words: Any) -> Row:

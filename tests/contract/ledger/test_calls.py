@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState, JobKind, JobState
-from sisgate.ledger import calls, jobs, redelivery, retries
-from sisgate.ledger.calls import Claim, NewCall, Purpose
+from sisgate.ledger import call_queue, calls, jobs, redelivery, retries
+from sisgate.ledger.call_queue import NewCall
+from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.redelivery import POISON_LIMIT, Address
 from sisgate.ledger.schema import Attempt, Call
@@ -127,7 +128,7 @@ def test_the_window_keeps_a_few_calls_outstanding(database: Database) -> None:
 
     def more(window: int) -> list[int]:
         with database.write() as session:
-            return calls.queue_next(session, job_id, window, NOW)
+            return call_queue.queue_next(session, job_id, window, NOW)
 
     assert more(10) == ids[:10]
     assert more(10) == []
@@ -146,7 +147,7 @@ def test_two_processes_fill_a_window_without_overfilling_it(database: Database) 
     def fill() -> list[int]:
         with database.write() as session:
             jobs.lock(session, job_id)
-            return calls.queue_next(session, job_id, 10, NOW)
+            return call_queue.queue_next(session, job_id, 10, NOW)
 
     results = at_once(*[fill] * 4)
     assert sorted(i for found in results for i in found) == ids[:10]
@@ -162,7 +163,7 @@ def test_a_call_put_back_waits_until_its_time(database: Database) -> None:
         with database.write() as session:
             assert calls.put_back(session, held.call, NOW, not_before=later, failed=failed)
         with database.write() as session:
-            assert calls.queue_next(session, job_id, 10, NOW) == []
+            assert call_queue.queue_next(session, job_id, 10, NOW) == []
             assert due(session, NOW + 59 * SECOND) == []
             assert due(session, later) == [(call_id, "lincoln", 6)]
         assert state(database, call_id).tries == tries
@@ -214,7 +215,7 @@ def test_a_message_that_was_overtaken_is_published_again(database: Database) -> 
     job_id, _ = planned(database)
     later = NOW + timedelta(seconds=40)
     with database.write() as session:
-        (newer,) = calls.queue_next(session, job_id, 1, later)
+        (newer,) = call_queue.queue_next(session, job_id, 1, later)
     with database.write() as session:
         assert redelivery.overtaken(session, later, timedelta(seconds=30)) == []
         calls.claim(session, newer, later + SECOND, LEASE)
@@ -229,7 +230,7 @@ def test_a_little_disorder_is_no_overtaking(database: Database) -> None:
     job_id, _ = planned(database)
     later = NOW + SECOND
     with database.write() as session:
-        (newer,) = calls.queue_next(session, job_id, 1, later)
+        (newer,) = call_queue.queue_next(session, job_id, 1, later)
         calls.claim(session, newer, later, LEASE)
     with database.write() as session:
         assert redelivery.overtaken(session, later + SECOND, timedelta(seconds=30)) == []
@@ -241,7 +242,7 @@ def test_the_urgent_are_redelivered_first(database: Database) -> None:
     urgent, _ = planned(database, priority=Priority.URGENT)
     with database.write() as session:
         for job_id in (low, urgent):
-            calls.queue_next(session, job_id, 10, NOW)
+            call_queue.queue_next(session, job_id, 10, NOW)
         queues = redelivery.waiting_queues(session, NOW + 2 * GRACE, GRACE)
         found = redelivery.missing(session, queues, NOW + 2 * GRACE, GRACE)
     assert [priority for *_, priority in found] == sorted(p for *_, p in found)
@@ -253,7 +254,7 @@ def test_only_starved_work_is_aged(database: Database) -> None:
     after = timedelta(minutes=15)
     job_id, _ = planned(database, count=2, priority=Priority.LOW)
     with database.write() as session:
-        first, second = calls.queue_next(session, job_id, 2, NOW)
+        first, second = call_queue.queue_next(session, job_id, 2, NOW)
         calls.claim(session, first, NOW + after, LEASE)
     with database.write() as session:
         assert redelivery.age(session, NOW + after + SECOND, after) == []
@@ -269,8 +270,8 @@ def test_a_lost_worker_leaves_what_changes_something_unknown(
     with database.write() as session:
         job = accepted(session, kind=JobKind.REQUEST, resource=None)
         target: dict[str, Any] = {"method": method, "path": "/x", "query": {}, "json": None}
-        calls.plan(session, job, [NewCall(Purpose.REQUEST, target=target)], NOW)
-        (call_id,) = calls.queue_next(session, job.id, 1, NOW)
+        call_queue.plan(session, job, [NewCall(Purpose.REQUEST, target=target)], NOW)
+        (call_id,) = call_queue.queue_next(session, job.id, 1, NOW)
     assert claim(database, call_id) is not None
     with database.write() as session:
         found = redelivery.recover_lost(session, NOW + 2 * LEASE)

@@ -12,8 +12,9 @@ from sqlalchemy import text
 from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import IdempotencyConflict, InvalidState, UnknownJob
-from sisgate.ledger import calls, jobs
-from sisgate.ledger.calls import NewCall, Purpose
+from sisgate.ledger import call_queue, calls, jobs
+from sisgate.ledger.call_queue import NewCall
+from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Call
@@ -66,8 +67,8 @@ def test_a_request_that_is_begun_just_as_its_time_ends_is_unknown(database: Data
     """Also where its claim was not committed yet when the end began: it is on its way."""
     with database.write() as session:
         job = accepted(session, kind=JobKind.REQUEST, options={"method": "POST"})
-        calls.plan(session, job, [NewCall(Purpose.REQUEST, target=job.options)], NOW)
-        (call_id,) = calls.queue_next(session, job.id, 1, NOW)
+        call_queue.plan(session, job, [NewCall(Purpose.REQUEST, target=job.options)], NOW)
+        (call_id,) = call_queue.queue_next(session, job.id, 1, NOW)
 
     def end() -> None:
         with database.write() as session:

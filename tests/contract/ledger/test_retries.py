@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sisgate.domain.priorities import Priority
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState
-from sisgate.ledger import calls, failover, retries
+from sisgate.ledger import call_queue, calls, failover, retries
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.database import Database
 from sisgate.ledger.redelivery import Address
@@ -166,7 +166,7 @@ def test_the_next_of_a_job_is_not_its_retry(database: Database) -> None:
     with database.write() as session:
         first, second = session.scalars(select(Call).where(Call.job_id == job_id)).all()
         session.execute(update(Call).where(Call.id == first.id).values(is_retry=True))
-        assert calls.queue_next(session, job_id, 10, NOW) == [second.id]
+        assert call_queue.queue_next(session, job_id, 10, NOW) == [second.id]
 
 
 @settings(

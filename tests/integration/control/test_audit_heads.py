@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from sisgate import Gateway
-from sisgate.audit.verification import Kind
+from sisgate.audit.verdict import Kind
 from sisgate.ledger import audit_guard
 from workers import auditing
 from workers.runtime import Runtime

@@ -11,16 +11,14 @@ from pydantic import BaseModel
 from sisgate.providers.registry import DIALECTS
 from sisgate.settings.health import HealthConfig
 from sisgate.settings.load import Environment
-from sisgate.settings.model import (
-    AppConfig,
+from sisgate.settings.model import AppConfig, RetentionConfig, Settings
+from sisgate.settings.provider import ProviderConfig
+from sisgate.settings.provider_parts import (
     BreakerConfig,
     Endpoint,
     PathRule,
-    ProviderConfig,
-    RetentionConfig,
     RetryConfig,
     SchoolHours,
-    Settings,
 )
 from sisgate.settings.rotation import RotationConfig
 from sisgate.settings.schedules import ScheduleConfig

@@ -1,0 +1,62 @@
+"""What verification says: what was checked, and what is wrong where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+MOST_FINDINGS = 100
+"""Findings that are kept in full; the rest is counted."""
+
+
+class Kind(StrEnum):
+    """What can be wrong with the log."""
+
+    CHANGED = "changed"
+    DELETED = "deleted"
+    INSERTED = "inserted"
+    NOT_SEALED = "not sealed"
+    SEAL_CHANGED = "seal changed"
+    SEAL_DELETED = "seal deleted"
+    TRUNCATED = "truncated"
+    REWRITTEN = "rewritten"
+    HEAD_BROKEN = "head broken"
+    UNKNOWN_KEY = "unknown key"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: what, where (an event as writer/number, or a seal), and in words."""
+
+    kind: Kind
+    place: str
+    what: str
+
+
+@dataclass
+class Verdict:
+    """What verification found. `findings` holds the first `MOST_FINDINGS`, `counts` all by kind."""
+
+    seals: int = 0
+    events: int = 0
+    unsealed: int = 0
+    heads: int = 0
+    first_seal: int | None = None
+    last_seal: int | None = None
+    last_sealed_at: datetime | None = None
+    newest_head: int | None = None
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[Kind] = field(default_factory=Counter)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.counts
+
+    def add(self, kind: Kind, place: str, what: str) -> None:
+        """Note a finding."""
+        self.counts[kind] += 1
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(Finding(kind, place, what))

@@ -1,0 +1,109 @@
+"""Calls before they are made: planned, queued within a window, or withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from sisgate.domain.states import CallState
+from sisgate.ledger.calls import Purpose
+from sisgate.ledger.schema import Call, Job
+from sisgate.providers.dialect import Position
+
+
+@dataclass(frozen=True)
+class NewCall:
+    """One call to plan. `target` has a request's method, or a bridge's seam."""
+
+    purpose: Purpose
+    listing_id: int | None = None
+    position: Position = field(default_factory=Position)
+    target: Mapping[str, Any] | None = None
+    look: int = 1
+
+
+def plan(session: Session, job: Job, new: Sequence[NewCall], now: datetime) -> None:
+    """Insert calls in state `planned`."""
+    if not new:
+        return
+    session.execute(
+        insert(Call),
+        [
+            {
+                "job_id": job.id,
+                "listing_id": call.listing_id,
+                "provider": job.provider,
+                "priority": job.priority,
+                "purpose": call.purpose.value,
+                "state": CallState.PLANNED.value,
+                "look": call.look,
+                "start": call.position.start,
+                "page": call.position.page,
+                "size": call.position.size,
+                "link": call.position.link,
+                "target": dict(call.target) if call.target else None,
+                "planned_at": now,
+            }
+            for call in new
+        ],
+    )
+
+
+def queue_next(session: Session, job_id: str, window: int, now: datetime) -> list[int]:
+    """Move planned calls to `queued` until `window` are outstanding; return their ids.
+
+    The caller publishes them after its commit, never before. Retries are not among them: those
+    are published within their budget, see `retries`.
+    """
+    outstanding = session.scalar(
+        select(func.count())
+        .select_from(Call)
+        .where(
+            Call.job_id == job_id,
+            Call.state.in_([CallState.QUEUED.value, CallState.RUNNING.value]),
+        )
+    )
+    free = window - (outstanding or 0)
+    if free <= 0:
+        return []
+    next_ids = (
+        select(Call.id)
+        .where(
+            Call.job_id == job_id,
+            Call.state == CallState.PLANNED.value,
+            Call.is_retry.is_(False),
+            or_(Call.not_before.is_(None), Call.not_before <= now),
+        )
+        .order_by(Call.id)
+        .limit(free)
+    )
+    return _queue(session, next_ids, now)
+
+
+def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
+    ids = session.scalars(
+        update(Call)
+        .where(Call.id.in_(chosen), Call.state == CallState.PLANNED.value)
+        .values(state=CallState.QUEUED.value, published_at=now, not_before=None)
+        .returning(Call.id)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(ids)
+
+
+def withdraw(session: Session, job_id: str, now: datetime) -> None:
+    """Cancel the calls of a job that have not been begun."""
+    session.execute(
+        update(Call)
+        .where(
+            Call.job_id == job_id,
+            Call.state.in_([CallState.PLANNED.value, CallState.QUEUED.value]),
+        )
+        .values(state=CallState.CANCELLED.value, ended_at=now)
+        .execution_options(synchronize_session=False)
+    )

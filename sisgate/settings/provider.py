@@ -1,0 +1,212 @@
+"""One SIS of one district: `[providers.NAME]`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+
+from sisgate.domain.rates import Rate
+from sisgate.providers.dialect import Dialect, DialectOptions
+from sisgate.providers.registry import DIALECTS
+from sisgate.settings.frozen import Frozen
+from sisgate.settings.health import HealthConfig
+from sisgate.settings.provider_parts import (
+    BreakerConfig,
+    Endpoint,
+    HttpUrl,
+    PathRule,
+    RetryConfig,
+    SchoolHours,
+)
+from sisgate.settings.rotation import RotationConfig
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+"""Provider names are queue names, task names and file names too, hence the narrow alphabet."""
+
+RESERVED_NAMES = frozenset({"sisgate"})
+"""`sisgate` is the queue of the planner."""
+
+LEASE_MARGIN_SECONDS = 70.0
+"""How much longer than its answer may take a call is its worker's, unless configured."""
+
+TOKEN_MARGIN_SECONDS = 40.0
+"""The least of it where a token may have to be fetched, or waited for, before the call."""
+
+CHECKS_SHARE = 0.25
+"""The most of a limit that health checks may use, and that a rebuild takes them to have used."""
+
+
+def _windows(value: Any) -> Any:
+    if isinstance(value, tuple):  # read already
+        return value
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
+        raise ValueError('write a rate such as "1000/h", or a list of them')
+    return tuple(Rate.parse(text) for text in texts)
+
+
+Windows = Annotated[tuple[Rate, ...], BeforeValidator(_windows)]
+
+
+class ProviderConfig(Frozen):
+    """One SIS of one district, as `[providers.NAME]` describes it."""
+
+    name: str
+    kind: str
+    # Before the URLs: whether they may be unencrypted is asked when they are read.
+    allow_insecure: bool = False
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    strategy: Literal["weighted", "round_robin", "least_connections", "latency_aware"] = "weighted"
+    paths: tuple[PathRule, ...] = ()
+    breaker: BreakerConfig = BreakerConfig()
+    retry: RetryConfig = RetryConfig()
+    limit: Windows | Literal["off"] | None = None
+    burst: Annotated[int, Field(ge=1)] | None = None
+    min_interval_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    max_concurrency: Annotated[int, Field(ge=1)] | None = None
+    arrival_bound_seconds: Annotated[float, Field(gt=0, le=60)] | None = None
+    school_hours: SchoolHours | None = None
+    adaptive: Literal["on", "shadow", "off"] = "on"
+    max_waiting_jobs: Annotated[int, Field(ge=1)] = 10_000
+    slot_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    auth: Literal["oauth2-basic", "oauth2-body", "oauth1", "none"] | None = None
+    token_url: HttpUrl | None = None
+    token_method: Literal["POST", "GET"] = "POST"
+    scope: str | None = None
+    version: Literal["1.1", "1.2"] | None = None
+    base_path: str | None = None
+    school_year: Annotated[int, Field(ge=2000, le=2100)] | None = None
+    page_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    lease_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+    max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 32
+    full_sync_every: timedelta = timedelta(days=7)
+    rotation: RotationConfig = RotationConfig()
+    health: HealthConfig | None = None
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_known(cls, value: str) -> str:
+        if value not in DIALECTS:
+            raise ValueError(f"kind is one of {', '.join(sorted(DIALECTS))}, not {value!r}")
+        return value
+
+    @field_validator("limit", mode="before")
+    @classmethod
+    def _limit_off(cls, value: Any) -> Any:
+        return value if value == "off" or value is None else _windows(value)
+
+    @field_validator("base_path")
+    @classmethod
+    def _base_path_is_absolute(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("/"):
+            raise ValueError('a base path begins with "/"')
+        return value.rstrip("/") if value else value
+
+    @field_validator("endpoints", "token_url")
+    @classmethod
+    def _https_unless_allowed(cls, value: Any, info: ValidationInfo) -> Any:
+        urls = [value] if isinstance(value, str) else [e.url for e in value or ()]
+        plain = [url for url in urls if url.startswith("http:")]
+        if plain and not info.data.get("allow_insecure"):
+            raise ValueError(
+                f"{plain[0]} is not encrypted: keys and student data would be readable on the way. "
+                "Use https, or set allow_insecure = true for a test server"
+            )
+        return value
+
+    @property
+    def dialect_class(self) -> type[Dialect]:
+        """The dialect's class."""
+        return DIALECTS[self.kind]
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect, set up with this provider's options."""
+        return self.dialect_class(
+            DialectOptions(
+                version=self.version,
+                page_size=self.page_size,
+                base_path=self.base_path,
+                school_year=self.school_year,
+            )
+        )
+
+    @property
+    def windows(self) -> tuple[Rate, ...]:
+        """The limits that hold for this provider; empty when the limit is off."""
+        if self.limit == "off":
+            return ()
+        return self.limit or (Rate.parse(self.dialect_class.default_limit),)
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which a call that was begun and not ended is another worker's to make."""
+        return self.lease_seconds or self.timeout_seconds + LEASE_MARGIN_SECONDS
+
+    @property
+    def auth_method(self) -> str:
+        """How requests are authorised; the kind's usual way unless configured."""
+        return self.auth or self.dialect_class.default_auth
+
+    @property
+    def auth_scope(self) -> str | None:
+        """The OAuth scope asked for; the kind's usual one unless configured."""
+        return self.scope if self.scope is not None else self.dialect.token_scope()
+
+    @property
+    def token_endpoint(self) -> str | None:
+        """The URL that gives tokens, or None where none is needed."""
+        if self.auth_method in {"oauth1", "none"}:
+            return None
+        path = self.dialect.token_path()
+        return self.token_url or (f"{self.endpoints[0].url}{path}" if path else None)
+
+    @model_validator(mode="after")
+    def _groups_have_endpoints(self) -> ProviderConfig:
+        groups = {endpoint.group for endpoint in self.endpoints}
+        for rule in self.paths:
+            if rule.group not in groups:
+                raise ValueError(f"no endpoint of {self.name} stands in the group {rule.group!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _lease_outlasts_the_call(self) -> ProviderConfig:
+        fetches = self.auth_method.startswith("oauth2")
+        least = self.timeout_seconds + (TOKEN_MARGIN_SECONDS if fetches else 1.0)
+        if self.lease < least:
+            raise ValueError(
+                f"lease_seconds is at least {least:g} here: a call may take so long, and must not "
+                "be given to another worker before"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _work_in_flight_may_finish(self) -> ProviderConfig:
+        if self.rotation.overlap.total_seconds() < self.timeout_seconds:
+            raise ValueError("rotation.overlap is at least timeout_seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _checks_leave_the_limit_to_calls(self) -> ProviderConfig:
+        if self.health is None or not self.health.counts:
+            return self
+        for window in self.windows:
+            most = window.calls * CHECKS_SHARE
+            least = len(self.endpoints) * window.period_seconds / most
+            if self.health.interval_seconds < least:
+                raise ValueError(
+                    f"health.interval_seconds is at least {least:g} here: checks that count take "
+                    f"at most {CHECKS_SHARE:.0%} of a limit. Set health.counts = false where the "
+                    "provider does not count them"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _token_url_is_known(self) -> ProviderConfig:
+        if self.auth_method.startswith("oauth2") and self.token_endpoint is None:
+            raise ValueError(f"kind {self.kind} has no usual token endpoint: set token_url")
+        return self
