@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 
 from sisgate.access.desk import TokenDesk
-from sisgate.access.gate import Gate, authenticate
+from sisgate.access.gate import authenticate
 from sisgate.access.policy import Action, Principal
-from sisgate.clock import Clock
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.gateway.audit import AuditLog
-from sisgate.ledger.database import Database
+from sisgate.gateway.core import Core
+from sisgate.gateway.master_keys import MasterKeys
 from sisgate.privacy.erasure import Erasure, ErasureReport
 from sisgate.privacy.persons import PEOPLE, Realms
 from sisgate.privacy.retention import Retention
 from sisgate.privacy.suppression import person_key
-from sisgate.settings import ProviderConfig, Settings
 
 
-class Administration(ABC):
+class Administration(Core):
     """The part of the gateway that decides about access and about what is kept."""
-
-    settings: Settings
-    database: Database
-    clock: Clock
-    access: Gate
-
-    @abstractmethod
-    def provider(self, name: str) -> ProviderConfig:
-        """Return the configuration of a provider; `UnknownProvider` where there is none."""
 
     @cached_property
     def tokens(self) -> TokenDesk:
@@ -41,6 +30,10 @@ class Administration(ABC):
     def audit(self) -> AuditLog:
         """The audit log: reading, verifying, exporting, archiving."""
         return AuditLog(self.settings, self.database, self.clock, self.access)
+
+    def master_keys(self) -> MasterKeys:
+        """Return the master keys: what each has sealed, and moving it all to the newest."""
+        return MasterKeys(self.settings, self.database, self.redis, self.clock, self.access)
 
     def authenticate(self, token: str | None) -> Principal:
         """Return who a token stands for, whoever this gateway's own is; `NotAuthenticated` else."""

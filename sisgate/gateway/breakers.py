@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
-from redis import Redis
+from typing import Any
 
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
@@ -15,15 +13,13 @@ from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.provider_breakers import breakers_of
 from sisgate.breakers.spec import BreakerView, State
 from sisgate.errors import BrokerUnavailable, UsageError
+from sisgate.gateway.core import Core
 from sisgate.ledger import controls
 from sisgate.ledger.controls import Pin
 from sisgate.routing.fleet import FleetEndpoints
 from sisgate.routing.names import endpoints_named, short_name
 from sisgate.routing.outliers import RoutingSpec
-
-if TYPE_CHECKING:
-    from sisgate.gateway.gateway import Gateway
-    from sisgate.settings import ProviderConfig
+from sisgate.settings import ProviderConfig
 
 STATES = {"open": State.OPEN, "close": State.CLOSED, "half-open": State.HALF_OPEN, "auto": None}
 """The words for what can be done by hand, with the state that it pins; None ends a pin."""
@@ -63,19 +59,19 @@ class ProviderBreakers:
     `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
     """
 
-    def __init__(self, gateway: Gateway, config: ProviderConfig, redis: Redis) -> None:
-        self._gateway = gateway
+    def __init__(self, core: Core, config: ProviderConfig) -> None:
+        self._core = core
         self._config = config
         self._urls = [endpoint.url for endpoint in config.endpoints]
         spec = breakers_of(config, config.lease)
-        self._breakers = FleetBreakers(redis, config.name, self._urls, spec)
-        self._routes = FleetEndpoints(redis, config.name, self._urls, RoutingSpec())
+        self._breakers = FleetBreakers(core.redis, config.name, self._urls, spec)
+        self._routes = FleetEndpoints(core.redis, config.name, self._urls, RoutingSpec())
         self.holds_now = True
         """Whether Redis, and so the fleet, has heard of the last pin that was set here."""
 
     def standings(self) -> list[EndpointStanding]:
         """Return how each endpoint stands now, in the order of the configuration."""
-        self._gateway.access.pass_some(Action.LOOK, self._config.name)
+        self._core.access.pass_some(Action.LOOK, self._config.name)
         views = self._breakers.views()
         _, known = self._routes.look()
         return [
@@ -85,7 +81,7 @@ class ProviderBreakers:
 
     def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
         """Return by endpoint its calls by outcome, and its transitions by new state and reason."""
-        self._gateway.access.pass_some(Action.LOOK, self._config.name)
+        self._core.access.pass_some(Action.LOOK, self._config.name)
         return self._breakers.counts()
 
     def set(
@@ -104,12 +100,12 @@ class ProviderBreakers:
         `UsageError` for a word, an endpoint or a time that is none.
         """
         name = self._config.name
-        principal = self._gateway.access.pass_through(Action.CONTROL, name)
+        principal = self._core.access.pass_through(Action.CONTROL, name)
         actor = principal.token_actor or actor
-        now = self._gateway.clock.now()
+        now = self._core.clock.now()
         pin = self._pin(word, until, now)
         urls = self._named(endpoint)
-        with self._gateway.database.write() as session:
+        with self._core.database.write() as session:
             control = controls.lock(session, name, now)
             before = controls.pins_of(control, now)
             changed = [url for url in urls if before.get(url) != pin]
@@ -140,7 +136,7 @@ class ProviderBreakers:
             self.holds_now = False
             return
         self.holds_now = True
-        self._gateway.wakeups.signal_work(self._config.name)
+        self._core.wakeups.signal_work(self._config.name)
 
     def _pin(self, word: str, until: datetime | None, now: datetime) -> Pin | None:
         if word not in STATES:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from sisgate.access.policy import Action
 from sisgate.admission.forecast import Outlook
@@ -12,11 +11,9 @@ from sisgate.admission.spec import LimiterState, LimitSpec
 from sisgate.audit import log as audit
 from sisgate.domain.rates import Rate
 from sisgate.errors import BrokerUnavailable, UsageError
+from sisgate.gateway.core import Core
 from sisgate.ledger import controls
-
-if TYPE_CHECKING:
-    from sisgate.gateway.gateway import Gateway
-    from sisgate.settings import ProviderConfig
+from sisgate.settings import ProviderConfig
 
 
 class ProviderControl:
@@ -27,8 +24,8 @@ class ProviderControl:
     raise `AccessDenied` and `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
     """
 
-    def __init__(self, gateway: Gateway, config: ProviderConfig, spec: LimitSpec) -> None:
-        self._gateway = gateway
+    def __init__(self, core: Core, config: ProviderConfig, spec: LimitSpec) -> None:
+        self._core = core
         self._config = config
         self._spec = spec
         self.holds_now = True
@@ -41,8 +38,8 @@ class ProviderControl:
 
     def state(self) -> LimiterState:
         """Return what the limiter knows now."""
-        self._gateway.access.pass_some(Action.LOOK, self._config.name)
-        return self._gateway.limiter.state(self._config.name, self._spec)
+        self._core.access.pass_some(Action.LOOK, self._config.name)
+        return self._core.limiter.state(self._config.name, self._spec)
 
     def outlook(self, latency_seconds: float) -> Outlook | None:
         """Return what the next grants depend on, or None while nobody can tell.
@@ -52,7 +49,7 @@ class ProviderControl:
         if self._spec.off:
             return Outlook((), (), 1.0, 1, 1.0, latency_seconds=latency_seconds)
         state = self.state()
-        now = self._gateway.clock.now()
+        now = self._core.clock.now()
         if not state.known or state.paused_until == datetime.max.replace(tzinfo=UTC):
             return None
         paused = (state.paused_until - now).total_seconds() if state.paused_until else 0.0
@@ -60,7 +57,7 @@ class ProviderControl:
         slowest = min((rate.per_second for rate in rates), default=1.0)
         return Outlook(
             windows=rates,
-            ended_at=self._gateway.limiter.ended_at(self._config.name, latency_seconds),
+            ended_at=self._core.limiter.ended_at(self._config.name, latency_seconds),
             tokens=state.tokens,
             burst=max(1, state.burst),
             pace=slowest * state.factor,
@@ -84,8 +81,8 @@ class ProviderControl:
                 f"The limit of {self._config.name} is off in the configuration, so its calls are "
                 "not counted. Give it a limit there first; then it can be changed at run time."
             )
-        name, now = self._config.name, self._gateway.clock.now()
-        with self._gateway.database.write() as session:
+        name, now = self._config.name, self._core.clock.now()
+        with self._core.database.write() as session:
             control = controls.lock(session, name, now)
             before = control.windows
             changed = before != controls.stored(windows)
@@ -102,7 +99,7 @@ class ProviderControl:
                     after=control.windows,
                 )
         # Also when nothing changed: Redis may not have heard of it.
-        self._tell_redis(lambda: self._gateway.limiter.set_limits(name, windows))
+        self._tell_redis(lambda: self._core.limiter.set_limits(name, windows))
         return changed
 
     def pause(
@@ -115,16 +112,16 @@ class ProviderControl:
         actor = self._may_change(actor)
         if until is not None and until.tzinfo is None:
             raise UsageError("The end of a pause is an aware time, with its zone.")
-        if until is not None and until <= self._gateway.clock.now():
+        if until is not None and until <= self._core.clock.now():
             raise UsageError(f"The end of the pause, {until.isoformat()}, has passed already.")
         self._set_pause(paused=True, until=until, actor=actor, reason=reason)
-        self._tell_redis(lambda: self._gateway.limiter.pause(self._config.name, until))
+        self._tell_redis(lambda: self._core.limiter.pause(self._config.name, until))
 
     def resume(self, *, actor: str, reason: str | None = None) -> None:
         """Make calls again."""
         actor = self._may_change(actor)
         self._set_pause(paused=False, until=None, actor=actor, reason=reason)
-        self._tell_redis(lambda: self._gateway.limiter.resume(self._config.name))
+        self._tell_redis(lambda: self._core.limiter.resume(self._config.name))
 
     def _tell_redis(self, tell: Callable[[], object]) -> None:
         try:
@@ -133,18 +130,18 @@ class ProviderControl:
             self.holds_now = False
             return
         self.holds_now = True
-        self._gateway.wakeups.signal_work(self._config.name)
+        self._core.wakeups.signal_work(self._config.name)
 
     def _may_change(self, actor: str) -> str:
         """Return whom the audit log names: who asks, if a token says so; `AccessDenied` else."""
-        principal = self._gateway.access.pass_through(Action.CONTROL, self._config.name)
+        principal = self._core.access.pass_through(Action.CONTROL, self._config.name)
         return principal.token_actor or actor
 
     def _set_pause(
         self, *, paused: bool, until: datetime | None, actor: str, reason: str | None
     ) -> None:
-        name, now = self._config.name, self._gateway.clock.now()
-        with self._gateway.database.write() as session:
+        name, now = self._config.name, self._core.clock.now()
+        with self._core.database.write() as session:
             control = controls.lock(session, name, now)
             control.paused, control.paused_until, control.changed_at = paused, until, now
             audit.record(

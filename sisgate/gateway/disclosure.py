@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from sisgate.audit import events
 from sisgate.errors import DatabaseUnavailable
+from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
-
-if TYPE_CHECKING:
-    from sisgate.gateway.gateway import Gateway
 
 T = TypeVar("T")
 
@@ -19,8 +17,8 @@ T = TypeVar("T")
 class Disclosures:
     """Records what one gateway gives out: to whom, for what stated purpose, and how much."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, core: Core) -> None:
+        self._core = core
 
     def stream(
         self,
@@ -58,9 +56,9 @@ class Disclosures:
     def answer(self, job_id: str, purpose: str | None, size: int) -> None:
         """Note that the answer of a request is given."""
         actor = self._actor()
-        with self._gateway.database.write() as session:
+        with self._core.database.write() as session:
             job = jobs.get(session, job_id)
-            now = self._gateway.clock.now()
+            now = self._core.clock.now()
             events.answer_disclosed(session, job, now, actor=actor, purpose=purpose, size=size)
 
     def _note(
@@ -72,14 +70,14 @@ class Disclosures:
         request_id: str | None,
         **detail: object,
     ) -> None:
-        with self._gateway.database.write() as session:
+        with self._core.database.write() as session:
             events.disclosed(
-                session, self._gateway.clock.now(), actor=actor, provider=provider,
+                session, self._core.clock.now(), actor=actor, provider=provider,
                 dataset=resource, purpose=purpose, request_id=request_id, **detail,
             )  # fmt: skip
 
     def _actor(self) -> str:
-        principal = self._gateway.access.principal()
+        principal = self._core.access.principal()
         if principal.kind == "token":
             return principal.actor
-        return events.actor_of(self._gateway.settings.app_name)
+        return events.actor_of(self._core.settings.app_name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -11,65 +11,41 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
-from sisgate.access.gate import Gate
 from sisgate.access.policy import Action, Decision, Principal
-from sisgate.admission.limiter import Limiter
-from sisgate.admission.provider_limits import limits_of
-from sisgate.broker import Publisher, broker_url, celery_app, redis_client
-from sisgate.clock import Clock, SystemClock
+from sisgate.broker import Publisher, broker_url, celery_app
+from sisgate.clock import Clock
 from sisgate.domain.priorities import Priority
-from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.states import JobKind
 from sisgate.errors import (
     SisgateError,
-    UnknownProvider,
-    UnknownResource,
     UsageError,
 )
-from sisgate.gateway import forecast, metrics
+from sisgate.gateway import forecast
 from sisgate.gateway.acceptance import Acceptance, request_id_of, urgency_of
 from sisgate.gateway.administration import Administration
 from sisgate.gateway.answer import Answer
-from sisgate.gateway.availability import Hold, hold_of, on_unavailable_of
-from sisgate.gateway.breakers import ProviderBreakers
-from sisgate.gateway.control import ProviderControl
-from sisgate.gateway.disclosure import Disclosures
+from sisgate.gateway.availability import on_unavailable_of
+from sisgate.gateway.datasets import Datasets
 from sisgate.gateway.forecast import Plan
 from sisgate.gateway.job import (
     Job,
     JobStatus,
-    is_visible,
-    read_status,
-    read_statuses,
-    status_of,
-    visible,
 )
-from sisgate.gateway.keys import ProviderKeys
-from sisgate.gateway.ledger import with_audit_log
-from sisgate.gateway.master_keys import MasterKeys
-from sisgate.gateway.quarantine import QuarantineDesk
+from sisgate.gateway.jobs import Jobs
+from sisgate.gateway.operation import Operation
 from sisgate.gateway.remedies import DeadLetter, Remedies
 from sisgate.gateway.requests import Requests, Wanted, target_of
 from sisgate.gateway.schedules import Schedules
-from sisgate.gateway.usage import Usage, read_usage
 from sisgate.gateway.waiting import Wait, wait_of
 from sisgate.ledger import jobs
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
-from sisgate.ledger.records import (
-    StoredChange,
-    StoredRecord,
-    newest_change,
-    stream_changes,
-    stream_records,
-)
-from sisgate.monitoring.reading import FleetReading
-from sisgate.settings import ProviderConfig, Settings, load_settings
-from sisgate.wakeups import Wakeups
+from sisgate.settings import Settings, load_settings
 
 MODES = ("auto", "full", "incremental")
 
 
-class Gateway(Administration):
+class Gateway(Jobs, Datasets, Operation, Administration):
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
     Make one per process, after a fork, and keep it: it holds connections. Safe to share between
@@ -85,22 +61,10 @@ class Gateway(Administration):
         clock: Clock | None = None,
         principal: Principal | None = None,
     ) -> None:
-        self.settings = settings
-        self.clock = clock or SystemClock()
-        url = broker_url(settings)
-        database = database or Database(settings.sqlalchemy_url)
-        self.database = with_audit_log(database, settings, self.clock)
-        self.access = Gate(
-            self.database,
-            self.clock,
-            required=settings.access == "tokens",
-            token=settings.token,
-            principal=principal,
+        super().__init__(settings, database=database, clock=clock, principal=principal)
+        publisher = publisher or Publisher(
+            celery_app(settings, broker_url(settings)), self.wakeups.signal_work
         )
-        self._redis = redis_client(url)
-        self.wakeups = Wakeups(self._redis, self.clock)
-        self.limiter = Limiter(self._redis, clock=self.clock)
-        publisher = publisher or Publisher(celery_app(settings, url), self.wakeups.signal_work)
         self._acceptance = Acceptance(settings, self.database, publisher, self.clock)
         self._requests = Requests(self, self._acceptance)
         self._remedies = Remedies(self, self._acceptance)
@@ -118,11 +82,6 @@ class Gateway(Administration):
         given = {"app_name": app, "token": SecretStr(token) if token else None}
         update = {name: value for name, value in given.items() if value}
         return cls(load_settings(config).model_copy(update=update))
-
-    def close(self) -> None:
-        """Close all connections."""
-        self.database.dispose()
-        self._redis.close()
 
     def sync(
         self,
@@ -154,14 +113,9 @@ class Gateway(Administration):
         raises `ProviderHeld`; with `stale` the job of the last sync is returned instead, where
         there was one, and tells the `age_seconds` of the records, which can be read at any time.
         """
-        config = self.provider(provider)
+        self.provider(provider)
         principal = self.access.pass_through(Action.ENQUEUE, provider, resource)
-        if resource not in config.dialect_class.resources:
-            raise UnknownResource(
-                f"{provider} ({config.kind}) has no resource {resource!r}; it has "
-                f"{', '.join(config.dialect_class.resources)}.",
-                provider=provider,
-            )
+        self._check_dataset(provider, resource)
         if mode not in MODES:
             raise UsageError(f"mode is one of {', '.join(MODES)}, not {mode!r}.")
         options: dict[str, Any] = {"mode": mode}
@@ -248,51 +202,6 @@ class Gateway(Administration):
         self.job_status(job_id)
         return Job(self, job_id)
 
-    def job_status(self, job_id: str) -> JobStatus:
-        """Return the status of a job; `UnknownJob` where there is none."""
-        principal = self.access.pass_role(Action.LOOK)
-        with self.database.read() as session:
-            status = read_status(session, job_id)
-        return visible(principal, status)
-
-    def statuses(self, job_ids: Sequence[str]) -> list[JobStatus]:
-        """Return the statuses of several jobs in one look; unknown ids are left out."""
-        principal = self.access.pass_role(Action.LOOK)
-        with self.database.read() as session:
-            found = read_statuses(session, job_ids)
-        return [status for status in found if is_visible(principal, status)]
-
-    def jobs(
-        self,
-        *,
-        states: Sequence[JobState] = (),
-        provider: str | None = None,
-        limit: int = 50,
-    ) -> list[JobStatus]:
-        """Return the newest jobs, newest first. Their `calls` are not counted."""
-        principal = self.access.pass_role(Action.LOOK)
-        found = jobs.find(
-            self.database,
-            states=states,
-            provider=provider,
-            app=None if principal.sees_all_jobs else principal.name,
-            places=[(scope.provider, scope.resource) for scope in principal.scopes],
-            limit=limit,
-        )
-        return [status_of(job, {}) for job in found]
-
-    def wait_for(self, job_id: str, timeout: float | None = None) -> JobStatus:
-        """Return the status of a job once it has ended; `TimeoutError` when time is over first."""
-        status: list[JobStatus] = []
-
-        def ended() -> bool:
-            status[:] = [self.job_status(job_id)]
-            return status[0].is_final
-
-        if not self.wakeups.wait(job_id, ended, timeout):
-            raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s; it goes on.")
-        return status[0]
-
     def cancel(self, job_id: str, *, actor: str | None = None) -> JobStatus:
         """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none.
 
@@ -348,73 +257,9 @@ class Gateway(Administration):
         """
         return self._requests.answer(job_id, purpose)
 
-    def records(
-        self,
-        provider: str,
-        resource: str,
-        *,
-        include_deleted: bool = False,
-        purpose: str | None = None,
-        request_id: str | None = None,
-    ) -> Iterator[StoredRecord]:
-        """Stream the records of a dataset in order of sourcedId.
-
-        The audit log tells who was given them, how many, and for what stated `purpose`.
-        """
-        self._dataset(provider, resource)
-        self.access.pass_through(Action.READ, provider, resource)
-        found = stream_records(self.database, provider, resource, include_deleted=include_deleted)
-        return self.disclosures.stream(
-            found, provider, resource, what="records", purpose=purpose, request_id=request_id
-        )
-
-    def changes(
-        self,
-        provider: str,
-        resource: str,
-        *,
-        since: int = 0,
-        purpose: str | None = None,
-        request_id: str | None = None,
-    ) -> Iterator[StoredChange]:
-        """Stream the changes numbered above the cursor `since`, and end at the newest.
-
-        The number of the last one received is the next cursor. Numbers become visible in order.
-        Reading raises `CursorTooOld` where changes above the cursor were deleted after their time.
-        The audit log tells who was given them, how many, and for what stated `purpose`.
-        """
-        self._dataset(provider, resource)
-        self.access.pass_through(Action.READ, provider, resource)
-        found = stream_changes(self.database, provider, resource, since=since)
-        return self.disclosures.stream(
-            found, provider, resource, what="changes", purpose=purpose, request_id=request_id
-        )
-
-    def cursor(self, provider: str, resource: str) -> int:
-        """Return the number of the newest change, 0 before the first.
-
-        Taken before a dataset is read anew, it is where to go on with its changes.
-        """
-        self._dataset(provider, resource)
-        self.access.pass_through(Action.READ, provider, resource)
-        with self.database.read() as session:
-            return newest_change(session, provider, resource)
-
-    def provider(self, name: str) -> ProviderConfig:
-        """Return the configuration of a provider; `UnknownProvider` where there is none."""
-        config = self.settings.providers.get(name)
-        if config is None:
-            known = ", ".join(sorted(self.settings.providers)) or "none"
-            raise UnknownProvider(
-                f"No provider {name!r} is configured in "
-                f"{self.settings.config_file or 'sisgate.toml'}. Configured: {known}.",
-                provider=name,
-            )
-        return config
-
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Tell what a sync would need, before anything is enqueued: calls, quota left, times."""
-        self._dataset(provider, resource)
+        self._check_dataset(provider, resource)
         self.access.pass_through(Action.LOOK, provider, resource)
         return forecast.plan_sync(self, provider, resource, urgency_of(priority))
 
@@ -423,61 +268,10 @@ class Gateway(Administration):
         self.job_status(job_id)
         return forecast.plan_job(self, job_id)
 
-    def control(self, name: str) -> ProviderControl:
-        """Return what can be changed about a provider at run time: limits and pauses."""
-        config = self.provider(name)
-        spec = limits_of(config, config.lease)
-        return ProviderControl(self, config, spec)
-
-    def breakers(self, name: str) -> ProviderBreakers:
-        """Return a provider's circuit breakers: how they stand, and fixing them by hand."""
-        return ProviderBreakers(self, self.provider(name), self._redis)
-
-    @cached_property
-    def disclosures(self) -> Disclosures:
-        """What notes in the audit log what is given out; the rest of the gateway uses it."""
-        return Disclosures(self)
-
     @cached_property
     def schedules(self) -> Schedules:
         """The syncs that are asked for by the clock: how they stand, and running one now."""
         return Schedules(self)
-
-    @cached_property
-    def quarantine(self) -> QuarantineDesk:
-        """The messages that no worker could take: list, show, requeue, drop."""
-        return QuarantineDesk(self, self._redis)
-
-    def usage(
-        self,
-        provider: str | None = None,
-        *,
-        app: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        by: str = "total",
-    ) -> Sequence[Usage]:
-        """Return how many calls each app has used of each provider, and what came of them.
-
-        `since` is a day ago unless it is given; whole hours are counted, up to now. `by` is
-        `total`, `day` (of UTC) or `hour`. An app sees its own.
-        """
-        return read_usage(self, provider, app, since, until, by)
-
-    def metrics(self) -> FleetReading:
-        """Return how the fleet stands, in numbers; `BrokerUnavailable` where Redis is away.
-
-        `sisgate.monitoring.openmetrics.render` makes OpenMetrics text of it.
-        """
-        return metrics.read(self, self._redis)
-
-    def keys(self, name: str) -> ProviderKeys:
-        """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""
-        return ProviderKeys(self, self.provider(name), self._redis)
-
-    def master_keys(self) -> MasterKeys:
-        """Return the master keys: what each has sealed, and moving it all to the newest."""
-        return MasterKeys(self.settings, self.database, self._redis, self.clock, self.access)
 
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
@@ -488,15 +282,6 @@ class Gateway(Administration):
         """
         self.access.pass_through(Action.ADMINISTER)
         self._acceptance.refuse(job_id, provider, resource, app, error)
-
-    def hold(self, name: str) -> Hold | None:
-        """Return why a provider takes no calls now and when the next is made; None if it does.
-
-        Raises `BrokerUnavailable`: then no call is made either.
-        """
-        config = self.provider(name)
-        self.access.pass_some(Action.LOOK, name)
-        return hold_of(self._redis, self.limiter, config, self.clock)
 
     def waits_for(self, job_id: str) -> Wait | None:
         """Return what a job waits for and until when; None if it has ended or is not kept waiting.
@@ -555,7 +340,3 @@ class Gateway(Administration):
         if on_unavailable == "stale" and last is not None:
             return Job(self, last[0], age_seconds=max(0.0, (now - last[1]).total_seconds()))
         raise hold.refusal(new.provider, now, synced_at=last[1].isoformat() if last else None)
-
-    def _dataset(self, provider: str, resource: str) -> None:
-        if resource not in self.provider(provider).dialect_class.resources:
-            raise UnknownResource(f"{provider} has no resource {resource!r}.", provider=provider)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-import redis
 from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
@@ -19,12 +17,10 @@ from sisgate.credentials.vault import vault_of
 from sisgate.domain.secret import HoldsSecret
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, InvalidState, UsageError
+from sisgate.gateway.core import Core
 from sisgate.gateway.key_info import KeyInfo, KeyUse, key_info, key_use
 from sisgate.ledger.key_schema import Key, KeySlot
-
-if TYPE_CHECKING:
-    from sisgate.gateway.gateway import Gateway
-    from sisgate.settings import ProviderConfig
+from sisgate.settings import ProviderConfig
 
 
 class ProviderKeys:
@@ -34,9 +30,9 @@ class ProviderKeys:
     raise `AccessDenied`, `DatabaseUnavailable`, and `UsageError` for a key that is not there.
     """
 
-    def __init__(self, gateway: Gateway, config: ProviderConfig, client: redis.Redis) -> None:
-        self._gateway = gateway
-        self._tokens = StoredTokens(client)
+    def __init__(self, core: Core, config: ProviderConfig) -> None:
+        self._core = core
+        self._tokens = StoredTokens(core.redis)
         self._config = config
 
     def add(
@@ -73,17 +69,17 @@ class ProviderKeys:
 
     def list(self, *, all_states: bool = False) -> Sequence[KeyInfo]:
         """Return the keys, newest first; with `all_states` also those that have ended."""
-        self._gateway.access.pass_through(Action.KEYS, self._config.name)
-        with self._gateway.database.read() as session:
+        self._core.access.pass_through(Action.KEYS, self._config.name)
+        with self._core.database.read() as session:
             found = keys.list_keys(session, self._config.name)
         infos = [key_info(key) for key in found]
         return [info for info in infos if all_states or not info.state.is_final]
 
     def usage(self) -> Sequence[KeyUse]:
         """Return how each key was used, also those that have ended, newest first."""
-        self._gateway.access.pass_through(Action.KEYS, self._config.name)
-        now = self._gateway.clock.now()
-        with self._gateway.database.read() as session:
+        self._core.access.pass_through(Action.KEYS, self._config.name)
+        now = self._core.clock.now()
+        with self._core.database.read() as session:
             found = keys.list_keys(session, self._config.name)
             uses = usage_of(session, self._config.name)
         return [key_use(key, uses.get(key.id), now) for key in found]
@@ -103,7 +99,7 @@ class ProviderKeys:
             for key in staged:
                 key.ordered, key.next_probe_at, key.probes_failed = True, None, 0
             if not staged:
-                row.requested_at, row.not_before = self._gateway.clock.now(), None
+                row.requested_at, row.not_before = self._core.clock.now(), None
 
     def promote(self, key_id: str, *, actor: str, reason: str | None = None) -> KeyInfo:
         """Make a staged or draining key the active one now, without its canary."""
@@ -111,7 +107,7 @@ class ProviderKeys:
             allowed = {KeyState.STAGED, KeyState.CANARY, KeyState.DRAINING}
             if KeyState(key.state) not in allowed:
                 raise InvalidState(f"Key {key.id[:8]} is {key.state}; it cannot be promoted.")
-            keys.activate(session, key, self._gateway.clock.now(), self._config.rotation.overlap)
+            keys.activate(session, key, self._core.clock.now(), self._config.rotation.overlap)
             return key_info(key)
 
     def rollback(self, *, slot: str = "primary", actor: str, reason: str | None = None) -> KeyInfo:
@@ -120,7 +116,7 @@ class ProviderKeys:
         A staged key or canary is revoked. Without one, the draining key becomes active again and
         the one that had replaced it drains. `InvalidState` where there is nothing to take back.
         """
-        now = self._gateway.clock.now()
+        now = self._core.clock.now()
         told: dict[str, str] = {}
         with self._slot(slot, "rollback", actor, reason, told=told) as (session, row):
             row.requested_at = row.order_id = row.leased_until = None
@@ -150,7 +146,7 @@ class ProviderKeys:
         becomes active again; where the provider has no other key, its calls fail until one is
         added.
         """
-        now = self._gateway.clock.now()
+        now = self._core.clock.now()
         with self._key(key_id, "revoke", actor, reason) as (_, key):
             if KeyState(key.state).is_final:
                 raise InvalidState(f"Key {key.id[:8]} is {key.state} already.")
@@ -174,9 +170,9 @@ class ProviderKeys:
             raise UsageError("A client id has 1 to 255 characters.")
         if expires_at is not None and expires_at.tzinfo is None:
             raise UsageError("An expiry needs its zone.")
-        vault, name = vault_of(self._gateway.settings), self._config.name
+        vault, name = vault_of(self._core.settings), self._config.name
         told: dict[str, str] = {}
-        now, overlap = self._gateway.clock.now(), self._config.rotation.overlap
+        now, overlap = self._core.clock.now(), self._config.rotation.overlap
         act = "stage" if stage else "add"
         with self._slot(slot, act, actor, reason, told=told) as (session, _):
             words = (session, vault, name, client_id, secret, now)
@@ -204,15 +200,15 @@ class ProviderKeys:
 
         `told` may learn meanwhile which `key` it is about.
         """
-        principal = self._gateway.access.pass_through(Action.KEYS, self._config.name)
+        principal = self._core.access.pass_through(Action.KEYS, self._config.name)
         if slot not in keys.SLOTS:
             raise UsageError(f"A slot is one of {', '.join(keys.SLOTS)}, not {slot!r}.")
-        with self._gateway.database.write() as session:
+        with self._core.database.write() as session:
             row = keys.lock_slot(session, self._config.name, slot)
             yield session, row
             audit.record(
                 session,
-                self._gateway.clock.now(),
+                self._core.clock.now(),
                 actor=principal.token_actor or actor,
                 action=f"keys:{'key' if key_id else 'slot'}:{act}",
                 subject=self._config.name,
@@ -226,7 +222,7 @@ class ProviderKeys:
         self, key_id: str, act: str, actor: str, reason: str | None
     ) -> Iterator[tuple[Session, Key]]:
         """Hold the slot of a key for one change of it."""
-        with self._gateway.database.read() as session:
+        with self._core.database.read() as session:
             found = keys.get_key(session, self._config.name, key_id)
         with self._slot(found.slot, act, actor, reason, found.id) as (session, _):
             yield session, session.get_one(Key, found.id, populate_existing=True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from redis import Redis
 from sqlalchemy import func, select
 
 from sisgate.access.policy import Action
@@ -26,7 +25,7 @@ from sisgate.monitoring.reading import (
 from sisgate.quarantine import Quarantine
 
 if TYPE_CHECKING:
-    from sisgate.gateway.gateway import Gateway
+    from sisgate.gateway.operation import Operation
 
 DAY_SECONDS = 86_400.0
 
@@ -41,7 +40,7 @@ class _Work:
     key_days: dict[str, float] = field(default_factory=dict)
 
 
-def read(gateway: Gateway, redis: Redis) -> FleetReading:
+def read(gateway: Operation) -> FleetReading:
     """Return how all providers of the configuration stand.
 
     Raises `BrokerUnavailable` and `DatabaseUnavailable`: half a reading would look like a whole.
@@ -49,13 +48,13 @@ def read(gateway: Gateway, redis: Redis) -> FleetReading:
     gateway.access.pass_through(Action.LOOK)
     work = _work(gateway)
     names = list(gateway.settings.providers)
-    waiting = list_lengths(redis, [(name, int(p)) for name in names for p in Priority])
+    waiting = list_lengths(gateway.redis, [(name, int(p)) for name in names for p in Priority])
     providers = [_provider(gateway, name, work[name], waiting) for name in names]
-    return FleetReading(providers, len(Quarantine(redis).messages()))
+    return FleetReading(providers, len(Quarantine(gateway.redis).messages()))
 
 
 def _provider(
-    gateway: Gateway, name: str, work: _Work, waiting: Mapping[tuple[str, int], int]
+    gateway: Operation, name: str, work: _Work, waiting: Mapping[tuple[str, int], int]
 ) -> ProviderReading:
     state = gateway.control(name).state()
     breakers = gateway.breakers(name)
@@ -90,7 +89,7 @@ def _provider(
     )
 
 
-def _work(gateway: Gateway) -> Mapping[str, _Work]:
+def _work(gateway: Operation) -> Mapping[str, _Work]:
     found: defaultdict[str, _Work] = defaultdict(_Work)
     now = gateway.clock.now()
     with gateway.database.read() as session:

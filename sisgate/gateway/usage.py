@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sisgate.access.policy import Action
 from sisgate.errors import UsageError
+from sisgate.gateway.core import Core
 from sisgate.ledger import usage as ledger
 from sisgate.ledger.usage_schema import UsageHour
-
-if TYPE_CHECKING:
-    from sisgate.gateway.gateway import Gateway
 
 SINCE = timedelta(days=1)
 
@@ -48,7 +46,7 @@ class Usage:
 
 
 def read_usage(
-    gateway: Gateway,
+    core: Core,
     provider: str | None,
     app: str | None,
     since: datetime | None,
@@ -59,16 +57,16 @@ def read_usage(
     if by not in SPANS:
         raise UsageError(f"by is one of {', '.join(SPANS)}, not {by!r}.")
     if provider is not None:
-        gateway.provider(provider)
-        gateway.access.pass_some(Action.LOOK, provider)
-    principal = gateway.access.pass_role(Action.LOOK)
+        core.provider(provider)
+        core.access.pass_some(Action.LOOK, provider)
+    principal = core.access.pass_role(Action.LOOK)
     if not principal.sees_all_jobs:
         app = principal.name
-    now = gateway.clock.now()
+    now = core.clock.now()
     since = ledger.hour_of(since or now - SINCE)
-    with gateway.database.read() as session:
+    with core.database.read() as session:
         hours = ledger.counted(session, since, until or now, provider, app)
-    seen = [hour for hour in hours if gateway.access.allows(Action.LOOK, hour.provider)]
+    seen = [hour for hour in hours if core.access.allows(Action.LOOK, hour.provider)]
     return summed(seen, _BEGINNINGS[by])
 
 

@@ -1,0 +1,69 @@
+"""What every part of the gateway works with: settings, connections, and who asks."""
+
+from __future__ import annotations
+
+from sisgate.access.gate import Gate
+from sisgate.access.policy import Principal
+from sisgate.admission.limiter import Limiter
+from sisgate.broker import broker_url, redis_client
+from sisgate.clock import Clock, SystemClock
+from sisgate.errors import UnknownProvider, UnknownResource
+from sisgate.gateway.ledger import with_audit_log
+from sisgate.ledger.database import Database
+from sisgate.settings import ProviderConfig, Settings
+from sisgate.wakeups import Wakeups
+
+
+class Core:
+    """Settings, ledger, Redis and the check of who asks. Nothing is connected before it is used."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database | None = None,
+        clock: Clock | None = None,
+        principal: Principal | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        url = broker_url(settings)
+        database = database or Database(settings.sqlalchemy_url)
+        self.database = with_audit_log(database, settings, self.clock)
+        self.access = Gate(
+            self.database,
+            self.clock,
+            required=settings.access == "tokens",
+            token=settings.token,
+            principal=principal,
+        )
+        self.redis = redis_client(url)
+        self.wakeups = Wakeups(self.redis, self.clock)
+        self.limiter = Limiter(self.redis, clock=self.clock)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.dispose()
+        self.redis.close()
+
+    def provider(self, name: str) -> ProviderConfig:
+        """Return the configuration of a provider; `UnknownProvider` where there is none."""
+        config = self.settings.providers.get(name)
+        if config is None:
+            known = ", ".join(sorted(self.settings.providers)) or "none"
+            raise UnknownProvider(
+                f"No provider {name!r} is configured in "
+                f"{self.settings.config_file or 'sisgate.toml'}. Configured: {known}.",
+                provider=name,
+            )
+        return config
+
+    def _check_dataset(self, provider: str, resource: str) -> None:
+        config = self.provider(provider)
+        known = config.dialect_class.resources
+        if resource not in known:
+            raise UnknownResource(
+                f"{provider} ({config.kind}) has no resource {resource!r}; it has "
+                f"{', '.join(known)}.",
+                provider=provider,
+            )

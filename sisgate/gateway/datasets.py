@@ -1,0 +1,78 @@
+"""Reading what was synced: records, and the feed of their changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from sisgate.access.policy import Action
+from sisgate.gateway.core import Core
+from sisgate.gateway.disclosure import Disclosures
+from sisgate.ledger.records import (
+    StoredChange,
+    StoredRecord,
+    newest_change,
+    stream_changes,
+    stream_records,
+)
+
+
+class Datasets(Core):
+    """The part of the gateway that gives out records. What it gives out is in the audit log."""
+
+    def records(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        include_deleted: bool = False,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[StoredRecord]:
+        """Stream the records of a dataset in order of sourcedId.
+
+        The audit log tells who was given them, how many, and for what stated `purpose`.
+        """
+        self._check_dataset(provider, resource)
+        self.access.pass_through(Action.READ, provider, resource)
+        found = stream_records(self.database, provider, resource, include_deleted=include_deleted)
+        return self.disclosures.stream(
+            found, provider, resource, what="records", purpose=purpose, request_id=request_id
+        )
+
+    def changes(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        since: int = 0,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[StoredChange]:
+        """Stream the changes numbered above the cursor `since`, and end at the newest.
+
+        The number of the last one received is the next cursor. Numbers become visible in order.
+        Reading raises `CursorTooOld` where changes above the cursor were deleted after their time.
+        The audit log tells who was given them, how many, and for what stated `purpose`.
+        """
+        self._check_dataset(provider, resource)
+        self.access.pass_through(Action.READ, provider, resource)
+        found = stream_changes(self.database, provider, resource, since=since)
+        return self.disclosures.stream(
+            found, provider, resource, what="changes", purpose=purpose, request_id=request_id
+        )
+
+    def cursor(self, provider: str, resource: str) -> int:
+        """Return the number of the newest change, 0 before the first.
+
+        Taken before a dataset is read anew, it is where to go on with its changes.
+        """
+        self._check_dataset(provider, resource)
+        self.access.pass_through(Action.READ, provider, resource)
+        with self.database.read() as session:
+            return newest_change(session, provider, resource)
+
+    @cached_property
+    def disclosures(self) -> Disclosures:
+        """What notes in the audit log what is given out; the rest of the gateway uses it."""
+        return Disclosures(self)

@@ -1,0 +1,67 @@
+"""Looking at jobs and waiting for their end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sisgate.access.policy import Action
+from sisgate.domain.states import JobState
+from sisgate.gateway.core import Core
+from sisgate.gateway.job import (
+    JobStatus,
+    is_visible,
+    read_status,
+    read_statuses,
+    status_of,
+    visible,
+)
+from sisgate.ledger import jobs
+
+
+class Jobs(Core):
+    """The part of the gateway that tells how jobs stand. An app sees its own."""
+
+    def job_status(self, job_id: str) -> JobStatus:
+        """Return the status of a job; `UnknownJob` where there is none."""
+        principal = self.access.pass_role(Action.LOOK)
+        with self.database.read() as session:
+            status = read_status(session, job_id)
+        return visible(principal, status)
+
+    def statuses(self, job_ids: Sequence[str]) -> list[JobStatus]:
+        """Return the statuses of several jobs in one look; unknown ids are left out."""
+        principal = self.access.pass_role(Action.LOOK)
+        with self.database.read() as session:
+            found = read_statuses(session, job_ids)
+        return [status for status in found if is_visible(principal, status)]
+
+    def jobs(
+        self,
+        *,
+        states: Sequence[JobState] = (),
+        provider: str | None = None,
+        limit: int = 50,
+    ) -> list[JobStatus]:
+        """Return the newest jobs, newest first. Their `calls` are not counted."""
+        principal = self.access.pass_role(Action.LOOK)
+        found = jobs.find(
+            self.database,
+            states=states,
+            provider=provider,
+            app=None if principal.sees_all_jobs else principal.name,
+            places=[(scope.provider, scope.resource) for scope in principal.scopes],
+            limit=limit,
+        )
+        return [status_of(job, {}) for job in found]
+
+    def wait_for(self, job_id: str, timeout: float | None = None) -> JobStatus:
+        """Return the status of a job once it has ended; `TimeoutError` when time is over first."""
+        status: list[JobStatus] = []
+
+        def ended() -> bool:
+            status[:] = [self.job_status(job_id)]
+            return status[0].is_final
+
+        if not self.wakeups.wait(job_id, ended, timeout):
+            raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s; it goes on.")
+        return status[0]
