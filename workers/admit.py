@@ -55,6 +55,11 @@ class Permit:
         """Return the permit that admission put into a message, or None if it came without."""
         return cls(**headers) if headers else None
 
+    @classmethod
+    def of_grant(cls, grant: Grant, now: datetime) -> Self:
+        """Return the first permit of a grant that was given now."""
+        return cls(grant.permits[0], grant.factor, now.timestamp())
+
     def is_fresh(self, now: datetime, arrival_bound_seconds: float | None) -> bool:
         """Whether it may still be used; see `PERMIT_USE_SECONDS`.
 
@@ -82,7 +87,7 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Permit | Non
     if grant:
         with runtime.database.write() as session:
             ledger.note_permit(session, claim.call, grant.permits[0])
-        return Permit(grant.permits[0], grant.factor, now.timestamp())
+        return Permit.of_grant(grant, now)
     if grant.reason == "unknown":
         with suppress(BrokerUnavailable):
             note_unknown(runtime, config.name)

@@ -10,14 +10,12 @@ from datetime import timedelta
 import structlog
 
 from sisgate.audit import events as audit
-from sisgate.breakers.spec import Outcome
 from sisgate.credentials.sealed_requests import open_request
 from sisgate.errors import BrokerUnavailable, CircuitOpen, NoPermit, SisgateError, TransientError
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.providers.dialect import HttpRequest, Listing
 from sisgate.settings import ProviderConfig
-from sisgate.settings.health import HealthConfig
 from workers import admit, failover, reading, recording
 from workers import health as health_checks
 from workers.admit import Permit
@@ -32,9 +30,6 @@ log = structlog.get_logger()
 
 LONGEST_WAIT_SECONDS = 30.0
 """A call that no endpoint may take is looked at again after so long at most."""
-
-AFTER_PROBE_SECONDS = 1.0
-"""What served as a probe and failed waits so much longer than the next probe."""
 
 
 def make(
@@ -63,34 +58,9 @@ def make(
         _not_made(runtime, config, claim, permit, error)
         return
     if route.is_probe and config.health is not None:
-        _probe(runtime, config, config.health, claim, permit, route)
+        health_checks.probe(runtime, config, config.health, claim, permit, route)
         return
     _call(runtime, config, claim, permit, request, route)
-
-
-def _probe(
-    runtime: Runtime,
-    config: ProviderConfig,
-    health: HealthConfig,
-    claim: Claim,
-    permit: Permit,
-    route: Route,
-) -> None:
-    """Ask for the endpoint's health path in the place of the call, which waits and spends no try.
-
-    It is made with the call's permit and in its attempt, so limiter and ledger know of it.
-    """
-    endpoints = runtime.endpoints(config)
-    with endpoints.using(route) as used:
-        reply, outcome = health_checks.ask(runtime, health, route.url)
-        used.judge(outcome, reply.took_seconds)
-    sent = health_checks.settle(runtime, config, health, permit, reply)
-    runtime.wakeups.signal_work(config.name)
-    seconds = endpoints.held_seconds()
-    if outcome is not Outcome.SUCCESS:
-        seconds += AFTER_PROBE_SECONDS
-    words = {"code": "probed", "message": f"The health path of {route.url} was tried first."}
-    recording.record(runtime, config, claim, reply, Waits(words, seconds), calls=sent)
 
 
 def _call(
@@ -123,7 +93,7 @@ def _call(
         # The next probe, or all the work that was held, need not wait for a look.
         runtime.wakeups.signal_work(config.name)
         # What only tried out the endpoint waits, behind others, for the next time.
-        effect = read.as_probe(endpoints.held_seconds() + AFTER_PROBE_SECONDS)
+        effect = read.as_probe(endpoints.held_seconds() + health_checks.AFTER_PROBE_SECONDS)
     recording.record(runtime, config, claim, reply, effect, calls=sent)
 
 
@@ -145,6 +115,7 @@ def _ask(
     sent = 0
     while True:
         reply = _send(runtime, config, permit, url, request, ends_at, keyring)
+        reply = replace(reply, key=keyring.current)
         wait_seconds = _settle(runtime, config, permit, reply)
         read = _read(runtime, config, claim, reply, wait_seconds)
         if read.token_expired:
@@ -205,13 +176,12 @@ def _send(
     try:
         authorisation, forget = keyring.authorise()
     except SisgateError as error:
-        return Reply(url, error=error, is_authorised=False, key=keyring.current)
-    key = keyring.current
+        return Reply(url, error=error, is_authorised=False)
     bound = config.arrival_bound_seconds
     if bound is not None and not permit.is_fresh(runtime.clock.now(), bound):
         # A token was fetched meanwhile, say: the provider would see the call later than promised.
         late = NoPermit("The permit grew too old before the call was sent.", seconds=0.0)
-        return Reply(url, error=late, is_authorised=False, key=key)
+        return Reply(url, error=late, is_authorised=False)
     begun = runtime.clock.monotonic()
     try:
         response = runtime.transport.send(
@@ -222,9 +192,9 @@ def _send(
             max_body_bytes=config.max_body_mb * 1024 * 1024,
         )
     except SisgateError as error:
-        return Reply(url, error=error, took_seconds=runtime.clock.monotonic() - begun, key=key)
+        return Reply(url, error=error, took_seconds=runtime.clock.monotonic() - begun)
     took = runtime.clock.monotonic() - begun
-    return Reply(url, response=response, forget_token=forget, took_seconds=took, key=key)
+    return Reply(url, response=response, forget_token=forget, took_seconds=took)
 
 
 def _read(

@@ -109,4 +109,4 @@ def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
     if not is_mine:
         runtime.limiter.hand_back(config.name, grant.permits[0])
         return None
-    return Permit(grant.permits[0], grant.factor, now.timestamp())
+    return Permit.of_grant(grant, now)
