@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import (
+    admission_control,
     admission_cost,
     admission_forecast,
     admission_limit,
@@ -19,6 +20,7 @@ def run(scale: Scale) -> Report:
     quick = scale == QUICK
     admission_limit.measure(report, quick=quick)
     admission_urgent.measure(report, quick=quick)
+    admission_control.measure(report, quick=quick)
     admission_forecast.measure(report, quick=quick)
     admission_cost.measure_overhead(report, quick=quick)
     limiter.measure(report, scale)
