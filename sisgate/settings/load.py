@@ -56,7 +56,7 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     the one in the data folder; without any, no provider is configured. Raises
     `ConfigurationError` with every mistake and its place at once.
     """
-    env = Environment()
+    env = _environment()
     folder = (data_dir or env.data_dir or default_data_dir()).expanduser().absolute()
     path = _config_path(config or env.config, folder)
     problems: list[str] = []
@@ -97,6 +97,21 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         f"The configuration has {len(problems)} mistake{'s' if len(problems) > 1 else ''}:",
         problems=sorted(problems, key=_line),
     )
+
+
+def _environment() -> Environment:
+    try:
+        return Environment()
+    except ValidationError as error:
+        items = error.errors(include_url=False, include_input=False)
+        raise ConfigurationError(
+            "The environment has a value that cannot be:",
+            problems=[
+                f"environment: SISGATE_{str(item['loc'][0]).upper()}: "
+                f"{plain_words(item['type'], item['msg'], item.get('ctx', {}))}"
+                for item in items
+            ],
+        ) from None
 
 
 def default_data_dir() -> Path:

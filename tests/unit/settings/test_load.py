@@ -296,3 +296,13 @@ def test_a_url_of_redis_postgresql_or_sqlite_is_taken(tmp_path: Path, name: str,
     """As the libraries that connect read them."""
     given = getattr(load(tmp_path, f'{name} = "{url}"\n'), name)
     assert given.get_secret_value() == url
+
+
+def test_a_value_of_the_environment_that_cannot_be_is_told_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a traceback, and without the value."""
+    monkeypatch.setenv("SISGATE_APP", "x" * 101)
+    with pytest.raises(ConfigurationError) as told:
+        load_settings()
+    assert told.value.problems == ["environment: SISGATE_APP: has at most 100 characters"]
