@@ -22,18 +22,26 @@ def seal(runtime: Runtime) -> None:
     sealer.seal(runtime.database, runtime.audit_keys, runtime.clock)
 
 
+def seal_and_keep_head(runtime: Runtime) -> None:
+    """Seal, look more closely than usual, and keep the head."""
+    if sealer.seal(runtime.database, runtime.audit_keys, runtime.clock, closely=True) is None:
+        return  # another worker was first, and keeps the head
+    keep_head(runtime)
+
+
 def keep_head(runtime: Runtime) -> None:
-    """Seal, look more closely than usual, and keep the head in the file and with the command.
+    """Add the newest head to the file, and hand it to the command, unless it is there already.
 
     An end that is behind the head that was kept last is told as an error in the worker's log.
     """
     settings, keys = runtime.settings, runtime.audit_keys
-    if sealer.seal(runtime.database, keys, runtime.clock, closely=True) is None:
-        return  # another worker was first, and keeps the head
+    # The file first: what another worker adds between the two looks is then in the database.
+    kept = heads.newest_in(settings.audit_heads_path, keys)
     with runtime.database.read() as session:
         newest = sealer.newest_seal(session)
     assert newest is not None
-    kept = heads.newest_in(settings.audit_heads_path, keys)
+    if kept is not None and kept.number == newest.number and kept.head == newest.head.hex():
+        return
     if kept is not None and kept.number >= newest.number:
         log.error("audit_truncated", kept=kept.number, found=newest.number)
     head = heads.head_of(newest, keys)

@@ -103,7 +103,7 @@ def _register_audit(app: Celery, runtime: RuntimeOfProcess, settings: Settings) 
 
     @app.task(name="sisgate.audit.head")
     def audit_head() -> None:
-        auditing.keep_head(runtime())
+        auditing.seal_and_keep_head(runtime())
 
     @worker_init.connect(weak=False)
     def note_start(**_: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from sisgate import Gateway
 from sisgate.audit.verdict import Kind
@@ -17,7 +18,7 @@ def test_each_look_adds_a_signed_head_also_of_a_quiet_minute(
     """The file grows, and verification compares with it."""
     gateway.sync("lincoln", "students")
     for _ in range(3):
-        auditing.keep_head(runtime)
+        auditing.seal_and_keep_head(runtime)
     verdict = gateway.audit.verify()
     assert (verdict.findings, verdict.heads, verdict.unsealed) == ([], 3, 0)
     assert verdict.events >= 1
@@ -28,9 +29,9 @@ def test_a_log_whose_end_is_cut_off_is_found_by_the_heads(
 ) -> None:
     """Also when its sealer's notes were taken away with it."""
     gateway.sync("lincoln", "students")
-    auditing.keep_head(runtime)
+    auditing.seal_and_keep_head(runtime)
     gateway.sync("lincoln", "teachers")
-    auditing.keep_head(runtime)
+    auditing.seal_and_keep_head(runtime)
     with gateway.database.write() as session:
         dialect = gateway.database.engine.dialect.name
         audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
@@ -39,3 +40,33 @@ def test_a_log_whose_end_is_cut_off_is_found_by_the_heads(
         session.execute(text("DELETE FROM audit_writers"))
         audit_guard.put_on(lambda statement: session.execute(text(statement)), dialect)
     assert Kind.TRUNCATED in gateway.audit.verify().counts
+
+
+def test_of_workers_that_keep_the_same_head_one_does_and_no_alarm_is_raised(
+    gateway: Gateway, runtime: Runtime
+) -> None:
+    """The second finds it kept: it is not the rest of a longer log."""
+    gateway.sync("lincoln", "students")
+    auditing.seal_and_keep_head(runtime)
+    with capture_logs() as logs:
+        auditing.keep_head(runtime)
+    assert logs == []
+    verdict = gateway.audit.verify()
+    assert (verdict.findings, verdict.heads) == ([], 1)
+
+
+def test_a_log_behind_its_last_head_is_told_in_the_workers_log(
+    gateway: Gateway, runtime: Runtime
+) -> None:
+    """An operator who watches the log hears of it within a minute."""
+    gateway.sync("lincoln", "students")
+    for _ in range(3):
+        auditing.seal_and_keep_head(runtime)
+    with gateway.database.write() as session:
+        dialect = gateway.database.engine.dialect.name
+        audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
+        session.execute(text("DELETE FROM audit_seals WHERE number > 1"))
+        audit_guard.put_on(lambda statement: session.execute(text(statement)), dialect)
+    with capture_logs() as logs:
+        auditing.seal_and_keep_head(runtime)
+    assert [entry["event"] for entry in logs] == ["audit_truncated"]
