@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from sisgate.sandbox.population.values import values_at
 
 Comparison = Literal["=", "!=", ">", ">=", "<", "<=", "~"]
 
@@ -104,19 +106,6 @@ def normal_instant(text: str) -> str:
         raise ValueError("dateLastModified is compared with an ISO 8601 date or UTC instant")
     day, minutes, seconds, fraction = found.groups()
     return f"{day}T{minutes}:{seconds or '00'}.{(fraction or '0')[:3].ljust(3, '0')}Z"
-
-
-def values_at(row: Any, path: str) -> Iterator[str]:
-    """Yield the values at a dotted path as text, one for each element of a list on the way."""
-    head, _, rest = path.partition(".")
-    value = row.get(head) if isinstance(row, Mapping) else None
-    for item in value if isinstance(value, list) else [value]:
-        if rest:
-            yield from values_at(item, rest)
-        elif isinstance(item, bool):
-            yield str(item).lower()
-        elif item is not None and not isinstance(item, Mapping):
-            yield str(item)
 
 
 def _holds(term: Term, row: Mapping[str, Any]) -> bool:

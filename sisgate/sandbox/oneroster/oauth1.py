@@ -1,10 +1,15 @@
-"""Verifying OAuth 1.0a requests for real: HMAC-SHA1 over method, address and parameters."""
+"""Verifying OAuth 1.0a requests for real: HMAC-SHA256 or SHA1 over method, URL and parameters."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, RequestValidator, SignatureOnlyEndpoint
+from oauthlib.oauth1 import (
+    SIGNATURE_HMAC_SHA1,
+    SIGNATURE_HMAC_SHA256,
+    RequestValidator,
+    SignatureOnlyEndpoint,
+)
 
 from sisgate.sandbox.tokens import TokenBook
 
@@ -20,7 +25,7 @@ class _Consumers(RequestValidator):
         self._tokens = tokens
         self._seen: dict[tuple[str, str, str], None] = {}
 
-    allowed_signature_methods = (SIGNATURE_HMAC_SHA1,)
+    allowed_signature_methods = (SIGNATURE_HMAC_SHA256, SIGNATURE_HMAC_SHA1)
     enforce_ssl = False
     timestamp_lifetime = TIMESTAMP_SECONDS
     nonce_length = (8, 128)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sisgate.sandbox.oneroster.filters import Filter, values_at
+from sisgate.sandbox.oneroster.filters import Filter
 from sisgate.sandbox.oneroster.rows import OneRosterRows, Row
 from sisgate.sandbox.population.keys import Table
 from sisgate.sandbox.population.roster import LAST_BASE_STAMP, Roster
+from sisgate.sandbox.population.values import values_at
 
 _KEY_BITS = 40
 _KEY_MASK = (1 << _KEY_BITS) - 1

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,61 +14,48 @@ from starlette.types import Scope
 
 from sisgate.sandbox.district import District
 from sisgate.sandbox.population.keys import Table
-from sisgate.sandbox.population.layout import COURSES_PER_LEVEL
-from sisgate.sandbox.powerschool.queries import MAX_PAGE_SIZE, PowerQueries
-from sisgate.sandbox.powerschool.rows import (
-    SCHOOL_EXPANSIONS,
-    SECTION_EXPANSIONS,
-    STAFF_EXPANSIONS,
-    STUDENT_EXPANSIONS,
-    PowerSchoolRows,
-    Row,
-    term_dcid,
-)
+from sisgate.sandbox.powerschool.lists import Listing, Lists
+from sisgate.sandbox.powerschool.queries import MAX_PAGE_SIZE, PowerQueries, Record
+from sisgate.sandbox.powerschool.rows import PowerSchoolRows, Row
+from sisgate.sandbox.powerschool.search import Searches
 from sisgate.sandbox.powerschool.tokens import issue_token
 from sisgate.sandbox.replies import Refusal, json_reply, whole_number
 from sisgate.sandbox.tokens import TokenState
 
-_STATUS_QUERY = re.compile(r"school_enrollment\.enroll_status==\(?'?([A-Z])'?\)?")
-_PAGED = ("student", "school", "section", "section_enrollment", "staff", "course", "term")
-
-
-class Listing(NamedTuple):
-    """A list of keys: how many, those between two positions, and how to make a row of one."""
-
-    word: str
-    expansions: tuple[str, ...]
-    size: int
-    between: Callable[[int, int], Iterable[int]]
-    row: Callable[[int, frozenset[str]], Row]
+_PAGED = (
+    "student", "school", "section", "section_enrollment", "staff", "course", "term",
+    "schema_table_query",
+)  # fmt: skip
 
 
 class PowerSchoolServer:
     """The `Dialect` of PowerSchool."""
 
-    token_paths = frozenset(["/oauth/access_token"])
+    token_paths = frozenset(["/oauth/access_token", "/oauth/access_token/"])
     token_path = "/oauth/access_token"
     oneroster_path = None
 
     def __init__(self, district: District) -> None:
         self._district = district
-        self._rows = PowerSchoolRows(district.roster)
         self._queries = PowerQueries(district.roster)
-        lists: list[tuple[str, Callable[[Request], Listing]]] = [
-            ("/ws/v1/district/school", self._schools),
-            ("/ws/v1/district/student", self._students),
-            ("/ws/v1/school/{school_id}/{resource}", self._of_school),
-            ("/ws/v1/section/{section_id}/section_enrollment", self._of_section),
-        ]
+        self._searches = Searches(district.roster)
+        self._lists = lists = Lists(district.roster, PowerSchoolRows(district.roster))
+        finders: dict[str, Callable[..., Listing]] = {
+            "/ws/v1/district/school": lambda: lists.of_district("school"),
+            "/ws/v1/district/student": lambda: lists.of_district("student"),
+            "/ws/v1/school/{school_id}/{word}": lists.of_school,
+            "/ws/v1/section/{section_id}/section_enrollment": lists.of_section,
+        }
         routes = [
             Route("/ws/v1/metadata", self._metadata, methods=["GET"]),
             Route("/ws/v1/district", self._about_district, methods=["GET"]),
-            Route("/ws/v1/student/{student_id}", self._student, methods=["GET"]),
             Route("/ws/schema/query/{query}", self._query, methods=["POST"]),
+            Route("/ws/schema/query/{query}/count", self._query_count, methods=["POST"]),
         ]
-        for path, find in lists:
+        for path, find in finders.items():
             routes.append(Route(path, self._page_of(find), methods=["GET"]))
             routes.append(Route(f"{path}/count", self._count_of(find), methods=["GET"]))
+        routes.append(Route("/ws/v1/{word}/{row_id}", self._single, methods=["GET"]))
         self.app = Starlette(
             routes=routes, exception_handlers={HTTPException: self._http, Refusal: self._refusal}
         )
@@ -127,77 +113,42 @@ class PowerSchoolServer:
         }
         return json_reply({"district": about})
 
-    async def _student(self, request: Request) -> Response:
-        key = _id(request, "student_id", self._district.roster.students)
-        expansions = _expansions(request, STUDENT_EXPANSIONS)
-        row = {"@expansions": ", ".join(STUDENT_EXPANSIONS), **self._rows.student(key, expansions)}
-        return json_reply({"student": row})
+    async def _single(self, request: Request) -> Response:
+        listing = self._lists.single(**request.path_params)
+        expansions = _expansions(request, listing.expansions)
+        (row,) = (listing.row(key, expansions) for key in listing.between(0, 1))
+        return json_reply({listing.word: _expandable(listing) | row})
 
-    def _schools(self, request: Request) -> Listing:
-        table = self._district.roster.schools
-        return Listing("school", SCHOOL_EXPANSIONS, len(table), table.between, self._rows.school)
+    async def _listing(self, request: Request, find: Callable[..., Listing]) -> Listing:
+        place = request.url.path.removesuffix("/count")
+        whole = find(**request.path_params)
+        return await self._searches.within(whole, request.query_params.get("q"), place)
 
-    def _students(self, request: Request) -> Listing:
-        return _enrolled(request, self._district.roster.students, self._rows.student)
-
-    def _of_school(self, request: Request) -> Listing:
-        """Return the list below a school: every table holds a school's rows in one stretch."""
-        roster, rows = self._district.roster, self._rows
-        key = _id(request, "school_id", roster.schools)
-        school = roster.layout.schools[(key >> 3) - 1]
-        word = request.path_params["resource"]
-        students = (school.first_student, school.students, 8)
-        teachers = (school.first_teacher, school.teachers, 8)
-        sections = (school.first_cohort, school.cohorts, 16)
-        courses = (school.level * COURSES_PER_LEVEL, COURSES_PER_LEVEL, 8)
-        stretches = {
-            "student": (STUDENT_EXPANSIONS, roster.students, students, rows.student),
-            "staff": (STAFF_EXPANSIONS, roster.teachers, teachers, rows.staff),
-            "section": (SECTION_EXPANSIONS, roster.classes, sections, rows.section),
-            "course": ((), roster.course_table, courses, rows.course),
-        }
-        if word in stretches:
-            expansions, table, (first, count, stride), row = stretches[word]
-            start, stop = table.span((first + 1) * stride, (first + count + 1) * stride)
-            return Listing(
-                word,
-                expansions,
-                stop - start,
-                lambda a, b: table.between(start + a, start + b),
-                row,
-            )
-        if word == "term":
-            return _fixed(word, [term_dcid(school.number, n) for n in range(3)], rows.term)
-        raise Refusal(404, "There is no such resource.", "NOT_FOUND")
-
-    def _of_section(self, request: Request) -> Listing:
-        roster = self._district.roster
-        key = _id(request, "section_id", roster.classes)
-        return _fixed("section_enrollment", roster.enrollments_of_class(key), self._rows.enrollment)
-
-    def _page_of(self, find: Callable[[Request], Listing]) -> Callable[[Request], Any]:
+    def _page_of(self, find: Callable[..., Listing]) -> Callable[[Request], Any]:
         async def page(request: Request) -> Response:
-            listing = find(request)
+            listing = await self._listing(request, find)
             expansions = _expansions(request, listing.expansions)
             first, size = self._place(request, self._district.page_cap)
             first, size, _ = self._district.window_of_list(first, size, listing.size)
             keys = listing.between(first, min(first + size, listing.size))
             rows: Any = [listing.row(key, expansions) for key in keys]
-            body: Row = {"@expansions": ", ".join(listing.expansions)} if listing.expansions else {}
+            body = _expandable(listing)
             knobs = self._district.knobs
             if len(rows) == 1 and knobs.single_row_object:
                 rows = rows[0]
             if rows or knobs.empty_list == "list":
                 body[listing.word] = rows
-            reply = json_reply({_plural(listing.word): body})
+            # Of staff, too, clients read `staffs`.
+            reply = json_reply({f"{listing.word}s": body})
             self._district.page_served(listing.word)
             return reply
 
         return page
 
-    def _count_of(self, find: Callable[[Request], Listing]) -> Callable[[Request], Any]:
+    def _count_of(self, find: Callable[..., Listing]) -> Callable[[Request], Any]:
         async def count(request: Request) -> Response:
-            _, _, total = self._district.window_of_list(0, 1, find(request).size)
+            listing = await self._listing(request, find)
+            _, _, total = self._district.window_of_list(0, 1, listing.size)
             return json_reply({"resource": {"count": total}})
 
         return count
@@ -210,12 +161,21 @@ class PowerSchoolServer:
         size = min(size, cap)
         return (whole_number(request, "page", 1, 1) - 1) * size, size
 
-    async def _query(self, request: Request) -> Response:
-        name, knobs = request.path_params["query"], self._district.knobs
-        found = self._queries.tables.get(name) if knobs.plugin_installed else None
+    def _query_table(self, request: Request) -> tuple[Table, Callable[[int], Record]]:
+        name = request.path_params["query"]
+        found = self._queries.tables.get(name) if self._district.knobs.plugin_installed else None
         if found is None:
             raise Refusal(404, f"Query not found: {name[:100]}", "NOT_FOUND")
-        table, record = found
+        return found
+
+    async def _query_count(self, request: Request) -> Response:
+        table, _ = self._query_table(request)
+        _, _, total = self._district.window_of_list(0, 1, len(table))
+        return json_reply({"count": total})
+
+    async def _query(self, request: Request) -> Response:
+        name, knobs = request.path_params["query"], self._district.knobs
+        table, record = self._query_table(request)
         if request.query_params.get("pagesize") == "0":
             first, size = 0, len(table)
         else:
@@ -233,33 +193,8 @@ class PowerSchoolServer:
         return reply
 
 
-def _plural(word: str) -> str:
-    return word if word == "staff" else f"{word}s"
-
-
-def _fixed(word: str, keys: list[int], row: Callable[[int, frozenset[str]], Row]) -> Listing:
-    return Listing(word, (), len(keys), lambda a, b: keys[a:b], row)
-
-
-def _enrolled(request: Request, table: Table, row: Callable[[int, frozenset[str]], Row]) -> Listing:
-    """Return the district's students, or by `q` those of one enrollment status."""
-    query = request.query_params.get("q")
-    found = _STATUS_QUERY.fullmatch(query) if query else None
-    if query and found is None:
-        raise Refusal(400, "q asks for what this server cannot search by", "INVALID_QUERY")
-    if found is None or (found[1] == "A" and not table.marked):
-        return Listing("student", STUDENT_EXPANSIONS, len(table), table.between, row)
-    left = {"A": False, "T": True}.get(found[1])
-    keys = [key for key in table.between(0, len(table)) if (key in table.marked) is left]
-    return _fixed("student", keys, row)._replace(expansions=STUDENT_EXPANSIONS)
-
-
-def _id(request: Request, name: str, table: Table) -> int:
-    """Return the id in the path if the table has it; `Refusal` 404 otherwise."""
-    text = request.path_params[name]
-    if len(text) <= 18 and text.isascii() and text.isdigit() and int(text) in table:
-        return int(text)
-    raise Refusal(404, "There is no row with this id.", "NOT_FOUND")
+def _expandable(listing: Listing) -> Row:
+    return {"@expansions": ", ".join(listing.expansions)} if listing.expansions else {}
 
 
 def _expansions(request: Request, known: tuple[str, ...]) -> frozenset[str]:

@@ -183,7 +183,7 @@ def test_powerquery_and_rest_tell_the_same(client: Any) -> None:
     record = held.send("POST", f"{QUERY}.sections?pagesize=0").json["record"]
     school = record[0]["school_dcid"]
     rest = held.get(f"/ws/v1/school/{school}/section").json["sections"]["section"]
-    staff = held.get(f"/ws/v1/school/{school}/staff").json["staff"]["staff"]
+    staff = held.get(f"/ws/v1/school/{school}/staff").json["staffs"]["staff"]
     assert [str(row["id"]) for row in rest][:3] == [row["id"] for row in record][:3]
     assert record[0]["teacher_id"] in {str(row["id"]) for row in staff}
     enrolled = held.get(f"/ws/v1/section/{record[0]['id']}/section_enrollment").json
