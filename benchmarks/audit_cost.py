@@ -13,7 +13,8 @@ import psutil
 from benchmarks.admission_ground import CLOCK, lay_calls, wait_for
 from benchmarks.audit_ground import ledger_of
 from benchmarks.report import Report, per_second, tell, times
-from sisgate.broker import PLANNER_QUEUE, queue_depths
+from sisgate.broker import queue_depths
+from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 from sisgate.wakeups import Wakeups

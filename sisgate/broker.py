@@ -16,12 +16,11 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError, OperationalError
 
 from sisgate.domain.priorities import PRIORITY_STEPS, Priority
-from sisgate.domain.queues import queue_keys
+from sisgate.domain.queues import PLANNER_QUEUE, queue_keys
 from sisgate.embedded.redis_server import is_own_url, last_url
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import ProviderConfig, Settings
 
-PLANNER_QUEUE = "sisgate"
 SYNC_TASK = "sisgate.sync"
 PLAN_TASK = "sisgate.sync.plan"
 CALL_TASK_PREFIX = "sisgate.call."

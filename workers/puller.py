@@ -71,13 +71,13 @@ class Puller:
 
     def pull(self) -> float:
         """Take what there are slots and permits for; return the seconds until the next look."""
-        if _is_shutting_down():
+        if is_shutting_down():
             return IDLE_SECONDS
         if not self._can_deliver():
             return SOON_SECONDS
         now = self._runtime.clock.monotonic()
         self._restore_lost(now)
-        slots, busy = _slots(self._consumer), len(state.reserved_requests)
+        slots, busy = slots_of(self._consumer), len(state.reserved_requests)
         if busy >= slots:
             return IDLE_SECONDS
         providers = admitted_queues(self._consumer)
@@ -198,17 +198,20 @@ def admitted_queues(consumer: Any) -> list[str]:
     return [queue.name for queue in consumer.task_consumer.queues if is_admitted(queue)]
 
 
-def _slots(consumer: Any) -> int:
+def slots_of(consumer: Any) -> int:
+    """Return how many tasks the worker runs at a time, or may grow to."""
     # A pool that is scaled by load grows when it is given more than it has processes for.
     scaler = getattr(consumer.controller, "autoscaler", None)
     size: int = consumer.pool.num_processes
     return max(size, scaler.max_concurrency) if scaler else size
 
 
-def _is_shutting_down() -> bool:
+def is_shutting_down() -> bool:
+    """Return whether the worker was asked to stop and takes no more messages."""
     # Worker state is a module's globals, set by the signal handlers.
     signals = (getattr(state, name) for name in ("should_stop", "should_terminate"))
-    return any(signal not in {None, False} for signal in signals)
+    # A stop in order is noted as its exit code, 0, which equals False.
+    return any(signal is not None and signal is not False for signal in signals)
 
 
 def _running() -> Counter[str]:

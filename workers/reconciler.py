@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 import redis
@@ -14,7 +14,7 @@ from sisgate.audit.events import call_lost
 from sisgate.broker import list_lengths
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState, JobState
-from sisgate.errors import BrokerUnavailable, OutcomeUnknown
+from sisgate.errors import BrokerUnavailable, OutcomeUnknown, SisgateError
 from sisgate.ledger import jobs, redelivery, retries
 from sisgate.ledger.schema import Call, Job
 from workers import admit, journals
@@ -33,7 +33,24 @@ GRACE = timedelta(seconds=10)
 
 
 def reconcile(runtime: Runtime) -> None:
-    """Expire, recover, and publish what is due."""
+    """Expire, recover, and publish what is due; note that this was done, or why not."""
+    try:
+        _reconcile(runtime)
+    except SisgateError as error:
+        _note(runtime, error.message)
+        raise
+    except Exception as error:
+        _note(runtime, type(error).__name__)
+        raise
+    _note(runtime, None)
+
+
+def _note(runtime: Runtime, failure: str | None) -> None:
+    with suppress(BrokerUnavailable):
+        runtime.heartbeats.note_reconcile(failure)
+
+
+def _reconcile(runtime: Runtime) -> None:
     for job_id in _end_overdue(runtime):
         runtime.wakeups.announce(job_id)
     with _postponed_without_redis():

@@ -23,6 +23,7 @@ from sisgate.credentials.vault import Vault, vault_of
 from sisgate.gateway import Gateway
 from sisgate.gateway.ledger import audit_keys, open_ledger
 from sisgate.ledger.database import Database
+from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport.http import Transport
 from sisgate.wakeups import Wakeups
@@ -128,6 +129,11 @@ class Runtime:
     def wakeups(self) -> Wakeups:
         """Wakes those who wait for jobs."""
         return Wakeups(self.redis, self.clock)
+
+    @cached_property
+    def heartbeats(self) -> Heartbeats:
+        """Which processes are alive."""
+        return Heartbeats(self.redis)
 
     @cached_property
     def redis(self):  # type: ignore[no-untyped-def]  # redis-py's client type depends on its options

@@ -15,7 +15,7 @@ from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import usage
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import ProviderConfig, Settings
-from workers import asked, auditing, calls, health, planning, reconciler, rotation
+from workers import asked, auditing, calls, health, heartbeats, planning, reconciler, rotation
 from workers.admit import Permit
 from workers.runtime import RUNTIME, RuntimeOfProcess
 
@@ -39,10 +39,12 @@ def register(app: Celery, settings: Settings) -> None:
     _register_reconciler(app, runtime)
     _register_upkeep(app, runtime)
     _register_audit(app, runtime, settings)
+    heartbeats.watch_beat(app)
 
     app.conf.beat_schedule = beat_schedule
     app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"
     app.steps["consumer"].add("workers.admission:Admission")
+    app.steps["consumer"].add("workers.heartbeats:WorkerHeartbeat")
 
 
 def _register_reconciler(app: Celery, runtime: RuntimeOfProcess) -> None:

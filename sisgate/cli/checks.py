@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 import redis
 from sqlalchemy import func, select
 
-from sisgate.broker import PLANNER_QUEUE, queue_depths, uses_embedded_redis
+from sisgate.broker import queue_depths, uses_embedded_redis
 from sisgate.cli import data_folder
 from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.key_checks import expiring, keys_of_provider
 from sisgate.cli.standing_checks import hold, quarantine
 from sisgate.credentials.vault import Vault, vault_of
+from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState
 from sisgate.errors import SisgateError
 from sisgate.gateway.missing_keys import missing_keys

@@ -5,11 +5,11 @@ from __future__ import annotations
 import redis
 from sqlalchemy import select
 
-from sisgate.broker import PLANNER_QUEUE
 from sisgate.cli.hold_words import hold_words
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.screens import duration
 from sisgate.domain.priorities import Priority
+from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.errors import BrokerUnavailable, JobExpired, ProviderUnavailable, SisgateError
 from sisgate.ledger.schema import Call
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sisgate.broker import PLANNER_QUEUE
 from sisgate.cli.stack import Program
+from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.embedded.redis_conf import HOST, free_port, port_is_free
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.settings import Settings

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
-from sisgate.credentials.vault import Vault
+from sisgate.credentials.vault import Vault, master_id_of
 from sisgate.domain.secret import HoldsSecret, Secret
 from sisgate.domain.states import KeyState
 from sisgate.errors import CredentialError, UsageError
@@ -209,6 +209,17 @@ def usable_keys(session: Session, provider: str, now: datetime) -> list[Key]:
             f"Provider {provider} has no key. Add one with `sisgate keys add {provider}`.",
             provider=provider,
         )
+    return found
+
+
+def sealed_with(session: Session, providers: Sequence[str]) -> dict[str, set[str]]:
+    """Return by provider the ids of the master keys that its usable keys were sealed with."""
+    query = select(Key.provider, Key.sealed_secret).where(
+        Key.provider.in_(providers), Key.state.in_(USABLE)
+    )
+    found: dict[str, set[str]] = {provider: set() for provider in providers}
+    for provider, sealed in session.execute(query):
+        found[provider].add(master_id_of(sealed))
     return found
 
 

@@ -135,6 +135,11 @@ def vault_of(settings: Settings) -> Vault:
     return Vault(master_keys(settings))
 
 
+def master_id_of(sealed: bytes) -> str:
+    """Return in hex the id of the master key that a text was sealed with."""
+    return sealed[1:_HEADER].hex()
+
+
 def _bound(context: str) -> bytes:
     # Not the same words as for the text: a wrapped key never passes for a text, nor the reverse.
     return b"data key of " + context.encode()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sisgate.domain.priorities import PRIORITY_STEPS
 
+PLANNER_QUEUE = "sisgate"
+"""Where syncs are planned, and beat's tasks are done."""
+
 PRIORITY_SEPARATOR = "\x06\x16"
 """What kombu puts between a queue's name and a priority step in the name of a list."""
 

@@ -4,6 +4,10 @@ from sisgate.gateway.answer import Answer
 from sisgate.gateway.forecast import Plan
 from sisgate.gateway.gateway import Gateway
 from sisgate.gateway.job import Job, JobStatus
+from sisgate.gateway.liveness import Liveness
 from sisgate.gateway.remedies import DeadLetter
+from sisgate.liveness.obstacles import Cause, Obstacle
 
-__all__ = ["Answer", "DeadLetter", "Gateway", "Job", "JobStatus", "Plan"]
+__all__ = [
+    "Answer", "Cause", "DeadLetter", "Gateway", "Job", "JobStatus", "Liveness", "Obstacle", "Plan",
+]  # fmt: skip

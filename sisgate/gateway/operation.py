@@ -14,6 +14,7 @@ from sisgate.gateway.breakers import ProviderBreakers
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
 from sisgate.gateway.keys import ProviderKeys
+from sisgate.gateway.liveness import Liveness, read_liveness
 from sisgate.gateway.quarantine import QuarantineDesk
 from sisgate.gateway.usage import Usage, read_usage
 from sisgate.monitoring.reading import FleetReading
@@ -65,6 +66,14 @@ class Operation(Core):
         `total`, `day` (of UTC) or `hour`. An app sees its own.
         """
         return read_usage(self, provider, app, since, until, by)
+
+    def liveness(self) -> Liveness:
+        """Return which processes of the fleet are alive, and what keeps jobs from going on.
+
+        A Redis or ledger that cannot be reached is told by it and raises nothing.
+        """
+        self.access.pass_role(Action.LOOK)
+        return read_liveness(self)
 
     def metrics(self) -> FleetReading:
         """Return how the fleet stands, in numbers; `BrokerUnavailable` where Redis is away.

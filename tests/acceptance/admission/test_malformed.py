@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from sisgate.broker import PLANNER_QUEUE, call_task
+from sisgate.broker import call_task
+from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.quarantine import KEY, Quarantine
 from tests.acceptance.admission.conftest import MakeFleet
 from tests.acceptance.admission.fleet import Fleet, message

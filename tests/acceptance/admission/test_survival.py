@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from sisgate.broker import PLANNER_QUEUE
+from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState
 from tests.acceptance.admission.conftest import MakeFleet
 from tests.acceptance.admission.fleet import Fleet, Process

@@ -1,0 +1,76 @@
+"""Whether the fleet is alive, as every screen and the errors of expired jobs tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sisgate import __version__
+from sisgate.broker import uses_embedded_redis
+from sisgate.credentials.keys import sealed_with
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
+from sisgate.liveness import obstacles as judge
+from sisgate.liveness.heartbeats import Fleet, Heartbeats
+from sisgate.liveness.obstacles import Obstacle
+
+if TYPE_CHECKING:
+    from sisgate.gateway.core import Core
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """What is known of the fleet's processes, and what keeps jobs from going on.
+
+    `fleet` is None while Redis cannot be reached: then nobody can tell.
+    """
+
+    fleet: Fleet | None
+    obstacles: Sequence[Obstacle]
+
+    def stopping(self, provider: str) -> tuple[Obstacle, ...]:
+        """Return what keeps the jobs of a provider from going on."""
+        return tuple(one for one in self.obstacles if one.concerns(provider))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        fleet = self.fleet or Fleet()
+        return {
+            "obstacles": [one.as_dict() for one in self.obstacles],
+            "processes": [one.as_dict() for one in fleet.processes],
+            "reconciled_seconds": fleet.reconciled_seconds,
+        }
+
+
+def read_liveness(core: Core, providers: Sequence[str] | None = None) -> Liveness:
+    """Return how the fleet is, for some providers or all. Raises nothing: all is told by it."""
+    settings = core.settings
+    names = list(settings.providers) if providers is None else providers
+    try:
+        heartbeats = Heartbeats(core.redis)
+        fleet, refused = heartbeats.read(), heartbeats.refusal_of_writes()
+    except BrokerUnavailable:
+        is_embedded = uses_embedded_redis(settings)
+        return Liveness(None, [judge.redis_unreachable(is_embedded=is_embedded)])
+    found = []
+    sealed: Mapping[str, AbstractSet[str]] = {}
+    if refused is not None:
+        found.append(judge.redis_refuses_writes(refused))
+    try:
+        sealed = _sealed_with(core, names)
+    except DatabaseUnavailable as error:
+        found.append(judge.ledger_unreachable(error.message))
+    # Behind a Redis that takes no heartbeats all look as if they were gone.
+    if refused is None:
+        found += judge.obstacles(fleet, names, version=__version__, sealed_with=sealed)
+    return Liveness(fleet, found)
+
+
+def _sealed_with(core: Core, names: Sequence[str]) -> Mapping[str, AbstractSet[str]]:
+    configs = core.settings.providers
+    wanting = [name for name in names if name in configs and configs[name].auth_method != "none"]
+    if not wanting:
+        return {}
+    with core.database.read() as session:
+        return sealed_with(session, wanting)

@@ -1,0 +1,1 @@
+"""Which processes of the fleet are alive, and what keeps jobs from going on."""

@@ -1,0 +1,244 @@
+"""What keeps jobs from going on: the one judgement, and the one wording, of all screens. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from sisgate.domain.queues import PLANNER_QUEUE
+from sisgate.liveness.heartbeats import Fleet, Heartbeat
+
+RECONCILE_SECONDS = 10.0
+"""A reconcile is due every second; none for this long stops what waits for one."""
+
+FULL_SECONDS = 60.0
+"""Slots that have been busy with the same tasks for so long are told."""
+
+CLOCK_SECONDS = 1.0
+"""Clocks of hosts that differ by more from that of Redis are told."""
+
+
+class Cause(StrEnum):
+    """What is wrong, for programs."""
+
+    REDIS_UNREACHABLE = "redis_unreachable"
+    REDIS_REFUSES_WRITES = "redis_refuses_writes"
+    LEDGER_UNREACHABLE = "ledger_unreachable"
+    PLANNER_MISSING = "planner_missing"
+    BEAT_MISSING = "beat_missing"
+    RECONCILE_OVERDUE = "reconcile_overdue"
+    WORKER_MISSING = "worker_missing"
+    KEY_MISSING = "key_missing"
+    MASTER_KEY_MISSING = "master_key_missing"
+    SLOTS_FULL = "slots_full"
+    CLOCKS_DIFFER = "clocks_differ"
+    VERSIONS_DIFFER = "versions_differ"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One thing that is wrong. `message` has no full stop; `remedy` is whole sentences.
+
+    `provider` is None for what concerns all. Where it `stops` jobs they do not go on until it is
+    gone; else a person should know of it.
+    """
+
+    cause: Cause
+    message: str
+    remedy: str
+    provider: str | None = None
+    stops: bool = True
+
+    def concerns(self, provider: str) -> bool:
+        """Return whether jobs of a provider stand still because of it."""
+        return self.stops and self.provider in {None, provider}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {**asdict(self), "cause": self.cause.value}
+
+
+def sentence(obstacles: Sequence[Obstacle]) -> str:
+    """Return the messages as one sentence.
+
+    >>> missing = [Obstacle(Cause.WORKER_MISSING, f"no worker serves {n}", "") for n in "ab"]
+    >>> sentence(missing)
+    'No worker serves a; no worker serves b.'
+    """
+    text = "; ".join(obstacle.message for obstacle in obstacles)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def redis_unreachable(*, is_embedded: bool) -> Obstacle:
+    """Return what is to be told while nothing of the fleet can be known."""
+    remedy = "Check SISGATE_BROKER_URL, and that Redis runs and can be reached from here."
+    if is_embedded:
+        remedy = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
+    return Obstacle(Cause.REDIS_UNREACHABLE, "Redis cannot be reached", remedy)
+
+
+def redis_refuses_writes(why: str) -> Obstacle:
+    """Return what is to be told of a Redis that only reads."""
+    return Obstacle(
+        Cause.REDIS_REFUSES_WRITES,
+        f"Redis refuses writes: {why}",
+        "Nothing is published or admitted until it takes writes again. Give it memory or disk, or "
+        "let SISGATE_BROKER_URL lead to the primary.",
+    )
+
+
+def ledger_unreachable(remedy: str) -> Obstacle:
+    """Return what is to be told of a database that does not answer."""
+    return Obstacle(Cause.LEDGER_UNREACHABLE, "the ledger cannot be reached", remedy)
+
+
+def obstacles(
+    fleet: Fleet,
+    providers: Iterable[str],
+    *,
+    version: str,
+    sealed_with: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
+) -> list[Obstacle]:
+    """Return what keeps jobs from going on, most general first, then what should be known.
+
+    `providers` are those of the configuration, and `version` is that of the code that asks.
+    `sealed_with` gives for providers that need a key the ids of the master keys that theirs were
+    sealed with, none where they have no key.
+    """
+    found = [*_central(fleet)]
+    for provider in providers:
+        found += _serving(fleet, provider)
+        if provider in sealed_with:
+            found += _keys(fleet, provider, sealed_with[provider])
+    return [*found, *_clocks(fleet), *_versions(fleet, version)]
+
+
+def _central(fleet: Fleet) -> Iterator[Obstacle]:
+    planners = [one for one in fleet.processes if PLANNER_QUEUE in one.queues]
+    beats = [one for one in fleet.processes if one.kind == "beat"]
+    both_run = True
+    if not any(one.is_alive for one in planners):
+        both_run = False
+        yield Obstacle(
+            Cause.PLANNER_MISSING,
+            f"the planner {_absence(planners)}",
+            "Start a worker of its queue: `celery -A workers worker -Q sisgate`, or `sisgate up` "
+            "on one machine.",
+        )
+    if not any(one.is_alive for one in beats):
+        both_run = False
+        yield Obstacle(
+            Cause.BEAT_MISSING,
+            f"beat {_absence(beats)}",
+            "Start it: `celery -A workers beat`, or `sisgate up` on one machine.",
+        )
+    silent = fleet.reconciled_seconds
+    if both_run and (silent is None or silent > RECONCILE_SECONDS):
+        since = "yet" if silent is None else f"for {_length(silent)}"
+        why = f" ({fleet.reconcile_failure})" if fleet.reconcile_failure else ""
+        yield Obstacle(
+            Cause.RECONCILE_OVERDUE,
+            f"no reconcile has succeeded {since}{why}",
+            "Beat and the planner run, so look into the planner's log: whether it reaches the "
+            "database, whether its slots are busy, and whether the hosts' clocks agree.",
+        )
+
+
+def _serving(fleet: Fleet, provider: str) -> Iterator[Obstacle]:
+    ever = [one for one in fleet.processes if provider in one.queues]
+    alive = [one for one in ever if one.is_alive]
+    if not alive:
+        last = f"; the last one {_absence(ever)}" if ever else ""
+        yield Obstacle(
+            Cause.WORKER_MISSING,
+            f"no worker serves {provider}{last}",
+            f"Start one of its queue: `celery -A workers worker -Q {provider}`, or `sisgate up` on "
+            "one machine. A worker that was told to leave the queue takes it up again with "
+            f"`celery -A workers control add_consumer {provider}`.",
+            provider,
+        )
+        return
+    full = min(one.full_seconds for one in alive)
+    if full > FULL_SECONDS:
+        yield Obstacle(
+            Cause.SLOTS_FULL,
+            f"every slot of the workers that serve {provider} has been busy with the same tasks "
+            f"for {_length(full)}",
+            "`celery -A workers inspect active` shows with what. Give the workers more slots "
+            "(-c), or start more of them.",
+            provider,
+        )
+
+
+def _keys(fleet: Fleet, provider: str, masters: AbstractSet[str]) -> Iterator[Obstacle]:
+    if not masters:
+        yield Obstacle(
+            Cause.KEY_MISSING,
+            f"{provider} has no key",
+            f"Add one: `sisgate keys add {provider}`.",
+            provider,
+        )
+        return
+    serving = [one for one in fleet.processes if one.is_alive and provider in one.queues]
+    if serving and not any(masters & set(one.master_keys) for one in serving):
+        yield Obstacle(
+            Cause.MASTER_KEY_MISSING,
+            f"no worker that serves {provider} has the master key of its key, "
+            f"{' or '.join(sorted(masters))}",
+            "Give the workers that master key (SISGATE_MASTER_KEY_FILE) and start them again.",
+            provider,
+        )
+
+
+def _clocks(fleet: Fleet) -> Iterator[Obstacle]:
+    told: set[str] = set()
+    for one in fleet.processes:
+        offset = one.clock_offset_seconds
+        if not one.is_alive or offset is None or one.host in told:
+            continue
+        if abs(offset) - one.clock_error_seconds > CLOCK_SECONDS:
+            told.add(one.host)
+            yield Obstacle(
+                Cause.CLOCKS_DIFFER,
+                f"the clock of host {one.host} is {abs(offset):.1f} s "
+                f"{'ahead of' if offset > 0 else 'behind'} that of Redis",
+                "Synchronise the hosts' clocks (chrony, systemd-timesyncd).",
+                stops=False,
+            )
+
+
+def _versions(fleet: Fleet, version: str) -> Iterator[Obstacle]:
+    others = sorted({one.version for one in fleet.processes if one.is_alive} - {version})
+    if others:
+        yield Obstacle(
+            Cause.VERSIONS_DIFFER,
+            f"processes of the fleet run version {', '.join(others)}, and this is {version}",
+            "Bring all of them to one version.",
+            stops=False,
+        )
+
+
+def _absence(once: Sequence[Heartbeat]) -> str:
+    """Return that something is missing; `once` are those that are silent now, the last first.
+
+    >>> beat = Heartbeat("id", "beat", "host", 1, "beat", "1", age_seconds=40.4)
+    >>> _absence([beat]), _absence([])
+    ('has not been seen for 40 s', 'is not running')
+    """
+    return f"has not been seen for {_length(once[0].age_seconds)}" if once else "is not running"
+
+
+def _length(seconds: float) -> str:
+    """Return a length of time in its largest whole unit but one.
+
+    >>> [_length(s) for s in (40.4, 119, 120, 7260)]
+    ['40 s', '119 s', '2 min', '2 h 1 min']
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,7 @@
+"""A fleet of this folder's tests around a provider that can keep calls waiting."""
+
+from __future__ import annotations
+
+from tests.acceptance.admission.conftest import make_fleet, recorder
+
+__all__ = ["make_fleet", "recorder"]

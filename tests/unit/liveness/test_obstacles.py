@@ -1,0 +1,141 @@
+"""The judgement: who must be alive for a job to go on, and the wording for whoever is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sisgate.liveness.heartbeats import ALIVE_SECONDS, Fleet, Heartbeat
+from sisgate.liveness.obstacles import Cause, Obstacle, obstacles, sentence
+
+WORKER = Heartbeat("w", "worker", "app-1", 1, "w@app-1", "1", queues=("sisgate", "clark"))
+BEAT = Heartbeat("b", "beat", "app-1", 2, "beat", "1")
+WHOLE = Fleet([WORKER, BEAT], reconciled_seconds=0.5)
+
+
+def judged(fleet: Fleet, *providers: str, **more: object) -> list[Obstacle]:
+    """Return the obstacles, for code of version 1."""
+    return obstacles(fleet, providers or ("clark",), version="1", **more)  # type: ignore[arg-type]  # passed on
+
+
+def told(fleet: Fleet, *providers: str) -> list[str]:
+    """Return the messages alone."""
+    return [one.message for one in judged(fleet, *providers)]
+
+
+def test_a_whole_fleet_has_no_obstacle() -> None:
+    """A worker of the planner and the provider, beat, and a reconcile."""
+    assert judged(WHOLE) == []
+
+
+def test_what_is_missing_is_named_and_what_was_seen_is_dated() -> None:
+    """The planner is a worker of its queue; beat is none."""
+    assert told(Fleet()) == [
+        "the planner is not running",
+        "beat is not running",
+        "no worker serves clark",
+    ]
+    silent = [replace(one, age_seconds=40.0) for one in (WORKER, BEAT)]
+    assert told(Fleet(silent, 41.0)) == [
+        "the planner has not been seen for 40 s",
+        "beat has not been seen for 40 s",
+        "no worker serves clark; the last one has not been seen for 40 s",
+    ]
+
+
+def test_a_provider_without_a_worker_stops_its_own_jobs_only() -> None:
+    """The others go on."""
+    (missing,) = judged(WHOLE, "clark", "lincoln")
+    assert missing.message == "no worker serves lincoln"
+    assert missing.concerns("lincoln")
+    assert not missing.concerns("clark")
+
+
+def test_no_reconcile_is_told_where_beat_and_planner_run() -> None:
+    """With why the last ones failed; where one of them is missing, that is why."""
+    assert told(replace(WHOLE, reconciled_seconds=40.0)) == ["no reconcile has succeeded for 40 s"]
+    failing = replace(WHOLE, reconciled_seconds=None, reconcile_failure="read-only")
+    assert told(failing) == ["no reconcile has succeeded yet (read-only)"]
+    assert told(Fleet([WORKER], 40.0)) == ["beat is not running"]
+
+
+def test_full_slots_are_told_while_no_worker_has_a_free_one() -> None:
+    """One worker that goes on is enough."""
+    full = replace(WORKER, full_seconds=65.0)
+    (stuck,) = told(Fleet([full, BEAT], 0.0))
+    assert stuck.startswith("every slot of the workers that serve clark has been busy with the")
+    assert told(Fleet([full, WORKER, BEAT], 0.0)) == []
+
+
+def test_keys_are_told_that_are_missing_or_that_no_worker_opens() -> None:
+    """A worker with one of the master keys is enough."""
+    armed = Fleet([replace(WORKER, master_keys=("aa",)), BEAT], 0.0)
+    assert judged(armed, sealed_with={"clark": {"aa", "bb"}}) == []
+    causes = [
+        judged(fleet, sealed_with={"clark": masters})[0].cause
+        for fleet, masters in ((armed, {"bb"}), (WHOLE, {"aa"}), (armed, set[str]()))
+    ]
+    assert causes == [Cause.MASTER_KEY_MISSING, Cause.MASTER_KEY_MISSING, Cause.KEY_MISSING]
+
+
+@pytest.mark.parametrize(
+    ("offset", "words"),
+    [(2.3, "2.3 s ahead of"), (-300.0, "300.0 s behind"), (0.9, None), (None, None)],
+)
+def test_a_host_with_another_time_is_named_and_stops_nothing(
+    offset: float | None, words: str | None
+) -> None:
+    """Once for each host, and not where the reading was too coarse to tell."""
+    off = [replace(one, clock_offset_seconds=offset) for one in (WORKER, BEAT)]
+    found = judged(Fleet(off, 0.0))
+    expected = [f"the clock of host app-1 is {words} that of Redis"] if words else []
+    assert [one.message for one in found] == expected
+    assert not any(one.stops for one in found)
+    coarse = [replace(one, clock_error_seconds=400.0) for one in off]
+    assert judged(Fleet(coarse, 0.0)) == []
+
+
+def test_another_version_is_named_and_stops_nothing() -> None:
+    """During an upgrade, or where one host was forgotten."""
+    (other,) = judged(Fleet([replace(WORKER, version="2"), BEAT], 0.0))
+    assert (other.cause, other.stops) == (Cause.VERSIONS_DIFFER, False)
+
+
+def test_several_make_one_sentence() -> None:
+    """As the error of a job has it."""
+    assert sentence(judged(Fleet([WORKER]), "clark", "lincoln")) == (
+        "Beat is not running; no worker serves lincoln."
+    )
+
+
+AGES = st.floats(0, 200, allow_nan=False)
+QUEUES = st.sets(st.sampled_from(["sisgate", "clark", "lincoln"])).map(lambda s: tuple(sorted(s)))
+PROCESSES = st.lists(
+    st.builds(
+        lambda kind, queues, age: replace(
+            WORKER, kind=kind, queues=queues if kind == "worker" else (), age_seconds=age
+        ),
+        st.sampled_from(["worker", "beat"]),
+        QUEUES,
+        AGES,
+    ),
+    max_size=6,
+)
+
+
+@given(PROCESSES)
+def test_a_job_is_stopped_exactly_while_somebody_it_needs_is_not_alive(
+    processes: list[Heartbeat],
+) -> None:
+    """Whoever else runs, and in whatever order they were heard."""
+    alive = [one for one in processes if one.age_seconds <= ALIVE_SECONDS]
+    needed = (
+        any(one.kind == "beat" for one in alive),
+        any("sisgate" in one.queues for one in alive),
+        any("clark" in one.queues for one in alive),
+    )
+    found = judged(Fleet(processes, 0.0), "clark", "lincoln")
+    assert any(one.concerns("clark") for one in found) is not all(needed)

@@ -1,0 +1,208 @@
+"""What workers and beat do to be seen: heartbeats, and watching those of the others."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from celery import Celery, bootsteps
+from celery.signals import after_task_publish, beat_init
+from celery.worker import state
+from celery.worker.consumer.tasks import Tasks
+
+from sisgate import __version__
+from sisgate.credentials.master import master_keys
+from sisgate.errors import BrokerUnavailable, CredentialError
+from sisgate.liveness.heartbeats import EVERY_SECONDS, Heartbeat
+from sisgate.liveness.obstacles import Obstacle, obstacles
+from workers.puller import is_shutting_down, slots_of
+from workers.runtime import RUNTIME, Runtime
+
+log = structlog.get_logger()
+
+TOLD_AGAIN_SECONDS = 60.0
+"""An obstacle that lasts is logged again so often."""
+
+
+class Pulse:
+    """The heartbeat of one process. It never raises: a Redis that is away is told by others."""
+
+    def __init__(self, runtime: Runtime, **identity: Any) -> None:
+        self._runtime = runtime
+        self._heartbeats = runtime.heartbeats
+        self._identity = {
+            "id": secrets.token_hex(8),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": __version__,
+            **identity,
+        }
+        self._master_keys: tuple[str, ...] = ()
+        self._watch = Watch()
+
+    def send(self, **news: Any) -> None:
+        """Say that the process is alive, and `news` of what it serves; watch if it is its turn."""
+        try:
+            clock = self._heartbeats.clock_difference(self._runtime.clock)
+            heartbeat = Heartbeat(
+                clock_offset_seconds=clock.seconds,
+                clock_error_seconds=clock.error_seconds,
+                master_keys=self._masters(),
+                **self._identity,
+                **news,
+            )
+            if self._heartbeats.send(heartbeat):
+                fleet = self._heartbeats.read()
+                found = obstacles(fleet, self._runtime.settings.providers, version=__version__)
+                self._watch.look(found, self._runtime.clock.monotonic())
+        except BrokerUnavailable as error:
+            log.debug("heartbeat_not_sent", reason=error.message)
+
+    def _masters(self) -> tuple[str, ...]:
+        """Return the ids of the master keys; once there are any they stay, as in the pool."""
+        if not self._master_keys:
+            with suppress(CredentialError):
+                found = master_keys(self._runtime.settings)
+                self._master_keys = tuple(key.id.hex() for key in found)
+        return self._master_keys
+
+    def withdraw(self) -> None:
+        """Say that the process stops in order."""
+        with suppress(BrokerUnavailable):
+            self._heartbeats.withdraw(self._identity["id"])
+
+
+class Watch:
+    """Logs the fleet's obstacles that last, again and again until they are gone."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._told_at: dict[str, float] = {}
+
+    def look(self, found: list[Obstacle], now: float) -> None:
+        """Log what was found twice in a row; what begins or ends with a fleet does not last."""
+        keys = {f"{one.cause} {one.provider}": one for one in found}
+        for key, one in keys.items():
+            told_at = self._told_at.get(key)
+            is_due = told_at is None or now - told_at >= TOLD_AGAIN_SECONDS
+            if key in self._seen and is_due:
+                log.warning(
+                    "fleet_obstacle", cause=one.cause.value, what=one.message, remedy=one.remedy
+                )
+                self._told_at[key] = now
+        for key in self._told_at.keys() - keys.keys():
+            log.info("fleet_obstacle_gone", cause=key.split(" ")[0])
+            del self._told_at[key]
+        self._seen = set(keys)
+
+
+class WorkerHeartbeat(bootsteps.StartStopStep):
+    """Sends a worker's heartbeat from its loop, so that a loop that hangs sends none."""
+
+    requires = (Tasks,)  # type: ignore[assignment]  # typed as an empty tuple
+
+    def __init__(self, consumer: Any, **_: Any) -> None:
+        self._pulse: Pulse | None = None
+        self._timer: Any = None
+        self._stopped = threading.Event()
+        self._busy_with: frozenset[str] = frozenset()
+        self._busy_since = 0.0
+
+    def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
+        """Begin, in a worker whose loop turns while tasks run (prefork, threads)."""
+        if not _is_solo(consumer):
+            self._beat(consumer)
+            self._timer = hub.call_repeatedly(EVERY_SECONDS, self._beat, consumer)
+
+    def start(self, consumer: Any) -> None:
+        """Begin, in a worker without a loop (gevent, eventlet), or whose loop runs tasks (solo).
+
+        No process is forked by these, so a thread does no harm there.
+        """
+        if consumer.hub is None or _is_solo(consumer):
+            self._stopped = threading.Event()
+            args = (consumer, self._stopped)
+            threading.Thread(
+                target=self._beat_on, args=args, daemon=True, name="sisgate-heartbeat"
+            ).start()
+
+    def stop(self, consumer: Any) -> None:
+        """Send no more; after a lost connection it starts anew."""
+        self._stopped.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if is_shutting_down() and self._pulse is not None:
+            self._pulse.withdraw()
+
+    def _beat_on(self, consumer: Any, stopped: threading.Event) -> None:
+        while not stopped.is_set():
+            self._beat(consumer)
+            stopped.wait(EVERY_SECONDS)
+
+    def _beat(self, consumer: Any) -> None:
+        try:
+            if self._pulse is None:
+                pool = type(consumer.pool).__module__.rpartition(".")[2]
+                pool = "threads" if pool == "thread" else pool  # as `-P` has it
+                self._pulse = Pulse(
+                    _runtime(consumer.app),
+                    kind="worker",
+                    name=consumer.hostname,
+                    pool=pool,
+                )
+            self._pulse.send(**self._news(consumer))
+        except Exception:
+            log.exception("heartbeat_failed")
+
+    def _news(self, consumer: Any) -> dict[str, Any]:
+        slots = slots_of(consumer)
+        tasks = frozenset(str(request.id) for request in list(state.reserved_requests))
+        now = _runtime(consumer.app).clock.monotonic()
+        if tasks != self._busy_with:
+            self._busy_with, self._busy_since = tasks, now
+        full = now - self._busy_since if len(tasks) >= slots else 0.0
+        queues = () if is_shutting_down() else sorted(q.name for q in _queues(consumer))
+        return {"queues": tuple(queues), "slots": slots, "busy": len(tasks), "full_seconds": full}
+
+
+def watch_beat(app: Celery) -> None:
+    """Let beat's process send heartbeats, when it has published one of its tasks.
+
+    Whatever scheduler it runs, one that publishes nothing is not alive to anybody.
+    """
+
+    @beat_init.connect(weak=False)
+    def begin(**_: Any) -> None:
+        pulse = Pulse(_runtime(app), kind="beat", name="beat")
+        atexit.register(pulse.withdraw)
+        names = {entry["task"] for entry in app.conf.beat_schedule.values()}
+        clock = _runtime(app).clock
+        next_at = clock.monotonic()
+
+        @after_task_publish.connect(weak=False)
+        def published(sender: str | None = None, **_: Any) -> None:
+            nonlocal next_at
+            now = clock.monotonic()
+            if sender in names and now >= next_at:
+                next_at = now + EVERY_SECONDS
+                pulse.send()
+
+
+def _runtime(app: Celery) -> Runtime:
+    runtime: Runtime = getattr(app, RUNTIME)()
+    return runtime
+
+
+def _queues(consumer: Any) -> list[Any]:
+    return [] if consumer.task_consumer is None else list(consumer.task_consumer.queues)
+
+
+def _is_solo(consumer: Any) -> bool:
+    return type(consumer.pool).__module__.endswith(".solo")
