@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 
-from requests import Timeout
+from requests import Response, Session, Timeout
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -59,6 +59,27 @@ class BoundedAdapter(HTTPAdapter):
         """Make the pool manager with our pools."""
         super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]  # passed on as given
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+class BoundedSession(Session):
+    """A session that takes nothing from the machine's environment and follows no redirect.
+
+    Not even half: `requests` reads the body of a redirect, however long, also where it is not to
+    follow it. A netrc of the machine must not replace a provider's credentials.
+    """
+
+    def __init__(self, *, connections: int = 10, connections_kept: int = 10) -> None:
+        super().__init__()
+        self.trust_env = False
+        adapter = BoundedAdapter(
+            pool_connections=connections, pool_maxsize=connections_kept, max_retries=0
+        )
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def get_redirect_target(self, resp: Response) -> str | None:
+        """Return that there is none."""
+        return None
 
 
 def read_within(raw: BaseHTTPResponse, clock: Clock, deadline: float, limit: int) -> bytes:

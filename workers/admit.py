@@ -14,13 +14,13 @@ import structlog
 
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
 from sisgate.admission.provider_limits import checks_since
-from sisgate.admission.rate_headers import parse_rate_hint
 from sisgate.admission.spec import Grant, LedgerCall
 from sisgate.admission.throttle import Answer, Decision, decide
 from sisgate.audit import events
 from sisgate.audit import log as audit
 from sisgate.breakers.spec import State
 from sisgate.domain.priorities import Priority
+from sisgate.domain.rate_headers import parse_rate_hint
 from sisgate.errors import BrokerUnavailable
 from sisgate.ledger import calls as ledger
 from sisgate.ledger import controls

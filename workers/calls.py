@@ -118,9 +118,9 @@ def _ask(
         reply = replace(reply, key=keyring.current)
         wait_seconds = _settle(runtime, config, permit, reply)
         read = _read(runtime, config, claim, reply, wait_seconds)
-        if read.token_expired:
+        if read.drops_token and reply.token is not None:
             with suppress(BrokerUnavailable):
-                reply.forget_token()
+                reply.token.forget()
         sent += reply.was_sent
         refused = str(read.refusal["message"]) if read.refusal is not None else None
         is_cut_short = keyring.note(reply, refused=refused)
@@ -174,7 +174,7 @@ def _send(
     keyring: Keyring,
 ) -> Reply:
     try:
-        authorisation, forget = keyring.authorise()
+        authorisation, token = keyring.authorise()
     except SisgateError as error:
         return Reply(url, error=error, is_authorised=False)
     bound = config.arrival_bound_seconds
@@ -194,7 +194,7 @@ def _send(
     except SisgateError as error:
         return Reply(url, error=error, took_seconds=runtime.clock.monotonic() - begun)
     took = runtime.clock.monotonic() - begun
-    return Reply(url, response=response, forget_token=forget, took_seconds=took)
+    return Reply(url, response=response, token=token, took_seconds=took)
 
 
 def _read(

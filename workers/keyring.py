@@ -5,7 +5,6 @@ No process keeps an opened key: every call reads the ledger, so the fleet goes b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -21,7 +20,7 @@ from sisgate.ledger.key_schema import Key
 from sisgate.settings import ProviderConfig
 from sisgate.transport import auth
 from sisgate.transport.auth import AuthBase
-from workers.reading import Reply
+from workers.reading import Reply, UsedToken
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -44,14 +43,15 @@ class Keyring:
         self._surely: set[str] = set()
         self._uses: list[Use] = []
 
-    def authorise(self) -> tuple[AuthBase | None, Callable[[], None]]:
-        """Return the request's authorisation, and what to do when its token turns out expired.
+    def authorise(self) -> tuple[AuthBase | None, UsedToken | None]:
+        """Return the request's authorisation, and the access token in it where there is one.
 
         A key whose token is refused is passed over. Raises `TokenRefused` when none is left,
-        `CredentialError` where there is none or the best one does not open.
+        `CredentialError` where there is none or the best one does not open, and what else
+        `TokenCache.get` raises.
         """
         if self._config.auth_method == "none":
-            return None, _nothing
+            return None, None
         last: TokenRefused | None = None
         self._keys = self._read()
         for key in self._keys:
@@ -60,7 +60,9 @@ class Keyring:
             self._current = key
             opened = keys.open_key(self._runtime.vault, key)
             if self._config.auth_method == "oauth1":
-                return auth.oauth1(opened), _nothing
+                return auth.oauth1(opened, self._config.oauth1_signature), None
+            if self._config.auth_method == "bearer":
+                return auth.static_bearer(opened), None
             try:
                 token = self._runtime.tokens.get(self._config, opened)
             except TokenRefused as error:
@@ -69,8 +71,8 @@ class Keyring:
                 self._uses.append(Use(key.id, error.detail.get("status"), refused=True))
                 last = error
                 continue
-            forget = partial(self._runtime.tokens.forget, opened, token)
-            return auth.Bearer(token.value), forget
+            forget = partial(self._runtime.tokens.forget, self._config, opened, token)
+            return auth.Bearer(token.value), UsedToken(token.is_new, forget)
         raise last or self._none_left()
 
     @property
@@ -151,7 +153,3 @@ class Keyring:
             f"Provider {self._config.name} refused every key. `sisgate keys list` shows them.",
             provider=self._config.name,
         )
-
-
-def _nothing() -> None:
-    return None

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sisgate.admission.rate_headers import parse_retry_after
 from sisgate.breakers.spec import Outcome
+from sisgate.domain.rate_headers import parse_retry_after
 from sisgate.domain.retries import Failure, GiveUp, MayBeDone, TryAgain, decide
 from sisgate.errors import (
     AnswerInvalid,
@@ -37,8 +37,20 @@ from workers.effects import (
     Words,
 )
 
+NEW_TOKEN_SECONDS = 1.0
+"""How long a call waits whose new token is not accepted yet: clocks of servers differ."""
+
 OWN_OUTAGE_SECONDS = 2.0
 """How long a call waits when Redis or the database failed under it."""
+
+
+@dataclass(frozen=True)
+class UsedToken:
+    """The access token of a request; `is_new` where it was fetched for it."""
+
+    is_new: bool
+    forget: Callable[[], None] = field(default=lambda: None)
+    """Drops it from the fleet's cache, unless it has been replaced there already."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +58,13 @@ class Reply:
     """What a call brought: a response, or the error that stood in its way.
 
     Without authorisation (its token could not be had) the endpoint itself was asked nothing.
-    `key` is the id of the key that it was asked with.
+    `key` is the id of the key that it was asked with, `token` the access token, if there is one.
     """
 
     endpoint: str
     response: HttpResponse | None = None
     error: SisgateError | None = None
-    forget_token: Callable[[], None] = field(default=lambda: None)
+    token: UsedToken | None = None
     took_seconds: float = 0.0
     is_authorised: bool = True
     key: str | None = None
@@ -79,14 +91,14 @@ class Reading:
     """What a reply means to the endpoint's breaker, and what is to be written.
 
     `failure` is there when the provider failed a call that it may be asked again: at once
-    elsewhere, or later. `token_expired` tells that the token must not be used any more, `refusal`
+    elsewhere, or later. `drops_token` tells that the token must not be used any more, `refusal`
     that the provider refused the key: another key may be accepted.
     """
 
     outcome: Outcome
     effect: Effect
     failure: Words | None = None
-    token_expired: bool = False
+    drops_token: bool = False
     refusal: Words | None = None
 
     @property
@@ -141,17 +153,16 @@ def read(
         case Meaning.THROTTLED:
             words = {"code": "throttled", "message": verdict.message}
             return Reading(Outcome.NEUTRAL, Throttled(words, wait_seconds))
-        case Meaning.TOKEN_EXPIRED:
-            effect = _of_expired_token(claim, error)
-            # A token that had just been fetched: it is the key that the provider refuses.
-            refusal = effect.error if isinstance(effect, Fails) else None
-            return Reading(Outcome.NEUTRAL, effect, token_expired=True, refusal=refusal)
         case Meaning.UNAVAILABLE:
             return _of_failure(at, error)
-        case Meaning.REFUSED:
+        case Meaning.TOKEN_EXPIRED | Meaning.UNAUTHORIZED | Meaning.REFUSED:
+            again = _with_another_token(claim, verdict.meaning, reply.token, error)
+            if again is not None:
+                return Reading(Outcome.NEUTRAL, again, drops_token=True)
             refusal = error if reply.status in {401, 403} else None
             effect = _of_refusal(config, claim, reply.response, error)
-            return Reading(Outcome.NEUTRAL, effect, refusal=refusal)
+            drops = verdict.meaning is Meaning.TOKEN_EXPIRED and reply.token is not None
+            return Reading(Outcome.NEUTRAL, effect, drops_token=drops, refusal=refusal)
 
 
 def _retry_after(reply: Reply, now: datetime) -> float:
@@ -174,10 +185,24 @@ def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> 
     return PageRead(page)
 
 
-def _of_expired_token(claim: Claim, error: Words) -> Waits | Fails:
-    if (claim.call.error or {}).get("code") == "token_expired":
-        return Fails({**error, "code": "token_refused"})
-    return Waits({**error, "code": "token_expired"}, 0.0)
+def _with_another_token(
+    claim: Claim, meaning: Meaning, token: UsedToken | None, error: Words
+) -> Waits | None:
+    """Return that the call is repeated, once, with another token; None where that does not help.
+
+    A server that lost its tokens (a restart) often answers a bare 401. Only a token that was not
+    fetched just now is doubted for that; what is said to have expired always is.
+    """
+    if token is None or (claim.call.error or {}).get("code") == "token_expired":
+        return None
+    if meaning is Meaning.TOKEN_EXPIRED:
+        # New, and refused all the same: the server that checks it may know it in a moment only.
+        seconds = NEW_TOKEN_SECONDS if token.is_new else 0.0
+    elif meaning is Meaning.UNAUTHORIZED and not token.is_new:
+        seconds = 0.0
+    else:
+        return None
+    return Waits({**error, "code": "token_expired"}, seconds)
 
 
 def _of_refusal(

@@ -28,7 +28,6 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sisgate.admission.answers import read_grant, read_state
-from sisgate.admission.rate_headers import MAX_BLOCK_SECONDS
 from sisgate.admission.schedule import concurrency_at
 from sisgate.admission.scripts import ScriptCall, run_script
 from sisgate.admission.spec import (
@@ -43,6 +42,7 @@ from sisgate.admission.spec import (
 from sisgate.admission.throttle import FACTOR_FLOOR
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
+from sisgate.domain.rate_headers import MAX_BLOCK_SECONDS
 from sisgate.domain.rates import Rate
 from sisgate.errors import BrokerUnavailable
 

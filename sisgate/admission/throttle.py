@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sisgate.admission.rate_headers import MAX_BLOCK_SECONDS, parse_rate_hint, parse_retry_after
+from sisgate.domain.rate_headers import MAX_BLOCK_SECONDS, parse_rate_hint, parse_retry_after
 
 FACTOR_FLOOR = 0.05
 """The factor never goes below this: some calls must go out to learn from."""

@@ -221,4 +221,6 @@ def _probe(invocation: Invocation, config: ProviderConfig) -> Finding:
     if answer.ok:
         return Finding(subject, "ok", what)
     mend = "Ask the provider which resources this key may read, and check url and base_path."
+    if config.auth_method == "oauth1":
+        mend += f" Or does it want another oauth1_signature than {config.oauth1_signature}?"
     return Finding(subject, "fail", what, mend)

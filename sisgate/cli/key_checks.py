@@ -9,10 +9,10 @@ from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.screens import moment
 from sisgate.clock import Clock
 from sisgate.credentials.keys import list_keys, open_key, usable_keys
-from sisgate.credentials.tokens import fetch_token
+from sisgate.credentials.token_endpoint import fetch_token
 from sisgate.credentials.vault import Vault
 from sisgate.domain.states import KeyState
-from sisgate.errors import CredentialError, ProviderUnavailable, SisgateError
+from sisgate.errors import ConfigurationError, CredentialError, ProviderUnavailable, SisgateError
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Key
 from sisgate.settings import ProviderConfig
@@ -36,7 +36,8 @@ def keys_of_provider(
         if grade == "fail" and place > 0:
             grade = "warn"
         slot = f", {key.slot}" if len(usable) > 1 else ""
-        yield Finding(f"{config.name} key", grade, f"client id {key.client_id}{slot}: {what}", mend)
+        label = f"key {key.id[:8]}{slot}, client id {key.client_id}"
+        yield Finding(f"{config.name} key", grade, f"{label}: {what}", mend)
 
 
 def _tried(vault: Vault, config: ProviderConfig, key: Key, clock: Clock) -> tuple[Grade, str, str]:
@@ -45,6 +46,8 @@ def _tried(vault: Vault, config: ProviderConfig, key: Key, clock: Clock) -> tupl
         if config.token_endpoint is None:
             return "ok", "it opens", ""
         _, lifetime = fetch_token(config, credential, clock)
+    except ConfigurationError as error:
+        return "fail", error.message, f"Correct [providers.{config.name}], and restart the fleet."
     except SisgateError as error:
         mend = (
             f"Check token_url ({config.token_endpoint}), auth and scope of "

@@ -71,7 +71,7 @@ def add(
     invocation, output = invocation_of(context), Output(as_json)
     keys = _keys(invocation, provider, slot)
     ends = _moment(invocation, expires)
-    client_id = entered_client_id(client_id)
+    client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
     secret = entered_secret(secret_file, secret_env)
     info = keys.add(client_id, secret, slot=slot, expires_at=ends, actor=user_name(), reason=reason)
     _tell(output, info, f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out.")
@@ -93,7 +93,7 @@ def stage(
     invocation, output = invocation_of(context), Output(as_json)
     keys = _keys(invocation, provider, slot)
     ends = _moment(invocation, expires)
-    client_id = entered_client_id(client_id)
+    client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
     secret = entered_secret(secret_file, secret_env)
     info = keys.stage(
         client_id, secret, slot=slot, expires_at=ends, actor=user_name(), reason=reason
@@ -208,6 +208,12 @@ def _keys(invocation: Invocation, provider: str, slot: str = "primary") -> Provi
     # The database first: where it is missing nothing was started yet, and that is what to say.
     _ = invocation.database
     return invocation.gateway.keys(provider)
+
+
+def _fixed_client_id(invocation: Invocation, provider: str) -> str | None:
+    """A static bearer token belongs to no client id: then none is asked for."""
+    is_bearer = invocation.settings.providers[provider].auth_method == "bearer"
+    return "bearer" if is_bearer else None
 
 
 def _moment(invocation: Invocation, text: str | None) -> datetime | None:

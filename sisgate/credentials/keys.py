@@ -31,6 +31,11 @@ class Credential:
     client_id: str
     secret: Secret
 
+    @property
+    def label(self) -> str:
+        """The key as messages name it: several keys may have one client id."""
+        return f"key {self.id[:8]} (client id {self.client_id})"
+
 
 def lock_slot(session: Session, provider: str, slot: str) -> KeySlot:
     """Return the slot with its row locked; whoever changes the state of a key holds this lock."""

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 
 import redis
 
 from sisgate.errors import BrokerUnavailable
+from sisgate.settings import ProviderConfig
 
 PREFIX = "sisgate:1"
 _HEADER_BYTES = 9
 
 
-def token_name(provider: str, key_id: str, prefix: str = PREFIX) -> str:
-    """Return the name under which the token of a key is kept."""
-    return f"{prefix}:token:{provider}:{key_id}"
+def token_name(config: ProviderConfig, key_id: str, prefix: str = PREFIX) -> str:
+    """Return the name under which the token of a key is kept.
+
+    A digest of what the token was asked for with is part of it: a corrected scope, say, must not
+    wait for the end of the token that was got by the wrong one.
+    """
+    asked = [
+        config.kind,
+        config.version,
+        config.token_endpoint,
+        config.token_method,
+        config.auth_method,
+        config.auth_scope,
+    ]
+    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    return f"{_of_key(config.name, key_id, prefix)}{digest}"
+
+
+def _of_key(provider: str, key_id: str, prefix: str) -> str:
+    return f"{prefix}:token:{provider}:{key_id}:"
 
 
 class StoredTokens:
@@ -25,16 +45,19 @@ class StoredTokens:
         self._prefix = prefix
 
     def drop(self, provider: str, key_id: str) -> None:
-        """Drop the token of a key that is used no longer."""
+        """Drop the tokens of a key that is used no longer."""
         try:
-            self._redis.delete(token_name(provider, key_id, self._prefix))
+            names = list(self._names(_of_key(provider, key_id, self._prefix)))
+            if names:
+                self._redis.delete(*names)
         except redis.RedisError as error:
             raise _unreachable(error) from error
 
     def drop_others(self, header: bytes) -> int:
         """Drop the tokens that do not begin with `header`; return how many."""
         try:
-            names = [name for name in self._names() if self._header(name) != header]
+            every = self._names(f"{self._prefix}:token:")
+            names = [name for name in every if self._header(name) != header]
             return int(self._redis.delete(*names)) if names else 0
         except redis.RedisError as error:
             raise _unreachable(error) from error
@@ -42,9 +65,9 @@ class StoredTokens:
     def _header(self, name: bytes) -> bytes:
         return bytes(self._redis.getrange(name, 0, _HEADER_BYTES - 1))  # type: ignore[arg-type]
 
-    def _names(self) -> Iterator[bytes]:
-        for name in self._redis.scan_iter(f"{self._prefix}:token:*", count=1000):
-            if not name.endswith(b":lock"):
+    def _names(self, start: str) -> Iterator[bytes]:
+        for name in self._redis.scan_iter(f"{start}*", count=1000):
+            if not name.endswith((b":lock", b":wait")):
                 yield name
 
 

@@ -24,6 +24,7 @@ _MESSAGE_NAMES = ("imsx_description", "error_description", "errormessage", "mess
 _NOT_TEXT = re.compile(r"(?is)<(script|style|title)\b.*?</\1\s*>|<!--.*?-->")
 _TITLE = re.compile(r"(?is)<title[^<>]*>([^<]*)")
 _TAG = re.compile(r"<[^<>]*>")
+_MISSING = re.compile(r"permission|privilege|insufficient|\bscopes?\b")
 _EXPIRED = re.compile(r"token (?:has |is )?expired|expired (?:access )?token|invalid_token")
 
 
@@ -43,6 +44,11 @@ def says_token_expired(response: HttpResponse) -> bool:
         return False
     refusal = read_refusal(response)
     return bool(_EXPIRED.search(f"{refusal.message} {refusal.code or ''}".lower()))
+
+
+def says_permission_missing(error: ProviderError) -> bool:
+    """Whether the words of a 401 are that the key may not do that, so that no new token helps."""
+    return bool(_MISSING.search(f"{error.message} {error.code or ''}".lower()))
 
 
 def _said(response: HttpResponse) -> tuple[str, str | None]:

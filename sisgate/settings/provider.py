@@ -48,6 +48,13 @@ def _windows(value: Any) -> Any:
     return tuple(Rate.parse(text) for text in texts)
 
 
+def _spaced(value: Any) -> Any:
+    """Return scopes that were written as a list as OAuth wants them."""
+    if isinstance(value, list) and all(isinstance(scope, str) for scope in value):
+        return " ".join(value)
+    return value
+
+
 Windows = Annotated[tuple[Rate, ...], BeforeValidator(_windows)]
 
 
@@ -72,10 +79,11 @@ class ProviderConfig(Frozen):
     adaptive: Literal["on", "shadow", "off"] = "on"
     max_waiting_jobs: Annotated[int, Field(ge=1)] = 10_000
     slot_share: Annotated[float, Field(gt=0, le=1)] | None = None
-    auth: Literal["oauth2-basic", "oauth2-body", "oauth1", "none"] | None = None
+    auth: Literal["oauth2-basic", "oauth2-body", "bearer", "oauth1", "none"] | None = None
+    oauth1_signature: Literal["HMAC-SHA256", "HMAC-SHA1"] = "HMAC-SHA256"
     token_url: HttpUrl | None = None
     token_method: Literal["POST", "GET"] = "POST"
-    scope: str | None = None
+    scope: Annotated[str | None, BeforeValidator(_spaced)] = None
     version: Literal["1.1", "1.2"] | None = None
     base_path: str | None = None
     school_year: Annotated[int, Field(ge=2000, le=2100)] | None = None
@@ -153,6 +161,11 @@ class ProviderConfig(Frozen):
         return self.auth or self.dialect_class.default_auth
 
     @property
+    def fetches_tokens(self) -> bool:
+        """Whether requests are authorised by tokens of a token endpoint."""
+        return self.auth_method.startswith("oauth2")
+
+    @property
     def auth_scope(self) -> str | None:
         """The OAuth scope asked for; the kind's usual one unless configured."""
         return self.scope if self.scope is not None else self.dialect.token_scope()
@@ -160,7 +173,7 @@ class ProviderConfig(Frozen):
     @property
     def token_endpoint(self) -> str | None:
         """The URL that gives tokens, or None where none is needed."""
-        if self.auth_method in {"oauth1", "none"}:
+        if not self.fetches_tokens:
             return None
         path = self.dialect.token_path()
         return self.token_url or (f"{self.endpoints[0].url}{path}" if path else None)
@@ -175,8 +188,7 @@ class ProviderConfig(Frozen):
 
     @model_validator(mode="after")
     def _lease_outlasts_the_call(self) -> ProviderConfig:
-        fetches = self.auth_method.startswith("oauth2")
-        least = self.timeout_seconds + (TOKEN_MARGIN_SECONDS if fetches else 1.0)
+        least = self.timeout_seconds + (TOKEN_MARGIN_SECONDS if self.fetches_tokens else 1.0)
         if self.lease < least:
             raise ValueError(
                 f"lease_seconds is at least {least:g} here: a call may take so long, and must not "
@@ -207,6 +219,6 @@ class ProviderConfig(Frozen):
 
     @model_validator(mode="after")
     def _token_url_is_known(self) -> ProviderConfig:
-        if self.auth_method.startswith("oauth2") and self.token_endpoint is None:
+        if self.fetches_tokens and self.token_endpoint is None:
             raise ValueError(f"kind {self.kind} has no usual token endpoint: set token_url")
         return self

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, SIGNATURE_HMAC_SHA256
 from requests import PreparedRequest
 from requests.auth import AuthBase
 from requests_oauthlib import OAuth1
 
 from sisgate.credentials.keys import Credential
 from sisgate.domain.secret import Secret
+from sisgate.errors import CredentialError
 
-__all__ = ["AuthBase", "Bearer", "oauth1"]
+__all__ = ["AuthBase", "Bearer", "oauth1", "static_bearer"]
+
+_SENDABLE = re.compile(r"[\x21-\x7e]+")
+_SIGNATURES = {"HMAC-SHA1": SIGNATURE_HMAC_SHA1, "HMAC-SHA256": SIGNATURE_HMAC_SHA256}
 
 
 class Bearer(AuthBase):
@@ -24,7 +31,22 @@ class Bearer(AuthBase):
         return request
 
 
-def oauth1(key: Credential) -> AuthBase:
-    """Sign with HMAC-SHA1 as OneRoster 1.1 servers ask for. RFC 5849."""
-    auth: AuthBase = OAuth1(key.client_id, key.secret.get_secret_value())
+def static_bearer(key: Credential) -> AuthBase:
+    """Send the key's secret itself, a token that never expires."""
+    if not _SENDABLE.fullmatch(key.secret.get_secret_value()):
+        raise CredentialError(
+            f"The secret of {key.label} of {key.provider} cannot be sent as a bearer token: it has "
+            "a space, a line break or a character that is not ASCII. Enter it again with "
+            f"`sisgate keys add {key.provider}`.",
+            provider=key.provider,
+            key=key.id,
+        )
+    return Bearer(key.secret)
+
+
+def oauth1(key: Credential, signature: str) -> AuthBase:
+    """Sign with `HMAC-SHA256`, as most OneRoster 1.1 servers ask for, or `HMAC-SHA1`; RFC 5849."""
+    auth: AuthBase = OAuth1(
+        key.client_id, key.secret.get_secret_value(), signature_method=_SIGNATURES[signature]
+    )
     return auth

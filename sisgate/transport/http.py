@@ -9,7 +9,7 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from sisgate.bounded_http import BoundedAdapter, read_within
+from sisgate.bounded_http import BoundedSession, read_within
 from sisgate.clock import Clock
 from sisgate.domain.paths import usable_path
 from sisgate.domain.secret import forget_locals
@@ -29,12 +29,7 @@ class Transport:
 
     def __init__(self, clock: Clock, *, user_agent: str = "sisgate") -> None:
         self._clock = clock
-        self._session = requests.Session()
-        # A proxy or netrc of the machine must not see, or replace, a provider's credentials.
-        self._session.trust_env = False
-        adapter = BoundedAdapter(pool_connections=64, pool_maxsize=8, max_retries=0)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._session = BoundedSession(connections=64, connections_kept=8)
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
 
     def close(self) -> None:

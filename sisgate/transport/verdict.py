@@ -7,6 +7,7 @@ from enum import Enum
 
 from sisgate.errors import MESSAGE_LIMIT
 from sisgate.providers.dialect import Dialect, HttpResponse
+from sisgate.providers.refusals import says_permission_missing
 
 
 class Meaning(Enum):
@@ -15,6 +16,8 @@ class Meaning(Enum):
     DONE = "done"
     THROTTLED = "throttled"
     TOKEN_EXPIRED = "token_expired"
+    UNAUTHORIZED = "unauthorized"
+    """A 401 that does not say whether it is the token or the key that is refused."""
     REFUSED = "refused"
     UNAVAILABLE = "unavailable"
 
@@ -40,6 +43,8 @@ def judge(dialect: Dialect, response: HttpResponse) -> Verdict:
         meaning = Meaning.THROTTLED
     elif status in {401, 403} and dialect.token_expired(response):
         meaning = Meaning.TOKEN_EXPIRED
+    elif status == 401 and not says_permission_missing(said):
+        meaning = Meaning.UNAUTHORIZED
     elif status >= 500 or status == 408:
         meaning = Meaning.UNAVAILABLE
     else:

@@ -1,0 +1,244 @@
+"""Asking a provider's token endpoint, and what its answer means: for the key or for our settings.
+
+OAuth 2.0 client credentials, RFC 6749 section 4.4, as servers really speak it: any 2xx with a token
+is a token, `expires_in` may be a text, or missing. Only what is said of the client itself speaks
+against the key; a wrong address, scope or way to ask is a mistake in the configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
+
+from sisgate.bounded_http import BoundedSession, read_within
+from sisgate.clock import Clock
+from sisgate.credentials.keys import Credential
+from sisgate.domain.rate_headers import parse_retry_after
+from sisgate.domain.secret import Secret, forget_locals
+from sisgate.errors import (
+    ConfigurationError,
+    ProviderUnavailable,
+    SisgateError,
+    Throttled,
+    TokenRefused,
+)
+from sisgate.settings import ProviderConfig
+
+CONNECT_SECONDS, FETCH_SECONDS = 5.0, 10.0
+MAX_ANSWER_BYTES = 1024 * 1024
+"""A token endpoint that sends more sends no token."""
+
+DEFAULT_LIFETIME_SECONDS = 3600.0
+LONGEST_LIFETIME_SECONDS = 1e9
+
+THROTTLED_SECONDS = 30.0
+"""How long a token endpoint is left alone that answered 429 without saying for how long."""
+
+SHOWN_URL_CHARACTERS = 200
+
+_BEARER = re.compile(r"[\x21-\x7e]+")
+_ERROR_WORD = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,60}")
+"""RFC 6749 section 5.2, cut to a length."""
+
+_TRY_AGAIN = frozenset({"temporarily_unavailable", "server_error"})
+_WRONG_ADDRESS = frozenset({404, 405, 406, 410, 411, 415, 421, 426})
+
+
+def fetch_token(
+    config: ProviderConfig, key: Credential, clock: Clock, *, seconds: float = FETCH_SECONDS
+) -> tuple[Secret, float]:
+    """Ask the provider's token endpoint; return the token and its life in seconds.
+
+    It answers within `seconds` and `MAX_ANSWER_BYTES`. The client authenticates by Basic or in the
+    body (RFC 6749 section 2.3.1). Redirects are not followed: they would carry the secret
+    elsewhere. Raises `TokenRefused` where the provider refuses the key, `ConfigurationError` where
+    it refuses the way we ask, `Throttled` where it wants us to wait, and `ProviderUnavailable`
+    where its token endpoint fails.
+    """
+    form = {"grant_type": "client_credentials"}
+    if config.auth_scope:
+        form["scope"] = config.auth_scope
+    by_query = config.token_method == "GET"
+    url = config.token_endpoint
+    assert url is not None
+    in_form = config.auth_method == "oauth2-body"
+    deadline = clock.monotonic() + seconds
+    try:
+        with (
+            BoundedSession() as session,
+            session.request(
+                config.token_method,
+                url,
+                params=form if by_query else None,
+                data=None if by_query else form,
+                auth=_InForm(key, form, by_query=by_query) if in_form else _Basic(key),
+                headers={"Accept": "application/json"},
+                timeout=(min(CONNECT_SECONDS, seconds), seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            body = read_within(response.raw, clock, deadline, MAX_ANSWER_BYTES)
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        forget_locals(error)
+        raise ProviderUnavailable(
+            f"The token endpoint of {config.name} gave no answer ({type(error).__name__}).",
+            provider=config.name,
+            sent=False,
+        ) from None  # the error's own text holds the URL, which may hold the secret
+    answer = _json_object(body)
+    value = answer.get("access_token")
+    if 200 <= response.status_code < 300 and isinstance(value, str):
+        token = value.strip()
+        if _BEARER.fullmatch(token):
+            return Secret(token), _lifetime(answer.get("expires_in"))
+    asked_wait = parse_retry_after(response.headers.get("retry-after"), clock.now())
+    location = response.headers.get("location")
+    raise _refusal(config, key, response.status_code, answer.get("error"), location, asked_wait)
+
+
+class _Basic(AuthBase):
+    """Puts id and secret into the header as the request leaves. RFC 7617."""
+
+    def __init__(self, key: Credential) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        pair = f"{self._key.client_id}:{self._key.secret.get_secret_value()}"
+        request.headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        return request
+
+
+class _InForm(AuthBase):
+    """Puts id and secret into the form, or into the query, as the request leaves."""
+
+    def __init__(self, key: Credential, form: Mapping[str, str], *, by_query: bool) -> None:
+        self._key = key
+        self._form = form
+        self._by_query = by_query
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        secret = {
+            "client_id": self._key.client_id,
+            "client_secret": self._key.secret.get_secret_value(),
+        }
+        if self._by_query:
+            request.prepare_url(request.url, secret)
+        else:
+            request.prepare_body({**self._form, **secret}, None)
+        return request
+
+
+def _refusal(
+    config: ProviderConfig,
+    key: Credential,
+    status: int,
+    word: Any,
+    location: str | None,
+    asked_wait: float | None,
+) -> SisgateError:
+    """Return the error that an answer without a token stands for."""
+    endpoint = f"The token endpoint of {config.name}"
+    ids: dict[str, Any] = {"provider": config.name, "status": status}
+    word = word if isinstance(word, str) and _ERROR_WORD.fullmatch(word) else None
+    said = f"{status} ({word})" if word else str(status)
+    if status == 429 or (status == 503 and asked_wait):
+        seconds = THROTTLED_SECONDS if asked_wait is None else asked_wait
+        what = f"{endpoint} answered {said}: it wants us to wait {seconds:g} s."
+        return Throttled(what, seconds=seconds, **ids)
+    if status >= 500 or status in {408, 425} or word in _TRY_AGAIN:
+        return ProviderUnavailable(f"{endpoint} answered {said}.", sent=False, **ids)
+    if status < 300 and word is None:
+        # Cut, or another page's: that tells nothing about the key.
+        what = f"{endpoint} answered {status} without a token. If that stays so, check token_url."
+        return ProviderUnavailable(what, sent=False, **ids)
+    if (mistake := _mistake(config, status, word, location)) is not None:
+        what = f"{endpoint} {mistake} The key {key.id[:8]} was not judged."
+        return ConfigurationError(what, **ids)
+    return TokenRefused(
+        f"{config.name} refused {key.label}: its token endpoint answered {said}. Check client id "
+        f"and secret, and enter them again with `sisgate keys add {config.name}`.",
+        key=key.id,
+        **ids,
+    )
+
+
+def _mistake(
+    config: ProviderConfig, status: int, word: str | None, location: str | None
+) -> str | None:
+    """Return what is wrong with the configuration by an answer; None where it is about the key."""
+    table = f"[providers.{config.name}]"
+    if 300 <= status < 400:
+        where = f" to {_shown(config, location)}" if location else ""
+        return (
+            f"answered {status} and redirects{where}. Redirects are not followed, as they would "
+            f"carry the key elsewhere: token_url is wrong. Correct it in {table}."
+        )
+    if status in _WRONG_ADDRESS and word is None:
+        return (
+            f"answered {status}: token_url is wrong, or token_method ({config.token_method}). "
+            f"Correct it in {table}."
+        )
+    if word == "invalid_scope":
+        asked = f"the scope {config.auth_scope!r}" if config.auth_scope else "no scope"
+        return (
+            f"answered {status} (invalid_scope): it was asked for {asked}. Set `scope` in {table} "
+            "to one that the provider has granted."
+        )
+    if word in {"unsupported_grant_type", "invalid_request"}:
+        return (
+            f"answered {status} ({word}): it wants to be asked in another way. Check token_url, "
+            f"auth ({config.auth_method}) and token_method ({config.token_method}) in {table}."
+        )
+    return None
+
+
+def _shown(config: ProviderConfig, location: str) -> str:
+    """Return origin and path of a Location: its query may repeat what we have sent."""
+    try:
+        parts = urlsplit(urljoin(config.token_endpoint or "", location))
+        port = f":{parts.port}" if parts.port else ""
+        text = f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    except ValueError:
+        return "an address that cannot be read"
+    return "".join(c for c in text if c.isprintable())[:SHOWN_URL_CHARACTERS]
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _lifetime(expires_in: Any) -> float:
+    """Return the seconds a token lives; a default where none, or no sensible number, is given.
+
+    A life that is too long does no harm: a token that is refused before its end is replaced.
+
+    >>> _lifetime(120), _lifetime("2592000")  # PowerSchool writes the number as a text
+    (120.0, 2592000.0)
+    >>> _lifetime(None), _lifetime(0), _lifetime(-1), _lifetime("soon"), _lifetime(True)
+    (3600.0, 3600.0, 3600.0, 3600.0, 3600.0)
+    >>> _lifetime(1e300), _lifetime("NaN"), _lifetime("Infinity")
+    (1000000000.0, 3600.0, 3600.0)
+    """
+    if isinstance(expires_in, bool):
+        return DEFAULT_LIFETIME_SECONDS
+    try:
+        seconds = float(expires_in)
+    except (TypeError, ValueError, OverflowError):
+        return DEFAULT_LIFETIME_SECONDS
+    if not math.isfinite(seconds) or seconds <= 0:
+        return DEFAULT_LIFETIME_SECONDS
+    return min(seconds, LONGEST_LIFETIME_SECONDS)
