@@ -5,16 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.text import Text
 
 from sisgate.audit.archive import Segment
 from sisgate.audit.content import EVENT_COLUMNS
@@ -28,7 +25,6 @@ from sisgate.cli.audit_screens import (
     show_events,
     show_verdict,
     text_line,
-    verdict_words,
 )
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.interrupts import interrupts
@@ -191,13 +187,17 @@ def verify(
     invocation, output = invocation_of(context), Output(as_json)
     log, begun = invocation.gateway.audit, invocation.clock.monotonic()
     total = None if exported else _total(invocation)
-    with _progress(output, total) as progress:
+    with output.progress() as bars:
+        bar = bars.add_task("verifying", total=total)
+
+        def progress(done: int) -> None:
+            bars.update(bar, completed=done)
+
         if exported is not None:
             verdict = log.verify_export(exported, progress=progress)
         else:
             verdict = log.verify(heads=heads or (), progress=progress)
     seconds = invocation.clock.monotonic() - begun
-    output.json({**verdict_words(verdict), "seconds": round(seconds, 2)})
     show_verdict(output, verdict, seconds)
     if not verdict.is_whole:
         raise typer.Exit(ExitCode.FAILED)
@@ -208,8 +208,7 @@ def seal(context: typer.Context, as_json: Json = False) -> None:
     """Seal what is new now; beat does so every second."""
     output = Output(as_json)
     made = invocation_of(context).gateway.audit.seal()
-    output.json({"seal": made})
-    output.show(Text(f"Seal {made} was made." if made else "Nothing was new."))
+    output.result({"seal": made}, f"Seal {made} was made." if made else "Nothing was new.")
 
 
 @app.command(epilog=examples("sisgate audit head > head.json"))
@@ -237,14 +236,14 @@ def archive(
     end = _time(before, invocation.clock.now())
     assert end is not None
     done = invocation.gateway.audit.archive(Segment(end), file, actor=user_name(), reason=reason)
-    output.json(
+    output.result(
         {
             "file": str(done.path), "through": done.through, "head": done.head,
             "events": done.events, "sha256": done.sha256,
-        }
+        },
+        f"{number(done.events)} events up to seal {done.through} are in {done.path} now. "
+        f"Its SHA-256 is {done.sha256}.",
     )  # fmt: skip
-    words = f"{number(done.events)} events up to seal {done.through} are in {done.path} now."
-    output.show(Text(f"{words} Its SHA-256 is {done.sha256}."))
 
 
 @app.command("new-key", epilog=examples("sisgate audit new-key ./secrets/audit_key"))
@@ -265,11 +264,11 @@ def new_key(
     if file.exists() and settings.audit_key_file != file.absolute():
         raise UsageError(f"{file} exists, and is not the audit_key_file of the settings.")
     made = write_new_key(file, known)
-    output.json({"file": str(file), "key": made.id.hex(), "public": made.public})
-    output.show(
-        Text(f"Audit key {made.id.hex()} is first in {file}. Set audit_key_file to it, and")
+    output.result(
+        {"file": str(file), "key": made.id.hex(), "public": made.public},
+        f"Audit key {made.id.hex()} is first in {file}. Set audit_key_file to it, and restart "
+        f"every process. Its heads are signed for {made.public}.",
     )
-    output.show(Text(f"restart every process. Its heads are signed for {made.public}."))
 
 
 def _follow(invocation: Invocation, wanted: Filter, seen: list[AuditEvent]) -> Iterator[AuditEvent]:
@@ -303,14 +302,3 @@ def _total(invocation: Invocation) -> int | None:
     with invocation.database.read() as session:
         newest = newest_seal(session)
     return newest.total if newest else None
-
-
-@contextmanager
-def _progress(output: Output, total: int | None) -> Iterator[Callable[[int], None]]:
-    if not output.is_live:
-        yield lambda _: None
-        return
-    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=output.err, transient=True) as bar:
-        task = bar.add_task("verifying", total=total)
-        yield lambda done: bar.update(task, completed=done)

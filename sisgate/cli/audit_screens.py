@@ -9,7 +9,8 @@ from rich.text import Text
 
 from sisgate.audit.verdict import Kind, Verdict
 from sisgate.cli.output import Output, to_json, write_lines
-from sisgate.cli.screens import facts, moment, number, table
+from sisgate.cli.screens import moment, number
+from sisgate.cli.tables import Columns
 from sisgate.ledger.audit_schema import AuditEvent
 
 
@@ -19,16 +20,10 @@ def show_events(output: Output, found: Iterable[AuditEvent]) -> None:
     if output.as_json:
         write_lines(map(json_line, events))
         return
-    if not events:
-        output.note("No events.")
-        return
-    more = () if output.is_narrow else ("detail",)
-    made = table(("at", "actor", "action", "subject", *more), folds=("subject", "detail"))
-    for event in events:
-        told = Text(_told(event), "dim")
-        cells = (moment(event.at), event.actor, event.action, event.subject)
-        made.add_row(*cells, *((told,) if more else ()))
-    output.show(made)
+    columns: Columns = {
+        "at": "at", "actor": "actor", "action": "action", "subject": "subject", "detail": _told,
+    }  # fmt: skip
+    output.table(events, columns, empty="No events.")
 
 
 def _told(event: AuditEvent) -> str:
@@ -72,21 +67,25 @@ def verdict_words(verdict: Verdict) -> dict[str, Any]:
 
 def show_verdict(output: Output, verdict: Verdict, seconds: float) -> None:
     """Show what verification found."""
-    rows = [
+    rows: list[tuple[str, object]] = [
         ("events", f"{number(verdict.events)} checked in {seconds:.1f} s"),
         ("seals", f"{number(verdict.seals)}, the newest at {moment(verdict.last_sealed_at)}"),
-        ("not yet sealed", number(verdict.unsealed)),
+        ("not yet sealed", verdict.unsealed),
         (
             "heads kept outside",
             f"{number(verdict.heads)}, the newest of seal {verdict.newest_head}",
         ),
     ]
-    output.show(facts(rows))
-    if verdict.findings:
-        made = table(("where", "what", ""), folds=("",))
-        for found in verdict.findings:
-            made.add_row(found.place, Text(found.kind.value, "bold red"), found.what)
-        output.show(made)
+    output.facts(rows, json={**verdict_words(verdict), "seconds": round(seconds, 2)})
+    if verdict.findings and not output.as_json:
+        output.table(
+            verdict.findings,
+            {
+                "where": "place",
+                "what": lambda found: Text(found.kind.value, "bold red"),
+                "detail": "what",
+            },
+        )
     left = verdict.counts.total() - len(verdict.findings)
     if left > 0:
         output.note(f"And {number(left)} more.")

@@ -19,7 +19,8 @@ from sisgate.cli.lengths import parse_end
 from sisgate.cli.limits import warn_if_only_kept
 from sisgate.cli.options import Json, Reason, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, moment, table
+from sisgate.cli.screens import duration, moment
+from sisgate.cli.tables import Columns, Grid, shown
 from sisgate.errors import UsageError
 from sisgate.gateway.breakers import STATES, EndpointStanding
 from sisgate.routing.names import short_name
@@ -34,7 +35,6 @@ EPILOG = examples(
     "until `auto`. ENDPOINT is a number of the table, a host, or the first part of one.",
 )
 WATCH_SECONDS = 1.0
-_COLOURS = {State.CLOSED: "green", State.HALF_OPEN: "yellow", State.OPEN: "bold red"}
 
 Standings = Sequence[tuple[str, Sequence[EndpointStanding]]]
 
@@ -145,7 +145,7 @@ def _standings(invocation: Invocation, names: Sequence[str]) -> Standings:
 def _show(output: Output, standings: Standings, now: datetime) -> None:
     found = {name: [one.as_dict() for one in endpoints] for name, endpoints in standings}
     output.json({"at": now.isoformat(), "providers": found})
-    output.show(_screen(output, standings, now))
+    output.show(_screen(standings, now))
 
 
 def _watch(invocation: Invocation, output: Output, names: Sequence[str]) -> None:
@@ -158,41 +158,33 @@ def _watch(invocation: Invocation, output: Output, names: Sequence[str]) -> None
         with Live(console=output.out, auto_refresh=False) as live:
             while asked.none:
                 now = invocation.clock.now()
-                screen = _screen(output, _standings(invocation, names), now)
+                screen = _screen(_standings(invocation, names), now)
                 live.update(screen, refresh=True)
                 invocation.clock.sleep(WATCH_SECONDS)
 
 
-def _screen(output: Output, standings: Standings, now: datetime) -> RenderableType:
+def _screen(standings: Standings, now: datetime) -> RenderableType:
     if not standings:
         return Text("No provider is configured.")
-    more = () if output.is_narrow else ("in a row", "failed", "slow", "since", "checked")
-    columns = ("provider", "#", "endpoint", "state", "by hand", *more, "next probe")
-    made = table(columns, numbers=("#", "in a row", "failed", "slow"), folds=("endpoint",))
-    for name, endpoints in standings:
-        for one in endpoints:
-            view = one.breaker
-            counts = (
-                str(view.failures_in_a_row),
-                _share(view.failures, view.calls),
-                _share(view.slow, view.calls),
-                _ago(view.changed_at, now),
-                "-" if one.checked_seconds is None else f"{duration(one.checked_seconds)} ago",
-            )
-            made.add_row(
-                Text(name if one.number == 1 else "", "bold"),
-                str(one.number),
-                short_name(view.endpoint),
-                _state_words(one),
-                _pin_words(view, now),
-                *(counts if more else ()),
-                _next(view),
-            )
-    return Group(made, Text(f"at {moment(now)}", "dim"))
+    columns: Columns = {
+        "provider": lambda row: Text(row[0], "bold"),
+        "#": lambda row: row[1].number,
+        "endpoint": lambda row: short_name(row[1].breaker.endpoint),
+        "state": lambda row: _state_words(row[1]),
+        "by hand": lambda row: _pin_words(row[1].breaker, now),
+        "next probe": lambda row: _next(row[1].breaker),
+        "in a row": lambda row: row[1].breaker.failures_in_a_row,
+        "failed": lambda row: _share(row[1].breaker.failures, row[1].breaker.calls),
+        "slow": lambda row: _share(row[1].breaker.slow, row[1].breaker.calls),
+        "since": lambda row: _ago(row[1].breaker.changed_at, now),
+        "checked": lambda row: _checked(row[1]),
+    }
+    rows = [(name, one) for name, endpoints in standings for one in endpoints]
+    return Group(Grid(columns, rows), Text(f"at {moment(now)}", "dim"))
 
 
 def _state_words(one: EndpointStanding) -> Text:
-    words = Text(one.breaker.state.value, _COLOURS[one.breaker.state])
+    words = shown(one.breaker.state)
     if one.unwell or one.ejected:
         words.append(" unwell" if one.unwell else " ejected", "yellow")
     return words
@@ -217,6 +209,10 @@ def _share(part: int, calls: int) -> str:
 
 def _ago(then: datetime | None, now: datetime) -> str:
     return "-" if then is None else f"{duration(max(0.0, (now - then).total_seconds()))} ago"
+
+
+def _checked(one: EndpointStanding) -> str:
+    return "-" if one.checked_seconds is None else f"{duration(one.checked_seconds)} ago"
 
 
 def _next(view: BreakerView) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typer
-from rich.text import Text
 
 from sisgate.cli import data_folder
 from sisgate.cli.exits import ExitCode
@@ -26,9 +25,11 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
         data_folder.make(settings.data_dir)
     database = Database(settings.sqlalchemy_url)
     ran, version = migrate.upgrade(database), migrate.newest()
-    output.json({"database": database.address, "version": version, "upgraded": ran})
     words = "is now at" if ran else "is already at"
-    output.show(Text(f"The database {database.address} {words} version {version}."))
+    output.result(
+        {"database": database.address, "version": version, "upgraded": ran},
+        f"The database {database.address} {words} version {version}.",
+    )
 
 
 @app.command(epilog=examples("sisgate db current --json"))
@@ -39,8 +40,10 @@ def current(context: typer.Context, as_json: Json = False) -> None:
     invocation, output = invocation_of(context), Output(as_json)
     database = invocation.database
     version, newest = migrate.current(database), migrate.newest()
-    output.json({"database": database.address, "version": version, "newest": newest})
-    output.show(Text(f"{database.address}: version {version or 'none'}, newest {newest}"))
+    output.result(
+        {"database": database.address, "version": version, "newest": newest},
+        f"{database.address}: version {version or 'none'}, newest {newest}",
+    )
     if version != newest:
         output.note("Run `sisgate db upgrade`.")
         raise typer.Exit(ExitCode.FAILED)

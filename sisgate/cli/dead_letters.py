@@ -8,14 +8,11 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from sisgate.cli import completion
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.lengths import parse_length
 from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, number, table
 from sisgate.errors import UsageError
 from sisgate.gateway import DeadLetter
 
@@ -95,28 +92,25 @@ def parse_since(text: str, now: datetime) -> datetime:
     return since
 
 
-def dead_table(letters: Sequence[DeadLetter], now: datetime, *, is_narrow: bool) -> Table:
-    """Return the dead letters as a table, with what each died of."""
-    numbers = ("tries", "lost")
-    more = () if is_narrow else ("what",)
-    columns = ("job", "age", "app", "provider", *more, *numbers, "last error")
-    made = table(columns, numbers=numbers, folds=("last error",))
-    for letter in letters:
-        job = letter.job
-        error = job.error or {}
-        age = (now - job.ended_at).total_seconds() if job.ended_at else 0.0
-        made.add_row(
-            job.id[:8], duration(age), job.app, job.provider,
-            *([job.resource or job.kind] if more else []),
-            number(letter.tries), number(letter.lost_workers),
-            f"{error.get('code', '')}: {error.get('message', '')}",
-        )  # fmt: skip
-    return made
-
-
 def show_dead(invocation: Invocation, output: Output, letters: Sequence[DeadLetter]) -> None:
-    """Show dead letters."""
-    output.json([letter.as_dict() for letter in letters])
+    """Show dead letters, with what each died of."""
     now = invocation.clock.now()
-    made = dead_table(letters, now, is_narrow=output.is_narrow)
-    output.show(made if letters else Text("No dead letter fits.", "dim"))
+    output.table(
+        letters,
+        {
+            "job": "id",
+            "age": lambda letter: letter.job.ended_at and now - letter.job.ended_at,
+            "app": lambda letter: letter.job.app,
+            "provider": lambda letter: letter.job.provider,
+            "what": lambda letter: letter.job.resource or letter.job.kind,
+            "tries": "tries",
+            "lost": "lost_workers",
+            "last error": _error_words,
+        },
+        empty="No dead letter fits.",
+    )
+
+
+def _error_words(letter: DeadLetter) -> str:
+    error = letter.job.error or {}
+    return f"{error.get('code', '')}: {error.get('message', '')}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.screens import duration, number, state, table
+from sisgate.cli.screens import number, state
+from sisgate.cli.tables import Columns, Grid
 from sisgate.gateway import JobStatus
 from sisgate.ledger import records
 
@@ -88,31 +90,33 @@ def _seconds(statuses: Sequence[JobStatus]) -> float:
 
 
 def _resources_table(providers: Mapping[str, Mapping[str, Any]]) -> RenderableType:
-    numbers = ("records", "inserted", "updated", "deleted", "calls", "time")
-    made = table(("resource", *numbers, "state"), numbers=numbers)
-    for name, found in providers.items():
-        made.add_row(Text(name, "bold cyan"))
-        for resource, row in found["resources"].items():
-            cells = [number(row[word]) for word in numbers[:-1]]
-            made.add_row(f"  {resource}", *cells, duration(row["seconds"]), state(row["state"]))
-    return made
+    rows = [
+        {"provider": name, "resource": resource, **row}
+        for name, found in providers.items()
+        for resource, row in found["resources"].items()
+    ]
+    columns: Columns = {
+        "provider": lambda row: Text(row["provider"], "bold cyan"),
+        **{name: name for name in (
+            "resource", "records", "inserted", "updated", "deleted", "calls",
+        )},
+        "time": lambda row: timedelta(seconds=row["seconds"]),
+        "state": lambda row: state(row["state"]),
+    }  # fmt: skip
+    return Grid(columns, rows)
 
 
 def _providers_table(providers: Mapping[str, Mapping[str, Any]]) -> RenderableType:
-    numbers = ("records", "calls", "quota left", "throttled", "time")
-    made = table(("provider", "limit", *numbers), numbers=numbers)
-    for name, found in providers.items():
-        throttled = found["sandbox"]["throttled"]
-        made.add_row(
-            Text(name, "bold"),
-            found["limit"] or "off",
-            number(found["records"]),
-            number(found["calls"]),
-            number(found["quota_left"]),
-            Text(number(throttled), "bold red" if throttled else "green"),
-            duration(found["seconds"]),
-        )
-    return made
+    columns: Columns = {
+        "provider": lambda row: Text(row["provider"], "bold"),
+        "limit": lambda row: row["limit"] or "off",
+        "records": "records",
+        "calls": "calls",
+        "quota left": "quota_left",
+        "throttled": lambda row: row["sandbox"]["throttled"],
+        "time": lambda row: timedelta(seconds=row["seconds"]),
+    }
+    return Grid(columns, [{"provider": name, **found} for name, found in providers.items()])
 
 
 def _verdict(report: Mapping[str, Any]) -> Text:

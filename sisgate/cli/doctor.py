@@ -12,7 +12,7 @@ from sisgate.cli.findings import Finding
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import facts
+from sisgate.cli.tables import Facts
 from sisgate.errors import ConfigurationError
 
 EPILOG = examples(
@@ -60,7 +60,7 @@ def _show(output: Output, finding: Finding) -> None:
     text = Text.assemble((finding.subject, "bold"), f": {finding.what}")
     if finding.grade != "ok" and finding.mend:
         text.append(f"\n→ {finding.mend}", "cyan")
-    output.show(facts([(finding.grade.ljust(4), text)], style=COLOURS[finding.grade]))
+    output.show(Facts([(finding.grade.ljust(4), text)], style=COLOURS[finding.grade]))
 
 
 def _words(finding: Finding) -> dict[str, Any]:

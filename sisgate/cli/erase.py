@@ -6,14 +6,13 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of, user_name
 from sisgate.cli.options import Json, Reason, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import number, table
+from sisgate.cli.tables import Columns, Grid
 from sisgate.errors import UsageError
 from sisgate.privacy.erasure import ErasureReport
 from sisgate.privacy.persons import PEOPLE
@@ -70,15 +69,14 @@ def erase(
         lifted = gateway.lift(
             provider, sourced_id, actor=actor, reason=reason or "", resource=resource
         )
-        output.json({"provider": provider, "lifted": lifted})
         is_back = "may bring the person again" if lifted else "did not leave that person out"
-        output.show(Text(f"Later syncs of {provider} {is_back}."))
+        told = {"provider": provider, "lifted": lifted}
+        output.result(told, f"Later syncs of {provider} {is_back}.")
         return
     report = gateway.erase(
         provider, sourced_id, resource=resource, actor=actor, reason=reason or "",
         suppress=suppress, dry_run=dry_run,
     )  # fmt: skip
-    output.json(report.as_dict())
     _show(output, report)
     if not report.is_clean:
         raise typer.Exit(ExitCode.FAILED)
@@ -86,26 +84,23 @@ def erase(
 
 def _show(output: Output, report: ErasureReport) -> None:
     done = "would go" if report.dry_run else "erased"
-    made = table(("what", done), numbers=(done,))
-    for name, count in sorted(report.done.items()):
-        made.add_row(name, number(count))
-    output.show(made)
+    output.table(
+        sorted(report.done.items()),
+        {"what": lambda row: row[0], done: lambda row: row[1]},
+        json=report.as_dict(),
+    )
     if report.dry_run:
         output.note("Nothing was erased.")
         return
     if report.left:
-        left = table(
-            ("still in", "column", "rows", "what", "note"), numbers=("rows",), folds=("note",)
-        )
-        for found in report.left:
-            left.add_row(found.table, found.column, number(found.rows), found.kind, found.note)
-        output.show(left)
+        left: Columns = {
+            "still in": "table", "column": "column", "rows": "rows", "what": "kind", "note": "note",
+        }  # fmt: skip
+        output.show(Grid(left, report.left))
     else:
-        output.show(
-            Text("All tables were searched for their identifiers and names: nothing found.")
-        )
+        output.show("All tables were searched for their identifiers and names: nothing found.")
     if report.suppressed:
-        output.show(Text("Later syncs leave the person out; --lift ends that."))
+        output.show("Later syncs leave the person out; --lift ends that.")
     else:
         output.warn("The next sync brings the person back, as long as the provider has them.")
     if report.compacted is False:

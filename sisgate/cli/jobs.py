@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from sisgate.cli import completion, remedies
 from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, show_dead
@@ -16,15 +14,8 @@ from sisgate.cli.job_ids import OneJob, full_id
 from sisgate.cli.no_answer import what_is_down
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import (
-    facts,
-    moment,
-    number,
-    short_moment,
-    state,
-    table,
-    zone_name,
-)
+from sisgate.cli.screens import number, short_moment, zone_name
+from sisgate.cli.tables import Columns
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
 from sisgate.gateway import JobStatus
@@ -73,20 +64,22 @@ def list_jobs(
     if provider is not None:
         invocation.gateway.provider(provider)
     found = invocation.gateway.jobs(states=wanted, provider=provider, limit=limit)
-    output.json([status.as_dict() for status in found])
-    tallies = ("ins", "upd", "del") if not output.is_narrow else ()
-    numbers = ("calls", "read", *tallies)
     accepted = f"accepted {zone_name(invocation.clock.now())}"
-    made = table(("job", accepted, "provider", "what", "state", *numbers), numbers=numbers)
-    for status in found:
-        counts = [status.calls_made, status.rows_seen]
-        if tallies:
-            counts += [status.inserted, status.updated, status.deleted]
-        made.add_row(
-            status.id[:8], short_moment(status.accepted_at), status.provider,
-            status.resource or status.kind, state(status.state), *map(number, counts),
-        )  # fmt: skip
-    output.show(made if found else Text("No job fits.", "dim"))
+    columns: Columns = {
+        "job": "id",
+        accepted: lambda status: short_moment(status.accepted_at),
+        "provider": "provider",
+        "what": lambda status: status.resource or status.kind,
+        "state": "state",
+        "app": "app",
+        "calls": "calls_made",
+        "read": "rows_seen",
+        "ins": "inserted",
+        "upd": "updated",
+        "del": "deleted",
+        "error": lambda status: (status.error or {}).get("message"),
+    }
+    output.table(found, columns, empty="No job fits.")
 
 
 @app.command(epilog=examples("sisgate jobs show 3f8a"))
@@ -95,8 +88,7 @@ def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     invocation, output = invocation_of(context), Output(as_json)
     status = invocation.gateway.job_status(full_id(invocation, job))
     wait, words = _wait(invocation, status)
-    output.json({**status.as_dict(), "waits_for": wait})
-    output.show(_details(status, words))
+    output.facts(_details(status, words), json={**status.as_dict(), "waits_for": wait})
 
 
 @app.command(epilog=examples("sisgate jobs cancel 3f8a"))
@@ -104,8 +96,7 @@ def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     """Cancel a job. A call under way ends, and its answer is dropped."""
     invocation, output = invocation_of(context), Output(as_json)
     status = invocation.gateway.cancel(full_id(invocation, job), actor=user_name())
-    output.json(status.as_dict())
-    output.show(Text(f"Job {status.id} is cancelled."))
+    output.result(status.as_dict(), f"Job {status.id} is cancelled.")
 
 
 def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | None, str | None]:
@@ -138,25 +129,24 @@ def _dead_words(status: JobStatus) -> str | None:
     return f"given up; `sisgate jobs retry {status.id[:8]}` tries it again"
 
 
-def _details(status: JobStatus, waits_for: str | None) -> Table:
+def _details(status: JobStatus, waits_for: str | None) -> list[tuple[str, object]]:
     calls = ", ".join(f"{count} {word}" for word, count in sorted(status.calls.items()))
-    rows: list[tuple[str, Text | str | None]] = [
+    return [
         ("job", status.id),
-        ("state", state(status.state)),
+        ("state", status.state),
         ("waits for", waits_for),
         ("what", f"{status.kind} {status.provider} {status.resource or ''} {status.mode or ''}"),
         ("app", f"{status.app}, priority {status.priority.word}"),
-        ("accepted", moment(status.accepted_at)),
-        ("started", moment(status.started_at)),
-        ("ended", moment(status.ended_at)),
-        ("deadline", moment(status.expires_at) if status.expires_at else None),
+        ("accepted", status.accepted_at),
+        ("started", status.started_at or "-"),
+        ("ended", status.ended_at or "-"),
+        ("deadline", status.expires_at),
         ("calls", f"{status.calls_made} made; {calls or 'none planned yet'}"),
-        ("throttled", number(status.throttled) if status.throttled else None),
+        ("throttled", status.throttled or None),
         ("records", f"{number(status.rows_seen)} read, {_changed(status)}"),
-        ("complete", {None: None, True: "yes", False: "no"}[status.complete]),
+        ("complete", status.complete),
         ("note", status.note),
         ("dead letter", _dead_words(status)),
         ("tried again as", status.retried_as),
-        *((name, str(value)) for name, value in (status.error or {}).items()),
-    ]  # fmt: skip
-    return facts((name, value) for name, value in rows if value is not None)
+        *(status.error or {}).items(),
+    ]

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from textwrap import shorten
 
-from rich.table import Table
 from rich.text import Text
 
-from sisgate.cli.screens import moment, number, table
-from sisgate.domain.states import KeyState
-from sisgate.gateway.key_info import KeyInfo, KeyUse
-
-COLOURS = {
-    KeyState.STAGED: "blue",
-    KeyState.CANARY: "cyan",
-    KeyState.ACTIVE: "green",
-    KeyState.DRAINING: "yellow",
-    KeyState.RETIRED: "dim",
-    KeyState.REVOKED: "red",
-}
+from sisgate.cli.screens import moment, state
+from sisgate.cli.tables import Columns
+from sisgate.gateway.key_info import KeyInfo
 
 REASON_LENGTH = 160
 """Characters of what a provider said that are shown of it."""
 
 
-def key_table(keys: Iterable[KeyInfo], now: datetime, *, narrow: bool) -> Table:
-    """Return the keys, one a line; what a provider has against one stands beside its state."""
-    more = () if narrow else ("stored", "life left")
-    made = table(("key", "provider", "slot", "state", "client id", *more), folds=("client id",))
-    for key in keys:
-        state = Text(key.state.value, COLOURS[key.state])
-        if key.suspect_at is not None:
-            state.append(" suspect", "red")
-        if key.canary_failed_at is not None:
-            state.append(" canary failed", "red")
-        left = key.expires_at - now if key.expires_at else None
-        extra: tuple[str | Text, ...] = (moment(key.created_at), life(left)) if more else ()
-        made.add_row(key.id[:8], key.provider, key.slot, state, key.client_id, *extra)
-    return made
+def key_columns(now: datetime) -> Columns:
+    """Return the columns of keys; what a provider has against one stands beside its state."""
+    return {
+        "key": "id", "provider": "provider", "slot": "slot", "state": _state_words,
+        "client id": "client_id", "stored": "created_at",
+        "life left": lambda key: life(key.expires_at - now if key.expires_at else None),
+    }  # fmt: skip
+
+
+def _state_words(key: KeyInfo) -> Text:
+    words = state(key.state.value)
+    if key.suspect_at is not None:
+        words.append(" suspect", "red")
+    if key.canary_failed_at is not None:
+        words.append(" canary failed", "red")
+    return words
 
 
 def canary_words(key: KeyInfo) -> str | None:
@@ -54,22 +45,14 @@ def canary_words(key: KeyInfo) -> str | None:
     )
 
 
-def usage_table(uses: Iterable[KeyUse], *, narrow: bool) -> Table:
-    """Return how keys were used, one a line."""
-    numbers = ("calls", "errors", "429", "refused")
-    more = () if narrow else ("last used", "first refused", "last refused", "life left")
-    made = table(("key", "slot", "state", *numbers, *more), numbers=numbers)
-    for use in uses:
-        counts = (use.calls, use.errors, use.throttled, use.refused)
-        times = (use.last_used_at, use.first_refused_at, use.last_refused_at)
-        extra: tuple[str | Text, ...] = (
-            (*(moment(each) for each in times), life(use.remaining)) if more else ()
-        )
-        state = Text(use.key.state.value, COLOURS[use.key.state])
-        made.add_row(
-            use.key.id[:8], use.key.slot, state, *(number(count) for count in counts), *extra
-        )
-    return made
+USAGE: Columns = {
+    "key": lambda use: use.key.id, "slot": lambda use: use.key.slot,
+    "state": lambda use: use.key.state,
+    "calls": "calls", "errors": "errors", "429": "throttled", "refused": "refused",
+    "last used": "last_used_at", "first refused": "first_refused_at",
+    "last refused": "last_refused_at", "life left": lambda use: life(use.remaining),
+}  # fmt: skip
+"""Columns of how keys were used."""
 
 
 def life(left: timedelta | None) -> Text:

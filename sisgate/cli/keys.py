@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sisgate.cli import completion, master_keys
 from sisgate.cli.entered import (
@@ -18,7 +17,7 @@ from sisgate.cli.entered import (
     entered_secret,
 )
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.key_screens import canary_words, key_table, usage_table
+from sisgate.cli.key_screens import USAGE, canary_words, key_columns
 from sisgate.cli.lengths import parse_length
 from sisgate.cli.options import Json, Provider, Reason, examples
 from sisgate.cli.output import Output
@@ -114,15 +113,11 @@ def list_all(
     with invocation.database.read() as session:
         found = [key_info(key) for key in list_keys(session, provider)]
     shown = [key for key in found if every or not key.state.is_final]
-    output.json([key.as_dict() for key in shown])
-    if shown:
-        output.show(key_table(shown, invocation.clock.now(), narrow=output.is_narrow))
-        for key in shown:
-            if (words := canary_words(key)) is not None:
-                output.show(Text(words))
-        return
     more = " `--all` shows those that have ended." if found else ""
-    output.show(Text(f"No keys. `sisgate keys add PROVIDER` stores one.{more}"))
+    empty = f"No keys. `sisgate keys add PROVIDER` stores one.{more}"
+    output.table(shown, key_columns(invocation.clock.now()), empty=empty)
+    for words in filter(None, map(canary_words, shown)):
+        output.show(words)
 
 
 @app.command(epilog=examples("sisgate keys usage skyward"))
@@ -131,8 +126,7 @@ def usage(context: typer.Context, provider: Provider, as_json: Json = False) -> 
     invocation, output = invocation_of(context), Output(as_json)
     _ = invocation.database
     found = invocation.gateway.keys(provider).usage()
-    output.json([use.as_dict() for use in found])
-    output.show(usage_table(found, narrow=output.is_narrow) if found else Text("No keys."))
+    output.table(found, USAGE, empty="No keys.")
 
 
 @app.command(epilog=examples("sisgate keys rotate skyward --slot secondary"))
@@ -146,8 +140,8 @@ def rotate(
     """Replace the key of a slot now: by the staged one, else by one of the provider's source."""
     invocation, output = invocation_of(context), Output(as_json)
     _keys(invocation, provider, slot).rotate(slot=slot, actor=user_name(), reason=reason)
-    output.json({"provider": provider, "slot": slot, "requested": True})
-    output.show(Text(f"The {slot} key of {provider} is to be rotated."))
+    asked = {"provider": provider, "slot": slot, "requested": True}
+    output.result(asked, f"The {slot} key of {provider} is to be rotated.")
     output.note(WAIT)
 
 
@@ -235,8 +229,7 @@ def _tell(
 ) -> None:
     """Tell what became of a key, and which staged ones had to go where some may have."""
     more = {} if destroyed is None else {"destroyed": list(destroyed)}
-    output.json({**info.as_dict(), **more})
-    output.show(Text(words))
+    output.result({**info.as_dict(), **more}, words)
     for key in destroyed or ():
         output.warn(f"Key {key[:8]}, which was staged there, is revoked; its secret is destroyed.")
 

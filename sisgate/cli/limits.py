@@ -13,7 +13,8 @@ from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.lengths import parse_length, parse_moment
 from sisgate.cli.options import Json, Priority, Provider, Reason, Resource, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, moment, number, table
+from sisgate.cli.screens import duration, moment, number
+from sisgate.cli.tables import Columns
 from sisgate.errors import UsageError
 from sisgate.gateway import Plan
 from sisgate.ledger import controls
@@ -84,11 +85,8 @@ def show(context: typer.Context, provider: Provider, as_json: Json = False) -> N
     """Show the limits in force, what is used of them, and when the next call may be made."""
     invocation, output = invocation_of(context), Output(as_json)
     state = invocation.gateway.control(provider).state()
-    output.json(_facts(provider, state))
-    made = table(("limit", "used", "left"), numbers=("used", "left"))
-    for window in state.windows:
-        made.add_row(str(window.rate), number(window.used), number(window.left))
-    output.show(made)
+    columns: Columns = {"limit": "rate", "used": "used", "left": "left"}
+    output.table(state.windows, columns, json=_facts(provider, state))
     for line in _notes(invocation, provider, state):
         output.show(Text(line))
 

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.options import Json, Reason, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import table
 from sisgate.credentials.master import make_master_key, renew_master_key
 from sisgate.errors import CredentialError, DatabaseUnavailable, UsageError
+from sisgate.gateway.master_keys import MasterKeyUse
 from sisgate.gateway.missing_keys import at_hand, missing_keys
 from sisgate.ledger import migrate
 
@@ -55,19 +54,18 @@ def master(
             return
         if renew:
             key = renew_master_key(target)
-            output.json({"path": target, "made": True, "master_key": key.id.hex()})
-            output.show(Text(f"{key.id.hex()} is the newest master key in {target} now."))
+            told = {"path": target, "made": True, "master_key": key.id.hex()}
+            output.result(told, f"{key.id.hex()} is the newest master key in {target} now.")
             output.note("Restart all processes with this file, then run `sisgate keys rewrap`.")
             return
         made = make_master_key(target)
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror}.") from error
-    output.json({"path": target, "made": made})
     if made:
         words = f"Made {target}. Keep a copy: without it, no stored key can be opened."
     else:
         words = f"{target} exists already and is left as it is. --renew puts a new key into it."
-    output.show(Text(words))
+    output.result({"path": target, "made": made}, words)
 
 
 def _give_up(invocation: Invocation, output: Output, reason: str | None) -> None:
@@ -77,11 +75,10 @@ def _give_up(invocation: Invocation, output: Output, reason: str | None) -> None
     _ = invocation.database
     made = not at_hand(settings) and make_master_key(path)
     lost = invocation.gateway.master_keys().give_up(actor=user_name(), reason=reason)
-    output.json({"path": path, "made": made, "lost": lost})
     words = f"Given up as lost: {', '.join(lost)}." if lost else "No key is missing."
-    output.show(Text(words))
+    output.result({"path": path, "made": made, "lost": lost}, words)
     if made:
-        output.show(Text(f"Made {path}. Keep a copy. Enter the keys of the providers anew."))
+        output.show(f"Made {path}. Keep a copy. Enter the keys of the providers anew.")
 
 
 def _refuse_for_a_ledger_in_use(invocation: Invocation, output: Output) -> None:
@@ -109,17 +106,21 @@ def masters(context: typer.Context, as_json: Json = False) -> None:
     invocation, output = invocation_of(context), Output(as_json)
     _ = invocation.database
     found = invocation.gateway.master_keys().list()
-    output.json([{**asdict(key), "sealed": dict(key.sealed)} for key in found])
-    made = table(("id", "use", "from", "has sealed"), folds=("from", "has sealed"))
-    for key in found:
-        use = Text("seals", "green") if key.is_newest else Text("opens", "dim")
-        made.add_row(
-            key.id,
-            use if key.origin else Text("missing", "red"),
-            key.origin or "-",
-            ", ".join(f"{place} {count:,}" for place, count in key.sealed.items()) or "nothing",
-        )
-    output.show(made)
+    output.table(
+        found,
+        {"id": "id", "use": _use, "from": "origin", "has sealed": _sealed},
+        json=[{**asdict(key), "sealed": dict(key.sealed)} for key in found],
+    )
+
+
+def _use(key: MasterKeyUse) -> Text:
+    if not key.origin:
+        return Text("missing", "red")
+    return Text("seals", "green") if key.is_newest else Text("opens", "dim")
+
+
+def _sealed(key: MasterKeyUse) -> str:
+    return ", ".join(f"{place} {count:,}" for place, count in key.sealed.items()) or "nothing"
 
 
 def rewrap(context: typer.Context, reason: Reason = None, as_json: Json = False) -> None:
@@ -128,8 +129,7 @@ def rewrap(context: typer.Context, reason: Reason = None, as_json: Json = False)
     _ = invocation.database
     moved: dict[str, int] = {}
     unopened: dict[str, tuple[str, ...]] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=output.err, disable=not output.is_live) as bars:
+    with output.progress() as bars:
         tasks = {}
         steps = invocation.gateway.master_keys().rewrap(actor=user_name(), reason=reason)
         for step in steps:
@@ -138,9 +138,11 @@ def rewrap(context: typer.Context, reason: Reason = None, as_json: Json = False)
             bars.update(tasks[step.name], completed=step.moved)
             moved[step.name], unopened[step.name] = step.moved, step.unopened
     lost = [place for places in unopened.values() for place in places]
-    output.json({"moved": moved, "unopened": lost})
     words = ", ".join(f"{name} {count:,}" for name, count in moved.items() if count)
-    output.show(Text(f"Moved to the newest master key: {words or 'nothing was left to move'}."))
+    output.result(
+        {"moved": moved, "unopened": lost},
+        f"Moved to the newest master key: {words or 'nothing was left to move'}.",
+    )
     if lost:
         raise CredentialError(
             f"{len(lost)} do not open, because their master key is missing or they were changed: "
@@ -161,5 +163,5 @@ def forget_master(
     invocation, output = invocation_of(context), Output(as_json)
     _ = invocation.database
     gone = invocation.gateway.master_keys().forget(key_id, actor=user_name(), reason=reason)
-    output.json({"forgotten": gone})
-    output.show(Text(f"{gone} is forgotten. What backups hold under it opens only with a copy."))
+    words = f"{gone} is forgotten. What backups hold under it opens only with a copy."
+    output.result({"forgotten": gone}, words)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from sisgate.cli.tables import Columns, Facts, Grid
 from sisgate.errors import SisgateError
 
 PIPED_WIDTH = 200
-"""Columns of a table that goes into a pipe or file, which has no width of its own."""
-
-
-NARROW_WIDTH = 100
-"""Below this a table has fewer columns instead of folded cells."""
+"""Columns of what goes into a pipe or file, which has no width of its own; COLUMNS sets another."""
 
 
 class Output:
-    """The two streams of one command. rich leaves colours out for NO_COLOR and for no terminal."""
+    """The two streams of one command, and the one presenter of what it found.
+
+    `result`, `table` and `facts` show a thing to people, or write it as JSON where that was asked
+    for. rich leaves colours out for NO_COLOR and for no terminal.
+    """
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
@@ -34,15 +38,36 @@ class Output:
         """Whether bars can move on stderr."""
         return self.err.is_terminal and not self.err.is_dumb_terminal
 
-    @property
-    def is_narrow(self) -> bool:
-        """Whether a table leaves out its less important columns."""
-        return self.out.width < NARROW_WIDTH
+    def result(self, value: Any, text: str | Text) -> None:
+        """Show what a command did, as a sentence or as JSON."""
+        self.json(value)
+        self.show(text)
+
+    def table(
+        self, rows: Iterable[Any], columns: Columns, *, json: Any = None, empty: str = ""
+    ) -> None:
+        """Show rows as a table, or as JSON: `json`, or else a list of each row's `as_dict()`.
+
+        Without rows people see `empty`.
+        """
+        found = list(rows)
+        if self.as_json:
+            self.json([row.as_dict() for row in found] if json is None else json)
+        elif found or not empty:
+            self.show(Grid(columns, found))
+        else:
+            self.show(Text(empty, "dim"))
+
+    def facts(self, rows: Iterable[tuple[str, object]], *, json: Any) -> None:
+        """Show names and values side by side without those that are None, or `json`."""
+        self.json(json)
+        self.show(Facts(list(rows)))
 
     def show(self, renderable: RenderableType) -> None:
         """Show a table, a panel or a line to people; nothing with `--json`."""
         if not self.as_json:
-            self.out.print(renderable)
+            # A word that is longer than the terminal is for the terminal to wrap.
+            self.out.print(renderable, overflow="ignore", crop=False)
 
     def command(self, line: str) -> None:
         """Show a command line to be copied: it is never folded."""
@@ -57,16 +82,31 @@ class Output:
     def note(self, text: str | Text) -> None:
         """Say something beside the result, on stderr."""
         words = text if isinstance(text, Text) else Text(text)
-        self.err.print(words, soft_wrap=not self.err.is_terminal)
+        if self.err.is_terminal:
+            self.err.print(words, overflow="ignore", crop=False)
+        else:
+            self.err.print(words, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Say on stderr what a person should know."""
         self.note(Text.assemble(("warning: ", "yellow"), text))
 
-    def fail(self, error: SisgateError) -> None:
-        """Tell an error: words on stderr, and with `--json` the same as JSON on stdout."""
+    def error(self, error: SisgateError) -> None:
+        """Say on stderr that one of several things went wrong; the command goes on."""
         self.note(Text.assemble(("error: ", "bold red"), str(error)))
+
+    def fail(self, error: SisgateError) -> None:
+        """Report the error that ends the command: on stderr, and with `--json` also on stdout."""
+        self.error(error)
         self.json({"error": error.as_dict()})
+
+    @contextmanager
+    def progress(self, *, is_shown: bool = True) -> Iterator[Progress]:
+        """Give bars on stderr with "done of all" for work that takes long, while it lasts."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        is_off = not (is_shown and self.is_live)
+        with Progress(*columns, console=self.err, disable=is_off) as bars:
+            yield bars
 
 
 def to_json(value: Any) -> str:
@@ -93,7 +133,9 @@ def _console(*, stderr: bool) -> Console:
     # What is shown is data: `keys:key:add` holds no emoji, and nobody's name is a colour.
     plain = partial(Console, stderr=stderr, highlight=False, markup=False, emoji=False)
     console = plain()
-    return console if console.is_terminal else plain(width=PIPED_WIDTH)
+    if console.is_terminal:
+        return console
+    return plain(width=shutil.get_terminal_size((PIPED_WIDTH, 0)).columns)
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
@@ -32,10 +31,8 @@ def powerschool_plugin(
         write_plugin(out, publisher=publisher, contact_email=contact_email)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}.") from error
-    output.json({"path": out.absolute()})
-    output.show(
-        Text(
-            f"Wrote {out}. The district installs it under System > System Settings > Plugin "
-            "Management, enables it, and reads client id and secret there."
-        )
+    output.result(
+        {"path": out.absolute()},
+        f"Wrote {out}. The district installs it under System > System Settings > Plugin "
+        "Management, enables it, and reads client id and secret there.",
     )

@@ -13,7 +13,7 @@ from sisgate.broker import queue_depths
 from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.options import Json, Provider, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, facts, number, table
+from sisgate.cli.screens import duration, number
 from sisgate.credentials.keys import list_keys
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
@@ -32,27 +32,23 @@ def list_providers(context: typer.Context, as_json: Json = False) -> None:
         return
     invocation, output = invocation_of(context), Output(as_json)
     found = _all(invocation, output)
-    output.json(found)
-    if not found:
-        output.note(
-            "No provider is configured. sisgate.example.toml explains how; `sisgate demo` shows it."
-        )
-        return
-    numbers = ("used", "left", "waiting")
-    more = () if output.is_narrow else ("kind", "auth")
-    columns = ("provider", "limit", *numbers, "key", "state", *more)
-    made = table(columns, numbers=numbers, folds=("limit", "key", "state"))
-    for one in found:
-        first = one["windows"][0] if one["windows"] else {}
-        made.add_row(
-            Text(one["name"], "bold"),
-            _limit_words(one),
-            *map(number, (first.get("used"), first.get("left"), one["waiting"])),
-            _key_words(one["keys"]),
-            _state_words(one),
-            *(one[word] for word in more),
-        )
-    output.show(made)
+    output.table(
+        found,
+        {
+            "provider": lambda one: Text(one["name"], "bold"),
+            "limit": _limit_words,
+            "used": lambda one: one["windows"][0]["used"] if one["windows"] else None,
+            "left": lambda one: one["windows"][0]["left"] if one["windows"] else None,
+            "waiting": "waiting",
+            "key": lambda one: _key_words(one["keys"]),
+            "state": _state_words,
+            "kind": "kind",
+            "auth": "auth",
+        },
+        json=found,
+        empty="No provider is configured. sisgate.example.toml explains how; `sisgate demo` shows "
+        "it.",
+    )
     if any(one["overridden"] for one in found):
         output.note("* set at run time: `sisgate limits show PROVIDER`")
 
@@ -64,8 +60,7 @@ def show(context: typer.Context, provider: Provider, as_json: Json = False) -> N
     invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
     config = invocation.gateway.provider(provider)
     (found,) = _all(invocation, output, only=config)
-    output.json(found)
-    output.show(facts(_rows(found)))
+    output.facts(_rows(found), json=found)
 
 
 def _all(
@@ -186,14 +181,14 @@ def _endpoint_lines(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _rows(facts: Mapping[str, Any]) -> list[tuple[str, Text | str]]:
+def _rows(facts: Mapping[str, Any]) -> list[tuple[str, object]]:
     windows = [f"{w['used']:,} used, {w['left']:,} left of {w['limit']}" for w in facts["windows"]]
-    rows: list[tuple[str, Text | str]] = [
+    rows: list[tuple[str, object]] = [
         ("provider", facts["name"]),
         ("kind", facts["kind"]),
         ("limit", _limit_words(facts)),
         *(("quota", line) for line in windows or ["not counted yet"]),
-        ("in flight", number(facts["in_flight"])),
+        ("in flight", facts["in_flight"]),
         ("waiting", f"{number(facts['waiting'])} messages"),
         ("state", _state_words(facts)),
         *(("endpoint", line) for line in _endpoint_lines(facts)),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sisgate.cli.invocation import invocation_of, user_name
 from sisgate.cli.options import Json, Reason, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, facts, moment, number, table
+from sisgate.cli.tables import Columns
 from sisgate.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Messages that no worker could take.")
@@ -26,22 +26,16 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
     """Show the messages, the newest first: queue, task and reason, and nothing of their content."""
     invocation, output = invocation_of(context), Output(as_json)
     found = invocation.gateway.quarantine.list()
-    output.json([message.as_dict() for message in found])
-    if not found:
-        output.show(Text("No message is in quarantine.", "dim"))
-        return
     now = invocation.clock.now()
-    made = table(
-        ("message", "age", "queue", "task", "bytes", "reason"),
-        numbers=("bytes",),
-        folds=("task", "reason"),
-    )
-    for message in found:
-        made.add_row(
-            message.id, duration(max(0.0, (now - message.at).total_seconds())), message.queue,
-            Text(message.task or "-"), number(message.size), Text(message.reason),
-        )  # fmt: skip
-    output.show(made)
+    columns: Columns = {
+        "message": "id",
+        "age": lambda message: max(timedelta(0), now - message.at),
+        "queue": "queue",
+        "bytes": "size",
+        "task": "task",
+        "reason": "reason",
+    }
+    output.table(found, columns, empty="No message is in quarantine.")
 
 
 @app.command(
@@ -69,9 +63,8 @@ def show(
     if content:
         text = desk.content(message, actor=user_name(), reason=reason)
         told["content"] = text.decode("utf-8", "backslashreplace")
-    output.json(told)
-    rows = {**told, "at": moment(told["at"]), "outline": json.dumps(told["outline"], indent=2)}
-    output.show(facts((name, Text(str(value))) for name, value in rows.items()))
+    rows = {**told, "outline": json.dumps(told["outline"], indent=2)}
+    output.facts(rows.items(), json=told)
 
 
 @app.command(epilog=examples("sisgate quarantine requeue 3f8a91bc --reason 'workers are upgraded'"))
@@ -82,8 +75,8 @@ def requeue(
     output = Output(as_json)
     desk = invocation_of(context).gateway.quarantine
     queue = desk.requeue(message, actor=user_name(), reason=reason)
-    output.json({"id": message, "queue": queue})
-    output.show(Text(f"Message {message} waits in the queue {queue} again."))
+    told = {"id": message, "queue": queue}
+    output.result(told, f"Message {message} waits in the queue {queue} again.")
 
 
 @app.command(epilog=examples("sisgate quarantine drop 3f8a91bc", "sisgate quarantine drop --all"))
@@ -104,5 +97,4 @@ def drop(
     ids = [message] if message is not None else [each.id for each in desk.list()]
     for each in ids:
         desk.drop(each, actor=user_name(), reason=reason)
-    output.json({"dropped": ids})
-    output.show(Text(f"Dropped: {', '.join(ids) or 'none'}."))
+    output.result({"dropped": ids}, f"Dropped: {', '.join(ids) or 'none'}.")

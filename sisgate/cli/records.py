@@ -18,7 +18,8 @@ from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.options import Json, Provider, Purpose, Resource, examples
 from sisgate.cli.output import Output, to_json, write_lines
-from sisgate.cli.screens import moment, table
+from sisgate.cli.screens import moment
+from sisgate.cli.tables import Columns
 from sisgate.errors import UsageError
 from sisgate.ledger.records import StoredChange, StoredRecord
 from sisgate.ledger.schema import Dataset
@@ -175,22 +176,29 @@ def _show_records(output: Output, stream: Iterator[StoredRecord], count: int | N
     if first is None:
         output.note("No records. `sisgate sync` brings them.")
         return
-    most = TABLE_COLUMNS - 3 * output.is_narrow
-    fields = [name for name in _FIRST if name in first.data][:most]
-    shown, rows = 0, chain([first], stream)
+    fields = [name for name in _FIRST if name in first.data][:TABLE_COLUMNS]
+    columns: Columns = {
+        "sourcedId": lambda record: Text(
+            record.sourced_id, "dim strike" if record.deleted_at else ""
+        ),
+        **{name: partial(_field, name=name) for name in fields},
+        "changed": "changed_at",
+    }
+    count_shown, rows = 0, chain([first], stream)
+    others: set[str] = set()
     # Some hundred rows to a table, so that the memory stays what it is.
     while chunk := list(islice(rows, 500)):
-        when = () if output.is_narrow else ("changed",)
-        made = table(("sourcedId", *fields, *when), folds=fields)
-        for record in chunk:
-            cells = [_plain(record.data.get(name)) for name in fields]
-            style = "dim strike" if record.deleted_at else ""
-            cells += [moment(record.changed_at) for _ in when]
-            made.add_row(record.sourced_id, *cells, style=style)
-        output.show(made)
-        shown += len(chunk)
-    if shown == count:
-        output.note(Text(f"The first {shown}; -n 0 shows all.", "dim"))
+        output.table(chunk, columns)
+        count_shown += len(chunk)
+        others.update(*(record.data for record in chunk))
+    if others := others.difference(fields, {"sourcedId"}):
+        output.note(Text(f"Also there, with --json: {', '.join(sorted(others))}.", "dim"))
+    if count_shown == count:
+        output.note(Text(f"The first {count_shown}; -n 0 shows all.", "dim"))
+
+
+def _field(record: StoredRecord, name: str) -> str:
+    return _plain(record.data.get(name))
 
 
 def _record_words(record: StoredRecord) -> dict[str, Any]:

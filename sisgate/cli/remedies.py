@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.text import Text
 
 from sisgate.cli import completion
 from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, show_dead
@@ -57,8 +55,7 @@ def retry(
     else:
         found, lost = _full_ids(invocation, output, jobs or [])
         if dry_run:
-            output.json(found)
-            output.show(Text("\n".join(found)))
+            output.result(found, "\n".join(found))
             return
     done = retry_each(invocation, output, found)
     output.json(done.made)
@@ -89,9 +86,8 @@ def resolve(
     invocation, output = invocation_of(context), Output(as_json)
     job_id = full_id(invocation, job)
     status = invocation.gateway.resolve(job_id, resolution, reason=reason, actor=user_name())
-    output.json(status.as_dict())
     again = f" and is tried again as {status.id}" if status.id != job_id else ""
-    output.show(Text(f"Job {job_id} is resolved as {resolution}{again}."))
+    output.result(status.as_dict(), f"Job {job_id} is resolved as {resolution}{again}.")
 
 
 @dataclass
@@ -109,10 +105,8 @@ def retry_each(invocation: Invocation, output: Output, job_ids: Sequence[str]) -
     backlog that is full) ends it, and so does Ctrl-C; the same command goes on with the rest.
     """
     done = Round()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    is_shown = output.is_live and len(job_ids) > 1
     try:
-        with Progress(*columns, console=output.err, disable=not is_shown) as bars:
+        with output.progress(is_shown=len(job_ids) > 1) as bars:
             bar = bars.add_task("trying again", total=len(job_ids))
             for job_id in job_ids:
                 try:
@@ -120,7 +114,7 @@ def retry_each(invocation: Invocation, output: Output, job_ids: Sequence[str]) -
                     done.made.append({"job": job.id, "retry_of": job_id, "is_new": job.is_new})
                 except UsageError as error:
                     done.refused.append(error)
-                    output.note(Text.assemble(("error: ", "bold red"), str(error)))
+                    output.error(error)
                 bars.advance(bar)
     except (KeyboardInterrupt, DeferredError):
         words = f"{len(done.made):,} of {len(job_ids):,} jobs were tried again."
@@ -142,11 +136,11 @@ def confirm(output: Output, count: int, *, yes: bool) -> None:
 
 def _show_retried(output: Output, made: Sequence[Mapping[str, Any]], *, is_bulk: bool) -> None:
     if is_bulk:
-        output.show(Text(f"{len(made):,} jobs are tried again."))
+        output.show(f"{len(made):,} jobs are tried again.")
         return
     for pair in made:
         was = "is tried again" if pair["is_new"] else "was tried again before,"
-        output.show(Text(f"Job {pair['retry_of']} {was} as {pair['job']}."))
+        output.show(f"Job {pair['retry_of']} {was} as {pair['job']}.")
 
 
 def _full_ids(
@@ -160,5 +154,5 @@ def _full_ids(
             found.append(full_id(invocation, word))
         except UsageError as error:
             lost.append(error)
-            output.note(Text.assemble(("error: ", "bold red"), str(error)))
+            output.error(error)
     return found, lost

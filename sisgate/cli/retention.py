@@ -10,7 +10,8 @@ from rich.text import Text
 from sisgate.cli.invocation import invocation_of, user_name
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import moment, number, table
+from sisgate.cli.screens import number
+from sisgate.cli.tables import Columns
 from sisgate.privacy.retention import Swept
 
 EPILOG = examples(
@@ -31,14 +32,11 @@ def retention(
     invocation, output = invocation_of(context), Output(as_json)
     work = invocation.gateway.retention
     swept = work.preview() if dry_run else work.run(actor=user_name())
-    output.json([_words(one) for one in swept])
-    done = "would go" if dry_run else "deleted"
-    made = table(("setting", "kept", "over before", done), folds=(done,))
-    for one in swept:
-        made.add_row(
-            one.rule.setting, _kept(one), moment(one.rule.before), _rows(one),
-        )  # fmt: skip
-    output.show(made)
+    columns: Columns = {
+        "setting": lambda one: one.rule.setting, "kept": _kept,
+        "over before": lambda one: one.rule.before, "would go" if dry_run else "deleted": _rows,
+    }  # fmt: skip
+    output.table(swept, columns, json=[_words(one) for one in swept])
     if dry_run:
         output.note("Nothing was deleted.")
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import moment, state, table
+from sisgate.gateway.schedules import Schedule
 
 app = typer.Typer(no_args_is_help=True, help="See and run the schedules of the configuration.")
 
@@ -20,22 +19,17 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
     """Show the schedules: what they sync, when they are due next, how the last run ended."""
     output = Output(as_json)
     found = invocation_of(context).gateway.schedules.list()
-    output.json([schedule.as_dict() for schedule in found])
-    if not found:
-        output.show(Text("No schedules. A [schedules.NAME] table in sisgate.toml makes one."))
-        return
-    made = table(("schedule", "syncs", "when", "next", "last"), folds=("syncs", "last"))
-    for schedule in found:
-        whole = not schedule.config.resources
-        names = "everything" if whole else ", ".join(schedule.resources)
-        last = Text(", ").join(
-            [state(word) for word in sorted({job.state.value for job in schedule.jobs})]
-        )
-        made.add_row(
-            schedule.name, f"{schedule.config.provider}: {names}", schedule.when,
-            moment(schedule.next_at), last or "-",
-        )  # fmt: skip
-    output.show(made)
+    output.table(
+        found,
+        {
+            "schedule": "name",
+            "syncs": _syncs,
+            "when": "when",
+            "next": "next_at",
+            "last": lambda schedule: sorted({job.state for job in schedule.jobs}),
+        },
+        empty="No schedules. A [schedules.NAME] table in sisgate.toml makes one.",
+    )
 
 
 @app.command(epilog=examples("sisgate schedules run nightly"))
@@ -47,7 +41,10 @@ def run(
     """Ask for a schedule's syncs now; its next slot stays."""
     output = Output(as_json)
     jobs = invocation_of(context).gateway.schedules.run(name)
-    output.json([job.status().as_dict() for job in jobs])
-    for job in jobs:
-        output.show(Text(f"Job {job.id}: {job.status().resource}"))
+    output.table([job.status() for job in jobs], {"job": "id", "resource": "resource"})
     output.note("`sisgate jobs list` shows how far they are.")
+
+
+def _syncs(schedule: Schedule) -> str:
+    names = ", ".join(schedule.resources) if schedule.config.resources else "everything"
+    return f"{schedule.config.provider}: {names}"

@@ -1,24 +1,20 @@
-"""How things look: tables, prefixed log lines, numbers."""
+"""How things look: numbers, times, states, prefixed log lines, command lines to copy."""
 
 from __future__ import annotations
 
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rich import box
-from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from sisgate.settings import Settings
 from sisgate.settings.load import default_data_dir
 
 CHILD_COLOURS = {"redis": "red", "worker": "green", "beat": "yellow", "flower": "magenta"}
-STATE_COLOURS = {
+COLOURS = {
     "done": "green",
     "running": "cyan",
     "accepted": "blue",
@@ -27,48 +23,22 @@ STATE_COLOURS = {
     "expired": "red",
     "failed": "red",
     "unknown": "magenta",
+    "staged": "blue",
+    "canary": "cyan",
+    "active": "green",
+    "draining": "yellow",
+    "retired": "dim",
+    "revoked": "red",
+    "closed": "green",
+    "half-open": "yellow",
+    "open": "bold red",
 }
-
-
-def table(
-    columns: Iterable[str], *, numbers: Sequence[str] = (), folds: Sequence[str] = ()
-) -> Table:
-    """Return an empty table; the columns in `numbers` are set to the right.
-
-    Where a terminal is too narrow only the columns in `folds` are folded; no name goes over two
-    lines, and one that is too long all the same shows that it is cut.
-    """
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        header_style="bold",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-    )
-    for column in columns:
-        right = column in numbers
-        made.add_column(
-            column,
-            justify="right" if right else "left",
-            no_wrap=column not in folds,
-            overflow="fold" if column in folds else "ellipsis",
-        )
-    return made
-
-
-def facts(rows: Iterable[tuple[str, RenderableType]], *, style: str = "bold cyan") -> Table:
-    """Return names and values side by side, long values folded beside their name."""
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style=style, no_wrap=True)
-    made.add_column(overflow="fold")
-    for name, value in rows:
-        made.add_row(name, value)
-    return made
+"""Of the words for states of jobs, keys, tokens and breakers, wherever they are shown."""
 
 
 def state(word: str) -> Text:
-    """Return a job's state in its colour."""
-    return Text(word, STATE_COLOURS.get(word, ""))
+    """Return the word for a state in its colour."""
+    return Text(word, COLOURS.get(word, ""))
 
 
 def number(value: int | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated
 
 import redis
@@ -23,7 +24,8 @@ from sisgate.cli.options import (
     examples,
 )
 from sisgate.cli.output import Output
-from sisgate.cli.screens import commands_of, duration, number, state, table
+from sisgate.cli.screens import commands_of
+from sisgate.cli.tables import Columns
 from sisgate.cli.watch import watch
 from sisgate.domain.resources import ROSTER
 from sisgate.domain.states import JobState
@@ -97,9 +99,7 @@ def sync(
         return
     _warn_without_redis(invocation, output)
     if not wait:
-        statuses = gateway.statuses(jobs)
-        output.json([status.as_dict() for status in statuses])
-        _show_accepted(invocation, output, statuses)
+        _show_accepted(invocation, output, gateway.statuses(jobs))
         return
     raise typer.Exit(_follow(invocation, output, provider, jobs, timeout))
 
@@ -107,11 +107,15 @@ def sync(
 def _show_stale(output: Output, statuses: Sequence[JobStatus], found: Sequence[Job]) -> None:
     """Show how old the data of a provider is that takes no calls now; nothing was enqueued."""
     ages = {job.id: job.age_seconds or 0.0 for job in found}
-    output.json([{**status.as_dict(), "age_seconds": ages[status.id]} for status in statuses])
-    made = table(("resource", "last synced by", "age"))
-    for status in statuses:
-        made.add_row(status.resource, status.id, duration(ages[status.id]))
-    output.show(made)
+    output.table(
+        statuses,
+        {
+            "resource": "resource",
+            "last synced by": "id",
+            "age": lambda status: timedelta(seconds=ages[status.id]),
+        },
+        json=[{**status.as_dict(), "age_seconds": ages[status.id]} for status in statuses],
+    )
     output.warn(
         f"{statuses[0].provider} takes no calls now, so nothing was enqueued. What was read before "
         "stays readable with `sisgate records`."
@@ -147,12 +151,11 @@ def _warn_without_redis(invocation: Invocation, output: Output) -> None:
 
 
 def _show_accepted(invocation: Invocation, output: Output, statuses: Sequence[JobStatus]) -> None:
-    more = () if output.is_narrow else ("priority",)
-    made = table(("job", "provider", "resource", "state", *more))
-    for status in statuses:
-        words = (status.id, status.provider, status.resource, state(status.state))
-        made.add_row(*words, *(status.priority.word for _ in more))
-    output.show(made)
+    columns: Columns = {
+        "job": "id", "provider": "provider", "resource": "resource", "state": "state",
+        "priority": lambda status: status.priority.word,
+    }  # fmt: skip
+    output.table(statuses, columns)
     sisgate = commands_of(invocation.settings)
     output.note(
         f"They go on by themselves. Look at one with `{sisgate} jobs show {statuses[0].id[:8]}`, "
@@ -168,7 +171,6 @@ def _follow(
         watched = watch(
             invocation, output, {provider: jobs}, wanted=lambda _: asked.none, timeout=limit
         )
-    output.json([status.as_dict() for status in watched.jobs])
     _show_ended(output, watched.jobs)
     if not watched.is_final:
         _tell_of_rest(invocation, output, has_deadline=timeout is not None)
@@ -189,20 +191,12 @@ def _tell_of_rest(invocation: Invocation, output: Output, *, has_deadline: bool)
 
 
 def _show_ended(output: Output, statuses: Sequence[JobStatus]) -> None:
-    numbers = ("read", "inserted", "updated", "deleted", "calls", "time")
-    more = () if output.is_narrow else ("mode",)
-    made = table(("resource", *numbers, "state", *more), numbers=numbers)
-    for status in statuses:
-        begun, ended = status.started_at or status.accepted_at, status.ended_at
-        cells = (status.rows_seen, status.inserted, status.updated, status.deleted)
-        made.add_row(
-            status.resource,
-            *(number(cell) for cell in (*cells, status.calls_made)),
-            duration((ended - begun).total_seconds()) if ended else "-",
-            state(status.state),
-            *(status.mode or "-" for _ in more),
-        )
-    output.show(made)
+    columns: Columns = {
+        "resource": "resource", "state": "state", "read": "rows_seen", "inserted": "inserted",
+        "updated": "updated", "deleted": "deleted", "calls": "calls_made", "time": _time_taken,
+        "mode": "mode",
+    }  # fmt: skip
+    output.table(statuses, columns)
     for status in statuses:
         reason = (status.error or {}).get("message")
         if reason:
@@ -214,3 +208,9 @@ def _show_ended(output: Output, statuses: Sequence[JobStatus]) -> None:
                 f"{status.resource}: deletions are held back. If they are right, approve them: "
                 f"sisgate sync {status.provider} {status.resource} --mode full --allow-deletes"
             )
+
+
+def _time_taken(status: JobStatus) -> timedelta | None:
+    if status.ended_at is None:
+        return None
+    return status.ended_at - (status.started_at or status.accepted_at)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sisgate.access.desk import TokenInfo
 from sisgate.access.policy import Role
@@ -15,14 +14,14 @@ from sisgate.cli.invocation import invocation_of, user_name
 from sisgate.cli.lengths import parse_length
 from sisgate.cli.options import Json, Reason, examples
 from sisgate.cli.output import Output, write_line
-from sisgate.cli.screens import moment, table
+from sisgate.cli.screens import moment, state
+from sisgate.cli.tables import Columns
 from sisgate.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True, help="Make, list, revoke and replace access tokens of apps and people."
 )
 _ROLES = [role.value for role in Role]
-_STATES = {"active": "green", "expired": "yellow", "revoked": "dim"}
 
 TokenId = Annotated[
     str, typer.Argument(metavar="ID", help="As `sisgate tokens list` shows it.", show_default=False)
@@ -95,18 +94,17 @@ def list_tokens(
     """Show which tokens there are, what they may do, and when they were last used."""
     invocation, output = invocation_of(context), Output(as_json)
     found = invocation.gateway.tokens.list(every=every)
-    output.json([token.as_dict() for token in found])
-    more = () if output.is_narrow else ("expires", "last used")
-    made = table(("id", "name", "roles", "scopes", "state", *more), folds=("scopes",))
-    for token in found:
-        made.add_row(
-            token.id, token.name, ", ".join(token.roles), ", ".join(token.scopes),
-            Text(token.state, _STATES[token.state]),
-            *((moment(token.expires_at), moment(token.last_used_at)) if more else ()),
-        )  # fmt: skip
-    output.show(
-        made if found else Text("No tokens. `sisgate tokens add NAME --role app` makes one.")
-    )
+    columns: Columns = {
+        "id": "id",
+        "name": "name",
+        "roles": "roles",
+        "state": lambda token: state(token.state),
+        "scopes": "scopes",
+        "expires": "expires_at",
+        "last used": "last_used_at",
+    }
+    empty = "No tokens. `sisgate tokens add NAME --role app` makes one."
+    output.table(found, columns, empty=empty)
 
 
 @app.command(epilog=examples("sisgate tokens revoke 7fGh2kQp9Z --reason 'laptop lost'"))
@@ -116,8 +114,7 @@ def revoke(
     """End a token for the whole fleet, within a second."""
     invocation, output = invocation_of(context), Output(as_json)
     ended = invocation.gateway.tokens.revoke(token, actor=user_name(), reason=reason)
-    output.json(ended.as_dict())
-    output.show(Text(f"Token {ended.id} of {ended.name} is revoked."))
+    output.result(ended.as_dict(), f"Token {ended.id} of {ended.name} is revoked.")
 
 
 @app.command(epilog=examples("sisgate tokens rotate 7fGh2kQp9Z --overlap 2h"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.panel import Panel
+from rich.text import Text
 
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import child_line, commands_of, facts
+from sisgate.cli.screens import child_line, commands_of
 from sisgate.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,8 +62,10 @@ def up(
 
 def _announce(settings: Settings, stack: EmbeddedStack, output: Output) -> None:
     flower = stack.flower
-    output.json(
-        {
+    output.show(Text("sisgate waits for Redis" if stack.silent_redis else "sisgate is up", "bold"))
+    output.facts(
+        _about(settings, stack),
+        json={
             "event": "ready",
             "data_dir": settings.data_dir,
             "config": settings.config_file,
@@ -72,9 +74,9 @@ def _announce(settings: Settings, stack: EmbeddedStack, output: Output) -> None:
             if flower
             else None,
             "redis": stack.silent_redis is None,
-        }
+        },
     )
-    output.show(_panel(settings, stack))
+    output.show(Text("Ctrl-C stops it.", "dim"))
     if stack.silent_redis is not None:
         output.warn(
             f"Redis does not answer ({stack.silent_redis}), so nothing is done until it does: "
@@ -82,9 +84,9 @@ def _announce(settings: Settings, stack: EmbeddedStack, output: Output) -> None:
         )
 
 
-def _panel(settings: Settings, stack: EmbeddedStack) -> Panel:
+def _about(settings: Settings, stack: EmbeddedStack) -> list[tuple[str, object]]:
     sisgate = commands_of(settings)
-    rows: list[tuple[str, str]] = [
+    rows: list[tuple[str, object]] = [
         ("data", str(settings.data_dir)),
         ("config", str(settings.config_file or "none")),
     ]
@@ -95,14 +97,7 @@ def _panel(settings: Settings, stack: EmbeddedStack) -> Panel:
         ]
     if stack.made_master_key:
         rows.append(("key", f"made {settings.master_key_path}: keep a copy in a safe place"))
-    rows += _next_steps(settings, sisgate)
-    return Panel(
-        facts(rows),
-        title="sisgate is up" if stack.silent_redis is None else "sisgate waits for Redis",
-        title_align="left",
-        subtitle="Ctrl-C stops",
-        expand=False,
-    )
+    return [*rows, *_next_steps(settings, sisgate)]
 
 
 def _next_steps(settings: Settings, sisgate: str) -> list[tuple[str, str]]:

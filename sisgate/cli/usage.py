@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from sisgate.cli import completion
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.lengths import parse_length
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import moment, number, table
+from sisgate.cli.tables import Columns
 from sisgate.gateway.usage import SPANS
 
 EPILOG = examples("sisgate usage", "sisgate usage powerschool --since 30d --by day --json")
-NUMBERS = ("calls", "429", "failed", "rows")
 
 
 def usage(
@@ -41,15 +39,9 @@ def usage(
     invocation, output = invocation_of(context), Output(as_json)
     begin = invocation.clock.now() - parse_length(since)
     found = invocation.gateway.usage(provider, app=app, since=begin, by=by)
-    output.json([one.as_dict() for one in found])
-    if not found:
-        output.show(Text(f"No calls within {since}."))
-        return
-    times = () if by == "total" else ("from",)
-    made = table((*times, "provider", "app", *NUMBERS), numbers=NUMBERS)
-    for one in found:
-        counts = (one.calls, one.throttled, one.failed, one.rows)
-        made.add_row(
-            *(moment(one.begin) for _ in times), one.provider, one.app, *map(number, counts)
-        )
-    output.show(made)
+    columns: Columns = {
+        "provider": "provider", "app": "app",
+        "calls": "calls", "429": "throttled", "failed": "failed", "rows": "rows",
+    }  # fmt: skip
+    times: Columns = {} if by == "total" else {"from": "begin"}
+    output.table(found, {**times, **columns}, empty=f"No calls within {since}.")

@@ -1,0 +1,252 @@
+"""Tables and lists of facts that lose nothing, however narrow the terminal. Pure layout.
+
+A table that fits has one line a row. Where it does not fit, long texts are folded between words, or
+the last columns move below their row, each value behind its name: whichever takes fewer lines. No
+value is cut and no word is broken, so that an id can be copied from any screen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from sisgate.cli.screens import duration, moment, number, state
+
+Columns = Mapping[str, str | Callable[[Any], object]]
+"""Names of columns, each with the attribute (or key) that it shows, or a function of the row."""
+
+GAP = "  "
+BELOW = "    "
+BETWEEN = " · "
+PROSE_WIDTH = 24
+"""A text may be folded to a column of this width, and no narrower."""
+
+_WORD = re.compile(r"\s*\S+\s*")
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
+del _CONTROLS[ord("\n")]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of rows, laid out for the width it is shown at."""
+
+    columns: Columns
+    rows: Sequence[Any]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        values = [[_value(row, of) for of in self.columns.values()] for row in self.rows]
+        right = {
+            place
+            for place in range(len(self.columns))
+            if any(_is_number(row[place]) for row in values)
+        }
+        cells = [[shown(value) for value in row] for row in values]
+        yield from _Layout(list(self.columns), cells, right, options.max_width).lines()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values side by side; a value of None is left out."""
+
+    rows: Sequence[tuple[str, object]]
+    style: str = "bold cyan"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = [(name, shown(value)) for name, value in self.rows if value is not None]
+        width = max((cell_len(name) for name, _ in rows), default=0)
+        for name, value in rows:
+            for place, line in enumerate(_folded(value, options.max_width - width - len(GAP))):
+                label = Text((name if place == 0 else "").ljust(width), self.style)
+                yield _line(label, Text(GAP), line)
+
+
+def shown(value: object) -> Text:
+    r"""Return a value as people read it: numbers grouped, times local, states in their colour.
+
+    >>> [str(shown(value)) for value in (12345, True, None, ["a", "b"], timedelta(seconds=75))]
+    ['12,345', 'yes', '-', 'a, b', '1 min 15 s']
+
+    Control characters would be orders to the terminal:
+
+    >>> str(shown("\x1b[2J"))
+    '�[2J'
+    """
+    match value:
+        case Text():
+            return value
+        case None | "" | () | []:
+            return Text("-")
+        case bool():
+            return Text("yes" if value else "no")
+        case int():
+            return Text(number(value))
+        case datetime():
+            return Text(moment(value))
+        case timedelta():
+            return Text(duration(value.total_seconds()))
+        case Enum():
+            return state(str(value.value))
+        case list() | tuple():
+            return Text(", ").join(shown(each) for each in value)
+    return Text(str(value).translate(_CONTROLS))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    header: Sequence[str]
+    rows: Sequence[Sequence[Text]]
+    right: set[int]
+    width: int
+
+    def lines(self) -> Iterable[Text]:
+        beside = self._beside()
+        widths = self._widths(beside)
+        places = range(beside)
+        if beside:
+            heads = [[Text(self.header[place], "bold")] for place in places]
+            yield self._across(heads, widths, 0)
+            rules = [[Text("─" * width, "dim")] for width in widths]
+            yield self._across(rules, widths, 0)
+        for count, row in enumerate(self.rows):
+            if not beside and count:
+                yield Text()
+            cells = [list(_folded(row[place], widths[place])) for place in places]
+            for height in range(max(map(len, cells), default=0)):
+                yield self._across(cells, widths, height)
+            yield from self._below(row, beside)
+
+    def _beside(self) -> int:
+        """Return how many columns stand side by side; those behind them go below their row."""
+        fitting = [
+            count for count in range(1, len(self.header) + 1) if self._least(count) <= self.width
+        ]
+        return min(reversed(fitting), key=self._height, default=0)
+
+    def _least(self, count: int) -> int:
+        return sum(self._leasts[:count]) + len(GAP) * (count - 1)
+
+    @cached_property
+    def _leasts(self) -> list[int]:
+        """The width that each column needs, so that no word of it is broken."""
+        longest = [
+            max(
+                (cell_len(word) for row in self.rows for word in row[place].plain.split()),
+                default=0,
+            )
+            for place in range(len(self.header))
+        ]
+        return [
+            min(natural, max(PROSE_WIDTH, len(name), word))
+            for natural, name, word in zip(self._naturals, self.header, longest, strict=True)
+        ]
+
+    @cached_property
+    def _naturals(self) -> list[int]:
+        """The width that each column would like to have."""
+        return [
+            max(
+                cell_len(name),
+                *(cell_len(line) for row in self.rows for line in row[place].plain.split("\n")),
+                0,
+            )
+            for place, name in enumerate(self.header)
+        ]
+
+    def _widths(self, count: int) -> list[int]:
+        """Return the widths of the first columns: the widest give way first."""
+        widths, least = self._naturals[:count], self._leasts[:count]
+        spare = self.width - len(GAP) * (count - 1)
+        while sum(widths) > spare:
+            widest = max(
+                (place for place in range(count) if widths[place] > least[place]),
+                key=widths.__getitem__,
+            )
+            widths[widest] -= 1
+        return widths
+
+    def _height(self, beside: int) -> int:
+        """Return about how many lines the rows take with so many columns side by side."""
+        widths, height = self._widths(beside), 0
+        room = self.width - len(BELOW)
+        for row in self.rows:
+            height += max(-(-cell_len(row[n].plain) // widths[n]) or 1 for n in range(beside))
+            rest = [
+                len(self.header[n]) + 1 + cell_len(row[n].plain)
+                for n in range(beside, len(self.header))
+                if _is_said(row[n])
+            ]
+            height += -(-(sum(rest) + len(BETWEEN) * (len(rest) - 1)) // room) if rest else 0
+        return height
+
+    def _across(self, cells: Sequence[Sequence[Text]], widths: Sequence[int], height: int) -> Text:
+        parts = []
+        for place, (lines, width) in enumerate(zip(cells, widths, strict=True)):
+            line = lines[height] if height < len(lines) else Text()
+            space = " " * (width - cell_len(line.plain))
+            parts.append(Text(space) + line if place in self.right else line + Text(space))
+        whole = Text(GAP).join(parts)
+        whole.rstrip()
+        return _line(whole)
+
+    def _below(self, row: Sequence[Text], beside: int) -> Iterable[Text]:
+        """Return the lines with what did not fit beside the rest, each value behind its name."""
+        indent = BELOW if beside else ""
+        room, line = self.width - len(indent), Text()
+        for place in range(beside, len(self.header)):
+            if not _is_said(row[place]):
+                continue
+            item = Text.assemble((self.header[place], "dim"), " ", row[place])
+            if line and cell_len(line.plain) + len(BETWEEN) + cell_len(item.plain) > room:
+                yield _line(Text(indent), line)
+                line = Text()
+            if line:
+                line += Text(BETWEEN, "dim") + item
+            else:
+                *full, line = _folded(item, room)
+                yield from (_line(Text(indent), each) for each in full)
+        if line:
+            yield _line(Text(indent), line)
+
+
+def _value(row: Any, of: str | Callable[[Any], object]) -> object:
+    if callable(of):
+        return of(row)
+    return row[of] if isinstance(row, Mapping) else getattr(row, of)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | timedelta) and not isinstance(value, bool | Enum)
+
+
+def _is_said(cell: Text) -> bool:
+    return cell.plain not in {"", "-"}
+
+
+def _folded(text: Text, width: int) -> Sequence[Text]:
+    """Return the lines of a text, broken between words only."""
+    lines: list[Text] = []
+    for paragraph in text.split("\n", allow_blank=True):
+        breaks, used = [], 0
+        for word in _WORD.finditer(paragraph.plain):
+            if used and used + cell_len(word[0].rstrip()) > width:
+                breaks.append(word.start())
+                used = 0
+            used += cell_len(word[0])
+        lines += paragraph.divide(breaks)
+    for line in lines:
+        line.rstrip()
+    return lines or [Text()]
+
+
+def _line(*parts: Text) -> Text:
+    # What is longer than the terminal is for the terminal to wrap, so that copying gives it whole.
+    return Text.assemble(*parts, no_wrap=True, overflow="ignore")
