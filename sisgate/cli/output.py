@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from sisgate.cli.tables import Columns, Facts, Grid
+from sisgate.cli.tables import Columns, Facts, Grid, Prose
 from sisgate.errors import SisgateError
 
 PIPED_WIDTH = 200
@@ -66,8 +66,7 @@ class Output:
     def show(self, renderable: RenderableType) -> None:
         """Show a table, a panel or a line to people; nothing with `--json`."""
         if not self.as_json:
-            # A word that is longer than the terminal is for the terminal to wrap.
-            self.out.print(renderable, overflow="ignore", crop=False)
+            _print(self.out, renderable)
 
     def command(self, line: str) -> None:
         """Show a command line to be copied: it is never folded."""
@@ -81,11 +80,7 @@ class Output:
 
     def note(self, text: str | Text) -> None:
         """Say something beside the result, on stderr."""
-        words = text if isinstance(text, Text) else Text(text)
-        if self.err.is_terminal:
-            self.err.print(words, overflow="ignore", crop=False)
-        else:
-            self.err.print(words, soft_wrap=True)
+        _print(self.err, text)
 
     def warn(self, text: str) -> None:
         """Say on stderr what a person should know."""
@@ -127,6 +122,13 @@ def write_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
         if at_once:
             sys.stdout.flush()
     sys.stdout.flush()
+
+
+def _print(console: Console, what: RenderableType) -> None:
+    if isinstance(what, str | Text):
+        what = Prose(what) if console.is_terminal else what
+    # What is longer than the terminal is for the terminal to wrap.
+    console.print(what, soft_wrap=True)
 
 
 def _console(*, stderr: bool) -> Console:

@@ -30,7 +30,8 @@ BETWEEN = " · "
 PROSE_WIDTH = 24
 """A text may be folded to a column of this width, and no narrower."""
 
-_WORD = re.compile(r"\s*\S+\s*")
+_WORD = re.compile(r"[^\s`]*`[^`\n]+`\S*|\S+")
+"""A word, or a command in backticks: neither is broken."""
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
 del _CONTROLS[ord("\n")]
 
@@ -51,6 +52,17 @@ class Grid:
         }
         cells = [[shown(value) for value in row] for row in values]
         yield from _Layout(list(self.columns), cells, right, options.max_width).lines()
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A text, broken between words, and never within a command in backticks."""
+
+    text: str | Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        text = self.text if isinstance(self.text, Text) else Text(self.text)
+        yield from map(_line, _folded(text, options.max_width))
 
 
 @dataclass(frozen=True)
@@ -139,7 +151,7 @@ class _Layout:
         """The width that each column needs, so that no word of it is broken."""
         longest = [
             max(
-                (cell_len(word) for row in self.rows for word in row[place].plain.split()),
+                (cell_len(word) for row in self.rows for word in _WORD.findall(row[place].plain)),
                 default=0,
             )
             for place in range(len(self.header))
@@ -235,12 +247,11 @@ def _folded(text: Text, width: int) -> Sequence[Text]:
     """Return the lines of a text, broken between words only."""
     lines: list[Text] = []
     for paragraph in text.split("\n", allow_blank=True):
-        breaks, used = [], 0
+        start, breaks = 0, []
         for word in _WORD.finditer(paragraph.plain):
-            if used and used + cell_len(word[0].rstrip()) > width:
-                breaks.append(word.start())
-                used = 0
-            used += cell_len(word[0])
+            if word.start() > start and cell_len(paragraph.plain[start : word.end()]) > width:
+                start = word.start()
+                breaks.append(start)
         lines += paragraph.divide(breaks)
     for line in lines:
         line.rstrip()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from sisgate.cli.output import Output
-from sisgate.cli.tables import Facts, Grid
+from sisgate.cli.tables import Facts, Grid, Prose
 
 ID = "0197f1c2-6c1e-7d6a-9d0b-0c5a1f2e3d4c"
 PROVIDER = "consolidated-school-district-no-0042"
@@ -106,3 +106,13 @@ def test_neither_actions_nor_names_are_taken_for_markup(capsys: pytest.CaptureFi
 def test_a_provider_can_give_no_orders_to_the_terminal() -> None:
     """Control characters in what a provider wrote are shown as such."""
     assert "\x1b" not in rendered(Grid({"error": "error"}, [{"error": "bad\x1b[2J\x07"}]), 80)
+
+
+def test_a_command_to_copy_stays_on_one_line() -> None:
+    """What stands in backticks is copied as a whole."""
+    text = "It is paused. `sisgate resume skyward` ends that."
+    assert rendered(Prose(text), 30).splitlines() == [
+        "It is paused.",
+        "`sisgate resume skyward` ends",
+        "that.",
+    ]
