@@ -7,13 +7,16 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE beat_schedule.py ./
 COPY sisgate ./sisgate
 COPY workers ./workers
-RUN /opt/sisgate/bin/pip install --constraint constraints.txt '.[postgres,worker,cli]'
+RUN /opt/sisgate/bin/pip install --constraint constraints.txt '.[postgres,worker,cli]' \
+    && ln -s lib/python3.12/site-packages/sisgate/_fleet /opt/sisgate/fleet
 
 FROM python:3.12-slim
 # A fixed number, so that volumes and secret files can be given to it.
 RUN useradd --system --uid 10001 --home-dir /var/lib/sisgate --create-home sisgate
 COPY --from=build /opt/sisgate /opt/sisgate
+# The wheel keeps `workers` and `beat_schedule` inside of `sisgate`; `celery -A workers` finds them here.
 ENV PATH=/opt/sisgate/bin:$PATH \
+    PYTHONPATH=/opt/sisgate/fleet \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SISGATE_DATA_DIR=/var/lib/sisgate

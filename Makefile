@@ -23,12 +23,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: help setup demo up test soak lint format bench clean
+.PHONY: help setup demo up test soak lint format bench build clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-setup: $(STAMP) ## Make .venv with everything pinned (PYTHON=python3.12 chooses the Python)
+setup: $(STAMP) ## Make .venv with everything pinned (PYTHON=python3.13 chooses the Python)
 
 # Depends on what is installed, so an unchanged tree does nothing and a changed one installs again.
 $(STAMP): pyproject.toml constraints.txt .ci/find-python
@@ -73,6 +73,11 @@ format: $(STAMP) ## Rewrite the code in house style
 
 bench: $(BENCH_STAMP) ## Measure throughput and compare with the alternatives
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+build: $(STAMP) ## Build the wheel into dist
+	@rm -rf dist
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist
 
 clean: ## Remove caches and build output (keeps .venv and data)
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

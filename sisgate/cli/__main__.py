@@ -1,6 +1,22 @@
-"""`python -m sisgate.cli` is the `sisgate` command."""
+"""The `sisgate` command, also as `python -m sisgate.cli`."""
 
-from sisgate.cli.main import run
+from __future__ import annotations
+
+import sys
+
+from sisgate.extras import extra_of, missing_extra
+
+
+def run() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        from sisgate.cli.main import execute
+    except ModuleNotFoundError as error:
+        if (extra := extra_of(error.name)) is None:
+            raise
+        sys.exit(f"error: {missing_extra(extra, 'The command line').message}")
+    sys.exit(execute(sys.argv[1:]))
+
 
 if __name__ == "__main__":
     run()

@@ -20,6 +20,7 @@ from sisgate.cli.standing_checks import hold, quarantine
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState
+from sisgate.embedded.server_version import version_of
 from sisgate.errors import SisgateError
 from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger import migrate
@@ -121,12 +122,15 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
             mend = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
         yield Finding("redis", "fail", f"cannot be reached ({type(error).__name__})", mend)
         return
-    version = info["redis_version"]
+    version = version_of(info)
     if policy not in {None, "noeviction"}:
-        what = f"version {version}, but a full Redis would drop messages ({policy})"
+        what = f"{version}, but a full Redis would drop messages ({policy})"
         yield Finding("redis", "warn", what, "Set maxmemory-policy to noeviction.")
+    elif version.fault is not None:
+        what = f"{version}, in which {version.fault}"
+        yield Finding("redis", "warn", what, "Update it within its series, or to a newer one.")
     else:
-        yield Finding("redis", "ok", f"version {version}")
+        yield Finding("redis", "ok", str(version))
     moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=invocation.clock.now().tzinfo)
     yield _clock(invocation, "clock of Redis", moment)
 

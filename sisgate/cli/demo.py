@@ -29,6 +29,7 @@ from sisgate.domain.resources import ROSTER
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import JobKind, JobState, KeyState
 from sisgate.errors import SisgateError
+from sisgate.extras import need
 from sisgate.sandbox import RunningDistrict, SandboxProcess
 from sisgate.settings.load import process_environment
 
@@ -57,6 +58,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Show everything working: a sandbox of three SIS, synced within their quotas."""
+    need("sisgate demo", "worker", "sandbox")
     output = Output(as_json)
     folder = data_dir.absolute()
     if fresh:
@@ -116,7 +118,7 @@ def _stack(folder: Path, config: Path) -> Iterator[None]:
     ours |= {f"{name}_FILE" for name in ours}
     environment = {k: v for k, v in process_environment().items() if k not in ours}
     tie = [sys.executable, "-ISE", tether.__file__, str(os.getpid()), str(int(signal.SIGTERM))]
-    command = [sys.executable, "-m", "sisgate.cli", "--data-dir", str(folder), "--config"]
+    command = [sys.executable, "-P", "-m", "sisgate.cli", "--data-dir", str(folder), "--config"]
     command += [str(config), "up", "--no-flower", "--json"]
     log = folder / "up.log"
     with log.open("wb") as errors:

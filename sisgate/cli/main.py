@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +9,14 @@ import typer
 
 from sisgate import __version__
 from sisgate.errors import SisgateError, UsageError
+from sisgate.extras import extra_of, missing_extra
 from sisgate.start_up import loading
 
 with loading():
     from sisgate.cli import (
         audit,
         breaker,
+        celery,
         db,
         demo,
         doctor,
@@ -60,6 +61,12 @@ _RUN, _WORK, _LOOK, _CONTROL, _SET_UP = "Run", "Work", "Look", "Control", "Set u
 app.command(epilog=demo.EPILOG, rich_help_panel=_RUN)(demo.demo)
 app.command(epilog=up.EPILOG, rich_help_panel=_RUN)(up.up)
 app.command(epilog=sandbox.EPILOG, rich_help_panel=_RUN)(sandbox.sandbox)
+app.command(
+    epilog=celery.EPILOG,
+    rich_help_panel=_RUN,
+    # What follows the first word is for Celery, `--help` too.
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)(celery.celery)
 app.command(epilog=sync.EPILOG, rich_help_panel=_WORK)(sync.sync)
 app.command(epilog=request.EPILOG, rich_help_panel=_WORK)(request.request)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_WORK)
@@ -117,11 +124,6 @@ def global_options(
     context.obj = Invocation(config, data_dir)
 
 
-def run() -> None:
-    """Run the command line and end the process with its exit code."""
-    sys.exit(execute(sys.argv[1:]))
-
-
 def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code. No error of sisgate gets past here."""
     arguments = globals_first(arguments)
@@ -134,6 +136,12 @@ def execute(arguments: list[str]) -> int:
     except SisgateError as error:
         output.fail(error)
         return exit_code(error)
+    except ModuleNotFoundError as error:
+        if (extra := extra_of(error.name)) is None:
+            raise
+        missing = missing_extra(extra, "This command")
+        output.fail(missing)
+        return exit_code(missing)
     except KeyboardInterrupt:
         output.note("Interrupted.")
         return ExitCode.INTERRUPTED

@@ -19,6 +19,7 @@ OF_THE_MACHINE = frozenset(
     {
         "demo",
         "up",
+        "celery",
         "sandbox",
         "doctor",
         "env",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sisgate.cli.celery import celery_command
 from sisgate.cli.stack import Program
 from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.embedded.redis_conf import HOST, free_port, port_is_free
@@ -21,7 +21,7 @@ FLOWER_USER = "sisgate"
 WORKER_STOP_SECONDS = 20.0
 """How long a stopping worker may finish its calls. What it leaves is made again after its lease."""
 
-CELERY = [sys.executable, "-m", "celery", "--quiet", "-A", "workers"]
+CELERY = [*celery_command(), "--quiet"]
 
 ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 """A filter for PYTHONWARNINGS. The warning is about pickled messages, and we accept only JSON."""
@@ -108,5 +108,4 @@ def _program(
     settings: Settings,
     stop_seconds: float = 10.0,
 ) -> Program:
-    # In the data folder, where no package called `workers` can hide ours.
     return Program(name, lambda: command, environment, settings.data_dir, stop_seconds=stop_seconds)

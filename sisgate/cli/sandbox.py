@@ -18,6 +18,7 @@ from sisgate.cli.output import Output, write_line
 from sisgate.cli.screens import program
 from sisgate.clock import SystemClock
 from sisgate.errors import SisgateError, UsageError
+from sisgate.extras import need
 from sisgate.sandbox import (
     DEFAULT_DISTRICTS,
     DistrictSpec,
@@ -55,6 +56,7 @@ def sandbox(
     as_json: Json = False,
 ) -> None:
     """Serve simulated SIS over real HTTP until Ctrl-C, to develop and test against."""
+    need("sisgate sandbox", "sandbox")
     output = Output(as_json)
     spec = _spec(districts, quota, ports, seed)
     with interrupts() as asked:

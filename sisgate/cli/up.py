@@ -12,6 +12,7 @@ from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import child_line, commands_of
+from sisgate.extras import need
 from sisgate.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Run Redis, workers, beat and Flower on this machine until Ctrl-C."""
+    need("sisgate up", "worker")
     from sisgate.cli.embedded_stack import EmbeddedStack
 
     invocation, output = invocation_of(context), Output(as_json)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from sisgate.errors import DatabaseUnavailable
+from sisgate.extras import extra_of, missing_extra
 from sisgate.ledger.types import serialise_json
 
 BUSY_TIMEOUT_MS = 30_000
@@ -135,7 +136,12 @@ def _engine(url: str, pool_size: int) -> Engine:
     else:
         options |= {"pool_size": pool_size, "max_overflow": pool_size}
         options["connect_args"] = {"connect_timeout": 5, "application_name": "sisgate"}
-    engine = create_engine(parsed, **options)
+    try:
+        engine = create_engine(parsed, **options)
+    except ModuleNotFoundError as error:
+        if extra_of(error.name) is None:
+            raise
+        raise missing_extra("postgres", "A ledger in PostgreSQL") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -1,4 +1,7 @@
-"""Bringing the ledger's tables to the version of the code."""
+"""Bringing the ledger's tables to the version of the code.
+
+Alembic comes with the extra `worker`; the command line does without it where no table is changed.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from sisgate.ledger.database import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import Script
 
 _ALEMBIC = threading.Lock()
 """Alembic keeps what it works on in globals of the process."""
@@ -28,6 +32,8 @@ def upgrade(database: Database, version: str = "head") -> bool:
 
     `version` is the one to end at, the newest by default.
     """
+    from alembic import command
+
     # On SQLite the write lock, taken before the look, holds off other processes.
     engine = database.engine.execution_options(sisgate_writes=True)
     try:
@@ -87,12 +93,16 @@ def current(database: Database) -> str | None:
 
 def history() -> list[Script]:
     """Return all migrations, the oldest first; `MultipleHeads` of Alembic where they fork."""
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory.from_config(_config(None)).walk_revisions()
     return list(reversed(list(scripts)))
 
 
 def newest() -> str:
     """Return the version that this code needs."""
+    from alembic.script import ScriptDirectory
+
     head = ScriptDirectory.from_config(_config(None)).get_current_head()
     assert head is not None
     return head
@@ -101,6 +111,7 @@ def newest() -> str:
 def differences(connection: Connection) -> list[object]:
     """Return how the tables differ from the code's schema; empty when they agree."""
     from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
 
     from sisgate.ledger.schema import Base
 
@@ -109,10 +120,14 @@ def differences(connection: Connection) -> list[object]:
 
 
 def _current(connection: Connection) -> str | None:
+    from alembic.runtime.migration import MigrationContext
+
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def _config(connection: Connection | None) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(files("sisgate.ledger") / "migrations"))
     config.set_main_option("path_separator", "os")

@@ -74,8 +74,9 @@ class SandboxProcess:
         """Start the process and wait until every port is open."""
         with tempfile.TemporaryDirectory(prefix="sisgate-sandbox-") as folder:
             ready, errors = Path(folder, "ready.json"), Path(folder, "stderr")
-            command = [sys.executable, "-m", "sisgate.sandbox", "--spec-file", f"{folder}/spec"]
-            command += ["--ready-file", str(ready), "--exit-with-parent", str(os.getpid())]
+            command = [sys.executable, "-P", "-m", "sisgate.sandbox"]
+            command += ["--spec-file", f"{folder}/spec", "--ready-file", str(ready)]
+            command += ["--exit-with-parent", str(os.getpid())]
             plain = {"districts": [district.as_dict() for district in self.spec.districts]}
             Path(folder, "spec").write_text(json.dumps(plain), encoding="utf-8")
             with errors.open("wb") as stderr:

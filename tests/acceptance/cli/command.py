@@ -7,20 +7,23 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.acceptance.stack import PATIENCE_SECONDS, wait_until
 
-SISGATE = [sys.executable, "-m", "sisgate.cli"]
+SISGATE = (sys.executable, "-m", "sisgate.cli")
 
 
 class Command:
     """Runs `sisgate` on one data folder, and starts and stops `sisgate up` there."""
 
-    def __init__(self, folder: Path, config: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, config: str | None = None, *, program: Sequence[str] = SISGATE
+    ) -> None:
         self.folder = folder
+        self._program = program
         self.environment = {
             name: value
             for name, value in os.environ.items()
@@ -41,7 +44,7 @@ class Command:
     ) -> subprocess.CompletedProcess[str]:
         """Run one command and check its exit code."""
         ended = subprocess.run(
-            [*SISGATE, "--data-dir", str(self.folder), *words],
+            [*self._program, "--data-dir", str(self.folder), *words],
             input=stdin,
             capture_output=True,
             text=True,
@@ -64,7 +67,7 @@ class Command:
         """Start `sisgate up` and return its process once work can be enqueued."""
         with (self.folder.parent / "up.log").open("a") as log:
             self._up = subprocess.Popen(
-                [*SISGATE, "--data-dir", str(self.folder), "up", "--json", *words],
+                [*self._program, "--data-dir", str(self.folder), "up", "--json", *words],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

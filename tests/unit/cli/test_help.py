@@ -35,9 +35,9 @@ def test_help_has_examples_of_the_command(
     assert f"sisgate {' '.join(words)}" in " ".join(said.split("Examples:")[1].split())
 
 
-@pytest.mark.parametrize("words", ALL, ids=" ".join)
+@pytest.mark.parametrize("words", [w for w in ALL if w != ["celery"]], ids=" ".join)
 def test_every_command_speaks_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Programs use the same commands."""
+    """Programs use the same commands. What `sisgate celery` writes is Celery's."""
     execute([*words, "--help"])
     assert "--json" in capsys.readouterr().out
 

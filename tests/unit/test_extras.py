@@ -1,0 +1,40 @@
+"""What a message says about extras is what pyproject.toml says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from sisgate import extras
+from sisgate.errors import ConfigurationError
+
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+DECLARED = PROJECT["project"]["optional-dependencies"]
+
+
+def normal(name: str) -> str:
+    """A distribution's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("extra", extras.MODULES)
+def test_each_module_comes_with_its_extra(extra: str) -> None:
+    """By the metadata of what is installed here."""
+    names = {normal(re.split(r"[^\w.-]", line)[0]) for line in DECLARED[extra]}
+    brought = packages_distributions()
+    for module in extras.MODULES[extra]:
+        assert names & {normal(name) for name in brought[module]}, module
+
+
+def test_a_missing_extra_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the ones that are there are not."""
+    extras.need("sisgate up", "cli", "worker")
+    real = importlib.util.find_spec
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "flower" else real(name))
+    with pytest.raises(ConfigurationError, match=r"pip install 'sisgate\[worker\]'"):
+        extras.need("sisgate up", "cli", "worker")
