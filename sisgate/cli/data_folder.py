@@ -14,6 +14,7 @@ from typing import Any
 
 from sisgate.cli.invocation import user_name
 from sisgate.errors import ConfigurationError
+from sisgate.settings.load import STACK_CONFIG_NAME
 
 LOCK = "up.lock"
 STATUS = "up.json"
@@ -67,6 +68,15 @@ def _cannot_be_written(folder: Path, why: str | None) -> ConfigurationError:
         f"The data folder {folder} cannot be written by {user_name()}: {why}. Give it to this user "
         "(chown), or name another folder with --data-dir or SISGATE_DATA_DIR."
     )
+
+
+def remember_configuration(folder: Path, file: Path | None) -> None:
+    """Keep the path of the configuration file, so that commands in any folder read the same one."""
+    place = folder / STACK_CONFIG_NAME
+    if file is None:
+        place.unlink(missing_ok=True)
+    else:
+        place.write_text(str(file), encoding="utf-8")
 
 
 def write_status(folder: Path, status: Mapping[str, Any]) -> None:

@@ -68,6 +68,7 @@ class EmbeddedStack:
         """Start everything in order; what was started is stopped again when a step fails."""
         try:
             self._held.enter_context(data_folder.held(self._settings.data_dir))
+            data_folder.remember_configuration(self._settings.data_dir, self._settings.config_file)
             self._prepare_ledger()
             url = self._start_redis()
             self._start_celery(url, processes, with_flower=with_flower)

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.text import Text
 
 from sisgate.settings import Settings
-from sisgate.settings.load import default_data_dir
+from sisgate.settings.load import config_candidates, default_data_dir
 
 CHILD_COLOURS = {"redis": "red", "worker": "green", "beat": "yellow", "flower": "magenta"}
 COLOURS = {
@@ -95,8 +95,7 @@ def commands_of(settings: Settings) -> str:
     if settings.data_dir != default_data_dir().absolute():
         words += ["--data-dir", shown_path(settings.data_dir)]
     config = settings.config_file
-    found = {Path("sisgate.toml").absolute(), settings.data_dir / "sisgate.toml"}
-    if config is not None and config not in found:
+    if config is not None and config not in config_candidates(settings.data_dir):
         words += ["--config", shown_path(config)]
     return " ".join(words)
 

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from sisgate.settings.urls import URL_PROBLEMS
 from sisgate.settings.words import plain_words
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
+
+STACK_CONFIG_NAME = "configuration-file.txt"
+"""In the data folder: the path of the file that `sisgate up` last ran there with."""
 
 NOT_IN_FILE = {"data_dir", "config_file", "token", "master_key"}
 """What says where the file is cannot stand in it; secrets are not for a file that is shared."""
@@ -53,8 +57,8 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     """Read file and environment and return the frozen settings.
 
     The file is `config`, else `SISGATE_CONFIG`, else `sisgate.toml` in the current folder, else
-    the one in the data folder; without any, no provider is configured. Raises
-    `ConfigurationError` with every mistake and its place at once.
+    the one in the data folder, else the one that `sisgate up` last ran with there; without any, no
+    provider is configured. Raises `ConfigurationError` with every mistake and its place at once.
     """
     env = _environment()
     folder = (data_dir or env.data_dir or default_data_dir()).expanduser().absolute()
@@ -138,8 +142,15 @@ def _config_path(named: Path | None, data_dir: Path) -> Path | None:
                 "Mend SISGATE_CONFIG or create the file."
             )
         return named.absolute()
-    candidates = [Path(DEFAULT_CONFIG_NAME).absolute(), data_dir / DEFAULT_CONFIG_NAME]
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in config_candidates(data_dir) if path.is_file()), None)
+
+
+def config_candidates(data_dir: Path) -> list[Path]:
+    """Return where a configuration file is looked for when none is named, the first first."""
+    found = [Path(DEFAULT_CONFIG_NAME).absolute(), data_dir / DEFAULT_CONFIG_NAME]
+    with suppress(OSError, UnicodeDecodeError):
+        found.append(Path((data_dir / STACK_CONFIG_NAME).read_text(encoding="utf-8")))
+    return found
 
 
 def _secret(

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from sisgate.errors import ConfigurationError
 from sisgate.settings import Settings, load_settings
+from sisgate.settings.load import STACK_CONFIG_NAME
 
 MISTAKES = """\
 colour = "red"
@@ -306,3 +307,24 @@ def test_a_value_of_the_environment_that_cannot_be_is_told_by_its_variable(
     with pytest.raises(ConfigurationError) as told:
         load_settings()
     assert told.value.problems == ["environment: SISGATE_APP: has at most 100 characters"]
+
+
+def test_the_configuration_of_a_running_stack_is_found_by_its_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From any folder; a file that lies where the command runs comes first."""
+    (tmp_path / "stack").mkdir()
+    (tmp_path / "app").mkdir()
+    used = tmp_path / "stack" / "sisgate.toml"
+    used.write_text("", "utf-8")
+    (tmp_path / STACK_CONFIG_NAME).write_text(str(used), "utf-8")
+    monkeypatch.chdir(tmp_path / "app")
+    assert load_settings(data_dir=tmp_path).config_file == used
+    (tmp_path / "app" / "sisgate.toml").write_text("", "utf-8")
+    assert load_settings(data_dir=tmp_path).config_file == tmp_path / "app" / "sisgate.toml"
+
+
+def test_a_configuration_that_has_moved_since_is_no_mistake(tmp_path: Path) -> None:
+    """The data folder may outlive it."""
+    (tmp_path / STACK_CONFIG_NAME).write_text(str(tmp_path / "gone.toml"), "utf-8")
+    assert load_settings(data_dir=tmp_path).config_file is None
