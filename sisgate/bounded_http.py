@@ -1,7 +1,11 @@
-"""Answers that end in time and in size, whatever the other side does.
+"""Requests that begin in time, and answers that end in time and in size, whatever happens.
 
 A socket's timeout bounds one read. A server that sends a byte of its head now and then meets it
 each time, and `http.client` reads up to a hundred lines: that is not a deadline.
+
+Nothing bounds how long a process stands still between two of its own steps: a machine is suspended,
+a container frozen. So whoever may send only until some time checks that after the connection is
+made, directly before the request is written (`checked_before_write`).
 """
 
 from __future__ import annotations
@@ -9,6 +13,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
 
 from requests import Response, Session, Timeout
 from requests.adapters import HTTPAdapter
@@ -20,6 +27,23 @@ from sisgate.clock import Clock
 
 READ_CHUNK = 65_536
 
+Check = Callable[[], None]
+_CHECKS: ContextVar[tuple[Check, ...]] = ContextVar("checks_before_write", default=())
+
+
+@contextlib.contextmanager
+def checked_before_write(check: Check) -> Iterator[None]:
+    """Call `check` before each request that is written inside; what it raises stops the request.
+
+    It runs when the connection stands, and nothing but the write comes after it. Checks of outer
+    contexts run first.
+    """
+    token = _CHECKS.set((*_CHECKS.get(), check))
+    try:
+        yield
+    finally:
+        _CHECKS.reset(token)
+
 
 def _cut(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
@@ -27,6 +51,15 @@ def _cut(sock: socket.socket) -> None:
 
 
 class _Bounded(HTTPConnection):
+    def endheaders(self, *args: Any, **kwargs: Any) -> None:
+        """Write the head of the request, unless it has become too late for it."""
+        checks = _CHECKS.get()
+        if checks and self.sock is None:
+            self.connect()
+        for check in checks:
+            check()
+        super().endheaders(*args, **kwargs)
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
         """Read the head of the answer within the connection's timeout as a whole."""
         if not isinstance(self.timeout, int | float) or self.sock is None:

@@ -16,12 +16,19 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Return seconds from a fixed point that never go back."""
+        """Return seconds from a fixed point that never go back, time asleep included.
+
+        Processes of one machine count from the same point.
+        """
         ...
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
         ...
+
+
+_COUNTS_SLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux stops `CLOCK_MONOTONIC` while the machine is suspended; macOS has it go on."""
 
 
 class SystemClock:
@@ -32,8 +39,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return the machine's monotonic clock in seconds."""
-        return time.monotonic()
+        """Return the seconds since the machine started, those in which it was suspended too."""
+        return time.clock_gettime(_COUNTS_SLEEP)
 
     def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`."""

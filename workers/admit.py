@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, Self
 
 import redis
@@ -18,10 +19,11 @@ from sisgate.admission.spec import Grant, LedgerCall
 from sisgate.admission.throttle import Answer, Decision, decide
 from sisgate.audit import events
 from sisgate.audit import log as audit
+from sisgate.bounded_http import checked_before_write
 from sisgate.breakers.spec import State
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rate_headers import parse_rate_hint
-from sisgate.errors import BrokerUnavailable
+from sisgate.errors import BrokerUnavailable, NoPermit
 from sisgate.ledger import calls as ledger
 from sisgate.ledger import controls
 from sisgate.ledger.calls import Claim
@@ -31,6 +33,9 @@ from sisgate.settings import ProviderConfig
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
+
+LEAST_SECONDS = 1.0
+"""With less time than this left an answer is not waited for."""
 
 REDIS_LOST_SECONDS = 2.0
 """How long a call waits when Redis cannot be asked for a permit."""
@@ -44,11 +49,17 @@ UNKNOWN_LIMITS = "sisgate:1:limits-unknown"
 
 @dataclass(frozen=True)
 class Permit:
-    """A permit in hand, and the adaptive factor under which it was granted."""
+    """A permit in hand, and the adaptive factor under which it was granted.
+
+    Its times are those of this machine's monotonic clock, taken before the limiter was asked and
+    before the call was claimed: so by no clock does it, or the claim, end before `ends_at`.
+    """
 
     id: str
     factor: float
     granted_at: float
+    claimed_at: float = inf
+    """When its call was claimed, if that was before the grant."""
 
     @classmethod
     def of_message(cls, headers: Mapping[str, Any] | None) -> Self | None:
@@ -56,12 +67,27 @@ class Permit:
         return cls(**headers) if headers else None
 
     @classmethod
-    def of_grant(cls, grant: Grant, now: datetime) -> Self:
-        """Return the first permit of a grant that was given now."""
-        return cls(grant.permits[0], grant.factor, now.timestamp())
+    def of_grant(cls, grant: Grant, asked_at: float, claimed_at: float = inf) -> Self:
+        """Return the first permit of a grant that was asked for at `asked_at`."""
+        return cls(grant.permits[0], grant.factor, asked_at, claimed_at)
 
-    def is_fresh(self, now: datetime, arrival_bound_seconds: float | None) -> bool:
-        """Whether it may still be used; see `PERMIT_USE_SECONDS`.
+    def ends_at(self, config: ProviderConfig) -> float:
+        """Return when it, or the claim of its call, may be another's: nothing is sent after it."""
+        return min(self.granted_at, self.claimed_at) + config.lease
+
+    def check(self, config: ProviderConfig, now: float) -> None:
+        """Raise `NoPermit` unless a request may be written now.
+
+        The process may have stood still since the permit was looked at last.
+        """
+        bound = config.arrival_bound_seconds
+        if now + LEAST_SECONDS > self.ends_at(config):
+            raise NoPermit("The permit or the claim ended before the call was sent.", seconds=0.0)
+        if bound is not None and not self.is_fresh(now, bound):
+            raise NoPermit("The permit grew too old before the call was sent.", seconds=0.0)
+
+    def is_fresh(self, now: float, arrival_bound_seconds: float | None) -> bool:
+        """Whether it may still be used at `now`; see `PERMIT_USE_SECONDS`.
 
         Where the provider is promised to see a call within a bound of its grant, half of that is
         for us and half for the way there.
@@ -69,16 +95,25 @@ class Permit:
         longest = PERMIT_USE_SECONDS
         if arrival_bound_seconds is not None:
             longest = min(longest, arrival_bound_seconds / 2)
-        return now.timestamp() - self.granted_at < longest
+        return now - self.granted_at < longest
 
 
-def take(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Permit | None:
+def checking(
+    runtime: Runtime, config: ProviderConfig, permit: Permit
+) -> AbstractContextManager[None]:
+    """Return the context in which nothing is written to a provider once the permit has ended."""
+    return checked_before_write(lambda: permit.check(config, runtime.clock.monotonic()))
+
+
+def take(
+    runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: float
+) -> Permit | None:
     """Return a permit for a call that came without one, or None after it was told to wait.
 
     Admission hands over each message with its permit. This is the way of those that came another
     way, or whose permit grew too old; waiting spends no attempt.
     """
-    now = runtime.clock.now()
+    asked_at, now = runtime.clock.monotonic(), runtime.clock.now()
     spec = runtime.limits(config)
     try:
         grant = runtime.limiter.take(config.name, spec, Priority(claim.call.priority))
@@ -87,7 +122,7 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim) -> Permit | Non
     if grant:
         with runtime.database.write() as session:
             ledger.note_permit(session, claim.call, grant.permits[0])
-        return Permit.of_grant(grant, now)
+        return Permit.of_grant(grant, asked_at, claimed_at)
     if grant.reason == "unknown":
         with suppress(BrokerUnavailable):
             note_unknown(runtime, config.name)

@@ -18,10 +18,9 @@ from sisgate.providers.dialect import HttpRequest, Listing
 from sisgate.settings import ProviderConfig
 from workers import admit, failover, reading, recording
 from workers import health as health_checks
-from workers.admit import Permit
+from workers.admit import LEAST_SECONDS, Permit
 from workers.effects import Waits
 from workers.endpoints import Route
-from workers.failover import LEAST_SECONDS
 from workers.keyring import Keyring
 from workers.reading import Reading, Reply
 from workers.runtime import Runtime
@@ -36,17 +35,19 @@ def make(
     runtime: Runtime, config: ProviderConfig, call_id: int, permit: Permit | None = None
 ) -> None:
     """Make one call if it is still to be made. `permit` is what admission took for it."""
+    claimed_at = runtime.clock.monotonic()
     claim = _claim(runtime, config, call_id, permit)
     # Looked at after the claim, which may have waited for a lock: a permit that is used is in the
     # ledger within `PERMIT_USE_SECONDS`, or a rebuild would not know of it.
     bound = config.arrival_bound_seconds
-    if permit is not None and (claim is None or not permit.is_fresh(runtime.clock.now(), bound)):
+    is_fresh = permit is not None and permit.is_fresh(runtime.clock.monotonic(), bound)
+    if permit is not None and (claim is None or not is_fresh):
         admit.hand_back(runtime, config, permit)
         permit = None
     if claim is None:
         runtime.endpoints(config).note_no_call()
         return
-    permit = permit or admit.take(runtime, config, claim)
+    permit = permit or admit.take(runtime, config, claim, claimed_at)
     if permit is None:
         runtime.endpoints(config).note_no_call()
         return
@@ -173,24 +174,27 @@ def _send(
     ends_at: float,
     keyring: Keyring,
 ) -> Reply:
+    latest = permit.ends_at(config)
     try:
-        authorisation, token = keyring.authorise()
+        with admit.checking(runtime, config, permit):
+            authorisation, token = keyring.authorise()
     except SisgateError as error:
         return Reply(url, error=error, is_authorised=False)
-    bound = config.arrival_bound_seconds
-    if bound is not None and not permit.is_fresh(runtime.clock.now(), bound):
-        # A token was fetched meanwhile, say: the provider would see the call later than promised.
-        late = NoPermit("The permit grew too old before the call was sent.", seconds=0.0)
-        return Reply(url, error=late, is_authorised=False)
     begun = runtime.clock.monotonic()
+    most = min(config.timeout_seconds, latest - begun, ends_at - begun)
     try:
-        response = runtime.transport.send(
-            url,
-            request,
-            authorisation,
-            timeout_seconds=max(LEAST_SECONDS, min(config.timeout_seconds, ends_at - begun)),
-            max_body_bytes=config.max_body_mb * 1024 * 1024,
-        )
+        with admit.checking(runtime, config, permit):
+            response = runtime.transport.send(
+                url,
+                request,
+                authorisation,
+                timeout_seconds=max(LEAST_SECONDS, most),
+                max_body_bytes=config.max_body_mb * 1024 * 1024,
+                must_end_at=latest,
+            )
+    except NoPermit as late:
+        # A token was fetched, or the process stood still: nothing has left this machine.
+        return Reply(url, error=late, is_authorised=False)
     except SisgateError as error:
         return Reply(url, error=error, took_seconds=runtime.clock.monotonic() - begun)
     took = runtime.clock.monotonic() - begun

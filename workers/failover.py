@@ -14,15 +14,12 @@ from sisgate.ledger import calls, failover
 from sisgate.ledger.calls import Claim
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
-from workers.admit import Permit
+from workers.admit import LEAST_SECONDS, Permit
 from workers.endpoints import Route
 from workers.reading import Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
-
-LEAST_SECONDS = 1.0
-"""With less time than this left an answer is not waited for."""
 
 
 def begin(
@@ -82,7 +79,7 @@ def with_next_key(
 
 
 def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply) -> Permit | None:
-    priority = Priority(claim.call.priority)
+    priority, asked_at = Priority(claim.call.priority), runtime.clock.monotonic()
     try:
         grant = runtime.limiter.take(config.name, runtime.limits(config), priority)
     except BrokerUnavailable:
@@ -109,4 +106,4 @@ def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
     if not is_mine:
         runtime.limiter.hand_back(config.name, grant.permits[0])
         return None
-    return Permit.of_grant(grant, now)
+    return Permit.of_grant(grant, asked_at)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import redis
 import structlog
 
 from sisgate.audit import log as audit
+from sisgate.bounded_http import checked_before_write
 from sisgate.breakers.spec import Outcome, State
 from sisgate.domain.priorities import Priority
-from sisgate.errors import BrokerUnavailable, SisgateError
+from sisgate.errors import BrokerUnavailable, NoPermit, SisgateError
 from sisgate.ledger.calls import Claim
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
@@ -62,6 +63,9 @@ def ask(runtime: Runtime, health: HealthConfig, url: str) -> tuple[Reply, Outcom
             timeout_seconds=health.timeout_seconds,
             max_body_bytes=MAX_BODY_BYTES,
         )
+    except NoPermit as late:
+        # Nothing was sent, so nothing was learnt.
+        return Reply(url, error=late), Outcome.NEUTRAL
     except SisgateError as error:
         took = runtime.clock.monotonic() - begun
         return Reply(url, error=error, took_seconds=took), Outcome.FAILURE
@@ -105,7 +109,7 @@ def probe(
     It is made with the call's permit and in its attempt, so limiter and ledger know of it.
     """
     endpoints = runtime.endpoints(config)
-    with endpoints.using(route) as used:
+    with endpoints.using(route) as used, admit.checking(runtime, config, permit):
         reply, outcome = ask(runtime, health, route.url)
         used.judge(outcome, reply.took_seconds)
     sent = settle(runtime, config, health, permit, reply)
@@ -120,7 +124,7 @@ def probe(
 def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: str) -> None:
     # Whoever takes the claim makes the check, so any number of beats makes one. It is taken before
     # the check: one whose worker dies is made an interval later, and never twice.
-    claim = f"sisgate:1:health:{{{config.name}}}:{url}"
+    claim, claimed_at = f"sisgate:1:health:{{{config.name}}}:{url}", runtime.clock.monotonic()
     if not runtime.redis.set(claim, b"1", nx=True, px=round(health.interval_seconds * 1000)):
         return
     permit = None
@@ -129,7 +133,14 @@ def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: 
         if permit is None:
             runtime.redis.delete(claim)
             return
-    reply, outcome = ask(runtime, health, url)
+
+    def check_turn() -> None:
+        if runtime.clock.monotonic() >= claimed_at + health.interval_seconds:
+            raise NoPermit("The next check is due; this one was not made.", seconds=0.0)
+
+    held = admit.checking(runtime, config, permit) if permit is not None else nullcontext()
+    with checked_before_write(check_turn), held:
+        reply, outcome = ask(runtime, health, url)
     if permit is not None:
         settle(runtime, config, health, permit, reply)
     if outcome is Outcome.NEUTRAL:
@@ -142,9 +153,10 @@ def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: 
 
 def _permit(runtime: Runtime, config: ProviderConfig) -> Permit | None:
     # With the lowest priority: a check is not to take what urgent work is kept.
+    asked_at = runtime.clock.monotonic()
     grant = runtime.limiter.take(config.name, runtime.limits(config), Priority.LOW)
     if grant:
-        return Permit.of_grant(grant, runtime.clock.now())
+        return Permit.of_grant(grant, asked_at)
     if grant.reason == "unknown":
         admit.note_unknown(runtime, config.name)
     return None

@@ -123,9 +123,11 @@ class Puller:
         while ready and not took:
             wants = share_out(slots, busy, _running(), ready, shares)
             specs = {want.provider: self._runtime.limits(configs[want.provider]) for want in wants}
+            # Before Redis is asked: its answer may be read long after the permits were granted.
+            asked_at = self._runtime.clock.monotonic()
             for admitted in self._admitter.admit(wants, specs):
                 for taken in admitted.messages:
-                    self._deliver(admitted, taken)
+                    self._deliver(admitted, taken, asked_at)
                 took += len(admitted.messages)
                 self._note(admitted, now)
             ready = ready[len(wants) :]
@@ -150,7 +152,7 @@ class Puller:
         times = [at for name in providers if (at := self._ask_at.get(name, AT_ONCE)) > now]
         return max(0.001, min([*times, self._sweep_at]) - now)
 
-    def _deliver(self, admitted: Admitted, taken: Taken) -> None:
+    def _deliver(self, admitted: Admitted, taken: Taken, asked_at: float) -> None:
         consumer = self._consumer.task_consumer
         channel = consumer.channel
         try:
@@ -158,7 +160,7 @@ class Puller:
             payload["headers"]["sisgate_permit"] = {
                 "id": taken.permit,
                 "factor": admitted.factor,
-                "granted_at": self._runtime.clock.now().timestamp(),
+                "granted_at": asked_at,
             }
             message = channel.Message(payload, channel=channel)
             message.accept = consumer.accept

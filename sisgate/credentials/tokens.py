@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import redis
 
+from sisgate.bounded_http import checked_before_write
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
 from sisgate.credentials.stored_tokens import PREFIX, token_name
-from sisgate.credentials.token_endpoint import fetch_token
+from sisgate.credentials.token_endpoint import FETCH_SECONDS, fetch_token
 from sisgate.credentials.vault import Vault
 from sisgate.domain.secret import Secret
-from sisgate.errors import BrokerUnavailable, CredentialError, ProviderUnavailable, Throttled
+from sisgate.errors import (
+    BrokerUnavailable,
+    CredentialError,
+    NoPermit,
+    ProviderUnavailable,
+    Throttled,
+)
 from sisgate.settings import ProviderConfig
 
 LOCK_SECONDS = 20
@@ -64,9 +72,11 @@ class TokenCache:
                 token = self._cached(name)
                 if token is not None:
                     return token
+                locked_at = self._clock.monotonic()
                 if self._redis.set(f"{name}:lock", mine, nx=True, ex=LOCK_SECONDS):
                     try:
-                        return self._cached(name) or self._renew(name, config, key)
+                        with checked_before_write(partial(self._check_lock, locked_at, config)):
+                            return self._cached(name) or self._renew(name, config, key)
                     finally:
                         self._release(keys=[f"{name}:lock"], args=[mine])
                 if self._clock.monotonic() > deadline:
@@ -79,6 +89,12 @@ class TokenCache:
                 self._clock.sleep(0.05)
         except redis.RedisError as error:
             raise BrokerUnavailable(f"The token cache cannot be reached: {error}") from error
+
+    def _check_lock(self, locked_at: float, config: ProviderConfig) -> None:
+        """Raise `NoPermit` where another worker may be fetching the token by now."""
+        if self._clock.monotonic() + FETCH_SECONDS > locked_at + LOCK_SECONDS:
+            message = f"The lock of the token of {config.name} ended before it was asked for."
+            raise NoPermit(message, seconds=0.0, provider=config.name)
 
     def forget(self, config: ProviderConfig, key: Credential, token: Token) -> None:
         """Drop a token that the provider refused, unless it has been replaced already."""

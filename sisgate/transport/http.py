@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from ssl import SSLCertVerificationError
 from urllib.parse import quote, urlencode
 
@@ -9,7 +10,7 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from sisgate.bounded_http import BoundedSession, read_within
+from sisgate.bounded_http import BoundedSession, checked_before_write, read_within
 from sisgate.clock import Clock
 from sisgate.domain.paths import usable_path
 from sisgate.domain.secret import forget_locals
@@ -44,8 +45,12 @@ class Transport:
         *,
         timeout_seconds: float,
         max_body_bytes: int,
+        must_end_at: float = math.inf,
     ) -> HttpResponse:
         """Send one request and return the whole response, whatever its status.
+
+        Where the process stood still until the connection was made, the answer has its time from
+        the write on, up to `must_end_at` of the monotonic clock.
 
         Raises `ProviderUnavailable` when the answer did not come, not in time, not whole or too
         large. Its detail `sent` is False when the provider cannot have seen the request.
@@ -53,17 +58,25 @@ class Transport:
         url = build_url(base_url, request)
         begun = self._clock.monotonic()
         deadline = begun + timeout_seconds
+
+        def before_write() -> None:
+            nonlocal deadline
+            now = self._clock.monotonic()
+            if now >= deadline:
+                deadline = min(now + timeout_seconds, must_end_at)
+
         try:
-            response = self._session.request(
-                request.method,
-                url,
-                json=request.json_body,
-                headers=dict(request.headers),
-                auth=auth,
-                timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
-                allow_redirects=False,
-                stream=True,
-            )
+            with checked_before_write(before_write):
+                response = self._session.request(
+                    request.method,
+                    url,
+                    json=request.json_body,
+                    headers=dict(request.headers),
+                    auth=auth,
+                    timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                )
             with response:
                 body = read_within(response.raw, self._clock, deadline, max_body_bytes)
         except requests.ConnectTimeout as error:

@@ -22,7 +22,7 @@ def answered(runtime: Runtime, answer: HttpResponse, adaptive: str = "on") -> fl
     config = runtime.settings.providers["lincoln"].model_copy(update={"adaptive": adaptive})
     runtime.limiter.unblock("lincoln")
     grant = runtime.limiter.take("lincoln", runtime.limits(config), Priority.URGENT)
-    permit = Permit(grant.permits[0], grant.factor, runtime.clock.now().timestamp())
+    permit = Permit.of_grant(grant, runtime.clock.monotonic())
     return admit.finish(runtime, config, permit, answer)
 
 

@@ -1,0 +1,195 @@
+"""A process that stood still between its checks and the write of the request sends nothing late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
+from urllib3.connection import HTTPConnection
+
+from sisgate.broker import celery_app
+from sisgate.clock import ManualClock, SystemClock
+from sisgate.credentials.master import make_master_key
+from sisgate.domain.priorities import Priority
+from sisgate.domain.secret import Secret
+from sisgate.gateway import Gateway
+from sisgate.ledger.schema import Attempt, Call
+from sisgate.settings import load_settings
+from tests.acceptance.admission.recorder import Recorder
+from workers import calls
+from workers.admit import Permit
+from workers.runtime import Runtime
+
+LEASE = 100.0
+CONFIG = """
+[providers.lincoln]
+kind = "oneroster"
+limit = "10/h"
+burst = 10
+allow_insecure = true
+endpoints = [{{ url = "{url}" }}]
+{more}
+"""
+
+NO_AUTH = 'auth = "none"'
+
+Freeze = Callable[[pytest.MonkeyPatch, Callable[[], None]], None]
+
+
+def after_the_claim(patched: pytest.MonkeyPatch, freeze: Callable[[], None]) -> None:
+    """Stand still when the claim is in the ledger."""
+    is_frozen = False
+
+    def at_commit(session: Session) -> None:
+        nonlocal is_frozen
+        is_write = session.get_bind().get_execution_options().get("sisgate_writes")
+        if is_write and not is_frozen:
+            is_frozen = True
+            freeze()
+
+    event.listen(Session, "after_commit", at_commit)
+
+
+def after_connecting(patched: pytest.MonkeyPatch, freeze: Callable[[], None]) -> None:
+    """Stand still when the connection to the provider was made."""
+    connect = HTTPConnection.connect
+
+    @wraps(connect)
+    def connect_and_freeze(self: Any) -> None:
+        connect(self)
+        freeze()
+
+    patched.setattr(HTTPConnection, "connect", connect_and_freeze)
+
+
+@pytest.fixture
+def provider() -> Iterator[Recorder]:
+    """A provider that stamps arrivals."""
+    recorder = Recorder()
+    yield recorder
+    recorder.stop()
+
+
+class Bench:
+    """A gateway and a worker's runtime with a clock that moves only when told to."""
+
+    def __init__(
+        self, folder: Path, redis_url: str, ledger_url: str, provider: Recorder, more: str = NO_AUTH
+    ) -> None:
+        config = folder / "sisgate.toml"
+        config.write_text(CONFIG.format(url=provider.url("lincoln"), more=more), encoding="utf-8")
+        settings = load_settings(config, data_dir=folder).model_copy(
+            update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(ledger_url)}
+        )
+        make_master_key(settings.master_key_path)
+        self.clock = ManualClock(SystemClock().now())
+        self.gateway = Gateway(settings, clock=self.clock)
+        self._app = celery_app(settings, redis_url)
+        self.runtime = Runtime(self._app, settings, self.clock)
+        self.config = settings.providers["lincoln"]
+        self.runtime.limiter.rebuild("lincoln", self.runtime.limits(self.config), [])
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.gateway.close()
+        self.runtime.database.dispose()
+        self.runtime.redis.close()
+        self._app.close()
+
+    def ask(self, method: str) -> str:
+        """Ask for a request; return its job."""
+        return self.gateway.enqueue_request("lincoln", method, "/orgs").id
+
+    def make(self) -> Call:
+        """Make the one call with a permit, as a worker does; return what became of it."""
+        asked_at = self.clock.monotonic()
+        spec = self.runtime.limits(self.config)
+        grant = self.runtime.limiter.take("lincoln", spec, Priority.URGENT)
+        with self.gateway.database.read() as session:
+            call_id = session.scalars(select(Call.id)).one()
+        calls.make(self.runtime, self.config, call_id, Permit.of_grant(grant, asked_at))
+        with self.gateway.database.read() as session:
+            return session.get_one(Call, call_id)
+
+    @property
+    def permits_left(self) -> int:
+        """How many permits the window still has."""
+        state = self.runtime.limiter.state("lincoln", self.runtime.limits(self.config))
+        return min(window.left for window in state.windows)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts the ledger keeps."""
+        with self.gateway.database.read() as session:
+            return len(session.scalars(select(Attempt)).all())
+
+
+@pytest.fixture
+def bench(tmp_path: Path, redis_url: str, ledger_url: str, provider: Recorder) -> Iterator[Bench]:
+    """What the tests work with."""
+    bench = Bench(tmp_path, redis_url, ledger_url, provider)
+    yield bench
+    bench.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("where", [after_the_claim, after_connecting])
+def test_nothing_is_sent_after_permit_and_claim_have_ended(
+    bench: Bench,
+    provider: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    where: Freeze,
+    method: str,
+) -> None:
+    """The permit is handed back, the call waits, no try is spent, and no POST is unknown."""
+    job = bench.ask(method)
+    with monkeypatch.context() as patched:
+        where(patched, lambda: bench.clock.advance(LEASE))
+        call = bench.make()
+    assert provider["lincoln"].times == []
+    assert (call.state, call.tries, call.lease_until) == ("planned", 0, None)
+    assert bench.gateway.job(job).status().state == "running"
+    assert (bench.permits_left, bench.attempts) == (10, 0)
+
+
+@pytest.mark.parametrize("where", [after_the_claim, after_connecting])
+def test_a_short_stop_costs_nothing(
+    bench: Bench, provider: Recorder, monkeypatch: pytest.MonkeyPatch, where: Freeze
+) -> None:
+    """Longer than the answer may take, and shorter than the lease: the call is made."""
+    job = bench.ask("POST")
+    with monkeypatch.context() as patched:
+        where(patched, lambda: bench.clock.advance(bench.config.timeout_seconds + 1))
+        assert bench.make().state == "done"
+    assert len(provider["lincoln"].times) == 1
+    assert bench.gateway.job(job).status().state == "done"
+
+
+def test_a_token_is_not_fetched_after_that(
+    tmp_path: Path,
+    redis_url: str,
+    ledger_url: str,
+    provider: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A token's request is the provider's to count, too; and a frozen lock may be another's."""
+    url = provider.url("token")
+    more = f'auth = "oauth2-basic"\ntoken_url = "{url}"'
+    bench = Bench(tmp_path, redis_url, ledger_url, provider, more)
+    try:
+        bench.gateway.keys("lincoln").add("id", Secret("secret"), actor="ana")
+        bench.ask("GET")
+        with monkeypatch.context() as patched:
+            # Less than the lease, more than the lock.
+            after_connecting(patched, lambda: bench.clock.advance(15))
+            call = bench.make()
+        assert provider["token"].times == []
+        assert (call.state, call.tries) == ("planned", 0)
+    finally:
+        bench.close()
