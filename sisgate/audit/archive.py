@@ -10,14 +10,13 @@ import hashlib
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from sisgate.audit import checking, export, sealer
-from sisgate.audit.content import compact_json
-from sisgate.audit.heads import head_of
 from sisgate.audit.keys import KeyRing
 from sisgate.audit.log import record
 from sisgate.audit.ranges import ranges_of
@@ -105,15 +104,12 @@ def _write(session: Session, keys: KeyRing, last: AuditSeal, path: Path) -> tupl
     except OSError as error:
         raise AuditError(f"The archive {path} cannot be written: {error.strerror}.") from error
     with os.fdopen(descriptor, "wb") as file:
-        for seal in seals_through(session, last.number):
-            for line in export.segment(session, seal):
-                events += line.startswith('{"event"')
-                raw = f"{line}\n".encode()
-                digest.update(raw)
-                file.write(raw)
-        raw = f"{compact_json({'head': head_of(last, keys).__dict__})}\n".encode()
-        digest.update(raw)
-        file.write(raw)
+        segments = (export.segment(session, seal) for seal in seals_through(session, last.number))
+        for line in export.ended(chain.from_iterable(segments), last, keys):
+            events += line.startswith('{"event"')
+            raw = f"{line}\n".encode()
+            digest.update(raw)
+            file.write(raw)
         file.flush()
         os.fsync(file.fileno())
     return events, digest.hexdigest()

@@ -139,10 +139,18 @@ def disclosed(
 
 
 def answer_disclosed(
-    session: Session, job: Job, now: datetime, *, actor: str, purpose: str | None, size: int
+    session: Session,
+    job: Job,
+    now: datetime,
+    *,
+    actor: str,
+    purpose: str | None,
+    size: int,
+    **detail: Any,
 ) -> None:
     """The answer of a request is given to an app."""
     record(
         session, now, actor=actor, action=ANSWER_DISCLOSED, subject=f"job/{job.id}",
-        reason=purpose, provider=job.provider, job=job.id, request_id=job.request_id, bytes=size,
+        reason=purpose, provider=job.provider, job=job.id, request_id=job.request_id,
+        bytes=size, **detail,
     )  # fmt: skip

@@ -1,13 +1,18 @@
 """The whole log as lines of JSON, and verifying such a file without the database.
 
-Lines in order: each seal, then the events it covers; then the events that no seal covers yet; and
-at the end the signed head. `{"seal": …}`, `{"event": …}`, `{"unsealed": …}`, `{"head": …}`.
+Lines in order: each seal, then the events it covers; then the events that no seal covers yet; the
+signed head; and at the end a signature over all lines before it, so that an auditor who has the
+public key and the file needs nothing else. `{"seal": …}`, `{"event": …}`, `{"unsealed": …}`,
+`{"head": …}`, `{"signed": …}`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +21,50 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit.checking import Progress
 from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS, compact_json
-from sisgate.audit.heads import head_of, parse_head
-from sisgate.audit.keys import KeyRing
+from sisgate.audit.heads import Broken, Head, head_of, parse_head
+from sisgate.audit.keys import KeyRing, Verifiers
 from sisgate.audit.ranges import ranges_of
 from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
 from sisgate.audit.sealer import newest_seal
 from sisgate.audit.verdict import Kind, Verdict
 from sisgate.audit.verification import Verification
 from sisgate.errors import AuditError
+from sisgate.ledger.audit_schema import AuditSeal
 
 
 def lines(session: Session, keys: KeyRing) -> Iterator[str]:
     """Stream the log as this session sees it."""
+    yield from ended(_events_and_seals(session), newest_seal(session), keys)
+
+
+def ended(lines: Iterable[str], newest: AuditSeal | None, keys: KeyRing) -> Iterator[str]:
+    """Stream lines, and at their end the head of the log and the signature over all of it."""
+    digest, count = hashlib.sha256(), 0
+    head = [] if newest is None else [compact_json({"head": asdict(head_of(newest, keys))})]
+    for line in chain(lines, head):
+        digest.update(_raw(line))
+        count += 1
+        yield line
+    key = keys.newest
+    signature = key.sign(_signed_content(count, digest.hexdigest(), key.id.hex()))
+    words = {
+        "lines": count,
+        "sha256": digest.hexdigest(),
+        "key": key.id.hex(),
+        "signature": signature,
+    }
+    yield compact_json({"signed": words})
+
+
+def _signed_content(count: int, digest: str, key: str) -> bytes:
+    return compact_json(["sisgate audit export", count, digest, key]).encode()
+
+
+def _raw(line: str) -> bytes:
+    return f"{line}\n".encode("utf-8", "surrogateescape")
+
+
+def _events_and_seals(session: Session) -> Iterator[str]:
     covered: dict[int, int] = {}
     for seal in seals_through(session):
         yield from segment(session, seal)
@@ -37,9 +74,6 @@ def lines(session: Session, keys: KeyRing) -> Iterator[str]:
         if last > covered.get(writer, 0):
             for event in events_between(session, writer, covered.get(writer, 0) + 1):
                 yield compact_json({"unsealed": event_words(event)})
-    newest = newest_seal(session)
-    if newest is not None:
-        yield compact_json({"head": json.loads(head_of(newest, keys).line)})
 
 
 def segment(session: Session, seal: SealRow) -> Iterator[str]:
@@ -62,23 +96,42 @@ def seal_words(seal: SealRow) -> dict[str, Any]:
     return {**words, "digest": bytes(words["digest"]).hex(), "head": seal.head.hex()}
 
 
-def verify_file(path: Path, keys: KeyRing, progress: Progress = lambda _: None) -> Verdict:
-    """Verify an exported file, in constant memory. Raises `AuditError` where it is none."""
+def verify_file(
+    path: Path,
+    keys: Verifiers,
+    progress: Progress = lambda _: None,
+    *,
+    heads: Iterable[Head | Broken] = (),
+) -> Verdict:
+    """Verify an exported file, in constant memory. Raises `AuditError` where it is none.
+
+    `keys` are the audit keys or their public parts. With these the MACs of events and seals are
+    not checked: the signature over the file stands for them, and that nothing that was kept by
+    `heads` is missing or another.
+    """
     try:
-        with path.open(encoding="utf-8") as file:
-            return _File(file, path, keys, progress).verify()
+        with path.open(encoding="utf-8", newline="\n") as file:
+            return _File(file, path, keys, progress, heads).verify()
     except (OSError, UnicodeDecodeError) as error:
         raise AuditError(f"The export {path} cannot be read: {error}.") from error
 
 
 class _File:
-    def __init__(self, file: Iterable[str], path: Path, keys: KeyRing, progress: Progress) -> None:
+    def __init__(
+        self,
+        file: Iterable[str],
+        path: Path,
+        keys: Verifiers,
+        progress: Progress,
+        heads: Iterable[Head | Broken],
+    ) -> None:
         self._lines = enumerate(file, start=1)
         self._path = path
         self._keys = keys
         self._progress = progress
-        self._verification = Verification(keys)
+        self._verification = Verification(keys, heads)
         self._line = 0
+        self._digest = hashlib.sha256()
         self._kind, self._words = self._next()
 
     def verify(self) -> Verdict:
@@ -90,28 +143,48 @@ class _File:
             self._progress(verification.verdict.events)
         while self._kind == "unsealed":
             verification.tail(self._words.get("writer", 0), self._events_of_writer())
-        verdict = verification.verdict
         verdict = verification.end()
-        self._check_head(verdict)
+        if verdict.seals or verdict.unsealed or self._kind == "head":
+            self._check_head(verdict)
+        self._check_signature(verdict)
         return verdict
 
     def _check_head(self, verdict: Verdict) -> None:
         # Without its head a file that was cut would look like a shorter log.
         place = f"{self._path}:{self._line}"
-        if self._kind == "end":
-            if verdict.seals or verdict.unsealed or not self._line:
-                verdict.add(Kind.TRUNCATED, place, "the file does not end with the head of its log")
+        if self._kind != "head":
+            verdict.add(Kind.TRUNCATED, place, "the file does not end with the head of its log")
             return
-        head = parse_head(compact_json(self._words), self._keys) if self._kind == "head" else None
+        head = parse_head(compact_json(self._words), self._keys)
+        self._kind, self._words = self._next()
         if head is None:
             verdict.add(Kind.HEAD_BROKEN, place, "the line is no head that our keys have signed")
             return
-        verdict.heads, verdict.newest_head = 1, head.number
-        if head.number != verdict.last_seal:
+        verdict.heads += 1
+        verdict.newest_head = max(verdict.newest_head or 0, head.number)
+        if (head.number, head.head) != (verdict.last_seal, self._verification.last_head.hex()):
             what = f"the log ended with seal {head.number}, the file with {verdict.last_seal}"
             verdict.add(Kind.TRUNCATED, place, what)
+
+    def _check_signature(self, verdict: Verdict) -> None:
+        place = f"{self._path}:{self._line}"
+        if self._kind != "signed":
+            what = "the file does not end with the signature over its lines"
+            verdict.add(Kind.NOT_SIGNED, place, what)
+            return
+        words = self._words
+        lines, digest = self._line - 1, self._digest.hexdigest()
+        content = _signed_content(lines, digest, str(words.get("key")))
+        key = self._keys.of(_hex(words.get("key")))
+        if key is None:
+            what = f"it names audit key {words.get('key')}, which is not here"
+            verdict.add(Kind.UNKNOWN_KEY, place, what)
+        elif (words.get("lines"), words.get("sha256")) != (lines, digest) or not key.has_signed(
+            content, str(words.get("signature"))
+        ):
+            verdict.add(Kind.NOT_SIGNED, place, "the signature is not of these lines")
         if self._next()[0] != "end":
-            what = "the line stands after the head of the log, which nothing follows"
+            what = "the line stands after the signature, which nothing follows"
             verdict.add(Kind.INSERTED, f"{self._path}:{self._line}", what)
 
     def _events(self, kind: str) -> Iterator[EventRow]:
@@ -139,6 +212,8 @@ class _File:
                     f"Line {number} of {self._path} is not one of an exported audit log: the file "
                     "was changed, or is another one. `sisgate audit export` writes it."
                 )
+            if kind != "signed":
+                self._digest.update(_raw(line.rstrip("\n")))
             return kind, words
         return "end", {}
 
@@ -153,7 +228,7 @@ def _as_written(kind: str, words: dict[str, Any]) -> str | None:
             return compact_json({kind: seal_words(_seal_of(words))})
         case "event" | "unsealed":
             return compact_json({kind: event_words(_event_of(words))})
-        case "head":
+        case "head" | "signed":
             return compact_json({kind: words})
     return None
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sisgate.audit.content import compact_json
-from sisgate.audit.keys import KeyRing
+from sisgate.audit.keys import KeyRing, Verifiers
 from sisgate.errors import AuditError
 from sisgate.ledger.audit_schema import AuditSeal
 
@@ -50,7 +50,7 @@ def head_of(seal: AuditSeal, keys: KeyRing) -> Head:
     return Head(**{**asdict(unsigned), "signature": key.sign(unsigned.signed)})
 
 
-def parse_head(line: str, keys: KeyRing) -> Head | None:
+def parse_head(line: str, keys: Verifiers) -> Head | None:
     """Return the head that a line holds, or None where it is not one, or not signed by our keys."""
     try:
         head = Head(**json.loads(line))
@@ -117,7 +117,7 @@ class Broken:
     line: int
 
 
-def read_heads(paths: Sequence[Path], keys: KeyRing) -> Iterator[Head | Broken]:
+def read_heads(paths: Sequence[Path], keys: Verifiers) -> Iterator[Head | Broken]:
     """Stream the heads of files by number, and what stands between them that is none.
 
     What is in the files at the call is streamed, not what is added while it is read. Each file is
@@ -133,7 +133,7 @@ def read_heads(paths: Sequence[Path], keys: KeyRing) -> Iterator[Head | Broken]:
     )
 
 
-def _read(path: Path, keys: KeyRing, size: int) -> Iterator[Head | Broken]:
+def _read(path: Path, keys: Verifiers, size: int) -> Iterator[Head | Broken]:
     done = 0
     try:
         with path.open("rb") as file:

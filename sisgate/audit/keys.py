@@ -13,9 +13,12 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 
-from sisgate.errors import CredentialError
+from sisgate.errors import CredentialError, UsageError
 
 KEY_BYTES = 32
 ID_BYTES = 4
@@ -68,23 +71,88 @@ class AuditKey:
 
     def has_signed(self, content: bytes, signature: str) -> bool:
         """Return whether `signature` is this key's of `content`."""
-        try:
-            raw = base64.b64decode(signature, validate=True)
-            self._signer.public_key().verify(raw, content)
-        except (InvalidSignature, binascii.Error, ValueError):
-            return False
-        return True
+        return self.public.has_signed(content, signature)
 
-    @property
-    def public(self) -> str:
-        """The public key as base64, with which anybody can check the signatures of heads."""
-        return base64.b64encode(self._signer.public_key().public_bytes_raw()).decode()
+    @cached_property
+    def public(self) -> PublicKey:
+        """The public part, with which anybody can check heads and exports."""
+        return PublicKey(self.id, self._signer.public_key().public_bytes_raw())
 
     def __repr__(self) -> str:
         return f"AuditKey({self.id.hex()})"
 
 
-class KeyRing:
+@dataclass(frozen=True)
+class PublicKey:
+    """What an auditor has of an audit key: it checks signatures, and makes no MAC.
+
+    Written as `ID:BASE64`, as `sisgate audit public-key` prints it.
+    """
+
+    id: bytes
+    raw: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> PublicKey:
+        """Return the key that a text is; `ValueError` where it is none."""
+        key_id, colon, raw = text.strip().partition(":")
+        made = cls(bytes.fromhex(key_id), base64.b64decode(raw, validate=True))
+        if not colon or len(made.id) != ID_BYTES or len(made.raw) != KEY_BYTES:
+            raise ValueError(text)
+        return made
+
+    def __str__(self) -> str:
+        return f"{self.id.hex()}:{base64.b64encode(self.raw).decode()}"
+
+    def has_signed(self, content: bytes, signature: str) -> bool:
+        """Return whether `signature`, in base64, is this key's of `content`."""
+        try:
+            raw = base64.b64decode(signature, validate=True)
+            Ed25519PublicKey.from_public_bytes(self.raw).verify(raw, content)
+        except (InvalidSignature, binascii.Error, ValueError):
+            return False
+        return True
+
+    def event_mac(self, content: bytes) -> None:
+        """Return nothing: a MAC needs the whole key."""
+        return
+
+    seal_mac = event_mac
+
+
+class Verifiers:
+    """The keys that verify what they have made, by their ids. The first is the newest."""
+
+    def __init__(self, keys: Sequence[AuditKey | PublicKey]) -> None:
+        self._by_id = {key.id: key for key in keys}
+        self.first = keys[0]
+
+    def of(self, made: bytes) -> AuditKey | PublicKey | None:
+        """Return the key that made an event's MAC or a head, or None if it is not here."""
+        return self._by_id.get(made[:ID_BYTES])
+
+    @classmethod
+    def public(cls, texts: Iterable[str]) -> Verifiers:
+        """Return the public keys of texts, one each, or of lines of files that they name.
+
+        `UsageError` says which is none.
+        """
+        found = []
+        for text in texts:
+            path = Path(text)
+            lines = path.read_text("utf-8-sig").split() if path.is_file() else [text]
+            for line in lines:
+                try:
+                    found.append(PublicKey.parse(line))
+                except (ValueError, UnicodeDecodeError):
+                    raise UsageError(
+                        f"{text!r} is no public key of an audit log, nor a file of some. "
+                        "`sisgate audit public-key` prints them, as ID:BASE64."
+                    ) from None
+        return cls(found)
+
+
+class KeyRing(Verifiers):
     """The audit keys that a process has. The first makes; all of them verify."""
 
     def __init__(self, keys: Sequence[AuditKey]) -> None:
@@ -93,13 +161,9 @@ class KeyRing:
                 "There is no audit key, and without one nothing is accepted and no call is made. "
                 "Give this process the master key file, or an audit key file (audit_key_file)."
             )
+        super().__init__(keys)
         self.newest = keys[0]
         self.keys = tuple(keys)
-        self._by_id = {key.id: key for key in keys}
-
-    def of(self, made: bytes) -> AuditKey | None:
-        """Return the key that made an event's MAC or a head, or None if it is not here."""
-        return self._by_id.get(made[:ID_BYTES])
 
 
 def read_audit_keys(path: Path) -> KeyRing:

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     REWRITTEN = "rewritten"
     HEAD_BROKEN = "head broken"
     UNKNOWN_KEY = "unknown key"
+    NOT_SIGNED = "not signed"
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sisgate.audit.content import EPOCH, event_content, micros, seal_content
 from sisgate.audit.heads import Broken, Head
-from sisgate.audit.keys import AuditKey, KeyRing
+from sisgate.audit.keys import AuditKey, PublicKey, Verifiers
 from sisgate.audit.ranges import Range, ranges_of, size_of
 from sisgate.audit.rows import EventRow, SealRow
 from sisgate.audit.sealer import FIRST_HEAD
@@ -48,13 +49,13 @@ class Anchor:
     head: str
     before: str
 
-    def is_of(self, seal: SealRow, keys: KeyRing) -> bool:
+    def is_of(self, seal: SealRow, keys: Verifiers) -> bool:
         """Whether a seal is the one that was archived, in all its columns."""
         if (self.number, self.head) != (seal.fields[0], seal.head.hex()):
             return False
         key = keys.of(seal.head)
         content = seal_content(seal.fields, bytes.fromhex(self.before))
-        return key is not None and key.seal_mac(content) == seal.head
+        return key is not None and key.seal_mac(content) in {None, seal.head}
 
 
 class Verification:
@@ -64,7 +65,7 @@ class Verification:
     """
 
     def __init__(
-        self, keys: KeyRing, heads: Iterable[Head | Broken] = (), now: datetime | None = None
+        self, keys: Verifiers, heads: Iterable[Head | Broken] = (), now: datetime | None = None
     ) -> None:
         self.verdict = Verdict()
         self._keys = keys
@@ -79,6 +80,11 @@ class Verification:
         self._archived: set[Anchor] = set()
         # Once a seal cannot be trusted, what follows it need not begin where it ended.
         self._is_loose = False
+
+    @property
+    def last_head(self) -> bytes:
+        """The head of the last seal that was fed."""
+        return self._head_before
 
     @property
     def covered(self) -> dict[int, Covered]:
@@ -123,7 +129,7 @@ class Verification:
         key = self._keys.of(seal.head)
         if key is None:
             self._unknown(seal.head, f"seal {number}")
-        elif key.seal_mac(seal_content(seal.fields, self._head_before)) != seal.head:
+        elif key.seal_mac(seal_content(seal.fields, self._head_before)) not in {None, seal.head}:
             self._seal_changed(seal, "it, or the seal before it, is not what it was")
         elif before is not None and (micros(at) < micros(before[1]) or total != before[3] + events):
             self._seal_changed(seal, "it does not follow the seal before it")
@@ -134,7 +140,10 @@ class Verification:
         return ranges
 
     def _check_events(
-        self, ranges: list[Range], events: Iterable[EventRow], sealed_with: AuditKey | None
+        self,
+        ranges: list[Range],
+        events: Iterable[EventRow],
+        sealed_with: AuditKey | PublicKey | None,
     ) -> bytes | None:
         """Check a seal's events; return their digest, or None where some are missing."""
         digest, is_complete = hashlib.sha256(), True
@@ -149,7 +158,9 @@ class Verification:
                     self.verdict.add(Kind.DELETED, f"{writer}/{number}", what)
                     continue
                 covered.present += 1
-                digest.update(self._check_event(row, is_sealed=True, sealed_with=sealed_with))
+                mac = self._check_event(row, is_sealed=True, sealed_with=sealed_with)
+                digest.update(mac or b"")
+                is_complete = is_complete and mac is not None
                 row = next(rows, None)
         while row is not None:
             place = "/".join(str(word) for word in row.fields[:2])
@@ -169,27 +180,27 @@ class Verification:
         return covered
 
     def _check_event(
-        self, row: EventRow, *, is_sealed: bool, sealed_with: AuditKey | None = None
-    ) -> bytes:
+        self, row: EventRow, *, is_sealed: bool, sealed_with: AuditKey | PublicKey | None = None
+    ) -> bytes | None:
         """Check an event; return what it adds to its seal's digest.
 
-        An event of before there was a chain has no MAC: the key that sealed it stands in.
+        An event of before there was a chain has no MAC: the key that sealed it stands in, and a
+        public one cannot, so that the digest is not known.
         """
         writer, number = row.fields[:2]
         place = f"{writer}/{number}"
         self.verdict.events += 1
         is_from_before = writer == 0 and not row.mac and (is_sealed or not self.verdict.seals)
-        key = sealed_with or self._keys.newest if is_from_before else self._keys.of(row.mac)
+        key = sealed_with or self._keys.first if is_from_before else self._keys.of(row.mac)
         if key is None:
             self._unknown(row.mac, place)
             return row.mac
-        try:
+        mac: bytes | None = b""
+        with suppress(TypeError, ValueError, OverflowError):
             mac = key.event_mac(event_content(row.fields))
-        except (TypeError, ValueError, OverflowError):
-            mac = None
-        if mac is not None and is_from_before:
+        if mac != b"" and is_from_before:
             return mac
-        if mac != row.mac:
+        if mac not in {None, row.mac}:
             self.verdict.add(Kind.CHANGED, place, "its content does not fit its MAC")
         elif row.fields[4] == ARCHIVED:
             self._note_archive(row.fields[10])

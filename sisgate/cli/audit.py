@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from sisgate.cli.audit_following import Following
 from sisgate.cli.audit_screens import (
     event_words,
     json_line,
+    show_disclosures,
     show_events,
     show_verdict,
     text_line,
@@ -34,6 +35,7 @@ from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output, write_lines
 from sisgate.cli.screens import number
 from sisgate.errors import AuditError, SisgateError, UsageError
+from sisgate.gateway.audit import verify_signed
 from sisgate.ledger.audit_schema import AuditEvent
 
 app = typer.Typer(no_args_is_help=True, help="Read, verify and export the audit log.")
@@ -117,7 +119,7 @@ def search(
     log, now = invocation.gateway.audit, invocation.clock.now()
     subjects = [subject] if subject else []
     if person is not None:
-        subjects += _pseudonyms(invocation, person)
+        subjects += invocation.gateway.pseudonyms(*_person(person))
     found: Iterable[AuditEvent] = log.search(
         Filter(
             actor=actor, action=action, subjects=tuple(subjects), provider=provider, job=job,
@@ -181,26 +183,76 @@ def verify(
         list[Path] | None,
         typer.Option(help="File of heads; the one of the settings by default."),
     ] = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Verify EXPORT with this public key, or file of keys, alone."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check every event, seal and link, and the end of the log against the heads kept outside."""
+    """Check every event, seal and link, and the end of the log against the heads kept outside.
+
+    An auditor needs EXPORT and --public-key, and neither database nor configuration.
+    """
+    if public_key and exported is None:
+        raise UsageError("--public-key is for an exported file: name it.")
     invocation, output = invocation_of(context), Output(as_json)
-    log, begun = invocation.gateway.audit, invocation.clock.monotonic()
-    total = None if exported else _total(invocation)
+    begun, kept = invocation.clock.monotonic(), heads or ()
     with output.progress() as bars:
-        bar = bars.add_task("verifying", total=total)
+        bar = bars.add_task("verifying", total=None if exported else _total(invocation))
 
         def progress(done: int) -> None:
             bars.update(bar, completed=done)
 
-        if exported is not None:
-            verdict = log.verify_export(exported, progress=progress)
+        if exported is None:
+            verdict = invocation.gateway.audit.verify(heads=kept, progress=progress)
+        elif public_key:
+            verdict = verify_signed(exported, public_key, heads=kept, progress=progress)
         else:
-            verdict = log.verify(heads=heads or (), progress=progress)
+            log = invocation.gateway.audit
+            verdict = log.verify_export(exported, heads=kept, progress=progress)
     seconds = invocation.clock.monotonic() - begun
     show_verdict(output, verdict, seconds)
     if not verdict.is_whole:
         raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command("public-key", epilog=examples("sisgate audit public-key > audit-public-keys"))
+def public_key(context: typer.Context, as_json: Json = False) -> None:
+    """Show what an auditor needs besides an export: the public parts of the audit keys."""
+    found = invocation_of(context).gateway.audit.public_keys()
+    Output(as_json).json({"keys": found})
+    if not as_json:
+        write_lines(found)
+
+
+@app.command(
+    epilog=examples(
+        "sisgate audit disclosures skyward/8f3a-11",
+        "sisgate audit disclosures powerschool/1042 --resource students --since 90d --json",
+        note="The question is in the audit log, too.",
+    )
+)
+def disclosures(
+    context: typer.Context,
+    person: Annotated[str, typer.Argument(metavar="PROVIDER/ID", help="The person's id there.")],
+    resource: Annotated[
+        str | None, typer.Option(help="students or teachers, where the id does not say which.")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: Json = False,
+) -> None:
+    """Show who was given a person's records or an answer naming them, when, and what for."""
+    invocation, output = invocation_of(context), Output(as_json)
+    now = invocation.clock.now()
+    provider, sourced_id = _person(person)
+    found = invocation.gateway.audit.disclosures(
+        provider, sourced_id, actor=user_name(), resource=resource,
+        since=_time(since, now), until=_time(until, now),
+    )  # fmt: skip
+    show_disclosures(output, found)
 
 
 @app.command(epilog=examples("sisgate audit seal"))
@@ -265,7 +317,7 @@ def new_key(
         raise UsageError(f"{file} exists, and is not the audit_key_file of the settings.")
     made = write_new_key(file, known)
     output.result(
-        {"file": str(file), "key": made.id.hex(), "public": made.public},
+        {"file": str(file), "key": made.id.hex(), "public": str(made.public)},
         f"Audit key {made.id.hex()} is first in {file}. Set audit_key_file to it, and restart "
         f"every process. Its heads are signed for {made.public}.",
     )
@@ -280,11 +332,11 @@ def _follow(invocation: Invocation, wanted: Filter, seen: list[AuditEvent]) -> I
             yield from following.new()
 
 
-def _pseudonyms(invocation: Invocation, person: str) -> Sequence[str]:
-    provider, slash, sourced_id = person.partition("/")
+def _person(text: str) -> tuple[str, str]:
+    provider, slash, sourced_id = text.partition("/")
     if not slash or not sourced_id:
-        raise UsageError("Write --person as PROVIDER/ID, such as skyward/8f3a-11.")
-    return invocation.gateway.pseudonyms(provider, sourced_id)
+        raise UsageError("Write a person as PROVIDER/ID, such as skyward/8f3a-11.")
+    return provider, sourced_id
 
 
 def _time(text: str | None, now: datetime) -> datetime | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.text import Text
@@ -12,6 +13,7 @@ from sisgate.cli.output import Output, to_json, write_lines
 from sisgate.cli.screens import moment, number
 from sisgate.cli.tables import Columns
 from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.privacy.readers import PersonDisclosure
 
 
 def show_events(output: Output, found: Iterable[AuditEvent]) -> None:
@@ -63,6 +65,27 @@ def verdict_words(verdict: Verdict) -> dict[str, Any]:
             for found in verdict.findings
         ],
     }  # fmt: skip
+
+
+def show_disclosures(output: Output, found: Sequence[PersonDisclosure]) -> None:
+    """Show who was given a person's data."""
+    columns: Columns = {
+        "when": "at",
+        "who": lambda each: f"{each.actor}, {each.user}" if each.user else each.actor,
+        "what": lambda each: f"{'' if each.is_certain else 'perhaps '}{each.what} of {each.place}",
+        "fields": lambda each: "all" if each.fields is None else ", ".join(each.fields),
+        "purpose": lambda each: each.purpose or "not stated",
+    }
+    output.table(
+        found,
+        columns,
+        json={"disclosures": [asdict(each) for each in found]},
+        empty="Nobody was given this person's records, as far as the log reaches.",
+    )
+    if not all(each.is_certain for each in found):
+        output.note(
+            "“perhaps”: the reader stopped before the end, or the answer cannot be searched."
+        )
 
 
 def show_verdict(output: Output, verdict: Verdict, seconds: float) -> None:

@@ -61,7 +61,7 @@ class Invocation:
     @cached_property
     def gateway(self) -> Gateway:
         """The gateway on that ledger."""
-        return Gateway(self.settings, database=self.database, clock=self.clock)
+        return Gateway(self.settings, database=self.database, clock=self.clock, user=user_name())
 
     def authorise(self, action: Action, provider: str | None, *, of_installation: bool) -> None:
         """Raise `AccessDenied` unless who runs the command may do that.

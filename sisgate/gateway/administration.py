@@ -29,7 +29,7 @@ class Administration(Core):
     @cached_property
     def audit(self) -> AuditLog:
         """The audit log: reading, verifying, exporting, archiving."""
-        return AuditLog(self.settings, self.database, self.clock, self.access)
+        return AuditLog(self)
 
     def master_keys(self) -> MasterKeys:
         """Return the master keys: what each has sealed, and moving it all to the newest."""

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
-from sisgate.access.gate import Gate
 from sisgate.access.policy import Action
 from sisgate.audit import archive, checking, export, log, sealer
 from sisgate.audit.checking import Progress
 from sisgate.audit.heads import Head, head_of, read_heads
-from sisgate.audit.keys import KeyRing
+from sisgate.audit.keys import KeyRing, Verifiers
 from sisgate.audit.log import Filter
 from sisgate.audit.verdict import Verdict
-from sisgate.clock import Clock
+from sisgate.credentials.vault import vault_of
+from sisgate.gateway.core import Core
 from sisgate.gateway.ledger import audit_keys
 from sisgate.ledger.audit_schema import AuditEvent
-from sisgate.ledger.database import Database
-from sisgate.settings import Settings
+from sisgate.privacy.erasure import checked_resource
+from sisgate.privacy.finding import Person
+from sisgate.privacy.persons import PEOPLE, Realms
+from sisgate.privacy.readers import PersonDisclosure, disclosures_of
+from sisgate.privacy.suppression import person_key
+
+
+def verify_signed(
+    path: Path,
+    public_keys: Iterable[str],
+    *,
+    heads: Sequence[Path] = (),
+    progress: Progress = lambda _: None,
+) -> Verdict:
+    """Verify an exported file with public keys alone, as an auditor does on another machine.
+
+    A key is `ID:BASE64`, or the path of a file of such lines. What is found is what was changed
+    since the export, and what is not as in the `heads` that the auditor was given before. Raises
+    `UsageError` and `AuditError`.
+    """
+    keys = Verifiers.public(public_keys)
+    return export.verify_file(path, keys, progress, heads=read_heads(heads, keys))
 
 
 class AuditLog:
@@ -26,11 +47,12 @@ class AuditLog:
     Methods raise `AccessDenied`, `CredentialError` and `AuditError`.
     """
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock, access: Gate) -> None:
-        self._settings = settings
-        self._database = database
-        self._clock = clock
-        self._access = access
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._settings = core.settings
+        self._database = core.database
+        self._clock = core.clock
+        self._access = core.access
 
     def tail(self, wanted: Filter | None = None, *, limit: int = 50) -> Sequence[AuditEvent]:
         """Return the newest events that fit, newest first."""
@@ -47,6 +69,40 @@ class AuditLog:
         with self._database.read() as session:
             yield from log.search(session, wanted)
 
+    def disclosures(
+        self,
+        provider: str,
+        sourced_id: str,
+        *,
+        actor: str,
+        resource: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Sequence[PersonDisclosure]:
+        """Return who was given a person's records, or an answer naming them; the oldest first.
+
+        `resource` is `students` or `teachers` where the provider numbers them apart; both without
+        it. The question is in the log, too, under the person's pseudonym. Raises
+        `UnknownProvider`, and `UsageError` for another resource.
+        """
+        principal = self._access.pass_through(Action.ADMINISTER)
+        config = self._core.provider(provider)
+        realms = Realms.of(config)
+        named = checked_resource(resource)
+        wanted = PEOPLE if named is None else (named,)
+        found: list[PersonDisclosure] = []
+        with self._database.write() as session:
+            key = person_key(session, vault_of(self._settings))
+            for realm in sorted({realms.of_resource(each) for each in wanted}):
+                person = Person(provider, realms, realm, sourced_id)
+                found += disclosures_of(session, person, key, since=since, until=until)
+                log.record(
+                    session, self._clock.now(), actor=principal.token_actor or actor,
+                    action="audit:person:disclosures", provider=provider,
+                    subject=key.pseudonym(provider, realm, sourced_id),
+                )  # fmt: skip
+        return sorted(dict.fromkeys(found), key=lambda each: each.at)
+
     def verify(self, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None) -> Verdict:
         """Verify the whole log, and its end against files of heads.
 
@@ -61,9 +117,11 @@ class AuditLog:
         with self._database.snapshot() as session:
             return checking.verify(session, keys, known, progress, now=self._clock.now())
 
-    def verify_export(self, path: Path, *, progress: Progress = lambda _: None) -> Verdict:
-        """Verify an exported file. The database is not asked."""
-        return export.verify_file(path, self.keys, progress)
+    def verify_export(
+        self, path: Path, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None
+    ) -> Verdict:
+        """Verify an exported file with the audit keys. The database is not asked."""
+        return export.verify_file(path, self.keys, progress, heads=read_heads(heads, self.keys))
 
     def export(self) -> Iterator[str]:
         """Stream the whole log as lines of JSON that `verify_export` can check."""
@@ -98,6 +156,10 @@ class AuditLog:
         return archive.archive(
             self._database, self.keys, self._clock, wanted, path, actor=actor, reason=reason
         )
+
+    def public_keys(self) -> Sequence[str]:
+        """Return the public parts of the audit keys, for an auditor; the newest first."""
+        return [str(key.public) for key in self.keys.keys]
 
     @property
     def keys(self) -> KeyRing:

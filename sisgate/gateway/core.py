@@ -24,8 +24,11 @@ class Core:
         database: Database | None = None,
         clock: Clock | None = None,
         principal: Principal | None = None,
+        user: str | None = None,
     ) -> None:
         self.settings = settings
+        self.user = user
+        """Who works at this machine, for the audit log; None in an app, which has its name."""
         self.clock = clock or SystemClock()
         url = broker_url(settings)
         database = database or Database(settings.sqlalchemy_url)

@@ -31,14 +31,16 @@ class Datasets(Core):
     ) -> Iterator[StoredRecord]:
         """Stream the records of a dataset in order of sourcedId.
 
-        The audit log tells who was given them, how many, and for what stated `purpose`.
+        The audit log tells who was given them, how many, and for what stated `purpose`, and
+        `audit.disclosures` of which person.
         """
         self._check_dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
         found = stream_records(self.database, provider, resource, include_deleted=include_deleted)
-        return self.disclosures.stream(
-            found, provider, resource, what="records", purpose=purpose, request_id=request_id
-        )
+        return self.disclosures.records(
+            found, provider, resource,
+            include_deleted=include_deleted, purpose=purpose, request_id=request_id,
+        )  # fmt: skip
 
     def changes(
         self,
@@ -58,8 +60,8 @@ class Datasets(Core):
         self._check_dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
         found = stream_changes(self.database, provider, resource, since=since)
-        return self.disclosures.stream(
-            found, provider, resource, what="changes", purpose=purpose, request_id=request_id
+        return self.disclosures.changes(
+            found, provider, resource, since=since, purpose=purpose, request_id=request_id
         )
 
     def cursor(self, provider: str, resource: str) -> int:

@@ -1,83 +1,161 @@
-"""Disclosure: what is given to an app is written into the audit log before it is given."""
+"""Disclosure: what is given to an app is written into the audit log before it is given.
+
+An event is small whatever it is about. Of records and changes it says which version of the
+dataset was read, of an answer it holds keyed marks of the identifiers that stand in it; from
+these `sisgate.privacy.readers` tells afterwards whether a person was among what was given.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
 
 from sisgate.audit import events
-from sisgate.errors import DatabaseUnavailable
+from sisgate.credentials.vault import Vault, vault_of
+from sisgate.errors import CredentialError, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
+from sisgate.ledger.records import StoredChange, StoredRecord, newest_change
+from sisgate.privacy.answers import MOST_MARKS, content_of, marks_of
+from sisgate.privacy.suppression import PersonKey, person_key
 
-T = TypeVar("T")
+T = TypeVar("T", StoredRecord, StoredChange)
 
 
 class Disclosures:
-    """Records what one gateway gives out: to whom, for what stated purpose, and how much."""
+    """Records what one gateway gives out: to whom, for what stated purpose, and what it was."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._key: PersonKey | None = None
 
-    def stream(
+    def records(
+        self,
+        found: Iterator[StoredRecord],
+        provider: str,
+        resource: str,
+        *,
+        include_deleted: bool,
+        purpose: str | None,
+        request_id: str | None,
+    ) -> Iterator[StoredRecord]:
+        """Pass on a stream of records, if there are any."""
+        version = self._version(provider, resource)
+        begin = {"version": version, "deleted": include_deleted or None}
+
+        def through(_: StoredRecord) -> int:
+            # Later than what was read, so that nobody who came meanwhile is missed.
+            return self._version(provider, resource)
+
+        return self._stream(
+            found, provider, resource, purpose, request_id, "records", begin, through
+        )
+
+    def changes(
+        self,
+        found: Iterator[StoredChange],
+        provider: str,
+        resource: str,
+        *,
+        since: int,
+        purpose: str | None,
+        request_id: str | None,
+    ) -> Iterator[StoredChange]:
+        """Pass on a stream of changes, if there are any."""
+        return self._stream(
+            found, provider, resource, purpose, request_id,
+            "changes", {"since": since}, lambda last: last.sequence,
+        )  # fmt: skip
+
+    def _stream(
         self,
         found: Iterator[T],
         provider: str,
         resource: str,
-        *,
-        what: str,
         purpose: str | None,
         request_id: str | None,
+        what: str,
+        begin: Mapping[str, Any],
+        through: Callable[[T], int],
     ) -> Iterator[T]:
-        """Pass on a stream of records or changes (`what`), if there are any.
+        """Pass on a stream with two events around it, which have the same `read`.
 
-        Two events: one before the first is given, and one with their number when the stream ends
-        or is left. An app that dies between has been given an unknown number.
+        One is written before the first is given, and one with their number when the stream ends or
+        is left. An app that dies between has been given an unknown number.
         """
-        first = next(found, None)
-        if first is None:
+        last = next(found, None)
+        if last is None:
             return
-        actor = self._actor()
-        words = (actor, provider, resource, purpose, request_id)
-        self._note(*words, what=what, phase="begin")
-        given = 0
+        actor, user = self._actor()
+        read = secrets.token_hex(6)
+
+        def note(phase: str, **detail: Any) -> None:
+            with self._core.database.write() as session:
+                events.disclosed(
+                    session, self._core.clock.now(), actor=actor, provider=provider,
+                    dataset=resource, purpose=purpose, request_id=request_id,
+                    what=what, phase=phase, read=read, **detail,
+                )  # fmt: skip
+
+        note("begin", user=user, **begin)
+        given, complete = 0, False
+        ids: set[str] = set()
         try:
             given = 1
-            yield first
-            for each in found:
+            ids.add(last.sourced_id)
+            yield last
+            for last in found:
                 given += 1
-                yield each
+                if given <= MOST_MARKS:
+                    ids.add(last.sourced_id)
+                yield last
+            complete = True
         finally:
             # What was given cannot be taken back: the first event stands for it.
             with suppress(DatabaseUnavailable):
-                self._note(*words, what=what, phase="end", records=given)
+                marks = None
+                if not complete and given <= MOST_MARKS:
+                    marks = self._marks(provider, {f"{resource}/{each}" for each in ids})
+                note("end", records=given, complete=complete, through=through(last), marks=marks)
 
-    def answer(self, job_id: str, purpose: str | None, size: int) -> None:
-        """Note that the answer of a request is given."""
-        actor = self._actor()
+    def answer(self, job_id: str, purpose: str | None, body: bytes, vault: Vault) -> None:
+        """Note that the answer of a request is given, with marks of who is named in it."""
+        actor, user = self._actor()
         with self._core.database.write() as session:
             job = jobs.get(session, job_id)
+            key = self._person_key(session, vault)
+            content = content_of(body, lambda text: key.mark(job.provider, text))
             now = self._core.clock.now()
-            events.answer_disclosed(session, job, now, actor=actor, purpose=purpose, size=size)
-
-    def _note(
-        self,
-        actor: str,
-        provider: str,
-        resource: str,
-        purpose: str | None,
-        request_id: str | None,
-        **detail: object,
-    ) -> None:
-        with self._core.database.write() as session:
-            events.disclosed(
-                session, self._core.clock.now(), actor=actor, provider=provider,
-                dataset=resource, purpose=purpose, request_id=request_id, **detail,
+            events.answer_disclosed(
+                session, job, now, actor=actor, purpose=purpose, size=len(body), user=user,
+                **content,
             )  # fmt: skip
 
-    def _actor(self) -> str:
+    def _marks(self, provider: str, places: set[str]) -> str | None:
+        """Return marks of records; None in a process that has no master key to make them with."""
+        try:
+            with self._core.database.write() as session:
+                key = self._person_key(session, vault_of(self._core.settings))
+        except CredentialError:
+            return None
+        return marks_of(places, lambda text: key.mark(provider, text))
+
+    def _person_key(self, session: Session, vault: Vault) -> PersonKey:
+        key = self._key = self._key or person_key(session, vault)
+        return key
+
+    def _version(self, provider: str, resource: str) -> int:
+        with self._core.database.read() as session:
+            return newest_change(session, provider, resource)
+
+    def _actor(self) -> tuple[str, str | None]:
+        """Return who is given it, and the user of the machine where a token is used by one."""
+        user = self._core.user
         principal = self._core.access.principal()
         if principal.kind == "token":
-            return principal.actor
-        return events.actor_of(self._core.settings.app_name)
+            return principal.actor, user
+        return user or events.actor_of(self._core.settings.app_name), None

@@ -49,7 +49,8 @@ class Gateway(Jobs, Datasets, Operation, Administration):
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
     Make one per process, after a fork, and keep it: it holds connections. Safe to share between
-    threads. Every method may raise `DatabaseUnavailable`; then nothing was accepted.
+    threads. Every method may raise `DatabaseUnavailable`; then nothing was accepted. `user` is who
+    works at this machine, where it is a person and not an app: the audit log names them as reader.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         publisher: Publisher | None = None,
         clock: Clock | None = None,
         principal: Principal | None = None,
+        user: str | None = None,
     ) -> None:
-        super().__init__(settings, database=database, clock=clock, principal=principal)
+        super().__init__(settings, database=database, clock=clock, principal=principal, user=user)
         publisher = publisher or Publisher(
             celery_app(settings, broker_url(settings)), self.wakeups.signal_work
         )
@@ -324,7 +326,7 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         return principal.name
 
     def _accept(self, new: NewJob) -> Job:
-        by = self.access.principal().token_actor
+        by = self.access.principal().token_actor or self.user
         job_id, is_new = self._acceptance.accept(new, by=by)
         return Job(self, job_id, is_new=is_new)
 

@@ -88,7 +88,7 @@ class Requests:
                 return False
 
         sealed = seal_request(vault, new, wanted.target)
-        by = self._gateway.access.principal().token_actor
+        by = self._gateway.access.principal().token_actor or self._gateway.user
         job_id, is_new = self._acceptance.accept(sealed, asks_the_same, by=by)
         return Job(self._gateway, job_id, is_new=is_new)
 
@@ -125,7 +125,7 @@ class Requests:
                 job=job_id,
             )
         body = self._vault.open(stored.sealed_body, f"responses/{job_id}")
-        gateway.disclosures.answer(job_id, purpose, len(body))
+        gateway.disclosures.answer(job_id, purpose, body, self._vault)
         age = None
         if stored.stored_at is not None:
             age = max(0.0, (gateway.clock.now() - stored.stored_at).total_seconds())

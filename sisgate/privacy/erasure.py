@@ -158,7 +158,7 @@ class Erasure:
         _refuse_naming(reason, Needles.of({sourced_id}))
         with self._database.write() as session:
             key = suppression.person_key(session, self._vault)
-            realm = self._realms.of_resource(_checked(resource) or PEOPLE[0])
+            realm = self._realms.of_resource(checked_resource(resource) or PEOPLE[0])
             digest = key.digest(self._provider, realm, sourced_id)
             was_listed = suppression.remove(session, self._provider, digest)
             if was_listed:
@@ -167,7 +167,7 @@ class Erasure:
         return was_listed
 
     def _target(self, sourced_id: str, resource: str | None) -> _Target:
-        _checked(resource)
+        checked_resource(resource)
         with self._database.write() as session:
             key = suppression.person_key(session, self._vault)
             listed = suppression.suppressed(session, self._provider)
@@ -299,7 +299,8 @@ def _refuse_naming(reason: str, needles: Needles) -> None:
         )
 
 
-def _checked(resource: str | None) -> str | None:
+def checked_resource(resource: str | None) -> str | None:
+    """Return a resource whose records are persons, or None; `UsageError` for another."""
     if resource is not None and resource not in PEOPLE:
         raise UsageError(f"A person is in {' or '.join(PEOPLE)}, not in {resource!r}.")
     return resource

@@ -37,6 +37,10 @@ class PersonKey:
         """Return what stands for an id, the same for the same one."""
         return f"erased-{self.digest(provider, realm, sourced_id)[:10].hex()}"
 
+    def mark(self, provider: str, identifier: str) -> bytes:
+        """Return what stands for an identifier of any kind in the audit log."""
+        return self.digest(provider, "mark", identifier)
+
     def __repr__(self) -> str:
         return "PersonKey(…)"
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import io
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sisgate.ledger import audit_guard
 from tests.acceptance.cli.command import Command
@@ -40,6 +45,16 @@ def test_what_was_done_is_found_by_whom_to_what_and_when(running: Command) -> No
     assert len(rows) >= len(intents) + len(outcomes)
 
 
+def test_who_read_a_student_is_told(running: Command) -> None:
+    """The user of this machine, with the purpose, as a table and as JSON."""
+    student = running.json("records", "skyward", "students", "-n", "1", "--purpose", "bus list")
+    person = f"skyward/{student['sourcedId']}"
+    told = running.json("audit", "disclosures", person)["disclosures"]
+    assert (told[-1]["purpose"], told[-1]["is_certain"]) == ("bus list", True)
+    assert told[-1]["actor"] == getpass.getuser()
+    assert "bus list" in running("audit", "disclosures", person).stdout
+
+
 def test_a_running_stack_seals_by_itself(running: Command) -> None:
     """The log of a fleet at work verifies, and so does its export, without the database."""
     said = running.json("audit", "verify")
@@ -48,6 +63,16 @@ def test_a_running_stack_seals_by_itself(running: Command) -> None:
     exported = running.folder / "audit.jsonl"
     exported.write_text(running("audit", "export").stdout, encoding="utf-8")
     assert running.json("audit", "verify", str(exported))["whole"] is True
+    # An auditor elsewhere has the file and the public key, and nothing else.
+    (key,) = running("audit", "public-key").stdout.split()
+    with TemporaryDirectory() as elsewhere:
+        environment = {"PATH": os.environ["PATH"], "HOME": elsewhere}
+        words = [sys.executable, "-m", "sisgate.cli", "audit", "verify", str(exported)]
+        done = subprocess.run(
+            [*words, "--public-key", key, "--json"],
+            cwd=elsewhere, env=environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    assert json.loads(done.stdout)["whole"] is True
     lines = exported.read_text("utf-8").splitlines()
     exported.write_text("\n".join([*lines[:3], *lines[4:]]) + "\n", encoding="utf-8")
     said = running.json("audit", "verify", str(exported), code=1)

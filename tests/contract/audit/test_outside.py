@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from sisgate.audit import archive, export, heads
-from sisgate.audit.content import SEAL_COLUMNS
+from sisgate.audit.content import SEAL_COLUMNS, compact_json
 from sisgate.audit.heads import Broken
+from sisgate.audit.keys import AuditKey, Verifiers
 from sisgate.audit.verdict import Kind
-from sisgate.errors import AuditError
+from sisgate.errors import AuditError, UsageError
 from tests.contract.audit.book import KEYS, Book
 from tests.contract.audit.mutations import EVENTS, SEALS, Scene, other_value
 
@@ -77,10 +78,10 @@ def test_what_an_export_would_not_write_is_found(exported: Path) -> None:
         assert not is_whole(exported)
 
 
-def is_whole(path: Path) -> bool:
+def is_whole(path: Path, keys: Verifiers = KEYS) -> bool:
     """Return whether a file verifies; one that is no export is not whole either."""
     try:
-        return export.verify_file(path, KEYS).is_whole
+        return export.verify_file(path, keys).is_whole
     except AuditError:
         return False
 
@@ -227,3 +228,48 @@ def test_an_old_part_that_is_deleted_without_an_archive_is_found(full_book: Book
             if row["number"] <= 12:
                 scene.delete(EVENTS, row)
         assert not full_book.verify(session).is_whole
+
+
+PUBLIC = Verifiers.public([str(key.public) for key in KEYS.keys])
+
+
+def test_an_auditor_verifies_an_export_with_the_public_keys_alone(
+    full_book: Book, exported: Path
+) -> None:
+    """Any line that was changed, taken out or put in since the export is found."""
+    verdict = export.verify_file(exported, PUBLIC, heads=full_book.heads)
+    assert verdict.findings == []
+    assert verdict.events == full_book.verify().events
+    lines = exported.read_text("utf-8").splitlines()
+    for place in range(len(lines)):
+        ((kind, words),) = json.loads(lines[place]).items()
+        name = next(name for name, value in words.items() if isinstance(value, str) and value)
+        changed = compact_json({kind: {**words, name: f"{words[name]}0"}})
+        for wrong in (
+            [*lines[:place], changed, *lines[place + 1 :]],
+            [*lines[:place], *lines[place + 1 :]],
+            [*lines[: place + 1], *lines[place:]],
+        ):
+            exported.write_text("\n".join(wrong) + "\n", "utf-8")
+            assert not is_whole(exported, PUBLIC), (place, kind, name)
+
+
+def test_an_export_that_lacks_what_the_auditor_s_heads_tell_of_is_found(
+    full_book: Book, exported: Path
+) -> None:
+    """A log cut off before it was exported is signed all the same: the heads tell."""
+    later = full_book.heads[-1]
+    full_book.fill(seals=2, events=2)
+    kept = full_book.heads
+    assert kept[-1].number > later.number
+    verdict = export.verify_file(exported, PUBLIC, heads=kept)
+    assert set(verdict.counts) == {Kind.TRUNCATED}
+
+
+def test_another_s_public_key_and_what_is_no_key_are_told(exported: Path) -> None:
+    """The first is a finding, the second a mistake."""
+    stranger = AuditKey(b"x" * 32).public
+    verdict = export.verify_file(exported, Verifiers([stranger]))
+    assert Kind.UNKNOWN_KEY in verdict.counts
+    with pytest.raises(UsageError, match="no public key"):
+        Verifiers.public(["hello"])

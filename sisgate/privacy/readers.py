@@ -1,0 +1,224 @@
+"""Who was given a person's records: told from the audit log and the feed of changes.
+
+An event of a bulk read says which versions of a dataset the app may have seen: the number of the
+newest change before and after it. The feed says when a record came and went. Together they tell
+whether it was among what was read, without a row in the log for each student.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from sisgate.audit import events, log
+from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.schema import Change, Record
+from sisgate.privacy.answers import Mark, is_named
+from sisgate.privacy.finding import Person, find_owned
+from sisgate.privacy.persons import PEOPLE, identifiers_of
+from sisgate.privacy.suppression import PersonKey
+
+_NEWEST = (1 << 63) - 1
+
+
+@dataclass(frozen=True)
+class PersonDisclosure:
+    """One time that a person's data was given to somebody.
+
+    `what` is `records`, `changes` or `answer`; `place` the dataset, or the job of a request.
+    `fields` are the names of the fields that were given, None for all of the record. `is_certain`
+    is False where it can't be told: the reader stopped early, or the answer can't be searched.
+    """
+
+    at: datetime
+    actor: str
+    user: str | None
+    what: Literal["records", "changes", "answer"]
+    place: str
+    fields: tuple[str, ...] | None
+    purpose: str | None
+    request_id: str | None
+    is_certain: bool
+
+
+@dataclass(frozen=True)
+class Presence:
+    """When one record was in its dataset, as its changes tell. Numbers ascend.
+
+    `erased_at` says that the changes are those of an erased person: all of them deletions by now,
+    of which the first was the insertion.
+    """
+
+    sourced_id: str
+    changes: Sequence[tuple[int, str]]
+    first_seen: datetime | None = None
+    erased_at: datetime | None = None
+
+    def within(self, low: int, high: int, at: datetime) -> bool:
+        """Return whether the record was there at any version from `low` to `high`, read at `at`.
+
+        >>> gone = Presence("7", [(3, "insert"), (8, "delete")])
+        >>> now = datetime(2026, 9, 1)
+        >>> [gone.within(*each, now) for each in ((0, 2), (2, 3), (5, 6), (8, 9))]
+        [False, True, True, False]
+        """
+        if not self.changes:
+            return self.first_seen is not None and self.first_seen <= at
+        if self.erased_at is not None:
+            return self.changes[0][0] <= high and at < self.erased_at
+        before = [operation for number, operation in self.changes if number <= low]
+        was_there = before[-1] != "delete" if before else self.changes[0][1] != "insert"
+        return was_there or any(
+            low < number <= high and operation != "delete" for number, operation in self.changes
+        )
+
+    def began(self, high: int, at: datetime) -> bool:
+        """Return whether the record had come by the version `high`, read at `at`."""
+        if not self.changes:
+            return self.first_seen is not None and self.first_seen <= at
+        number, operation = self.changes[0]
+        return number <= high or (operation != "insert" and self.erased_at is None)
+
+    def changed(self, since: int, through: int) -> bool:
+        """Return whether a change of the record has a number above `since`, up to `through`."""
+        return any(since < number <= through for number, _ in self.changes)
+
+
+def disclosures_of(
+    session: Session,
+    person: Person,
+    key: PersonKey,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[PersonDisclosure]:
+    """Yield each time that a person's records, or an answer naming them, were given; in order."""
+    owned = find_owned(session, person)
+    presences = _presences(session, person, owned, key)
+    identifiers = {person.sourced_id} | identifiers_of(
+        [r.data for r in owned if r.resource in PEOPLE]
+    )
+
+    def mark(text: str) -> bytes:
+        return key.mark(person.provider, text)
+
+    reads: dict[str, tuple[AuditEvent, Mapping[str, Any]]] = {}
+    found: list[PersonDisclosure] = []
+    for event in log.search(
+        session, log.Filter(provider=person.provider, since=since, until=until)
+    ):
+        detail: dict[str, Any] = json.loads(event.detail_text or "{}")
+        if event.action == events.ANSWER_DISCLOSED:
+            named = is_named(detail, identifiers, mark)
+            if named is not False:
+                fields = tuple(detail.get("fields") or ())
+                found.append(_disclosure(event, detail, "answer", fields, is_certain=bool(named)))
+        elif event.action != events.RECORDS_DISCLOSED:
+            continue
+        elif detail.get("phase") == "begin":
+            reads[detail.get("read") or f"{event.writer}/{event.number}"] = (event, detail)
+        elif (begun := reads.pop(str(detail.get("read")), None)) is not None:
+            found += _of_read(*begun, detail, presences, mark)
+    for begun in reads.values():
+        # Its reader died, or is still reading, or the event is older than versions in the log.
+        found += _of_read(*begun, {}, presences, mark)
+    yield from sorted(found, key=lambda each: each.at)
+
+
+def _presences(
+    session: Session, person: Person, owned: Sequence[Record], key: PersonKey
+) -> Mapping[str, Sequence[Presence]]:
+    """Return when each of the person's records was there, by dataset."""
+    first_seen: dict[tuple[str, str], datetime | None] = {
+        (record.resource, record.sourced_id): record.first_seen for record in owned
+    }
+    for resource in (*PEOPLE, "demographics"):
+        if resource == "demographics" or person.realms.of_resource(resource) == person.realm:
+            first_seen.setdefault((resource, person.sourced_id), None)
+    erasures = log.tail(
+        session,
+        log.Filter(
+            action="privacy:person:erase",
+            subjects=(key.pseudonym(person.provider, person.realm, person.sourced_id),),
+        ),
+        limit=1,
+    )
+    erased_at = erasures[0].at if erasures else None
+    presences: dict[str, list[Presence]] = {}
+    for (resource, sourced_id), seen in first_seen.items():
+        made = presences.setdefault(resource, [])
+        changes = _changes(session, person.provider, resource, sourced_id)
+        if changes or seen is not None:
+            made.append(Presence(sourced_id, changes, seen))
+        erased = key.pseudonym(person.provider, resource, sourced_id)
+        if erased_at is not None and (
+            changes := _changes(session, person.provider, resource, erased)
+        ):
+            made.append(Presence(sourced_id, changes, erased_at=erased_at))
+    return presences
+
+
+def _changes(
+    session: Session, provider: str, resource: str, sourced_id: str
+) -> Sequence[tuple[int, str]]:
+    query = (
+        select(Change.sequence, Change.operation)
+        .where(
+            Change.provider == provider,
+            Change.resource == resource,
+            Change.sourced_id == sourced_id,
+        )
+        .order_by(Change.sequence)
+    )
+    return [(number, operation) for number, operation in session.execute(query)]
+
+
+def _of_read(
+    event: AuditEvent,
+    begin: Mapping[str, Any],
+    end: Mapping[str, Any],
+    presences: Mapping[str, Sequence[Presence]],
+    mark: Mark,
+) -> Iterator[PersonDisclosure]:
+    dataset = event.subject.partition("/")[2]
+    what: Literal["records", "changes"] = "changes" if begin.get("what") == "changes" else "records"
+    low: int | None = begin.get("since" if what == "changes" else "version")
+    # Without an end nobody knows how far it went: as far as there was anything.
+    through: int | None = end.get("through")
+    high = through if through is not None else low if what == "records" else _NEWEST
+    for presence in presences.get(dataset, ()):
+        if low is None or high is None:
+            there, certain = True, False
+        elif "marks" in end:
+            # The reader stopped early: what was given by then is marked one by one.
+            place = {f"{dataset}/{presence.sourced_id}"}
+            there, certain = bool(is_named(end, place, mark)), True
+        elif what == "changes":
+            there, certain = presence.changed(low, high), through is not None
+        else:
+            was = presence.began(high, event.at) if begin.get("deleted") else None
+            there = presence.within(low, high, event.at) if was is None else was
+            certain = bool(end.get("complete"))
+        if there:
+            yield _disclosure(event, begin, what, None, is_certain=certain)
+            return
+
+
+def _disclosure(
+    event: AuditEvent,
+    detail: Mapping[str, Any],
+    what: Literal["records", "changes", "answer"],
+    fields: tuple[str, ...] | None,
+    *,
+    is_certain: bool,
+) -> PersonDisclosure:
+    return PersonDisclosure(
+        event.at, event.actor, detail.get("user"), what, event.subject, fields, event.reason,
+        event.request_id or event.job_id, is_certain,
+    )  # fmt: skip
