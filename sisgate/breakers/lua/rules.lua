@@ -1,4 +1,4 @@
--- The rules of a breaker, as sisgate/breakers/rules.py has them in Python. Put in front of every
+-- The rules of a breaker; tests/breaker_rules.py is a model of them. Put in front of every
 -- script of this folder.
 --
 -- KEYS of every script: 1 the provider's breakers, a hash of JSON by endpoint; 2 its hold; 3 its

@@ -19,13 +19,13 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
-from sisgate.breakers import rules
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.journal import read_journals
-from sisgate.breakers.rules import Breaker
 from sisgate.breakers.spec import BreakerSpec, Outcome, Pass, State, Transition
 from sisgate.clock import ManualClock
 from sisgate.domain.queues import hold_key
+from tests import breaker_rules as rules
+from tests.breaker_rules import Breaker
 
 ENDPOINTS = ("https://a.test", "https://b.test")
 SPECS = [

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.breakers import rules
-from sisgate.breakers.rules import Breaker
 from sisgate.breakers.spec import BreakerSpec, Outcome, Pass, State
+from tests import breaker_rules as rules
+from tests.breaker_rules import Breaker
 
 NOW = 1_800_000_000_000
 CALM = BreakerSpec(jitter=0.0)

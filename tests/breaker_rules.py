@@ -1,7 +1,7 @@
-"""The rules of a breaker. Pure: a breaker and what happened in, the breaker after it out.
+"""A model of a breaker. Pure: a breaker and what happened in, the breaker after it out.
 
-`lua/rules.lua` is the same in Redis, where it is atomic for the fleet; a test plays any history on
-both and compares. Times are whole milliseconds of one clock.
+The product decides in `sisgate/breakers/lua/rules.lua`, in Redis, where a decision is atomic for
+the fleet; a test plays any history on both and compares. Times are whole milliseconds of one clock.
 """
 
 from __future__ import annotations
