@@ -22,6 +22,11 @@ from sisgate.errors import BrokerUnavailable
 from sisgate.settings import ProviderConfig, Settings
 
 SYNC_TASK = "sisgate.sync"
+CANCEL_TASK = "sisgate.cancel"
+STATUS_TASK = "sisgate.status"
+APP_TASKS = frozenset({SYNC_TASK, CANCEL_TASK, STATUS_TASK})
+"""What apps that have only Celery ask for by name."""
+
 PLAN_TASK = "sisgate.sync.plan"
 CALL_TASK_PREFIX = "sisgate.call."
 LIMITS_TASK = "sisgate.limits.set"

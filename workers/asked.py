@@ -1,32 +1,56 @@
-"""A sync that another Celery app asks for by name: `send_task("sisgate.sync", kwargs=…)`.
+"""What another Celery app asks for by name: `send_task("sisgate.sync", kwargs=…)` and the like.
 
-Nobody checked its arguments before they came here, and the asker has only the task's id, which
-becomes the job's. So whatever is wrong with them is told by a failed job of that id.
+Nobody checked the arguments before they came here, and the asker has only the task's id, which
+becomes the job's. So whatever is wrong with them is told by a failed job of that id, and by the
+result of the task, which an app with the backend `rpc://` receives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from sisgate.access.gate import Gate
 from sisgate.access.policy import Action
-from sisgate.errors import AccessDenied, IdempotencyConflict, UsageError
-from sisgate.gateway import Gateway
+from sisgate.broker import CANCEL_TASK, STATUS_TASK, SYNC_TASK
+from sisgate.domain.states import JobState
+from sisgate.errors import (
+    AccessDenied,
+    IdempotencyConflict,
+    InvalidState,
+    SisgateError,
+    UsageError,
+)
+from sisgate.gateway import Gateway, JobStatus
+from sisgate.ledger.jobs import unknown
 
 log = structlog.get_logger()
 
-POSITIONAL = ("provider", "resource")
+Result = dict[str, Any]
+"""What a task returns: an object that JSON has a form for."""
+
+Arguments = TypeVar("Arguments", bound=BaseModel)
+
 ID_LENGTH = 36
 TAKES = {
     "allow_deletes": "true or false",
     "timeout": "a number of seconds above 0",
-    "app": "a text of 1 to 100 characters",
+    "app": "a text of 1 to 100 printable characters",
+    "job_id": f"the id of a job, a text of at most {ID_LENGTH} characters",
 }
 """What an argument is, where it is not just a text."""
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("not printable")
+    return text
+
+
+AppName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 
 
 class Order(BaseModel):
@@ -41,30 +65,47 @@ class Order(BaseModel):
     allow_deletes: bool = False
     idempotency_key: str | None = None
     timeout: Annotated[float, Field(gt=0, le=10**9, allow_inf_nan=False)] | None = None
-    app: Annotated[str, Field(min_length=1, max_length=100)] = "celery"
+    app: AppName = "celery"
+
+
+class JobOfApp(BaseModel):
+    """The arguments of `sisgate.cancel` and `sisgate.status`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    job_id: Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_printable)]
+    app: AppName = "celery"
 
 
 def accept(
-    gateway: Gateway, gate: Gate, job_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> None:
+    gateway: Gateway,
+    gate: Gate,
+    job_id: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    refused: str = "",
+) -> Result:
     """Accept the sync, or keep a failed job that says what is wrong with it.
 
-    `gate` stands for whoever can write to the broker.
+    `gate` stands for whoever can write to the broker, `refused` is what else the message asked for.
+    Returns the job's id, with its state, and the error where there is one.
 
-    Raises `DatabaseUnavailable`; a second delivery finds the job of the first one.
+    Raises `BacklogFull` and `DatabaseUnavailable`; a second delivery finds the job of the first.
     """
     if len(job_id) > ID_LENGTH or not job_id.isprintable():
-        log.error("sync_refused", reason=f"a task id has at most {ID_LENGTH} printable characters")
-        return
+        error = UsageError(f"A task id has at most {ID_LENGTH} printable characters.")
+        log.error("sync_refused", reason=error.message)
+        return _refusal(error)
     try:
-        order = _read(args, kwargs)
+        _refuse_callbacks(SYNC_TASK, refused)
+        order = _read(Order, SYNC_TASK, ("provider", "resource"), args, kwargs)
         gate.pass_through(Action.ENQUEUE, order.provider, order.resource)
         if order.allow_deletes:
             gate.pass_through(Action.CONTROL, order.provider, order.resource)
-        gateway.sync(**order.model_dump(), job_id=job_id)
+        job = gateway.sync(**order.model_dump(), job_id=job_id)
     except (UsageError, AccessDenied) as error:
         log.warning("sync_refused", job=job_id, code=error.code)
-        named = {**dict(zip(POSITIONAL, args, strict=False)), **kwargs}
+        named = {**dict(zip(("provider", "resource"), args, strict=False)), **kwargs}
         provider, resource, app = (
             _storable(named.get(name, default))
             for name, default in (("provider", ""), ("resource", ""), ("app", "celery"))
@@ -74,23 +115,89 @@ def accept(
         except IdempotencyConflict:
             # The id is that of another job, which must not be told to have failed.
             log.warning("task_id_used_twice", job=job_id)
+        return _refusal(error, job=job_id, state=JobState.FAILED.value)
+    state = JobState.ACCEPTED if job.is_new else job.status().state
+    return {"job": job.id, "state": state.value, "error": None}
 
 
-def _read(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Order:
-    if len(args) > len(POSITIONAL):
-        raise UsageError(f"sisgate.sync takes {' and '.join(POSITIONAL)}, the rest by name.")
+def status(
+    gateway: Gateway, gate: Gate, args: Sequence[Any], kwargs: Mapping[str, Any], refused: str = ""
+) -> Result:
+    """Return what the ledger knows of a job of the app; no student data."""
     try:
-        return Order.model_validate({**dict(zip(POSITIONAL, args, strict=False)), **kwargs})
+        return _own_job(STATUS_TASK, gateway, gate, args, kwargs, refused).as_dict()
+    except SisgateError as error:
+        return _refusal(error)
+
+
+def cancel(
+    gateway: Gateway, gate: Gate, args: Sequence[Any], kwargs: Mapping[str, Any], refused: str = ""
+) -> Result:
+    """Cancel a job of the app and return its status. Raises `DatabaseUnavailable`."""
+    try:
+        own = _own_job(CANCEL_TASK, gateway, gate, args, kwargs, refused)
+        gate.pass_through(Action.ENQUEUE, own.provider, own.resource)
+        return gateway.cancel(own.id, actor=f"celery app {own.app}").as_dict()
+    except (UsageError, AccessDenied, InvalidState) as error:
+        log.warning("cancel_refused", code=error.code)
+        return _refusal(error)
+
+
+def _own_job(
+    task: str,
+    gateway: Gateway,
+    gate: Gate,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    refused: str,
+) -> JobStatus:
+    """Return the status of the job that is asked for; `UnknownJob` unless it is the app's."""
+    _refuse_callbacks(task, refused)
+    asked = _read(JobOfApp, task, ("job_id",), args, kwargs)
+    found = gateway.job_status(asked.job_id)
+    if found.app != asked.app or not gate.allows(Action.LOOK, found.provider, found.resource):
+        raise unknown(asked.job_id)
+    return found
+
+
+def _refuse_callbacks(task: str, refused: str) -> None:
+    if refused:
+        raise UsageError(
+            f"{task} takes no {refused}: what a message asks the fleet to send on, or to hold for "
+            "later, is not done. Send the task without it, when it is wanted."
+        )
+
+
+def _refusal(error: SisgateError, **more: str) -> Result:
+    return {"job": None, "state": None, **more, "error": error.as_dict()}
+
+
+def _read(
+    model: type[Arguments],
+    task: str,
+    positional: Sequence[str],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Arguments:
+    if len(args) > len(positional):
+        raise UsageError(f"{task} takes {' and '.join(positional)}, the rest by name.")
+    try:
+        return model.model_validate({**dict(zip(positional, args, strict=False)), **kwargs})
     except ValidationError as error:
         items = error.errors(include_input=False, include_url=False, include_context=False)
-        problems = ". ".join(_problems([(item["type"], item["loc"]) for item in items[:10]]))
-        raise UsageError(f"The arguments of sisgate.sync are wrong: {problems}.") from None
+        known = list(model.model_fields)
+        found = [(item["type"], item["loc"]) for item in items[:10]]
+        problems = ". ".join(_problems(found, task, known))
+        raise UsageError(f"The arguments of {task} are wrong: {problems}.") from None
 
 
-def _problems(found: Sequence[tuple[str, tuple[int | str, ...]]]) -> Iterator[str]:
+def _problems(
+    found: Sequence[tuple[str, tuple[int | str, ...]]], task: str, known: Sequence[str]
+) -> Iterator[str]:
     """Yield in plain words what pydantic found wrong, given as its type and its place.
 
-    >>> list(_problems([("missing", ("resource",)), ("float_type", ("timeout",))]))
+    >>> found = [("missing", ("resource",)), ("float_type", ("timeout",))]
+    >>> list(_problems(found, "sisgate.sync", []))
     ['resource is missing', 'timeout is a number of seconds above 0']
     """
     strangers = []
@@ -105,11 +212,11 @@ def _problems(found: Sequence[tuple[str, tuple[int | str, ...]]]) -> Iterator[st
     if strangers:
         yield (
             f"{', '.join(strangers)} {'is' if len(strangers) == 1 else 'are'} no argument of "
-            f"sisgate.sync; it takes {', '.join(Order.model_fields)}"
+            f"{task}; it takes {', '.join(known)}"
         )
 
 
 def _storable(value: Any) -> str:
-    """Return the value as text that any database takes."""
+    """Return the value as text that any database and any terminal takes."""
     text = value if isinstance(value, str) else type(value).__name__
-    return text.encode("utf-8", "replace").decode().replace("\0", "")
+    return "".join(c if c.isprintable() else "?" for c in text.replace("\0", ""))

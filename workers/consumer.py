@@ -13,8 +13,9 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport.redis import QoS as RedisQoS
 from kombu.utils.json import dumps
 
-from sisgate.broker import ADMISSION_MARK, CALL_TASK_PREFIX, LIMITS_TASK
+from sisgate.broker import ADMISSION_MARK
 from sisgate.quarantine import NO_QUEUE
+from workers import remote_control as remote_control  # noqa: PLC0414 - replaces Celery's commands
 from workers.messages import NotOurs, check, put_aside
 
 REPLY_QUEUE = ".reply.celery.pidbox"
@@ -97,27 +98,7 @@ class CheckingTransport(kombu_redis.Transport):
 
 
 class AdmittingConsumer(Consumer):
-    """Celery's consumer: its rate limits are the fleet's, and it lives on a Redis that fails."""
-
-    known_limits: dict[str, Any] | None = None
-
-    def reset_rate_limits(self) -> None:
-        """Pass on a limit that `control.rate_limit` or Flower has set for a call task.
-
-        Celery calls this on every worker whenever a limit may have changed. The worker's own
-        buckets are not used: the limit goes to the fleet's limiter, by a task, for this process
-        must not open connections to the database before it forks.
-        """
-        limits = {
-            name.removeprefix(CALL_TASK_PREFIX): task.rate_limit
-            for name, task in self.app.tasks.items()
-            if name.startswith(CALL_TASK_PREFIX)
-        }
-        known = limits if self.known_limits is None else self.known_limits
-        for provider, limit in limits.items():
-            if known.get(provider) != limit:
-                self.app.send_task(LIMITS_TASK, kwargs={"provider": provider, "limit": limit})
-        self.known_limits = limits
+    """Celery's consumer, which lives on a Redis that fails and on messages that are none."""
 
     def connection_for_read(self, heartbeat: Any = None) -> Any:
         """Return a connection that checks what it reads."""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from typing import Any
 
 import redis
 import structlog
-from kombu.utils.json import loads
+from kombu.utils.json import dumps, loads
 
+from sisgate.broker import APP_TASKS
 from sisgate.quarantine import Quarantine
 
 log = structlog.get_logger()
 
 MAX_MESSAGE_BYTES = 1_000_000
 """Messages carry ids. What is larger is not ours."""
+
+
+CALLBACKS = {"callbacks": "link", "errbacks": "link_error", "chain": "chain", "chord": "chord"}
+"""What Celery embeds in a message for the worker to send on, and what its callers name it."""
+
+REFUSED = "sisgate_refused"
+"""The header that tells a task what was taken out of its message; a text."""
 
 
 class NotOurs(ValueError):
@@ -38,6 +48,10 @@ def check(payload: Any) -> None:
 
     Celery 5.7 takes these shapes for granted and exits where they do not hold. Compression is
     refused because a small message may become gigabytes when it is read.
+
+    A message asks for one task, now. Callbacks would let whoever may push a message have the fleet
+    send any other one, and an ETA is held in the memory of a worker. The tasks that apps ask for
+    lose them here and then say so to who asked; any other message is refused.
     """
     _expect(isinstance(payload, dict), "not an object")
     headers, properties = payload.get("headers"), payload.get("properties")
@@ -56,6 +70,16 @@ def check(payload: Any) -> None:
     # Only admission puts a permit into a message, after this check.
     _expect("sisgate_permit" not in headers, "comes with a permit")
     _expect(_is_timelimit(headers.get("timelimit")), "timelimit is no pair of seconds")
+    refused = _refused(payload)
+    if refused:
+        _expect(headers["task"] in APP_TASKS, f"asks for {refused}")
+        args, kwargs, _ = _body(payload)
+        body = base64.b64encode(dumps([args, kwargs, {}]).encode()).decode()
+        payload["properties"]["body_encoding"] = "base64"
+        payload["body"] = body
+        for name in (*CALLBACKS, "eta"):
+            headers.pop(name, None)
+        headers[REFUSED] = refused
 
 
 def put_aside(client: redis.Redis, text: bytes | str, reason: Exception, queue: str) -> None:
@@ -65,6 +89,41 @@ def put_aside(client: redis.Redis, text: bytes | str, reason: Exception, queue: 
     kept = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     message = Quarantine(client).put(kept, what, queue)
     log.error("message_quarantined", message=message, queue=queue, reason=what)
+
+
+def _refused(payload: Mapping[str, Any]) -> str:
+    """Return what a message asks for beside its task, in the words of Celery's callers; or ''.
+
+    Celery merges headers and what is embedded in the body into one request, so both are looked at,
+    and nothing else may stand in the body: it could replace what admission has put into a header.
+    """
+    headers, (_, _, embedded) = payload["headers"], _body(payload)
+    _expect(embedded.keys() <= CALLBACKS.keys(), "its body has more than a task")
+    asked = [word for name, word in CALLBACKS.items() if embedded.get(name) or headers.get(name)]
+    # What waits for the database is sent again by its own worker, with a short ETA.
+    is_retry = headers["task"] in APP_TASKS and headers.get("retries")
+    if headers.get("eta") is not None and not is_retry:
+        asked.append("eta or countdown")
+    return ", ".join(asked)
+
+
+def _body(payload: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    """Return the arguments of a message and what is embedded, read as Celery will read them."""
+    _expect(payload.get("content-type") == "application/json", "not JSON")
+    _expect(payload.get("content-encoding") in {"utf-8", "UTF-8"}, "not UTF-8")
+    encoding, text = payload["properties"].get("body_encoding"), payload["body"]
+    _expect(encoding in {None, "base64"}, "an unknown encoding of the body")
+    try:
+        # As kombu does it: what is not of the alphabet is skipped.
+        body = loads(base64.b64decode(text) if encoding else text)
+    except Exception:  # noqa: BLE001  # kombu makes dates, decimals and UUIDs, each with its errors
+        raise NotOurs("the body cannot be read") from None
+    # A body that is an object is of Celery's first protocol, which has callbacks elsewhere.
+    _expect(isinstance(body, list) and len(body) == 3, "the body is not of Celery's protocol 2")
+    args, kwargs, embedded = body
+    _expect(isinstance(args, list) and isinstance(kwargs, dict), "no arguments")
+    _expect(embedded is None or isinstance(embedded, dict), "its body has more than a task")
+    return args, kwargs, embedded or {}
 
 
 def _is_timelimit(value: Any) -> bool:

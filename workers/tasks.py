@@ -9,14 +9,33 @@ from celery import Celery
 from celery.signals import worker_init
 
 from beat_schedule import beat_schedule
-from sisgate.broker import LIMITS_TASK, PLAN_TASK, SYNC_TASK, Limits, call_task
-from sisgate.domain.rates import Rate
+from sisgate.broker import (
+    CANCEL_TASK,
+    LIMITS_TASK,
+    PLAN_TASK,
+    STATUS_TASK,
+    SYNC_TASK,
+    Limits,
+    call_task,
+)
 from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import usage
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import ProviderConfig, Settings
-from workers import asked, auditing, calls, health, heartbeats, planning, reconciler, rotation
+from workers import (
+    asked,
+    auditing,
+    calls,
+    health,
+    heartbeats,
+    planning,
+    rate_limits,
+    reconciler,
+    rotation,
+)
 from workers.admit import Permit
+from workers.messages import REFUSED
+from workers.replies import Replies
 from workers.runtime import RUNTIME, RuntimeOfProcess
 
 log = structlog.get_logger()
@@ -47,22 +66,30 @@ def register(app: Celery, settings: Settings) -> None:
     app.steps["consumer"].add("workers.heartbeats:WorkerHeartbeat")
 
 
+def upkeep(app: Celery, **options: Any) -> Any:
+    """Register a task that beat sends, without events: Flower's list is for work.
+
+    There are several of these tasks a second, more than of all others in a fleet at rest.
+    """
+    return app.task(send_events=False, **options)
+
+
 def _register_reconciler(app: Celery, runtime: RuntimeOfProcess) -> None:
-    @app.task(name="sisgate.reconcile")
+    @upkeep(app, name="sisgate.reconcile")
     def reconcile() -> None:
         reconciler.reconcile(runtime())
 
-    @app.task(name="sisgate.redeliver")
+    @upkeep(app, name="sisgate.redeliver")
     def redeliver() -> None:
         reconciler.redeliver(runtime())
 
-    @app.task(name="sisgate.age")
+    @upkeep(app, name="sisgate.age")
     def age() -> None:
         reconciler.age(runtime())
 
 
 def _register_upkeep(app: Celery, runtime: RuntimeOfProcess) -> None:
-    @app.task(name="sisgate.retention")
+    @upkeep(app, name="sisgate.retention")
     def retention(*, scans: bool = False) -> None:
         """Delete what is over; with `scans` by the rules that go through whole tables."""
         swept = runtime().gateway.retention.run(
@@ -74,13 +101,13 @@ def _register_upkeep(app: Celery, runtime: RuntimeOfProcess) -> None:
             if one.rows:
                 log.info("retention_deleted", rule=one.rule.name, finished=one.finished, **one.rows)
 
-    @app.task(name="sisgate.rollups")
+    @upkeep(app, name="sisgate.rollups")
     def rollups() -> None:
         """Count the calls of the hours that are over, so that the calls may be deleted."""
         for hour in usage.roll_up(runtime().database, runtime().clock.now()):
             log.info("usage_rolled_up", hour=hour.isoformat())
 
-    @app.task(name="sisgate.schedules")
+    @upkeep(app, name="sisgate.schedules")
     def schedules() -> None:
         runtime().gateway.schedules.run_due(
             lambda name, resource, error: log.warning(
@@ -89,21 +116,23 @@ def _register_upkeep(app: Celery, runtime: RuntimeOfProcess) -> None:
             )
         )  # fmt: skip
 
-    @app.task(name="sisgate.health")
+    @upkeep(app, name="sisgate.health")
     def check_health() -> None:
         health.check(runtime())
 
-    @app.task(name="sisgate.rotate", soft_time_limit=ROTATE_SECONDS, time_limit=ROTATE_SECONDS + 10)
+    @upkeep(
+        app, name="sisgate.rotate", soft_time_limit=ROTATE_SECONDS, time_limit=ROTATE_SECONDS + 10
+    )
     def rotate() -> None:
         rotation.rotate(runtime())
 
 
 def _register_audit(app: Celery, runtime: RuntimeOfProcess, settings: Settings) -> None:
-    @app.task(name="sisgate.audit.seal")
+    @upkeep(app, name="sisgate.audit.seal")
     def audit_seal() -> None:
         auditing.seal(runtime())
 
-    @app.task(name="sisgate.audit.head")
+    @upkeep(app, name="sisgate.audit.head")
     def audit_head() -> None:
         auditing.seal_and_keep_head(runtime())
 
@@ -113,21 +142,48 @@ def _register_audit(app: Celery, runtime: RuntimeOfProcess, settings: Settings) 
 
 
 def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
-    @app.task(name=SYNC_TASK, bind=True, max_retries=None, default_retry_delay=5)
-    def sync(self: Any, *args: Any, **kwargs: Any) -> None:
+    replies = Replies(app, lambda: runtime().redis)
+
+    def for_apps(name: str) -> Any:
+        return app.task(
+            name=name, bind=True, backend=replies, ignore_result=False, max_retries=None,
+            default_retry_delay=5,
+        )  # fmt: skip
+
+    @for_apps(SYNC_TASK)
+    def sync(self: Any, *args: Any, **kwargs: Any) -> asked.Result:
         """Accept a sync that another Celery app asks for; the task's id becomes the job's."""
+        own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
         try:
-            own = runtime()
-            asked.accept(own.gateway, own.broker_gate, str(self.request.id), args, kwargs)
+            return asked.accept(
+                own.gateway, own.broker_gate, str(self.request.id), args, kwargs, refused
+            )
         except DatabaseUnavailable as error:
             # The asker has gone: nobody but this message knows of the sync.
             raise self.retry(exc=error) from error
 
+    @for_apps(CANCEL_TASK)
+    def cancel(self: Any, *args: Any, **kwargs: Any) -> asked.Result:
+        """Cancel a job of another Celery app."""
+        own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
+        try:
+            return asked.cancel(own.gateway, own.broker_gate, args, kwargs, refused)
+        except DatabaseUnavailable as error:
+            raise self.retry(exc=error) from error
+
+    @for_apps(STATUS_TASK)
+    def status(self: Any, *args: Any, **kwargs: Any) -> asked.Result:
+        """Answer how a job of another Celery app stands."""
+        own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
+        return asked.status(own.gateway, own.broker_gate, args, kwargs, refused)
+
     @app.task(name=LIMITS_TASK)
     def set_limits(provider: str, limit: str | float | None) -> None:
-        """Set the fleet's limit to what Celery's `rate_limit` was set to; 0 or None ends that."""
-        control = runtime().gateway.control(provider)
-        control.set_limits(fleet_rate(limit), actor="celery", reason="control.rate_limit")
+        """Set the fleet's limit to what Celery's `rate_limit` was set to; 0 or None ends that.
+
+        Anybody who can push a message can name this task, so it trusts no sender.
+        """
+        rate_limits.set_fleet_limit(runtime(), provider, limit)
 
     @app.task(name=PLAN_TASK)
     def plan(job_id: str) -> None:
@@ -141,39 +197,10 @@ def _register_call(app: Celery, runtime: RuntimeOfProcess, config: ProviderConfi
         name=call_task(config.name),
         bind=True,
         Request="workers.admission:CallRequest",
-        rate_limit=celery_rate(config.windows),
+        rate_limit=rate_limits.celery_rate(config.windows),
         soft_time_limit=limits.soft,
         time_limit=limits.hard,
     )
     def call(self: Any, call_id: int) -> None:
         permit = Permit.of_message(getattr(self.request, "sisgate_permit", None))
         calls.make(runtime(), config, call_id, permit)
-
-
-def celery_rate(windows: tuple[Rate, ...]) -> str | None:
-    """Return the tightest limit in Celery's words, for Flower and `inspect` to show.
-
-    >>> celery_rate((Rate.parse("1000/h"),))
-    '1000/h'
-    >>> celery_rate((Rate.parse("60/10s"), Rate.parse("20/s")))
-    '21600/h'
-    """
-    if not windows:
-        return None
-    tightest = min(windows, key=lambda rate: rate.per_second)
-    units = {1.0: "s", 60.0: "m", 3600.0: "h"}
-    if (unit := units.get(tightest.period_seconds)) is not None:
-        return f"{tightest.calls}/{unit}"
-    return f"{tightest.per_second * 3600:g}/h"
-
-
-def fleet_rate(limit: str | float | None) -> str | None:
-    """Return a `rate_limit` of Celery as a rate of ours, None for none.
-
-    >>> fleet_rate("500/h"), fleet_rate("10"), fleet_rate(0)
-    ('500/h', '10/s', None)
-    """
-    if not limit:
-        return None
-    text = f"{limit:g}" if isinstance(limit, int | float) else limit
-    return text if "/" in text else f"{text}/s"

@@ -182,15 +182,7 @@ class Gate:
         self, principal: Principal, action: Action, subject: str, decision: Decision
     ) -> None:
         """Note a refusal in the audit log and raise `AccessDenied`."""
-        with self._database.write() as session:
-            audit.record(
-                session,
-                self._clock.now(),
-                actor=principal.actor,
-                action=f"access:{action.value}:refuse",
-                subject=subject,
-                reason=decision.reason,
-            )
+        self.note_refusal(action, subject, decision.reason)
         raise AccessDenied(
             f"{principal.name} may not do that: {decision.reason}. "
             f"{_remedy(principal, action, subject)}",
@@ -198,6 +190,18 @@ class Gate:
             subject=subject,
             token=principal.token_id,
         )
+
+    def note_refusal(self, action: Action, subject: str, reason: str) -> None:
+        """Note in the audit log that who asks was refused something."""
+        with self._database.write() as session:
+            audit.record(
+                session,
+                self._clock.now(),
+                actor=self.principal().actor,
+                action=f"access:{action.value}:refuse",
+                subject=subject,
+                reason=reason,
+            )
 
     def _note_login(self, principal: Principal) -> None:
         with self._database.write() as session:

@@ -136,6 +136,20 @@ class Limiter:
         text = "" if windows is None else json.dumps(window_pairs(tuple(windows)))
         return int(self._run("set_limits", provider, text))
 
+    def overrides(self, providers: Sequence[str]) -> dict[str, tuple[Rate, ...] | None]:
+        """Return what `set_limits` has set for each provider, None for nothing; one round trip."""
+        try:
+            with self._redis.pipeline(transaction=False) as pipe:
+                for provider in providers:
+                    pipe.hget(self._keys(provider)[0], "limits")
+                found = pipe.execute()
+        except RedisError as error:
+            raise BrokerUnavailable(f"Redis did not answer ({type(error).__name__}).") from error
+        return {
+            provider: tuple(Rate(int(c), ms / 1000) for c, ms in json.loads(text)) if text else None
+            for provider, text in zip(providers, found, strict=True)
+        }
+
     def rebuild(self, provider: str, spec: LimitSpec, calls: Iterable[LedgerCall]) -> bool:
         """Begin counting with what the ledger knows; return whether this rebuild was the one.
 

@@ -98,15 +98,22 @@ def accept(
 
 
 def _earlier(session: Session, new: NewJob) -> Job:
-    same_key = (Job.app == new.app) & (Job.idempotency_key == new.idempotency_key)
-    found = session.scalars(select(Job).where((Job.id == new.id) | same_key)).all()
-    if len(found) > 1:
+    by_id = session.get(Job, new.id)
+    by_key = None
+    # NULL is no key: looked for, it would be that of every job that came without one.
+    if new.idempotency_key is not None:
+        by_key = session.scalar(
+            select(Job).where(Job.app == new.app, Job.idempotency_key == new.idempotency_key)
+        )
+    found = by_id or by_key
+    assert found is not None, "the insert met one of them"
+    if by_key is not None and by_key is not found:
         raise IdempotencyConflict(
             f"There is a job {new.id} already, and the idempotency key {new.idempotency_key!r} is "
             "that of another one. Use a new id for a new request.",
             job=new.id,
         )
-    return found[0]
+    return found
 
 
 def get(session: Session, job_id: str) -> Job:

@@ -74,6 +74,7 @@ class Settings(Frozen):
     access: Literal["open", "tokens"] = "open"
     token: SecretStr | None = None
     broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None
+    broker_may_raise_limits: bool = False
     retention: RetentionConfig = RetentionConfig()
     response_retention: timedelta = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -60,12 +61,21 @@ def test_flower_shows_the_queues_and_its_form_sets_the_limit_of_the_fleet(
         queues = {q["name"]: q["queue_arguments"] for q in seen["w0@test"]["active_queues"]}
         assert queues["alpha"] == {ADMISSION_MARK: "permit"}
 
-        form = urlencode({"workername": "w0@test", "ratelimit": "500/h"}).encode()
+        # The form takes whole numbers only.
+        form = urlencode({"workername": "w0@test", "ratelimit": "500"}).encode()
         target = f"{url}/api/task/rate-limit/{call_task('alpha')}"
         with urlopen(target, form, timeout=10) as answer:
-            assert json.load(answer) == {"message": "new rate limit set successfully"}
+            assert json.load(answer) == {"message": "alpha: 500/h for the whole fleet"}
         control = fleet.gateway.control("alpha")
         fleet.wait(lambda: str(control.state().windows[0].rate) == "500/h", "the fleet's limit")
+
+        form = urlencode({"workername": "w0@test", "ratelimit": "5000"}).encode()
+        with pytest.raises(HTTPError) as refused:
+            urlopen(target, form, timeout=10)
+        assert "is more than the configured limit" in refused.value.read().decode()
+        with urlopen(f"{url}/api/workers?refresh=1", timeout=10) as answer:
+            registered = json.load(answer)["w0@test"]["registered"]
+        assert f"{call_task('alpha')} [rate_limit=500/h]" in registered
     finally:
         flower.end()
     with fleet.gateway.database.read() as session:

@@ -13,6 +13,7 @@ import pytest
 
 from sisgate.errors import UnknownJob
 from sisgate.gateway import JobStatus
+from sisgate.ledger import controls
 from tests.acceptance.stack import PATIENCE_SECONDS, Stack, wait_until
 
 NAME = "skyward"
@@ -29,6 +30,19 @@ def order(stack: Stack, *orders: dict[str, Any]) -> list[str]:
         cwd="/",
     )
     return done.stdout.split()
+
+
+def answers(stack: Stack, *orders: dict[str, Any]) -> list[dict[str, Any]]:
+    """Send orders the same way and return their results, which come by `rpc://`."""
+    program = Path(__file__).with_name("other_app.py")
+    done = subprocess.run(
+        [sys.executable, "-I", str(program), stack.redis_url, json.dumps(orders), "asked"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def ended(stack: Stack, job_id: str) -> JobStatus:
@@ -112,3 +126,68 @@ def test_the_same_key_is_the_same_job(sqlite_stack: Stack) -> None:
     assert conflict.error["code"] == "idempotency_conflict"
     with pytest.raises(UnknownJob):
         sqlite_stack.gateway.job_status(second)
+
+
+def test_an_app_without_our_code_asks_how_its_job_stands(sqlite_stack: Stack) -> None:
+    """`sisgate.sync`, `.status` and `.cancel` answer by Celery's `rpc://`, and keep nothing."""
+    sqlite_stack.fresh(NAME)
+    task_id = str(uuid.uuid4())
+    asked = {"kwargs": {"job_id": task_id, "app": "roster-app"}}
+    sync, *_ = answers(
+        sqlite_stack,
+        {"args": [NAME, "orgs"], "kwargs": {"app": "roster-app"}, "task_id": task_id},
+    )
+    assert sync == {"job": task_id, "state": "accepted", "error": None}
+    ended(sqlite_stack, task_id)
+    status, stranger, cancelled, nothing = answers(
+        sqlite_stack,
+        {"name": "sisgate.status", **asked},
+        {"name": "sisgate.status", "kwargs": {"job_id": task_id, "app": "another"}},
+        {"name": "sisgate.cancel", **asked},
+        {"name": "sisgate.status"},
+    )
+    assert (status["id"], status["state"], status["complete"]) == (task_id, "done", True)
+    assert stranger["error"]["code"] == "unknown_job"
+    assert cancelled["error"]["code"] == "invalid_state"
+    assert "job_id is missing" in nothing["error"]["message"]
+
+
+def test_a_job_is_cancelled_by_name(sqlite_stack: Stack) -> None:
+    """It needs no result: the job says so itself."""
+    sqlite_stack.gateway.control(NAME).pause(actor="ana")
+    try:
+        (task_id,) = order(sqlite_stack, {"args": [NAME, "orgs"], "kwargs": {"app": "hasty"}})
+        cancel = {"name": "sisgate.cancel", "args": [task_id], "kwargs": {"app": "hasty"}}
+        order(sqlite_stack, cancel)
+        assert ended(sqlite_stack, task_id).state == "cancelled"
+    finally:
+        sqlite_stack.gateway.control(NAME).resume(actor="ana")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("link", "takes no link:"),
+        ("link_error", "takes no link_error:"),
+        ("chain", "takes no chain:"),
+        ("countdown", "takes no eta or countdown:"),
+    ],
+)
+def test_what_a_message_asks_for_beside_its_sync_is_refused(
+    sqlite_stack: Stack, option: str, said: str
+) -> None:
+    """A callback would be sent with the rights of the fleet: the limit stays as it is."""
+    raised = {
+        "task": "sisgate.limits.set",
+        "kwargs": {"provider": NAME, "limit": "1/d"},
+        "options": {"queue": "sisgate"},
+    }
+    asked = 9 if option == "countdown" else raised if option.startswith("link") else [raised]
+    (task_id,) = order(sqlite_stack, {"args": [NAME, "orgs"], option: asked})
+    status = ended(sqlite_stack, task_id)
+    assert status.state == "failed"
+    assert said in (status.error or {})["message"]
+    (marker,) = order(sqlite_stack, {"args": [NAME, "orgs"]})
+    assert ended(sqlite_stack, marker).state == "done"
+    with sqlite_stack.gateway.database.read() as session:
+        assert controls.windows_of(controls.get(session, NAME)) is None

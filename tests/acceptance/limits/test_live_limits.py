@@ -40,23 +40,48 @@ def done(stack: Stack) -> int:
 
 
 def test_rate_limit_of_celery_changes_the_limit_of_the_fleet(stack: Stack) -> None:
-    """A limit set by `control.rate_limit`, as Flower does, lets the waiting work go on."""
-    for _ in range(6):
-        stack.gateway.enqueue_request("skyward", "GET", "/ims/oneroster/v1p2/orgs")
-    wait_until(lambda: done(stack) == 4, "the four calls of the first limit")
-
+    """`control.rate_limit`, as Flower sends it: 2 is 2 an hour, 0 ends that, nothing raises it."""
     operator = Celery(broker=stack.redis_url)
-    replies = operator.control.rate_limit("sisgate.call.skyward", "1000/h", reply=True, limit=1)
-    assert [next(iter(reply.values())) for reply in replies] == [
-        {"ok": "new rate limit set successfully"}
-    ]
+    task = "sisgate.call.skyward"
 
-    wait_until(lambda: done(stack) == 6, "the work that the old limit held")
-    state = stack.gateway.control("skyward").state()
-    assert [str(window.rate) for window in state.windows] == ["1000/h"]
-    with stack.gateway.database.read() as session:
-        (event,) = audit.tail(session, subject="skyward")
-    assert (event.actor, event.reason) == ("celery", "control.rate_limit")
+    def ask(limit: str) -> dict[str, str]:
+        (reply,) = operator.control.rate_limit(task, limit, reply=True, timeout=30, limit=1)
+        return dict(next(iter(reply.values())))
+
+    def windows() -> list[str]:
+        return [str(window.rate) for window in stack.gateway.control("skyward").state().windows]
+
+    ping = operator.control.ping
+    wait_until(lambda: bool(ping(timeout=1, limit=1)), "the worker listens")
+    assert ask("2") == {"ok": "skyward: 2/h for the whole fleet"}
+    wait_until(lambda: windows() == ["2/h"], "the lower limit")
+    for _ in range(4):
+        stack.gateway.enqueue_request("skyward", "GET", "/ims/oneroster/v1p2/orgs")
+    wait_until(lambda: done(stack) == 2, "the two calls of the lower limit")
+    listed = operator.control.inspect(timeout=30, limit=1).registered() or {}
+    assert f"{task} [rate_limit=2/h]" in next(iter(listed.values()))
+
+    # A worker does not compare with what it heard last: the limit may have changed elsewhere.
+    stack.gateway.control("skyward").set_limits(None, actor="ana")
+    listed = operator.control.inspect(timeout=30, limit=1).registered() or {}
+    assert f"{task} [rate_limit=4/h]" in next(iter(listed.values()))
+    assert "ok" in ask("2")
+    wait_until(lambda: windows() == ["2/h"], "the same limit once more")
+
+    assert "more than the configured limit of skyward, 4/h" in ask("5/h")["error"]
+    assert "is no limit" in ask("fast")["error"]
+    operator.send_task("sisgate.limits.set", ["skyward", "1000/h"], queue="sisgate")
+    assert ask("0") == {"ok": "skyward: 4/h for the whole fleet, as configured"}
+    wait_until(lambda: windows() == ["4/h"], "the configured limit")
+
+    def audited(action: str, actor: str) -> bool:
+        with stack.gateway.database.read() as session:
+            return (action, actor) in {
+                (event.action, event.actor) for event in audit.tail(session, subject="skyward")
+            }
+
+    assert audited("limits:provider:set", "celery")
+    wait_until(lambda: audited("access:control:refuse", "broker"), "what was refused is noted")
 
 
 def test_a_pause_stops_all_calls_and_work_waits(stack: Stack) -> None:
