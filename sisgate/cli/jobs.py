@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ from sisgate.cli.tables import Columns
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
 from sisgate.gateway import JobStatus
+from sisgate.gateway.requests import RequestTarget
 
 app = typer.Typer(no_args_is_help=True, help="Look at jobs, cancel them, try them again.")
 app.command(epilog=remedies.RETRY_EPILOG)(remedies.retry)
@@ -88,7 +90,9 @@ def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     invocation, output = invocation_of(context), Output(as_json)
     status = invocation.gateway.job_status(full_id(invocation, job))
     wait, words = _wait(invocation, status)
-    output.facts(_details(status, words), json={**status.as_dict(), "waits_for": wait})
+    target = invocation.gateway.request_target(status.id)
+    found = {**status.as_dict(), "waits_for": wait, "request": asdict(target) if target else None}
+    output.facts(_details(status, words, target), json=found)
 
 
 @app.command(epilog=examples("sisgate jobs cancel 3f8a"))
@@ -129,20 +133,33 @@ def _dead_words(status: JobStatus) -> str | None:
     return f"given up; `sisgate jobs retry {status.id[:8]}` tries it again"
 
 
-def _details(status: JobStatus, waits_for: str | None) -> list[tuple[str, object]]:
-    calls = ", ".join(f"{count} {word}" for word, count in sorted(status.calls.items()))
+def _target_words(target: RequestTarget | None) -> str | None:
+    if target is None:
+        return None
+    if target.path is None:
+        return f"{target.method or ''} (path not shown: {target.hidden})"
+    query = "&".join(f"{name}={value}" for name, value in (target.query or {}).items())
+    return f"{target.method} {target.path}{'?' if query else ''}{query}"
+
+
+def _details(
+    status: JobStatus, waits_for: str | None, target: RequestTarget | None
+) -> list[tuple[str, object]]:
+    steps = ", ".join(f"{count} {word}" for word, count in sorted(status.calls.items()))
     return [
         ("job", status.id),
         ("state", status.state),
         ("waits for", waits_for),
         ("what", f"{status.kind} {status.provider} {status.resource or ''} {status.mode or ''}"),
+        ("request", _target_words(target)),
         ("app", f"{status.app}, priority {status.priority.word}"),
         ("accepted", status.accepted_at),
         ("started", status.started_at or "-"),
         ("ended", status.ended_at or "-"),
         ("deadline", status.expires_at),
-        ("calls", f"{status.calls_made} made; {calls or 'none planned yet'}"),
-        ("throttled", status.throttled or None),
+        ("calls", status.calls_made),
+        ("throttled", f"{number(status.throttled)} of them" if status.throttled else None),
+        ("steps", steps or "none planned yet"),
         ("records", f"{number(status.rows_seen)} read, {_changed(status)}"),
         ("complete", status.complete),
         ("note", status.note),

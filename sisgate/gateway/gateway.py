@@ -34,7 +34,7 @@ from sisgate.gateway.job import (
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.operation import Operation
 from sisgate.gateway.remedies import DeadLetter, Remedies
-from sisgate.gateway.requests import Requests, Wanted, target_of
+from sisgate.gateway.requests import Requests, RequestTarget, Wanted, target_of
 from sisgate.gateway.schedules import Schedules
 from sisgate.gateway.waiting import Wait, wait_of
 from sisgate.ledger import jobs
@@ -258,6 +258,14 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         The audit log tells who was given it, and the stated `purpose`.
         """
         return self._requests.answer(job_id, purpose)
+
+    def request_target(self, job_id: str) -> RequestTarget | None:
+        """Return what a `request` job asks of its provider; None for a sync.
+
+        Method, path and query are sealed in the ledger, because they may name students: path and
+        query are shown to those who may read the provider's data.
+        """
+        return self._requests.target(job_id)
 
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Tell what a sync would need, before anything is enqueued: calls, quota left, times."""

@@ -13,9 +13,10 @@ from sisgate.access.policy import Action
 from sisgate.credentials.sealed_requests import marks_of, open_request, seal_request
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.paths import usable_path
-from sisgate.domain.states import JobState
+from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
     BrokerUnavailable,
+    CredentialError,
     InvalidState,
     JobCancelled,
     JobExpired,
@@ -43,6 +44,16 @@ class Wanted:
     new: NewJob
     target: Mapping[str, Any]
     on_unavailable: OnUnavailable
+
+
+@dataclass(frozen=True)
+class RequestTarget:
+    """What a `request` job asks of its provider. `hidden` says why path and query are not shown."""
+
+    method: str | None
+    path: str | None = None
+    query: Mapping[str, str] | None = None
+    hidden: str | None = None
 
 
 def target_of(
@@ -111,6 +122,23 @@ class Requests:
             if old is None or isinstance(error, JobCancelled):
                 raise
             return old.answer(purpose=purpose)
+
+    def target(self, job_id: str) -> RequestTarget | None:
+        """Return what a `request` job asks of its provider; None for a sync."""
+        gateway = self._gateway
+        provider = gateway.job_status(job_id).provider
+        with gateway.database.read() as session:
+            job = jobs.get(session, job_id)
+        if job.kind != JobKind.REQUEST:
+            return None
+        method = str(job.options["method"]) if "method" in job.options else None
+        if not gateway.access.allows(Action.READ, provider):
+            return RequestTarget(method, hidden=f"it takes the right to read {provider}")
+        try:
+            target = open_request(self._vault, job)
+        except (InvalidState, CredentialError) as error:
+            return RequestTarget(method, hidden=error.message)
+        return RequestTarget(target["method"], target["path"], target.get("query"))
 
     def answer(self, job_id: str, purpose: str | None) -> Answer:
         """Return the stored answer of a job, opened; `InvalidState` when there is none."""

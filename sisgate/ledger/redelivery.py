@@ -191,7 +191,10 @@ def recover_lost(
         .returning(Call)
         .execution_options(synchronize_session=False)
     )
+    jobs_by_id = {job.id: job for job in locked}
     for call in recovered.all():
+        # The provider may have seen it, and its attempt counts against the quota.
+        jobs_by_id[call.job_id].calls_made += 1
         tell(call)
     return list(
         session.scalars(

@@ -17,7 +17,7 @@ from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.redelivery import POISON_LIMIT, Address
-from sisgate.ledger.schema import Attempt, Call
+from sisgate.ledger.schema import Attempt, Call, Job
 from tests.contract.ledger.rows import LEASE, NOW, accepted, at_once, planned, queued
 
 SECOND = timedelta(seconds=1)
@@ -111,6 +111,9 @@ def test_a_call_that_loses_its_workers_becomes_poison(database: Database) -> Non
             assert [c.id for c in poison] == ([call_id] if lost == POISON_LIMIT else [])
             redelivery.due(session, now)
     assert state(database, call_id).tries == 0
+    with database.read() as session:
+        # The provider may have seen each of them, and its quota counted them.
+        assert session.scalars(select(Job.calls_made)).one() == POISON_LIMIT
 
 
 def test_a_lease_that_runs_is_left_alone(database: Database) -> None:
