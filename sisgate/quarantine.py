@@ -7,16 +7,19 @@ reason, and its outline (`sisgate.domain.outlines`).
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import redis
+from pydantic import BaseModel, ConfigDict, Field
 
-from sisgate.domain.outlines import parsed, task_of
+from sisgate.domain.outlines import parsed, shown_task, task_of
 from sisgate.domain.priorities import PRIORITY_STEPS
 from sisgate.domain.queues import queue_keys
 from sisgate.errors import BrokerUnavailable, UnknownMessage
@@ -31,6 +34,9 @@ KEPT_BYTES = 8_000
 NO_QUEUE = "?"
 """Where the queue is not known: kombu tells none for what is no JSON."""
 
+_QUEUE = re.compile(r"[a-z][a-z0-9_-]*|\?")
+"""Queues of the fleet. A message is never put back into another list."""
+
 # One step, so that of two who put a message back only one does.
 _MOVE = """
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
@@ -41,10 +47,13 @@ return 1
 
 @dataclass(frozen=True)
 class BadMessage:
-    """A message in quarantine. `task` is None where it names none that can be shown."""
+    """A message in quarantine. `task` is None where it names none that can be shown.
+
+    `at` is None for what is in the list and no worker has put there; it can be read and dropped.
+    """
 
     id: str
-    at: datetime
+    at: datetime | None
     queue: str
     reason: str
     task: str | None
@@ -86,7 +95,7 @@ class Quarantine:
         entry = {
             "id": secrets.token_hex(4),
             "at": float(seconds) + float(micros) / 1e6,
-            "queue": queue,
+            "queue": queue if _QUEUE.fullmatch(queue) else NO_QUEUE,
             "reason": reason,
             "task": task_of(text),
             "size": len(text),
@@ -126,7 +135,7 @@ class Quarantine:
     def drop(self, message: BadMessage) -> None:
         """Forget a message; `UnknownMessage` where it is gone."""
         try:
-            dropped = self._redis.lrem(KEY, 1, message.entry.decode())
+            dropped = self._redis.lrem(KEY, 1, message.entry)  # type: ignore[arg-type]  # takes bytes
         except redis.RedisError as error:
             raise _lost(error) from error
         if not dropped:
@@ -165,10 +174,30 @@ def _list_of(message: BadMessage) -> str:
     return steps[PRIORITY_STEPS.index(priority)] if priority in PRIORITY_STEPS else steps[0]
 
 
+class _Entry(BaseModel):
+    """What a worker has put into the list. Anybody with the broker's password can add to it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
+    at: Annotated[float, Field(ge=0, le=32503680000)]
+    queue: Annotated[str, Field(pattern=f"^({_QUEUE.pattern})$")]
+    reason: str
+    task: str | None
+    size: int
+    text: str
+
+
 def _message(raw: bytes) -> BadMessage:
-    kept = json.loads(raw)
-    at, text = datetime.fromtimestamp(kept["at"], UTC), base64.b64decode(kept["text"])
-    return BadMessage(**{**kept, "at": at, "text": text, "entry": raw})
+    try:
+        kept = _Entry.model_validate_json(raw)
+        text = base64.b64decode(kept.text, validate=True)
+    except ValueError:
+        reason, known = "put into quarantine by no worker", hashlib.sha256(raw).hexdigest()[:8]
+        return BadMessage(known, None, NO_QUEUE, reason, None, len(raw), raw[:KEPT_BYTES], raw)
+    at, task = datetime.fromtimestamp(kept.at, UTC), shown_task(kept.task)
+    reason = kept.reason if kept.reason.isprintable() else ascii(kept.reason)
+    return BadMessage(kept.id, at, kept.queue, reason, task, kept.size, text, raw)
 
 
 def _lost(error: redis.RedisError) -> BrokerUnavailable:

@@ -29,7 +29,7 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
     now = invocation.clock.now()
     columns: Columns = {
         "message": "id",
-        "age": lambda message: max(timedelta(0), now - message.at),
+        "age": lambda message: max(timedelta(0), now - message.at) if message.at else None,
         "queue": "queue",
         "bytes": "size",
         "task": "task",

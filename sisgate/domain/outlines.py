@@ -55,7 +55,11 @@ def task_of(text: bytes) -> str | None:
     """
     payload = parsed(text)
     headers = payload.get("headers") if isinstance(payload, dict) else None
-    task = headers.get("task") if isinstance(headers, dict) else None
+    return shown_task(headers.get("task") if isinstance(headers, dict) else None)
+
+
+def shown_task(task: object) -> str | None:
+    """Return the name of a task, None for what is no name of one and may hold anything."""
     return task if isinstance(task, str) and _TASK.fullmatch(task) else None
 
 

@@ -12,7 +12,7 @@ from sisgate.cli.main import execute
 from sisgate.domain.queues import queue_keys
 from sisgate.errors import AccessDenied, InvalidState, UnknownMessage
 from sisgate.ledger.audit_schema import AuditEvent
-from sisgate.quarantine import KEPT_BYTES, LENGTH
+from sisgate.quarantine import KEPT_BYTES, KEY, LENGTH
 from workers.messages import NotOurs, put_aside
 from workers.runtime import Runtime
 
@@ -125,3 +125,36 @@ def test_the_command_line_says_the_same(
     run("drop", message["id"], code=3)
     run("drop", code=2)
     assert "none" in run("drop", "--all")
+
+
+ENTRIES = (
+    b"garbage",
+    b"\xff\xfe\x00",
+    b"",
+    b"[]",
+    b'{"id": "0a1b2c3d"}',
+    b'{"id": 5, "at": "now", "queue": [], "reason": {}, "task": 1, "size": "x", "text": "W"}',
+    b'{"id":"0a1b2c3d","at":1e300,"queue":"?","reason":"","task":null,"size":1,"text":"W10="}',
+    b'{"id":"0a1b2c3d","at":1.0,"queue":"unacked","reason":"","task":null,"size":1,"text":"\xc3"}',
+    b'{"id":"0a1b2c3d","at":1.0,"queue":"a:key","reason":"","task":null,"size":1,"text":"W10="}',
+)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=range(len(ENTRIES)))
+def test_what_no_worker_put_there_is_listed_and_dropped(
+    gateway: Gateway, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, entry: bytes
+) -> None:
+    """Whoever has the broker's password can add to the list; the other messages stay in reach."""
+    put_aside(runtime.redis, UNKNOWN, NotOurs("unknown task"), "lincoln")
+    runtime.redis.lpush(KEY, entry)
+    foreign, ours = gateway.quarantine.list()
+    assert (foreign.at, foreign.reason) == (None, "put into quarantine by no worker")
+    assert ours.reason == "unknown task"
+    monkeypatch.setattr(Invocation, "gateway", gateway)
+    assert execute(["quarantine", "list"]) == 0
+    assert execute(["quarantine", "show", foreign.id]) == 0
+    with pytest.raises(InvalidState, match="Drop it"):
+        gateway.quarantine.requeue(foreign.id, actor="ana")
+    assert gateway.quarantine.content(foreign.id, actor="ana") == entry
+    gateway.quarantine.drop(foreign.id, actor="ana")
+    assert [message.id for message in gateway.quarantine.list()] == [ours.id]
