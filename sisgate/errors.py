@@ -24,7 +24,8 @@
         │   ├── UnknownToken          no access token has that id
         │   ├── UnknownPerson         no record of the provider is that person's
         │   ├── UnknownMessage        no message of that id is in quarantine
-        │   └── CursorTooOld          the changes after the cursor are gone; read the dataset anew
+        │   ├── CursorTooOld          the changes after the cursor are gone; read the dataset anew
+        │   └── CursorAhead           the feed ends below the cursor; read the dataset anew
         ├── CredentialError           no usable key, or a secret cannot be opened
         │   ├── TokenRefused          the provider refused our credentials
         │   └── KeySourceFailed       a key source brought no new key
@@ -209,8 +210,17 @@ class UnknownMessage(UsageError):
     code = "unknown_message"
 
 
+class CursorAhead(UsageError):
+    """The cursor is above the newest change, as after a restore of an older backup.
+
+    The dataset is to be read anew. `detail` has `newest`, the number to go on from.
+    """
+
+    code = "cursor_ahead"
+
+
 class CursorTooOld(UsageError):
-    """Changes after the cursor were deleted after their time: the dataset is to be read anew.
+    """Changes after the cursor are gone: the dataset is to be read anew.
 
     `detail` has `horizon`, the last number that is gone, and `newest`.
     """

@@ -15,6 +15,7 @@ from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, Passage
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.provider_breakers import breakers_of
 from sisgate.breakers.spec import BreakerView, Outcome, State
+from sisgate.clock import Clock
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.routing.fleet import FleetEndpoints, Known
 from sisgate.routing.outliers import RoutingSpec, outliers
@@ -62,6 +63,7 @@ class ProviderEndpoints:
         lease_seconds: float,
         listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
         rng: random.Random | None = None,
+        script_clock: Clock | None = None,
     ) -> None:
         self._config = config
         self._lease_seconds = lease_seconds
@@ -69,8 +71,16 @@ class ProviderEndpoints:
         self._rules = rules_of(config.kind, config.paths)
         self._strategy = STRATEGIES[config.strategy]
         urls = [endpoint.url for endpoint in config.endpoints]
-        self._fleet = FleetEndpoints(redis, config.name, urls, RoutingSpec())
-        self.breakers = FleetBreakers(redis, config.name, urls, breakers_of(config, lease_seconds))
+        self._fleet = FleetEndpoints(
+            redis, config.name, urls, RoutingSpec(), script_clock=script_clock
+        )
+        self.breakers = FleetBreakers(
+            redis,
+            config.name,
+            urls,
+            breakers_of(config, lease_seconds),
+            script_clock=script_clock,
+        )
         self._breakers = {
             url: FleetBreaker(self.breakers, url, listeners=listeners) for url in urls
         }

@@ -21,8 +21,9 @@ from sisgate.errors import (
 )
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.jobs import how_to_resolve
-from sisgate.providers.dialect import HttpResponse, Listing
+from sisgate.providers.dialect import HttpResponse, Listing, Page
 from sisgate.settings import ProviderConfig
+from sisgate.sync.pages import is_behind
 from sisgate.transport.verdict import Meaning, Verdict, judge
 from workers.effects import (
     Answered,
@@ -39,6 +40,9 @@ from workers.effects import (
 
 NEW_TOKEN_SECONDS = 1.0
 """How long a call waits whose new token is not accepted yet: clocks of servers differ."""
+
+NO_SUCH_PAGE = (404, 410, 416)
+"""How servers refuse a page behind the end of a list."""
 
 OWN_OUTAGE_SECONDS = 2.0
 """How long a call waits when Redis or the database failed under it."""
@@ -212,11 +216,20 @@ def _of_refusal(
         return Answered(response, error)
     assert claim.listing is not None
     assert claim.job.resource is not None
+    if _is_end_of_list(claim, response.status):
+        return PageRead(Page(rows=[], received=0, ids=[]))
     listing = Listing.from_json(claim.listing.plan)
     plans = config.dialect.fallback(claim.job.resource, listing, response.status)
     if plans is None and claim.job.mode != "incremental":
         return Fails(error)
     return ReadOtherwise(error, plans)
+
+
+def _is_end_of_list(claim: Claim, status: int) -> bool:
+    """Whether a refusal says that no page lies behind the rows that are known."""
+    assert claim.listing is not None
+    is_page = claim.call.purpose == Purpose.PAGE
+    return is_page and status in NO_SUCH_PAGE and is_behind(claim.position, claim.listing.total)
 
 
 def _of_error(at: _Case, reply: Reply) -> Reading:

@@ -35,11 +35,22 @@ RUNTIME = "sisgate_runtime"
 
 
 class Runtime:
-    """The connections of one process, each made when it is first needed."""
+    """The connections of one process, each made when it is first needed.
 
-    def __init__(self, app: Celery, settings: Settings, clock: Clock | None = None) -> None:
+    `script_clock` stands in for the time of Redis, for tests that move time.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        settings: Settings,
+        clock: Clock | None = None,
+        *,
+        script_clock: Clock | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
+        self._script_clock = script_clock
         self._app = app
         self._local = threading.local()
         self._limits: dict[str, LimitSpec] = {}
@@ -81,7 +92,7 @@ class Runtime:
     @cached_property
     def limiter(self) -> Limiter:
         """The fleet's limiter."""
-        return Limiter(self.redis, clock=self.clock)
+        return Limiter(self.redis, clock=self.clock, script_clock=self._script_clock)
 
     def limits(self, config: ProviderConfig) -> LimitSpec:
         """Return the limits of a provider; a permit that is never finished counts for a lease."""
@@ -107,6 +118,7 @@ class Runtime:
                 config,
                 lease_seconds=config.lease,
                 listeners=[TransitionLog(config.name)],
+                script_clock=self._script_clock,
             )
         return endpoints
 

@@ -21,6 +21,7 @@ CALL_INTENT = "workers:call:intent"
 CALL_OUTCOME = "workers:call:outcome"
 RECORDS_DISCLOSED = "gateway:dataset:disclose"
 ANSWER_DISCLOSED = "gateway:answer:disclose"
+FEEDS_BEGUN_ANEW = "ledger:feeds:restart"
 CONFIGURATION_CHANGED = "configuration:settings:change"
 
 WORKER = "worker"

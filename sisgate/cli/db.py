@@ -1,4 +1,4 @@
-"""`sisgate db`: the version of the ledger's tables."""
+"""`sisgate db`: the version of the ledger's tables, and what to do after a restore."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import typer
 
 from sisgate.cli import data_folder
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json, examples
+from sisgate.cli.invocation import invocation_of, user_name
+from sisgate.cli.options import Json, Reason, examples
 from sisgate.cli.output import Output
 from sisgate.ledger.database import Database
 
-app = typer.Typer(no_args_is_help=True, help="Bring the database to the version of the code.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Bring the database to the version of the code; after a restore, restart the feeds.",
+)
 
 
 @app.command(epilog=examples("sisgate db upgrade"))
@@ -47,3 +50,17 @@ def current(context: typer.Context, as_json: Json = False) -> None:
     if version != newest:
         output.note("Run `sisgate db upgrade`.")
         raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command(epilog=examples("sisgate db restored --reason 'backup of last night'"))
+def restored(context: typer.Context, reason: Reason = None, as_json: Json = False) -> None:
+    """After restoring an older backup: have every app that follows changes start anew."""
+    invocation, output = invocation_of(context), Output(as_json)
+    begun = invocation.gateway.begin_feeds_anew(actor=user_name(), reason=reason or "")
+    output.json({"datasets": list(begun)})
+    output.show(
+        Text(
+            f"The feeds of {len(begun)} datasets go on above all numbers given so far. An app that "
+            "holds a cursor of before gets CursorTooOld, reads the records anew and goes on."
+        )
+    )

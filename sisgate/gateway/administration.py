@@ -8,10 +8,13 @@ from functools import cached_property
 from sisgate.access.desk import TokenDesk
 from sisgate.access.gate import authenticate
 from sisgate.access.policy import Action, Principal
+from sisgate.audit.events import FEEDS_BEGUN_ANEW
+from sisgate.audit.log import record
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.gateway.audit import AuditLog
 from sisgate.gateway.core import Core
 from sisgate.gateway.master_keys import MasterKeys
+from sisgate.ledger.records import begin_feeds_anew
 from sisgate.privacy.erasure import Erasure, ErasureReport
 from sisgate.privacy.persons import PEOPLE, Realms
 from sisgate.privacy.retention import Retention
@@ -44,6 +47,22 @@ class Administration(Core):
         """What is kept how long: a preview, and deleting what is over. For admins."""
         principal = self.access.pass_through(Action.ADMINISTER)
         return Retention(self.database, self.settings, self.clock, by=principal.token_actor)
+
+    def begin_feeds_anew(self, *, actor: str, reason: str = "") -> Sequence[str]:
+        """Have every reader of changes start anew, after an older ledger was restored.
+
+        Whatever cursor an app holds, it then gets `CursorTooOld`, and no changes that got the same
+        numbers twice are missed. Returns the datasets as `PROVIDER/RESOURCE`.
+        """
+        principal = self.access.pass_through(Action.ADMINISTER)
+        who = principal.token_actor or actor
+        with self.database.write() as session:
+            begun = begin_feeds_anew(session)
+            record(
+                session, self.clock.now(), actor=who, action=FEEDS_BEGUN_ANEW, subject="ledger",
+                reason=reason or None, datasets=len(begun),
+            )  # fmt: skip
+        return begun
 
     def erase(
         self,

@@ -54,7 +54,8 @@ class Datasets(Core):
         """Stream the changes numbered above the cursor `since`, and end at the newest.
 
         The number of the last one received is the next cursor. Numbers become visible in order.
-        Reading raises `CursorTooOld` where changes above the cursor were deleted after their time.
+        Reading raises `CursorTooOld` where changes above the cursor are gone, and `CursorAhead`
+        where the feed ends below it; in both cases the dataset is to be read anew (`cursor`).
         The audit log tells who was given them, how many, and for what stated `purpose`.
         """
         self._check_dataset(provider, resource)

@@ -104,7 +104,8 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         """Accept a sync of one dataset and return its job at once.
 
         `mode` is `full`, `incremental`, or `auto`: incremental between full ones where the
-        provider can filter by date. `allow_deletes` approves any number of deletions. `timeout`
+        provider can filter by date. `allow_deletes` approves any number of deletions; with it
+        `auto` reads in full, and `incremental`, which sees no deletions, is refused. `timeout`
         in seconds, or `expires_at` (aware), is the job's deadline: then it ends as `expired`, also
         while it waits. The same `idempotency_key` of an app returns the first
         job again. Raises `UnknownProvider`, `UnknownResource`, `UsageError`,
@@ -122,6 +123,11 @@ class Gateway(Jobs, Datasets, Operation, Administration):
             raise UsageError(f"mode is one of {', '.join(MODES)}, not {mode!r}.")
         options: dict[str, Any] = {"mode": mode}
         if allow_deletes:
+            if mode == "incremental":
+                raise UsageError(
+                    "allow_deletes needs a full read: an incremental one does not see what is "
+                    "gone. Use mode full, or auto, which then reads in full."
+                )
             self.access.pass_through(Action.CONTROL, provider, resource)
             options["allow_deletes"] = True
         if expires_at is not None and expires_at.tzinfo is None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
 from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, UnknownJob
-from sisgate.ledger import call_queue, calls
+from sisgate.ledger import call_queue, calls, deletions
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.ledger.upserts import insert_into
@@ -225,6 +225,8 @@ def end(
     if error is not None:
         job.error = dict(error)
     call_queue.withdraw(session, job.id, now)
+    if job.kind == JobKind.SYNC:
+        deletions.forget(session, job.id)
 
 
 def cancel(session: Session, job_id: str, now: datetime) -> Job:

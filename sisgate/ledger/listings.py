@@ -51,8 +51,9 @@ def pages_of(session: Session, job_id: str) -> Sequence[Call]:
 def pages_to_compare(session: Session, call: Call) -> Sequence[Call]:
     """Return the pages of a chain that tell whether `call` came to one that was read before.
 
-    They are the page just before, which finds a server that ignores the position at once, and the
-    newest whose number is a power of two, which finds a longer circle as well (Brent's algorithm).
+    They are the first page, the page just before, which finds a server that ignores the position
+    at once, and the newest whose number is a power of two, which finds a longer circle as well
+    (Brent's algorithm); in the order in which they were read.
     """
     earlier = (
         Call.listing_id == call.listing_id,
@@ -64,6 +65,6 @@ def pages_to_compare(session: Session, call: Call) -> Sequence[Call]:
     count = session.scalar(select(func.count()).select_from(Call).where(*earlier)) or 0
     if count == 0:
         return []
-    offsets = {count - 1, (1 << (count.bit_length() - 1)) - 1}
+    offsets = {0, count - 1, (1 << (count.bit_length() - 1)) - 1}
     pages = select(Call).where(*earlier).order_by(Call.id).limit(1)
     return [session.scalars(pages.offset(offset)).one() for offset in sorted(offsets)]

@@ -126,12 +126,6 @@ def touch(
         _update(session, dataset, ids, seen)
 
 
-def mark_deleted(session: Session, dataset: Dataset, ids: Sequence[str], now: datetime) -> None:
-    """Note that records are gone."""
-    if ids:
-        _update(session, dataset, ids, {"deleted_at": now, "changed_at": now})
-
-
 def add_changes(
     session: Session,
     dataset: Dataset,
@@ -144,7 +138,7 @@ def add_changes(
     """Number one change for each id, in their order."""
     if not ids:
         return
-    page = _page(session, dataset, ids)
+    page = page_of(session, dataset, ids)
     changes = select(
         page.c.provider,
         page.c.resource,
@@ -169,12 +163,12 @@ def _update(session: Session, dataset: Dataset, ids: Sequence[str], values: dict
 
 
 def _is_in_page(session: Session, dataset: Dataset, ids: Sequence[str]) -> Any:
-    page = _page(session, dataset, ids)
+    page = page_of(session, dataset, ids)
     key = tuple_(Record.provider, Record.resource, Record.sourced_id)
     return key.in_(select(page.c.provider, page.c.resource, page.c.sourced_id))
 
 
-def _page(session: Session, dataset: Dataset, ids: Sequence[str]) -> CTE:
+def page_of(session: Session, dataset: Dataset, ids: Sequence[str]) -> CTE:
     """Return the keys of a page, each with its place from 1, from one parameter of JSON."""
     text = serialise_json(ids)
     value = column_of("value", String())

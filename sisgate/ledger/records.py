@@ -1,4 +1,4 @@
-"""Records and their change feed: writing a page, deleting what is gone, streaming both.
+"""Records and their change feed: writing a page, streaming both.
 
 A page is written in a handful of statements whatever its size. The dataset's row is locked
 first, so that changes are numbered in the order in which they become visible: a reader who has
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
-from sisgate.errors import CursorTooOld
-from sisgate.ledger import page_statements
+from sisgate.errors import CursorAhead, CursorTooOld
+from sisgate.ledger import deletions, page_statements
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Dataset, Record
 from sisgate.ledger.upserts import lock_or_make
@@ -26,13 +26,17 @@ STREAM_CHUNK = 1000
 """Rows fetched at a time when a dataset or a feed is streamed."""
 
 
+RESTORE_GAP = 1_000_000_000
+"""Numbers that a feed leaves out after a restore: more than are given between two backups."""
+
+
 @dataclass(frozen=True)
 class Tally:
-    """What a write did to a dataset."""
+    """What a write did to a dataset. `marked` are live records that are said to be gone."""
 
     inserted: int = 0
     updated: int = 0
-    deleted: int = 0
+    marked: int = 0
     unchanged: int = 0
 
 
@@ -69,6 +73,12 @@ def lock_dataset(session: Session, provider: str, resource: str) -> Dataset:
     return lock_or_make(session, Dataset, provider=provider, resource=resource)
 
 
+def is_live(session: Session, dataset: Dataset, sourced_id: str, generation: int = 0) -> bool:
+    """Return whether a record is not deleted, and was seen by a generation or a later one."""
+    record = session.get(Record, (dataset.provider, dataset.resource, sourced_id))
+    return record is not None and record.deleted_at is None and record.generation >= generation
+
+
 def write_page(
     session: Session,
     dataset: Dataset,
@@ -80,17 +90,18 @@ def write_page(
 ) -> Tally:
     """Write one page of rows and the changes it makes. The dataset must be locked.
 
-    A row that came before with the same content only gets `last_seen`; one that the provider
-    marks `tobedeleted` is deleted. A row named twice in the page counts once, the last one.
+    A row that came before with the same content only gets `last_seen`. What the provider marks
+    `tobedeleted` is only noted: the end of the sync decides, see `deletions`. A row named twice in
+    the page counts once, the last one.
     """
     latest = {row.sourced_id: row for row in rows}
     known = page_statements.known(session, dataset, list(latest))
-    inserts, updates, deletes, same = [], [], [], []
+    inserts, updates, marked, same = [], [], [], []
     for row in latest.values():
         before = known.get(row.sourced_id)
         if row.is_deleted:
             if before is not None and before.deleted_at is None:
-                deletes.append(row)
+                marked.append(row)
         elif before is None or before.deleted_at is not None:
             inserts.append(row)
         elif before.content_hash != row.content_hash:
@@ -99,12 +110,13 @@ def write_page(
             same.append(row.sourced_id)
     page_statements.upsert(session, dataset, [*inserts, *updates], generation, now)
     page_statements.touch(session, dataset, same, generation, now)
-    page_statements.mark_deleted(session, dataset, _ids(deletes), now)
-    for operation, changed in (("insert", inserts), ("update", updates), ("delete", deletes)):
+    deletions.unmark(session, dataset, job_id, [*_ids(inserts), *_ids(updates), *same])
+    deletions.mark(session, job_id, _ids(marked))
+    for operation, changed in (("insert", inserts), ("update", updates)):
         page_statements.add_changes(
             session, dataset, operation, _ids(changed), job_id=job_id, now=now
         )
-    return Tally(len(inserts), len(updates), len(deletes), len(same))
+    return Tally(len(inserts), len(updates), len(marked), len(same))
 
 
 def _ids(rows: Sequence[Row]) -> list[str]:
@@ -113,69 +125,9 @@ def _ids(rows: Sequence[Row]) -> list[str]:
 
 def count_live(session: Session, provider: str, resource: str) -> int:
     """Return how many records of a dataset are not deleted."""
-    return _count(session, *_live(provider, resource))
-
-
-def count_seen(session: Session, dataset: Dataset, generation: int) -> int:
-    """Return how many records the full sync of a generation has seen so far."""
-    return _count(
-        session,
-        Record.provider == dataset.provider,
-        Record.resource == dataset.resource,
-        Record.generation >= generation,
-    )
-
-
-def count_missing(session: Session, dataset: Dataset, generation: int) -> int:
-    """Return how many live records the full sync of a generation has not seen."""
-    live = _live(dataset.provider, dataset.resource)
-    return _count(session, *live, Record.generation < generation)
-
-
-def _count(session: Session, *conditions: Any) -> int:
-    return session.scalar(select(func.count()).select_from(Record).where(*conditions)) or 0
-
-
-def _live(provider: str, resource: str) -> tuple[Any, ...]:
-    return (Record.provider == provider, Record.resource == resource, Record.deleted_at.is_(None))
-
-
-def delete_missing(
-    session: Session, dataset: Dataset, generation: int, *, job_id: str, now: datetime
-) -> int:
-    """Mark every live record that the generation has not seen as deleted; return how many.
-
-    The caller has proof that the sync was complete. The dataset must be locked.
-    """
-    missing = select(
-        literal(dataset.provider),
-        literal(dataset.resource),
-        dataset.last_sequence + func.row_number().over(order_by=Record.sourced_id),
-        literal("delete"),
-        Record.sourced_id,
-        literal(job_id),
-        literal(now, Change.changed_at.type),
-    ).where(*_live(dataset.provider, dataset.resource), Record.generation < generation)
-    columns = [
-        "provider",
-        "resource",
-        "sequence",
-        "operation",
-        "sourced_id",
-        "job_id",
-        "changed_at",
-    ]
-    session.execute(insert(Change).from_select(columns, missing))
-    deleted = session.execute(
-        update(Record)
-        .where(*_live(dataset.provider, dataset.resource), Record.generation < generation)
-        .values(deleted_at=now, changed_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    count: int = deleted.rowcount  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
-    dataset.last_sequence += count
-    session.flush()
-    return count
+    here = (Record.provider == provider, Record.resource == resource)
+    query = select(func.count()).select_from(Record).where(*here, Record.deleted_at.is_(None))
+    return session.scalar(query) or 0
 
 
 def stream_records(
@@ -218,7 +170,8 @@ def stream_changes(
 ) -> Iterator[StoredChange]:
     """Yield the changes numbered above `since`, in order, and end at the newest.
 
-    `CursorTooOld` where some of them have been deleted after their time.
+    `CursorTooOld` where some of them have been deleted after their time, `CursorAhead` where
+    `since` is above the newest.
     """
     while True:
         query = (
@@ -249,7 +202,7 @@ def stream_changes(
         with database.read() as session:
             chunk = session.execute(query).all()
             # After the look at the changes: what was deleted before it is known by now.
-            _refuse_below_horizon(session, provider, resource, since)
+            _refuse_cursor(session, provider, resource, since)
         for row in chunk:
             yield StoredChange(
                 provider=row.provider,
@@ -271,18 +224,41 @@ def newest_change(session: Session, provider: str, resource: str) -> int:
     return dataset.last_sequence if dataset is not None else 0
 
 
-def _refuse_below_horizon(session: Session, provider: str, resource: str, since: int) -> None:
+def begin_feeds_anew(session: Session) -> list[str]:
+    """Make every feed go on above all cursors that apps can hold; return the datasets.
+
+    For a ledger that was restored from an older backup: apps hold numbers that it has not given
+    yet, and would miss the changes that get them anew.
+    """
+    begun = []
+    for dataset in session.scalars(select(Dataset).with_for_update()):
+        dataset.last_sequence += RESTORE_GAP
+        dataset.change_horizon = dataset.last_sequence
+        begun.append(f"{dataset.provider}/{dataset.resource}")
+    return sorted(begun)
+
+
+def _refuse_cursor(session: Session, provider: str, resource: str, since: int) -> None:
+    """Raise where the changes after a cursor are not all there, or it is of another feed."""
     dataset = session.get(Dataset, (provider, resource))
-    if dataset is None or since >= dataset.change_horizon:
-        return
-    raise CursorTooOld(
-        f"The changes of {provider} {resource} up to number {dataset.change_horizon} were deleted "
-        f"after their time (retention.changes), so a reader at {since} would miss some. Note the "
-        f"newest number, which is {dataset.last_sequence} now, read the records anew, and go on "
-        "with the changes since that number.",
-        provider=provider,
-        resource=resource,
-        cursor=since,
-        horizon=dataset.change_horizon,
-        newest=dataset.last_sequence,
+    newest, horizon = (dataset.last_sequence, dataset.change_horizon) if dataset else (0, 0)
+    anew = (
+        f"Note the newest number, which is {newest} now, read the records anew, and go on with the "
+        "changes since that number."
     )
+    detail = {"provider": provider, "resource": resource, "cursor": since, "newest": newest}
+    if since > newest:
+        raise CursorAhead(
+            f"The feed of {provider} {resource} ends at number {newest}, and no change {since} was "
+            "ever made in it: the ledger was restored from an older backup, or the cursor is that "
+            f"of another dataset or ledger. {anew}",
+            **detail,
+        )
+    if since < horizon:
+        raise CursorTooOld(
+            f"The changes of {provider} {resource} up to number {horizon} are gone (deleted after "
+            "their time, retention.changes, or given up after a restore), so a reader at "
+            f"{since} would miss some. {anew}",
+            horizon=horizon,
+            **detail,
+        )

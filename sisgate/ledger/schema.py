@@ -33,7 +33,9 @@ def _one_of(column: str, values: type[JobKind | JobState | CallState]) -> str:
 class Job(Base):
     """What an app asked for. The tallies grow as its calls end.
 
-    `dead`: sisgate gave it up; `retried_as` is the job that it was enqueued as once more.
+    `dead`: sisgate gave it up; `retried_as` is the job that it was enqueued as once more. Of a
+    sync, `high_water` is the newest time that a row told, and `newest_id` that row. `witness` is
+    the record that a filter by time must give back, until it does.
     """
 
     __tablename__ = "jobs"
@@ -70,6 +72,8 @@ class Job(Base):
     since: Mapped[datetime | None]
     generation: Mapped[int | None]
     high_water: Mapped[datetime | None]
+    newest_id: Mapped[str | None] = mapped_column(String(255))
+    witness: Mapped[str | None] = mapped_column(String(255))
     complete: Mapped[bool | None]
     note: Mapped[str | None] = mapped_column(Text)
     error: Mapped[dict[str, Any] | None]
@@ -199,7 +203,10 @@ class Response(Base):
 
 
 class Dataset(Base):
-    """One resource of one provider. Its row is the lock under which changes are numbered."""
+    """One resource of one provider. Its row is the lock under which changes are numbered.
+
+    `high_water` is the newest time that a live record told, and `newest_id` that record.
+    """
 
     __tablename__ = "datasets"
 
@@ -209,6 +216,7 @@ class Dataset(Base):
     change_horizon: Mapped[int] = mapped_column(BigId, default=0, server_default="0")
     generation: Mapped[int] = mapped_column(default=0)
     high_water: Mapped[datetime | None]
+    newest_id: Mapped[str | None] = mapped_column(String(255))
     filter_works: Mapped[bool | None]
     full_synced_at: Mapped[datetime | None]
     synced_at: Mapped[datetime | None]
@@ -239,6 +247,15 @@ class Record(Base):
     last_seen: Mapped[datetime]
     changed_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+
+
+class MarkedDeletion(Base):
+    """A live record that a sync under way was told is gone; the sync's end decides on it."""
+
+    __tablename__ = "marked_deletions"
+
+    job_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
 
 
 class Change(Base):

@@ -17,8 +17,8 @@ MAX_LOOKS = 3
 class PageFact:
     """What the ledger remembers of one page.
 
-    `total` is what this very page said. A bridge has the `seam` that it was read to prove and,
-    as `bridged`, whether it did.
+    `total` and `more` are what this very page said; `refused` tells that there was none. A bridge
+    has the `seam` that it was read to prove and, as `bridged`, whether it did.
     """
 
     position: Position
@@ -26,6 +26,8 @@ class PageFact:
     total: int | None = None
     edges: Edges = field(default_factory=Edges)
     look: int = 1
+    more: bool | None = None
+    refused: bool = False
     bridged: bool | None = None
     seam: int | None = None
 
@@ -71,6 +73,7 @@ class Verdict:
     by the seams of the pages; where False (page numbers, opaque links, small pages) it rests on
     counts alone, and deletions need a second look. What to read before judging again: `bridges`
     (each with the seam it is to prove), `extend` (pages where none came), or `relook`, everything.
+    `beyond` is the page that would show the end of a complete list whose end only its total tells.
     """
 
     complete: bool
@@ -79,6 +82,7 @@ class Verdict:
     bridges: tuple[Bridge, ...] = ()
     extend: tuple[Position, ...] = ()
     relook: bool = False
+    beyond: Position | None = None
 
 
 def assess(listing: Listing, facts: Sequence[PageFact], total: int | None, looks: int) -> Verdict:
@@ -96,12 +100,75 @@ def assess(listing: Listing, facts: Sequence[PageFact], total: int | None, looks
         return Verdict(total == 0, proven=total == 0, reason="no page was read")
     if listing.paging == "single":
         return Verdict(complete=True, proven=True)
+    if len(pages) > 1 and all(page.total in {None, page.rows} for page in pages):
+        # Totals that count the rows of their page tell nothing about the list.
+        total = None if any(page.total is not None for page in pages) else total
+        facts, pages = [_without_total(f) for f in facts], [_without_total(p) for p in pages]
+    if _is_unchanging(pages, total):
+        return Verdict(complete=True)
+    pages, has_echo = _without_echo(pages)
     if _has_repeat(pages):
         return Verdict(False, reason="the provider gave the same page at different positions")
     again = looks < MAX_LOOKS
+    if any(a.more and b.refused for a, b in pairwise(pages)):
+        reason = "the provider told of a further page and refused it"
+        return Verdict(False, reason=reason, relook=again)
     if listing.paging == "offset" and all(page.position.link is None for page in pages):
-        return _by_seams(pages, [f for f in facts if f.seam is not None], total, looks, again)
-    return _by_counts(pages, total, again)
+        verdict = _by_seams(pages, [f for f in facts if f.seam is not None], total, looks, again)
+    else:
+        verdict = _by_counts(pages, total, again)
+    if not verdict.complete or has_echo:
+        return replace(verdict, proven=False)
+    return replace(verdict, beyond=_beyond(listing, pages))
+
+
+def _without_total(fact: PageFact) -> PageFact:
+    return replace(fact, total=None)
+
+
+def _is_unchanging(pages: Sequence[PageFact], total: int | None) -> bool:
+    """Whether the server gave its whole list each time, whatever place and size were asked for."""
+    first, *others = pages
+    if not others or first.rows == 0 or total not in {None, first.rows}:
+        return False
+    if any(
+        (p.edges, p.rows) != (first.edges, first.rows) or p.more or p.position.link for p in pages
+    ):
+        return False
+    if first.rows <= OVERLAP:
+        return len(others) >= 2
+    return any(p.position.size is not None and p.rows > p.position.size for p in pages)
+
+
+def _without_echo(pages: Sequence[PageFact]) -> tuple[list[PageFact], bool]:
+    """Leave out a short last page that came once more for what lies behind it."""
+    kept, longest = list(pages), max(page.rows for page in pages)
+    while len(kept) > 2 and kept[-1].rows > OVERLAP:
+        before, last = kept[-2:]
+        if (before.edges, before.rows) != (last.edges, last.rows) or last.rows >= longest:
+            break
+        kept.pop()
+    return kept, len(kept) < len(pages)
+
+
+def _beyond(listing: Listing, pages: Sequence[PageFact]) -> Position | None:
+    """Return the page to read for a proof of the end, None where the pages have it.
+
+    A page that is shorter than another one, an empty page, and the server's own word show the
+    end. The total alone does not: of a server that clamps the size and counts the page, the first
+    page looks like a whole list. A count that has a resource of its own cannot do that.
+    """
+    filled = [page for page in pages if page.rows]
+    if not filled or listing.counted_by is not None or len(filled) < len(pages):
+        return None
+    last = max(filled, key=lambda page: (page.end, page.position.start))
+    if last.more is False or last.position.link is not None:
+        return None
+    if last.rows < max(page.rows for page in filled):
+        return None
+    if listing.paging == "page":
+        return replace(last.position, start=last.end, page=last.position.page + 1)
+    return _onward(last)
 
 
 def full_looks(facts: Sequence[PageFact]) -> int:
@@ -120,7 +187,8 @@ def _has_repeat(pages: Sequence[PageFact]) -> bool:
 
 
 def _by_counts(pages: Sequence[PageFact], total: int | None, again: bool) -> Verdict:
-    received = sum(page.rows for page in pages)
+    shared = sum(len(set(a.edges.last) & set(b.edges.first)) for a, b in pairwise(pages))
+    received = sum(page.rows for page in pages) - shared
     totals = {page.total for page in pages if page.total is not None}
     if len(totals) > 1:
         reason = f"the total changed from {min(totals)} to {max(totals)} on the way"
@@ -180,7 +248,9 @@ def _overlapping_void(last: PageFact, pages: Sequence[PageFact]) -> int | None:
 
 
 def _onward(page: PageFact) -> Position:
-    return Position(start=max(0, page.end - OVERLAP), size=page.position.size)
+    # A page of the overlap alone would show nothing: behind a single row nothing overlaps.
+    start = page.end - OVERLAP if page.end > OVERLAP else page.end
+    return Position(start=start, size=page.position.size)
 
 
 def _is_joined(before: PageFact, after: PageFact) -> bool:

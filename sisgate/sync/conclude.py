@@ -9,9 +9,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
-from sisgate.ledger import call_queue, jobs, listings, records
+from sisgate.ledger import call_queue, deletions, jobs, listings, records
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose, position_of
+from sisgate.ledger.deletions import Doomed
 from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing
 from sisgate.settings import ProviderConfig
@@ -20,10 +21,10 @@ from sisgate.sync.completeness import MAX_LOOKS, PageFact, Verdict, assess, full
 from sisgate.sync.pages import Edges
 
 DELETE_SHARE = 0.2
-"""A full sync that would delete more than this share of a dataset is held for a person."""
+"""A sync that would delete more than this share of a dataset is held for a person."""
 
 ALWAYS_BELIEVED = 10
-"""So few deletions are not held, however small the dataset, while most of it is still there."""
+"""So few deletions are not held, however small the dataset, while most of it stays."""
 
 
 @dataclass(frozen=True)
@@ -38,70 +39,129 @@ def conclude(session: Session, job: Job, config: ProviderConfig, now: datetime) 
     """End a sync whose calls have all ended, or plan another look; return whether it ended."""
     assert job.resource is not None
     dataset = records.lock_dataset(session, job.provider, job.resource)
-    if job.mode == "incremental" and job.rows_seen == 0:
-        why = "the provider's filter found not even the newest known record"
-        progress.give_up_filter(session, job, config, why, now)
+    if job.mode == "incremental" and (job.witness is not None or job.rows_seen == 0):
+        _doubt_filter(session, job, config, dataset, now)
         return False
     judged = _judge(session, job)
     if _look_again(session, job, judged, now):
         return False
     incomplete = next((j for j in judged if not j.verdict.complete), None)
-    if incomplete is not None:
-        job.complete = False
-        job.note = _incomplete_note(incomplete)
-        jobs.end(session, job, JobState.DONE, now)
-        return True
-    if job.mode == "full":
-        return _conclude_full(session, job, dataset, judged, now)
-    _end_complete(session, job, dataset, now)
+    if job.mode == "full" and incomplete is None and _prove(session, job, dataset, judged, now):
+        return False
+    _end(session, job, dataset, incomplete, now)
     return True
 
 
-def _conclude_full(
+def _doubt_filter(
+    session: Session, job: Job, config: ProviderConfig, dataset: Dataset, now: datetime
+) -> None:
+    """Read in full, because the filter did not give back the newest record that is known.
+
+    The record may have been deleted at the provider, so the full read tells whether the filter is
+    to blame. Where no such record is known, an answer without any row is blamed at once.
+    """
+    why = "the provider's filter did not give back the newest known record"
+    if dataset.newest_id is None:
+        progress.give_up_filter(session, job, config, why, now)
+    else:
+        progress.restart_full(session, job, config, dataset, why, now)
+
+
+def _prove(
     session: Session, job: Job, dataset: Dataset, judged: Sequence[_Judged], now: datetime
 ) -> bool:
-    generation = job.generation or 0
-    missing = records.count_missing(session, dataset, generation)
-    if missing:
-        unproven = [
-            j
-            for j in judged
-            if not j.verdict.proven and j.full_looks < 2 and j.row.looks <= MAX_LOOKS
-        ]
-        if unproven:
-            for one in unproven:
-                _relook(session, job, one.row, now)
-            return False
-        seen = records.count_seen(session, dataset, generation)
-        if _is_suspicious(job, missing, seen):
-            job.complete = True
-            job.note = (
-                f"{missing} of {missing + seen} records were not in the provider's list any more. "
-                "That is more than is deleted unasked. If it is right, run the sync again with "
-                "--allow-deletes."
-            )
-            jobs.end(session, job, JobState.HELD, now)
-            return True
-        job.deleted += records.delete_missing(session, dataset, generation, job_id=job.id, now=now)
-    dataset.full_synced_at = now
-    _end_complete(session, job, dataset, now)
-    return True
+    """Plan what is still needed to believe a complete full read; return whether there is any.
+
+    Where records are absent, each list is proven by its pages or read twice. Then, and in the
+    first full read of a dataset, the end of a list is not taken from its total alone.
+    """
+    absent = deletions.count(session, dataset, job.id, job.generation).absent
+    planned = False
+    for one in judged:
+        if one.row.looks > MAX_LOOKS:
+            continue
+        beyond = one.verdict.beyond
+        if beyond is not None and (absent or dataset.full_synced_at is None):
+            one.row.looks += 1
+            page = NewCall(Purpose.PAGE, one.row.id, beyond, look=one.row.looks)
+            call_queue.plan(session, job, [page], now)
+        elif absent and not one.verdict.proven and one.full_looks < 2:
+            _relook(session, job, one.row, now)
+        else:
+            continue
+        planned = True
+    return planned
 
 
-def _end_complete(session: Session, job: Job, dataset: Dataset, now: datetime) -> None:
-    job.complete = True
-    dataset.synced_at = now
-    if job.high_water and (dataset.high_water is None or job.high_water > dataset.high_water):
-        dataset.high_water = job.high_water
-    if job.mode == "incremental":
-        dataset.filter_works = True
+def _end(
+    session: Session, job: Job, dataset: Dataset, incomplete: _Judged | None, now: datetime
+) -> None:
+    """End the sync: delete what is gone if that is believable, else hold it for a person."""
+    job.complete = incomplete is None
+    is_full = job.mode == "full" and job.complete
+    generation = job.generation if is_full else None
+    doomed = deletions.count(session, dataset, job.id, generation)
+    notes = [] if incomplete is None else [_incomplete_note(incomplete)]
+    if not job.options.get("allow_deletes") and is_suspicious(doomed, inserted=job.inserted):
+        job.note = " ".join([*notes, _held_note(doomed, doomed.live - job.inserted)])
+        jobs.end(session, job, JobState.HELD, now)
+        return
+    if doomed.count:
+        job.deleted += deletions.carry_out(session, dataset, job.id, generation, now)
+    if notes:
+        job.note = notes[0]
+    if job.complete:
+        _note_synced(session, job, dataset, now)
     jobs.end(session, job, JobState.DONE, now)
 
 
-def _is_suspicious(job: Job, missing: int, seen: int) -> bool:
-    if job.options.get("allow_deletes") or (missing <= ALWAYS_BELIEVED and missing < seen):
+def _note_synced(session: Session, job: Job, dataset: Dataset, now: datetime) -> None:
+    dataset.synced_at = now
+    is_newer = dataset.high_water is None or (job.high_water or dataset.high_water) > (
+        dataset.high_water
+    )
+    # A full read knows all times there are, so it also corrects a wrong one.
+    if job.high_water is not None and (is_newer or job.mode == "full"):
+        dataset.high_water, dataset.newest_id = job.high_water, job.newest_id
+    if job.mode == "incremental":
+        dataset.filter_works = True
+        return
+    dataset.full_synced_at = now
+    if job.witness is not None and records.is_live(
+        session, dataset, job.witness, job.generation or 0
+    ):
+        # The record is there, and the filter had not given it.
+        dataset.filter_works = False
+
+
+def is_suspicious(doomed: Doomed, *, inserted: int) -> bool:
+    """Return whether a sync would delete more of a dataset than is believed.
+
+    `inserted` records are new in this sync: they make up for none that go.
+
+    >>> is_suspicious(Doomed(live=100, marked=5, absent=15), inserted=0)
+    False
+    >>> is_suspicious(Doomed(live=100, marked=6, absent=15), inserted=0)
+    True
+    >>> is_suspicious(Doomed(live=2000, marked=0, absent=400), inserted=1600)
+    True
+    """
+    known = doomed.live - inserted
+    if doomed.count <= ALWAYS_BELIEVED and doomed.count < known - doomed.count:
         return False
-    return missing > DELETE_SHARE * (missing + seen)
+    return doomed.count > DELETE_SHARE * known
+
+
+def _held_note(doomed: Doomed, known: int) -> str:
+    parts = [
+        f"{doomed.absent} were not in the provider's list any more" if doomed.absent else "",
+        f"{doomed.marked} were marked as deleted by the provider" if doomed.marked else "",
+    ]
+    return (
+        f"{doomed.count} of {known} records would be deleted: {' and '.join(filter(None, parts))}. "
+        "That is more than is deleted unasked. If it is right, run the sync again with "
+        "--allow-deletes."
+    )
 
 
 def _judge(session: Session, job: Job) -> list[_Judged]:
@@ -125,6 +185,8 @@ def _fact(call: Call) -> PageFact:
         total=call.total,
         edges=Edges(tuple(edges["first"]), tuple(edges["last"])),
         look=call.look,
+        more=edges.get("more"),
+        refused=(call.status or 0) >= 400,
         bridged=target.get("bridged"),
         seam=target.get("seam"),
     )
@@ -167,5 +229,5 @@ def _relook(session: Session, job: Job, row: ListingRow, now: datetime) -> None:
 def _incomplete_note(judged: _Judged) -> str:
     return (
         f"The list {judged.listing.name} could not be read completely: {judged.verdict.reason}. "
-        "What came is stored; nothing was deleted. The next sync looks again."
+        "What came is stored; nothing is deleted for being absent. The next sync looks again."
     )

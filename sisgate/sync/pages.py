@@ -10,8 +10,8 @@ bridge page over it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sisgate.errors import AnswerInvalid
 from sisgate.providers.dialect import Listing, Page, Position
@@ -60,14 +60,14 @@ def following(
 
     `total` is the list's length if it is known by now, `was_known` whether it was before this
     page. With a total all other pages are returned at once, to be read side by side; without it,
-    the next one. A server that tells of a next page past its own total is read on in a chain.
+    the next one. A list that may go on past its own total is read on in a chain.
     """
     if listing.paging == "single" or page.received == 0:
         return []
     end = position.start + page.received
     if page.link is not None:
         return [Position(start=end, page=position.page + 1, size=position.size, link=page.link)]
-    if total is None or (page.more and end >= total):
+    if total is None or (end >= total and _may_go_on(position, page)):
         return _next_in_chain(listing, position, page)
     is_first = position.start == 0 and position.page == 1
     if was_known and not is_first:
@@ -77,17 +77,59 @@ def following(
     return _offsets(listing, position, page, total)
 
 
-def refuse_repeat(listing: Listing, page: Page, earlier: Iterable[Earlier]) -> None:
-    """Raise `AnswerInvalid` when a chain comes to a page that it has read before.
+def _may_go_on(position: Position, page: Page) -> bool:
+    """Whether rows may follow a page at which the list ends by its total.
 
-    The server ignores the position or leads in a circle, so the list would never end.
+    Some servers put the rows of the page into the total, or cut it off. A full page is what the
+    first page of a longer list looks like, and a total below the page's own end is wrong.
+    """
+    if page.more is not None:
+        return page.more
+    if page.total is not None and page.total < position.start + page.received:
+        return True
+    if position.size is not None:
+        return page.received >= position.size
+    # Where the server chooses the size, the pages before tell it.
+    return position.page > 1 and page.received * (position.page - 1) >= position.start
+
+
+def is_behind(position: Position, total: int | None) -> bool:
+    """Whether a page begins where the rows known by now end, so that it may well not exist.
+
+    Never where the server itself gave the way there.
+    """
+    is_first = position.start == 0 and position.page == 1
+    if is_first or position.link is not None:
+        return False
+    return total is None or position.start + OVERLAP >= total
+
+
+def after_repeat(
+    listing: Listing, position: Position, page: Page, earlier: Sequence[Earlier]
+) -> list[Position] | None:
+    """Return where to read on when a chain comes to a page that it has read before.
+
+    None: it does not. A server that ignores the position and the size gives its whole list each
+    time: that is a list too, and it ends here, once fewer rows were asked for and all of them
+    came. So does one that gives its short last page for all that lies behind. Raises
+    `AnswerInvalid` where the chain leads in a circle or cannot come to the rest of the list.
+
+    `earlier` are pages of the chain in their order: the first, some, and the one just before.
     """
     now = Earlier(Edges.of(page.ids), page.received)
-    if page.received > OVERLAP and any(now == each for each in earlier):
-        raise AnswerInvalid(
-            f"The provider gave the same page of {listing.name} twice: it ignores the position, "
-            "so the list cannot be read completely. Check the kind and version of the provider."
-        )
+    if now not in earlier or (page.received <= OVERLAP and len(earlier) < 2):
+        return None
+    if page.link is None and page.more is not True:
+        if all(each == now for each in earlier):
+            if page.received <= OVERLAP or page.received > (position.size or page.received):
+                return []
+            return [replace(position, size=max(1, page.received // 2))]
+        if earlier[-1] == now and page.received < max(each.rows for each in earlier):
+            return []
+    raise AnswerInvalid(
+        f"The provider gave the same page of {listing.name} twice: it ignores the position, "
+        "so the list cannot be read completely. Check the kind and version of the provider."
+    )
 
 
 def _next_in_chain(listing: Listing, position: Position, page: Page) -> list[Position]:

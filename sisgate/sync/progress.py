@@ -19,7 +19,7 @@ from sisgate.providers.dialect import Listing, Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync import start
 from sisgate.sync.completeness import Bridge
-from sisgate.sync.pages import Earlier, Edges, following, refuse_repeat
+from sisgate.sync.pages import Earlier, Edges, after_repeat, following
 
 
 def record_count(session: Session, claim: Claim, job: Job, total: int, now: datetime) -> None:
@@ -48,7 +48,9 @@ def record_page(
     if not row.replaced and claim.call.purpose == Purpose.PAGE:
         positions = following(listing, claim.position, page, row.total, was_known=was_known)
         if positions:
-            refuse_repeat(listing, page, _earlier(session, claim.call))
+            earlier = _earlier(session, claim.call)
+            others = after_repeat(listing, claim.position, page, earlier)
+            positions = positions if others is None else others
         new = [NewCall(Purpose.PAGE, row.id, each, look=claim.call.look) for each in positions]
         call_queue.plan(session, job, new, now)
     if not row.replaced:
@@ -93,10 +95,10 @@ def use_fallback(
     start.add_listings(session, job, plans, now)
 
 
-def edges_json(page: Page) -> dict[str, list[str]]:
-    """Return a page's edges as the ledger keeps them."""
+def edges_json(page: Page) -> dict[str, object]:
+    """Return a page's edges as the ledger keeps them, and whether it told of a further page."""
     edges = Edges.of(page.ids)
-    return {"first": list(edges.first), "last": list(edges.last)}
+    return {"first": list(edges.first), "last": list(edges.last), "more": page.more}
 
 
 def bridge_target(bridge: Bridge) -> dict[str, object]:
@@ -139,9 +141,15 @@ def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: d
     job.rows_seen += len(page.rows)
     job.inserted += tally.inserted
     job.updated += tally.updated
-    job.deleted += tally.deleted
-    # A time in the future would hide the changes until then from the next filter.
-    times = (row.last_modified for row in page.rows)
-    newest = max((time for time in times if time is not None and time <= now), default=None)
-    if newest is not None and (job.high_water is None or newest > job.high_water):
-        job.high_water = newest
+    if job.mode == "incremental" and job.witness in page.ids:
+        job.witness = None
+    # A time in the future would hide the changes until then from the next filter, and one since
+    # the sync began those of the pages that had been read by then. A record that is deleted may
+    # leave the list, so it cannot be what a filter has to give back.
+    until = job.started_at or now
+    for row in page.rows:
+        time = row.last_modified
+        if time is None or time > until or row.is_deleted:
+            continue
+        if job.high_water is None or time > job.high_water:
+            job.high_water, job.newest_id = time, row.sourced_id

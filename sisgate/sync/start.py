@@ -19,8 +19,9 @@ from sisgate.settings import ProviderConfig
 BOUNDARY_MARGIN = timedelta(seconds=60)
 """How far before the newest known change an incremental sync begins.
 
-The filter asks for rows changed at or after a time at which we know one to exist. An honest server
-therefore answers with at least that row, and an empty answer betrays one that did not understand.
+The filter asks for rows changed at or after a time at which we know one to exist, the witness. An
+honest server therefore answers with at least that row. One that rounds the time, or compares it as
+text, may answer with other rows and without it.
 """
 
 ROUNDING_MARGIN = timedelta(days=1)
@@ -38,6 +39,8 @@ def start(session: Session, job: Job, config: ProviderConfig, now: datetime) -> 
         begin_full(session, job, config, dataset, now)
         return
     job.mode, job.since, job.generation = "incremental", since, dataset.generation
+    if dataset.newest_id and records.is_live(session, dataset, dataset.newest_id):
+        job.witness = dataset.newest_id
     add_listings(session, job, config.dialect.plan(job.resource, since=since), now)
 
 
@@ -77,6 +80,8 @@ def _since(job: Job, config: ProviderConfig, dataset: Dataset, now: datetime) ->
     if mode == "full" or not config.dialect.can_filter or dataset.high_water is None:
         return None
     if mode == "auto":
+        if job.options.get("allow_deletes"):
+            return None
         full = dataset.full_synced_at
         if dataset.filter_works is False or full is None or now - full >= config.full_sync_every:
             return None

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind
-from sisgate.ledger import call_queue, jobs, records
+from sisgate.ledger import call_queue, deletions, jobs, records
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
@@ -85,6 +85,13 @@ def write(
         return records.write_page(
             session, dataset, rows, job_id=job_id, generation=generation, now=now
         )
+
+
+def delete_marked(database: Database, *, now: datetime = NOW, job_id: str = "job") -> int:
+    """End a sync of the students, as far as the provider's own marks go; return what went."""
+    with database.write() as session:
+        dataset = records.lock_dataset(session, "lincoln", "students")
+        return deletions.carry_out(session, dataset, job_id, None, now)
 
 
 def at_once(*works: Callable[[], Any]) -> list[Any]:

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from sisgate.domain.records import Row
-from sisgate.ledger import records
+from sisgate.errors import CursorAhead, CursorTooOld
+from sisgate.ledger import deletions, records
 from sisgate.ledger.database import Database
+from sisgate.ledger.deletions import Doomed
 from sisgate.ledger.records import Tally
-from tests.contract.ledger.rows import NOW, at_once, row, write
+from tests.contract.ledger.rows import NOW, at_once, delete_marked, row, write
 
 LATER = NOW + timedelta(hours=1)
 
@@ -39,7 +41,7 @@ def delete_missing(database: Database, generation: int) -> int:
     """Delete what a generation has not seen."""
     with database.write() as session:
         dataset = records.lock_dataset(session, "lincoln", "students")
-        return records.delete_missing(session, dataset, generation, job_id="job", now=LATER)
+        return deletions.carry_out(session, dataset, "job", generation, LATER)
 
 
 @contextmanager
@@ -59,7 +61,9 @@ def test_a_page_is_inserted_updated_left_alone_deleted_and_revived(database: Dat
     """Each row's fate is one change, or none, and its times tell when."""
     assert write(database, [row("a"), row("b"), row("c")]) == Tally(inserted=3)
     second = [row("a"), row("b", 2), row("c", status="tobedeleted")]
-    assert write(database, second, now=LATER) == Tally(updated=1, deleted=1, unchanged=1)
+    assert write(database, second, now=LATER) == Tally(updated=1, marked=1, unchanged=1)
+    assert live(database) == {"a": 1, "b": 2, "c": 1}
+    assert delete_marked(database, now=LATER) == 1
     assert live(database) == {"a": 1, "b": 2}
     stored = {
         r.sourced_id: r
@@ -161,6 +165,36 @@ def test_what_a_full_sync_has_not_seen_is_deleted(database: Database) -> None:
     assert feed(database, 5) == [(6, "insert", "d")]
 
 
+def test_what_is_marked_is_gone_only_at_the_end_and_only_if_nobody_saw_it_since(
+    database: Database,
+) -> None:
+    """Marks are counted beside what is absent, a record once; a job's marks are its own."""
+    write(database, [row(name) for name in "abcdef"], generation=1)
+    gone = [row("a", status="tobedeleted"), row("b", status="tobedeleted")]
+    write(database, [*gone, row("c")], generation=2, job_id="one")
+    write(database, [row("b"), row("d")], generation=2, job_id="one")
+    write(database, [row("d", status="tobedeleted")], generation=2, job_id="other")
+    with database.write() as session:
+        dataset = records.lock_dataset(session, "lincoln", "students")
+        assert deletions.count(session, dataset, "one", 2) == Doomed(live=6, marked=1, absent=2)
+        assert deletions.count(session, dataset, "one", None) == Doomed(live=6, marked=1)
+        assert deletions.count(session, dataset, "none", None).count == 0
+        assert deletions.carry_out(session, dataset, "one", 2, LATER) == 3
+    assert set(live(database)) == {"b", "c", "d"}
+    assert feed(database, 6) == [(7, "delete", "a"), (8, "delete", "e"), (9, "delete", "f")]
+
+
+def test_a_cursor_above_the_end_of_the_feed_is_refused(database: Database) -> None:
+    """As after a restore of an older backup; the newest number itself is a good cursor."""
+    write(database, [row("a"), row("b")])
+    assert feed(database, 2) == []
+    with pytest.raises(CursorAhead, match="read the records anew") as ahead:
+        feed(database, 3)
+    assert (ahead.value.detail["cursor"], ahead.value.detail["newest"]) == (3, 2)
+    with pytest.raises(CursorAhead):
+        list(records.stream_changes(database, "lincoln", "teachers", since=1))
+
+
 def test_of_two_full_syncs_at_once_the_older_hides_nothing(database: Database) -> None:
     """What the newer saw stays seen, whichever wrote last."""
     write(database, [row("a"), row("b")], generation=1)
@@ -185,6 +219,7 @@ def test_a_change_of_a_deleted_record_shows_no_data(database: Database) -> None:
     """The feed gives the record as it is now."""
     write(database, [row("a"), row("b")])
     write(database, [row("a", status="tobedeleted"), row("b", 7)])
+    delete_marked(database)
     data = {c.sequence: c.data for c in records.stream_changes(database, "lincoln", "students")}
     assert data[1] is None
     assert data[2] is not None
@@ -241,3 +276,17 @@ def test_odd_ids_are_kept_as_they_are(database: Database, name: str) -> None:
     write(database, [row(name)])
     write(database, [row(name, 2)])
     assert live(database) == {name: 2}
+
+
+def test_after_a_restore_every_reader_starts_anew(database: Database) -> None:
+    """Numbers that were given before the restore are below the horizon, those after it are new."""
+    write(database, [row("a"), row("b")])
+    with database.write() as session:
+        assert records.begin_feeds_anew(session) == ["lincoln/students"]
+    for cursor in (0, 2, 100_000):
+        with pytest.raises(CursorTooOld):
+            feed(database, cursor)
+    with database.read() as session:
+        newest = records.newest_change(session, "lincoln", "students")
+    write(database, [row("c")])
+    assert feed(database, newest) == [(newest + 1, "insert", "c")]

@@ -32,7 +32,7 @@ from sisgate.ledger.schema import (
 from sisgate.privacy.retention import Retention, Rule
 from sisgate.settings import Settings
 from sisgate.settings.model import RetentionConfig
-from tests.contract.ledger.rows import LEASE, NOW, queued, row, write
+from tests.contract.ledger.rows import LEASE, NOW, delete_marked, queued, row, write
 
 Make = Callable[..., Retention]
 
@@ -179,8 +179,10 @@ def test_records_deleted_long_ago_go_and_their_changes_stay_readable(
     """A record that is there is never touched."""
     write(database, [row("stays"), row("goes"), row("gone-lately")])
     write(database, [row("goes", status="tobedeleted")])
+    delete_marked(database)
     clock.advance(timedelta(days=366).total_seconds())
     write(database, [row("gone-lately", status="tobedeleted")], now=clock.now())
+    delete_marked(database, now=clock.now())
     retention(deleted_records=timedelta(days=365)).run(actor="test")
     with database.read() as session:
         kept = set(session.scalars(select(Record.sourced_id)))

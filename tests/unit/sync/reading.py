@@ -11,9 +11,11 @@ from typing import Literal
 
 from sisgate.providers.dialect import Listing, Page, Paging, Position
 from sisgate.sync.completeness import Bridge, PageFact, Verdict, assess
-from sisgate.sync.pages import Earlier, Edges, following, refuse_repeat
+from sisgate.sync.pages import Earlier, Edges, after_repeat, following, is_behind
 
-Totals = Literal["never", "always", "first", "later", "counted", "too high", "of the page"]
+Totals = Literal[
+    "never", "always", "first", "later", "counted", "too high", "too low", "of the page"
+]
 Onward = Literal["silent", "more", "opaque"]
 WINDOW = 10
 
@@ -54,6 +56,9 @@ class Server:
     onward: Onward = "silent"
     position: Callable[[int], int] = lambda start: start
     answered: int = 0
+    whole: bool = False
+    refuses_behind: bool = False
+    ends_at: int | None = None
 
     def page(self, listing: Listing, position: Position) -> Page:
         """Return the page at a position, of the list as it is now."""
@@ -64,7 +69,11 @@ class Server:
         elif position.link is not None:
             start = int(position.link)
         start = self.position(start)
+        if self.whole:
+            start, size = 0, len(self.rows.ids)
         ids = self.rows.ids[start : start + size]
+        if self.ends_at is not None and start + 1 >= self.ends_at:
+            ids = []
         self.answered += 1
         more = start + size < len(self.rows.ids)
         link = str(start + len(ids)) if self.onward == "opaque" and more else None
@@ -79,7 +88,8 @@ class Server:
             return None
         if self.totals == "of the page":
             return received
-        return len(self.rows.ids) + (7 if self.totals == "too high" else 0)
+        off = {"too high": 7, "too low": -7}.get(self.totals, 0)
+        return max(0, len(self.rows.ids) + off)
 
 
 @dataclass
@@ -116,6 +126,11 @@ class Reading:
                 return
         self.waiting.append(Call(Position(size=self.page_size), self.looks))
 
+    def begin(self, position: Position) -> None:
+        """Read another page than those that follow from one another."""
+        self.looks += 1
+        self.waiting.append(Call(position, self.looks))
+
     def read_on(self, pick: int = 0) -> Verdict | None:
         """Make one of the calls that wait; return the verdict once nothing waits."""
         while not self.waiting:
@@ -129,10 +144,19 @@ class Reading:
     def _record(self, call: Call, page: Page) -> None:
         self.calls += 1
         self.received.update(page.ids)
+        behind = is_behind(call.position, self.total)
+        is_refused = self.server.refuses_behind and not page.ids
+        assert behind or not is_refused, "the sync would fail"
         was_known = self.total is not None
         self.total = self.total if page.total is None else page.total
         fact = PageFact(
-            call.position, page.received, page.total, Edges.of(page.ids), look=call.look
+            call.position,
+            page.received,
+            page.total,
+            Edges.of(page.ids),
+            call.look,
+            page.more,
+            refused=is_refused,
         )
         if call.bridge is not None:
             closed = call.bridge.is_proof(page)
@@ -140,7 +164,8 @@ class Reading:
             return
         new = following(self.listing, call.position, page, self.total, was_known=was_known)
         if new:
-            refuse_repeat(self.listing, page, self._earlier(call.look))
+            others = after_repeat(self.listing, call.position, page, self._earlier(call.look))
+            new = new if others is None else others
         self.waiting += [Call(position, call.look) for position in new]
         self.facts.append(fact)
 
@@ -148,7 +173,9 @@ class Reading:
         pages = [Earlier(f.edges, f.rows) for f in self.facts if f.look == look and f.seam is None]
         if not pages:
             return []
-        return [pages[-1], pages[(1 << (len(pages).bit_length() - 1)) - 1]]
+        return [
+            pages[n] for n in sorted({0, len(pages) - 1, (1 << (len(pages).bit_length() - 1)) - 1})
+        ]
 
     def _look_again(self, verdict: Verdict) -> bool:
         if verdict.relook:

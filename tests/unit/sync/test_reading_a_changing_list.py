@@ -9,7 +9,9 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from sisgate.errors import AnswerInvalid
+from sisgate.providers.dialect import Position
 from sisgate.sync.completeness import Verdict
+from sisgate.sync.pages import is_behind
 from tests.unit.sync.reading import ChangingList, Onward, Reading, Server, Totals
 
 MOST_CALLS = 2000
@@ -93,20 +95,23 @@ def test_a_list_that_keeps_still_is_read_completely(reading: Reading) -> None:
 def test_a_list_that_keeps_still_costs_no_call_too_many(
     length: int, size: int, totals: Totals
 ) -> None:
-    """With a total, as many pages as overlapping by one row needs, and nothing after."""
+    """With a total, as many pages as overlapping by one row needs; one more if the last is full."""
     reading = Reading(Server(ChangingList(length), cap=1000, totals=totals), page_size=size)
     assert read(reading, []).complete
     empty = 0 if totals == "counted" else 1
-    assert reading.calls == (max(1, -(-(length - 1) // (size - 1))) if length else empty)
+    is_full = length >= size and (length - 1) % (size - 1) == 0
+    pages = max(1, -(-(length - 1) // (size - 1))) if length else empty
+    assert reading.calls == pages + is_full
 
 
 @given(st.integers(0, 1000), st.sampled_from([10, 50, 100]))
 def test_numbered_pages_of_a_counted_list_cost_its_pages(length: int, size: int) -> None:
-    """A counted list in numbered pages: exactly its pages."""
+    """A counted list in numbered pages: exactly its pages, and one more if the last is full."""
     server = Server(ChangingList(length), cap=size, totals="counted")
     reading = Reading(server, paging="page", page_size=None)
     assert read(reading, []).complete
-    assert reading.calls == -(-length // size)
+    is_full = length > size and length % size == 0
+    assert reading.calls == -(-length // size) + is_full
 
 
 @given(st.integers(21, 100), st.integers(0, 20), st.integers(1, 2), st.booleans())
@@ -186,3 +191,97 @@ def test_a_list_that_shrinks_below_its_first_page_is_not_taken_as_whole() -> Non
     verdict = read(reading, [(0, [(True, 0, 8)])])
     assert verdict.complete
     assert reading.server.rows.always <= reading.received
+
+
+@pytest.mark.parametrize("cap", [1000, 20])
+@pytest.mark.parametrize("length", [19, 20, 21, 95, 100])
+@pytest.mark.parametrize("paging", ["offset", "page"])
+def test_a_total_of_the_page_alone_loses_no_row(paging: str, length: int, cap: int) -> None:
+    """A full page whose total is its own size proves nothing: the list is read on."""
+    server = Server(ChangingList(length), cap=cap, totals="of the page")
+    reading = Reading(server, paging=paging)  # type: ignore[arg-type]
+    verdict = read(reading, [])
+    assert verdict.complete, verdict.reason
+    assert reading.received == set(server.rows.ids)
+
+
+def test_the_end_of_a_clamped_list_that_counts_its_page_can_be_proven() -> None:
+    """Its first page looks like a whole list, so the page that would show the rest is named."""
+    server = Server(ChangingList(95), cap=20, totals="of the page")
+    reading = Reading(server, page_size=50)
+    first = read(reading, [])
+    assert first.complete
+    assert first.beyond is not None
+    reading.begin(first.beyond)
+    assert read(reading, []).complete
+    assert reading.received == set(server.rows.ids)
+
+
+@given(st.integers(1, 95), st.sampled_from([20, 50, 10]))
+def test_a_total_that_is_too_low_ends_no_list(length: int, size: int) -> None:
+    """A full last page, or rows behind the total, are read on."""
+    server = Server(ChangingList(length), cap=1000, totals="too low")
+    reading = Reading(server, page_size=size)
+    read(reading, [])
+    assert reading.received == set(server.rows.ids)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 19, 20, 21, 60])
+@pytest.mark.parametrize("totals", ["never", "always"])
+@pytest.mark.parametrize("paging", ["offset", "page"])
+def test_a_list_that_comes_whole_each_time_is_a_list(
+    paging: str, totals: Totals, length: int
+) -> None:
+    """A server that ignores place and size is read in a few calls, and rests on counts."""
+    server = Server(ChangingList(length), cap=1000, totals=totals, whole=True)
+    reading = Reading(server, paging=paging)  # type: ignore[arg-type]
+    verdict = read(reading, [])
+    assert verdict.complete, verdict.reason
+    assert not verdict.proven or reading.calls == 1
+    assert reading.received == set(server.rows.ids)
+    assert reading.calls <= 4
+
+
+@pytest.mark.parametrize("length", [1, 22, 39, 55])
+def test_a_short_last_page_that_comes_again_ends_the_list(length: int) -> None:
+    """A server that gives its last page for all that lies behind it."""
+    server = Server(
+        ChangingList(length),
+        cap=20,
+        totals="never",
+        position=lambda s: min(s, (length - 1) // 20 * 20),
+    )
+    reading = Reading(server, paging="page")
+    verdict = read(reading, [])
+    assert verdict.complete, verdict.reason
+    assert reading.received == set(server.rows.ids)
+
+
+@pytest.mark.parametrize("length", [1, 5, 20, 95])
+@pytest.mark.parametrize("paging", ["offset", "page"])
+def test_a_refusal_behind_the_known_rows_ends_the_list(paging: str, length: int) -> None:
+    """One row, or many, and 404 behind: all rows came."""
+    server = Server(ChangingList(length), cap=20, totals="never", refuses_behind=True)
+    reading = Reading(server, paging=paging)  # type: ignore[arg-type]
+    verdict = read(reading, [])
+    assert verdict.complete, verdict.reason
+    assert reading.received == set(server.rows.ids)
+
+
+def test_a_refusal_before_the_end_is_no_end() -> None:
+    """Where a total or the server's own link promises more, a 404 is not believed."""
+    assert not is_behind(Position(start=19, size=20), total=95)
+    assert not is_behind(Position(), total=None)
+    assert is_behind(Position(start=94, size=20), total=95)
+    server = Server(ChangingList(95), cap=20, totals="never", onward="more", refuses_behind=True)
+    server.ends_at = 40
+    verdict = read(Reading(server), [])
+    assert not verdict.complete
+
+
+def test_a_row_that_comes_on_two_numbered_pages_is_counted_once() -> None:
+    """A row inserted in front pushes one over the border: the count is right, the list is not."""
+    reading = Reading(Server(ChangingList(60), cap=20, totals="first"), paging="page")
+    verdict = read(reading, [(0, [(False, 0, 1), (True, 60, 1)])])
+    assert verdict.complete
+    assert reading.looks == 2

@@ -1,0 +1,132 @@
+"""Deletions of a sync: noted while its pages come, counted together, and done at its end.
+
+A record is gone by absence (a complete full read has not seen it) or by the provider's own mark
+(`tobedeleted`, a dropped enrollment). Whichever it is, nothing is deleted before the whole sync
+is known, so that one guard sees them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy.orm import Session
+
+from sisgate.ledger import page_statements
+from sisgate.ledger.schema import Change, Dataset, MarkedDeletion, Record
+from sisgate.ledger.upserts import insert_into
+
+_CHANGE_COLUMNS = (
+    "provider", "resource", "sequence", "operation", "sourced_id", "job_id", "changed_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """What a sync would delete: live records, `marked` by the provider, or `absent` from its list.
+
+    One that is both counts as marked. `live` is how many the dataset has, these included.
+    """
+
+    live: int
+    marked: int
+    absent: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many records would go."""
+        return self.marked + self.absent
+
+
+def mark(session: Session, job_id: str, ids: Sequence[str]) -> None:
+    """Note live records that the provider told this job are gone."""
+    if ids:
+        rows = [{"job_id": job_id, "sourced_id": each} for each in ids]
+        session.execute(insert_into(session, MarkedDeletion).on_conflict_do_nothing(), rows)
+
+
+def unmark(session: Session, dataset: Dataset, job_id: str, ids: Sequence[str]) -> None:
+    """Take back what was noted of records that the same job then found alive."""
+    if not ids or not _has_marks(session, job_id):
+        return
+    page = page_statements.page_of(session, dataset, ids)
+    found = MarkedDeletion.sourced_id.in_(select(page.c.sourced_id))
+    session.execute(delete(MarkedDeletion).where(MarkedDeletion.job_id == job_id, found))
+
+
+def forget(session: Session, job_id: str) -> None:
+    """Forget the marks of a job that has ended."""
+    session.execute(delete(MarkedDeletion).where(MarkedDeletion.job_id == job_id))
+
+
+def count(session: Session, dataset: Dataset, job_id: str, generation: int | None) -> Doomed:
+    """Return what would be deleted: what is marked and, with a generation, what it has not seen.
+
+    The dataset must be locked.
+    """
+    has_marks = _has_marks(session, job_id)
+    if generation is None and not has_marks:
+        return Doomed(live=0, marked=0)
+    is_marked = _is_marked(job_id) if has_marks else literal(False)
+    absent = Record.generation < generation if generation is not None else literal(False)
+    query = select(
+        func.count(),
+        func.count().filter(is_marked),
+        func.count().filter(and_(absent, ~is_marked)),
+    ).where(*_live(dataset))
+    return Doomed(*session.execute(query).one())
+
+
+def carry_out(
+    session: Session, dataset: Dataset, job_id: str, generation: int | None, now: datetime
+) -> int:
+    """Delete what `count` counted, with a change for each; return how many.
+
+    The caller has proof that they are gone. The dataset must be locked.
+    """
+    gone = [_is_marked(job_id)]
+    if generation is not None:
+        gone.append(Record.generation < generation)
+    doomed = (*_live(dataset), or_(*gone))
+    changes = select(
+        literal(dataset.provider),
+        literal(dataset.resource),
+        dataset.last_sequence + func.row_number().over(order_by=Record.sourced_id),
+        literal("delete"),
+        Record.sourced_id,
+        literal(job_id),
+        literal(now, Change.changed_at.type),
+    ).where(*doomed)
+    session.execute(insert(Change).from_select(_CHANGE_COLUMNS, changes))
+    deleted = session.execute(
+        update(Record)
+        .where(*doomed)
+        .values(deleted_at=now, changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    rows: int = deleted.rowcount  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
+    dataset.last_sequence += rows
+    session.flush()
+    return rows
+
+
+def _has_marks(session: Session, job_id: str) -> bool:
+    one = select(MarkedDeletion.job_id).where(MarkedDeletion.job_id == job_id).limit(1)
+    return session.scalar(one) is not None
+
+
+def _is_marked(job_id: str) -> Any:
+    return exists().where(
+        MarkedDeletion.job_id == job_id, MarkedDeletion.sourced_id == Record.sourced_id
+    )
+
+
+def _live(dataset: Dataset) -> tuple[Any, ...]:
+    return (
+        Record.provider == dataset.provider,
+        Record.resource == dataset.resource,
+        Record.deleted_at.is_(None),
+    )
