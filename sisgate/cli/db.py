@@ -57,10 +57,8 @@ def restored(context: typer.Context, reason: Reason = None, as_json: Json = Fals
     """After restoring an older backup: have every app that follows changes start anew."""
     invocation, output = invocation_of(context), Output(as_json)
     begun = invocation.gateway.begin_feeds_anew(actor=user_name(), reason=reason or "")
-    output.json({"datasets": list(begun)})
-    output.show(
-        Text(
-            f"The feeds of {len(begun)} datasets go on above all numbers given so far. An app that "
-            "holds a cursor of before gets CursorTooOld, reads the records anew and goes on."
-        )
+    output.result(
+        {"datasets": list(begun)},
+        f"The feeds of {len(begun)} datasets go on above all numbers given so far. An app that "
+        "holds a cursor of before gets CursorTooOld, reads the records anew and goes on.",
     )

@@ -13,7 +13,7 @@ from sisgate.access.policy import Principal, Role
 from sisgate.audit.log import Filter
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import AccessDenied
-from sisgate.ledger import records, responses
+from sisgate.ledger import deletions, records, responses
 from sisgate.ledger.schema import Response
 from sisgate.privacy.readers import PersonDisclosure
 from tests.contract.ledger.rows import NOW, accepted, row, write
@@ -60,7 +60,7 @@ def test_a_bulk_read_is_told_for_those_who_were_in_it(gateway: Gateway) -> None:
     write(gateway.database, [row(BO)], generation=2)
     with gateway.database.write() as session:
         dataset = records.lock_dataset(session, "lincoln", "students")
-        records.delete_missing(session, dataset, 2, job_id="job", now=NOW)
+        deletions.carry_out(session, dataset, "job", 2, NOW)
     read(gateway, "after Ada")
     (given,) = readers(gateway, ADA)
     assert (given.purpose, given.what, given.place) == ("with Ada", "records", "lincoln/students")
