@@ -17,9 +17,11 @@ from kombu.exceptions import KombuError, OperationalError
 
 from sisgate.domain.priorities import PRIORITY_STEPS, Priority
 from sisgate.domain.queues import PLANNER_QUEUE, queue_keys
+from sisgate.domain.tls import why_unreachable
 from sisgate.embedded.redis_server import is_own_url, last_url
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import ProviderConfig, Settings
+from sisgate.settings.broker_address import BrokerAddress
 
 SYNC_TASK = "sisgate.sync"
 CANCEL_TASK = "sisgate.cancel"
@@ -100,9 +102,11 @@ def redis_client(url: str) -> redis.Redis:
 def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Celery:
     """Return a Celery app set up for sisgate; workers add their tasks to it, and their `amqp`."""
     app = Celery("sisgate", set_as_current=False, amqp=amqp)
+    address = BrokerAddress.of(url)
     longest = max((p.lease for p in settings.providers.values()), default=0.0)
     app.conf.update(
-        broker_url=url,
+        broker_url=address.url,
+        broker_use_ssl=dict(address.use_ssl) if address.use_ssl else None,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
@@ -114,6 +118,7 @@ def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Cele
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
             "health_check_interval": 30,
+            **address.options,
         },
         task_queues=[
             _queue(PLANNER_QUEUE),
@@ -189,8 +194,8 @@ class Publisher:
             )
         except (OperationalError, KombuError, redis.RedisError, OSError) as error:
             raise BrokerUnavailable(
-                f"Redis cannot be reached ({type(error).__name__}). What was accepted stays in the "
-                "ledger and is published when Redis is back."
+                f"Redis cannot be reached ({why_unreachable(error)}). What was accepted stays in "
+                "the ledger and is published when Redis is back."
             ) from error
 
 
@@ -204,7 +209,7 @@ def list_lengths(
     try:
         return dict(zip(lists, pipe.execute(), strict=True))
     except redis.RedisError as error:
-        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+        raise BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).") from error
 
 
 def queue_depths(client: redis.Redis, queues: Iterable[str]) -> dict[str, int]:

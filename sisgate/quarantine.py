@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sisgate.domain.outlines import parsed, shown_task, task_of
 from sisgate.domain.priorities import PRIORITY_STEPS
 from sisgate.domain.queues import queue_keys
+from sisgate.domain.tls import why_unreachable
 from sisgate.errors import BrokerUnavailable, UnknownMessage
 
 KEY = "sisgate:1:quarantine"
@@ -201,4 +202,4 @@ def _message(raw: bytes) -> BadMessage:
 
 
 def _lost(error: redis.RedisError) -> BrokerUnavailable:
-    return BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).")
+    return BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).")

@@ -14,7 +14,8 @@ from sisgate.ledger.upserts import lock_or_make
 from sisgate.settings import Settings
 
 _PLACES = {
-    "data_dir", "config_file", "broker_url", "database_url", "master_key_file", "audit_key_file",
+    "data_dir", "config_file", "broker_url", "broker_ca_file",
+    "broker_client_cert", "broker_client_key", "database_url", "master_key_file", "audit_key_file",
     "master_key", "token", "app_name", "providers", "apps", "schedules",
 }  # fmt: skip
 """Settings that differ from process to process of one fleet, and those that are parts themselves.

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from sisgate.errors import CredentialError, UsageError
+from sisgate.settings.text_files import read_text
 
 KEY_BYTES = 32
 ID_BYTES = 4
@@ -169,17 +170,17 @@ class KeyRing(Verifiers):
 def read_audit_keys(path: Path) -> KeyRing:
     """Return the keys of a file: one base64 key a line, the newest first. `CredentialError`."""
     try:
-        lines = path.read_text(encoding="ascii").split()
+        lines = read_text(path).split()
     except FileNotFoundError:
         raise CredentialError(
             f"There is no audit key file at {path}. `sisgate audit new-key` makes one; every "
             "process of the fleet needs the same."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise CredentialError(f"The audit key file {path} cannot be read: {error}.") from error
     try:
         keys = [base64.b64decode(line, validate=True) for line in lines]
-    except binascii.Error:
+    except (binascii.Error, ValueError):
         keys = [b""]
     if not keys or any(len(key) != KEY_BYTES for key in keys):
         raise CredentialError(f"The file {path} does not hold base64 of {KEY_BYTES} bytes a line.")

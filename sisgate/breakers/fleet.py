@@ -26,6 +26,7 @@ from sisgate.breakers.journal import journal_key
 from sisgate.breakers.spec import BreakerSpec, BreakerView, Outcome, Pass, State, Transition
 from sisgate.clock import Clock
 from sisgate.domain.queues import hold_key
+from sisgate.domain.tls import why_unreachable
 from sisgate.errors import BrokerUnavailable
 
 PREFIX = "sisgate:1"
@@ -149,7 +150,9 @@ class FleetBreakers:
         try:
             raw: dict[bytes, bytes] = self._redis.hgetall(self._keys[3])  # type: ignore[assignment]  # this client decodes nothing
         except RedisError as error:
-            raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+            raise BrokerUnavailable(
+                f"Redis cannot be reached ({why_unreachable(error)})."
+            ) from error
         calls: dict[str, dict[str, int]] = {}
         changes: dict[str, dict[tuple[str, str], int]] = {}
         for name, count in raw.items():

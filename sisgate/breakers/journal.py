@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sisgate.breakers.spec import State, Transition
+from sisgate.domain.tls import why_unreachable
 from sisgate.errors import BrokerUnavailable
 
 PREFIX = "sisgate:1"
@@ -53,7 +54,7 @@ def read_journals(redis: Redis, providers: Sequence[str]) -> dict[str, list[Entr
     try:
         answers = pipe.execute()
     except RedisError as error:
-        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+        raise BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).") from error
     found = zip(providers, answers, strict=True)
     return {provider: [_entry(*raw) for raw in answer] for provider, answer in found if answer}
 
@@ -67,7 +68,7 @@ def forget_through(redis: Redis, provider: str, entry_id: str) -> None:
     try:
         pipe.execute()
     except RedisError as error:
-        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+        raise BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).") from error
 
 
 def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:

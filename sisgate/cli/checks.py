@@ -17,9 +17,11 @@ from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.key_checks import expiring, keys_of_provider
 from sisgate.cli.standing_checks import hold, quarantine
+from sisgate.cli.tls_cures import cure
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState
+from sisgate.domain.tls import tls_fault, why_unreachable
 from sisgate.embedded.server_version import version_of
 from sisgate.errors import SisgateError
 from sisgate.gateway.missing_keys import missing_keys
@@ -117,10 +119,19 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
         yield Finding("redis", "fail", "Redis refuses the password", "Check SISGATE_BROKER_URL.")
         return
     except redis.RedisError as error:
-        mend = "Check SISGATE_BROKER_URL, and that Redis runs and can be reached from here."
+        mend = (
+            "Check SISGATE_BROKER_URL (rediss:// where it wants TLS), and that Redis runs and can "
+            "be reached from here."
+        )
         if uses_embedded_redis(invocation.settings):
             mend = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
-        yield Finding("redis", "fail", f"cannot be reached ({type(error).__name__})", mend)
+        elif (fault := tls_fault(error)) is not None:
+            mend = cure(
+                fault,
+                ca_file="broker_ca_file (SISGATE_BROKER_CA_FILE)",
+                client_cert="broker_client_cert and broker_client_key",
+            )
+        yield Finding("redis", "fail", f"cannot be reached ({why_unreachable(error)})", mend)
         return
     version = version_of(info)
     if policy not in {None, "noeviction"}:

@@ -22,6 +22,7 @@ from sisgate.cli.programs import (
 from sisgate.cli.stack import Supervisor
 from sisgate.clock import Clock
 from sisgate.credentials.master import make_master_key
+from sisgate.domain.tls import why_unreachable
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.missing_keys import missing_keys
@@ -62,7 +63,7 @@ class EmbeddedStack:
         self.flower: Flower | None = None
         self.made_master_key = False
         self.silent_redis: str | None = None
-        """Why the Redis that is named does not answer, as a class of error; None where it does."""
+        """Why the Redis that is named does not answer; None where it does."""
 
     def start(self, *, processes: int, with_flower: bool) -> None:
         """Start everything in order; what was started is stopped again when a step fails."""
@@ -91,7 +92,7 @@ class EmbeddedStack:
         settings = self._settings
         if not uses_embedded_redis(settings):
             url = broker_url(settings)
-            self.silent_redis = _why_silent(url)
+            self.silent_redis = why_silent(url)
             return url
         redis = EmbeddedRedis(settings.data_dir, clock=self._clock)
         self._held.callback(redis.stop)
@@ -144,12 +145,13 @@ class EmbeddedStack:
             self._on_line(name, shown)
 
 
-def _why_silent(url: str) -> str | None:
+def why_silent(url: str) -> str | None:
+    """Return why a Redis does not answer, or None where it does."""
     try:
         with redis_client(url) as client:
             client.ping()
     except RedisError as error:
-        return type(error).__name__
+        return why_unreachable(error)
     return None
 
 

@@ -11,6 +11,7 @@ import typer
 from sisgate.domain.secret import Secret
 from sisgate.errors import UsageError
 from sisgate.settings.load import read_secret_variable
+from sisgate.settings.text_files import decode_text, read_text
 
 ClientId = Annotated[
     str | None, typer.Option(help="Client id or consumer key.", show_default="asked for")
@@ -34,9 +35,11 @@ def entered_secret(file: Path | None, variable: str | None) -> Secret:
         raise UsageError("Give --secret-file or --secret-env, not both.")
     if file:
         try:
-            text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+            text = decode_text(sys.stdin.buffer.read()) if str(file) == "-" else read_text(file)
         except OSError as error:
             raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise UsageError(f"The secret in {file} cannot be read: {error}.") from None
         where = str(file)
     elif variable:
         text, where = read_secret_variable(variable) or "", f"the variable {variable}"

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sisgate.errors import CredentialError
 from sisgate.settings import Settings
+from sisgate.settings.text_files import read_text
 
 KEY_BYTES = 32
 ID_BYTES = 8
@@ -117,15 +118,13 @@ def _line(material: bytes) -> bytes:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii")
+        return read_text(path)
     except FileNotFoundError:
         raise CredentialError(
             f"There is no master key at {path}. `sisgate up` makes one on its first start; on a "
             "fleet, `sisgate keys master` makes one to be shared as a secret file."
         ) from None
-    except UnicodeDecodeError:
-        raise CredentialError(f"The master key at {path} cannot be read: it is no text.") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise CredentialError(f"The master key at {path} cannot be read: {error}.") from error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import redis
 
+from sisgate.domain.tls import why_unreachable
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import ProviderConfig
 
@@ -51,7 +52,7 @@ class StoredTokens:
             if names:
                 self._redis.delete(*names)
         except redis.RedisError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     def drop_others(self, header: bytes) -> int:
         """Drop the tokens that do not begin with `header`; return how many."""
@@ -60,7 +61,7 @@ class StoredTokens:
             names = [name for name in every if self._header(name) != header]
             return int(self._redis.delete(*names)) if names else 0
         except redis.RedisError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     def _header(self, name: bytes) -> bytes:
         return bytes(self._redis.getrange(name, 0, _HEADER_BYTES - 1))  # type: ignore[arg-type]
@@ -71,5 +72,6 @@ class StoredTokens:
                 yield name
 
 
-def _unreachable(error: redis.RedisError) -> BrokerUnavailable:
-    return BrokerUnavailable(f"The token cache cannot be reached: {error}")
+def unreachable(error: redis.RedisError) -> BrokerUnavailable:
+    """Return the error of a cache that does not answer."""
+    return BrokerUnavailable(f"The token cache cannot be reached: {why_unreachable(error)}.")

@@ -13,17 +13,11 @@ import redis
 from sisgate.bounded_http import checked_before_write
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
-from sisgate.credentials.stored_tokens import PREFIX, token_name
+from sisgate.credentials.stored_tokens import PREFIX, token_name, unreachable
 from sisgate.credentials.token_endpoint import FETCH_SECONDS, fetch_token
 from sisgate.credentials.vault import Vault
 from sisgate.domain.secret import Secret
-from sisgate.errors import (
-    BrokerUnavailable,
-    CredentialError,
-    NoPermit,
-    ProviderUnavailable,
-    Throttled,
-)
+from sisgate.errors import CredentialError, NoPermit, ProviderUnavailable, Throttled
 from sisgate.settings import ProviderConfig
 
 LOCK_SECONDS = 20
@@ -88,7 +82,7 @@ class TokenCache:
                     )
                 self._clock.sleep(0.05)
         except redis.RedisError as error:
-            raise BrokerUnavailable(f"The token cache cannot be reached: {error}") from error
+            raise unreachable(error) from error
 
     def _check_lock(self, locked_at: float, config: ProviderConfig) -> None:
         """Raise `NoPermit` where another worker may be fetching the token by now."""
@@ -104,7 +98,7 @@ class TokenCache:
             if cached is not None and cached.value == token.value:
                 self._redis.delete(name)
         except redis.RedisError as error:
-            raise BrokerUnavailable(f"The token cache cannot be reached: {error}") from error
+            raise unreachable(error) from error
 
     def _cached(self, name: str) -> Token | None:
         sealed = self._redis.get(name)

@@ -17,6 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from sisgate.clock import Clock
+from sisgate.domain.tls import why_unreachable
 from sisgate.errors import BrokerUnavailable
 
 PREFIX = "sisgate:1"
@@ -190,7 +191,7 @@ def _asked(ask: Callable[[], Any]) -> Any:
 
 
 def _unavailable(error: RedisError) -> BrokerUnavailable:
-    return BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).")
+    return BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).")
 
 
 def _heartbeat(body: bytes, age_seconds: float | None) -> Heartbeat | None:

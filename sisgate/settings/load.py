@@ -18,7 +18,8 @@ from sisgate.settings.locate import line_of
 from sisgate.settings.model import Settings
 from sisgate.settings.provider import NAME, RESERVED_NAMES, ProviderConfig
 from sisgate.settings.schedules import mistakes
-from sisgate.settings.urls import URL_PROBLEMS
+from sisgate.settings.text_files import read_text
+from sisgate.settings.urls import URL_PROBLEMS, unencoded, with_tls_files
 from sisgate.settings.words import plain_words
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
@@ -28,6 +29,13 @@ STACK_CONFIG_NAME = "configuration-file.txt"
 
 NOT_IN_FILE = {"data_dir", "config_file", "token", "master_key"}
 """What says where the file is cannot stand in it; secrets are not for a file that is shared."""
+
+BROKER_TLS_FILES = {
+    "broker_ca_file": "ssl_ca_certs",
+    "broker_client_cert": "ssl_certfile",
+    "broker_client_key": "ssl_keyfile",
+}
+"""The settings for TLS to Redis, and what redis-py calls them in a URL."""
 
 
 class Environment(BaseSettings):
@@ -51,6 +59,9 @@ class Environment(BaseSettings):
     app: str | None = Field(default=None, max_length=100)
     token: SecretStr | None = None
     token_file: Path | None = None
+    broker_ca_file: Path | None = None
+    broker_client_cert: Path | None = None
+    broker_client_key: Path | None = None
 
 
 def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -> Settings:
@@ -80,8 +91,11 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         ),
     }
     values |= {name: value for name, value in from_environment.items() if value is not None}
+    tls_files = {name: getattr(env, name) or values.get(name) for name in BROKER_TLS_FILES}
+    values |= {name: file for name, file in tls_files.items() if file is not None}
+    _add_tls_files(values, path)
     for name, problem_of in URL_PROBLEMS.items():
-        given = from_environment[name] or values.get(name)
+        given = values.get(name)
         url = given.get_secret_value() if isinstance(given, SecretStr) else given
         if isinstance(url, str) and (what := problem_of(url)):
             problems.append(_url_place(name, env, path) + what)
@@ -101,6 +115,26 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         f"The configuration has {len(problems)} mistake{'s' if len(problems) > 1 else ''}:",
         problems=sorted(problems, key=_line),
     )
+
+
+def _add_tls_files(values: dict[str, Any], path: Path | None) -> None:
+    """Put the files for TLS to Redis into its URL, by which every client and child gets them."""
+    given = values.get("broker_url")
+    url = given.get_secret_value() if isinstance(given, SecretStr) else given
+    if not isinstance(url, str) or unencoded(url):
+        return
+    files = {
+        option: relative_to(path, values.get(name)) for name, option in BROKER_TLS_FILES.items()
+    }
+    values["broker_url"] = SecretStr(with_tls_files(url, files))
+
+
+def relative_to(config: Path | None, file: Any) -> Any:
+    """Return a file that is named in the configuration: relative to that, not to each process."""
+    if not isinstance(file, str | Path):
+        return file
+    place = Path(file).expanduser()
+    return place if config is None or place.is_absolute() else config.parent / place
 
 
 def _environment() -> Environment:
@@ -159,10 +193,12 @@ def _secret(
     if value is not None or file is None:
         return value
     try:
-        return SecretStr(file.read_text(encoding="utf-8").strip())
+        return SecretStr(read_text(file).strip())
     except OSError as error:
         problems.append(f"{variable}: {file} cannot be read: {error.strerror}")
-        return None
+    except ValueError as error:
+        problems.append(f"{variable}: {file} cannot be read: {error}")
+    return None
 
 
 def _url_place(name: str, env: Environment, path: Path | None) -> str:
@@ -174,9 +210,9 @@ def _url_place(name: str, env: Environment, path: Path | None) -> str:
 
 def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         raw = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         problems.append(f"{path.name}: {error}")
         return {}
     providers = raw.pop("providers", {})
@@ -188,7 +224,10 @@ def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _text_of(path: Path | None) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path else ""
+    try:
+        return read_text(path) if path else ""
+    except (OSError, ValueError):
+        return ""
 
 
 def _providers(

@@ -59,6 +59,9 @@ class Settings(Frozen):
     data_dir: Path
     config_file: Path | None = None
     broker_url: SecretStr | None = None
+    broker_ca_file: Path | None = None
+    broker_client_cert: Path | None = None
+    broker_client_key: Path | None = None
     database_url: SecretStr | None = None
     master_key_file: Path | None = None
     master_key: SecretStr | None = None

@@ -4,8 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from sisgate.settings.tls_files import authorities_problem, certificate_problem
 
 _DRIVERS = {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}
+_TLS_OPTIONS = frozenset(
+    {
+        "ssl_ca_certs",
+        "ssl_ca_path",
+        "ssl_certfile",
+        "ssl_keyfile",
+        "ssl_password",
+        "ssl_cert_reqs",
+        "ssl_check_hostname",
+        "ssl_min_version",
+        "ssl_ciphers",
+    }
+)
+_OPTIONS = _TLS_OPTIONS | {
+    "db",
+    "socket_timeout",
+    "socket_connect_timeout",
+    "socket_keepalive",
+    "health_check_interval",
+    "client_name",
+}
+"""The parameters of a Redis URL that every client of the fleet understands, by redis-py's names."""
+
+_VERIFIES = frozenset({"none", "optional", "required"})
 
 
 def with_driver(url: str) -> str:
@@ -13,12 +42,32 @@ def with_driver(url: str) -> str:
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
 
 
+def unencoded(url: str) -> str | None:
+    """Return what to do about a password with characters that end it, or None where all is well.
+
+    Clients would take the rest of the password for the host, and name that in messages.
+
+    >>> unencoded("redis://:pa%40ss@redis.test/0?client_name=x")
+    >>> unencoded("redis://:pa@ss/wo#rd@redis.test/0")
+    'percent-encode the user name and password: @ is %40, / is %2F, # is %23, ? is %3F, % is %25'
+    """
+    user_info, at, _ = url.partition("://")[2].rpartition("@")
+    if at and re.search(r"[@/?#\\\[\]\s]", user_info):
+        return (
+            "percent-encode the user name and password: @ is %40, / is %2F, # is %23, ? is %3F, "
+            "% is %25"
+        )
+    return None
+
+
 def broker_problem(url: str) -> str | None:
     """Return what is wrong with a URL of Redis, or None.
 
-    >>> broker_problem("rediss://:secret@redis.test:6380/1")
+    >>> broker_problem("rediss://:secret@redis.test:6380/1?ssl_cert_reqs=required")
     >>> broker_problem("foo://:secret@redis.test")
     'write redis:// or rediss://, host, port and the number of the database'
+    >>> broker_problem("redis://redis.test/0?ssl_cert_reqs=none")
+    'ssl_cert_reqs is for TLS: write rediss://'
     """
     # Loaded with the first connection anyway, and not by those who make none.
     from redis.connection import parse_url
@@ -26,12 +75,59 @@ def broker_problem(url: str) -> str | None:
     words = "write redis:// or rediss://, host, port and the number of the database"
     if not url.startswith(("redis://", "rediss://")):
         return words
+    if (what := unencoded(url)) is not None:
+        return what
     try:
-        parse_url(url)
+        options = parse_url(url)
     except (ValueError, TypeError):
         return words
     path = re.sub(r"[?#].*", "", url.partition("://")[2].rpartition("@")[2]).partition("/")[2]
-    return None if re.fullmatch(r"[0-9]*", path) else words
+    if not re.fullmatch(r"[0-9]*", path):
+        return words
+    return _options_problem(url, options)
+
+
+def _options_problem(url: str, options: Mapping[str, Any]) -> str | None:
+    given = [name for name, _ in _query(url)]
+    if unknown := [name for name in given if name not in _OPTIONS]:
+        # Not quoted: what is unknown may be the rest of a password.
+        names = ", ".join(sorted(_OPTIONS))
+        return f"{len(unknown)} of its parameters behind ? cannot be used; known are {names}"
+    tls = [name for name in given if name in _TLS_OPTIONS]
+    if tls and not url.startswith("rediss://"):
+        return f"{', '.join(tls)} is for TLS: write rediss://"
+    if options.get("ssl_cert_reqs", "required") not in _VERIFIES:
+        return "ssl_cert_reqs is required, optional or none"
+    if (file := options.get("ssl_ca_certs")) and (what := authorities_problem(Path(file))):
+        return what
+    certificate, key = options.get("ssl_certfile"), options.get("ssl_keyfile")
+    if certificate or key:
+        if not certificate:
+            return "ssl_keyfile is the key of ssl_certfile, which is missing"
+        password = options.get("ssl_password")
+        return certificate_problem(Path(certificate), Path(key) if key else None, password)
+    return None
+
+
+def with_tls_files(url: str, files: Mapping[str, Path | None]) -> str:
+    """Return the URL of Redis with files (by redis-py's names) as its parameters.
+
+    What is written in the way of Celery (`ssl_cert_reqs=CERT_REQUIRED`) is put in redis-py's.
+
+    >>> with_tls_files("rediss://redis.test/0?db=1", {"ssl_ca_certs": Path("/ca.pem")})
+    'rediss://redis.test/0?db=1&ssl_ca_certs=%2Fca.pem'
+    """
+    given = dict(_query(url))
+    query = {**given, **{name: str(file.absolute()) for name, file in files.items() if file}}
+    if (verify := query.get("ssl_cert_reqs", "")).startswith("CERT_"):
+        query["ssl_cert_reqs"] = verify.removeprefix("CERT_").lower()
+    if query == given:
+        return url
+    return f"{url.partition('?')[0]}?{urlencode(query)}"
+
+
+def _query(url: str) -> list[tuple[str, str]]:
+    return parse_qsl(url.partition("?")[2].partition("#")[0], keep_blank_values=True)
 
 
 def database_problem(url: str) -> str | None:
@@ -45,6 +141,8 @@ def database_problem(url: str) -> str | None:
     from sqlalchemy.exc import ArgumentError
 
     words = "write postgresql://, user, host and name of the database, or sqlite:/// and a path"
+    if not url.startswith("sqlite") and (what := unencoded(url)) is not None:
+        return what
     try:
         return None if make_url(with_driver(url)).drivername in _DRIVERS else words
     except (ArgumentError, ValueError):
