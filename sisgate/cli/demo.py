@@ -25,7 +25,6 @@ from sisgate.cli.screens import clock_time, commands_of, duration
 from sisgate.cli.watch import Watched, watch
 from sisgate.credentials.keys import add_key, list_keys
 from sisgate.credentials.vault import vault_of
-from sisgate.domain.resources import ROSTER
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import JobKind, JobState, KeyState
 from sisgate.errors import SisgateError
@@ -167,7 +166,7 @@ def _enqueue(invocation: Invocation) -> dict[str, list[str]]:
     return {
         name: [
             live.get((name, resource)) or gateway.sync(name, resource, mode="full", app="demo").id
-            for resource in ROSTER
+            for resource in gateway.roster(name)
         ]
         for name in invocation.settings.providers
     }

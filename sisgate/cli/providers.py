@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -13,7 +15,7 @@ from sisgate.broker import queue_depths
 from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.options import Json, Provider, examples
 from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, number
+from sisgate.cli.screens import duration, moment, number
 from sisgate.credentials.keys import list_keys
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
@@ -60,6 +62,8 @@ def show(context: typer.Context, provider: Provider, as_json: Json = False) -> N
     invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
     config = invocation.gateway.provider(provider)
     (found,) = _all(invocation, output, only=config)
+    with suppress(DatabaseUnavailable):  # which `_all` has told of
+        found["absent"] = [each.as_dict() for each in invocation.gateway.absent(provider)]
     output.facts(_rows(found), json=found)
 
 
@@ -181,6 +185,14 @@ def _endpoint_lines(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _absent_words(absent: Mapping[str, Any]) -> str:
+    again = moment(datetime.fromisoformat(absent["asked_again_at"]))
+    return (
+        f"{absent['resource']}: {absent['message'].rstrip('.')} (job {absent['job']}). Syncs of "
+        f"everything leave it out and ask again from {again} on."
+    )
+
+
 def _rows(facts: Mapping[str, Any]) -> list[tuple[str, object]]:
     windows = [f"{w['used']:,} used, {w['left']:,} left of {w['limit']}" for w in facts["windows"]]
     rows: list[tuple[str, object]] = [
@@ -196,6 +208,7 @@ def _rows(facts: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("token", facts["token_url"] or "none"),
         ("keys", _key_words(facts["keys"])),
         ("resources", ", ".join(facts["resources"])),
+        *(("not offered", line) for line in map(_absent_words, facts.get("absent", ()))),
     ]
     if facts["block_reason"] and facts["blocked_seconds"]:
         rows.append(("blocked", facts["block_reason"]))

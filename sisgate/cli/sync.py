@@ -27,10 +27,9 @@ from sisgate.cli.output import Output
 from sisgate.cli.screens import commands_of
 from sisgate.cli.tables import Columns
 from sisgate.cli.watch import watch
-from sisgate.domain.resources import ROSTER
 from sisgate.domain.states import JobState
 from sisgate.errors import UnknownResource
-from sisgate.gateway import Job, JobStatus
+from sisgate.gateway import Gateway, Job, JobStatus
 
 EPILOG = examples(
     "sisgate sync powerschool --wait",
@@ -69,6 +68,9 @@ def sync(
     allow_deletes: Annotated[
         bool, typer.Option("--allow-deletes", help="Approve any number of deletions.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also datasets that the provider refused before.")
+    ] = False,
     idempotency_key: IdempotencyKey = None,
     app: App = None,
     on_unavailable: OnUnavailable = "wait",
@@ -77,8 +79,10 @@ def sync(
     """Bring datasets of a provider into SQL: enqueue, and with --wait see it done."""
     invocation, output = invocation_of(context), Output(as_json)
     gateway = invocation.gateway
-    wanted = resources or _roster(invocation, provider)
+    wanted = resources or gateway.roster(provider, with_absent=force)
     _check(invocation, provider, wanted)
+    if not resources and not force:
+        _tell_of_absent(output, gateway, provider)
     found = [
         gateway.sync(
             provider,
@@ -122,9 +126,13 @@ def _show_stale(output: Output, statuses: Sequence[JobStatus], found: Sequence[J
     )
 
 
-def _roster(invocation: Invocation, provider: str) -> list[str]:
-    offered = invocation.gateway.provider(provider).dialect_class.resources
-    return [resource for resource in ROSTER if resource in offered]
+def _tell_of_absent(output: Output, gateway: Gateway, provider: str) -> None:
+    names = [each.resource for each in gateway.absent(provider)]
+    if names:
+        output.note(
+            f"Without {', '.join(names)}, which {provider} refused. `sisgate providers show "
+            f"{provider}` says how and when they are asked for again; --force asks now."
+        )
 
 
 def _check(invocation: Invocation, provider: str, resources: Sequence[str]) -> None:

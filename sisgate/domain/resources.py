@@ -12,4 +12,4 @@ ROSTER: tuple[str, ...] = (
     "enrollments",
     "demographics",
 )
-"""What every kind offers: a full roster, parents before children."""
+"""What every kind offers, parents before children."""

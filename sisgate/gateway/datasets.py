@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from sisgate.access.policy import Action
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
+from sisgate.ledger import absent
 from sisgate.ledger.records import (
     StoredChange,
     StoredRecord,
@@ -17,8 +21,55 @@ from sisgate.ledger.records import (
 )
 
 
+@dataclass(frozen=True)
+class AbsentDataset:
+    """A dataset that a provider refused: what it said, in which job, and when we ask again."""
+
+    resource: str
+    status: int
+    message: str
+    job: str
+    since: datetime
+    asked_again_at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            **asdict(self),
+            "since": self.since.isoformat(),
+            "asked_again_at": self.asked_again_at.isoformat(),
+        }
+
+
 class Datasets(Core):
     """The part of the gateway that gives out records. What it gives out is in the audit log."""
+
+    def roster(self, provider: str, *, with_absent: bool = False) -> tuple[str, ...]:
+        """Return what a sync of a provider's whole roster reads, parents before children.
+
+        Without the datasets that it doesn't offer (`absent`), unless those are wanted, too.
+        """
+        every = self.provider(provider).dialect_class.roster
+        left_out = () if with_absent else {each.resource for each in self.absent(provider)}
+        return tuple(resource for resource in every if resource not in left_out)
+
+    def absent(self, provider: str) -> Sequence[AbsentDataset]:
+        """Return the datasets that a provider refused (403, 404, …) and that were never read.
+
+        Syncs of everything leave them out for 7 days and then ask again; a sync that names one
+        always asks.
+        """
+        self.provider(provider)
+        self.access.pass_some(Action.LOOK, provider)
+        with self.database.read() as session:
+            jobs = absent.absent(session, provider, self.clock.now())
+            return [
+                AbsentDataset(
+                    str(job.resource), (job.error or {})["status"], (job.error or {})["message"],
+                    job.id, job.accepted_at, job.accepted_at + absent.ASK_AGAIN,
+                )
+                for job in jobs
+            ]  # fmt: skip
 
     def records(
         self,

@@ -81,7 +81,7 @@ class Schedules:
             known = ", ".join(sorted(self._gateway.settings.schedules)) or "none"
             raise UsageError(f"There is no schedule {name!r}. Configured: {known}.")
         self._gateway.access.pass_through(Action.CONTROL, config.provider)
-        return [self._sync(name, config, each, None) for each in self._resources(config)]
+        return [self._sync(name, config, each, None) for each in self._offered(config)]
 
     def run_due(self, refused: Refused = lambda *_: None) -> Sequence[Job]:
         """Ask for what is due and not asked for yet; return the new jobs.
@@ -94,7 +94,7 @@ class Schedules:
             slot = config.rhythm.last(now)
             if now - slot > config.catch_up:
                 continue
-            keys = {each: f"{slot.isoformat()}/{each}" for each in self._resources(config)}
+            keys = {each: f"{slot.isoformat()}/{each}" for each in self._offered(config)}
             with self._gateway.database.read() as session:
                 taken = ledger.taken(session, name, keys.values())
             for resource, key in keys.items():
@@ -109,6 +109,13 @@ class Schedules:
     def _resources(self, config: ScheduleConfig) -> tuple[str, ...]:
         provider = self._gateway.provider(config.provider)
         return config.resources or tuple(provider.dialect_class.resources)
+
+    def _offered(self, config: ScheduleConfig) -> tuple[str, ...]:
+        """Return what a run syncs: of everything, what the provider offers."""
+        if config.resources:
+            return config.resources
+        left_out = {each.resource for each in self._gateway.absent(config.provider)}
+        return tuple(each for each in self._resources(config) if each not in left_out)
 
     def _sync(self, name: str, config: ScheduleConfig, resource: str, key: str | None) -> Job:
         return self._gateway.sync(

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from sisgate.domain.records import Row
+from sisgate.domain.resources import ROSTER
 from sisgate.errors import AnswerInvalid
 from sisgate.providers.json_body import read_json
 
@@ -149,6 +150,7 @@ class Dialect(ABC):
 
     kind: ClassVar[str]
     resources: ClassVar[tuple[str, ...]]
+    roster: ClassVar[tuple[str, ...]] = ROSTER
     default_limit: ClassVar[str]
     default_auth: ClassVar[str]
     default_concurrency: ClassVar[int | None] = None

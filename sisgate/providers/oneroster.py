@@ -53,6 +53,8 @@ class OneRoster(Dialect):
 
     kind = "oneroster"
     resources = (*ROSTER, "schools", "academicSessions", "gradingPeriods", "users")
+    # Classes refer to semesters and years as well, and /terms of many servers has neither.
+    roster = tuple("academicSessions" if each == "terms" else each for each in ROSTER)
     default_limit = "500/h"
     default_auth = "oauth2-basic"
     default_scope = _SCOPE.format(version="v1p2")
