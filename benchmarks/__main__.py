@@ -14,6 +14,7 @@ SECTIONS = {
     "limiter": "benchmarks.limiter",
     "admission": "benchmarks.admission",
     "enqueue": "benchmarks.enqueue",
+    "acceptance": "benchmarks.acceptance",
     "sync": "benchmarks.sync",
     "resilience": "benchmarks.resilience",
     "rotation": "benchmarks.rotation",

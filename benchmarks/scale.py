@@ -13,6 +13,7 @@ class Scale:
     rounds: int = 3
     memory_students: tuple[int, ...] = (10_000, 100_000)
     jobs: int = 5_000
+    ledger_jobs: int = 1_000_000
     decisions: int = 500
     decision_rounds: int = 7
 
@@ -20,5 +21,10 @@ class Scale:
 FULL = Scale(memory_students=(10_000, 100_000, 1_000_000))
 DEFAULT = Scale()
 QUICK = Scale(
-    students=10_000, rounds=1, memory_students=(2_000, 10_000), jobs=500, decision_rounds=3
+    students=10_000,
+    rounds=1,
+    memory_students=(2_000, 10_000),
+    jobs=500,
+    ledger_jobs=50_000,
+    decision_rounds=3,
 )

@@ -193,6 +193,7 @@ def last_sync(
             Job.state.in_([JobState.DONE.value, JobState.HELD.value]),
             Job.resource == resource,
             Dataset.synced_at.is_not(None),
+            Job.ended_at.is_not(None),
             *whose(provider, app, None),
         )
         .order_by(Job.ended_at.desc())

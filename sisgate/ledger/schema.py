@@ -47,6 +47,8 @@ class Job(Base):
         Index(None, "state", "expires_at"),
         Index(None, "provider", "state", "accepted_at"),
         Index(None, "ended_at"),
+        Index(None, "provider", "resource", "ended_at"),
+        Index(None, "app", "provider", "resource", "ended_at"),
         Index(
             None, "dead", "ended_at", sqlite_where=text("dead = 1"), postgresql_where=text("dead")
         ),

@@ -1,0 +1,131 @@
+"""What each SQL statement costs: rows that PostgreSQL's plan touches, or steps of SQLite's machine.
+
+A plan alone does not tell: an index may be used to walk through half of a table.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, event, insert, text
+
+from sisgate.clock import SystemClock
+from sisgate.ledger.database import Database
+from sisgate.ledger.schema import Dataset, Job
+
+STEPS = 50
+"""How exactly the steps are counted."""
+
+CHUNK = 10_000
+
+
+@dataclass
+class Costs:
+    """The most that each statement has cost, by its text."""
+
+    most: dict[str, int] = field(default_factory=dict)
+
+    def note(self, statement: str, cost: int) -> None:
+        """Note what a statement has cost."""
+        self.most[statement] = max(cost, self.most.get(statement, 0))
+
+    @property
+    def dearest(self) -> tuple[int, str]:
+        """Return the statement that cost most."""
+        return max(((cost, statement) for statement, cost in self.most.items()), default=(0, ""))
+
+
+@contextmanager
+def costs_of(database: Database) -> Iterator[Costs]:
+    """Measure every statement while this lasts. PostgreSQL runs each of them twice."""
+    costs = Costs()
+    measure = _sqlite if database.is_sqlite else _postgres
+
+    def before(
+        connection: Connection, cursor: Any, statement: str, parameters: Any, _: Any, many: bool
+    ) -> None:
+        measure(costs, cursor, statement, parameters[0] if many else parameters)
+
+    def after(_: Connection, cursor: Any, *__: Any) -> None:
+        if database.is_sqlite:
+            cursor.connection.set_progress_handler(None, 0)
+
+    event.listen(database.engine, "before_cursor_execute", before)
+    event.listen(database.engine, "after_cursor_execute", after)
+    try:
+        yield costs
+    finally:
+        event.remove(database.engine, "before_cursor_execute", before)
+        event.remove(database.engine, "after_cursor_execute", after)
+
+
+def _sqlite(costs: Costs, cursor: Any, statement: str, _: Any) -> None:
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += STEPS
+        costs.note(statement, steps)
+        return 0
+
+    costs.note(statement, 0)
+    cursor.connection.set_progress_handler(step, STEPS)
+
+
+def _postgres(costs: Costs, cursor: Any, statement: str, parameters: Any) -> None:
+    if statement.split(maxsplit=1)[0].upper() not in {
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "WITH",
+    }:
+        return
+    with cursor.connection.cursor() as explaining:
+        explaining.execute("SAVEPOINT measured")
+        try:
+            explaining.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+            (plans,) = explaining.fetchone()
+        finally:
+            explaining.execute("ROLLBACK TO SAVEPOINT measured")
+    found = plans if isinstance(plans, list) else json.loads(plans)
+    costs.note(statement, max(_rows_of(found[0]["Plan"])))
+
+
+def _rows_of(node: dict[str, Any]) -> Iterator[int]:
+    removed = sum(value for name, value in node.items() if name.startswith("Rows Removed"))
+    yield round((node.get("Actual Rows", 0) + removed) * node.get("Actual Loops", 1))
+    for below in node.get("Plans", ()):
+        yield from _rows_of(below)
+
+
+def fill_with_jobs(database: Database, count: int, *, provider: str, app: str) -> None:
+    """Put so many finished syncs of one app into the ledger, most of them without a key."""
+    now, columns = SystemClock().now(), {"kind": "sync", "state": "done", "resource": "students"}
+    with database.write() as session:
+        session.execute(
+            insert(Dataset).values(provider=provider, resource="students", synced_at=now)
+        )
+    for begin in range(0, count, CHUNK):
+        with database.write() as session:
+            session.execute(
+                insert(Job),
+                [
+                    {
+                        **columns, "id": str(uuid.uuid4()), "app": app, "provider": provider,
+                        "priority": 6, "options": {}, "fingerprint": "0" * 64,
+                        "idempotency_key": None if number % 10 else f"key-{number}",
+                        "accepted_at": now - timedelta(seconds=count - number),
+                        "ended_at": now - timedelta(seconds=count - number),
+                    }
+                    for number in range(begin, min(count, begin + CHUNK))
+                ],
+            )  # fmt: skip
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
