@@ -9,8 +9,8 @@ from sisgate.domain.priorities import Priority
 
 
 def _every(task: str, interval: timedelta) -> dict[str, Any]:
-    # A message that was not taken before the next one is due is worth nothing.
-    options = {"queue": "sisgate", "priority": int(Priority.URGENT), "expires": interval.seconds}
+    # No `expires`: it is judged by the worker's clock. `workers.periodic` lets one of each wait.
+    options = {"queue": "sisgate", "priority": int(Priority.URGENT)}
     return {"task": task, "schedule": interval, "options": options}
 
 

@@ -35,6 +35,7 @@ from workers import (
 )
 from workers.admit import Permit
 from workers.messages import REFUSED
+from workers.periodic import PeriodicTask
 from workers.replies import Replies
 from workers.runtime import RUNTIME, RuntimeOfProcess
 
@@ -42,6 +43,9 @@ log = structlog.get_logger()
 
 RETENTION_SECONDS, SCAN_SECONDS = 5.0, 30.0
 """How long one run deletes: a planner with one slot has other things to do. The rest goes next."""
+
+RETRY_SECONDS = 2.0
+"""How long what was asked for by name waits for a database that is away."""
 
 ROTATE_SECONDS = 100
 """Key sources may be slow. Less than the visibility timeout; what is left is for the next run."""
@@ -61,6 +65,7 @@ def register(app: Celery, settings: Settings) -> None:
     heartbeats.watch_beat(app)
 
     app.conf.beat_schedule = beat_schedule
+    app.conf.beat_scheduler = "workers.periodic:SteadyScheduler"
     app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"
     app.steps["consumer"].add("workers.admission:Admission")
     app.steps["consumer"].add("workers.heartbeats:WorkerHeartbeat")
@@ -71,7 +76,7 @@ def upkeep(app: Celery, **options: Any) -> Any:
 
     There are several of these tasks a second, more than of all others in a fleet at rest.
     """
-    return app.task(send_events=False, **options)
+    return app.task(base=PeriodicTask, send_events=False, **options)
 
 
 def _register_reconciler(app: Celery, runtime: RuntimeOfProcess) -> None:
@@ -146,9 +151,17 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
 
     def for_apps(name: str) -> Any:
         return app.task(
-            name=name, bind=True, backend=replies, ignore_result=False, max_retries=None,
-            default_retry_delay=5,
-        )  # fmt: skip
+            name=name, bind=True, backend=replies, ignore_result=False, max_retries=None
+        )
+
+    def again_later(task: Any, error: DatabaseUnavailable) -> Any:
+        """Return what is raised to try a task again; the asker has gone.
+
+        Without the database a planner has nothing else to do than to wait here, and a countdown
+        would end by the clock of whichever host takes the message next.
+        """
+        runtime().clock.sleep(RETRY_SECONDS)
+        return task.retry(exc=error, countdown=0)
 
     @for_apps(SYNC_TASK)
     def sync(self: Any, *args: Any, **kwargs: Any) -> asked.Result:
@@ -159,8 +172,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
                 own.gateway, own.broker_gate, str(self.request.id), args, kwargs, refused
             )
         except DatabaseUnavailable as error:
-            # The asker has gone: nobody but this message knows of the sync.
-            raise self.retry(exc=error) from error
+            raise again_later(self, error) from error
 
     @for_apps(CANCEL_TASK)
     def cancel(self: Any, *args: Any, **kwargs: Any) -> asked.Result:
@@ -169,7 +181,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         try:
             return asked.cancel(own.gateway, own.broker_gate, args, kwargs, refused)
         except DatabaseUnavailable as error:
-            raise self.retry(exc=error) from error
+            raise again_later(self, error) from error
 
     @for_apps(STATUS_TASK)
     def status(self: Any, *args: Any, **kwargs: Any) -> asked.Result:

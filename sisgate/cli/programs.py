@@ -59,9 +59,8 @@ def worker_program(
 
 
 def beat_program(settings: Settings, environment: Mapping[str, str], level: str) -> Program:
-    """Return beat, with its schedule file in the data folder."""
-    schedule = str(settings.data_dir / "beat-schedule")
-    return _program("beat", [*CELERY, "beat", "-s", schedule, "-l", level], environment, settings)
+    """Return beat."""
+    return _program("beat", [*CELERY, "beat", "-l", level], environment, settings)
 
 
 def flower_program(

@@ -111,11 +111,8 @@ class Fleet:
             self._celery(f"worker{n}", "worker", "-Q", queues, "-c", "2", "-n", f"w{n}@t", *loading)
             for n in (1, 2)
         ]
-        scheduler = ("-S", "tests.faults.points:PersistentScheduler")
-        self.beats = [
-            self._celery(f"beat{n}", "beat", "-s", str(folder / f"beat{n}"), *scheduler)
-            for n in range(1, beats + 1)
-        ]
+        scheduler = ("-S", "tests.faults.points:SteadyScheduler")
+        self.beats = [self._celery(f"beat{n}", "beat", *scheduler) for n in range(1, beats + 1)]
         asking = [sys.executable, "-m", "tests.faults.asker", str(self.book.file)]
         self.asker = Kept("asker", asking, self._environment, folder, is_asked=True)
 

@@ -1,7 +1,7 @@
 """Crash points: where a process can be told to die, before and after each step that matters.
 
 Tests load this into real processes (`celery worker -I tests.faults.points`, `celery beat -S
-tests.faults.points:PersistentScheduler`); the product knows nothing of it. A point is named by
+tests.faults.points:SteadyScheduler`); the product knows nothing of it. A point is named by
 what happens there and by the function of ours that does it, so new code has points without a list:
 
 - `before` and `after` each `commit` of a transaction that writes, each `publish`, `ack`, `reject`;
@@ -27,12 +27,13 @@ from typing import Any
 import redis
 import requests
 from celery import signals
-from celery.beat import PersistentScheduler
 from kombu.message import Message
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-__all__ = ["FOLDER_VARIABLE", "PersistentScheduler", "PointsFolder"]
+from workers.periodic import SteadyScheduler
+
+__all__ = ["FOLDER_VARIABLE", "PointsFolder", "SteadyScheduler"]
 
 FOLDER_VARIABLE = "SISGATE_TEST_POINTS"
 
