@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -75,7 +76,9 @@ def _run(
     with _sandbox(demo) as sandbox:
         config = demo_folder.write_config(folder, demo.spec, sandbox.districts)
         invocation = Invocation(config, folder, is_embedded=True)
-        with _stack(folder, config):
+        with _stack(folder, config, asked) as is_up:
+            if not is_up:
+                return _interrupted(output)
             _store_keys(invocation, list(sandbox.districts.values()))
             jobs = _enqueue(invocation)
             watched = watch(
@@ -111,8 +114,8 @@ def _sandbox(demo: demo_folder.Demo) -> Iterator[SandboxProcess]:
 
 
 @contextmanager
-def _stack(folder: Path, config: Path) -> Iterator[None]:
-    """Run `sisgate up` on the demo's folder for the length of the block."""
+def _stack(folder: Path, config: Path, asked: Interrupts) -> Iterator[bool]:
+    """Run `sisgate up` on the demo's folder for the block; False if Ctrl-C came before it is up."""
     ours = {"SISGATE_BROKER_URL", "SISGATE_DATABASE_URL", "SISGATE_MASTER_KEY_FILE"}
     ours |= {f"{name}_FILE" for name in ours}
     environment = {k: v for k, v in process_environment().items() if k not in ours}
@@ -127,8 +130,11 @@ def _stack(folder: Path, config: Path) -> Iterator[None]:
         )  # fmt: skip
     assert process.stdout is not None
     try:
-        _await_ready(process.stdout.readline(), log)
-        yield
+        while not select.select([process.stdout], [], [], 0.2)[0] and asked.none:
+            pass
+        if asked.none:
+            _check_ready(process.stdout.readline(), log)
+        yield asked.none
     finally:
         process.terminate()
         process.stdout.read()
@@ -136,7 +142,7 @@ def _stack(folder: Path, config: Path) -> Iterator[None]:
         process.stdout.close()
 
 
-def _await_ready(line: bytes, log: Path) -> None:
+def _check_ready(line: bytes, log: Path) -> None:
     words = json.loads(line) if line else {}
     if words.get("event") != "ready":
         said = log.read_text("utf-8", "replace").strip().removeprefix("error: ")
@@ -182,13 +188,17 @@ def _too_long(seen: Watched) -> bool:
     )
 
 
+def _interrupted(output: Output) -> ExitCode:
+    output.note("Stopping. Nothing is lost: the next `sisgate demo` goes on where this ended.")
+    output.json({"ok": False, "interrupted": True})
+    return ExitCode.INTERRUPTED
+
+
 def _explain(
     invocation: Invocation, output: Output, watched: Watched, asked: Interrupts
 ) -> ExitCode:
     if not asked.none:
-        output.note("Stopping. Nothing is lost: the next `sisgate demo` goes on where this ended.")
-        output.json({"ok": False, "interrupted": True})
-        return ExitCode.INTERRUPTED
+        return _interrupted(output)
     seconds = max(wait.seconds for wait in watched.waits.values())
     names = ", ".join(watched.waits)
     if any(wait.reason == "paused" for wait in watched.waits.values()):

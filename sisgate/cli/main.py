@@ -39,6 +39,7 @@ with loading():
         up,
         usage,
     )
+    from sisgate.cli.disk import NO_SPACE
     from sisgate.cli.exits import ExitCode, exit_code
     from sisgate.cli.invocation import Invocation
     from sisgate.cli.output import Output, write_line
@@ -142,6 +143,12 @@ def execute(arguments: list[str]) -> int:
         missing = missing_extra(extra, "This command")
         output.fail(missing)
         return exit_code(missing)
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        full = SisgateError(f"The disk is full ({error.filename or error.strerror}): free some.")
+        output.fail(full)
+        return exit_code(full)
     except KeyboardInterrupt:
         output.note("Interrupted.")
         return ExitCode.INTERRUPTED

@@ -43,7 +43,13 @@ class Flower:
 def redis_program(redis: EmbeddedRedis, environment: Mapping[str, str], folder: Path) -> Program:
     """Return the embedded Redis. It stops last, and saves what it has when we are killed."""
     return Program(
-        "redis", redis.command, environment, folder, stage=0, orphan_signal=signal.SIGTERM
+        "redis",
+        redis.command,
+        environment,
+        folder,
+        stage=0,
+        orphan_signal=signal.SIGTERM,
+        on_crash=redis.put_aside_if_damaged,
     )
 
 

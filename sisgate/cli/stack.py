@@ -12,13 +12,14 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from sisgate.cli import tether
 from sisgate.clock import Clock
+from sisgate.errors import SisgateError
 
 RESTART_FIRST_SECONDS = 0.5
 RESTART_MOST_SECONDS = 30.0
@@ -41,6 +42,8 @@ class Program:
     stop_seconds: float = 10.0
     orphan_signal: signal.Signals = signal.SIGKILL
     """What the program gets when this process is killed."""
+    on_crash: Callable[[int, Sequence[str]], str | None] = lambda _code, _tail: None
+    """Asked with the exit code and the last lines before it is started again; what it changed."""
 
 
 @dataclass
@@ -51,6 +54,8 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     crashes: int = 0
+    """How often in a row it has ended soon after its start."""
+    code: int = 0
     restart_at: float | None = None
     groups: list[int] = field(default_factory=list)
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
@@ -88,8 +93,18 @@ class Supervisor:
         return {name: child.process.pid for name, child in self._children.items() if child.process}
 
     def tail(self, name: str) -> list[str]:
-        """Return the last lines that a program wrote."""
-        return list(self._children[name].tail)
+        """Return the last lines that a program wrote since it was last started."""
+        return list(self._children[name].tail) if name in self._children else []
+
+    def raise_if_hopeless(self, crashes: int) -> None:
+        """Raise `SisgateError` if a program has ended so often in a row, soon after its start."""
+        for name, child in self._children.items():
+            if child.crashes >= crashes and child.process is None:
+                raise SisgateError(
+                    f"{name} {_end(child.code)} soon after its start, {child.crashes} times in a "
+                    "row, so the whole stack was stopped. Accepted work is kept."
+                    f"{last_words(self.tail(name))}"
+                )
 
     def start(self, program: Program) -> None:
         """Start a program and keep it running from now on."""
@@ -102,15 +117,11 @@ class Supervisor:
         now = self._clock.monotonic()
         for child in self._children.values():
             if child.process is not None and child.process.poll() is not None:
-                self._crashed(child, child.process.returncode, now)
+                self._read(0)  # its last words
+                self._ended(child, child.process.returncode)
             child.groups = [group for group in child.groups if _exists(group)]
             if child.restart_at is not None and now >= child.restart_at:
-                self._spawn(child)
-
-    def has_ended(self, name: str) -> bool:
-        """Whether a program does not run now."""
-        process = self._children[name].process
-        return process is None or process.poll() is not None
+                self._start_again(child)
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
         """Stop stage by stage; what does not end in its time, or once `hurry()`, is killed."""
@@ -120,6 +131,15 @@ class Supervisor:
         for output in list(self._rests):
             self._close(output)
         self._outputs.close()
+
+    def _start_again(self, child: Child) -> None:
+        try:
+            self._spawn(child)
+        except (OSError, SisgateError) as error:
+            # Too little memory, a full disk, a program that was taken away: it may come back.
+            child.tail.append(str(error))
+            child.started_at = self._clock.monotonic()
+            self._ended(child, 1)
 
     def _spawn(self, child: Child) -> None:
         program = child.program
@@ -141,14 +161,17 @@ class Supervisor:
         child.process, child.started_at = process, self._clock.monotonic()
         child.restart_at = None
         child.groups.append(process.pid)
+        child.tail.clear()
 
-    def _crashed(self, child: Child, code: int, now: float) -> None:
-        child.process = None
+    def _ended(self, child: Child, code: int) -> None:
+        now = self._clock.monotonic()
+        child.process, child.code = None, code
         child.crashes = 1 if now - child.started_at > STEADY_SECONDS else child.crashes + 1
         delay = restart_delay(child.crashes)
         child.restart_at = now + delay
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        self._on_event(f"{child.program.name} {how}; it starts again in {delay:g} s")
+        self._on_event(f"{child.program.name} {_end(code)}; it starts again in {delay:g} s")
+        if changed := child.program.on_crash(code, list(child.tail)):
+            self._on_event(changed)
 
     def _stop(self, children: list[Child], hurry: Callable[[], bool]) -> None:
         begun = self._clock.monotonic()
@@ -198,6 +221,17 @@ class Supervisor:
         text = line.decode("utf-8", "replace").rstrip()
         child.tail.append(text)
         self._on_line(child.program.name, text)
+
+
+def last_words(tail: Sequence[str]) -> str:
+    """Return the end of a program's log as the end of a message."""
+    return "".join(["\nThe end of its log:", *(f"\n  {line}" for line in tail)]) if tail else ""
+
+
+def _end(code: int) -> str:
+    return (
+        f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    )
 
 
 def _exists(group: int) -> bool:

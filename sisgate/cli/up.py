@@ -50,7 +50,9 @@ def up(
         )
         stack.start(processes=workers, with_flower=flower)
         try:
-            _announce(settings, stack, output)
+            # A Redis that is named and silent is told at once; whoever runs it may start it later.
+            if stack.silent_redis is not None or stack.await_up(lambda: asked.none):
+                _announce(settings, stack, output)
             stack.run(lambda: asked.none)
             if asked.first:
                 output.note(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Self
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import redis
 
 from sisgate.clock import Clock, SystemClock, poll_until
+from sisgate.embedded import damage
 from sisgate.embedded.redis_binary import find_redis_server
 from sisgate.embedded.redis_conf import HOST, RedisConf, port_is_free
 from sisgate.errors import BrokerUnavailable, ConfigurationError
@@ -20,7 +22,7 @@ START_ATTEMPTS = 3
 """A port that was free may be taken before Redis listens on it: then the next one is tried."""
 
 STOP_SECONDS = 10.0
-LOG_TAIL_LINES = 5
+LOG_TAIL_LINES = 15
 
 
 class EmbeddedRedis:
@@ -39,6 +41,7 @@ class EmbeddedRedis:
         self._lock: IO[bytes] | None = None
         self._conf: RedisConf | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     @property
     def url(self) -> str:
@@ -77,7 +80,9 @@ class EmbeddedRedis:
             except BrokerUnavailable:
                 conf = self._prepared()
                 exited = self._has_ended()
-                self._terminate()
+                code = self._terminate()
+                if exited and self.put_aside_if_damaged(code, self._log_tail().splitlines()):
+                    continue
                 if not exited or port_is_free(conf.port):
                     self.stop()
                     raise
@@ -98,6 +103,24 @@ class EmbeddedRedis:
                 f"The embedded Redis in {self._directory} does not answer."
                 f" The end of its log:\n{self._log_tail()}"
             )
+
+    def put_aside_if_damaged(self, code: int, log: Sequence[str]) -> str | None:
+        """Put an append-only file aside that the server, which ended, could not read.
+
+        `code` and `log` are how it ended and what it wrote since its start. Returns what was done,
+        or None. The next start begins empty: the ledger has the work.
+        """
+        if not damage.cannot_read(code, log):
+            return None
+        moved = damage.put_aside(self._directory, self._clock.now())
+        if not moved:
+            return None
+        names = " and ".join(map(str, moved))
+        return (
+            f"Redis could not read its append-only file, which was put aside as {names}. It begins "
+            "empty; accepted work is in the ledger and goes on. Only syncs that another Celery app "
+            "had sent by name, and that no planner had taken yet, are lost: send them again."
+        )
 
     def stop(self) -> None:
         """Stop the server if `start` started it, keeping its data, and let go of the folder."""
@@ -167,6 +190,7 @@ class EmbeddedRedis:
     def _spawn(self) -> None:
         command = self.command()
         with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
             # A session of its own: Ctrl-C in the terminal is for us, who then stop it in order.
             self._process = subprocess.Popen(
                 command,
@@ -176,16 +200,17 @@ class EmbeddedRedis:
                 start_new_session=True,
             )
 
-    def _terminate(self) -> None:
+    def _terminate(self) -> int:
         if self._process is None:
-            return
+            return 0
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process = None
+        code, self._process = self._process.returncode, None
+        return code
 
     def _has_ended(self) -> bool:
         """Whether the server that `start` started has ended by itself."""
@@ -193,7 +218,8 @@ class EmbeddedRedis:
 
     def _log_tail(self) -> str:
         with contextlib.suppress(FileNotFoundError):
-            lines = self.log_path.read_text("utf-8", "replace").splitlines()
+            said = self.log_path.read_bytes()[self._log_start :].decode("utf-8", "replace")
+            lines = said.splitlines()
             return "\n".join(lines[-LOG_TAIL_LINES:])
         return "(no log)"
 

@@ -119,17 +119,18 @@ def test_port_taken_between_choosing_and_listening_is_replaced(data_dir: Path) -
         assert RedisConf.load(data_dir / "redis").port != port
 
 
-def test_server_that_cannot_start_says_why(data_dir: Path) -> None:
+def test_server_that_cannot_start_says_why(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The error ends with the server's own words, and the folder is free again."""
-    folder = data_dir / "redis"
-    in_the_way = [folder / "appendonly.aof", folder / "appendonlydir"]
-    in_the_way[0].mkdir(parents=True)  # where Redis 6 has a file
-    in_the_way[1].touch()  # where Redis 7 has a folder
-    server = EmbeddedRedis(data_dir)
-    with pytest.raises(BrokerUnavailable, match=r"(?i)append"):
-        server.start()
-    in_the_way[0].rmdir()
-    in_the_way[1].unlink()
+    program = tmp_path / "redis-server"
+    lines = ["#!/bin/sh", '[ "$1" != --version ] && echo no memory && exit 1']
+    program.write_text("\n".join([*lines, "echo Redis server v=7.2.11"]))
+    program.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(BrokerUnavailable, match="no memory"):
+            EmbeddedRedis(data_dir).start()
     with EmbeddedRedis(data_dir) as another:
         assert ask(another, "PING") is True
 
@@ -175,3 +176,36 @@ def test_its_url_is_known_by_the_password(tmp_path: Path) -> None:
     assert is_own_url(tmp_path, conf.with_new_port().url)
     assert not is_own_url(tmp_path, conf.url.replace(HOST, "redis.test"))
     assert not is_own_url(tmp_path, f"redis://:another@{HOST}:{conf.port}/0")
+
+
+@pytest.mark.parametrize("part", ["head", "manifest", "missing"])
+def test_a_damaged_append_only_file_is_put_aside(data_dir: Path, part: str) -> None:
+    """The server begins empty instead of never again, and the file is kept."""
+    with EmbeddedRedis(data_dir) as first:
+        ask(first, "SET", "waiting", "12")
+    folder = data_dir / "redis" / "appendonlydir"
+    (increment,) = folder.glob("*.incr.aof")
+    if part == "head":
+        increment.write_bytes(b"damaged" + increment.read_bytes()[7:])
+    elif part == "manifest":
+        (folder / "appendonly.aof.manifest").write_text("damaged\n")
+    else:
+        increment.unlink()
+    with EmbeddedRedis(data_dir) as second:
+        assert ask(second, "GET", "waiting") is None
+        ask(second, "SET", "waiting", "13")
+    assert len(list((data_dir / "redis").glob("appendonlydir.damaged-*"))) == 1
+    with EmbeddedRedis(data_dir) as third:
+        assert ask(third, "GET", "waiting") == "13"
+
+
+def test_a_file_that_ends_in_the_middle_of_a_command_is_read(data_dir: Path) -> None:
+    """As a power cut leaves it: only the torn end is lost."""
+    with EmbeddedRedis(data_dir) as first:
+        ask(first, "SET", "waiting", "12")
+        ask(first, "SET", "torn", "13")
+    (increment,) = (data_dir / "redis" / "appendonlydir").glob("*.incr.aof")
+    increment.write_bytes(increment.read_bytes()[:-3])
+    with EmbeddedRedis(data_dir) as second:
+        assert ask(second, "GET", "waiting") == "12"
+    assert not list((data_dir / "redis").glob("*.damaged-*"))
