@@ -22,9 +22,9 @@ from benchmarks.report import Report, tell
 from benchmarks.scale import QUICK, Scale
 from sisgate.audit import sealer
 from sisgate.audit.log import record
+from sisgate.context import audit_keys
 from sisgate.credentials.master import make_master_key
 from sisgate.gateway import Gateway
-from sisgate.gateway.ledger import audit_keys
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 from sisgate.settings import load_settings

@@ -7,8 +7,8 @@ import structlog
 from sisgate.audit import heads, sealer
 from sisgate.audit.configuration import note_configuration
 from sisgate.clock import SystemClock
+from sisgate.context import open_ledger
 from sisgate.errors import SisgateError
-from sisgate.gateway.ledger import open_ledger
 from sisgate.settings import Settings
 from workers.runtime import Runtime
 

@@ -13,7 +13,6 @@ from redis import Redis
 
 from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, Passage
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.provider_breakers import breakers_of
 from sisgate.breakers.spec import BreakerView, Outcome, State
 from sisgate.clock import Clock
 from sisgate.errors import BrokerUnavailable, CircuitOpen
@@ -59,14 +58,13 @@ class ProviderEndpoints:
         self,
         redis: Redis,
         config: ProviderConfig,
+        breakers: FleetBreakers,
         *,
-        lease_seconds: float,
         listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
         rng: random.Random | None = None,
         script_clock: Clock | None = None,
     ) -> None:
         self._config = config
-        self._lease_seconds = lease_seconds
         self._rng = rng or random.Random()
         self._rules = rules_of(config.kind, config.paths)
         self._strategy = STRATEGIES[config.strategy]
@@ -74,13 +72,7 @@ class ProviderEndpoints:
         self._fleet = FleetEndpoints(
             redis, config.name, urls, RoutingSpec(), script_clock=script_clock
         )
-        self.breakers = FleetBreakers(
-            redis,
-            config.name,
-            urls,
-            breakers_of(config, lease_seconds),
-            script_clock=script_clock,
-        )
+        self.breakers = breakers
         self._breakers = {
             url: FleetBreaker(self.breakers, url, listeners=listeners) for url in urls
         }
@@ -171,7 +163,7 @@ class ProviderEndpoints:
         passage = breaker.ask()
         if len(self._config.endpoints) == 1:
             return Route(breaker, passage)
-        return Route(breaker, passage, self._fleet.begin(breaker.endpoint, self._lease_seconds))
+        return Route(breaker, passage, self._fleet.begin(breaker.endpoint, self._config.lease))
 
     def _snapshot(self, serving: Sequence[Endpoint]) -> Snapshot:
         turn, known = self._fleet.look(take_turn=True)

@@ -11,14 +11,11 @@ import redis
 import typer
 
 from sisgate.access.policy import Action
-from sisgate.admission.limiter import Limiter
-from sisgate.admission.provider_limits import limits_of
 from sisgate.admission.spec import LimiterState
-from sisgate.broker import broker_url, redis_client
 from sisgate.clock import Clock, SystemClock
+from sisgate.context import open_ledger
 from sisgate.errors import DatabaseUnavailable, UnknownResource
 from sisgate.gateway import Gateway
-from sisgate.gateway.ledger import open_ledger
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings, load_settings
 
@@ -81,7 +78,8 @@ class Invocation:
     @cached_property
     def redis(self) -> redis.Redis:
         """Our own Redis client; it connects at its first command."""
-        return redis_client(broker_url(self.settings))
+        client: redis.Redis = self.gateway.redis
+        return client
 
     def check_dataset(self, provider: str, *resources: str) -> None:
         """Raise `UnknownProvider` or `UnknownResource`, which lists what there is."""
@@ -100,8 +98,8 @@ class Invocation:
 
         Raises `BrokerUnavailable`.
         """
-        spec = limits_of(config, config.lease)
-        return Limiter(self.redis, clock=self.clock).state(config.name, spec)
+        context = self.gateway.context
+        return context.limiter.state(config.name, context.limits(config))
 
 
 def user_name() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sisgate.admission.limiter import Limiter
 from sisgate.cli.findings import Finding
 from sisgate.cli.hold_words import hold_words
 from sisgate.cli.invocation import Invocation
@@ -17,7 +16,7 @@ from sisgate.settings import ProviderConfig
 def hold(invocation: Invocation, config: ProviderConfig) -> Iterator[Finding]:
     """Yield a finding where a provider takes no calls now."""
     try:
-        found = hold_of(invocation.redis, Limiter(invocation.redis), config, invocation.clock)
+        found = hold_of(invocation.gateway.context, config)
     except BrokerUnavailable:
         return  # told already
     if found is not None:

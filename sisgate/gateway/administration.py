@@ -10,7 +10,7 @@ from sisgate.access.gate import authenticate
 from sisgate.access.policy import Action, Principal
 from sisgate.audit.events import FEEDS_BEGUN_ANEW
 from sisgate.audit.log import record
-from sisgate.credentials.vault import Vault, vault_of
+from sisgate.credentials.vault import Vault
 from sisgate.gateway.audit import AuditLog
 from sisgate.gateway.core import Core
 from sisgate.gateway.master_keys import MasterKeys
@@ -115,5 +115,5 @@ class Administration(Core):
 
     @property
     def _vault(self) -> Vault:
-        """What seals requests and opens them and their answers, with the keys as they are now."""
-        return vault_of(self.settings)
+        """What seals requests and opens them and their answers."""
+        return self.context.vault

@@ -13,9 +13,7 @@ from sisgate.audit.heads import Head, head_of, read_heads
 from sisgate.audit.keys import KeyRing, Verifiers
 from sisgate.audit.log import Filter
 from sisgate.audit.verdict import Verdict
-from sisgate.credentials.vault import vault_of
 from sisgate.gateway.core import Core
-from sisgate.gateway.ledger import audit_keys
 from sisgate.ledger.audit_schema import AuditEvent
 from sisgate.privacy.erasure import checked_resource
 from sisgate.privacy.finding import Person
@@ -92,7 +90,7 @@ class AuditLog:
         wanted = PEOPLE if named is None else (named,)
         found: list[PersonDisclosure] = []
         with self._database.write() as session:
-            key = person_key(session, vault_of(self._settings))
+            key = person_key(session, self._core.context.vault)
             for realm in sorted({realms.of_resource(each) for each in wanted}):
                 person = Person(provider, realms, realm, sourced_id)
                 found += disclosures_of(session, person, key, since=since, until=until)
@@ -164,4 +162,4 @@ class AuditLog:
     @property
     def keys(self) -> KeyRing:
         """The audit keys of this process. `CredentialError`."""
-        return audit_keys(self._settings)
+        return self._core.context.audit_keys

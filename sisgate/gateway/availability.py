@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
-from redis import Redis
-
-from sisgate.admission.limiter import Limiter
-from sisgate.admission.provider_limits import limits_of
-from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.provider_breakers import breakers_of
-from sisgate.clock import Clock
+from sisgate.context import Context
 from sisgate.errors import ProviderHeld, UsageError
 from sisgate.settings import ProviderConfig
 
@@ -66,22 +60,20 @@ def on_unavailable_of(word: str) -> OnUnavailable:
     raise UsageError(f"on_unavailable is one of {words}, not {word!r}.")
 
 
-def hold_of(redis: Redis, limiter: Limiter, config: ProviderConfig, clock: Clock) -> Hold | None:
+def hold_of(context: Context, config: ProviderConfig) -> Hold | None:
     """Return what keeps every call of a provider from being made now, None for nothing.
 
     Of several the one that ends last is told. A breaker whose probe is due holds nothing: the call
     that asks may be the probe. Quota that is used up is no hold either: such work has its turn.
     Raises `BrokerUnavailable`.
     """
-    now = clock.now()
-    state = limiter.state(config.name, limits_of(config, config.lease))
+    now = context.clock.now()
+    state = context.limiter.state(config.name, context.limits(config))
     holds = []
     if state.paused_until is not None and state.paused_until > now:
         endless = state.paused_until == datetime.max.replace(tzinfo=UTC)
         holds.append(Hold("paused", None if endless else state.paused_until))
-    urls = [endpoint.url for endpoint in config.endpoints]
-    breakers = FleetBreakers(redis, config.name, urls, breakers_of(config, config.lease))
-    held = breakers.first_to_pass()
+    held = context.breakers(config).first_to_pass()
     if held is not None and held.wait_seconds > 0:
         endless = held.wait_seconds == float("inf")
         end = None if endless else now + timedelta(seconds=held.wait_seconds)

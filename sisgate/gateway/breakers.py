@@ -9,8 +9,6 @@ from typing import Any
 
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
-from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.provider_breakers import breakers_of
 from sisgate.breakers.spec import BreakerView, State
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.gateway.core import Core
@@ -63,8 +61,7 @@ class ProviderBreakers:
         self._core = core
         self._config = config
         self._urls = [endpoint.url for endpoint in config.endpoints]
-        spec = breakers_of(config, config.lease)
-        self._breakers = FleetBreakers(core.redis, config.name, self._urls, spec)
+        self._breakers = core.context.breakers(config)
         self._routes = FleetEndpoints(core.redis, config.name, self._urls, RoutingSpec())
         self.holds_now = True
         """Whether Redis, and so the fleet, has heard of the last pin that was set here."""

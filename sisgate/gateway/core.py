@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from sisgate.access.gate import Gate
 from sisgate.access.policy import Principal
-from sisgate.admission.limiter import Limiter
-from sisgate.broker import broker_url, redis_client
-from sisgate.clock import Clock, SystemClock
+from sisgate.clock import Clock
+from sisgate.context import Context
 from sisgate.errors import UnknownProvider, UnknownResource
-from sisgate.gateway.ledger import with_audit_log
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings
-from sisgate.wakeups import Wakeups
 
 
 class Core:
@@ -26,13 +23,12 @@ class Core:
         principal: Principal | None = None,
         user: str | None = None,
     ) -> None:
+        self.context = context = Context(settings, clock=clock, database=database)
         self.settings = settings
         self.user = user
         """Who works at this machine, for the audit log; None in an app, which has its name."""
-        self.clock = clock or SystemClock()
-        url = broker_url(settings)
-        database = database or Database(settings.sqlalchemy_url)
-        self.database = with_audit_log(database, settings, self.clock)
+        self.clock = context.clock
+        self.database = context.database
         self.access = Gate(
             self.database,
             self.clock,
@@ -40,14 +36,13 @@ class Core:
             token=settings.token,
             principal=principal,
         )
-        self.redis = redis_client(url)
-        self.wakeups = Wakeups(self.redis, self.clock)
-        self.limiter = Limiter(self.redis, clock=self.clock)
+        self.redis = context.redis
+        self.wakeups = context.wakeups
+        self.limiter = context.limiter
 
     def close(self) -> None:
         """Close all connections."""
-        self.database.dispose()
-        self.redis.close()
+        self.context.close()
 
     def provider(self, name: str) -> ProviderConfig:
         """Return the configuration of a provider; `UnknownProvider` where there is none."""

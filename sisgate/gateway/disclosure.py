@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events
-from sisgate.credentials.vault import Vault, vault_of
 from sisgate.errors import CredentialError, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
@@ -122,12 +121,12 @@ class Disclosures:
                     marks = self._marks(provider, {f"{resource}/{each}" for each in ids})
                 note("end", records=given, complete=complete, through=through(last), marks=marks)
 
-    def answer(self, job_id: str, purpose: str | None, body: bytes, vault: Vault) -> None:
+    def answer(self, job_id: str, purpose: str | None, body: bytes) -> None:
         """Note that the answer of a request is given, with marks of who is named in it."""
         actor, user = self._actor()
         with self._core.database.write() as session:
             job = jobs.get(session, job_id)
-            key = self._person_key(session, vault)
+            key = self._person_key(session)
             content = content_of(body, lambda text: key.mark(job.provider, text))
             now = self._core.clock.now()
             events.answer_disclosed(
@@ -139,13 +138,13 @@ class Disclosures:
         """Return marks of records; None in a process that has no master key to make them with."""
         try:
             with self._core.database.write() as session:
-                key = self._person_key(session, vault_of(self._core.settings))
+                key = self._person_key(session)
         except CredentialError:
             return None
         return marks_of(places, lambda text: key.mark(provider, text))
 
-    def _person_key(self, session: Session, vault: Vault) -> PersonKey:
-        key = self._key = self._key or person_key(session, vault)
+    def _person_key(self, session: Session) -> PersonKey:
+        key = self._key = self._key or person_key(session, self._core.context.vault)
         return key
 
     def _version(self, provider: str, resource: str) -> int:

@@ -13,7 +13,6 @@ from sisgate.audit import log as audit
 from sisgate.credentials import keys
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.usage import usage_of
-from sisgate.credentials.vault import vault_of
 from sisgate.domain.secret import HoldsSecret
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, InvalidState, UsageError
@@ -170,7 +169,7 @@ class ProviderKeys:
             raise UsageError("A client id has 1 to 255 characters.")
         if expires_at is not None and expires_at.tzinfo is None:
             raise UsageError("An expiry needs its zone.")
-        vault, name = vault_of(self._core.settings), self._config.name
+        vault, name = self._core.context.vault, self._config.name
         told: dict[str, str] = {}
         now, overlap = self._core.clock.now(), self._config.rotation.overlap
         act = "stage" if stage else "add"

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sisgate.audit import rows
+from sisgate.context import audit_keys
 from sisgate.credentials import sealed
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.errors import CredentialError
-from sisgate.gateway.ledger import audit_keys
 from sisgate.ledger.audit_schema import AuditEvent
 from sisgate.ledger.database import Database
 from sisgate.settings import Settings

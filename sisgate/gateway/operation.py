@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import cached_property
 
 from sisgate.access.policy import Action
-from sisgate.admission.provider_limits import limits_of
 from sisgate.gateway import metrics
 from sisgate.gateway.availability import Hold, hold_of
 from sisgate.gateway.breakers import ProviderBreakers
@@ -26,8 +25,7 @@ class Operation(Core):
     def control(self, name: str) -> ProviderControl:
         """Return what can be changed about a provider at run time: limits and pauses."""
         config = self.provider(name)
-        spec = limits_of(config, config.lease)
-        return ProviderControl(self, config, spec)
+        return ProviderControl(self, config, self.context.limits(config))
 
     def breakers(self, name: str) -> ProviderBreakers:
         """Return a provider's circuit breakers: how they stand, and fixing them by hand."""
@@ -49,7 +47,7 @@ class Operation(Core):
         """
         config = self.provider(name)
         self.access.pass_some(Action.LOOK, name)
-        return hold_of(self.redis, self.limiter, config, self.clock)
+        return hold_of(self.context, config)
 
     def usage(
         self,

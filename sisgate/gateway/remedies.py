@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action
 from sisgate.audit import events
 from sisgate.credentials.sealed_requests import open_request, seal_request
-from sisgate.credentials.vault import vault_of
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import UsageError
@@ -119,7 +118,7 @@ class Remedies:
             return earlier
 
         if new.kind is JobKind.REQUEST and old.state != JobState.UNKNOWN:
-            vault = vault_of(gateway.settings)
+            vault = gateway.context.vault
             new = seal_request(vault, new, open_request(vault, old))
         by = gateway.access.principal().token_actor
         new_id, is_new = self._acceptance.accept(new, by=by, first=begin)

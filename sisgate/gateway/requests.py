@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
 from sisgate.credentials.sealed_requests import marks_of, open_request, seal_request
-from sisgate.credentials.vault import Vault, vault_of
+from sisgate.credentials.vault import Vault
 from sisgate.domain.paths import usable_path
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
@@ -153,7 +153,7 @@ class Requests:
                 job=job_id,
             )
         body = self._vault.open(stored.sealed_body, f"responses/{job_id}")
-        gateway.disclosures.answer(job_id, purpose, body, self._vault)
+        gateway.disclosures.answer(job_id, purpose, body)
         age = None
         if stored.stored_at is not None:
             age = max(0.0, (gateway.clock.now() - stored.stored_at).total_seconds())
@@ -163,7 +163,7 @@ class Requests:
 
     @property
     def _vault(self) -> Vault:
-        return vault_of(self._gateway.settings)
+        return self._gateway.context.vault
 
     def _instead_of_waiting(self, wanted: Wanted) -> Job | None:
         """Return the job with an old answer if the provider is held; None if it takes calls."""

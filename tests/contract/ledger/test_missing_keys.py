@@ -8,11 +8,11 @@ import pytest
 
 from sisgate.audit import log as audit
 from sisgate.clock import SystemClock
+from sisgate.context import audit_keys, with_audit_log
 from sisgate.credentials.keys import add_key
 from sisgate.credentials.master import MasterKey, make_master_key, master_keys
 from sisgate.credentials.vault import vault_of
 from sisgate.domain.secret import Secret
-from sisgate.gateway.ledger import audit_keys, with_audit_log
 from sisgate.gateway.missing_keys import GIVEN_UP, missing_keys
 from sisgate.ledger.database import Database
 from sisgate.settings import Settings

@@ -1,0 +1,121 @@
+"""The composition root: what a process works with, put together once from its settings.
+
+Apps, workers and the command line all build on a `Context`. Make it after the fork: it holds
+connections, each of which is made with its first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from sisgate.admission.limiter import Limiter
+from sisgate.admission.provider_limits import limits_of
+from sisgate.admission.spec import LimitSpec
+from sisgate.audit.keys import AuditKey, KeyRing, read_audit_keys
+from sisgate.audit.writers import Writers
+from sisgate.breakers.fleet import FleetBreakers
+from sisgate.breakers.provider_breakers import breakers_of
+from sisgate.broker import broker_url, redis_client
+from sisgate.clock import Clock, SystemClock
+from sisgate.credentials.master import MasterKey, master_keys
+from sisgate.credentials.vault import Vault
+from sisgate.ledger.database import Database
+from sisgate.liveness.heartbeats import Heartbeats
+from sisgate.settings import ProviderConfig, Settings
+from sisgate.wakeups import Wakeups
+
+
+class Context:
+    """Settings, clock, ledger, Redis and what is kept there. Safe to share between threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        database: Database | None = None,
+        script_clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings
+        self.script_clock = script_clock
+        """Stands in for the time of Redis, for tests that move time."""
+        self.clock = clock or SystemClock()
+        self.database = database or Database(settings.sqlalchemy_url)
+        if self.database.commit_hook is None:
+            self.database.commit_hook = Writers(lambda: self.audit_keys, self.clock)
+        # Any: what a command returns depends on options that redis-py's types do not follow.
+        self.redis: Any = redis_client(broker_url(settings))
+        self.wakeups = Wakeups(self.redis, self.clock)
+        self.limiter = Limiter(self.redis, clock=self.clock, script_clock=script_clock)
+        self._limits: dict[str, LimitSpec] = {}
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.dispose()
+        self.redis.close()
+
+    def limits(self, config: ProviderConfig) -> LimitSpec:
+        """Return the limits of a provider; a permit that is never finished counts for a lease."""
+        spec = self._limits.get(config.name)
+        if spec is None:
+            spec = self._limits[config.name] = limits_of(config, config.lease)
+        return spec
+
+    def breakers(self, config: ProviderConfig) -> FleetBreakers:
+        """Return the circuit breakers of a provider, shared by the fleet."""
+        urls = [endpoint.url for endpoint in config.endpoints]
+        return FleetBreakers(
+            self.redis,
+            config.name,
+            urls,
+            breakers_of(config, config.lease),
+            script_clock=self.script_clock,
+        )
+
+    @cached_property
+    def master_keys(self) -> list[MasterKey]:
+        """The master keys as they were at the first use: `master_key_command` runs once."""
+        return master_keys(self.settings)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What seals and opens secrets. `CredentialError` where there is no master key."""
+        return Vault(self.master_keys)
+
+    @cached_property
+    def audit_keys(self) -> KeyRing:
+        """What authenticates and seals the audit log. `CredentialError` as `audit_keys`."""
+        return _audit_keys(self.settings, lambda: self.master_keys)
+
+    @cached_property
+    def heartbeats(self) -> Heartbeats:
+        """Which processes are alive."""
+        return Heartbeats(self.redis)
+
+
+def open_ledger(settings: Settings, clock: Clock) -> Database:
+    """Return the ledger. The audit keys are read with the first event, and then kept."""
+    return with_audit_log(Database(settings.sqlalchemy_url), settings, clock)
+
+
+def with_audit_log(database: Database, settings: Settings, clock: Clock) -> Database:
+    """Return a database whose transactions may hold events."""
+    if database.commit_hook is None:
+        database.commit_hook = Writers(lambda: audit_keys(settings), clock)
+    return database
+
+
+def audit_keys(settings: Settings) -> KeyRing:
+    """Return the audit keys: those of their own file, else one for each master key.
+
+    Raises `CredentialError` where neither can be read.
+    """
+    return _audit_keys(settings, lambda: master_keys(settings))
+
+
+def _audit_keys(settings: Settings, masters: Callable[[], Sequence[MasterKey]]) -> KeyRing:
+    if settings.audit_key_file is not None:
+        return read_audit_keys(settings.audit_key_file)
+    return KeyRing([AuditKey.of_master(master.material) for master in masters()])
