@@ -45,6 +45,14 @@ def checked_before_write(check: Check) -> Iterator[None]:
         _CHECKS.reset(token)
 
 
+class BodyTooLarge(ValueError):
+    """A body of more bytes than are read. `size` is what the head declares, None without it."""
+
+    def __init__(self, limit: int, size: int | None) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.size = size
+
+
 def _cut(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
@@ -118,9 +126,12 @@ class BoundedSession(Session):
 def read_within(raw: BaseHTTPResponse, clock: Clock, deadline: float, limit: int) -> bytes:
     """Return a body that was asked for as a stream; `deadline` is one of the monotonic clock.
 
-    Raises `requests.Timeout` at the deadline, `ValueError` beyond `limit` bytes, and what urllib3
-    raises for a body that is cut or malformed.
+    Raises `requests.Timeout` at the deadline, `BodyTooLarge` beyond `limit` bytes, and what urllib3
+    raises for a body that is cut or malformed. What is declared as too large is not read at all.
     """
+    declared = _declared_size(raw)
+    if declared is not None and declared > limit:
+        raise BodyTooLarge(limit, declared)
     # read1 returns what has come, so a trickle of bytes meets the deadline between two reads.
     chunks: list[bytes] = []
     size = 0
@@ -134,8 +145,16 @@ def read_within(raw: BaseHTTPResponse, clock: Clock, deadline: float, limit: int
             return b"".join(chunks)
         size += len(chunk)
         if size > limit:
-            raise ValueError(f"more than {limit} bytes")
+            raise BodyTooLarge(limit, None)
         chunks.append(chunk)
+
+
+def _declared_size(raw: BaseHTTPResponse) -> int | None:
+    """Return the length that the head declares; None for none, or one of a compressed body."""
+    text = raw.headers.get("content-length", "")
+    if raw.headers.get("content-encoding") or not (text.isascii() and text.isdigit()):
+        return None
+    return int(text[:18])
 
 
 def _set_timeout(raw: BaseHTTPResponse, seconds: float) -> None:

@@ -265,9 +265,16 @@ class ProviderRefused(PermanentError):
 
 
 class AnswerInvalid(PermanentError):
-    """The provider's answer is well-formed but not in its dialect."""
+    """The provider's answer came whole but is not in its dialect, or is too large.
+
+    `is_final`: to ask again changes nothing.
+    """
 
     code = "answer_invalid"
+
+    def __init__(self, message: str, *, is_final: bool = False, **detail: Any) -> None:
+        super().__init__(message, **detail)
+        self.is_final = is_final
 
 
 class AuditError(PermanentError):

@@ -84,7 +84,7 @@ class Reply:
         if self.response is not None:
             return True
         return (
-            isinstance(self.error, ProviderUnavailable)
+            isinstance(self.error, ProviderUnavailable | AnswerInvalid)
             and self.is_authorised
             and self.error.detail.get("sent") is not False
         )
@@ -153,7 +153,7 @@ def read(
             try:
                 return Reading(Outcome.SUCCESS, _of_answer(config, claim, reply.response))
             except AnswerInvalid as invalid:
-                return _of_failure(at, invalid.as_dict())
+                return _of_invalid(at, invalid)
         case Meaning.THROTTLED:
             words = {"code": "throttled", "message": verdict.message}
             return Reading(Outcome.NEUTRAL, Throttled(words, wait_seconds))
@@ -241,7 +241,26 @@ def _of_error(at: _Case, reply: Reply) -> Reading:
         return Reading(Outcome.NEUTRAL, Waits(error.as_dict(), error.seconds))
     if isinstance(error, TransientError):
         return _of_failure(at, error.as_dict(), was_sent=reply.was_sent)
+    if isinstance(error, AnswerInvalid):
+        return _of_invalid(at, error)
     return Reading(Outcome.NEUTRAL, Fails(error.as_dict()))
+
+
+def _of_invalid(at: _Case, invalid: AnswerInvalid) -> Reading:
+    """The endpoint works, and what it says is of no use: the fault is this call's own.
+
+    It says nothing about the endpoint, and costs a try also where the call was its probe. It may
+    have been a hiccup of something in between, so the same is asked once more, and no more.
+    """
+    call, words = at.claim.call, invalid.as_dict()
+    if at.claim.changes_something:
+        return Reading(Outcome.NEUTRAL, _unknown(at.claim, words))
+    tries = call.tries + 1
+    was_invalid = (call.error or {}).get("code") == AnswerInvalid.code
+    if invalid.is_final or was_invalid or tries >= at.config.retry.policy.tries:
+        return Reading(Outcome.NEUTRAL, Fails({**words, "tries": tries}, tries))
+    seconds = at.config.retry.policy.backoff_seconds(tries, at.jitter)
+    return Reading(Outcome.NEUTRAL, Waits(words, at.asked_seconds + seconds, spends_try=True))
 
 
 def _of_failure(at: _Case, error: Words, *, was_sent: bool = True) -> Reading:
@@ -249,17 +268,20 @@ def _of_failure(at: _Case, error: Words, *, was_sent: bool = True) -> Reading:
     failure = Failure(call.tries, was_sent and at.claim.changes_something, at.asked_seconds)
     match decide(at.config.retry.policy, failure, at.jitter):
         case MayBeDone():
-            method = (call.target or {}).get("method")
-            message = (
-                f"{error['message']} Whether the provider carried out the {method} is not known, "
-                f"so it is not repeated. {how_to_resolve(at.claim.job.id)}"
-            )
-            words = {**error, "code": OutcomeUnknown.code, "message": message}
-            return Reading(Outcome.FAILURE, Unknown(words))
+            return Reading(Outcome.FAILURE, _unknown(at.claim, error))
         case GiveUp(tries):
             return Reading(Outcome.FAILURE, Fails({**error, "tries": tries}, tries), error)
         case TryAgain(seconds):
             return Reading(Outcome.FAILURE, Waits(error, seconds, spends_try=True), error)
+
+
+def _unknown(claim: Claim, error: Words) -> Unknown:
+    method = (claim.call.target or {}).get("method")
+    message = (
+        f"{error['message']} Whether the provider carried out the {method} is not known, "
+        f"so it is not repeated. {how_to_resolve(claim.job.id)}"
+    )
+    return Unknown({**error, "code": OutcomeUnknown.code, "message": message})
 
 
 def _words(verdict: Verdict, response: HttpResponse) -> Words:

@@ -21,7 +21,7 @@ from sisgate.privacy import suppression
 from sisgate.privacy.persons import Realms
 from sisgate.providers.dialect import Page
 from sisgate.settings import ProviderConfig
-from sisgate.sync import conclude, progress
+from sisgate.sync import conclude, flaws, progress
 from workers import planning
 from workers.effects import (
     Answered,
@@ -200,6 +200,7 @@ def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
                 total=page.total,
                 edges=progress.edges_json(page),
                 target=progress.judged_target(entry.claim.call, page),
+                error=flaws.flaws_json(page.flaws),
             )
         case Answered(_, error):
             ended = CallState.DONE if error is None else CallState.FAILED

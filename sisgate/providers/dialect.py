@@ -11,12 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from email.message import Message
 from typing import Any, ClassVar, Literal
 
 from sisgate.domain.records import Row
 from sisgate.domain.resources import ROSTER
 from sisgate.errors import AnswerInvalid
-from sisgate.providers.json_body import read_json
+from sisgate.providers.json_body import decode, read_json
 
 Paging = Literal["offset", "page", "single"]
 """How a list is cut: by row offset, by page number, or not at all."""
@@ -50,13 +51,26 @@ class HttpResponse:
     def json(self) -> Any:
         """Return the body as JSON (see `read_json`); `AnswerInvalid` where it is something else."""
         try:
-            return read_json(self.body)
+            return read_json(self.body, self.charset)
         except ValueError as error:
+            kind = self.headers.get("content-type", "no content type")
+            what = f"that is not JSON ({kind}, {len(self.body)} bytes)"
+            what = f"with a body {what}" if self.body else "without a body"
             raise AnswerInvalid(
-                f"The provider answered {self.status} with a body that is not JSON "
-                f"({self.headers.get('content-type', 'no content type')}, {len(self.body)} bytes).",
-                status=self.status,
+                f"The provider answered {self.status} {what}.", status=self.status
             ) from error
+
+    @property
+    def charset(self) -> str | None:
+        """The character encoding that the content type declares, None where it declares none."""
+        message = Message()
+        message["content-type"] = self.headers.get("content-type", "")
+        return message.get_content_charset()
+
+    @property
+    def text(self) -> str:
+        """The body as text; what cannot be decoded is replaced."""
+        return decode(self.body, self.charset, errors="replace")
 
 
 @dataclass(frozen=True)
@@ -107,6 +121,20 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Flaw:
+    """What could not be used of one row: its number in the list, from 1, and the field.
+
+    `field` is None where the row as such is wrong. `lost`: the row is no record; otherwise the
+    record was read without the field. `problem` holds no value.
+    """
+
+    row: int
+    field: str | None
+    problem: str
+    lost: bool
+
+
+@dataclass(frozen=True)
 class Page:
     """What one page said.
 
@@ -114,7 +142,8 @@ class Page:
     out or, in a discovering listing, turn them into `listings`). `total` is the whole list's
     length where the page tells it. `more` is True or False where the server says whether another
     page follows (None: unknown), `link` its opaque next page (path and query) if the position
-    cannot be computed. `ids` are all received ids in order, for the check of the seams.
+    cannot be computed. `ids` are all received ids in order, for the check of the seams. `flaws`
+    are what could not be used of the rows.
     """
 
     rows: Sequence[Row]
@@ -124,6 +153,7 @@ class Page:
     more: bool | None = None
     link: str | None = None
     listings: Sequence[Listing] = ()
+    flaws: Sequence[Flaw] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +173,7 @@ class DialectOptions:
     page_size: int | None = None
     base_path: str | None = None
     school_year: int | None = None
+    link_origins: tuple[str, ...] = ()
 
 
 class Dialect(ABC):

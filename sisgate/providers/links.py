@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 from sisgate.errors import AnswerInvalid
@@ -45,28 +46,52 @@ def query_of(target: str) -> dict[str, str]:
     return dict(parse_qsl(_split(target).query, keep_blank_values=True))
 
 
-def local_link(target: str, *, asked_url: str, asked_path: str) -> str:
+def local_link(
+    target: str, *, asked_url: str, asked_path: str, aliases: Collection[str] = ()
+) -> str:
     """Return a link's path and query as seen from the endpoint's base URL.
 
     `asked_url` is the absolute URL of the page that held the link (empty where unknown) and
-    `asked_path` the path that was asked, relative to the base URL. `AnswerInvalid` where the link
-    leads to another origin or out of the base URL: we would carry our credentials there.
+    `asked_path` the path that was asked, relative to the base URL. `aliases` are origins by which
+    the server may call itself, as one does behind a proxy: what such a link names is asked for at
+    the endpoint, never there. `AnswerInvalid` where the link leads to another origin or out of the
+    base URL.
     """
     relative = _split(target)
     if not asked_url and (relative.scheme or relative.netloc):
-        raise AnswerInvalid("The provider's next link names an origin that cannot be checked.")
+        raise _unusable("names an origin that cannot be checked")
     asked = _split(asked_url or _UNKNOWN_ORIGIN + asked_path)
     link = _split(urljoin(asked.geturl(), target))
-    if _origin(link) != _origin(asked):
-        raise AnswerInvalid("The provider's link to the next page leads to another origin.")
     base = asked.path.removesuffix(asked_path)
+    if _origin(link) != _origin(asked):
+        if _origin(link) not in [_origin(_split(alias)) for alias in aliases]:
+            raise _foreign(link)
+        # What stands in front of the path outside may not be there inside.
+        base = base if link.path.startswith(base + "/") else ""
     segments = [unquote(segment) for segment in link.path.split("/")]
     if not link.path.startswith(base + "/") or {".", ".."}.intersection(segments):
-        raise AnswerInvalid("The provider's link to the next page leads out of its base URL.")
+        raise _unusable("leads out of its base URL")
     path = link.path.removeprefix(base)
     if path.startswith("//"):
-        raise AnswerInvalid("The provider's link to the next page has no usable path.")
+        raise _unusable("has no usable path")
     return f"{path}?{link.query}" if link.query else path
+
+
+def _unusable(what: str) -> AnswerInvalid:
+    return AnswerInvalid(f"The provider's link to the next page {what}.", is_final=True)
+
+
+def _foreign(link: SplitResult) -> AnswerInvalid:
+    user, _, place = link.netloc.rpartition("@")
+    origin = f"{link.scheme}://{place}"
+    message = f"The provider's link to the next page leads to another origin, {origin}."
+    if not user and link.scheme in _DEFAULT_PORTS:
+        message += (
+            " It was not followed. If that is the name of the same server behind a proxy, set "
+            f'link_origins = ["{origin}"] for the provider: such links are then read at the '
+            "endpoint itself."
+        )
+    return AnswerInvalid(message, is_final=True, origin=origin)
 
 
 def _split(target: str) -> SplitResult:
@@ -79,7 +104,7 @@ def _split(target: str) -> SplitResult:
             return parts
     except ValueError:
         pass
-    raise AnswerInvalid("The provider's link to the next page is not a URL.")
+    raise _unusable("is not a URL")
 
 
 def _origin(link: SplitResult) -> tuple[str, str, str | None, int | None]:

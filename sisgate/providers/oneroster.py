@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
+from sisgate.domain.records import Row
 from sisgate.domain.resources import ROSTER
-from sisgate.errors import AnswerInvalid, ConfigurationError, UnknownResource
+from sisgate.errors import ConfigurationError, UnknownResource
 from sisgate.providers.dates import utc_timestamp
 from sisgate.providers.dialect import (
     Dialect,
@@ -29,7 +30,13 @@ from sisgate.providers.dialect import (
 )
 from sisgate.providers.links import local_link, next_link, query_of
 from sisgate.providers.oneroster_mapping import canonical_row
-from sisgate.providers.refusals import read_refusal, says_token_expired
+from sisgate.providers.refusals import (
+    not_in_dialect,
+    read_body,
+    read_refusal,
+    says_token_expired,
+)
+from sisgate.providers.rows import Note, read_rows
 
 _ENVELOPES: dict[str, tuple[str, ...]] = {
     "schools": ("schools", "orgs"),
@@ -131,16 +138,27 @@ class OneRoster(Dialect):
     ) -> Page:
         """Return the rows in canonical 1.2 form and what the headers say of the rest."""
         received = _rows_of(resource, response)
-        rows = [canonical_row(resource, each) for each in received]
+
+        def read(each: Any, note: Note) -> tuple[str, Row]:
+            row = canonical_row(resource, each, note)
+            return row.sourced_id, row
+
+        found = read_rows(received, position.start, read)
         more, target = next_link(response)
         link = None
         if target is not None and "offset" not in query_of(target):
             asked = self.page_request(listing, position)
-            link = local_link(target, asked_url=response.url, asked_path=asked.path)
+            link = local_link(
+                target,
+                asked_url=response.url,
+                asked_path=asked.path,
+                aliases=self.options.link_origins,
+            )
         return Page(
-            rows=rows,
-            received=len(rows),
-            ids=[row.sourced_id for row in rows],
+            rows=found.rows,
+            received=len(received),
+            ids=found.ids,
+            flaws=found.flaws,
             total=_total(response.headers.get("x-total-count", "")),
             more=more,
             link=link,
@@ -169,7 +187,7 @@ def usable_base_path(path: str) -> str:
 
 def _rows_of(resource: str, response: HttpResponse) -> Sequence[Any]:
     """Return the rows inside the envelope; a list of one may be the object itself."""
-    body = response.json()
+    body = read_body(response)
     if isinstance(body, dict):
         for name in _ENVELOPES.get(resource, (resource,)):
             if name not in body:
@@ -180,7 +198,7 @@ def _rows_of(resource: str, response: HttpResponse) -> Sequence[Any]:
             if isinstance(rows, list | dict):
                 return rows if isinstance(rows, list) else [rows]
             break
-    raise AnswerInvalid(f"The provider's answer holds no list of {resource}.")
+    raise not_in_dialect(response, f"with a body that holds no list of {resource}")
 
 
 def _total(text: str) -> int | None:

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sisgate.domain.records import Row
 from sisgate.domain.resources import ROSTER
-from sisgate.errors import AnswerInvalid, UnknownResource
+from sisgate.errors import UnknownResource
 from sisgate.providers.dialect import (
     Dialect,
     HttpRequest,
@@ -29,7 +30,13 @@ from sisgate.providers.dialect import (
 from sisgate.providers.powerschool_mapping import record_of
 from sisgate.providers.powerschool_plugin import ENROLLMENTS_QUERY, SECTIONS_QUERY
 from sisgate.providers.powerschool_wire import dcid, query_rows, read_number, rest_rows
-from sisgate.providers.refusals import read_refusal, says_token_expired
+from sisgate.providers.refusals import (
+    not_in_dialect,
+    read_body,
+    read_refusal,
+    says_token_expired,
+)
+from sisgate.providers.rows import Note, read_rows
 
 _QUERY_PATH = "/ws/schema/query/"
 _QUERY_PAGE_SIZE = 1000
@@ -105,30 +112,47 @@ class PowerSchool(Dialect):
 
     def read_count(self, listing: Listing, response: HttpResponse) -> int:
         """`{"resource": {"count": 7}}`, or the count alone."""
-        body = response.json()
+        body = read_body(response)
         held = body.get("resource", body) if isinstance(body, dict) else None
-        if not isinstance(held, dict):
-            raise AnswerInvalid("The provider's answer holds no count.")
+        if not isinstance(held, dict) or "count" not in held:
+            raise not_in_dialect(response, "with a body that holds no count")
         return read_number(held.get("count"))
 
     def read_page(
         self, resource: str, listing: Listing, position: Position, response: HttpResponse
     ) -> Page:
         """Return the rows as records or, in a discovering listing, as the listings they lead to."""
-        body, total = response.json(), None
-        if listing.context["row"] == "district":
-            return _district_page(resource, listing, body)
+        body, total = read_body(response), None
+        singular = listing.context["row"]
+        if singular == "district":
+            return _district_page(resource, listing, response, body)
         if listing.path.startswith(_QUERY_PATH):
-            rows, total = query_rows(body)
+            received = query_rows(body)
+            if received is None:
+                raise not_in_dialect(response, "with a body that is not that of a PowerQuery")
+            total = None if body.get("count") is None else read_number(body["count"])
         else:
-            rows = rest_rows(body, listing.context["row"])
-        ids = [dcid(row) for row in rows]
-        if listing.discovers:
-            found = [self._next(listing, row_id) for row_id in ids]
-            return Page(rows=[], received=len(rows), ids=ids, listings=found)
-        records = [record_of(resource, row, listing.context) for row in rows]
-        kept = [record for record in records if record is not None]
-        return Page(rows=kept, received=len(rows), ids=ids, total=total)
+            received = rest_rows(body, singular)
+            if received is None:
+                raise not_in_dialect(response, f"with a body that holds no list of {singular}")
+        found: list[Listing] = []
+
+        def read(row: Any, _note: Note) -> tuple[str, Row | None]:
+            row_id = dcid(row)
+            if listing.discovers:
+                found.append(self._next(listing, row_id))
+                return row_id, None
+            return row_id, record_of(resource, row, listing.context)
+
+        page = read_rows(received, position.start, read)
+        return Page(
+            rows=page.rows,
+            received=len(received),
+            ids=page.ids,
+            total=total,
+            listings=found,
+            flaws=page.flaws,
+        )
 
     def read_error(self, response: HttpResponse) -> ProviderError:
         """`{"message": …, "errors": […]}`, `{"errorMessage": {"message": …}}` or a page's text."""
@@ -188,10 +212,10 @@ class PowerSchool(Dialect):
         )
 
 
-def _district_page(resource: str, listing: Listing, body: Any) -> Page:
+def _district_page(resource: str, listing: Listing, response: HttpResponse, body: Any) -> Page:
     """The district is one object without an id."""
     district = body.get("district") if isinstance(body, dict) else None
     record = record_of(resource, district, listing.context) if isinstance(district, dict) else None
     if record is None:
-        raise AnswerInvalid("The provider's answer holds no district.")
+        raise not_in_dialect(response, "with a body that holds no district")
     return Page(rows=[record], received=1, ids=[record.sourced_id], total=1, more=False)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sisgate.providers.dates import iso_date
-from sisgate.providers.powerschool_wire import part, parts, text
+from sisgate.providers.powerschool_wire import flag, part, parts, text
 
 _SEXES = {"M": "male", "F": "female", "X": "other", "O": "other", "U": "unspecified"}
 _RACES = {
@@ -37,12 +37,12 @@ _NO = {"NO": False, "N": False, "0": False, "FALSE": False}
 def demographics_of(student: Mapping[str, Any]) -> dict[str, Any]:
     """Return `birthDate`, `sex` and the race booleans; None for what the student's row lacks."""
     told, ethnicity = part(student, "demographics"), part(student, "ethnicity_race")
+    flags = {**_races(ethnicity), "hispanicOrLatinoEthnicity": _hispanic(ethnicity)}
     born, gender = text(told, "birth_date"), (text(told, "gender") or "").upper()
     return {
         "birthDate": iso_date(born) if born else None,
         "sex": _SEXES.get(gender[:1]),
-        **_races(ethnicity),
-        "hispanicOrLatinoEthnicity": _hispanic(ethnicity),
+        **{name: None if known is None else flag(known) for name, known in flags.items()},
     }
 
 

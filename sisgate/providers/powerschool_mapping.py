@@ -21,6 +21,7 @@ from sisgate.providers.dates import iso_date
 from sisgate.providers.powerschool_demographics import demographics_of
 from sisgate.providers.powerschool_wire import (
     dcid,
+    flag,
     integer,
     optional_dcid,
     part,
@@ -28,6 +29,7 @@ from sisgate.providers.powerschool_wire import (
     text,
     truth,
 )
+from sisgate.providers.references import reference
 
 DISTRICT = "district"
 
@@ -43,7 +45,7 @@ Context = Mapping[str, Any]
 def record_of(resource: str, row: Mapping[str, Any], context: Context) -> Row | None:
     """Return one row as a record, or None where it is not one of the resource.
 
-    `context` is the listing's: the school or section the list belongs to. `AnswerInvalid` where
+    `context` is the listing's: the school or section the list belongs to. `RowUnusable` where
     the row lacks an id.
     """
     fields = _MAPPINGS[resource](row, context)
@@ -54,9 +56,9 @@ def record_of(resource: str, row: Mapping[str, Any], context: Context) -> Row | 
     return Row(data["sourcedId"], data, row)
 
 
-def school_ref(school: str) -> Fields:
+def school_ref(school: str) -> dict[str, str]:
     """Return the reference to a school by its DCID."""
-    return _ref(f"school-{school}", "org")
+    return reference("org", f"school-{school}")
 
 
 def grade(level: int | None) -> list[str] | None:
@@ -70,10 +72,6 @@ def grade(level: int | None) -> list[str] | None:
     return ["PK" if level < 0 else "KG" if level == 0 else f"{level:02d}"]
 
 
-def _ref(sourced_id: str, kind: str) -> Fields:
-    return {"sourcedId": sourced_id, "type": kind}
-
-
 def _optional_ref(row: Mapping[str, Any], names: tuple[str, ...], kind: str) -> Fields | None:
     """The reference by the first of `names` that the row has.
 
@@ -81,7 +79,7 @@ def _optional_ref(row: Mapping[str, Any], names: tuple[str, ...], kind: str) -> 
     besides, it is a number that is unique in a school only.
     """
     found = next((each for name in names if (each := optional_dcid(row, name))), None)
-    return _ref(found, kind) if found else None
+    return reference(kind, found) if found else None
 
 
 def _day(row: Mapping[str, Any], name: str) -> str | None:
@@ -102,7 +100,7 @@ def _org(row: Mapping[str, Any], context: Context) -> Fields:
         "name": text(row, "name"),
         "type": "school",
         "identifier": text(row, "school_number"),
-        "parent": _ref(DISTRICT, "org"),
+        "parent": reference("org", DISTRICT),
     }
 
 
@@ -126,7 +124,7 @@ def _course(row: Mapping[str, Any], _context: Context) -> Fields:
         "sourcedId": dcid(row),
         "title": text(row, "course_name"),
         "courseCode": text(row, "course_number"),
-        "org": _ref(DISTRICT, "org"),
+        "org": reference("org", DISTRICT),
     }
 
 
@@ -170,7 +168,7 @@ def _teacher(row: Mapping[str, Any], context: Context) -> Fields | None:
         **_person(row, "teacher", school_ref(school)),
         "username": text(row, "teacher_username") or text(row, "admin_username"),
         "userMasterIdentifier": optional_dcid(row, "users_dcid"),
-        "enabledUser": integer(affiliation, "status") != _AFFILIATION_ENDED,
+        "enabledUser": flag(integer(affiliation, "status") != _AFFILIATION_ENDED),
         "email": text(part(row, "emails"), "work_email"),
         "phone": text(part(row, "phones"), "home_phone"),
     }
@@ -186,7 +184,7 @@ def _student(row: Mapping[str, Any], _context: Context) -> Fields:
     return {
         **fields,
         "username": text(row, "student_username"),
-        "enabledUser": (text(enrolled, "enroll_status") or "A") == "A",
+        "enabledUser": flag((text(enrolled, "enroll_status") or "A") == "A"),
         "email": text(part(row, "contact_info"), "email"),
         "phone": text(part(row, "phones", "main"), "number"),
         "grades": grade(integer(enrolled, "grade_level")),
@@ -214,8 +212,8 @@ def _enrollment(row: Mapping[str, Any], context: Context) -> Fields:
     return {
         "sourcedId": dcid(row),
         "status": "tobedeleted" if truth(row, "dropped") else "active",
-        "user": _ref(dcid(row, "student_id"), "user"),
-        "class": _ref(section, "class"),
+        "user": reference("user", dcid(row, "student_id")),
+        "class": reference("class", section),
         "school": school_ref(school) if school else None,
         "role": "student",
         "beginDate": _day(row, "entry_date"),

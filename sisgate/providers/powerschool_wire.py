@@ -12,34 +12,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from sisgate.errors import AnswerInvalid
+from sisgate.providers.rows import RowUnusable
 
 _TRUE = ("true", "1", "t", "y", "yes")
 
 
-def rest_rows(body: Any, singular: str) -> list[dict[str, Any]]:
+def rest_rows(body: Any, singular: str) -> list[Any] | None:
     """Return the rows of `{"students": {"@expansions": "…", "student": […]}}`.
 
     One row may be the object itself; a list without rows may be `""` or leave `student` out. The
-    list of staff is called both `staffs` and `staff`.
+    list of staff is called both `staffs` and `staff`. None where there is no such list.
     """
     if isinstance(body, dict):
         for plural in (f"{singular}s", singular):
             if plural in body:
                 held = body[plural]
                 rows = held.get(singular) if isinstance(held, dict) else held
-                return _objects(rows, plural)
-    raise AnswerInvalid(f"The provider's answer holds no list of {singular}.")
+                return _listed(rows)
+    return None
 
 
-def query_rows(body: Any) -> tuple[list[dict[str, Any]], int | None]:
-    """Return the rows of a PowerQuery, and the count of all rows where the page tells it.
+def query_rows(body: Any) -> list[Any] | None:
+    """Return the rows of a PowerQuery; None where the body is not that of one.
 
     A query that finds nothing leaves `record` out and still has its `name`.
     """
     if not isinstance(body, dict) or not {"record", "name"}.intersection(body):
-        raise AnswerInvalid("The provider's answer is not that of a PowerQuery.")
-    count = body.get("count")
-    return _objects(body.get("record"), "record"), None if count is None else read_number(count)
+        return None
+    return _listed(body.get("record"))
 
 
 def read_number(value: Any) -> int:
@@ -52,9 +52,11 @@ def read_number(value: Any) -> int:
 
 
 def dcid(row: Mapping[str, Any], name: str = "id") -> str:
-    """Return an id as text; `AnswerInvalid` where the row has none."""
+    """Return an id as text; `RowUnusable` where the row has none."""
+    if not isinstance(row, dict):
+        raise RowUnusable(None, "is not an object")
     if (found := optional_dcid(row, name)) is None:
-        raise AnswerInvalid(f"A row of the provider's answer has no {name}.")
+        raise RowUnusable(name, "is missing or unusable")
     return found
 
 
@@ -63,7 +65,10 @@ def optional_dcid(row: Mapping[str, Any], name: str) -> str | None:
     value = row.get(name)
     if value is None or value == "":
         return None
-    number = read_number(value)
+    try:
+        number = read_number(value)
+    except AnswerInvalid:
+        raise RowUnusable(name, "is no number") from None
     return str(number) if number else None
 
 
@@ -92,6 +97,11 @@ def truth(row: Mapping[str, Any], name: str) -> bool:
     return value.strip().lower() in _TRUE if isinstance(value, str) else value is True or value == 1
 
 
+def flag(value: bool) -> str:
+    """Return a boolean as the REST binding of OneRoster 1.2 has it: a text."""
+    return "true" if value else "false"
+
+
 def part(row: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     """Return the object at a path of names; an empty one where an expansion is `""` or missing."""
     for name in names:
@@ -114,10 +124,9 @@ def parts(row: Mapping[str, Any], plural: str, singular: str) -> list[Mapping[st
     return [each for each in inner if isinstance(each, dict)]
 
 
-def _objects(held: Any, name: str) -> list[dict[str, Any]]:
+def _listed(held: Any) -> list[Any] | None:
     if held is None or held == "":
         return []
-    rows = held if isinstance(held, list) else [held]
-    if not all(isinstance(row, dict) for row in rows):
-        raise AnswerInvalid(f"A row of {name} is not an object.")
-    return rows
+    if isinstance(held, dict):
+        return [held]
+    return held if isinstance(held, list) else None

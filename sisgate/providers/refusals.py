@@ -38,6 +38,37 @@ def read_refusal(response: HttpResponse) -> ProviderError:
     )
 
 
+def not_in_dialect(response: HttpResponse, what: str) -> AnswerInvalid:
+    """Return the error of a 2xx that is no answer, with what the provider itself says in it.
+
+    `what` is what is missing. Only what is an error's text by its place is quoted: a list of
+    students in an unknown form has texts, too.
+    """
+    message, code = _said_in_place_of_an_answer(response)
+    quoted = _cut(message, MESSAGE_LIMIT)
+    said = f': "{quoted}"' if quoted else "."
+    return AnswerInvalid(
+        f"The provider answered {response.status} {what}{said}",
+        status=response.status,
+        provider_code=_cut(code, MESSAGE_LIMIT) if code else None,
+        request_id=_request_id(response),
+    )
+
+
+def read_body(response: HttpResponse) -> Any:
+    """Return a 2xx answer's JSON; `AnswerInvalid` where it is none or says that it failed."""
+    try:
+        body = response.json()
+    except AnswerInvalid as error:
+        kind = response.headers.get("content-type", "no content type")
+        size = f"({kind}, {len(response.body)} bytes)"
+        what = f"with a body that is not JSON {size}" if response.body else "without a body"
+        raise not_in_dialect(response, what) from error
+    if any(_has_failed(fields) for fields in _statuses(body)):
+        raise not_in_dialect(response, "with a failure in the body")
+    return body
+
+
 def says_token_expired(response: HttpResponse) -> bool:
     """Whether the body's words of a 401 or 403 are those of an expired token."""
     if response.status not in (401, 403):
@@ -55,7 +86,7 @@ def _said(response: HttpResponse) -> tuple[str, str | None]:
     try:
         body = response.json()
     except AnswerInvalid:
-        return _plain(response.body[: _READ_LIMIT * 4].decode("utf-8", "replace")), None
+        return _plain(response.text), None
     if isinstance(body, str):
         return _plain(body), None
     message, code = "", None
@@ -63,6 +94,40 @@ def _said(response: HttpResponse) -> tuple[str, str | None]:
         message = message or _message(fields)
         code = code or _code(fields)
     return message, code
+
+
+def _said_in_place_of_an_answer(response: HttpResponse) -> tuple[str, str | None]:
+    try:
+        body = response.json()
+    except AnswerInvalid:
+        is_page = "<html" in response.text[:_READ_LIMIT].lower()
+        return (_plain(response.text) if is_page else ""), None
+    message, code = "", None
+    for fields in _statuses(body):
+        message = message or _message(fields)
+        code = code or _code(fields)
+    return message, code
+
+
+_STATUSES = ("error", "errors", "errormessage", "statusinfo", "statusinfoset", "fault")
+_CODES = ("imsx_codeminor", "imsx_codeminorfield")
+
+
+def _statuses(body: Any) -> Iterator[dict[str, Any]]:
+    """The objects of a body that tell how a request went: itself, and what is named so in it."""
+    level: list[Any] = [body]
+    for _ in range(4):
+        level = [row for each in level for row in (each if isinstance(each, list) else [each])][:20]
+        objects = [{k.lower(): v for k, v in row.items()} for row in level if isinstance(row, dict)]
+        yield from objects
+        level = [fields[name] for fields in objects for name in _STATUSES + _CODES if name in fields]
+        if isinstance(body, list):
+            return
+
+
+def _has_failed(fields: dict[str, Any]) -> bool:
+    major = fields.get("imsx_codemajor")
+    return isinstance(major, str) and major.lower() in ("failure", "unsupported")
 
 
 def _objects(body: Any) -> Iterator[dict[str, Any]]:

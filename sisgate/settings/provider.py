@@ -17,6 +17,7 @@ from sisgate.settings.provider_parts import (
     BreakerConfig,
     Endpoint,
     HttpUrl,
+    Origin,
     PathRule,
     RetryConfig,
     SchoolHours,
@@ -88,6 +89,7 @@ class ProviderConfig(Frozen):
     base_path: str | None = None
     school_year: Annotated[int, Field(ge=2000, le=2100)] | None = None
     page_size: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    link_origins: tuple[Origin, ...] = ()
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 32
@@ -140,6 +142,7 @@ class ProviderConfig(Frozen):
                 page_size=self.page_size,
                 base_path=self.base_path,
                 school_year=self.school_year,
+                link_origins=self.link_origins,
             )
         )
 

@@ -25,6 +25,16 @@ def _http_url(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+def _origin(value: str) -> str:
+    parts = urlsplit(_http_url(value))
+    if parts.path or parts.query or parts.fragment:
+        raise ValueError("write an origin: scheme, host and port, such as https://sis.example:8443")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
 class Endpoint(Frozen):
     """One base URL of a provider. Traffic is shared in proportion to `weight`."""
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
+from sisgate.errors import AnswerInvalid
 from sisgate.ledger import call_queue, deletions, jobs, listings, records
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose, position_of
@@ -18,6 +19,7 @@ from sisgate.providers.dialect import Listing
 from sisgate.settings import ProviderConfig
 from sisgate.sync import progress, start
 from sisgate.sync.completeness import MAX_LOOKS, PageFact, Verdict, assess, full_looks
+from sisgate.sync.flaws import NAMED, Flaws, of_pages
 from sisgate.sync.pages import Edges
 
 DELETE_SHARE = 0.2
@@ -33,6 +35,7 @@ class _Judged:
     listing: Listing
     verdict: Verdict
     full_looks: int
+    flaws: Flaws
 
 
 def conclude(session: Session, job: Job, config: ProviderConfig, now: datetime) -> bool:
@@ -45,10 +48,14 @@ def conclude(session: Session, job: Job, config: ProviderConfig, now: datetime) 
     judged = _judge(session, job)
     if _look_again(session, job, judged, now):
         return False
+    if job.rows_seen == 0 and (lost := sum(len(j.flaws.lost) for j in judged)):
+        _fail_unusable(session, job, lost, now)
+        return True
     incomplete = next((j for j in judged if not j.verdict.complete), None)
     if job.mode == "full" and incomplete is None and _prove(session, job, dataset, judged, now):
         return False
-    _end(session, job, dataset, incomplete, now)
+    notes = [] if incomplete is None else [_incomplete_note(incomplete)]
+    _end(session, job, dataset, [*notes, *_marred_notes(judged)], now, complete=not notes)
     return True
 
 
@@ -94,22 +101,27 @@ def _prove(
 
 
 def _end(
-    session: Session, job: Job, dataset: Dataset, incomplete: _Judged | None, now: datetime
+    session: Session,
+    job: Job,
+    dataset: Dataset,
+    notes: Sequence[str],
+    now: datetime,
+    *,
+    complete: bool,
 ) -> None:
     """End the sync: delete what is gone if that is believable, else hold it for a person."""
-    job.complete = incomplete is None
+    job.complete = complete
     is_full = job.mode == "full" and job.complete
     generation = job.generation if is_full else None
     doomed = deletions.count(session, dataset, job.id, generation)
-    notes = [] if incomplete is None else [_incomplete_note(incomplete)]
+    notes = [*notes, *([job.note] if job.note else [])]
     if not job.options.get("allow_deletes") and is_suspicious(doomed, inserted=job.inserted):
         job.note = " ".join([*notes, _held_note(doomed, doomed.live - job.inserted)])
         jobs.end(session, job, JobState.HELD, now)
         return
     if doomed.count:
         job.deleted += deletions.carry_out(session, dataset, job.id, generation, now)
-    if notes:
-        job.note = notes[0]
+    job.note = " ".join(notes) or None
     if job.complete:
         _note_synced(session, job, dataset, now)
     jobs.end(session, job, JobState.DONE, now)
@@ -165,14 +177,18 @@ def _held_note(doomed: Doomed, known: int) -> str:
 
 
 def _judge(session: Session, job: Job) -> list[_Judged]:
-    pages: dict[int, list[PageFact]] = {}
+    pages: dict[int, list[Call]] = {}
     for call in listings.pages_of(session, job.id):
-        pages.setdefault(call.listing_id or 0, []).append(_fact(call))
+        pages.setdefault(call.listing_id or 0, []).append(call)
     judged = []
     for row in listings.of_job(session, job.id):
-        listing, facts = Listing.from_json(row.plan), pages.get(row.id, [])
+        listing, calls = Listing.from_json(row.plan), pages.get(row.id, [])
+        facts = [_fact(call) for call in calls]
         verdict = assess(listing, facts, row.total, row.looks)
-        judged.append(_Judged(row, listing, verdict, full_looks(facts)))
+        flaws = of_pages(call.error for call in calls)
+        if verdict.complete and flaws.lost:
+            verdict = Verdict(complete=False, reason=flaws.lost_text)
+        judged.append(_Judged(row, listing, verdict, full_looks(facts), flaws))
     return judged
 
 
@@ -224,6 +240,21 @@ def _look_again(session: Session, job: Job, judged: Sequence[_Judged], now: date
 def _relook(session: Session, job: Job, row: ListingRow, now: datetime) -> None:
     row.looks += 1
     start.begin_listing(session, job, row, now)
+
+
+def _fail_unusable(session: Session, job: Job, lost: int, now: datetime) -> None:
+    """End a sync in which no row at all was a record: then it is not a list of them."""
+    error = AnswerInvalid(
+        f"None of the {lost} rows that the provider gave could be used. Check the kind, version "
+        "and base_path of the provider."
+    )
+    jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
+
+
+def _marred_notes(judged: Sequence[_Judged]) -> list[str]:
+    """Return what is said of records that were read without a field."""
+    marred = [j for j in judged if j.flaws.marred]
+    return [f"{j.listing.name}: {j.flaws.marred_text}." for j in marred[:NAMED]]
 
 
 def _incomplete_note(judged: _Judged) -> str:

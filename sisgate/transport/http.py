@@ -10,14 +10,20 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from sisgate.bounded_http import BoundedSession, checked_before_write, read_within
+from sisgate.bounded_http import (
+    BodyTooLarge,
+    BoundedSession,
+    checked_before_write,
+    read_within,
+)
 from sisgate.clock import Clock
 from sisgate.domain.paths import usable_path
 from sisgate.domain.secret import forget_locals
-from sisgate.errors import ProviderUnavailable
+from sisgate.errors import AnswerInvalid, ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
 
 CONNECT_SECONDS = 5.0
+MIB = 1024 * 1024
 SAFE_PATH = "/:@!$&'()*+,;=-._~%"
 
 
@@ -52,8 +58,9 @@ class Transport:
         Where the process stood still until the connection was made, the answer has its time from
         the write on, up to `must_end_at` of the monotonic clock.
 
-        Raises `ProviderUnavailable` when the answer did not come, not in time, not whole or too
-        large. Its detail `sent` is False when the provider cannot have seen the request.
+        Raises `ProviderUnavailable` when the answer did not come, not in time or not whole. Its
+        detail `sent` is False when the provider cannot have seen the request. `AnswerInvalid` when
+        the answer is too large.
         """
         url = build_url(base_url, request)
         begun = self._clock.monotonic()
@@ -79,6 +86,8 @@ class Transport:
                 )
             with response:
                 body = read_within(response.raw, self._clock, deadline, max_body_bytes)
+        except BodyTooLarge as error:
+            raise _too_large(error.size, max_body_bytes) from error
         except requests.ConnectTimeout as error:
             raise _unavailable("did not accept a connection in time", error, sent=False) from error
         except requests.Timeout as error:
@@ -101,6 +110,18 @@ def build_url(base_url: str, request: HttpRequest) -> str:
     path = usable_path(request.path)
     query = f"?{urlencode(request.query)}" if request.query else ""
     return f"{base_url}{quote(path, safe=SAFE_PATH)}{query}"
+
+
+def _too_large(size: int | None, limit: int) -> AnswerInvalid:
+    most = limit / MIB
+    said = f"is {size / MIB:.1f} MiB" if size is not None else f"is more than {most:g} MiB"
+    return AnswerInvalid(
+        f"The provider's answer {said}, and max_body_mb allows {most:g}. It was not read. Raise "
+        "max_body_mb of the provider if such answers are right, or lower its page_size.",
+        is_final=True,
+        body_bytes=size,
+        max_body_mb=most,
+    )
 
 
 def _never_sent(error: Exception) -> bool:

@@ -69,7 +69,7 @@ def test_records_are_canonical(variant: Variant, resource: str) -> None:
         assert len(row.content_hash) == 32
         assert "role" not in row.data or resource == "enrollments"
     for row in rows if resource in ("teachers", "students") else []:
-        assert row.data["enabledUser"] is True
+        assert row.data["enabledUser"] == "true"
         (role,) = row.data["roles"]
         assert role["roleType"] == "primary"
         assert role["role"] == resource.removesuffix("s")

@@ -44,18 +44,29 @@ HOSTILE = {
     "text": b'"users"',
     "html": b"<html><body>502 Bad Gateway</body></html>",
     "numbers for lists": b'{"users": 7, "students": 7, "record": 7, "district": 7}',
-    "nulls for rows": b'{"users": [null], "students": [null], "record": [null]}',
-    "lists for rows": b'{"users": [[1]], "students": {"student": [[1]]}, "record": ["a"]}',
     "not finite": b'{"users": [{"sourcedId": NaN}], "students": {"student": {"id": Infinity}}}',
-    "wrong status": b'{"users": [{"sourcedId": "a", "status": 3}], "students": {"student": [{}]}}',
-    "empty id": b'{"users": [{"sourcedId": ""}], "students": {"student": {"id": "seven"}}}',
-    "true for an id": b'{"users": [{"sourcedId": true}], "students": {"student": {"id": true}}}',
     "huge id": b'{"users": [{"sourcedId": 1' + b"0" * 5000 + b'}], "students": {"student": {}}}',
     "deep lists": b"[" * 100_000,
     "deep objects": b'{"users":' * 900 + b"1" + b"}" * 900,
     "wrong charset": b'\xff\xfe{"users": []}',
     "half a surrogate": b'{"users": [{"sourcedId": "\xed\xa0\x80"}]}',
+    "says that it failed": (
+        b'{"imsx_codeMajor": "failure", "users": [], "record": [], "name": "x",'
+        b' "students": {"student": []}}'
+    ),
 }
+BAD_ROWS = [
+    None,
+    7,
+    "a",
+    [1],
+    {},
+    {"sourcedId": None, "id": None},
+    {"sourcedId": "", "id": "seven"},
+    {"sourcedId": True, "id": True},
+    {"sourcedId": "x" * 256, "id": -3},
+    {"sourcedId": {"sourcedId": "a"}, "id": {"id": 3}},
+]
 
 
 def read(name: str, resource: str, listing: Listing, body: bytes) -> Page | None:
@@ -78,6 +89,74 @@ def test_a_hostile_body_is_an_invalid_answer(variant: Variant, body: bytes) -> N
     """Wrong types, deep nesting, huge numbers and no JSON at all end in one error only."""
     listing = variant.dialect.plan("students", since=None)[0]
     assert read(variant.name, "students", listing, body) is None
+
+
+@given(st.sampled_from(RECORDED), st.lists(st.tuples(st.integers(0, 50), anything), max_size=4))
+def test_a_bad_row_costs_no_other(
+    recorded: tuple[str, str, Listing, Any], bad: list[tuple[int, Any]]
+) -> None:
+    """Whatever stands between the rows: they are read as before, and each bad one is told."""
+    name, resource, listing, body = recorded
+    if listing.paging == "single":
+        return
+    whole = read(name, resource, listing, json.dumps(body).encode())
+    assert whole is not None
+    body = copy.deepcopy(body)
+    rows = _list_of_rows(body)
+    for place, row in bad:
+        if not isinstance(row, dict) and _is_finite(row):
+            rows.insert(place, row)
+    page = read(name, resource, listing, json.dumps(body).encode())
+    assert page is not None
+    assert [row.data for row in page.rows] == [row.data for row in whole.rows]
+    assert len(page.listings) == len(whole.listings)
+    assert page.received == len(page.ids) == len(rows)
+    lost = {flaw.row for flaw in page.flaws if flaw.lost}
+    assert lost == {n for n, row in enumerate(rows, 1) if not isinstance(row, dict)}
+
+
+@variants
+@pytest.mark.parametrize("row", BAD_ROWS, ids=repr)
+def test_a_row_without_an_id_is_told_by_its_number(variant: Variant, row: Any) -> None:
+    """And by its field, without its value. Two such rows are not taken for one."""
+    for resource in ROSTER:
+        listing, response, whole = next(
+            found for found in pages_of(variant, resource) if found[0].paging != "single"
+        )
+        body = json.loads(response.body)
+        rows = _list_of_rows(body)
+        rows[1:1] = [row, {"name": "another"}]
+        page = read(variant.name, resource, listing, json.dumps(body).encode())
+        assert page is not None
+        assert len(page.rows) == len(whole.rows)
+        assert [flaw.row for flaw in page.flaws if flaw.lost] == [2, 3]
+        assert len(set(page.ids)) == len(page.ids) or row == {"name": "another"}
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _list_of_rows(body: Any) -> list[Any]:
+    """Return the list that holds a recorded answer's rows, made one where it is an object."""
+    for name, held in list(body.items()):
+        if isinstance(held, list):
+            return held
+        if isinstance(held, dict):
+            if "sourcedId" in held:
+                body[name] = [held]
+                return body[name]
+            inner = next((k for k, v in held.items() if isinstance(v, list | dict)), None)
+            if inner is not None and not isinstance(held[inner], list):
+                held[inner] = [held[inner]]
+            if inner is not None:
+                rows: list[Any] = held[inner]
+                return rows
+    raise AssertionError(body)
 
 
 @given(st.sampled_from(RECORDED), anything)

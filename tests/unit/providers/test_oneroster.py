@@ -14,6 +14,7 @@ from sisgate.providers.dialect import DialectOptions, Listing, Position
 from sisgate.providers.infinite_campus import InfiniteCampus
 from sisgate.providers.oneroster import OneRoster
 from sisgate.providers.oneroster_mapping import canonical_row
+from sisgate.providers.references import reference
 from sisgate.providers.registry import DIALECTS, dialect_for
 from sisgate.providers.skyward import Skyward
 
@@ -108,24 +109,106 @@ def test_a_canonical_row_is_passed_on_as_it_is() -> None:
         "sourcedId": "u1",
         "status": "active",
         "dateLastModified": "2026-09-01T08:00:00.000Z",
-        "enabledUser": True,
-        "roles": [{"roleType": "primary", "role": "student", "org": {"sourcedId": "s1"}}],
+        "enabledUser": "true",
+        "roles": [{"roleType": "primary", "role": "student", "org": reference("org", "s1")}],
         "metadata": {"x": 1},
         "vendorField": "kept",
     }
     assert canonical_row("students", row).data is row
 
 
-def test_several_orgs_become_one_primary_and_more_secondary_roles() -> None:
-    """The order of 1.1's orgs decides; the listing tells the role where the row does not."""
+def test_a_user_of_several_orgs_has_a_primary_role_in_each() -> None:
+    """1.2 wants one for each org. The first of 1.1's orgs is the user's primary one."""
     orgs = [{"sourcedId": "s1"}, {"sourcedId": "s2"}]
     data = canonical_row("teachers", {"sourcedId": "u", "orgs": orgs}).data
     assert data["roles"] == [
-        {"roleType": "primary", "role": "teacher", "org": orgs[0]},
-        {"roleType": "secondary", "role": "teacher", "org": orgs[1]},
+        {"roleType": "primary", "role": "teacher", "org": reference("org", each)}
+        for each in ("s1", "s2")
     ]
-    assert data["primaryOrg"] == orgs[0]
+    assert data["primaryOrg"] == reference("org", "s1")
     assert "orgs" not in data
+
+
+@pytest.mark.parametrize("orgs", [{}, {"orgs": None}, {"orgs": []}, {"orgs": ""}, {"orgs": [None]}])
+@pytest.mark.parametrize(("role", "known"), [("parent", "parent"), ("nurse", "ext:nurse")])
+def test_a_user_without_orgs_keeps_the_role(orgs: Any, role: str, known: str) -> None:
+    """Parents and officers of a district belong to no school."""
+    data = canonical_row("users", {"sourcedId": "p", "role": role, **orgs}).data
+    assert data["roles"] == [{"roleType": "primary", "role": known}]
+    assert "orgs" not in data
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"orgs": "s1"},
+        {"orgs": ["s1"]},
+        {"orgs": {"sourcedId": "s1"}},
+        {"orgs": [{"sourcedId": "s1", "type": "userOrgs"}, {"sourcedId": None}]},
+        {"orgSourcedIds": "s1"},
+        {"orgSourcedIds": ["s1"]},
+        {"userOrgs": [{"sourcedId": "s1"}]},
+        {"primaryOrg": {"sourcedId": "s1"}},
+        {"roles": [{"role": "student", "org": "s1"}, {"role": None, "org": "s2"}, None]},
+    ],
+)
+def test_orgs_are_read_in_the_forms_servers_give_them(sent: dict[str, Any]) -> None:
+    """Objects, ids, one text or a list, under several names."""
+    flaws: list[str] = []
+    user = {"sourcedId": "u", "role": "student", **sent}
+    data = canonical_row("users", user, lambda field, problem: flaws.append(field)).data
+    assert data["roles"] == [
+        {"roleType": "primary", "role": "student", "org": reference("org", "s1")}
+    ]
+    assert flaws == []
+    assert not {"orgs", "orgSourcedIds", "userOrgs", "role"} & data.keys()
+
+
+@pytest.mark.parametrize("form", ["c1", 1, {"sourcedId": "c1"}, [{"sourcedId": "c1"}], ["c1"]])
+def test_a_reference_is_read_in_its_forms(form: Any) -> None:
+    """Also where the specification wants one, and a server gives a list of one."""
+    row = {"sourcedId": "e", "class": form, "userSourcedId": "u1"}
+    data = canonical_row("enrollments", row).data
+    assert data["class"] == reference("class", "1" if form == 1 else "c1")
+    assert data["user"] == reference("user", "u1")
+    assert "userSourcedId" not in data
+
+
+@pytest.mark.parametrize(
+    ("resource", "field", "value"),
+    [
+        ("enrollments", "class", {"id": 7}),
+        ("enrollments", "class", 1.5),
+        ("enrollments", "primary", "perhaps"),
+        ("enrollments", "role", ["student"]),
+        ("users", "givenName", {"first": "A"}),
+        ("users", "orgs", [{"name": "s1"}]),
+        ("users", "grades", [["9"]]),
+        ("orgs", "status", 3),
+        ("orgs", "status", "retired"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_left_out_and_told(
+    resource: str, field: str, value: Any
+) -> None:
+    """The record is kept; the note has the field's name and not its value."""
+    told: list[tuple[str, str]] = []
+    row = {"sourcedId": "x", field: value}
+    data = canonical_row(resource, row, lambda *words: told.append(words)).data
+    assert [name for name, _ in told] == [field]
+    assert data.get(field) == ("active" if field == "status" else None)
+    assert data["sourcedId"] == "x"
+
+
+def test_nulls_are_not_passed_on() -> None:
+    """Neither as fields nor in lists: the specification knows none."""
+    row = {"sourcedId": "u", "role": None, "orgs": None, "grades": [None, "09"], "middleName": None}
+    assert canonical_row("users", row).data == {
+        "sourcedId": "u",
+        "status": "active",
+        "grades": ["09"],
+        "roles": [],
+    }
 
 
 def test_a_role_that_1_2_does_not_know_becomes_an_extension() -> None:
@@ -138,11 +221,14 @@ def test_a_role_that_1_2_does_not_know_becomes_an_extension() -> None:
 @pytest.mark.parametrize(
     ("resource", "row", "expected"),
     [
-        ("enrollments", {"primary": "TRUE"}, {"primary": True}),
-        ("enrollments", {"primary": "perhaps"}, {"primary": "perhaps"}),
+        ("enrollments", {"primary": "TRUE"}, {"primary": "true"}),
+        ("enrollments", {"primary": False}, {"primary": "false"}),
         ("demographics", {"birthdate": "20110503"}, {"birthDate": "2011-05-03"}),
         ("classes", {"grades": "09, 10"}, {"grades": ["09", "10"]}),
-        ("classes", {"terms": {"sourcedId": "t"}}, {"terms": [{"sourcedId": "t"}]}),
+        ("classes", {"terms": {"sourcedId": "t"}}, {"terms": [reference("academicSession", "t")]}),
+        ("courses", {"schoolYear": "y"}, {"schoolYear": reference("academicSession", "y")}),
+        ("users", {"identifier": 7}, {"identifier": "7"}),
+        ("orgs", {"status": "inactive"}, {"status": "tobedeleted"}),
         ("terms", {"schoolYear": 2027}, {"schoolYear": "2027"}),
         ("orgs", {"status": "ToBeDeleted"}, {"status": "tobedeleted"}),
         ("orgs", {"status": ""}, {"status": "active"}),
