@@ -67,9 +67,7 @@ def read_json(body: bytes, charset: str | None = None) -> Any:
     """
     text = decode(body, charset)
     try:
-        value = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_finite, strict=False
-        )
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, strict=False)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     if _deeper_than(value, DEPTH_LIMIT):

@@ -1,4 +1,4 @@
-"""References between records, as the OneRoster 1.2 REST binding has them: `href`, `sourcedId`, `type`.
+"""References between records as in the OneRoster 1.2 REST binding: `href`, `sourcedId`, `type`.
 
 Source: the `…GUIDRef` types of 1EdTech OneRoster Rostering 1.2. An `href` of a provider names the
 server it was read from: the same record read from another endpoint, or from a server that moved,
@@ -59,11 +59,13 @@ def read_references(kind: str, value: Any) -> tuple[list[dict[str, str]], bool]:
         held = each.get("sourcedId") if isinstance(each, dict) else each
         if (sourced_id := usable_id(held)) is not None:
             found.setdefault(sourced_id, reference(kind, sourced_id))
-        elif held is not None and not (isinstance(held, str) and not held.strip()):
-            whole = False
-        elif isinstance(each, dict) and each and "sourcedId" not in each:
+        elif not _is_nothing(held) or (isinstance(each, dict) and each and "sourcedId" not in each):
             whole = False
     return list(found.values()), whole
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _items(value: Any) -> Sequence[Any]:

@@ -120,7 +120,9 @@ def _statuses(body: Any) -> Iterator[dict[str, Any]]:
         level = [row for each in level for row in (each if isinstance(each, list) else [each])][:20]
         objects = [{k.lower(): v for k, v in row.items()} for row in level if isinstance(row, dict)]
         yield from objects
-        level = [fields[name] for fields in objects for name in _STATUSES + _CODES if name in fields]
+        level = [
+            fields[name] for fields in objects for name in _STATUSES + _CODES if name in fields
+        ]
         if isinstance(body, list):
             return
 

@@ -52,15 +52,15 @@ def flaws_json(flaws: Sequence[Flaw]) -> dict[str, Any] | None:
     lost = sorted({flaw.row for flaw in flaws if flaw.lost})
     marred = sorted({flaw.row for flaw in flaws} - set(lost))
     first = [*[f for f in flaws if f.lost][:NAMED], *[f for f in flaws if not f.lost][:NAMED]]
-    named = [[flaw.row, f"{flaw.field or 'it'} {flaw.problem}"] for flaw in first]
-    found = Flaws(frozenset(lost), frozenset(marred), tuple((row, what) for row, what in named))
+    named = [(flaw.row, f"{flaw.field or 'it'} {flaw.problem}") for flaw in first]
+    found = Flaws(frozenset(lost), frozenset(marred), tuple(named))
     texts = [text for rows, text in ((lost, found.lost_text), (marred, found.marred_text)) if rows]
     return {
         "code": CODE,
         "message": f"{'; '.join(texts)}.",
         "lost": lost,
         "marred": marred,
-        "named": named,
+        "named": [list(each) for each in named],
     }
 
 

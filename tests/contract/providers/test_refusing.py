@@ -148,8 +148,9 @@ def _list_of_rows(body: Any) -> list[Any]:
             return held
         if isinstance(held, dict):
             if "sourcedId" in held:
-                body[name] = [held]
-                return body[name]
+                only = [held]
+                body[name] = only
+                return only
             inner = next((k for k, v in held.items() if isinstance(v, list | dict)), None)
             if inner is not None and not isinstance(held[inner], list):
                 held[inner] = [held[inner]]

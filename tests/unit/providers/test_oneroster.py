@@ -154,9 +154,9 @@ def test_a_user_without_orgs_keeps_the_role(orgs: Any, role: str, known: str) ->
 )
 def test_orgs_are_read_in_the_forms_servers_give_them(sent: dict[str, Any]) -> None:
     """Objects, ids, one text or a list, under several names."""
-    flaws: list[str] = []
+    flaws: list[tuple[str, str]] = []
     user = {"sourcedId": "u", "role": "student", **sent}
-    data = canonical_row("users", user, lambda field, problem: flaws.append(field)).data
+    data = canonical_row("users", user, lambda *told: flaws.append(told)).data
     assert data["roles"] == [
         {"roleType": "primary", "role": "student", "org": reference("org", "s1")}
     ]

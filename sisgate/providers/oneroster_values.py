@@ -1,0 +1,167 @@
+"""Reading the values of a OneRoster server's rows: whatever form they come in, one goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sisgate.providers.dates import iso_date, utc_text
+from sisgate.providers.references import read_references
+
+_TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false", "yes": "true", "no": "false"}
+
+Read = Callable[[Any], Any]
+"""Reads one value: what it says, None for nothing; `ValueError` where it says nothing readable."""
+
+
+def text(value: Any) -> str | None:
+    """Return a text; numbers are written out."""
+    if isinstance(value, str):
+        return value
+    if type(value) is int and abs(value) < 2**63:
+        return str(value)
+    raise ValueError
+
+
+def word(value: Any) -> str | None:
+    """Return a text without outer blanks; None for an empty one."""
+    return (text(value) or "").strip() or None
+
+
+def lower_word(value: Any) -> str | None:
+    """Return a text in lower case."""
+    return (text(value) or "").lower() or None
+
+
+def flag(value: Any) -> str | None:
+    """Return a boolean as the REST binding has it: the text `true` or `false`."""
+    if type(value) is bool:
+        return "true" if value else "false"
+    said = (text(value) or "").strip().lower()
+    if said and said not in _TRUTH:
+        raise ValueError
+    return _TRUTH.get(said)
+
+
+def date(value: Any) -> str | None:
+    """Return a day as `YYYY-MM-DD` where it is unambiguous."""
+    return iso_date(text(value) or "") or None
+
+
+def status(value: Any) -> str:
+    """Return the status. `inactive`, of before 1.1, is to be read as `tobedeleted`."""
+    said = (text(value) or "").strip().lower() or "active"
+    if said == "inactive":
+        return "tobedeleted"
+    if said not in ("active", "tobedeleted"):
+        raise ValueError
+    return said
+
+
+def texts(value: Any) -> list[str]:
+    """Return a list of texts, given as such, as one text with commas, or as a single value."""
+    if isinstance(value, str):
+        value = value.split(",")
+    items = value if isinstance(value, list) else [value]
+    return [said for each in items if each is not None and (said := (text(each) or "").strip())]
+
+
+def objects(value: Any) -> list[Any]:
+    """Return a list of objects without nulls and without addresses of one server."""
+    items = value if isinstance(value, list) else [value]
+    if not all(each is None or isinstance(each, dict) for each in items):
+        raise ValueError
+    return [without_addresses(each) for each in items if each]
+
+
+class PartlyUnread(ValueError):
+    """Some of a value could not be read; `held` is the rest."""
+
+    def __init__(self, held: Any) -> None:
+        super().__init__()
+        self.held = held
+
+
+def references(kind: str) -> Read:
+    """Return what reads a list of references to records of a kind."""
+
+    def read(value: Any) -> list[dict[str, str]]:
+        found, whole = read_references(kind, value)
+        if not whole:
+            raise PartlyUnread(found)
+        return found
+
+    return read
+
+
+def reference_to(kind: str) -> Read:
+    """Return what reads one reference; of several the first."""
+
+    def read(value: Any) -> dict[str, str] | None:
+        found, whole = read_references(kind, value)
+        if found:
+            return found[0]
+        if not whole:
+            raise ValueError
+        return None
+
+    return read
+
+
+def roles(value: Any) -> list[dict[str, Any]]:
+    """Return the roles of 1.2. One without a word for the role says nothing."""
+    roles, whole = [], True
+    for each in value if isinstance(value, list) else [value]:
+        held = each if isinstance(each, dict) else {"role": each}
+        try:
+            role = word(held["role"]) if held.get("role") is not None else None
+            org = reference_to("org")(held.get("org"))
+        except ValueError:
+            whole = False
+            continue
+        if role is not None:
+            kind = held.get("roleType")
+            more = {k: v for k, v in held.items() if v is not None and k not in _OF_A_ROLE}
+            dates = {k: iso_date(v) for k, v in more.items() if k in _ROLE_DATES and type(v) is str}
+            roles.append(
+                {"roleType": kind if kind == "secondary" else "primary", "role": role}
+                | ({"org": org} if org else {})
+                | more
+                | dates
+            )
+    if not whole:
+        raise PartlyUnread(roles)
+    return roles
+
+
+_OF_A_ROLE = ("roleType", "role", "org")
+_ROLE_DATES = ("beginDate", "endDate")
+
+
+def moment(value: Any) -> str | None:
+    """Return a time in UTC where it is one."""
+    return utc_text(text(value) or "") or None
+
+
+def without_addresses(value: Any) -> Any:
+    """Return a value that the specification does not know without addresses of one server."""
+    return _without_href(value) if _has_href(value) else value
+
+
+def _has_href(value: Any) -> bool:
+    if type(value) is dict:
+        return "href" in value or any(
+            type(each) in (dict, list) and _has_href(each) for each in value.values()
+        )
+    return type(value) is list and any(_has_href(each) for each in value)
+
+
+def _without_href(value: Any) -> Any:
+    if type(value) is dict:
+        is_reference = "sourcedId" in value
+        return {
+            name: _without_href(each)
+            for name, each in value.items()
+            if name != "href" or not is_reference
+        }
+    return [_without_href(each) for each in value] if type(value) is list else value
