@@ -157,7 +157,11 @@ def is_suspicious(doomed: Doomed, *, inserted: int) -> bool:
     True
     >>> is_suspicious(Doomed(live=2000, marked=0, absent=400), inserted=1600)
     True
+    >>> is_suspicious(Doomed(live=0, marked=0), inserted=1)
+    False
     """
+    if doomed.count == 0:
+        return False  # then it is not counted how many live, either
     known = doomed.live - inserted
     if doomed.count <= ALWAYS_BELIEVED and doomed.count < known - doomed.count:
         return False
