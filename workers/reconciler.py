@@ -15,9 +15,10 @@ from sisgate.broker import list_lengths
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import BrokerUnavailable, OutcomeUnknown, SisgateError
+from sisgate.gateway.liveness import why_waiting
 from sisgate.ledger import jobs, redelivery, retries
 from sisgate.ledger.schema import Call, Job
-from workers import admit, journals
+from workers import admit, default_queue, journals
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -61,8 +62,9 @@ def _reconcile(runtime: Runtime) -> None:
 
 
 def redeliver(runtime: Runtime) -> None:
-    """Publish again what the broker has lost."""
+    """Publish again what the broker has lost, and fetch what was sent to no queue of ours."""
     with _postponed_without_redis():
+        default_queue.fetch(runtime)
         now = runtime.clock.now()
         with runtime.database.read() as session:
             queues = redelivery.waiting_queues(session, now, GRACE)
@@ -94,8 +96,13 @@ def _postponed_without_redis() -> Iterator[None]:
 
 def _end_overdue(runtime: Runtime) -> list[str]:
     now = runtime.clock.now()
+    with runtime.database.read() as session:
+        overdue = jobs.overdue_providers(session, now)
+    # Asked for before the transaction: a Redis that is slow must not keep the ledger locked.
+    known = {name: why_waiting(runtime, name) for name in overdue}
+    why = {name: found for name, found in known.items() if found}
     with runtime.database.write() as session:
-        ended = jobs.expire_overdue(session, now)
+        ended = jobs.expire_overdue(session, now, why)
         for call in redelivery.recover_lost(session, now, lambda c: call_lost(session, c, now)):
             call.ended_at = now
             job = jobs.lock(session, call.job_id)

@@ -6,34 +6,30 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import redis
 from sqlalchemy import func, select
 
-from sisgate.broker import queue_depths, uses_embedded_redis
-from sisgate.cli import data_folder
+from sisgate.broker import uses_embedded_redis
 from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.key_checks import expiring, keys_of_provider
+from sisgate.cli.liveness_checks import liveness
 from sisgate.cli.standing_checks import hold, quarantine
 from sisgate.cli.tls_cures import cure
 from sisgate.credentials.vault import Vault, vault_of
-from sisgate.domain.queues import PLANNER_QUEUE
-from sisgate.domain.states import JobState
 from sisgate.domain.tls import tls_fault, why_unreachable
 from sisgate.embedded.server_version import version_of
 from sisgate.errors import SisgateError
 from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping
-from sisgate.ledger.schema import Job
 from sisgate.settings import ProviderConfig, Settings
 
 FREE_BYTES = 1 << 30
 CLOCK_WARN_SECONDS = 2.0
 CLOCK_FAIL_SECONDS = 30.0
-OVERDUE = timedelta(seconds=60)
 PROBE_SECONDS = 15.0
 
 
@@ -57,10 +53,9 @@ def examine(invocation: Invocation, *, probe: bool) -> Iterator[Finding]:
         yield finding
         answers = answers or (finding.subject == "redis" and finding.grade != "fail")
     if answers:
-        yield _worker(invocation)
+        if database is not None:
+            yield from liveness(invocation)
         yield from quarantine(invocation)
-    if database is not None:
-        yield _beat(invocation, database)
     vault, finding = _master_key(settings, database)
     yield finding
     if vault is not None and database is not None:
@@ -153,34 +148,6 @@ def _clock(invocation: Invocation, subject: str, theirs: datetime) -> Finding:
     grade: Grade = "warn" if off < CLOCK_FAIL_SECONDS else "fail"
     mend = "Synchronise the machines' clocks (chrony, systemd-timesyncd)."
     return Finding(subject, grade, f"{off:.1f} s from this machine's", mend)
-
-
-def _worker(invocation: Invocation) -> Finding:
-    queues = [PLANNER_QUEUE, *invocation.settings.providers]
-    waiting = sum(queue_depths(invocation.redis, queues).values())
-    # A worker at rest waits in a blocking pop; one that works comes back to it.
-    listening = [c for c in invocation.redis.client_list() if c.get("cmd") in {"brpop", "bzmpop"}]
-    if listening:
-        what = f"{len(listening)} at the planner's queue, {waiting} messages wait"
-        return Finding("worker", "ok", what)
-    mend = "sisgate up (one machine), or celery -A workers worker -Q sisgate,PROVIDER"
-    return Finding("worker", "fail", f"none at the planner's queue, {waiting} messages wait", mend)
-
-
-def _beat(invocation: Invocation, database: Database) -> Finding:
-    running = data_folder.read_status(invocation.settings.data_dir)
-    if running and "beat" in running.get("programs", {}):
-        return Finding("beat", "ok", f"process {running['programs']['beat']} of `sisgate up`")
-    overdue = select(func.count()).where(
-        Job.state == JobState.ACCEPTED.value,
-        Job.accepted_at < invocation.clock.now() - OVERDUE,
-    )
-    with database.read() as session:
-        count = session.scalar(overdue) or 0
-    if count:
-        mend = "sisgate up (one machine), or celery -A workers beat"
-        return Finding("beat", "fail", f"{count} accepted jobs were not taken up in time", mend)
-    return Finding("beat", "ok", "no accepted job waits for it")
 
 
 def _master_key(settings: Settings, database: Database | None) -> tuple[Vault | None, Finding]:

@@ -12,7 +12,6 @@ from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, 
 from sisgate.cli.hold_words import wait_words
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.job_ids import OneJob, full_id
-from sisgate.cli.no_answer import what_is_down
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import number, short_moment, zone_name
@@ -107,9 +106,6 @@ def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | N
     """Return what a job waits for, for programs and for people; None twice for nothing."""
     if status.is_final:
         return None, None
-    obstacle = what_is_down(invocation)
-    if obstacle is not None:
-        return {"reason": "down", "until": None, "by_hand": False}, f"the fleet. {obstacle}"
     wait = invocation.gateway.waits_for(status.id)
     return (wait.as_dict(), wait_words(wait, status.provider)) if wait else (None, None)
 

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from sisgate.admission.spec import LimiterState
+from sisgate.cli.hold_words import obstacle_words
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.lengths import parse_length, parse_moment
 from sisgate.cli.options import Json, Priority, Provider, Reason, Resource, examples
@@ -153,15 +154,21 @@ def plan(
             "left": found.left,
             "starts_at": found.starts_at.isoformat() if found.starts_at else None,
             "done_by": found.done_by.isoformat() if found.done_by else None,
+            "obstacles": [obstacle.as_dict() for obstacle in found.obstacles],
         }
     )
     output.show(Text(f"{provider} {resource}: {_outlook(invocation, provider, found)}."))
+    if found.obstacles:
+        output.warn(obstacle_words(found.obstacles))
 
 
 def _outlook(invocation: Invocation, provider: str, plan: Plan) -> str:
     now = invocation.clock.now()
     calls = "1 call" if plan.calls == 1 else f"{number(plan.calls)} calls"
     needs = f"needs {calls}" if plan.calls else "its length is not known before its first sync"
+    if plan.obstacles:
+        missing = "; ".join(obstacle.message for obstacle in plan.obstacles)
+        return f"{needs}; times are not known while {missing}"
     if plan.starts_at is None:
         hold = invocation.gateway.hold(provider)
         is_endless = hold is not None and hold.next_probe_at is None

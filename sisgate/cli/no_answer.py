@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import redis
 from sqlalchemy import select
 
-from sisgate.cli.hold_words import hold_words
+from sisgate.cli.hold_words import hold_words, obstacle_words
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.screens import duration
 from sisgate.domain.priorities import Priority
-from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.errors import BrokerUnavailable, JobExpired, ProviderUnavailable, SisgateError
+from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.schema import Call
-
-LISTENING = {"brpop", "bzmpop"}
-"""What a worker at rest waits in. One that works comes back to it."""
 
 WORTH_TELLING_SECONDS = 1.0
 """A wait for a permit is told as the cause from this length on."""
 
 
 def no_answer(invocation: Invocation, provider: str, error: JobExpired) -> SisgateError:
-    """Return the error that tells the cause: provider, Redis, worker, quota, or time alone."""
+    """Return the error that tells the cause: provider, fleet, quota, or time alone."""
     job = error.detail.get("job")
     failure = _last_failure(invocation, job) if isinstance(job, str) else None
     if failure is not None:
@@ -31,33 +27,15 @@ def no_answer(invocation: Invocation, provider: str, error: JobExpired) -> Sisga
             provider=provider,
             job=job,
         )
-    obstacle = what_is_down(invocation)
-    if obstacle is not None:
-        return BrokerUnavailable(
-            f"{obstacle} The call was not made and has been withdrawn.", provider=provider, job=job
-        )
+    stopping = read_liveness(invocation.gateway.context, [provider]).stopping(provider)
+    if stopping:
+        text = f"{obstacle_words(stopping)} The call was not made and has been withdrawn."
+        return BrokerUnavailable(text, provider=provider, job=job, cause=stopping[0].cause.value)
     held = _what_holds(invocation, provider)
     if held is not None:
         text = f"{held} The call was not made and has been withdrawn."
         return JobExpired(text, provider=provider, job=job)
     return error
-
-
-def what_is_down(invocation: Invocation) -> str | None:
-    """Return a sentence about what of ours does not run and holds jobs up, or None."""
-    try:
-        invocation.redis.ping()
-        if any(c.get("cmd") in LISTENING for c in invocation.redis.client_list()):
-            return None
-        # A worker whose every slot works does not listen for the moment; it holds the messages.
-        if invocation.redis.exists("unacked"):
-            return None
-    except redis.RedisError:
-        return "Redis cannot be reached. Start `sisgate up`, or check SISGATE_BROKER_URL."
-    return (
-        f"No worker runs: nobody listens at the queue {PLANNER_QUEUE}. Start `sisgate up`, or a "
-        "worker of the fleet."
-    )
 
 
 def _what_holds(invocation: Invocation, provider: str) -> str | None:

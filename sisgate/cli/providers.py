@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,8 @@ from sisgate.cli.screens import duration, moment, number
 from sisgate.credentials.keys import list_keys
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
+from sisgate.gateway import Obstacle
+from sisgate.gateway.liveness import read_liveness
 from sisgate.settings import ProviderConfig
 
 app = typer.Typer(help="Show providers: limits, quota left, keys, what holds them up.")
@@ -51,6 +53,8 @@ def list_providers(context: typer.Context, as_json: Json = False) -> None:
         empty="No provider is configured. sisgate.example.toml explains how; `sisgate demo` shows "
         "it.",
     )
+    for text in dict.fromkeys(line for one in found for line in _obstacle_lines(one)):
+        output.warn(text)
     if any(one["overridden"] for one in found):
         output.note("* set at run time: `sisgate limits show PROVIDER`")
 
@@ -73,15 +77,19 @@ def _all(
     configs = [only] if only else list(invocation.settings.providers.values())
     keys = _keys(invocation, output)
     depths = _depths(invocation, output, [config.name for config in configs])
+    liveness = None
+    if depths is not None:
+        liveness = read_liveness(invocation.gateway.context, [config.name for config in configs])
     found = []
     for config in configs:
-        if depths is None:
-            found.append(_facts(config, None, keys, None, None))
+        if depths is None or liveness is None:
+            found.append(_facts(config, None, keys, None, None, ()))
             continue
         state, waiting = invocation.limiter_state(config), depths[config.name]
         standings = invocation.gateway.breakers(config.name).standings()
         breakers = [one.as_dict() for one in standings]
-        found.append(_facts(config, state, keys, waiting, breakers))
+        stopping = liveness.stopping(config.name)
+        found.append(_facts(config, state, keys, waiting, breakers, stopping))
     return found
 
 
@@ -112,6 +120,7 @@ def _facts(
     keys: Mapping[str, list[str]] | None,
     waiting: int | None,
     breakers: list[dict[str, Any]] | None,
+    obstacles: Sequence[Obstacle],
 ) -> dict[str, Any]:
     # Limits set at run time hold, and are known, also before the first call.
     windows = state.windows if state and (state.known or state.overridden) else ()
@@ -138,6 +147,7 @@ def _facts(
         "waiting": waiting,
         "held": bool(breakers) and all(one["state"] != "closed" for one in breakers or ()),
         "breakers": breakers,
+        "obstacles": [obstacle.as_dict() for obstacle in obstacles],
         "known": bool(state and state.known),
         "resources": list(config.dialect_class.resources),
     }
@@ -165,6 +175,8 @@ def _key_words(slots: list[str] | None) -> Text:
 def _state_words(facts: Mapping[str, Any]) -> Text:
     if facts["waiting"] is None:
         return Text("?", "yellow")
+    if facts["obstacles"]:
+        return Text(facts["obstacles"][0]["message"], "bold red")
     if facts["paused_until"]:
         return Text("paused", "yellow")
     if facts["blocked_seconds"]:
@@ -175,6 +187,10 @@ def _state_words(facts: Mapping[str, Any]) -> Text:
     if facts["known"] and wait > 0:
         return Text(f"next in {duration(wait)}", "yellow")
     return Text("ready", "green")
+
+
+def _obstacle_lines(facts: Mapping[str, Any]) -> list[str]:
+    return [f"{one['message']}. {one['remedy']}" for one in facts["obstacles"]]
 
 
 def _endpoint_lines(facts: Mapping[str, Any]) -> list[str]:
@@ -203,6 +219,7 @@ def _rows(facts: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("in flight", facts["in_flight"]),
         ("waiting", f"{number(facts['waiting'])} messages"),
         ("state", _state_words(facts)),
+        *(("stopped by", line) for line in _obstacle_lines(facts)),
         *(("endpoint", line) for line in _endpoint_lines(facts)),
         ("auth", facts["auth"]),
         ("token", facts["token_url"] or "none"),

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
-import redis
 import typer
 
 from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
+from sisgate.cli.hold_words import obstacle_words
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of
-from sisgate.cli.no_answer import what_is_down
 from sisgate.cli.options import (
     App,
     IdempotencyKey,
@@ -30,6 +29,7 @@ from sisgate.cli.watch import watch
 from sisgate.domain.states import JobState
 from sisgate.errors import UnknownResource
 from sisgate.gateway import Gateway, Job, JobStatus
+from sisgate.gateway.liveness import read_liveness
 
 EPILOG = examples(
     "sisgate sync powerschool --wait",
@@ -101,9 +101,9 @@ def sync(
     if all(job.is_stale for job in found):
         _show_stale(output, gateway.statuses(jobs), found)
         return
-    _warn_without_redis(invocation, output)
+    is_stopped = _warn_of_fleet(invocation, output, provider)
     if not wait:
-        _show_accepted(invocation, output, gateway.statuses(jobs))
+        _show_accepted(invocation, output, gateway.statuses(jobs), goes_on=not is_stopped)
         return
     raise typer.Exit(_follow(invocation, output, provider, jobs, timeout))
 
@@ -148,17 +148,17 @@ def _key_of(key: str | None, resource: str, count: int) -> str | None:
     return f"{key}/{resource}" if key and count > 1 else key
 
 
-def _warn_without_redis(invocation: Invocation, output: Output) -> None:
-    try:
-        invocation.redis.ping()
-    except redis.RedisError:
-        output.warn(
-            "Redis cannot be reached. The jobs are accepted and kept in the ledger; they begin "
-            "once Redis and a worker run (`sisgate up`)."
-        )
+def _warn_of_fleet(invocation: Invocation, output: Output, provider: str) -> bool:
+    """Tell what keeps the jobs from going on; return whether there is anything."""
+    stopping = read_liveness(invocation.gateway.context, [provider]).stopping(provider)
+    if stopping:
+        output.warn(f"The jobs wait in the ledger. {obstacle_words(stopping)}")
+    return bool(stopping)
 
 
-def _show_accepted(invocation: Invocation, output: Output, statuses: Sequence[JobStatus]) -> None:
+def _show_accepted(
+    invocation: Invocation, output: Output, statuses: Sequence[JobStatus], *, goes_on: bool
+) -> None:
     columns: Columns = {
         "job": "id", "provider": "provider", "resource": "resource", "state": "state",
         "priority": lambda status: status.priority.word,
@@ -166,7 +166,8 @@ def _show_accepted(invocation: Invocation, output: Output, statuses: Sequence[Jo
     output.table(statuses, columns)
     sisgate = commands_of(invocation.settings)
     output.note(
-        f"They go on by themselves. Look at one with `{sisgate} jobs show {statuses[0].id[:8]}`, "
+        f"They go on by themselves{'' if goes_on else ' then'}. "
+        f"Look at one with `{sisgate} jobs show {statuses[0].id[:8]}`, "
         f"at all with `{sisgate} jobs list`; `sync --wait` follows its jobs to their end."
     )
 
@@ -181,16 +182,16 @@ def _follow(
         )
     _show_ended(output, watched.jobs)
     if not watched.is_final:
-        _tell_of_rest(invocation, output, has_deadline=timeout is not None)
+        _tell_of_rest(invocation, output, provider, has_deadline=timeout is not None)
         return ExitCode.TRY_AGAIN if asked.none else ExitCode.INTERRUPTED
     failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
     return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
 
 
-def _tell_of_rest(invocation: Invocation, output: Output, *, has_deadline: bool) -> None:
-    obstacle = what_is_down(invocation)
-    if obstacle is not None:
-        output.warn(obstacle)
+def _tell_of_rest(
+    invocation: Invocation, output: Output, provider: str, *, has_deadline: bool
+) -> None:
+    _warn_of_fleet(invocation, output, provider)
     look = f"`{commands_of(invocation.settings)} jobs list`"
     if has_deadline:
         output.note(f"A job ends as expired when its deadline has passed. Look with {look}.")

@@ -16,6 +16,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway import JobStatus
+from sisgate.gateway.liveness import read_liveness
 
 LOOK_SECONDS = 0.25
 QUOTA_SECONDS = 1.0
@@ -117,10 +118,14 @@ def watch(
 
 def _waits(invocation: Invocation, watched: Watched) -> dict[str, Wait]:
     found: dict[str, Wait] = {}
+    liveness = read_liveness(invocation.gateway.context, list(watched.statuses))
     for name, statuses in watched.statuses.items():
         config = invocation.settings.providers.get(name)
         live = [status for status in statuses if not status.is_final]
         if config is None or not live:
+            continue
+        if stopping := liveness.stopping(name):
+            found[name] = Wait(0.0, "; ".join(one.message for one in stopping))
             continue
         try:
             state = invocation.limiter_state(config)

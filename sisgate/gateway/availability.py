@@ -34,6 +34,10 @@ class Hold:
     next_probe_at: datetime | None
     by_hand: bool = False
 
+    def reason_words(self, name: str) -> str:
+        """Return why, as a sentence without its full stop."""
+        return _WHY[self.reason].format(name=name)
+
     def refusal(self, name: str, now: datetime, hint: str = "", **detail: Any) -> ProviderHeld:
         """Return the error for an app that did not want to wait."""
         until, seconds = "until somebody lets it on", ASK_AGAIN_SECONDS
@@ -41,7 +45,7 @@ class Hold:
             until = f"until {self.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
             seconds = max(0.0, (self.next_probe_at - now).total_seconds())
         return ProviderHeld(
-            f"{_WHY[self.reason].format(name=name)}: no call is made {until}. Nothing was "
+            f"{self.reason_words(name)}: no call is made {until}. Nothing was "
             f"accepted. Ask again then, or let it wait.{hint}",
             seconds=seconds,
             provider=name,

@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 from sisgate.admission.forecast import calls_ahead, nth_grant
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, JobKind, JobState
+from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.liveness.obstacles import Obstacle
 
 if TYPE_CHECKING:
     from sisgate.gateway.gateway import Gateway
@@ -31,13 +33,15 @@ class Plan:
 
     `calls` is None for a dataset that has never been synced: its length is not known. `left` is
     what the tightest window has left now, None without a limit. No time is told while the provider
-    is paused or its breaker held open without end, or while the limiter is being rebuilt.
+    is paused or its breaker held open without end, while the limiter is being rebuilt, or while
+    something of the fleet is not alive: then there are the `obstacles`.
     """
 
     calls: int | None
     left: int | None
     starts_at: datetime | None
     done_by: datetime | None
+    obstacles: Sequence[Obstacle] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def plan_job(gateway: Gateway, job_id: str) -> Plan:
             return Plan(job.calls_made, None, job.started_at, job.ended_at)
         first_call = session.scalar(select(func.min(Call.started_at)).where(Call.job_id == job.id))
     plan = plan_rest(gateway, job_id)
-    return Plan(plan.calls, plan.left, first_call or plan.starts_at, plan.done_by)
+    return replace(plan, starts_at=first_call or plan.starts_at)
 
 
 def plan_rest(gateway: Gateway, job_id: str) -> Plan:
@@ -95,6 +99,9 @@ def usual_calls(session: Session, provider: str, resource: str | None) -> int | 
 def _plan(
     gateway: Gateway, provider: str, calls: int | None, backlog: _Backlog, latency: float
 ) -> Plan:
+    obstacles = read_liveness(gateway.context, [provider]).stopping(provider)
+    if obstacles:
+        return Plan(calls, None, None, None, obstacles)
     control = gateway.control(provider)
     now = gateway.clock.now()
     outlook = control.outlook(latency)

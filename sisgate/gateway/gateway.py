@@ -302,7 +302,8 @@ class Gateway(Jobs, Datasets, Operation, Administration):
     def waits_for(self, job_id: str) -> Wait | None:
         """Return what a job waits for and until when; None if it has ended or is not kept waiting.
 
-        Raises `BrokerUnavailable`: then it waits for Redis.
+        A Redis that is away, and a worker, planner or beat that is not alive, are told as `down`
+        with its `obstacles`.
         """
         return wait_of(self, job_id)
 

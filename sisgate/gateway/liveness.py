@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sisgate import __version__
 from sisgate.broker import uses_embedded_redis
+from sisgate.context import Context
 from sisgate.credentials.keys import sealed_with
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
+from sisgate.gateway.availability import hold_of
 from sisgate.liveness import obstacles as judge
-from sisgate.liveness.heartbeats import Fleet, Heartbeats
+from sisgate.liveness.heartbeats import Fleet
 from sisgate.liveness.obstacles import Obstacle
-
-if TYPE_CHECKING:
-    from sisgate.gateway.core import Core
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Liveness:
         }
 
 
-def read_liveness(core: Core, providers: Sequence[str] | None = None) -> Liveness:
+def read_liveness(context: Context, providers: Sequence[str] | None = None) -> Liveness:
     """Return how the fleet is, for some providers or all. Raises nothing: all is told by it."""
-    settings = core.settings
+    settings = context.settings
     names = list(settings.providers) if providers is None else providers
     try:
-        heartbeats = Heartbeats(core.redis)
-        fleet, refused = heartbeats.read(), heartbeats.refusal_of_writes()
+        fleet = context.heartbeats.read()
+        refused = context.heartbeats.refusal_of_writes()
     except BrokerUnavailable:
         is_embedded = uses_embedded_redis(settings)
         return Liveness(None, [judge.redis_unreachable(is_embedded=is_embedded)])
@@ -58,7 +58,7 @@ def read_liveness(core: Core, providers: Sequence[str] | None = None) -> Livenes
     if refused is not None:
         found.append(judge.redis_refuses_writes(refused))
     try:
-        sealed = _sealed_with(core, names)
+        sealed = _sealed_with(context, names)
     except DatabaseUnavailable as error:
         found.append(judge.ledger_unreachable(error.message))
     # Behind a Redis that takes no heartbeats all look as if they were gone.
@@ -67,10 +67,27 @@ def read_liveness(core: Core, providers: Sequence[str] | None = None) -> Livenes
     return Liveness(fleet, found)
 
 
-def _sealed_with(core: Core, names: Sequence[str]) -> Mapping[str, AbstractSet[str]]:
-    configs = core.settings.providers
+def _sealed_with(context: Context, names: Sequence[str]) -> Mapping[str, AbstractSet[str]]:
+    configs = context.settings.providers
     wanting = [name for name in names if name in configs and configs[name].auth_method != "none"]
     if not wanting:
         return {}
-    with core.database.read() as session:
+    with context.database.read() as session:
         return sealed_with(session, wanting)
+
+
+def why_waiting(context: Context, provider: str) -> dict[str, str] | None:
+    """Return why the jobs of a provider do not go on now, for the error of one that ends of it.
+
+    That is a `message` of whole sentences and its `cause`; None where nothing is known.
+    """
+    stopping = read_liveness(context, [provider]).stopping(provider)
+    if stopping:
+        message = f"{judge.sentence(stopping)} {stopping[0].remedy}"
+        return {"message": message, "cause": stopping[0].cause.value}
+    config = context.settings.providers.get(provider)
+    with suppress(BrokerUnavailable):
+        hold = config and hold_of(context, config)
+        if hold:
+            return {"message": f"{hold.reason_words(provider)}.", "cause": hold.reason}
+    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,7 +14,10 @@ from sisgate.breakers.spec import State
 from sisgate.broker import list_lengths
 from sisgate.credentials.keys import list_keys
 from sisgate.domain.priorities import Priority
+from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState, KeyState
+from sisgate.errors import BrokerUnavailable
+from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.schema import Call, Job
 from sisgate.monitoring.reading import (
     EndpointReading,
@@ -49,12 +52,37 @@ def read(gateway: Operation) -> FleetReading:
     work = _work(gateway)
     names = list(gateway.settings.providers)
     waiting = list_lengths(gateway.redis, [(name, int(p)) for name in names for p in Priority])
-    providers = [_provider(gateway, name, work[name], waiting) for name in names]
-    return FleetReading(providers, len(Quarantine(gateway.redis).messages()))
+    liveness = read_liveness(gateway.context)
+    if liveness.fleet is None:
+        raise BrokerUnavailable("Redis cannot be reached.")
+    alive = [one for one in liveness.fleet.processes if one.is_alive]
+    serving = Counter(queue for one in alive for queue in one.queues)
+    providers = [_provider(gateway, name, work[name], waiting, serving[name]) for name in names]
+    kinds = Counter(one.kind for one in alive)
+    return FleetReading(
+        providers,
+        len(Quarantine(gateway.redis).messages()),
+        alive={
+            "worker": kinds["worker"],
+            "planner": serving[PLANNER_QUEUE],
+            "beat": kinds["beat"],
+        },
+        obstacles=[(one.cause.value, one.provider) for one in liveness.obstacles],
+        reconciled_seconds=liveness.fleet.reconciled_seconds,
+        clock_offsets={
+            one.host: one.clock_offset_seconds
+            for one in alive
+            if one.clock_offset_seconds is not None
+        },
+    )
 
 
 def _provider(
-    gateway: Operation, name: str, work: _Work, waiting: Mapping[tuple[str, int], int]
+    gateway: Operation,
+    name: str,
+    work: _Work,
+    waiting: Mapping[tuple[str, int], int],
+    workers: int,
 ) -> ProviderReading:
     state = gateway.control(name).state()
     breakers = gateway.breakers(name)
@@ -86,6 +114,7 @@ def _provider(
         dead_letters=work.dead_letters,
         lost_workers=work.lost_workers,
         key_days=work.key_days,
+        workers=workers,
     )
 
 

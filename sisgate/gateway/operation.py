@@ -71,7 +71,7 @@ class Operation(Core):
         A Redis or ledger that cannot be reached is told by it and raises nothing.
         """
         self.access.pass_role(Action.LOOK)
-        return read_liveness(self)
+        return read_liveness(self.context)
 
     def metrics(self) -> FleetReading:
         """Return how the fleet stands, in numbers; `BrokerUnavailable` where Redis is away.

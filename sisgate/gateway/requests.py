@@ -26,6 +26,7 @@ from sisgate.errors import (
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.availability import OnUnavailable, on_unavailable_of
 from sisgate.gateway.job import Job, JobStatus, raise_unless_successful
+from sisgate.gateway.liveness import why_waiting
 from sisgate.ledger import call_queue, calls, jobs, responses
 from sisgate.ledger import schema as tables
 from sisgate.ledger.jobs import NewJob
@@ -111,7 +112,7 @@ class Requests:
         try:
             status = self._gateway.wait_for(job.id, timeout)
         except TimeoutError:
-            ended = self._give_up(job)
+            ended = self._give_up(job, wanted.new.provider)
             if ended is None:
                 raise
             status = ended
@@ -194,8 +195,9 @@ class Requests:
         age = max(0.0, (now - found.stored_at).total_seconds())
         return Job(self._gateway, found.job_id, age_seconds=age)
 
-    def _give_up(self, job: Job) -> JobStatus | None:
+    def _give_up(self, job: Job, provider: str) -> JobStatus | None:
         """End a request whose time is over; None if it is an earlier one, which is not ours."""
+        why = why_waiting(self._gateway.context, provider)
         with self._gateway.database.write() as session:
             row = jobs.lock(session, job.id)
             if row is not None and not JobState(row.state).is_final:
@@ -203,7 +205,7 @@ class Requests:
                     return None
                 now = self._gateway.clock.now()
                 call_queue.withdraw(session, row.id, now)
-                jobs.end_unanswered(session, row, now, _no_answer(session, row))
+                jobs.end_unanswered(session, row, now, _no_answer(session, row, why))
         return self._gateway.job_status(job.id)
 
     def _answer_or_raise(self, status: JobStatus, purpose: str | None) -> Answer:
@@ -214,7 +216,7 @@ class Requests:
             raise
 
 
-def _no_answer(session: Session, job: tables.Job) -> dict[str, Any]:
+def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the error of a job whose calls that were not begun have been withdrawn."""
     is_under_way = calls.is_running(session, job.id)
     fate = (
@@ -222,6 +224,9 @@ def _no_answer(session: Session, job: tables.Job) -> dict[str, Any]:
         if is_under_way
         else "The call was not made and has been withdrawn."
     )
+    if why is not None and not is_under_way:
+        message = f"{job.provider} gave no answer in time. {why['message']} {fate}"
+        return {"code": "job_expired", "message": message, "cause": why["cause"]}
     return {
         "code": "job_expired",
         "message": f"{job.provider} gave no answer in time. {fate} Ask with a longer timeout, or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,9 @@ from sqlalchemy import select
 from sisgate.domain.states import LIVE_CALL_STATES, CallState
 from sisgate.gateway.availability import Hold
 from sisgate.gateway.forecast import plan_rest
+from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.schema import Call
+from sisgate.liveness.obstacles import Obstacle
 
 if TYPE_CHECKING:
     from sisgate.gateway.gateway import Gateway
@@ -24,13 +27,15 @@ WORTH_TELLING = timedelta(seconds=1)
 class Wait:
     """What a job waits for, and until when; None until a person acts.
 
-    That its provider takes no calls: then there is its `hold`, whose reason this is. Or its own
-    turn: a `retry`, or `quota`.
+    That something of the fleet is `down`: then there are the `obstacles`. That its provider takes
+    no calls: then there is its `hold`, whose reason this is. Or its own turn: a `retry`, or
+    `quota`.
     """
 
-    reason: Literal["breaker", "paused", "blocked", "retry", "quota"]
+    reason: Literal["down", "breaker", "paused", "blocked", "retry", "quota"]
     until: datetime | None
     hold: Hold | None = None
+    obstacles: Sequence[Obstacle] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
@@ -38,17 +43,22 @@ class Wait:
             "reason": self.reason,
             "until": self.until.isoformat() if self.until else None,
             "by_hand": self.hold is not None and self.hold.by_hand,
+            "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
         }
 
 
 def wait_of(gateway: Gateway, job_id: str) -> Wait | None:
     """Return what a job waits for, None for nothing: it has ended, or has a call under way.
 
-    What holds the whole provider comes first. Raises `BrokerUnavailable`.
+    What of the fleet is not alive comes first, then what holds the whole provider. Raises
+    `BrokerUnavailable` where Redis goes away meanwhile.
     """
     status = gateway.job_status(job_id)
     if status.is_final:
         return None
+    obstacles = read_liveness(gateway.context, [status.provider]).stopping(status.provider)
+    if obstacles:
+        return Wait("down", None, obstacles=obstacles)
     hold = gateway.hold(status.provider)
     if hold is not None:
         return Wait(hold.reason, hold.next_probe_at, hold)

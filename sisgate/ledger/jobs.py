@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, false, func, or_, select, true, update
@@ -287,8 +288,20 @@ def due_for_planning(
     )
 
 
-def expire_overdue(session: Session, now: datetime) -> list[str]:
-    """End every live job whose deadline has passed and return their ids."""
+def overdue_providers(session: Session, now: datetime) -> list[str]:
+    """Return the providers of the live jobs whose deadline has passed."""
+    states = [s.value for s in LIVE_JOB_STATES]
+    query = select(Job.provider).where(Job.state.in_(states), Job.expires_at <= now)
+    return list(session.scalars(query.distinct()))
+
+
+def expire_overdue(
+    session: Session, now: datetime, why: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> list[str]:
+    """End every live job whose deadline has passed and return their ids.
+
+    `why` gives by provider what kept its jobs waiting: a `message` and its `cause`.
+    """
     overdue = session.scalars(
         select(Job)
         .where(Job.state.in_([s.value for s in LIVE_JOB_STATES]), Job.expires_at <= now)
@@ -296,7 +309,7 @@ def expire_overdue(session: Session, now: datetime) -> list[str]:
     )
     expired = []
     for job in overdue:
-        end_unanswered(session, job, now, _expired_error(job))
+        end_unanswered(session, job, now, _expired_error(job, why.get(job.provider)))
         expired.append(job.id)
     return expired
 
@@ -329,10 +342,12 @@ def how_to_resolve(job_id: str) -> str:
     )
 
 
-def _expired_error(job: Job) -> dict[str, Any]:
+def _expired_error(job: Job, why: Mapping[str, str] | None) -> dict[str, Any]:
+    reason = f" {why['message']}" if why else ""
     return {
         "code": "job_expired",
-        "message": "The deadline passed before the provider had answered. Nothing is made up "
-        "for later; enqueue again with a longer timeout if it is still wanted.",
+        "message": f"The deadline passed before the provider had answered.{reason} Nothing is made "
+        "up for later; enqueue again with a longer timeout if it is still wanted.",
         "expires_at": job.expires_at.isoformat() if job.expires_at else None,
+        **({"cause": why["cause"]} if why else {}),
     }

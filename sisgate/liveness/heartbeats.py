@@ -133,7 +133,7 @@ class Heartbeats:
 
     def read(self) -> Fleet:
         """Return all processes that were heard of within a day, in one round trip."""
-        pipe = self._redis.pipeline()
+        pipe = self._redis.pipeline(transaction=False)
         pipe.time()
         pipe.hgetall(self._beats)
         pipe.zrange(self._times, 0, -1, withscores=True)

@@ -37,6 +37,7 @@ class _Reading(Collector):
         yield from _of_endpoints(self._reading)
         yield from _of_limits(self._reading)
         yield from _of_work(self._reading)
+        yield from _of_fleet(self._reading)
 
 
 def _of_endpoints(reading: FleetReading) -> Iterator[Metric]:
@@ -124,6 +125,34 @@ def _of_work(reading: FleetReading) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "sisgate_quarantine_messages", "Messages in quarantine.", reading.quarantined
     )
+
+
+def _of_fleet(reading: FleetReading) -> Iterator[Metric]:
+    alive = GaugeMetricFamily("sisgate_alive", "Processes that are alive.", labels=("kind",))
+    for kind, count in reading.alive.items():
+        alive.add_metric((kind,), count)
+    yield alive
+    yield _gauge(reading, "sisgate_workers", "Workers alive that serve it.", "workers")
+    obstacles = GaugeMetricFamily(
+        "sisgate_obstacle", "What keeps jobs from going on.", labels=("provider", "cause")
+    )
+    for cause, provider in reading.obstacles:
+        obstacles.add_metric((provider or "", cause), 1)
+    yield obstacles
+    if reading.reconciled_seconds is not None:
+        yield GaugeMetricFamily(
+            "sisgate_reconcile_age_seconds",
+            "Seconds since the last reconcile.",
+            reading.reconciled_seconds,
+        )
+    offsets = GaugeMetricFamily(
+        "sisgate_clock_offset_seconds",
+        "How far a host's clock is ahead of Redis.",
+        labels=("host",),
+    )
+    for host, seconds in reading.clock_offsets.items():
+        offsets.add_metric((host,), seconds)
+    yield offsets
 
 
 def _gauge(reading: FleetReading, name: str, words: str, field: str) -> Metric:

@@ -33,6 +33,8 @@ class WindowReading:
 class ProviderReading:
     """One provider. `waiting` counts messages by priority, `key_days` tells the life left by slot.
 
+    `workers` are those alive that serve it.
+
     `windows` is empty while the limiter is not known, and where there is no limit.
     """
 
@@ -49,11 +51,22 @@ class ProviderReading:
     dead_letters: int
     lost_workers: int
     key_days: Mapping[str, float]
+    workers: int
 
 
 @dataclass(frozen=True)
 class FleetReading:
-    """All providers of the configuration, and what belongs to none."""
+    """All providers of the configuration, and what belongs to none.
+
+    `alive` counts processes by what they are: `worker`, `planner`, `beat`. `obstacles` are the
+    causes of what keeps jobs from going on, with the provider or None for all. `reconciled_seconds`
+    is how long ago the last reconcile was, None for never. `clock_offsets` are by host, in seconds
+    ahead of Redis.
+    """
 
     providers: Sequence[ProviderReading]
     quarantined: int
+    alive: Mapping[str, int]
+    obstacles: Sequence[tuple[str, str | None]]
+    reconciled_seconds: float | None
+    clock_offsets: Mapping[str, float]

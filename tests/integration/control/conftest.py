@@ -12,6 +12,7 @@ from sisgate import Gateway
 from sisgate.broker import celery_app
 from sisgate.credentials.master import make_master_key
 from sisgate.settings import load_settings
+from tests.servers.heartbeats import be_heard
 from workers.runtime import Runtime
 
 CONFIG = """
@@ -47,7 +48,7 @@ url = "https://sis-b.twin.test/api"
 
 @pytest.fixture
 def gateway(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Gateway]:
-    """A gateway whose fleet has no worker: what is accepted waits."""
+    """A gateway whose fleet is heard of, but has no worker: what is accepted waits."""
     config = tmp_path / "sisgate.toml"
     config.write_text(CONFIG, encoding="utf-8")
     settings = load_settings(config, data_dir=tmp_path).model_copy(
@@ -58,6 +59,7 @@ def gateway(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Gateway
     make_master_key(settings.master_key_path)
     control = gateway.control("lincoln")
     assert gateway.limiter.rebuild("lincoln", control.limits, [])
+    be_heard(gateway)
     yield gateway
     gateway.close()
 

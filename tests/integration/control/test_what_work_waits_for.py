@@ -16,6 +16,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
 from sisgate.gateway import Job
 from sisgate.ledger.schema import Call
+from sisgate.liveness.heartbeats import Heartbeats
 
 Run = Callable[..., str]
 ASKED = ("request", "lincoln", "GET", "/orgs", "--timeout", "0.1")
@@ -28,9 +29,8 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
-    """Run a command beside a fleet whose every worker is at work; return all that it said."""
+    """Run a command beside a fleet that is alive; return all that it said."""
     client = redis_client(redis_url)
-    client.hset("unacked", "a message", "of a worker")
     parts = {"gateway": gateway, "database": gateway.database, "redis": client}
     for name, part in parts.items():
         monkeypatch.setattr(Invocation, name, part)
@@ -122,7 +122,9 @@ def test_a_job_tells_that_redis_is_down(
     """Then nothing else matters."""
     job = gateway.enqueue_request("lincoln", "GET", "/orgs")
     nowhere = redis_client("redis://127.0.0.1:1/0")
-    monkeypatch.setattr(Invocation, "redis", nowhere)
+    for part in (gateway, gateway.context):
+        monkeypatch.setattr(part, "redis", nowhere)
+    monkeypatch.setattr(gateway.context, "heartbeats", Heartbeats(nowhere))
     reason, _, words = waits_for(run, job)
     nowhere.close()
     assert reason == "down"

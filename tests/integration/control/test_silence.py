@@ -1,0 +1,190 @@
+"""Work that waits says why, in one wording on every screen and in the errors of expired jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.main import execute
+from sisgate.clock import SystemClock
+from sisgate.errors import JobExpired
+from sisgate.gateway import Cause
+from sisgate.liveness.heartbeats import Heartbeats
+from sisgate.monitoring.openmetrics import render
+from tests.servers.heartbeats import BEAT, TIMES, WORKER, be_heard
+from workers import reconciler
+from workers.runtime import Runtime
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Run a command beside the gateway's fleet; return all that it said."""
+    parts = {"gateway": gateway, "database": gateway.database, "redis": gateway.redis}
+    for name, part in parts.items():
+        monkeypatch.setattr(Invocation, name, part)
+    monkeypatch.setattr(Invocation, "settings", gateway.settings)
+
+    def said(*words: str) -> str:
+        execute([*words])
+        captured = capsys.readouterr()
+        return " ".join((captured.out + captured.err).replace("│", " ").split())
+
+    return said
+
+
+def be_silent(gateway: Gateway, process: str, seconds: float) -> None:
+    """Let a process be heard of last so many seconds ago."""
+    now, _ = gateway.redis.time()
+    gateway.redis.zadd(TIMES, {process: (now - seconds) * 1000})
+
+
+def no_worker(gateway: Gateway) -> str:
+    """Leave lincoln without a worker; return how that is told."""
+    be_heard(gateway, queues=("sisgate", "open", "twin"))
+    return "no worker serves lincoln"
+
+
+def no_beat(gateway: Gateway) -> str:
+    """Let beat be silent."""
+    be_silent(gateway, BEAT.id, 40)
+    return "beat has not been seen for "
+
+
+def no_planner(gateway: Gateway) -> str:
+    """Have a worker of the providers only."""
+    be_heard(gateway, queues=gateway.settings.providers)
+    return "the planner is not running"
+
+
+def no_reconcile(gateway: Gateway) -> str:
+    """Let all live, and no reconcile succeed."""
+    gateway.redis.delete("sisgate:1:reconciles")
+    Heartbeats(gateway.redis).note_reconcile("the database is read-only")
+    return "no reconcile has succeeded yet (the database is read-only)"
+
+
+@pytest.mark.parametrize("missing", [no_worker, no_beat, no_planner, no_reconcile])
+def test_every_screen_tells_what_is_missing_in_the_same_words(
+    gateway: Gateway, run: Run, missing: Callable[[Gateway], str]
+) -> None:
+    """People and programs, before a job is asked for, while it waits, and when its time is over."""
+    before = (run("providers", "show", "lincoln"), run("plan", "lincoln", "students"))
+    assert "ready" in before[0]
+    assert "starts now" in before[1]
+    words = missing(gateway)
+    with pytest.raises(JobExpired, match=f"(?i){words.split('(')[0]}"):
+        gateway.request("lincoln", "GET", "/orgs", timeout=0.1)
+    job = gateway.enqueue_request("lincoln", "GET", "/orgs")
+    for command in (
+        ("request", "lincoln", "GET", "/orgs", "--timeout", "0.1"),
+        ("doctor",),
+        ("doctor", "--json"),
+        ("providers",),
+        ("providers", "--json"),
+        ("providers", "show", "lincoln"),
+        ("jobs", "show", job.id),
+        ("jobs", "show", job.id, "--json"),
+        ("plan", "lincoln", "students"),
+        ("plan", "lincoln", "students", "--json"),
+        ("sync", "lincoln", "students"),
+        ("sync", "lincoln", "students", "--wait", "--timeout", "0.1"),
+    ):
+        assert words.lower() in run(*command).lower(), command
+    wait, plan = gateway.waits_for(job.id), gateway.plan("lincoln", "students")
+    assert wait is not None
+    assert (wait.reason, wait.until) == ("down", None)
+    assert [one.cause for one in wait.obstacles] == [one.cause for one in plan.obstacles]
+    assert plan.starts_at is None
+    assert f'cause="{wait.obstacles[0].cause}"' in render(gateway.metrics())
+
+
+def test_a_job_that_expires_tells_what_kept_it_waiting(gateway: Gateway, runtime: Runtime) -> None:
+    """A worker that is missing, a provider that is paused; and nothing where nothing was."""
+    no_worker(gateway)
+    gateway.control("open").pause(actor="ana")
+    names = ("lincoln", "open", "twin")
+    jobs = [gateway.sync(name, "students", timeout=0.001) for name in names]
+    SystemClock().sleep(0.01)
+    reconciler.reconcile(runtime)
+    errors = [status.error or {} for status in gateway.statuses([job.id for job in jobs])]
+    assert [error.get("cause") for error in errors] == ["worker_missing", "paused", None]
+    assert ". No worker serves lincoln. Start one" in errors[0]["message"]
+    assert ". open is paused. Nothing" in errors[1]["message"]
+
+
+def test_one_provider_without_a_worker_does_not_trouble_the_others(
+    gateway: Gateway, run: Run
+) -> None:
+    """Their jobs wait for nothing."""
+    no_worker(gateway)
+    assert gateway.waits_for(gateway.enqueue_request("open", "GET", "/orgs").id) is None
+    listed, _ = json.JSONDecoder().raw_decode(run("providers", "--json"))
+    found = {one["name"]: one["obstacles"] for one in listed}
+    assert [name for name, obstacles in found.items() if obstacles] == ["lincoln"]
+
+
+def test_a_reconcile_that_succeeds_is_noted_and_one_that_fails_with_its_reason(
+    gateway: Gateway, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the task itself."""
+    gateway.redis.delete("sisgate:1:reconciles")
+    monkeypatch.setattr(reconciler, "_end_overdue", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        reconciler.reconcile(runtime)
+    (obstacle,) = gateway.liveness().obstacles
+    assert obstacle.message == "no reconcile has succeeded yet (ZeroDivisionError)"
+    monkeypatch.undo()
+    reconciler.reconcile(runtime)
+    assert not gateway.liveness().obstacles
+
+
+def test_a_redis_that_takes_no_writes_is_no_dead_fleet(gateway: Gateway, run: Run) -> None:
+    """At its memory limit it takes no heartbeats either."""
+    be_silent(gateway, WORKER.id, 60)
+    gateway.redis.config_set("maxmemory", "1")
+    try:
+        causes = [one.cause for one in gateway.liveness().obstacles]
+        words = run("doctor")
+    finally:
+        gateway.redis.config_set("maxmemory", "0")
+    assert causes == [Cause.REDIS_REFUSES_WRITES]
+    assert "Redis refuses writes: it is at its memory limit" in words
+
+
+def test_a_clock_that_differs_is_told_by_doctor_and_metrics(gateway: Gateway, run: Run) -> None:
+    """It stops nothing by itself."""
+    heartbeats = Heartbeats(gateway.redis)
+    heartbeats.send(replace(BEAT, host="app-2", clock_offset_seconds=-2.0))
+    assert "the clock of host app-2 is 2.0 s behind that of Redis" in run("doctor")
+    assert 'sisgate_clock_offset_seconds{host="app-2"} -2.0' in run("metrics")
+    assert gateway.waits_for(gateway.enqueue_request("open", "GET", "/orgs").id) is None
+
+
+def test_what_has_been_silent_for_a_day_is_forgotten(gateway: Gateway) -> None:
+    """So that hosts that come and go leave nothing behind; also a heartbeat of another shape."""
+    gateway.redis.hset("sisgate:1:heartbeats", "odd", "[]")
+    gateway.redis.zadd(TIMES, {"odd": 0})
+    be_silent(gateway, WORKER.id, 90_000)
+    heartbeats = Heartbeats(gateway.redis)
+    assert [one.id for one in heartbeats.read().processes] == [BEAT.id, WORKER.id]
+    heartbeats.send(BEAT)
+    assert [one.id for one in heartbeats.read().processes] == [BEAT.id]
+    assert gateway.redis.hkeys("sisgate:1:heartbeats") == [BEAT.id.encode()]
+
+
+def test_one_process_of_the_fleet_watches_the_others(gateway: Gateway) -> None:
+    """The one that does goes on with it; another takes over when it has been silent."""
+    gateway.redis.delete("sisgate:1:heartbeat-watch")
+    heartbeats = Heartbeats(gateway.redis)
+    assert [heartbeats.send(one) for one in (WORKER, BEAT, WORKER)] == [True, False, True]
+    gateway.redis.delete("sisgate:1:heartbeat-watch")
+    assert heartbeats.send(BEAT)
