@@ -12,12 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 import redis
-from celery import Task
 from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedule
 
 from sisgate.clock import Clock, SystemClock
 from workers.runtime import RUNTIME
+from workers.task_base import FleetTask
 
 WAITING = "sisgate:1:waiting:"
 """Prefix of the key that stands in Redis while a message of a task waits."""
@@ -54,7 +54,7 @@ class SteadyScheduler(Scheduler):
         return max(0.0, min(left, self.max_interval))
 
 
-class PeriodicTask(Task):
+class PeriodicTask(FleetTask):
     """A task of beat's schedule, of which at most one message waits to be taken.
 
     So a planner that was away has nothing to catch up on. By the clock of Redis alone.

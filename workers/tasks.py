@@ -38,6 +38,7 @@ from workers.messages import REFUSED
 from workers.periodic import PeriodicTask
 from workers.replies import Replies
 from workers.runtime import RUNTIME, RuntimeOfProcess
+from workers.task_base import FleetTask
 
 log = structlog.get_logger()
 
@@ -151,8 +152,9 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
 
     def for_apps(name: str) -> Any:
         return app.task(
-            name=name, bind=True, backend=replies, ignore_result=False, max_retries=None
-        )
+            name=name, base=FleetTask, bind=True, backend=replies, ignore_result=False,
+            max_retries=None,
+        )  # fmt: skip
 
     def again_later(task: Any, error: DatabaseUnavailable) -> Any:
         """Return what is raised to try a task again; the asker has gone.
@@ -189,7 +191,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
         return asked.status(own.gateway, own.broker_gate, args, kwargs, refused)
 
-    @app.task(name=LIMITS_TASK)
+    @app.task(name=LIMITS_TASK, base=FleetTask)
     def set_limits(provider: str, limit: str | float | None) -> None:
         """Set the fleet's limit to what Celery's `rate_limit` was set to; 0 or None ends that.
 
@@ -197,7 +199,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         """
         rate_limits.set_fleet_limit(runtime(), provider, limit)
 
-    @app.task(name=PLAN_TASK)
+    @app.task(name=PLAN_TASK, base=FleetTask)
     def plan(job_id: str) -> None:
         planning.plan(runtime(), job_id)
 
@@ -207,6 +209,7 @@ def _register_call(app: Celery, runtime: RuntimeOfProcess, config: ProviderConfi
 
     @app.task(
         name=call_task(config.name),
+        base=FleetTask,
         bind=True,
         Request="workers.admission:CallRequest",
         rate_limit=rate_limits.celery_rate(config.windows),

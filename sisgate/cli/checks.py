@@ -6,7 +6,9 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 import redis
 from sqlalchemy import func, select
@@ -24,7 +26,7 @@ from sisgate.embedded.server_version import version_of
 from sisgate.errors import SisgateError
 from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger import migrate
-from sisgate.ledger.database import Database, ping
+from sisgate.ledger.database import Database, ping, try_writing
 from sisgate.settings import ProviderConfig, Settings
 
 FREE_BYTES = 1 << 30
@@ -86,6 +88,8 @@ def _database(invocation: Invocation) -> Iterator[Finding]:
         database = invocation.database
         ping(database)
         version, newest = migrate.current(database), migrate.newest()
+        if version == newest:
+            try_writing(database, invocation.clock.now())
     except SisgateError as error:
         mend = "Check SISGATE_DATABASE_URL, and that PostgreSQL runs and can be reached from here."
         if invocation.settings.is_embedded_database:
@@ -107,9 +111,8 @@ def _database(invocation: Invocation) -> Iterator[Finding]:
 def _broker(invocation: Invocation) -> Iterator[Finding]:
     client = invocation.redis
     try:
-        info = client.info("server")
         seconds, micros = client.time()
-        policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
+        info, policy = _told_of_server(client)
     except redis.AuthenticationError:
         yield Finding("redis", "fail", "Redis refuses the password", "Check SISGATE_BROKER_URL.")
         return
@@ -128,6 +131,11 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
             )
         yield Finding("redis", "fail", f"cannot be reached ({why_unreachable(error)})", mend)
         return
+    moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=invocation.clock.now().tzinfo)
+    yield _clock(invocation, "clock of Redis", moment)
+    if info is None:
+        yield Finding("redis", "ok", "answers; this user is not shown its version")
+        return
     version = version_of(info)
     if policy not in {None, "noeviction"}:
         what = f"{version}, but a full Redis would drop messages ({policy})"
@@ -137,8 +145,19 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
         yield Finding("redis", "warn", what, "Update it within its series, or to a newer one.")
     else:
         yield Finding("redis", "ok", str(version))
-    moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=invocation.clock.now().tzinfo)
-    yield _clock(invocation, "clock of Redis", moment)
+
+
+def _told_of_server(client: redis.Redis) -> tuple[dict[str, Any] | None, str | None]:
+    """Return what Redis says of itself, and its maxmemory-policy; None for what it refuses to say.
+
+    Neither is needed for work, and an ACL may keep both from this user.
+    """
+    info, policy = None, None
+    with suppress(redis.exceptions.NoPermissionError):
+        info = client.info("server")
+    with suppress(redis.exceptions.NoPermissionError):
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
+    return info, policy
 
 
 def _clock(invocation: Invocation, subject: str, theirs: datetime) -> Finding:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    insert,
+    make_url,
+    text,
+)
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from sisgate.errors import DatabaseUnavailable
 from sisgate.extras import extra_of, missing_extra
+from sisgate.ledger.faults import STALE, cure_of, sqlstate_of
+from sisgate.ledger.schema import Control
 from sisgate.ledger.types import serialise_json
 
 BUSY_TIMEOUT_MS = 30_000
@@ -96,24 +109,18 @@ class Database:
                 finally:
                     if hook is not None:
                         hook.settled(session, is_committed=is_committed)
-        except (OperationalError, InterfaceError) as error:
+        except (DBAPIError, PoolTimeout) as error:
+            if cure_of(error) is None:
+                raise
             raise self.unavailable(error) from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise self.unavailable(error) from error
-            raise
 
     def unavailable(self, error: Exception) -> DatabaseUnavailable:
         """Return the error that tells a user that the ledger cannot be used, and why."""
         reason = str(getattr(error, "orig", error)).strip().splitlines() or ["no reason given"]
-        hint = (
-            " Run `sisgate db upgrade` first."
-            if "no such table" in reason[0] or "does not exist" in reason[0]
-            else ""
-        )
+        cure = cure_of(error)
         return DatabaseUnavailable(
-            f"The database at {self.address} cannot be used: {reason[0]}. "
-            f"Nothing was accepted.{hint}"
+            f"The database at {self.address} cannot be used: {reason[0].rstrip('.')}. "
+            f"Nothing was accepted.{f' {cure}' if cure else ''}"
         )
 
     def dispose(self) -> None:
@@ -135,7 +142,14 @@ def _engine(url: str, pool_size: int) -> Engine:
         options["connect_args"] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000}
     else:
         options |= {"pool_size": pool_size, "max_overflow": pool_size}
-        options["connect_args"] = {"connect_timeout": 5, "application_name": "sisgate"}
+        options["connect_args"] = {
+            "connect_timeout": 5,
+            "application_name": "sisgate",
+            "client_encoding": "utf8",
+            # Nothing may be left behind in a connection: PgBouncer in transaction mode gives each
+            # transaction another one of the server's.
+            "prepare_threshold": None,
+        }
     try:
         engine = create_engine(parsed, **options)
     except ModuleNotFoundError as error:
@@ -145,7 +159,26 @@ def _engine(url: str, pool_size: int) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _refuse_other_encodings)
+        event.listen(engine, "handle_error", _leave_stale_connections)
     return engine
+
+
+def _refuse_other_encodings(connection: Any, _record: Any) -> None:
+    # The server says it unasked at each connect. Others cannot hold every name, or check nothing.
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise DatabaseUnavailable(
+            f"The database {connection.info.dbname} is encoded in {encoding}, which cannot hold "
+            "every name. Nothing was accepted. Create one with ENCODING 'UTF8' TEMPLATE template0."
+        )
+
+
+def _leave_stale_connections(context: ExceptionContext) -> None:
+    error = context.sqlalchemy_exception
+    if isinstance(error, DBAPIError) and sqlstate_of(error).startswith(STALE):
+        context.is_disconnect = True
 
 
 def _make_private(file: str | None) -> None:
@@ -171,6 +204,19 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("sisgate_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class _UndoneError(Exception):
+    """Rolls a transaction back."""
+
+
+def try_writing(database: Database, now: datetime) -> None:
+    """Raise `DatabaseUnavailable` unless the ledger takes a row; it is taken back at once."""
+    # No provider can have this name.
+    row = {"provider": "sisgate", "paused": False, "changed_at": now}
+    with suppress(_UndoneError), database.write() as session:
+        session.execute(insert(Control).values(row))
+        raise _UndoneError
 
 
 def ping(database: Database) -> None:

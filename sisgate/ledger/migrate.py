@@ -12,9 +12,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from sisgate.ledger.database import Database
+from sisgate.ledger.faults import cure_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -37,13 +38,16 @@ def upgrade(database: Database, version: str = "head") -> bool:
     # On SQLite the write lock, taken before the look, holds off other processes.
     engine = database.engine.execution_options(sisgate_writes=True)
     try:
-        with _ALEMBIC, engine.connect() as connection, _unguarded(connection), _alone(connection):
+        with _ALEMBIC, engine.connect() as connection, _unguarded(connection):
+            _wait_for_others(connection)
             if _current(connection) == newest():
                 return False
             command.upgrade(_config(connection), version)
             connection.commit()
             return True
-    except OperationalError as error:
+    except DBAPIError as error:
+        if cure_of(error) is None:
+            raise
         raise database.unavailable(error) from error
 
 
@@ -67,19 +71,10 @@ def _unguarded(connection: Connection) -> Iterator[None]:
         driver.execute("PRAGMA foreign_keys=ON")
 
 
-@contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    if connection.dialect.name == "sqlite":
-        yield
-        return
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
-    connection.commit()
-    try:
-        yield
-    finally:
-        connection.rollback()
-        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": UPGRADE_LOCK})
-        connection.commit()
+def _wait_for_others(connection: Connection) -> None:
+    """Begin the transaction of the upgrade. Its lock ends with it, in whatever way that is."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
 
 
 def current(database: Database) -> str | None:
@@ -87,7 +82,9 @@ def current(database: Database) -> str | None:
     try:
         with database.engine.connect() as connection:
             return _current(connection)
-    except OperationalError as error:
+    except DBAPIError as error:
+        if cure_of(error) is None:
+            raise
         raise database.unavailable(error) from error
 
 

@@ -1,0 +1,197 @@
+"""PostgreSQL as it is in production: each trouble is one clear error, and ends with its cause."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import ProgrammingError
+
+from sisgate.audit.keys import AuditKey, KeyRing
+from sisgate.audit.writers import Writers
+from sisgate.clock import SystemClock
+from sisgate.errors import DatabaseUnavailable
+from sisgate.ledger import jobs, migrate
+from sisgate.ledger.database import Database, try_writing
+from tests.contract.ledger.rows import NOW, new_job
+from tests.servers.postgres import PostgresServer
+
+
+class Admin:
+    """A superuser beside the ledger."""
+
+    def __init__(self, url: str) -> None:
+        self.name = make_url(url).database or ""
+        self._connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+
+    def run(self, statement: str, **names: str) -> None:
+        """Run a statement; `{db}` is the ledger's name."""
+        parts = {name: sql.Identifier(value) for name, value in names.items()}
+        self._connection.execute(sql.SQL(statement).format(db=sql.Identifier(self.name), **parts))
+
+    def end_others(self) -> None:
+        """End all other connections, as a stopping server does."""
+        self._connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+@pytest.fixture
+def admin(postgres_url: str) -> Iterator[Admin]:
+    """The superuser of an empty database of this test's own."""
+    made = Admin(postgres_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[Database]:
+    """The ledger in it, with one connection."""
+    made = database_at(postgres_url)
+    migrate.upgrade(made)
+    yield made
+    made.dispose()
+
+
+def database_at(url: str) -> Database:
+    """Return a ledger that audits."""
+    made = Database(url, pool_size=1)
+    made.commit_hook = Writers(lambda: KeyRing([AuditKey(bytes(32))]), SystemClock())
+    return made
+
+
+def test_after_a_failover_writes_are_refused_until_the_url_leads_to_the_primary(
+    database: Database, admin: Admin
+) -> None:
+    """Reads go on, and the connections to the old server are left behind."""
+    try_writing(database, NOW)
+    admin.run("ALTER DATABASE {db} SET default_transaction_read_only = on")
+    admin.end_others()
+    with pytest.raises(DatabaseUnavailable, match="takes no writes"):
+        try_writing(database, NOW)
+    with database.read() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+    with pytest.raises(DatabaseUnavailable, match="takes no writes"):
+        try_writing(database, NOW)
+    admin.run("ALTER DATABASE {db} SET default_transaction_read_only = off")
+    try_writing(database, NOW)
+    with database.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM controls")) == 0
+
+
+def test_a_connection_that_the_server_ends_is_one_clear_error(
+    database: Database, admin: Admin
+) -> None:
+    """In the middle of a transaction; the next one has a new connection."""
+
+    def accept_around_the_end() -> None:
+        with database.write() as session:
+            jobs.accept(session, new_job(), NOW)
+            admin.end_others()
+            jobs.accept(session, new_job(), NOW)
+
+    with pytest.raises(DatabaseUnavailable, match="cannot be used"):
+        accept_around_the_end()
+    try_writing(database, NOW)
+
+
+def test_a_statement_that_takes_too_long_is_one_clear_error(
+    database: Database, admin: Admin
+) -> None:
+    """It names the setting that ended it."""
+    admin.run("ALTER DATABASE {db} SET statement_timeout = '20ms'")
+    database.dispose()
+    with pytest.raises(DatabaseUnavailable, match="statement_timeout"), database.read() as session:
+        session.execute(text("SELECT pg_sleep(60)"))
+
+
+def test_all_connections_taken_is_one_clear_error(
+    database: Database, admin: Admin, postgres_url: str
+) -> None:
+    """Those of the server, and those of the process. A user without rights is told apart."""
+    role = f"{admin.name}_app"
+    admin.run("CREATE ROLE {role} LOGIN CONNECTION LIMIT 1", role=role)
+    url = make_url(postgres_url).set(username=role).render_as_string(hide_password=False)
+    first, second = database_at(url), database_at(url)
+    try:
+        with pytest.raises(DatabaseUnavailable, match="lacks rights"):
+            try_writing(first, NOW)
+        with first.engine.connect(), pytest.raises(DatabaseUnavailable, match="max_connections"):
+            try_writing(second, NOW)
+    finally:
+        first.dispose()
+        second.dispose()
+        admin.run("DROP ROLE {role}", role=role)
+
+
+def test_a_ledger_without_tables_says_what_makes_them(postgres_url: str) -> None:
+    """Where SQLite has no such table, PostgreSQL has a relation that does not exist."""
+    empty = database_at(postgres_url)
+    with pytest.raises(DatabaseUnavailable, match="sisgate db upgrade"):
+        try_writing(empty, NOW)
+    empty.dispose()
+
+
+def test_a_database_of_another_encoding_is_refused(
+    admin: Admin, postgres_server: PostgresServer
+) -> None:
+    """SQL_ASCII checks nothing, and LATIN1 does not have every name."""
+    for encoding in ("SQL_ASCII", "LATIN1"):
+        name = f"{admin.name}_{encoding.lower()}"
+        made = "CREATE DATABASE {name} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C' ENCODING "
+        admin.run(f"{made} '{encoding}'", name=name)
+        other = database_at(postgres_server.url(name))
+        with pytest.raises(DatabaseUnavailable, match=f"encoded in {encoding}.*UTF8"):
+            migrate.upgrade(other)
+        with pytest.raises(DatabaseUnavailable, match=f"encoded in {encoding}"):
+            try_writing(other, NOW)
+        other.dispose()
+        admin.run("DROP DATABASE {name}", name=name)
+
+
+def test_a_mistake_in_a_statement_stays_a_mistake(database: Database) -> None:
+    """It must not look like a server that is away."""
+    with pytest.raises(ProgrammingError), database.read() as session:
+        session.execute(text("SELEC 1"))
+
+
+def test_nothing_is_left_behind_in_a_connection(database: Database) -> None:
+    """PgBouncer gives each transaction another connection: no prepared statement, setting or lock.
+
+    psycopg would prepare a statement the fifth time that it is used.
+    """
+    for _ in range(8):
+        with database.write() as session:
+            jobs.accept(session, new_job(), NOW)
+    left = (
+        "SELECT (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors), "
+        "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), "
+        "(SELECT count(*) FROM pg_settings WHERE source = 'session' AND name NOT IN "
+        "('transaction_isolation', 'transaction_read_only', 'transaction_deferrable'))"
+    )
+    for begin in (database.read, database.snapshot):
+        with begin() as session:
+            assert tuple(session.execute(text(left)).one()) == (0, 0, 0, 0)
+
+
+def test_an_upgrade_that_dies_leaves_no_lock(postgres_url: str, admin: Admin) -> None:
+    """Two at once, one of which is ended in the middle: the other one makes the tables."""
+    ended, made = database_at(postgres_url), database_at(postgres_url)
+    connection = ended.engine.connect()
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": migrate.UPGRADE_LOCK})
+    upgrading = threading.Thread(target=lambda: migrate.upgrade(made))
+    upgrading.start()
+    connection.invalidate()
+    upgrading.join(60)
+    assert migrate.current(made) == migrate.newest()
+    ended.dispose()
+    made.dispose()
