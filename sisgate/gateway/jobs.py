@@ -15,6 +15,7 @@ from sisgate.gateway.job import (
     status_of,
     visible,
 )
+from sisgate.gateway.liveness import why_waiting
 from sisgate.ledger import jobs
 
 
@@ -55,13 +56,23 @@ class Jobs(Core):
         return [status_of(job, {}) for job in found]
 
     def wait_for(self, job_id: str, timeout: float | None = None) -> JobStatus:
-        """Return the status of a job once it has ended; `TimeoutError` when time is over first."""
+        """Return the status of a job once it has ended.
+
+        Raises `TimeoutError` when the time is over first, with what keeps the job from going on.
+        """
+        status = self.ended_within(job_id, timeout)
+        if status is None:
+            why = why_waiting(self.context, self.job_status(job_id).provider)
+            fate = f". {why['message']} The job is kept and waits." if why else "; it goes on."
+            raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s{fate}")
+        return status
+
+    def ended_within(self, job_id: str, timeout: float | None) -> JobStatus | None:
+        """Return the status of a job once it has ended, None when the time is over first."""
         status: list[JobStatus] = []
 
         def ended() -> bool:
             status[:] = [self.job_status(job_id)]
             return status[0].is_final
 
-        if not self.wakeups.wait(job_id, ended, timeout):
-            raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s; it goes on.")
-        return status[0]
+        return status[0] if self.wakeups.wait(job_id, ended, timeout) else None

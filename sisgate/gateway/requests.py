@@ -109,13 +109,11 @@ class Requests:
         job = self.enqueue(wanted)
         if job.is_stale:
             return job.answer(purpose=purpose)
-        try:
-            status = self._gateway.wait_for(job.id, timeout)
-        except TimeoutError:
-            ended = self._give_up(job, wanted.new.provider)
-            if ended is None:
-                raise
-            status = ended
+        status = self._gateway.ended_within(job.id, timeout)
+        if status is None:
+            status = self._give_up(job, wanted.new.provider)
+        if status is None:
+            raise TimeoutError(f"Job {job.id} has not ended within {timeout:g} s; it goes on.")
         try:
             return self._answer_or_raise(status, purpose)
         except (JobExpired, JobFailed) as error:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.acceptance.admission.conftest import make_fleet, recorder
+from tests.acceptance.admission.conftest import make_fleet, mortal_redis, recorder
 
-__all__ = ["make_fleet", "recorder"]
+__all__ = ["make_fleet", "mortal_redis", "recorder"]

@@ -3,67 +3,114 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
-import pytest
+from celery import Celery
 
 from sisgate.gateway import Cause, Liveness
 from tests.acceptance.admission.conftest import MakeFleet
-from tests.acceptance.admission.fleet import Fleet
+from tests.acceptance.admission.fleet import Fleet, Process
+from tests.servers.mortal import MortalRedis
 
-
-def causes(fleet: Fleet) -> set[tuple[Cause, str | None]]:
-    """Return what stands in the way, by provider."""
-    return {(one.cause, one.provider) for one in fleet.gateway.liveness().obstacles}
+POOLS = ("prefork", "threads", "gevent", "solo")
+ALL_MISSED = {Cause.PLANNER_MISSING, Cause.BEAT_MISSING, Cause.WORKER_MISSING}
 
 
 def told(fleet: Fleet) -> str:
-    """Return everything that is said."""
+    """Return everything that is said to be in the way."""
     return "; ".join(one.message for one in fleet.gateway.liveness().obstacles)
 
 
-def serving(liveness: Liveness, provider: str) -> list[str]:
+def causes(fleet: Fleet) -> set[Cause]:
+    """Return what is in the way."""
+    return {one.cause for one in fleet.gateway.liveness().obstacles}
+
+
+def pools(liveness: Liveness, provider: str) -> list[str]:
     """Return the pools of the live workers of a provider."""
     assert liveness.fleet is not None
-    return [w.pool for w in liveness.fleet.processes if provider in w.queues and w.is_alive]
+    alive = [one for one in liveness.fleet.processes if one.is_alive]
+    return sorted(one.pool for one in alive if provider in one.queues)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent", "solo"])
-def test_a_worker_is_seen_while_it_serves_and_missed_when_it_does_not(
-    make_fleet: MakeFleet, pool: str
+def test_workers_of_every_pool_are_seen_by_the_queues_that_they_take_from(
+    make_fleet: MakeFleet, mortal_redis: MortalRedis
 ) -> None:
-    """By its queue: one that it is told to leave is not served, and a stop in order is no death."""
-    fleet = make_fleet(clark="", lincoln="")
-    worker = fleet.start_worker("clark", pool=pool)
-    fleet.wait(lambda: serving(fleet.gateway.liveness(), "clark") == [pool], "it is seen", worker)
+    """Not one that they were told to leave; again after Redis was lost; not after they stopped."""
+    fleet = make_fleet(url=mortal_redis.url, clark="", lincoln="")
+    workers = [fleet.start_worker("clark", pool=pool) for pool in POOLS]
+
+    def comes(ready: Callable[[], bool], what: str) -> None:
+        fleet.wait(ready, what, *workers)
+
+    def all_seen() -> bool:
+        return pools(fleet.gateway.liveness(), "clark") == sorted(POOLS)
+
+    comes(all_seen, "all are seen")
     assert "no worker serves lincoln" in told(fleet)
-    assert "no worker serves clark" not in told(fleet)
     fleet.app.control.cancel_consumer("clark")
-    fleet.wait(lambda: "no worker serves clark" in told(fleet), "the queue is left", worker)
+    comes(lambda: "no worker serves clark" in told(fleet), "the queue is left by all")
     fleet.app.control.add_consumer("clark")
-    fleet.wait(lambda: "no worker serves clark" not in told(fleet), "it is back", worker)
-    worker.end()
-    fleet.wait(lambda: not fleet.gateway.liveness().as_dict()["processes"], "it is gone", worker)
+    comes(all_seen, "all are back")
+    mortal_redis.kill()
+    assert causes(fleet) == {Cause.REDIS_UNREACHABLE}
+    mortal_redis.start()
+    mortal_redis.client.flushall()
+    comes(all_seen, "all are back after a Redis that lost everything")
+    for worker in workers:
+        worker.signal(signal.SIGTERM)
+    comes(lambda: not fleet.gateway.liveness().as_dict()["processes"], "all have left in order")
 
 
-def test_a_frozen_worker_and_a_killed_beat_are_named(make_fleet: MakeFleet) -> None:
-    """Whole, the fleet has no obstacle; a process that lives but does nothing is not alive."""
+def test_a_fleet_that_is_frozen_killed_and_whole_again(make_fleet: MakeFleet) -> None:
+    """A process that lives but does nothing is not alive; a job says so, and goes on after all.
+
+    While all is well a sync that was sent to no queue is found.
+    """
     fleet = make_fleet(clark="")
     worker, beat = fleet.start_worker("sisgate", "clark"), fleet.start_beat()
     fleet.wait(lambda: not causes(fleet), "nothing is in the way", worker, beat)
+    assert find_sync_without_queue(fleet, worker)
     beat.kill_all()
     worker.signal(signal.SIGSTOP)
     try:
-        fleet.wait(
-            lambda: (
-                {cause for cause, _ in causes(fleet)}
-                == {Cause.PLANNER_MISSING, Cause.BEAT_MISSING, Cause.WORKER_MISSING}
-            ),
-            "all three are missed",
-            worker,
-        )
+        fleet.wait(lambda: causes(fleet) == ALL_MISSED, "all three are missed", worker)
         assert "the planner has not been seen for " in told(fleet)
         assert "beat has not been seen for " in told(fleet)
         assert "no worker serves clark; the last one has not been seen for " in told(fleet)
+        (job,) = fleet.request("clark")
+        wait = fleet.gateway.waits_for(job)
+        assert wait is not None
+        assert {one.cause for one in wait.obstacles} == ALL_MISSED
     finally:
         worker.signal(signal.SIGCONT)
-    fleet.wait(lambda: causes(fleet) == {(Cause.BEAT_MISSING, None)}, "it goes on", worker)
+    fleet.wait(lambda: causes(fleet) == {Cause.BEAT_MISSING}, "the worker goes on", worker)
+    again = fleet.start_beat()
+    fleet.wait(lambda: not causes(fleet), "nothing is in the way any more", worker, again)
+    assert fleet.gateway.job(job).wait(60).is_final
+
+
+def test_an_expired_job_names_the_worker_that_is_missing(make_fleet: MakeFleet) -> None:
+    """Of its provider only, and of beat and planner all is well."""
+    fleet = make_fleet(clark="", lincoln="")
+    worker, beat = fleet.start_worker("sisgate", "lincoln"), fleet.start_beat()
+    fleet.wait(lambda: causes(fleet) == {Cause.WORKER_MISSING}, "one is missing", worker, beat)
+    job = fleet.gateway.enqueue_request("clark", "GET", "/orgs", timeout=1.0)
+    fleet.wait(lambda: fleet.gateway.job_status(job.id).is_final, "it has expired", worker, beat)
+    error = fleet.gateway.job_status(job.id).error or {}
+    assert (error["code"], error["cause"]) == ("job_expired", "worker_missing")
+    assert "No worker serves clark. Start one" in error["message"]
+
+
+def find_sync_without_queue(fleet: Fleet, worker: Process) -> bool:
+    """Ask for a sync as an app that names no queue does; return when there is a job."""
+    other = Celery("other", broker=fleet.environment["SISGATE_BROKER_URL"], set_as_current=False)
+    wrong = {"provider": "clark", "resource": "no such thing"}
+    task = other.send_task("sisgate.sync", kwargs=wrong, ignore_result=True)
+    other.close()
+
+    def is_there() -> bool:
+        return task.id in [job.id for job in fleet.gateway.jobs()]
+
+    fleet.wait(is_there, "the sync is found", worker)
+    return True

@@ -99,6 +99,8 @@ def test_every_screen_tells_what_is_missing_in_the_same_words(
         ("sync", "lincoln", "students", "--wait", "--timeout", "0.1"),
     ):
         assert words.lower() in run(*command).lower(), command
+    with pytest.raises(TimeoutError, match=f"(?i){words.split('(')[0]}"):
+        gateway.job(job.id).wait(timeout=0.01)
     wait, plan = gateway.waits_for(job.id), gateway.plan("lincoln", "students")
     assert wait is not None
     assert (wait.reason, wait.until) == ("down", None)
