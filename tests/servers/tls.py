@@ -130,10 +130,14 @@ class TlsProxy:
             if first and first[0] != HANDSHAKE:
                 self.plain.append(first)
                 return
+            inner = self._context.wrap_socket(
+                client, server_side=True, do_handshake_on_connect=False
+            )
             try:
-                inner = self._context.wrap_socket(client, server_side=True)
+                inner.do_handshake()
             except (OSError, ssl.SSLError) as error:
                 self.refused.append(str(error))
+                _drain(inner)
                 return
             self.accepted += 1
             inner.settimeout(None)
@@ -152,6 +156,15 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
             target.sendall(content)
     for each in (source, target):
         _cut(each)
+
+
+def _drain(each: socket.socket) -> None:
+    """Read what comes still: a reset would overtake the alert that says what is wrong."""
+    with each, contextlib.suppress(OSError):
+        socket.socket.shutdown(each, socket.SHUT_WR)
+        each.settimeout(2)
+        while socket.socket.recv(each, 65536):
+            pass
 
 
 def _cut(each: socket.socket) -> None:
