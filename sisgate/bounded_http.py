@@ -11,6 +11,7 @@ made, directly before the request is written (`checked_before_write`).
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -19,11 +20,14 @@ from typing import Any
 
 from requests import Response, Session, Timeout
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from requests.exceptions import ProxyError
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse, HTTPResponse
 
 from sisgate.clock import Clock
+from sisgate.domain.network import Network
+from sisgate.domain.tls import cure, tls_fault, why_unreachable
 
 READ_CHUNK = 65_536
 
@@ -93,34 +97,87 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _BoundedTls
 
 
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
 class BoundedAdapter(HTTPAdapter):
     """The adapter of requests, over connections whose answer begins in time."""
 
     def init_poolmanager(self, *args: object, **kwargs: object) -> None:
         """Make the pool manager with our pools."""
         super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]  # passed on as given
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        """Return the manager of a proxy's connections, with our pools."""
+        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
 
 class BoundedSession(Session):
-    """A session that takes nothing from the machine's environment and follows no redirect.
+    """A session that reaches others by one `Network` and follows no redirect.
 
     Not even half: `requests` reads the body of a redirect, however long, also where it is not to
-    follow it. A netrc of the machine must not replace a provider's credentials.
+    follow it. It takes nothing from the machine's environment by itself: a netrc must not replace
+    a provider's credentials.
     """
 
-    def __init__(self, *, connections: int = 10, connections_kept: int = 10) -> None:
+    def __init__(
+        self,
+        network: Network | None = None,
+        *,
+        connections: int = 10,
+        connections_kept: int = 10,
+    ) -> None:
         super().__init__()
+        self.network = network or Network()
         self.trust_env = False
+        if self.network.ca_file is not None:
+            self.verify = str(self.network.ca_file)
+        if self.network.client_cert is not None:
+            key = self.network.client_key or self.network.client_cert
+            self.cert = (str(self.network.client_cert), str(key))
         adapter = BoundedAdapter(
             pool_connections=connections, pool_maxsize=connections_kept, max_retries=0
         )
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
+    def request(self, method: str, url: str, **kwargs: Any) -> Response:  # type: ignore[override]  # only what we use
+        """Send a request, by the proxy where there is one for the URL."""
+        proxy = self.network.proxy_for(url)
+        proxies = {"https": proxy} if proxy is not None else None
+        return super().request(method, url, proxies=proxies, **kwargs)
+
     def get_redirect_target(self, resp: Response) -> str | None:
         """Return that there is none."""
         return None
+
+
+def network_failure(error: Exception, network: Network) -> tuple[str, dict[str, Any]] | None:
+    """Return what TLS or the proxy had to do with a request that failed, and ids for its error.
+
+    `sent` is among them where the request cannot have left. None where it was neither.
+    """
+    if isinstance(error, ProxyError):
+        answered = re.search(r"Tunnel connection failed: (\d{3})", str(error))
+        status = int(answered[1]) if answered else None
+        if status == 407:
+            what = "wants another user name and password: correct them in `proxy` or HTTPS_PROXY"
+        elif status is not None:
+            what = f"answered {status} and does not connect us"
+        else:
+            what = f"cannot be reached ({why_unreachable(error)}): check `proxy` or HTTPS_PROXY"
+        return f"The proxy {network.proxy_place} {what}.", {"sent": False, "proxy_status": status}
+    fault = tls_fault(error)
+    if fault is None:
+        return None
+    remedy = cure(fault, ca_file="`ca_file` of the provider", client_cert="`client_cert`")
+    ids: dict[str, Any] = {"tls": fault.name.lower()}
+    if fault.is_certificate:
+        ids["sent"] = False
+    return f"{fault.value[:1].upper()}{fault.value[1:]}. {remedy}", ids
 
 
 def read_within(raw: BaseHTTPResponse, clock: Clock, deadline: float, limit: int) -> bytes:

@@ -188,6 +188,7 @@ def _send(
                 url,
                 request,
                 authorisation,
+                config.network,
                 timeout_seconds=max(LEAST_SECONDS, most),
                 max_body_bytes=config.max_body_mb * 1024 * 1024,
                 must_end_at=latest,

@@ -10,6 +10,7 @@ import structlog
 from sisgate.audit import log as audit
 from sisgate.bounded_http import checked_before_write
 from sisgate.breakers.spec import Outcome, State
+from sisgate.domain.network import Network
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, NoPermit, SisgateError
 from sisgate.ledger.calls import Claim
@@ -52,7 +53,9 @@ def check(runtime: Runtime) -> None:
                     _check(runtime, config, config.health, view.endpoint)
 
 
-def ask(runtime: Runtime, health: HealthConfig, url: str) -> tuple[Reply, Outcome]:
+def ask(
+    runtime: Runtime, health: HealthConfig, url: str, network: Network
+) -> tuple[Reply, Outcome]:
     """Ask an endpoint for its health path; return what came and what that says of it."""
     begun = runtime.clock.monotonic()
     try:
@@ -60,6 +63,7 @@ def ask(runtime: Runtime, health: HealthConfig, url: str) -> tuple[Reply, Outcom
             url,
             HttpRequest(health.path),
             None,
+            network,
             timeout_seconds=health.timeout_seconds,
             max_body_bytes=MAX_BODY_BYTES,
         )
@@ -110,7 +114,7 @@ def probe(
     """
     endpoints = runtime.endpoints(config)
     with endpoints.using(route) as used, admit.checking(runtime, config, permit):
-        reply, outcome = ask(runtime, health, route.url)
+        reply, outcome = ask(runtime, health, route.url, config.network)
         used.judge(outcome, reply.took_seconds)
     sent = settle(runtime, config, health, permit, reply)
     runtime.wakeups.signal_work(config.name)
@@ -140,7 +144,7 @@ def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: 
 
     held = admit.checking(runtime, config, permit) if permit is not None else nullcontext()
     with checked_before_write(check_turn), held:
-        reply, outcome = ask(runtime, health, url)
+        reply, outcome = ask(runtime, health, url, config.network)
     if permit is not None:
         settle(runtime, config, health, permit, reply)
     if outcome is Outcome.NEUTRAL:

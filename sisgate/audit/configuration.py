@@ -13,6 +13,9 @@ from sisgate.ledger.audit_schema import AuditConfiguration
 from sisgate.ledger.upserts import lock_or_make
 from sisgate.settings import Settings
 
+_NETWORK = {"ca_file", "client_cert", "client_key", "proxy", "no_proxy"}
+"""Settings of a provider that each machine has of its own, and that may hold a password."""
+
 _PLACES = {
     "data_dir", "config_file", "broker_url", "broker_ca_file",
     "broker_client_cert", "broker_client_key", "database_url", "master_key_file", "audit_key_file",
@@ -31,7 +34,7 @@ def fingerprints(settings: Settings) -> dict[str, str]:
     The parts hold no secrets, and not where things are.
     """
     texts = {
-        f"providers.{name}": config.model_dump_json()
+        f"providers.{name}": config.model_dump_json(exclude=_NETWORK)
         for name, config in sorted(settings.providers.items())
     }
     texts |= {name: settings.model_dump_json(include={name}) for name in ("apps", "schedules")}

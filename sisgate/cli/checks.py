@@ -14,14 +14,14 @@ import redis
 from sqlalchemy import func, select
 
 from sisgate.broker import uses_embedded_redis
+from sisgate.cli.endpoint_checks import endpoints_of
 from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.key_checks import expiring, keys_of_provider
 from sisgate.cli.liveness_checks import liveness
 from sisgate.cli.standing_checks import hold, quarantine
-from sisgate.cli.tls_cures import cure
 from sisgate.credentials.vault import Vault, vault_of
-from sisgate.domain.tls import tls_fault, why_unreachable
+from sisgate.domain.tls import cure, tls_fault, why_unreachable
 from sisgate.embedded.server_version import version_of
 from sisgate.errors import SisgateError
 from sisgate.gateway.missing_keys import missing_keys
@@ -199,6 +199,7 @@ def _provider(
         yield from expiring(database, config, invocation.clock.now())
         if not works:
             return
+    yield from endpoints_of(config, invocation.clock)
     yield from hold(invocation, config)
     if probe:
         yield _probe(invocation, config)

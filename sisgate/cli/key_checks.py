@@ -53,7 +53,9 @@ def _tried(vault: Vault, config: ProviderConfig, key: Key, clock: Clock) -> tupl
             f"Check token_url ({config.token_endpoint}), auth and scope of "
             f"[providers.{config.name}], or replace the key: `sisgate keys stage {config.name}`."
         )
-        if isinstance(error, ProviderUnavailable):
+        if {"tls", "proxy_status"} & error.detail.keys():
+            mend = ""  # the message says what to do
+        elif isinstance(error, ProviderUnavailable):
             mend = f"Is it running, and can it be reached from here? {mend}"
         return "fail", error.message, "" if isinstance(error, CredentialError) else mend
     return "ok", f"{config.token_endpoint} gave a token for {lifetime:.0f} s", ""

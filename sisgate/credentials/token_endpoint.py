@@ -19,7 +19,7 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
-from sisgate.bounded_http import BoundedSession, read_within
+from sisgate.bounded_http import BoundedSession, network_failure, read_within
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
 from sisgate.domain.rate_headers import parse_retry_after
@@ -32,6 +32,7 @@ from sisgate.errors import (
     TokenRefused,
 )
 from sisgate.settings import ProviderConfig
+from sisgate.settings.tls_files import network_problem
 
 CONNECT_SECONDS, FETCH_SECONDS = 5.0, 10.0
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -70,11 +71,17 @@ def fetch_token(
     by_query = config.token_method == "GET"
     url = config.token_endpoint
     assert url is not None
+    if (problem := network_problem(config.network)) is not None:
+        raise ProviderUnavailable(
+            f"The token endpoint of {config.name} was not asked: {problem}.",
+            provider=config.name,
+            sent=False,
+        )
     in_form = config.auth_method == "oauth2-body"
     deadline = clock.monotonic() + seconds
     try:
         with (
-            BoundedSession() as session,
+            BoundedSession(config.network) as session,
             session.request(
                 config.token_method,
                 url,
@@ -90,10 +97,10 @@ def fetch_token(
             body = read_within(response.raw, clock, deadline, MAX_ANSWER_BYTES)
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         forget_locals(error)
+        why, ids = network_failure(error, config.network) or (f"{type(error).__name__}.", {})
         raise ProviderUnavailable(
-            f"The token endpoint of {config.name} gave no answer ({type(error).__name__}).",
-            provider=config.name,
-            sent=False,
+            f"The token endpoint of {config.name} gave no answer: {why}",
+            **{**ids, "provider": config.name, "sent": False},
         ) from None  # the error's own text holds the URL, which may hold the secret
     answer = _json_object(body)
     value = answer.get("access_token")

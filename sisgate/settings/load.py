@@ -17,6 +17,7 @@ from sisgate.errors import ConfigurationError
 from sisgate.settings.locate import line_of
 from sisgate.settings.model import Settings
 from sisgate.settings.provider import NAME, RESERVED_NAMES, ProviderConfig
+from sisgate.settings.proxies import network_defaults
 from sisgate.settings.schedules import mistakes
 from sisgate.settings.text_files import read_text
 from sisgate.settings.urls import URL_PROBLEMS, unencoded, with_tls_files
@@ -217,7 +218,8 @@ def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
         return {}
     providers = raw.pop("providers", {})
     values: dict[str, Any] = dict(raw)
-    values["providers"] = _providers(providers, path, text, problems)
+    network = network_defaults(os.environ, problems)
+    values["providers"] = _providers(providers, path, text, problems, network)
     unknown = set(raw) - (set(Settings.model_fields) - NOT_IN_FILE)
     problems.extend(_at(path, text, (key,), "is not a setting") for key in sorted(unknown))
     return values
@@ -231,7 +233,7 @@ def _text_of(path: Path | None) -> str:
 
 
 def _providers(
-    tables: Any, path: Path, text: str, problems: list[str]
+    tables: Any, path: Path, text: str, problems: list[str], network: Mapping[str, Any]
 ) -> dict[str, ProviderConfig]:
     providers: dict[str, ProviderConfig] = {}
     if not isinstance(tables, Mapping):
@@ -251,13 +253,24 @@ def _providers(
             problems.append(_at(path, text, place, "write a table [providers.NAME] without 'name'"))
         else:
             try:
-                config = ProviderConfig(name=name, **table)
+                config = ProviderConfig(name=name, **_networked(table, path, network))
             except ValidationError as error:
                 problems.extend(_problems(error, path, text, place))
             else:
                 if has_good_name:
                     providers[name] = config
     return providers
+
+
+def _networked(table: Mapping[str, Any], path: Path, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a provider's table with what the machine's environment says of its network.
+
+    What the table says itself goes first; NO_PROXY is about the proxy of the environment only.
+    """
+    files = ("ca_file", "client_cert", "client_key")
+    own = {**table, **{name: relative_to(path, table[name]) for name in files if name in table}}
+    skipped = {"no_proxy"} if "proxy" in table else set()
+    return {**{name: v for name, v in defaults.items() if name not in skipped}, **own}
 
 
 def _problems(

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from sisgate.domain.network import Network
 from sisgate.domain.rates import Rate
 from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.registry import DIALECTS
@@ -22,6 +31,7 @@ from sisgate.settings.provider_parts import (
     RetryConfig,
     SchoolHours,
 )
+from sisgate.settings.proxies import proxy_url
 from sisgate.settings.rotation import RotationConfig
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -92,6 +102,11 @@ class ProviderConfig(Frozen):
     link_origins: tuple[Origin, ...] = ()
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     lease_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    proxy: Annotated[SecretStr | None, BeforeValidator(proxy_url)] = None
+    no_proxy: tuple[str, ...] = ()
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 32
     full_sync_every: timedelta = timedelta(days=7)
     rotation: RotationConfig = RotationConfig()
@@ -164,6 +179,14 @@ class ProviderConfig(Frozen):
         return self.auth or self.dialect_class.default_auth
 
     @property
+    def network(self) -> Network:
+        """How it is reached."""
+        proxy = self.proxy.get_secret_value() if self.proxy is not None else None
+        return Network(
+            self.ca_file, self.client_cert, self.client_key, proxy or None, self.no_proxy
+        )
+
+    @property
     def fetches_tokens(self) -> bool:
         """Whether requests are authorised by tokens of a token endpoint."""
         return self.auth_method.startswith("oauth2")
@@ -218,6 +241,12 @@ class ProviderConfig(Frozen):
                     f"at most {CHECKS_SHARE:.0%} of a limit. Set health.counts = false where the "
                     "provider does not count them"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _key_has_its_certificate(self) -> ProviderConfig:
+        if self.client_key is not None and self.client_cert is None:
+            raise ValueError("client_key is the key of client_cert, which is missing")
         return self
 
     @model_validator(mode="after")

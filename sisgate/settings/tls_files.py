@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from sisgate.domain.network import Network
+
 
 def authorities_problem(path: Path) -> str | None:
     """Return what is wrong with a file of trusted authorities (PEM), or None."""
@@ -44,6 +46,16 @@ def certificate_problem(
         return f"{certificate} and {key or 'the key in it'} are no certificate and its key in PEM"
     except OSError as error:
         return f"{certificate} cannot be read: {error.strerror}"
+    return None
+
+
+def network_problem(network: Network) -> str | None:
+    """Return what is wrong with the files that a provider is reached with, or None."""
+    if network.ca_file is not None and (what := authorities_problem(network.ca_file)):
+        return f"ca_file: {what}"
+    if network.client_cert is not None:
+        what = certificate_problem(network.client_cert, network.client_key)
+        return f"client_cert: {what}" if what else None
     return None
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from ssl import SSLCertVerificationError
 from urllib.parse import quote, urlencode
 
 import requests
@@ -14,17 +14,31 @@ from sisgate.bounded_http import (
     BodyTooLarge,
     BoundedSession,
     checked_before_write,
+    network_failure,
     read_within,
 )
 from sisgate.clock import Clock
+from sisgate.domain.network import Network
 from sisgate.domain.paths import usable_path
 from sisgate.domain.secret import forget_locals
 from sisgate.errors import AnswerInvalid, ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
+from sisgate.settings.tls_files import network_problem
 
 CONNECT_SECONDS = 5.0
 MIB = 1024 * 1024
 SAFE_PATH = "/:@!$&'()*+,;=-._~%"
+
+PUBLIC = Network()
+"""As a provider is reached for which nothing is configured."""
+
+
+class _Connected(Exception):  # no error
+    """The connection stands, and that was all that was wanted."""
+
+
+def _stop() -> None:
+    raise _Connected
 
 
 class Transport:
@@ -36,18 +50,42 @@ class Transport:
 
     def __init__(self, clock: Clock, *, user_agent: str = "sisgate") -> None:
         self._clock = clock
-        self._session = BoundedSession(connections=64, connections_kept=8)
-        self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
+        self._user_agent = user_agent
+        self._sessions: dict[Network, BoundedSession] = {}
 
     def close(self) -> None:
         """Close the connections that are kept open."""
-        self._session.close()
+        for session in self._sessions.values():
+            session.close()
+
+    def _session(self, network: Network) -> BoundedSession:
+        session = self._sessions.get(network)
+        if session is None:
+            if (problem := network_problem(network)) is not None:
+                raise ProviderUnavailable(f"The provider was not asked: {problem}.", sent=False)
+            session = BoundedSession(network, connections=64, connections_kept=8)
+            words = {"User-Agent": self._user_agent, "Accept": "application/json"}
+            session.headers.update(words)
+            self._sessions[network] = session
+        return session
+
+    def connect(self, base_url: str, network: Network) -> None:
+        """Connect to an endpoint, by TLS where it is https, and send nothing.
+
+        Raises `ProviderUnavailable` as `send` does.
+        """
+        request = HttpRequest("/")
+        with contextlib.suppress(_Connected), checked_before_write(_stop):
+            self.send(
+                base_url, request, None, network, timeout_seconds=CONNECT_SECONDS, max_body_bytes=1
+            )
 
     def send(
         self,
         base_url: str,
         request: HttpRequest,
         auth: AuthBase | None,
+        network: Network = PUBLIC,
         *,
         timeout_seconds: float,
         max_body_bytes: int,
@@ -72,9 +110,10 @@ class Transport:
             if now >= deadline:
                 deadline = min(now + timeout_seconds, must_end_at)
 
+        session = self._session(network)
         try:
             with checked_before_write(before_write):
-                response = self._session.request(
+                response = session.request(
                     request.method,
                     url,
                     json=request.json_body,
@@ -92,10 +131,14 @@ class Transport:
             raise _unavailable("did not accept a connection in time", error, sent=False) from error
         except requests.Timeout as error:
             raise _unavailable(f"did not answer within {timeout_seconds:g} s", error) from error
-        except requests.exceptions.SSLError as error:
-            what = "could not be trusted: its TLS certificate or handshake failed"
-            raise _unavailable(what, error, sent=not _never_sent(error)) from error
         except requests.ConnectionError as error:
+            if (failure := network_failure(error, network)) is not None:
+                why, ids = failure
+                forget_locals(error)
+                message = f"The provider could not be reached. {why}"
+                raise ProviderUnavailable(
+                    message, **{"sent": True, "reason": type(error).__name__, **ids}
+                ) from error
             sent = not _never_sent(error)
             raise _unavailable("refused or cut the connection", error, sent=sent) from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
@@ -127,8 +170,7 @@ def _too_large(size: int | None, limit: int) -> AnswerInvalid:
 def _never_sent(error: Exception) -> bool:
     """Whether the connection failed before the request could leave: then a POST may be repeated."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    cause = reason.args[0] if isinstance(reason, Exception) and reason.args else None
-    return isinstance(reason, NewConnectionError) or isinstance(cause, SSLCertVerificationError)
+    return isinstance(reason, NewConnectionError)
 
 
 def _unavailable(what: str, error: Exception, *, sent: bool = True) -> ProviderUnavailable:

@@ -50,6 +50,11 @@ class HttpServer:
                     self.request = tls.wrap_socket(self.request, server_side=True)
                 super().setup()
 
+            def finish(self) -> None:
+                """Close the connection; the server knows only the one without TLS."""
+                super().finish()
+                self.request.close()
+
             def _serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 parts = urlsplit(self.path)

@@ -181,7 +181,9 @@ def test_the_health_path_is_the_probe_and_the_call_waits(
         (call_id,) = session.scalars(select(schema.Call.id))
     recorder.down.add("a")
     with endpoints.using(endpoints.open("/x")) as passage:
-        passage.judge(health.ask(runtime, config.health, f"{recorder.url('lincoln')}/a")[1])  # type: ignore[arg-type]  # it is configured
+        assert config.health is not None
+        url = f"{recorder.url('lincoln')}/a"
+        passage.judge(health.ask(runtime, config.health, url, config.network)[1])
     (view,) = endpoints.breakers.views()
     assert view.state is State.OPEN
 
