@@ -191,8 +191,11 @@ def config_candidates(data_dir: Path) -> list[Path]:
 def _secret(
     value: SecretStr | None, file: Path | None, variable: str, problems: list[str]
 ) -> SecretStr | None:
-    if value is not None or file is None:
-        return value
+    if value is not None:
+        # An env_file with the line ends of Windows leaves a carriage return at its end.
+        return SecretStr(value.get_secret_value().strip())
+    if file is None:
+        return None
     try:
         return SecretStr(read_text(file).strip())
     except OSError as error:

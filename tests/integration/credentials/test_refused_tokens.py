@@ -16,12 +16,13 @@ from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.secret import Secret
+from sisgate.domain.states import KeyState
 from sisgate.gateway.job import Job
 from sisgate.gateway.key_info import KeyInfo
 from sisgate.ledger import migrate, schema
 from sisgate.settings import load_settings
 from tests.servers.http import Asked, HttpServer, Reply, json_reply
-from workers import calls, reconciler
+from workers import calls, reconciler, rotation
 from workers.runtime import Runtime
 
 CONFIG = """
@@ -291,6 +292,29 @@ def test_a_static_bearer_is_sent_as_it_is(make_worker: MakeWorker, sis: Sis) -> 
     assert job.answer().status == 401
     assert (sis.given, sis.calls) == (0, 2)
     assert [key.suspect_at is not None for key in worker.keys] == [True]
+
+
+def test_a_static_bearer_is_rotated_after_a_real_call_with_it(
+    make_worker: MakeWorker, sis: Sis
+) -> None:
+    """As every other key is."""
+    sis.valid = {"partner-key-1", "partner-key-2"}
+    worker = make_worker('auth = "bearer"', secret="partner-key-1")
+    keys = worker.runtime.gateway.keys("lincoln")
+    staged = keys.stage("41", Secret("partner-key-2"), actor="test")
+    keys.rotate(slot="primary", actor="test")
+
+    def replaced() -> bool:
+        rotation.rotate(worker.runtime)
+        with worker.runtime.database.read() as session:
+            query = select(schema.Call.id).where(schema.Call.state == "queued")
+            queued = list(session.scalars(query))
+        for call_id in queued:
+            calls.make(worker.runtime, worker.config, call_id)
+        return [key.id for key in worker.keys if key.state is KeyState.ACTIVE] == [staged.id]
+
+    assert poll_until(replaced, clock=SystemClock(), timeout_seconds=30)
+    assert [a.headers["authorization"] for a in sis.server.asked] == ["Bearer partner-key-2"]
 
 
 def test_a_bearer_that_cannot_be_sent_is_told_without_it(make_worker: MakeWorker, sis: Sis) -> None:

@@ -44,6 +44,16 @@ def test_a_url_in_a_file_is_read_in_any_form(
     assert url.get_secret_value() == "redis://:swordfish@redis.test/0"
 
 
+def test_a_url_of_an_env_file_with_line_ends_of_windows_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docker-compose leaves the carriage return in the value."""
+    monkeypatch.setenv("SISGATE_BROKER_URL", "redis://redis.test/0\r")
+    url = load_settings(data_dir=tmp_path).broker_url
+    assert url is not None
+    assert url.get_secret_value() == "redis://redis.test/0"
+
+
 @forms
 def test_a_master_key_is_read_in_any_form(tmp_path: Path, form: str) -> None:
     """It is the same key."""
