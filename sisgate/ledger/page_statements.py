@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     case,
     cast,
+    exists,
     func,
     insert,
     literal,
@@ -31,7 +32,7 @@ from sqlalchemy import column as column_of
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
-from sisgate.ledger.schema import Change, Dataset, Record
+from sisgate.ledger.schema import Change, Dataset, Record, Variant
 from sisgate.ledger.types import UtcDateTime, serialise_json
 
 _COLUMNS = """
@@ -73,10 +74,17 @@ _CHANGE_COLUMNS = [
 
 
 def known(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[str, Any]:
-    """Return content hash and time of deletion of those ids that have a record."""
+    """Return content hash, time of deletion and last sight of those ids that have a record.
+
+    `has_variants` tells of an id under which the provider gives several rows.
+    """
     if not ids:
         return {}
-    query = select(Record.sourced_id, Record.content_hash, Record.deleted_at)
+    names = ("provider", "resource", "sourced_id")
+    same_key = [getattr(Record, name) == getattr(Variant, name) for name in names]
+    has_variants = exists().where(*same_key).label("has_variants")
+    facts = (Record.content_hash, Record.deleted_at, Record.last_seen, has_variants)
+    query = select(Record.sourced_id, *facts)
     found = session.execute(query.where(_is_in_page(session, dataset, ids)))
     return {row.sourced_id: row for row in found}
 

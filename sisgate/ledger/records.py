@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
 from sisgate.errors import CursorAhead, CursorTooOld
-from sisgate.ledger import deletions, page_statements
+from sisgate.ledger import deletions, page_statements, variants
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Dataset, Record
 from sisgate.ledger.upserts import lock_or_make
@@ -87,17 +87,19 @@ def write_page(
     job_id: str,
     generation: int,
     now: datetime,
+    since: datetime | None = None,
 ) -> Tally:
     """Write one page of rows and the changes it makes. The dataset must be locked.
 
     A row that came before with the same content only gets `last_seen`. What the provider marks
-    `tobedeleted` is only noted: the end of the sync decides, see `deletions`. A row named twice in
-    the page counts once, the last one.
+    `tobedeleted` is only noted: the end of the sync decides, see `deletions`. Several
+    rows of one id, in this page or since this read began at `since`, are merged: see `variants`.
     """
-    latest = {row.sourced_id: row for row in rows}
-    known = page_statements.known(session, dataset, list(latest))
-    inserts, updates, marked, same = [], [], [], []
-    for row in latest.values():
+    known = page_statements.known(session, dataset, list({row.sourced_id for row in rows}))
+    page = variants.of_page(session, dataset, rows, known, since)
+    inserts, updates, marked = [], [], []
+    same = list(page.settled)
+    for row in page.rows:
         before = known.get(row.sourced_id)
         if row.is_deleted:
             if before is not None and before.deleted_at is None:
@@ -110,6 +112,7 @@ def write_page(
             same.append(row.sourced_id)
     page_statements.upsert(session, dataset, [*inserts, *updates], generation, now)
     page_statements.touch(session, dataset, same, generation, now)
+    page.save(session, generation)
     deletions.unmark(session, dataset, job_id, [*_ids(inserts), *_ids(updates), *same])
     deletions.mark(session, job_id, _ids(marked))
     for operation, changed in (("insert", inserts), ("update", updates)):

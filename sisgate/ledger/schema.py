@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     String,
@@ -249,6 +250,31 @@ class Record(Base):
     last_seen: Mapped[datetime]
     changed_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+
+
+class Variant(Base):
+    """One of several rows that a provider gives under one id in the same list.
+
+    `orgs` are the ids of the orgs of a person's roles. `merged`: the record has the roles of all
+    its rows; otherwise the row that came last when the rows were first seen.
+    """
+
+    __tablename__ = "variants"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["provider", "resource", "sourced_id"],
+            ["records.provider", "records.resource", "records.sourced_id"],
+            ondelete="CASCADE",
+        ),
+    )
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    generation: Mapped[int]
+    orgs: Mapped[list[Any]]
+    merged: Mapped[bool]
 
 
 class MarkedDeletion(Base):

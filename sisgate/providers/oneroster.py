@@ -145,6 +145,8 @@ class OneRoster(Dialect):
 
         found = read_rows(received, position.start, read)
         more, target = next_link(response)
+        if more is None and position.link is not None:
+            more = False  # a list that is read by links ends where there is none
         link = None
         if target is not None and "offset" not in query_of(target):
             asked = self.page_request(listing, position)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
 from sisgate.errors import AnswerInvalid
-from sisgate.ledger import call_queue, deletions, jobs, listings, records
+from sisgate.ledger import call_queue, deletions, jobs, listings, records, variants
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose, position_of
 from sisgate.ledger.deletions import Doomed
@@ -119,6 +119,12 @@ def _end(
         job.note = " ".join([*notes, _held_note(doomed, doomed.live - job.inserted)])
         jobs.end(session, job, JobState.HELD, now)
         return
+    if is_full:
+        job.updated += variants.forget_unseen(
+            session, dataset, job.generation or 0, job_id=job.id, now=now
+        )
+    if conflicts := variants.count_conflicts(session, dataset):
+        notes.append(_conflicts_note(conflicts))
     if doomed.count:
         job.deleted += deletions.carry_out(session, dataset, job.id, generation, now)
     job.note = " ".join(notes) or None
@@ -253,6 +259,14 @@ def _fail_unusable(session: Session, job: Job, lost: int, now: datetime) -> None
         "and base_path of the provider."
     )
     jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
+
+
+def _conflicts_note(count: int) -> str:
+    ids = "1 id was" if count == 1 else f"{count:,} ids were"
+    return (
+        f"{ids} given by the provider with different rows. They cannot be merged, so the last row "
+        "that was new is stored."
+    )
 
 
 def _marred_notes(judged: Sequence[_Judged]) -> list[str]:

@@ -136,7 +136,13 @@ def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: d
     # Of the newest full sync, not of this job: what any sync sees now has been seen by that one
     # too, which must not delete it because it came after its place in the list had been read.
     tally = records.write_page(
-        session, dataset, page.rows, job_id=job.id, generation=dataset.generation, now=now
+        session,
+        dataset,
+        page.rows,
+        job_id=job.id,
+        generation=dataset.generation,
+        now=now,
+        since=job.started_at,
     )
     job.rows_seen += len(page.rows)
     job.inserted += tally.inserted

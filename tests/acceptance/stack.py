@@ -189,6 +189,8 @@ def toml(value: Any) -> str:
         return f"{{ {', '.join(f'{name} = {toml(part)}' for name, part in value.items())} }}"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(toml(each) for each in value)}]"
     return repr(value) if isinstance(value, int | float) else f'"{value}"'
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy import event
 
 from sisgate.domain.records import Row
 from sisgate.errors import CursorAhead, CursorTooOld
-from sisgate.ledger import deletions, records
+from sisgate.ledger import deletions, records, variants
 from sisgate.ledger.database import Database
 from sisgate.ledger.deletions import Doomed
 from sisgate.ledger.records import Tally
@@ -290,3 +290,76 @@ def test_after_a_restore_every_reader_starts_anew(database: Database) -> None:
         newest = records.newest_change(session, "lincoln", "students")
     write(database, [row("c")])
     assert feed(database, newest) == [(newest + 1, "insert", "c")]
+
+
+def teacher(name: str, school: str, **words: Any) -> Row:
+    """Return a person's row as it comes for one school."""
+    org = {"sourcedId": school, "type": "org"}
+    roles = [{"roleType": "primary", "role": "teacher", "org": org}]
+    return row(name, roles=roles, primaryOrg=org, **words)
+
+
+def read_again(database: Database, pages: Sequence[Sequence[Row]], generation: int) -> int:
+    """Read pages as one full sync does; return how many updates it made."""
+    begun = NOW + timedelta(hours=generation)
+    updates = 0
+    for number, page in enumerate(pages):
+        with database.write() as session:
+            dataset = records.lock_dataset(session, "lincoln", "teachers")
+            at = begun + timedelta(minutes=1 + number)
+            updates += records.write_page(
+                session, dataset, page, job_id="job", generation=generation, now=at, since=begun
+            ).updated
+    with database.write() as session:
+        dataset = records.lock_dataset(session, "lincoln", "teachers")
+        return updates + variants.forget_unseen(
+            session, dataset, generation, job_id="job", now=begun + timedelta(minutes=30)
+        )
+
+
+def schools_of(database: Database, name: str) -> list[str]:
+    """Return where a stored person has roles."""
+    found = {r.sourced_id: r.data for r in records.stream_records(database, "lincoln", "teachers")}
+    return [role["org"]["sourcedId"] for role in found[name]["roles"]]
+
+
+def test_rows_of_one_id_in_several_schools_are_one_person(database: Database) -> None:
+    """In one page or in two; a list that stays the same makes no change, a school left goes."""
+    far = [[teacher("t1", "s1"), teacher("t3", "s1")], [teacher("t1", "s2")]]
+    near = [teacher("t2", school) for school in ("s3", "s1", "s2")]
+    read_again(database, [*far, near], 1)
+    assert schools_of(database, "t1") == ["s1", "s2"]
+    assert schools_of(database, "t2") == ["s1", "s2", "s3"]
+    assert read_again(database, [*far, near], 2) == 0
+    assert read_again(database, [near, *reversed(far)], 3) == 0
+    assert read_again(database, [far[0], near[1:]], 4) == 2
+    assert schools_of(database, "t1") == ["s1"]
+    assert schools_of(database, "t2") == ["s1", "s2"]
+    assert read_again(database, [far[0], near[1:]], 5) == 0
+    assert schools_of(database, "t1") == ["s1"]
+
+
+def test_a_change_of_one_of_the_rows_is_a_change_of_the_person(database: Database) -> None:
+    """The roles of the other school stay."""
+    read_again(database, [[teacher("t1", "s1")], [teacher("t1", "s2")]], 1)
+    new = [[teacher("t1", "s1", email="new")], [teacher("t1", "s2")]]
+    assert read_again(database, new, 2) == 1
+    assert schools_of(database, "t1") == ["s1", "s2"]
+    assert read_again(database, new, 3) == 0
+
+
+def test_rows_of_one_id_that_cannot_be_merged_are_told_and_make_no_changes(
+    database: Database,
+) -> None:
+    """Neither is dropped without a word, and neither replaces the other in each sync."""
+    pages = [[row("x", 1), row("y", 1)], [row("x", 2)]]
+    read_again(database, pages, 1)
+    assert read_again(database, pages, 2) == 0
+    with database.write() as session:
+        dataset = records.lock_dataset(session, "lincoln", "teachers")
+        assert variants.count_conflicts(session, dataset) == 1
+    assert read_again(database, [[row("x", 1), row("y", 1)]], 3) == 0
+    assert read_again(database, [[row("x", 1), row("y", 1)]], 4) == 1
+    with database.write() as session:
+        dataset = records.lock_dataset(session, "lincoln", "teachers")
+        assert variants.count_conflicts(session, dataset) == 0

@@ -1,0 +1,214 @@
+"""Ids under which a provider gives more than one row in a list.
+
+A teacher of two schools may come as two rows with one id, on pages far apart. Which rows belong to
+an id is remembered from one sync to the next: else each sync would store the first, then merge
+the second, and a list that stays the same would make changes for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from sisgate.domain.merging import merged, orgs_of, without_orgs
+from sisgate.domain.records import Row
+from sisgate.ledger import page_statements
+from sisgate.ledger.schema import Dataset, Record, Variant
+from sisgate.ledger.upserts import insert_into
+
+
+class Page:
+    """The rows of a page, each id once. `settled` are ids whose record says it all already."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.settled: list[str] = []
+        self._new: list[dict[str, Any]] = []
+
+    def note(self, dataset: Dataset, row: Row, digest: bytes, *, is_merged: bool) -> None:
+        """Remember one of the rows of an id; `save` writes it."""
+        self._new.append(
+            {
+                "provider": dataset.provider,
+                "resource": dataset.resource,
+                "sourced_id": row.sourced_id,
+                "content_hash": digest,
+                "orgs": orgs_of(row.data) or [],
+                "merged": is_merged,
+            }
+        )
+
+    def save(self, session: Session, generation: int) -> None:
+        """Write what was noted, after the records themselves."""
+        if self._new:
+            rows = [{**each, "generation": generation} for each in self._new]
+            statement = insert_into(session, Variant)
+            session.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["provider", "resource", "sourced_id", "content_hash"],
+                    set_={"generation": statement.excluded.generation},
+                ),
+                rows,
+            )
+
+
+def of_page(
+    session: Session,
+    dataset: Dataset,
+    rows: Sequence[Row],
+    known: Mapping[str, Any],
+    since: datetime | None,
+) -> Page:
+    """Return the rows of a page with those of one id merged. The dataset must be locked.
+
+    `known` are the records there are. Those seen at `since` or later were given in this very read.
+    """
+    page = Page()
+    by_id: dict[str, dict[bytes, Row]] = {}
+    for row in rows:
+        by_id.setdefault(row.sourced_id, {}).setdefault(row.content_hash, row)
+    given_twice = [name for name in by_id if name in known and known[name].has_variants]
+    remembered = _remembered(session, dataset, given_twice)
+    suspects = [
+        name
+        for name, given in by_id.items()
+        if len(given) > 1 or name in remembered or _came_before(known.get(name), given, since)
+    ]
+    stored = _stored(session, dataset, suspects)
+    for name, given in by_id.items():
+        if name not in suspects or any(row.is_deleted for row in given.values()):
+            page.rows.append(list(given.values())[-1])
+            continue
+        before, data = known.get(name), stored.get(name)
+        digests = remembered.get(name, {})
+        is_known = bool(digests) or _came_before(before, given, since)
+        if before is None or data is None or not is_known:
+            _resolve(page, dataset, given, {}, None)
+            continue
+        is_merged = _resolve(page, dataset, given, digests, data)
+        if not digests:
+            page.note(dataset, Row(name, data, {}), before.content_hash, is_merged=is_merged)
+    return page
+
+
+def count_conflicts(session: Session, dataset: Dataset) -> int:
+    """Return how many ids have several rows that could not be merged."""
+    here = (Variant.provider == dataset.provider, Variant.resource == dataset.resource)
+    query = select(func.count(Variant.sourced_id.distinct())).where(
+        *here, Variant.merged.is_(False)
+    )
+    return session.scalar(query) or 0
+
+
+def forget_unseen(
+    session: Session, dataset: Dataset, generation: int, *, job_id: str, now: datetime
+) -> int:
+    """Forget the rows that a complete full read has not seen, and their roles; return the changes.
+
+    The dataset must be locked.
+    """
+    here = (Variant.provider == dataset.provider, Variant.resource == dataset.resource)
+    unseen = session.scalars(select(Variant).where(*here, Variant.generation < generation)).all()
+    if not unseen:
+        return 0
+    names = sorted({each.sourced_id for each in unseen})
+    for each in unseen:
+        session.delete(each)
+    session.flush()
+    left = _remembered(session, dataset, names)
+    changed = []
+    for name, data in sorted(_stored(session, dataset, names).items()):
+        still = {org for orgs in left.get(name, {}).values() for org in orgs}
+        gone = {org for each in unseen if each.sourced_id == name for org in each.orgs}
+        if still and gone - still:
+            _write(session, dataset, Row(name, without_orgs(data, gone - still), {}), now)
+            changed.append(name)
+        if len(left.get(name, {})) < 2:
+            key = (dataset.provider, dataset.resource, name)
+            columns = (Variant.provider, Variant.resource, Variant.sourced_id)
+            session.execute(delete(Variant).where(tuple_(*columns) == tuple_(*key)))
+    page_statements.add_changes(session, dataset, "update", changed, job_id=job_id, now=now)
+    return len(changed)
+
+
+def _resolve(
+    page: Page,
+    dataset: Dataset,
+    given: Mapping[bytes, Row],
+    remembered: Mapping[bytes, Any],
+    stored: Mapping[str, Any] | None,
+) -> bool:
+    """Put together what several rows of one id say; return whether they could be merged.
+
+    Otherwise it is the last of them. Rows that are remembered are in `stored` already.
+    """
+    record: Row | None = None
+    is_merged = True
+    for digest, row in given.items():
+        if digest in remembered:
+            continue
+        base = record.data if record is not None else stored
+        both = merged(base, row) if base is not None else row
+        is_merged = is_merged and both is not None
+        record = both or row
+    for digest, row in given.items():
+        page.note(dataset, row, digest, is_merged=is_merged)
+    if record is None:
+        page.settled.append(next(iter(given.values())).sourced_id)
+    else:
+        page.rows.append(record)
+    return is_merged
+
+
+def _came_before(before: Any, given: Mapping[bytes, Row], since: datetime | None) -> bool:
+    """Whether a record was given in this read with another content."""
+    return (
+        since is not None
+        and before is not None
+        and before.deleted_at is None
+        and before.last_seen >= since
+        and before.content_hash not in given
+    )
+
+
+def _remembered(
+    session: Session, dataset: Dataset, ids: Sequence[str]
+) -> dict[str, dict[bytes, Any]]:
+    here = (Variant.provider == dataset.provider, Variant.resource == dataset.resource)
+    if not ids:
+        return {}
+    page = page_statements.page_of(session, dataset, ids)
+    found: dict[str, dict[bytes, Any]] = {}
+    for row in session.scalars(
+        select(Variant).where(*here, Variant.sourced_id.in_(select(page.c.sourced_id)))
+    ):
+        found.setdefault(row.sourced_id, {})[row.content_hash] = row.orgs
+    return found
+
+
+def _stored(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[str, Any]:
+    if not ids:
+        return {}
+    key = tuple_(Record.provider, Record.resource, Record.sourced_id)
+    page = page_statements.page_of(session, dataset, ids)
+    keys = select(page.c.provider, page.c.resource, page.c.sourced_id)
+    query = select(Record.sourced_id, Record.data)
+    found = session.execute(query.where(key.in_(keys), Record.deleted_at.is_(None)))
+    return {row.sourced_id: row.data for row in found}
+
+
+def _write(session: Session, dataset: Dataset, row: Row, now: datetime) -> None:
+    session.execute(
+        update(Record)
+        .where(
+            Record.provider == dataset.provider,
+            Record.resource == dataset.resource,
+            Record.sourced_id == row.sourced_id,
+        )
+        .values(data=dict(row.data), content_hash=row.content_hash, changed_at=now)
+        .execution_options(synchronize_session=False)
+    )
