@@ -60,11 +60,25 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
     try:
         sealed = _sealed_with(context, names)
     except DatabaseUnavailable as error:
-        found.append(judge.ledger_unreachable(error.message))
+        found.append(_schema(context) or judge.ledger_unreachable(error.message))
+    else:
+        if fleet.reconcile_failure is not None and (behind := _schema(context)) is not None:
+            found.append(behind)
     # Behind a Redis that takes no heartbeats all look as if they were gone.
     if refused is None:
         found += judge.obstacles(fleet, names, version=__version__, sealed_with=sealed)
     return Liveness(fleet, found)
+
+
+def _schema(context: Context) -> Obstacle | None:
+    """Return that the tables are not those of the code, which statements only fail of."""
+    from sisgate.ledger import migrate  # alembic takes its time, and this is rarely asked
+
+    with suppress(DatabaseUnavailable):
+        version, newest = migrate.current(context.database), migrate.newest()
+        if version != newest:
+            return judge.schema_behind(version, newest)
+    return None
 
 
 def _sealed_with(context: Context, names: Sequence[str]) -> Mapping[str, AbstractSet[str]]:

@@ -28,6 +28,7 @@ class Cause(StrEnum):
     REDIS_UNREACHABLE = "redis_unreachable"
     REDIS_REFUSES_WRITES = "redis_refuses_writes"
     LEDGER_UNREACHABLE = "ledger_unreachable"
+    SCHEMA_BEHIND = "schema_behind"
     PLANNER_MISSING = "planner_missing"
     BEAT_MISSING = "beat_missing"
     RECONCILE_OVERDUE = "reconcile_overdue"
@@ -94,6 +95,15 @@ def redis_refuses_writes(why: str) -> Obstacle:
 def ledger_unreachable(remedy: str) -> Obstacle:
     """Return what is to be told of a database that does not answer."""
     return Obstacle(Cause.LEDGER_UNREACHABLE, "the ledger cannot be reached", remedy)
+
+
+def schema_behind(version: str | None, newest: str) -> Obstacle:
+    """Return what is to be told of a database whose tables are not those of the code."""
+    return Obstacle(
+        Cause.SCHEMA_BEHIND,
+        f"the ledger is at version {version or 'none'}, and the code needs {newest}",
+        "`sisgate db upgrade`, then start workers and beat again.",
+    )
 
 
 def obstacles(

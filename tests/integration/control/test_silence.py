@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from sisgate import Gateway
 from sisgate.cli.invocation import Invocation
@@ -147,6 +148,18 @@ def test_a_reconcile_that_succeeds_is_noted_and_one_that_fails_with_its_reason(
     monkeypatch.undo()
     reconciler.reconcile(runtime)
     assert not gateway.liveness().obstacles
+
+
+def test_tables_of_another_version_are_named(gateway: Gateway) -> None:
+    """Not just the error of the statement that failed of it."""
+    with gateway.database.write() as session:
+        session.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT)"))
+        session.execute(text("DELETE FROM alembic_version"))
+        session.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+    Heartbeats(gateway.redis).note_reconcile("OperationalError")
+    (obstacle,) = gateway.liveness().obstacles
+    assert obstacle.cause is Cause.SCHEMA_BEHIND
+    assert obstacle.message.startswith("the ledger is at version 0001, and the code needs 0")
 
 
 def test_a_redis_that_takes_no_writes_is_no_dead_fleet(gateway: Gateway, run: Run) -> None:

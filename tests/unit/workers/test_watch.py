@@ -1,0 +1,38 @@
+"""The fleet's log tells what lasts, again and again until it is gone."""
+
+from __future__ import annotations
+
+from structlog.testing import capture_logs
+
+from sisgate.liveness.obstacles import Cause, Obstacle
+from workers.heartbeats import TOLD_AGAIN_SECONDS, Watch
+
+BEAT = Obstacle(Cause.BEAT_MISSING, "beat is not running", "Start it.")
+CLARK = Obstacle(Cause.WORKER_MISSING, "no worker serves clark", "Start one.", "clark")
+
+
+def logged(*looks: tuple[float, list[Obstacle]]) -> list[tuple[str, str]]:
+    """Return the events and causes of a watch that looks at such times and finds such things."""
+    watch = Watch()
+    with capture_logs() as events:
+        for at, found in looks:
+            watch.look(found, at)
+    return [(event["event"], event["cause"]) for event in events]
+
+
+def test_what_is_there_for_one_look_is_not_told() -> None:
+    """A fleet that starts or stops has such things."""
+    assert logged((0, [BEAT]), (5, []), (10, [BEAT]), (15, [])) == []
+
+
+def test_what_lasts_is_told_once_a_minute_and_so_is_its_end() -> None:
+    """Each by itself."""
+    told = ("fleet_obstacle", "beat_missing")
+    gone = ("fleet_obstacle_gone", "beat_missing")
+    looks = [(0, [BEAT]), (5, [BEAT]), (10, [BEAT]), (5 + TOLD_AGAIN_SECONDS, [BEAT])]
+    assert logged(*looks, (100, [])) == [told, told, gone]
+    assert logged((0, [BEAT, CLARK]), (5, [BEAT, CLARK]), (10, [CLARK])) == [
+        told,
+        ("fleet_obstacle", "worker_missing"),
+        gone,
+    ]
