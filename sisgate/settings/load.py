@@ -221,8 +221,12 @@ def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
         return {}
     providers = raw.pop("providers", {})
     values: dict[str, Any] = dict(raw)
-    network = network_defaults(os.environ, problems)
-    values["providers"] = _providers(providers, path, text, problems, network)
+    network, network_problems = network_defaults(os.environ)
+    configs = _providers(providers, path, text, problems, network)
+    if any(e.url.startswith("https:") for config in configs.values() for e in config.endpoints):
+        # A proxy that cannot be used concerns nobody who has a sandbox only.
+        problems += network_problems
+    values["providers"] = configs
     unknown = set(raw) - (set(Settings.model_fields) - NOT_IN_FILE)
     problems.extend(_at(path, text, (key,), "is not a setting") for key in sorted(unknown))
     return values

@@ -38,18 +38,16 @@ def proxy_url(value: Any) -> Any:
     return url
 
 
-def network_defaults(environment: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+def network_defaults(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Return `ca_file`, `proxy` and `no_proxy` as the machine's environment has them for all.
 
-    Of several variables the first that is set counts, in the order in which `requests` looks.
+    Of several variables the first that is set counts, in the order in which `requests` looks. The
+    second value is what is wrong with them, for those whom it concerns.
     """
     found: dict[str, Any] = {}
+    problems: list[str] = []
     if (variable := _first(environment, _CA_VARIABLES)) is not None:
-        # A folder of authorities, which OpenSSL reads, is none that a connection here can use.
-        if Path(environment[variable]).is_dir():
-            problems.append(f"environment: {variable}: name a file of authorities, not a folder")
-        else:
-            found["ca_file"] = Path(environment[variable]).absolute()
+        found["ca_file"] = Path(environment[variable]).absolute()
     if (variable := _first(environment, _PROXY_VARIABLES)) is not None:
         try:
             found["proxy"] = proxy_url(environment[variable])
@@ -58,7 +56,7 @@ def network_defaults(environment: Mapping[str, str], problems: list[str]) -> dic
     if (variable := _first(environment, _NO_PROXY_VARIABLES)) is not None:
         names = (name.strip() for name in environment[variable].split(","))
         found["no_proxy"] = tuple(name for name in names if name)
-    return found
+    return found, problems
 
 
 def _first(environment: Mapping[str, str], variables: tuple[str, ...]) -> str | None:

@@ -51,7 +51,9 @@ def certificate_problem(
 
 def network_problem(network: Network) -> str | None:
     """Return what is wrong with the files that a provider is reached with, or None."""
-    if network.ca_file is not None and (what := authorities_problem(network.ca_file)):
+    bundle = network.ca_file
+    # A folder is what OpenSSL's c_rehash makes; requests takes one as well.
+    if bundle is not None and not bundle.is_dir() and (what := authorities_problem(bundle)):
         return f"ca_file: {what}"
     if network.client_cert is not None:
         what = certificate_problem(network.client_cert, network.client_key)

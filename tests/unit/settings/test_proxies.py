@@ -98,6 +98,17 @@ def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
         assert "trout" not in told
 
 
+def test_a_proxy_that_cannot_be_used_concerns_nobody_without_https(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A demo on a machine with SOCKS runs."""
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy.test")
+    config = tmp_path / "sisgate.toml"
+    text = TABLE.format(more="allow_insecure = true").replace("https", "http")
+    config.write_text(text)
+    assert load_settings(config, data_dir=tmp_path).providers["one"].proxy is None
+
+
 def test_a_key_without_its_certificate_is_refused(tmp_path: Path) -> None:
     """It would be left aside without a word."""
     with pytest.raises(ConfigurationError, match="client_cert, which is missing"):
