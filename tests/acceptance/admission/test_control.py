@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from sisgate.audit import log as audit
-from sisgate.broker import ADMISSION_MARK, call_task
+from sisgate.broker import ADMISSION_MARK, call_task, redis_client
 from sisgate.embedded.redis_conf import HOST, free_port
 from sisgate.ledger import controls
 from tests.acceptance.admission.conftest import MakeFleet
@@ -178,3 +178,24 @@ def test_a_revoked_call_gives_its_permit_back(make_fleet: MakeFleet, recorder: R
     fleet.wait(lambda: fleet.in_flight("alpha") == 0, "and its permit is back")
 
     assert fleet.limiter.state("alpha", fleet.spec("alpha")).windows[0].used == 0
+
+
+def test_a_worker_needs_no_administration_of_redis(
+    make_fleet: MakeFleet, recorder: Recorder, redis_url: str
+) -> None:
+    """Redis as a service keeps INFO, CONFIG, CLIENT LIST and their like from its users."""
+    admin = redis_client(redis_url)
+    admin.execute_command(
+        "ACL", "SETUSER", "app", "on", ">word", "~*", "&*", "+@all", "-@admin", "-@dangerous"
+    )
+    fleet = make_fleet(
+        url=redis_url.replace("redis://", "redis://app:word@"), alpha='limit = "9/s"'
+    )
+    worker = fleet.start_worker("sisgate", "alpha")
+    fleet.start_beat()
+    fleet.request("alpha", 3)
+    fleet.wait(lambda: all_arrived(recorder, 3), "calls are made")
+    fleet.wait(lambda: fleet.unacked() == 0, "and acknowledged")
+    assert "NOPERM" not in worker.log
+    admin.execute_command("ACL", "DELUSER", "app")
+    admin.close()
