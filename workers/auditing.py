@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
+
+import redis
 import structlog
 
 from sisgate.audit import heads, sealer
 from sisgate.audit.configuration import note_configuration
+from sisgate.audit.head_reports import HeadReport, report
 from sisgate.clock import SystemClock
 from sisgate.context import open_ledger
-from sisgate.errors import SisgateError
+from sisgate.errors import AuditError, SisgateError
 from sisgate.settings import Settings
 from workers.runtime import Runtime
 
@@ -26,7 +31,15 @@ def seal_and_keep_head(runtime: Runtime) -> None:
     """Seal, look more closely than usual, and keep the head."""
     if sealer.seal(runtime.database, runtime.audit_keys, runtime.clock, closely=True) is None:
         return  # another worker was first, and keeps the head
-    keep_head(runtime)
+    path, error = str(runtime.settings.audit_heads_path), None
+    try:
+        keep_head(runtime)
+    except AuditError as failure:
+        error = failure.message
+        raise
+    finally:
+        with suppress(redis.RedisError):
+            report(runtime.redis, HeadReport(socket.gethostname(), path, error))
 
 
 def keep_head(runtime: Runtime) -> None:

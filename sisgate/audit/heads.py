@@ -79,6 +79,11 @@ def append(path: Path, head: Head) -> None:
         ) from error
 
 
+def can_append(path: Path) -> bool:
+    """Whether this process could add a head to a file, which may not be there yet."""
+    return os.access(path if path.exists() else path.parent, os.W_OK)
+
+
 def hand_over(command: Sequence[str], head: Head) -> None:
     """Run a command with the head as a line on its standard input. Raises `AuditError`."""
     try:

@@ -19,7 +19,7 @@ from sisgate.cli.findings import Finding, Grade
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.key_checks import expiring, keys_of_provider
 from sisgate.cli.liveness_checks import liveness
-from sisgate.cli.standing_checks import hold, quarantine
+from sisgate.cli.standing_checks import audit_heads, hold, quarantine
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.tls import cure, tls_fault, why_unreachable
 from sisgate.embedded.server_version import version_of
@@ -58,6 +58,7 @@ def examine(invocation: Invocation, *, probe: bool) -> Iterator[Finding]:
         if database is not None:
             yield from liveness(invocation)
         yield from quarantine(invocation)
+        yield from audit_heads(invocation)
     vault, finding = _master_key(settings, database)
     yield finding
     if vault is not None and database is not None:

@@ -118,3 +118,14 @@ def test_image_is_built_from_what_the_dockerfile_copies() -> None:
     sources = {word.removeprefix("./") for copy in copies for word in copy.split()}
     assert sources == allowed
     assert [source for source in sources if not (ROOT / source).exists()] == []
+
+
+def test_the_worker_that_keeps_the_heads_of_the_audit_log_can_write_them() -> None:
+    """Its own file system is read-only; the data folder of the image is a volume that lasts."""
+    folder = re.search(r"SISGATE_DATA_DIR=(\S+)", (ROOT / "Dockerfile").read_text("utf-8"))
+    assert folder is not None
+    keepers = [service for service in WORKERS.values() if option(service, "-Q") == "sisgate"]
+    assert keepers
+    for service in keepers:
+        assert service["read_only"]
+        assert folder[1] in [entry.split(":")[1] for entry in service["volumes"]]

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
+
+import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from sisgate import Gateway
 from sisgate.audit.verdict import Kind
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.standing_checks import audit_heads
+from sisgate.errors import AuditError
 from sisgate.ledger import audit_guard
 from workers import auditing
 from workers.runtime import Runtime
@@ -70,3 +77,24 @@ def test_a_log_behind_its_last_head_is_told_in_the_workers_log(
     with capture_logs() as logs:
         auditing.seal_and_keep_head(runtime)
     assert [entry["event"] for entry in logs] == ["audit_truncated"]
+
+
+def test_doctor_says_on_which_host_heads_cannot_be_kept(
+    gateway: Gateway, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that could not write says so to the fleet; doctor runs elsewhere."""
+    monkeypatch.setattr(Invocation, "settings", gateway.settings)
+    nowhere = runtime.settings.model_copy(update={"audit_heads_file": Path("/proc/heads.jsonl")})
+    monkeypatch.setattr(runtime, "settings", nowhere)
+    gateway.control("lincoln").pause(actor="ana")
+    with pytest.raises(AuditError):
+        auditing.seal_and_keep_head(runtime)
+    (found,) = audit_heads(Invocation())
+    assert (found.grade, socket.gethostname() in found.what) == ("fail", True)
+    assert "a volume for SISGATE_DATA_DIR" in (found.mend or "")
+
+    monkeypatch.setattr(runtime, "settings", gateway.settings)
+    gateway.control("lincoln").resume(actor="ana")
+    auditing.seal_and_keep_head(runtime)
+    (found,) = audit_heads(Invocation())
+    assert found.grade == "ok"

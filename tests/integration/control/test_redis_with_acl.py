@@ -36,6 +36,7 @@ def test_doctor_does_without_what_an_acl_keeps_from_it(
 ) -> None:
     """It says what it cannot tell, and goes on with the rest."""
     monkeypatch.setattr(Invocation, "settings", restricted.settings)
+    monkeypatch.setattr(Invocation, "database", restricted.database)
     findings = list(examine(Invocation(), probe=False))
     (redis,) = (found for found in findings if found.subject == "redis")
     assert (redis.grade, redis.what) == ("ok", "answers; this user is not shown its version")
