@@ -17,6 +17,7 @@ from sisgate.access.policy import Action, Principal, Role, parse_scopes
 from sisgate.access.token import PATTERN, new_token
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
+from sisgate.domain.choices import chosen
 from sisgate.errors import InvalidState, UnknownToken, UsageError
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AccessToken
@@ -199,13 +200,9 @@ class TokenDesk:
 
 
 def _roles(words: Sequence[str]) -> list[Role]:
-    known = ", ".join(role.value for role in Role)
-    try:
-        roles = [Role(word) for word in words]
-    except ValueError:
-        raise UsageError(f"A role is one of {known}.") from None
+    roles = [Role(chosen("role", Role, word)) for word in words]
     if not roles:
-        raise UsageError(f"A token needs a role: {known}.")
+        raise UsageError(f"A token needs a role: {', '.join(Role)}.")
     return roles
 
 

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -30,10 +30,10 @@ from sisgate.cli.audit_screens import (
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.lengths import parse_length
-from sisgate.cli.options import Json, examples
+from sisgate.cli.options import Json, choice, examples
 from sisgate.cli.output import Output, write_lines
 from sisgate.cli.screens import number
+from sisgate.cli.times import AGO, TIME, past
 from sisgate.errors import AuditError, SisgateError, UsageError
 from sisgate.gateway.audit import verify_signed
 from sisgate.ledger.audit_schema import AuditEvent
@@ -41,6 +41,7 @@ from sisgate.ledger.audit_schema import AuditEvent
 app = typer.Typer(no_args_is_help=True, help="Read, verify and export the audit log.")
 
 FOLLOW_SECONDS = 1.0
+FORMATS = ("table", "jsonl", "csv")
 MOST_SHOWN = 1000
 """Events that a search shows as a table unless told otherwise."""
 
@@ -60,8 +61,12 @@ Person = Annotated[
 ]
 ProviderName = Annotated[str | None, typer.Option("--provider", help="Only of this provider.")]
 JobId = Annotated[str | None, typer.Option("--job", help="Only of this job.")]
-Since = Annotated[str | None, typer.Option(help="From this time (ISO 8601), or so long ago: 2h.")]
-Until = Annotated[str | None, typer.Option(help="Before this time, or so long ago.")]
+Since = Annotated[
+    datetime | None, typer.Option(parser=past, metavar=TIME, help=f"From then on: {AGO}")
+]
+Until = Annotated[
+    datetime | None, typer.Option(parser=past, metavar=TIME, help=f"Before then: {AGO}")
+]
 
 
 @app.command(epilog=examples("sisgate audit tail -n 50", "sisgate audit tail -f --json"))
@@ -109,21 +114,21 @@ def search(
         int | None,
         typer.Option("--limit", "-n", min=1, help=f"How many; of a table {MOST_SHOWN} by default."),
     ] = None,
-    form: Annotated[str, typer.Option("--format", help="table, jsonl or csv.")] = "table",
+    form: Annotated[
+        str, typer.Option("--format", **choice("--format", FORMATS), help="How.")
+    ] = "table",
     as_json: Json = False,
 ) -> None:
     """Find events, oldest first. Without --since the whole log is read."""
-    if form not in {"table", "jsonl", "csv"}:
-        raise UsageError(f"--format is one of table, jsonl, csv, not {form!r}.")
     invocation = invocation_of(context)
-    log, now = invocation.gateway.audit, invocation.clock.now()
+    log = invocation.gateway.audit
     subjects = [subject] if subject else []
     if person is not None:
         subjects += invocation.gateway.pseudonyms(*_person(person))
     found: Iterable[AuditEvent] = log.search(
         Filter(
             actor=actor, action=action, subjects=tuple(subjects), provider=provider, job=job,
-            request_id=request, since=_time(since, now), until=_time(until, now),
+            request_id=request, since=since, until=until,
         )
     )  # fmt: skip
     if as_json or form == "jsonl":
@@ -148,13 +153,12 @@ def search(
 def export(
     context: typer.Context,
     form: Annotated[
-        str, typer.Option("--format", help="jsonl, which can be verified, or csv.")
+        str,
+        typer.Option("--format", **choice("--format", FORMATS[1:]), help="jsonl can be verified."),
     ] = "jsonl",
     as_json: Json = False,
 ) -> None:
     """Write the whole log with its seals and its signed head."""
-    if form not in {"jsonl", "csv"}:
-        raise UsageError(f"--format is jsonl or csv, not {form!r}.")
     lines = invocation_of(context).gateway.audit.export()
     if form == "jsonl" or as_json:
         write_lines(lines)
@@ -246,11 +250,10 @@ def disclosures(
 ) -> None:
     """Show who was given a person's records or an answer naming them, when, and what for."""
     invocation, output = invocation_of(context), Output(as_json)
-    now = invocation.clock.now()
     provider, sourced_id = _person(person)
     found = invocation.gateway.audit.disclosures(
         provider, sourced_id, actor=user_name(), resource=resource,
-        since=_time(since, now), until=_time(until, now),
+        since=since, until=until,
     )  # fmt: skip
     show_disclosures(output, found)
 
@@ -279,15 +282,15 @@ def head(
 def archive(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A new file for what is archived.")],
-    before: Annotated[str, typer.Option(help="What was sealed before this time, or 400d ago.")],
+    before: Annotated[
+        datetime, typer.Option(parser=past, metavar=TIME, help=f"What was sealed before: {AGO}")
+    ],
     reason: Annotated[str | None, typer.Option(help="Why, for the audit log.")] = None,
     as_json: Json = False,
 ) -> None:
     """Move the oldest part of the log into a file; the chain goes on without it."""
     invocation, output = invocation_of(context), Output(as_json)
-    end = _time(before, invocation.clock.now())
-    assert end is not None
-    done = invocation.gateway.audit.archive(Segment(end), file, actor=user_name(), reason=reason)
+    done = invocation.gateway.audit.archive(Segment(before), file, actor=user_name(), reason=reason)
     output.result(
         {
             "file": str(done.path), "through": done.through, "head": done.head,
@@ -337,17 +340,6 @@ def _person(text: str) -> tuple[str, str]:
     if not slash or not sourced_id:
         raise UsageError("Write a person as PROVIDER/ID, such as skyward/8f3a-11.")
     return provider, sourced_id
-
-
-def _time(text: str | None, now: datetime) -> datetime | None:
-    """Return the time that a text is: ISO 8601, local where it has no zone, or a length ago."""
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return now - parse_length(text)
-    return found.astimezone(UTC)
 
 
 def _total(invocation: Invocation) -> int | None:

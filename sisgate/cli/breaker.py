@@ -15,12 +15,12 @@ from sisgate.breakers.spec import BreakerView, State
 from sisgate.cli import completion
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.lengths import parse_end
 from sisgate.cli.limits import warn_if_only_kept
-from sisgate.cli.options import Json, Reason, examples
+from sisgate.cli.options import Json, Reason, choice, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import duration, moment
 from sisgate.cli.tables import Columns, Grid, shown
+from sisgate.cli.times import AHEAD, TIME, future
 from sisgate.errors import UsageError
 from sisgate.gateway.breakers import STATES, EndpointStanding
 from sisgate.routing.names import short_name
@@ -53,17 +53,14 @@ def breaker(
     state: Annotated[
         str | None,
         typer.Argument(
-            metavar="|".join(STATES),
+            **choice("STATE", STATES),
             help="What to set by hand; without it the breakers are shown.",
-            autocompletion=completion.one_of(*STATES),
             show_default=False,
         ),
     ] = None,
     until: Annotated[
-        str | None,
-        typer.Option(
-            "--until", help="When that ends: 30m, 2h, or an ISO 8601 time.", show_default=False
-        ),
+        datetime | None,
+        typer.Option("--until", parser=future, metavar=TIME, help=f"When that ends: {AHEAD}"),
     ] = None,
     reason: Reason = None,
     watch: Annotated[
@@ -99,17 +96,16 @@ def _set(
     provider: str,
     endpoint: str | None,
     word: str,
-    until: str | None,
+    until: datetime | None,
     reason: str | None,
 ) -> None:
     breakers = invocation.gateway.breakers(provider)
-    end = parse_end(until, invocation.clock.now()) if until else None
-    changed = breakers.set(word, endpoint, until=end, actor=user_name(), reason=reason)
+    changed = breakers.set(word, endpoint, until=until, actor=user_name(), reason=reason)
     output.json(
         {
             "provider": provider,
             "state": word,
-            "until": end.isoformat() if end else None,
+            "until": until.isoformat() if until else None,
             "changed": changed,
             "holds_now": breakers.holds_now,
             "endpoints": (
@@ -121,7 +117,7 @@ def _set(
     )
     warn_if_only_kept(output, holds_now=breakers.holds_now)
     place = f"{provider}/{endpoint}" if endpoint else provider
-    output.show(Text(_words_after(place, word, end, len(changed))))
+    output.show(Text(_words_after(place, word, until, len(changed))))
 
 
 def _words_after(place: str, word: str, end: datetime | None, changed: int) -> str:

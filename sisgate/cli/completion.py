@@ -9,9 +9,7 @@ from typing import Any
 import typer
 
 from sisgate.cli.invocation import Invocation
-from sisgate.domain.priorities import Priority
 from sisgate.domain.resources import ROSTER
-from sisgate.domain.states import JobState
 from sisgate.settings import Settings
 
 Completer = Callable[[str], list[str]]
@@ -29,16 +27,6 @@ def resources(context: typer.Context, incomplete: str) -> list[str]:
     if settings and name in settings.providers:
         return _starting(list(settings.providers[name].dialect_class.resources), incomplete)
     return _starting(list(ROSTER), incomplete)
-
-
-def states(incomplete: str) -> list[str]:
-    """Complete the state of a job."""
-    return _starting([state.value for state in JobState], incomplete)
-
-
-def priorities(incomplete: str) -> list[str]:
-    """Complete a priority."""
-    return _starting([priority.word for priority in Priority], incomplete)
 
 
 def one_of(*words: str) -> Completer:

@@ -11,9 +11,8 @@ import typer
 
 from sisgate.cli import completion
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.lengths import parse_length
 from sisgate.cli.output import Output
-from sisgate.errors import UsageError
+from sisgate.cli.times import AGO, TIME, past
 from sisgate.gateway import DeadLetter
 
 OfProvider = Annotated[
@@ -38,13 +37,8 @@ OfError = Annotated[
     ),
 ]
 Since = Annotated[
-    str | None,
-    typer.Option(
-        "--since",
-        metavar="LENGTH|TIME",
-        help="Dead letters from then on: 2h, 1d or an ISO 8601 time.",
-        show_default=False,
-    ),
+    datetime | None,
+    typer.Option("--since", parser=past, metavar=TIME, help=f"Dead letters from then on: {AGO}"),
 ]
 
 
@@ -55,7 +49,7 @@ class Filter:
     provider: str | None = None
     app: str | None = None
     error: str | None = None
-    since: str | None = None
+    since: datetime | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -66,30 +60,9 @@ class Filter:
         """Return those that fit; `UnknownProvider` and `UsageError` where one cannot be meant."""
         if self.provider is not None:
             invocation.gateway.provider(self.provider)
-        since = parse_since(self.since, invocation.clock.now()) if self.since else None
         return invocation.gateway.dead(
-            provider=self.provider, app=self.app, error=self.error, since=since, limit=limit
+            provider=self.provider, app=self.app, error=self.error, since=self.since, limit=limit
         )
-
-
-def parse_since(text: str, now: datetime) -> datetime:
-    """Return the time that a length before now, such as 2h, or an ISO 8601 time names.
-
-    >>> from datetime import UTC
-    >>> str(parse_since("2h", datetime(2026, 9, 1, 8, tzinfo=UTC)))
-    '2026-09-01 06:00:00+00:00'
-    """
-    if "-" not in text and ":" not in text:
-        return now - parse_length(text)
-    try:
-        since = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"--since is a length such as 2h or an ISO 8601 time, not {text!r}."
-        ) from None
-    if since.tzinfo is None:
-        raise UsageError("--since needs its zone, such as 2026-12-01T06:00:00-06:00.")
-    return since
 
 
 def show_dead(invocation: Invocation, output: Output, letters: Sequence[DeadLetter]) -> None:

@@ -10,7 +10,7 @@ import typer
 from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of, user_name
-from sisgate.cli.options import Json, Reason, examples
+from sisgate.cli.options import Json, Reason, choice, examples
 from sisgate.cli.output import Output
 from sisgate.cli.tables import Columns, Grid
 from sisgate.errors import UsageError
@@ -43,8 +43,7 @@ def erase(
     resource: Annotated[
         str | None,
         typer.Option(
-            help=f"{' or '.join(PEOPLE)}, where both have the id.",
-            autocompletion=completion.one_of(*PEOPLE), show_default=False,
+            **choice("--resource", PEOPLE), help="Where both have the id.", show_default=False,
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,

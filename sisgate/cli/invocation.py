@@ -14,7 +14,7 @@ from sisgate.access.policy import Action
 from sisgate.admission.spec import LimiterState
 from sisgate.clock import Clock, SystemClock
 from sisgate.context import open_ledger
-from sisgate.errors import DatabaseUnavailable, UnknownResource
+from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway import Gateway
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings, load_settings
@@ -80,18 +80,6 @@ class Invocation:
         """Our own Redis client; it connects at its first command."""
         client: redis.Redis = self.gateway.redis
         return client
-
-    def check_dataset(self, provider: str, *resources: str) -> None:
-        """Raise `UnknownProvider` or `UnknownResource`, which lists what there is."""
-        config = self.gateway.provider(provider)
-        offered = config.dialect_class.resources
-        unknown = ", ".join(repr(name) for name in resources if name not in offered)
-        if unknown:
-            raise UnknownResource(
-                f"{provider} ({config.kind}) has no resource {unknown}; it has "
-                f"{', '.join(offered)}.",
-                provider=provider,
-            )
 
     def limiter_state(self, config: ProviderConfig) -> LimiterState:
         """Return what the limiter knows of a provider, also of one without limits: pauses, blocks.

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from sisgate.cli import completion, remedies
+from sisgate.cli import remedies
 from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, show_dead
 from sisgate.cli.hold_words import wait_words
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.job_ids import OneJob, full_id
-from sisgate.cli.options import Json, examples
+from sisgate.cli.options import Json, choice, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import number, short_moment, zone_name
 from sisgate.cli.tables import Columns
@@ -37,8 +37,8 @@ def list_jobs(
     states: Annotated[
         list[str] | None,
         typer.Option(
-            "--state", "-s", help="Only in this state; several times for several.",
-            autocompletion=completion.states, show_default=False,
+            "--state", "-s", **choice("--state", JobState),
+            help="Only in this state; several times for several.", show_default=False,
         ),
     ] = None,
     provider: OfProvider = None,
@@ -61,10 +61,7 @@ def list_jobs(
         return
     if which != Filter(provider):
         raise UsageError("--app, --error and --since choose among dead letters: add --dead.")
-    wanted = _states(states or [])
-    if provider is not None:
-        invocation.gateway.provider(provider)
-    found = invocation.gateway.jobs(states=wanted, provider=provider, limit=limit)
+    found = invocation.gateway.jobs(states=states or (), provider=provider, limit=limit)
     accepted = f"accepted {zone_name(invocation.clock.now())}"
     columns: Columns = {
         "job": "id",
@@ -108,14 +105,6 @@ def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | N
         return None, None
     wait = invocation.gateway.waits_for(status.id)
     return (wait.as_dict(), wait_words(wait, status.provider)) if wait else (None, None)
-
-
-def _states(words: list[str]) -> list[JobState]:
-    known = [state.value for state in JobState]
-    for word in words:
-        if word not in known:
-            raise UsageError(f"--state is one of {', '.join(known)}, not {word!r}.")
-    return [JobState(word) for word in words]
 
 
 def _changed(status: JobStatus) -> str:

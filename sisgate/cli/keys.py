@@ -18,24 +18,19 @@ from sisgate.cli.entered import (
 )
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.key_screens import USAGE, canary_words, key_columns
-from sisgate.cli.lengths import parse_length
-from sisgate.cli.options import Json, Provider, Reason, examples
+from sisgate.cli.options import Json, Provider, Reason, choice, examples
 from sisgate.cli.output import Output
+from sisgate.cli.times import AHEAD, TIME, future
 from sisgate.credentials.keys import SLOTS, list_keys
-from sisgate.errors import UsageError
 from sisgate.gateway.key_info import KeyInfo, key_info
 from sisgate.gateway.keys import ProviderKeys
 
 app = typer.Typer(no_args_is_help=True, help="Store, rotate and revoke the providers' keys.")
 
-Slot = Annotated[
-    str, typer.Option(help=f"{', '.join(SLOTS)}.", autocompletion=completion.one_of(*SLOTS))
-]
+Slot = Annotated[str, typer.Option(**choice("--slot", SLOTS), help="Which of the provider's keys.")]
 Expires = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WHEN", help="When it expires: 90d, or an ISO 8601 time.", show_default=False
-    ),
+    datetime | None,
+    typer.Option(parser=future, metavar=TIME, help=f"When it expires: {AHEAD}"),
 ]
 KeyId = Annotated[
     str,
@@ -68,11 +63,12 @@ def add(
 ) -> None:
     """Store a key and use it at once; the one before it drains for the overlap."""
     invocation, output = invocation_of(context), Output(as_json)
-    keys = _keys(invocation, provider, slot)
-    ends = _moment(invocation, expires)
+    keys = _keys(invocation, provider)
     client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
     secret = entered_secret(secret_file, secret_env)
-    info = keys.add(client_id, secret, slot=slot, expires_at=ends, actor=user_name(), reason=reason)
+    info = keys.add(
+        client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
+    )
     _tell(output, info, f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out.")
 
 
@@ -90,12 +86,11 @@ def stage(
 ) -> None:
     """Store a key for the next rotation of its slot; no call uses it until then."""
     invocation, output = invocation_of(context), Output(as_json)
-    keys = _keys(invocation, provider, slot)
-    ends = _moment(invocation, expires)
+    keys = _keys(invocation, provider)
     client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
     secret = entered_secret(secret_file, secret_env)
     info = keys.stage(
-        client_id, secret, slot=slot, expires_at=ends, actor=user_name(), reason=reason
+        client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
     )
     _tell(output, info, f"Staged for the {slot} slot of {provider}.", info.destroyed)
     output.note(f"`sisgate keys rotate {provider}` tries it out and replaces the active one.")
@@ -139,7 +134,7 @@ def rotate(
 ) -> None:
     """Replace the key of a slot now: by the staged one, else by one of the provider's source."""
     invocation, output = invocation_of(context), Output(as_json)
-    _keys(invocation, provider, slot).rotate(slot=slot, actor=user_name(), reason=reason)
+    _keys(invocation, provider).rotate(slot=slot, actor=user_name(), reason=reason)
     asked = {"provider": provider, "slot": slot, "requested": True}
     output.result(asked, f"The {slot} key of {provider} is to be rotated.")
     output.note(WAIT)
@@ -169,7 +164,7 @@ def rollback(
 ) -> None:
     """Take the last rotation back while the key before it still drains."""
     invocation, output = invocation_of(context), Output(as_json)
-    info = _keys(invocation, provider, slot).rollback(slot=slot, actor=user_name(), reason=reason)
+    info = _keys(invocation, provider).rollback(slot=slot, actor=user_name(), reason=reason)
     words = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
     _tell(output, info, words, info.destroyed)
 
@@ -194,11 +189,9 @@ def revoke(
         )
 
 
-def _keys(invocation: Invocation, provider: str, slot: str = "primary") -> ProviderKeys:
+def _keys(invocation: Invocation, provider: str) -> ProviderKeys:
     if provider not in invocation.settings.providers:
         invocation.gateway.provider(provider)
-    if slot not in SLOTS:
-        raise UsageError(f"--slot is one of {', '.join(SLOTS)}, not {slot!r}.")
     # The database first: where it is missing nothing was started yet, and that is what to say.
     _ = invocation.database
     return invocation.gateway.keys(provider)
@@ -208,20 +201,6 @@ def _fixed_client_id(invocation: Invocation, provider: str) -> str | None:
     """A static bearer token belongs to no client id: then none is asked for."""
     is_bearer = invocation.settings.providers[provider].auth_method == "bearer"
     return "bearer" if is_bearer else None
-
-
-def _moment(invocation: Invocation, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    if text[:1].isdigit() and text[-1:] in "smhd":
-        return invocation.clock.now() + parse_length(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"--expires is a length such as 90d or an ISO 8601 time, not {text!r}."
-        ) from None
-    return moment if moment.tzinfo else moment.astimezone()
 
 
 def _tell(

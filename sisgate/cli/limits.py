@@ -11,11 +11,11 @@ from rich.text import Text
 from sisgate.admission.spec import LimiterState
 from sisgate.cli.hold_words import obstacle_words
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.lengths import parse_length, parse_moment
 from sisgate.cli.options import Json, Priority, Provider, Reason, Resource, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import duration, moment, number
 from sisgate.cli.tables import Columns
+from sisgate.cli.times import AHEAD, TIME, future
 from sisgate.errors import UsageError
 from sisgate.gateway import Plan
 from sisgate.ledger import controls
@@ -96,24 +96,20 @@ def pause(
     context: typer.Context,
     provider: Provider,
     until: Annotated[
-        str | None,
-        typer.Option("--until", help="An ISO 8601 time with its zone.", show_default=False),
-    ] = None,
-    length: Annotated[
-        str | None, typer.Option("--for", help="Such as 90s, 30m, 2h or 1d.", show_default=False)
+        datetime | None,
+        typer.Option("--until", "--for", parser=future, metavar=TIME, help=f"How long: {AHEAD}"),
     ] = None,
     reason: Reason = None,
     as_json: Json = False,
 ) -> None:
     """Make no calls to a provider; its work waits. Without an end, until `sisgate resume`."""
     invocation, output = invocation_of(context), Output(as_json)
-    end = _end_of_pause(invocation.clock.now(), until, length)
     control = invocation.gateway.control(provider)
-    control.pause(end, actor=user_name(), reason=reason)
-    told = {"paused_until": end.isoformat() if end else None, "holds_now": control.holds_now}
+    control.pause(until, actor=user_name(), reason=reason)
+    told = {"paused_until": until.isoformat() if until else None, "holds_now": control.holds_now}
     output.json({"provider": provider, **told})
     warn_if_only_kept(output, holds_now=control.holds_now)
-    words = f"until {moment(end)}" if end else f"until `sisgate resume {provider}`"
+    words = f"until {moment(until)}" if until else f"until `sisgate resume {provider}`"
     output.show(Text(f"{provider} is paused {words}. Work that waits loses nothing."))
 
 
@@ -144,7 +140,7 @@ def plan(
 ) -> None:
     """Tell what a sync would need and when it would be done, before it is enqueued."""
     invocation, output = invocation_of(context), Output(as_json)
-    invocation.check_dataset(provider, resource)
+    invocation.gateway.check_dataset(provider, resource)
     found = invocation.gateway.plan(provider, resource, priority=priority)
     output.json(
         {
@@ -207,16 +203,6 @@ def _notes(invocation: Invocation, provider: str, state: LimiterState) -> list[s
         end = _away(state.paused_until, invocation.clock.now()) if has_end else "until resumed"
         notes.append(f"Paused; takes calls again {end}.")
     return notes
-
-
-def _end_of_pause(now: datetime, until: str | None, length: str | None) -> datetime | None:
-    if until is not None and length is not None:
-        raise UsageError("Give --until or --for, not both.")
-    if length is not None:
-        return now + parse_length(length)
-    if until is None:
-        return None
-    return parse_moment(until, now)
 
 
 def _away(then: datetime | None, now: datetime) -> str | None:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from functools import partial
+from typing import Annotated, Any, get_args
 
 import typer
 
 from sisgate.cli import completion
+from sisgate.domain.choices import chosen
+from sisgate.domain.priorities import PRIORITIES
+from sisgate.gateway.availability import OnUnavailable as Instead
+
+
+def choice(what: str, known: Iterable[str]) -> dict[str, Any]:
+    """Return the arguments of an option or argument that takes one of some fixed words."""
+    words = tuple(str(each) for each in known)
+    return {
+        "parser": partial(chosen, what, words),
+        "metavar": "|".join(words),
+        "autocompletion": completion.one_of(*words),
+    }
+
 
 Json = Annotated[
     bool, typer.Option("--json", help="Write JSON to stdout, for programs. Words go to stderr.")
@@ -32,8 +48,8 @@ Priority = Annotated[
     typer.Option(
         "--priority",
         "-p",
-        help="urgent, high, normal or low.",
-        autocompletion=completion.priorities,
+        **choice("--priority", PRIORITIES),
+        help="Which work goes first.",
     ),
 ]
 App = Annotated[
@@ -60,8 +76,8 @@ OnUnavailable = Annotated[
     str,
     typer.Option(
         "--on-unavailable",
+        **choice("--on-unavailable", get_args(Instead)),
         help="While the provider takes no calls: wait, fail at once, or give stale data.",
-        autocompletion=completion.one_of("wait", "fail", "stale"),
     ),
 ]
 

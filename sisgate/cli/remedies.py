@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
-from sisgate.cli import completion
 from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, show_dead
 from sisgate.cli.exits import exit_code
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.job_ids import OneJob, full_id
-from sisgate.cli.options import Json, examples
+from sisgate.cli.options import Json, choice, examples
 from sisgate.cli.output import Output
 from sisgate.errors import DeferredError, SisgateError, UsageError
+from sisgate.gateway.remedies import Resolution
 
 RETRY_EPILOG = examples(
     "sisgate jobs retry 3f8a 91bc", "sisgate jobs retry --dead --provider skyward --since 2h"
@@ -71,9 +71,8 @@ def resolve(
         str,
         typer.Option(
             "--as",
-            metavar="done|failed|retry",
+            **choice("--as", get_args(Resolution)),
             help="What became of it; retry: it was not carried out, and is enqueued once more.",
-            autocompletion=completion.one_of("done", "failed", "retry"),
             show_default=False,
         ),
     ],

@@ -20,6 +20,7 @@ from sisgate.cli.options import (
     OnUnavailable,
     Priority,
     Provider,
+    choice,
     examples,
 )
 from sisgate.cli.output import Output
@@ -29,6 +30,7 @@ from sisgate.cli.watch import watch
 from sisgate.domain.states import JobState
 from sisgate.errors import UnknownResource
 from sisgate.gateway import Gateway, Job, JobStatus
+from sisgate.gateway.gateway import MODES
 from sisgate.gateway.liveness import read_liveness
 
 EPILOG = examples(
@@ -55,10 +57,7 @@ def sync(
     priority: Priority = "normal",
     mode: Annotated[
         str,
-        typer.Option(
-            help="auto, full or incremental.",
-            autocompletion=completion.one_of("auto", "full", "incremental"),
-        ),
+        typer.Option(**choice("--mode", MODES), help="How much of the list is read."),
     ] = "auto",
     wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs to their end.")] = False,
     timeout: Annotated[
@@ -138,7 +137,7 @@ def _tell_of_absent(output: Output, gateway: Gateway, provider: str) -> None:
 def _check(invocation: Invocation, provider: str, resources: Sequence[str]) -> None:
     # All or nothing: a typing error in the last name must not leave the first ones enqueued.
     try:
-        invocation.check_dataset(provider, *resources)
+        invocation.gateway.check_dataset(provider, *resources)
     except UnknownResource as error:
         raise UnknownResource(f"{error} Nothing was enqueued.", **error.detail) from error
 

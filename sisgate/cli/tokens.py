@@ -9,25 +9,31 @@ import typer
 
 from sisgate.access.desk import TokenInfo
 from sisgate.access.policy import Role
-from sisgate.cli import completion
 from sisgate.cli.invocation import invocation_of, user_name
-from sisgate.cli.lengths import parse_length
-from sisgate.cli.options import Json, Reason, examples
+from sisgate.cli.options import Json, Reason, choice, examples
 from sisgate.cli.output import Output, write_line
 from sisgate.cli.screens import moment, state
 from sisgate.cli.tables import Columns
+from sisgate.cli.times import LENGTH, LENGTHS, length, length_or_never
 from sisgate.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True, help="Make, list, revoke and replace access tokens of apps and people."
 )
-_ROLES = [role.value for role in Role]
+YEAR = timedelta(days=365)
 
 TokenId = Annotated[
     str, typer.Argument(metavar="ID", help="As `sisgate tokens list` shows it.", show_default=False)
 ]
 Life = Annotated[
-    str, typer.Option("--expires", help="How long it is good for, such as 90d; never for no end.")
+    timedelta | None,
+    typer.Option(
+        "--expires",
+        parser=length_or_never,
+        metavar=LENGTH,
+        show_default="365d",
+        help="How long it is good for, such as 90d; never for no end.",
+    ),
 ]
 
 
@@ -44,8 +50,8 @@ def add(
     roles: Annotated[
         list[str],
         typer.Option(
-            "--role", "-r", help=f"{', '.join(_ROLES)}; several times for several.",
-            autocompletion=completion.one_of(*_ROLES), show_default=False,
+            "--role", "-r", **choice("--role", Role), help="Several times for several.",
+            show_default=False,
         ),
     ],
     scopes: Annotated[
@@ -55,14 +61,14 @@ def add(
             help="What it is good for; several times for several.", show_default="everything",
         ),
     ] = None,
-    expires: Life = "365d",
+    expires: Life = YEAR,
     reason: Reason = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Make a token. It is written to stdout once and stored nowhere."""
     invocation, output = invocation_of(context), Output(as_json)
     made = invocation.gateway.tokens.add(
-        name, roles, scopes=scopes or ["*"], life=_life(expires), actor=user_name(), reason=reason
+        name, roles, scopes=scopes or ["*"], life=expires, actor=user_name(), reason=reason
     )
     _show_once(output, made)
     for scope in scopes or ():
@@ -122,9 +128,16 @@ def rotate(
     context: typer.Context,
     token: TokenId,
     overlap: Annotated[
-        str, typer.Option("--overlap", help="How long the old one is good for beside the new one.")
-    ] = "1d",
-    expires: Life = "365d",
+        timedelta,
+        typer.Option(
+            "--overlap",
+            parser=length,
+            metavar=LENGTH,
+            show_default="1d",
+            help=f"How long the old one is good for beside the new one, {LENGTHS}",
+        ),
+    ] = timedelta(days=1),
+    expires: Life = YEAR,
     reason: Reason = None,
     as_json: Json = False,
 ) -> None:
@@ -132,16 +145,12 @@ def rotate(
     invocation, output = invocation_of(context), Output(as_json)
     made = invocation.gateway.tokens.rotate(
         token,
-        overlap=parse_length(overlap),
-        life=_life(expires),
+        overlap=overlap,
+        life=expires,
         actor=user_name(),
         reason=reason,
     )
     _show_once(output, made)
-
-
-def _life(text: str) -> timedelta | None:
-    return None if text == "never" else parse_length(text)
 
 
 def _show_once(output: Output, made: TokenInfo) -> None:

@@ -36,4 +36,5 @@ class Priority(IntEnum):
             raise ValueError(f"priority is one of {words}, not {word!r}") from None
 
 
+PRIORITIES = tuple(p.word for p in Priority)
 PRIORITY_STEPS = tuple(int(p) for p in Priority)

@@ -13,7 +13,8 @@ from sisgate.audit import events
 from sisgate.audit.configuration import note_configuration
 from sisgate.broker import Publisher
 from sisgate.clock import Clock
-from sisgate.domain.priorities import Priority
+from sisgate.domain.choices import chosen
+from sisgate.domain.priorities import PRIORITIES, Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
     BacklogFull,
@@ -155,6 +156,8 @@ class Acceptance:
 
 def urgency_of(priority: str | Priority) -> Priority:
     """Return the priority of a word; `UsageError` names those there are."""
+    if isinstance(priority, str):
+        priority = chosen("priority", PRIORITIES, priority.lower())
     try:
         return Priority.parse(priority)
     except ValueError as error:

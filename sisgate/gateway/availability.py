@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from sisgate.context import Context
-from sisgate.errors import ProviderHeld, UsageError
+from sisgate.domain.choices import chosen
+from sisgate.errors import ProviderHeld
 from sisgate.settings import ProviderConfig
 
 OnUnavailable = Literal["wait", "fail", "stale"]
@@ -57,11 +58,7 @@ class Hold:
 
 def on_unavailable_of(word: str) -> OnUnavailable:
     """Return the word if it is one; `UsageError` else."""
-    for known in get_args(OnUnavailable):
-        if word == known:
-            return known  # type: ignore[no-any-return]  # get_args has no types
-    words = ", ".join(get_args(OnUnavailable))
-    raise UsageError(f"on_unavailable is one of {words}, not {word!r}.")
+    return cast("OnUnavailable", chosen("on_unavailable", get_args(OnUnavailable), word))
 
 
 def hold_of(context: Context, config: ProviderConfig) -> Hold | None:

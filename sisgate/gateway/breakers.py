@@ -10,6 +10,8 @@ from typing import Any
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
 from sisgate.breakers.spec import BreakerView, State
+from sisgate.domain.choices import chosen
+from sisgate.domain.moments import aware
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import controls
@@ -136,13 +138,10 @@ class ProviderBreakers:
         self._core.wakeups.signal_work(self._config.name)
 
     def _pin(self, word: str, until: datetime | None, now: datetime) -> Pin | None:
-        if word not in STATES:
-            raise UsageError(f"A breaker is set to {', '.join(STATES)}, not {word!r}.")
-        state = STATES[word]
+        state = STATES[chosen("state", STATES, word)]
         if until is not None and state is None:
             raise UsageError("`auto` ends a pin now, so it takes no end.")
-        if until is not None and until.tzinfo is None:
-            raise UsageError("The end of a pin is an aware time, with its zone.")
+        until = aware("until", until)
         if until is not None and until <= now:
             raise UsageError(f"The end of the pin, {until.isoformat()}, has passed already.")
         return Pin(state.value, until) if state is not None else None

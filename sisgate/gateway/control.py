@@ -9,6 +9,7 @@ from sisgate.access.policy import Action
 from sisgate.admission.forecast import Outlook
 from sisgate.admission.spec import LimiterState, LimitSpec
 from sisgate.audit import log as audit
+from sisgate.domain.moments import aware
 from sisgate.domain.rates import Rate
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.gateway.core import Core
@@ -110,8 +111,7 @@ class ProviderControl:
         Raises `UsageError` for a time that is none, or has passed.
         """
         actor = self._may_change(actor)
-        if until is not None and until.tzinfo is None:
-            raise UsageError("The end of a pause is an aware time, with its zone.")
+        until = aware("until", until)
         if until is not None and until <= self._core.clock.now():
             raise UsageError(f"The end of the pause, {until.isoformat()}, has passed already.")
         self._set_pause(paused=True, until=until, actor=actor, reason=reason)

@@ -6,6 +6,7 @@ from sisgate.access.gate import Gate
 from sisgate.access.policy import Principal
 from sisgate.clock import Clock
 from sisgate.context import Context
+from sisgate.domain.choices import did_you_mean
 from sisgate.errors import UnknownProvider, UnknownResource
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings
@@ -51,17 +52,20 @@ class Core:
             known = ", ".join(sorted(self.settings.providers)) or "none"
             raise UnknownProvider(
                 f"No provider {name!r} is configured in "
-                f"{self.settings.config_file or 'sisgate.toml'}. Configured: {known}.",
+                f"{self.settings.config_file or 'sisgate.toml'}. Configured: {known}."
+                f"{did_you_mean(name, self.settings.providers)}",
                 provider=name,
             )
         return config
 
-    def _check_dataset(self, provider: str, resource: str) -> None:
+    def check_dataset(self, provider: str, *resources: str) -> None:
+        """Raise `UnknownProvider`, or `UnknownResource` that lists what there is."""
         config = self.provider(provider)
         known = config.dialect_class.resources
-        if resource not in known:
+        unknown = [resource for resource in resources if resource not in known]
+        if unknown:
             raise UnknownResource(
-                f"{provider} ({config.kind}) has no resource {resource!r}; it has "
-                f"{', '.join(known)}.",
+                f"{provider} ({config.kind}) has no resource {', '.join(map(repr, unknown))}; it "
+                f"has {', '.join(known)}.{did_you_mean(unknown[0], known)}",
                 provider=provider,
             )

@@ -85,7 +85,7 @@ class Datasets(Core):
         The audit log tells who was given them, how many, and for what stated `purpose`, and
         `audit.disclosures` of which person.
         """
-        self._check_dataset(provider, resource)
+        self.check_dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
         found = stream_records(self.database, provider, resource, include_deleted=include_deleted)
         return self.disclosures.records(
@@ -109,7 +109,7 @@ class Datasets(Core):
         where the feed ends below it; in both cases the dataset is to be read anew (`cursor`).
         The audit log tells who was given them, how many, and for what stated `purpose`.
         """
-        self._check_dataset(provider, resource)
+        self.check_dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
         found = stream_changes(self.database, provider, resource, since=since)
         return self.disclosures.changes(
@@ -121,7 +121,7 @@ class Datasets(Core):
 
         Taken before a dataset is read anew, it is where to go on with its changes.
         """
-        self._check_dataset(provider, resource)
+        self.check_dataset(provider, resource)
         self.access.pass_through(Action.READ, provider, resource)
         with self.database.read() as session:
             return newest_change(session, provider, resource)

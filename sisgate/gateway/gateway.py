@@ -14,6 +14,8 @@ from pydantic import SecretStr
 from sisgate.access.policy import Action, Decision, Principal
 from sisgate.broker import Publisher, broker_url, celery_app
 from sisgate.clock import Clock
+from sisgate.domain.choices import chosen
+from sisgate.domain.moments import aware
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind
 from sisgate.errors import (
@@ -118,9 +120,8 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         """
         self.provider(provider)
         principal = self.access.pass_through(Action.ENQUEUE, provider, resource)
-        self._check_dataset(provider, resource)
-        if mode not in MODES:
-            raise UsageError(f"mode is one of {', '.join(MODES)}, not {mode!r}.")
+        self.check_dataset(provider, resource)
+        mode = chosen("mode", MODES, mode)
         options: dict[str, Any] = {"mode": mode}
         if allow_deletes:
             if mode == "incremental":
@@ -130,8 +131,7 @@ class Gateway(Jobs, Datasets, Operation, Administration):
                 )
             self.access.pass_through(Action.CONTROL, provider, resource)
             options["allow_deletes"] = True
-        if expires_at is not None and expires_at.tzinfo is None:
-            raise UsageError("expires_at is an aware time, with its zone.")
+        expires_at = aware("expires_at", expires_at)
         new = self._acceptance.new_job(
             JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id,
             self._app_of(principal, app),
@@ -275,7 +275,7 @@ class Gateway(Jobs, Datasets, Operation, Administration):
 
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Tell what a sync would need, before anything is enqueued: calls, quota left, times."""
-        self._check_dataset(provider, resource)
+        self.check_dataset(provider, resource)
         self.access.pass_through(Action.LOOK, provider, resource)
         return forecast.plan_sync(self, provider, resource, urgency_of(priority))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sisgate.access.policy import Action
+from sisgate.domain.choices import chosen
 from sisgate.domain.states import JobState
 from sisgate.gateway.core import Core
 from sisgate.gateway.job import (
@@ -39,15 +40,22 @@ class Jobs(Core):
     def jobs(
         self,
         *,
-        states: Sequence[JobState] = (),
+        states: str | Iterable[str] = (),
         provider: str | None = None,
         limit: int = 50,
     ) -> list[JobStatus]:
-        """Return the newest jobs, newest first. Their `calls` are not counted."""
+        """Return the newest jobs, newest first. Their `calls` are not counted.
+
+        `states` is one state or several, as `JobState` or by their words; none are all.
+        """
+        words = [states] if isinstance(states, str) else states
+        wanted = [JobState(chosen("state", JobState, word)) for word in words]
+        if provider is not None:
+            self.provider(provider)
         principal = self.access.pass_role(Action.LOOK)
         found = jobs.find(
             self.database,
-            states=states,
+            states=wanted,
             provider=provider,
             app=None if principal.sees_all_jobs else principal.name,
             places=[(scope.provider, scope.resource) for scope in principal.scopes],

@@ -13,6 +13,8 @@ from sisgate.audit import log as audit
 from sisgate.credentials import keys
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.usage import usage_of
+from sisgate.domain.choices import chosen
+from sisgate.domain.moments import aware
 from sisgate.domain.secret import HoldsSecret
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, InvalidState, UsageError
@@ -167,8 +169,7 @@ class ProviderKeys:
     ) -> KeyInfo:
         if not 0 < len(client_id) <= 255:
             raise UsageError("A client id has 1 to 255 characters.")
-        if expires_at is not None and expires_at.tzinfo is None:
-            raise UsageError("An expiry needs its zone.")
+        expires_at = aware("expires_at", expires_at)
         vault, name = self._core.context.vault, self._config.name
         told: dict[str, str] = {}
         now, overlap = self._core.clock.now(), self._config.rotation.overlap
@@ -200,8 +201,7 @@ class ProviderKeys:
         `told` may learn meanwhile which `key` it is about.
         """
         principal = self._core.access.pass_through(Action.KEYS, self._config.name)
-        if slot not in keys.SLOTS:
-            raise UsageError(f"A slot is one of {', '.join(keys.SLOTS)}, not {slot!r}.")
+        slot = chosen("slot", keys.SLOTS, slot)
         with self._core.database.write() as session:
             row = keys.lock_slot(session, self._config.name, slot)
             yield session, row

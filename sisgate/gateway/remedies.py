@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action
 from sisgate.audit import events
 from sisgate.credentials.sealed_requests import open_request, seal_request
+from sisgate.domain.choices import chosen
+from sisgate.domain.moments import aware
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
-from sisgate.errors import UsageError
 from sisgate.gateway.job import Job, JobStatus, status_of
 from sisgate.ledger import dead_letters, jobs
 from sisgate.ledger.jobs import NewJob
@@ -63,8 +64,7 @@ class Remedies:
     ) -> Sequence[DeadLetter]:
         """Return the dead letters that fit and that exist for who asks, the oldest first."""
         principal = self._gateway.access.pass_role(Action.LOOK)
-        if since is not None and since.tzinfo is None:
-            raise UsageError("since is an aware time, with its zone.")
+        since = aware("since", since)
         if not principal.sees_all_jobs:
             if app not in {None, principal.name}:
                 return []
@@ -128,9 +128,7 @@ class Remedies:
         self, job_id: str, resolution: str, reason: str | None, actor: str | None
     ) -> JobStatus:
         """Say what became of a job whose outcome is unknown; return the job that counts now."""
-        if resolution not in get_args(Resolution):
-            words = ", ".join(get_args(Resolution))
-            raise UsageError(f"A job is resolved as one of {words}, not {resolution!r}.")
+        resolution = chosen("resolution", get_args(Resolution), resolution)
         who = self._actor(job_id, actor)
         state = JobState.DONE if resolution == "done" else JobState.FAILED
         with self._gateway.database.write() as session:

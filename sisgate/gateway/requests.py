@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action
 from sisgate.credentials.sealed_requests import marks_of, open_request, seal_request
 from sisgate.credentials.vault import Vault
+from sisgate.domain.choices import chosen
 from sisgate.domain.paths import usable_path
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
@@ -62,8 +63,7 @@ def target_of(
 ) -> tuple[dict[str, Any], OnUnavailable]:
     """Return what is asked for, checked; `UsageError` says what is wrong with it."""
     method, instead = method.upper(), on_unavailable_of(on_unavailable)
-    if method not in METHODS:
-        raise UsageError(f"method is one of {', '.join(METHODS)}, not {method!r}.")
+    method = chosen("method", METHODS, method)
     if instead == "stale" and method != "GET":
         raise UsageError(f"on_unavailable='stale' is for GET: a {method} has no old answer.")
     words = {str(name): str(value) for name, value in (query or {}).items()}

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sisgate.access.policy import Action
-from sisgate.errors import UsageError
+from sisgate.domain.choices import chosen
+from sisgate.domain.moments import aware
 from sisgate.gateway.core import Core
 from sisgate.ledger import usage as ledger
 from sisgate.ledger.usage_schema import UsageHour
@@ -54,8 +55,8 @@ def read_usage(
     by: str,
 ) -> list[Usage]:
     """Return the usage that who asks may see; an app sees its own."""
-    if by not in SPANS:
-        raise UsageError(f"by is one of {', '.join(SPANS)}, not {by!r}.")
+    by = chosen("by", SPANS, by)
+    since, until = aware("since", since), aware("until", until)
     if provider is not None:
         core.provider(provider)
         core.access.pass_some(Action.LOOK, provider)

@@ -84,7 +84,7 @@ def test_an_end_of_a_pause_that_makes_no_sense_is_refused(
     gateway: Gateway, until: datetime
 ) -> None:
     """Without its zone, or long ago; nothing is audited."""
-    with pytest.raises(UsageError, match="end of"):
+    with pytest.raises(UsageError, match=r"until needs a time zone|The end of the pause"):
         gateway.control("lincoln").pause(until, actor="ana")
     assert events(gateway) == []
 
