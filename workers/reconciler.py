@@ -99,7 +99,7 @@ def _end_overdue(runtime: Runtime) -> list[str]:
     with runtime.database.read() as session:
         overdue = jobs.overdue_providers(session, now)
     # Asked for before the transaction: a Redis that is slow must not keep the ledger locked.
-    known = {name: why_waiting(runtime, name) for name in overdue}
+    known = {name: why_waiting(runtime, name, reconciles=True) for name in overdue}
     why = {name: found for name, found in known.items() if found}
     with runtime.database.write() as session:
         ended = jobs.expire_overdue(session, now, why)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sisgate.cli.screens import moment
-from sisgate.gateway import Obstacle
 from sisgate.gateway.availability import Hold
 from sisgate.gateway.waiting import Wait
-from sisgate.liveness.obstacles import sentence
+from sisgate.liveness.obstacles import sentences
 
 
 def hold_words(hold: Hold, provider: str) -> str:
@@ -31,15 +28,10 @@ def hold_words(hold: Hold, provider: str) -> str:
     )
 
 
-def obstacle_words(obstacles: Sequence[Obstacle]) -> str:
-    """Return what of the fleet is missing, and what helps against the first, as sentences."""
-    return f"{sentence(obstacles)} {obstacles[0].remedy}"
-
-
 def wait_words(wait: Wait, provider: str) -> str:
     """Return the words that follow "waits for": the fleet, a held provider, or the job's turn."""
     if wait.obstacles:
-        return f"the fleet. {obstacle_words(wait.obstacles)}"
+        return f"the fleet. {sentences(wait.obstacles)}"
     if wait.hold is not None:
         return f"{provider}, which takes no calls: {hold_words(wait.hold, provider)}"
     if wait.reason == "quota":

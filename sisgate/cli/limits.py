@@ -9,7 +9,6 @@ import typer
 from rich.text import Text
 
 from sisgate.admission.spec import LimiterState
-from sisgate.cli.hold_words import obstacle_words
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.options import Json, Priority, Provider, Reason, Resource, examples
 from sisgate.cli.output import Output
@@ -19,6 +18,7 @@ from sisgate.cli.times import AHEAD, TIME, future
 from sisgate.errors import UsageError
 from sisgate.gateway import Plan
 from sisgate.ledger import controls
+from sisgate.liveness.obstacles import sentences
 
 app = typer.Typer(help="Show and change the limits of providers while the fleet runs.")
 
@@ -155,7 +155,7 @@ def plan(
     )
     output.show(Text(f"{provider} {resource}: {_outlook(invocation, provider, found)}."))
     if found.obstacles:
-        output.warn(obstacle_words(found.obstacles))
+        output.warn(sentences(found.obstacles))
 
 
 def _outlook(invocation: Invocation, provider: str, plan: Plan) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from sisgate.cli.hold_words import hold_words, obstacle_words
+from sisgate.cli.hold_words import hold_words
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.screens import duration
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, JobExpired, ProviderUnavailable, SisgateError
 from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.schema import Call
+from sisgate.liveness.obstacles import sentences
 
 WORTH_TELLING_SECONDS = 1.0
 """A wait for a permit is told as the cause from this length on."""
@@ -29,7 +30,7 @@ def no_answer(invocation: Invocation, provider: str, error: JobExpired) -> Sisga
         )
     stopping = read_liveness(invocation.gateway.context, [provider]).stopping(provider)
     if stopping:
-        text = f"{obstacle_words(stopping)} The call was not made and has been withdrawn."
+        text = f"{sentences(stopping)} The call was not made and has been withdrawn."
         return BrokerUnavailable(text, provider=provider, job=job, cause=stopping[0].cause.value)
     held = _what_holds(invocation, provider)
     if held is not None:

@@ -54,7 +54,7 @@ def list_providers(context: typer.Context, as_json: Json = False) -> None:
         "it.",
     )
     for text in dict.fromkeys(line for one in found for line in _obstacle_lines(one)):
-        output.warn(text)
+        output.warn(f"{text[:1].upper()}{text[1:]}")
     if any(one["overridden"] for one in found):
         output.note("* set at run time: `sisgate limits show PROVIDER`")
 

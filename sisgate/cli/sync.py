@@ -10,7 +10,6 @@ import typer
 
 from sisgate.cli import completion
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.hold_words import obstacle_words
 from sisgate.cli.interrupts import interrupts
 from sisgate.cli.invocation import Invocation, invocation_of
 from sisgate.cli.options import (
@@ -32,6 +31,7 @@ from sisgate.errors import UnknownResource
 from sisgate.gateway import Gateway, Job, JobStatus
 from sisgate.gateway.gateway import MODES
 from sisgate.gateway.liveness import read_liveness
+from sisgate.liveness.obstacles import sentences
 
 EPILOG = examples(
     "sisgate sync powerschool --wait",
@@ -151,7 +151,7 @@ def _warn_of_fleet(invocation: Invocation, output: Output, provider: str) -> boo
     """Tell what keeps the jobs from going on; return whether there is anything."""
     stopping = read_liveness(invocation.gateway.context, [provider]).stopping(provider)
     if stopping:
-        output.warn(f"The jobs wait in the ledger. {obstacle_words(stopping)}")
+        output.warn(f"The jobs wait in the ledger. {sentences(stopping)}")
     return bool(stopping)
 
 

@@ -16,7 +16,7 @@ from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.availability import hold_of
 from sisgate.liveness import obstacles as judge
 from sisgate.liveness.heartbeats import Fleet
-from sisgate.liveness.obstacles import Obstacle
+from sisgate.liveness.obstacles import Cause, Obstacle
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,27 @@ def _sealed_with(context: Context, names: Sequence[str]) -> Mapping[str, Abstrac
         return sealed_with(session, wanting)
 
 
-def why_waiting(context: Context, provider: str) -> dict[str, str] | None:
+def why_waiting(
+    context: Context, provider: str, *, reconciles: bool = False
+) -> dict[str, str] | None:
     """Return why the jobs of a provider do not go on now, for the error of one that ends of it.
 
-    That is a `message` of whole sentences and its `cause`; None where nothing is known.
+    That is a `message` of whole sentences and its `cause`; None where nothing is known. For who
+    `reconciles`, that nobody has done so for some time is over, but it was why.
     """
-    stopping = read_liveness(context, [provider]).stopping(provider)
+    liveness = read_liveness(context, [provider])
+    stopping = liveness.stopping(provider)
+    if reconciles:
+        stopping = tuple(o for o in stopping if o.cause is not Cause.RECONCILE_OVERDUE)
     if stopping:
-        message = f"{judge.sentence(stopping)} {stopping[0].remedy}"
-        return {"message": message, "cause": stopping[0].cause.value}
+        return {"message": judge.sentences(stopping), "cause": stopping[0].cause.value}
+    silent = liveness.fleet and liveness.fleet.reconciled_seconds
+    if reconciles and silent and silent > judge.RECONCILE_SECONDS:
+        message = (
+            f"No reconcile had succeeded for {judge.length(silent)}: beat or the planner was not "
+            "running, or the ledger could not be reached."
+        )
+        return {"message": message, "cause": Cause.RECONCILE_OVERDUE.value}
     config = context.settings.providers.get(provider)
     with suppress(BrokerUnavailable):
         hold = config and hold_of(context, config)

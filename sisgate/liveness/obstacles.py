@@ -63,15 +63,13 @@ class Obstacle:
         return {**asdict(self), "cause": self.cause.value}
 
 
-def sentence(obstacles: Sequence[Obstacle]) -> str:
-    """Return the messages as one sentence.
+def sentences(obstacles: Iterable[Obstacle]) -> str:
+    """Return each message with what helps against it, as sentences.
 
-    >>> missing = [Obstacle(Cause.WORKER_MISSING, f"no worker serves {n}", "") for n in "ab"]
-    >>> sentence(missing)
-    'No worker serves a; no worker serves b.'
+    >>> sentences([Obstacle(Cause.BEAT_MISSING, "beat is not running", "Start it.")])
+    'Beat is not running. Start it.'
     """
-    text = "; ".join(obstacle.message for obstacle in obstacles)
-    return f"{text[:1].upper()}{text[1:]}."
+    return " ".join(f"{o.message[:1].upper()}{o.message[1:]}. {o.remedy}" for o in obstacles)
 
 
 def redis_unreachable(*, is_embedded: bool) -> Obstacle:
@@ -136,19 +134,19 @@ def _central(fleet: Fleet) -> Iterator[Obstacle]:
         yield Obstacle(
             Cause.PLANNER_MISSING,
             f"the planner {_absence(planners)}",
-            "Start a worker of its queue: `celery -A workers worker -Q sisgate`, or `sisgate up` "
-            "on one machine.",
+            "Start a worker of its queue: `sisgate celery worker -Q sisgate`, or `sisgate up` on "
+            "one machine.",
         )
     if not any(one.is_alive for one in beats):
         both_run = False
         yield Obstacle(
             Cause.BEAT_MISSING,
             f"beat {_absence(beats)}",
-            "Start it: `celery -A workers beat`, or `sisgate up` on one machine.",
+            "Start it: `sisgate celery beat`, or `sisgate up` on one machine.",
         )
     silent = fleet.reconciled_seconds
     if both_run and (silent is None or silent > RECONCILE_SECONDS):
-        since = "yet" if silent is None else f"for {_length(silent)}"
+        since = "yet" if silent is None else f"for {length(silent)}"
         why = f" ({fleet.reconcile_failure})" if fleet.reconcile_failure else ""
         yield Obstacle(
             Cause.RECONCILE_OVERDUE,
@@ -166,9 +164,9 @@ def _serving(fleet: Fleet, provider: str) -> Iterator[Obstacle]:
         yield Obstacle(
             Cause.WORKER_MISSING,
             f"no worker serves {provider}{last}",
-            f"Start one of its queue: `celery -A workers worker -Q {provider}`, or `sisgate up` on "
-            "one machine. A worker that was told to leave the queue takes it up again with "
-            f"`celery -A workers control add_consumer {provider}`.",
+            f"Start one: `sisgate celery worker -Q {provider}`, or `sisgate up` on one machine. A "
+            "worker that was told to leave the queue comes back by `sisgate celery control "
+            f"add_consumer {provider}`.",
             provider,
         )
         return
@@ -177,8 +175,8 @@ def _serving(fleet: Fleet, provider: str) -> Iterator[Obstacle]:
         yield Obstacle(
             Cause.SLOTS_FULL,
             f"every slot of the workers that serve {provider} has been busy with the same tasks "
-            f"for {_length(full)}",
-            "`celery -A workers inspect active` shows with what. Give the workers more slots "
+            f"for {length(full)}",
+            "`sisgate celery inspect active` shows with what. Give the workers more slots "
             "(-c), or start more of them.",
             provider,
         )
@@ -239,13 +237,13 @@ def _absence(once: Sequence[Heartbeat]) -> str:
     >>> _absence([beat]), _absence([])
     ('has not been seen for 40 s', 'is not running')
     """
-    return f"has not been seen for {_length(once[0].age_seconds)}" if once else "is not running"
+    return f"has not been seen for {length(once[0].age_seconds)}" if once else "is not running"
 
 
-def _length(seconds: float) -> str:
+def length(seconds: float) -> str:
     """Return a length of time in its largest whole unit but one.
 
-    >>> [_length(s) for s in (40.4, 119, 120, 7260)]
+    >>> [length(s) for s in (40.4, 119, 120, 7260)]
     ['40 s', '119 s', '2 min', '2 h 1 min']
     """
     if seconds < 120:

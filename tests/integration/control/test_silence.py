@@ -124,6 +124,20 @@ def test_a_job_that_expires_tells_what_kept_it_waiting(gateway: Gateway, runtime
     assert ". open is paused. Nothing" in errors[1]["message"]
 
 
+def test_a_job_that_expired_while_nobody_reconciled_tells_that(
+    gateway: Gateway, runtime: Runtime
+) -> None:
+    """It is ended by the first reconcile after that, when all is well again."""
+    now, _ = gateway.redis.time()
+    gateway.redis.hset("sisgate:1:reconciles", "done_ms", (now - 300) * 1000)
+    job = gateway.sync("open", "students", timeout=0.001)
+    SystemClock().sleep(0.01)
+    reconciler.reconcile(runtime)
+    error = job.status().error or {}
+    assert error["cause"] == "reconcile_overdue"
+    assert ". No reconcile had succeeded for 5 min: beat or the planner was not" in error["message"]
+
+
 def test_one_provider_without_a_worker_does_not_trouble_the_others(
     gateway: Gateway, run: Run
 ) -> None:

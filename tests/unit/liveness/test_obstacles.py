@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sisgate.liveness.heartbeats import ALIVE_SECONDS, Fleet, Heartbeat
-from sisgate.liveness.obstacles import Cause, Obstacle, obstacles, sentence
+from sisgate.liveness.obstacles import Cause, Obstacle, obstacles, sentences
 
 WORKER = Heartbeat("w", "worker", "app-1", 1, "w@app-1", "1", queues=("sisgate", "clark"))
 BEAT = Heartbeat("b", "beat", "app-1", 2, "beat", "1")
@@ -104,11 +104,11 @@ def test_another_version_is_named_and_stops_nothing() -> None:
     assert (other.cause, other.stops) == (Cause.VERSIONS_DIFFER, False)
 
 
-def test_several_make_one_sentence() -> None:
+def test_each_is_followed_by_what_helps() -> None:
     """As the error of a job has it."""
-    assert sentence(judged(Fleet([WORKER]), "clark", "lincoln")) == (
-        "Beat is not running; no worker serves lincoln."
-    )
+    words = sentences(judged(Fleet([WORKER]), "clark", "lincoln"))
+    assert words.startswith("Beat is not running. Start it: `sisgate celery beat`, or ")
+    assert "one machine. No worker serves lincoln. Start one: " in words
 
 
 AGES = st.floats(0, 200, allow_nan=False)
