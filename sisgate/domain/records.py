@@ -23,11 +23,18 @@ class Row:
 
     `data` is canonical OneRoster 1.2, JSON-ready; `original` is what the provider sent. A row
     whose `data["status"]` is `tobedeleted` is the provider's own word that the record is gone.
+    `untold` are fields that this way of reading never tells: where they are stored, they stay.
     """
 
     sourced_id: str
     data: Mapping[str, Any]
     original: Mapping[str, Any]
+    untold: tuple[str, ...] = ()
+
+    def completed(self, stored: Mapping[str, Any]) -> Row:
+        """Return the row with what is stored of the fields that it cannot tell."""
+        kept = {name: stored[name] for name in self.untold if name in stored}
+        return Row(self.sourced_id, {**self.data, **kept}, self.original) if kept else self
 
     @cached_property
     def data_json(self) -> str:

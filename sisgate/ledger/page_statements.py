@@ -89,6 +89,15 @@ def known(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[str, A
     return {row.sourced_id: row for row in found}
 
 
+def stored_data(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[str, Any]:
+    """Return the data of those ids that have a live record."""
+    if not ids:
+        return {}
+    query = select(Record.sourced_id, Record.data).where(Record.deleted_at.is_(None))
+    found = session.execute(query.where(_is_in_page(session, dataset, ids)))
+    return {row.sourced_id: row.data for row in found}
+
+
 def upsert(
     session: Session, dataset: Dataset, rows: Sequence[Row], generation: int, now: datetime
 ) -> None:

@@ -95,6 +95,9 @@ def write_page(
     `tobedeleted` is only noted: the end of the sync decides, see `deletions`. Several
     rows of one id, in this page or since this read began at `since`, are merged: see `variants`.
     """
+    if partial := [row.sourced_id for row in rows if row.untold]:
+        stored = page_statements.stored_data(session, dataset, partial)
+        rows = [row.completed(stored.get(row.sourced_id, {})) for row in rows]
     known = page_statements.known(session, dataset, list({row.sourced_id for row in rows}))
     page = variants.of_page(session, dataset, rows, known, since)
     inserts, updates, marked = [], [], []

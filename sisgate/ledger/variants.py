@@ -78,7 +78,7 @@ def of_page(
         for name, given in by_id.items()
         if len(given) > 1 or name in remembered or _came_before(known.get(name), given, since)
     ]
-    stored = _stored(session, dataset, suspects)
+    stored = page_statements.stored_data(session, dataset, suspects)
     for name, given in by_id.items():
         if name not in suspects or any(row.is_deleted for row in given.values()):
             page.rows.append(list(given.values())[-1])
@@ -121,7 +121,7 @@ def forget_unseen(
     session.flush()
     left = _remembered(session, dataset, names)
     changed = []
-    for name, data in sorted(_stored(session, dataset, names).items()):
+    for name, data in sorted(page_statements.stored_data(session, dataset, names).items()):
         still = {org for orgs in left.get(name, {}).values() for org in orgs}
         gone = {org for each in unseen if each.sourced_id == name for org in each.orgs}
         if still and gone - still:
@@ -188,17 +188,6 @@ def _remembered(
     ):
         found.setdefault(row.sourced_id, {})[row.content_hash] = row.orgs
     return found
-
-
-def _stored(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[str, Any]:
-    if not ids:
-        return {}
-    key = tuple_(Record.provider, Record.resource, Record.sourced_id)
-    page = page_statements.page_of(session, dataset, ids)
-    keys = select(page.c.provider, page.c.resource, page.c.sourced_id)
-    query = select(Record.sourced_id, Record.data)
-    found = session.execute(query.where(key.in_(keys), Record.deleted_at.is_(None)))
-    return {row.sourced_id: row.data for row in found}
 
 
 def _write(session: Session, dataset: Dataset, row: Row, now: datetime) -> None:

@@ -38,6 +38,9 @@ _NOT_TEACHING = (2, 3)
 """Staff types of an affiliation that are neither teacher nor substitute: staff, lunch staff."""
 _AFFILIATION_ENDED = 2
 
+_BY_QUERY_ONLY = ("title", "location", "grades")
+"""What a PowerQuery tells of a section and `/ws/v1` does not."""
+
 Fields = dict[str, Any]
 Context = Mapping[str, Any]
 
@@ -53,7 +56,8 @@ def record_of(resource: str, row: Mapping[str, Any], context: Context) -> Row | 
         return None
     data = {name: value for name, value in fields.items() if value is not None}
     data.setdefault("status", "active")
-    return Row(data["sourcedId"], data, row)
+    untold = _BY_QUERY_ONLY if resource == "classes" and context.get("row") == "section" else ()
+    return Row(data["sourcedId"], data, row, untold)
 
 
 def school_ref(school: str) -> dict[str, str]:

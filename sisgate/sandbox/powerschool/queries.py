@@ -28,7 +28,7 @@ org.sisgate.roster.enrollments
     section_id       section id
     school_dcid      school id as in `/ws/v1/district/school`
     entry_date       `YYYY-MM-DD`
-    exit_date        `YYYY-MM-DD`; NULL while nobody knows it
+    exit_date        `YYYY-MM-DD`, the end of the year unless dropped
     dropped          `true` or `false`
     ===============  =================================================================
 """
@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sisgate.sandbox.population.keys import Table
-from sisgate.sandbox.population.roster import SEMESTERS, YEAR_START, Roster, course_name
+from sisgate.sandbox.population.roster import SEMESTERS, YEAR_END, YEAR_START, Roster, course_name
 from sisgate.sandbox.powerschool.rows import YEAR_ID, is_dropped, term_dcid
 
 SECTIONS = "org.sisgate.roster.sections"
@@ -86,14 +86,12 @@ class PowerQueries:
         """Return one record of `org.sisgate.roster.enrollments`."""
         dropped = is_dropped(self._roster, key)
         school = self._roster.layout.place((key >> 6) - 1)[0].number
-        record = {
+        return {
             "id": str(key),
             "student_id": str(key >> 3),
             "section_id": str(self._roster.class_of(key)),
             "school_dcid": str((school + 1) * 8),
             "entry_date": YEAR_START,
             "dropped": "true" if dropped else "false",
+            "exit_date": SEMESTERS[0][1] if dropped else YEAR_END,
         }
-        if dropped:
-            record["exit_date"] = SEMESTERS[0][1]
-        return record

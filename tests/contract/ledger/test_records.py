@@ -6,6 +6,7 @@ import threading
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -363,3 +364,15 @@ def test_rows_of_one_id_that_cannot_be_merged_are_told_and_make_no_changes(
     with database.write() as session:
         dataset = records.lock_dataset(session, "lincoln", "teachers")
         assert variants.count_conflicts(session, dataset) == 0
+
+
+def test_what_a_way_of_reading_cannot_tell_stays(database: Database) -> None:
+    """A PowerSchool section read without the plugin has no room and no name of its course."""
+    told = row("c1", title="Algebra", location="12")
+    blind = replace(row("c1", title="Section 1"), untold=("title", "location"))
+    assert write(database, [told]).inserted == 1
+    assert write(database, [blind]) == Tally(unchanged=1)
+    assert write(database, [replace(blind, data={**blind.data, "value": 2})]).updated == 1
+    (stored,) = records.stream_records(database, "lincoln", "students")
+    assert (stored.data["title"], stored.data["location"]) == ("Algebra", "12")
+    assert stored.data["value"] == 2

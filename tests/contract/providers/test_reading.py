@@ -11,6 +11,7 @@ from sisgate.domain.rates import Rate
 from sisgate.domain.resources import ROSTER
 from sisgate.errors import UnknownResource
 from sisgate.providers.dialect import HttpResponse, Listing, Position
+from tests.contract.providers.binding import problems_of
 from tests.contract.providers.variants import BY_NAME, VARIANTS, Variant, data_of, pages_of, rows_of
 
 variants = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
@@ -78,6 +79,14 @@ def test_records_are_canonical(variant: Variant, resource: str) -> None:
 
 @variants
 @resources
+def test_records_have_the_types_of_the_rest_binding(variant: Variant, resource: str) -> None:
+    """Required fields too, but for those that the docs name for the provider."""
+    for row in rows_of(variant, resource):
+        assert problems_of(variant.kind, resource, row.data) == []
+
+
+@variants
+@resources
 def test_a_page_accounts_for_every_row_received(variant: Variant, resource: str) -> None:
     """The ids tell of all rows, and what a discovering listing finds are listings."""
     for listing, _, page in pages_of(variant, resource):
@@ -138,14 +147,12 @@ def _without_hrefs(value: Any) -> Any:
 
 @pytest.mark.parametrize("resource", ROSTER)
 def test_powerschool_reads_alike_with_and_without_the_plugin(resource: str) -> None:
-    """Both ways give the same ids, and the same data as far as REST tells it."""
-    fast = data_of(BY_NAME["powerschool-plugin"], resource)
-    slow = data_of(BY_NAME["powerschool-plain"], resource)
+    """The same records; what only the plugin tells stays as it is when read without."""
+    fast = {row.sourced_id: row for row in rows_of(BY_NAME["powerschool-plugin"], resource)}
+    slow = {row.sourced_id: row for row in rows_of(BY_NAME["powerschool-plain"], resource)}
     assert fast.keys() == slow.keys()
-    only_by_query = {"title", "location", "grades"} if resource == "classes" else set()
-    for sourced_id, data in slow.items():
-        told = {k: v for k, v in fast[sourced_id].items() if k not in only_by_query}
-        assert told == {k: v for k, v in data.items() if k not in only_by_query}
+    for sourced_id, row in slow.items():
+        assert row.completed(fast[sourced_id].data).data == fast[sourced_id].data
 
 
 @variants
