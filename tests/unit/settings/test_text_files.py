@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sisgate.cli.entered import entered_secret
 from sisgate.credentials.master import make_master_key, master_keys
 from sisgate.errors import ConfigurationError
 from sisgate.settings import Settings, load_settings
@@ -80,3 +81,11 @@ def test_another_encoding_is_named_and_its_content_is_not(
     assert len(wrong.value.problems) == 2
     assert all("save it as UTF-8" in problem for problem in wrong.value.problems)
     assert "swordfish" not in str(wrong.value)
+
+
+@forms
+def test_a_providers_secret_is_read_in_any_form(tmp_path: Path, form: str) -> None:
+    """A mark would make it another secret, which the provider refuses."""
+    file = tmp_path / "secret"
+    file.write_bytes(FORMS[form]("sword fish\n"))
+    assert entered_secret(file, None).get_secret_value() == "sword fish"
