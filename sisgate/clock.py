@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -27,6 +29,18 @@ class Clock(Protocol):
         ...
 
 
+READ_EVERY_SECONDS = 30.0
+"""How often the clock of the reference is read."""
+
+RETRY_SECONDS = 2.0
+"""When a reference that was never reached is asked again."""
+
+SLOW_SECONDS = 1.0
+"""A reading that took longer says too little."""
+
+STEP_SECONDS = 1.0
+"""By so much the machine's two clocks may drift apart between two readings."""
+
 _COUNTS_SLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux stops `CLOCK_MONOTONIC` while the machine is suspended; macOS has it go on."""
 
@@ -45,6 +59,101 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`."""
         time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What the reference said, and what this machine's clocks did in that moment."""
+
+    theirs: datetime
+    monotonic: float
+    wall: datetime
+
+
+class ReferenceClock:
+    """The clock of one server, carried on between two readings by this machine's monotonic one.
+
+    What hosts compare with each other, they take from one such server; so it does not matter how
+    their own clocks stand, nor that one of them is set while it runs. `read` asks the server; it
+    returns None when that cannot be reached. Until it was reached once, this machine's own clock
+    is what there is.
+    """
+
+    def __init__(self, read: Callable[[], datetime | None], machine: Clock | None = None) -> None:
+        self._read = read
+        self._machine = machine or SystemClock()
+        self._reading: _Reading | None = None
+        self._ask_at = float("-inf")
+        self._asking = threading.Lock()
+
+    def now(self) -> datetime:
+        """Return the server's time, aware, in UTC."""
+        monotonic, wall = self._machine.monotonic(), self._machine.now()
+        if self._is_due(monotonic, wall):
+            self._ask()
+        if self._reading is None:
+            return wall
+        elapsed = self._machine.monotonic() - self._reading.monotonic
+        return self._reading.theirs + timedelta(seconds=elapsed)
+
+    def monotonic(self) -> float:
+        """Return this machine's monotonic clock in seconds."""
+        return self._machine.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for `seconds`."""
+        self._machine.sleep(seconds)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether whoever can read the server's clock at no great cost should `note` it."""
+        early = self._machine.monotonic() + READ_EVERY_SECONDS / 2
+        return self._is_due(early, self._machine.now() + timedelta(seconds=READ_EVERY_SECONDS / 2))
+
+    def note(self, theirs: datetime, begun: float) -> None:
+        """Go by a reading of the server's clock that was asked for at `begun` (monotonic)."""
+        ended = self._machine.monotonic()
+        took = ended - begun
+        self._ask_at = ended + READ_EVERY_SECONDS
+        if took > SLOW_SECONDS and self._reading is not None:
+            # The process stood still, or the network did: the older reading says more.
+            self._ask_at = ended
+            return
+        middle = theirs.astimezone(UTC) + timedelta(seconds=took / 2)
+        self._reading = _Reading(middle, ended, self._machine.now())
+
+    def _is_due(self, monotonic: float, wall: datetime) -> bool:
+        if self._reading is None or monotonic >= self._ask_at:
+            return monotonic >= self._ask_at
+        # The machine's clock was set, or all its clocks stood still: a virtual machine was moved.
+        elapsed = (wall - self._reading.wall).total_seconds()
+        return abs(elapsed - (monotonic - self._reading.monotonic)) > STEP_SECONDS
+
+    def _ask(self) -> None:
+        # One thread asks; the others go on with what is known, or wait where nothing is.
+        if not self._asking.acquire(blocking=self._reading is None):
+            return
+        try:
+            begun = self._machine.monotonic()
+            if self._reading is None and begun < self._ask_at:
+                return  # another thread has tried meanwhile
+            theirs = self._read()
+            if theirs is not None:
+                self.note(theirs, begun)
+                return
+            seconds = RETRY_SECONDS if self._reading is None else READ_EVERY_SECONDS
+            self._ask_at = self._machine.monotonic() + seconds
+            if self._reading is not None:
+                # What was noticed of the machine's own clock has been tried to make good.
+                self._reading = replace(self._reading, **self._here())
+        finally:
+            self._asking.release()
+
+    def _here(self) -> dict[str, Any]:
+        assert self._reading is not None
+        now = self._machine.monotonic()
+        theirs = self._reading.theirs + timedelta(seconds=now - self._reading.monotonic)
+        return {"theirs": theirs, "monotonic": now, "wall": self._machine.now()}
 
 
 class ManualClock:

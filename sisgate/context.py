@@ -18,9 +18,10 @@ from sisgate.audit.writers import Writers
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.provider_breakers import breakers_of
 from sisgate.broker import broker_url, redis_client
-from sisgate.clock import Clock, SystemClock
+from sisgate.clock import Clock
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.credentials.vault import Vault
+from sisgate.fleet_clock import fleet_clock
 from sisgate.ledger.database import Database
 from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.settings import ProviderConfig, Settings
@@ -41,10 +42,11 @@ class Context:
         self.settings = settings
         self.script_clock = script_clock
         """Stands in for the time of Redis, for tests that move time."""
-        self.clock = clock or SystemClock()
+        self.clock = clock or fleet_clock(lambda: settings)
         self.database = database or Database(settings.sqlalchemy_url)
         if self.database.commit_hook is None:
             self.database.commit_hook = Writers(lambda: self.audit_keys, self.clock)
+            self.database.show_time(self.clock)
         # Any: what a command returns depends on options that redis-py's types do not follow.
         self.redis: Any = redis_client(broker_url(settings))
         self.wakeups = Wakeups(self.redis, self.clock)
@@ -101,8 +103,9 @@ def open_ledger(settings: Settings, clock: Clock) -> Database:
 
 
 def with_audit_log(database: Database, settings: Settings, clock: Clock) -> Database:
-    """Return a database whose transactions may hold events."""
+    """Return a database whose transactions may hold events, and by which the clock goes."""
     if database.commit_hook is None:
+        database.show_time(clock)
         database.commit_hook = Writers(lambda: audit_keys(settings), clock)
     return database
 

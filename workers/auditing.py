@@ -11,9 +11,9 @@ import structlog
 from sisgate.audit import heads, sealer
 from sisgate.audit.configuration import note_configuration
 from sisgate.audit.head_reports import HeadReport, report
-from sisgate.clock import SystemClock
 from sisgate.context import open_ledger
 from sisgate.errors import AuditError, SisgateError
+from sisgate.fleet_clock import fleet_clock
 from sisgate.settings import Settings
 from workers.runtime import Runtime
 
@@ -65,7 +65,7 @@ def keep_head(runtime: Runtime) -> None:
 
 def note_start(settings: Settings) -> None:
     """Record the configuration that this worker starts with, if the fleet had another one."""
-    clock = SystemClock()
+    clock = fleet_clock(lambda: settings)
     # A connection of its own, closed again: what the pool forks later must not share one.
     database = open_ledger(settings, clock)
     try:

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
+import redis
 from celery.app.amqp import AMQP
 from celery.worker.consumer import Consumer
 from kombu.entity import Queue
 from kombu.messaging import Consumer as KombuConsumer
 from kombu.transport import redis as kombu_redis
 from kombu.transport.redis import QoS as RedisQoS
+from kombu.transport.virtual import QoS as VirtualQoS
 from kombu.utils.json import dumps
 
 from sisgate.broker import ADMISSION_MARK
+from sisgate.clock import ReferenceClock, SystemClock
+from sisgate.errors import BrokerUnavailable
 from sisgate.quarantine import NO_QUEUE
 from workers import remote_control as remote_control  # noqa: PLC0414 - replaces Celery's commands
 from workers.messages import NotOurs, check, put_aside
+
+REFUSALS = (redis.RedisError, BrokerUnavailable)
+"""What is taken for a lost connection beside what kombu knows as such."""
+
+REFUSED_SECONDS = 1.0
+"""How long a worker waits before it connects again to a Redis that answers and refuses."""
 
 REPLY_QUEUE = ".reply.celery.pidbox"
 """How the names of the queues end in which answers to remote control come."""
@@ -43,8 +55,46 @@ class AdmittingAMQP(AMQP):
     Consumer = PushConsumer
 
 
+class SteadyQoS(RedisQoS):
+    """kombu's record of what was delivered, dated by the clock of Redis.
+
+    kombu dates it by the worker's clock: one that is ahead took messages from workers that were at
+    work on them. What `admit.lua` delivers is dated by `TIME` too.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._machine = SystemClock()
+        self._clock = ReferenceClock(self._time_of_redis, self._machine)
+
+    @property
+    def visibility_timeout(self) -> float:
+        """How long ago by this worker's clock a message was delivered that is taken for lost."""
+        ahead = (self._machine.now() - self._clock.now()).total_seconds()
+        return float(self.channel.visibility_timeout) + ahead
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Record a message that was pushed to this worker."""
+        route = message.delivery_info
+        text = dumps([message._raw, route["exchange"], route["routing_key"]])
+        with self.pipe_or_acquire() as pipe:
+            pipe.zadd(self.unacked_index_key, {delivery_tag: self._clock.now().timestamp()})
+            pipe.hset(self.unacked_key, delivery_tag, text).execute()
+            VirtualQoS.append(self, message, delivery_tag)
+
+    def _time_of_redis(self) -> datetime | None:
+        try:
+            with self.channel.conn_or_acquire() as client:
+                seconds, micros = client.time()
+        except (redis.RedisError, OSError):
+            return None
+        return datetime.fromtimestamp(seconds + micros / 1e6, UTC)
+
+
 class CheckingChannel(kombu_redis.Channel):
     """kombu's channel, which lives on when a message that was pushed to it cannot be read."""
+
+    QoS = SteadyQoS
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
@@ -81,6 +131,10 @@ class CheckingTransport(kombu_redis.Transport):
 
     Channel = CheckingChannel
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.connection_errors = (*self.connection_errors, *REFUSALS)
+
     def _deliver(self, message: Any, queue: str) -> None:
         # Remote control and events have shapes of their own: they come by pub/sub, and answers to
         # remote control (workers that start ask the others) by a queue of the asker's.
@@ -99,6 +153,12 @@ class CheckingTransport(kombu_redis.Transport):
 
 class AdmittingConsumer(Consumer):
     """Celery's consumer, which lives on a Redis that fails and on messages that are none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A Redis that answers and refuses (out of memory, a replica, a key of another type, no
+        # right) is as good as lost. Celery would take these for mistakes of its own, and end.
+        self.connection_errors = (*self.connection_errors, *REFUSALS)
 
     def connection_for_read(self, heartbeat: Any = None) -> Any:
         """Return a connection that checks what it reads."""
@@ -145,7 +205,8 @@ class AdmittingConsumer(Consumer):
         permit = message.headers.pop("sisgate_permit", None) or {}
         put_aside(runtime.redis, dumps(message._raw), reason, queue)
         if permit:
-            runtime.limiter.hand_back(queue, permit["id"])
+            with suppress(BrokerUnavailable):
+                runtime.limiter.hand_back(queue, permit["id"])
         if not message.acknowledged:
             message.reject()
 
@@ -156,6 +217,9 @@ class AdmittingConsumer(Consumer):
         worker exits. What was unacked comes back by the visibility timeout, and the ledger's
         claims make a second delivery harmless.
         """
+        if isinstance(exc, redis.ResponseError | BrokerUnavailable):
+            # It can be connected to at once, and would refuse the next message as well.
+            SystemClock().sleep(REFUSED_SECONDS)
         try:
             return super().on_connection_error_after_connected(exc)
         except Exception as failure:  # noqa: BLE001  # whatever it is, the worker must live

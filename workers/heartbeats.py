@@ -6,21 +6,26 @@ import atexit
 import os
 import secrets
 import socket
+import sys
 import threading
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
-from celery.signals import after_task_publish, beat_init
+from celery.platforms import EX_FAILURE
+from celery.signals import after_task_publish, beat_init, worker_init
 from celery.worker import state
 from celery.worker.consumer.tasks import Tasks
 
 from sisgate import __version__
+from sisgate.clock import SystemClock
 from sisgate.credentials.master import master_keys
 from sisgate.errors import BrokerUnavailable, CredentialError
-from sisgate.liveness.heartbeats import EVERY_SECONDS, Heartbeat
+from sisgate.liveness.heartbeats import EVERY_SECONDS, ClockDifference, Heartbeat
 from sisgate.liveness.obstacles import Obstacle, obstacles
+from sisgate.settings import Settings
 from workers.puller import is_shutting_down, slots_of
 from workers.runtime import RUNTIME, Runtime
 
@@ -36,6 +41,9 @@ class Pulse:
     def __init__(self, runtime: Runtime, **identity: Any) -> None:
         self._runtime = runtime
         self._heartbeats = runtime.heartbeats
+        self._machine = SystemClock()
+        self.clock_fault: str | None = None
+        """Why this host must not work, as of the last heartbeat."""
         self._identity = {
             "id": secrets.token_hex(8),
             "host": socket.gethostname(),
@@ -49,7 +57,8 @@ class Pulse:
     def send(self, **news: Any) -> None:
         """Say that the process is alive, and `news` of what it serves; watch if it is its turn."""
         try:
-            clock = self._heartbeats.clock_difference(self._runtime.clock)
+            clock = self._heartbeats.clock_difference(self._machine)
+            self.clock_fault = clock_fault(clock, self._runtime.settings)
             heartbeat = Heartbeat(
                 clock_offset_seconds=clock.seconds,
                 clock_error_seconds=clock.error_seconds,
@@ -76,6 +85,33 @@ class Pulse:
         """Say that the process stops in order."""
         with suppress(BrokerUnavailable):
             self._heartbeats.withdraw(self._identity["id"])
+
+
+def clock_fault(clock: ClockDifference, settings: Settings) -> str | None:
+    """Return why a host with such a clock must not work, or None if it may.
+
+    What is compared across hosts goes by one clock whatever a host's is. A host that is so far off
+    is misconfigured: certificates, logs and Celery's own times would be wrong there.
+    """
+    most = settings.max_clock_difference
+    off = timedelta(seconds=round(abs(clock.seconds)))
+    if off - timedelta(seconds=clock.error_seconds) <= most:
+        return None
+    where = "ahead of" if clock.seconds > 0 else "behind"
+    return (
+        f"The clock of host {socket.gethostname()} is {off} {where} that of Redis, more "
+        f"than max_clock_difference ({most}). No worker and no beat runs here until it is "
+        "synchronised (chrony, systemd-timesyncd)."
+    )
+
+
+def refuse_wrong_clock(runtime: Runtime) -> None:
+    """End this process with a message where its host's clock is too far off."""
+    with suppress(BrokerUnavailable):
+        found = runtime.heartbeats.clock_difference(SystemClock())
+        if (fault := clock_fault(found, runtime.settings)) is not None:
+            log.error("clock_refused", reason=fault)
+            sys.exit(f"sisgate: {fault}")
 
 
 class Watch:
@@ -158,6 +194,10 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
                     pool=pool,
                 )
             self._pulse.send(**self._news(consumer))
+            if self._pulse.clock_fault is not None and not is_shutting_down():
+                # It was set while the worker ran. Started again, the worker refuses.
+                log.error("clock_refused", reason=self._pulse.clock_fault)
+                state.should_stop = EX_FAILURE  # type: ignore[assignment]
         except Exception:
             log.exception("heartbeat_failed")
 
@@ -172,6 +212,14 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
         return {"queues": tuple(queues), "slots": slots, "busy": len(tasks), "full_seconds": full}
 
 
+def watch_clock(app: Celery) -> None:
+    """Let no worker start on a host whose clock is too far off."""
+
+    @worker_init.connect(weak=False)
+    def begin(**_: Any) -> None:
+        refuse_wrong_clock(_runtime(app))
+
+
 def watch_beat(app: Celery) -> None:
     """Let beat's process send heartbeats, when it has published one of its tasks.
 
@@ -180,6 +228,7 @@ def watch_beat(app: Celery) -> None:
 
     @beat_init.connect(weak=False)
     def begin(**_: Any) -> None:
+        refuse_wrong_clock(_runtime(app))
         pulse = Pulse(_runtime(app), kind="beat", name="beat")
         atexit.register(pulse.withdraw)
         names = {entry["task"] for entry in app.conf.beat_schedule.values()}
@@ -193,6 +242,7 @@ def watch_beat(app: Celery) -> None:
             if sender in names and now >= next_at:
                 next_at = now + EVERY_SECONDS
                 pulse.send()
+                refuse_wrong_clock(_runtime(app))
 
 
 def _runtime(app: Celery) -> Runtime:

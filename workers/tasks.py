@@ -64,6 +64,7 @@ def register(app: Celery, settings: Settings) -> None:
     _register_upkeep(app, runtime)
     _register_audit(app, runtime, settings)
     heartbeats.watch_beat(app)
+    heartbeats.watch_clock(app)
 
     app.conf.beat_schedule = beat_schedule
     app.conf.beat_scheduler = "workers.periodic:SteadyScheduler"

@@ -7,7 +7,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
@@ -20,6 +20,7 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.key_checks import expiring, keys_of_provider
 from sisgate.cli.liveness_checks import liveness
 from sisgate.cli.standing_checks import audit_heads, hold, quarantine
+from sisgate.clock import SystemClock
 from sisgate.credentials.vault import Vault, vault_of
 from sisgate.domain.tls import cure, tls_fault, why_unreachable
 from sisgate.embedded.server_version import version_of
@@ -31,7 +32,6 @@ from sisgate.settings import ProviderConfig, Settings
 
 FREE_BYTES = 1 << 30
 CLOCK_WARN_SECONDS = 2.0
-CLOCK_FAIL_SECONDS = 30.0
 PROBE_SECONDS = 15.0
 
 
@@ -132,7 +132,7 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
             )
         yield Finding("redis", "fail", f"cannot be reached ({why_unreachable(error)})", mend)
         return
-    moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=invocation.clock.now().tzinfo)
+    moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=UTC)
     yield _clock(invocation, "clock of Redis", moment)
     if info is None:
         yield Finding("redis", "ok", "answers; this user is not shown its version")
@@ -162,11 +162,15 @@ def _told_of_server(client: redis.Redis) -> tuple[dict[str, Any] | None, str | N
 
 
 def _clock(invocation: Invocation, subject: str, theirs: datetime) -> Finding:
-    off = abs((invocation.clock.now() - theirs).total_seconds())
+    # Not the invocation's clock, which goes by that of the server.
+    off = abs((SystemClock().now() - theirs).total_seconds())
     if off < CLOCK_WARN_SECONDS:
         return Finding(subject, "ok", f"{off * 1000:.0f} ms from this machine's")
-    grade: Grade = "warn" if off < CLOCK_FAIL_SECONDS else "fail"
     mend = "Synchronise the machines' clocks (chrony, systemd-timesyncd)."
+    grade: Grade = "warn"
+    if off > invocation.settings.max_clock_difference.total_seconds():
+        grade = "fail"
+        mend += " Workers and beat refuse to run here until then (max_clock_difference)."
     return Finding(subject, grade, f"{off:.1f} s from this machine's", mend)
 
 

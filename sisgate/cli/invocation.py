@@ -12,9 +12,10 @@ import typer
 
 from sisgate.access.policy import Action
 from sisgate.admission.spec import LimiterState
-from sisgate.clock import Clock, SystemClock
+from sisgate.clock import Clock
 from sisgate.context import open_ledger
 from sisgate.errors import DatabaseUnavailable
+from sisgate.fleet_clock import fleet_clock
 from sisgate.gateway import Gateway
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings, load_settings
@@ -40,8 +41,8 @@ class Invocation:
 
     @cached_property
     def clock(self) -> Clock:
-        """The machine's clocks."""
-        return SystemClock()
+        """The fleet's clock; it is this machine's where no server of the fleet can be reached."""
+        return fleet_clock(lambda: self.settings)
 
     @cached_property
     def database(self) -> Database:

@@ -10,18 +10,22 @@ from typing import Any, Protocol
 
 from sqlalchemy import (
     Connection,
+    DateTime,
     Engine,
     ExceptionContext,
     create_engine,
     event,
+    func,
     insert,
     make_url,
+    select,
     text,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from sisgate.clock import Clock, ReferenceClock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.extras import extra_of, missing_extra
 from sisgate.ledger.faults import STALE, cure_of, sqlstate_of
@@ -123,6 +127,14 @@ class Database:
             f"Nothing was accepted.{f' {cure}' if cure else ''}"
         )
 
+    def show_time(self, clock: Clock) -> None:
+        """Let a clock that goes by this database's read it, with transactions that are made anyway.
+
+        Every half minute or so one of them takes two round trips more. SQLite has no clock.
+        """
+        if isinstance(clock, ReferenceClock) and not self.is_sqlite:
+            event.listen(self.engine, "checkout", _ClockReader(clock, self.engine.dialect.dbapi))
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -204,6 +216,43 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("sisgate_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class _ClockReader:
+    """Reads the database's clock on a connection that was just taken, before its transaction."""
+
+    def __init__(self, clock: ReferenceClock, driver: Any) -> None:
+        self._clock = clock
+        self._driver = driver
+
+    def __call__(self, connection: Any, _record: Any, _proxy: Any) -> None:
+        if not self._clock.is_due:
+            return
+        # What is wrong with the connection is told by the transaction that it was taken for.
+        with suppress(self._driver.Error):
+            begun = self._clock.monotonic()
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT clock_timestamp()")
+                (theirs,) = cursor.fetchone()
+            connection.rollback()
+            self._clock.note(theirs, begun)
+
+
+def is_sqlite(url: str) -> bool:
+    """Return whether a URL names a SQLite file."""
+    return make_url(url).get_backend_name() == "sqlite"
+
+
+def read_clock(url: str) -> datetime | None:
+    """Return the time of a PostgreSQL, by a connection of its own; None if it cannot be had."""
+    engine = _engine(url, 1)
+    try:
+        with engine.connect() as connection:
+            return connection.scalar(select(func.clock_timestamp(type_=DateTime(timezone=True))))
+    except DBAPIError:
+        return None
+    finally:
+        engine.dispose()
 
 
 class _UndoneError(Exception):

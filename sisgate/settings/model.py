@@ -78,6 +78,7 @@ class Settings(Frozen):
     token: SecretStr | None = None
     broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None
     broker_may_raise_limits: bool = False
+    max_clock_difference: Annotated[timedelta, Field(ge=timedelta(seconds=5))] = timedelta(days=1)
     retention: RetentionConfig = RetentionConfig()
     response_retention: timedelta = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -26,6 +26,7 @@ from sisgate.settings import load_settings
 from tests.faults.book import Book
 from tests.faults.kept import Kept
 from tests.faults.loop import LoopThread
+from tests.faults.moved_clock.sitecustomize import OFFSET_VARIABLE
 from tests.faults.points import FOLDER_VARIABLE, PointsFolder
 from tests.faults.provider import Provider
 from tests.faults.proxy import Proxy
@@ -62,7 +63,10 @@ class NeverCame(AssertionError):
 
 
 class Fleet:
-    """Two workers of all queues, beat or several, an app, and servers and proxies around them."""
+    """Two workers of all queues, beat or several, an app, and servers and proxies around them.
+
+    `clocks` are the seconds by which the clock of a process (`worker1`, `beat1`, `asker`) is ahead.
+    """
 
     def __init__(
         self,
@@ -71,11 +75,13 @@ class Fleet:
         seed: int = 1,
         *,
         beats: int = 1,
+        clocks: Mapping[str, float] | None = None,
         more: str = "",
         runs: bool = True,
     ) -> None:
         self.folder = folder
         self._runs = runs
+        self._clocks = clocks or {}
         self.points = PointsFolder(folder / "points")
         self.book = Book(folder / "accepted.jsonl")
         self.network = LoopThread()
@@ -114,7 +120,7 @@ class Fleet:
         scheduler = ("-S", "tests.faults.points:SteadyScheduler")
         self.beats = [self._celery(f"beat{n}", "beat", *scheduler) for n in range(1, beats + 1)]
         asking = [sys.executable, "-m", "tests.faults.asker", str(self.book.file)]
-        self.asker = Kept("asker", asking, self._environment, folder, is_asked=True)
+        self.asker = Kept("asker", asking, self._env("asker"), folder, is_asked=True)
 
     def __enter__(self) -> Self:
         if self._runs:
@@ -191,7 +197,16 @@ class Fleet:
 
     def _celery(self, name: str, *arguments: str) -> Kept:
         command = [sys.executable, "-m", "celery", "-A", "workers", *arguments, "-l", "INFO"]
-        return Kept(name, command, self._environment, self.folder)
+        return Kept(name, command, self._env(name), self.folder)
+
+    def _env(self, name: str) -> dict[str, str]:
+        """Return a process's environment; one with a clock of its own gets that moved."""
+        if name not in self._clocks:
+            return self._environment
+        moved = Path(__file__).parent / "moved_clock"
+        path = os.pathsep.join(filter(None, [str(moved), os.environ.get("PYTHONPATH")]))
+        offset = f"{self._clocks[name]:g}"
+        return self._environment | {"PYTHONPATH": path, OFFSET_VARIABLE: offset}
 
     def _configure(self, more: str) -> Path:
         config = self.folder / "sisgate.toml"

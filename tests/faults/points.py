@@ -5,11 +5,11 @@ tests.faults.points:SteadyScheduler`); the product knows nothing of it. A point 
 what happens there and by the function of ours that does it, so new code has points without a list:
 
 - `before` and `after` each `commit` of a transaction that writes, each `publish`, `ack`, `reject`;
-- each `request` to a provider and each `redis` script or pipeline of ours.
+- each `connect` and `request` to a provider and each `redis` script or pipeline of ours.
 
 The folder named by `FOLDER_VARIABLE` is how tests and processes talk: a point that was passed is
-a line in `seen`; a file in `armed` kills the first process that comes by, and that is noted in
-`taken`.
+a line in `seen`; a file in `armed` kills or freezes the first process that comes by, and that is
+noted in `taken`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from celery import signals
 from kombu.message import Message
 from sqlalchemy import event
 from sqlalchemy.orm import Session
+from urllib3.connection import HTTPConnection
 
 from workers.periodic import SteadyScheduler
 
@@ -37,8 +38,15 @@ __all__ = ["FOLDER_VARIABLE", "PointsFolder", "SteadyScheduler"]
 
 FOLDER_VARIABLE = "SISGATE_TEST_POINTS"
 
+FREEZE = "freeze"
+
 OURS = ("workers.", "sisgate.", "tests.faults.")
-NOT_TELLING = {"sisgate.ledger.database", "sisgate.admission.scripts", __name__}
+NOT_TELLING = {
+    "sisgate.ledger.database",
+    "sisgate.admission.scripts",
+    "sisgate.bounded_http",
+    __name__,
+}
 """Modules that every step passes through: they tell nothing of which one it is."""
 
 PASSING_ON = {"_run", "_send"}
@@ -75,6 +83,10 @@ class PointsFolder:
         """Kill the next process that passes a point."""
         (self.folder / "armed" / _file(point)).touch()
 
+    def freeze(self, point: str) -> None:
+        """Stop the next process that passes a point, and all of its session."""
+        (self.folder / "armed" / _file(point)).write_text(FREEZE, "utf-8")
+
     def disarm(self) -> None:
         """Let every process pass."""
         for path in (self.folder / "armed").iterdir():
@@ -97,13 +109,18 @@ class _Watch:
         if point not in self._seen:
             self._seen.add(point)
             self._append("seen", point)
+        armed = self._folder / "armed" / _file(point)
         try:
+            what = armed.read_text("utf-8")
             # Only one process can remove it, so an armed point kills once.
-            (self._folder / "armed" / _file(point)).unlink()
+            armed.unlink()
         except FileNotFoundError:
             return
         self._append("taken", point)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if what == FREEZE:
+            os.killpg(os.getpgid(0), signal.SIGSTOP)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, owner: Any, name: str, what: Callable[..., str | None]) -> None:
         """Put points around a method; `what` names them from its arguments, None: no point."""
@@ -149,6 +166,7 @@ def install(folder: Path) -> None:
     signals.after_task_publish.connect(publish("after"), weak=False)
     for verb in ("ack", "reject"):
         watch.around(Message, verb, functools.partial(_of_message, verb))
+    watch.around(HTTPConnection, "connect", lambda *_, **__: f"connect {_doer()}")
     watch.around(requests.Session, "request", lambda *_, **__: f"request {_doer()}")
     watch.around(redis.Redis, "execute_command", _of_command)
     watch.around(redis.client.Pipeline, "execute", lambda *_, **__: _of_redis())

@@ -1,0 +1,37 @@
+"""The one clock by which all hosts of a fleet go: that of the database, else that of Redis.
+
+A SQLite ledger has no clock of its own, and its processes share one machine; they go by Redis, so
+that one whose clock is off agrees with the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import redis
+
+from sisgate.broker import broker_url, redis_client
+from sisgate.clock import ReferenceClock
+from sisgate.errors import SisgateError
+from sisgate.ledger.database import is_sqlite, read_clock
+from sisgate.settings import Settings
+
+
+def fleet_clock(settings: Callable[[], Settings]) -> ReferenceClock:
+    """Return the fleet's clock. Nothing is read or connected before it is asked."""
+    client: redis.Redis | None = None
+
+    def read() -> datetime | None:
+        nonlocal client
+        try:
+            url = settings().sqlalchemy_url
+            if not is_sqlite(url):
+                return read_clock(url)
+            client = client or redis_client(broker_url(settings()))
+            seconds, micros = client.time()
+        except (SisgateError, redis.RedisError, OSError, ValueError):
+            return None
+        return datetime.fromtimestamp(seconds + micros / 1e6, UTC)
+
+    return ReferenceClock(read)
