@@ -217,14 +217,17 @@ class AdmittingConsumer(Consumer):
         worker exits. What was unacked comes back by the visibility timeout, and the ledger's
         claims make a second delivery harmless.
         """
-        if isinstance(exc, redis.ResponseError | BrokerUnavailable):
-            # It can be connected to at once, and would refuse the next message as well.
-            SystemClock().sleep(REFUSED_SECONDS)
+        _pause_if_refused(exc)
         try:
             return super().on_connection_error_after_connected(exc)
         except Exception as failure:  # noqa: BLE001  # whatever it is, the worker must live
             self._drop_connection(failure)
             return None
+
+    def on_connection_error_before_connected(self, exc: BaseException) -> Any:
+        """Connect again, not at once where Redis refuses what belongs to connecting."""
+        _pause_if_refused(exc)
+        return super().on_connection_error_before_connected(exc)
 
     def _drop_connection(self, failure: Exception) -> None:
         from celery.worker.consumer.consumer import logger
@@ -235,3 +238,9 @@ class AdmittingConsumer(Consumer):
         if isinstance(qos, RedisQoS):
             qos._delivered.clear()  # restored by the visibility timeout
         self.connection = None
+
+
+def _pause_if_refused(error: BaseException) -> None:
+    # It can be connected to at once, and would refuse the next message as well.
+    if isinstance(error, redis.ResponseError | BrokerUnavailable):
+        SystemClock().sleep(REFUSED_SECONDS)
