@@ -11,18 +11,18 @@ import structlog
 
 from sisgate.audit import events as audit
 from sisgate.credentials.sealed_requests import open_request
-from sisgate.errors import BrokerUnavailable, CircuitOpen, NoPermit, SisgateError, TransientError
+from sisgate.domain.retries import Blame
+from sisgate.errors import BrokerUnavailable, CircuitOpen, SisgateError, TransientError
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.providers.dialect import HttpRequest, Listing
 from sisgate.settings import ProviderConfig
-from workers import admit, failover, reading, recording
-from workers import health as health_checks
-from workers.admit import LEAST_SECONDS, Permit
+from workers import admit, failover, probing, reading, recording, sending
+from workers.admit import Permit
 from workers.effects import Waits
 from workers.endpoints import Route
 from workers.keyring import Keyring
-from workers.reading import Reading, Reply
+from workers.reading import Judged, Reading, Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -58,8 +58,8 @@ def make(
     except SisgateError as error:
         _not_made(runtime, config, claim, permit, error)
         return
-    if route.is_probe and config.health is not None:
-        health_checks.probe(runtime, config, config.health, claim, permit, route)
+    if route.is_probe and probing.is_better(config, claim):
+        probing.in_place_of(runtime, config, claim, permit, route)
         return
     _call(runtime, config, claim, permit, request, route)
 
@@ -81,7 +81,14 @@ def _call(
         tried.append(route.url)
         with endpoints.using(route) as used:
             reply, read, count = _ask(runtime, config, claim, permit, route.url, request, ends_at)
-            used.judge(read.outcome, reply.took_seconds)
+            outcome, judged = read.outcome, reading.NOT_JUDGED
+            if read.may_be_repeated and probing.asks_for_blame(config, claim):
+                is_last = len(tried) >= len(config.endpoints)
+                found = probing.judge(runtime, config, claim, reply, route, may_ask=is_last)
+                outcome, judged = found.outcome, found.judged
+                read = _read(runtime, config, claim, reply, judged=judged)
+                count += found.sent
+            used.judge(outcome, reply.took_seconds)
         sent += count
         if not (read.may_be_repeated and reply.is_authorised):
             break
@@ -93,8 +100,9 @@ def _call(
     if route.is_probe:
         # The next probe, or all the work that was held, need not wait for a look.
         runtime.wakeups.signal_work(config.name)
-        # What only tried out the endpoint waits, behind others, for the next time.
-        effect = read.as_probe(endpoints.held_seconds() + health_checks.AFTER_PROBE_SECONDS)
+        if judged.blame is not Blame.CALL:
+            # What only tried out the endpoint waits, behind others, for the next time.
+            effect = read.as_probe(endpoints.held_seconds() + probing.AFTER_PROBE_SECONDS)
     recording.record(runtime, config, claim, reply, effect, calls=sent)
 
 
@@ -115,9 +123,9 @@ def _ask(
     keyring = Keyring(runtime, config, claim)
     sent = 0
     while True:
-        reply = _send(runtime, config, permit, url, request, ends_at, keyring)
+        reply = sending.send(runtime, config, permit, url, request, ends_at, keyring)
         reply = replace(reply, key=keyring.current)
-        wait_seconds = _settle(runtime, config, permit, reply)
+        wait_seconds = sending.settle(runtime, config, permit, reply)
         read = _read(runtime, config, claim, reply, wait_seconds)
         if read.drops_token and reply.token is not None:
             with suppress(BrokerUnavailable):
@@ -165,59 +173,18 @@ def _claim(
         return claim
 
 
-def _send(
-    runtime: Runtime,
-    config: ProviderConfig,
-    permit: Permit,
-    url: str,
-    request: HttpRequest,
-    ends_at: float,
-    keyring: Keyring,
-) -> Reply:
-    latest = permit.ends_at(config)
-    try:
-        with admit.checking(runtime, config, permit):
-            authorisation, token = keyring.authorise()
-    except SisgateError as error:
-        return Reply(url, error=error, is_authorised=False)
-    begun = runtime.clock.monotonic()
-    most = min(config.timeout_seconds, latest - begun, ends_at - begun)
-    try:
-        with admit.checking(runtime, config, permit):
-            response = runtime.transport.send(
-                url,
-                request,
-                authorisation,
-                config.network,
-                timeout_seconds=max(LEAST_SECONDS, most),
-                max_body_bytes=config.max_body_mb * 1024 * 1024,
-                must_end_at=latest,
-            )
-    except NoPermit as late:
-        # A token was fetched, or the process stood still: nothing has left this machine.
-        return Reply(url, error=late, is_authorised=False)
-    except SisgateError as error:
-        return Reply(url, error=error, took_seconds=runtime.clock.monotonic() - begun)
-    took = runtime.clock.monotonic() - begun
-    return Reply(url, response=response, token=token, took_seconds=took)
-
-
 def _read(
     runtime: Runtime,
     config: ProviderConfig,
     claim: Claim,
     reply: Reply,
     wait_seconds: float = 0.0,
+    judged: Judged = reading.NOT_JUDGED,
 ) -> Reading:
     now, jitter = runtime.clock.now(), random.random()
-    return reading.read(config, claim, reply, now, wait_seconds=wait_seconds, jitter=jitter)
-
-
-def _settle(runtime: Runtime, config: ProviderConfig, permit: Permit, reply: Reply) -> float:
-    """Use up the permit, or give it back; return the seconds the provider asked us to wait."""
-    if reply.was_sent:
-        return admit.finish(runtime, config, permit, reply.response)
-    return admit.hand_back(runtime, config, permit)
+    return reading.read(
+        config, claim, reply, now, wait_seconds=wait_seconds, jitter=jitter, judged=judged
+    )
 
 
 def _not_made(

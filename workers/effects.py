@@ -52,11 +52,16 @@ class Throttled:
 
 @dataclass(frozen=True)
 class Waits:
-    """The call waits in the ledger. `spends_try`: the provider has failed it."""
+    """The call waits in the ledger.
+
+    `spends_try`: it has failed by its own fault. `is_retry`: it has failed, whosever fault it was,
+    so it counts against the budget for retries from now on.
+    """
 
     error: Words
     seconds: float
     spends_try: bool = False
+    is_retry: bool = False
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,16 @@ def with_next_key(
     return permit
 
 
+def for_control(
+    runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
+) -> Permit | None:
+    """Return a permit for a control request after a call has failed; None for none now."""
+    deadline = claim.job.expires_at
+    if deadline is not None and deadline <= runtime.clock.now():
+        return None
+    return _permit(runtime, config, claim, reply)
+
+
 def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply) -> Permit | None:
     priority, asked_at = Priority(claim.call.priority), runtime.clock.monotonic()
     try:

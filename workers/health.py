@@ -13,14 +13,11 @@ from sisgate.breakers.spec import Outcome, State
 from sisgate.domain.network import Network
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, NoPermit, SisgateError
-from sisgate.ledger.calls import Claim
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
 from sisgate.settings.health import HealthConfig
-from workers import admit, recording
+from workers import admit
 from workers.admit import Permit
-from workers.effects import Waits
-from workers.endpoints import Route
 from workers.reading import Reply
 from workers.runtime import Runtime
 
@@ -28,9 +25,6 @@ log = structlog.get_logger()
 
 RUN_SECONDS = 5.0
 """After so long a run begins no further check: what is left is for the next run."""
-
-AFTER_PROBE_SECONDS = 1.0
-"""What served as a probe and failed waits so much longer than the next probe."""
 
 MAX_BODY_BYTES = 1_048_576
 
@@ -98,31 +92,6 @@ def settle(
         return 1
     admit.hand_back(runtime, config, permit)
     return 0
-
-
-def probe(
-    runtime: Runtime,
-    config: ProviderConfig,
-    health: HealthConfig,
-    claim: Claim,
-    permit: Permit,
-    route: Route,
-) -> None:
-    """Ask for the endpoint's health path in the place of the call, which waits and spends no try.
-
-    It is made with the call's permit and in its attempt, so limiter and ledger know of it.
-    """
-    endpoints = runtime.endpoints(config)
-    with endpoints.using(route) as used, admit.checking(runtime, config, permit):
-        reply, outcome = ask(runtime, health, route.url, config.network)
-        used.judge(outcome, reply.took_seconds)
-    sent = settle(runtime, config, health, permit, reply)
-    runtime.wakeups.signal_work(config.name)
-    seconds = endpoints.held_seconds()
-    if outcome is not Outcome.SUCCESS:
-        seconds += AFTER_PROBE_SECONDS
-    words = {"code": "probed", "message": f"The health path of {route.url} was tried first."}
-    recording.record(runtime, config, claim, reply, Waits(words, seconds), calls=sent)
 
 
 def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: str) -> None:

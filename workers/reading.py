@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sisgate.breakers.spec import Outcome
 from sisgate.domain.rate_headers import parse_retry_after
-from sisgate.domain.retries import Failure, GiveUp, MayBeDone, TryAgain, decide
+from sisgate.domain.retries import Blame, Failure, GiveUp, MayBeDone, TryAgain, decide
 from sisgate.errors import (
     AnswerInvalid,
     BrokerUnavailable,
@@ -115,7 +115,18 @@ class Reading:
 
         What failed only as a probe waits for so many seconds and spends no try.
         """
-        return self.effect if self.failure is None else Waits(self.failure, seconds)
+        return self.effect if self.failure is None else Waits(self.failure, seconds, is_retry=True)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Whose fault a failure is, and the endpoint's failures in a row with this one."""
+
+    blame: Blame | None = None
+    in_a_row: int = 0
+
+
+NOT_JUDGED = Judged()
 
 
 @dataclass(frozen=True)
@@ -126,6 +137,7 @@ class _Case:
     claim: Claim
     asked_seconds: float
     jitter: float
+    judged: Judged
 
 
 def read(
@@ -136,13 +148,14 @@ def read(
     *,
     wait_seconds: float = 0.0,
     jitter: float,
+    judged: Judged = NOT_JUDGED,
 ) -> Reading:
     """Return what a reply means. What is slow (parsing) happens here, before locks are taken.
 
-    `wait_seconds` is how long the provider asked all of us to stay away, 0 for not at all, and
-    `jitter` a random number in [0, 1].
+    `wait_seconds` is how long the provider asked all of us to stay away, 0 for not at all,
+    `jitter` a random number in [0, 1], and `judged` what is known of whose fault a failure is.
     """
-    at = _Case(config, claim, max(wait_seconds, _retry_after(reply, now)), jitter)
+    at = _Case(config, claim, max(wait_seconds, _retry_after(reply, now)), jitter, judged)
     if reply.error is not None or reply.response is None:
         return _of_error(at, reply)
     verdict = judge(config.dialect, reply.response)
@@ -265,14 +278,21 @@ def _of_invalid(at: _Case, invalid: AnswerInvalid) -> Reading:
 
 def _of_failure(at: _Case, error: Words, *, was_sent: bool = True) -> Reading:
     call = at.claim.call
-    failure = Failure(call.tries, was_sent and at.claim.changes_something, at.asked_seconds)
+    failure = Failure(
+        call.tries,
+        was_sent and at.claim.changes_something,
+        at.asked_seconds,
+        at.judged.blame,
+        at.judged.in_a_row,
+    )
     match decide(at.config.retry.policy, failure, at.jitter):
         case MayBeDone():
             return Reading(Outcome.FAILURE, _unknown(at.claim, error))
         case GiveUp(tries):
             return Reading(Outcome.FAILURE, Fails({**error, "tries": tries}, tries), error)
-        case TryAgain(seconds):
-            return Reading(Outcome.FAILURE, Waits(error, seconds, spends_try=True), error)
+        case TryAgain(seconds, spends_try):
+            waits = Waits(error, seconds, spends_try=spends_try, is_retry=True)
+            return Reading(Outcome.FAILURE, waits, error)
 
 
 def _unknown(claim: Claim, error: Words) -> Unknown:

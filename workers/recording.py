@@ -126,6 +126,7 @@ class _Entry:
         error: Words,
         *,
         failed: bool = False,
+        is_retry: bool = False,
     ) -> None:
         """Let the call wait."""
         not_before = now + timedelta(seconds=seconds)
@@ -135,6 +136,7 @@ class _Entry:
             now,
             not_before=not_before,
             failed=failed,
+            is_retry=is_retry,
             status=self.reply.status,
             error=error,
         ):
@@ -212,8 +214,8 @@ def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
             entry.finish(session, CallState.FAILED, now, error=error, **spent)
         case Unknown(error):
             entry.finish(session, CallState.UNKNOWN, now, error=error)
-        case Waits(error, seconds, spends_try):
-            entry.put_back(session, now, seconds, error, failed=spends_try)
+        case Waits(error, seconds, spends_try, is_retry):
+            entry.put_back(session, now, seconds, error, failed=spends_try, is_retry=is_retry)
         case Throttled(error, seconds):
             job.throttled += 1
             if seconds > 0:

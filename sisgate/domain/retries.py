@@ -8,6 +8,7 @@ The wait is exponential with full jitter ("Exponential Backoff And Jitter", AWS 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from math import floor
 
 
@@ -15,7 +16,7 @@ from math import floor
 class RetryPolicy:
     """How one provider's calls are tried again.
 
-    `tries`: how often the provider may fail one call before the call fails. `base_seconds` and
+    `tries`: how often a call may fail by its own fault before it is given up. `base_seconds` and
     `cap_seconds`: the longest wait after the first failure, and after any. `budget`: the share of
     the running calls that may be retries; `min_concurrency` of them run in any case.
     """
@@ -47,17 +48,33 @@ class RetryPolicy:
         return max(self.min_concurrency, floor(self.budget * running + 1e-9))
 
 
+class Blame(Enum):
+    """Whose fault a failure is: the endpoint answers other requests, or it does not."""
+
+    CALL = "call"
+    ENDPOINT = "endpoint"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What is known of a call that the provider failed.
 
-    `tries`: its failures before this one. `may_be_done`: it changes something at the provider and
-    was sent, so it may have been carried out. `asked_seconds`: what Retry-After asks for, capped.
+    `tries`: those it has spent before this failure. `may_be_done`: it changes something at the
+    provider and was sent, so it may have been carried out. `asked_seconds`: what Retry-After asks
+    for, capped.
+    `blame` None: that was not asked, as after a first failure. `in_a_row`: the endpoint's failures
+    in a row with this one, where that is known.
     """
 
     tries: int
     may_be_done: bool = False
     asked_seconds: float = 0.0
+    blame: Blame | None = None
+    in_a_row: int = 0
+
+    def asks_for_blame(self, policy: RetryPolicy, *, has_failed: bool) -> bool:
+        """Return whether it has to be known whose fault it is: the second time, and the last."""
+        return has_failed or self.tries + 1 >= policy.tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,7 @@ class TryAgain:
     """It is tried again after so many seconds."""
 
     seconds: float
+    spends_try: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +100,27 @@ class MayBeDone:
 def decide(policy: RetryPolicy, failure: Failure, jitter: float) -> TryAgain | GiveUp | MayBeDone:
     """Return what becomes of a failed call; `jitter` is a random number in [0, 1].
 
+    An endpoint that fails every request has an outage, and that is its breaker's business: it
+    spends no tries, however long it lasts. A call is given up where the endpoint is well otherwise.
+
     What the provider asks for is waited for in full, and the jitter comes on top, so that all
     who were told the same time don't come back at once.
 
     >>> decide(RetryPolicy(), Failure(tries=0, asked_seconds=30.0), jitter=0.5)
-    TryAgain(seconds=31.0)
-    >>> decide(RetryPolicy(), Failure(tries=4), jitter=0.5)
+    TryAgain(seconds=31.0, spends_try=True)
+    >>> decide(RetryPolicy(), Failure(tries=4, blame=Blame.CALL), jitter=0.5)
     GiveUp(tries=5)
+    >>> decide(RetryPolicy(), Failure(tries=4, blame=Blame.ENDPOINT, in_a_row=5), jitter=0.5)
+    TryAgain(seconds=16.0, spends_try=False)
     >>> decide(RetryPolicy(), Failure(tries=0, may_be_done=True), jitter=0.5)
     MayBeDone()
     """
     if failure.may_be_done:
         return MayBeDone()
     failures = failure.tries + 1
+    if failure.blame is Blame.ENDPOINT:
+        wait = policy.backoff_seconds(max(failures, failure.in_a_row), jitter)
+        return TryAgain(failure.asked_seconds + wait, spends_try=False)
     if failures >= policy.tries:
         return GiveUp(failures)
     return TryAgain(failure.asked_seconds + policy.backoff_seconds(failures, jitter))

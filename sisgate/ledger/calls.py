@@ -138,14 +138,18 @@ def put_back(
     *,
     not_before: datetime,
     failed: bool,
+    is_retry: bool = False,
     status: int | None = None,
     error: Mapping[str, Any] | None = None,
 ) -> bool:
     """Let a claimed call wait until `not_before`; `failed` spends one of its tries.
 
+    What has failed, or `is_retry` without spending a try, is a retry from then on.
     If its job has ended meanwhile, the call has as well: it is cancelled.
     """
-    spent = {"tries": Call.tries + 1, "is_retry": True} if failed else {}
+    spent: dict[str, Any] = {"tries": Call.tries + 1} if failed else {}
+    if failed or is_retry:
+        spent["is_retry"] = True
     return _leave(
         session,
         claimed,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from sisgate.broker import celery_app
 from sisgate.clock import ManualClock
@@ -21,8 +21,8 @@ from workers import calls, planning, reconciler
 from workers.runtime import Runtime
 
 NAME = "lincoln"
-STEP_SECONDS = 0.5
-PATIENCE_SECONDS = 24 * 3600.0
+STEP_SECONDS = 0.05
+PATIENCE_SECONDS = 1500.0
 
 MakeWorker = Callable[..., "Worker"]
 
@@ -67,7 +67,7 @@ class Worker:
             self.clock.advance(0.01)
             made += 1
         if not made:
-            self.clock.advance(STEP_SECONDS)
+            self.clock.advance(self._idle_seconds())
 
     def ids(self, resource: str = "students") -> set[str]:
         """Return the ids of the live records."""
@@ -77,6 +77,16 @@ class Worker:
         """Return operation and id of the changes above `since`."""
         found = self.gateway.changes(NAME, resource, since=since)
         return [(change.operation, change.sourced_id) for change in found]
+
+    def _idle_seconds(self) -> float:
+        """Return until when nothing is due: the breaker is open, or what waits does so for long."""
+        held = self.runtime.endpoints(self.config).breakers.held_seconds()
+        if held:
+            return held + STEP_SECONDS
+        with self.runtime.database.read() as session:
+            waiting = select(func.min(tables.Call.not_before)).where(tables.Call.state == "planned")
+            due = session.scalar(waiting)
+        return max(0.0, (due - self.clock.now()).total_seconds() if due else 0.0) + STEP_SECONDS
 
     def _queued(self) -> list[int]:
         with self.runtime.database.read() as session:
