@@ -17,6 +17,7 @@ SECTIONS = {
     "acceptance": "benchmarks.acceptance",
     "sync": "benchmarks.sync",
     "resilience": "benchmarks.resilience",
+    "outages": "benchmarks.outages",
     "rotation": "benchmarks.rotation",
     "audit": "benchmarks.audit",
 }

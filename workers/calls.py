@@ -84,7 +84,8 @@ def _call(
             outcome, judged = read.outcome, reading.NOT_JUDGED
             if read.may_be_repeated and probing.asks_for_blame(config, claim):
                 is_last = len(tried) >= len(config.endpoints)
-                found = probing.judge(runtime, config, claim, reply, route, may_ask=is_last)
+                may_ask = is_last and probing.tells_of(config, request)
+                found = probing.judge(runtime, config, claim, reply, route, may_ask=may_ask)
                 outcome, judged = found.outcome, found.judged
                 read = _read(runtime, config, claim, reply, judged=judged)
                 count += found.sent

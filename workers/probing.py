@@ -13,6 +13,7 @@ from sisgate.breakers.spec import Outcome, State
 from sisgate.domain.retries import Blame, Failure
 from sisgate.errors import BrokerUnavailable
 from sisgate.ledger.calls import Claim
+from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
 from workers import admit, failover, health, recording, sending
 from workers.admit import Permit
@@ -71,6 +72,13 @@ def asks_for_blame(config: ProviderConfig, claim: Claim) -> bool:
     """Whether it has to be known whose fault it is that a call has failed."""
     failure = Failure(claim.call.tries)
     return failure.asks_for_blame(config.retry.policy, has_failed=claim.call.is_retry)
+
+
+def tells_of(config: ProviderConfig, request: HttpRequest) -> bool:
+    """Whether a control request is another one than the request that failed."""
+    if config.health is not None:
+        return request.path != config.health.path
+    return request.path != config.dialect.probe_request().path
 
 
 def judge(

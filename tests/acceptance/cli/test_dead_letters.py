@@ -15,9 +15,9 @@ def test_dead_letters_are_listed_and_tried_again_in_bulk(
     sqlite_stack: Stack, operator: Operator
 ) -> None:
     """Two requests are given up after their 2 tries; one command brings both back, once."""
-    sqlite_stack.fresh(NAME, fail_next=[{"status": 500, "path": "district"}] * 4)
+    sqlite_stack.fresh(NAME, fail_next=[{"status": 500, "path": "school"}] * 4)
     gateway = sqlite_stack.gateway
-    dead = [gateway.enqueue_request(NAME, "GET", "/ws/v1/district").id for _ in range(2)]
+    dead = [gateway.enqueue_request(NAME, "GET", "/ws/v1/district/school").id for _ in range(2)]
     for job_id in dead:
         assert gateway.wait_for(job_id, PATIENCE_SECONDS).state == "failed"
     letters = operator.json("jobs", "list", "--dead", "--provider", NAME)
