@@ -20,6 +20,7 @@ from sisgate.domain.network import Network
 from sisgate.domain.rates import Rate
 from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.registry import DIALECTS
+from sisgate.settings.base_paths import taken_apart
 from sisgate.settings.frozen import Frozen
 from sisgate.settings.health import HealthConfig
 from sisgate.settings.provider_parts import (
@@ -123,6 +124,11 @@ class ProviderConfig(Frozen):
     @classmethod
     def _limit_off(cls, value: Any) -> Any:
         return value if value == "off" or value is None else _windows(value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _endpoints_without_base_path(cls, values: Any) -> Any:
+        return taken_apart(values) if isinstance(values, dict) else values
 
     @field_validator("base_path")
     @classmethod
