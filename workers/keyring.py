@@ -60,7 +60,8 @@ class Keyring:
             self._current = key
             opened = keys.open_key(self._runtime.vault, key)
             if self._config.auth_method == "oauth1":
-                return auth.oauth1(opened, self._config.oauth1_signature), None
+                now = self._runtime.clock.now()
+                return auth.oauth1(opened, self._config.oauth1_signature, now), None
             if self._config.auth_method == "bearer":
                 return auth.static_bearer(opened), None
             try:

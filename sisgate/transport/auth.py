@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, SIGNATURE_HMAC_SHA256
 from requests import PreparedRequest
@@ -44,9 +45,15 @@ def static_bearer(key: Credential) -> AuthBase:
     return Bearer(key.secret)
 
 
-def oauth1(key: Credential, signature: str) -> AuthBase:
-    """Sign with `HMAC-SHA256`, as most OneRoster 1.1 servers ask for, or `HMAC-SHA1`; RFC 5849."""
+def oauth1(key: Credential, signature: str, now: datetime) -> AuthBase:
+    """Sign with `HMAC-SHA256`, as most OneRoster 1.1 servers ask for, or `HMAC-SHA1`; RFC 5849.
+
+    Servers refuse a signature whose time is minutes off, so `now` is the fleet's and no host's.
+    """
     auth: AuthBase = OAuth1(
-        key.client_id, key.secret.get_secret_value(), signature_method=_SIGNATURES[signature]
+        key.client_id,
+        key.secret.get_secret_value(),
+        signature_method=_SIGNATURES[signature],
+        timestamp=str(int(now.timestamp())),
     )
     return auth

@@ -72,7 +72,9 @@ def test_a_token_that_cannot_be_fetched_shows_no_secret(auth: str, method: str) 
 
 
 @pytest.mark.parametrize(
-    "auth", [Bearer(KEY.secret), oauth1(KEY, "HMAC-SHA256")], ids=["bearer", "oauth1"]
+    "auth",
+    [Bearer(KEY.secret), oauth1(KEY, "HMAC-SHA256", SystemClock().now())],
+    ids=["bearer", "oauth1"],
 )
 def test_a_call_that_fails_shows_no_secret(auth: Bearer) -> None:
     """Neither a token nor what signs."""

@@ -1,0 +1,41 @@
+"""A PostgreSQL ledger shows its time to whoever makes a transaction there."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sisgate.clock import READ_EVERY_SECONDS, ManualClock, ReferenceClock, SystemClock
+from sisgate.ledger.database import Database, ping, read_clock
+
+CLOSE = timedelta(seconds=20)
+"""The database is on this machine; only a slow one makes them differ."""
+
+
+def never() -> datetime | None:
+    """Read no clock: what is read comes by transactions."""
+    return None
+
+
+def test_a_transaction_reads_the_clock_of_the_database(postgres_url: str) -> None:
+    """A host that is months off goes by it, and reads it again when it is due."""
+    host = ManualClock(SystemClock().now() - timedelta(days=90))
+    clock = ReferenceClock(never, host)
+    database = Database(postgres_url)
+    try:
+        database.show_time(clock)
+        ping(database)
+        assert abs(clock.now() - SystemClock().now()) < CLOSE
+        host.advance(READ_EVERY_SECONDS)
+        ping(database)
+        ping(database)
+        assert abs(clock.now() - SystemClock().now()) < CLOSE
+    finally:
+        database.dispose()
+
+
+def test_the_clock_can_be_read_without_a_pool(postgres_url: str) -> None:
+    """As a process does that must not keep connections, and one that finds no database."""
+    theirs = read_clock(postgres_url)
+    assert theirs is not None
+    assert abs(theirs - SystemClock().now()) < CLOSE
+    assert read_clock("postgresql+psycopg://nobody@127.0.0.1:1/none") is None
