@@ -33,6 +33,37 @@ def test_json_may_come_in_any_unicode_encoding(encoding: str) -> None:
     assert read_json('{"name": "Zoë"}'.encode(encoding)) == {"name": "Zoë"}
 
 
+@pytest.mark.parametrize(
+    ("charset", "sent_in"),
+    [
+        ("ISO-8859-1", "latin-1"),
+        ("iso-8859-1", "cp1252"),
+        ("windows-1252", "cp1252"),
+        ("ISO-8859-1", "utf-8"),
+        ("no-such-charset", "utf-8"),
+        ("base64", "utf-8"),
+        ("utf-16", "utf-16"),
+        (None, "utf-8"),
+    ],
+)
+def test_a_declared_encoding_is_used_where_it_is_not_utf_8(
+    charset: str | None, sent_in: str
+) -> None:
+    """A server may declare Latin-1 and mean it, or declare it by habit and send UTF-8."""
+    assert read_json('{"name": "Núñez"}'.encode(sent_in), charset) == {"name": "Núñez"}
+
+
+def test_an_encoding_that_is_neither_declared_nor_utf_8_is_refused() -> None:
+    """Nobody can tell which letters were meant."""
+    with pytest.raises(ValueError, match="decode"):
+        read_json('{"name": "Núñez"}'.encode("latin-1"))
+
+
+def test_control_characters_may_stand_in_texts() -> None:
+    """Line breaks, tabs and the like as they are; NUL goes as ever."""
+    assert read_json(b'{"name": "A\n\tb\x1f\x00"}') == {"name": "A\n\tb\x1f"}
+
+
 def test_a_spoilt_text_is_mended_and_the_rest_kept() -> None:
     """NUL goes, half a surrogate pair becomes the replacement character, emoji stay."""
     body = rb'{"a": "x\u0000y", "b": ["\ud83d"], "c": "\ud83d\ude00", "d\u0000": "\\u0000"}'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sisgate.errors import AnswerInvalid
 from sisgate.providers.dialect import HttpResponse
 from sisgate.providers.links import local_link, next_link, read_links
 
@@ -50,3 +51,43 @@ def test_a_link_becomes_a_path_below_the_base_url(target: str, expected: str) ->
 def test_without_the_asked_url_only_relative_links_are_followed() -> None:
     """An origin that cannot be compared is not trusted."""
     assert local_link("/x?cursor=1", asked_url="", asked_path="/x") == "/x?cursor=1"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("http://inner.local:8080/base/x?cursor=1", "/x?cursor=1"),
+        ("http://inner.local:8080/x?cursor=1", "/x?cursor=1"),
+    ],
+)
+def test_a_link_by_the_servers_inner_name_is_read_at_the_endpoint(
+    target: str, expected: str
+) -> None:
+    """With or without the prefix that a proxy puts in front; only where that name is configured."""
+    asked = "https://sis.example.org/base/x"
+    names = ["https://other.example", "http://inner.local:8080"]
+    assert local_link(target, asked_url=asked, asked_path="/x", aliases=names) == expected
+    with pytest.raises(AnswerInvalid, match=r'link_origins = \["http://inner.local:8080"\]') as no:
+        local_link(target, asked_url=asked, asked_path="/x", aliases=names[:1])
+    assert no.value.is_final
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://user@inner.local:8080/base/x",
+        "https://inner.local:8080/base/x",
+        "http://inner.local/base/x",
+        "http://inner.local:8080/base/../x",
+        "http://inner.local:8080//evil.example/x",
+    ],
+)
+def test_an_inner_name_opens_no_other_way(target: str) -> None:
+    """Scheme, port and user are part of it, and its paths stay below the base URL."""
+    with pytest.raises(AnswerInvalid):
+        local_link(
+            target,
+            asked_url="https://sis.example.org/base/x",
+            asked_path="/x",
+            aliases=["http://inner.local:8080"],
+        )
