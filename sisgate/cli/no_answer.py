@@ -12,6 +12,7 @@ from sisgate.errors import BrokerUnavailable, JobExpired, ProviderUnavailable, S
 from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.schema import Call
 from sisgate.liveness.obstacles import sentences
+from sisgate.sync import flaws
 
 WORTH_TELLING_SECONDS = 1.0
 """A wait for a permit is told as the cause from this length on."""
@@ -56,5 +57,7 @@ def _last_failure(invocation: Invocation, job: str) -> str | None:
         errors = session.scalars(
             select(Call.error).where(Call.job_id == job, Call.error.is_not(None)).order_by(Call.id)
         )
-        found = [str(error["message"]) for error in errors if error and error.get("message")]
+        # A page whose rows are not all usable came all the same: nothing waits for it.
+        told = [error for error in errors if error and error.get("code") != flaws.CODE]
+        found = [str(error["message"]) for error in told if error.get("message")]
     return found[-1] if found else None
