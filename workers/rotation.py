@@ -11,6 +11,7 @@ import redis
 import structlog
 from sqlalchemy.orm import Session
 
+from sisgate.audit import events
 from sisgate.credentials import keys
 from sisgate.credentials.probes import accept_probe
 from sisgate.credentials.rotation import Policy, Step
@@ -20,6 +21,7 @@ from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.usage import add_usage
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, PermanentError
+from sisgate.ledger import jobs
 from sisgate.ledger.key_schema import Key, KeySlot
 from sisgate.settings import ProviderConfig
 from workers import key_orders
@@ -127,7 +129,10 @@ def _begin_probe(
     if step.act == "probe":
         key.state, key.updated_at, key.ordered = KeyState.CANARY.value, now, True
         row.requested_at = None
-    return accept_probe(session, runtime.vault, config, key, now)
+    address = accept_probe(session, runtime.vault, config, key, now)
+    job = jobs.get(session, str(key.probe_job))
+    events.job_accepted(session, job, now, by="rotation")
+    return address
 
 
 def _change(slot: Slot, row: KeySlot, step: Step, policy: Policy, runtime: Runtime) -> None:

@@ -13,7 +13,8 @@ from sisgate.audit.heads import Broken, Head
 from sisgate.audit.keys import KeyRing
 from sisgate.audit.ranges import Range, ranges_of, size_of
 from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
-from sisgate.audit.verdict import Verdict
+from sisgate.audit.unaccounted import unaccounted
+from sisgate.audit.verdict import Kind, Verdict
 from sisgate.audit.verification import Verification
 
 BLOCK_EVENTS = 20_000
@@ -46,7 +47,10 @@ def verify(
     _check_rest(session, verification)
     for writer, sealed in session.execute(text("SELECT writer, sealed FROM audit_writers")):
         verification.noted(writer, sealed)
-    return verification.end()
+    verdict = verification.end()
+    for place, what in unaccounted(session, verification.complete_since):
+        verdict.add(Kind.NO_EVENT, place, what)
+    return verdict
 
 
 _Block = list[tuple[SealRow, list[Range]]]

@@ -17,6 +17,7 @@ from sisgate.ledger.calls import Claim
 from sisgate.ledger.schema import Call, Job
 
 JOB_ACCEPTED = "gateway:job:accept"
+JOB_REFUSED = "gateway:job:refuse"
 CALL_INTENT = "workers:call:intent"
 CALL_OUTCOME = "workers:call:outcome"
 RECORDS_DISCLOSED = "gateway:dataset:disclose"
@@ -42,6 +43,14 @@ def job_accepted(session: Session, job: Job, now: datetime, *, by: str | None) -
         provider=job.provider, job=job.id, request_id=job.request_id,
         kind=job.kind, resource=job.resource, method=job.options.get("method"),
         allow_deletes=job.options.get("allow_deletes"), by=by,
+    )  # fmt: skip
+
+
+def job_refused(session: Session, job: Job, now: datetime, *, code: str) -> None:
+    """A sync that was asked for by name was kept as a failed job, which says why."""
+    record(
+        session, now, actor=actor_of(job.app), action=JOB_REFUSED, subject=f"job/{job.id}",
+        provider=job.provider, job=job.id, kind=job.kind, code=code,
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     HEAD_BROKEN = "head broken"
     UNKNOWN_KEY = "unknown key"
     NOT_SIGNED = "not signed"
+    NO_EVENT = "no event"
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,13 @@ class Verification:
         """What the seals so far have covered, by writer."""
         return self._covered
 
+    @property
+    def complete_since(self) -> datetime | None:
+        """From when on the log has every event; None where nothing was archived."""
+        if self._anchor is None:
+            return None
+        return EPOCH + timedelta(microseconds=micros(self._anchor.fields[1])) + CLOCKS_DIFFER
+
     # Seals ------------------------------------------------------------------------------------
 
     def seal(self, seal: SealRow, events: Iterable[EventRow]) -> None:

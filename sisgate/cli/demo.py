@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from sisgate.audit import log as audit
 from sisgate.cli import demo_folder, demo_report, tether
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.interrupts import Interrupts, interrupts
@@ -158,7 +159,10 @@ def _store_keys(invocation: Invocation, districts: Sequence[RunningDistrict]) ->
                 continue
             secret = Secret(district.client_secret)
             now = invocation.clock.now()
-            add_key(session, vault, district.name, district.client_id, secret, now)
+            key = add_key(session, vault, district.name, district.client_id, secret, now)
+            audit.record(
+                session, now, actor="demo", action="keys:slot:add", subject=district.name, key=key
+            )
 
 
 def _enqueue(invocation: Invocation) -> dict[str, list[str]]:

@@ -119,6 +119,7 @@ class Acceptance:
             if is_new:
                 kept = jobs.get(session, job.id)
                 jobs.end(session, kept, JobState.FAILED, now, error=error.as_dict())
+                events.job_refused(session, kept, now, code=error.code)
 
     def _note_configuration(self, session: Session, now: datetime) -> None:
         # With the first job of this process: making a gateway opens no connection.
