@@ -77,7 +77,8 @@ class Puller:
             return SOON_SECONDS
         now = self._runtime.clock.monotonic()
         self._restore_lost(now)
-        slots, busy = slots_of(self._consumer), len(state.reserved_requests)
+        slots = slots_of(self._consumer)
+        busy = taken_slots(self._consumer, slots)
         if busy >= slots:
             return IDLE_SECONDS
         providers = admitted_queues(self._consumer)
@@ -206,6 +207,20 @@ def slots_of(consumer: Any) -> int:
     scaler = getattr(consumer.controller, "autoscaler", None)
     size: int = consumer.pool.num_processes
     return max(size, scaler.max_concurrency) if scaler else size
+
+
+def taken_slots(consumer: Any, slots: int) -> int:
+    """Return how many slots are not free for calls.
+
+    A worker that serves the planner's queue beside providers keeps a slot for it: when calls fill
+    the worker, nobody would plan, reconcile or seal, and the calls may wait for just that.
+    """
+    names = [request.name or "" for request in list(state.reserved_requests)]
+    busy = len(names)
+    is_planner = any(not is_admitted(queue) for queue in consumer.task_consumer.queues)
+    if is_planner and slots > 1 and all(name.startswith(CALL_TASK_PREFIX) for name in names):
+        return busy + 1
+    return busy
 
 
 def is_shutting_down() -> bool:

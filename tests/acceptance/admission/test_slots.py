@@ -31,3 +31,16 @@ def test_a_slot_is_kept_for_the_urgent(make_fleet: MakeFleet, recorder: Recorder
     fleet.wait(lambda: len(recorder["alpha"].arrivals) == 4, "the urgent call", seconds=12)
 
     assert recorder["alpha"].arrivals[-1].path.startswith("/urgent")
+
+
+def test_a_slot_is_kept_for_the_planner(make_fleet: MakeFleet, recorder: Recorder) -> None:
+    """A worker full of calls that hang still plans a sync."""
+    fleet = make_fleet(alpha='limit = "off"', beta='limit = "off"')
+    fleet.start_worker("sisgate", "alpha", "beta", concurrency=2)
+    recorder.latency = lambda: 15.0
+    fleet.request("alpha", 10, "urgent")
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 1, "a call that hangs")
+    job = fleet.gateway.sync("beta", "orgs")
+    fleet.wait(lambda: job.status().state == "running", "the plan of the sync", seconds=12)
+
+    assert len(recorder["alpha"].arrivals) == 1
