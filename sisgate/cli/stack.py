@@ -58,6 +58,7 @@ class Child:
     code: int = 0
     restart_at: float | None = None
     groups: list[int] = field(default_factory=list)
+    has_spoken: bool = False
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
 
 
@@ -93,7 +94,7 @@ class Supervisor:
         return {name: child.process.pid for name, child in self._children.items() if child.process}
 
     def tail(self, name: str) -> list[str]:
-        """Return the last lines that a program wrote since it was last started."""
+        """Return the last lines that a program wrote since its last start, or at its last end."""
         return list(self._children[name].tail) if name in self._children else []
 
     def raise_if_hopeless(self, crashes: int) -> None:
@@ -161,7 +162,7 @@ class Supervisor:
         child.process, child.started_at = process, self._clock.monotonic()
         child.restart_at = None
         child.groups.append(process.pid)
-        child.tail.clear()
+        child.has_spoken = False
 
     def _ended(self, child: Child, code: int) -> None:
         now = self._clock.monotonic()
@@ -219,6 +220,10 @@ class Supervisor:
 
     def _pass_on(self, child: Child, line: bytes) -> None:
         text = line.decode("utf-8", "replace").rstrip()
+        if not child.has_spoken:
+            # Until then the last words of the run before say why it was started again.
+            child.tail.clear()
+            child.has_spoken = True
         child.tail.append(text)
         self._on_line(child.program.name, text)
 

@@ -110,6 +110,16 @@ def test_services_wait_for_what_exists() -> None:
             assert one_shot or "healthcheck" in SERVICES[other]
 
 
+def test_celery_of_the_image_finds_the_workers_where_the_wheel_has_them() -> None:
+    """PYTHONPATH leads to a link, and the link to the folder of pyproject.toml."""
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    folder = Path(wheel["targets"]["wheel"]["sources"]["workers"]).parent
+    (version,) = set(re.findall(r"^FROM python:([\d.]+)-", dockerfile, re.MULTILINE))
+    (path,) = re.findall(r"PYTHONPATH=(\S+)", dockerfile)
+    assert f"ln -s lib/python{version}/site-packages/{folder} {path}" in dockerfile
+
+
 def test_image_is_built_from_what_the_dockerfile_copies() -> None:
     """.dockerignore lets in each file and folder that the Dockerfile copies, and all exist."""
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")

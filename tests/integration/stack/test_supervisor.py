@@ -51,6 +51,8 @@ def test_a_program_that_dies_over_and_over_is_given_up_with_its_last_words(
     supervisor.start(program("print('no such option'); raise SystemExit(3)", tmp_path))
     turn_until(supervisor, lambda: len(events) == 2)
     supervisor.raise_if_hopeless(3)
+    turn_until(supervisor, lambda: "fragile" in supervisor.pids)
+    assert supervisor.tail("fragile") == ["no such option"]
     turn_until(supervisor, lambda: len(events) == 3)
     with pytest.raises(SisgateError, match=r"exit code 3 .*3 times in a row") as raised:
         supervisor.raise_if_hopeless(3)
