@@ -118,7 +118,9 @@ def upsert(
         }
         connection.exec_driver_sql(_UPSERT_POSTGRESQL, page)
         return
-    as_stored = UtcDateTime().bind_processor(connection.dialect)
+    # The driver's own way of writing times ends with Python 3.12, and is not that of the ORM.
+    dialect = connection.dialect
+    as_stored = UtcDateTime().dialect_impl(dialect).bind_processor(dialect)
     assert as_stored is not None
     start, moment = (dataset.provider, dataset.resource), as_stored(now)
     end = (generation, moment, moment, moment)
