@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -40,7 +41,7 @@ cron = "0 2 * * *"
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Gateway:
+def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """A ledger with something to show on each screen."""
     (tmp_path / "sisgate.toml").write_text(CONFIG, encoding="utf-8")
     (tmp_path / "secret").write_text("s3cret", encoding="utf-8")
@@ -53,7 +54,8 @@ def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     gateway = Gateway(load_settings(), clock=SystemClock())
     migrate.upgrade(gateway.database)
     execute(["keys", "add", PROVIDER, "--client-id", CLIENT, "--secret-file", "secret"])
-    return gateway
+    yield gateway
+    gateway.close()
 
 
 @pytest.fixture
