@@ -100,9 +100,7 @@ def _refused(payload: Mapping[str, Any]) -> str:
     headers, (_, _, embedded) = payload["headers"], _body(payload)
     _expect(embedded.keys() <= CALLBACKS.keys(), "its body has more than a task")
     asked = [word for name, word in CALLBACKS.items() if embedded.get(name) or headers.get(name)]
-    # What waits for the database is sent again by its own worker, with a short ETA.
-    is_retry = headers["task"] in APP_TASKS and headers.get("retries")
-    if headers.get("eta") is not None and not is_retry:
+    if headers.get("eta") is not None:
         asked.append("eta or countdown")
     return ", ".join(asked)
 
