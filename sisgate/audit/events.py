@@ -22,6 +22,7 @@ CALL_INTENT = "workers:call:intent"
 CALL_OUTCOME = "workers:call:outcome"
 RECORDS_DISCLOSED = "gateway:dataset:disclose"
 ANSWER_DISCLOSED = "gateway:answer:disclose"
+REQUEST_DISCLOSED = "gateway:request:disclose"
 FEEDS_BEGUN_ANEW = "ledger:feeds:restart"
 CONFIGURATION_CHANGED = "configuration:settings:change"
 
@@ -148,19 +149,19 @@ def disclosed(
     )  # fmt: skip
 
 
-def answer_disclosed(
+def call_disclosed(
     session: Session,
     job: Job,
     now: datetime,
     *,
+    action: str,
     actor: str,
-    purpose: str | None,
-    size: int,
+    purpose: str | None = None,
     **detail: Any,
 ) -> None:
-    """The answer of a request is given to an app."""
+    """What a request asked for is shown (`REQUEST_DISCLOSED`), or its answer given."""
     record(
-        session, now, actor=actor, action=ANSWER_DISCLOSED, subject=f"job/{job.id}",
+        session, now, actor=actor, action=action, subject=f"job/{job.id}",
         reason=purpose, provider=job.provider, job=job.id, request_id=job.request_id,
-        bytes=size, **detail,
+        **detail,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from sisgate.audit.heads import Head, head_of, read_heads
 from sisgate.audit.keys import KeyRing, Verifiers
 from sisgate.audit.log import Filter
 from sisgate.audit.verdict import Verdict
+from sisgate.domain.moments import aware
 from sisgate.gateway.core import Core
 from sisgate.ledger.audit_schema import AuditEvent
 from sisgate.privacy.erasure import checked_resource
@@ -84,6 +85,7 @@ class AuditLog:
         `UnknownProvider`, and `UsageError` for another resource.
         """
         principal = self._access.pass_through(Action.ADMINISTER)
+        since, until = aware("since", since), aware("until", until)
         config = self._core.provider(provider)
         realms = Realms.of(config)
         named = checked_resource(resource)

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,7 @@ from sisgate.errors import CredentialError, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
 from sisgate.ledger.records import StoredChange, StoredRecord, newest_change
+from sisgate.ledger.schema import Job
 from sisgate.privacy.answers import MOST_MARKS, content_of, marks_of
 from sisgate.privacy.suppression import PersonKey, person_key
 
@@ -129,9 +131,22 @@ class Disclosures:
             key = self._person_key(session)
             content = content_of(body, lambda text: key.mark(job.provider, text))
             now = self._core.clock.now()
-            events.answer_disclosed(
-                session, job, now, actor=actor, purpose=purpose, size=len(body), user=user,
-                **content,
+            events.call_disclosed(
+                session, job, now, action=events.ANSWER_DISCLOSED, actor=actor, purpose=purpose,
+                user=user, bytes=len(body), **content,
+            )  # fmt: skip
+
+    def request(self, job: Job, target: Mapping[str, Any]) -> None:
+        """Note that path and query of a request are shown: they may name a person."""
+        actor, user = self._actor()
+        named = {unquote(part) for part in target["path"].split("/") if part}
+        named |= set((target.get("query") or {}).values())
+        with self._core.database.write() as session:
+            key = self._person_key(session)
+            events.call_disclosed(
+                session, job, self._core.clock.now(), action=events.REQUEST_DISCLOSED,
+                actor=actor, user=user, fields=["path", "query"],
+                marks=marks_of(named, lambda text: key.mark(job.provider, text)),
             )  # fmt: skip
 
     def _marks(self, provider: str, places: set[str]) -> str | None:

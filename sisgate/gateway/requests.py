@@ -137,6 +137,7 @@ class Requests:
             target = open_request(self._vault, job)
         except (InvalidState, CredentialError) as error:
             return RequestTarget(method, hidden=error.message)
+        gateway.disclosures.request(job, target)
         return RequestTarget(target["method"], target["path"], target.get("query"))
 
     def answer(self, job_id: str, purpose: str | None) -> Answer:

@@ -24,6 +24,12 @@ from sisgate.privacy.finding import Person, find_owned
 from sisgate.privacy.persons import PEOPLE, identifiers_of
 from sisgate.privacy.suppression import PersonKey
 
+What = Literal["records", "changes", "request", "answer"]
+
+_CALLS: Mapping[str, What] = {
+    events.REQUEST_DISCLOSED: "request",
+    events.ANSWER_DISCLOSED: "answer",
+}
 _NEWEST = (1 << 63) - 1
 
 
@@ -31,7 +37,8 @@ _NEWEST = (1 << 63) - 1
 class PersonDisclosure:
     """One time that a person's data was given to somebody.
 
-    `what` is `records`, `changes` or `answer`; `place` the dataset, or the job of a request.
+    `what` is `records`, `changes`, `request` (what it asked for was shown) or `answer`; `place` the
+    dataset, or the job of a request.
     `fields` are the names of the fields that were given, None for all of the record. `is_certain`
     is False where it can't be told: the reader stopped early, or the answer can't be searched.
     """
@@ -39,7 +46,7 @@ class PersonDisclosure:
     at: datetime
     actor: str
     user: str | None
-    what: Literal["records", "changes", "answer"]
+    what: What
     place: str
     fields: tuple[str, ...] | None
     purpose: str | None
@@ -114,11 +121,11 @@ def disclosures_of(
         session, log.Filter(provider=person.provider, since=since, until=until)
     ):
         detail: dict[str, Any] = json.loads(event.detail_text or "{}")
-        if event.action == events.ANSWER_DISCLOSED:
+        if (what := _CALLS.get(event.action)) is not None:
             named = is_named(detail, identifiers, mark)
             if named is not False:
                 fields = tuple(detail.get("fields") or ())
-                found.append(_disclosure(event, detail, "answer", fields, is_certain=bool(named)))
+                found.append(_disclosure(event, detail, what, fields, is_certain=bool(named)))
         elif event.action != events.RECORDS_DISCLOSED:
             continue
         elif detail.get("phase") == "begin":
@@ -213,7 +220,7 @@ def _of_read(
 def _disclosure(
     event: AuditEvent,
     detail: Mapping[str, Any],
-    what: Literal["records", "changes", "answer"],
+    what: What,
     fields: tuple[str, ...] | None,
     *,
     is_certain: bool,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 import pytest
@@ -12,7 +12,7 @@ from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
 from sisgate.audit.log import Filter
 from sisgate.credentials.vault import vault_of
-from sisgate.errors import AccessDenied
+from sisgate.errors import AccessDenied, UsageError
 from sisgate.ledger import deletions, records, responses
 from sisgate.ledger.schema import Response
 from sisgate.privacy.readers import PersonDisclosure
@@ -167,3 +167,20 @@ def test_only_an_admin_may_ask_and_the_question_is_in_the_log(gateway: Gateway) 
     (asked,) = gateway.audit.search(Filter(action="audit:person:disclosures"))
     assert asked.actor == "auditor"
     assert asked.subject in gateway.pseudonyms("lincoln", ADA)
+
+
+def test_what_a_request_asked_for_is_a_disclosure_when_it_is_shown(gateway: Gateway) -> None:
+    """Its path may name a student."""
+    job = gateway.enqueue_request("lincoln", "GET", f"/students/{ADA}", query={"fields": "name"})
+    target = gateway.request_target(job.id)
+    assert target is not None
+    assert target.path == f"/students/{ADA}"
+    (shown,) = readers(gateway, ADA)
+    assert (shown.what, shown.fields) == ("request", ("path", "query"))
+    assert readers(gateway, BO) == []
+
+
+def test_a_time_without_a_zone_is_refused(gateway: Gateway) -> None:
+    """As everywhere."""
+    with pytest.raises(UsageError, match="since needs a time zone"):
+        gateway.audit.disclosures("lincoln", ADA, actor="a", since=datetime(2026, 9, 1))  # noqa: DTZ001
