@@ -17,7 +17,6 @@ from sisgate.admission.limiter import PERMIT_USE_SECONDS
 from sisgate.admission.provider_limits import checks_since
 from sisgate.admission.spec import Grant, LedgerCall
 from sisgate.admission.throttle import Answer, Decision, decide
-from sisgate.audit import events
 from sisgate.audit import log as audit
 from sisgate.bounded_http import checked_before_write
 from sisgate.breakers.spec import State
@@ -105,15 +104,13 @@ def checking(
     return checked_before_write(lambda: permit.check(config, runtime.clock.monotonic()))
 
 
-def take(
-    runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: float
-) -> Permit | None:
-    """Return a permit for a call that came without one, or None after it was told to wait.
+def take(runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: float) -> Permit:
+    """Return a permit for a call that came without one; `NoPermit` where there is none now.
 
     Admission hands over each message with its permit. This is the way of those that came another
-    way, or whose permit grew too old; waiting spends no attempt.
+    way, or whose permit grew too old.
     """
-    asked_at, now = runtime.clock.monotonic(), runtime.clock.now()
+    asked_at = runtime.clock.monotonic()
     spec = runtime.limits(config)
     try:
         grant = runtime.limiter.take(config.name, spec, Priority(claim.call.priority))
@@ -126,12 +123,9 @@ def take(
     if grant.reason == "unknown":
         with suppress(BrokerUnavailable):
             note_unknown(runtime, config.name)
-    wait = timedelta(seconds=max(0.05, grant.wait_seconds))
-    with runtime.database.write() as session:
-        if ledger.release(session, claim.call, not_before=now + wait):
-            events.call_ended(session, claim, "not made", now, error={"code": "no_permit"})
-    log.info("call_waits", call=claim.call.id, provider=config.name, reason=grant.reason)
-    return None
+    raise NoPermit(
+        f"There is no permit for {config.name} now ({grant.reason}).", seconds=grant.wait_seconds
+    )
 
 
 def hand_back(runtime: Runtime, config: ProviderConfig, permit: Permit) -> float:

@@ -12,7 +12,13 @@ import structlog
 from sisgate.audit import events as audit
 from sisgate.credentials.sealed_requests import open_request
 from sisgate.domain.retries import Blame
-from sisgate.errors import BrokerUnavailable, CircuitOpen, SisgateError, TransientError
+from sisgate.errors import (
+    BrokerUnavailable,
+    DeferredError,
+    NoPermit,
+    SisgateError,
+    TransientError,
+)
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.providers.dialect import HttpRequest, Listing
@@ -47,8 +53,10 @@ def make(
     if claim is None:
         runtime.endpoints(config).note_no_call()
         return
-    permit = permit or admit.take(runtime, config, claim, claimed_at)
-    if permit is None:
+    try:
+        permit = permit or admit.take(runtime, config, claim, claimed_at)
+    except NoPermit as error:
+        _not_made(runtime, config, claim, error)
         runtime.endpoints(config).note_no_call()
         return
     try:
@@ -56,7 +64,8 @@ def make(
         may_probe = config.health is not None or request.method in ledger.SAFE_METHODS
         route = runtime.endpoints(config).open(request.path, may_probe=may_probe)
     except SisgateError as error:
-        _not_made(runtime, config, claim, permit, error)
+        admit.hand_back(runtime, config, permit)
+        _not_made(runtime, config, claim, error)
         return
     if route.is_probe and probing.is_better(config, claim):
         probing.in_place_of(runtime, config, claim, permit, route)
@@ -188,22 +197,27 @@ def _read(
     )
 
 
-def _not_made(
-    runtime: Runtime, config: ProviderConfig, claim: Claim, permit: Permit, error: SisgateError
-) -> None:
+def _not_made(runtime: Runtime, config: ProviderConfig, claim: Claim, error: SisgateError) -> None:
     """Let a call wait that cannot be made now; nothing is held against it."""
-    admit.hand_back(runtime, config, permit)
-    if isinstance(error, CircuitOpen):
+    reply = Reply("", error=error, is_authorised=False)
+    if isinstance(error, DeferredError):
         seconds = min(error.seconds, LONGEST_WAIT_SECONDS)
     elif isinstance(error, TransientError):
         seconds = reading.OWN_OUTAGE_SECONDS
     else:
-        reply = Reply("", error=error)
         read = _read(runtime, config, claim, reply)
         recording.record(runtime, config, claim, reply, read.effect, calls=0)
         return
-    with runtime.database.write() as session:
-        not_before = runtime.clock.now() + timedelta(seconds=max(0.05, seconds))
-        if ledger.release(session, claim.call, not_before=not_before):
-            audit.call_ended(session, claim, "not made", runtime.clock.now(), error=error.as_dict())
+    seconds = max(0.05, seconds)
+    if claim.changes_something:
+        # While this worker stood still it may have been taken for lost, and the outcome for
+        # unknown. It is known.
+        waits = Waits(claim.call.error or error.as_dict(), seconds)
+        recording.record(runtime, config, claim, reply, waits, calls=0)
+    else:
+        with runtime.database.write() as session:
+            now = runtime.clock.now()
+            not_before = now + timedelta(seconds=seconds)
+            if ledger.release(session, claim.call, not_before=not_before):
+                audit.call_ended(session, claim, "not made", now, error=error.as_dict())
     log.info("call_waits", call=claim.call.id, provider=config.name, reason=error.code)

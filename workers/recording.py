@@ -13,7 +13,7 @@ from sisgate.audit import events
 from sisgate.credentials.sealed_requests import marks_of, open_request
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
-from sisgate.ledger import call_queue, controls, jobs, responses
+from sisgate.ledger import call_queue, controls, jobs, redelivery, responses
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.schema import Job, Response
@@ -153,6 +153,8 @@ def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int],
         # The job first, then the rest: every writer locks in this order.
         job = jobs.lock(session, claim.job.id)
         assert job is not None
+        if claim.changes_something:
+            redelivery.take_up_again(session, job, claim.call, now)
         job.calls_made += calls
         entry = _without_erased(session, runtime, entry, job)
         _leave(session, entry, job, now)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, select, tuple_, update
+from sqlalchemy import CursorResult, case, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
-from sisgate.domain.states import LIVE_JOB_STATES, CallState
+from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobState
 from sisgate.ledger.calls import changes_something
 from sisgate.ledger.schema import Attempt, Call, Job
 
@@ -206,6 +206,35 @@ def recover_lost(
             )
         )
     )
+
+
+def take_up_again(session: Session, job: Job, claimed: Call, now: datetime) -> None:
+    """Give a request that was taken for lost back to its worker, which had only stood still.
+
+    Nobody else makes a request whose outcome is unknown, and its worker knows the outcome. So the
+    claim is the worker's again, and the job goes on unless its time is over. The job must be
+    locked; where a person has said meanwhile what became of it, nothing happens.
+    """
+    if job.state != JobState.UNKNOWN:
+        return
+    returned = session.execute(
+        update(Call)
+        .where(
+            Call.id == claimed.id,
+            Call.attempt == claimed.attempt + 1,
+            Call.state == CallState.UNKNOWN.value,
+        )
+        .values(attempt=claimed.attempt, state=CallState.RUNNING.value, ended_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(returned, CursorResult)
+    if returned.rowcount != 1:
+        return
+    # Of the attempt nobody knew whether the provider had seen it; its worker counts it itself.
+    job.calls_made -= 1
+    if job.expires_at is None or job.expires_at > now:
+        job.state, job.ended_at, job.error = JobState.RUNNING.value, None, None
+        session.flush()
 
 
 def _still_old(ids: Any, before: datetime) -> Any:

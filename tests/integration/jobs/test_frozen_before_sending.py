@@ -22,7 +22,7 @@ from sisgate.gateway import Gateway
 from sisgate.ledger.schema import Attempt, Call
 from sisgate.settings import load_settings
 from tests.acceptance.admission.recorder import Recorder
-from workers import calls
+from workers import calls, reconciler, sending
 from workers.admit import Permit
 from workers.runtime import Runtime
 
@@ -156,6 +156,71 @@ def test_nothing_is_sent_after_permit_and_claim_have_ended(
     assert (call.state, call.tries, call.lease_until) == ("planned", 0, None)
     assert bench.gateway.job(job).status().state == "running"
     assert (bench.permits_left, bench.attempts) == (10, 0)
+
+
+@pytest.mark.parametrize("permits", ["left", "taken meanwhile"])
+@pytest.mark.parametrize("where", [after_the_claim, after_connecting])
+def test_a_request_taken_for_lost_goes_on_when_its_worker_did_not_send_it(
+    bench: Bench,
+    provider: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    where: Freeze,
+    permits: str,
+) -> None:
+    """Its outcome was unknown to the others only; it is made, once, by the next attempt."""
+    job = bench.ask("POST")
+
+    def freeze() -> None:
+        bench.clock.advance(LEASE + 1)
+        reconciler.reconcile(bench.runtime)
+        assert bench.gateway.job(job).status().state == "unknown"
+        if permits == "taken meanwhile":
+            spec = bench.runtime.limits(bench.config)
+            bench.runtime.limiter.take("lincoln", spec, Priority.URGENT, 10)
+
+    with monkeypatch.context() as patched:
+        where(patched, freeze)
+        call = bench.make()
+    assert provider["lincoln"].times == []
+    assert (call.state, call.tries, call.lease_until) == ("planned", 0, None)
+    status = bench.gateway.job(job).status()
+    assert (status.state, status.error, status.calls_made) == ("running", None, 0)
+    assert bench.attempts == 0
+
+
+def test_an_answer_of_a_request_taken_for_lost_is_kept(
+    bench: Bench, provider: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker stood still with the answer in hand."""
+    job = bench.ask("POST")
+    settle = sending.settle
+
+    def freeze_and_settle(*args: Any) -> float:
+        bench.clock.advance(LEASE + 1)
+        reconciler.reconcile(bench.runtime)
+        return settle(*args)
+
+    monkeypatch.setattr(sending, "settle", freeze_and_settle)
+    assert bench.make().state == "done"
+    status = bench.gateway.job(job).status()
+    assert (status.state, status.error, status.calls_made) == ("done", None, 1)
+
+
+def test_what_a_person_said_of_a_request_taken_for_lost_stands(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when its worker then knows better."""
+    job = bench.ask("POST")
+
+    def freeze() -> None:
+        bench.clock.advance(LEASE + 1)
+        reconciler.reconcile(bench.runtime)
+        bench.gateway.resolve(job, "failed", actor="ana")
+
+    with monkeypatch.context() as patched:
+        after_connecting(patched, freeze)
+        assert bench.make().state == "unknown"
+    assert bench.gateway.job(job).status().state == "failed"
 
 
 @pytest.mark.parametrize("where", [after_the_claim, after_connecting])
