@@ -4,10 +4,14 @@ FROM python:3.12-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/sisgate
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE beat_schedule.py ./
+COPY pyproject.toml README.md LICENSE beat_schedule.py ./
+COPY locks ./locks
 COPY sisgate ./sisgate
 COPY workers ./workers
-RUN /opt/sisgate/bin/pip install --constraint constraints.txt '.[postgres,worker,cli]' \
+RUN pip install --require-hashes --requirement locks/build.txt \
+    && pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && /opt/sisgate/bin/pip install --require-hashes --requirement locks/image.txt \
+    && /opt/sisgate/bin/pip install --no-deps dist/*.whl \
     && ln -s lib/python3.12/site-packages/sisgate/_fleet /opt/sisgate/fleet
 
 FROM python:3.12-slim

@@ -21,30 +21,33 @@ CODE := sisgate workers beat_schedule.py tests examples
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install --quiet
+# From a lock: nothing whose hash is not written there, and no build backend from elsewhere.
+INSTALL_LOCKED = $(PIP_INSTALL) --require-hashes --requirement locks/$(1).txt \
+	&& $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
-.PHONY: help setup demo up test soak lint format bench build clean
+.PHONY: help setup demo up test test-fast soak lint format bench build lock sbom clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP) ## Make .venv with everything pinned (PYTHON=python3.13 chooses the Python)
 
 # Depends on what is installed, so an unchanged tree does nothing and a changed one installs again.
-$(STAMP): pyproject.toml constraints.txt .ci/find-python
+$(STAMP): pyproject.toml locks/dev.txt .ci/find-python
 	@python=$$(.ci/find-python $(PYTHON)) || exit 1; \
 	if ! $(BIN)/python -c 'import sys; assert sys.version_info >= (3, 11)' 2>/dev/null; then \
 		echo "setup: making $(VENV) with $$python"; \
 		rm -rf $(VENV) && "$$python" -m venv $(VENV) || exit 1; \
 	fi
 	@echo "setup: installing pinned packages into $(VENV) (a minute or two the first time)"
-	@$(PIP_INSTALL) --editable '.[dev]'
+	@$(call INSTALL_LOCKED,dev)
 	@touch $(STAMP)
 	@echo "setup: done. Next: make demo, make test"
 
-$(BENCH_STAMP): $(STAMP)
+$(BENCH_STAMP): $(STAMP) locks/bench.txt
 	@echo "bench: installing the libraries that are compared with"
-	@$(PIP_INSTALL) --editable '.[bench]'
+	@$(call INSTALL_LOCKED,bench)
 	@touch $(BENCH_STAMP)
 
 demo: $(STAMP) ## Start everything against the sandbox and show a sync
@@ -76,8 +79,29 @@ bench: $(BENCH_STAMP) ## Measure throughput and compare with the alternatives
 
 build: $(STAMP) ## Build the wheel into dist
 	@rm -rf dist
-	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock' $(ARGS)
+
+lock: $(STAMP) ## Write locks/ from pyproject.toml (ARGS=--upgrade renews all versions)
+	@$(LOCK) pyproject.toml --extra all --group bench --output-file locks/bench.txt
+	@$(LOCK) pyproject.toml --extra all --group dev --constraints locks/bench.txt --output-file locks/dev.txt
+	@$(LOCK) pyproject.toml --extra postgres --extra worker --extra cli --constraints locks/bench.txt \
+		--output-file locks/image.txt
+	@$(LOCK) --group build --constraints locks/bench.txt --output-file locks/build.txt
+	@$(LOCK) --group sbom --output-file locks/sbom.txt
+
+# What the image holds: the tool lives in an environment of its own, so it does not list itself.
+sbom: $(STAMP) ## Write the bill of materials of what runs in production to dist (CycloneDX)
+	@rm -rf build/sbom && mkdir -p dist
+	@$(BIN)/uv venv --quiet build/sbom/product && $(BIN)/uv venv --quiet build/sbom/tool
+	@$(BIN)/uv pip install --quiet --python build/sbom/product --require-hashes --requirement locks/image.txt
+	@$(BIN)/uv pip install --quiet --python build/sbom/tool --require-hashes --requirement locks/sbom.txt
+	@build/sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-file dist/sisgate.cdx.json build/sbom/product/bin/python
+	@echo "sbom: dist/sisgate.cdx.json"
 
 clean: ## Remove caches and build output (keeps .venv and data)
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
