@@ -15,7 +15,8 @@ from kombu.messaging import Consumer as KombuConsumer
 from kombu.transport import redis as kombu_redis
 from kombu.transport.redis import QoS as RedisQoS
 from kombu.transport.virtual import QoS as VirtualQoS
-from kombu.utils.json import dumps
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
 
 from sisgate.broker import ADMISSION_MARK
 from sisgate.clock import ReferenceClock, SystemClock
@@ -96,15 +97,25 @@ class CheckingChannel(kombu_redis.Channel):
 
     QoS = SteadyQoS
 
-    def _brpop_read(self, **options: Any) -> Any:
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        client = super()._create_client(asynchronous=asynchronous)
+        # By this client messages are pushed; kombu reads them where an error ends the worker.
+        client.set_response_callback("BRPOP", self._readable)
+        return client
+
+    def _readable(self, popped: Any, **_: Any) -> Any:
+        """Return what was popped; None, as when nothing was, for what is no JSON of kombu's."""
+        if not popped:
+            return None
+        key, text = popped
         try:
-            return super()._brpop_read(**options)
-        except (ValueError, RecursionError) as error:
-            # The JSON decoder's error and the one of bytes that are no text carry what they read.
-            text = getattr(error, "doc", None) or getattr(error, "object", None) or b""
+            loads(text)
+        except Exception as error:  # noqa: BLE001  # decimals, dates and UUIDs have errors of their own
+            queue = bytes_to_str(key).partition(self.sep)[0]
             with self.conn_or_acquire() as client:
-                put_aside(client, text, error, NO_QUEUE)
-            return True
+                put_aside(client, text, error, queue)
+            return None
+        return key, text
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Acknowledge; nothing where the connection is gone that the message came by.

@@ -72,7 +72,7 @@ def _addressed_to_planner(text: bytes) -> str | None:
     """Return a message of the contract as if it had been sent there; None for any other."""
     try:
         payload = read_message(text)
-    except (ValueError, LookupError, AttributeError, TypeError):
+    except ValueError:
         return None
     if payload["headers"]["task"] not in APP_TASKS:
         return None

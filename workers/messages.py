@@ -38,6 +38,10 @@ def read_message(text: bytes) -> dict[str, Any]:
         payload = loads(text)
     except RecursionError:
         raise NotOurs("nested too deep") from None
+    except ValueError:
+        raise
+    except Exception as error:  # noqa: BLE001  # kombu makes dates and decimals, each with its errors
+        raise NotOurs(f"a value cannot be read ({type(error).__name__})") from None
     check(payload)
     assert isinstance(payload, dict)
     return payload

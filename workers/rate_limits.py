@@ -42,7 +42,7 @@ def windows_asked(
         if not isinstance(limit, bool) and calls.isdecimal() and int(calls) == 0:
             return None
         is_bare = calls == text.strip() and calls.isdecimal()
-        rate = Rate(int(calls), tightest.period_seconds) if is_bare else Rate.parse(text)
+        rate = Rate.parse(f"{calls}/{tightest.period_seconds}s" if is_bare else text)
     except ValueError:
         raise UsageError(
             f"{text[:40]!r} is no limit. Write a rate such as 500/h, 20/s or 60/10s, or a whole "
@@ -62,7 +62,7 @@ def windows_asked(
 def set_fleet_limit(runtime: Runtime, provider: str, limit: object) -> None:
     """Set the limit of the fleet; what may not be set is logged, and in the audit log if denied."""
     try:
-        control = runtime.gateway.control(provider)
+        control = runtime.gateway.control(str(provider))
         config = runtime.settings.providers[provider]
         may_raise = runtime.settings.broker_may_raise_limits
         windows = windows_asked(limit, config, may_raise=may_raise)

@@ -134,7 +134,7 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
         return
     moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=UTC)
     yield _clock(invocation, "clock of Redis", moment)
-    if info is None:
+    if info is None or "redis_version" not in info:
         yield Finding("redis", "ok", "answers; this user is not shown its version")
         return
     version = version_of(info)
@@ -151,12 +151,13 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
 def _told_of_server(client: redis.Redis) -> tuple[dict[str, Any] | None, str | None]:
     """Return what Redis says of itself, and its maxmemory-policy; None for what it refuses to say.
 
-    Neither is needed for work, and an ACL may keep both from this user.
+    Neither is needed for work. An ACL may keep both from this user, and a managed Redis does not
+    know CONFIG at all.
     """
     info, policy = None, None
-    with suppress(redis.exceptions.NoPermissionError):
+    with suppress(redis.ResponseError):
         info = client.info("server")
-    with suppress(redis.exceptions.NoPermissionError):
+    with suppress(redis.ResponseError):
         policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
     return info, policy
 

@@ -188,7 +188,7 @@ class _Layout:
     def _height(self, beside: int) -> int:
         """Return about how many lines the rows take with so many columns side by side."""
         widths, height = self._widths(beside), 0
-        room = self.width - len(BELOW)
+        room = max(1, self.width - len(BELOW))
         for row in self.rows:
             height += max(-(-cell_len(row[n].plain) // widths[n]) or 1 for n in range(beside))
             rest = [

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+
+MOST_CALLS = 10**9
+"""No provider allows more, and beyond some size neither Lua nor a float counts exactly."""
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE = re.compile(r"\s*(?P<calls>\d+)\s*/\s*(?P<count>\d+(?:\.\d+)?)?\s*(?P<unit>[smhd])\w*\s*")
@@ -39,6 +43,8 @@ class Rate:
         period = float(match["count"] or 1) * _UNITS[match["unit"]]
         if calls < 1 or period <= 0:
             raise ValueError(f"a rate allows at least one call in a positive time, not {text!r}")
+        if calls > MOST_CALLS or not math.isfinite(period):
+            raise ValueError(f"a rate allows at most {MOST_CALLS} calls in a finite time")
         return cls(calls, period)
 
     def __str__(self) -> str:

@@ -65,6 +65,11 @@ BROKEN_TEXTS = (
     b"NaN",
     b"0x1F",
     b"[" * 3000 + b"]" * 3000,
+    b'{"x": {"__type__": "decimal", "__value__": "x"}}',
+    b'{"x": {"__type__": "datetime", "__value__": 5}}',
+    b'{"x": {"__type__": "uuid", "__value__": {"a": 1}}}',
+    b'{"x": {"__type__": "bytes", "__value__": 5}}',
+    b'{"x": {"__type__": [], "__value__": 5}}',
     b'{"properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": ""}}',
 )
 

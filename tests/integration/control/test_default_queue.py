@@ -55,6 +55,10 @@ def test_what_is_no_message_and_what_lies_deep_is_left(
 ) -> None:
     """Another app's backlog is not gone through, however long it is."""
     bad = [b"sisgate.sync", b'{"headers": {"task": "sisgate.sync"}}', b"\xff sisgate.sync", b"[]"]
+    bad += [
+        b'{"sisgate.sync": {"__type__": "decimal", "__value__": "x"}}',
+        b'{"sisgate.sync": {"__type__": "uuid", "__value__": 5}}',
+    ]
     for text in bad:
         gateway.redis.lpush(DEFAULT[0], text)
     deep = send(other, "sisgate.sync")

@@ -60,6 +60,8 @@ def test_size_depth_and_compression_are_bounded() -> None:
         read_message(b" " * (MAX_MESSAGE_BYTES + 1))
     with pytest.raises(NotOurs, match="deep"):
         read_message(b"[" * 100_000)
+    with pytest.raises(NotOurs, match="cannot be read"):
+        read_message(b'{"headers": {"__type__": "decimal", "__value__": "x"}}')
     made = good()
     made["headers"]["compression"] = "application/x-gzip"
     with pytest.raises(NotOurs, match="compressed"):

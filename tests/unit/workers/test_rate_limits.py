@@ -66,8 +66,14 @@ def test_the_configured_windows_stay_in_force_beside_a_lower_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    "limit", ["", "fast", "-5", -6, "1.5", 2.5, "NaN", "5/0s", True, [], {}], ids=repr
-)
+    "limit",
+    [
+        "", "fast", "-5", -6, "1.5", 2.5, "NaN", "5/0s", True, [], {},
+        pytest.param(10**400, id="huge"), pytest.param("9" * 400, id="long"),
+        pytest.param("9" * 5000, id="longer"), pytest.param(f"{10**400}/h", id="huge rate"),
+        pytest.param(f"1/{'9' * 400}s", id="endless"),
+    ],
+)  # fmt: skip
 def test_what_is_no_limit_is_a_usage_error(limit: object) -> None:
     """It says how a limit is written."""
     with pytest.raises(UsageError, match="500/h"):
