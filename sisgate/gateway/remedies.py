@@ -19,7 +19,9 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.gateway.job import Job, JobStatus, status_of
 from sisgate.ledger import dead_letters, jobs
+from sisgate.ledger import schema as tables
 from sisgate.ledger.jobs import NewJob
+from sisgate.sync.resume import READ_SINCE, RESUMES
 
 if TYPE_CHECKING:
     from sisgate.gateway.acceptance import Acceptance
@@ -108,7 +110,7 @@ class Remedies:
             provider=old.provider,
             resource=old.resource,
             priority=Priority(old.priority),
-            options=old.options,
+            options=_options_of_retry(old),
         )
 
         def begin(session: Session, now: datetime) -> str | None:
@@ -149,3 +151,11 @@ class Remedies:
         action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
         self._gateway.access.pass_through(action, status.provider, status.resource)
         return principal.token_actor or named or principal.actor
+
+
+def _options_of_retry(old: tables.Job) -> dict[str, Any]:
+    """Return the options of a job that retries one: of a sync it goes on where that one ended."""
+    options = {name: value for name, value in old.options.items() if name != READ_SINCE}
+    if old.kind == JobKind.SYNC and old.state == JobState.FAILED:
+        options[RESUMES] = old.id
+    return options

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState
 from sisgate.ledger.calls import Purpose
-from sisgate.ledger.schema import Call, ListingRow
+from sisgate.ledger.schema import Call, Job, ListingRow
 
 
 def add(session: Session, job_id: str, plans: Mapping[str, Mapping[str, Any]]) -> list[ListingRow]:
@@ -46,6 +46,29 @@ def pages_of(session: Session, job_id: str) -> Sequence[Call]:
         )
         .order_by(Call.id)
     ).all()
+
+
+def adopt(session: Session, pages: Sequence[Call], job: Job, row: ListingRow) -> None:
+    """Copy pages that an earlier job has read into a listing of this one. No call is made for them.
+
+    Of an earlier job's call only what it brought is kept: attempts and permits are the other's.
+    """
+    kept = ("purpose", "state", "look", "start", "page", "size", "ended_at", "endpoint", "status",
+            "body_bytes", "rows", "total", "edges", "error")  # fmt: skip
+    session.execute(
+        insert(Call),
+        [
+            {name: getattr(page, name) for name in kept}
+            | {
+                "job_id": job.id,
+                "listing_id": row.id,
+                "provider": job.provider,
+                "priority": job.priority,
+                "planned_at": page.planned_at,
+            }
+            for page in pages
+        ],
+    )
 
 
 def pages_to_compare(session: Session, call: Call) -> Sequence[Call]:

@@ -17,7 +17,7 @@ from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing, Page
 from sisgate.settings import ProviderConfig
-from sisgate.sync import start
+from sisgate.sync import resume, start
 from sisgate.sync.completeness import Bridge
 from sisgate.sync.pages import Earlier, Edges, after_repeat, following
 
@@ -96,9 +96,16 @@ def use_fallback(
 
 
 def edges_json(page: Page) -> dict[str, object]:
-    """Return a page's edges as the ledger keeps them, and whether it told of a further page."""
+    """Return what the ledger keeps of a page besides its length.
+
+    Its edges, whether it told of a further page, and how many of its records it told are gone.
+    """
     edges = Edges.of(page.ids)
-    return {"first": list(edges.first), "last": list(edges.last), "more": page.more}
+    marked = sum(row.is_deleted for row in page.rows)
+    return {
+        "first": list(edges.first), "last": list(edges.last), "more": page.more,
+        **({"marked": marked} if marked else {}),
+    }  # fmt: skip
 
 
 def bridge_target(bridge: Bridge) -> dict[str, object]:
@@ -152,7 +159,7 @@ def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: d
     # A time in the future would hide the changes until then from the next filter, and one since
     # the sync began those of the pages that had been read by then. A record that is deleted may
     # leave the list, so it cannot be what a filter has to give back.
-    until = job.started_at or now
+    until = resume.read_since(job) or now
     for row in page.rows:
         time = row.last_modified
         if time is None or time > until or row.is_deleted:

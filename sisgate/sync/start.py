@@ -15,6 +15,7 @@ from sisgate.ledger.calls import Purpose
 from sisgate.ledger.schema import Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing, Position
 from sisgate.settings import ProviderConfig
+from sisgate.sync import resume
 
 BOUNDARY_MARGIN = timedelta(seconds=60)
 """How far before the newest known change an incremental sync begins.
@@ -36,7 +37,8 @@ def start(session: Session, job: Job, config: ProviderConfig, now: datetime) -> 
     job.state = JobState.RUNNING.value
     job.started_at = now
     if since is None:
-        begin_full(session, job, config, dataset, now)
+        if not resume.take_over(session, job, config, dataset, now):
+            begin_full(session, job, config, dataset, now)
         return
     job.mode, job.since, job.generation = "incremental", since, dataset.generation
     if dataset.newest_id and records.is_live(session, dataset, dataset.newest_id):
