@@ -9,7 +9,7 @@ from sisgate.domain.priorities import Priority
 
 
 def _every(task: str, interval: timedelta) -> dict[str, Any]:
-    # No `expires`: it is judged by the worker's clock. `workers.periodic` lets one of each wait.
+    # No `expires`: it is judged by the worker's clock. `PeriodicTask` lets one of each wait.
     options = {"queue": "sisgate", "priority": int(Priority.URGENT)}
     return {"task": task, "schedule": interval, "options": options}
 

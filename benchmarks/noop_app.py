@@ -54,22 +54,25 @@ def note_start(sent_at: float | None) -> None:
 
 
 def admitted_app() -> Celery:
-    app = celery_app(settings, url, amqp="workers.consumer:AdmittingAMQP")
+    app = celery_app(settings, url, amqp="workers.admission.consumer:AdmittingAMQP")
     runtime = RuntimeOfProcess(app, settings)
     setattr(app, RUNTIME, runtime)
 
     for name in settings.providers:
         # At once, before the tasks of the real workers, which are shared between apps.
         @app.task(
-            name=call_task(name), bind=True, lazy=False, Request="workers.admission:CallRequest"
+            name=call_task(name),
+            bind=True,
+            lazy=False,
+            Request="workers.admission.bootstep:CallRequest",
         )
         def call(self: Any, sent_at: float | None = None) -> None:
             note_start(sent_at)
             if (permit := self.request.sisgate_permit["id"]) != "off":
                 runtime().limiter.finish(self.request.delivery_info["routing_key"], permit)
 
-    app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"
-    app.steps["consumer"].add("workers.admission:Admission")
+    app.conf.worker_consumer = "workers.admission.consumer:AdmittingConsumer"
+    app.steps["consumer"].add("workers.admission.bootstep:Admission")
     return app
 
 

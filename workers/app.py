@@ -16,5 +16,5 @@ except SisgateError as error:
     sys.exit(f"sisgate: {error.message}")
 
 logs.configure()
-celery = celery_app(settings, broker_url(settings), amqp="workers.consumer:AdmittingAMQP")
+celery = celery_app(settings, broker_url(settings), amqp="workers.admission.consumer:AdmittingAMQP")
 tasks.register(celery, settings)

@@ -19,8 +19,8 @@ from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport.http import Transport
+from workers.breaker_log import TransitionLog
 from workers.endpoints import ProviderEndpoints
-from workers.transitions import TransitionLog
 
 RUNTIME = "sisgate_runtime"
 """The attribute of the Celery app that gives the runtime of the calling process."""

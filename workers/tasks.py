@@ -22,21 +22,14 @@ from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import usage
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import ProviderConfig, Settings
-from workers import (
-    asked,
-    auditing,
-    calls,
-    health,
-    heartbeats,
-    planning,
-    rate_limits,
-    reconciler,
-    rotation,
-)
-from workers.admit import Permit
-from workers.messages import REFUSED
-from workers.periodic import PeriodicTask
-from workers.replies import Replies
+from workers.admission import rate_limits
+from workers.admission.messages import REFUSED
+from workers.admission.permits import Permit
+from workers.calls import execute
+from workers.jobs import app_tasks, planning
+from workers.jobs.replies import Replies
+from workers.maintenance import audit_sealing, health, heartbeats, reconciler, rotation
+from workers.maintenance.periodic import PeriodicTask
 from workers.runtime import RUNTIME, RuntimeOfProcess
 from workers.task_base import FleetTask
 
@@ -67,10 +60,10 @@ def register(app: Celery, settings: Settings) -> None:
     heartbeats.watch_clock(app)
 
     app.conf.beat_schedule = beat_schedule
-    app.conf.beat_scheduler = "workers.periodic:SteadyScheduler"
-    app.conf.worker_consumer = "workers.consumer:AdmittingConsumer"
-    app.steps["consumer"].add("workers.admission:Admission")
-    app.steps["consumer"].add("workers.heartbeats:WorkerHeartbeat")
+    app.conf.beat_scheduler = "workers.maintenance.periodic:SteadyScheduler"
+    app.conf.worker_consumer = "workers.admission.consumer:AdmittingConsumer"
+    app.steps["consumer"].add("workers.admission.bootstep:Admission")
+    app.steps["consumer"].add("workers.maintenance.heartbeats:WorkerHeartbeat")
 
 
 def upkeep(app: Celery, **options: Any) -> Any:
@@ -137,15 +130,15 @@ def _register_upkeep(app: Celery, runtime: RuntimeOfProcess) -> None:
 def _register_audit(app: Celery, runtime: RuntimeOfProcess, settings: Settings) -> None:
     @upkeep(app, name="sisgate.audit.seal")
     def audit_seal() -> None:
-        auditing.seal(runtime())
+        audit_sealing.seal(runtime())
 
     @upkeep(app, name="sisgate.audit.head")
     def audit_head() -> None:
-        auditing.seal_and_keep_head(runtime())
+        audit_sealing.seal_and_keep_head(runtime())
 
     @worker_init.connect(weak=False)
     def note_start(**_: Any) -> None:
-        auditing.note_start(settings)
+        audit_sealing.note_start(settings)
 
 
 def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
@@ -167,30 +160,30 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         return task.retry(exc=error, countdown=0)
 
     @for_apps(SYNC_TASK)
-    def sync(self: Any, *args: Any, **kwargs: Any) -> asked.Result:
+    def sync(self: Any, *args: Any, **kwargs: Any) -> app_tasks.Result:
         """Accept a sync that another Celery app asks for; the task's id becomes the job's."""
         own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
         try:
-            return asked.accept(
+            return app_tasks.accept(
                 own.gateway, own.broker_gate, str(self.request.id), args, kwargs, refused
             )
         except DatabaseUnavailable as error:
             raise again_later(self, error) from error
 
     @for_apps(CANCEL_TASK)
-    def cancel(self: Any, *args: Any, **kwargs: Any) -> asked.Result:
+    def cancel(self: Any, *args: Any, **kwargs: Any) -> app_tasks.Result:
         """Cancel a job of another Celery app."""
         own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
         try:
-            return asked.cancel(own.gateway, own.broker_gate, args, kwargs, refused)
+            return app_tasks.cancel(own.gateway, own.broker_gate, args, kwargs, refused)
         except DatabaseUnavailable as error:
             raise again_later(self, error) from error
 
     @for_apps(STATUS_TASK)
-    def status(self: Any, *args: Any, **kwargs: Any) -> asked.Result:
+    def status(self: Any, *args: Any, **kwargs: Any) -> app_tasks.Result:
         """Answer how a job of another Celery app stands."""
         own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
-        return asked.status(own.gateway, own.broker_gate, args, kwargs, refused)
+        return app_tasks.status(own.gateway, own.broker_gate, args, kwargs, refused)
 
     @app.task(name=LIMITS_TASK, base=FleetTask)
     def set_limits(provider: str, limit: str | float | None) -> None:
@@ -212,11 +205,11 @@ def _register_call(app: Celery, runtime: RuntimeOfProcess, config: ProviderConfi
         name=call_task(config.name),
         base=FleetTask,
         bind=True,
-        Request="workers.admission:CallRequest",
+        Request="workers.admission.bootstep:CallRequest",
         rate_limit=rate_limits.celery_rate(config.windows),
         soft_time_limit=limits.soft,
         time_limit=limits.hard,
     )
     def call(self: Any, call_id: int) -> None:
         permit = Permit.of_message(getattr(self.request, "sisgate_permit", None))
-        calls.make(runtime(), config, call_id, permit)
+        execute.make_call(runtime(), config, call_id, permit)

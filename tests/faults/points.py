@@ -32,7 +32,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
 
-from workers.periodic import SteadyScheduler
+from workers.maintenance.periodic import SteadyScheduler
 
 __all__ = ["FOLDER_VARIABLE", "PointsFolder", "SteadyScheduler"]
 

@@ -16,7 +16,7 @@ from sisgate.clock import ManualClock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import schema as tables
 from tests.faults.fleet import CLOCK, Fleet
-from workers import calls
+from workers.calls import execute
 from workers.runtime import Runtime
 
 COUNT = 5
@@ -92,7 +92,7 @@ def test_on_a_full_disk_no_call_is_made_that_is_not_recorded(tmp_path: Path) -> 
             ids = list(session.scalars(select(tables.Call.id)))
         for call_id in ids:
             try:
-                calls.make(runtime, settings.providers["calm"], call_id)
+                execute.make_call(runtime, settings.providers["calm"], call_id)
             except DatabaseUnavailable:
                 not_made += 1
         with gateway.database.read() as session:

@@ -14,7 +14,7 @@ from sisgate.ledger import schema as tables
 from tests.faults.fleet import Fleet
 
 POINTS = (
-    "after commit workers.calls._claim",
+    "after commit workers.calls.execute._claim",
     "before request sisgate.transport.http.Transport.send",
     "after connect sisgate.transport.http.Transport.send",
 )

@@ -24,7 +24,9 @@ from sisgate.settings import Settings
 from tests.acceptance.stack import CLOCK, PATIENCE_SECONDS, Stack
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["workers.rotation", "sisgate.gateway", "tests.acceptance.stack"])
+PROCESSES.set_forkserver_preload(
+    ["workers.maintenance.rotation", "sisgate.gateway", "tests.acceptance.stack"]
+)
 
 STEPS = {
     "order": ("order", 1),
@@ -52,7 +54,7 @@ QUICK = {
 
 def one_run(settings: Settings, commit: int = 0, moment: str = "") -> None:
     """What beat's task does, in a process of its own; killed around its n-th commit of a step."""
-    from workers import rotation
+    from workers.maintenance import rotation
     from workers.runtime import Runtime
 
     # One step a run, so that a kill finds the step that it is for.

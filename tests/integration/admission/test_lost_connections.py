@@ -15,14 +15,14 @@ from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.settings import Settings
 from tests.servers.mortal import MortalRedis
-from workers.drivers import HubDriver
-from workers.puller import Puller
+from workers.admission.event_loop import HubDriver
+from workers.admission.fetcher import Fetcher
 from workers.runtime import Runtime
 
 QUEUE = "alpha"
 
 
-class ListeningPuller:
+class ListeningFetcher:
     """Notes the signals and takes nothing."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class ListeningPuller:
         """Count the losses."""
         self.losses += 1
 
-    def pull(self) -> float:
+    def fetch(self) -> float:
         """Ask to be called again."""
         self.looks += 1
         return self.seconds
@@ -55,14 +55,14 @@ def server() -> Iterator[MortalRedis]:
 
 
 @pytest.fixture
-def loop(server: MortalRedis, tmp_path: Any) -> Iterator[tuple[Hub, ListeningPuller, Runtime]]:
+def loop(server: MortalRedis, tmp_path: Any) -> Iterator[tuple[Hub, ListeningFetcher, Runtime]]:
     """A driver on a worker's event loop."""
     settings = Settings(data_dir=tmp_path, broker_url=cast(Any, server.url))
     runtime = Runtime(celery_app(settings, server.url), settings)
-    hub, puller = Hub(), ListeningPuller()
+    hub, fetcher = Hub(), ListeningFetcher()
     driver = HubDriver(hub, runtime)
-    driver.begin(cast(Puller, puller))
-    yield hub, puller, runtime
+    driver.begin(cast(Fetcher, fetcher))
+    yield hub, fetcher, runtime
     driver.stop()
     hub.close()
 
@@ -92,10 +92,10 @@ def restart(server: MortalRedis) -> None:
 def test_signals_are_heard_again_after_their_connection_was_lost(
     lose: Callable[[MortalRedis], None],
     server: MortalRedis,
-    loop: tuple[Hub, ListeningPuller, Runtime],
+    loop: tuple[Hub, ListeningFetcher, Runtime],
 ) -> None:
     """Again and again."""
-    hub, puller, runtime = loop
+    hub, fetcher, runtime = loop
     assert len(hub.readers) == 2
     for number in range(3):
         name = f"provider{number}"
@@ -103,38 +103,38 @@ def test_signals_are_heard_again_after_their_connection_was_lost(
 
         def heard(name: str = name) -> bool:
             runtime.wakeups.signal_work(name)
-            return name in puller.signals
+            return name in fetcher.signals
 
         assert turn(hub, heard)
 
 
 def test_a_connection_that_was_lost_leaves_no_reader_behind(
-    server: MortalRedis, loop: tuple[Hub, ListeningPuller, Runtime]
+    server: MortalRedis, loop: tuple[Hub, ListeningFetcher, Runtime]
 ) -> None:
     """The next file of its number would wake the driver for what is not its own."""
-    hub, puller, _ = loop
+    hub, fetcher, _ = loop
     server.kill()
-    assert turn(hub, lambda: puller.losses > 0)
+    assert turn(hub, lambda: fetcher.losses > 0)
     assert len(hub.readers) == 1
     server.start()
 
 
 def test_a_signal_to_stop_wakes_an_idle_loop(
-    loop: tuple[Hub, ListeningPuller, Runtime],
+    loop: tuple[Hub, ListeningFetcher, Runtime],
 ) -> None:
     """Else a worker with nothing to do would see it when its poll ends."""
-    hub, puller, _ = loop
-    puller.seconds = 3600.0
-    assert turn(hub, lambda: puller.looks == 1)
+    hub, fetcher, _ = loop
+    fetcher.seconds = 3600.0
+    assert turn(hub, lambda: fetcher.looks == 1)
     hub.call_repeatedly(0.1, lambda: None)  # so that a turn without a look has an end
     worker_shutting_down.send(sender="w", sig="SIGTERM", how="Warm", exitcode=0)
-    assert turn(hub, lambda: puller.looks == 2)
+    assert turn(hub, lambda: fetcher.looks == 2)
 
 
 @pytest.mark.parametrize("how", ["ack", "reject", "requeue"])
 def test_a_message_of_a_lost_connection_can_be_left(how: str, server: MortalRedis) -> None:
     """A task ends after its connection was replaced; its message comes back by the timeout."""
-    transport = "workers.consumer:CheckingTransport"
+    transport = "workers.admission.consumer:CheckingTransport"
     with Connection(server.url) as ours, ours.SimpleQueue(QUEUE) as queue:
         queue.put({"call_id": 1})
     connection = Connection(server.url, transport=transport)

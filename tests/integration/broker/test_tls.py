@@ -17,7 +17,7 @@ from sisgate.domain.tls import TlsFault, tls_fault
 from sisgate.settings import Settings
 from sisgate.settings.urls import with_tls_files
 from tests.servers.tls import Authority, TlsProxy, server_context
-from workers.consumer import CheckingTransport
+from workers.admission.consumer import CheckingTransport
 
 SETTINGS = Settings(data_dir=Path("/nowhere"))
 

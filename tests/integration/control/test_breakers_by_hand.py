@@ -13,7 +13,8 @@ from sisgate.clock import poll_until
 from sisgate.errors import UnknownProvider, UsageError
 from sisgate.ledger import controls
 from sisgate.ledger.audit_schema import AuditEvent
-from workers import admit, journals
+from workers.admission import limiter_recovery
+from workers.maintenance import breaker_audit
 from workers.runtime import Runtime
 
 A, B = "https://sis-a.twin.test", "https://sis-b.twin.test/api"
@@ -79,7 +80,7 @@ def test_a_pin_outlives_an_emptied_redis(gateway: Gateway, runtime: Runtime) -> 
     gateway.breakers("twin").set("open", "sis-b", actor="ana")
     runtime.redis.flushall()
     assert states(gateway) == [("closed", False), ("closed", False)]
-    admit.apply_controls(runtime)
+    limiter_recovery.apply_controls(runtime)
     first, second = gateway.breakers("twin").standings()
     assert (first.breaker.state, second.breaker.state) == (State.OPEN, State.OPEN)
     assert first.breaker.pinned_until == pytest.approx(until, abs=timedelta(milliseconds=2))
@@ -96,8 +97,8 @@ def test_a_rebuilt_limiter_finds_the_pins_in_place(gateway: Gateway, runtime: Ru
     """The first permit after a loss is granted with the pins known again."""
     gateway.breakers("twin").set("open", "sis-a", actor="ana")
     runtime.redis.flushall()
-    runtime.redis.hset(admit.UNKNOWN_LIMITS, "twin", 0.0)
-    admit.rebuild_unknown(runtime)
+    runtime.redis.hset(limiter_recovery.UNKNOWN_LIMITS, "twin", 0.0)
+    limiter_recovery.rebuild_unknown(runtime)
     assert states(gateway)[0] == ("open", True)
 
 
@@ -112,13 +113,13 @@ def test_what_redis_did_not_hear_of_comes_later(gateway: Gateway, runtime: Runti
     finally:
         runtime.redis.config_set("maxmemory", limit)
     assert states(gateway)[0] == ("closed", False)
-    admit.apply_controls(runtime)
+    limiter_recovery.apply_controls(runtime)
     assert states(gateway)[0] == ("open", True)
 
     with gateway.database.write() as session:
         control = controls.lock(session, "twin", runtime.clock.now())
         control.pins, control.changed_at = {}, runtime.clock.now()
-    admit.apply_controls(runtime)
+    limiter_recovery.apply_controls(runtime)
     assert states(gateway)[0] == ("open", False)
 
 
@@ -127,12 +128,12 @@ def test_a_setting_made_on_a_host_whose_clock_is_behind_is_heard_of_too(
 ) -> None:
     """Though another provider's setting is younger by the clocks, and has been heard of."""
     gateway.breakers("twin").set("open", "sis-a", actor="ana")
-    admit.apply_controls(runtime)
+    limiter_recovery.apply_controls(runtime)
     earlier = runtime.clock.now() - timedelta(minutes=1)
     with gateway.database.write() as session:
         control = controls.lock(session, "lincoln", earlier)
         control.paused, control.changed_at = True, earlier
-    admit.apply_controls(runtime)
+    limiter_recovery.apply_controls(runtime)
     assert gateway.control("lincoln").state().paused_until is not None
 
 
@@ -192,10 +193,10 @@ def test_each_transition_is_audited_once_whoever_dies(gateway: Gateway, runtime:
     fail(runtime, A, 3)
     waiting = read_journals(runtime.redis, ["twin"])["twin"]
     # A reconciler that dies here has committed and dropped nothing.
-    journals._write(runtime, "twin", waiting)
+    breaker_audit._write(runtime, "twin", waiting)
     fail(runtime, B, 3)
     for _ in range(2):
-        journals.audit_transitions(runtime)
+        breaker_audit.audit_transitions(runtime)
     told = events(gateway)
     assert [(e.action, e.reason, (e.detail or {})["endpoint"]) for e in told] == [
         ("breaker:endpoint:change", "failures", A),
@@ -211,7 +212,7 @@ def test_a_transition_is_in_the_journal_with_the_state_itself(
     """The worker that opened it may die at once: the next reconciler audits it."""
     fail(runtime, A, 3)
     assert not events(gateway)
-    journals.audit_transitions(runtime)
+    breaker_audit.audit_transitions(runtime)
     (event,) = events(gateway)
     assert (event.actor, event.detail) == (
         "worker",

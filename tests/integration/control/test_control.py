@@ -19,7 +19,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import UsageError
 from sisgate.ledger import controls
-from workers import admit
+from workers.admission import limiter_recovery
 from workers.runtime import Runtime
 
 
@@ -133,12 +133,12 @@ def test_a_change_that_redis_did_not_hear_of_is_kept_and_holds_later(
     assert not control.holds_now
     control.pause(actor="ana")
     assert not control.holds_now
-    admit.apply_controls(runtime)
+    limiter_recovery.apply_controls(runtime)
     state = gateway.control("lincoln").state()
     assert [window.rate for window in state.windows] == [Rate(7, 3600.0)]
     assert state.paused_until is not None
     control.resume(actor="ana")
-    admit.apply_controls(runtime)
+    limiter_recovery.apply_controls(runtime)
     assert gateway.control("lincoln").state().paused_until is None
 
 

@@ -9,7 +9,7 @@ from celery import Celery
 
 from sisgate import Gateway
 from sisgate.domain.queues import queue_keys
-from workers import default_queue
+from workers.maintenance import default_queue
 from workers.runtime import Runtime
 
 PLANNER, DEFAULT = queue_keys("sisgate"), queue_keys("celery")

@@ -14,7 +14,7 @@ from sisgate.broker import celery_app
 from sisgate.cli.key_checks import expiring
 from sisgate.clock import ManualClock
 from sisgate.domain.secret import Secret
-from workers import rotation
+from workers.maintenance import rotation
 from workers.runtime import Runtime
 
 DAY = 24 * 3600.0

@@ -18,7 +18,7 @@ from sisgate.cli.main import execute
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable
 from sisgate.monitoring.openmetrics import render
-from workers.messages import NotOurs, put_aside
+from workers.admission.messages import NotOurs, put_aside
 from workers.runtime import Runtime
 
 A, B = "https://sis-a.twin.test", "https://sis-b.twin.test/api"

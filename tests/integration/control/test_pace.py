@@ -9,8 +9,8 @@ from sisgate import Gateway
 from sisgate.audit import log as audit
 from sisgate.domain.priorities import Priority
 from sisgate.providers.dialect import HttpResponse
-from workers import admit
-from workers.admit import Permit
+from workers.admission import pace
+from workers.admission.permits import Permit
 from workers.runtime import Runtime
 
 REFUSED = HttpResponse(status=429, headers={"Retry-After": "7"}, body=b"", elapsed_seconds=0.1)
@@ -23,7 +23,7 @@ def answered(runtime: Runtime, answer: HttpResponse, adaptive: str = "on") -> fl
     runtime.limiter.unblock("lincoln")
     grant = runtime.limiter.take("lincoln", runtime.limits(config), Priority.URGENT)
     permit = Permit.of_grant(grant, runtime.clock.monotonic())
-    return admit.finish(runtime, config, permit, answer)
+    return pace.learn(runtime, config, permit, answer)
 
 
 def factor(gateway: Gateway) -> float:

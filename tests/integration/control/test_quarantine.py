@@ -13,7 +13,7 @@ from sisgate.domain.queues import queue_keys
 from sisgate.errors import AccessDenied, InvalidState, UnknownMessage
 from sisgate.ledger.audit_schema import AuditEvent
 from sisgate.quarantine import KEPT_BYTES, KEY, LENGTH
-from workers.messages import NotOurs, put_aside
+from workers.admission.messages import NotOurs, put_aside
 from workers.runtime import Runtime
 
 SECRET = "Eve Kowalski"

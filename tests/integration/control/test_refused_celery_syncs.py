@@ -10,7 +10,7 @@ import pytest
 from sisgate import Gateway
 from sisgate.access.gate import Gate
 from sisgate.access.policy import broker_principal
-from workers.asked import accept
+from workers.jobs.app_tasks import accept
 
 
 def refusal(gateway: Gateway, scopes: tuple[str, ...] = ("*",), **kwargs: Any) -> str:

@@ -22,7 +22,8 @@ from sisgate.gateway.key_info import KeyInfo
 from sisgate.ledger import migrate, schema
 from sisgate.settings import load_settings
 from tests.servers.http import Asked, HttpServer, Reply, json_reply
-from workers import calls, reconciler, rotation
+from workers.calls import execute
+from workers.maintenance import reconciler, rotation
 from workers.runtime import Runtime
 
 CONFIG = """
@@ -105,7 +106,7 @@ class Worker:
             with self.runtime.database.read() as session:
                 query = select(schema.Call.id).where(schema.Call.job_id == job.id)
                 (call_id,) = session.scalars(query)
-            calls.make(self.runtime, self.config, call_id)
+            execute.make_call(self.runtime, self.config, call_id)
             reconciler.reconcile(self.runtime)
             return job.status().is_final
 
@@ -273,7 +274,7 @@ def test_a_token_endpoint_that_wants_a_pause_is_not_asked_by_the_next_call(
         with worker.runtime.database.read() as session:
             query = select(schema.Call.id).where(schema.Call.job_id == job.id)
             (call_id,) = session.scalars(query)
-        calls.make(worker.runtime, worker.config, call_id)
+        execute.make_call(worker.runtime, worker.config, call_id)
         with worker.runtime.database.read() as session:
             call = session.get_one(schema.Call, call_id)
             assert call.tries == 0
@@ -310,7 +311,7 @@ def test_a_static_bearer_is_rotated_after_a_real_call_with_it(
             query = select(schema.Call.id).where(schema.Call.state == "queued")
             queued = list(session.scalars(query))
         for call_id in queued:
-            calls.make(worker.runtime, worker.config, call_id)
+            execute.make_call(worker.runtime, worker.config, call_id)
         return [key.id for key in worker.keys if key.state is KeyState.ACTIVE] == [staged.id]
 
     assert poll_until(replaced, clock=SystemClock(), timeout_seconds=30)

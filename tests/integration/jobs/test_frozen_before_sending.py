@@ -22,8 +22,9 @@ from sisgate.gateway import Gateway
 from sisgate.ledger.schema import Attempt, Call
 from sisgate.settings import load_settings
 from tests.acceptance.admission.recorder import Recorder
-from workers import calls, reconciler, sending
-from workers.admit import Permit
+from workers.admission.permits import Permit
+from workers.calls import execute, send
+from workers.maintenance import reconciler
 from workers.runtime import Runtime
 
 LEASE = 100.0
@@ -113,7 +114,7 @@ class Bench:
         grant = self.runtime.limiter.take("lincoln", spec, Priority.URGENT)
         with self.gateway.database.read() as session:
             call_id = session.scalars(select(Call.id)).one()
-        calls.make(self.runtime, self.config, call_id, Permit.of_grant(grant, asked_at))
+        execute.make_call(self.runtime, self.config, call_id, Permit.of_grant(grant, asked_at))
         with self.gateway.database.read() as session:
             return session.get_one(Call, call_id)
 
@@ -193,14 +194,14 @@ def test_an_answer_of_a_request_taken_for_lost_is_kept(
 ) -> None:
     """Its worker stood still with the answer in hand."""
     job = bench.ask("POST")
-    settle = sending.settle
+    settle = send.settle
 
     def freeze_and_settle(*args: Any) -> float:
         bench.clock.advance(LEASE + 1)
         reconciler.reconcile(bench.runtime)
         return settle(*args)
 
-    monkeypatch.setattr(sending, "settle", freeze_and_settle)
+    monkeypatch.setattr(send, "settle", freeze_and_settle)
     assert bench.make().state == "done"
     status = bench.gateway.job(job).status()
     assert (status.state, status.error, status.calls_made) == ("done", None, 1)

@@ -23,7 +23,8 @@ from sisgate.ledger import migrate, schema
 from sisgate.ledger.audit_schema import AuditEvent
 from sisgate.settings import ProviderConfig, load_settings
 from tests.acceptance.breakers.failing import FailingRecorder
-from workers import calls, health, reconciler
+from workers.calls import execute, health_request
+from workers.maintenance import health, reconciler
 from workers.runtime import Runtime
 
 CONFIG = """
@@ -183,7 +184,7 @@ def test_the_health_path_is_the_probe_and_the_call_waits(
     with endpoints.using(endpoints.open("/x")) as passage:
         assert config.health is not None
         url = f"{recorder.url('lincoln')}/a"
-        passage.judge(health.ask(runtime, config.health, url, config.network)[1])
+        passage.judge(health_request.ask(runtime, config.health, url, config.network)[1])
     (view,) = endpoints.breakers.views()
     assert view.state is State.OPEN
 
@@ -199,16 +200,16 @@ def test_the_health_path_is_the_probe_and_the_call_waits(
             return call.state == "queued"
 
     assert poll_until(due, clock=clock, timeout_seconds=10)
-    calls.make(runtime, config, call_id)
+    execute.make_call(runtime, config, call_id)
     assert endpoints.breakers.views()[0].state is State.OPEN
     recorder.down.clear()
     assert poll_until(lambda: due() and queued(), clock=clock, timeout_seconds=20)
-    calls.make(runtime, config, call_id)
+    execute.make_call(runtime, config, call_id)
     assert endpoints.breakers.views()[0].state is State.CLOSED
     assert set(recorder["lincoln"].paths) == {"/a/health"}
     assert used(runtime) == (2 if counts == "true" else 0)
     assert poll_until(queued, clock=clock, timeout_seconds=20)
-    calls.make(runtime, config, call_id)
+    execute.make_call(runtime, config, call_id)
     assert recorder["lincoln"].paths["/a/x"] == 1
     assert job.status().state == "done"
 

@@ -17,7 +17,9 @@ from sisgate.ledger import migrate
 from sisgate.ledger import schema as tables
 from sisgate.settings import load_settings
 from tests.integration.sync.server import Answered, Provider
-from workers import calls, planning, reconciler
+from workers.calls import execute
+from workers.jobs import planning
+from workers.maintenance import reconciler
 from workers.runtime import Runtime
 
 NAME = "lincoln"
@@ -63,7 +65,7 @@ class Worker:
             held = self.runtime.endpoints(self.config).breakers.held_seconds()
             if held:
                 break
-            calls.make(self.runtime, self.config, call_id)
+            execute.make_call(self.runtime, self.config, call_id)
             self.clock.advance(0.01)
             made += 1
         if not made:

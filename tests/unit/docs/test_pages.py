@@ -16,7 +16,7 @@ from sisgate import Gateway, errors
 from sisgate.cli.main import app
 from sisgate.ledger.schema import Base
 from sisgate.sandbox.knobs import Knobs
-from workers.asked import Order
+from workers.jobs.app_tasks import SyncArguments
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -91,9 +91,9 @@ def test_the_error_tree_is_that_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "model"), [("docs/sandbox.md", Knobs), ("docs/celery-contract.md", Order)]
+    ("page", "model"), [("docs/sandbox.md", Knobs), ("docs/celery-contract.md", SyncArguments)]
 )
-def test_every_knob_and_argument_has_a_row(page: str, model: type[Knobs | Order]) -> None:
+def test_every_knob_and_argument_has_a_row(page: str, model: type[Knobs | SyncArguments]) -> None:
     """Fields of the model, in a table's first column."""
     cells = re.findall(r"^\| (`.+?) \|", text_of(page), re.MULTILINE)
     told = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}

@@ -1,4 +1,4 @@
-"""What turns the pull: the worker's event loop, or a green thread where there is none."""
+"""What drives the fetcher: the worker's event loop, or a green thread where there is none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from celery.signals import worker_shutting_down
 
 from sisgate.errors import BrokerUnavailable
-from workers.puller import IDLE_SECONDS, Puller
+from workers.admission.fetcher import IDLE_SECONDS, Fetcher
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ RETRY_SECONDS = 1.0
 
 
 class HubDriver:
-    """Runs the pull on the worker's event loop: by signal, by timer, and when a slot is freed."""
+    """Runs the fetcher on the worker's loop: by signal, by timer, and when a slot is freed."""
 
     def __init__(self, hub: Any, runtime: Runtime) -> None:
         self._hub = hub
@@ -39,9 +39,9 @@ class HubDriver:
         self._bell.setblocking(False)
         self._bell_rope.setblocking(False)
 
-    def begin(self, puller: Puller) -> None:
+    def begin(self, fetcher: Fetcher) -> None:
         """Look for the first time as soon as the loop turns."""
-        self._puller = puller
+        self._fetcher = fetcher
         self._hub.add_reader(self._bell, self._on_bell)
         # A signal to stop does not end the loop's poll, which may last a second more.
         worker_shutting_down.connect(self._on_shutdown)
@@ -82,7 +82,7 @@ class HubDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        seconds = guarded(self._puller)
+        seconds = guarded(self._fetcher)
         if seconds <= 0:
             self.wake()
         else:
@@ -117,29 +117,29 @@ class HubDriver:
         is_ours = False
         try:
             while (message := self._signals.get_message(timeout=0)) is not None:
-                is_ours = self._puller.note_signal(message["data"].decode()) or is_ours
+                is_ours = self._fetcher.note_signal(message["data"].decode()) or is_ours
             if self._signals.connection._sock is not self._signal_socket:
                 # redis-py has connected again by itself; signals may have been lost meanwhile.
                 raise redis.ConnectionError
         except (redis.RedisError, OSError):
             self._unlisten()
-            self._puller.look_at_all()
+            self._fetcher.look_at_all()
             is_ours = True
         if is_ours:
             self.wake()
 
 
 class GreenDriver:
-    """Runs the pull in a thread, which gevent and eventlet make a green one."""
+    """Runs the fetcher in a thread, which gevent and eventlet make a green one."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._due = threading.Event()
         self._has_stopped = False
 
-    def begin(self, puller: Puller) -> None:
+    def begin(self, fetcher: Fetcher) -> None:
         """Start to look."""
-        self._puller = puller
+        self._fetcher = fetcher
         for target in (self._look, self._listen):
             threading.Thread(target=target, daemon=True, name="sisgate-admission").start()
 
@@ -155,8 +155,8 @@ class GreenDriver:
     def _look(self) -> None:
         while not self._has_stopped:
             self._due.clear()
-            seconds = guarded(self._puller)
-            # Also with nothing to wait for the others get their turn: a pull may not switch.
+            seconds = guarded(self._fetcher)
+            # Also with nothing to wait for the others get their turn: a fetch may not switch.
             self._due.wait(max(seconds, 0.0005))
 
     def _listen(self) -> None:
@@ -165,7 +165,7 @@ class GreenDriver:
             try:
                 signals = signals or self._runtime.wakeups.signals()
                 message = signals.get_message(timeout=IDLE_SECONDS)
-                if message is not None and self._puller.note_signal(message["data"].decode()):
+                if message is not None and self._fetcher.note_signal(message["data"].decode()):
                     self._due.set()
             except (redis.RedisError, OSError):
                 signals = None
@@ -174,10 +174,10 @@ class GreenDriver:
             signals.close()
 
 
-def guarded(puller: Puller) -> float:
+def guarded(fetcher: Fetcher) -> float:
     """Look, and survive what goes wrong; return the seconds until the next look."""
     try:
-        return puller.pull()
+        return fetcher.fetch()
     except BrokerUnavailable as error:
         log.warning("admission_waits", reason=error.message)
     except (redis.RedisError, OSError) as error:

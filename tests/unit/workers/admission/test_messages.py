@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sisgate.broker import LIMITS_TASK, SYNC_TASK, call_task
-from workers.messages import MAX_MESSAGE_BYTES, REFUSED, NotOurs, check, read_message
+from workers.admission.messages import MAX_MESSAGE_BYTES, REFUSED, NotOurs, check, read_message
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

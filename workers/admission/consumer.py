@@ -22,8 +22,10 @@ from sisgate.broker import ADMISSION_MARK
 from sisgate.clock import ReferenceClock, SystemClock
 from sisgate.errors import BrokerUnavailable
 from sisgate.quarantine import NO_QUEUE
-from workers import remote_control as remote_control  # noqa: PLC0414 - replaces Celery's commands
-from workers.messages import NotOurs, check, put_aside
+
+# Replaces Celery's commands.
+from workers.admission import remote_control as remote_control  # noqa: PLC0414
+from workers.admission.messages import NotOurs, check, put_aside
 
 REFUSALS = (redis.RedisError, BrokerUnavailable)
 """What is taken for a lost connection beside what kombu knows as such."""

@@ -53,7 +53,7 @@ def _printable(text: str) -> str:
 AppName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 
 
-class Order(BaseModel):
+class SyncArguments(BaseModel):
     """The arguments of `sisgate.sync`. Strict: a number is not taken for a word."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -68,7 +68,7 @@ class Order(BaseModel):
     app: AppName = "celery"
 
 
-class JobOfApp(BaseModel):
+class JobArguments(BaseModel):
     """The arguments of `sisgate.cancel` and `sisgate.status`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -98,7 +98,7 @@ def accept(
         return _refusal(error)
     try:
         _refuse_callbacks(SYNC_TASK, refused)
-        order = _read(Order, SYNC_TASK, ("provider", "resource"), args, kwargs)
+        order = _read(SyncArguments, SYNC_TASK, ("provider", "resource"), args, kwargs)
         gate.pass_through(Action.ENQUEUE, order.provider, order.resource)
         if order.allow_deletes:
             gate.pass_through(Action.CONTROL, order.provider, order.resource)
@@ -153,7 +153,7 @@ def _own_job(
 ) -> JobStatus:
     """Return the status of the job that is asked for; `UnknownJob` unless it is the app's."""
     _refuse_callbacks(task, refused)
-    asked = _read(JobOfApp, task, ("job_id",), args, kwargs)
+    asked = _read(JobArguments, task, ("job_id",), args, kwargs)
     found = gateway.job_status(asked.job_id)
     if found.app != asked.app or not gate.allows(Action.LOOK, found.provider, found.resource):
         raise unknown(asked.job_id)

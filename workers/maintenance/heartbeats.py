@@ -26,7 +26,7 @@ from sisgate.errors import BrokerUnavailable, CredentialError
 from sisgate.liveness.heartbeats import EVERY_SECONDS, ClockDifference, Heartbeat
 from sisgate.liveness.obstacles import Obstacle, obstacles
 from sisgate.settings import Settings
-from workers.puller import is_shutting_down, slots_of
+from workers.admission.fetcher import is_shutting_down, slots_of
 from workers.runtime import RUNTIME, Runtime
 
 log = structlog.get_logger()

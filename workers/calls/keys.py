@@ -20,7 +20,7 @@ from sisgate.ledger.key_schema import Key
 from sisgate.settings import ProviderConfig
 from sisgate.transport import auth
 from sisgate.transport.auth import AuthBase
-from workers.reading import Reply, UsedToken
+from workers.calls.reply import Reply, UsedToken
 from workers.runtime import Runtime
 
 log = structlog.get_logger()

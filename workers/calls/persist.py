@@ -22,20 +22,21 @@ from sisgate.privacy.persons import Realms
 from sisgate.providers.dialect import Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync import conclude, flaws, progress
-from workers import planning
-from workers.effects import (
+from workers.calls.classify import OWN_OUTAGE_SECONDS
+from workers.calls.outcomes import (
     Answered,
+    CallOutcome,
     Counted,
-    Effect,
+    ErrorPayload,
     Fails,
     PageRead,
+    RateLimited,
     ReadOtherwise,
-    Throttled,
     Unknown,
     Waits,
-    Words,
 )
-from workers.reading import OWN_OUTAGE_SECONDS, Reply
+from workers.calls.reply import Reply
+from workers.jobs import planning
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -55,7 +56,7 @@ def record(
     config: ProviderConfig,
     claim: Claim,
     reply: Reply,
-    effect: Effect,
+    effect: CallOutcome,
     *,
     calls: int,
 ) -> None:
@@ -100,7 +101,7 @@ class _Entry:
     config: ProviderConfig
     claim: Claim
     reply: Reply
-    effect: Effect
+    effect: CallOutcome
     kept: _Kept
 
     def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
@@ -123,7 +124,7 @@ class _Entry:
         session: Session,
         now: datetime,
         seconds: float,
-        error: Words,
+        error: ErrorPayload,
         *,
         failed: bool = False,
         is_retry: bool = False,
@@ -218,7 +219,7 @@ def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
             entry.finish(session, CallState.UNKNOWN, now, error=error)
         case Waits(error, seconds, spends_try, is_retry):
             entry.put_back(session, now, seconds, error, failed=spends_try, is_retry=is_retry)
-        case Throttled(error, seconds):
+        case RateLimited(error, seconds):
             job.throttled += 1
             if seconds > 0:
                 until = now + timedelta(seconds=seconds)
@@ -272,7 +273,7 @@ def _record_page(session: Session, entry: _Entry, job: Job, page: Page, now: dat
         jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
 
 
-def _kept(runtime: Runtime, claim: Claim, effect: Effect) -> _Kept:
+def _kept(runtime: Runtime, claim: Claim, effect: CallOutcome) -> _Kept:
     """Seal the body of an answer to keep; sealing is slow, so it is done before locks."""
     if not isinstance(effect, Answered):
         return _Kept()

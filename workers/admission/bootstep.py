@@ -1,6 +1,6 @@
 """Admission: a worker with a free slot takes the most urgent message for which there is a permit.
 
-A bootstep of the consumer. Provider queues are not pushed to the worker (`workers.consumer`);
+A bootstep of the consumer. Provider queues are not pushed to the worker (`admission.consumer`);
 the backlog stays in the broker, in order of priority, and nothing is held here. A look is taken
 when a publisher signals, when a task ends, when a permit becomes free, and now and then.
 """
@@ -17,8 +17,8 @@ from celery.worker.request import Request
 
 from sisgate.broker import CALL_TASK_PREFIX
 from sisgate.errors import BrokerUnavailable
-from workers.drivers import GreenDriver, HubDriver
-from workers.puller import Puller, admitted_queues
+from workers.admission.event_loop import GreenDriver, HubDriver
+from workers.admission.fetcher import Fetcher, admitted_queues
 
 
 class CallRequest(Request):
@@ -69,7 +69,7 @@ class CallRequest(Request):
 
 
 class Admission(bootsteps.StartStopStep):
-    """Runs the pull as long as the consumer runs; starts anew after each reconnect."""
+    """Runs the fetcher as long as the consumer runs; starts anew after each reconnect."""
 
     requires = (Tasks,)  # type: ignore[assignment]  # typed as an empty tuple
 
@@ -101,7 +101,7 @@ class Admission(bootsteps.StartStopStep):
         if self._driver is not None:
             self._driver.stop()
         self._driver = driver
-        driver.begin(Puller(consumer, consumer.app.sisgate_runtime()))
+        driver.begin(Fetcher(consumer, consumer.app.sisgate_runtime()))
         consumer.app.sisgate_slot_freed = driver.wake
 
 

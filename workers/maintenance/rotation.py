@@ -24,8 +24,8 @@ from sisgate.errors import BrokerUnavailable, PermanentError
 from sisgate.ledger import jobs
 from sisgate.ledger.key_schema import Key, KeySlot
 from sisgate.settings import ProviderConfig
-from workers import key_orders
-from workers.key_orders import record
+from workers.maintenance import key_provisioning
+from workers.maintenance.key_provisioning import record
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ def _advance(runtime: Runtime, config: ProviderConfig, slot_name: str) -> bool:
     policy = policy_of(config)
     take_back = _expected(runtime, config, slot_name, policy)
     if take_back is not None:
-        key_orders.take_back(config, slot_name, take_back)
+        key_provisioning.take_back(config, slot_name, take_back)
     call = None
     order: Order | None = None
     with runtime.database.write() as session:
@@ -89,7 +89,7 @@ def _advance(runtime: Runtime, config: ProviderConfig, slot_name: str) -> bool:
         if step.act == "retire" and step.key != (take_back.id if take_back else None):
             return True  # decided meanwhile: the next look takes it back first
         if step.act == "order":
-            order = key_orders.begin(runtime, config, slot, row)
+            order = key_provisioning.begin(runtime, config, slot, row)
         if step.act in {"probe", "check"}:
             call = _begin_probe(session, config, slot, row, step, runtime)
         else:
@@ -98,7 +98,7 @@ def _advance(runtime: Runtime, config: ProviderConfig, slot_name: str) -> bool:
     if call is not None:
         _publish(runtime, call)
     if order is not None:
-        key_orders.fetch(runtime, order, policy)
+        key_provisioning.fetch(runtime, order, policy)
     if step.act in {"retire", "revoke", "give up"} and step.key is not None:
         _drop_token(runtime, config.name, step.key)
     return True

@@ -14,9 +14,9 @@ from sisgate.ledger import calls, failover
 from sisgate.ledger.calls import Claim
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
-from workers.admit import LEAST_SECONDS, Permit
+from workers.admission.permits import LEAST_SECONDS, Permit
+from workers.calls.reply import Reply
 from workers.endpoints import Route
-from workers.reading import Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()

@@ -15,12 +15,14 @@ from sisgate.errors import BrokerUnavailable
 from sisgate.ledger.calls import Claim
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
-from workers import admit, failover, health, recording, sending
-from workers.admit import Permit
-from workers.effects import Waits
+from workers.admission import permits
+from workers.admission.permits import Permit
+from workers.calls import failover, health_request, persist, send
+from workers.calls.classify import Judged
+from workers.calls.keys import Keyring
+from workers.calls.outcomes import Waits
+from workers.calls.reply import Reply
 from workers.endpoints import Route
-from workers.keyring import Keyring
-from workers.reading import Judged, Reply
 from workers.runtime import Runtime
 
 AFTER_PROBE_SECONDS = 1.0
@@ -65,7 +67,7 @@ def in_place_of(
         seconds += AFTER_PROBE_SECONDS
     words = {"code": "probed", "message": f"{route.url} was tried first by another request."}
     waits = Waits(claim.call.error or words, seconds)
-    recording.record(runtime, config, claim, reply, waits, calls=sent)
+    persist.record(runtime, config, claim, reply, waits, calls=sent)
 
 
 def asks_for_blame(config: ProviderConfig, claim: Claim) -> bool:
@@ -126,15 +128,15 @@ def _ask(
 ) -> tuple[Reply, Outcome, int]:
     """Make a control request; return the reply, what it says, and how many requests counted."""
     if config.health is not None:
-        with admit.checking(runtime, config, permit):
-            reply, outcome = health.ask(runtime, config.health, url, config.network)
-        return reply, outcome, health.settle(runtime, config, config.health, permit, reply)
+        with permits.checking(runtime, config, permit):
+            reply, outcome = health_request.ask(runtime, config.health, url, config.network)
+        return reply, outcome, health_request.settle(runtime, config, config.health, permit, reply)
     most = min(CONTROL_SECONDS, config.timeout_seconds)
     ends_at = runtime.clock.monotonic() + most
     keyring = Keyring(runtime, config, claim)
     request = config.dialect.probe_request()
-    reply = sending.send(runtime, config, permit, url, request, ends_at, keyring)
-    sending.settle(runtime, config, permit, reply)
+    reply = send.send(runtime, config, permit, url, request, ends_at, keyring)
+    send.settle(runtime, config, permit, reply)
     return reply, outcome_of(reply), int(reply.was_sent)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sisgate.errors import NoPermit, SisgateError
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
-from workers import admit
-from workers.admit import LEAST_SECONDS, Permit
-from workers.keyring import Keyring
-from workers.reading import Reply
+from workers.admission import pace, permits
+from workers.admission.permits import LEAST_SECONDS, Permit
+from workers.calls.keys import Keyring
+from workers.calls.reply import Reply
 from workers.runtime import Runtime
 
 
@@ -24,14 +24,14 @@ def send(
     """Send one request with the best key left; what stands in its way is in the reply."""
     latest = permit.ends_at(config)
     try:
-        with admit.checking(runtime, config, permit):
+        with permits.checking(runtime, config, permit):
             authorisation, token = keyring.authorise()
     except SisgateError as error:
         return Reply(url, error=error, is_authorised=False)
     begun = runtime.clock.monotonic()
     most = min(config.timeout_seconds, latest - begun, ends_at - begun)
     try:
-        with admit.checking(runtime, config, permit):
+        with permits.checking(runtime, config, permit):
             response = runtime.transport.send(
                 url,
                 request,
@@ -53,5 +53,5 @@ def send(
 def settle(runtime: Runtime, config: ProviderConfig, permit: Permit, reply: Reply) -> float:
     """Use up the permit, or give it back; return the seconds the provider asked us to wait."""
     if reply.was_sent:
-        return admit.finish(runtime, config, permit, reply.response)
-    return admit.hand_back(runtime, config, permit)
+        return pace.learn(runtime, config, permit, reply.response)
+    return permits.hand_back(runtime, config, permit)

@@ -18,7 +18,8 @@ from sisgate.errors import BrokerUnavailable, OutcomeUnknown, SisgateError
 from sisgate.gateway.liveness import why_waiting
 from sisgate.ledger import jobs, redelivery, retries
 from sisgate.ledger.schema import Call, Job
-from workers import admit, default_queue, journals
+from workers.admission import limiter_recovery
+from workers.maintenance import breaker_audit, default_queue
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -55,9 +56,9 @@ def _reconcile(runtime: Runtime) -> None:
     for job_id in _end_overdue(runtime):
         runtime.wakeups.announce(job_id)
     with _postponed_without_redis():
-        admit.apply_controls(runtime)
-        admit.rebuild_unknown(runtime)
-        journals.audit_transitions(runtime)
+        limiter_recovery.apply_controls(runtime)
+        limiter_recovery.rebuild_unknown(runtime)
+        breaker_audit.audit_transitions(runtime)
         _publish_due(runtime)
 
 

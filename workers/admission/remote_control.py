@@ -15,7 +15,7 @@ from redis import RedisError
 
 from sisgate.broker import CALL_TASK_PREFIX, LIMITS_TASK, call_task
 from sisgate.errors import BrokerUnavailable, SisgateError
-from workers.rate_limits import celery_rate, shown, windows_asked
+from workers.admission.rate_limits import celery_rate, shown, windows_asked
 
 log = structlog.get_logger()
 

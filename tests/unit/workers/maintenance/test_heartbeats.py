@@ -5,7 +5,7 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from sisgate.liveness.obstacles import Cause, Obstacle
-from workers.heartbeats import TOLD_AGAIN_SECONDS, Watch
+from workers.maintenance.heartbeats import TOLD_AGAIN_SECONDS, Watch
 
 BEAT = Obstacle(Cause.BEAT_MISSING, "beat is not running", "Start it.")
 CLARK = Obstacle(Cause.WORKER_MISSING, "no worker serves clark", "Start one.", "clark")

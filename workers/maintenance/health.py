@@ -10,23 +10,20 @@ import structlog
 from sisgate.audit import log as audit
 from sisgate.bounded_http import checked_before_write
 from sisgate.breakers.spec import Outcome, State
-from sisgate.domain.network import Network
 from sisgate.domain.priorities import Priority
-from sisgate.errors import BrokerUnavailable, NoPermit, SisgateError
-from sisgate.providers.dialect import HttpRequest
+from sisgate.errors import BrokerUnavailable, NoPermit
 from sisgate.settings import ProviderConfig
 from sisgate.settings.health import HealthConfig
-from workers import admit
-from workers.admit import Permit
-from workers.reading import Reply
+from workers.admission import limiter_recovery, permits
+from workers.admission.permits import Permit
+from workers.calls import health_request
+from workers.calls.reply import Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
 RUN_SECONDS = 5.0
 """After so long a run begins no further check: what is left is for the next run."""
-
-MAX_BODY_BYTES = 1_048_576
 
 
 def check(runtime: Runtime) -> None:
@@ -47,53 +44,6 @@ def check(runtime: Runtime) -> None:
                     _check(runtime, config, config.health, view.endpoint)
 
 
-def ask(
-    runtime: Runtime, health: HealthConfig, url: str, network: Network
-) -> tuple[Reply, Outcome]:
-    """Ask an endpoint for its health path; return what came and what that says of it."""
-    begun = runtime.clock.monotonic()
-    try:
-        response = runtime.transport.send(
-            url,
-            HttpRequest(health.path),
-            None,
-            network,
-            timeout_seconds=health.timeout_seconds,
-            max_body_bytes=MAX_BODY_BYTES,
-        )
-    except NoPermit as late:
-        # Nothing was sent, so nothing was learnt.
-        return Reply(url, error=late), Outcome.NEUTRAL
-    except SisgateError as error:
-        took = runtime.clock.monotonic() - begun
-        return Reply(url, error=error, took_seconds=took), Outcome.FAILURE
-    reply = Reply(url, response=response, took_seconds=runtime.clock.monotonic() - begun)
-    return reply, outcome_of(health, response.status)
-
-
-def outcome_of(health: HealthConfig, status: int) -> Outcome:
-    """Return what a status says of the endpoint; 429 speaks of the quota and not of health.
-
-    >>> health = HealthConfig(path="/health", expected=(200, 204))
-    >>> [outcome_of(health, status).value for status in (204, 302, 401, 429, 503)]
-    ['success', 'failure', 'failure', 'neutral', 'failure']
-    """
-    if status in health.expected:
-        return Outcome.SUCCESS
-    return Outcome.NEUTRAL if status == 429 else Outcome.FAILURE
-
-
-def settle(
-    runtime: Runtime, config: ProviderConfig, health: HealthConfig, permit: Permit, reply: Reply
-) -> int:
-    """Use up the permit or give it back; return how many requests count against the quota."""
-    if health.counts and reply.was_sent:
-        admit.finish(runtime, config, permit, reply.response)
-        return 1
-    admit.hand_back(runtime, config, permit)
-    return 0
-
-
 def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: str) -> None:
     # Whoever takes the claim makes the check, so any number of beats makes one. It is taken before
     # the check: one whose worker dies is made an interval later, and never twice.
@@ -111,11 +61,11 @@ def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: 
         if runtime.clock.monotonic() >= claimed_at + health.interval_seconds:
             raise NoPermit("The next check is due; this one was not made.", seconds=0.0)
 
-    held = admit.checking(runtime, config, permit) if permit is not None else nullcontext()
+    held = permits.checking(runtime, config, permit) if permit is not None else nullcontext()
     with checked_before_write(check_turn), held:
-        reply, outcome = ask(runtime, health, url, config.network)
+        reply, outcome = health_request.ask(runtime, health, url, config.network)
     if permit is not None:
-        settle(runtime, config, health, permit, reply)
+        health_request.settle(runtime, config, health, permit, reply)
     if outcome is Outcome.NEUTRAL:
         return
     good = outcome is Outcome.SUCCESS
@@ -131,7 +81,7 @@ def _permit(runtime: Runtime, config: ProviderConfig) -> Permit | None:
     if grant:
         return Permit.of_grant(grant, asked_at)
     if grant.reason == "unknown":
-        admit.note_unknown(runtime, config.name)
+        limiter_recovery.note_unknown(runtime, config.name)
     return None
 
 

@@ -23,12 +23,14 @@ from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.providers.dialect import HttpRequest, Listing
 from sisgate.settings import ProviderConfig
-from workers import admit, failover, probing, reading, recording, sending
-from workers.admit import Permit
-from workers.effects import Waits
+from workers.admission import permits
+from workers.admission.permits import Permit
+from workers.calls import classify, failover, persist, probing, send
+from workers.calls.classify import Classification, Judged
+from workers.calls.keys import Keyring
+from workers.calls.outcomes import Waits
+from workers.calls.reply import Reply
 from workers.endpoints import Route
-from workers.keyring import Keyring
-from workers.reading import Judged, Reading, Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -37,7 +39,7 @@ LONGEST_WAIT_SECONDS = 30.0
 """A call that no endpoint may take is looked at again after so long at most."""
 
 
-def make(
+def make_call(
     runtime: Runtime, config: ProviderConfig, call_id: int, permit: Permit | None = None
 ) -> None:
     """Make one call if it is still to be made. `permit` is what admission took for it."""
@@ -48,13 +50,13 @@ def make(
     bound = config.arrival_bound_seconds
     is_fresh = permit is not None and permit.is_fresh(runtime.clock.monotonic(), bound)
     if permit is not None and (claim is None or not is_fresh):
-        admit.hand_back(runtime, config, permit)
+        permits.hand_back(runtime, config, permit)
         permit = None
     if claim is None:
         runtime.endpoints(config).note_no_call()
         return
     try:
-        permit = permit or admit.take(runtime, config, claim, claimed_at)
+        permit = permit or permits.take(runtime, config, claim, claimed_at)
     except NoPermit as error:
         _not_made(runtime, config, claim, error)
         runtime.endpoints(config).note_no_call()
@@ -64,7 +66,7 @@ def make(
         may_probe = config.health is not None or request.method in ledger.SAFE_METHODS
         route = runtime.endpoints(config).open(request.path, may_probe=may_probe)
     except SisgateError as error:
-        admit.hand_back(runtime, config, permit)
+        permits.hand_back(runtime, config, permit)
         _not_made(runtime, config, claim, error)
         return
     if route.is_probe and probing.is_better(config, claim):
@@ -90,7 +92,7 @@ def _call(
         tried.append(route.url)
         with endpoints.using(route) as used:
             reply, read, count = _ask(runtime, config, claim, permit, route.url, request, ends_at)
-            outcome, judged = read.outcome, reading.NOT_JUDGED
+            outcome, judged = read.outcome, classify.NOT_JUDGED
             if read.may_be_repeated and probing.asks_for_blame(config, claim):
                 is_last = len(tried) >= len(config.endpoints)
                 may_ask = is_last and probing.tells_of(config, request)
@@ -113,7 +115,7 @@ def _call(
         if judged.blame is not Blame.CALL:
             # What only tried out the endpoint waits, behind others, for the next time.
             effect = read.as_probe(endpoints.held_seconds() + probing.AFTER_PROBE_SECONDS)
-    recording.record(runtime, config, claim, reply, effect, calls=sent)
+    persist.record(runtime, config, claim, reply, effect, calls=sent)
 
 
 def _ask(
@@ -124,7 +126,7 @@ def _ask(
     url: str,
     request: HttpRequest,
     ends_at: float,
-) -> tuple[Reply, Reading, int]:
+) -> tuple[Reply, Classification, int]:
     """Ask one endpoint, with one key after the other while the provider refuses them.
 
     Each request has a permit of its own. Returns the last reply, what it means, and how many
@@ -133,9 +135,9 @@ def _ask(
     keyring = Keyring(runtime, config, claim)
     sent = 0
     while True:
-        reply = sending.send(runtime, config, permit, url, request, ends_at, keyring)
+        reply = send.send(runtime, config, permit, url, request, ends_at, keyring)
         reply = replace(reply, key=keyring.current)
-        wait_seconds = sending.settle(runtime, config, permit, reply)
+        wait_seconds = send.settle(runtime, config, permit, reply)
         read = _read(runtime, config, claim, reply, wait_seconds)
         if read.drops_token and reply.token is not None:
             with suppress(BrokerUnavailable):
@@ -189,10 +191,10 @@ def _read(
     claim: Claim,
     reply: Reply,
     wait_seconds: float = 0.0,
-    judged: Judged = reading.NOT_JUDGED,
-) -> Reading:
+    judged: Judged = classify.NOT_JUDGED,
+) -> Classification:
     now, jitter = runtime.clock.now(), random.random()
-    return reading.read(
+    return classify.classify(
         config, claim, reply, now, wait_seconds=wait_seconds, jitter=jitter, judged=judged
     )
 
@@ -203,17 +205,17 @@ def _not_made(runtime: Runtime, config: ProviderConfig, claim: Claim, error: Sis
     if isinstance(error, DeferredError):
         seconds = min(error.seconds, LONGEST_WAIT_SECONDS)
     elif isinstance(error, TransientError):
-        seconds = reading.OWN_OUTAGE_SECONDS
+        seconds = classify.OWN_OUTAGE_SECONDS
     else:
         read = _read(runtime, config, claim, reply)
-        recording.record(runtime, config, claim, reply, read.effect, calls=0)
+        persist.record(runtime, config, claim, reply, read.effect, calls=0)
         return
     seconds = max(0.05, seconds)
     if claim.changes_something:
         # While this worker stood still it may have been taken for lost, and the outcome for
         # unknown. It is known.
         waits = Waits(claim.call.error or error.as_dict(), seconds)
-        recording.record(runtime, config, claim, reply, waits, calls=0)
+        persist.record(runtime, config, claim, reply, waits, calls=0)
     else:
         with runtime.database.write() as session:
             now = runtime.clock.now()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sisgate.breakers.spec import Outcome
@@ -15,7 +14,6 @@ from sisgate.errors import (
     DatabaseUnavailable,
     DeferredError,
     OutcomeUnknown,
-    ProviderUnavailable,
     SisgateError,
     TransientError,
 )
@@ -25,18 +23,19 @@ from sisgate.providers.dialect import HttpResponse, Listing, Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync.pages import is_behind
 from sisgate.transport.verdict import Meaning, Verdict, judge
-from workers.effects import (
+from workers.calls.outcomes import (
     Answered,
+    CallOutcome,
     Counted,
-    Effect,
+    ErrorPayload,
     Fails,
     PageRead,
+    RateLimited,
     ReadOtherwise,
-    Throttled,
     Unknown,
     Waits,
-    Words,
 )
+from workers.calls.reply import Reply, UsedToken
 
 NEW_TOKEN_SECONDS = 1.0
 """How long a call waits whose new token is not accepted yet: clocks of servers differ."""
@@ -49,49 +48,7 @@ OWN_OUTAGE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class UsedToken:
-    """The access token of a request; `is_new` where it was fetched for it."""
-
-    is_new: bool
-    forget: Callable[[], None] = field(default=lambda: None)
-    """Drops it from the fleet's cache, unless it has been replaced there already."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a call brought: a response, or the error that stood in its way.
-
-    Without authorisation (its token could not be had) the endpoint itself was asked nothing.
-    `key` is the id of the key that it was asked with, `token` the access token, if there is one.
-    """
-
-    endpoint: str
-    response: HttpResponse | None = None
-    error: SisgateError | None = None
-    token: UsedToken | None = None
-    took_seconds: float = 0.0
-    is_authorised: bool = True
-    key: str | None = None
-
-    @property
-    def status(self) -> int | None:
-        """The status of the response, None without one."""
-        return self.response.status if self.response is not None else None
-
-    @property
-    def was_sent(self) -> bool:
-        """Whether the provider may have seen the call, so that it may count against its quota."""
-        if self.response is not None:
-            return True
-        return (
-            isinstance(self.error, ProviderUnavailable | AnswerInvalid)
-            and self.is_authorised
-            and self.error.detail.get("sent") is not False
-        )
-
-
-@dataclass(frozen=True)
-class Reading:
+class Classification:
     """What a reply means to the endpoint's breaker, and what is to be written.
 
     `failure` is there when the provider failed a call that it may be asked again: at once
@@ -100,17 +57,17 @@ class Reading:
     """
 
     outcome: Outcome
-    effect: Effect
-    failure: Words | None = None
+    effect: CallOutcome
+    failure: ErrorPayload | None = None
     drops_token: bool = False
-    refusal: Words | None = None
+    refusal: ErrorPayload | None = None
 
     @property
     def may_be_repeated(self) -> bool:
         """Whether the provider failed and the same may be asked elsewhere at once."""
         return self.failure is not None
 
-    def as_probe(self, seconds: float) -> Effect:
+    def as_probe(self, seconds: float) -> CallOutcome:
         """Return what to write where the call was not made for its own sake.
 
         What failed only as a probe waits for so many seconds and spends no try.
@@ -140,7 +97,7 @@ class _Case:
     judged: Judged
 
 
-def read(
+def classify(
     config: ProviderConfig,
     claim: Claim,
     reply: Reply,
@@ -149,7 +106,7 @@ def read(
     wait_seconds: float = 0.0,
     jitter: float,
     judged: Judged = NOT_JUDGED,
-) -> Reading:
+) -> Classification:
     """Return what a reply means. What is slow (parsing) happens here, before locks are taken.
 
     `wait_seconds` is how long the provider asked all of us to stay away, 0 for not at all,
@@ -160,26 +117,26 @@ def read(
         return _of_error(at, reply)
     verdict = judge(config.dialect, reply.response)
     error = _words(verdict, reply.response)
-    effect: Effect
+    effect: CallOutcome
     match verdict.meaning:
         case Meaning.DONE:
             try:
-                return Reading(Outcome.SUCCESS, _of_answer(config, claim, reply.response))
+                return Classification(Outcome.SUCCESS, _of_answer(config, claim, reply.response))
             except AnswerInvalid as invalid:
                 return _of_invalid(at, invalid)
         case Meaning.THROTTLED:
             words = {"code": "throttled", "message": verdict.message}
-            return Reading(Outcome.NEUTRAL, Throttled(words, wait_seconds))
+            return Classification(Outcome.NEUTRAL, RateLimited(words, wait_seconds))
         case Meaning.UNAVAILABLE:
             return _of_failure(at, error)
         case Meaning.TOKEN_EXPIRED | Meaning.UNAUTHORIZED | Meaning.REFUSED:
             again = _with_another_token(claim, verdict.meaning, reply.token, error)
             if again is not None:
-                return Reading(Outcome.NEUTRAL, again, drops_token=True)
+                return Classification(Outcome.NEUTRAL, again, drops_token=True)
             refusal = error if reply.status in {401, 403} else None
             effect = _of_refusal(config, claim, reply.response, error)
             drops = verdict.meaning is Meaning.TOKEN_EXPIRED and reply.token is not None
-            return Reading(Outcome.NEUTRAL, effect, drops_token=drops, refusal=refusal)
+            return Classification(Outcome.NEUTRAL, effect, drops_token=drops, refusal=refusal)
 
 
 def _retry_after(reply: Reply, now: datetime) -> float:
@@ -188,7 +145,7 @@ def _retry_after(reply: Reply, now: datetime) -> float:
     return parse_retry_after(header, now) or 0.0
 
 
-def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> Effect:
+def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> CallOutcome:
     if claim.call.purpose == Purpose.REQUEST:
         return Answered(response)
     assert claim.listing is not None
@@ -203,7 +160,7 @@ def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> 
 
 
 def _with_another_token(
-    claim: Claim, meaning: Meaning, token: UsedToken | None, error: Words
+    claim: Claim, meaning: Meaning, token: UsedToken | None, error: ErrorPayload
 ) -> Waits | None:
     """Return that the call is repeated, once, with another token; None where that does not help.
 
@@ -223,8 +180,8 @@ def _with_another_token(
 
 
 def _of_refusal(
-    config: ProviderConfig, claim: Claim, response: HttpResponse, error: Words
-) -> Effect:
+    config: ProviderConfig, claim: Claim, response: HttpResponse, error: ErrorPayload
+) -> CallOutcome:
     if claim.call.purpose == Purpose.REQUEST:
         return Answered(response, error)
     assert claim.listing is not None
@@ -245,21 +202,21 @@ def _is_end_of_list(claim: Claim, status: int) -> bool:
     return is_page and status in NO_SUCH_PAGE and is_behind(claim.position, claim.listing.total)
 
 
-def _of_error(at: _Case, reply: Reply) -> Reading:
+def _of_error(at: _Case, reply: Reply) -> Classification:
     error = reply.error or SisgateError("no answer")
     if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
         # The provider has not failed, so no try is spent.
-        return Reading(Outcome.NEUTRAL, Waits(error.as_dict(), OWN_OUTAGE_SECONDS))
+        return Classification(Outcome.NEUTRAL, Waits(error.as_dict(), OWN_OUTAGE_SECONDS))
     if isinstance(error, DeferredError):
-        return Reading(Outcome.NEUTRAL, Waits(error.as_dict(), error.seconds))
+        return Classification(Outcome.NEUTRAL, Waits(error.as_dict(), error.seconds))
     if isinstance(error, TransientError):
         return _of_failure(at, error.as_dict(), was_sent=reply.was_sent)
     if isinstance(error, AnswerInvalid):
         return _of_invalid(at, error)
-    return Reading(Outcome.NEUTRAL, Fails(error.as_dict()))
+    return Classification(Outcome.NEUTRAL, Fails(error.as_dict()))
 
 
-def _of_invalid(at: _Case, invalid: AnswerInvalid) -> Reading:
+def _of_invalid(at: _Case, invalid: AnswerInvalid) -> Classification:
     """The endpoint works, and what it says is of no use: the fault is this call's own.
 
     It says nothing about the endpoint, and costs a try also where the call was its probe. It may
@@ -267,16 +224,18 @@ def _of_invalid(at: _Case, invalid: AnswerInvalid) -> Reading:
     """
     call, words = at.claim.call, invalid.as_dict()
     if at.claim.changes_something:
-        return Reading(Outcome.NEUTRAL, _unknown(at.claim, words))
+        return Classification(Outcome.NEUTRAL, _unknown(at.claim, words))
     tries = call.tries + 1
     was_invalid = (call.error or {}).get("code") == AnswerInvalid.code
     if invalid.is_final or was_invalid or tries >= at.config.retry.policy.tries:
-        return Reading(Outcome.NEUTRAL, Fails({**words, "tries": tries}, tries))
+        return Classification(Outcome.NEUTRAL, Fails({**words, "tries": tries}, tries))
     seconds = at.config.retry.policy.backoff_seconds(tries, at.jitter)
-    return Reading(Outcome.NEUTRAL, Waits(words, at.asked_seconds + seconds, spends_try=True))
+    return Classification(
+        Outcome.NEUTRAL, Waits(words, at.asked_seconds + seconds, spends_try=True)
+    )
 
 
-def _of_failure(at: _Case, error: Words, *, was_sent: bool = True) -> Reading:
+def _of_failure(at: _Case, error: ErrorPayload, *, was_sent: bool = True) -> Classification:
     call = at.claim.call
     failure = Failure(
         call.tries,
@@ -287,15 +246,15 @@ def _of_failure(at: _Case, error: Words, *, was_sent: bool = True) -> Reading:
     )
     match decide(at.config.retry.policy, failure, at.jitter):
         case MayBeDone():
-            return Reading(Outcome.FAILURE, _unknown(at.claim, error))
+            return Classification(Outcome.FAILURE, _unknown(at.claim, error))
         case GiveUp(tries):
-            return Reading(Outcome.FAILURE, Fails({**error, "tries": tries}, tries), error)
+            return Classification(Outcome.FAILURE, Fails({**error, "tries": tries}, tries), error)
         case TryAgain(seconds, spends_try):
             waits = Waits(error, seconds, spends_try=spends_try, is_retry=True)
-            return Reading(Outcome.FAILURE, waits, error)
+            return Classification(Outcome.FAILURE, waits, error)
 
 
-def _unknown(claim: Claim, error: Words) -> Unknown:
+def _unknown(claim: Claim, error: ErrorPayload) -> Unknown:
     method = (claim.call.target or {}).get("method")
     message = (
         f"{error['message']} Whether the provider carried out the {method} is not known, "
@@ -304,7 +263,7 @@ def _unknown(claim: Claim, error: Words) -> Unknown:
     return Unknown({**error, "code": OutcomeUnknown.code, "message": message})
 
 
-def _words(verdict: Verdict, response: HttpResponse) -> Words:
+def _words(verdict: Verdict, response: HttpResponse) -> ErrorPayload:
     words = {
         "code": "provider_refused",
         "message": verdict.message,

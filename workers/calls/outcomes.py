@@ -1,4 +1,4 @@
-"""What a reply comes to, as values: decided by `reading`, written by `recording`."""
+"""What a reply comes to, as values: decided by `classify`, written by `persist`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from sisgate.providers.dialect import HttpResponse, Listing, Page
 
-Words = Mapping[str, Any]
+ErrorPayload = Mapping[str, Any]
 """An error JSON-ready: `code`, `message`, ids and numbers."""
 
 
@@ -31,22 +31,22 @@ class Answered:
     """A request got its answer, which is stored. With an error the provider refused it."""
 
     response: HttpResponse
-    error: Words | None = None
+    error: ErrorPayload | None = None
 
 
 @dataclass(frozen=True)
 class ReadOtherwise:
     """A refusal after which the sync reads on by other plans, or without its filter by None."""
 
-    error: Words
+    error: ErrorPayload
     plans: Sequence[Listing] | None = None
 
 
 @dataclass(frozen=True)
-class Throttled:
+class RateLimited:
     """The provider asked to wait, for `block_seconds` if it said how long (else 0)."""
 
-    error: Words
+    error: ErrorPayload
     block_seconds: float = 0.0
 
 
@@ -58,7 +58,7 @@ class Waits:
     so it counts against the budget for retries from now on.
     """
 
-    error: Words
+    error: ErrorPayload
     seconds: float
     spends_try: bool = False
     is_retry: bool = False
@@ -68,7 +68,7 @@ class Waits:
 class Fails:
     """The call has failed, and its job with it. `tries`: given up after so many failures."""
 
-    error: Words
+    error: ErrorPayload
     tries: int | None = None
 
 
@@ -76,7 +76,7 @@ class Fails:
 class Unknown:
     """The provider may have carried out the request, and must not be asked again."""
 
-    error: Words
+    error: ErrorPayload
 
 
-Effect = Counted | PageRead | Answered | ReadOtherwise | Throttled | Waits | Fails | Unknown
+CallOutcome = Counted | PageRead | Answered | ReadOtherwise | RateLimited | Waits | Fails | Unknown

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sisgate.domain.rates import Rate
 from sisgate.errors import AccessDenied, UsageError
 from sisgate.settings import ProviderConfig
-from workers.rate_limits import windows_asked
+from workers.admission.rate_limits import windows_asked
 
 
 def provider(*limits: str) -> ProviderConfig:

@@ -1,4 +1,4 @@
-"""The pull: with free slots in hand, messages are taken for which there are permits.
+"""The fetcher: with free slots in hand, messages are taken for which there are permits.
 
 What it knows of each queue is when to ask for it next: at once after a signal or while it gives,
 when a permit may become free while it does not. So the work of a look depends on the queues that
@@ -16,9 +16,9 @@ from kombu.transport.virtual import QoS as VirtualQoS
 from sisgate.admission.admitter import UNACKED, UNACKED_INDEX, Admitted, Admitter, Taken
 from sisgate.admission.slots import DEFAULT_SHARE, share_out
 from sisgate.broker import CALL_TASK_PREFIX
-from workers import admit
-from workers.consumer import is_admitted
-from workers.messages import NotOurs, put_aside, read_message
+from workers.admission import limiter_recovery
+from workers.admission.consumer import is_admitted
+from workers.admission.messages import NotOurs, put_aside, read_message
 from workers.runtime import Runtime
 
 IDLE_SECONDS = 1.0
@@ -44,7 +44,7 @@ MOST_ASKED = 20
 AT_ONCE = 0.0
 
 
-class Puller:
+class Fetcher:
     """One look: what waits, which slots are free, take and hand over."""
 
     def __init__(self, consumer: Any, runtime: Runtime) -> None:
@@ -69,7 +69,7 @@ class Puller:
         """Sweep all queues at the next look: signals may have been lost."""
         self._sweep_at, self._sweep_all = AT_ONCE, True
 
-    def pull(self) -> float:
+    def fetch(self) -> float:
         """Take what there are slots and permits for; return the seconds until the next look."""
         if is_shutting_down():
             return IDLE_SECONDS
@@ -138,7 +138,7 @@ class Puller:
         """Note when to ask for a provider again."""
         name = admitted.provider
         if admitted.reason == "unknown":
-            admit.note_unknown(self._runtime, name)
+            limiter_recovery.note_unknown(self._runtime, name)
             self._ask_at[name] = now + IDLE_SECONDS
         elif not admitted.left:
             self._ask_at.pop(name, None)
@@ -149,7 +149,7 @@ class Puller:
             self._ask_at[name] = AT_ONCE
 
     def _next_look(self, providers: list[str], now: float) -> float:
-        # What is due and was not taken waits for a slot, whose end wakes the pull.
+        # What is due and was not taken waits for a slot, whose end wakes the fetcher.
         times = [at for name in providers if (at := self._ask_at.get(name, AT_ONCE)) > now]
         return max(0.001, min([*times, self._sweep_at]) - now)
 
@@ -170,7 +170,7 @@ class Puller:
         except Exception as error:  # noqa: BLE001  # whatever is in the queue, the worker must live
             self._quarantine(admitted.provider, taken, error)
             return
-        # `admit.lua` has put it into `unacked`; here it is only noted as this worker's.
+        # `permits.lua` has put it into `unacked`; here it is only noted as this worker's.
         VirtualQoS.append(channel.qos, message, taken.tag)
         consumer.on_message(message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.admit import Permit
+from workers.admission.permits import Permit
 
 GRANTED = 1000.0
 

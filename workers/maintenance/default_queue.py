@@ -10,7 +10,7 @@ from kombu.utils.json import dumps
 
 from sisgate.broker import APP_TASKS
 from sisgate.domain.queues import PLANNER_QUEUE, queue_keys
-from workers.messages import MAX_MESSAGE_BYTES, read_message
+from workers.admission.messages import MAX_MESSAGE_BYTES, read_message
 from workers.runtime import Runtime
 
 log = structlog.get_logger()

@@ -1,0 +1,1 @@
+"""A worker with a free slot takes the most urgent message for which there is a permit."""

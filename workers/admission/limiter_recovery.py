@@ -1,0 +1,110 @@
+"""The limiter of a Redis that was wiped: it counts again by the ledger, and knows what was set."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+import redis
+import structlog
+
+from sisgate.admission.limiter import PERMIT_USE_SECONDS
+from sisgate.admission.provider_limits import checks_since
+from sisgate.admission.spec import LedgerCall
+from sisgate.breakers.spec import State
+from sisgate.errors import BrokerUnavailable
+from sisgate.ledger import calls as ledger
+from sisgate.ledger import controls
+from sisgate.ledger.schema import Control
+from sisgate.settings import ProviderConfig
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+APPLIED_CONTROLS = "sisgate:1:controls-applied"
+"""When the newest of the settings that Redis knows was made."""
+
+UNKNOWN_LIMITS = "sisgate:1:limits-unknown"
+"""Providers whose limiter has lost its state, each with the time at which that was noticed."""
+
+
+def note_unknown(runtime: Runtime, provider: str) -> None:
+    """Ask the reconciler to rebuild the limiter's state; `BrokerUnavailable` if Redis is lost."""
+    try:
+        runtime.redis.hsetnx(UNKNOWN_LIMITS, provider, _redis_time(runtime))
+    except redis.RedisError as error:
+        raise BrokerUnavailable("Redis cannot be reached.") from error
+
+
+def rebuild_unknown(runtime: Runtime) -> None:
+    """Begin counting with what the ledger knows, where Redis has lost it.
+
+    Permits granted before are used within `PERMIT_USE_SECONDS`, so the ledger is read only that
+    long after the loss was noticed: then each of them is an attempt there.
+    """
+    unknown = runtime.redis.hgetall(UNKNOWN_LIMITS)
+    now = _redis_time(runtime) if unknown else 0.0
+    for name, noticed in unknown.items():
+        config = runtime.settings.providers.get(name.decode())
+        if config is not None and now - float(noticed) < PERMIT_USE_SECONDS:
+            continue
+        if config is not None:
+            _rebuild(runtime, config, runtime.clock.now())
+            runtime.wakeups.signal_work(config.name)
+        runtime.redis.hdel(UNKNOWN_LIMITS, name)
+
+
+def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
+    spec = runtime.limits(config)
+    with runtime.database.read() as session:
+        control = controls.get(session, config.name)
+        windows = controls.windows_of(control) or ()
+        # A limit that was set at run time may look further back than the configured one.
+        periods = [spec.longest_period_seconds, *(rate.period_seconds for rate in windows)]
+        since = now - timedelta(seconds=max(periods) + spec.lease_seconds)
+        attempts = ledger.recent_attempts(session, config.name, since)
+    # What was set comes first: from the rebuild on, permits are granted by it.
+    if control is not None:
+        _apply(runtime, control, now)
+    known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in attempts]
+    known += checks_since(config, since, now)
+    if runtime.limiter.rebuild(config.name, spec, known):
+        log.info("limiter_rebuilt", provider=config.name, calls=len(known))
+
+
+def apply_controls(runtime: Runtime) -> None:
+    """Make Redis agree with what was set at run time, where it was wiped or missed the setting."""
+    with runtime.database.read() as session:
+        found = controls.all_set(session)
+    # Of all, not the newest: the clocks of the hosts that change something may disagree.
+    words = ",".join(f"{control.provider}={control.changed_at.isoformat()}" for control in found)
+    version = hashlib.sha256(words.encode()).hexdigest() if found else ""
+    if (runtime.redis.get(APPLIED_CONTROLS) or b"").decode() == version:
+        return
+    for control in found:
+        _apply(runtime, control, runtime.clock.now())
+        runtime.wakeups.signal_work(control.provider)
+    runtime.redis.set(APPLIED_CONTROLS, version)
+
+
+def _apply(runtime: Runtime, control: Control, now: datetime) -> None:
+    limiter, name = runtime.limiter, control.provider
+    limiter.set_limits(name, controls.windows_of(control))
+    if control.paused:
+        limiter.pause(name, control.paused_until)
+    else:
+        limiter.resume(name)
+    if control.blocked_until is not None and control.blocked_until > now:
+        limiter.block(name, (control.blocked_until - now).total_seconds(), "asked before")
+    config = runtime.settings.providers.get(name)
+    if config is not None:
+        pins = controls.pins_of(control, now)
+        runtime.endpoints(config).breakers.set_pins(
+            {endpoint: (State(pin.state), pin.until) for endpoint, pin in pins.items()}
+        )
+
+
+def _redis_time(runtime: Runtime) -> float:
+    # Workers on several hosts compare these times, so no host's own clock is asked.
+    seconds, micros = runtime.redis.time()
+    return float(seconds) + float(micros) / 1e6

@@ -1,0 +1,118 @@
+"""Permits in hand: what one allows, how a call gets one that came without, how it goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Self
+
+from sisgate.admission.limiter import PERMIT_USE_SECONDS
+from sisgate.admission.spec import Grant
+from sisgate.bounded_http import checked_before_write
+from sisgate.domain.priorities import Priority
+from sisgate.errors import BrokerUnavailable, NoPermit
+from sisgate.ledger import calls as ledger
+from sisgate.ledger.calls import Claim
+from sisgate.settings import ProviderConfig
+from workers.admission import limiter_recovery
+from workers.runtime import Runtime
+
+LEAST_SECONDS = 1.0
+"""With less time than this left an answer is not waited for."""
+
+REDIS_LOST_SECONDS = 2.0
+"""How long a call waits when Redis cannot be asked for a permit."""
+
+
+@dataclass(frozen=True)
+class Permit:
+    """A permit in hand, and the adaptive factor under which it was granted.
+
+    Its times are those of this machine's monotonic clock, taken before the limiter was asked and
+    before the call was claimed: so by no clock does it, or the claim, end before `ends_at`.
+    """
+
+    id: str
+    factor: float
+    granted_at: float
+    claimed_at: float = inf
+    """When its call was claimed, if that was before the grant."""
+
+    @classmethod
+    def of_message(cls, headers: Mapping[str, Any] | None) -> Self | None:
+        """Return the permit that admission put into a message, or None if it came without."""
+        return cls(**headers) if headers else None
+
+    @classmethod
+    def of_grant(cls, grant: Grant, asked_at: float, claimed_at: float = inf) -> Self:
+        """Return the first permit of a grant that was asked for at `asked_at`."""
+        return cls(grant.permits[0], grant.factor, asked_at, claimed_at)
+
+    def ends_at(self, config: ProviderConfig) -> float:
+        """Return when it, or the claim of its call, may be another's: nothing is sent after it."""
+        return min(self.granted_at, self.claimed_at) + config.lease
+
+    def check(self, config: ProviderConfig, now: float) -> None:
+        """Raise `NoPermit` unless a request may be written now.
+
+        The process may have stood still since the permit was looked at last.
+        """
+        bound = config.arrival_bound_seconds
+        if now + LEAST_SECONDS > self.ends_at(config):
+            raise NoPermit("The permit or the claim ended before the call was sent.", seconds=0.0)
+        if bound is not None and not self.is_fresh(now, bound):
+            raise NoPermit("The permit grew too old before the call was sent.", seconds=0.0)
+
+    def is_fresh(self, now: float, arrival_bound_seconds: float | None) -> bool:
+        """Whether it may still be used at `now`; see `PERMIT_USE_SECONDS`.
+
+        Where the provider is promised to see a call within a bound of its grant, half of that is
+        for us and half for the way there.
+        """
+        longest = PERMIT_USE_SECONDS
+        if arrival_bound_seconds is not None:
+            longest = min(longest, arrival_bound_seconds / 2)
+        return now - self.granted_at < longest
+
+
+def checking(
+    runtime: Runtime, config: ProviderConfig, permit: Permit
+) -> AbstractContextManager[None]:
+    """Return the context in which nothing is written to a provider once the permit has ended."""
+    return checked_before_write(lambda: permit.check(config, runtime.clock.monotonic()))
+
+
+def take(runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: float) -> Permit:
+    """Return a permit for a call that came without one; `NoPermit` where there is none now.
+
+    Admission hands over each message with its permit. This is the way of those that came another
+    way, or whose permit grew too old.
+    """
+    asked_at = runtime.clock.monotonic()
+    spec = runtime.limits(config)
+    try:
+        grant = runtime.limiter.take(config.name, spec, Priority(claim.call.priority))
+    except BrokerUnavailable:
+        grant = Grant((), REDIS_LOST_SECONDS, "unknown")
+    if grant:
+        with runtime.database.write() as session:
+            ledger.note_permit(session, claim.call, grant.permits[0])
+        return Permit.of_grant(grant, asked_at, claimed_at)
+    if grant.reason == "unknown":
+        with suppress(BrokerUnavailable):
+            limiter_recovery.note_unknown(runtime, config.name)
+    raise NoPermit(
+        f"There is no permit for {config.name} now ({grant.reason}).", seconds=grant.wait_seconds
+    )
+
+
+def hand_back(runtime: Runtime, config: ProviderConfig, permit: Permit) -> float:
+    """Give back a permit whose call did not leave this machine; nothing has to be waited for.
+
+    A Redis that fails now only makes the permit count to the end of its lease.
+    """
+    with suppress(BrokerUnavailable):
+        runtime.limiter.hand_back(config.name, permit.id)
+    return 0.0

@@ -1,0 +1,1 @@
+"""Jobs before their first call: what other Celery apps ask for by name, and planning."""
