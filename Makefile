@@ -59,6 +59,9 @@ up: $(STAMP) ## Run Redis, workers, beat and Flower on this machine
 test: $(STAMP) ## Run all tests (ARGS="tests/unit -k words" narrows)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
+test-fast: $(STAMP) ## Run unit and contract tests only, in under a minute
+	@$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/contract $(ARGS)
+
 soak: $(STAMP) ## Kill everything 1,000 times and count what broke (KILLS=, SEED=, DATABASE=)
 	@$(BIN)/python -m tests.faults.soak --kills $(KILLS) --seed $(SEED) --database $(DATABASE) $(ARGS)
 
