@@ -16,7 +16,7 @@ from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select,
 from sqlalchemy.orm import Session
 
 from sisgate.ledger import page_statements
-from sisgate.ledger.schema import Change, Dataset, MarkedDeletion, Record
+from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record
 from sisgate.ledger.upserts import insert_into
 
 _CHANGE_COLUMNS = (
@@ -49,12 +49,21 @@ def mark(session: Session, job_id: str, ids: Sequence[str]) -> None:
 
 
 def unmark(session: Session, dataset: Dataset, job_id: str, ids: Sequence[str]) -> None:
-    """Take back what was noted of records that the same job then found alive."""
-    if not ids or not _has_marks(session, job_id):
+    """Take back what was noted of records that were then found alive, by the same job or another.
+
+    Syncs of a dataset may run side by side, and a record may come back while one has it marked.
+    """
+    if not ids or session.scalar(select(MarkedDeletion.job_id).limit(1)) is None:
         return
     page = page_statements.page_of(session, dataset, ids)
     found = MarkedDeletion.sourced_id.in_(select(page.c.sourced_id))
-    session.execute(delete(MarkedDeletion).where(MarkedDeletion.job_id == job_id, found))
+    is_of_dataset = exists().where(
+        Job.id == MarkedDeletion.job_id,
+        Job.provider == dataset.provider,
+        Job.resource == dataset.resource,
+    )
+    is_ours = or_(MarkedDeletion.job_id == job_id, is_of_dataset)
+    session.execute(delete(MarkedDeletion).where(found, is_ours))
 
 
 def forget(session: Session, job_id: str) -> None:

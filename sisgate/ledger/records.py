@@ -92,8 +92,9 @@ def write_page(
     """Write one page of rows and the changes it makes. The dataset must be locked.
 
     A row that came before with the same content only gets `last_seen`. What the provider marks
-    `tobedeleted` is only noted: the end of the sync decides, see `deletions`. Several
-    rows of one id, in this page or since this read began at `since`, are merged: see `variants`.
+    `tobedeleted` is only noted, unless the record was seen alive since this read began at `since`:
+    the end of the sync decides, see `deletions`. Several rows of one id in one read are merged: see
+    `variants`.
     """
     if partial := [row.sourced_id for row in rows if row.untold]:
         stored = page_statements.stored_data(session, dataset, partial)
@@ -105,7 +106,10 @@ def write_page(
     for row in page.rows:
         before = known.get(row.sourced_id)
         if row.is_deleted:
-            if before is not None and before.deleted_at is None:
+            # Of rows of one id in one read, the one that is alive holds, whichever came first.
+            is_live = before is not None and before.deleted_at is None
+            was_seen = since is not None and before is not None and before.last_seen >= since
+            if is_live and not was_seen:
                 marked.append(row)
         elif before is None or before.deleted_at is not None:
             inserts.append(row)

@@ -71,14 +71,17 @@ def of_page(
     by_id: dict[str, dict[bytes, Row]] = {}
     for row in rows:
         by_id.setdefault(row.sourced_id, {}).setdefault(row.content_hash, row)
+    for name, given in by_id.items():
+        # A row that is alive says more than one that is gone.
+        by_id[name] = {d: row for d, row in given.items() if not row.is_deleted} or given
     given_twice = [name for name in by_id if name in known and known[name].has_variants]
     remembered = _remembered(session, dataset, given_twice)
-    suspects = [
+    suspects = {
         name
         for name, given in by_id.items()
         if len(given) > 1 or name in remembered or _came_before(known.get(name), given, since)
-    ]
-    stored = page_statements.stored_data(session, dataset, suspects)
+    }
+    stored = page_statements.stored_data(session, dataset, sorted(suspects))
     for name, given in by_id.items():
         if name not in suspects or any(row.is_deleted for row in given.values()):
             page.rows.append(list(given.values())[-1])
@@ -111,27 +114,28 @@ def forget_unseen(
 
     The dataset must be locked.
     """
-    here = (Variant.provider == dataset.provider, Variant.resource == dataset.resource)
-    unseen = session.scalars(select(Variant).where(*here, Variant.generation < generation)).all()
-    if not unseen:
+    is_unseen = (
+        Variant.provider == dataset.provider,
+        Variant.resource == dataset.resource,
+        Variant.generation < generation,
+    )
+    gone: dict[str, set[str]] = {}
+    for name, orgs in session.execute(select(Variant.sourced_id, Variant.orgs).where(*is_unseen)):
+        gone.setdefault(name, set()).update(orgs)
+    if not gone:
         return 0
-    names = sorted({each.sourced_id for each in unseen})
-    for each in unseen:
-        session.delete(each)
-    session.flush()
+    session.execute(delete(Variant).where(*is_unseen).execution_options(synchronize_session=False))
+    names = sorted(gone)
     left = _remembered(session, dataset, names)
     changed = []
     for name, data in sorted(page_statements.stored_data(session, dataset, names).items()):
         still = {org for orgs in left.get(name, {}).values() for org in orgs}
-        gone = {org for each in unseen if each.sourced_id == name for org in each.orgs}
-        if still and gone - still:
-            _write(session, dataset, Row(name, without_orgs(data, gone - still), {}), now)
-            changed.append(name)
-        if len(left.get(name, {})) < 2:
-            key = (dataset.provider, dataset.resource, name)
-            columns = (Variant.provider, Variant.resource, Variant.sourced_id)
-            session.execute(delete(Variant).where(tuple_(*columns) == tuple_(*key)))
-    page_statements.add_changes(session, dataset, "update", changed, job_id=job_id, now=now)
+        if still and gone[name] - still:
+            changed.append(Row(name, without_orgs(data, gone[name] - still), {}))
+    _write(session, dataset, changed, now)
+    _forget(session, dataset, [name for name in names if len(left.get(name, {})) < 2])
+    ids = [row.sourced_id for row in changed]
+    page_statements.add_changes(session, dataset, "update", ids, job_id=job_id, now=now)
     return len(changed)
 
 
@@ -165,13 +169,17 @@ def _resolve(
 
 
 def _came_before(before: Any, given: Mapping[bytes, Row], since: datetime | None) -> bool:
-    """Whether a record was given in this read with another content."""
+    """Whether a record was given in this read with another content, and not only edited since.
+
+    A list is read again in part, and another sync may have seen the record as it was before.
+    """
     return (
         since is not None
         and before is not None
         and before.deleted_at is None
         and before.last_seen >= since
         and before.content_hash not in given
+        and any(row.last_modified is None or row.last_modified < since for row in given.values())
     )
 
 
@@ -190,14 +198,24 @@ def _remembered(
     return found
 
 
-def _write(session: Session, dataset: Dataset, row: Row, now: datetime) -> None:
-    session.execute(
-        update(Record)
-        .where(
-            Record.provider == dataset.provider,
-            Record.resource == dataset.resource,
-            Record.sourced_id == row.sourced_id,
-        )
-        .values(data=dict(row.data), content_hash=row.content_hash, changed_at=now)
-        .execution_options(synchronize_session=False)
-    )
+def _write(session: Session, dataset: Dataset, rows: Sequence[Row], now: datetime) -> None:
+    if rows:
+        place = {"provider": dataset.provider, "resource": dataset.resource, "changed_at": now}
+        values = [
+            {
+                **place,
+                "sourced_id": row.sourced_id,
+                "data": dict(row.data),
+                "content_hash": row.content_hash,
+            }
+            for row in rows
+        ]
+        session.execute(update(Record), values)
+
+
+def _forget(session: Session, dataset: Dataset, ids: Sequence[str]) -> None:
+    if ids:
+        page = page_statements.page_of(session, dataset, ids)
+        key = tuple_(Variant.provider, Variant.resource, Variant.sourced_id)
+        named = key.in_(select(page.c.provider, page.c.resource, page.c.sourced_id))
+        session.execute(delete(Variant).where(named).execution_options(synchronize_session=False))

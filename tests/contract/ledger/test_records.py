@@ -17,11 +17,11 @@ from sqlalchemy import event
 
 from sisgate.domain.records import Row
 from sisgate.errors import CursorAhead, CursorTooOld
-from sisgate.ledger import deletions, records, variants
+from sisgate.ledger import deletions, page_statements, records, variants
 from sisgate.ledger.database import Database
 from sisgate.ledger.deletions import Doomed
 from sisgate.ledger.records import Tally
-from tests.contract.ledger.rows import NOW, at_once, delete_marked, row, write
+from tests.contract.ledger.rows import NOW, at_once, delete_marked, planned, row, write
 
 LATER = NOW + timedelta(hours=1)
 
@@ -183,6 +183,40 @@ def test_what_is_marked_is_gone_only_at_the_end_and_only_if_nobody_saw_it_since(
         assert deletions.carry_out(session, dataset, "one", 2, LATER) == 3
     assert set(live(database)) == {"b", "c", "d"}
     assert feed(database, 6) == [(7, "delete", "a"), (8, "delete", "e"), (9, "delete", "f")]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("first", ["active", "tobedeleted"])
+def test_of_two_rows_of_one_id_the_one_that_is_alive_holds(
+    database: Database, first: str, size: int
+) -> None:
+    """Whichever comes first, in one page or two: who left one of two schools is not gone."""
+    write(database, [row("a")], generation=1)
+    second = "active" if first == "tobedeleted" else "tobedeleted"
+    rows = [row("a", 2, status=first), row("a", 2, status=second)]
+    for place in range(0, 2, size):
+        with database.write() as session:
+            dataset = records.lock_dataset(session, "lincoln", "students")
+            records.write_page(
+                session, dataset, rows[place : place + size], job_id="job", generation=2,
+                now=LATER + timedelta(seconds=place), since=LATER,
+            )  # fmt: skip
+    assert delete_marked(database, now=LATER) == 0
+    assert live(database) == {"a": 2}
+
+
+def test_a_record_that_another_sync_then_finds_alive_is_not_deleted(database: Database) -> None:
+    """Two syncs run side by side; the record came back between their looks."""
+    write(database, [row("a"), row("b")])
+    one, _ = planned(database)
+    two, _ = planned(database)
+    elsewhere, _ = planned(database, resource="teachers")
+    gone = [row("a", status="tobedeleted"), row("b", status="tobedeleted")]
+    write(database, gone, job_id=one)
+    write(database, [row("a")], job_id=elsewhere, resource="teachers")
+    write(database, [row("b")], job_id=two)
+    assert delete_marked(database, job_id=one) == 1
+    assert set(live(database)) == {"b"}
 
 
 def test_a_cursor_above_the_end_of_the_feed_is_refused(database: Database) -> None:
@@ -364,6 +398,36 @@ def test_rows_of_one_id_that_cannot_be_merged_are_told_and_make_no_changes(
     with database.write() as session:
         dataset = records.lock_dataset(session, "lincoln", "teachers")
         assert variants.count_conflicts(session, dataset) == 0
+
+
+def test_an_edit_between_two_looks_is_an_update(database: Database) -> None:
+    """Another sync, or an earlier page of this one, saw the record as it was: no conflict."""
+    begun = LATER
+    with database.write() as session:
+        dataset = records.lock_dataset(session, "lincoln", "students")
+        for minute, value in ((1, 1), (2, 2)):
+            at = begun + timedelta(minutes=minute)
+            edited = row("a", value, dateLastModified=at.isoformat())
+            records.write_page(
+                session, dataset, [edited], job_id="job", generation=1, now=at, since=begun
+            )
+        assert variants.count_conflicts(session, dataset) == 0
+        assert not page_statements.known(session, dataset, ["a"])["a"].has_variants
+    assert live(database) == {"a": 2}
+
+
+def test_forgetting_rows_takes_as_many_statements_however_many_they_are(database: Database) -> None:
+    """A change of terms at the provider may concern all of them at once."""
+    counts = []
+    for generation, size in ((1, 10), (3, 300)):
+        both = [teacher(f"t{n}", school) for n in range(size) for school in ("s1", "s2")]
+        read_again(database, [both], generation)
+        one = [teacher(f"t{n}", "s1") for n in range(size)]
+        with counted(database) as sent:
+            assert read_again(database, [one], generation + 1) == size
+        counts.append(len(sent))
+    assert counts[0] == counts[1]
+    assert schools_of(database, "t299") == ["s1"]
 
 
 def test_what_a_way_of_reading_cannot_tell_stays(database: Database) -> None:
