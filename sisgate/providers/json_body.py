@@ -2,7 +2,8 @@
 
 The standard parser lets things through that break much later: `NaN` is no JSON for a database,
 half a surrogate pair cannot be encoded, PostgreSQL refuses NUL in text, and a value nested almost
-as deep as the stack can be parsed here and not be written there.
+as deep as the stack can be parsed here and not be written there. One such value must not cost a
+district its sync, so what can be read otherwise is.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import codecs
 import json
 import math
 import re
+from functools import partial
 from typing import Any
 
 DEPTH_LIMIT = 32
 """How deep objects and lists may nest. OneRoster's own records need five levels."""
+
+MOST_DIGITS = 400
+"""How long a whole number may be that is read as one beside a longer one."""
 
 _NEEDS_MENDING = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\x00")
 _LATIN_1 = "iso8859-1"
@@ -57,17 +62,17 @@ def _known(charset: str | None) -> str | None:
 def read_json(body: bytes, charset: str | None = None) -> Any:
     r"""Return `body` as JSON; `ValueError` where it is not JSON that we could store.
 
-    NUL is taken out of texts and half a surrogate pair becomes U+FFFD, because one spoilt name
-    must not cost a district its sync; for the same reason line breaks and other control
-    characters may stand in texts as they are. `NaN`, infinite numbers and nesting deeper than
-    `DEPTH_LIMIT` are refused. `charset` is what the server declared, see `decode`.
+    NUL is taken out of texts and half a surrogate pair becomes U+FFFD; line breaks and other
+    control characters may stand in texts as they are. `NaN` and `Infinity` are null, as JavaScript
+    writes them, and a number that is out of range is the text of its digits. Nesting deeper than
+    `DEPTH_LIMIT` is refused. `charset` is what the server declared, see `decode`.
 
-    >>> read_json(rb'{"name": "A\u0000nn\ud800"}')
-    {'name': 'Ann�'}
+    >>> read_json(rb'{"name": "A\u0000nn\ud800", "height": NaN, "weight": 1e999}')
+    {'name': 'Ann�', 'height': None, 'weight': '1e999'}
     """
     text = decode(body, charset)
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, strict=False)
+        value = _parse(text)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     if _deeper_than(value, DEPTH_LIMIT):
@@ -75,15 +80,27 @@ def read_json(body: bytes, charset: str | None = None) -> Any:
     return _storable(value) if _NEEDS_MENDING.search(text) else value
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+def _parse(text: str) -> Any:
+    read = partial(json.loads, text, parse_constant=_null, parse_float=_finite, strict=False)
+    try:
+        return read()
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # a whole number of more digits than Python reads
+        return read(parse_int=_whole)
 
 
-def _finite(text: str) -> float:
+def _null(_name: str) -> None:
+    return None
+
+
+def _finite(text: str) -> float | str:
     number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("a number is out of range")
-    return number
+    return number if math.isfinite(number) else text
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text) <= MOST_DIGITS else text
 
 
 _NESTING = (dict, list)

@@ -197,8 +197,10 @@ def _rows_of(resource: str, response: HttpResponse) -> Sequence[Any]:
             rows = body[name]
             if rows is None or rows == "":
                 return []
-            if isinstance(rows, list | dict):
-                return rows if isinstance(rows, list) else [rows]
+            if isinstance(rows, list):
+                return rows
+            if isinstance(rows, dict) and "sourcedId" in rows:
+                return [rows]
             break
     raise not_in_dialect(response, f"with a body that holds no list of {resource}")
 

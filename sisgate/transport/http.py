@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError
 
 from sisgate.bounded_http import (
     BodyTooLarge,
@@ -98,7 +98,7 @@ class Transport:
 
         Raises `ProviderUnavailable` when the answer did not come, not in time or not whole. Its
         detail `sent` is False when the provider cannot have seen the request. `AnswerInvalid` when
-        the answer is too large.
+        the answer is too large, or compressed in another way than it says.
         """
         url = build_url(base_url, request)
         begun = self._clock.monotonic()
@@ -127,6 +127,8 @@ class Transport:
                 body = read_within(response.raw, self._clock, deadline, max_body_bytes)
         except BodyTooLarge as error:
             raise _too_large(error.size, max_body_bytes) from error
+        except DecodeError as error:
+            raise _undecodable(response.headers.get("content-encoding", "")) from error
         except requests.ConnectTimeout as error:
             raise _unavailable("did not accept a connection in time", error, sent=False) from error
         except requests.Timeout as error:
@@ -164,6 +166,13 @@ def _too_large(size: int | None, limit: int) -> AnswerInvalid:
         is_final=True,
         body_bytes=size,
         max_body_mb=most,
+    )
+
+
+def _undecodable(encoding: str) -> AnswerInvalid:
+    return AnswerInvalid(
+        "The provider sent an answer whose body is not what its header Content-Encoding says: "
+        f"{encoding[:40]!r}. It, or a proxy in front of it, has to be corrected."
     )
 
 

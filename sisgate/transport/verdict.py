@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import urljoin, urlsplit
 
 from sisgate.errors import MESSAGE_LIMIT
 from sisgate.providers.dialect import Dialect, HttpResponse
@@ -38,7 +39,7 @@ def judge(dialect: Dialect, response: HttpResponse) -> Verdict:
     if 200 <= status < 300 or status == 304:
         return Verdict(Meaning.DONE)
     said = dialect.read_error(response)
-    words = f"The provider answered {status}: {said.message[:MESSAGE_LIMIT]}"
+    words = _words(response, said.message[:MESSAGE_LIMIT])
     if status == 429:
         meaning = Meaning.THROTTLED
     elif status in {401, 403} and dialect.token_expired(response):
@@ -50,3 +51,29 @@ def judge(dialect: Dialect, response: HttpResponse) -> Verdict:
     else:
         meaning = Meaning.REFUSED
     return Verdict(meaning, words, said.code, said.request_id)
+
+
+def _words(response: HttpResponse, said: str) -> str:
+    bare = f"The provider answered {response.status}"
+    if 300 <= response.status < 400 and "location" in response.headers:
+        where = _place_of(response.headers["location"], response.url)
+        return (
+            f"{bare} and redirects to {where}. Redirects are not followed, as they would carry "
+            "the token elsewhere: correct the provider's url, or its base_path."
+        )
+    return said if said == f"{bare}." else f"{bare}: {said}"
+
+
+def _place_of(location: str, asked: str) -> str:
+    """Return where a Location leads, without its path and query: they may hold what was asked."""
+    try:
+        asked_parts, parts = urlsplit(asked), urlsplit(urljoin(asked, location))
+        port = f":{parts.port}" if parts.port else ""
+        host = "".join(c for c in parts.hostname or "" if c.isprintable())[:100]
+    except ValueError:
+        return "an address that cannot be read"
+    if (parts.scheme, parts.netloc) != (asked_parts.scheme, asked_parts.netloc):
+        return f"{parts.scheme}://{host}{port}"
+    if parts.path == f"{asked_parts.path}/":
+        return "the same path with a slash at its end"
+    return "another path of the same server"

@@ -147,7 +147,7 @@ BROKEN: dict[str, Answer] = {
     "no HTTP": _garbage,
     "header of 1 MB": _long_header,
 }
-"""Answers that are none: the call fails as `ProviderUnavailable`."""
+"""Answers that are none: the call fails, whether as `ProviderUnavailable` or `AnswerInvalid`."""
 
 UNUSABLE: dict[str, Answer] = {
     "bad JSON": _whole(b'{"orgs": [{"sourcedId": \x00 nothing'),

@@ -117,6 +117,19 @@ def test_a_redirect_is_not_followed(status: int) -> None:
     assert visits == []
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, deflate"])
+def test_a_body_that_is_not_compressed_as_declared_is_no_outage(encoding: str) -> None:
+    """The provider did answer: its breaker is not moved, and the call does not wait for ever."""
+    head = HEAD + f"Content-Encoding: {encoding}\r\n".encode()
+
+    def mislabelled(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(head + b'Content-Length: 12\r\n\r\n{"orgs": []}')
+
+    with server(mislabelled) as url, pytest.raises(AnswerInvalid, match="Content-Encoding") as bad:
+        send(url)
+    assert encoding in str(bad.value)
+
+
 def test_an_honest_gzip_answer_is_read() -> None:
     """Decoded, whole."""
 

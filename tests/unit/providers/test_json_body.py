@@ -70,11 +70,30 @@ def test_a_spoilt_text_is_mended_and_the_rest_kept() -> None:
     assert read_json(body) == {"a": "xy", "b": ["�"], "c": "\U0001f600", "d": "\\u0000"}
 
 
-@pytest.mark.parametrize("text", ["NaN", "-Infinity", "1e999", "{'a': 1}", "[1,]", "", "\x00"])
+@pytest.mark.parametrize("text", ["{'a': 1}", "[1,]", "", "\x00", "[nan]", "[1e]"])
 def test_what_is_not_json_is_refused(text: str) -> None:
-    """Numbers that are none, and the usual near misses."""
+    """The usual near misses."""
     with pytest.raises(ValueError, match=r".*"):
         read_json(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("NaN", None),
+        ("-Infinity", None),
+        ("1e999", "1e999"),
+        ("-1e999", "-1e999"),
+        ("7" * 400, int("7" * 400)),
+        ("7" * 5000, "7" * 5000),
+        ("-" + "7" * 5000, "-" + "7" * 5000),
+    ],
+    ids=["NaN", "-Infinity", "1e999", "-1e999", "400 digits", "5000 digits", "-5000 digits"],
+)
+def test_a_number_that_is_none_costs_nothing_else(text: str, value: Any) -> None:
+    """The value is lost or a text, and everything beside it is read as it is."""
+    body = f'{{"a": 12, "b": [1.5, {text}], "c": "NaN"}}'.encode()
+    assert read_json(body) == {"a": 12, "b": [1.5, value], "c": "NaN"}
 
 
 def test_nesting_has_a_limit_well_below_the_stack() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sisgate.errors import ConfigurationError
+from sisgate.errors import AnswerInvalid, ConfigurationError
 from sisgate.providers.dates import iso_date, utc_text
-from sisgate.providers.dialect import DialectOptions, Listing, Position
+from sisgate.providers.dialect import DialectOptions, HttpResponse, Listing, Position
 from sisgate.providers.infinite_campus import InfiniteCampus
 from sisgate.providers.oneroster import OneRoster
 from sisgate.providers.oneroster_mapping import canonical_row
@@ -295,3 +295,13 @@ def test_a_password_is_not_kept(resource: str) -> None:
     row = canonical_row(resource, user)
     assert "swordfish" not in json.dumps([row.data, row.original])
     assert row.data["userProfiles"][0]["credentials"][0]["username"] == "ann"
+
+
+@pytest.mark.parametrize("held", [{"user": [{"sourcedId": "s1"}]}, {"id": 7}, {}, "s1", 7])
+def test_an_envelope_without_a_list_in_it_is_no_page(held: Any) -> None:
+    """An object there is a list of one only where it is a row: it would be read for ever else."""
+    dialect = oneroster()
+    listing = dialect.plan("students", since=None)[0]
+    response = HttpResponse(200, {}, json.dumps({"users": held}).encode())
+    with pytest.raises(AnswerInvalid, match="holds no list of students"):
+        dialect.read_page("students", listing, Position(), response)

@@ -1,0 +1,48 @@
+"""What an answer means, in words for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from sisgate.providers.dialect import DialectOptions, HttpResponse
+from sisgate.providers.oneroster import OneRoster
+from sisgate.transport.verdict import Meaning, judge
+
+ASKED = "https://sis.example/ims/oneroster/users?limit=100"
+
+
+def said(status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> str:
+    """Return the words for an answer."""
+    response = HttpResponse(status, headers or {}, body, 0.1, ASKED)
+    return judge(OneRoster(DialectOptions()), response).message
+
+
+def test_an_answer_without_a_body_is_told_once() -> None:
+    """The status is all there is."""
+    assert said(418) == "The provider answered 418."
+    assert said(418, body=b'{"error": "tea"}') == "The provider answered 418: tea"
+
+
+@pytest.mark.parametrize(
+    ("location", "where"),
+    [
+        ("/ims/oneroster/users/?limit=100", "the same path with a slash at its end"),
+        ("/login?next=secret", "another path of the same server"),
+        ("https://other.example:8443/sign-in/secret", "https://other.example:8443"),
+        ("http://sis.example/ims/oneroster/users", "http://sis.example"),
+        ("//other.example/x", "https://other.example"),
+        ("http://[", "an address that cannot be read"),
+    ],
+)
+def test_a_redirect_says_where_to_and_what_to_correct(location: str, where: str) -> None:
+    """Without the path and the query of its target, and with no word of its HTML."""
+    words = said(302, {"location": location}, b"<html>Moved</html>")
+    assert f"answered 302 and redirects to {where}. " in words
+    assert "base_path" in words
+    assert "secret" not in words
+
+
+def test_a_redirect_is_a_refusal_and_no_outage() -> None:
+    """Asking once more would bring the same."""
+    response = HttpResponse(301, {"location": "/x"}, b"", 0.1, ASKED)
+    assert judge(OneRoster(DialectOptions()), response).meaning is Meaning.REFUSED
