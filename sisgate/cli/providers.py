@@ -232,5 +232,7 @@ def _rows(facts: Mapping[str, Any]) -> list[tuple[str, object]]:
     if facts["block_reason"] and facts["blocked_seconds"]:
         rows.append(("blocked", facts["block_reason"]))
     if facts["factor"] is not None and facts["factor"] < 1:
-        rows.append(("slowed to", f"{facts['factor']:.0%} of the limit, because it asked for a slower pace"))
+        rows.append(
+            ("slowed to", f"{facts['factor']:.0%} of the limit, because it asked for a slower pace")
+        )
     return rows

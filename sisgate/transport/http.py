@@ -124,11 +124,9 @@ class Transport:
                     stream=True,
                 )
             with response:
-                body = read_within(response.raw, self._clock, deadline, max_body_bytes)
+                body = _body_of(response, self._clock, deadline, max_body_bytes)
         except BodyTooLarge as error:
             raise _too_large(error.size, max_body_bytes) from error
-        except DecodeError as error:
-            raise _undecodable(response.headers.get("content-encoding", "")) from error
         except requests.ConnectTimeout as error:
             raise _unavailable("did not accept a connection in time", error, sent=False) from error
         except requests.Timeout as error:
@@ -169,11 +167,15 @@ def _too_large(size: int | None, limit: int) -> AnswerInvalid:
     )
 
 
-def _undecodable(encoding: str) -> AnswerInvalid:
-    return AnswerInvalid(
-        "The provider sent an answer whose body is not what its header Content-Encoding says: "
-        f"{encoding[:40]!r}. It, or a proxy in front of it, has to be corrected."
-    )
+def _body_of(response: requests.Response, clock: Clock, deadline: float, limit: int) -> bytes:
+    try:
+        return read_within(response.raw, clock, deadline, limit)
+    except DecodeError as error:
+        encoding = response.headers.get("content-encoding", "")[:40]
+        raise AnswerInvalid(
+            "The provider sent an answer whose body is not what its header Content-Encoding says: "
+            f"{encoding!r}. It, or a proxy in front of it, has to be corrected."
+        ) from error
 
 
 def _never_sent(error: Exception) -> bool:
