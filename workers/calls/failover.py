@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -11,91 +10,68 @@ from sisgate.audit import events
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.ledger import calls, failover
-from sisgate.ledger.calls import Claim
-from sisgate.providers.dialect import HttpRequest
-from sisgate.settings import ProviderConfig
-from workers.admission.permits import LEAST_SECONDS, Permit
+from workers.admission.permits import Permit
+from workers.calls.context import CallContext
 from workers.calls.reply import Reply
-from workers.endpoints import Route
-from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
 
-def begin(
-    runtime: Runtime,
-    config: ProviderConfig,
-    claim: Claim,
-    request: HttpRequest,
-    reply: Reply,
-    tried: Sequence[str],
-    ends_at: float,
-) -> tuple[Permit, Route] | None:
-    """Return permit and endpoint for a second request of a call, or None where there is none.
+def to_another_endpoint(call: CallContext, reply: Reply) -> bool:
+    """Give a call permit and route for a second request; return whether there are both.
 
-    The first one has failed and may be repeated. None means: no time left, no other endpoint that
+    The first one has failed and may be repeated. False means: no time left, no other endpoint that
     may be called, no permit now, or no room in the budget for retries. Then the call is tried
     again later, in its turn.
     """
-    now = runtime.clock.now()
-    deadline = claim.job.expires_at
-    if len(tried) >= len(config.endpoints) or (deadline is not None and deadline <= now):
-        return None
-    if ends_at - runtime.clock.monotonic() < LEAST_SECONDS:
-        return None
-    endpoints = runtime.endpoints(config)
+    if len(call.tried) >= len(call.config.endpoints) or not call.has_time:
+        return False
     try:
-        route = endpoints.open(request.path, tried, may_probe=False)
+        route = call.endpoints.open(call.request.path, call.tried, may_probe=False)
     except (CircuitOpen, BrokerUnavailable):
-        return None
+        return False
     # Where a health path is the probe, a call is not.
-    is_free = not (route.is_probe and config.health)
-    permit = _permit(runtime, config, claim, reply) if is_free else None
-    if permit is None:
-        endpoints.close_unused(route)
-        return None
-    log.info("call_fails_over", call=claim.call.id, provider=config.name, endpoint=route.url)
-    return permit, route
+    is_free = not (route.is_probe and call.config.health)
+    if not is_free or not _take_permit(call, reply):
+        call.endpoints.close_unused(route)
+        return False
+    call.take(route)
+    log.info(
+        "call_fails_over",
+        call=call.claim.call.id,
+        provider=call.config.name,
+        endpoint=route.url,
+    )
+    return True
 
 
-def with_next_key(
-    runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply, ends_at: float
-) -> Permit | None:
-    """Return a permit for the same request once more with another key; None for none now.
+def with_next_key(call: CallContext, reply: Reply) -> bool:
+    """Give a call a permit for the same request with another key; return whether there is one.
 
-    The provider refused the first key, so it has not carried out the request. None means as for
-    `begin`; the claim may have been lost too.
+    The provider refused the first key, so it has not carried out the request. False means as for
+    `to_another_endpoint`; the claim may have been lost too.
     """
-    now = runtime.clock.now()
-    deadline = claim.job.expires_at
-    if (deadline is not None and deadline <= now) or (
-        ends_at - runtime.clock.monotonic() < LEAST_SECONDS
-    ):
-        return None
-    permit = _permit(runtime, config, claim, reply)
-    if permit is not None:
-        log.info("call_takes_next_key", call=claim.call.id, provider=config.name)
-    return permit
+    if not call.has_time or not _take_permit(call, reply):
+        return False
+    log.info("call_takes_next_key", call=call.claim.call.id, provider=call.config.name)
+    return True
 
 
-def for_control(
-    runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
-) -> Permit | None:
-    """Return a permit for a control request after a call has failed; None for none now."""
-    deadline = claim.job.expires_at
-    if deadline is not None and deadline <= runtime.clock.now():
-        return None
-    return _permit(runtime, config, claim, reply)
+def for_control(call: CallContext, reply: Reply) -> bool:
+    """Give a call that has failed a permit for a control request; return whether there is one."""
+    return not call.is_overdue and _take_permit(call, reply)
 
 
-def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply) -> Permit | None:
+def _take_permit(call: CallContext, reply: Reply) -> bool:
+    """Begin the call again under a new permit, after a request that brought `reply`."""
+    runtime, config, claim = call.runtime, call.config, call.claim
     priority, asked_at = Priority(claim.call.priority), runtime.clock.monotonic()
     try:
         grant = runtime.limiter.take(config.name, runtime.limits(config), priority)
     except BrokerUnavailable:
-        return None
+        return False
     if not grant:
-        return None
+        return False
     now = runtime.clock.now()
     lease = timedelta(seconds=config.lease)
     with runtime.database.write() as session:
@@ -115,5 +91,6 @@ def _permit(runtime: Runtime, config: ProviderConfig, claim: Claim, reply: Reply
             events.call_failed_over(session, claim, former, now, status=reply.status, key=reply.key)
     if not is_mine:
         runtime.limiter.hand_back(config.name, grant.permits[0])
-        return None
-    return Permit.of_grant(grant, asked_at)
+        return False
+    call.permit = Permit.of_grant(grant, asked_at)
+    return True

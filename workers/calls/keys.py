@@ -15,13 +15,11 @@ from sisgate.credentials import keys
 from sisgate.credentials.usage import Use
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, CredentialError, TokenRefused
-from sisgate.ledger.calls import Claim
 from sisgate.ledger.key_schema import Key
-from sisgate.settings import ProviderConfig
 from sisgate.transport import auth
 from sisgate.transport.auth import AuthBase
+from workers.calls.context import CallContext
 from workers.calls.reply import Reply, UsedToken
-from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
@@ -32,11 +30,11 @@ class Keyring:
     A call that is there to try a key uses that one only, and says nothing about others.
     """
 
-    def __init__(self, runtime: Runtime, config: ProviderConfig, claim: Claim) -> None:
-        self._runtime = runtime
-        self._config = config
-        self._call_id = claim.call.id
-        self._only: str | None = (claim.call.target or {}).get("key")
+    def __init__(self, call: CallContext) -> None:
+        self._runtime = call.runtime
+        self._config = call.config
+        self._call_id = call.claim.call.id
+        self._only: str | None = (call.claim.call.target or {}).get("key")
         self._keys: list[Key] = []
         self._current: Key | None = None
         self._refused: dict[str, str] = {}

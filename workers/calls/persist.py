@@ -23,6 +23,7 @@ from sisgate.providers.dialect import Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync import conclude, flaws, progress
 from workers.calls.classify import OWN_OUTAGE_SECONDS
+from workers.calls.context import CallContext
 from workers.calls.outcomes import (
     Answered,
     CallOutcome,
@@ -37,7 +38,6 @@ from workers.calls.outcomes import (
 )
 from workers.calls.reply import Reply
 from workers.jobs import planning
-from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
@@ -51,29 +51,20 @@ class LateWriter(Exception):
     """The claim was taken over by a later attempt; this one must leave no trace."""
 
 
-def record(
-    runtime: Runtime,
-    config: ProviderConfig,
-    claim: Claim,
-    reply: Reply,
-    effect: CallOutcome,
-    *,
-    calls: int,
-) -> None:
+def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
     """Write a call's outcome, publish what follows, and wake whoever waits.
 
-    `calls` is how many requests the provider may have seen for it. An answer in hand cost a permit,
-    so a database that is away is waited for as long as the claim holds; after that the call is
-    another worker's.
+    An answer in hand cost a permit, so a database that is away is waited for as long as the claim
+    holds; after that the call is another worker's.
     """
-    entry = _Entry(config, claim, reply, effect, _kept(runtime, claim, effect))
-    lease_until = claim.call.lease_until
+    runtime, entry = call.runtime, _Entry(call, reply, outcome, _kept(call, outcome))
+    lease_until = call.claim.call.lease_until
     written: tuple[Job, list[int], bool] | None = None
     while written is None:
         try:
-            written = _write(runtime, entry, calls)
+            written = _write(entry)
         except LateWriter:
-            log.warning("late_answer_dropped", call=claim.call.id, provider=config.name)
+            log.warning("late_answer_dropped", call=call.claim.call.id, provider=call.config.name)
             return
         except DatabaseUnavailable:
             if lease_until is None or runtime.clock.now() >= lease_until:
@@ -98,11 +89,15 @@ class _Kept:
 class _Entry:
     """One call's outcome, as it is to be written."""
 
-    config: ProviderConfig
-    claim: Claim
+    call: CallContext
     reply: Reply
-    effect: CallOutcome
+    outcome: CallOutcome
     kept: _Kept
+
+    @property
+    def claim(self) -> Claim:
+        """The call as this worker claimed it."""
+        return self.call.claim
 
     def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
         """End the call with what is known of its reply."""
@@ -146,9 +141,9 @@ class _Entry:
         events.call_ended(session, self.claim, "waits", now, **told)
 
 
-def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int], bool]:
+def _write(entry: _Entry) -> tuple[Job, list[int], bool]:
     """Write the outcome in one transaction; return the job, the calls to publish, if it ended."""
-    claim = entry.claim
+    runtime, claim = entry.call.runtime, entry.claim
     with runtime.database.write() as session:
         now = runtime.clock.now()
         # The job first, then the rest: every writer locks in this order.
@@ -156,16 +151,16 @@ def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int],
         assert job is not None
         if claim.changes_something:
             redelivery.take_up_again(session, job, claim.call, now)
-        job.calls_made += calls
-        entry = _without_erased(session, runtime, entry, job)
+        job.calls_made += entry.call.sent
+        entry = _without_erased(session, entry, job)
         _leave(session, entry, job, now)
         if not JobState(job.state).is_final:
-            _follow(session, runtime, entry, job, now)
+            _follow(session, entry, job, now)
         elif job.state in {JobState.UNKNOWN, JobState.EXPIRED} and claim.changes_something:
-            _clear_up(session, runtime, entry, job, now)
+            _clear_up(session, entry, job, now)
         if not entry.reply.was_sent:
             ledger.forget_attempt(session, claim.call)
-        _continue(session, entry.config, job, now)
+        _continue(session, entry.call.config, job, now)
         ids: list[int] = []
         if job.kind == JobKind.SYNC:
             window = planning.window_of(session, runtime, job)
@@ -173,27 +168,27 @@ def _write(runtime: Runtime, entry: _Entry, calls: int) -> tuple[Job, list[int],
         return job, ids, JobState(job.state).is_final
 
 
-def _without_erased(session: Session, runtime: Runtime, entry: _Entry, job: Job) -> _Entry:
+def _without_erased(session: Session, entry: _Entry, job: Job) -> _Entry:
     """Leave out of a page who has been erased and is to stay so."""
-    if not isinstance(entry.effect, PageRead) or job.resource is None:
+    if not isinstance(entry.outcome, PageRead) or job.resource is None:
         return entry
     digests = suppression.suppressed(session, job.provider)
     if not digests:
         return entry
     page = suppression.screened(
-        entry.effect.page,
+        entry.outcome.page,
         provider=job.provider,
         resource=job.resource,
-        realms=Realms.of(entry.config),
+        realms=Realms.of(entry.call.config),
         digests=digests,
-        key=suppression.person_key(session, runtime.vault),
+        key=suppression.person_key(session, entry.call.runtime.vault),
     )
-    return replace(entry, effect=replace(entry.effect, page=page))
+    return replace(entry, outcome=replace(entry.outcome, page=page))
 
 
 def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
     """End the call, or let it wait."""
-    match entry.effect:
+    match entry.outcome:
         case Counted(total):
             entry.finish(session, CallState.DONE, now, total=total)
         case PageRead(page):
@@ -227,20 +222,20 @@ def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
             entry.put_back(session, now, max(1.0, seconds), error)
 
 
-def _follow(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: datetime) -> None:
+def _follow(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
     """Write what the outcome of a call means to its live job."""
-    match entry.effect:
+    match entry.outcome:
         case Counted(total):
             progress.record_count(session, entry.claim, job, total, now)
         case PageRead(page):
             _record_page(session, entry, job, page, now)
         case Answered():
-            _store(session, runtime, entry, job, now)
+            _store(session, entry, job, now)
         case ReadOtherwise(_, plans) if plans is not None:
             progress.use_fallback(session, entry.claim, job, plans, now)
         case ReadOtherwise() if job.mode == "incremental":
             why = "the provider refused the filter"
-            progress.give_up_filter(session, job, entry.config, why, now)
+            progress.give_up_filter(session, job, entry.call.config, why, now)
         case Fails(error, tries):
             words = {**error, "call": entry.claim.call.id}
             gave_up = tries is not None
@@ -252,12 +247,12 @@ def _follow(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: da
             pass
 
 
-def _clear_up(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: datetime) -> None:
+def _clear_up(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
     """End a job whose time was over while its call was under way, now that its fate is known."""
-    match entry.effect:
+    match entry.outcome:
         case Answered():
             job.error = None
-            _store(session, runtime, entry, job, now)
+            _store(session, entry, job, now)
         case Unknown(error):
             jobs.end(session, job, JobState.UNKNOWN, now, error=error)
         case _:
@@ -268,24 +263,26 @@ def _clear_up(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: 
 
 def _record_page(session: Session, entry: _Entry, job: Job, page: Page, now: datetime) -> None:
     try:
-        progress.record_page(session, entry.claim, job, entry.config, page, now)
+        progress.record_page(session, entry.claim, job, entry.call.config, page, now)
     except AnswerInvalid as error:
         jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
 
 
-def _kept(runtime: Runtime, claim: Claim, effect: CallOutcome) -> _Kept:
+def _kept(call: CallContext, outcome: CallOutcome) -> _Kept:
     """Seal the body of an answer to keep; sealing is slow, so it is done before locks."""
-    if not isinstance(effect, Answered):
+    if not isinstance(outcome, Answered):
         return _Kept()
-    body = effect.response.body[: runtime.settings.response_max_bytes]
-    sealed = runtime.vault.seal(body, f"responses/{claim.job.id}")
-    target, job = open_request(runtime.vault, claim.job), claim.job
-    return _Kept(sealed, marks_of(runtime.vault, job.app, job.provider, target)[0])
+    settings, vault, job = call.runtime.settings, call.runtime.vault, call.claim.job
+    body = outcome.response.body[: settings.response_max_bytes]
+    sealed = vault.seal(body, f"responses/{job.id}")
+    target = open_request(vault, job)
+    return _Kept(sealed, marks_of(vault, job.app, job.provider, target)[0])
 
 
-def _store(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: datetime) -> None:
-    assert isinstance(entry.effect, Answered)
-    response, error = entry.effect.response, entry.effect.error
+def _store(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
+    assert isinstance(entry.outcome, Answered)
+    response, error = entry.outcome.response, entry.outcome.error
+    settings = entry.call.runtime.settings
     responses.store(
         session,
         Response(
@@ -295,8 +292,8 @@ def _store(session: Session, runtime: Runtime, entry: _Entry, job: Job, now: dat
             sealed_body=entry.kept.sealed_body,
             asked=entry.kept.asked,
             stored_at=now,
-            truncated=len(response.body) > runtime.settings.response_max_bytes,
-            delete_after=now + runtime.settings.response_retention,
+            truncated=len(response.body) > settings.response_max_bytes,
+            delete_after=now + settings.response_retention,
         ),
     )
     jobs.end(session, job, JobState.FAILED if error else JobState.DONE, now, error=error)
