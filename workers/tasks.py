@@ -27,6 +27,7 @@ from workers.admission.messages import REFUSED
 from workers.admission.permits import Permit
 from workers.calls import execute
 from workers.jobs import app_tasks, planning
+from workers.jobs.early_cancels import EarlyCancels
 from workers.jobs.replies import Replies
 from workers.maintenance import audit_sealing, health, heartbeats, reconciler, rotation
 from workers.maintenance.periodic import PeriodicTask
@@ -165,8 +166,9 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
         try:
             return app_tasks.accept(
-                own.gateway, own.broker_gate, str(self.request.id), args, kwargs, refused
-            )
+                own.gateway, own.broker_gate, str(self.request.id), args, kwargs,
+                EarlyCancels(own.redis), refused,
+            )  # fmt: skip
         except DatabaseUnavailable as error:
             raise again_later(self, error) from error
 
@@ -175,7 +177,9 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         """Cancel a job of another Celery app."""
         own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
         try:
-            return app_tasks.cancel(own.gateway, own.broker_gate, args, kwargs, refused)
+            return app_tasks.cancel(
+                own.gateway, own.broker_gate, args, kwargs, EarlyCancels(own.redis), refused
+            )
         except DatabaseUnavailable as error:
             raise again_later(self, error) from error
 

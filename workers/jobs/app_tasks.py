@@ -8,6 +8,7 @@ result of the task, which an app with the backend `rpc://` receives.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -22,10 +23,12 @@ from sisgate.errors import (
     IdempotencyConflict,
     InvalidState,
     SisgateError,
+    UnknownJob,
     UsageError,
 )
 from sisgate.gateway import Gateway, JobStatus
 from sisgate.ledger.jobs import unknown
+from workers.jobs.early_cancels import EarlyCancels
 
 log = structlog.get_logger()
 
@@ -83,6 +86,7 @@ def accept(
     job_id: str,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
+    early: EarlyCancels,
     refused: str = "",
 ) -> Result:
     """Accept the sync, or keep a failed job that says what is wrong with it.
@@ -116,6 +120,10 @@ def accept(
             # The id is that of another job, which must not be told to have failed.
             log.warning("task_id_used_twice", job=job_id)
         return _refusal(error, job=job_id, state=JobState.FAILED.value)
+    if early.has(job.id, order.app):
+        with suppress(InvalidState):
+            gateway.cancel(job.id, actor=f"celery app {order.app}")
+        return {"job": job.id, "state": job.status().state.value, "error": None}
     state = JobState.ACCEPTED if job.is_new else job.status().state
     return {"job": job.id, "state": state.value, "error": None}
 
@@ -131,11 +139,25 @@ def status(
 
 
 def cancel(
-    gateway: Gateway, gate: Gate, args: Sequence[Any], kwargs: Mapping[str, Any], refused: str = ""
+    gateway: Gateway,
+    gate: Gate,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    early: EarlyCancels,
+    refused: str = "",
 ) -> Result:
-    """Cancel a job of the app and return its status. Raises `DatabaseUnavailable`."""
+    """Cancel a job of the app and return its status. Raises `DatabaseUnavailable`.
+
+    Of a job that is not known it is noted, because its sync may have been overtaken.
+    """
     try:
-        own = _own_job(CANCEL_TASK, gateway, gate, args, kwargs, refused)
+        try:
+            own = _own_job(CANCEL_TASK, gateway, gate, args, kwargs, refused)
+        except UnknownJob:
+            asked = _read(JobArguments, CANCEL_TASK, ("job_id",), args, kwargs)
+            early.note(asked.job_id, asked.app)
+            # Looked for once more: it may have been accepted just before that was noted.
+            own = _own_job(CANCEL_TASK, gateway, gate, args, kwargs, refused)
         gate.pass_through(Action.ENQUEUE, own.provider, own.resource)
         return gateway.cancel(own.id, actor=f"celery app {own.app}").as_dict()
     except (UsageError, AccessDenied, InvalidState) as error:

@@ -11,13 +11,14 @@ from sisgate import Gateway
 from sisgate.access.gate import Gate
 from sisgate.access.policy import broker_principal
 from workers.jobs.app_tasks import accept
+from workers.jobs.early_cancels import EarlyCancels
 
 
 def refusal(gateway: Gateway, scopes: tuple[str, ...] = ("*",), **kwargs: Any) -> str:
     """Return what the job of a refused sync says."""
     gate = Gate(gateway.database, gateway.clock, principal=broker_principal("tokens", scopes))
     job_id = str(uuid.uuid4())
-    accept(gateway, gate, job_id, (), kwargs)
+    accept(gateway, gate, job_id, (), kwargs, EarlyCancels(gateway.redis))
     status = gateway.job_status(job_id)
     assert (status.state, status.error is None) == ("failed", False)
     return str((status.error or {})["message"])

@@ -1,0 +1,57 @@
+"""A cancel by name that is handled before the sync that was sent before it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from sisgate.access.gate import Gate
+from sisgate.access.policy import broker_principal
+from workers.jobs import app_tasks
+from workers.jobs.app_tasks import Result
+from workers.jobs.early_cancels import EarlyCancels
+from workers.runtime import Runtime
+
+
+class Messages:
+    """What a planner does with messages of another app."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        gateway = runtime.gateway
+        principal = broker_principal("open", ("*",))
+        gate = Gate(gateway.database, gateway.clock, principal=principal)
+        self._ends = (gateway, gate)
+        self._early = EarlyCancels(runtime.redis)
+
+    def sync(self, job_id: str, **more: Any) -> Result:
+        """Handle `sisgate.sync`."""
+        kwargs = {"provider": "lincoln", "resource": "orgs", **more}
+        return app_tasks.accept(*self._ends, job_id, (), kwargs, self._early)
+
+    def cancel(self, job_id: str, **more: Any) -> Result:
+        """Handle `sisgate.cancel`."""
+        return app_tasks.cancel(*self._ends, (), {"job_id": job_id, **more}, self._early)
+
+
+@pytest.fixture
+def messages(runtime: Runtime) -> Messages:
+    """What the tests work with."""
+    return Messages(runtime)
+
+
+def test_a_sync_that_its_cancel_has_overtaken_ends_as_cancelled(messages: Messages) -> None:
+    """Whoever cancels is told that the job is not known yet; a second delivery changes nothing."""
+    job_id = str(uuid.uuid4())
+    assert messages.cancel(job_id)["error"]["code"] == "unknown_job"
+    assert messages.sync(job_id) == {"job": job_id, "state": "cancelled", "error": None}
+    assert messages.sync(job_id)["state"] == "cancelled"
+    assert messages.cancel(job_id)["error"]["code"] == "invalid_state"
+
+
+def test_another_app_cancels_nothing(messages: Messages) -> None:
+    """Not before the job is known either."""
+    job_id = str(uuid.uuid4())
+    messages.cancel(job_id, app="other")
+    assert messages.sync(job_id)["state"] == "accepted"
