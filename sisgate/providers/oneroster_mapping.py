@@ -17,17 +17,17 @@ from sisgate.providers.oneroster_values import (
     Read,
     date,
     flag,
-    lower_word,
     moment,
     objects,
     reference_to,
     references,
+    role_word,
     roles,
     status,
     text,
     texts,
     without_addresses,
-    word,
+    word_of,
 )
 from sisgate.providers.references import usable_id
 from sisgate.providers.rows import Note, RowUnusable
@@ -45,9 +45,6 @@ _RACES = (
     "hispanicOrLatinoEthnicity",
 )
 _DEFAULT_ROLES = {"students": "student", "teachers": "teacher"}
-_ROLES_OF_BOTH_VERSIONS = frozenset(
-    ("aide", "guardian", "parent", "proctor", "relative", "student", "teacher")
-)
 
 
 def _fields(texts: str, **more: Read) -> dict[str, tuple[str, Read]]:
@@ -70,19 +67,20 @@ _OF_USERS = _fields(
     "userMasterIdentifier username givenName familyName middleName preferredFirstName "
     "preferredMiddleName preferredLastName pronouns identifier email sms phone role",
     enabledUser=flag, roles=roles, primaryOrg=_ORG, orgs=_ORG_LIST, userIds=objects,
-    agents=references("user"), grades=texts, resources=_RESOURCES,
+    userProfiles=objects, agents=references("user"), grades=texts, resources=_RESOURCES,
 ) | _flat(
     orgSourcedIds=("orgs", _ORG_LIST), orgSourcedId=("orgs", _ORG_LIST),
     userOrgs=("orgs", _ORG_LIST), agentSourcedIds=("agents", references("user")),
     primaryOrgSourcedId=("primaryOrg", _ORG),
 )  # fmt: skip
 _OF_SESSIONS = _fields(
-    "title type schoolYear", startDate=date, endDate=date, parent=_SESSION,
-    children=_SESSION_LIST,
+    "title schoolYear", type=word_of("gradingPeriod semester schoolYear term"), startDate=date,
+    endDate=date, parent=_SESSION, children=_SESSION_LIST,
 ) | _flat(parentSourcedId=("parent", _SESSION))  # fmt: skip
-_OF_ORGS = _fields("name type identifier", parent=_ORG, children=_ORG_LIST) | _flat(
-    parentSourcedId=("parent", _ORG)
-)
+_OF_ORGS = _fields(
+    "name identifier", type=word_of("department school district local state national"),
+    parent=_ORG, children=_ORG_LIST,
+) | _flat(parentSourcedId=("parent", _ORG))  # fmt: skip
 _LISTS: dict[str, Read] = {
     "grades": texts,
     "subjects": texts,
@@ -96,22 +94,23 @@ _FIELDS: dict[str, dict[str, tuple[str, Read]]] = {
     "courses": _fields("title courseCode", schoolYear=_SESSION, org=_ORG, **_LISTS)
     | _flat(orgSourcedId=("org", _ORG), schoolYearSourcedId=("schoolYear", _SESSION)),
     "classes": _fields(
-        "title classCode classType location", course=reference_to("course"), school=_ORG,
-        terms=_SESSION_LIST, periods=texts, **_LISTS,
+        "title classCode location", classType=word_of("homeroom scheduled"),
+        course=reference_to("course"), school=_ORG, terms=_SESSION_LIST, periods=texts, **_LISTS,
     ) | _flat(
         courseSourcedId=("course", reference_to("course")), schoolSourcedId=("school", _ORG),
         termSourcedIds=("terms", _SESSION_LIST), termSourcedId=("terms", _SESSION_LIST),
     ),
     "enrollments": _fields(
-        "", user=reference_to("user"), school=_ORG, role=word, primary=flag, beginDate=date,
-        endDate=date, **{"class": reference_to("class")},
+        "", user=reference_to("user"), school=_ORG, primary=flag, beginDate=date, endDate=date,
+        role=word_of("administrator proctor student teacher"), **{"class": reference_to("class")},
     ) | _flat(
         userSourcedId=("user", reference_to("user")), schoolSourcedId=("school", _ORG),
         classSourcedId=("class", reference_to("class")),
     ),
     "demographics": _fields(
         "countryOfBirthCode stateOfBirthAbbreviation cityOfBirth publicSchoolResidenceStatus",
-        birthDate=date, sex=lower_word, **dict.fromkeys(_RACES, flag),
+        birthDate=date, sex=word_of("male female unspecified other", m="male", f="female"),
+        **dict.fromkeys(_RACES, flag),
     ) | {"birthdate": ("birthDate", date)},
 }  # fmt: skip
 
@@ -202,6 +201,5 @@ def _give_roles(resource: str, user: dict[str, Any]) -> None:
         orgs = [user["primaryOrg"]]
     user["roles"] = []
     if role:
-        known = role if role in _ROLES_OF_BOTH_VERSIONS else f"ext:{role}"
-        primary = {"roleType": "primary", "role": known}
+        primary = {"roleType": "primary", "role": role_word(role)}
         user["roles"] = [{**primary, "org": org} for org in orgs] or [primary]

@@ -28,9 +28,31 @@ def word(value: Any) -> str | None:
     return (text(value) or "").strip() or None
 
 
-def lower_word(value: Any) -> str | None:
-    """Return a text in lower case."""
-    return (text(value) or "").lower() or None
+def word_of(known: str, **others: str) -> Read:
+    """Return what reads a word of a vocabulary, in upper or lower case.
+
+    `others` are words that servers use for one of it. What is none becomes an extension of the
+    vocabulary, as 1.2 has them.
+
+    >>> read = word_of("student siteAdministrator", pupil="student")
+    >>> read("STUDENT"), read(" siteadministrator "), read("Pupil"), read("Coach"), read("ext:x")
+    ('student', 'siteAdministrator', 'student', 'ext:Coach', 'ext:x')
+    """
+    table = {each.lower(): each for each in known.split()} | others
+
+    def read(value: Any) -> str | None:
+        said = word(value)
+        if said is None or said.startswith("ext:"):
+            return said
+        return table.get(said.lower(), f"ext:{said}")
+
+    return read
+
+
+role_word = word_of(
+    "aide counselor districtAdministrator guardian parent principal proctor relative "
+    "siteAdministrator student systemAdministrator teacher"
+)
 
 
 def flag(value: Any) -> str | None:
@@ -67,11 +89,12 @@ def texts(value: Any) -> list[str]:
 
 
 def objects(value: Any) -> list[Any]:
-    """Return a list of objects without nulls and without addresses of one server."""
+    """Return a list of objects without nulls, also in them, and without addresses of one server."""
     items = value if isinstance(value, list) else [value]
     if not all(each is None or isinstance(each, dict) for each in items):
         raise ValueError
-    return [without_addresses(each) for each in items if each]
+    filled = ({k: v for k, v in each.items() if v is not None} for each in items if each)
+    return [without_addresses(each) for each in filled if each]
 
 
 class PartlyUnread(ValueError):
@@ -114,13 +137,13 @@ def roles(value: Any) -> list[dict[str, Any]]:
     for each in value if isinstance(value, list) else [value]:
         held = each if isinstance(each, dict) else {"role": each}
         try:
-            role = word(held["role"]) if held.get("role") is not None else None
+            role = role_word(held["role"]) if held.get("role") is not None else None
             org = reference_to("org")(held.get("org"))
         except ValueError:
             whole = False
             continue
         if role is not None:
-            kind = held.get("roleType")
+            kind = str(held.get("roleType")).lower()
             more = {k: v for k, v in held.items() if v is not None and k not in _OF_A_ROLE}
             dates = {k: iso_date(v) for k, v in more.items() if k in _ROLE_DATES and type(v) is str}
             roles.append(
@@ -139,8 +162,9 @@ _ROLE_DATES = ("beginDate", "endDate")
 
 
 def moment(value: Any) -> str | None:
-    """Return a time in UTC where it is one."""
-    return utc_text(text(value) or "") or None
+    """Return a time in UTC."""
+    said = word(value)
+    return utc_text(said) if said is not None else None
 
 
 def without_addresses(value: Any) -> Any:

@@ -249,13 +249,70 @@ def test_other_forms_become_the_canonical_one(
         ("2026-09-01T08:00:00.1234567Z", "2026-09-01T08:00:00.1234567Z"),
         ("2026-09-01T08:00:00+02:00", "2026-09-01T06:00:00.000Z"),
         ("2026-09-01 08:00:00", "2026-09-01T08:00:00.000Z"),
-        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
-        ("soon", "soon"),
+        ("20260901T080000Z", "2026-09-01T08:00:00.000Z"),
+        ("2026-09-01", "2026-09-01T00:00:00.000Z"),
     ],
 )
-def test_times_become_utc_where_they_are_times(text: str, expected: str) -> None:
-    """What cannot be read is kept as it came."""
+def test_times_become_utc(text: str, expected: str) -> None:
+    """In whatever form of ISO 8601 they come."""
     assert utc_text(text) == expected
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["soon", "9/1/2026 8:00 AM", "0001-01-01T00:00:00+14:00", "0000-00-00T00:00:00Z",
+     "2026-02-30T00:00:00Z", "/Date(1788249600000)/", 1788249600000, True, {"d": 1}],
+)  # fmt: skip
+def test_what_is_no_time_is_left_out_and_noted(time: Any) -> None:
+    """Apps read times of one form, or none."""
+    noted: list[str] = []
+    row = {"sourcedId": "u", "dateLastModified": time}
+    data = canonical_row("orgs", row, lambda field, _: noted.append(field)).data
+    assert "dateLastModified" not in data
+    assert noted == ["dateLastModified"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "field", "sent", "known"),
+    [
+        ("orgs", "type", "School", "school"),
+        ("orgs", "type", "Campus", "ext:Campus"),
+        ("academicSessions", "type", "SCHOOLYEAR", "schoolYear"),
+        ("classes", "classType", "Homeroom ", "homeroom"),
+        ("enrollments", "role", "Student", "student"),
+        ("enrollments", "role", "ext:auditor", "ext:auditor"),
+        ("demographics", "sex", "F", "female"),
+        ("demographics", "sex", "Male", "male"),
+    ],
+)
+def test_words_are_those_of_the_vocabulary(
+    resource: str, field: str, sent: str, known: str
+) -> None:
+    """In whatever case they come; others are extensions of it."""
+    assert canonical_row(resource, {"sourcedId": "x", field: sent}).data[field] == known
+
+
+@pytest.mark.parametrize("sent", ["STUDENT", " Student", "student"])
+def test_a_role_is_one_in_any_case_and_version(sent: str) -> None:
+    """An app that looks for students finds them all."""
+    by_1_2 = {"sourcedId": "u", "roles": [{"roleType": "SECONDARY", "role": sent}]}
+    assert canonical_row("users", by_1_2).data["roles"] == [
+        {"roleType": "secondary", "role": "student"}
+    ]
+    (role,) = canonical_row("users", {"sourcedId": "u", "role": sent}).data["roles"]
+    assert role["role"] == "student"
+
+
+def test_nulls_inside_a_users_lists_are_left_out() -> None:
+    """As nulls beside them are."""
+    row = {
+        "sourcedId": "u",
+        "userIds": [None, {"type": "LDAP", "identifier": None}, {"type": None}],
+        "userProfiles": [None, {"profileId": "p", "vendorId": None}],
+    }
+    data = canonical_row("users", row).data
+    assert data["userIds"] == [{"type": "LDAP"}]
+    assert data["userProfiles"] == [{"profileId": "p"}]
 
 
 @pytest.mark.parametrize(
