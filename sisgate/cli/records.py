@@ -149,7 +149,7 @@ def _form(form: str, as_json: bool) -> str:
 def _limit(limit: int | None, form: str) -> int | None:
     if limit is None:
         return TABLE_ROWS if form == "table" else None
-    return limit or None
+    return min(limit, sys.maxsize) or None
 
 
 def _follow(

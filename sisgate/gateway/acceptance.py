@@ -31,6 +31,9 @@ from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Job
 from sisgate.settings import Settings
 
+LONGEST_SECONDS = 10**9
+"""The longest timeout, some thirty years: beyond, a deadline may have no date."""
+
 
 class Acceptance:
     """Turns what apps ask for into jobs. What it has returned is never lost."""
@@ -55,8 +58,11 @@ class Acceptance:
         app: str | None,
     ) -> NewJob:
         """Return a job with its id and deadline; `UsageError` if something is wrong with it."""
-        if timeout is not None and timeout <= 0:
-            raise UsageError(f"a timeout is a positive number of seconds, not {timeout:g}.")
+        if timeout is not None and not 0 < timeout <= LONGEST_SECONDS:
+            raise UsageError(
+                f"A timeout is a positive number of seconds, at most {LONGEST_SECONDS:,}, not "
+                f"{timeout:g}."
+            )
         if idempotency_key is not None and not 0 < len(idempotency_key) <= 255:
             raise UsageError("an idempotency key has 1 to 255 characters.")
         now = self._clock.now()

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 UPGRADE = "Run `sisgate db upgrade` first."
@@ -57,6 +63,8 @@ def cure_of(error: Exception) -> str | None:
     if not isinstance(error, DBAPIError):
         return None
     text = str(error.orig)
+    if "connection option" in text and isinstance(error, ProgrammingError):
+        return "Correct the parameters in SISGATE_DATABASE_URL."
     state = sqlstate_of(error)
     if not state and isinstance(error, OperationalError):
         is_missing = 'database "' in text and "does not exist" in text

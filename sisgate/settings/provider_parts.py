@@ -19,10 +19,20 @@ def _http_url(value: str) -> str:
         raise ValueError("write an absolute URL that begins with https://")
     if parts.username or parts.password:
         raise ValueError("a URL must not carry a user name or password; use `sisgate keys add`")
+    _ = parts.port  # a ValueError where it is no number
     return value.rstrip("/")
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _base_url(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise ValueError("write the URL without ? and #: paths are put behind it")
+    return _http_url(value)
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
 def _origin(value: str) -> str:
@@ -38,7 +48,7 @@ Origin = Annotated[str, AfterValidator(_origin)]
 class Endpoint(Frozen):
     """One base URL of a provider. Traffic is shared in proportion to `weight`."""
 
-    url: HttpUrl
+    url: BaseUrl
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     group: str | None = None
 

@@ -79,12 +79,21 @@ def broker_problem(url: str) -> str | None:
         return what
     try:
         options = parse_url(url)
-    except (ValueError, TypeError):
-        return words
+    except (ValueError, TypeError) as error:
+        return _wrong_value(str(error)) or words
     path = re.sub(r"[?#].*", "", url.partition("://")[2].rpartition("@")[2]).partition("/")[2]
     if not re.fullmatch(r"[0-9]*", path):
         return words
     return _options_problem(url, options)
+
+
+def _wrong_value(error: str) -> str | None:
+    """Return which parameter redis-py cannot read, or None; it names only those it knows."""
+    found = re.match(r"Invalid value for '(\w+)'", error)
+    if found is None:
+        return None
+    numbers = ": 771 is TLS 1.2, 772 is TLS 1.3" if found[1] == "ssl_min_version" else ""
+    return f"{found[1]} has a value that cannot be used{numbers}"
 
 
 def _options_problem(url: str, options: Mapping[str, Any]) -> str | None:

@@ -29,6 +29,8 @@ from tests.acceptance.cli.command import Command
         (["request", "skyward", "POST", "/x", "--data", "{"], 2, "not JSON"),
         (["request", "skyward", "POST", "/x", "--data", "@nowhere"], 2, "cannot be read"),
         (["records", "skyward", "orgs", "-f", "xml"], 2, "--format is one of"),
+        (["sync", "skyward", "orgs", "--timeout", "1e400"], 2, "positive number of seconds"),
+        (["request", "skyward", "GET", "/x", "--timeout", "nan"], 2, "positive number of seconds"),
         (["keys", "add", "skyward"], 2, "cannot be asked for"),
         (["keys", "add", "skyward", "--client-id", "x", "--secret-env", "NONE"], 2, "no secret"),
         (["sandbox", "--districts", "moodle:3"], 2, "kind is one of"),

@@ -57,7 +57,7 @@ def test_a_rotation_with_a_bad_key_leaves_the_active_one(stored: Command) -> Non
         found = {key["key"]: key for key in keys(stored, "--all")}
         return found[staged["key"]]["reason"] or ""
 
-    wait_until(lambda: "refused our key" in reason(), "the failed canary")
+    wait_until(lambda: "refused key" in reason(), "the failed canary")
     assert f"Key {staged['key'][:8]}: its canary failed" in stored("keys", "list", NAME).stdout
     (active,) = [key for key in keys(stored) if key["state"] == "active"]
     assert active["client_id"] == f"sandbox-{NAME}"

@@ -27,6 +27,18 @@ def test_states_are_one_or_several_as_words_or_members(gateway: Gateway, states:
         assert [each.id for each in gateway.jobs(states=states)] == [job.id]
 
 
+@pytest.mark.parametrize("timeout", [0.0, -1.0, 1e300, float("inf"), float("nan")])
+def test_a_timeout_that_is_no_time_is_refused(gateway: Gateway, timeout: float) -> None:
+    """A deadline has a date."""
+    for ask in (
+        lambda: gateway.sync("lincoln", "orgs", timeout=timeout),
+        lambda: gateway.request("lincoln", "GET", "/orgs", timeout=timeout),
+    ):
+        with pytest.raises(UsageError, match="positive number of seconds"):
+            ask()
+    assert gateway.jobs() == []
+
+
 @pytest.mark.parametrize(
     ("error", "hint", "wrong"),
     [

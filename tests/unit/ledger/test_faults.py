@@ -45,6 +45,12 @@ def test_a_connection_that_cannot_be_made(said: str, cure: str) -> None:
     assert cure in found
 
 
+def test_an_unknown_parameter_of_the_url_is_told() -> None:
+    """Psycopg takes it for a mistake of the program."""
+    cause = Exception('invalid connection option "bogus"')
+    assert "SISGATE_DATABASE_URL" in (cure_of(exc.ProgrammingError("", {}, cause)) or "")
+
+
 def test_what_is_our_mistake_is_no_trouble_of_the_database() -> None:
     """A wrong statement or a broken constraint is a defect to be seen."""
     assert cure_of(exc.IntegrityError("", {}, Exception("UNIQUE"))) is None

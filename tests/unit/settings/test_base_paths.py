@@ -59,6 +59,20 @@ def test_other_paths_in_front_stay() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://sis.test?school=5", "without [?] and #"),
+        ("https://sis.test/ims/oneroster/v1p1#top", "without [?] and #"),
+        ("https://sis.test:99999", "Port out of range"),
+    ],
+)
+def test_what_a_path_cannot_be_put_behind_is_refused(url: str, words: str) -> None:
+    """The path would become part of the query."""
+    with pytest.raises(ValidationError, match=words):
+        provider("oneroster", url)
+
+
 @pytest.mark.parametrize("end", ["", "/", "/ws", "/ws/v1", "/ws/v1/", "/ws/schema/query"])
 def test_powerschool_is_asked_below_its_root(end: str) -> None:
     """Its paths begin with /ws themselves."""
