@@ -41,10 +41,10 @@ PLANNER_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class TaskTimeouts:
     """The times of one provider's call, each longer than the one before it (seconds).
 
-    >>> limits = Limits(answer=30, lease=100)
+    >>> limits = TaskTimeouts(answer=30, lease=100)
     >>> limits.soft, limits.hard
     (70.0, 85.0)
     """
@@ -54,7 +54,7 @@ class Limits:
     """When another worker may take the call over."""
 
     @classmethod
-    def of(cls, config: ProviderConfig) -> Limits:
+    def of(cls, config: ProviderConfig) -> TaskTimeouts:
         """Return the times of a provider's calls."""
         return cls(config.timeout_seconds, config.lease)
 

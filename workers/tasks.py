@@ -15,7 +15,7 @@ from sisgate.broker import (
     PLAN_TASK,
     STATUS_TASK,
     SYNC_TASK,
-    Limits,
+    TaskTimeouts,
     call_task,
 )
 from sisgate.errors import DatabaseUnavailable
@@ -203,7 +203,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
 
 
 def _register_call(app: Celery, runtime: RuntimeOfProcess, config: ProviderConfig) -> None:
-    limits = Limits.of(config)
+    limits = TaskTimeouts.of(config)
 
     @app.task(
         name=call_task(config.name),

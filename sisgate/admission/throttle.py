@@ -75,7 +75,7 @@ class LatencyTrend:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ThrottleSignal:
     """What came back. `status` is None when nothing did.
 
     `permits_left` is what our own windows had left (the least of them): only with it are a
@@ -90,7 +90,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ThrottleDecision:
     """The factor to go on with and for how long to block; 0 for not at all."""
 
     factor: float
@@ -99,8 +99,8 @@ class Decision:
 
 
 def decide(
-    factor: float, answer: Answer, now: datetime, *, cap_seconds: float = MAX_BLOCK_SECONDS
-) -> Decision:
+    factor: float, answer: ThrottleSignal, now: datetime, *, cap_seconds: float = MAX_BLOCK_SECONDS
+) -> ThrottleDecision:
     """Return what to do after an answer to a call that was granted under `factor`.
 
     429 and 503 lower the factor and block for what Retry-After or the reset of an empty quota ask
@@ -110,27 +110,31 @@ def decide(
 
     >>> from datetime import UTC
     >>> now = datetime(2026, 9, 1, tzinfo=UTC)
-    >>> decide(1.0, Answer(429, {"Retry-After": "7"}), now)
-    Decision(factor=0.5, block_seconds=7.0, reason='refused')
-    >>> decide(0.5, Answer(200, {}), now)
-    Decision(factor=0.52, block_seconds=0.0, reason='recovery')
+    >>> decide(1.0, ThrottleSignal(429, {"Retry-After": "7"}), now)
+    ThrottleDecision(factor=0.5, block_seconds=7.0, reason='refused')
+    >>> decide(0.5, ThrottleSignal(200, {}), now)
+    ThrottleDecision(factor=0.52, block_seconds=0.0, reason='recovery')
     """
     if answer.status in DECREASE:
         lowered = max(FACTOR_FLOOR, factor * DECREASE[answer.status])
-        return Decision(lowered, _block_seconds(answer, lowered, now, cap_seconds), "refused")
+        return ThrottleDecision(
+            lowered, _block_seconds(answer, lowered, now, cap_seconds), "refused"
+        )
     if answer.status is None or answer.status >= 500:
-        return Decision(factor, 0.0, "unchanged")
+        return ThrottleDecision(factor, 0.0, "unchanged")
     hinted = _heed_hint(factor, answer, now, cap_seconds)
     if hinted is not None:
         return hinted
     allowed = max(FACTOR_FLOOR, answer.latency.gradient)
     if factor > allowed:
-        return Decision(max(allowed, factor * LATENCY_STEP), 0.0, "latency")
+        return ThrottleDecision(max(allowed, factor * LATENCY_STEP), 0.0, "latency")
     raised = min(allowed, factor + RECOVERY_STEP)
-    return Decision(raised, 0.0, "recovery" if raised > factor else "unchanged")
+    return ThrottleDecision(raised, 0.0, "recovery" if raised > factor else "unchanged")
 
 
-def _block_seconds(answer: Answer, factor: float, now: datetime, cap_seconds: float) -> float:
+def _block_seconds(
+    answer: ThrottleSignal, factor: float, now: datetime, cap_seconds: float
+) -> float:
     retry_after = next(
         (value for name, value in answer.headers.items() if name.lower() == "retry-after"), None
     )
@@ -143,7 +147,9 @@ def _block_seconds(answer: Answer, factor: float, now: datetime, cap_seconds: fl
     return min(cap_seconds, 1 / factor) if answer.status == 429 else 0.0
 
 
-def _heed_hint(factor: float, answer: Answer, now: datetime, cap_seconds: float) -> Decision | None:
+def _heed_hint(
+    factor: float, answer: ThrottleSignal, now: datetime, cap_seconds: float
+) -> ThrottleDecision | None:
     """Slow down or stop where the provider has clearly less left than we believe."""
     believed = answer.permits_left
     hint = parse_rate_hint(answer.headers, now, cap_seconds=cap_seconds)
@@ -153,4 +159,4 @@ def _heed_hint(factor: float, answer: Answer, now: datetime, cap_seconds: float)
     if share >= FOREIGN_USE:
         return None
     block = (hint.reset_seconds or 0.0) if hint.remaining == 0 else 0.0
-    return Decision(max(FACTOR_FLOOR, min(factor, share)), block, "hint")
+    return ThrottleDecision(max(FACTOR_FLOOR, min(factor, share)), block, "hint")

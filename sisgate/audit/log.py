@@ -65,11 +65,6 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
 
-    @property
-    def is_everything(self) -> bool:
-        """Whether no event is left out."""
-        return self == Filter()
-
     def of(self, query: Select[AuditEvent]) -> Select[AuditEvent]:
         """Return the query with the conditions added."""
         event = AuditEvent

@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditIssue:
     """One thing that is wrong: what, where (an event as writer/number, or a seal), and in words."""
 
     kind: Kind
@@ -49,7 +49,7 @@ class Verdict:
     last_seal: int | None = None
     last_sealed_at: datetime | None = None
     newest_head: int | None = None
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[AuditIssue] = field(default_factory=list)
     counts: Counter[Kind] = field(default_factory=Counter)
 
     @property
@@ -61,4 +61,4 @@ class Verdict:
         """Note a finding."""
         self.counts[kind] += 1
         if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(Finding(kind, place, what))
+            self.findings.append(AuditIssue(kind, place, what))

@@ -43,7 +43,7 @@ Since = Annotated[
 
 
 @dataclass(frozen=True)
-class Filter:
+class DeadLetterFilter:
     """Which dead letters are meant."""
 
     provider: str | None = None
@@ -54,7 +54,7 @@ class Filter:
     @property
     def is_empty(self) -> bool:
         """Whether all of them are."""
-        return self == Filter()
+        return self == DeadLetterFilter()
 
     def find(self, invocation: Invocation, limit: int | None = None) -> Sequence[DeadLetter]:
         """Return those that fit; `UnknownProvider` and `UsageError` where one cannot be meant."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from sisgate.cli import remedies
-from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, show_dead
+from sisgate.cli.dead_letters import DeadLetterFilter, OfApp, OfError, OfProvider, Since, show_dead
 from sisgate.cli.hold_words import wait_words
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.job_ids import OneJob, full_id
@@ -53,13 +53,13 @@ def list_jobs(
 ) -> None:  # fmt: skip
     """Show the newest jobs, or the dead letters."""
     invocation, output = invocation_of(context), Output(as_json)
-    which = Filter(provider, of_app, error, since)
+    which = DeadLetterFilter(provider, of_app, error, since)
     if dead and states:
         raise UsageError("--state does not go with --dead: dead letters have failed.")
     if dead:
         show_dead(invocation, output, which.find(invocation, limit))
         return
-    if which != Filter(provider):
+    if which != DeadLetterFilter(provider):
         raise UsageError("--app, --error and --since choose among dead letters: add --dead.")
     found = invocation.gateway.jobs(states=states or (), provider=provider, limit=limit)
     accepted = f"accepted {zone_name(invocation.clock.now())}"

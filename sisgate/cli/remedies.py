@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from sisgate.cli.dead_letters import Filter, OfApp, OfError, OfProvider, Since, show_dead
+from sisgate.cli.dead_letters import DeadLetterFilter, OfApp, OfError, OfProvider, Since, show_dead
 from sisgate.cli.exits import exit_code
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
 from sisgate.cli.job_ids import OneJob, full_id
@@ -41,7 +41,7 @@ def retry(
 ) -> None:
     """Enqueue failed, expired or cancelled jobs once more, as new jobs: each once."""
     invocation, output = invocation_of(context), Output(as_json)
-    which = Filter(provider, of_app, error, since)
+    which = DeadLetterFilter(provider, of_app, error, since)
     if bool(jobs) == dead or not (dead or which.is_empty):
         raise UsageError("Name jobs, or choose dead letters with --dead and its filters.")
     lost: list[SisgateError] = []

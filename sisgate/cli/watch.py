@@ -43,7 +43,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Wait:
+class PermitWait:
     """A provider's next permit is this far away, and why."""
 
     seconds: float
@@ -55,7 +55,7 @@ class Watched:
     """What was seen: the last statuses, and the providers that wait for a permit."""
 
     statuses: dict[str, list[JobStatus]]
-    waits: dict[str, Wait]
+    waits: dict[str, PermitWait]
 
     @property
     def is_final(self) -> bool:
@@ -116,8 +116,8 @@ def watch(
             clock.sleep(LOOK_SECONDS)
 
 
-def _waits(invocation: Invocation, watched: Watched) -> dict[str, Wait]:
-    found: dict[str, Wait] = {}
+def _waits(invocation: Invocation, watched: Watched) -> dict[str, PermitWait]:
+    found: dict[str, PermitWait] = {}
     liveness = read_liveness(invocation.gateway.context, list(watched.statuses))
     for name, statuses in watched.statuses.items():
         config = invocation.settings.providers.get(name)
@@ -125,27 +125,27 @@ def _waits(invocation: Invocation, watched: Watched) -> dict[str, Wait]:
         if config is None or not live:
             continue
         if stopping := liveness.stopping(name):
-            found[name] = Wait(0.0, "; ".join(one.message for one in stopping))
+            found[name] = PermitWait(0.0, "; ".join(one.message for one in stopping))
             continue
         try:
             state = invocation.limiter_state(config)
         except BrokerUnavailable:
-            found[name] = Wait(0.0, "Redis cannot be reached")
+            found[name] = PermitWait(0.0, "Redis cannot be reached")
             continue
         priority = Priority(min(status.priority for status in live))
         if state.paused_until is not None:
             left = (state.paused_until - invocation.clock.now()).total_seconds()
-            found[name] = Wait(left, "paused")
+            found[name] = PermitWait(left, "paused")
             continue
         if not state.known:
             continue
         seconds = state.next_permit_in_seconds.get(priority, 0.0)
         if seconds > 0:
-            found[name] = Wait(seconds, str(state.waiting_for.get(priority, "quota")))
+            found[name] = PermitWait(seconds, str(state.waiting_for.get(priority, "quota")))
     return found
 
 
-def _remark(invocation: Invocation, wait: Wait | None) -> str:
+def _remark(invocation: Invocation, wait: PermitWait | None) -> str:
     if wait is None:
         return ""
     if wait.reason == "paused":

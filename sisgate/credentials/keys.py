@@ -234,11 +234,6 @@ def _rank(key: Key, now: datetime) -> tuple[bool, bool, int, bool, str]:
     return key.suspect_at is not None, is_expired, SLOTS.index(key.slot), is_draining, key.id
 
 
-def active_key(session: Session, vault: Vault, provider: str, now: datetime) -> Credential:
-    """Return the key that the next call would use, opened; `CredentialError` where none is."""
-    return open_key(vault, usable_keys(session, provider, now)[0])
-
-
 def open_key(vault: Vault, key: Key) -> Credential:
     """Return a key with its secret in plain; `CredentialError` where that does not open."""
     plain = vault.open(key.sealed_secret, context_of(key), first_context=first_context_of(key))

@@ -30,7 +30,7 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del
 
 
 @dataclass(frozen=True)
-class Token:
+class CachedToken:
     """An access token; `is_new` where it was fetched just now and not found in the cache."""
 
     value: Secret
@@ -53,7 +53,7 @@ class TokenCache:
         self._prefix = prefix
         self._release = client.register_script(_RELEASE)
 
-    def get(self, config: ProviderConfig, key: Credential) -> Token:
+    def get(self, config: ProviderConfig, key: Credential) -> CachedToken:
         """Return a token that is still good, fetching one if need be.
 
         Raises what `fetch_token` raises, `Throttled` as long as the token endpoint asked all of us
@@ -90,7 +90,7 @@ class TokenCache:
             message = f"The lock of the token of {config.name} ended before it was asked for."
             raise NoPermit(message, seconds=0.0, provider=config.name)
 
-    def forget(self, config: ProviderConfig, key: Credential, token: Token) -> None:
+    def forget(self, config: ProviderConfig, key: Credential, token: CachedToken) -> None:
         """Drop a token that the provider refused, unless it has been replaced already."""
         name = token_name(config, key.id, self._prefix)
         try:
@@ -100,17 +100,17 @@ class TokenCache:
         except redis.RedisError as error:
             raise unreachable(error) from error
 
-    def _cached(self, name: str) -> Token | None:
+    def _cached(self, name: str) -> CachedToken | None:
         sealed = self._redis.get(name)
         if not isinstance(sealed, bytes):
             return None
         try:
-            return Token(Secret(json.loads(self._vault.open(sealed, name))["value"]))
+            return CachedToken(Secret(json.loads(self._vault.open(sealed, name))["value"]))
         except CredentialError:
             # Its master key was replaced: another token is a request away.
             return None
 
-    def _renew(self, name: str, config: ProviderConfig, key: Credential) -> Token:
+    def _renew(self, name: str, config: ProviderConfig, key: Credential) -> CachedToken:
         self._check_block(name, config)
         try:
             value, lifetime = fetch_token(config, key, self._clock)
@@ -121,7 +121,7 @@ class TokenCache:
         stored = json.dumps({"value": value.get_secret_value()}).encode()
         sealed = self._vault.seal(stored, name)
         self._redis.set(name, sealed, px=max(1, int((lifetime - early) * 1000)))
-        return Token(value, is_new=True)
+        return CachedToken(value, is_new=True)
 
     def _check_block(self, name: str, config: ProviderConfig) -> None:
         """Raise `Throttled` where the token endpoint told another call to wait."""

@@ -32,11 +32,6 @@ class JobState(StrEnum):
         """Whether the job has ended."""
         return self not in {JobState.ACCEPTED, JobState.RUNNING}
 
-    @property
-    def is_success(self) -> bool:
-        """Whether the job ended with what was asked for."""
-        return self is JobState.DONE
-
 
 class CallState(StrEnum):
     """The life of a call.

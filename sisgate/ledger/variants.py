@@ -21,7 +21,7 @@ from sisgate.ledger.schema import Dataset, Record, Variant
 from sisgate.ledger.upserts import insert_into
 
 
-class Page:
+class PageWrites:
     """The rows of a page, each id once. `settled` are ids whose record says it all already."""
 
     def __init__(self) -> None:
@@ -62,12 +62,12 @@ def of_page(
     rows: Sequence[Row],
     known: Mapping[str, Any],
     since: datetime | None,
-) -> Page:
+) -> PageWrites:
     """Return the rows of a page with those of one id merged. The dataset must be locked.
 
     `known` are the records there are. Those seen at `since` or later were given in this very read.
     """
-    page = Page()
+    page = PageWrites()
     by_id: dict[str, dict[bytes, Row]] = {}
     for row in rows:
         by_id.setdefault(row.sourced_id, {}).setdefault(row.content_hash, row)
@@ -140,7 +140,7 @@ def forget_unseen(
 
 
 def _resolve(
-    page: Page,
+    page: PageWrites,
     dataset: Dataset,
     given: Mapping[bytes, Row],
     remembered: Mapping[bytes, Any],

@@ -23,7 +23,7 @@ from sisgate.ledger import page_statements, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Record
 from sisgate.privacy import suppression, traces
-from sisgate.privacy.finding import Finding, Person, find_mentions, find_owned, left_behind
+from sisgate.privacy.finding import Person, ResidualMatch, find_mentions, find_owned, left_behind
 from sisgate.privacy.needles import Needles
 from sisgate.privacy.persons import PEOPLE, Realms, identifiers_of, names_of
 from sisgate.privacy.suppression import PersonKey
@@ -46,7 +46,7 @@ class ErasureReport:
     provider: str
     pseudonym: str
     done: Counter[str]
-    left: Sequence[Finding] = ()
+    left: Sequence[ResidualMatch] = ()
     suppressed: bool = False
     compacted: bool | None = None
     dry_run: bool = False

@@ -60,7 +60,7 @@ class Mention:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ResidualMatch:
     """Something that was found: in which column, in how many rows.
 
     An `identifier` names the person alone. A `name` is given and family name together, which
@@ -117,10 +117,10 @@ def find_mentions(session: Session, person: Person) -> Sequence[Mention]:
     return found
 
 
-def left_behind(session: Session, person: Person, needles: Needles) -> list[Finding]:
+def left_behind(session: Session, person: Person, needles: Needles) -> list[ResidualMatch]:
     """Search every text and JSON column of every table; return what names the person still."""
     found = [
-        Finding("records", "data", count, "identifier", note)
+        ResidualMatch("records", "data", count, "identifier", note)
         for count, note in (
             (len(find_owned(session, person)), "a sync has brought it meanwhile: erase once more"),
             (
@@ -143,7 +143,7 @@ def left_behind(session: Session, person: Person, needles: Needles) -> list[Find
                     continue
                 counts[column, kind, _NOTES[kind].format(provider=provider)] += 1
         found += [
-            Finding(table.name, column, rows, kind, note)
+            ResidualMatch(table.name, column, rows, kind, note)
             for (column, kind, note), rows in sorted(counts.items())
         ]
     return found

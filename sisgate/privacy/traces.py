@@ -18,7 +18,7 @@ from sisgate.errors import CredentialError, InvalidState
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Base, Call, Job, Response
-from sisgate.privacy.finding import Finding
+from sisgate.privacy.finding import ResidualMatch
 from sisgate.privacy.needles import Needles
 
 CHUNK = 200
@@ -60,13 +60,13 @@ class Traces:
                         self._clear(session, row, ids, pseudonym)
         return Counter(name for name, _kind, _key in found)
 
-    def remaining(self, ids: Collection[str]) -> list[Finding]:
+    def remaining(self, ids: Collection[str]) -> list[ResidualMatch]:
         """Return what is left: traces in jobs that have not ended."""
         with self._database.read() as session:
             counts = Counter(name for name, _row, _job in self._find(session, ids))
         note = "a job that has not ended needs it: erase once more when it has"
         return [
-            Finding(name, "of live jobs", rows, "identifier", note)
+            ResidualMatch(name, "of live jobs", rows, "identifier", note)
             for name, rows in sorted(counts.items())
         ]
 

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from sisgate.clock import Clock
 from sisgate.errors import BrokerUnavailable
-from sisgate.routing.outliers import Record, RoutingSpec, eject_seconds, most_ejected
+from sisgate.routing.outliers import EndpointHistory, RoutingSpec, eject_seconds, most_ejected
 
 PREFIX = "sisgate:1"
 SCRIPTS = ("look", "begin", "finish", "eject", "check")
@@ -35,7 +35,7 @@ class Known:
     how long ago the last check was, None for never.
     """
 
-    record: Record
+    record: EndpointHistory
     in_flight: int
     latency_seconds: float | None
     unwell: bool
@@ -90,7 +90,7 @@ class FleetEndpoints:
         """Tell that a call has ended and how; a neutral outcome teaches nothing."""
         self._run("finish", endpoint, token, outcome, repr(took_seconds * 1000))
 
-    def eject(self, record: Record) -> bool:
+    def eject(self, record: EndpointHistory) -> bool:
         """Eject what `outliers` found; return whether this call did it.
 
         The cap holds also when many workers decide at once.
@@ -136,7 +136,7 @@ def _encoded(spec: RoutingSpec) -> str:
 
 
 def _known(raw: dict[str, Any]) -> Known:
-    record = Record(
+    record = EndpointHistory(
         url=raw["url"],
         calls=int(raw["calls"]),
         failures=int(raw["failures"]),

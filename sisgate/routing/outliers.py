@@ -31,7 +31,7 @@ class RoutingSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class EndpointHistory:
     """What one endpoint has shown lately."""
 
     url: str
@@ -52,14 +52,17 @@ def most_ejected(endpoints: int, share: float) -> int:
     return min(endpoints - 1, max(1, math.floor(endpoints * share)))
 
 
-def outliers(records: Sequence[Record], spec: RoutingSpec) -> list[Record]:
+def outliers(records: Sequence[EndpointHistory], spec: RoutingSpec) -> list[EndpointHistory]:
     """Return the endpoints to eject now, the worst first, as far as the cap allows.
 
     >>> spec = RoutingSpec()
-    >>> good, bad = Record("a", calls=50, failures=1), Record("b", calls=20, failures=9)
+    >>> good, bad = (
+    ...     EndpointHistory("a", calls=50, failures=1),
+    ...     EndpointHistory("b", calls=20, failures=9),
+    ... )
     >>> [record.url for record in outliers([good, bad], spec)]
     ['b']
-    >>> outliers([Record("a", calls=50, failures=30), bad], spec)
+    >>> outliers([EndpointHistory("a", calls=50, failures=30), bad], spec)
     []
     """
     room = most_ejected(len(records), spec.most_ejected) - sum(r.ejected for r in records)
@@ -77,7 +80,9 @@ def eject_seconds(spec: RoutingSpec, ejections: int) -> float:
     return float(min(spec.eject_cap_seconds, spec.eject_seconds * 2.0 ** min(ejections - 1, 30)))
 
 
-def _stands_out(record: Record, records: Sequence[Record], spec: RoutingSpec) -> bool:
+def _stands_out(
+    record: EndpointHistory, records: Sequence[EndpointHistory], spec: RoutingSpec
+) -> bool:
     if record.calls < spec.minimum_calls:
         return False
     share = record.failures / record.calls

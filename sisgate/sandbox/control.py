@@ -9,16 +9,16 @@ from fastapi import FastAPI, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from sisgate.sandbox.dialect import Dialect
+from sisgate.sandbox.dialect import VendorServer
 from sisgate.sandbox.district import District
 from sisgate.sandbox.population.churn import ChurnRequest
 from sisgate.sandbox.replies import json_reply
-from sisgate.sandbox.spec import Credential
+from sisgate.sandbox.spec import AcceptedCredential
 
 MAX_BODY = 1_000_000
 
 
-def control_app(district: District, dialect: Dialect) -> FastAPI:
+def control_app(district: District, dialect: VendorServer) -> FastAPI:
     """Return the ASGI application of the control plane."""
     app = FastAPI(title="sisgate sandbox", openapi_url="/sandbox/openapi.json", docs_url=None,
                   redoc_url=None)  # fmt: skip
@@ -94,7 +94,9 @@ def _add_key_routes(app: FastAPI, district: District) -> None:
     async def accept_key(request: Request) -> Response:
         """Accept one more client id and secret, or another secret for a known id."""
         words = await _object(request)
-        pair = Credential(str(words.get("client_id", "")), str(words.get("client_secret", "")))
+        pair = AcceptedCredential(
+            str(words.get("client_id", "")), str(words.get("client_secret", ""))
+        )
         if not pair.client_id or not pair.client_secret:
             raise ValueError("a key has a client_id and a client_secret")
         district.tokens.accept(pair)

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Scope
 from sisgate.sandbox.knobs import Fault
 
 
-class Dialect(Protocol):
+class VendorServer(Protocol):
     """One way of speaking to one district."""
 
     @property
@@ -50,7 +50,7 @@ class Dialect(Protocol):
         ...
 
 
-def fault_reply(dialect: Dialect, fault: Fault) -> Response:
+def fault_reply(dialect: VendorServer, fault: Fault) -> Response:
     """Return the answer of a fault of the kinds `status` and `html`."""
     if fault.kind == "html":
         reply = Response(

@@ -10,7 +10,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sisgate.sandbox.dialect import Dialect, fault_reply
+from sisgate.sandbox.dialect import VendorServer, fault_reply
 from sisgate.sandbox.district import District
 from sisgate.sandbox.faults import misbehave
 from sisgate.sandbox.knobs import Fault
@@ -21,10 +21,10 @@ UNKNOWN = "(no such resource)"
 _ANSWERED = ("status", "html")
 
 
-class Gate:
+class FaultMiddleware:
     """The ASGI application of one district."""
 
-    def __init__(self, district: District, dialect: Dialect, control: ASGIApp) -> None:
+    def __init__(self, district: District, dialect: VendorServer, control: ASGIApp) -> None:
         self._district = district
         self._dialect = dialect
         self._control = control

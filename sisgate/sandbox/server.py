@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sisgate.sandbox.control import control_app
-from sisgate.sandbox.dialect import Dialect
+from sisgate.sandbox.dialect import VendorServer
 from sisgate.sandbox.district import District
 from sisgate.sandbox.faults import TRANSPORT
-from sisgate.sandbox.gate import Gate
+from sisgate.sandbox.gate import FaultMiddleware
 from sisgate.sandbox.oneroster.server import OneRosterServer
 from sisgate.sandbox.powerschool.server import PowerSchoolServer
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
@@ -46,15 +46,15 @@ class _Protocol(H11Protocol):
         self.app = with_transport
 
 
-def build(spec: DistrictSpec) -> tuple[District, Dialect, ASGIApp]:
+def build(spec: DistrictSpec) -> tuple[District, VendorServer, ASGIApp]:
     """Return a district, its dialect and the ASGI application of its port."""
     district = District(spec)
-    dialect: Dialect
+    dialect: VendorServer
     if spec.kind == "powerschool":
         dialect = PowerSchoolServer(district)
     else:
         dialect = OneRosterServer(district)
-    return district, dialect, Gate(district, dialect, control_app(district, dialect))
+    return district, dialect, FaultMiddleware(district, dialect, control_app(district, dialect))
 
 
 async def _listen(spec: DistrictSpec) -> tuple[uvicorn.Server, dict[str, Any]]:

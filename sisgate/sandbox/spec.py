@@ -25,7 +25,7 @@ MAX_STUDENTS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class AcceptedCredential:
     """A client id and secret that a district accepts (OAuth 1.0a: consumer key and secret)."""
 
     client_id: str
@@ -49,7 +49,7 @@ class DistrictSpec:
     host: str = "127.0.0.1"
     port: int = 0
     quota: Rate | str | None = "kind"
-    credentials: tuple[Credential, ...] = ()
+    credentials: tuple[AcceptedCredential, ...] = ()
     knobs: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,10 +68,10 @@ class DistrictSpec:
         return self.quota
 
     @property
-    def accepted(self) -> tuple[Credential, ...]:
+    def accepted(self) -> tuple[AcceptedCredential, ...]:
         """The credentials that are valid at the start; there is always one."""
         return self.credentials or (
-            Credential(f"sandbox-{self.name}", f"sandbox-secret-{self.name}"),
+            AcceptedCredential(f"sandbox-{self.name}", f"sandbox-secret-{self.name}"),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class DistrictSpec:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> DistrictSpec:
         """Read what `as_dict` wrote. `TypeError` or `ValueError` when it is something else."""
-        pairs = tuple(Credential(**pair) for pair in plain.get("credentials", ()))
+        pairs = tuple(AcceptedCredential(**pair) for pair in plain.get("credentials", ()))
         return cls(**{**plain, "credentials": pairs})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from sisgate.sandbox.spec import Credential
+from sisgate.sandbox.spec import AcceptedCredential
 
 
 class TokenState(Enum):
@@ -36,23 +36,25 @@ class TokenBook:
     `accept` and `revoke` change the set while the server runs. Revoking ends the tokens.
     """
 
-    def __init__(self, credentials: tuple[Credential, ...], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, credentials: tuple[AcceptedCredential, ...], monotonic: Callable[[], float]
+    ) -> None:
         self._secrets = {pair.client_id: pair.client_secret for pair in credentials}
         self._monotonic = monotonic
         self._tokens: dict[str, tuple[str, float]] = {}
         self._latest: dict[tuple[str, str], Issued] = {}
-        self._ordered: dict[str, Credential] = {}
+        self._ordered: dict[str, AcceptedCredential] = {}
         self.issued = 0
 
-    def accept(self, credential: Credential) -> None:
+    def accept(self, credential: AcceptedCredential) -> None:
         """Accept one more client id and secret, or another secret for a known id."""
         self._secrets[credential.client_id] = credential.client_secret
 
-    def rotate(self, name: str, order: str) -> Credential:
+    def rotate(self, name: str, order: str) -> AcceptedCredential:
         """Return a new pair that is accepted from now on; the same order gets the same again."""
         client_id = f"sandbox-{name}-{hashlib.sha256(order.encode()).hexdigest()[:12]}"
         if client_id not in self._ordered:
-            pair = Credential(client_id, secrets.token_urlsafe(24))
+            pair = AcceptedCredential(client_id, secrets.token_urlsafe(24))
             self._ordered[client_id] = pair
             self.accept(pair)
         return self._ordered[client_id]
@@ -108,7 +110,7 @@ class TokenBook:
         return TokenState.VALID if self._monotonic() < known[1] else TokenState.EXPIRED
 
 
-def basic_credential(authorization: str) -> Credential | None:
+def basic_credential(authorization: str) -> AcceptedCredential | None:
     """Read an `Authorization: Basic` value; None when it is not one."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
@@ -117,4 +119,4 @@ def basic_credential(authorization: str) -> Credential | None:
         client_id, colon, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
     except ValueError:
         return None
-    return Credential(client_id, secret) if colon else None
+    return AcceptedCredential(client_id, secret) if colon else None

@@ -66,7 +66,7 @@ class Bridge:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CompletenessResult:
     """Complete or not, and what to look at again.
 
     `complete`: every row that existed throughout the reading was received. `proven`: that holds
@@ -85,7 +85,9 @@ class Verdict:
     beyond: Position | None = None
 
 
-def assess(listing: Listing, facts: Sequence[PageFact], total: int | None, looks: int) -> Verdict:
+def assess(
+    listing: Listing, facts: Sequence[PageFact], total: int | None, looks: int
+) -> CompletenessResult:
     """Judge a listing whose planned pages have all been read.
 
     `facts` are its pages and bridges in the order of their planning, `total` is the length last
@@ -97,22 +99,24 @@ def assess(listing: Listing, facts: Sequence[PageFact], total: int | None, looks
     pages = sorted((f for f in facts if f.seam is None), key=lambda f: f.position.start)
     if not pages:
         # A count of 0 is a list read; else the server took back what it offered.
-        return Verdict(total == 0, proven=total == 0, reason="no page was read")
+        return CompletenessResult(total == 0, proven=total == 0, reason="no page was read")
     if listing.paging == "single":
-        return Verdict(complete=True, proven=True)
+        return CompletenessResult(complete=True, proven=True)
     if len(pages) > 1 and all(page.total in {None, page.rows} for page in pages):
         # Totals that count the rows of their page tell nothing about the list.
         total = None if any(page.total is not None for page in pages) else total
         facts, pages = [_without_total(f) for f in facts], [_without_total(p) for p in pages]
     if _is_unchanging(pages, total):
-        return Verdict(complete=True)
+        return CompletenessResult(complete=True)
     pages, has_echo = _without_echo(pages)
     if _has_repeat(pages):
-        return Verdict(False, reason="the provider gave the same page at different positions")
+        return CompletenessResult(
+            False, reason="the provider gave the same page at different positions"
+        )
     again = looks < MAX_LOOKS
     if any(a.more and b.refused for a, b in pairwise(pages)):
         reason = "the provider told of a further page and refused it"
-        return Verdict(False, reason=reason, relook=again)
+        return CompletenessResult(False, reason=reason, relook=again)
     if listing.paging == "offset" and all(page.position.link is None for page in pages):
         verdict = _by_seams(pages, [f for f in facts if f.seam is not None], total, looks, again)
     else:
@@ -186,7 +190,7 @@ def _has_repeat(pages: Sequence[PageFact]) -> bool:
     )
 
 
-def _by_counts(pages: Sequence[PageFact], total: int | None, again: bool) -> Verdict:
+def _by_counts(pages: Sequence[PageFact], total: int | None, again: bool) -> CompletenessResult:
     shared = sum(len(set(a.edges.last) & set(b.edges.first)) for a, b in pairwise(pages))
     received = sum(page.rows for page in pages) - shared
     totals = {page.total for page in pages if page.total is not None}
@@ -196,8 +200,8 @@ def _by_counts(pages: Sequence[PageFact], total: int | None, again: bool) -> Ver
         reason = f"{received} of {total} rows came"
     else:
         whole = len(pages) == 1 and pages[0].total in {None, received} and total in totals | {None}
-        return Verdict(complete=True, proven=whole)
-    return Verdict(complete=False, reason=reason, relook=again)
+        return CompletenessResult(complete=True, proven=whole)
+    return CompletenessResult(complete=False, reason=reason, relook=again)
 
 
 def _by_seams(
@@ -206,18 +210,18 @@ def _by_seams(
     total: int | None,
     looks: int,
     again: bool,
-) -> Verdict:
+) -> CompletenessResult:
     filled = [page for page in pages if page.rows]
     last = max(filled, key=lambda page: (page.end, page.position.start), default=pages[0])
     told = total if last.total is None else last.total
     gaps = [_onward(a) for a, b in pairwise(filled) if b.position.start > a.end]
     if gaps:
         reason = "some pages came shorter than before"
-        return Verdict(False, reason=reason, extend=tuple(gaps) if again else ())
+        return CompletenessResult(False, reason=reason, extend=tuple(gaps) if again else ())
     void = _overlapping_void(last, pages)
     if void is None and told is not None and last.end < told:
         reason = f"{last.end} of {told} rows came"
-        return Verdict(False, reason=reason, extend=(_onward(last),) if again else ())
+        return CompletenessResult(False, reason=reason, extend=(_onward(last),) if again else ())
     seams = [
         (a.end, Bridge(Position(), b.position.start, a.edges.last, b.edges.first))
         for a, b in pairwise(filled)
@@ -233,12 +237,14 @@ def _by_seams(
     )
     if bridges:
         reason = "the list changed while it was read"
-        return Verdict(False, reason=reason, bridges=bridges if again else ())
+        return CompletenessResult(False, reason=reason, bridges=bridges if again else ())
     overlapped = all(b.position.start < a.end for a, b in pairwise(filled))
     # A total heard before the last page was read does not prove the end, nor does an empty page
     # that began where the last one ended.
     by_total, by_chain = last.total is not None, told is None and pages[-1].rows > 0
-    return Verdict(complete=True, proven=overlapped and (by_total or by_chain or void is not None))
+    return CompletenessResult(
+        complete=True, proven=overlapped and (by_total or by_chain or void is not None)
+    )
 
 
 def _overlapping_void(last: PageFact, pages: Sequence[PageFact]) -> int | None:

@@ -18,7 +18,7 @@ from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing
 from sisgate.settings import ProviderConfig
 from sisgate.sync import progress, start
-from sisgate.sync.completeness import MAX_LOOKS, PageFact, Verdict, assess, full_looks
+from sisgate.sync.completeness import MAX_LOOKS, CompletenessResult, PageFact, assess, full_looks
 from sisgate.sync.flaws import NAMED, Flaws, of_pages
 from sisgate.sync.pages import Edges
 
@@ -33,7 +33,7 @@ ALWAYS_BELIEVED = 10
 class _Judged:
     row: ListingRow
     listing: Listing
-    verdict: Verdict
+    verdict: CompletenessResult
     full_looks: int
     flaws: Flaws
 
@@ -197,7 +197,7 @@ def _judge(session: Session, job: Job) -> list[_Judged]:
         verdict = assess(listing, facts, row.total, row.looks)
         flaws = of_pages(call.error for call in calls)
         if verdict.complete and flaws.lost:
-            verdict = Verdict(complete=False, reason=flaws.lost_text)
+            verdict = CompletenessResult(complete=False, reason=flaws.lost_text)
         judged.append(_Judged(row, listing, verdict, full_looks(facts), flaws))
     return judged
 

@@ -24,7 +24,7 @@ class Meaning(Enum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ResponseClass:
     """The meaning of an answer, with words for people where it is not success."""
 
     meaning: Meaning
@@ -33,11 +33,11 @@ class Verdict:
     request_id: str | None = None
 
 
-def judge(dialect: Dialect, response: HttpResponse) -> Verdict:
+def judge(dialect: Dialect, response: HttpResponse) -> ResponseClass:
     """Return what a response means."""
     status = response.status
     if 200 <= status < 300 or status == 304:
-        return Verdict(Meaning.DONE)
+        return ResponseClass(Meaning.DONE)
     said = dialect.read_error(response)
     words = _words(response, said.message[:MESSAGE_LIMIT])
     if status == 429:
@@ -50,7 +50,7 @@ def judge(dialect: Dialect, response: HttpResponse) -> Verdict:
         meaning = Meaning.UNAVAILABLE
     else:
         meaning = Meaning.REFUSED
-    return Verdict(meaning, words, said.code, said.request_id)
+    return ResponseClass(meaning, words, said.code, said.request_id)
 
 
 def _words(response: HttpResponse, said: str) -> str:

@@ -1,20 +1,23 @@
 """House rules that no linter has: `python -m tests.lint.house_rules`.
 
-Errors end with status 1: a monotonic clock read outside sisgate.clock. Long modules and functions
-are only pointed at: a number is a hint, not a verdict.
+Errors end with status 1: a monotonic clock read outside sisgate.clock, and two public classes with
+one name. Long modules and functions are only pointed at: a number is a hint, not a verdict.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 MODULE_LINES = 250
 FUNCTION_LINES = 40
 CLOCK_READS = {"monotonic", "monotonic_ns"}
 MAY_READ_CLOCKS = ("sisgate/clock.py", "sisgate/sandbox/")
+# Public classes of sisgate and workers that still share a name. The list only becomes shorter.
+SHARED_NAMES = {"Job": 2}
 PRODUCT = ("sisgate", "workers", "beat_schedule.py")
 
 
@@ -37,6 +40,34 @@ def long_functions(tree: ast.Module) -> Iterator[tuple[int, str, int]]:
             length = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
             if length > FUNCTION_LINES:
                 yield node.lineno, node.name, length
+
+
+def public_classes(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and name of the classes that a module offers."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node.lineno, node.name
+
+
+def shared_names(
+    places: Mapping[str, Sequence[str]], allowed: Mapping[str, int] = SHARED_NAMES
+) -> list[str]:
+    """Return the errors about names that several classes have; `places` are theirs, by name."""
+    errors = []
+    for name, where in sorted(places.items()):
+        limit = allowed.get(name, 1)
+        if len(where) > limit:
+            errors += [
+                f"{place}: error: {len(where)} public classes are called {name}; name one otherwise"
+                for place in where
+            ]
+    for name, limit in sorted(allowed.items()):
+        if len(places.get(name, ())) < limit:
+            errors.append(
+                f"tests/lint/house_rules.py:1: error: fewer than {limit} classes are called {name}"
+                " now: shorten SHARED_NAMES"
+            )
+    return errors
 
 
 def check(path: str, source: str) -> tuple[list[str], list[str]]:
@@ -64,11 +95,18 @@ def main() -> int:
         f for p in PRODUCT for f in ([root / p] if p.endswith(".py") else (root / p).rglob("*.py"))
     ]
     found: list[str] = []
+    places = defaultdict(list)
     for file in sorted(files):
-        errors, hints = check(file.relative_to(root).as_posix(), file.read_text("utf-8"))
+        path, source = file.relative_to(root).as_posix(), file.read_text("utf-8")
+        errors, hints = check(path, source)
         found += errors
         for line in errors + hints:
             print(line)
+        for number, name in public_classes(ast.parse(source, path)):
+            places[name].append(f"{path}:{number}")
+    for line in (shared := shared_names(places)):
+        print(line)
+    found += shared
     return 1 if found else 0
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from sisgate.admission.throttle import Answer, Decision, decide
+from sisgate.admission.throttle import ThrottleDecision, ThrottleSignal, decide
 from sisgate.audit import log as audit
 from sisgate.domain.rate_headers import parse_rate_hint
 from sisgate.errors import BrokerUnavailable
@@ -34,14 +34,14 @@ def learn(
     try:
         runtime.limiter.finish(config.name, permit.id)
         left = _permits_left(runtime, config, headers, now)
-        decision = decide(permit.factor, Answer(status, headers, latency, left), now)
+        decision = decide(permit.factor, ThrottleSignal(status, headers, latency, left), now)
         # What the provider asks for is always heeded; the pace is ours to lower, or only to tell.
         if decision.block_seconds > 0:
             runtime.limiter.block(config.name, decision.block_seconds, f"answered {status}")
         if decision.factor != permit.factor and config.adaptive != "off":
             _change_pace(runtime, config, permit, decision, status)
     except BrokerUnavailable:
-        decision = decide(permit.factor, Answer(status, headers, latency), now)
+        decision = decide(permit.factor, ThrottleSignal(status, headers, latency), now)
     return decision.block_seconds
 
 
@@ -59,7 +59,7 @@ def _change_pace(
     runtime: Runtime,
     config: ProviderConfig,
     permit: Permit,
-    decision: Decision,
+    decision: ThrottleDecision,
     status: int | None,
 ) -> None:
     is_shadow = config.adaptive == "shadow"

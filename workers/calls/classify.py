@@ -22,7 +22,7 @@ from sisgate.ledger.jobs import how_to_resolve
 from sisgate.providers.dialect import HttpResponse, Listing, Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync.pages import is_behind
-from sisgate.transport.verdict import Meaning, Verdict, judge
+from sisgate.transport.verdict import Meaning, ResponseClass, judge
 from workers.calls.outcomes import (
     Answered,
     CallOutcome,
@@ -263,7 +263,7 @@ def _unknown(claim: Claim, error: ErrorPayload) -> Unknown:
     return Unknown({**error, "code": OutcomeUnknown.code, "message": message})
 
 
-def _words(verdict: Verdict, response: HttpResponse) -> ErrorPayload:
+def _words(verdict: ResponseClass, response: HttpResponse) -> ErrorPayload:
     words = {
         "code": "provider_refused",
         "message": verdict.message,

@@ -42,7 +42,7 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class FilterExpression:
     """One or two terms; `joint` says how two belong together."""
 
     terms: tuple[Term, ...]
@@ -65,7 +65,7 @@ class Filter:
         return max(bounds, default=None)
 
 
-def parse_filter(text: str) -> Filter:
+def parse_filter(text: str) -> FilterExpression:
     """Read a filter; `ValueError` says where it stops being one.
 
     >>> parse_filter("status='active' AND role='student'").terms[1]
@@ -73,14 +73,14 @@ def parse_filter(text: str) -> Filter:
     """
     first, end = _term(text, 0)
     if end == len(text):
-        return Filter((first,))
+        return FilterExpression((first,))
     joint = _JOINT.match(text, end)
     if joint is None:
         raise ValueError(f"AND or OR expected at character {end} of the filter")
     second, end = _term(text, joint.end())
     if end != len(text):
         raise ValueError(f"a filter has one AND or OR; more follows at character {end}")
-    return Filter((first, second), "OR" if joint[1] == "OR" else "AND")
+    return FilterExpression((first, second), "OR" if joint[1] == "OR" else "AND")
 
 
 def _term(text: str, start: int) -> tuple[Term, int]:

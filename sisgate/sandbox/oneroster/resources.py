@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sisgate.sandbox.oneroster.filters import Filter
+from sisgate.sandbox.oneroster.filters import FilterExpression
 from sisgate.sandbox.oneroster.rows import OneRosterRows, Row
 from sisgate.sandbox.population.keys import Table
 from sisgate.sandbox.population.roster import LAST_BASE_STAMP, Roster
@@ -106,7 +106,7 @@ def resources_of(roster: Roster, rows: OneRosterRows) -> dict[str, Resource]:
     return {resource.name: resource for resource in listed}
 
 
-class Order(NamedTuple):
+class SortOrder(NamedTuple):
     """By which field a list is sorted, and whether downwards."""
 
     field: str
@@ -120,7 +120,7 @@ class Selections:
         self._kept: OrderedDict[tuple[object, ...], array[int]] = OrderedDict()
 
     async def select(
-        self, resource: Resource, wanted: Filter | None, order: Order | None
+        self, resource: Resource, wanted: FilterExpression | None, order: SortOrder | None
     ) -> array[int]:
         """Return the codes of the rows that pass, in order."""
         key = (resource.name, resource.revision, wanted, order)
@@ -135,7 +135,9 @@ class Selections:
         return found
 
 
-async def _scan(resource: Resource, wanted: Filter | None, order: Order | None) -> array[int]:
+async def _scan(
+    resource: Resource, wanted: FilterExpression | None, order: SortOrder | None
+) -> array[int]:
     codes: array[int] = array("q")
     sort_keys: list[str] = []
     since = wanted.modified_since() if wanted else None

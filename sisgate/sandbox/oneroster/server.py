@@ -13,9 +13,9 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from sisgate.sandbox.district import District
-from sisgate.sandbox.oneroster.filters import Filter, parse_filter
+from sisgate.sandbox.oneroster.filters import FilterExpression, parse_filter
 from sisgate.sandbox.oneroster.oauth1 import OAuth1Verifier
-from sisgate.sandbox.oneroster.resources import Order, Resource, Selections, resources_of
+from sisgate.sandbox.oneroster.resources import Resource, Selections, SortOrder, resources_of
 from sisgate.sandbox.oneroster.rows import OneRosterRows, Row
 from sisgate.sandbox.oneroster.tokens import issue_token
 from sisgate.sandbox.replies import Refusal, json_reply, whole_number
@@ -201,7 +201,7 @@ class OneRosterServer:
         if mode == "empty":
             return "nothing"
         try:
-            parsed: Filter = parse_filter(text)
+            parsed: FilterExpression = parse_filter(text)
         except ValueError as error:
             raise Refusal(400, str(error), "invalid_filter_field") from error
         known = resource.specimen()
@@ -242,14 +242,18 @@ class OneRosterServer:
         return headers
 
 
-def _order(request: Request, resource: Resource) -> Order | None:
+def _order(request: Request, resource: Resource) -> SortOrder | None:
     field = request.query_params.get("sort")
     direction = request.query_params.get("orderBy", "asc")
     if direction not in ("asc", "desc"):
         raise Refusal(400, "orderBy is asc or desc", "invalid_sort_field")
     if field is None:
-        return None if direction == "asc" else Order("sourcedId", descending=True)
+        return None if direction == "asc" else SortOrder("sourcedId", descending=True)
     known = resource.specimen()
     if known and field.partition(".")[0] not in known:
         raise Refusal(400, "sort has a name that does not exist", "invalid_sort_field")
-    return None if (field, direction) == ("sourcedId", "asc") else Order(field, direction == "desc")
+    return (
+        None
+        if (field, direction) == ("sourcedId", "asc")
+        else SortOrder(field, direction == "desc")
+    )

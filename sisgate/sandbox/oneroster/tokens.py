@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from sisgate.sandbox.district import District
 from sisgate.sandbox.replies import form_fields, json_reply
-from sisgate.sandbox.spec import Credential
+from sisgate.sandbox.spec import AcceptedCredential
 from sisgate.sandbox.tokens import basic_credential
 
 CORE_SCOPE = "roster-core.readonly"
@@ -28,7 +28,7 @@ async def issue_token(district: District, request: Request) -> Response:
         return _refused("unsupported_grant_type")
     pair = basic_credential(request.headers.get("authorization", ""))
     if pair is None:
-        pair = Credential(fields.get("client_id", ""), fields.get("client_secret", ""))
+        pair = AcceptedCredential(fields.get("client_id", ""), fields.get("client_secret", ""))
     if not district.tokens.knows(pair.client_id, pair.client_secret):
         return json_reply({"error": "invalid_client"}, 401, {"www-authenticate": "Basic"})
     scope = fields.get("scope", "")

@@ -22,7 +22,7 @@ from sisgate.sandbox.replies import Refusal
 RowOf = Callable[[int, frozenset[str]], Row]
 
 
-class Listing(NamedTuple):
+class KeyList(NamedTuple):
     """A list of keys: how many, those between two positions, and how to make a row of one."""
 
     word: str
@@ -31,7 +31,7 @@ class Listing(NamedTuple):
     between: Callable[[int, int], Iterable[int]]
     row: RowOf
 
-    def of(self, keys: Sequence[int]) -> Listing:
+    def of(self, keys: Sequence[int]) -> KeyList:
         """Return the same list with only these keys."""
         return self._replace(size=len(keys), between=lambda a, b: keys[a:b])
 
@@ -52,12 +52,12 @@ class Lists:
         }
         self._term = rows.term
 
-    def of_district(self, word: str) -> Listing:
+    def of_district(self, word: str) -> KeyList:
         """Return all schools or all students."""
         expansions, table, row = self._tables[word]
-        return Listing(word, expansions, len(table), table.between, row)
+        return KeyList(word, expansions, len(table), table.between, row)
 
-    def of_school(self, school_id: str, word: str) -> Listing:
+    def of_school(self, school_id: str, word: str) -> KeyList:
         """Return the list below a school: every table holds a school's rows in one stretch."""
         key = _id(school_id, self._roster.schools)
         school = self._roster.layout.schools[(key >> 3) - 1]
@@ -69,35 +69,35 @@ class Lists:
         }
         if word == "term":
             terms = [term_dcid(school.number, n) for n in range(3)]
-            return Listing(word, (), len(terms), lambda a, b: terms[a:b], self._term)
+            return KeyList(word, (), len(terms), lambda a, b: terms[a:b], self._term)
         if word not in stretches:
             raise Refusal(404, "There is no such resource.", "NOT_FOUND")
         expansions, table, row = self._tables[word]
         first, count, stride = stretches[word]
         start, stop = table.span((first + 1) * stride, (first + count + 1) * stride)
-        return Listing(
+        return KeyList(
             word, expansions, stop - start, lambda a, b: table.between(start + a, start + b), row
         )
 
-    def of_section(self, section_id: str) -> Listing:
+    def of_section(self, section_id: str) -> KeyList:
         """Return a section's enrollments."""
         key = _id(section_id, self._roster.classes)
         expansions, table, row = self._tables["section_enrollment"]
-        whole = Listing("section_enrollment", expansions, len(table), table.between, row)
+        whole = KeyList("section_enrollment", expansions, len(table), table.between, row)
         return whole.of(self._roster.enrollments_of_class(key))
 
-    def single(self, word: str, row_id: str) -> Listing:
+    def single(self, word: str, row_id: str) -> KeyList:
         """Return the list of the one row with this id."""
         if word == "term":
             dcid = _number(row_id)
             if dcid & 7 > 2 or dcid & ~7 not in self._roster.schools:
                 raise Refusal(404, "There is no row with this id.", "NOT_FOUND")
-            return Listing(word, (), 1, lambda a, b: [dcid][a:b], self._term)
+            return KeyList(word, (), 1, lambda a, b: [dcid][a:b], self._term)
         if word not in self._tables:
             raise Refusal(404, "There is no such resource.", "NOT_FOUND")
         expansions, table, row = self._tables[word]
         key = _id(row_id, table)
-        return Listing(word, expansions, 1, lambda a, b: [key][a:b], row)
+        return KeyList(word, expansions, 1, lambda a, b: [key][a:b], row)
 
 
 def _number(text: str) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 
 from sisgate.sandbox.population.roster import Roster
 from sisgate.sandbox.population.values import values_at
-from sisgate.sandbox.powerschool.lists import Listing
+from sisgate.sandbox.powerschool.lists import KeyList
 from sisgate.sandbox.replies import Refusal
 
 _SCAN_PAUSE_ROWS = 2000
@@ -111,7 +111,7 @@ class Searches:
         self._roster = roster
         self._kept: OrderedDict[tuple[Hashable, ...], array[int]] = OrderedDict()
 
-    async def within(self, listing: Listing, text: str | None, place: str) -> Listing:
+    async def within(self, listing: KeyList, text: str | None, place: str) -> KeyList:
         """Return the rows of the list at `place` that meet a `q`; `Refusal` 400 for a bad one."""
         if not text:
             return listing
@@ -128,7 +128,7 @@ class Searches:
         return listing.of(keys)
 
 
-def _search(text: str, listing: Listing) -> Search:
+def _search(text: str, listing: KeyList) -> Search:
     try:
         search = parse_search(text)
     except ValueError as error:
@@ -139,7 +139,7 @@ def _search(text: str, listing: Listing) -> Search:
     return search
 
 
-async def _scan(listing: Listing, search: Search) -> array[int]:
+async def _scan(listing: KeyList, search: Search) -> array[int]:
     keys: array[int] = array("q")
     expansions = search.heads & frozenset(listing.expansions)
     for count, key in enumerate(listing.between(0, listing.size), 1):

@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from sisgate.sandbox.district import District
 from sisgate.sandbox.population.keys import Table
-from sisgate.sandbox.powerschool.lists import Listing, Lists
+from sisgate.sandbox.powerschool.lists import KeyList, Lists
 from sisgate.sandbox.powerschool.queries import MAX_PAGE_SIZE, PowerQueries, Record
 from sisgate.sandbox.powerschool.rows import PowerSchoolRows, Row
 from sisgate.sandbox.powerschool.search import Searches
@@ -40,7 +40,7 @@ class PowerSchoolServer:
         self._queries = PowerQueries(district.roster)
         self._searches = Searches(district.roster)
         self._lists = lists = Lists(district.roster, PowerSchoolRows(district.roster))
-        finders: dict[str, Callable[..., Listing]] = {
+        finders: dict[str, Callable[..., KeyList]] = {
             "/ws/v1/district/school": lambda: lists.of_district("school"),
             "/ws/v1/district/student": lambda: lists.of_district("student"),
             "/ws/v1/school/{school_id}/{word}": lists.of_school,
@@ -119,12 +119,12 @@ class PowerSchoolServer:
         (row,) = (listing.row(key, expansions) for key in listing.between(0, 1))
         return json_reply({listing.word: _expandable(listing) | row})
 
-    async def _listing(self, request: Request, find: Callable[..., Listing]) -> Listing:
+    async def _listing(self, request: Request, find: Callable[..., KeyList]) -> KeyList:
         place = request.url.path.removesuffix("/count")
         whole = find(**request.path_params)
         return await self._searches.within(whole, request.query_params.get("q"), place)
 
-    def _page_of(self, find: Callable[..., Listing]) -> Callable[[Request], Any]:
+    def _page_of(self, find: Callable[..., KeyList]) -> Callable[[Request], Any]:
         async def page(request: Request) -> Response:
             listing = await self._listing(request, find)
             expansions = _expansions(request, listing.expansions)
@@ -145,7 +145,7 @@ class PowerSchoolServer:
 
         return page
 
-    def _count_of(self, find: Callable[..., Listing]) -> Callable[[Request], Any]:
+    def _count_of(self, find: Callable[..., KeyList]) -> Callable[[Request], Any]:
         async def count(request: Request) -> Response:
             listing = await self._listing(request, find)
             _, _, total = self._district.window_of_list(0, 1, listing.size)
@@ -193,7 +193,7 @@ class PowerSchoolServer:
         return reply
 
 
-def _expandable(listing: Listing) -> Row:
+def _expandable(listing: KeyList) -> Row:
     return {"@expansions": ", ".join(listing.expansions)} if listing.expansions else {}
 
 

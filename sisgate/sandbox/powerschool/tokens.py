@@ -5,13 +5,13 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sisgate.sandbox.dialect import Dialect
+from sisgate.sandbox.dialect import VendorServer
 from sisgate.sandbox.district import District
 from sisgate.sandbox.replies import form_fields, json_reply
 from sisgate.sandbox.tokens import basic_credential
 
 
-async def issue_token(district: District, request: Request, dialect: Dialect) -> Response:
+async def issue_token(district: District, request: Request, dialect: VendorServer) -> Response:
     """Answer a token request: Basic only. A client that asks again gets the same token."""
     knobs = district.knobs
     if request.method != "POST":

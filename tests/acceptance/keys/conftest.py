@@ -13,12 +13,12 @@ from sisgate.domain.states import KeyState
 from sisgate.gateway.key_info import KeyInfo
 from sisgate.gateway.keys import ProviderKeys
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
-from sisgate.sandbox.spec import Credential, DistrictSpec, SandboxSpec
+from sisgate.sandbox.spec import AcceptedCredential, DistrictSpec, SandboxSpec
 from tests.acceptance.stack import CLOCK, Stack, running
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 
-SPARE = Credential("spare", "spare-secret")
+SPARE = AcceptedCredential("spare", "spare-secret")
 NAMES = {"powerschool": "powerschool", "oauth1": "oneroster", "skyward": "skyward"}
 ROTATION = {
     "rotation.source": "sandbox",
@@ -32,7 +32,7 @@ ROTATION = {
 
 def district(name: str) -> DistrictSpec:
     """A district that accepts two keys."""
-    first = Credential(f"sandbox-{name}", f"sandbox-secret-{name}")
+    first = AcceptedCredential(f"sandbox-{name}", f"sandbox-secret-{name}")
     knobs = {"auth": "oauth1"} if name == "oauth1" else {}
     return DistrictSpec(
         name,

@@ -11,7 +11,7 @@ from redis import Redis
 
 from sisgate.clock import ManualClock
 from sisgate.routing.fleet import FleetEndpoints
-from sisgate.routing.outliers import Record, RoutingSpec, outliers
+from sisgate.routing.outliers import EndpointHistory, RoutingSpec, outliers
 from sisgate.routing.snapshot import Candidate, Snapshot
 from sisgate.routing.strategies import STRATEGIES
 
@@ -128,7 +128,7 @@ def test_an_outlier_is_ejected_once_and_comes_back(
 
 def test_ejections_long_ago_are_forgiven(fleet: FleetEndpoints, clock: ManualClock) -> None:
     """The next one lasts as long as the first."""
-    assert fleet.eject(Record(B))
+    assert fleet.eject(EndpointHistory(B))
     assert fleet.look()[1][1].record.ejections == 1
     clock.advance(30 + 2 * SPEC.eject_cap_seconds + 1)
     assert fleet.look()[1][1].record.ejections == 0
@@ -136,7 +136,7 @@ def test_ejections_long_ago_are_forgiven(fleet: FleetEndpoints, clock: ManualClo
 
 def test_workers_that_decide_at_once_keep_the_cap(fleet: FleetEndpoints) -> None:
     """One of three, however many were found."""
-    assert [fleet.eject(Record(url)) for url in (A, B, C)] == [True, False, False]
+    assert [fleet.eject(EndpointHistory(url)) for url in (A, B, C)] == [True, False, False]
 
 
 def test_health_checks_need_a_row(fleet: FleetEndpoints, clock: ManualClock) -> None:

@@ -113,7 +113,7 @@ def test_the_powerschool_example_goes_over_to_the_idle_plugin_and_back(tmp_path:
     [
         ({"interval": "P1D", "overlap": "P2D"}, "overlap is shorter than interval"),
         ({"overlap": 5}, "at least timeout_seconds"),
-        ({"canary_path": "//elsewhere"}, "stays on the provider"),
+        ({"canary_path": "//elsewhere"}, "stays below the provider's base path"),
         ({"source": "No Such Name"}, "pattern"),
     ],
 )

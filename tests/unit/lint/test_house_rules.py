@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
-from tests.lint.house_rules import FUNCTION_LINES, check
+from tests.lint.house_rules import FUNCTION_LINES, check, public_classes, shared_names
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,21 @@ def test_long_function_is_a_hint_and_not_an_error() -> None:
     assert errors == []
     assert len(hints) == 1
     assert "f has 41 lines" in hints[0]
+
+
+def test_two_public_classes_of_one_name_are_an_error_at_both_places() -> None:
+    """Private and nested classes may be called as they like."""
+    sources = {"a.py": "class Order: ...\nclass _Row: ...\n", "b.py": "x = 1\nclass Order: ...\n"}
+    places: dict[str, list[str]] = {}
+    for path, source in sources.items():
+        for line, name in public_classes(ast.parse(source)):
+            places.setdefault(name, []).append(f"{path}:{line}")
+    errors = shared_names(places, allowed={})
+    assert [error.split(": error:")[0] for error in errors] == ["a.py:1", "b.py:2"]
+
+
+def test_the_list_of_shared_names_may_only_become_shorter() -> None:
+    """What is shared no longer must leave the list."""
+    assert shared_names({"Job": ["a.py:1", "b.py:1"]}, allowed={"Job": 2}) == []
+    (error,) = shared_names({"Job": ["a.py:1"]}, allowed={"Job": 2})
+    assert "shorten SHARED_NAMES" in error

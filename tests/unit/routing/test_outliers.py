@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.routing.outliers import Record, RoutingSpec, most_ejected, outliers
+from sisgate.routing.outliers import EndpointHistory, RoutingSpec, most_ejected, outliers
 
 SPEC = RoutingSpec()
 
@@ -18,7 +18,7 @@ SPEC = RoutingSpec()
 def test_never_more_than_the_cap_and_never_all(shown: list[tuple[int, int, bool]]) -> None:
     """Whatever the endpoints have shown."""
     records = [
-        Record(str(i), max(calls, failures), failures, ejected=ejected)
+        EndpointHistory(str(i), max(calls, failures), failures, ejected=ejected)
         for i, (calls, failures, ejected) in enumerate(shown)
     ]
     found = outliers(records, SPEC)
@@ -30,15 +30,19 @@ def test_never_more_than_the_cap_and_never_all(shown: list[tuple[int, int, bool]
 
 def test_the_worst_goes_first() -> None:
     """Where the cap has room for one only."""
-    records = [Record("a", 100, 40), Record("b", 100, 90), Record("c", 100, 0)]
+    records = [
+        EndpointHistory("a", 100, 40),
+        EndpointHistory("b", 100, 90),
+        EndpointHistory("c", 100, 0),
+    ]
     assert [r.url for r in outliers(records, SPEC)] == ["b"]
 
 
 def test_a_provider_that_fails_as_a_whole_ejects_nobody() -> None:
     """That is for the breakers: no endpoint is worse than the others."""
-    assert outliers([Record("a", 50, 50), Record("b", 50, 48)], SPEC) == []
+    assert outliers([EndpointHistory("a", 50, 50), EndpointHistory("b", 50, 48)], SPEC) == []
 
 
 def test_few_calls_prove_nothing() -> None:
     """Nine failures of nine calls may be chance."""
-    assert outliers([Record("a", 9, 9), Record("b", 100, 0)], SPEC) == []
+    assert outliers([EndpointHistory("a", 9, 9), EndpointHistory("b", 100, 0)], SPEC) == []

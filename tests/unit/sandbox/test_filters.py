@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.sandbox.oneroster.filters import Filter, Term, parse_filter
+from sisgate.sandbox.oneroster.filters import FilterExpression, Term, parse_filter
 
 words = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,8}(\.[a-z]{1,5})?", fullmatch=True).filter(
     lambda word: word != "dateLastModified"
@@ -35,7 +35,7 @@ def test_filter_is_read_as_written(first: Term, second: Term, joint: str) -> Non
 def test_any_text_is_a_filter_or_a_value_error(text: str) -> None:
     """Nothing else is raised."""
     with contextlib.suppress(ValueError):
-        assert isinstance(parse_filter(text), Filter)
+        assert isinstance(parse_filter(text), FilterExpression)
 
 
 ROW = {"status": "active", "n": None, "flag": True, "grades": ["03", "04"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sisgate.providers.dialect import Listing, Page, Paging, Position
-from sisgate.sync.completeness import Bridge, PageFact, Verdict, assess
+from sisgate.sync.completeness import Bridge, CompletenessResult, PageFact, assess
 from sisgate.sync.pages import Earlier, Edges, after_repeat, following, is_behind
 
 Totals = Literal[
@@ -131,7 +131,7 @@ class Reading:
         self.looks += 1
         self.waiting.append(Call(position, self.looks))
 
-    def read_on(self, pick: int = 0) -> Verdict | None:
+    def read_on(self, pick: int = 0) -> CompletenessResult | None:
         """Make one of the calls that wait; return the verdict once nothing waits."""
         while not self.waiting:
             verdict = assess(self.listing, self.facts, self.total, self.looks)
@@ -177,7 +177,7 @@ class Reading:
             pages[n] for n in sorted({0, len(pages) - 1, (1 << (len(pages).bit_length() - 1)) - 1})
         ]
 
-    def _look_again(self, verdict: Verdict) -> bool:
+    def _look_again(self, verdict: CompletenessResult) -> bool:
         if verdict.relook:
             self.looks += 1
             self._begin()

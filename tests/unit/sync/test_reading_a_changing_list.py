@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sisgate.errors import AnswerInvalid
 from sisgate.providers.dialect import Position
-from sisgate.sync.completeness import Verdict
+from sisgate.sync.completeness import CompletenessResult
 from sisgate.sync.pages import is_behind
 from tests.unit.sync.reading import ChangingList, Onward, Reading, Server, Totals
 
@@ -35,7 +35,9 @@ def readings(draw: st.DrawFn, paging: str) -> Reading:
     return Reading(server, paging=paging, page_size=size)  # type: ignore[arg-type]
 
 
-def read(reading: Reading, steps: list[tuple[int, list[tuple[bool, int, int]]]]) -> Verdict:
+def read(
+    reading: Reading, steps: list[tuple[int, list[tuple[bool, int, int]]]]
+) -> CompletenessResult:
     """Read the list while `steps` change it, and then in peace, until a verdict."""
     rows = reading.server.rows
     pending = iter(steps)
@@ -144,7 +146,7 @@ def test_a_server_that_ignores_the_position_proves_nothing(
     try:
         verdict = read(reading, [])
     except AnswerInvalid:
-        verdict = Verdict(complete=False)
+        verdict = CompletenessResult(complete=False)
     assert not verdict.complete
     assert reading.calls < 40
 
