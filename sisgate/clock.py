@@ -110,6 +110,14 @@ class ReferenceClock:
         early = self._machine.monotonic() + READ_EVERY_SECONDS / 2
         return self._is_due(early, self._machine.now() + timedelta(seconds=READ_EVERY_SECONDS / 2))
 
+    def refresh(self) -> None:
+        """Ask for the server's time somewhat before it is due, so that `now` need not.
+
+        For who is about to hold a lock for which others wait, and asks for the time under it.
+        """
+        if self.is_due:
+            self._ask()
+
     def note(self, theirs: datetime, begun: float) -> None:
         """Go by a reading of the server's clock that was asked for at `begun` (monotonic)."""
         ended = self._machine.monotonic()

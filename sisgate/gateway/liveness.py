@@ -90,25 +90,38 @@ def _sealed_with(context: Context, names: Sequence[str]) -> Mapping[str, Abstrac
         return sealed_with(session, wanting)
 
 
+_DISPROVED = {Cause.RECONCILE_OVERDUE, Cause.PLANNER_MISSING, Cause.BEAT_MISSING}
+"""What cannot be, or is over, where the planner was just sent a reconcile by beat."""
+
+_BY_HEARTBEATS = {Cause.WORKER_MISSING, Cause.MASTER_KEY_MISSING}
+"""What is concluded from heartbeats of others; none at all is no proof of it."""
+
+
+def _is_heard(liveness: Liveness) -> bool:
+    return liveness.fleet is not None and any(one.is_alive for one in liveness.fleet.processes)
+
+
 def why_waiting(
     context: Context, provider: str, *, reconciles: bool = False
 ) -> dict[str, str] | None:
     """Return why the jobs of a provider do not go on now, for the error of one that ends of it.
 
     That is a `message` of whole sentences and its `cause`; None where nothing is known. For who
-    `reconciles`, that nobody has done so for some time is over, but it was why.
+    `reconciles`, that nobody has done so for some time is over, but it was why. A Redis that was
+    restarted or emptied knows no heartbeat yet, and the planner and beat run nevertheless.
     """
     liveness = read_liveness(context, [provider])
     stopping = liveness.stopping(provider)
     if reconciles:
-        stopping = tuple(o for o in stopping if o.cause is not Cause.RECONCILE_OVERDUE)
+        disproved = _DISPROVED if _is_heard(liveness) else _DISPROVED | _BY_HEARTBEATS
+        stopping = tuple(o for o in stopping if o.cause not in disproved)
     if stopping:
         return {"message": judge.sentences(stopping), "cause": stopping[0].cause.value}
     silent = liveness.fleet and liveness.fleet.reconciled_seconds
     if reconciles and silent and silent > judge.RECONCILE_SECONDS:
         message = (
             f"No reconcile had succeeded for {judge.length(silent)}: beat or the planner was not "
-            "running, or the ledger could not be reached."
+            "running, or Redis or the ledger could not be reached."
         )
         return {"message": message, "cause": Cause.RECONCILE_OVERDUE.value}
     config = context.settings.providers.get(provider)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -130,10 +130,16 @@ class Database:
     def show_time(self, clock: Clock) -> None:
         """Let a clock that goes by this database's read it, with transactions that are made anyway.
 
-        Every half minute or so one of them takes two round trips more. SQLite has no clock.
+        Every half minute or so one of them takes two round trips more. SQLite has no clock: before
+        its transactions the clock is asked itself, since a Redis that is slow must not be waited
+        for under the one write lock.
         """
-        if isinstance(clock, ReferenceClock) and not self.is_sqlite:
-            event.listen(self.engine, "checkout", _ClockReader(clock, self.engine.dialect.dbapi))
+        if not isinstance(clock, ReferenceClock):
+            return
+        reader: Callable[..., None] = _ClockReader(clock, self.engine.dialect.dbapi)
+        event.listen(
+            self.engine, "checkout", reader if not self.is_sqlite else lambda *_: clock.refresh()
+        )
 
     def dispose(self) -> None:
         """Close all connections."""

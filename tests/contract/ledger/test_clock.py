@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import select
 
 from sisgate.clock import READ_EVERY_SECONDS, ManualClock, ReferenceClock, SystemClock
+from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping, read_clock
+from sisgate.ledger.schema import Job
 
 CLOSE = timedelta(seconds=20)
 """The database is on this machine; only a slow one makes them differ."""
@@ -39,3 +44,30 @@ def test_the_clock_can_be_read_without_a_pool(postgres_url: str) -> None:
     assert theirs is not None
     assert abs(theirs - SystemClock().now()) < CLOSE
     assert read_clock("postgresql+psycopg://nobody@127.0.0.1:1/none") is None
+
+
+def test_nobody_waits_for_a_clock_under_the_lock_of_sqlite(tmp_path: Path) -> None:
+    """It is read before the transaction begins; then a slow Redis keeps no other writer waiting."""
+    host = ManualClock()
+    database = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
+    is_locked, read_under_lock = False, []
+
+    def read() -> datetime:
+        read_under_lock.append(is_locked)
+        return host.now()
+
+    clock = ReferenceClock(read, host)
+    migrate.upgrade(database)
+    database.show_time(clock)
+    try:
+        for _ in range(10):
+            with database.write() as session:
+                session.execute(select(Job.id).limit(0))
+                is_locked = True
+                clock.now()
+            is_locked = False
+            host.advance(READ_EVERY_SECONDS / 3)
+    finally:
+        database.dispose()
+    assert len(read_under_lock) >= 3
+    assert not any(read_under_lock)

@@ -138,6 +138,24 @@ def test_a_job_that_expired_while_nobody_reconciled_tells_that(
     assert ". No reconcile had succeeded for 5 min: beat or the planner was not" in error["message"]
 
 
+@pytest.mark.parametrize("redis", ["restarted", "emptied"])
+def test_a_redis_that_was_away_is_no_missing_worker(
+    gateway: Gateway, runtime: Runtime, redis: str
+) -> None:
+    """Heartbeats come every few seconds; the first reconcile may be faster, and its word stays."""
+    if redis == "emptied":
+        gateway.redis.flushall()
+    else:
+        for process in gateway.redis.zrange(TIMES, 0, -1):
+            be_silent(gateway, process.decode(), 40)
+    job = gateway.sync("open", "students", timeout=0.001)
+    SystemClock().sleep(0.01)
+    reconciler.reconcile(runtime)
+    error = job.status().error or {}
+    assert (error["code"], error.get("cause")) == ("job_expired", None)
+    assert "not running" not in error["message"]
+
+
 def test_one_provider_without_a_worker_does_not_trouble_the_others(
     gateway: Gateway, run: Run
 ) -> None:
