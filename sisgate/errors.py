@@ -13,7 +13,7 @@
     │   ├── CircuitOpen               every endpoint of the provider is held open
     │   ├── ProviderHeld              it takes no calls now, and waiting was not wanted
     │   └── BacklogFull               too much waits already; refused, not accepted
-    └── PermanentError            mend something first
+    └── PermanentError            correct something first
         ├── ConfigurationError        sisgate.toml or the environment is wrong
         ├── UsageError                the call itself is wrong
         │   ├── UnknownProvider
@@ -140,7 +140,7 @@ class BacklogFull(DeferredError):
 
 
 class PermanentError(SisgateError):
-    """Trying again changes nothing: something must be mended first."""
+    """Trying again changes nothing: something must be corrected first."""
 
     code = "permanent"
 

@@ -1,4 +1,4 @@
-"""The examinations of `sisgate doctor`. Each tells what is, what is wrong, and how to mend it."""
+"""The examinations of `sisgate doctor`. Each tells what is, what is wrong, and what helps."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def examine(invocation: Invocation, *, probe: bool) -> Iterator[Finding]:
         names = ", ".join(settings.providers)
         yield Finding("configuration", "ok", f"{place}: {names}")
     else:
-        mend = "Describe one in sisgate.toml; sisgate.example.toml explains how."
-        yield Finding("configuration", "warn", f"{place}: no provider", mend)
+        remedy = "Describe one in sisgate.toml; sisgate.example.toml explains how."
+        yield Finding("configuration", "warn", f"{place}: no provider", remedy)
     yield _data_folder(invocation)
     database = None
     for finding in _database(invocation):
@@ -92,10 +92,12 @@ def _database(invocation: Invocation) -> Iterator[Finding]:
         if version == newest:
             try_writing(database, invocation.clock.now())
     except SisgateError as error:
-        mend = "Check SISGATE_DATABASE_URL, and that PostgreSQL runs and can be reached from here."
+        remedy = (
+            "Check SISGATE_DATABASE_URL, and that PostgreSQL runs and can be reached from here."
+        )
         if invocation.settings.is_embedded_database:
-            mend = "Start `sisgate up`, which makes it."
-        yield Finding("database", "fail", error.message, mend)
+            remedy = "Start `sisgate up`, which makes it."
+        yield Finding("database", "fail", error.message, remedy)
         return
     if version != newest:
         what = f"{database.address} is at version {version}, the code needs {newest}"
@@ -118,19 +120,19 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
         yield Finding("redis", "fail", "Redis refuses the password", "Check SISGATE_BROKER_URL.")
         return
     except redis.RedisError as error:
-        mend = (
+        remedy = (
             "Check SISGATE_BROKER_URL (rediss:// where it wants TLS), and that Redis runs and can "
             "be reached from here."
         )
         if uses_embedded_redis(invocation.settings):
-            mend = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
+            remedy = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
         elif (fault := tls_fault(error)) is not None:
-            mend = cure(
+            remedy = cure(
                 fault,
                 ca_file="broker_ca_file (SISGATE_BROKER_CA_FILE)",
                 client_cert="broker_client_cert and broker_client_key",
             )
-        yield Finding("redis", "fail", f"cannot be reached ({why_unreachable(error)})", mend)
+        yield Finding("redis", "fail", f"cannot be reached ({why_unreachable(error)})", remedy)
         return
     moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=UTC)
     yield _clock(invocation, "clock of Redis", moment)
@@ -167,12 +169,12 @@ def _clock(invocation: Invocation, subject: str, theirs: datetime) -> Finding:
     off = abs((SystemClock().now() - theirs).total_seconds())
     if off < CLOCK_WARN_SECONDS:
         return Finding(subject, "ok", f"{off * 1000:.0f} ms from this machine's")
-    mend = "Synchronise the machines' clocks (chrony, systemd-timesyncd)."
+    remedy = "Synchronise the machines' clocks (chrony, systemd-timesyncd)."
     grade: Grade = "warn"
     if off > invocation.settings.max_clock_difference.total_seconds():
         grade = "fail"
-        mend += " Workers and beat refuse to run here until then (max_clock_difference)."
-    return Finding(subject, grade, f"{off:.1f} s from this machine's", mend)
+        remedy += " Workers and beat refuse to run here until then (max_clock_difference)."
+    return Finding(subject, grade, f"{off:.1f} s from this machine's", remedy)
 
 
 def _master_key(settings: Settings, database: Database | None) -> tuple[Vault | None, Finding]:
@@ -223,12 +225,12 @@ def _probe(invocation: Invocation, config: ProviderConfig) -> Finding:
             timeout=PROBE_SECONDS,
         )
     except SisgateError as error:
-        mend = "See `sisgate providers` for what holds it up."
-        return Finding(subject, "fail", error.message, mend)
+        remedy = "See `sisgate providers` for what holds it up."
+        return Finding(subject, "fail", error.message, remedy)
     what = f"{request.method} {request.path} answered {answer.status}"
     if answer.ok:
         return Finding(subject, "ok", what)
-    mend = "Ask the provider which resources this key may read, and check url and base_path."
+    remedy = "Ask the provider which resources this key may read, and check url and base_path."
     if config.auth_method == "oauth1":
-        mend += f" Or does it want another oauth1_signature than {config.oauth1_signature}?"
-    return Finding(subject, "fail", what, mend)
+        remedy += f" Or does it want another oauth1_signature than {config.oauth1_signature}?"
+    return Finding(subject, "fail", what, remedy)

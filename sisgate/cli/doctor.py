@@ -1,4 +1,4 @@
-"""`sisgate doctor`: what is wrong, and how to mend it."""
+"""`sisgate doctor`: what is wrong, and what helps."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def doctor(
             found.append(finding)
             _show(output, finding)
     except ConfigurationError as error:
-        mend = (
+        remedy = (
             "Change these lines, then run `sisgate doctor` again. sisgate.example.toml explains "
             "every setting."
         )
-        found.append(Finding("configuration", "fail", str(error), mend))
+        found.append(Finding("configuration", "fail", str(error), remedy))
         _show(output, found[-1])
     count = {grade: sum(f.grade == grade for f in found) for grade in COLOURS}
     output.json({"ok": not count["fail"], "findings": [_words(f) for f in found]})
@@ -58,8 +58,8 @@ def doctor(
 
 def _show(output: Output, finding: Finding) -> None:
     text = Text.assemble((finding.subject, "bold"), f": {finding.what}")
-    if finding.grade != "ok" and finding.mend:
-        text.append(f"\n→ {finding.mend}", "cyan")
+    if finding.grade != "ok" and finding.remedy:
+        text.append(f"\n→ {finding.remedy}", "cyan")
     output.show(Facts([(finding.grade.ljust(4), text)], style=COLOURS[finding.grade]))
 
 
@@ -68,5 +68,5 @@ def _words(finding: Finding) -> dict[str, Any]:
         "subject": finding.subject,
         "grade": finding.grade,
         "what": finding.what,
-        "mend": finding.mend or None,
+        "remedy": finding.remedy or None,
     }

@@ -10,9 +10,9 @@ Grade = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What was examined, how it is, and what mends it."""
+    """What was examined, how it is, and what helps."""
 
     subject: str
     grade: Grade
     what: str
-    mend: str = ""
+    remedy: str = ""

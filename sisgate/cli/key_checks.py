@@ -32,12 +32,12 @@ def keys_of_provider(
         yield Finding(f"{config.name} key", "fail", error.message)
         return
     for place, key in enumerate(usable):
-        grade, what, mend = _tried(vault, config, key, clock)
+        grade, what, remedy = _tried(vault, config, key, clock)
         if grade == "fail" and place > 0:
             grade = "warn"
         slot = f", {key.slot}" if len(usable) > 1 else ""
         label = f"key {key.id[:8]}{slot}, client id {key.client_id}"
-        yield Finding(f"{config.name} key", grade, f"{label}: {what}", mend)
+        yield Finding(f"{config.name} key", grade, f"{label}: {what}", remedy)
 
 
 def _tried(vault: Vault, config: ProviderConfig, key: Key, clock: Clock) -> tuple[Grade, str, str]:
@@ -49,15 +49,15 @@ def _tried(vault: Vault, config: ProviderConfig, key: Key, clock: Clock) -> tupl
     except ConfigurationError as error:
         return "fail", error.message, f"Correct [providers.{config.name}], and restart the fleet."
     except SisgateError as error:
-        mend = (
+        remedy = (
             f"Check token_url ({config.token_endpoint}), auth and scope of "
             f"[providers.{config.name}], or replace the key: `sisgate keys stage {config.name}`."
         )
         if {"tls", "proxy_status"} & error.detail.keys():
-            mend = ""  # the message says what to do
+            remedy = ""  # the message says what to do
         elif isinstance(error, ProviderUnavailable):
-            mend = f"Is it running, and can it be reached from here? {mend}"
-        return "fail", error.message, "" if isinstance(error, CredentialError) else mend
+            remedy = f"Is it running, and can it be reached from here? {remedy}"
+        return "fail", error.message, "" if isinstance(error, CredentialError) else remedy
     return "ok", f"{config.token_endpoint} gave a token for {lifetime:.0f} s", ""
 
 
@@ -76,5 +76,9 @@ def expiring(database: Database, config: ProviderConfig, now: datetime) -> Itera
         assert key.expires_at is not None
         words = "has expired" if key.expires_at <= now else f"expires at {moment(key.expires_at)}"
         slot = f" --slot {key.slot}" if key.slot != "primary" else ""
-        mend = f"sisgate keys stage {config.name}{slot}" if by_hand else "See `sisgate audit tail`."
-        yield Finding(f"{config.name} key", "warn", f"key {key.id[:8]} ({key.slot}) {words}", mend)
+        remedy = (
+            f"sisgate keys stage {config.name}{slot}" if by_hand else "See `sisgate audit tail`."
+        )
+        yield Finding(
+            f"{config.name} key", "warn", f"key {key.id[:8]} ({key.slot}) {words}", remedy
+        )

@@ -32,20 +32,20 @@ def audit_heads(invocation: Invocation) -> Iterator[Finding]:
         found = reports(invocation.redis)
     except BrokerUnavailable:
         return
-    mend = (
+    remedy = (
         "On that host give the worker of the queue `sisgate` a place that it can write and that "
         "lasts (in a container a volume for SISGATE_DATA_DIR), or set audit_heads_file or "
         "audit_heads_command."
     )
     for one in found:
         if one.error is not None:
-            yield Finding("audit heads", "fail", f"{one.host}: {one.error}", mend)
+            yield Finding("audit heads", "fail", f"{one.host}: {one.error}", remedy)
     if found and all(one.error is None for one in found):
         places = ", ".join(f"{one.path} on {one.host}" for one in found)
         yield Finding("audit heads", "ok", f"kept in {places}")
     if not found and not can_append(invocation.settings.audit_heads_path):
         what = f"{invocation.settings.audit_heads_path} cannot be written on this host"
-        yield Finding("audit heads", "warn", f"{what}, and no worker has kept one lately", mend)
+        yield Finding("audit heads", "warn", f"{what}, and no worker has kept one lately", remedy)
 
 
 def quarantine(invocation: Invocation) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ DEPTH_LIMIT = 32
 MOST_DIGITS = 400
 """How long a whole number may be that is read as one beside a longer one."""
 
-_NEEDS_MENDING = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\x00")
+_NOT_STORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\x00")
 _LATIN_1 = "iso8859-1"
 
 
@@ -77,7 +77,7 @@ def read_json(body: bytes, charset: str | None = None) -> Any:
         raise ValueError("nested too deep") from error
     if _deeper_than(value, DEPTH_LIMIT):
         raise ValueError("nested too deep")
-    return _storable(value) if _NEEDS_MENDING.search(text) else value
+    return _storable(value) if _NOT_STORABLE.search(text) else value
 
 
 def _parse(text: str) -> Any:

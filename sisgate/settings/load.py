@@ -102,7 +102,7 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
             problems.append(_url_place(name, env, path) + what)
     values |= {"data_dir": folder, "config_file": path}
     try:
-        # Also when there are problems already, so that all of them are told.
+        # Also when there are problems already, so that all of them are shown.
         settings = Settings(**{k: v for k, v in values.items() if k in Settings.model_fields})
     except ValidationError as error:
         problems += _problems(error, path, _text_of(path), ())
@@ -144,7 +144,7 @@ def _environment() -> Environment:
     except ValidationError as error:
         items = error.errors(include_url=False, include_input=False)
         raise ConfigurationError(
-            "The environment has a value that cannot be:",
+            "The environment has invalid values:",
             problems=[
                 f"environment: SISGATE_{str(item['loc'][0]).upper()}: "
                 f"{plain_words(item['type'], item['msg'], item.get('ctx', {}))}"
@@ -174,7 +174,7 @@ def _config_path(named: Path | None, data_dir: Path) -> Path | None:
         if not named.is_file():
             raise ConfigurationError(
                 f"There is no configuration file at {named}. "
-                "Mend SISGATE_CONFIG or create the file."
+                "Correct --config or SISGATE_CONFIG, or create the file."
             )
         return named.absolute()
     return next((path for path in config_candidates(data_dir) if path.is_file()), None)
@@ -250,7 +250,7 @@ def _providers(
         place = ("providers", name)
         has_good_name = NAME.fullmatch(name) and name not in RESERVED_NAMES
         if not has_good_name:
-            # What else is wrong with it is told all the same, so that mending takes one round.
+            # What else is wrong with it is shown all the same, so that one round corrects all.
             what = (
                 "a name has lower-case letters, digits, _ and -; it begins with a letter and is "
                 "not 'sisgate'"

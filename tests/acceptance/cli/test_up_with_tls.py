@@ -56,7 +56,7 @@ def test_without_the_authority_nothing_is_said_to_redis(
         findings = command.json("doctor", code=1)["findings"]
         finding = next(f for f in findings if f["subject"] == "redis")
         assert TlsFault.UNKNOWN_AUTHORITY.value in finding["what"]
-        assert "SISGATE_BROKER_CA_FILE" in finding["mend"]
+        assert "SISGATE_BROKER_CA_FILE" in finding["remedy"]
         assert (redis.plain, redis.accepted) == ([], 0)
     log = (command.folder.parent / "up.log").read_text()
     assert TlsFault.UNKNOWN_AUTHORITY.value in log

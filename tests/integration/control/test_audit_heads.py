@@ -91,7 +91,7 @@ def test_doctor_says_on_which_host_heads_cannot_be_kept(
         audit_sealing.seal_and_keep_head(runtime)
     (found,) = audit_heads(Invocation())
     assert (found.grade, socket.gethostname() in found.what) == ("fail", True)
-    assert "a volume for SISGATE_DATA_DIR" in (found.mend or "")
+    assert "a volume for SISGATE_DATA_DIR" in (found.remedy or "")
 
     monkeypatch.setattr(runtime, "settings", gateway.settings)
     gateway.control("lincoln").resume(actor="ana")

@@ -75,5 +75,5 @@ def test_doctor_warns_of_it_and_says_what_mends_it(gateway: Gateway, clock: Manu
     (finding,) = expiring(gateway.database, config, clock.now())
     assert finding.grade == "warn"
     assert "(backup) expires at 2026-09-04" in finding.what
-    assert finding.mend == "sisgate keys stage open --slot backup"
+    assert finding.remedy == "sisgate keys stage open --slot backup"
     assert list(expiring(gateway.database, config, clock.now() - timedelta(days=12))) == []
