@@ -27,7 +27,9 @@ def run(scale: Scale) -> Report:
             with ground.product(engine) as product:
                 gateway = product.gateway
                 tell(f"{engine}: {scale.ledger_jobs:,} jobs")
-                fill_with_jobs(gateway.database, scale.ledger_jobs, provider=DISTRICT, app=APP)
+                fill_with_jobs(
+                    gateway.context.database, scale.ledger_jobs, provider=DISTRICT, app=APP
+                )
                 new_ms, repeat_ms = [], []
                 for _ in range(REPEATS):
                     task = str(uuid.uuid4())
@@ -35,7 +37,7 @@ def run(scale: Scale) -> Report:
                         begun = time.perf_counter()
                         gateway.sync(DISTRICT, "students", app=APP, job_id=task)
                         found.append((time.perf_counter() - begun) * 1000)
-                with costs_of(gateway.database) as costs:
+                with costs_of(gateway.context.database) as costs:
                     accept_in_every_way(gateway, DISTRICT, APP)
             cost, statement = costs.dearest
             new, repeat = statistics.median(new_ms), statistics.median(repeat_ms)

@@ -23,12 +23,12 @@ Change = Callable[[Fleet], object]
 
 CHANGES: dict[str, tuple[Change, Change]] = {
     "pause, resume": (
-        lambda fleet: fleet.gateway.control(PROVIDER).pause(actor="bench"),
-        lambda fleet: fleet.gateway.control(PROVIDER).resume(actor="bench"),
+        lambda fleet: fleet.gateway.providers.control(PROVIDER).pause(actor="bench"),
+        lambda fleet: fleet.gateway.providers.control(PROVIDER).resume(actor="bench"),
     ),
     "limits set": (
-        lambda fleet: fleet.gateway.control(PROVIDER).set_limits(LESS, actor="bench"),
-        lambda fleet: fleet.gateway.control(PROVIDER).set_limits(MORE, actor="bench"),
+        lambda fleet: fleet.gateway.providers.control(PROVIDER).set_limits(LESS, actor="bench"),
+        lambda fleet: fleet.gateway.providers.control(PROVIDER).set_limits(MORE, actor="bench"),
     ),
     "control.rate_limit": (
         lambda fleet: fleet.app.control.rate_limit(call_task(PROVIDER), LESS),

@@ -68,7 +68,7 @@ def _request(product: Product) -> tuple[Job, float, float]:
 
 def _outcome(product: Product, job: Job, asked_at: float, expected_at: float) -> Forecast:
     job.wait(timeout=300)
-    with product.gateway.database.read() as session:
+    with product.gateway.context.database.read() as session:
         started_at = session.scalar(select(Call.started_at).where(Call.job_id == job.id))
     assert started_at is not None
     return Forecast("request, start", expected_at - asked_at, started_at.timestamp() - asked_at)

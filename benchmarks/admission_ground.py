@@ -65,7 +65,7 @@ def lay_calls(
     """Accept so many requests in one transaction and put their messages into the queue."""
     now = CLOCK.now()
     ids: list[int] = []
-    with fleet.gateway.database.write() as session:
+    with fleet.gateway.context.database.write() as session:
         for number in range(count):
             target = {"method": "GET", "path": f"/{number}", "query": {}, "json": None}
             new = NewJob(

@@ -121,10 +121,10 @@ def _pass_time(fleet: Fleet, workers: int, seconds: float, mishap: str) -> None:
 def _jobs_lost(fleet: Fleet, loads: tuple[Load, ...]) -> int:
     """Lift the limits, let the workers do the rest, and return how many jobs did not end."""
     for load in loads:
-        fleet.gateway.control(load.provider).set_limits("100000/s", actor="bench")
+        fleet.gateway.providers.control(load.provider).set_limits("100000/s", actor="bench")
 
     def open_jobs() -> int:
-        with fleet.gateway.database.read() as session:
+        with fleet.gateway.context.database.read() as session:
             unended = select(func.count()).select_from(Job).where(Job.ended_at.is_(None))
             return session.scalar(unended) or 0
 

@@ -94,7 +94,7 @@ def _write_log(folder: Path, url: str, size: int) -> None:
     os.environ |= {"SISGATE_DATABASE_URL": url}
     settings = load_settings(folder / "sisgate.toml", data_dir=folder)
     gateway = Gateway(settings)
-    database, keys = gateway.database, audit_keys(settings)
+    database, keys = gateway.context.database, audit_keys(settings)
     migrate.upgrade(database)
     newest = sealer.seal(database, keys, CLOCK, closely=True)
     number = newest.total if newest else 0

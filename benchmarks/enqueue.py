@@ -62,7 +62,7 @@ def _contenders(product: Product, redis_url: str) -> dict[str, Callable[[], obje
             str(uuid.uuid4()), JobKind.SYNC, "bench", "elsewhere", Priority.NORMAL, "students"
         )
         now = clock.now()
-        with gateway.database.write() as session:
+        with gateway.context.database.write() as session:
             jobs.accept(session, job, now, published_at=now)
 
     return {

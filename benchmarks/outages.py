@@ -111,7 +111,7 @@ def _ended(folder: Path, redis_url: str, cases: list[Case]) -> dict[str, Counter
         jobs = {case.name: [_begin(stack, case) for _ in range(case.jobs)] for case in cases}
 
         def states(name: str) -> Counter[str]:
-            return Counter(stack.gateway.job_status(job).state.value for job in jobs[name])
+            return Counter(stack.gateway.jobs.status(job).state.value for job in jobs[name])
 
         def all_ended() -> bool:
             return not any({"accepted", "running"} & set(states(case.name)) for case in cases)

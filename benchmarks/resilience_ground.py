@@ -73,11 +73,11 @@ def fleet_around(recorder: Dying) -> Iterator[Fleet]:
 def states(fleet: Fleet) -> Counter[str]:
     """Return how many jobs are in which state."""
     query = select(tables.Job.state, func.count()).group_by(tables.Job.state)
-    with fleet.gateway.database.read() as session:
+    with fleet.gateway.context.database.read() as session:
         return Counter({state: count for state, count in session.execute(query)})  # noqa: C416 - rows
 
 
 def tries(fleet: Fleet) -> int:
     """Return the tries that all calls have spent."""
-    with fleet.gateway.database.read() as session:
+    with fleet.gateway.context.database.read() as session:
         return session.scalar(select(func.sum(tables.Call.tries))) or 0

@@ -105,11 +105,11 @@ def _ask(fleet: Fleet, name: str, words: str, asked: str) -> Row:
         if asked == "sync"
         else gateway.enqueue_request(name, "GET", "/x")
     )
-    ended = gateway.wait_for(made.id, PATIENCE_SECONDS)
+    ended = gateway.jobs.wait(made.id, PATIENCE_SECONDS)
     whole = time.monotonic() - begun
     growth = max(peak_bytes(process) - before[process.pid] for process in processes)
     query = select(tables.Attempt).join(tables.Call, tables.Call.id == tables.Attempt.call_id)
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         attempts = session.scalars(query.where(tables.Call.job_id == made.id)).all()
         seconds = [(a.ended_at - a.started_at).total_seconds() for a in attempts if a.ended_at]
     return Row(words, asked, ended.state.value, max(seconds, default=whole), growth)

@@ -112,11 +112,11 @@ class Product:
         self.settings = load_settings()
         self.gateway = Gateway(self.settings)
         self._worker: subprocess.Popen[bytes] | None = None
-        migrate.upgrade(self.gateway.database)
+        migrate.upgrade(self.gateway.context.database)
         make_master_key(self.settings.master_key_path)
         vault = vault_of(self.settings)
         secret = SecretStr(district.client_secret)
-        with self.gateway.database.write() as session:
+        with self.gateway.context.database.write() as session:
             add_key(session, vault, DISTRICT, district.client_id, secret, SystemClock().now())
         self.app: Celery = celery_app(self.settings, redis_url)
 

@@ -298,7 +298,7 @@ class JobCancelled(JobFailed):
 class OutcomeUnknown(JobFailed):
     """A request that changes something was sent, and whether it was carried out is not known.
 
-    It is not repeated. Look at the provider, then say what became of it: `Gateway.resolve`.
+    It is not repeated. Look at the provider, then say what became of it: `gateway.jobs.resolve`.
     """
 
     code = "outcome_unknown"

@@ -27,13 +27,13 @@ def accept_in_every_way(gateway: Gateway, provider: str, app: str) -> None:
         gateway.sync(*dataset, app=app, job_id=task, idempotency_key=key)
     refused = str(uuid.uuid4())
     for _ in range(2):
-        gateway.refuse(refused, provider, "cafeteria", app, UsageError("No such resource."))
-    gateway.retry(refused)
-    gateway.job_status(task)
-    gateway.cancel(task)
-    with gateway.database.read() as session:
+        gateway.jobs.refuse(refused, provider, "cafeteria", app, UsageError("No such resource."))
+    gateway.jobs.retry(refused)
+    gateway.jobs.status(task)
+    gateway.jobs.cancel(task)
+    with gateway.context.database.read() as session:
         schedules.taken(session, app.removeprefix("schedule/"), ["slot/students"])
-    gateway.control(provider).pause(actor="test")
+    gateway.providers.control(provider).pause(actor="test")
     for choice in ("stale", "fail"):
         for resource in ("students", "orgs"):
             with suppress(SisgateError):

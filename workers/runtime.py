@@ -51,13 +51,7 @@ class Runtime(Context):
     @cached_property
     def gateway(self) -> Gateway:
         """The gateway of the fleet itself, which may do everything."""
-        return Gateway(
-            self.settings,
-            database=self.database,
-            publisher=self.publisher,
-            clock=self.clock,
-            principal=INTERNAL,
-        )
+        return Gateway.on(self, principal=INTERNAL)
 
     @cached_property
     def broker_gate(self) -> Gate:

@@ -93,7 +93,7 @@ def _register_upkeep(app: Celery, runtime: RuntimeOfProcess) -> None:
     @upkeep(app, name="sisgate.retention")
     def retention(*, scans: bool = False) -> None:
         """Delete what is over; with `scans` by the rules that go through whole tables."""
-        swept = runtime().gateway.retention.run(
+        swept = runtime().gateway.privacy.retention.run(
             actor="beat",
             only=lambda rule: (rule.name == SCANS) is scans,
             seconds=SCAN_SECONDS if scans else RETENTION_SECONDS,

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from sisgate.access import store
-from sisgate.access.gate import Gate
+from sisgate.access.gate import Gate, authenticate
 from sisgate.access.policy import Action, Principal, Role, parse_scopes
 from sisgate.access.token import PATTERN, new_token
 from sisgate.audit import log as audit
@@ -64,6 +64,10 @@ class TokenDesk:
         self._database = database
         self._clock = clock
         self._gate = gate
+
+    def authenticate(self, token: str | None) -> Principal:
+        """Return who a token stands for, whoever asks; `NotAuthenticated` where it is not good."""
+        return authenticate(self._database, self._clock, token)
 
     def add(
         self,

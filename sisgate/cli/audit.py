@@ -124,7 +124,7 @@ def search(
     log = invocation.gateway.audit
     subjects = [subject] if subject else []
     if person is not None:
-        subjects += invocation.gateway.pseudonyms(*_person(person))
+        subjects += invocation.gateway.privacy.pseudonyms(*_person(person))
     found: Iterable[AuditEvent] = log.search(
         Filter(
             actor=actor, action=action, subjects=tuple(subjects), provider=provider, job=job,

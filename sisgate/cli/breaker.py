@@ -99,7 +99,7 @@ def _set(
     until: datetime | None,
     reason: str | None,
 ) -> None:
-    breakers = invocation.gateway.breakers(provider)
+    breakers = invocation.gateway.providers.breakers(provider)
     changed = breakers.set(word, endpoint, until=until, actor=user_name(), reason=reason)
     output.json(
         {
@@ -135,7 +135,7 @@ def _words_after(place: str, word: str, end: datetime | None, changed: int) -> s
 
 
 def _standings(invocation: Invocation, names: Sequence[str]) -> Standings:
-    return [(name, invocation.gateway.breakers(name).standings()) for name in names]
+    return [(name, invocation.gateway.providers.breakers(name).standings()) for name in names]
 
 
 def _show(output: Output, standings: Standings, now: datetime) -> None:

@@ -56,7 +56,7 @@ def current(context: typer.Context, as_json: Json = False) -> None:
 def restored(context: typer.Context, reason: Reason = None, as_json: Json = False) -> None:
     """After restoring an older backup: have every app that follows changes start anew."""
     invocation, output = invocation_of(context), Output(as_json)
-    begun = invocation.gateway.begin_feeds_anew(actor=user_name(), reason=reason or "")
+    begun = invocation.gateway.datasets.begin_feeds_anew(actor=user_name(), reason=reason or "")
     output.result(
         {"datasets": list(begun)},
         f"The feeds of {len(begun)} datasets go on above all numbers given so far. An app that "

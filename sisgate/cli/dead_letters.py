@@ -59,8 +59,8 @@ class DeadLetterFilter:
     def find(self, invocation: Invocation, limit: int | None = None) -> Sequence[DeadLetter]:
         """Return those that fit; `UnknownProvider` and `UsageError` where one cannot be meant."""
         if self.provider is not None:
-            invocation.gateway.provider(self.provider)
-        return invocation.gateway.dead(
+            invocation.gateway.providers.get(self.provider)
+        return invocation.gateway.jobs.dead(
             provider=self.provider, app=self.app, error=self.error, since=self.since, limit=limit
         )
 

@@ -170,13 +170,13 @@ def _enqueue(invocation: Invocation) -> dict[str, list[str]]:
     gateway = invocation.gateway
     live = {
         (status.provider, status.resource): status.id
-        for status in gateway.jobs(states=[JobState.ACCEPTED, JobState.RUNNING], limit=1000)
+        for status in gateway.jobs.list(states=[JobState.ACCEPTED, JobState.RUNNING], limit=1000)
         if status.kind == JobKind.SYNC
     }
     return {
         name: [
             live.get((name, resource)) or gateway.sync(name, resource, mode="full", app="demo").id
-            for resource in gateway.roster(name)
+            for resource in gateway.datasets.roster(name)
         ]
         for name in invocation.settings.providers
     }

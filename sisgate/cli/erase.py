@@ -65,14 +65,14 @@ def erase(
         raise UsageError("--reason says why, without naming the person; it is kept for the audit.")
     gateway, actor = invocation.gateway, user_name()
     if lift:
-        lifted = gateway.lift(
+        lifted = gateway.privacy.lift(
             provider, sourced_id, actor=actor, reason=reason or "", resource=resource
         )
         is_back = "may bring the person again" if lifted else "did not leave that person out"
         told = {"provider": provider, "lifted": lifted}
         output.result(told, f"Later syncs of {provider} {is_back}.")
         return
-    report = gateway.erase(
+    report = gateway.privacy.erase(
         provider, sourced_id, resource=resource, actor=actor, reason=reason or "",
         suppress=suppress, dry_run=dry_run,
     )  # fmt: skip

@@ -79,7 +79,7 @@ class Invocation:
     @cached_property
     def redis(self) -> redis.Redis:
         """Our own Redis client; it connects at its first command."""
-        client: redis.Redis = self.gateway.redis
+        client: redis.Redis = self.gateway.context.redis
         return client
 
     def limiter_state(self, config: ProviderConfig) -> LimiterState:

@@ -19,7 +19,7 @@ from sisgate.cli.tables import Columns
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
 from sisgate.gateway import JobStatus
-from sisgate.gateway.requests import RequestTarget
+from sisgate.gateway.answer import RequestTarget
 
 app = typer.Typer(no_args_is_help=True, help="Look at jobs, cancel them, try them again.")
 app.command(epilog=remedies.RETRY_EPILOG)(remedies.retry)
@@ -61,7 +61,7 @@ def list_jobs(
         return
     if which != DeadLetterFilter(provider):
         raise UsageError("--app, --error and --since choose among dead letters: add --dead.")
-    found = invocation.gateway.jobs(states=states or (), provider=provider, limit=limit)
+    found = invocation.gateway.jobs.list(states=states or (), provider=provider, limit=limit)
     accepted = f"accepted {zone_name(invocation.clock.now())}"
     columns: Columns = {
         "job": "id",
@@ -84,9 +84,9 @@ def list_jobs(
 def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     """Show everything the ledger knows of a job."""
     invocation, output = invocation_of(context), Output(as_json)
-    status = invocation.gateway.job_status(full_id(invocation, job))
+    status = invocation.gateway.jobs.status(full_id(invocation, job))
     wait, words = _wait(invocation, status)
-    target = invocation.gateway.request_target(status.id)
+    target = invocation.gateway.jobs.request_target(status.id)
     found = {**status.as_dict(), "waits_for": wait, "request": asdict(target) if target else None}
     output.facts(_details(status, words, target), json=found)
 
@@ -95,7 +95,7 @@ def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
 def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     """Cancel a job. A call under way ends, and its answer is dropped."""
     invocation, output = invocation_of(context), Output(as_json)
-    status = invocation.gateway.cancel(full_id(invocation, job), actor=user_name())
+    status = invocation.gateway.jobs.cancel(full_id(invocation, job), actor=user_name())
     output.result(status.as_dict(), f"Job {status.id} is cancelled.")
 
 
@@ -103,7 +103,7 @@ def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | N
     """Return what a job waits for, for programs and for people; None twice for nothing."""
     if status.is_final:
         return None, None
-    wait = invocation.gateway.waits_for(status.id)
+    wait = invocation.gateway.jobs.waits_for(status.id)
     return (wait.as_dict(), wait_words(wait, status.provider)) if wait else (None, None)
 
 

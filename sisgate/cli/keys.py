@@ -120,7 +120,7 @@ def usage(context: typer.Context, provider: Provider, as_json: Json = False) -> 
     """Show how the keys of a provider were used: calls, errors, 429, refusals, life left."""
     invocation, output = invocation_of(context), Output(as_json)
     _ = invocation.database
-    found = invocation.gateway.keys(provider).usage()
+    found = invocation.gateway.keys.of(provider).usage()
     output.table(found, USAGE, empty="No keys.")
 
 
@@ -191,10 +191,10 @@ def revoke(
 
 def _keys(invocation: Invocation, provider: str) -> ProviderKeys:
     if provider not in invocation.settings.providers:
-        invocation.gateway.provider(provider)
+        invocation.gateway.providers.get(provider)
     # The database first: where it is missing nothing was started yet, and that is what to say.
     _ = invocation.database
-    return invocation.gateway.keys(provider)
+    return invocation.gateway.keys.of(provider)
 
 
 def _fixed_client_id(invocation: Invocation, provider: str) -> str | None:

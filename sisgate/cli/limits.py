@@ -68,7 +68,7 @@ def set_limits(
             f"No limit is named. `sisgate limits set {provider} 500/h` sets one, `sisgate limits "
             f"set {provider} --reset` goes back to the configuration's."
         )
-    control = invocation.gateway.control(provider)
+    control = invocation.gateway.providers.control(provider)
     changed = control.set_limits(limits or None, actor=user_name(), reason=reason)
     if control.holds_now:
         words = [str(window.rate) for window in control.state().windows]
@@ -85,7 +85,7 @@ def set_limits(
 def show(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
     """Show the limits in force, what is used of them, and when the next call may be made."""
     invocation, output = invocation_of(context), Output(as_json)
-    state = invocation.gateway.control(provider).state()
+    state = invocation.gateway.providers.control(provider).state()
     columns: Columns = {"limit": "rate", "used": "used", "left": "left"}
     output.table(state.windows, columns, json=_facts(provider, state))
     for line in _notes(invocation, provider, state):
@@ -104,7 +104,7 @@ def pause(
 ) -> None:
     """Make no calls to a provider; its work waits. Without an end, until `sisgate resume`."""
     invocation, output = invocation_of(context), Output(as_json)
-    control = invocation.gateway.control(provider)
+    control = invocation.gateway.providers.control(provider)
     control.pause(until, actor=user_name(), reason=reason)
     told = {"paused_until": until.isoformat() if until else None, "holds_now": control.holds_now}
     output.json({"provider": provider, **told})
@@ -118,7 +118,7 @@ def resume(
 ) -> None:
     """Make calls to a paused provider again."""
     invocation, output = invocation_of(context), Output(as_json)
-    control = invocation.gateway.control(provider)
+    control = invocation.gateway.providers.control(provider)
     with invocation.database.read() as session:
         kept = controls.get(session, provider)
         was_paused = kept is not None and kept.paused
@@ -140,7 +140,7 @@ def plan(
 ) -> None:
     """Tell what a sync would need and when it would be done, before it is enqueued."""
     invocation, output = invocation_of(context), Output(as_json)
-    invocation.gateway.check_dataset(provider, resource)
+    invocation.gateway.datasets.check(provider, resource)
     found = invocation.gateway.plan(provider, resource, priority=priority)
     output.json(
         {
@@ -166,7 +166,7 @@ def _outlook(invocation: Invocation, provider: str, plan: Plan) -> str:
         missing = "; ".join(obstacle.message for obstacle in plan.obstacles)
         return f"{needs}; times are not known while {missing}"
     if plan.starts_at is None:
-        hold = invocation.gateway.hold(provider)
+        hold = invocation.gateway.providers.hold(provider)
         is_endless = hold is not None and hold.next_probe_at is None
         when = WHILE_HELD[hold.reason] if hold and is_endless else "before its first call"
         return f"{needs}; quota and times are not known {when}"

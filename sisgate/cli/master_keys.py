@@ -74,7 +74,7 @@ def _give_up(invocation: Invocation, output: Output, reason: str | None) -> None
     path = settings.master_key_path
     _ = invocation.database
     made = not at_hand(settings) and make_master_key(path)
-    lost = invocation.gateway.master_keys().give_up(actor=user_name(), reason=reason)
+    lost = invocation.gateway.keys.master.give_up(actor=user_name(), reason=reason)
     words = f"Given up as lost: {', '.join(lost)}." if lost else "No key is missing."
     output.result({"path": path, "made": made, "lost": lost}, words)
     if made:
@@ -105,7 +105,7 @@ def masters(context: typer.Context, as_json: Json = False) -> None:
     """Show the master keys, where each comes from, and how much it has sealed."""
     invocation, output = invocation_of(context), Output(as_json)
     _ = invocation.database
-    found = invocation.gateway.master_keys().list()
+    found = invocation.gateway.keys.master.list()
     output.table(
         found,
         {"id": "id", "use": _use, "from": "origin", "has sealed": _sealed},
@@ -131,7 +131,7 @@ def rewrap(context: typer.Context, reason: Reason = None, as_json: Json = False)
     unopened: dict[str, tuple[str, ...]] = {}
     with output.progress() as bars:
         tasks = {}
-        steps = invocation.gateway.master_keys().rewrap(actor=user_name(), reason=reason)
+        steps = invocation.gateway.keys.master.rewrap(actor=user_name(), reason=reason)
         for step in steps:
             if step.name not in tasks:
                 tasks[step.name] = bars.add_task(step.name, total=step.total)
@@ -162,6 +162,6 @@ def forget_master(
     """Take a master key that is no longer in use out of its file."""
     invocation, output = invocation_of(context), Output(as_json)
     _ = invocation.database
-    gone = invocation.gateway.master_keys().forget(key_id, actor=user_name(), reason=reason)
+    gone = invocation.gateway.keys.master.forget(key_id, actor=user_name(), reason=reason)
     words = f"{gone} is forgotten. What backups hold under it opens only with a copy."
     output.result({"forgotten": gone}, words)

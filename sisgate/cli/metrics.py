@@ -21,7 +21,7 @@ def metrics(context: typer.Context, as_json: Json = False) -> None:
     """Write OpenMetrics text: breakers, calls, limits, queues, jobs, keys."""
     from sisgate.monitoring.openmetrics import render
 
-    reading = invocation_of(context).gateway.metrics()
+    reading = invocation_of(context).gateway.fleet.metrics()
     if as_json:
         told = asdict(reading)
         for provider in told["providers"]:

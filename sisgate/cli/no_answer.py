@@ -41,10 +41,10 @@ def no_answer(invocation: Invocation, provider: str, error: JobExpired) -> Sisga
 
 
 def _what_holds(invocation: Invocation, provider: str) -> str | None:
-    hold = invocation.gateway.hold(provider)
+    hold = invocation.gateway.providers.hold(provider)
     if hold is not None:
         return f"{provider} takes no calls: {hold_words(hold, provider)}"
-    state = invocation.limiter_state(invocation.gateway.provider(provider))
+    state = invocation.limiter_state(invocation.gateway.providers.get(provider))
     seconds = state.next_permit_in_seconds.get(Priority.URGENT, 0.0)
     if not state.known or seconds < WORTH_TELLING_SECONDS:
         return None

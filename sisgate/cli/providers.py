@@ -64,10 +64,10 @@ def show(context: typer.Context, provider: Provider, as_json: Json = False) -> N
     """Show everything about one provider."""
     invocation, output = invocation_of(context), Output(as_json)
     invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
-    config = invocation.gateway.provider(provider)
+    config = invocation.gateway.providers.get(provider)
     (found,) = _all(invocation, output, only=config)
     with suppress(DatabaseUnavailable):  # which `_all` has told of
-        found["absent"] = [each.as_dict() for each in invocation.gateway.absent(provider)]
+        found["absent"] = [each.as_dict() for each in invocation.gateway.datasets.absent(provider)]
     output.facts(_rows(found), json=found)
 
 
@@ -86,7 +86,7 @@ def _all(
             found.append(_facts(config, None, keys, None, None, ()))
             continue
         state, waiting = invocation.limiter_state(config), depths[config.name]
-        standings = invocation.gateway.breakers(config.name).standings()
+        standings = invocation.gateway.providers.breakers(config.name).standings()
         breakers = [one.as_dict() for one in standings]
         stopping = liveness.stopping(config.name)
         found.append(_facts(config, state, keys, waiting, breakers, stopping))

@@ -72,7 +72,7 @@ def records(
     invocation, output = invocation_of(context), Output()
     form = _form(form, as_json)
     count = _limit(limit, form)
-    invocation.gateway.check_dataset(provider, resource)
+    invocation.gateway.datasets.check(provider, resource)
 
     def stream() -> Iterator[StoredRecord]:
         found = invocation.gateway.records(
@@ -105,7 +105,7 @@ def changes(
     """Show the inserts, updates and deletes of a dataset, in their order."""
     invocation, output = invocation_of(context), Output()
     form = _form(form, as_json)
-    invocation.gateway.check_dataset(provider, resource)
+    invocation.gateway.datasets.check(provider, resource)
     count = None if follow and limit is None else _limit(limit, form)
     read = partial(invocation.gateway.changes, provider, resource, purpose=purpose)
     found = _follow(invocation, read, since) if follow else read(since=since)

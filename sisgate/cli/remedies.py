@@ -16,7 +16,7 @@ from sisgate.cli.job_ids import OneJob, full_id
 from sisgate.cli.options import Json, choice, examples
 from sisgate.cli.output import Output
 from sisgate.errors import DeferredError, SisgateError, UsageError
-from sisgate.gateway.remedies import Resolution
+from sisgate.gateway.jobs import Resolution
 
 RETRY_EPILOG = examples(
     "sisgate jobs retry 3f8a 91bc", "sisgate jobs retry --dead --provider skyward --since 2h"
@@ -84,7 +84,7 @@ def resolve(
     """Say what became of a job whose outcome is unknown."""
     invocation, output = invocation_of(context), Output(as_json)
     job_id = full_id(invocation, job)
-    status = invocation.gateway.resolve(job_id, resolution, reason=reason, actor=user_name())
+    status = invocation.gateway.jobs.resolve(job_id, resolution, reason=reason, actor=user_name())
     again = f" and is tried again as {status.id}" if status.id != job_id else ""
     output.result(status.as_dict(), f"Job {job_id} is resolved as {resolution}{again}.")
 
@@ -109,7 +109,7 @@ def retry_each(invocation: Invocation, output: Output, job_ids: Sequence[str]) -
             bar = bars.add_task("trying again", total=len(job_ids))
             for job_id in job_ids:
                 try:
-                    job = invocation.gateway.retry(job_id, actor=user_name())
+                    job = invocation.gateway.jobs.retry(job_id, actor=user_name())
                     done.made.append({"job": job.id, "retry_of": job_id, "is_new": job.is_new})
                 except UsageError as error:
                     done.refused.append(error)

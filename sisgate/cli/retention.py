@@ -30,7 +30,7 @@ def retention(
 ) -> None:
     """Delete what is kept no longer, table by table, as the settings of retention say."""
     invocation, output = invocation_of(context), Output(as_json)
-    work = invocation.gateway.retention
+    work = invocation.gateway.privacy.retention
     swept = work.preview() if dry_run else work.run(actor=user_name())
     columns: Columns = {
         "setting": lambda one: one.rule.setting, "kept": _kept,

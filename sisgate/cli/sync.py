@@ -29,8 +29,8 @@ from sisgate.cli.watch import watch
 from sisgate.domain.states import JobState
 from sisgate.errors import UnknownResource
 from sisgate.gateway import Gateway, Job, JobStatus
-from sisgate.gateway.gateway import MODES
 from sisgate.gateway.liveness import read_liveness
+from sisgate.gateway.syncs import MODES
 from sisgate.liveness.obstacles import sentences
 
 EPILOG = examples(
@@ -78,7 +78,7 @@ def sync(
     """Bring datasets of a provider into SQL: enqueue, and with --wait see it done."""
     invocation, output = invocation_of(context), Output(as_json)
     gateway = invocation.gateway
-    wanted = resources or gateway.roster(provider, with_absent=force)
+    wanted = resources or gateway.datasets.roster(provider, with_absent=force)
     _check(invocation, provider, wanted)
     if not resources and not force:
         _tell_of_absent(output, gateway, provider)
@@ -98,11 +98,11 @@ def sync(
     ]
     jobs = [job.id for job in found]
     if all(job.is_stale for job in found):
-        _show_stale(output, gateway.statuses(jobs), found)
+        _show_stale(output, gateway.jobs.statuses(jobs), found)
         return
     is_stopped = _warn_of_fleet(invocation, output, provider)
     if not wait:
-        _show_accepted(invocation, output, gateway.statuses(jobs), goes_on=not is_stopped)
+        _show_accepted(invocation, output, gateway.jobs.statuses(jobs), goes_on=not is_stopped)
         return
     raise typer.Exit(_follow(invocation, output, provider, jobs, timeout))
 
@@ -126,7 +126,7 @@ def _show_stale(output: Output, statuses: Sequence[JobStatus], found: Sequence[J
 
 
 def _tell_of_absent(output: Output, gateway: Gateway, provider: str) -> None:
-    names = [each.resource for each in gateway.absent(provider)]
+    names = [each.resource for each in gateway.datasets.absent(provider)]
     if names:
         output.note(
             f"Without {', '.join(names)}, which {provider} refused. `sisgate providers show "
@@ -137,7 +137,7 @@ def _tell_of_absent(output: Output, gateway: Gateway, provider: str) -> None:
 def _check(invocation: Invocation, provider: str, resources: Sequence[str]) -> None:
     # All or nothing: a typing error in the last name must not leave the first ones enqueued.
     try:
-        invocation.gateway.check_dataset(provider, *resources)
+        invocation.gateway.datasets.check(provider, *resources)
     except UnknownResource as error:
         raise UnknownResource(f"{error} Nothing was enqueued.", **error.detail) from error
 

@@ -43,7 +43,7 @@ def usage(
     """Show how many calls each app has used of each provider, and what came of them."""
     invocation, output = invocation_of(context), Output(as_json)
     begin = since or past("1d")
-    found = invocation.gateway.usage(provider, app=app, since=begin, by=by)
+    found = invocation.gateway.providers.usage(provider, app=app, since=begin, by=by)
     columns: Columns = {
         "provider": "provider", "app": "app",
         "calls": "calls", "429": "throttled", "failed": "failed", "rows": "rows",

@@ -54,7 +54,7 @@ class PermitWait:
 class Watched:
     """What was seen: the last statuses, and the providers that wait for a permit."""
 
-    statuses: dict[str, list[JobStatus]]
+    statuses: dict[str, Sequence[JobStatus]]
     waits: dict[str, PermitWait]
 
     @property
@@ -104,7 +104,7 @@ def watch(
     watched = Watched({}, {})
     with _Bars(output, list(jobs)) as bars:
         while True:
-            watched.statuses = {name: gateway.statuses(ids) for name, ids in jobs.items()}
+            watched.statuses = {name: gateway.jobs.statuses(ids) for name, ids in jobs.items()}
             waited = clock.monotonic() - begun
             if waited - asked >= QUOTA_SECONDS:
                 watched.waits, asked = _waits(invocation, watched), waited

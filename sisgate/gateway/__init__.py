@@ -3,9 +3,9 @@
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.forecast import Plan
 from sisgate.gateway.gateway import Gateway
-from sisgate.gateway.job import Job, JobStatus
+from sisgate.gateway.job import JobStatus
+from sisgate.gateway.jobs import DeadLetter, Job
 from sisgate.gateway.liveness import Liveness
-from sisgate.gateway.remedies import DeadLetter
 from sisgate.liveness.obstacles import Cause, Obstacle
 
 __all__ = [

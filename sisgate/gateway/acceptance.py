@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit import events
 from sisgate.audit.configuration import note_configuration
-from sisgate.broker import Publisher
-from sisgate.clock import Clock
+from sisgate.context import Context
 from sisgate.domain.choices import chosen
 from sisgate.domain.priorities import PRIORITIES, Priority
 from sisgate.domain.states import JobKind, JobState
@@ -26,10 +25,8 @@ from sisgate.errors import (
 from sisgate.ledger import call_queue, jobs
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
-from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Job
-from sisgate.settings import Settings
 
 LONGEST_SECONDS = 10**9
 """The longest timeout, some thirty years: beyond, a deadline may have no date."""
@@ -38,13 +35,11 @@ LONGEST_SECONDS = 10**9
 class Acceptance:
     """Turns what apps ask for into jobs. What it has returned is never lost."""
 
-    def __init__(
-        self, settings: Settings, database: Database, publisher: Publisher, clock: Clock
-    ) -> None:
-        self._settings = settings
-        self._database = database
-        self._publisher = publisher
-        self._clock = clock
+    def __init__(self, context: Context) -> None:
+        self._settings = context.settings
+        self._database = context.database
+        self._publisher = context.publisher
+        self._clock = context.clock
         self._has_noted_configuration = False
 
     def new_job(

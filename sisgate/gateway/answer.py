@@ -1,4 +1,4 @@
-"""The provider's answer to a `request` job."""
+"""The provider's answers to `request` jobs, and what was asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sisgate.errors import ProviderRefused
+from sisgate.access.policy import Action
+from sisgate.credentials.sealed_requests import open_request
+from sisgate.domain.states import JobKind
+from sisgate.errors import CredentialError, InvalidState, ProviderRefused
+from sisgate.gateway.core import Core
+from sisgate.gateway.disclosure import Disclosures
+from sisgate.gateway.job import visible_status
+from sisgate.ledger import jobs, responses
 
 
 @dataclass(frozen=True)
@@ -47,4 +54,68 @@ class Answer:
             return self
         raise ProviderRefused(
             f"The provider answered {self.status}.", status=self.status, job=self.job_id
+        )
+
+
+@dataclass(frozen=True)
+class RequestTarget:
+    """What a `request` job asks of its provider. `hidden` says why path and query are not shown."""
+
+    method: str | None
+    path: str | None = None
+    query: Mapping[str, str] | None = None
+    hidden: str | None = None
+
+
+class Answers:
+    """The answers that are kept, opened for who may read them."""
+
+    def __init__(self, core: Core, disclosures: Disclosures) -> None:
+        self._core = core
+        self._disclosures = disclosures
+
+    def target(self, job_id: str) -> RequestTarget | None:
+        """Return what a `request` job asks of its provider; None for a sync.
+
+        Method, path and query are sealed in the ledger, because they may name students: path and
+        query are shown to those who may read the provider's data.
+        """
+        core = self._core
+        provider = visible_status(core, job_id).provider
+        with core.database.read() as session:
+            job = jobs.get(session, job_id)
+        if job.kind != JobKind.REQUEST:
+            return None
+        method = str(job.options["method"]) if "method" in job.options else None
+        if not core.access.allows(Action.READ, provider):
+            return RequestTarget(method, hidden=f"it takes the right to read {provider}")
+        try:
+            target = open_request(core.context.vault, job)
+        except (InvalidState, CredentialError) as error:
+            return RequestTarget(method, hidden=error.message)
+        self._disclosures.request(job, target)
+        return RequestTarget(target["method"], target["path"], target.get("query"))
+
+    def get(self, job_id: str, *, purpose: str | None = None) -> Answer:
+        """Return the answer of a `request` job; `InvalidState` when there is none (any more).
+
+        The audit log tells who was given it, and the stated `purpose`.
+        """
+        core = self._core
+        core.access.pass_through(Action.READ, visible_status(core, job_id).provider)
+        with core.database.read() as session:
+            stored = responses.get(session, job_id)
+        if stored is None:
+            raise InvalidState(
+                f"No answer of job {job_id} is kept. Answers of requests are kept for "
+                f"{core.settings.response_retention}.",
+                job=job_id,
+            )
+        body = core.context.vault.open(stored.sealed_body, f"responses/{job_id}")
+        self._disclosures.answer(job_id, purpose, body)
+        age = None
+        if stored.stored_at is not None:
+            age = max(0.0, (core.clock.now() - stored.stored_at).total_seconds())
+        return Answer(
+            job_id, stored.status, stored.headers, body, stored.truncated, age_seconds=age
         )

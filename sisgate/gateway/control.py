@@ -25,10 +25,10 @@ class ProviderControl:
     raise `AccessDenied` and `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
     """
 
-    def __init__(self, core: Core, config: ProviderConfig, spec: LimitSpec) -> None:
+    def __init__(self, core: Core, config: ProviderConfig) -> None:
         self._core = core
         self._config = config
-        self._spec = spec
+        self._spec = core.context.limits(config)
         self.holds_now = True
         """Whether Redis, and so the fleet, has heard of the last change that was made here."""
 

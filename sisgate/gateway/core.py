@@ -1,35 +1,32 @@
-"""What every part of the gateway works with: settings, connections, and who asks."""
+"""What every part of the gateway works with: the shared context, and who asks."""
 
 from __future__ import annotations
 
 from sisgate.access.gate import Gate
-from sisgate.access.policy import Principal
-from sisgate.clock import Clock
+from sisgate.access.policy import Action, Decision, Principal
 from sisgate.context import Context
 from sisgate.domain.choices import did_you_mean
 from sisgate.errors import UnknownProvider, UnknownResource
-from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings
 
 
 class Core:
-    """Settings, ledger, Redis and the check of who asks. Nothing is connected before it is used."""
+    """One caller's view of a context that all callers share. Makes no connection of its own."""
 
     def __init__(
-        self,
-        settings: Settings,
-        *,
-        database: Database | None = None,
-        clock: Clock | None = None,
-        principal: Principal | None = None,
-        user: str | None = None,
+        self, context: Context, *, principal: Principal | None = None, user: str | None = None
     ) -> None:
-        self.context = context = Context(settings, clock=clock, database=database)
-        self.settings = settings
+        self.context = context
+        self.settings = settings = context.settings
         self.user = user
         """Who works at this machine, for the audit log; None in an app, which has its name."""
+        # A caller that is given has no name in the environment of this process.
+        self._own_name = settings.app_name if principal is None else None
         self.clock = context.clock
         self.database = context.database
+        self.redis = context.redis
+        self.wakeups = context.wakeups
+        self.limiter = context.limiter
         self.access = Gate(
             self.database,
             self.clock,
@@ -37,13 +34,6 @@ class Core:
             token=settings.token,
             principal=principal,
         )
-        self.redis = context.redis
-        self.wakeups = context.wakeups
-        self.limiter = context.limiter
-
-    def close(self) -> None:
-        """Close all connections."""
-        self.context.close()
 
     def provider(self, name: str) -> ProviderConfig:
         """Return the configuration of a provider; `UnknownProvider` where there is none."""
@@ -69,3 +59,18 @@ class Core:
                 f"has {', '.join(known)}.{did_you_mean(unknown[0], known)}",
                 provider=provider,
             )
+
+    def asker(self) -> str | None:
+        """Return who asks, for the audit log: the token's owner, else the user of the machine."""
+        return self.access.principal().token_actor or self.user
+
+    def app_of(self, principal: Principal, asked: str | None) -> str | None:
+        """Return whose job it is: an app with a token is who its token says."""
+        if principal.may_name_apps:
+            return asked
+        own = self._own_name
+        named = asked or (own if own != Settings.model_fields["app_name"].default else None)
+        if named not in {None, principal.name}:
+            words = f"its token is that of {principal.name}, so it cannot ask as {named}"
+            self.access.refuse(principal, Action.ENQUEUE, f"app {named}", Decision(False, words))
+        return principal.name

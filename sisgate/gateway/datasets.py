@@ -1,20 +1,22 @@
-"""Reading what was synced: records, and the feed of their changes."""
+"""What was synced: which datasets there are, their records, and the feed of their changes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from sisgate.access.policy import Action
+from sisgate.audit.events import FEEDS_BEGUN_ANEW
+from sisgate.audit.log import record
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
 from sisgate.ledger import absent
 from sisgate.ledger.records import (
     StoredChange,
     StoredRecord,
+    begin_feeds_anew,
     newest_change,
     stream_changes,
     stream_records,
@@ -41,15 +43,23 @@ class AbsentDataset:
         }
 
 
-class Datasets(Core):
-    """The part of the gateway that gives out records. What it gives out is in the audit log."""
+class Datasets:
+    """The datasets that were synced. What is given out is in the audit log."""
+
+    def __init__(self, core: Core, disclosures: Disclosures) -> None:
+        self._core = core
+        self._disclosures = disclosures
+
+    def check(self, provider: str, *resources: str) -> None:
+        """Raise `UnknownProvider`, or `UnknownResource` that lists what there is."""
+        self._core.check_dataset(provider, *resources)
 
     def roster(self, provider: str, *, with_absent: bool = False) -> tuple[str, ...]:
         """Return what a sync of a provider's whole roster reads, parents before children.
 
         Without the datasets that it doesn't offer (`absent`), unless those are wanted, too.
         """
-        every = self.provider(provider).dialect_class.roster
+        every = self._core.provider(provider).dialect_class.roster
         left_out = () if with_absent else {each.resource for each in self.absent(provider)}
         return tuple(resource for resource in every if resource not in left_out)
 
@@ -59,10 +69,10 @@ class Datasets(Core):
         Syncs of everything leave them out for 7 days and then ask again; a sync that names one
         always asks.
         """
-        self.provider(provider)
-        self.access.pass_some(Action.LOOK, provider)
-        with self.database.read() as session:
-            jobs = absent.absent(session, provider, self.clock.now())
+        self._core.provider(provider)
+        self._core.access.pass_some(Action.LOOK, provider)
+        with self._core.database.read() as session:
+            jobs = absent.absent(session, provider, self._core.clock.now())
             return [
                 AbsentDataset(
                     str(job.resource), (job.error or {})["status"], (job.error or {})["message"],
@@ -80,15 +90,13 @@ class Datasets(Core):
         purpose: str | None = None,
         request_id: str | None = None,
     ) -> Iterator[StoredRecord]:
-        """Stream the records of a dataset in order of sourcedId.
-
-        The audit log tells who was given them, how many, and for what stated `purpose`, and
-        `audit.disclosures` of which person.
-        """
-        self.check_dataset(provider, resource)
-        self.access.pass_through(Action.READ, provider, resource)
-        found = stream_records(self.database, provider, resource, include_deleted=include_deleted)
-        return self.disclosures.records(
+        """Stream the records of a dataset in order of sourcedId; see `Gateway.records`."""
+        self._core.check_dataset(provider, resource)
+        self._core.access.pass_through(Action.READ, provider, resource)
+        found = stream_records(
+            self._core.database, provider, resource, include_deleted=include_deleted
+        )
+        return self._disclosures.records(
             found, provider, resource,
             include_deleted=include_deleted, purpose=purpose, request_id=request_id,
         )  # fmt: skip
@@ -102,17 +110,11 @@ class Datasets(Core):
         purpose: str | None = None,
         request_id: str | None = None,
     ) -> Iterator[StoredChange]:
-        """Stream the changes numbered above the cursor `since`, and end at the newest.
-
-        The number of the last one received is the next cursor. Numbers become visible in order.
-        Reading raises `CursorTooOld` where changes above the cursor are gone, and `CursorAhead`
-        where the feed ends below it; in both cases the dataset is to be read anew (`cursor`).
-        The audit log tells who was given them, how many, and for what stated `purpose`.
-        """
-        self.check_dataset(provider, resource)
-        self.access.pass_through(Action.READ, provider, resource)
-        found = stream_changes(self.database, provider, resource, since=since)
-        return self.disclosures.changes(
+        """Stream the changes numbered above the cursor `since`; see `Gateway.changes`."""
+        self._core.check_dataset(provider, resource)
+        self._core.access.pass_through(Action.READ, provider, resource)
+        found = stream_changes(self._core.database, provider, resource, since=since)
+        return self._disclosures.changes(
             found, provider, resource, since=since, purpose=purpose, request_id=request_id
         )
 
@@ -121,12 +123,23 @@ class Datasets(Core):
 
         Taken before a dataset is read anew, it is where to go on with its changes.
         """
-        self.check_dataset(provider, resource)
-        self.access.pass_through(Action.READ, provider, resource)
-        with self.database.read() as session:
+        self._core.check_dataset(provider, resource)
+        self._core.access.pass_through(Action.READ, provider, resource)
+        with self._core.database.read() as session:
             return newest_change(session, provider, resource)
 
-    @cached_property
-    def disclosures(self) -> Disclosures:
-        """What notes in the audit log what is given out; the rest of the gateway uses it."""
-        return Disclosures(self)
+    def begin_feeds_anew(self, *, actor: str, reason: str = "") -> Sequence[str]:
+        """Have every reader of changes start anew, after an older ledger was restored.
+
+        Whatever cursor an app holds, it then gets `CursorTooOld`, and no changes that got the same
+        numbers twice are missed. Returns the datasets as `PROVIDER/RESOURCE`.
+        """
+        principal = self._core.access.pass_through(Action.ADMINISTER)
+        who = principal.token_actor or actor
+        with self._core.database.write() as session:
+            begun = begin_feeds_anew(session)
+            record(
+                session, self._core.clock.now(), actor=who, action=FEEDS_BEGUN_ANEW,
+                subject="ledger", reason=reason or None, datasets=len(begun),
+            )  # fmt: skip
+        return begun

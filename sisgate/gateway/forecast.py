@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
@@ -13,12 +12,12 @@ from sqlalchemy.orm import Session
 from sisgate.admission.forecast import calls_ahead, nth_grant
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, JobKind, JobState
+from sisgate.gateway.availability import hold_of
+from sisgate.gateway.control import ProviderControl
+from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.liveness.obstacles import Obstacle
-
-if TYPE_CHECKING:
-    from sisgate.gateway.gateway import Gateway
 
 LATENCY_SAMPLE = 50
 """Calls of a provider whose mean duration stands for the next ones."""
@@ -50,34 +49,34 @@ class _Backlog:
     equal: Sequence[int]
 
 
-def plan_sync(gateway: Gateway, provider: str, resource: str, priority: Priority) -> Plan:
+def plan_sync(core: Core, provider: str, resource: str, priority: Priority) -> Plan:
     """Return what a sync enqueued now would need."""
-    with gateway.database.read() as session:
+    with core.database.read() as session:
         calls = usual_calls(session, provider, resource)
         backlog = _backlog(session, provider, priority, without=None)
         latency = _latency(session, provider)
-    return _plan(gateway, provider, calls, backlog, latency)
+    return _plan(core, provider, calls, backlog, latency)
 
 
-def plan_job(gateway: Gateway, job_id: str) -> Plan:
+def plan_job(core: Core, job_id: str) -> Plan:
     """Return when an accepted job begins and ends; for what has happened, the times it did."""
-    with gateway.database.read() as session:
+    with core.database.read() as session:
         job = session.get_one(Job, job_id)
         if JobState(job.state).is_final:
             return Plan(job.calls_made, None, job.started_at, job.ended_at)
         first_call = session.scalar(select(func.min(Call.started_at)).where(Call.job_id == job.id))
-    plan = plan_rest(gateway, job_id)
+    plan = plan_rest(core, job_id)
     return replace(plan, starts_at=first_call or plan.starts_at)
 
 
-def plan_rest(gateway: Gateway, job_id: str) -> Plan:
+def plan_rest(core: Core, job_id: str) -> Plan:
     """Return when the calls that a live job has yet to make begin and end."""
-    with gateway.database.read() as session:
+    with core.database.read() as session:
         job = session.get_one(Job, job_id)
         remaining = _remaining(session, job)
         backlog = _backlog(session, job.provider, Priority(job.priority), without=job.id)
         latency = _latency(session, job.provider)
-    return _plan(gateway, job.provider, remaining, backlog, latency)
+    return _plan(core, job.provider, remaining, backlog, latency)
 
 
 def usual_calls(session: Session, provider: str, resource: str | None) -> int | None:
@@ -96,16 +95,14 @@ def usual_calls(session: Session, provider: str, resource: str | None) -> int | 
     )
 
 
-def _plan(
-    gateway: Gateway, provider: str, calls: int | None, backlog: _Backlog, latency: float
-) -> Plan:
-    obstacles = read_liveness(gateway.context, [provider]).stopping(provider)
+def _plan(core: Core, provider: str, calls: int | None, backlog: _Backlog, latency: float) -> Plan:
+    obstacles = read_liveness(core.context, [provider]).stopping(provider)
     if obstacles:
         return Plan(calls, None, None, None, obstacles)
-    control = gateway.control(provider)
-    now = gateway.clock.now()
-    outlook = control.outlook(latency)
-    hold = gateway.hold(provider)
+    config = core.provider(provider)
+    now = core.clock.now()
+    outlook = ProviderControl(core, config).outlook(latency)
+    hold = hold_of(core.context, config)
     if outlook is None or (hold is not None and hold.next_probe_at is None):
         return Plan(calls, None, None, None)
     if hold is not None and hold.next_probe_at is not None:

@@ -2,57 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import SecretStr
 
-from sisgate.access.policy import Action, Decision, Principal
-from sisgate.broker import Publisher, broker_url, celery_app
+from sisgate.access.desk import TokenDesk
+from sisgate.access.policy import Action, Principal
 from sisgate.clock import Clock
-from sisgate.domain.choices import chosen
-from sisgate.domain.moments import aware
+from sisgate.context import Context
 from sisgate.domain.priorities import Priority
-from sisgate.domain.states import JobKind
-from sisgate.errors import (
-    SisgateError,
-    UsageError,
-)
-from sisgate.gateway import forecast
-from sisgate.gateway.acceptance import Acceptance, request_id_of, urgency_of
-from sisgate.gateway.administration import Administration
-from sisgate.gateway.answer import Answer
-from sisgate.gateway.availability import on_unavailable_of
+from sisgate.gateway.acceptance import Acceptance, urgency_of
+from sisgate.gateway.answer import Answer, Answers
+from sisgate.gateway.audit import AuditLog
+from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import Datasets
-from sisgate.gateway.forecast import Plan
-from sisgate.gateway.job import (
-    Job,
-    JobStatus,
-)
-from sisgate.gateway.jobs import Jobs
-from sisgate.gateway.operation import Operation
-from sisgate.gateway.remedies import DeadLetter, Remedies
-from sisgate.gateway.requests import Requests, RequestTarget, Wanted, target_of
+from sisgate.gateway.deprecated import moved
+from sisgate.gateway.disclosure import Disclosures
+from sisgate.gateway.fleet import FleetStatus
+from sisgate.gateway.forecast import Plan, plan_sync
+from sisgate.gateway.jobs import Job, Jobs
+from sisgate.gateway.keys import Keys
+from sisgate.gateway.privacy import Privacy
+from sisgate.gateway.providers import Providers
+from sisgate.gateway.quarantine import QuarantineDesk
+from sisgate.gateway.requests import Requests
 from sisgate.gateway.schedules import Schedules
-from sisgate.gateway.waiting import Wait, wait_of
-from sisgate.ledger import jobs
+from sisgate.gateway.syncs import Syncs
 from sisgate.ledger.database import Database
-from sisgate.ledger.jobs import NewJob
+from sisgate.ledger.records import StoredChange, StoredRecord
 from sisgate.settings import Settings, load_settings
 
-MODES = ("auto", "full", "incremental")
 
-
-class Gateway(Jobs, Datasets, Operation, Administration):
+class Gateway:
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
-    Make one per process, after a fork, and keep it: it holds connections. Safe to share between
-    threads. Every method may raise `DatabaseUnavailable`; then nothing was accepted. `user` is who
-    works at this machine, where it is a person and not an app: the audit log names them as reader.
+    What apps call most is here; the rest is in parts: `jobs`, `datasets`, `schedules`, `providers`,
+    `keys`, `tokens`, `audit`, `privacy`, `quarantine` and `fleet`. Make one per process, after a
+    fork, and keep it: it holds connections. Methods block, and are safe to call from threads. Every
+    method may raise `DatabaseUnavailable`; then nothing was accepted. `user` is who works at this
+    machine, where it is a person and not an app: the audit log names them as reader.
     """
 
     def __init__(
@@ -60,18 +51,12 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         settings: Settings,
         *,
         database: Database | None = None,
-        publisher: Publisher | None = None,
         clock: Clock | None = None,
         principal: Principal | None = None,
         user: str | None = None,
     ) -> None:
-        super().__init__(settings, database=database, clock=clock, principal=principal, user=user)
-        publisher = publisher or Publisher(
-            celery_app(settings, broker_url(settings)), self.wakeups.signal_work
-        )
-        self._acceptance = Acceptance(settings, self.database, publisher, self.clock)
-        self._requests = Requests(self, self._acceptance)
-        self._remedies = Remedies(self, self._acceptance)
+        context = Context(settings, clock=clock, database=database)
+        self._compose(Core(context, principal=principal, user=user), Acceptance(context))
 
     @classmethod
     def from_env(
@@ -86,6 +71,47 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         given = {"app_name": app, "token": SecretStr(token) if token else None}
         update = {name: value for name, value in given.items() if value}
         return cls(load_settings(config).model_copy(update=update))
+
+    @classmethod
+    def on(
+        cls, context: Context, *, principal: Principal | None = None, user: str | None = None
+    ) -> Self:
+        """Return a gateway on a context that is there already, and whose connections it shares."""
+        made = cls.__new__(cls)
+        made._compose(Core(context, principal=principal, user=user), Acceptance(context))
+        return made
+
+    def acting_as(self, principal: Principal, *, user: str | None = None) -> Self:
+        """Return the same gateway for another caller, for instance one that a token stands for.
+
+        It shares all connections, so it costs next to nothing: make one for each request that is
+        served, with what `tokens.authenticate` returns, and close the first gateway only.
+        """
+        other = type(self).__new__(type(self))
+        other._compose(Core(self.context, principal=principal, user=user), self._acceptance)
+        return other
+
+    def _compose(self, core: Core, acceptance: Acceptance) -> None:
+        """Build the parts. They know the core and those before them, and never the gateway."""
+        self._core, self._acceptance = core, acceptance
+        self.context, self.settings, self.access = core.context, core.settings, core.access
+        disclosures = Disclosures(core)
+        self.jobs = Jobs(core, acceptance, Answers(core, disclosures))
+        self.datasets = Datasets(core, disclosures)
+        self._requests = Requests(core, acceptance, self.jobs)
+        self._syncs = Syncs(core, acceptance, self.jobs)
+        self.schedules = Schedules(core, self._syncs, self.datasets)
+        self.providers = Providers(core)
+        self.keys = Keys(core)
+        self.tokens = TokenDesk(core.database, core.clock, core.access)
+        self.audit = AuditLog(core)
+        self.privacy = Privacy(core)
+        self.quarantine = QuarantineDesk(core)
+        self.fleet = FleetStatus(core)
+
+    def close(self) -> None:
+        """Close all connections, also those of gateways that act for others."""
+        self.context.close()
 
     def sync(
         self,
@@ -118,34 +144,10 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         raises `ProviderHeld`; with `stale` the job of the last sync is returned instead, where
         there was one, and tells the `age_seconds` of the records, which can be read at any time.
         """
-        self.provider(provider)
-        principal = self.access.pass_through(Action.ENQUEUE, provider, resource)
-        self.check_dataset(provider, resource)
-        mode = chosen("mode", MODES, mode)
-        options: dict[str, Any] = {"mode": mode}
-        if allow_deletes:
-            if mode == "incremental":
-                raise UsageError(
-                    "allow_deletes needs a full read: an incremental one does not see what is "
-                    "gone. Use mode full, or auto, which then reads in full."
-                )
-            self.access.pass_through(Action.CONTROL, provider, resource)
-            options["allow_deletes"] = True
-        expires_at = aware("expires_at", expires_at)
-        new = self._acceptance.new_job(
-            JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id,
-            self._app_of(principal, app),
-        )  # fmt: skip
-        if on_unavailable_of(on_unavailable) != "wait":
-            old = self._last_sync_if_held(replace(new, resource=resource), on_unavailable)
-            if old is not None:
-                return old
-        deadline = min(filter(None, (new.expires_at, expires_at)), default=None)
-        return self._accept(
-            replace(
-                new, resource=resource, options=options, expires_at=deadline,
-                request_id=request_id_of(request_id),
-            )
+        return self._syncs.enqueue(
+            provider, resource, priority=priority, mode=mode, allow_deletes=allow_deletes,
+            idempotency_key=idempotency_key, timeout=timeout, expires_at=expires_at,
+            job_id=job_id, app=app, request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
 
     def request(
@@ -173,9 +175,9 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         of the next probe; or `stale`, for GET: the last good answer to the same question of the
         same app that is still kept, with its age. Without one, and where the call fails, it raises.
         """
-        wanted = self._wanted(
-            provider, method, path, query, json, priority, timeout, idempotency_key, request_id,
-            on_unavailable,
+        wanted = self._requests.wanted(
+            provider, method, path, query=query, json=json, priority=priority, timeout=timeout,
+            idempotency_key=idempotency_key, request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
         return self._requests.answered(wanted, timeout, purpose)
 
@@ -198,162 +200,70 @@ class Gateway(Jobs, Datasets, Operation, Administration):
         `on_unavailable` as with `request`; with `stale` the job may be an earlier one that has the
         old answer, and then tells its `age_seconds`.
         """
-        return self._requests.enqueue(
-            self._wanted(
-                provider, method, path, query, json, priority, timeout, idempotency_key, request_id,
-                on_unavailable,
-            )
+        wanted = self._requests.wanted(
+            provider, method, path, query=query, json=json, priority=priority, timeout=timeout,
+            idempotency_key=idempotency_key, request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
+        return self._requests.enqueue(wanted)
 
     def job(self, job_id: str) -> Job:
         """Return a handle on a job; `UnknownJob` where there is none."""
-        self.job_status(job_id)
-        return Job(self, job_id)
-
-    def cancel(self, job_id: str, *, actor: str | None = None) -> JobStatus:
-        """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none.
-
-        `actor` is who does it, for the audit log.
-        """
-        return self._remedies.cancel(job_id, actor)
-
-    def dead(
-        self,
-        *,
-        provider: str | None = None,
-        app: str | None = None,
-        error: str | None = None,
-        since: datetime | None = None,
-        limit: int | None = 50,
-    ) -> Sequence[DeadLetter]:
-        """Return the dead letters, the oldest first: jobs given up and not tried again since.
-
-        Given up are those whose call the provider failed at each of its tries, and those whose call
-        lost its worker 3 times. `error` is a code, `since` an aware time; no `limit` with None.
-        """
-        return self._remedies.dead(
-            provider=provider, app=app, error=error, since=since, limit=limit
-        )
-
-    def retry(self, job_id: str, *, actor: str | None = None) -> Job:
-        """Enqueue a job that failed, expired or was cancelled once more, as a new job.
-
-        Once only: asked again, it returns the same new job, whose `is_new` is then False. `actor`
-        is who does it, for the audit log. `InvalidState` for a job in another state.
-        """
-        return self._remedies.retry(job_id, actor)
-
-    def resolve(
-        self,
-        job_id: str,
-        resolution: str,
-        *,
-        reason: str | None = None,
-        actor: str | None = None,
-    ) -> JobStatus:
-        """Say what became of a job whose outcome is unknown: `done`, `failed` or `retry`.
-
-        With `retry` it has failed and is enqueued once more; the status returned is that of the new
-        job. The audit log tells who said so. `InvalidState` for a job that is not `unknown`.
-        """
-        return self._remedies.resolve(job_id, resolution, reason, actor)
+        return self.jobs.job(job_id)
 
     def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
         """Return the answer of a `request` job; `InvalidState` when there is none (any more).
 
         The audit log tells who was given it, and the stated `purpose`.
         """
-        return self._requests.answer(job_id, purpose)
-
-    def request_target(self, job_id: str) -> RequestTarget | None:
-        """Return what a `request` job asks of its provider; None for a sync.
-
-        Method, path and query are sealed in the ledger, because they may name students: path and
-        query are shown to those who may read the provider's data.
-        """
-        return self._requests.target(job_id)
+        return self.jobs.answer(job_id, purpose=purpose)
 
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Tell what a sync would need, before anything is enqueued: calls, quota left, times."""
-        self.check_dataset(provider, resource)
+        self._core.check_dataset(provider, resource)
         self.access.pass_through(Action.LOOK, provider, resource)
-        return forecast.plan_sync(self, provider, resource, urgency_of(priority))
+        return plan_sync(self._core, provider, resource, urgency_of(priority))
 
-    def expected(self, job_id: str) -> Plan:
-        """Tell when an accepted job begins and ends."""
-        self.job_status(job_id)
-        return forecast.plan_job(self, job_id)
-
-    @cached_property
-    def schedules(self) -> Schedules:
-        """The syncs that are asked for by the clock: how they stand, and running one now."""
-        return Schedules(self)
-
-    def refuse(
-        self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
-    ) -> None:
-        """Keep a sync that was asked for by name but cannot be accepted, as a failed job.
-
-        For the fleet, which acts for whoever can write to the broker.
-        """
-        self.access.pass_through(Action.ADMINISTER)
-        self._acceptance.refuse(job_id, provider, resource, app, error)
-
-    def waits_for(self, job_id: str) -> Wait | None:
-        """Return what a job waits for and until when; None if it has ended or is not kept waiting.
-
-        A Redis that is away, and a worker, planner or beat that is not alive, are told as `down`
-        with its `obstacles`.
-        """
-        return wait_of(self, job_id)
-
-    def _wanted(
+    def records(
         self,
         provider: str,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        json: Any,
-        priority: str | Priority,
-        timeout: float | None,
-        idempotency_key: str | None,
-        request_id: str | None,
-        on_unavailable: str,
-    ) -> Wanted:
-        self.provider(provider)
-        principal = self.access.pass_through(Action.REQUEST, provider)
-        target, instead = target_of(method, path, query, json, on_unavailable)
-        new = self._acceptance.new_job(
-            JobKind.REQUEST, provider, priority, idempotency_key, timeout, None,
-            self._app_of(principal, None),
+        resource: str,
+        *,
+        include_deleted: bool = False,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[StoredRecord]:
+        """Stream the records of a dataset in order of sourcedId.
+
+        The audit log tells who was given them, how many, and for what stated `purpose`, and
+        `audit.disclosures` of which person.
+        """
+        return self.datasets.records(
+            provider, resource,
+            include_deleted=include_deleted, purpose=purpose, request_id=request_id,
         )  # fmt: skip
-        return Wanted(replace(new, request_id=request_id_of(request_id)), target, instead)
 
-    def _app_of(self, principal: Principal, asked: str | None) -> str | None:
-        """Return whose job it is: an app with a token is who its token says."""
-        if principal.may_name_apps:
-            return asked
-        own = self.settings.app_name
-        named = asked or (own if own != Settings.model_fields["app_name"].default else None)
-        if named not in {None, principal.name}:
-            words = f"its token is that of {principal.name}, so it cannot ask as {named}"
-            self.access.refuse(principal, Action.ENQUEUE, f"app {named}", Decision(False, words))
-        return principal.name
+    def changes(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        since: int = 0,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[StoredChange]:
+        """Stream the changes numbered above the cursor `since`, and end at the newest.
 
-    def _accept(self, new: NewJob) -> Job:
-        by = self.access.principal().token_actor or self.user
-        job_id, is_new = self._acceptance.accept(new, by=by)
-        return Job(self, job_id, is_new=is_new)
+        The number of the last one received is the next cursor. Numbers become visible in order.
+        Reading raises `CursorTooOld` where changes above the cursor are gone, and `CursorAhead`
+        where the feed ends below it; in both cases the dataset is to be read anew (`cursor`).
+        The audit log tells who was given them, how many, and for what stated `purpose`.
+        """
+        return self.datasets.changes(
+            provider, resource, since=since, purpose=purpose, request_id=request_id
+        )
 
-    def _last_sync_if_held(self, new: NewJob, on_unavailable: str) -> Job | None:
-        """Return the job of the last sync if the provider is held; None if it takes calls."""
-        hold = self.hold(new.provider)
-        if hold is None:
-            return None
-        app = None if self.access.principal().sees_all_jobs else new.app
-        now = self.clock.now()
-        with self.database.read() as session:
-            last = jobs.last_sync(session, new.provider, new.resource or "", app)
-        if on_unavailable == "stale" and last is not None:
-            return Job(self, last[0], age_seconds=max(0.0, (now - last[1]).total_seconds()))
-        raise hold.refusal(new.provider, now, synced_at=last[1].isoformat() if last else None)
+    if not TYPE_CHECKING:  # so that a type checker finds the old names
+
+        def __getattr__(self, name: str) -> Any:
+            """Return what has an older name, for one version, with a `DeprecationWarning`."""
+            return moved(self, name)

@@ -1,11 +1,11 @@
-"""A job as an app sees it."""
+"""How a job stands, and who may see it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -14,12 +14,9 @@ from sisgate.access.policy import Action, Principal, decide
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import JobCancelled, JobExpired, JobFailed, OutcomeUnknown
+from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
 from sisgate.ledger import schema as tables
-
-if TYPE_CHECKING:
-    from sisgate.gateway.answer import Answer
-    from sisgate.gateway.gateway import Gateway
 
 
 @dataclass(frozen=True)
@@ -77,70 +74,6 @@ class JobStatus:
         return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in words.items()}
 
 
-class Job:
-    """A handle on a job. Cheap: it holds the id and asks the ledger.
-
-    `is_new` tells that this very call made the job, and not an earlier one of the same key.
-    `age_seconds` is None, except where the provider takes no calls and old data was asked for
-    then: the job is the one that brought them, so many seconds ago.
-    """
-
-    def __init__(
-        self,
-        gateway: Gateway,
-        job_id: str,
-        *,
-        is_new: bool = False,
-        age_seconds: float | None = None,
-    ) -> None:
-        self._gateway = gateway
-        self.id = job_id
-        self.is_new = is_new
-        self.age_seconds = age_seconds
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether it stands for old data, because the provider takes no calls now."""
-        return self.age_seconds is not None
-
-    def __repr__(self) -> str:
-        return f"Job({self.id!r})"
-
-    def status(self) -> JobStatus:
-        """Return what the ledger knows now."""
-        return self._gateway.job_status(self.id)
-
-    def wait(self, timeout: float | None = None) -> JobStatus:
-        """Wait until the job has ended, at most `timeout` seconds, and return its status.
-
-        Raises `TimeoutError` when the time is over first (the job goes on), and `JobFailed`,
-        `JobCancelled`, `JobExpired` or `OutcomeUnknown` when it ended without success. A `held`
-        job is returned.
-        """
-        status = self._gateway.wait_for(self.id, timeout)
-        raise_unless_successful(status)
-        return status
-
-    @property
-    def expected_start(self) -> datetime | None:
-        """When its first call is made, or was; None while nobody can tell."""
-        return self._gateway.expected(self.id).starts_at
-
-    @property
-    def expected_finish(self) -> datetime | None:
-        """When it ends, or ended; None while nobody can tell."""
-        return self._gateway.expected(self.id).done_by
-
-    def cancel(self) -> JobStatus:
-        """Cancel the job; `InvalidState` when it has ended already."""
-        return self._gateway.cancel(self.id)
-
-    def answer(self, *, purpose: str | None = None) -> Answer:
-        """Return the answer of a `request` job that has ended; `purpose` is for the audit log."""
-        found = self._gateway.answer(self.id, purpose=purpose)
-        return replace(found, is_stale=True) if self.is_stale else found
-
-
 def raise_unless_successful(status: JobStatus) -> None:
     """Raise what fits the end of the job; nothing for `done` and `held`."""
     if status.state in {JobState.DONE, JobState.HELD}:
@@ -168,6 +101,14 @@ def visible(principal: Principal, status: JobStatus) -> JobStatus:
     if not is_visible(principal, status):
         raise jobs.unknown(status.id)
     return status
+
+
+def visible_status(core: Core, job_id: str) -> JobStatus:
+    """Return the status of a job that exists for who asks; `UnknownJob` else."""
+    principal = core.access.pass_role(Action.LOOK)
+    with core.database.read() as session:
+        status = read_status(session, job_id)
+    return visible(principal, status)
 
 
 def read_status(session: Session, job_id: str) -> JobStatus:

@@ -1,49 +1,159 @@
-"""Looking at jobs and waiting for their end."""
+"""Jobs: how they stand, waiting for their end, and what a person does about them."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
+from sisgate.audit import events
+from sisgate.credentials.sealed_requests import open_request, seal_request
 from sisgate.domain.choices import chosen
-from sisgate.domain.states import JobState
+from sisgate.domain.moments import aware
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import JobKind, JobState
+from sisgate.errors import SisgateError
+from sisgate.gateway.acceptance import Acceptance
+from sisgate.gateway.answer import Answer, Answers, RequestTarget
 from sisgate.gateway.core import Core
+from sisgate.gateway.deprecated import called
+from sisgate.gateway.forecast import Plan, plan_job
 from sisgate.gateway.job import (
     JobStatus,
     is_visible,
-    read_status,
+    raise_unless_successful,
     read_statuses,
     status_of,
-    visible,
+    visible_status,
 )
 from sisgate.gateway.liveness import why_waiting
-from sisgate.ledger import jobs
+from sisgate.gateway.waiting import Wait, wait_of
+from sisgate.ledger import dead_letters, jobs
+from sisgate.ledger import schema as tables
+from sisgate.ledger.jobs import NewJob
+from sisgate.sync.resume import READ_SINCE, RESUMES
+
+Resolution = Literal["done", "failed", "retry"]
 
 
-class Jobs(Core):
-    """The part of the gateway that tells how jobs stand. An app sees its own."""
+@dataclass(frozen=True)
+class DeadLetter:
+    """A job that sisgate gave up, with the most tries and lost workers of any of its calls."""
 
-    def job_status(self, job_id: str) -> JobStatus:
+    job: JobStatus
+    tries: int
+    lost_workers: int
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.job.id
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the job's status JSON-ready, with both numbers."""
+        return {**self.job.as_dict(), "tries": self.tries, "lost_workers": self.lost_workers}
+
+
+class Job:
+    """A handle on a job. Cheap: it holds the id and asks the ledger.
+
+    `is_new` tells that this very call made the job, and not an earlier one of the same key.
+    `age_seconds` is None, except where the provider takes no calls and old data was asked for
+    then: the job is the one that brought them, so many seconds ago.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        job_id: str,
+        *,
+        is_new: bool = False,
+        age_seconds: float | None = None,
+    ) -> None:
+        self._jobs = jobs
+        self.id = job_id
+        self.is_new = is_new
+        self.age_seconds = age_seconds
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it stands for old data, because the provider takes no calls now."""
+        return self.age_seconds is not None
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    def status(self) -> JobStatus:
+        """Return what the ledger knows now."""
+        return self._jobs.status(self.id)
+
+    def wait(self, timeout: float | None = None) -> JobStatus:
+        """Wait until the job has ended, at most `timeout` seconds, and return its status.
+
+        Raises `TimeoutError` when the time is over first (the job goes on), and `JobFailed`,
+        `JobCancelled`, `JobExpired` or `OutcomeUnknown` when it ended without success. A `held`
+        job is returned.
+        """
+        status = self._jobs.wait(self.id, timeout)
+        raise_unless_successful(status)
+        return status
+
+    @property
+    def expected_start(self) -> datetime | None:
+        """When its first call is made, or was; None while nobody can tell."""
+        return self._jobs.expected(self.id).starts_at
+
+    @property
+    def expected_finish(self) -> datetime | None:
+        """When it ends, or ended; None while nobody can tell."""
+        return self._jobs.expected(self.id).done_by
+
+    def cancel(self) -> JobStatus:
+        """Cancel the job; `InvalidState` when it has ended already."""
+        return self._jobs.cancel(self.id)
+
+    def answer(self, *, purpose: str | None = None) -> Answer:
+        """Return the answer of a `request` job that has ended; `purpose` is for the audit log."""
+        found = self._jobs.answer(self.id, purpose=purpose)
+        return replace(found, is_stale=True) if self.is_stale else found
+
+
+class Jobs:
+    """The jobs that exist for who asks: an app's own, or all for an operator."""
+
+    def __init__(self, core: Core, acceptance: Acceptance, answers: Answers) -> None:
+        self._core = core
+        self._acceptance = acceptance
+        self._answers = answers
+
+    def job(self, job_id: str) -> Job:
+        """Return a handle on a job; `UnknownJob` where there is none."""
+        self.status(job_id)
+        return Job(self, job_id)
+
+    def status(self, job_id: str) -> JobStatus:
         """Return the status of a job; `UnknownJob` where there is none."""
-        principal = self.access.pass_role(Action.LOOK)
-        with self.database.read() as session:
-            status = read_status(session, job_id)
-        return visible(principal, status)
+        return visible_status(self._core, job_id)
 
-    def statuses(self, job_ids: Sequence[str]) -> list[JobStatus]:
+    def statuses(self, job_ids: Sequence[str]) -> Sequence[JobStatus]:
         """Return the statuses of several jobs in one look; unknown ids are left out."""
-        principal = self.access.pass_role(Action.LOOK)
-        with self.database.read() as session:
+        principal = self._core.access.pass_role(Action.LOOK)
+        with self._core.database.read() as session:
             found = read_statuses(session, job_ids)
         return [status for status in found if is_visible(principal, status)]
 
-    def jobs(
+    def list(
         self,
         *,
         states: str | Iterable[str] = (),
         provider: str | None = None,
         limit: int = 50,
-    ) -> list[JobStatus]:
+    ) -> Sequence[JobStatus]:
         """Return the newest jobs, newest first. Their `calls` are not counted.
 
         `states` is one state or several, as `JobState` or by their words; none are all.
@@ -51,10 +161,10 @@ class Jobs(Core):
         words = [states] if isinstance(states, str) else states
         wanted = [JobState(chosen("state", JobState, word)) for word in words]
         if provider is not None:
-            self.provider(provider)
-        principal = self.access.pass_role(Action.LOOK)
+            self._core.provider(provider)
+        principal = self._core.access.pass_role(Action.LOOK)
         found = jobs.find(
-            self.database,
+            self._core.database,
             states=wanted,
             provider=provider,
             app=None if principal.sees_all_jobs else principal.name,
@@ -63,24 +173,191 @@ class Jobs(Core):
         )
         return [status_of(job, {}) for job in found]
 
-    def wait_for(self, job_id: str, timeout: float | None = None) -> JobStatus:
+    def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Return the status of a job once it has ended.
 
         Raises `TimeoutError` when the time is over first, with what keeps the job from going on.
         """
         status = self.ended_within(job_id, timeout)
         if status is None:
-            why = why_waiting(self.context, self.job_status(job_id).provider)
+            why = why_waiting(self._core.context, self.status(job_id).provider)
             fate = f". {why['message']} The job is kept and waits." if why else "; it goes on."
             raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s{fate}")
         return status
 
     def ended_within(self, job_id: str, timeout: float | None) -> JobStatus | None:
         """Return the status of a job once it has ended, None when the time is over first."""
-        status: list[JobStatus] = []
+        status: JobStatus | None = None
 
         def ended() -> bool:
-            status[:] = [self.job_status(job_id)]
-            return status[0].is_final
+            nonlocal status
+            status = self.status(job_id)
+            return status.is_final
 
-        return status[0] if self.wakeups.wait(job_id, ended, timeout) else None
+        return status if self._core.wakeups.wait(job_id, ended, timeout) else None
+
+    def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
+        """Return the answer of a `request` job; `InvalidState` when there is none (any more).
+
+        The audit log tells who was given it, and the stated `purpose`.
+        """
+        return self._answers.get(job_id, purpose=purpose)
+
+    def request_target(self, job_id: str) -> RequestTarget | None:
+        """Return what a `request` job asks of its provider; None for a sync.
+
+        Method, path and query are sealed in the ledger, because they may name students: path and
+        query are shown to those who may read the provider's data.
+        """
+        return self._answers.target(job_id)
+
+    def expected(self, job_id: str) -> Plan:
+        """Tell when an accepted job begins and ends."""
+        self.status(job_id)
+        return plan_job(self._core, job_id)
+
+    def waits_for(self, job_id: str) -> Wait | None:
+        """Return what a job waits for and until when; None if it has ended or is not kept waiting.
+
+        A Redis that is away, and a worker, planner or beat that is not alive, are told as `down`
+        with its `obstacles`.
+        """
+        return wait_of(self._core, self.status(job_id))
+
+    def refuse(
+        self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
+    ) -> None:
+        """Keep a sync that was asked for by name but cannot be accepted, as a failed job.
+
+        For the fleet, which acts for whoever can write to the broker.
+        """
+        self._core.access.pass_through(Action.ADMINISTER)
+        self._acceptance.refuse(job_id, provider, resource, app, error)
+
+    def dead(
+        self,
+        *,
+        provider: str | None = None,
+        app: str | None = None,
+        error: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = 50,
+    ) -> Sequence[DeadLetter]:
+        """Return the dead letters, the oldest first: jobs given up and not tried again since.
+
+        Given up are those whose call the provider failed at each of its tries, and those whose call
+        lost its worker 3 times. `error` is a code, `since` an aware time; no `limit` with None.
+        """
+        principal = self._core.access.pass_role(Action.LOOK)
+        since = aware("since", since)
+        if not principal.sees_all_jobs:
+            if app not in {None, principal.name}:
+                return []
+            app = principal.name
+        found = dead_letters.find(
+            self._core.database,
+            provider=provider,
+            app=app,
+            error=error,
+            since=since,
+            places=[(scope.provider, scope.resource) for scope in principal.scopes],
+            limit=limit,
+        )
+        return [
+            DeadLetter(status_of(dead.job, {}), dead.tries, dead.lost_workers) for dead in found
+        ]
+
+    def cancel(self, job_id: str, *, actor: str | None = None) -> JobStatus:
+        """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none.
+
+        `actor` is who does it, for the audit log.
+        """
+        who, core = self._actor(job_id, actor), self._core
+        with core.database.write() as session:
+            now = core.clock.now()
+            job = jobs.cancel(session, job_id, now)
+            events.job_changed(session, job, "cancel", now, actor=who)
+        core.wakeups.announce(job_id)
+        return self.status(job_id)
+
+    def retry(self, job_id: str, *, actor: str | None = None) -> Job:
+        """Enqueue a job that failed, expired or was cancelled once more, as a new job.
+
+        Once only: asked again, it returns the same new job, whose `is_new` is then False. `actor`
+        is who does it, for the audit log. `InvalidState` for a job in another state.
+        """
+        who = self._actor(job_id, actor)
+        core = self._core
+        with core.database.read() as session:
+            old = jobs.get(session, job_id)
+        if old.retried_as is not None:
+            return Job(self, old.retried_as)
+        core.provider(old.provider)
+        new = NewJob(
+            id=str(uuid.uuid4()),
+            kind=JobKind(old.kind),
+            app=old.app,
+            provider=old.provider,
+            resource=old.resource,
+            priority=Priority(old.priority),
+            options=_options_of_retry(old),
+        )
+
+        def begin(session: Session, now: datetime) -> str | None:
+            earlier = dead_letters.begin_retry(session, old.id, new.id)
+            if earlier is None:
+                events.job_changed(session, old, "retry", now, actor=who, new=new.id)
+            return earlier
+
+        if new.kind is JobKind.REQUEST and old.state != JobState.UNKNOWN:
+            vault = core.context.vault
+            new = seal_request(vault, new, open_request(vault, old))
+        by = core.access.principal().token_actor
+        new_id, is_new = self._acceptance.accept(new, by=by, first=begin)
+        return Job(self, new_id, is_new=is_new)
+
+    def resolve(
+        self,
+        job_id: str,
+        resolution: str,
+        *,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> JobStatus:
+        """Say what became of a job whose outcome is unknown: `done`, `failed` or `retry`.
+
+        With `retry` it has failed and is enqueued once more; the status returned is that of the new
+        job. The audit log tells who said so. `InvalidState` for a job that is not `unknown`.
+        """
+        resolution = chosen("resolution", get_args(Resolution), resolution)
+        who = self._actor(job_id, actor)
+        state = JobState.DONE if resolution == "done" else JobState.FAILED
+        with self._core.database.write() as session:
+            because = f": {reason}" if reason else ""
+            note = f"{who} resolved it as {resolution}{because}."
+            job = dead_letters.resolve(session, job_id, state, note)
+            now = self._core.clock.now()
+            events.job_changed(
+                session, job, "resolve", now, actor=who, reason=reason, resolution=resolution
+            )
+        counts = self.retry(job_id, actor=actor).id if resolution == "retry" else job_id
+        return self.status(counts)
+
+    def _actor(self, job_id: str, named: str | None) -> str:
+        """Return who does it, for the audit log: who the token says, or else who is named."""
+        status = self.status(job_id)
+        principal = self._core.access.principal()
+        action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
+        self._core.access.pass_through(action, status.provider, status.resource)
+        return principal.token_actor or named or principal.actor
+
+    if not TYPE_CHECKING:  # so that a type checker finds the old calls
+        __call__ = called("jobs", "list")
+
+
+def _options_of_retry(old: tables.Job) -> dict[str, Any]:
+    """Return the options of a job that retries one: of a sync it goes on where that one ended."""
+    options = {name: value for name, value in old.options.items() if name != READ_SINCE}
+    if old.kind == JobKind.SYNC and old.state == JobState.FAILED:
+        options[RESUMES] = old.id
+    return options

@@ -1,10 +1,11 @@
-"""The keys of one provider: what a person or a program can do with them. No secret comes back."""
+"""The keys of providers: what a person or a program can do with them. No secret comes back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
@@ -19,7 +20,9 @@ from sisgate.domain.secret import HoldsSecret
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, InvalidState, UsageError
 from sisgate.gateway.core import Core
+from sisgate.gateway.deprecated import called
 from sisgate.gateway.key_info import KeyInfo, KeyUse, key_info, key_use
+from sisgate.gateway.master_keys import MasterKeys
 from sisgate.ledger.key_schema import Key, KeySlot
 from sisgate.settings import ProviderConfig
 
@@ -232,3 +235,22 @@ class ProviderKeys:
         except BrokerUnavailable:
             # It is sealed, no call uses it, and it ends by itself.
             return
+
+
+class Keys:
+    """The keys of all providers, and the master keys that seal them."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def of(self, provider: str) -> ProviderKeys:
+        """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""
+        return ProviderKeys(self._core, self._core.provider(provider))
+
+    @property
+    def master(self) -> MasterKeys:
+        """The master keys: what each has sealed, and moving it all to the newest."""
+        return MasterKeys(self._core)
+
+    if not TYPE_CHECKING:  # so that a type checker finds the old calls
+        __call__ = called("keys", "of")

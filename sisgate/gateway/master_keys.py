@@ -6,23 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import redis
-
-from sisgate.access.gate import Gate
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
 from sisgate.audit.keys import AuditKey, read_audit_keys
 from sisgate.audit.rows import is_made_with
-from sisgate.clock import Clock
 from sisgate.credentials import sealed
 from sisgate.credentials.master import drop_master_key
 from sisgate.credentials.sealed import Progress
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import InvalidState, UsageError
+from sisgate.gateway.core import Core
 from sisgate.gateway.missing_keys import GIVEN_UP, missing_keys
-from sisgate.ledger.database import Database
-from sisgate.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -44,19 +39,12 @@ class MasterKeys:
     Methods raise `CredentialError` and `AccessDenied`.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        client: redis.Redis,
-        clock: Clock,
-        access: Gate,
-    ) -> None:
-        self._settings = settings
-        self._database = database
-        self._tokens = StoredTokens(client)
-        self._clock = clock
-        self._access = access
+    def __init__(self, core: Core) -> None:
+        self._settings = core.settings
+        self._database = core.database
+        self._tokens = StoredTokens(core.redis)
+        self._clock = core.clock
+        self._access = core.access
 
     def list(self) -> list[MasterKeyUse]:
         """Return the keys, the newest first; then those that are missing."""

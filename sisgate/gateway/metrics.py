@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
@@ -17,6 +16,9 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState, KeyState
 from sisgate.errors import BrokerUnavailable
+from sisgate.gateway.breakers import ProviderBreakers
+from sisgate.gateway.control import ProviderControl
+from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.schema import Call, Job
 from sisgate.monitoring.reading import (
@@ -26,9 +28,6 @@ from sisgate.monitoring.reading import (
     WindowReading,
 )
 from sisgate.quarantine import Quarantine
-
-if TYPE_CHECKING:
-    from sisgate.gateway.operation import Operation
 
 DAY_SECONDS = 86_400.0
 
@@ -43,25 +42,25 @@ class _Work:
     key_days: dict[str, float] = field(default_factory=dict)
 
 
-def read(gateway: Operation) -> FleetReading:
+def read(core: Core) -> FleetReading:
     """Return how all providers of the configuration stand.
 
     Raises `BrokerUnavailable` and `DatabaseUnavailable`: half a reading would look like a whole.
     """
-    gateway.access.pass_through(Action.LOOK)
-    work = _work(gateway)
-    names = list(gateway.settings.providers)
-    waiting = list_lengths(gateway.redis, [(name, int(p)) for name in names for p in Priority])
-    liveness = read_liveness(gateway.context)
+    core.access.pass_through(Action.LOOK)
+    work = _work(core)
+    names = list(core.settings.providers)
+    waiting = list_lengths(core.redis, [(name, int(p)) for name in names for p in Priority])
+    liveness = read_liveness(core.context)
     if liveness.fleet is None:
         raise BrokerUnavailable("Redis cannot be reached.")
     alive = [one for one in liveness.fleet.processes if one.is_alive]
     serving = Counter(queue for one in alive for queue in one.queues)
-    providers = [_provider(gateway, name, work[name], waiting, serving[name]) for name in names]
+    providers = [_provider(core, name, work[name], waiting, serving[name]) for name in names]
     kinds = Counter(one.kind for one in alive)
     return FleetReading(
         providers,
-        len(Quarantine(gateway.redis).messages()),
+        len(Quarantine(core.redis).messages()),
         alive={
             "worker": kinds["worker"],
             "planner": serving[PLANNER_QUEUE],
@@ -78,14 +77,15 @@ def read(gateway: Operation) -> FleetReading:
 
 
 def _provider(
-    gateway: Operation,
+    core: Core,
     name: str,
     work: _Work,
     waiting: Mapping[tuple[str, int], int],
     workers: int,
 ) -> ProviderReading:
-    state = gateway.control(name).state()
-    breakers = gateway.breakers(name)
+    config = core.provider(name)
+    state = ProviderControl(core, config).state()
+    breakers = ProviderBreakers(core, config)
     calls, transitions = breakers.counts()
     windows = state.windows if state.known else ()
     standings = breakers.standings()
@@ -118,10 +118,10 @@ def _provider(
     )
 
 
-def _work(gateway: Operation) -> Mapping[str, _Work]:
+def _work(core: Core) -> Mapping[str, _Work]:
     found: defaultdict[str, _Work] = defaultdict(_Work)
-    now = gateway.clock.now()
-    with gateway.database.read() as session:
+    now = core.clock.now()
+    with core.database.read() as session:
         jobs = select(Job.provider, Job.state, func.count()).group_by(Job.provider, Job.state)
         for provider, state, count in session.execute(jobs):
             found[provider].jobs[state] = count

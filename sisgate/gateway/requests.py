@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from json import dumps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -14,27 +14,26 @@ from sisgate.credentials.sealed_requests import marks_of, open_request, seal_req
 from sisgate.credentials.vault import Vault
 from sisgate.domain.choices import chosen
 from sisgate.domain.paths import usable_path
+from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import (
     BrokerUnavailable,
-    CredentialError,
     InvalidState,
     JobCancelled,
     JobExpired,
     JobFailed,
     UsageError,
 )
+from sisgate.gateway.acceptance import Acceptance, request_id_of
 from sisgate.gateway.answer import Answer
-from sisgate.gateway.availability import OnUnavailable, on_unavailable_of
-from sisgate.gateway.job import Job, JobStatus, raise_unless_successful
+from sisgate.gateway.availability import OnUnavailable, hold_of, on_unavailable_of
+from sisgate.gateway.core import Core
+from sisgate.gateway.job import JobStatus, raise_unless_successful
+from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.liveness import why_waiting
 from sisgate.ledger import call_queue, calls, jobs, responses
 from sisgate.ledger import schema as tables
 from sisgate.ledger.jobs import NewJob
-
-if TYPE_CHECKING:
-    from sisgate.gateway.acceptance import Acceptance
-    from sisgate.gateway.gateway import Gateway
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
@@ -46,16 +45,6 @@ class Wanted:
     new: NewJob
     target: Mapping[str, Any]
     on_unavailable: OnUnavailable
-
-
-@dataclass(frozen=True)
-class RequestTarget:
-    """What a `request` job asks of its provider. `hidden` says why path and query are not shown."""
-
-    method: str | None
-    path: str | None = None
-    query: Mapping[str, str] | None = None
-    hidden: str | None = None
 
 
 def target_of(
@@ -75,9 +64,34 @@ def target_of(
 class Requests:
     """The requests of one gateway."""
 
-    def __init__(self, gateway: Gateway, acceptance: Acceptance) -> None:
-        self._gateway = gateway
+    def __init__(self, core: Core, acceptance: Acceptance, jobs: Jobs) -> None:
+        self._core = core
         self._acceptance = acceptance
+        self._jobs = jobs
+
+    def wanted(
+        self,
+        provider: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None,
+        json: Any,
+        priority: str | Priority,
+        timeout: float | None,
+        idempotency_key: str | None,
+        request_id: str | None,
+        on_unavailable: str,
+    ) -> Wanted:
+        """Return a request that has been checked, and that who asks may make."""
+        self._core.provider(provider)
+        principal = self._core.access.pass_through(Action.REQUEST, provider)
+        target, instead = target_of(method, path, query, json, on_unavailable)
+        new = self._acceptance.new_job(
+            JobKind.REQUEST, provider, priority, idempotency_key, timeout, None,
+            self._core.app_of(principal, None),
+        )  # fmt: skip
+        return Wanted(replace(new, request_id=request_id_of(request_id)), target, instead)
 
     def enqueue(self, wanted: Wanted) -> Job:
         """Accept a request and return its job, or the job that has an old answer to it.
@@ -100,16 +114,16 @@ class Requests:
                 return False
 
         sealed = seal_request(vault, new, wanted.target)
-        by = self._gateway.access.principal().token_actor or self._gateway.user
+        by = self._core.asker()
         job_id, is_new = self._acceptance.accept(sealed, asks_the_same, by=by)
-        return Job(self._gateway, job_id, is_new=is_new)
+        return Job(self._jobs, job_id, is_new=is_new)
 
     def answered(self, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
         """Accept a request and wait for its answer; raises as `Gateway.request`."""
         job = self.enqueue(wanted)
         if job.is_stale:
             return job.answer(purpose=purpose)
-        status = self._gateway.ended_within(job.id, timeout)
+        status = self._jobs.ended_within(job.id, timeout)
         if status is None:
             status = self._give_up(job, wanted.new.provider)
         if status is None:
@@ -122,55 +136,16 @@ class Requests:
                 raise
             return old.answer(purpose=purpose)
 
-    def target(self, job_id: str) -> RequestTarget | None:
-        """Return what a `request` job asks of its provider; None for a sync."""
-        gateway = self._gateway
-        provider = gateway.job_status(job_id).provider
-        with gateway.database.read() as session:
-            job = jobs.get(session, job_id)
-        if job.kind != JobKind.REQUEST:
-            return None
-        method = str(job.options["method"]) if "method" in job.options else None
-        if not gateway.access.allows(Action.READ, provider):
-            return RequestTarget(method, hidden=f"it takes the right to read {provider}")
-        try:
-            target = open_request(self._vault, job)
-        except (InvalidState, CredentialError) as error:
-            return RequestTarget(method, hidden=error.message)
-        gateway.disclosures.request(job, target)
-        return RequestTarget(target["method"], target["path"], target.get("query"))
-
-    def answer(self, job_id: str, purpose: str | None) -> Answer:
-        """Return the stored answer of a job, opened; `InvalidState` when there is none."""
-        gateway = self._gateway
-        gateway.access.pass_through(Action.READ, gateway.job_status(job_id).provider)
-        with gateway.database.read() as session:
-            stored = responses.get(session, job_id)
-        if stored is None:
-            raise InvalidState(
-                f"No answer of job {job_id} is kept. Answers of requests are kept for "
-                f"{gateway.settings.response_retention}.",
-                job=job_id,
-            )
-        body = self._vault.open(stored.sealed_body, f"responses/{job_id}")
-        gateway.disclosures.answer(job_id, purpose, body)
-        age = None
-        if stored.stored_at is not None:
-            age = max(0.0, (gateway.clock.now() - stored.stored_at).total_seconds())
-        return Answer(
-            job_id, stored.status, stored.headers, body, stored.truncated, age_seconds=age
-        )
-
     @property
     def _vault(self) -> Vault:
-        return self._gateway.context.vault
+        return self._core.context.vault
 
     def _instead_of_waiting(self, wanted: Wanted) -> Job | None:
         """Return the job with an old answer if the provider is held; None if it takes calls."""
-        gateway, name = self._gateway, wanted.new.provider
+        core, name = self._core, wanted.new.provider
         is_stale_wanted = wanted.on_unavailable == "stale"
         try:
-            hold = gateway.hold(name)
+            hold = hold_of(core.context, core.provider(name))
         except BrokerUnavailable:
             old = self._last_good(wanted) if is_stale_wanted else None
             if old is None:
@@ -181,35 +156,35 @@ class Requests:
         if is_stale_wanted and (old := self._last_good(wanted)) is not None:
             return old
         hint = " No old answer to the same question is kept." if is_stale_wanted else ""
-        raise hold.refusal(name, gateway.clock.now(), hint)
+        raise hold.refusal(name, core.clock.now(), hint)
 
     def _last_good(self, wanted: Wanted) -> Job | None:
         """Return the job that holds the newest good answer to the same request of the same app."""
         marks = marks_of(self._vault, wanted.new.app, wanted.new.provider, wanted.target)
-        now = self._gateway.clock.now()
-        with self._gateway.database.read() as session:
+        now = self._core.clock.now()
+        with self._core.database.read() as session:
             found = responses.last_good(session, marks, now)
         if found is None or found.stored_at is None:
             return None
         age = max(0.0, (now - found.stored_at).total_seconds())
-        return Job(self._gateway, found.job_id, age_seconds=age)
+        return Job(self._jobs, found.job_id, age_seconds=age)
 
     def _give_up(self, job: Job, provider: str) -> JobStatus | None:
         """End a request whose time is over; None if it is an earlier one, which is not ours."""
-        why = why_waiting(self._gateway.context, provider)
-        with self._gateway.database.write() as session:
+        why = why_waiting(self._core.context, provider)
+        with self._core.database.write() as session:
             row = jobs.lock(session, job.id)
             if row is not None and not JobState(row.state).is_final:
                 if not job.is_new:
                     return None
-                now = self._gateway.clock.now()
+                now = self._core.clock.now()
                 call_queue.withdraw(session, row.id, now)
                 jobs.end_unanswered(session, row, now, _no_answer(session, row, why))
-        return self._gateway.job_status(job.id)
+        return self._jobs.status(job.id)
 
     def _answer_or_raise(self, status: JobStatus, purpose: str | None) -> Answer:
         try:
-            return self.answer(status.id, purpose)
+            return self._jobs.answer(status.id, purpose=purpose)
         except InvalidState:
             raise_unless_successful(status)
             raise

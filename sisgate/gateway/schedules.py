@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sisgate.access.policy import Action
 from sisgate.errors import SisgateError, UsageError
-from sisgate.gateway.job import Job, JobStatus, status_of
+from sisgate.gateway.core import Core
+from sisgate.gateway.datasets import Datasets
+from sisgate.gateway.job import JobStatus, status_of
+from sisgate.gateway.jobs import Job
+from sisgate.gateway.syncs import Syncs
 from sisgate.ledger import schedules as ledger
-
-if TYPE_CHECKING:
-    from sisgate.gateway.gateway import Gateway
-    from sisgate.settings.schedules import ScheduleConfig
+from sisgate.settings.schedules import ScheduleConfig
 
 Refused = Callable[[str, str, SisgateError], None]
 """Told the schedule, the dataset and why."""
@@ -55,19 +56,21 @@ class Schedule:
 class Schedules:
     """The schedules of the configuration: how they stand, one run by hand, and what is due."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, core: Core, syncs: Syncs, datasets: Datasets) -> None:
+        self._core = core
+        self._syncs = syncs
+        self._datasets = datasets
 
     def list(self) -> Sequence[Schedule]:
         """Return the schedules of the providers that who asks may look at, by name."""
-        gateway = self._gateway
-        gateway.access.pass_role(Action.LOOK)
-        now, found = gateway.clock.now(), []
-        for name, config in sorted(gateway.settings.schedules.items()):
-            if not gateway.access.allows(Action.LOOK, config.provider):
+        core = self._core
+        core.access.pass_role(Action.LOOK)
+        now, found = core.clock.now(), []
+        for name, config in sorted(core.settings.schedules.items()):
+            if not core.access.allows(Action.LOOK, config.provider):
                 continue
             resources = self._resources(config)
-            with gateway.database.read() as session:
+            with core.database.read() as session:
                 rows = ledger.newest(session, name, 2 * len(resources))
             newest = {row.resource: status_of(row, {}) for row in reversed(rows)}
             jobs = [newest[each] for each in resources if each in newest]
@@ -76,11 +79,11 @@ class Schedules:
 
     def run(self, name: str) -> Sequence[Job]:
         """Ask for a schedule's syncs now, whenever it is due; return their jobs."""
-        config = self._gateway.settings.schedules.get(name)
+        config = self._core.settings.schedules.get(name)
         if config is None:
-            known = ", ".join(sorted(self._gateway.settings.schedules)) or "none"
+            known = ", ".join(sorted(self._core.settings.schedules)) or "none"
             raise UsageError(f"There is no schedule {name!r}. Configured: {known}.")
-        self._gateway.access.pass_through(Action.CONTROL, config.provider)
+        self._core.access.pass_through(Action.CONTROL, config.provider)
         return [self._sync(name, config, each, None) for each in self._offered(config)]
 
     def run_due(self, refused: Refused = lambda *_: None) -> Sequence[Job]:
@@ -89,13 +92,13 @@ class Schedules:
         A dataset whose last scheduled sync has not ended waits for its end. What is `refused`, for
         instance because too many jobs wait, is tried at the next look.
         """
-        now, made = self._gateway.clock.now(), []
-        for name, config in self._gateway.settings.schedules.items():
+        now, made = self._core.clock.now(), []
+        for name, config in self._core.settings.schedules.items():
             slot = config.rhythm.last(now)
             if now - slot > config.catch_up:
                 continue
             keys = {each: f"{slot.isoformat()}/{each}" for each in self._offered(config)}
-            with self._gateway.database.read() as session:
+            with self._core.database.read() as session:
                 taken = ledger.taken(session, name, keys.values())
             for resource, key in keys.items():
                 if resource in taken:
@@ -107,18 +110,18 @@ class Schedules:
         return made
 
     def _resources(self, config: ScheduleConfig) -> tuple[str, ...]:
-        provider = self._gateway.provider(config.provider)
+        provider = self._core.provider(config.provider)
         return config.resources or tuple(provider.dialect_class.resources)
 
     def _offered(self, config: ScheduleConfig) -> tuple[str, ...]:
         """Return what a run syncs: of everything, what the provider offers."""
         if config.resources:
             return config.resources
-        left_out = {each.resource for each in self._gateway.absent(config.provider)}
+        left_out = {each.resource for each in self._datasets.absent(config.provider)}
         return tuple(each for each in self._resources(config) if each not in left_out)
 
     def _sync(self, name: str, config: ScheduleConfig, resource: str, key: str | None) -> Job:
-        return self._gateway.sync(
+        return self._syncs.enqueue(
             config.provider, resource, priority=config.priority, mode=config.mode,
             idempotency_key=key, app=ledger.app_of(name),
         )  # fmt: skip

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sqlalchemy import select
 
 from sisgate.domain.states import LIVE_CALL_STATES, CallState
-from sisgate.gateway.availability import Hold
+from sisgate.gateway.availability import Hold, hold_of
+from sisgate.gateway.core import Core
 from sisgate.gateway.forecast import plan_rest
+from sisgate.gateway.job import JobStatus
 from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.schema import Call
 from sisgate.liveness.obstacles import Obstacle
-
-if TYPE_CHECKING:
-    from sisgate.gateway.gateway import Gateway
 
 WORTH_TELLING = timedelta(seconds=1)
 """A wait for quota is told as one from this length on."""
@@ -47,31 +46,31 @@ class Wait:
         }
 
 
-def wait_of(gateway: Gateway, job_id: str) -> Wait | None:
+def wait_of(core: Core, status: JobStatus) -> Wait | None:
     """Return what a job waits for, None for nothing: it has ended, or has a call under way.
 
     What of the fleet is not alive comes first, then what holds the whole provider. Raises
     `BrokerUnavailable` where Redis goes away meanwhile.
     """
-    status = gateway.job_status(job_id)
     if status.is_final:
         return None
-    obstacles = read_liveness(gateway.context, [status.provider]).stopping(status.provider)
+    obstacles = read_liveness(core.context, [status.provider]).stopping(status.provider)
     if obstacles:
         return Wait("down", None, obstacles=obstacles)
-    hold = gateway.hold(status.provider)
+    hold = hold_of(core.context, core.provider(status.provider))
     if hold is not None:
         return Wait(hold.reason, hold.next_probe_at, hold)
     if status.calls.get(CallState.RUNNING):
         return None
-    now = gateway.clock.now()
+    now = core.clock.now()
     query = select(Call.tries, Call.not_before).where(
-        Call.job_id == job_id, Call.state.in_([state.value for state in LIVE_CALL_STATES])
+        Call.job_id == status.id, Call.state.in_([state.value for state in LIVE_CALL_STATES])
     )
-    with gateway.database.read() as session:
+    with core.database.read() as session:
         calls = session.execute(query).all()
     again = [at for tries, at in calls if tries > 0 and at is not None and at > now]
     if again and len(again) == len(calls):
         return Wait("retry", min(again))
-    begins = plan_rest(gateway, job_id).starts_at
+    begins = plan_rest(core, status.id).starts_at
+    now = core.clock.now()  # reading what is ahead may have taken a while
     return Wait("quota", begins) if begins and begins - now >= WORTH_TELLING else None

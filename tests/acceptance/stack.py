@@ -53,7 +53,7 @@ class Stack:
         self._processes: list[subprocess.Popen[bytes]] = []
         make_master_key(folder / "master.key")
         self.gateway = self.new_gateway()
-        migrate.upgrade(self.gateway.database)
+        migrate.upgrade(self.gateway.context.database)
         self._add_keys()
 
     @property
@@ -130,7 +130,7 @@ class Stack:
     def sync(self, provider: str, resource: str, **words: Any) -> JobStatus:
         """Run a sync to its end and return its status, however it ended."""
         job = self.gateway.sync(provider, resource, **words)
-        return self.gateway.wait_for(job.id, PATIENCE_SECONDS)
+        return self.gateway.jobs.wait(job.id, PATIENCE_SECONDS)
 
     def ids(self, provider: str, resource: str) -> set[str]:
         """Return the ids of the live records."""
@@ -150,14 +150,14 @@ class Stack:
         self.sandbox.reset(name)
         if knobs:
             self.sandbox.knobs(name, **knobs)
-        with self.gateway.database.write() as session:
+        with self.gateway.context.database.write() as session:
             for table in (tables.Change, tables.Record, tables.Dataset):
                 session.execute(delete(table).where(table.provider == name))
         return self.sandbox.districts[name]
 
     def _add_keys(self) -> None:
         vault = vault_of(self.settings)
-        with self.gateway.database.write() as session:
+        with self.gateway.context.database.write() as session:
             for name, district in self.sandbox.districts.items():
                 secret = SecretStr(district.client_secret)
                 add_key(session, vault, name, district.client_id, secret, CLOCK.now())

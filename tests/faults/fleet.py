@@ -110,7 +110,7 @@ class Fleet:
         settings = load_settings(config, data_dir=folder).model_copy(update=urls)
         self.gateway = Gateway(settings)
         with _MIGRATING:
-            migrate.upgrade(self.gateway.database)
+            migrate.upgrade(self.gateway.context.database)
         queues = ",".join(["sisgate", *settings.providers])
         loading = ("-I", "tests.faults.points")
         self.workers = [
@@ -181,7 +181,7 @@ class Fleet:
         """Return what has not ended, and the ends of the logs."""
         live_jobs = tables.Job.state.in_([state.value for state in LIVE_JOB_STATES])
         live_calls = tables.Call.state.in_([state.value for state in LIVE_CALL_STATES])
-        with self.gateway.database.read() as session:
+        with self.gateway.context.database.read() as session:
             lines = [
                 f"  job {job.id}: {job.kind} {job.state}, published {job.published_at}"
                 for job in session.scalars(select(tables.Job).where(live_jobs).limit(20))

@@ -61,7 +61,7 @@ def examine(fleet: Fleet, found: Findings) -> None:
     found.calls_seen = len(fleet.provider.seen)
     accepted = fleet.book.accepted
     found.accepted = len(accepted)
-    with fleet.gateway.database.read() as session:
+    with fleet.gateway.context.database.read() as session:
         _all_ended(session, accepted, found)
         _every_call_is_recorded(session, fleet, found)
     _answers_are_true(fleet, accepted, found)
@@ -106,7 +106,7 @@ def _answers_are_true(fleet: Fleet, accepted: Iterable[Accepted], found: Finding
 
 def _statuses(fleet: Fleet, ids: list[str]) -> Iterable[Any]:
     for start in range(0, len(ids), 500):
-        yield from fleet.gateway.statuses(ids[start : start + 500])
+        yield from fleet.gateway.jobs.statuses(ids[start : start + 500])
 
 
 def _unsafe_requests_came_once(fleet: Fleet, found: Findings) -> None:
@@ -168,8 +168,8 @@ class OrphanWatch:
     def look(self, fleet: Fleet) -> None:
         """Note by how much each is overdue now."""
         running = select(tables.Call).where(tables.Call.state == CallState.RUNNING.value)
-        now = fleet.gateway.clock.now()
-        with fleet.gateway.database.read() as session:
+        now = fleet.gateway.context.clock.now()
+        with fleet.gateway.context.database.read() as session:
             for call in session.scalars(running):
                 assert call.lease_until is not None
                 key = (call.id, call.attempt)
@@ -195,7 +195,7 @@ def note_recoveries(fleet: Fleet, found: Findings, rest: datetime, since: dateti
         .join(tables.Call, tables.Call.id == tables.Attempt.call_id)
         .order_by(tables.Attempt.call_id, tables.Attempt.number)
     )
-    with fleet.gateway.database.read() as session:
+    with fleet.gateway.context.database.read() as session:
         rows = session.execute(query).all()
     for _, group in groupby(rows, key=lambda row: row.Attempt.call_id):
         attempts = list(group)

@@ -210,12 +210,12 @@ class _Story:
         query = select(func.count()).where(
             tables.Job.state.in_([state.value for state in LIVE_JOB_STATES])
         )
-        with suppress(DatabaseUnavailable), self._fleet.gateway.database.read() as session:
+        with suppress(DatabaseUnavailable), self._fleet.gateway.context.database.read() as session:
             return session.scalar(query) or 0
         return BACKLOG + 1
 
     def _list_was_read(self) -> bool:
-        (last, *_) = self._fleet.gateway.jobs(provider="lists", limit=1)
+        (last, *_) = self._fleet.gateway.jobs.list(provider="lists", limit=1)
         return bool(last.state == "done" and last.complete)
 
     def _pass_time(self, seconds: float, ready: Callable[[], bool] = lambda: False) -> None:

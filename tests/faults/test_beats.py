@@ -29,17 +29,17 @@ def test_five_beats_at_once_make_one_logical_run(tmp_path: Path) -> None:
             fleet.ask("GET", "requests", f"/{number}")
         fleet.wait(lambda: len(fleet.book.accepted) == REQUESTS + 1, "the app has asked")
         fleet.wait(lambda: bool(fleet.gateway.schedules.list()[0].jobs), "a slot has its job")
-        jobs = [fleet.gateway.job(found.id) for found in fleet.gateway.jobs()]
+        jobs = [fleet.gateway.job(found.id) for found in fleet.gateway.jobs.list()]
         fleet.wait(lambda: all(job.status().is_final for job in jobs), "all work ends")
 
         assert {job.status().state for job in jobs} == {"done"}
         assert set(fleet.provider.calls_of("requests").values()) == {1}
         assert set(fleet.provider.pages_of("lists").values()) == {1}
-        slots = [job for job in fleet.gateway.jobs() if job.app == "schedule/daily"]
+        slots = [job for job in fleet.gateway.jobs.list() if job.app == "schedule/daily"]
         midnights = {job.accepted_at.date() for job in slots}
         assert len(slots) == len(midnights)
         changes = list(fleet.gateway.changes("lists", "orgs"))
         assert [change.sequence for change in changes] == list(range(1, ROWS + 1))
-        with fleet.gateway.database.read() as session:
+        with fleet.gateway.context.database.read() as session:
             attempts = session.scalar(select(func.count()).select_from(tables.Attempt))
         assert attempts == len(fleet.provider.seen)

@@ -26,7 +26,7 @@ def test_clocks_of_hosts_do_not_matter(tmp_path: Path, database: DatabaseKind) -
             fleet.ask("POST", "requests", f"/post/{number}")
         fleet.wait(lambda: fleet.book.lines == 2 + REQUESTS + POSTS, "the app has asked")
         fleet.wait(lambda: len(fleet.provider.times("requests")) > LIMIT / 2, "half a burst")
-        fleet.gateway.redis.flushall()
+        fleet.gateway.context.redis.flushall()
         fleet.wait(lambda: all_final(fleet), "all work ends")
         found = Findings()
         examine(fleet, found)
@@ -38,7 +38,7 @@ def test_clocks_of_hosts_do_not_matter(tmp_path: Path, database: DatabaseKind) -
 def all_final(fleet: Fleet) -> bool:
     """Whether every job that was accepted has ended."""
     ids = [each.job for each in fleet.book.accepted]
-    return all(status.is_final for status in fleet.gateway.statuses(ids))
+    return all(status.is_final for status in fleet.gateway.jobs.statuses(ids))
 
 
 def test_a_host_whose_clock_is_too_far_off_refuses_to_work(tmp_path: Path) -> None:

@@ -88,14 +88,14 @@ def test_on_a_full_disk_no_call_is_made_that_is_not_recorded(tmp_path: Path) -> 
         runtime.limiter.rebuild("requests", runtime.limits(settings.providers["requests"]), [])
         event.listen(runtime.database.engine, "connect", _fill)
         not_made = 0
-        with gateway.database.read() as session:
+        with gateway.context.database.read() as session:
             ids = list(session.scalars(select(tables.Call.id)))
         for call_id in ids:
             try:
                 execute.make_call(runtime, settings.providers["calm"], call_id)
             except DatabaseUnavailable:
                 not_made += 1
-        with gateway.database.read() as session:
+        with gateway.context.database.read() as session:
             recorded = session.scalar(select(func.count()).select_from(tables.Attempt))
         runtime.database.dispose()
         app.close()

@@ -39,7 +39,7 @@ def said(fleet: Fleet) -> int:
 def running(fleet: Fleet) -> int:
     """Return how many calls are under way by the ledger."""
     query = select(func.count()).where(tables.Call.state == CallState.RUNNING.value)
-    with fleet.gateway.database.read() as session:
+    with fleet.gateway.context.database.read() as session:
         return session.scalar(query) or 0
 
 

@@ -40,7 +40,7 @@ def run(redis: Redis, commands: list[str]) -> None:
 def test_a_worker_outlives_a_redis_that_refuses(fleet: Fleet, kind: str) -> None:
     """It connects again until Redis takes what it says; then the work is done."""
     refuse, accept = REFUSALS[kind]
-    redis = fleet.gateway.redis
+    redis = fleet.gateway.context.redis
     paths = [f"/{kind.replace(' ', '-')}/{number}" for number in range(COUNT)]
     for path in paths[: COUNT // 2]:
         fleet.ask("GET", "requests", path)

@@ -21,11 +21,11 @@ def be_heard(gateway: Gateway, queues: Iterable[str] | None = None) -> Heartbeat
     They are dated an hour from now, so that a slow test does not outlive them.
     """
     served = ("sisgate", *gateway.settings.providers) if queues is None else tuple(queues)
-    heartbeats = Heartbeats(gateway.redis)
+    heartbeats = Heartbeats(gateway.context.redis)
     heartbeats.send(replace(WORKER, queues=served))
     heartbeats.send(BEAT)
     heartbeats.note_reconcile()
     for one in (WORKER, BEAT):
-        gateway.redis.zincrby(TIMES, HOUR_MS, one.id)
-    gateway.redis.hincrby("sisgate:1:reconciles", "done_ms", HOUR_MS)
+        gateway.context.redis.zincrby(TIMES, HOUR_MS, one.id)
+    gateway.context.redis.hincrby("sisgate:1:reconciles", "done_ms", HOUR_MS)
     return heartbeats

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import sisgate
 from sisgate import errors
+from sisgate.gateway.deprecated import MOVED
+from sisgate.settings import load_settings
 
 NAMES = ["Answer", "Gateway", "Job", "JobStatus", "Plan", "SisgateError"]
 HEAVY = [
@@ -24,6 +27,13 @@ HEAVY = [
     "typer",
     "uvicorn",
 ]
+FACADE = {
+    "acting_as", "answer", "changes", "close", "enqueue_request", "from_env", "job", "on", "plan",
+    "records", "request", "sync",
+    "access", "context", "settings",
+    "audit", "datasets", "fleet", "jobs", "keys", "privacy", "providers", "quarantine",
+    "schedules", "tokens",
+}  # fmt: skip
 GATEWAY = ["celery", "redis", "sqlalchemy"]
 
 
@@ -31,6 +41,15 @@ def test_the_public_names_are_these() -> None:
     """A name that comes or goes is a decision, made here as well."""
     assert sorted(sisgate.__all__) == NAMES
     assert all(hasattr(sisgate, name) for name in sisgate.__all__)
+
+
+def test_the_gateway_has_these_names_and_no_others(tmp_path: Path) -> None:
+    """What apps call most, and the parts; a new method belongs into one of these."""
+    gateway = sisgate.Gateway(load_settings(data_dir=tmp_path))
+    names = {name for name in dir(gateway) if not name.startswith("_")}
+    gateway.close()
+    assert names == FACADE
+    assert not names & set(MOVED)
 
 
 @pytest.mark.parametrize(

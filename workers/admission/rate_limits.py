@@ -62,7 +62,7 @@ def windows_asked(
 def set_fleet_limit(runtime: Runtime, provider: str, limit: object) -> None:
     """Set the limit of the fleet; what may not be set is logged, and in the audit log if denied."""
     try:
-        control = runtime.gateway.control(str(provider))
+        control = runtime.gateway.providers.control(str(provider))
         config = runtime.settings.providers[provider]
         may_raise = runtime.settings.broker_may_raise_limits
         windows = windows_asked(limit, config, may_raise=may_raise)

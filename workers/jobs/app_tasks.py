@@ -115,14 +115,14 @@ def accept(
             for name, default in (("provider", ""), ("resource", ""), ("app", "celery"))
         )
         try:
-            gateway.refuse(job_id, provider, resource, app, error)
+            gateway.jobs.refuse(job_id, provider, resource, app, error)
         except IdempotencyConflict:
             # The id is that of another job, which must not be told to have failed.
             log.warning("task_id_used_twice", job=job_id)
         return _refusal(error, job=job_id, state=JobState.FAILED.value)
     if early.has(job.id, order.app):
         with suppress(InvalidState):
-            gateway.cancel(job.id, actor=f"celery app {order.app}")
+            gateway.jobs.cancel(job.id, actor=f"celery app {order.app}")
         return {"job": job.id, "state": job.status().state.value, "error": None}
     state = JobState.ACCEPTED if job.is_new else job.status().state
     return {"job": job.id, "state": state.value, "error": None}
@@ -159,7 +159,7 @@ def cancel(
             # Looked for once more: it may have been accepted just before that was noted.
             own = _own_job(CANCEL_TASK, gateway, gate, args, kwargs, refused)
         gate.pass_through(Action.ENQUEUE, own.provider, own.resource)
-        return gateway.cancel(own.id, actor=f"celery app {own.app}").as_dict()
+        return gateway.jobs.cancel(own.id, actor=f"celery app {own.app}").as_dict()
     except (UsageError, AccessDenied, InvalidState) as error:
         log.warning("cancel_refused", code=error.code)
         return _refusal(error)
@@ -176,7 +176,7 @@ def _own_job(
     """Return the status of the job that is asked for; `UnknownJob` unless it is the app's."""
     _refuse_callbacks(task, refused)
     asked = _read(JobArguments, task, ("job_id",), args, kwargs)
-    found = gateway.job_status(asked.job_id)
+    found = gateway.jobs.status(asked.job_id)
     if found.app != asked.app or not gate.allows(Action.LOOK, found.provider, found.resource):
         raise unknown(asked.job_id)
     return found

@@ -71,7 +71,7 @@ class Fleet:
         self.settings = load_settings(config, data_dir=folder).model_copy(update=urls)
         self.app: Celery = celery_app(self.settings, redis_url)
         self.gateway = Gateway(self.settings)
-        migrate.upgrade(self.gateway.database)
+        migrate.upgrade(self.gateway.context.database)
         self.redis: redis.Redis = redis_client(redis_url)
         self.limiter = Limiter(self.redis)
         self._runtime = Runtime(self.app, self.settings)

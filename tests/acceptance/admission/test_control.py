@@ -66,7 +66,7 @@ def test_flower_shows_the_queues_and_its_form_sets_the_limit_of_the_fleet(
         target = f"{url}/api/task/rate-limit/{call_task('alpha')}"
         with urlopen(target, form, timeout=10) as answer:
             assert json.load(answer) == {"message": "alpha: 500/h for the whole fleet"}
-        control = fleet.gateway.control("alpha")
+        control = fleet.gateway.providers.control("alpha")
         fleet.wait(lambda: str(control.state().windows[0].rate) == "500/h", "the fleet's limit")
 
         form = urlencode({"workername": "w0@test", "ratelimit": "5000"}).encode()
@@ -78,7 +78,7 @@ def test_flower_shows_the_queues_and_its_form_sets_the_limit_of_the_fleet(
         assert f"{call_task('alpha')} [rate_limit=500/h]" in registered
     finally:
         flower.end()
-    with fleet.gateway.database.read() as session:
+    with fleet.gateway.context.database.read() as session:
         (event,) = audit.tail(session, subject="alpha")
         kept = controls.windows_of(controls.get(session, "alpha"))
     assert (event.actor, event.reason) == ("celery", "control.rate_limit")

@@ -19,7 +19,7 @@ SHORT_LIMIT = 'limit = "20/2s"\nburst = 20\ntimeout_seconds = 5'
 
 def all_done(fleet: Fleet, count: int) -> bool:
     """Whether so many jobs are done."""
-    return len(fleet.gateway.jobs(states=[JobState.DONE], limit=count + 1)) == count
+    return len(fleet.gateway.jobs.list(states=[JobState.DONE], limit=count + 1)) == count
 
 
 def arrived(recorder: Recorder, count: int) -> bool:
@@ -137,6 +137,8 @@ def test_a_killed_worker_loses_no_message(make_fleet: MakeFleet, recorder: Recor
     assert windows_above(recorder["alpha"].times, 20, 2.0) == 0
     # What the killed workers held still stands where the visibility timeout finds it.
     fleet.wait(
-        lambda: len(fleet.gateway.jobs(states=[JobState.DONE], limit=161)) + fleet.unacked() >= 160,
+        lambda: (
+            len(fleet.gateway.jobs.list(states=[JobState.DONE], limit=161)) + fleet.unacked() >= 160
+        ),
         "each job is done or its message is kept",
     )

@@ -25,21 +25,21 @@ BACKLOG = 60
 
 def states(fleet: Fleet) -> Counter[str]:
     """Return how many jobs are in which state."""
-    with fleet.gateway.database.read() as session:
+    with fleet.gateway.context.database.read() as session:
         query = select(tables.Job.state, func.count()).group_by(tables.Job.state)
         return Counter({state: jobs for state, jobs in session.execute(query)})  # noqa: C416
 
 
 def tries(fleet: Fleet) -> int:
     """Return the tries that all calls have spent."""
-    with fleet.gateway.database.read() as session:
+    with fleet.gateway.context.database.read() as session:
         return session.scalar(select(func.sum(tables.Call.tries))) or 0
 
 
 def transitions(fleet: Fleet) -> list[str]:
     """Return why breakers have changed, as the audit log has it once it has all of it."""
     fleet.wait(lambda: not read_journals(fleet.redis, ["lincoln"]), "the journal is audited")
-    with fleet.gateway.database.read() as session:
+    with fleet.gateway.context.database.read() as session:
         query = select(tables.AuditEvent.reason).where(
             tables.AuditEvent.action == "breaker:endpoint:change"
         )

@@ -81,8 +81,8 @@ def test_the_fleet_and_an_app_with_the_gateway_are_refused_nothing(
         answer = gateway.request(NAME, "GET", "/ims/oneroster/v1p2/orgs", timeout=30)
         assert answer.status == 200
         assert list(gateway.records(NAME, "orgs"))
-        assert not gateway.liveness().stopping(NAME)
-        gateway.cancel(gateway.sync(NAME, "students").id)
+        assert not gateway.fleet.liveness().stopping(NAME)
+        gateway.jobs.cancel(gateway.sync(NAME, "students").id)
     assert refused(server) == []
 
 

@@ -50,13 +50,13 @@ def ended(stack: Stack, job_id: str) -> JobStatus:
 
     def exists() -> bool:
         try:
-            stack.gateway.job_status(job_id)
+            stack.gateway.jobs.status(job_id)
         except UnknownJob:
             return False
         return True
 
     wait_until(exists, f"the job of task {job_id}")
-    return stack.gateway.wait_for(job_id, PATIENCE_SECONDS)
+    return stack.gateway.jobs.wait(job_id, PATIENCE_SECONDS)
 
 
 def test_the_task_id_is_the_job_id(stack: Stack) -> None:
@@ -78,7 +78,7 @@ def test_a_second_delivery_does_nothing_more(postgres_stack: Stack) -> None:
     assert ended(postgres_stack, task_id).state == "done"
     (marker,) = order(postgres_stack, {"args": [NAME, "orgs"]})
     ended(postgres_stack, marker)
-    assert postgres_stack.gateway.job_status(task_id).calls_made == 1
+    assert postgres_stack.gateway.jobs.status(task_id).calls_made == 1
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_same_key_is_the_same_job(sqlite_stack: Stack) -> None:
     assert conflict.error is not None
     assert conflict.error["code"] == "idempotency_conflict"
     with pytest.raises(UnknownJob):
-        sqlite_stack.gateway.job_status(second)
+        sqlite_stack.gateway.jobs.status(second)
 
 
 def test_an_app_without_our_code_asks_how_its_job_stands(sqlite_stack: Stack) -> None:
@@ -154,14 +154,14 @@ def test_an_app_without_our_code_asks_how_its_job_stands(sqlite_stack: Stack) ->
 
 def test_a_job_is_cancelled_by_name(sqlite_stack: Stack) -> None:
     """It needs no result: the job says so itself."""
-    sqlite_stack.gateway.control(NAME).pause(actor="ana")
+    sqlite_stack.gateway.providers.control(NAME).pause(actor="ana")
     try:
         (task_id,) = order(sqlite_stack, {"args": [NAME, "orgs"], "kwargs": {"app": "hasty"}})
         cancel = {"name": "sisgate.cancel", "args": [task_id], "kwargs": {"app": "hasty"}}
         order(sqlite_stack, cancel)
         assert ended(sqlite_stack, task_id).state == "cancelled"
     finally:
-        sqlite_stack.gateway.control(NAME).resume(actor="ana")
+        sqlite_stack.gateway.providers.control(NAME).resume(actor="ana")
 
 
 @pytest.mark.parametrize(
@@ -189,5 +189,5 @@ def test_what_a_message_asks_for_beside_its_sync_is_refused(
     assert said in (status.error or {})["message"]
     (marker,) = order(sqlite_stack, {"args": [NAME, "orgs"]})
     assert ended(sqlite_stack, marker).state == "done"
-    with sqlite_stack.gateway.database.read() as session:
+    with sqlite_stack.gateway.context.database.read() as session:
         assert controls.windows_of(controls.get(session, NAME)) is None

@@ -19,7 +19,7 @@ def test_dead_letters_are_listed_and_tried_again_in_bulk(
     gateway = sqlite_stack.gateway
     dead = [gateway.enqueue_request(NAME, "GET", "/ws/v1/district/school").id for _ in range(2)]
     for job_id in dead:
-        assert gateway.wait_for(job_id, PATIENCE_SECONDS).state == "failed"
+        assert gateway.jobs.wait(job_id, PATIENCE_SECONDS).state == "failed"
     letters = operator.json("jobs", "list", "--dead", "--provider", NAME)
     assert {letter["id"] for letter in letters} == set(dead)
     assert {(letter["tries"], letter["lost_workers"]) for letter in letters} == {(2, 0)}
@@ -30,7 +30,7 @@ def test_dead_letters_are_listed_and_tried_again_in_bulk(
     made = operator.json("jobs", "retry", *chosen, "--yes")
     assert {pair["retry_of"] for pair in made} == set(dead)
     for pair in made:
-        assert gateway.wait_for(pair["job"], PATIENCE_SECONDS).state == "done"
+        assert gateway.jobs.wait(pair["job"], PATIENCE_SECONDS).state == "done"
     assert operator.json("jobs", "retry", *chosen, "--yes") == []
     again = operator.json("jobs", "retry", dead[0])
     assert again[0]["job"] in {pair["job"] for pair in made}

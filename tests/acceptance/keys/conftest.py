@@ -54,7 +54,7 @@ class Keyed:
     @property
     def keys(self) -> ProviderKeys:
         """What a person does."""
-        return self.stack.gateway.keys(self.name)
+        return self.stack.gateway.keys.of(self.name)
 
     @property
     def district(self) -> RunningDistrict:
@@ -91,7 +91,7 @@ class Keyed:
 
     def best(self) -> str:
         """Return the client id that the next call uses."""
-        with self.stack.gateway.database.read() as session:
+        with self.stack.gateway.context.database.read() as session:
             return usable_keys(session, self.name, CLOCK.now())[0].client_id
 
 

@@ -101,7 +101,7 @@ class Rotating:
     @property
     def keys(self) -> ProviderKeys:
         """What a person does."""
-        return self.stack.gateway.keys(self.name)
+        return self.stack.gateway.keys.of(self.name)
 
     def rotate(self, kill: tuple[str, str] | None = None) -> str:
         """Rotate once, killed at a step if one is named; return the client id that is active then.
@@ -151,7 +151,7 @@ class Rotating:
 
     def _next(self) -> str | None:
         config = self.stack.settings.providers[self.name]
-        with self.stack.gateway.database.read() as session:
+        with self.stack.gateway.context.database.read() as session:
             for slot in read_slots(session, [self.name]):
                 step = slot.next_step(policy_of(config), CLOCK.now())
                 if step is not None:
@@ -159,7 +159,7 @@ class Rotating:
         return None
 
     def _is_over(self) -> bool:
-        with self.stack.gateway.database.read() as session:
+        with self.stack.gateway.context.database.read() as session:
             row = session.get(KeySlot, (self.name, "primary"))
             asked = row is not None and (row.requested_at or row.order_id)
         return not asked and [key.state for key in self.keys.list()] == [KeyState.ACTIVE]
@@ -196,7 +196,7 @@ class Load:
         """Return how many ended how, by state and code; waits for all of them."""
         found: Counter[str] = Counter()
         for job_id in self.jobs:
-            status = self.stack.gateway.wait_for(job_id, PATIENCE_SECONDS)
+            status = self.stack.gateway.jobs.wait(job_id, PATIENCE_SECONDS)
             code = (status.error or {}).get("code", "")
             found[f"{status.state} {code}".strip()] += 1
         return found

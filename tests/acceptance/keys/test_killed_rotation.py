@@ -98,5 +98,5 @@ def steps(stack: Stack) -> dict[str, int]:
         .where(AuditEvent.actor == "rotation", AuditEvent.subject == NAMES[0])
         .group_by(AuditEvent.action)
     )
-    with stack.gateway.database.read() as session:
+    with stack.gateway.context.database.read() as session:
         return {action.rsplit(":", 1)[1]: count for action, count in session.execute(query)}

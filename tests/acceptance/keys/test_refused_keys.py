@@ -28,7 +28,7 @@ def ask(provider: Keyed) -> int:
 def key_used(provider: Keyed) -> str:
     """The client id of the key that the audit log names for the app's newest call."""
     gateway = provider.stack.gateway
-    newest = next(job for job in gateway.jobs(provider=provider.name) if job.app != "sisgate")
+    newest = next(job for job in gateway.jobs.list(provider=provider.name) if job.app != "sisgate")
     (ended, *_) = gateway.audit.tail(Filter(job=newest.id, action=CALL_OUTCOME))
     ids = {key.id: key.client_id for key in provider.keys.list(all_states=True)}
     return ids[str((ended.detail or {})["key"])]
@@ -66,7 +66,7 @@ def test_a_sync_under_way_goes_on_with_the_next_key(powerschool: Keyed) -> None:
     job = powerschool.stack.gateway.sync(powerschool.name, "students", mode="full")
     wait_until(lambda: job.status().calls_made >= 2, "its first calls")
     powerschool.refuse(powerschool.district.client_id)
-    status = powerschool.stack.gateway.wait_for(job.id, 60)
+    status = powerschool.stack.gateway.jobs.wait(job.id, 60)
     assert status.state == "done", status.error
     assert status.calls.get("failed", 0) == 0
 

@@ -36,7 +36,7 @@ def stack(tmp_path: Path, redis_url: str, sqlite_url: str) -> Iterator[Stack]:
 
 def done(stack: Stack) -> int:
     """Return how many jobs are done."""
-    return len(stack.gateway.jobs(states=[JobState.DONE], limit=500))
+    return len(stack.gateway.jobs.list(states=[JobState.DONE], limit=500))
 
 
 def test_rate_limit_of_celery_changes_the_limit_of_the_fleet(stack: Stack) -> None:
@@ -49,7 +49,10 @@ def test_rate_limit_of_celery_changes_the_limit_of_the_fleet(stack: Stack) -> No
         return dict(next(iter(reply.values())))
 
     def windows() -> list[str]:
-        return [str(window.rate) for window in stack.gateway.control("skyward").state().windows]
+        return [
+            str(window.rate)
+            for window in stack.gateway.providers.control("skyward").state().windows
+        ]
 
     ping = operator.control.ping
     wait_until(lambda: bool(ping(timeout=1, limit=1)), "the worker listens")
@@ -62,7 +65,7 @@ def test_rate_limit_of_celery_changes_the_limit_of_the_fleet(stack: Stack) -> No
     assert f"{task} [rate_limit=2/h]" in next(iter(listed.values()))
 
     # A worker does not compare with what it heard last: the limit may have changed elsewhere.
-    stack.gateway.control("skyward").set_limits(None, actor="ana")
+    stack.gateway.providers.control("skyward").set_limits(None, actor="ana")
     listed = operator.control.inspect(timeout=30, limit=1).registered() or {}
     assert f"{task} [rate_limit=4/h]" in next(iter(listed.values()))
     assert "ok" in ask("2")
@@ -75,7 +78,7 @@ def test_rate_limit_of_celery_changes_the_limit_of_the_fleet(stack: Stack) -> No
     wait_until(lambda: windows() == ["4/h"], "the configured limit")
 
     def audited(action: str, actor: str) -> bool:
-        with stack.gateway.database.read() as session:
+        with stack.gateway.context.database.read() as session:
             return (action, actor) in {
                 (event.action, event.actor) for event in audit.tail(session, subject="skyward")
             }
@@ -86,11 +89,11 @@ def test_rate_limit_of_celery_changes_the_limit_of_the_fleet(stack: Stack) -> No
 
 def test_a_pause_stops_all_calls_and_work_waits(stack: Stack) -> None:
     """Nothing is called while a provider is paused, no attempt is spent, and it goes on after."""
-    stack.gateway.control("skyward").pause(actor="ana")
+    stack.gateway.providers.control("skyward").pause(actor="ana")
     job = stack.gateway.enqueue_request("skyward", "GET", "/ims/oneroster/v1p2/orgs")
     late = stack.gateway.enqueue_request("skyward", "GET", "/ims/oneroster/v1p2/orgs", timeout=2)
 
-    assert stack.gateway.wait_for(late.id, 30).state is JobState.EXPIRED
+    assert stack.gateway.jobs.wait(late.id, 30).state is JobState.EXPIRED
     expired_at = late.status().ended_at
     deadline = late.status().expires_at
     assert expired_at is not None
@@ -99,25 +102,25 @@ def test_a_pause_stops_all_calls_and_work_waits(stack: Stack) -> None:
     assert job.status().calls_made == 0
     assert stack.sandbox.stats("skyward")["in_window"] == 0
 
-    stack.gateway.control("skyward").resume(actor="ana")
+    stack.gateway.providers.control("skyward").resume(actor="ana")
     assert job.wait(60).state is JobState.DONE
 
 
 def test_a_call_that_was_never_sent_costs_nothing(stack: Stack) -> None:
     """Without a key no call leaves the machine: no permit is spent, and the job says why."""
-    with stack.gateway.database.write() as session:
+    with stack.gateway.context.database.write() as session:
         session.execute(update(tables.Key).values(state="retired"))
     job = stack.gateway.enqueue_request("skyward", "GET", "/ims/oneroster/v1p2/orgs")
-    status = stack.gateway.wait_for(job.id, 60)
+    status = stack.gateway.jobs.wait(job.id, 60)
     assert status.state is JobState.FAILED
     assert (status.error or {})["code"] == "credentials"
     assert status.calls_made == 0
-    assert [w.used for w in stack.gateway.control("skyward").state().windows] == [0]
+    assert [w.used for w in stack.gateway.providers.control("skyward").state().windows] == [0]
 
 
 def test_two_apps_of_one_priority_share_the_quota(stack: Stack) -> None:
     """A sync of 180 calls and one of 32 get the same number of calls while both have some."""
-    stack.gateway.control("skyward").set_limits("10/s", actor="ana")
+    stack.gateway.providers.control("skyward").set_limits("10/s", actor="ana")
     large = stack.gateway.sync("skyward", "enrollments", mode="full", app="large")
     small = stack.gateway.sync("skyward", "students", mode="full", app="small")
 
@@ -131,7 +134,7 @@ def test_two_apps_of_one_priority_share_the_quota(stack: Stack) -> None:
 
 def test_what_was_forecast_comes_true(stack: Stack) -> None:
     """A plan names the calls of the last sync, and a job's expected finish is near its real one."""
-    stack.gateway.control("skyward").set_limits("500/10s", actor="ana")
+    stack.gateway.providers.control("skyward").set_limits("500/10s", actor="ana")
     first = stack.sync("skyward", "students", mode="full")
     plan = stack.gateway.plan("skyward", "students")
     assert plan.calls == first.calls_made

@@ -18,12 +18,12 @@ ALL_MISSED = {Cause.PLANNER_MISSING, Cause.BEAT_MISSING, Cause.WORKER_MISSING}
 
 def told(fleet: Fleet) -> str:
     """Return everything that is said to be in the way."""
-    return "; ".join(one.message for one in fleet.gateway.liveness().obstacles)
+    return "; ".join(one.message for one in fleet.gateway.fleet.liveness().obstacles)
 
 
 def causes(fleet: Fleet) -> set[Cause]:
     """Return what is in the way."""
-    return {one.cause for one in fleet.gateway.liveness().obstacles}
+    return {one.cause for one in fleet.gateway.fleet.liveness().obstacles}
 
 
 def pools(liveness: Liveness, provider: str) -> list[str]:
@@ -44,7 +44,7 @@ def test_workers_of_every_pool_are_seen_by_the_queues_that_they_take_from(
         fleet.wait(ready, what, *workers)
 
     def all_seen() -> bool:
-        return pools(fleet.gateway.liveness(), "clark") == sorted(POOLS)
+        return pools(fleet.gateway.fleet.liveness(), "clark") == sorted(POOLS)
 
     comes(all_seen, "all are seen")
     assert "no worker serves lincoln" in told(fleet)
@@ -59,7 +59,9 @@ def test_workers_of_every_pool_are_seen_by_the_queues_that_they_take_from(
     comes(all_seen, "all are back after a Redis that lost everything")
     for worker in workers:
         worker.signal(signal.SIGTERM)
-    comes(lambda: not fleet.gateway.liveness().as_dict()["processes"], "all have left in order")
+    comes(
+        lambda: not fleet.gateway.fleet.liveness().as_dict()["processes"], "all have left in order"
+    )
 
 
 def test_a_fleet_that_is_frozen_killed_and_whole_again(make_fleet: MakeFleet) -> None:
@@ -79,7 +81,7 @@ def test_a_fleet_that_is_frozen_killed_and_whole_again(make_fleet: MakeFleet) ->
         assert "beat has not been seen for " in told(fleet)
         assert "no worker serves clark; the last one has not been seen for " in told(fleet)
         (job,) = fleet.request("clark")
-        wait = fleet.gateway.waits_for(job)
+        wait = fleet.gateway.jobs.waits_for(job)
         assert wait is not None
         assert {one.cause for one in wait.obstacles} == ALL_MISSED
     finally:
@@ -96,8 +98,8 @@ def test_an_expired_job_names_the_worker_that_is_missing(make_fleet: MakeFleet) 
     worker, beat = fleet.start_worker("sisgate", "lincoln"), fleet.start_beat()
     fleet.wait(lambda: causes(fleet) == {Cause.WORKER_MISSING}, "one is missing", worker, beat)
     job = fleet.gateway.enqueue_request("clark", "GET", "/orgs", timeout=1.0)
-    fleet.wait(lambda: fleet.gateway.job_status(job.id).is_final, "it has expired", worker, beat)
-    error = fleet.gateway.job_status(job.id).error or {}
+    fleet.wait(lambda: fleet.gateway.jobs.status(job.id).is_final, "it has expired", worker, beat)
+    error = fleet.gateway.jobs.status(job.id).error or {}
     assert (error["code"], error["cause"]) == ("job_expired", "worker_missing")
     assert "No worker serves clark. Start one" in error["message"]
 
@@ -110,7 +112,7 @@ def find_sync_without_queue(fleet: Fleet, worker: Process) -> bool:
     other.close()
 
     def is_there() -> bool:
-        return task.id in [job.id for job in fleet.gateway.jobs()]
+        return task.id in [job.id for job in fleet.gateway.jobs.list()]
 
     fleet.wait(is_there, "the sync is found", worker)
     return True

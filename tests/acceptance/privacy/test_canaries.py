@@ -156,7 +156,7 @@ def go_through_everything(stack: Stack, leaky: LeakyProvider) -> None:
 
 def tries_of(stack: Stack, job_id: str) -> int:
     """How many failures the calls of a job have spent."""
-    with stack.gateway.database.read() as session:
+    with stack.gateway.context.database.read() as session:
         query = text("SELECT coalesce(max(tries), 0) FROM calls WHERE job_id = :job")
         return int(session.execute(query, {"job": job_id}).scalar_one())
 
@@ -226,7 +226,7 @@ def in_flower(stack: Stack, port: int) -> bytes:
 
 def in_tables(stack: Stack) -> Iterator[tuple[str, bytes]]:
     """Each table's cells, without the two columns that may hold names."""
-    with stack.gateway.database.read() as session:
+    with stack.gateway.context.database.read() as session:
         for table in Base.metadata.sorted_tables:
             columns = [c for c in table.columns if (table.name, c.name) not in MAY_HOLD_NAMES]
             rows = session.execute(select(*columns)).all()
@@ -274,7 +274,7 @@ def test_secrets_and_names_are_nowhere_but_in_records(
             monkeypatch.setenv(name, value)
     monkeypatch.setenv("SISGATE_TOKEN", api_token.get_secret_value())
     capfd.readouterr()
-    listed = [["jobs", "show", status.id] for status in stack.gateway.jobs()]
+    listed = [["jobs", "show", status.id] for status in stack.gateway.jobs.list()]
     for words in (*listed, ["jobs", "list"], ["keys", "list"], ["tokens", "list"], ["doctor"]):
         execute([*words])
         execute([*words, "--json"])

@@ -32,7 +32,7 @@ def test_an_erased_student_does_not_come_back_until_that_is_lifted(stack: Stack)
     """The lists stay complete and proven without the student."""
     student = some_student(stack)
     everybody, enrolled = stack.ids(NAME, "students"), users(stack)
-    report = stack.gateway.erase(NAME, student, **BY)
+    report = stack.gateway.privacy.erase(NAME, student, **BY)
     assert (report.is_clean, report.suppressed) == (True, True)
     for resource in ("students", "enrollments"):
         ended = stack.sync(NAME, resource, mode="full")
@@ -40,9 +40,9 @@ def test_an_erased_student_does_not_come_back_until_that_is_lifted(stack: Stack)
     assert stack.ids(NAME, "students") == everybody - {student}
     assert users(stack) == enrolled - {student}
     # What the later syncs left of the student at the edges of their pages is a pseudonym.
-    assert stack.gateway.erase(NAME, student, **BY).is_clean
+    assert stack.gateway.privacy.erase(NAME, student, **BY).is_clean
 
-    assert stack.gateway.lift(NAME, student, **BY)
+    assert stack.gateway.privacy.lift(NAME, student, **BY)
     stack.sync(NAME, "students", mode="full")
     assert stack.ids(NAME, "students") == everybody
 

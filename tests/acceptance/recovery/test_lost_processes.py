@@ -60,7 +60,7 @@ def begun(stack: Stack) -> Job:
 
 def let_leases_end(stack: Stack) -> None:
     """Let the minute pass after which a lost worker's call is given to another."""
-    with stack.gateway.database.write() as session:
+    with stack.gateway.context.database.write() as session:
         held = update(tables.Call).where(tables.Call.lease_until.is_not(None))
         session.execute(held.values(lease_until=CLOCK.now()))
 
@@ -136,7 +136,7 @@ def test_a_ledger_that_is_down_refuses_clearly(
     calls: list[Callable[[Gateway], object]] = [
         lambda g: g.sync(NAME, "orgs"),
         lambda g: g.request(NAME, "GET", "/x"),
-        lambda g: g.jobs(),
+        lambda g: g.jobs.list(),
         lambda g: list(g.records(NAME, "orgs")),
         lambda g: list(g.changes(NAME, "orgs")),
     ]

@@ -151,12 +151,12 @@ def bad_stack(tmp_path_factory: pytest.TempPathFactory, server: HttpServer) -> I
 def synced(stack: Stack, provider: str, *resources: str, **words: Any) -> dict[str, JobStatus]:
     """Sync datasets side by side and return how each ended."""
     jobs = {name: stack.gateway.sync(provider, name, **words) for name in resources}
-    return {name: stack.gateway.wait_for(job.id, PATIENCE_SECONDS) for name, job in jobs.items()}
+    return {name: stack.gateway.jobs.wait(job.id, PATIENCE_SECONDS) for name, job in jobs.items()}
 
 
 def is_closed(stack: Stack, provider: str) -> bool:
     """Return whether no breaker of a provider ever opened."""
-    views = [each.as_dict() for each in stack.gateway.breakers(provider).standings()]
+    views = [each.as_dict() for each in stack.gateway.providers.breakers(provider).standings()]
     return all(view["state"] == "closed" and view["since"] is None for view in views)
 
 
@@ -234,7 +234,7 @@ def test_a_person_of_two_schools_keeps_both(bad_stack: Stack) -> None:
 
 def test_nothing_of_a_bad_answer_is_in_the_ledger(bad_stack: Stack) -> None:
     """Flaws are kept as numbers and names."""
-    with bad_stack.gateway.database.read() as session:
+    with bad_stack.gateway.context.database.read() as session:
         kept = [call.error for call in session.query(tables.Call) if call.error]
     assert kept
     assert "perhaps" not in json.dumps(kept)

@@ -17,7 +17,7 @@ def test_a_429_is_waited_for_as_long_as_it_says(sqlite_stack: Stack) -> None:
     sqlite_stack.fresh(NAME, fail_next=[{"status": 429, "retry_after": "2", "path": "orgs"}])
     status = sqlite_stack.sync(NAME, "orgs", mode="full")
     assert (status.state, status.throttled, status.calls_made) == ("done", 1, 2)
-    with sqlite_stack.gateway.database.read() as session:
+    with sqlite_stack.gateway.context.database.read() as session:
         call = session.scalars(select(tables.Call).where(tables.Call.job_id == status.id)).one()
         attempts = session.scalars(
             select(tables.Attempt)
@@ -78,7 +78,7 @@ def test_an_expired_token_is_fetched_once_for_the_fleet(stack: Stack) -> None:
 
 def overlaps(stack: Stack, job_id: str) -> int:
     """Return how many rows came twice because pages overlap by one."""
-    with stack.gateway.database.read() as session:
+    with stack.gateway.context.database.read() as session:
         pages = session.scalars(select(tables.Call).where(tables.Call.job_id == job_id)).all()
     return len([page for page in pages if page.rows]) - 1
 

@@ -34,7 +34,7 @@ def keys(database: Database, tmp_path: Path) -> ProviderKeys:
         providers={NAME: config},
     )
     make_master_key(settings.master_key_path)
-    found = Gateway(settings, database=database).keys(NAME)
+    found = Gateway(settings, database=database).keys.of(NAME)
     found.add("old", Secret("old"), actor="test")
     return found
 

@@ -57,8 +57,8 @@ def gateway(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Gateway
     make_master_key(settings.master_key_path)
     gateway = Gateway(settings)
     make_master_key(settings.master_key_path)
-    control = gateway.control("lincoln")
-    assert gateway.limiter.rebuild("lincoln", control.limits, [])
+    control = gateway.providers.control("lincoln")
+    assert gateway.context.limiter.rebuild("lincoln", control.limits, [])
     be_heard(gateway)
     yield gateway
     gateway.close()

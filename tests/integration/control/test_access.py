@@ -25,7 +25,9 @@ def as_token(gateway: Gateway) -> As:
         update: dict[str, object] = {"token": token, "access": "tokens"}
         if app:
             update["app_name"] = app
-        return Gateway(gateway.settings.model_copy(update=update), database=gateway.database)
+        return Gateway(
+            gateway.settings.model_copy(update=update), database=gateway.context.database
+        )
 
     return made
 
@@ -45,8 +47,8 @@ def test_an_app_works_in_its_scopes_and_under_its_own_name(as_token: As) -> None
         lambda: app.changes("open", "students"),
         # A request may lead anywhere at the provider, so its scope is the whole provider.
         lambda: app.enqueue_request("lincoln", "GET", "/ims/oneroster/v1p1/students"),
-        lambda: app.control("lincoln").pause(actor="gradebook"),
-        lambda: app.control("lincoln").set_limits("9/h", actor="gradebook"),
+        lambda: app.providers.control("lincoln").pause(actor="gradebook"),
+        lambda: app.providers.control("lincoln").set_limits("9/h", actor="gradebook"),
         lambda: app.plan("lincoln", "classes"),
         app.tokens.list,
     ):
@@ -59,13 +61,13 @@ def test_jobs_of_others_do_not_exist_for_an_app(gateway: Gateway, as_token: As) 
     theirs = gateway.sync("lincoln", "students", app="portal")
     app = as_token("gradebook", "app")
     own = app.sync("lincoln", "classes")
-    assert [status.id for status in app.jobs()] == [own.id]
-    assert [status.id for status in app.statuses([own.id, theirs.id])] == [own.id]
-    for work in (app.job, app.cancel, app.retry, app.answer, app.expected):
+    assert [status.id for status in app.jobs.list()] == [own.id]
+    assert [status.id for status in app.jobs.statuses([own.id, theirs.id])] == [own.id]
+    for work in (app.job, app.jobs.cancel, app.jobs.retry, app.answer, app.jobs.expected):
         with pytest.raises(UnknownJob) as unknown:
             work(theirs.id)
         assert str(unknown.value) == str(jobs.unknown(theirs.id))
-    assert app.cancel(own.id).state == JobState.CANCELLED
+    assert app.jobs.cancel(own.id).state == JobState.CANCELLED
 
 
 def test_a_viewer_looks_and_an_operator_acts_and_neither_reads_students(
@@ -75,7 +77,7 @@ def test_a_viewer_looks_and_an_operator_acts_and_neither_reads_students(
     job = gateway.sync("lincoln", "students", app="portal")
     viewer, operator = as_token("eve", "viewer"), as_token("ana", "operator")
     for one in (viewer, operator):
-        assert [status.id for status in one.jobs()] == [job.id]
+        assert [status.id for status in one.jobs.list()] == [job.id]
         for refused in (
             lambda one=one: one.records("lincoln", "students"),
             lambda one=one: one.changes("lincoln", "students"),
@@ -85,9 +87,9 @@ def test_a_viewer_looks_and_an_operator_acts_and_neither_reads_students(
             with pytest.raises(AccessDenied):
                 refused()
     with pytest.raises(AccessDenied):
-        viewer.cancel(job.id)
-    operator.control("lincoln").pause(actor="somebody else")
-    assert operator.cancel(job.id).state == JobState.CANCELLED
+        viewer.jobs.cancel(job.id)
+    operator.providers.control("lincoln").pause(actor="somebody else")
+    assert operator.jobs.cancel(job.id).state == JobState.CANCELLED
 
 
 def test_a_list_of_jobs_stays_in_the_scopes(gateway: Gateway, as_token: As) -> None:
@@ -96,22 +98,22 @@ def test_a_list_of_jobs_stays_in_the_scopes(gateway: Gateway, as_token: As) -> N
     for _ in range(3):
         gateway.sync("open", "students")
     viewer = as_token("eve", "viewer", scopes=("lincoln",))
-    assert [status.id for status in viewer.jobs(limit=2)] == [inside.id]
+    assert [status.id for status in viewer.jobs.list(limit=2)] == [inside.id]
 
 
 def test_without_a_token_nothing_is_done_where_one_is_required(gateway: Gateway) -> None:
     """And everything where none is."""
     closed = gateway.settings.model_copy(update={"access": "tokens"})
-    nobody = Gateway(closed, database=gateway.database)
+    nobody = Gateway(closed, database=gateway.context.database)
     for refused in (
         lambda: nobody.sync("lincoln", "students"),
         lambda: nobody.records("lincoln", "students"),
-        nobody.jobs,
-        nobody.control("lincoln").state,
+        nobody.jobs.list,
+        nobody.providers.control("lincoln").state,
     ):
         with pytest.raises(NotAuthenticated, match="SISGATE_TOKEN"):
             refused()
-    assert gateway.jobs() == []
+    assert gateway.jobs.list() == []
 
 
 def test_an_app_cannot_take_another_name_from_its_environment(as_token: As) -> None:
@@ -124,9 +126,9 @@ def test_the_log_tells_who_did_what_to_a_job(gateway: Gateway, as_token: As) -> 
     """Who approved any number of deletions, and who ended or repeated another's job."""
     admin = as_token("ana", "admin")
     job = admin.sync("lincoln", "students", allow_deletes=True)
-    admin.cancel(job.id)
-    again = admin.retry(job.id)
-    with gateway.database.read() as session:
+    admin.jobs.cancel(job.id)
+    again = admin.jobs.retry(job.id)
+    with gateway.context.database.read() as session:
         found = audit.tail(session, audit.Filter(job=job.id))
     told = [(event.action, event.actor.split(" ")[0], event.provider) for event in reversed(found)]
     assert told == [
@@ -145,10 +147,10 @@ def test_what_retention_deletes_is_deleted_by_who_the_token_says(
 ) -> None:
     """Whatever name the caller gives."""
     job = gateway.sync("lincoln", "students")
-    gateway.cancel(job.id)
-    with gateway.database.write() as session:
+    gateway.jobs.cancel(job.id)
+    with gateway.context.database.write() as session:
         jobs.get(session, job.id).ended_at = datetime(2020, 1, 1, tzinfo=UTC)
-    as_token("ana", "admin").retention.run(actor="nobody")
-    with gateway.database.read() as session:
+    as_token("ana", "admin").privacy.retention.run(actor="nobody")
+    with gateway.context.database.read() as session:
         (event,) = audit.tail(session, audit.Filter(action="privacy:jobs:expire"))
     assert event.actor.startswith("ana (token ")

@@ -39,8 +39,8 @@ def test_a_log_whose_end_is_cut_off_is_found_by_the_heads(
     audit_sealing.seal_and_keep_head(runtime)
     gateway.sync("lincoln", "teachers")
     audit_sealing.seal_and_keep_head(runtime)
-    with gateway.database.write() as session:
-        dialect = gateway.database.engine.dialect.name
+    with gateway.context.database.write() as session:
+        dialect = gateway.context.database.engine.dialect.name
         audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
         session.execute(text("DELETE FROM audit_events WHERE number > 1"))
         session.execute(text("DELETE FROM audit_seals WHERE number > 1"))
@@ -69,8 +69,8 @@ def test_a_log_behind_its_last_head_is_told_in_the_workers_log(
     gateway.sync("lincoln", "students")
     for _ in range(3):
         audit_sealing.seal_and_keep_head(runtime)
-    with gateway.database.write() as session:
-        dialect = gateway.database.engine.dialect.name
+    with gateway.context.database.write() as session:
+        dialect = gateway.context.database.engine.dialect.name
         audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
         session.execute(text("DELETE FROM audit_seals WHERE number > 1"))
         audit_guard.put_on(lambda statement: session.execute(text(statement)), dialect)
@@ -86,7 +86,7 @@ def test_doctor_says_on_which_host_heads_cannot_be_kept(
     monkeypatch.setattr(Invocation, "settings", gateway.settings)
     nowhere = runtime.settings.model_copy(update={"audit_heads_file": Path("/proc/heads.jsonl")})
     monkeypatch.setattr(runtime, "settings", nowhere)
-    gateway.control("lincoln").pause(actor="ana")
+    gateway.providers.control("lincoln").pause(actor="ana")
     with pytest.raises(AuditError):
         audit_sealing.seal_and_keep_head(runtime)
     (found,) = audit_heads(Invocation())
@@ -94,7 +94,7 @@ def test_doctor_says_on_which_host_heads_cannot_be_kept(
     assert "a volume for SISGATE_DATA_DIR" in (found.remedy or "")
 
     monkeypatch.setattr(runtime, "settings", gateway.settings)
-    gateway.control("lincoln").resume(actor="ana")
+    gateway.providers.control("lincoln").resume(actor="ana")
     audit_sealing.seal_and_keep_head(runtime)
     (found,) = audit_heads(Invocation())
     assert found.grade == "ok"

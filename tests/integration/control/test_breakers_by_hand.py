@@ -22,13 +22,13 @@ A, B = "https://sis-a.twin.test", "https://sis-b.twin.test/api"
 
 def states(gateway: Gateway) -> list[tuple[str, bool]]:
     """Return state of each endpoint, and whether it is pinned."""
-    found = gateway.breakers("twin").standings()
+    found = gateway.providers.breakers("twin").standings()
     return [(one.breaker.state.value, one.breaker.pinned) for one in found]
 
 
 def events(gateway: Gateway) -> list[AuditEvent]:
     """Return what was audited, oldest first."""
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         return list(session.query(AuditEvent).order_by(AuditEvent.at, AuditEvent.number))
 
 
@@ -43,15 +43,17 @@ def fail(runtime: Runtime, url: str, times: int) -> None:
 
 def test_a_pin_holds_for_every_worker_at_once(gateway: Gateway, runtime: Runtime) -> None:
     """What a worker asks next is refused, and traffic does not move it."""
-    changed = gateway.breakers("twin").set("open", "sis-a", actor="ana", reason="they migrate")
+    changed = gateway.providers.breakers("twin").set(
+        "open", "sis-a", actor="ana", reason="they migrate"
+    )
     assert changed == [A]
     breakers = runtime.endpoints(runtime.settings.providers["twin"]).breakers
     assert breakers.ask(A).leave is None
     assert breakers.ask(B).leave is not None
-    gateway.breakers("twin").set("close", "1", actor="ana")
+    gateway.providers.breakers("twin").set("close", "1", actor="ana")
     fail(runtime, A, 30)
     assert states(gateway) == [("closed", True), ("closed", False)]
-    gateway.breakers("twin").set("auto", actor="ben")
+    gateway.providers.breakers("twin").set("auto", actor="ben")
     assert states(gateway) == [("closed", False), ("closed", False)]
     told = [(e.actor, e.action, e.subject, e.reason, e.detail) for e in events(gateway)]
     assert told == [
@@ -66,7 +68,7 @@ def test_a_pin_holds_for_every_worker_at_once(gateway: Gateway, runtime: Runtime
 
 def test_without_an_endpoint_all_are_meant(gateway: Gateway) -> None:
     """And doing the same again changes nothing and is not audited."""
-    breakers = gateway.breakers("twin")
+    breakers = gateway.providers.breakers("twin")
     assert breakers.set("half-open", actor="ana") == [A, B]
     assert breakers.set("half-open", actor="ana") == []
     assert states(gateway) == [("half-open", True), ("half-open", True)]
@@ -76,17 +78,17 @@ def test_without_an_endpoint_all_are_meant(gateway: Gateway) -> None:
 def test_a_pin_outlives_an_emptied_redis(gateway: Gateway, runtime: Runtime) -> None:
     """The reconciler sets it again, to the same end, and what has ended stays ended."""
     until = datetime.now(UTC) + timedelta(hours=1)
-    gateway.breakers("twin").set("open", "sis-a", until=until, actor="ana")
-    gateway.breakers("twin").set("open", "sis-b", actor="ana")
+    gateway.providers.breakers("twin").set("open", "sis-a", until=until, actor="ana")
+    gateway.providers.breakers("twin").set("open", "sis-b", actor="ana")
     runtime.redis.flushall()
     assert states(gateway) == [("closed", False), ("closed", False)]
     limiter_recovery.apply_controls(runtime)
-    first, second = gateway.breakers("twin").standings()
+    first, second = gateway.providers.breakers("twin").standings()
     assert (first.breaker.state, second.breaker.state) == (State.OPEN, State.OPEN)
     assert first.breaker.pinned_until == pytest.approx(until, abs=timedelta(milliseconds=2))
     assert second.breaker.pinned_until is None
 
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         control = controls.lock(session, "twin", until)
         pins = controls.pins_of(control, until - timedelta(seconds=1))
         assert set(pins) == {A, B}
@@ -95,7 +97,7 @@ def test_a_pin_outlives_an_emptied_redis(gateway: Gateway, runtime: Runtime) -> 
 
 def test_a_rebuilt_limiter_finds_the_pins_in_place(gateway: Gateway, runtime: Runtime) -> None:
     """The first permit after a loss is granted with the pins known again."""
-    gateway.breakers("twin").set("open", "sis-a", actor="ana")
+    gateway.providers.breakers("twin").set("open", "sis-a", actor="ana")
     runtime.redis.flushall()
     runtime.redis.hset(limiter_recovery.UNKNOWN_LIMITS, "twin", 0.0)
     limiter_recovery.rebuild_unknown(runtime)
@@ -107,7 +109,7 @@ def test_what_redis_did_not_hear_of_comes_later(gateway: Gateway, runtime: Runti
     limit = int(runtime.redis.config_get("maxmemory")["maxmemory"])
     runtime.redis.config_set("maxmemory", 1)
     try:
-        breakers = gateway.breakers("twin")
+        breakers = gateway.providers.breakers("twin")
         assert breakers.set("open", "sis-a", actor="ana")
         assert not breakers.holds_now
     finally:
@@ -116,7 +118,7 @@ def test_what_redis_did_not_hear_of_comes_later(gateway: Gateway, runtime: Runti
     limiter_recovery.apply_controls(runtime)
     assert states(gateway)[0] == ("open", True)
 
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         control = controls.lock(session, "twin", runtime.clock.now())
         control.pins, control.changed_at = {}, runtime.clock.now()
     limiter_recovery.apply_controls(runtime)
@@ -127,20 +129,20 @@ def test_a_setting_made_on_a_host_whose_clock_is_behind_is_heard_of_too(
     gateway: Gateway, runtime: Runtime
 ) -> None:
     """Though another provider's setting is younger by the clocks, and has been heard of."""
-    gateway.breakers("twin").set("open", "sis-a", actor="ana")
+    gateway.providers.breakers("twin").set("open", "sis-a", actor="ana")
     limiter_recovery.apply_controls(runtime)
     earlier = runtime.clock.now() - timedelta(minutes=1)
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         control = controls.lock(session, "lincoln", earlier)
         control.paused, control.changed_at = True, earlier
     limiter_recovery.apply_controls(runtime)
-    assert gateway.control("lincoln").state().paused_until is not None
+    assert gateway.providers.control("lincoln").state().paused_until is not None
 
 
 def test_a_pin_ends_by_itself(gateway: Gateway, runtime: Runtime) -> None:
     """Without the reconciler, and an open one is then due for a probe."""
     until = runtime.clock.now() + timedelta(seconds=1)
-    gateway.breakers("twin").set("open", "sis-a", until=until, actor="ana")
+    gateway.providers.breakers("twin").set("open", "sis-a", until=until, actor="ana")
     breakers = runtime.endpoints(runtime.settings.providers["twin"]).breakers
     passed: list[Pass] = []
 
@@ -167,14 +169,14 @@ def test_an_unknown_endpoint_is_told_with_those_there_are(
 ) -> None:
     """A number, a host, or nothing that fits."""
     with pytest.raises(UsageError) as refused:
-        gateway.breakers("twin").set("open", endpoint, actor="ana")
+        gateway.providers.breakers("twin").set("open", endpoint, actor="ana")
     assert message in refused.value.message
     assert not events(gateway)
 
 
 def test_words_and_times_that_make_no_sense_are_refused(gateway: Gateway) -> None:
     """Nothing is changed by them."""
-    breakers, now = gateway.breakers("twin"), datetime.now(UTC)
+    breakers, now = gateway.providers.breakers("twin"), datetime.now(UTC)
     with pytest.raises(UsageError, match="open, close, half-open, auto, not 'closed'"):
         breakers.set("closed", actor="ana")
     with pytest.raises(UsageError, match="has passed already"):
@@ -184,7 +186,7 @@ def test_words_and_times_that_make_no_sense_are_refused(gateway: Gateway) -> Non
     with pytest.raises(UsageError, match="takes no end"):
         breakers.set("auto", until=now + timedelta(hours=1), actor="ana")
     with pytest.raises(UnknownProvider):
-        gateway.breakers("nobody")
+        gateway.providers.breakers("nobody")
     assert not events(gateway)
 
 

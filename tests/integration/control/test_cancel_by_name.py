@@ -21,7 +21,7 @@ class Messages:
     def __init__(self, runtime: Runtime) -> None:
         gateway = runtime.gateway
         principal = broker_principal("open", ("*",))
-        gate = Gate(gateway.database, gateway.clock, principal=principal)
+        gate = Gate(gateway.context.database, gateway.context.clock, principal=principal)
         self._ends = (gateway, gate)
         self._early = EarlyCancels(runtime.redis)
 

@@ -25,7 +25,7 @@ from workers.runtime import Runtime
 
 def events(gateway: Gateway) -> list[tuple[str, str, str | None]]:
     """Return actor, action and reason of what was audited, oldest first."""
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         found = audit.tail(session, subject="lincoln")
         return [(event.actor, event.action, event.reason) for event in reversed(found)]
 
@@ -33,10 +33,10 @@ def events(gateway: Gateway) -> list[tuple[str, str, str | None]]:
 def test_a_new_limit_holds_for_another_limiter_at_once(gateway: Gateway, redis_url: str) -> None:
     """A worker elsewhere grants by the new limit with its very next permit."""
     elsewhere = Limiter(Redis.from_url(redis_url))
-    spec = gateway.control("lincoln").limits
+    spec = gateway.providers.control("lincoln").limits
     assert len(elsewhere.take("lincoln", spec, Priority.URGENT, 50).permits) == 50
 
-    gateway.control("lincoln").set_limits("20/h", actor="ana", reason="testing")
+    gateway.providers.control("lincoln").set_limits("20/h", actor="ana", reason="testing")
 
     grant = elsewhere.take("lincoln", spec, Priority.URGENT, 1)
     assert not grant
@@ -46,7 +46,7 @@ def test_a_new_limit_holds_for_another_limiter_at_once(gateway: Gateway, redis_u
 
 def test_a_limit_set_twice_is_one_change(gateway: Gateway) -> None:
     """Eight workers that pass on the same `rate_limit` leave one event."""
-    control = gateway.control("lincoln")
+    control = gateway.providers.control("lincoln")
     assert control.set_limits(["500/h", "20/s"], actor="celery")
     assert not control.set_limits(["500/h", "20/s"], actor="celery")
     assert len(events(gateway)) == 1
@@ -55,7 +55,7 @@ def test_a_limit_set_twice_is_one_change(gateway: Gateway) -> None:
 
 def test_no_limit_of_its_own_brings_back_the_configured_one(gateway: Gateway) -> None:
     """Setting None ends the override."""
-    control = gateway.control("lincoln")
+    control = gateway.providers.control("lincoln")
     control.set_limits("7/h", actor="ana")
     control.set_limits(None, actor="ana")
     assert [w.rate for w in control.state().windows] == [Rate(100, 3600.0)]
@@ -64,15 +64,15 @@ def test_no_limit_of_its_own_brings_back_the_configured_one(gateway: Gateway) ->
 
 def test_a_pause_holds_until_its_time(gateway: Gateway) -> None:
     """A paused provider is granted nothing, and says until when."""
-    control = gateway.control("lincoln")
+    control = gateway.providers.control("lincoln")
     until = datetime.now(UTC) + timedelta(hours=1)
     control.pause(until, actor="ana", reason="maintenance")
-    grant = gateway.limiter.take("lincoln", control.limits, Priority.URGENT)
+    grant = gateway.context.limiter.take("lincoln", control.limits, Priority.URGENT)
     assert grant.reason == "paused"
     assert grant.wait_seconds == pytest.approx(3600, abs=60)
 
     control.resume(actor="ben")
-    assert gateway.limiter.take("lincoln", control.limits, Priority.URGENT)
+    assert gateway.context.limiter.take("lincoln", control.limits, Priority.URGENT)
     assert [(actor, action) for actor, action, _ in events(gateway)] == [
         ("ana", "limits:provider:pause"),
         ("ben", "limits:provider:resume"),
@@ -85,15 +85,15 @@ def test_an_end_of_a_pause_that_makes_no_sense_is_refused(
 ) -> None:
     """Without its zone, or long ago; nothing is audited."""
     with pytest.raises(UsageError, match=r"until needs a time zone|The end of the pause"):
-        gateway.control("lincoln").pause(until, actor="ana")
+        gateway.providers.control("lincoln").pause(until, actor="ana")
     assert events(gateway) == []
 
 
 def test_what_was_set_is_in_the_ledger(gateway: Gateway) -> None:
     """A wiped Redis cannot lose it: the rebuild finds it in SQL."""
-    gateway.control("lincoln").set_limits("7/h", actor="ana")
-    gateway.control("lincoln").pause(actor="ana")
-    with gateway.database.read() as session:
+    gateway.providers.control("lincoln").set_limits("7/h", actor="ana")
+    gateway.providers.control("lincoln").pause(actor="ana")
+    with gateway.context.database.read() as session:
         kept = controls.get(session, "lincoln")
         assert kept is not None
         assert controls.windows_of(kept) == (Rate(7, 3600.0),)
@@ -105,21 +105,21 @@ def test_what_was_set_is_in_the_ledger(gateway: Gateway) -> None:
 def test_a_limit_that_is_none_is_refused(gateway: Gateway, text: str) -> None:
     """Nothing is changed by a rate that cannot be read."""
     with pytest.raises(UsageError):
-        gateway.control("lincoln").set_limits(text, actor="ana")
+        gateway.providers.control("lincoln").set_limits(text, actor="ana")
     assert not events(gateway)
 
 
 def test_a_provider_without_a_limit_cannot_be_given_one(gateway: Gateway) -> None:
     """Its calls are not counted, so a limit could not be kept; the message says what to do."""
     with pytest.raises(UsageError, match="off in the configuration"):
-        gateway.control("open").set_limits("10/h", actor="ana")
+        gateway.providers.control("open").set_limits("10/h", actor="ana")
 
 
 @pytest.fixture
 def alone(gateway: Gateway) -> Iterator[Gateway]:
     """A gateway on the same ledger that does not reach Redis."""
     lost = gateway.settings.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:1/0")})
-    made = Gateway(lost, database=gateway.database)
+    made = Gateway(lost, database=gateway.context.database)
     yield made
     made.close()
 
@@ -128,18 +128,18 @@ def test_a_change_that_redis_did_not_hear_of_is_kept_and_holds_later(
     gateway: Gateway, alone: Gateway, runtime: Runtime
 ) -> None:
     """No error: whoever asks is told that it does not hold yet."""
-    control = alone.control("lincoln")
+    control = alone.providers.control("lincoln")
     assert control.set_limits("7/h", actor="ana")
     assert not control.holds_now
     control.pause(actor="ana")
     assert not control.holds_now
     limiter_recovery.apply_controls(runtime)
-    state = gateway.control("lincoln").state()
+    state = gateway.providers.control("lincoln").state()
     assert [window.rate for window in state.windows] == [Rate(7, 3600.0)]
     assert state.paused_until is not None
     control.resume(actor="ana")
     limiter_recovery.apply_controls(runtime)
-    assert gateway.control("lincoln").state().paused_until is None
+    assert gateway.providers.control("lincoln").state().paused_until is None
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_the_command_says_what_is_kept_only(
     """A warning and 0: there is nothing to be done again."""
     monkeypatch.setattr(Invocation, "gateway", alone)
     monkeypatch.setattr(Invocation, "settings", alone.settings)
-    monkeypatch.setattr(Invocation, "database", alone.database)
+    monkeypatch.setattr(Invocation, "database", alone.context.database)
     assert execute([*words, "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["holds_now"] is False

@@ -13,9 +13,9 @@ APP = "schedule/nightly"
 
 def test_no_statement_of_acceptance_goes_through_the_jobs(gateway: Gateway) -> None:
     """Neither by scanning the table nor by walking along an index of it."""
-    gateway.control("twin").limits  # noqa: B018 - connects before anything is measured
-    fill_with_jobs(gateway.database, JOBS, provider="twin", app=APP)
-    with costs_of(gateway.database) as costs:
+    gateway.providers.control("twin").limits  # noqa: B018 - connects before anything is measured
+    fill_with_jobs(gateway.context.database, JOBS, provider="twin", app=APP)
+    with costs_of(gateway.context.database) as costs:
         accept_in_every_way(gateway, "twin", APP)
     cost, statement = costs.dearest
     assert cost < JOBS / 4, statement

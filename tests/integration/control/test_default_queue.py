@@ -29,7 +29,7 @@ def send(app: Celery, name: str, **options: object) -> str:
 
 def ids(gateway: Gateway, key: str) -> list[str]:
     """Return the task ids in a list of Redis, the first to be taken first."""
-    texts = reversed(gateway.redis.lrange(key, 0, -1))
+    texts = reversed(gateway.context.redis.lrange(key, 0, -1))
     return [json.loads(text)["headers"]["id"] for text in texts]
 
 
@@ -45,7 +45,7 @@ def test_what_is_ours_is_moved_in_order_and_with_its_priority(
     assert ids(gateway, PLANNER[0]) == sent
     assert ids(gateway, PLANNER[1]) == [high]
     assert ids(gateway, DEFAULT[0]) == [theirs, mentions]
-    moved = json.loads(gateway.redis.lindex(PLANNER[0], 0) or "")
+    moved = json.loads(gateway.context.redis.lindex(PLANNER[0], 0) or "")
     assert moved["properties"]["delivery_info"] == {"exchange": "sisgate", "routing_key": "sisgate"}
     assert default_queue.fetch(runtime) == 0
 
@@ -60,15 +60,15 @@ def test_what_is_no_message_and_what_lies_deep_is_left(
         b'{"sisgate.sync": {"__type__": "uuid", "__value__": 5}}',
     ]
     for text in bad:
-        gateway.redis.lpush(DEFAULT[0], text)
+        gateway.context.redis.lpush(DEFAULT[0], text)
     deep = send(other, "sisgate.sync")
     filler = [b"{}"] * default_queue.LOOKED_AT
-    gateway.redis.lpush(DEFAULT[0], *filler)
-    gateway.redis.rpush(DEFAULT[0], *filler)
+    gateway.context.redis.lpush(DEFAULT[0], *filler)
+    gateway.context.redis.rpush(DEFAULT[0], *filler)
     near = send(other, "sisgate.sync")
     assert default_queue.fetch(runtime) == 1
     assert ids(gateway, PLANNER[0]) == [near]
-    gateway.redis.rpop(DEFAULT[0], len(filler))
+    gateway.context.redis.rpop(DEFAULT[0], len(filler))
     assert default_queue.fetch(runtime) == 1
     assert ids(gateway, PLANNER[0]) == [near, deep]
-    assert gateway.redis.llen(DEFAULT[0]) == len(filler) + len(bad)
+    assert gateway.context.redis.llen(DEFAULT[0]) == len(filler) + len(bad)

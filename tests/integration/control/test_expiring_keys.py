@@ -41,7 +41,7 @@ def test_a_key_that_expires_is_told_of_once_a_day_from_its_time_on(
     gateway: Gateway, runtime: Runtime, clock: ManualClock
 ) -> None:
     """From 14 days before, by default; also when it has expired."""
-    gateway.keys("open").add(
+    gateway.keys.of("open").add(
         "41", Secret("s"), expires_at=clock.now() + timedelta(days=15), actor="ana"
     )
 
@@ -58,22 +58,22 @@ def test_a_key_that_expires_is_told_of_once_a_day_from_its_time_on(
     assert told() == ["it expires at 2026-09-16 08:00 UTC"]
     clock.advance(14 * DAY)
     assert told() == ["it has expired"]
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         events = audit.tail(session, audit.Filter(action="keys:key:warn"))
         assert [(event.actor, event.subject) for event in events] == [("rotation", "open")] * 3
 
 
 def test_doctor_warns_of_it_and_says_what_mends_it(gateway: Gateway, clock: ManualClock) -> None:
     """Of active keys only: a staged one that expires keeps nobody from working."""
-    keys = gateway.keys("open")
+    keys = gateway.keys.of("open")
     soon = clock.now() + timedelta(days=3)
     keys.add("41", Secret("s"), actor="ana")
     keys.add("42", Secret("s"), slot="backup", expires_at=soon, actor="ana")
     keys.stage("43", Secret("s"), expires_at=soon, actor="ana")
 
     config = gateway.settings.providers["open"]
-    (finding,) = expiring(gateway.database, config, clock.now())
+    (finding,) = expiring(gateway.context.database, config, clock.now())
     assert finding.grade == "warn"
     assert "(backup) expires at 2026-09-04" in finding.what
     assert finding.remedy == "sisgate keys stage open --slot backup"
-    assert list(expiring(gateway.database, config, clock.now() - timedelta(days=12))) == []
+    assert list(expiring(gateway.context.database, config, clock.now() - timedelta(days=12))) == []

@@ -20,7 +20,7 @@ def test_first_jobs_at_once_are_all_accepted_and_note_the_configuration_once(
     begin = threading.Barrier(PROCESSES)
 
     def first_job(mine: Gateway) -> str:
-        mine.jobs()  # has its connection
+        mine.jobs.list()  # has its connection
         begin.wait()
         return mine.sync("open", "students").id
 
@@ -30,6 +30,6 @@ def test_first_jobs_at_once_are_all_accepted_and_note_the_configuration_once(
         other.close()
 
     assert len(set(accepted)) == PROCESSES
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         noted = audit.tail(session, audit.Filter(action=CONFIGURATION_CHANGED))
         assert [event.subject for event in noted] == ["app:default"]

@@ -29,7 +29,7 @@ Samples = dict[tuple[str, frozenset[str]], float]
 
 def samples(gateway: Gateway) -> Samples:
     """Return each sample by its name and the values of its labels."""
-    families = text_string_to_metric_families(render(gateway.metrics()))
+    families = text_string_to_metric_families(render(gateway.fleet.metrics()))
     found = [sample for family in families for sample in family.samples]
     return {(s.name, frozenset(s.labels.values())): s.value for s in found}
 
@@ -48,7 +48,7 @@ def test_breakers_and_calls_are_counted_by_the_scripts_that_move_them(
         leave = breakers.ask(A).leave
         assert leave is not None
         breakers.report(A, leave, outcome)
-    gateway.breakers("twin").set("half-open", "2", actor="ana")
+    gateway.providers.breakers("twin").set("half-open", "2", actor="ana")
     found = samples(gateway)
     calls = {o: found["sisgate_calls_total", of("twin", A, o)] for o in Outcome}
     assert calls == {Outcome.SUCCESS: 1, Outcome.NEUTRAL: 1, Outcome.FAILURE: 3}
@@ -63,13 +63,13 @@ def test_breakers_and_calls_are_counted_by_the_scripts_that_move_them(
 
 def test_limits_queues_jobs_and_keys_are_told(gateway: Gateway, runtime: Runtime) -> None:
     """Each as it stands now."""
-    limits = gateway.control("lincoln").limits
-    assert gateway.limiter.take("lincoln", limits, Priority.NORMAL)
-    gateway.control("lincoln").pause(actor="ana")
+    limits = gateway.providers.control("lincoln").limits
+    assert gateway.context.limiter.take("lincoln", limits, Priority.NORMAL)
+    gateway.providers.control("lincoln").pause(actor="ana")
     gateway.sync("open", "students")
     gateway.enqueue_request("lincoln", "GET", "/x")
     expires = datetime.now(UTC) + timedelta(days=10)
-    gateway.keys("lincoln").add("id", SecretStr("secret"), expires_at=expires, actor="ana")
+    gateway.keys.of("lincoln").add("id", SecretStr("secret"), expires_at=expires, actor="ana")
     put_aside(runtime.redis, b"42", NotOurs("not an object"), "lincoln")
     found = samples(gateway)
     assert found["sisgate_limit_calls", of("lincoln", "100/h")] == 100
@@ -87,9 +87,9 @@ def test_limits_queues_jobs_and_keys_are_told(gateway: Gateway, runtime: Runtime
 
 def test_every_metric_has_a_row_and_no_label_an_id(gateway: Gateway) -> None:
     """What a job adds is a number, not a series."""
-    text = render(gateway.metrics())
+    text = render(gateway.fleet.metrics())
     gateway.sync("lincoln", "students")
-    assert len(render(gateway.metrics()).splitlines()) == len(text.splitlines())
+    assert len(render(gateway.fleet.metrics()).splitlines()) == len(text.splitlines())
     (section,) = re.findall(
         r"^## Metrics\n(.*?)^## ", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
@@ -100,9 +100,9 @@ def test_every_metric_has_a_row_and_no_label_an_id(gateway: Gateway) -> None:
 def test_half_a_reading_is_none(gateway: Gateway, runtime: Runtime) -> None:
     """Without Redis there is an error and no text."""
     lost = gateway.settings.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:1/0")})
-    alone = Gateway(lost, database=gateway.database)
+    alone = Gateway(lost, database=gateway.context.database)
     with pytest.raises(BrokerUnavailable):
-        alone.metrics()
+        alone.fleet.metrics()
     alone.close()
 
 

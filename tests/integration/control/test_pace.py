@@ -28,12 +28,12 @@ def answered(runtime: Runtime, answer: HttpResponse, adaptive: str = "on") -> fl
 
 def factor(gateway: Gateway) -> float:
     """Return the factor in force."""
-    return gateway.control("lincoln").state().factor
+    return gateway.providers.control("lincoln").state().factor
 
 
 def audited(gateway: Gateway) -> list[tuple[str | None, float, float]]:
     """Return reason, factor before and factor after of each audited change."""
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         events = audit.tail(session, subject="lincoln")
     details = [event.detail or {} for event in events]
     return [
@@ -72,7 +72,7 @@ def test_a_shadow_tells_what_it_would_do_and_leaves_the_pace(
     assert [(t["before"], t["after"], t["reason"]) for t in told] == [(1.0, 0.5, "refused")]
     assert factor(gateway) == 1.0
     assert audited(gateway) == []
-    assert gateway.control("lincoln").state().blocked_seconds > 0
+    assert gateway.providers.control("lincoln").state().blocked_seconds > 0
 
 
 def test_switched_off_nothing_is_told_or_changed(gateway: Gateway, runtime: Runtime) -> None:

@@ -28,7 +28,7 @@ UNKNOWN = json.dumps(
 
 def actions(gateway: Gateway) -> list[tuple[str, str, str | None]]:
     """Return who did what and why."""
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         rows = session.query(AuditEvent).order_by(AuditEvent.at, AuditEvent.number)
         return [(row.actor, row.action.rpartition(":")[2], row.reason) for row in rows]
 
@@ -89,7 +89,9 @@ def test_roles_decide_what_may_be_done(gateway: Gateway, runtime: Runtime) -> No
     def as_role(role: str) -> Gateway:
         token = gateway.tokens.add(role, [role]).token
         update = {"token": token, "access": "tokens"}
-        return Gateway(gateway.settings.model_copy(update=update), database=gateway.database)
+        return Gateway(
+            gateway.settings.model_copy(update=update), database=gateway.context.database
+        )
 
     viewer, operator = as_role("viewer"), as_role("operator")
     (message,) = viewer.quarantine.list()

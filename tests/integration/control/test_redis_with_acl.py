@@ -36,7 +36,7 @@ def test_doctor_does_without_what_an_acl_keeps_from_it(
 ) -> None:
     """It says what it cannot tell, and goes on with the rest."""
     monkeypatch.setattr(Invocation, "settings", restricted.settings)
-    monkeypatch.setattr(Invocation, "database", restricted.database)
+    monkeypatch.setattr(Invocation, "database", restricted.context.database)
     findings = list(examine(Invocation(), probe=False))
     (redis,) = (found for found in findings if found.subject == "redis")
     assert (redis.grade, redis.what) == ("ok", "answers; this user is not shown its version")
@@ -46,12 +46,12 @@ def test_doctor_does_without_what_an_acl_keeps_from_it(
 def test_work_is_accepted_admitted_and_controlled(restricted: Gateway) -> None:
     """What the gateway asks of Redis needs no administration."""
     job = restricted.sync("lincoln", "orgs")
-    assert restricted.hold("lincoln") is None
-    control = restricted.control("lincoln")
+    assert restricted.providers.hold("lincoln") is None
+    control = restricted.providers.control("lincoln")
     control.set_limits("50/h", actor="ana")
     control.pause(actor="ana")
     control.resume(actor="ana")
     assert control.holds_now
     assert not control.state().blocked_seconds
     assert restricted.quarantine.list() == []
-    assert not restricted.cancel(job.id).error
+    assert not restricted.jobs.cancel(job.id).error

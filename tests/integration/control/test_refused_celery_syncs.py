@@ -16,10 +16,14 @@ from workers.jobs.early_cancels import EarlyCancels
 
 def refusal(gateway: Gateway, scopes: tuple[str, ...] = ("*",), **kwargs: Any) -> str:
     """Return what the job of a refused sync says."""
-    gate = Gate(gateway.database, gateway.clock, principal=broker_principal("tokens", scopes))
+    gate = Gate(
+        gateway.context.database,
+        gateway.context.clock,
+        principal=broker_principal("tokens", scopes),
+    )
     job_id = str(uuid.uuid4())
-    accept(gateway, gate, job_id, (), kwargs, EarlyCancels(gateway.redis))
-    status = gateway.job_status(job_id)
+    accept(gateway, gate, job_id, (), kwargs, EarlyCancels(gateway.context.redis))
+    status = gateway.jobs.status(job_id)
     assert (status.state, status.error is None) == ("failed", False)
     return str((status.error or {})["message"])
 

@@ -17,7 +17,7 @@ NAME = "Xanthippe"
 
 def everything(gateway: Gateway) -> str:
     """All cells of all tables, as text."""
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         return "\n".join(
             str(tuple(row))
             for table in Base.metadata.sorted_tables
@@ -41,7 +41,7 @@ def test_path_query_and_body_stand_nowhere_in_plain_text(gateway: Gateway) -> No
     """Only the method does: whether a call may be repeated depends on it."""
     job_id = ask(gateway)
     assert NAME not in everything(gateway)
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         job = jobs.get(session, job_id)
         call = session.scalars(select(Call).where(Call.job_id == job_id)).one()
     assert job.options == call.target == {"method": "POST"}
@@ -61,10 +61,10 @@ def test_the_same_key_asks_for_the_same_and_another_request_is_a_conflict(gatewa
 def test_a_job_that_is_tried_again_is_sealed_for_its_own_row(gateway: Gateway) -> None:
     """Moved to another row it would not open."""
     job_id = ask(gateway)
-    gateway.cancel(job_id)
-    again = gateway.retry(job_id).id
+    gateway.jobs.cancel(job_id)
+    again = gateway.jobs.retry(job_id).id
     vault = vault_of(gateway.settings)
-    with gateway.database.read() as session:
+    with gateway.context.database.read() as session:
         old, new = jobs.get(session, job_id), jobs.get(session, again)
         assert open_request(vault, old) == open_request(vault, new)
         assert old.sealed_request != new.sealed_request
@@ -74,21 +74,21 @@ def test_a_row_of_before_requests_were_sealed_still_works(gateway: Gateway) -> N
     """It is made, compared and repeated; the new row is sealed."""
     job_id = ask(gateway, key="old")
     vault = vault_of(gateway.settings)
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         job = session.get_one(Job, job_id)
         job.options, job.sealed_request = open_request(vault, job), None
     assert ask(gateway, key="old") == job_id
-    gateway.cancel(job_id)
-    again = gateway.retry(job_id).id
-    with gateway.database.read() as session:
+    gateway.jobs.cancel(job_id)
+    again = gateway.jobs.retry(job_id).id
+    with gateway.context.database.read() as session:
         assert jobs.get(session, again).options == {"method": "POST"}
 
 
 def test_a_request_that_was_erased_cannot_be_repeated(gateway: Gateway) -> None:
     """And says so."""
     job_id = ask(gateway)
-    gateway.cancel(job_id)
-    with gateway.database.write() as session:
+    gateway.jobs.cancel(job_id)
+    with gateway.context.database.write() as session:
         session.get_one(Job, job_id).sealed_request = None
     with pytest.raises(InvalidState, match="erased"):
-        gateway.retry(job_id)
+        gateway.jobs.retry(job_id)

@@ -29,7 +29,11 @@ def run(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
     """Run a command beside the gateway's fleet; return all that it said."""
-    parts = {"gateway": gateway, "database": gateway.database, "redis": gateway.redis}
+    parts = {
+        "gateway": gateway,
+        "database": gateway.context.database,
+        "redis": gateway.context.redis,
+    }
     for name, part in parts.items():
         monkeypatch.setattr(Invocation, name, part)
     monkeypatch.setattr(Invocation, "settings", gateway.settings)
@@ -44,8 +48,8 @@ def run(
 
 def be_silent(gateway: Gateway, process: str, seconds: float) -> None:
     """Let a process be heard of last so many seconds ago."""
-    now, _ = gateway.redis.time()
-    gateway.redis.zadd(TIMES, {process: (now - seconds) * 1000})
+    now, _ = gateway.context.redis.time()
+    gateway.context.redis.zadd(TIMES, {process: (now - seconds) * 1000})
 
 
 def no_worker(gateway: Gateway) -> str:
@@ -68,8 +72,8 @@ def no_planner(gateway: Gateway) -> str:
 
 def no_reconcile(gateway: Gateway) -> str:
     """Let all live, and no reconcile succeed."""
-    gateway.redis.delete("sisgate:1:reconciles")
-    Heartbeats(gateway.redis).note_reconcile("the database is read-only")
+    gateway.context.redis.delete("sisgate:1:reconciles")
+    Heartbeats(gateway.context.redis).note_reconcile("the database is read-only")
     return "no reconcile has succeeded yet (the database is read-only)"
 
 
@@ -102,23 +106,23 @@ def test_every_screen_tells_what_is_missing_in_the_same_words(
         assert words.lower() in run(*command).lower(), command
     with pytest.raises(TimeoutError, match=f"(?i){words.split('(')[0]}"):
         gateway.job(job.id).wait(timeout=0.01)
-    wait, plan = gateway.waits_for(job.id), gateway.plan("lincoln", "students")
+    wait, plan = gateway.jobs.waits_for(job.id), gateway.plan("lincoln", "students")
     assert wait is not None
     assert (wait.reason, wait.until) == ("down", None)
     assert [one.cause for one in wait.obstacles] == [one.cause for one in plan.obstacles]
     assert plan.starts_at is None
-    assert f'cause="{wait.obstacles[0].cause}"' in render(gateway.metrics())
+    assert f'cause="{wait.obstacles[0].cause}"' in render(gateway.fleet.metrics())
 
 
 def test_a_job_that_expires_tells_what_kept_it_waiting(gateway: Gateway, runtime: Runtime) -> None:
     """A worker that is missing, a provider that is paused; and nothing where nothing was."""
     no_worker(gateway)
-    gateway.control("open").pause(actor="ana")
+    gateway.providers.control("open").pause(actor="ana")
     names = ("lincoln", "open", "twin")
     jobs = [gateway.sync(name, "students", timeout=0.001) for name in names]
     SystemClock().sleep(0.01)
     reconciler.reconcile(runtime)
-    errors = [status.error or {} for status in gateway.statuses([job.id for job in jobs])]
+    errors = [status.error or {} for status in gateway.jobs.statuses([job.id for job in jobs])]
     assert [error.get("cause") for error in errors] == ["worker_missing", "paused", None]
     assert ". No worker serves lincoln. Start one" in errors[0]["message"]
     assert ". open is paused. Nothing" in errors[1]["message"]
@@ -128,8 +132,8 @@ def test_a_job_that_expired_while_nobody_reconciled_tells_that(
     gateway: Gateway, runtime: Runtime
 ) -> None:
     """It is ended by the first reconcile after that, when all is well again."""
-    now, _ = gateway.redis.time()
-    gateway.redis.hset("sisgate:1:reconciles", "done_ms", (now - 300) * 1000)
+    now, _ = gateway.context.redis.time()
+    gateway.context.redis.hset("sisgate:1:reconciles", "done_ms", (now - 300) * 1000)
     job = gateway.sync("open", "students", timeout=0.001)
     SystemClock().sleep(0.01)
     reconciler.reconcile(runtime)
@@ -144,9 +148,9 @@ def test_a_redis_that_was_away_is_no_missing_worker(
 ) -> None:
     """Heartbeats come every few seconds; the first reconcile may be faster, and its word stays."""
     if redis == "emptied":
-        gateway.redis.flushall()
+        gateway.context.redis.flushall()
     else:
-        for process in gateway.redis.zrange(TIMES, 0, -1):
+        for process in gateway.context.redis.zrange(TIMES, 0, -1):
             be_silent(gateway, process.decode(), 40)
     job = gateway.sync("open", "students", timeout=0.001)
     SystemClock().sleep(0.01)
@@ -161,7 +165,7 @@ def test_one_provider_without_a_worker_does_not_trouble_the_others(
 ) -> None:
     """Their jobs wait for nothing."""
     no_worker(gateway)
-    assert gateway.waits_for(gateway.enqueue_request("open", "GET", "/orgs").id) is None
+    assert gateway.jobs.waits_for(gateway.enqueue_request("open", "GET", "/orgs").id) is None
     listed, _ = json.JSONDecoder().raw_decode(run("providers", "--json"))
     found = {one["name"]: one["obstacles"] for one in listed}
     assert [name for name, obstacles in found.items() if obstacles] == ["lincoln"]
@@ -171,25 +175,29 @@ def test_a_reconcile_that_succeeds_is_noted_and_one_that_fails_with_its_reason(
     gateway: Gateway, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the task itself."""
-    gateway.redis.delete("sisgate:1:reconciles")
+    gateway.context.redis.delete("sisgate:1:reconciles")
     monkeypatch.setattr(reconciler, "_end_overdue", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         reconciler.reconcile(runtime)
-    (obstacle,) = gateway.liveness().obstacles
+    (obstacle,) = gateway.fleet.liveness().obstacles
     assert obstacle.message == "no reconcile has succeeded yet (ZeroDivisionError)"
     monkeypatch.undo()
     reconciler.reconcile(runtime)
-    assert not gateway.liveness().obstacles
+    assert not gateway.fleet.liveness().obstacles
 
 
 def test_tables_of_another_version_are_named(gateway: Gateway) -> None:
     """Not just the error of the statement that failed of it."""
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         session.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num TEXT)"))
         session.execute(text("DELETE FROM alembic_version"))
         session.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
-    Heartbeats(gateway.redis).note_reconcile("OperationalError")
-    (obstacle,) = gateway.liveness().obstacles
+    Heartbeats(gateway.context.redis).note_reconcile("OperationalError")
+    try:
+        (obstacle,) = gateway.fleet.liveness().obstacles
+    finally:  # the tables of the next test are in the same database
+        with gateway.context.database.write() as session:
+            session.execute(text("DROP TABLE alembic_version"))
     assert obstacle.cause is Cause.SCHEMA_BEHIND
     assert obstacle.message.startswith("the ledger is at version 0001, and the code needs 0")
 
@@ -197,41 +205,41 @@ def test_tables_of_another_version_are_named(gateway: Gateway) -> None:
 def test_a_redis_that_takes_no_writes_is_no_dead_fleet(gateway: Gateway, run: Run) -> None:
     """At its memory limit it takes no heartbeats either."""
     be_silent(gateway, WORKER.id, 60)
-    gateway.redis.config_set("maxmemory", "1")
+    gateway.context.redis.config_set("maxmemory", "1")
     try:
-        causes = [one.cause for one in gateway.liveness().obstacles]
+        causes = [one.cause for one in gateway.fleet.liveness().obstacles]
         words = run("doctor")
     finally:
-        gateway.redis.config_set("maxmemory", "0")
+        gateway.context.redis.config_set("maxmemory", "0")
     assert causes == [Cause.REDIS_REFUSES_WRITES]
     assert "Redis refuses writes: it is at its memory limit" in words
 
 
 def test_a_clock_that_differs_is_told_by_doctor_and_metrics(gateway: Gateway, run: Run) -> None:
     """It stops nothing by itself."""
-    heartbeats = Heartbeats(gateway.redis)
+    heartbeats = Heartbeats(gateway.context.redis)
     heartbeats.send(replace(BEAT, host="app-2", clock_offset_seconds=-2.0))
     assert "the clock of host app-2 is 2.0 s behind that of Redis" in run("doctor")
     assert 'sisgate_clock_offset_seconds{host="app-2"} -2.0' in run("metrics")
-    assert gateway.waits_for(gateway.enqueue_request("open", "GET", "/orgs").id) is None
+    assert gateway.jobs.waits_for(gateway.enqueue_request("open", "GET", "/orgs").id) is None
 
 
 def test_what_has_been_silent_for_a_day_is_forgotten(gateway: Gateway) -> None:
     """So that hosts that come and go leave nothing behind; also a heartbeat of another shape."""
-    gateway.redis.hset("sisgate:1:heartbeats", "odd", "[]")
-    gateway.redis.zadd(TIMES, {"odd": 0})
+    gateway.context.redis.hset("sisgate:1:heartbeats", "odd", "[]")
+    gateway.context.redis.zadd(TIMES, {"odd": 0})
     be_silent(gateway, WORKER.id, 90_000)
-    heartbeats = Heartbeats(gateway.redis)
+    heartbeats = Heartbeats(gateway.context.redis)
     assert [one.id for one in heartbeats.read().processes] == [BEAT.id, WORKER.id]
     heartbeats.send(BEAT)
     assert [one.id for one in heartbeats.read().processes] == [BEAT.id]
-    assert gateway.redis.hkeys("sisgate:1:heartbeats") == [BEAT.id.encode()]
+    assert gateway.context.redis.hkeys("sisgate:1:heartbeats") == [BEAT.id.encode()]
 
 
 def test_one_process_of_the_fleet_watches_the_others(gateway: Gateway) -> None:
     """The one that does goes on with it; another takes over when it has been silent."""
-    gateway.redis.delete("sisgate:1:heartbeat-watch")
-    heartbeats = Heartbeats(gateway.redis)
+    gateway.context.redis.delete("sisgate:1:heartbeat-watch")
+    heartbeats = Heartbeats(gateway.context.redis)
     assert [heartbeats.send(one) for one in (WORKER, BEAT, WORKER)] == [True, False, True]
-    gateway.redis.delete("sisgate:1:heartbeat-watch")
+    gateway.context.redis.delete("sisgate:1:heartbeat-watch")
     assert heartbeats.send(BEAT)

@@ -23,14 +23,14 @@ def work(gateway: Gateway) -> None:
     gateway.enqueue_request("open", "GET", "/x")
     with suppress(UsageError):
         gateway.sync("lincoln", "cafeteria")
-    gateway.refuse(str(uuid.uuid4()), "lincoln", "cafeteria", "celery", UsageError("No."))
-    gateway.keys("lincoln").add("id", Secret("word"), actor="ana")
+    gateway.jobs.refuse(str(uuid.uuid4()), "lincoln", "cafeteria", "celery", UsageError("No."))
+    gateway.keys.of("lincoln").add("id", Secret("word"), actor="ana")
     token = gateway.tokens.add("reader", ["viewer"], actor="ana")
     gateway.tokens.rotate(token.id, actor="ana")
-    control = gateway.control("lincoln")
+    control = gateway.providers.control("lincoln")
     control.set_limits("9/h", actor="ana")
     control.pause(actor="ana")
-    gateway.breakers("twin").set("open", actor="ana")
+    gateway.providers.breakers("twin").set("open", actor="ana")
 
 
 def findings(gateway: Gateway) -> list[tuple[str, str]]:
@@ -42,8 +42,8 @@ def test_what_the_gateway_does_is_accounted_for(gateway: Gateway) -> None:
     """Also after everything was taken back."""
     work(gateway)
     assert findings(gateway) == []
-    gateway.control("lincoln").resume(actor="ana")
-    gateway.control("lincoln").set_limits(None, actor="ana")
+    gateway.providers.control("lincoln").resume(actor="ana")
+    gateway.providers.control("lincoln").set_limits(None, actor="ana")
     assert findings(gateway) == []
 
 
@@ -68,14 +68,14 @@ def test_what_the_gateway_does_is_accounted_for(gateway: Gateway) -> None:
 )
 def test_a_row_that_nobody_made_is_found(gateway: Gateway, change: object, place: str) -> None:
     """One row, changed into another one past the gateway."""
-    gateway.control("lincoln").set_limits("9/h", actor="ana")
-    gateway.control("twin").pause(actor="ana")
-    gateway.control("twin").resume(actor="ana")
-    gateway.keys("lincoln").add("id", Secret("word"), actor="ana")
+    gateway.providers.control("lincoln").set_limits("9/h", actor="ana")
+    gateway.providers.control("twin").pause(actor="ana")
+    gateway.providers.control("twin").resume(actor="ana")
+    gateway.keys.of("lincoln").add("id", Secret("word"), actor="ana")
     gateway.tokens.add("reader", ["viewer"], actor="ana")
     gateway.sync("lincoln", "orgs")
     assert findings(gateway) == []
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         session.execute(change)  # type: ignore[call-overload]  # an update of any table
     assert [where for where, _ in findings(gateway)] == [place]
 
@@ -83,7 +83,7 @@ def test_a_row_that_nobody_made_is_found(gateway: Gateway, change: object, place
 def test_a_log_that_was_emptied_is_found_without_heads(gateway: Gateway) -> None:
     """The rows of what was done are still there."""
     work(gateway)
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         dialect = session.get_bind().dialect.name
         audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
         for table in ("audit_events", "audit_seals", "audit_writers"):

@@ -28,8 +28,10 @@ def redis(redis_url: str) -> Redis:
 
 def admit(gateway: Gateway, redis: Redis) -> Admitted:
     """Take up to two messages, as a worker does."""
-    spec = gateway.control("open").limits
-    (admitted,) = Admitter(redis, gateway.limiter).admit([Want("open", 2, 2)], {"open": spec})
+    spec = gateway.providers.control("open").limits
+    (admitted,) = Admitter(redis, gateway.context.limiter).admit(
+        [Want("open", 2, 2)], {"open": spec}
+    )
     return admitted
 
 
@@ -42,13 +44,13 @@ def test_without_a_limit_everything_is_admitted(gateway: Gateway, redis: Redis) 
 
 def test_a_pause_holds_a_provider_without_a_limit(gateway: Gateway, redis: Redis) -> None:
     """Paused or blocked, nothing leaves the queue, and it goes on after."""
-    gateway.control("open").pause(actor="ana")
+    gateway.providers.control("open").pause(actor="ana")
     held = admit(gateway, redis)
     assert (held.messages, held.reason, held.left) == ((), "paused", 3)
 
-    gateway.control("open").resume(actor="ana")
-    gateway.limiter.block("open", 60)
+    gateway.providers.control("open").resume(actor="ana")
+    gateway.context.limiter.block("open", 60)
     assert admit(gateway, redis).reason == "blocked"
 
-    gateway.limiter.unblock("open")
+    gateway.context.limiter.unblock("open")
     assert len(admit(gateway, redis).messages) == 2

@@ -21,7 +21,7 @@ STRANGER = Principal("ana", frozenset({Role.VIEWER}), (Scope("open"),))
 def used(gateway: Gateway) -> Gateway:
     """Two days, two apps, all at lincoln."""
     for hours, status, app in ((1, 200, "a"), (1.5, 429, "a"), (5, 200, "b"), (25, None, "a")):
-        call(gateway.database, hours, status, app=app, rows=10 if status == 200 else 0)
+        call(gateway.context.database, hours, status, app=app, rows=10 if status == 200 else 0)
     return gateway
 
 
@@ -31,7 +31,7 @@ def told(gateway: Gateway, by: str, **only: str) -> list[tuple[str, str, int, in
     return [
         (f"{one.begin:%d %H}" if one.begin else "", one.app, one.calls, one.throttled, one.failed,
          one.rows)
-        for one in gateway.usage(since=since, until=until, by=by, **only)
+        for one in gateway.providers.usage(since=since, until=until, by=by, **only)
     ]  # fmt: skip
 
 
@@ -57,4 +57,4 @@ def test_an_app_sees_its_own_and_nobody_what_is_out_of_scope(used: Gateway) -> N
         assert [app for _, app, *_ in told(own, "total")] == ["a"]
         assert told(stranger, "total") == []
         with pytest.raises(AccessDenied):
-            stranger.usage("lincoln")
+            stranger.providers.usage("lincoln")

@@ -31,7 +31,7 @@ def run(
 ) -> Iterator[Run]:
     """Run a command beside a fleet that is alive; return all that it said."""
     client = redis_client(redis_url)
-    parts = {"gateway": gateway, "database": gateway.database, "redis": client}
+    parts = {"gateway": gateway, "database": gateway.context.database, "redis": client}
     for name, part in parts.items():
         monkeypatch.setattr(Invocation, name, part)
 
@@ -46,22 +46,22 @@ def run(
 
 def test_an_open_breaker_is_told_as_the_cause(gateway: Gateway, run: Run) -> None:
     """Held by hand with an end and without one: until when, and how to end it."""
-    end = gateway.clock.now() + timedelta(minutes=30)
-    gateway.breakers("lincoln").set("open", until=end, actor="ana")
+    end = gateway.context.clock.now() + timedelta(minutes=30)
+    gateway.providers.breakers("lincoln").set("open", until=end, actor="ana")
     words = run(*ASKED, code=75)
     assert "lincoln takes no calls: its breaker is open (held by hand) until 20" in words
     assert "`sisgate breaker lincoln auto`" in words
     assert "longer timeout" not in words
-    gateway.breakers("lincoln").set("open", actor="ana")
+    gateway.providers.breakers("lincoln").set("open", actor="ana")
     assert "(held by hand) without an end" in run(*ASKED, code=75)
 
 
 def test_a_pause_and_a_block_are_told_as_the_cause(gateway: Gateway, run: Run) -> None:
     """The pause with what ends it."""
-    gateway.control("lincoln").pause(actor="ana")
+    gateway.providers.control("lincoln").pause(actor="ana")
     assert "it is paused without an end. `sisgate resume lincoln`" in run(*ASKED, code=75)
-    gateway.control("lincoln").resume(actor="ana")
-    gateway.limiter.block("lincoln", 120.0, "answered 429")
+    gateway.providers.control("lincoln").resume(actor="ana")
+    gateway.context.limiter.block("lincoln", 120.0, "answered 429")
     assert "lincoln takes no calls: it asked us to wait until 20" in run(*ASKED, code=75)
 
 
@@ -76,17 +76,17 @@ def test_a_job_tells_what_holds_its_provider(gateway: Gateway, run: Run) -> None
     """Nothing, a pause, a block, a breaker, and nothing again when it has ended."""
     job = gateway.enqueue_request("lincoln", "GET", "/orgs")
     assert waits_for(run, job)[0] is None
-    gateway.control("lincoln").pause(actor="ana")
+    gateway.providers.control("lincoln").pause(actor="ana")
     reason, until, words = waits_for(run, job)
     assert (reason, until) == ("paused", None)
     assert "waits for lincoln, which takes no calls: it is paused" in words
-    gateway.control("lincoln").resume(actor="ana")
-    end = gateway.clock.now() + timedelta(minutes=30)
-    gateway.breakers("lincoln").set("open", until=end, actor="ana")
+    gateway.providers.control("lincoln").resume(actor="ana")
+    end = gateway.context.clock.now() + timedelta(minutes=30)
+    gateway.providers.breakers("lincoln").set("open", until=end, actor="ana")
     reason, until, words = waits_for(run, job)
     assert (reason, until is not None) == ("breaker", True)
     assert "(held by hand) until" in words
-    gateway.limiter.block("lincoln", 7200.0, "answered 429")
+    gateway.context.limiter.block("lincoln", 7200.0, "answered 429")
     assert waits_for(run, job)[0] == "blocked"
     job.cancel()
     assert waits_for(run, job)[0] is None
@@ -94,14 +94,14 @@ def test_a_job_tells_what_holds_its_provider(gateway: Gateway, run: Run) -> None
 
 def test_a_job_tells_when_its_quota_is_expected(gateway: Gateway, run: Run) -> None:
     """With the window used up: when the oldest slot is free again."""
-    spec = gateway.control("lincoln").limits
-    for permit in gateway.limiter.take("lincoln", spec, Priority.URGENT, 100).permits:
-        gateway.limiter.finish("lincoln", permit)
+    spec = gateway.providers.control("lincoln").limits
+    for permit in gateway.context.limiter.take("lincoln", spec, Priority.URGENT, 100).permits:
+        gateway.context.limiter.finish("lincoln", permit)
     job = gateway.enqueue_request("lincoln", "GET", "/orgs")
     reason, until, words = waits_for(run, job)
     assert reason == "quota"
     assert until is not None
-    away = datetime.fromisoformat(until) - gateway.clock.now()
+    away = datetime.fromisoformat(until) - gateway.context.clock.now()
     assert away.total_seconds() == pytest.approx(3600, rel=0.02)
     assert "waits for quota; its next call is expected at" in words
 
@@ -109,8 +109,8 @@ def test_a_job_tells_when_its_quota_is_expected(gateway: Gateway, run: Run) -> N
 def test_a_job_tells_of_its_next_try(gateway: Gateway, run: Run) -> None:
     """A call that failed and is to be made again."""
     job = gateway.enqueue_request("lincoln", "GET", "/orgs")
-    later = gateway.clock.now() + timedelta(minutes=2)
-    with gateway.database.write() as session:
+    later = gateway.context.clock.now() + timedelta(minutes=2)
+    with gateway.context.database.write() as session:
         call = session.query(Call).one()
         call.state, call.tries, call.not_before = CallState.PLANNED.value, 1, later
     assert waits_for(run, job)[:2] == ("retry", later.isoformat())
@@ -122,8 +122,7 @@ def test_a_job_tells_that_redis_is_down(
     """Then nothing else matters."""
     job = gateway.enqueue_request("lincoln", "GET", "/orgs")
     nowhere = redis_client("redis://127.0.0.1:1/0")
-    for part in (gateway, gateway.context):
-        monkeypatch.setattr(part, "redis", nowhere)
+    monkeypatch.setattr(gateway.context, "redis", nowhere)
     monkeypatch.setattr(gateway.context, "heartbeats", Heartbeats(nowhere))
     reason, _, words = waits_for(run, job)
     nowhere.close()
@@ -133,8 +132,8 @@ def test_a_job_tells_that_redis_is_down(
 
 def test_a_plan_tells_why_its_times_are_not_known(gateway: Gateway, run: Run) -> None:
     """An open breaker without an end, as a pause."""
-    gateway.breakers("lincoln").set("open", actor="ana")
+    gateway.providers.breakers("lincoln").set("open", actor="ana")
     assert "not known while its breaker is held open" in run("plan", "lincoln", "students")
-    gateway.breakers("lincoln").set("auto", actor="ana")
-    gateway.control("lincoln").pause(actor="ana")
+    gateway.providers.breakers("lincoln").set("auto", actor="ana")
+    gateway.providers.control("lincoln").pause(actor="ana")
     assert "not known while it is paused" in run("plan", "lincoln", "students")

@@ -22,9 +22,9 @@ def test_states_are_one_or_several_as_words_or_members(gateway: Gateway, states:
     job = gateway.sync("lincoln", "orgs")
     if states == "x":
         with pytest.raises(UsageError, match=r"state is one of accepted, .*, not 'x'"):
-            gateway.jobs(states=states)
+            gateway.jobs.list(states=states)
     else:
-        assert [each.id for each in gateway.jobs(states=states)] == [job.id]
+        assert [each.id for each in gateway.jobs.list(states=states)] == [job.id]
 
 
 @pytest.mark.parametrize("timeout", [0.0, -1.0, 1e300, float("inf"), float("nan")])
@@ -36,22 +36,22 @@ def test_a_timeout_that_is_no_time_is_refused(gateway: Gateway, timeout: float) 
     ):
         with pytest.raises(UsageError, match="positive number of seconds"):
             ask()
-    assert gateway.jobs() == []
+    assert gateway.jobs.list() == []
 
 
 @pytest.mark.parametrize(
     ("error", "hint", "wrong"),
     [
         (UnknownProvider, "lincoln", lambda g: g.sync("lincon", "orgs")),
-        (UnknownProvider, "lincoln", lambda g: g.jobs(provider="lincon")),
+        (UnknownProvider, "lincoln", lambda g: g.jobs.list(provider="lincon")),
         (UnknownResource, "students", lambda g: g.sync("lincoln", "studnts")),
         (UsageError, "high", lambda g: g.sync("lincoln", "orgs", priority="hgih")),
         (UsageError, "full", lambda g: g.sync("lincoln", "orgs", mode="ful")),
         (UsageError, "stale", lambda g: g.sync("lincoln", "orgs", on_unavailable="stael")),
         (UsageError, "PATCH", lambda g: g.enqueue_request("lincoln", "PACTH", "/x", json={})),
-        (UsageError, "done", lambda g: g.jobs(states=["don"])),
-        (UsageError, "hour", lambda g: g.usage(by="our")),
-        (UsageError, "open", lambda g: g.breakers("lincoln").set("opne", actor="x")),
+        (UsageError, "done", lambda g: g.jobs.list(states=["don"])),
+        (UsageError, "hour", lambda g: g.providers.usage(by="our")),
+        (UsageError, "open", lambda g: g.providers.breakers("lincoln").set("opne", actor="x")),
     ],
     ids=[
         "sync",

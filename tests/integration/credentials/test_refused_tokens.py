@@ -17,7 +17,7 @@ from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import KeyState
-from sisgate.gateway.job import Job
+from sisgate.gateway.jobs import Job
 from sisgate.gateway.key_info import KeyInfo
 from sisgate.ledger import migrate, schema
 from sisgate.settings import load_settings
@@ -93,7 +93,7 @@ class Worker:
     @property
     def keys(self) -> list[KeyInfo]:
         """The keys as they stand."""
-        return list(self.runtime.gateway.keys("lincoln").list())
+        return list(self.runtime.gateway.keys.of("lincoln").list())
 
     def ask(self) -> Job:
         """Accept a request."""
@@ -134,7 +134,7 @@ def make_worker(tmp_path: Path, redis_url: str, sqlite_url: str, sis: Sis) -> It
         config = settings.providers["lincoln"]
         runtime.limiter.rebuild("lincoln", runtime.limits(config), [])
         if not made:
-            runtime.gateway.keys("lincoln").add("41", Secret(secret), actor="test")
+            runtime.gateway.keys.of("lincoln").add("41", Secret(secret), actor="test")
         made.append(runtime)
         return Worker(runtime)
 
@@ -259,7 +259,7 @@ def test_a_corrected_scope_holds_at_once(make_worker: MakeWorker, sis: Sis) -> N
     assert after.make(after.ask()) == "done"
     scopes = [asked.form["scope"] for asked in sis.server.asked if asked.path == "/token"]
     assert scopes == ["wrong", "right"]
-    after.runtime.gateway.keys("lincoln").revoke(after.keys[0].id, actor="test")
+    after.runtime.gateway.keys.of("lincoln").revoke(after.keys[0].id, actor="test")
     assert tokens_in(after.runtime.redis) == []
 
 
@@ -301,7 +301,7 @@ def test_a_static_bearer_is_rotated_after_a_real_call_with_it(
     """As every other key is."""
     sis.valid = {"partner-key-1", "partner-key-2"}
     worker = make_worker('auth = "bearer"', secret="partner-key-1")
-    keys = worker.runtime.gateway.keys("lincoln")
+    keys = worker.runtime.gateway.keys.of("lincoln")
     staged = keys.stage("41", Secret("partner-key-2"), actor="test")
     keys.rotate(slot="primary", actor="test")
 

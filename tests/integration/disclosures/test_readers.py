@@ -41,7 +41,7 @@ def purposes(gateway: Gateway, person: str) -> list[str | None]:
 
 def answered(gateway: Gateway, content: bytes) -> str:
     """Store an answer to a request; return its job."""
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         job = accepted(session).id
         sealed = vault_of(gateway.settings).seal(content, f"responses/{job}")
         kept_until = NOW + timedelta(days=36500)
@@ -53,12 +53,12 @@ def answered(gateway: Gateway, content: bytes) -> str:
 
 def test_a_bulk_read_is_told_for_those_who_were_in_it(gateway: Gateway) -> None:
     """By the version of the dataset: not before a student came, nor after they had gone."""
-    write(gateway.database, [row(BO)])
+    write(gateway.context.database, [row(BO)])
     read(gateway, "before Ada")
-    write(gateway.database, [row(ADA)])
+    write(gateway.context.database, [row(ADA)])
     read(gateway, "with Ada")
-    write(gateway.database, [row(BO)], generation=2)
-    with gateway.database.write() as session:
+    write(gateway.context.database, [row(BO)], generation=2)
+    with gateway.context.database.write() as session:
         dataset = records.lock_dataset(session, "lincoln", "students")
         deletions.carry_out(session, dataset, "job", 2, NOW)
     read(gateway, "after Ada")
@@ -71,7 +71,7 @@ def test_a_bulk_read_is_told_for_those_who_were_in_it(gateway: Gateway) -> None:
 
 def test_a_reader_who_stops_early_was_given_what_came_until_then(gateway: Gateway) -> None:
     """The log has marks of these, and tells of no other."""
-    write(gateway.database, [row(ADA), row(BO), row(CY)])
+    write(gateway.context.database, [row(ADA), row(BO), row(CY)])
     read(gateway, "two of three", first=2)
     found = {person: readers(gateway, person) for person in (ADA, BO, CY)}
     assert {person: len(each) for person, each in found.items()} == {ADA: 1, BO: 1, CY: 0}
@@ -80,8 +80,8 @@ def test_a_reader_who_stops_early_was_given_what_came_until_then(gateway: Gatewa
 
 def test_changes_are_told_from_their_numbers(gateway: Gateway) -> None:
     """A reader of changes was given those above its cursor."""
-    write(gateway.database, [row(ADA)])
-    write(gateway.database, [row(BO)])
+    write(gateway.context.database, [row(ADA)])
+    write(gateway.context.database, [row(BO)])
     list(gateway.changes("lincoln", "students", since=1, purpose="follow"))
     assert purposes(gateway, ADA) == []
     assert [(each.what, each.purpose) for each in readers(gateway, BO)] == [("changes", "follow")]
@@ -90,7 +90,7 @@ def test_changes_are_told_from_their_numbers(gateway: Gateway) -> None:
 def test_an_enrollment_is_its_student_s(gateway: Gateway) -> None:
     """Reading enrollments gives something of whoever is enrolled."""
     mine = row("enr-1", user={"sourcedId": ADA, "type": "user"}, role="student")
-    write(gateway.database, [mine], resource="enrollments")
+    write(gateway.context.database, [mine], resource="enrollments")
     list(gateway.records("lincoln", "enrollments", purpose="seating plan"))
     assert [each.place for each in readers(gateway, ADA)] == ["lincoln/enrollments"]
 
@@ -98,7 +98,7 @@ def test_an_enrollment_is_its_student_s(gateway: Gateway) -> None:
 def test_a_live_answer_is_told_for_whom_it_names(gateway: Gateway) -> None:
     """By any identifier of theirs, with the fields; the log itself names nobody."""
     person = row(ADA, username="ada.z", identifier="900417")
-    write(gateway.database, [person])
+    write(gateway.context.database, [person])
     job = answered(gateway, json.dumps(ANSWER).encode())
     by_number = answered(gateway, b'{"student": {"local_id": "900417"}}')
     gateway.answer(job, purpose="call home")
@@ -124,16 +124,16 @@ def test_an_answer_that_cannot_be_searched_is_told_as_perhaps(gateway: Gateway) 
 
 def test_an_erased_person_s_readers_are_still_told(gateway: Gateway) -> None:
     """The feed has a pseudonym in their place, which stands for them alone."""
-    write(gateway.database, [row(ADA), row(BO)])
+    write(gateway.context.database, [row(ADA), row(BO)])
     read(gateway, "long ago")
-    gateway.erase("lincoln", ADA, actor="admin", reason="case 7")
+    gateway.privacy.erase("lincoln", ADA, actor="admin", reason="case 7")
     read(gateway, "afterwards")
     assert purposes(gateway, ADA) == ["long ago"]
 
 
 def test_an_event_is_small_whatever_was_read(gateway: Gateway) -> None:
     """No row for each student."""
-    write(gateway.database, [row(f"stu-{n:05}") for n in range(3000)])
+    write(gateway.context.database, [row(f"stu-{n:05}") for n in range(3000)])
     before = len(list(gateway.audit.search(Filter())))
     read(gateway, "all")
     read(gateway, "most", first=2500)
@@ -145,12 +145,12 @@ def test_an_event_is_small_whatever_was_read(gateway: Gateway) -> None:
 
 def test_who_reads_at_the_machine_is_named(gateway: Gateway) -> None:
     """The user of the command line; with a token both are told."""
-    write(gateway.database, [row(ADA)])
-    at_machine = Gateway(gateway.settings, database=gateway.database, user="mrs.berg")
+    write(gateway.context.database, [row(ADA)])
+    at_machine = Gateway(gateway.settings, database=gateway.context.database, user="mrs.berg")
     read(at_machine, "by hand")
     made = gateway.tokens.add("gradebook", roles=["app"], scopes=["*"], actor="admin")
     settings = gateway.settings.model_copy(update={"token": made.token})
-    read(Gateway(settings, database=gateway.database, user="mrs.berg"), "with a token")
+    read(Gateway(settings, database=gateway.context.database, user="mrs.berg"), "with a token")
     assert [(each.actor.split(" ")[0], each.user) for each in readers(gateway, ADA)] == [
         ("mrs.berg", None),
         ("gradebook", "mrs.berg"),
@@ -160,19 +160,19 @@ def test_who_reads_at_the_machine_is_named(gateway: Gateway) -> None:
 def test_only_an_admin_may_ask_and_the_question_is_in_the_log(gateway: Gateway) -> None:
     """Under a pseudonym."""
     operator = Principal("op", frozenset({Role.OPERATOR}))
-    denied = Gateway(gateway.settings, database=gateway.database, principal=operator)
+    denied = Gateway(gateway.settings, database=gateway.context.database, principal=operator)
     with pytest.raises(AccessDenied):
         denied.audit.disclosures("lincoln", ADA, actor="op")
     readers(gateway, ADA)
     (asked,) = gateway.audit.search(Filter(action="audit:person:disclosures"))
     assert asked.actor == "auditor"
-    assert asked.subject in gateway.pseudonyms("lincoln", ADA)
+    assert asked.subject in gateway.privacy.pseudonyms("lincoln", ADA)
 
 
 def test_what_a_request_asked_for_is_a_disclosure_when_it_is_shown(gateway: Gateway) -> None:
     """Its path may name a student."""
     job = gateway.enqueue_request("lincoln", "GET", f"/students/{ADA}", query={"fields": "name"})
-    target = gateway.request_target(job.id)
+    target = gateway.jobs.request_target(job.id)
     assert target is not None
     assert target.path == f"/students/{ADA}"
     (shown,) = readers(gateway, ADA)

@@ -112,10 +112,10 @@ class Bench:
         asked_at = self.clock.monotonic()
         spec = self.runtime.limits(self.config)
         grant = self.runtime.limiter.take("lincoln", spec, Priority.URGENT)
-        with self.gateway.database.read() as session:
+        with self.gateway.context.database.read() as session:
             call_id = session.scalars(select(Call.id)).one()
         execute.make_call(self.runtime, self.config, call_id, Permit.of_grant(grant, asked_at))
-        with self.gateway.database.read() as session:
+        with self.gateway.context.database.read() as session:
             return session.get_one(Call, call_id)
 
     @property
@@ -127,7 +127,7 @@ class Bench:
     @property
     def attempts(self) -> int:
         """How many attempts the ledger keeps."""
-        with self.gateway.database.read() as session:
+        with self.gateway.context.database.read() as session:
             return len(session.scalars(select(Attempt)).all())
 
 
@@ -216,7 +216,7 @@ def test_what_a_person_said_of_a_request_taken_for_lost_stands(
     def freeze() -> None:
         bench.clock.advance(LEASE + 1)
         reconciler.reconcile(bench.runtime)
-        bench.gateway.resolve(job, "failed", actor="ana")
+        bench.gateway.jobs.resolve(job, "failed", actor="ana")
 
     with monkeypatch.context() as patched:
         after_connecting(patched, freeze)
@@ -249,7 +249,7 @@ def test_a_token_is_not_fetched_after_that(
     more = f'auth = "oauth2-basic"\ntoken_url = "{url}"'
     bench = Bench(tmp_path, redis_url, ledger_url, provider, more)
     try:
-        bench.gateway.keys("lincoln").add("id", Secret("secret"), actor="ana")
+        bench.gateway.keys.of("lincoln").add("id", Secret("secret"), actor="ana")
         bench.ask("GET")
         with monkeypatch.context() as patched:
             # Less than the lease, more than the lock.

@@ -21,9 +21,9 @@ MINUTE = timedelta(minutes=1)
 def answered(gateway: Gateway, body: bytes, ago: timedelta, *, status: int = 200) -> Job:
     """Return a request for the orgs whose answer came a while ago, as a worker stores it."""
     job = gateway.enqueue_request("lincoln", "GET", "/orgs", query={"limit": "1"})
-    vault, now = vault_of(gateway.settings), gateway.clock.now()
+    vault, now = vault_of(gateway.settings), gateway.context.clock.now()
     target = {"method": "GET", "path": "/orgs", "query": {"limit": "1"}, "json": None}
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         row = jobs.lock(session, job.id)
         assert row is not None
         stored = Response(
@@ -50,14 +50,14 @@ def ask(gateway: Gateway, on_unavailable: str, path: str = "/orgs", **words: str
 
 def pause(gateway: Gateway, until: datetime | None = None) -> None:
     """Let the provider take no calls."""
-    gateway.control("lincoln").pause(until, actor="ana")
+    gateway.providers.control("lincoln").pause(until, actor="ana")
 
 
 def test_a_provider_that_takes_calls_is_asked(gateway: Gateway) -> None:
     """Whatever is wanted otherwise."""
     for word in ("wait", "fail", "stale"):
         assert ask(gateway, word).is_new
-    assert gateway.hold("lincoln") is None
+    assert gateway.providers.hold("lincoln") is None
 
 
 def test_waiting_is_the_usual(gateway: Gateway) -> None:
@@ -69,7 +69,7 @@ def test_waiting_is_the_usual(gateway: Gateway) -> None:
 
 def test_failing_at_once_tells_the_time_of_the_next_probe(gateway: Gateway) -> None:
     """A pause with an end; and nothing was accepted."""
-    until = gateway.clock.now() + 10 * MINUTE
+    until = gateway.context.clock.now() + 10 * MINUTE
     pause(gateway, until)
     for attempt in (
         lambda: ask(gateway, "fail"),
@@ -81,7 +81,7 @@ def test_failing_at_once_tells_the_time_of_the_next_probe(gateway: Gateway) -> N
         told = datetime.fromisoformat(held.value.detail["next_probe_at"])
         assert abs(told - until) < timedelta(seconds=1)
         assert 590 < held.value.seconds <= 600
-    assert gateway.jobs() == []
+    assert gateway.jobs.list() == []
 
 
 def test_what_only_a_person_ends_has_no_time(gateway: Gateway) -> None:
@@ -95,7 +95,7 @@ def test_what_only_a_person_ends_has_no_time(gateway: Gateway) -> None:
 
 def test_a_block_of_the_provider_holds_it(gateway: Gateway) -> None:
     """Retry-After is kept by the whole fleet, and told to who does not want to wait for it."""
-    gateway.limiter.block("lincoln", 120.0, "answered 429")
+    gateway.context.limiter.block("lincoln", 120.0, "answered 429")
     with pytest.raises(ProviderHeld) as held:
         ask(gateway, "fail")
     assert held.value.detail["reason"] == "blocked"
@@ -104,16 +104,16 @@ def test_a_block_of_the_provider_holds_it(gateway: Gateway) -> None:
 
 def test_open_breakers_hold_it_until_the_probe_is_due(gateway: Gateway) -> None:
     """Pinned open for a while, or for ever."""
-    until = gateway.clock.now() + MINUTE
-    gateway.breakers("lincoln").set("open", until=until, actor="ana")
+    until = gateway.context.clock.now() + MINUTE
+    gateway.providers.breakers("lincoln").set("open", until=until, actor="ana")
     with pytest.raises(ProviderHeld, match="circuit breaker") as held:
         ask(gateway, "fail")
     assert 50 < held.value.seconds <= 60
-    gateway.breakers("lincoln").set("open", actor="ana")
+    gateway.providers.breakers("lincoln").set("open", actor="ana")
     with pytest.raises(ProviderHeld) as held:
         ask(gateway, "fail")
     assert "next_probe_at" not in held.value.detail
-    gateway.breakers("lincoln").set("auto", actor="ana")
+    gateway.providers.breakers("lincoln").set("auto", actor="ana")
     assert ask(gateway, "fail").is_new, "a probe is due, and this call may be it"
 
 
@@ -165,8 +165,8 @@ def test_a_request_that_fails_gives_the_old_answer_too(gateway: Gateway) -> None
 def test_what_was_synced_before_is_told_with_its_age(gateway: Gateway) -> None:
     """The job of the last sync, and how old the records are; without one it fails at once."""
     first = gateway.sync("lincoln", "orgs")
-    now = gateway.clock.now()
-    with gateway.database.write() as session:
+    now = gateway.context.clock.now()
+    with gateway.context.database.write() as session:
         records.lock_dataset(session, "lincoln", "orgs").synced_at = now - 10 * MINUTE
         row = jobs.lock(session, first.id)
         assert row is not None

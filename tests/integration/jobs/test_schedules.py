@@ -69,9 +69,9 @@ def due(gateway: Gateway) -> list[str]:
 
 def end_all(gateway: Gateway) -> None:
     """End what waits."""
-    for job in gateway.jobs(limit=100):
+    for job in gateway.jobs.list(limit=100):
         if not job.is_final:
-            gateway.cancel(job.id)
+            gateway.jobs.cancel(job.id)
 
 
 def test_a_slot_is_run_once_however_often_one_looks(gateway: Gateway, clock: ManualClock) -> None:
@@ -85,7 +85,9 @@ def test_a_slot_is_run_once_however_often_one_looks(gateway: Gateway, clock: Man
     end_all(gateway)
     clock.advance(4 * HOUR)
     assert due(gateway) == ["students", "classes", "enrollments"]
-    (job,) = (job for job in gateway.jobs() if job.resource == "enrollments" and not job.is_final)
+    (job,) = (
+        job for job in gateway.jobs.list() if job.resource == "enrollments" and not job.is_final
+    )
     assert (job.app, job.priority.name) == ("schedule/often", "NORMAL")
 
 
@@ -93,7 +95,7 @@ def test_five_beats_that_look_at_once_make_one_run(gateway: Gateway, clock: Manu
     """The slot is the idempotency key."""
     clock.advance(4 * HOUR)
     at_once(*[lambda: gateway.schedules.run_due()] * 5)
-    assert sorted(str(job.resource) for job in gateway.jobs(limit=100)) == [
+    assert sorted(str(job.resource) for job in gateway.jobs.list(limit=100)) == [
         "classes",
         "enrollments",
         "students",

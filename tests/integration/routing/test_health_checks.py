@@ -110,7 +110,7 @@ def test_an_endpoint_that_fails_its_checks_gets_no_calls_until_it_is_well(
     recorder.down.add("b")
     for _ in range(4):
         check(runtime)
-    standings = runtime.gateway.breakers("lincoln").standings()
+    standings = runtime.gateway.providers.breakers("lincoln").standings()
     assert [one.unwell for one in standings] == [False, True]
     assert all(one.checked_seconds is not None for one in standings)
     endpoints = runtime.endpoints(config_of(runtime))
@@ -119,7 +119,7 @@ def test_an_endpoint_that_fails_its_checks_gets_no_calls_until_it_is_well(
     recorder.down.clear()
     for _ in range(2):
         check(runtime)
-    assert not any(one.unwell for one in runtime.gateway.breakers("lincoln").standings())
+    assert not any(one.unwell for one in runtime.gateway.providers.breakers("lincoln").standings())
     with runtime.database.read() as session:
         query = select(AuditEvent).where(AuditEvent.action.like("routing:%"))
         told = [(e.action, e.reason) for e in session.scalars(query.order_by(AuditEvent.at))]
@@ -159,12 +159,12 @@ def test_a_paused_provider_and_an_open_breaker_are_not_checked(
 ) -> None:
     """A pause keeps all away, and an open breaker all but its probe."""
     runtime = make_runtime("counts = false")
-    control = runtime.gateway.control("lincoln")
+    control = runtime.gateway.providers.control("lincoln")
     control.pause(actor="ana")
     check(runtime)
     assert asked(recorder) == {}
     control.resume(actor="ana")
-    runtime.gateway.breakers("lincoln").set("open", "1", actor="ana")
+    runtime.gateway.providers.breakers("lincoln").set("open", "1", actor="ana")
     check(runtime)
     assert asked(recorder) == {"b": 1}
 

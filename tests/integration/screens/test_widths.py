@@ -52,7 +52,7 @@ def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SISGATE_APP", APP)
     execute(["keys", "master"])
     gateway = Gateway(load_settings(), clock=SystemClock())
-    migrate.upgrade(gateway.database)
+    migrate.upgrade(gateway.context.database)
     execute(["keys", "add", PROVIDER, "--client-id", CLIENT, "--secret-file", "secret"])
     yield gateway
     gateway.close()
@@ -62,8 +62,8 @@ def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
 def dead(gateway: Gateway) -> Job:
     """A request that was given up, with a call that was made."""
     job = gateway.enqueue_request(PROVIDER, "GET", "/orgs", query={"limit": "1"})
-    now = gateway.clock.now()
-    with gateway.database.write() as session:
+    now = gateway.context.clock.now()
+    with gateway.context.database.write() as session:
         call = session.query(Call).filter_by(job_id=job.id).one()
         call.state, call.tries, call.attempt = CallState.FAILED.value, 5, 1
         session.add(
@@ -126,7 +126,7 @@ def test_providers_breakers_and_limits(
     gateway: Gateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is configured, and how it stands."""
-    gateway.breakers(PROVIDER).set("open", actor="ana", reason="they migrate")
+    gateway.providers.breakers(PROVIDER).set("open", actor="ana", reason="they migrate")
     for words in (["providers"], ["providers", "show", PROVIDER]):
         text = shown(capsys, *words)
         for value in (PROVIDER, "1000/h", "20/s", "oneroster", "primary"):
@@ -141,7 +141,7 @@ def test_providers_breakers_and_limits(
 
 def test_keys_and_tokens(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     """Whole ids, as their commands take them."""
-    (key,) = gateway.keys(PROVIDER).list()
+    (key,) = gateway.keys.of(PROVIDER).list()
     text = shown(capsys, "keys", "list")
     for value in (key.id, PROVIDER, "primary", "active", CLIENT, "not known"):
         assert value in text
@@ -174,11 +174,11 @@ def test_the_audit_log_usage_schedules_and_retention(
 def test_records(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     """The fields that are not shown are named."""
     data = {"sourcedId": PERSON, "givenName": "Ada", "middleName": "B"}
-    with gateway.database.write() as session:
+    with gateway.context.database.write() as session:
         dataset = records.lock_dataset(session, PROVIDER, "students")
         records.write_page(
             session, dataset, [Row(PERSON, data, data)],
-            job_id="j", generation=1, now=gateway.clock.now(),
+            job_id="j", generation=1, now=gateway.context.clock.now(),
         )  # fmt: skip
     capsys.readouterr()
     assert execute(["records", PROVIDER, "students"]) == 0

@@ -50,7 +50,7 @@ class Worker:
         for job_id in job_ids:
             planning.plan(self.runtime, job_id)
         while True:
-            statuses = [self.gateway.job_status(job_id) for job_id in job_ids]
+            statuses = [self.gateway.jobs.status(job_id) for job_id in job_ids]
             if all(status.is_final for status in statuses):
                 return statuses
             shown = [status.as_dict() for status in statuses]

@@ -172,7 +172,7 @@ def test_an_unsafe_request_is_never_risked_as_a_probe(
     breakers = worker.runtime.endpoints(worker.config).breakers
     lists = [worker.gateway.sync("lincoln", "students", mode="full").id for _ in range(3)]
     for job in lists:
-        worker.gateway.cancel(job)
+        worker.gateway.jobs.cancel(job)
     reads = [request(worker) for _ in range(5)]
     while breakers.held_seconds() is None:
         worker.work()

@@ -30,7 +30,7 @@ def synced(provider: Provider, worker: Worker, rows: list[Any], **words: Any) ->
     status = worker.sync(mode="full")
     assert (status.state, status.complete) == ("done", True), status.note
     assert worker.ids() == {row["sourcedId"] for row in rows if row["status"] == "active"}
-    return worker.gateway.cursor("lincoln", "students")
+    return worker.gateway.datasets.cursor("lincoln", "students")
 
 
 @pytest.mark.parametrize("cap", [10_000, 100])

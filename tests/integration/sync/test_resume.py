@@ -44,7 +44,7 @@ def failed(worker: Worker, provider: Provider, served: List) -> JobStatus:
 
 def retried(worker: Worker, job_id: str) -> JobStatus:
     """Try the job again."""
-    (status,) = worker.run([worker.gateway.retry(job_id).id])
+    (status,) = worker.run([worker.gateway.jobs.retry(job_id).id])
     return status
 
 

@@ -14,6 +14,12 @@ from typer.core import TyperGroup
 
 from sisgate import Gateway, errors
 from sisgate.cli.main import app
+from sisgate.gateway.datasets import Datasets
+from sisgate.gateway.fleet import FleetStatus
+from sisgate.gateway.jobs import Jobs
+from sisgate.gateway.keys import Keys
+from sisgate.gateway.privacy import Privacy
+from sisgate.gateway.providers import Providers
 from sisgate.ledger.schema import Base
 from sisgate.sandbox.knobs import Knobs
 from workers.jobs.app_tasks import SyncArguments
@@ -66,14 +72,32 @@ def test_architecture_names_every_table_and_every_part() -> None:
     assert [p for p in parts if f"`sisgate.{p}`" not in page] == []
 
 
-def test_every_method_of_the_gateway_is_documented() -> None:
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ("", Gateway),
+        ("jobs", Jobs),
+        ("datasets", Datasets),
+        ("providers", Providers),
+        ("keys", Keys),
+        ("fleet", FleetStatus),
+        ("privacy", Privacy),
+    ],
+)
+def test_every_method_of_the_gateway_is_documented(part: str, kind: type) -> None:
     """With its arguments, except where the row leaves them to another one."""
     page = text_of("docs/embedding.md")
-    rows = dict(re.findall(r"^\| `(?:Gateway\.)?(\w+)\((.*?)\)` \|", page, re.MULTILINE))
+    (_, *sections) = re.split(
+        r"^(?:## The whole of Gateway|\*\*`gateway\.)", page, flags=re.MULTILINE
+    )
+    (section,) = [each for each in sections if each.startswith(f"{part}`" if part else "\n")]
+    table = section.split("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(?:Gateway\.)?(\w+)\((.*?)\)` \|", table, re.MULTILINE))
     methods = {
         name: inspect.signature(method).parameters
-        for name, method in inspect.getmembers(Gateway, callable)
-        if not name.startswith("_")
+        for name, method in inspect.getmembers(kind, callable)
+        # What stands on the gateway, too, is explained there.
+        if not name.startswith("_") and (kind is Gateway or not hasattr(Gateway, name))
     }
     assert set(rows) == set(methods)
     for name, told in rows.items():

@@ -1,0 +1,75 @@
+"""What is kept of persons and how long: erasing one, keeping one out, retention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sisgate.access.policy import Action
+from sisgate.gateway.core import Core
+from sisgate.privacy.erasure import Erasure, ErasureReport
+from sisgate.privacy.persons import PEOPLE, Realms
+from sisgate.privacy.retention import Retention
+from sisgate.privacy.suppression import person_key
+
+
+class Privacy:
+    """For admins. Methods raise `AccessDenied` and `DatabaseUnavailable`."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept how long: a preview, and deleting what is over."""
+        core = self._core
+        principal = core.access.pass_through(Action.ADMINISTER)
+        return Retention(core.database, core.settings, core.clock, by=principal.token_actor)
+
+    def erase(
+        self,
+        provider: str,
+        sourced_id: str,
+        *,
+        actor: str,
+        reason: str = "",
+        resource: str | None = None,
+        suppress: bool = True,
+        dry_run: bool = False,
+    ) -> ErasureReport:
+        """Erase a person, and report what was done and what a search found afterwards.
+
+        `resource` is `students` or `teachers` where the id alone does not say which. `suppress`
+        keeps the person out of later syncs. `dry_run` only counts. Raises `UnknownPerson`.
+        """
+        erasure, who = self._erasure(provider, actor)
+        if dry_run:
+            return erasure.preview(sourced_id, resource)
+        return erasure.run(sourced_id, resource, actor=who, reason=reason, suppress=suppress)
+
+    def lift(
+        self,
+        provider: str,
+        sourced_id: str,
+        *,
+        actor: str,
+        reason: str,
+        resource: str | None = None,
+    ) -> bool:
+        """Let later syncs bring an erased person again; return whether they were kept out."""
+        erasure, who = self._erasure(provider, actor)
+        return erasure.lift(sourced_id, resource, actor=who, reason=reason)
+
+    def pseudonyms(self, provider: str, sourced_id: str) -> Sequence[str]:
+        """Return what stands for a person in the audit log, as a student and as a teacher."""
+        self._core.access.pass_through(Action.ADMINISTER)
+        realms = Realms.of(self._core.provider(provider))
+        with self._core.database.write() as session:
+            key = person_key(session, self._core.context.vault)
+        found = {realms.of_resource(resource) for resource in PEOPLE}
+        return [key.pseudonym(provider, realm, sourced_id) for realm in sorted(found)]
+
+    def _erasure(self, provider: str, actor: str) -> tuple[Erasure, str]:
+        config = self._core.provider(provider)
+        principal = self._core.access.pass_through(Action.ADMINISTER)
+        who = principal.token_actor or actor
+        return Erasure(self._core.database, config, self._core.context.vault, self._core.clock), who
