@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from sisgate.breakers.spec import Outcome, State
 from sisgate.domain.retries import Blame, Failure
-from sisgate.errors import BrokerUnavailable
+from sisgate.errors import BrokerUnavailable, PermanentError
 from workers.admission import permits
 from workers.calls import failover, health_request, persist, send
 from workers.calls.classify import Judged
 from workers.calls.context import CallContext
 from workers.calls.keys import Keyring
-from workers.calls.outcomes import Waits
+from workers.calls.outcomes import Fails, Waits
 from workers.calls.reply import Reply
 
 AFTER_PROBE_SECONDS = 1.0
@@ -38,12 +38,17 @@ def is_better(call: CallContext) -> bool:
 def in_place_of(call: CallContext) -> None:
     """Probe by a control request in the place of the call, which waits and spends no try.
 
-    It is made with the call's permit and in its attempt, so limiter and ledger know of it.
+    It is made with the call's permit and in its attempt, so limiter and ledger know of it. Where no
+    key is left for it the call fails, as it would have by itself.
     """
     with call.endpoints.using(call.route) as breaker:
         reply, outcome = _ask(call)
         breaker.judge(outcome, reply.took_seconds)
     call.runtime.wakeups.signal_work(call.config.name)
+    if isinstance(reply.error, PermanentError) and not reply.is_authorised:
+        # No key is left: the endpoint was not asked, and the call could not ask it either.
+        persist.record(call, reply, Fails(reply.error.as_dict()))
+        return
     seconds = call.endpoints.held_seconds()
     if outcome is not Outcome.SUCCESS:
         seconds += AFTER_PROBE_SECONDS
