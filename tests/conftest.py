@@ -8,7 +8,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from redis import Redis
 
+from sisgate.clock import ManualClock
 from tests.servers.ledgers import Ledgers
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
@@ -65,6 +67,19 @@ def redis_url(redis_server: RedisServer) -> str:
     """URL of an empty Redis."""
     redis_server.wipe()
     return redis_server.url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A client of an empty Redis."""
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Time that moves only when the test moves it."""
+    return ManualClock()
 
 
 @pytest.fixture(scope="session")

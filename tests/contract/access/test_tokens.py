@@ -25,12 +25,6 @@ from sisgate.ledger.schema import AccessToken
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Time that stands still."""
-    return ManualClock()
-
-
-@pytest.fixture
 def desk(database: Database, clock: ManualClock) -> TokenDesk:
     """The desk of an install that asks nobody for a token."""
     return TokenDesk(database, clock, Gate(database, clock))

@@ -4,7 +4,6 @@ import pytest
 
 from sisgate.ledger.database import Database
 from tests.contract.audit.book import Book
-from tests.contract.ledger.conftest import database
 
 
 @pytest.fixture
@@ -18,6 +17,3 @@ def full_book(book: Book) -> Book:
     """A log of 3 writers and 6 seals with an unsealed end."""
     book.fill(seals=6, events=4)
     return book
-
-
-__all__ = ["book", "database", "full_book"]

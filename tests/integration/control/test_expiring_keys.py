@@ -21,12 +21,6 @@ DAY = 24 * 3600.0
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    """Beat's."""
-    return ManualClock()
-
-
-@pytest.fixture
 def runtime(gateway: Gateway, redis_url: str, clock: ManualClock) -> Iterator[Runtime]:
     """What beat's task works with."""
     app = celery_app(gateway.settings, redis_url)

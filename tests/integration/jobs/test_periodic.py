@@ -24,14 +24,6 @@ EACH_SECOND = {"sisgate.reconcile", "sisgate.audit.seal"}
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    """What the broker holds."""
-    client = Redis.from_url(redis_url)
-    yield client
-    client.close()
-
-
-@pytest.fixture
 def app(tmp_path: Path, redis_url: str) -> Iterator[Celery]:
     """An app with the fleet's tasks, which Celery shares among the apps of a process."""
     (tmp_path / "sisgate.toml").touch()

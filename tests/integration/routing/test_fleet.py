@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from redis import Redis
@@ -18,19 +17,6 @@ from sisgate.routing.strategies import STRATEGIES
 A, B, C = "https://a.test", "https://b.test", "https://c.test"
 SPEC = RoutingSpec(minimum_calls=4)
 HOLDS_SECONDS = 300.0
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    """The time of the test."""
-    return ManualClock()
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
-    """A client of an empty Redis."""
-    with Redis.from_url(redis_url) as client:
-        yield client
 
 
 @pytest.fixture
