@@ -12,14 +12,20 @@ from sisgate.domain.retries import RetryPolicy
 from sisgate.settings.frozen import Frozen
 from sisgate.settings.zones import Zone
 
+NO_PASSWORD = "a URL must not carry a user name or password; use `sisgate keys add`"
+
 
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("write an absolute URL that begins with https://")
     if parts.username or parts.password:
-        raise ValueError("a URL must not carry a user name or password; use `sisgate keys add`")
-    _ = parts.port  # a ValueError where it is no number
+        raise ValueError(NO_PASSWORD)
+    try:
+        _ = parts.port
+    except ValueError:
+        # Python's error quotes it, and it may be a password.
+        raise ValueError("the port is not a number from 0 to 65535") from None
     return value.rstrip("/")
 
 
@@ -27,6 +33,8 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 def _base_url(value: str) -> str:
+    if "@" in value:
+        raise ValueError(NO_PASSWORD)
     if "?" in value or "#" in value:
         raise ValueError("write the URL without ? and #: paths are put behind it")
     return _http_url(value)

@@ -64,13 +64,18 @@ def test_other_paths_in_front_stay() -> None:
     [
         ("https://sis.test?school=5", "without [?] and #"),
         ("https://sis.test/ims/oneroster/v1p1#top", "without [?] and #"),
-        ("https://sis.test:99999", "Port out of range"),
+        ("https://sis.test:99999", "the port is not a number"),
+        ("https://me:perch/trout", "the port is not a number"),
+        ("https://me:perch@sis.test", "must not carry a user name"),
+        ("https://me:perch/trout@sis.test", "must not carry a user name"),
     ],
 )
 def test_what_a_path_cannot_be_put_behind_is_refused(url: str, words: str) -> None:
-    """The path would become part of the query."""
-    with pytest.raises(ValidationError, match=words):
+    """The path would become part of the query. Of a password no part is repeated."""
+    with pytest.raises(ValidationError, match=words) as refused:
         provider("oneroster", url)
+    told = refused.value.errors(include_input=False, include_url=False)
+    assert "perch" not in str(told)
 
 
 @pytest.mark.parametrize("end", ["", "/", "/ws", "/ws/v1", "/ws/v1/", "/ws/schema/query"])
