@@ -7,6 +7,8 @@ failed again: an endpoint that answers it has no outage, so the failure is the c
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sisgate.breakers.spec import Outcome, State
 from sisgate.domain.retries import Blame, Failure
 from sisgate.errors import BrokerUnavailable, PermanentError
@@ -112,8 +114,13 @@ def _ask(call: CallContext) -> tuple[Reply, Outcome]:
         return reply, outcome
     most = min(CONTROL_SECONDS, config.timeout_seconds)
     ends_at = runtime.clock.monotonic() + most
-    reply = send.send(call, config.dialect.probe_request(), ends_at, Keyring(call))
+    keyring = Keyring(call)
+    reply = send.send(call, config.dialect.probe_request(), ends_at, keyring)
+    reply = replace(reply, key=keyring.current)
     send.settle(call, reply)
+    # That the endpoint refuses the request says little of the key; that its token is refused does.
+    keyring.note(reply, refused=None)
+    keyring.settle(was_accepted=False, is_cut_short=False)
     return reply, outcome_of(reply)
 
 

@@ -12,6 +12,7 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from sisgate.breakers.spec import Outcome
 from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.master import make_master_key
@@ -248,6 +249,20 @@ def test_a_mistake_in_the_configuration_ends_the_call_and_blames_no_key(
     assert worker.make(job) == "failed"
     assert words in str(job.status().error)
     assert [key.suspect_at for key in worker.keys] == [None]
+    assert sis.calls == 0
+
+
+def test_a_key_that_a_probe_finds_refused_is_suspect(make_worker: MakeWorker, sis: Sis) -> None:
+    """As if the call had asked with it itself; and the call fails."""
+    worker = make_worker(f"{OAUTH}\nbreaker = {{{{ fail_max = 1, open_seconds = 0.001 }}}}")
+    sis.token_answer = json_reply({"error": "invalid_client"}, 401)
+    breakers = worker.runtime.endpoints(worker.config).breakers
+    leave = breakers.ask(sis.server.url).leave
+    assert leave is not None
+    breakers.report(sis.server.url, leave, Outcome.FAILURE)
+    job = worker.runtime.gateway.enqueue_request("lincoln", "POST", "/x", timeout=600)
+    assert worker.make(job) == "failed"
+    assert [key.suspect_at is None for key in worker.keys] == [False]
     assert sis.calls == 0
 
 
