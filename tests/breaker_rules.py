@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sisgate.breakers.spec import WINDOW_BUCKETS, BreakerSpec, Outcome, Pass, State, Transition
+from sisgate.breakers.spec import WINDOW_BUCKETS, BreakerSpec, Pass, State, Transition
+from sisgate.domain.response_class import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from redis import Redis
 
 from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, Passage
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.spec import BreakerView, Outcome, State
+from sisgate.breakers.spec import BreakerView, State
 from sisgate.clock import Clock
+from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.routing.fleet import FleetEndpoints, Known
 from sisgate.routing.outliers import RoutingSpec, outliers

@@ -14,12 +14,10 @@ from datetime import datetime
 from typing import Literal
 
 from sisgate.domain.rate_headers import MAX_BLOCK_SECONDS, parse_rate_hint, parse_retry_after
+from sisgate.domain.response_class import Pace, of_status
 
 FACTOR_FLOOR = 0.05
 """The factor never goes below this: some calls must go out to learn from."""
-
-DECREASE = {429: 0.5, 503: 0.75}
-"""What a refusal leaves of the factor. A 503 is more often an outage, which breakers deal with."""
 
 RECOVERY_STEP = 0.02
 """What each success adds: about fifty from the floor to full pace."""
@@ -115,12 +113,12 @@ def decide(
     >>> decide(0.5, ThrottleSignal(200, {}), now)
     ThrottleDecision(factor=0.52, block_seconds=0.0, reason='recovery')
     """
-    if answer.status in DECREASE:
-        lowered = max(FACTOR_FLOOR, factor * DECREASE[answer.status])
-        return ThrottleDecision(
-            lowered, _block_seconds(answer, lowered, now, cap_seconds), "refused"
-        )
-    if answer.status is None or answer.status >= 500:
+    pace = of_status(answer.status).rule.pace
+    if pace.leaves < 1:
+        lowered = max(FACTOR_FLOOR, factor * pace.leaves)
+        block = _block_seconds(answer, pace, lowered, now, cap_seconds)
+        return ThrottleDecision(lowered, block, "refused")
+    if not pace.recovers:
         return ThrottleDecision(factor, 0.0, "unchanged")
     hinted = _heed_hint(factor, answer, now, cap_seconds)
     if hinted is not None:
@@ -133,7 +131,7 @@ def decide(
 
 
 def _block_seconds(
-    answer: ThrottleSignal, factor: float, now: datetime, cap_seconds: float
+    answer: ThrottleSignal, pace: Pace, factor: float, now: datetime, cap_seconds: float
 ) -> float:
     retry_after = next(
         (value for name, value in answer.headers.items() if name.lower() == "retry-after"), None
@@ -144,7 +142,7 @@ def _block_seconds(
     hint = parse_rate_hint(answer.headers, now, cap_seconds=cap_seconds)
     if hint.remaining == 0 and hint.reset_seconds:
         return hint.reset_seconds
-    return min(cap_seconds, 1 / factor) if answer.status == 429 else 0.0
+    return min(cap_seconds, 1 / factor) if pace.always_blocks else 0.0
 
 
 def _heed_hint(

@@ -18,8 +18,9 @@ import pybreaker
 import structlog
 
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.spec import BreakerView, EndpointHeld, Outcome, Pass, State, Transition
+from sisgate.breakers.spec import BreakerView, EndpointHeld, Pass, State, Transition
 from sisgate.clock import Clock, SystemClock
+from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable
 
 log = structlog.get_logger()

@@ -23,9 +23,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sisgate.breakers.journal import journal_key
-from sisgate.breakers.spec import BreakerSpec, BreakerView, Outcome, Pass, State, Transition
+from sisgate.breakers.spec import BreakerSpec, BreakerView, Pass, State, Transition
 from sisgate.clock import Clock
 from sisgate.domain.queues import hold_key
+from sisgate.domain.response_class import Outcome
 from sisgate.domain.tls import why_unreachable
 from sisgate.errors import BrokerUnavailable
 

@@ -23,17 +23,6 @@ class State(StrEnum):
     HALF_OPEN = "half-open"
 
 
-class Outcome(StrEnum):
-    """What a call says about its endpoint.
-
-    Neutral answers (429, 401, what the client did wrong) say nothing: they neither trip nor heal.
-    """
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    NEUTRAL = "neutral"
-
-
 @dataclass(frozen=True)
 class BreakerSpec:
     """When the breakers of a provider open and close.

@@ -1,56 +1,38 @@
-"""What an answer means. Pure: the answer in, what to do out."""
+"""The class of an answer as its dialect tells, and a message for people. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from urllib.parse import urljoin, urlsplit
 
+from sisgate.domain.response_class import ResponseClass, of_status
 from sisgate.errors import MESSAGE_LIMIT
 from sisgate.providers.dialect import Dialect, HttpResponse
 from sisgate.providers.refusals import says_permission_missing
 
 
-class Meaning(Enum):
-    """The rows of the table "What an answer means" in the docs."""
-
-    DONE = "done"
-    THROTTLED = "throttled"
-    TOKEN_EXPIRED = "token_expired"
-    UNAUTHORIZED = "unauthorized"
-    """A 401 that does not say whether it is the token or the key that is refused."""
-    REFUSED = "refused"
-    UNAVAILABLE = "unavailable"
-
-
 @dataclass(frozen=True)
-class ResponseClass:
-    """The meaning of an answer, with words for people where it is not success."""
+class ClassifiedResponse:
+    """The class of an answer, with a message for people where it is not success."""
 
-    meaning: Meaning
+    response_class: ResponseClass
     message: str = ""
     provider_code: str | None = None
     request_id: str | None = None
 
 
-def judge(dialect: Dialect, response: HttpResponse) -> ResponseClass:
-    """Return what a response means."""
-    status = response.status
-    if 200 <= status < 300 or status == 304:
-        return ResponseClass(Meaning.DONE)
+def judge(dialect: Dialect, response: HttpResponse) -> ClassifiedResponse:
+    """Return the class of a response, as its dialect tells."""
+    found = of_status(response.status)
+    if found is ResponseClass.DONE:
+        return ClassifiedResponse(found)
     said = dialect.read_error(response)
+    if found is ResponseClass.KEY_REFUSED and dialect.token_expired(response):
+        found = ResponseClass.TOKEN_EXPIRED
+    elif response.status == 401 and not says_permission_missing(said):
+        found = ResponseClass.UNAUTHORIZED
     words = _words(response, said.message[:MESSAGE_LIMIT])
-    if status == 429:
-        meaning = Meaning.THROTTLED
-    elif status in {401, 403} and dialect.token_expired(response):
-        meaning = Meaning.TOKEN_EXPIRED
-    elif status == 401 and not says_permission_missing(said):
-        meaning = Meaning.UNAUTHORIZED
-    elif status >= 500 or status == 408:
-        meaning = Meaning.UNAVAILABLE
-    else:
-        meaning = Meaning.REFUSED
-    return ResponseClass(meaning, words, said.code, said.request_id)
+    return ClassifiedResponse(found, words, said.code, said.request_id)
 
 
 def _words(response: HttpResponse, said: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sisgate.breakers.spec import Outcome
 from sisgate.domain.rate_headers import parse_retry_after
+from sisgate.domain.response_class import CallFate, KeyEffect, Outcome, ResponseClass
 from sisgate.domain.retries import Blame, Failure, GiveUp, MayBeDone, TryAgain, decide
 from sisgate.errors import (
     AnswerInvalid,
@@ -22,7 +22,7 @@ from sisgate.ledger.jobs import how_to_resolve
 from sisgate.providers.dialect import HttpResponse, Listing, Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync.pages import is_behind
-from sisgate.transport.verdict import Meaning, ResponseClass, judge
+from sisgate.transport.verdict import ClassifiedResponse, judge
 from workers.calls.outcomes import (
     Answered,
     CallOutcome,
@@ -117,26 +117,20 @@ def classify(
         return _of_error(at, reply)
     verdict = judge(config.dialect, reply.response)
     error = _words(verdict, reply.response)
-    effect: CallOutcome
-    match verdict.meaning:
-        case Meaning.DONE:
+    rule = verdict.response_class.rule
+    match rule.call:
+        case CallFate.DONE:
             try:
-                return Classification(Outcome.SUCCESS, _of_answer(config, claim, reply.response))
+                return Classification(rule.breaker, _of_answer(config, claim, reply.response))
             except AnswerInvalid as invalid:
-                return _of_invalid(at, invalid)
-        case Meaning.THROTTLED:
+                return _of_invalid(at, ResponseClass.NOT_IN_DIALECT, invalid)
+        case CallFate.WAITS:
             words = {"code": "throttled", "message": verdict.message}
-            return Classification(Outcome.NEUTRAL, RateLimited(words, wait_seconds))
-        case Meaning.UNAVAILABLE:
-            return _of_failure(at, error)
-        case Meaning.TOKEN_EXPIRED | Meaning.UNAUTHORIZED | Meaning.REFUSED:
-            again = _with_another_token(claim, verdict.meaning, reply.token, error)
-            if again is not None:
-                return Classification(Outcome.NEUTRAL, again, drops_token=True)
-            refusal = error if reply.status in {401, 403} else None
-            effect = _of_refusal(config, claim, reply.response, error)
-            drops = verdict.meaning is Meaning.TOKEN_EXPIRED and reply.token is not None
-            return Classification(Outcome.NEUTRAL, effect, drops_token=drops, refusal=refusal)
+            return Classification(rule.breaker, RateLimited(words, wait_seconds))
+        case CallFate.TRIED_AGAIN:
+            return _of_failure(at, verdict.response_class, error)
+        case _:
+            return _of_refusal(at, verdict.response_class, reply, error)
 
 
 def _retry_after(reply: Reply, now: datetime) -> float:
@@ -159,8 +153,23 @@ def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> 
     return PageRead(page)
 
 
+def _of_refusal(
+    at: _Case, found: ResponseClass, reply: Reply, error: ErrorPayload
+) -> Classification:
+    assert reply.response is not None
+    again = _with_another_token(at.claim, found, reply.token, error)
+    if again is not None:
+        return Classification(found.rule.breaker, again, drops_token=True)
+    return Classification(
+        found.rule.breaker,
+        _refused(at.config, at.claim, reply.response, error),
+        drops_token=found is ResponseClass.TOKEN_EXPIRED and reply.token is not None,
+        refusal=error if found.rule.key is not KeyEffect.STAYS else None,
+    )
+
+
 def _with_another_token(
-    claim: Claim, meaning: Meaning, token: UsedToken | None, error: ErrorPayload
+    claim: Claim, found: ResponseClass, token: UsedToken | None, error: ErrorPayload
 ) -> Waits | None:
     """Return that the call is repeated, once, with another token; None where that does not help.
 
@@ -169,17 +178,17 @@ def _with_another_token(
     """
     if token is None or (claim.call.error or {}).get("code") == "token_expired":
         return None
-    if meaning is Meaning.TOKEN_EXPIRED:
+    if found is ResponseClass.TOKEN_EXPIRED:
         # New, and refused all the same: the server that checks it may know it in a moment only.
         seconds = NEW_TOKEN_SECONDS if token.is_new else 0.0
-    elif meaning is Meaning.UNAUTHORIZED and not token.is_new:
+    elif found is ResponseClass.UNAUTHORIZED and not token.is_new:
         seconds = 0.0
     else:
         return None
     return Waits({**error, "code": "token_expired"}, seconds)
 
 
-def _of_refusal(
+def _refused(
     config: ProviderConfig, claim: Claim, response: HttpResponse, error: ErrorPayload
 ) -> CallOutcome:
     if claim.call.purpose == Purpose.REQUEST:
@@ -206,37 +215,40 @@ def _of_error(at: _Case, reply: Reply) -> Classification:
     error = reply.error or SisgateError("no answer")
     if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
         # The provider has not failed, so no try is spent.
-        return Classification(Outcome.NEUTRAL, Waits(error.as_dict(), OWN_OUTAGE_SECONDS))
+        found = ResponseClass.OWN_OUTAGE
+        return Classification(found.rule.breaker, Waits(error.as_dict(), OWN_OUTAGE_SECONDS))
     if isinstance(error, DeferredError):
-        return Classification(Outcome.NEUTRAL, Waits(error.as_dict(), error.seconds))
+        found = ResponseClass.TOLD_TO_WAIT
+        return Classification(found.rule.breaker, Waits(error.as_dict(), error.seconds))
     if isinstance(error, TransientError):
-        return _of_failure(at, error.as_dict(), was_sent=reply.was_sent)
+        found = ResponseClass.NO_RESPONSE if reply.is_authorised else ResponseClass.NO_TOKEN
+        return _of_failure(at, found, error.as_dict(), was_sent=reply.was_sent)
     if isinstance(error, AnswerInvalid):
-        return _of_invalid(at, error)
-    return Classification(Outcome.NEUTRAL, Fails(error.as_dict()))
+        return _of_invalid(at, ResponseClass.UNREADABLE, error)
+    return Classification(ResponseClass.MISCONFIGURED.rule.breaker, Fails(error.as_dict()))
 
 
-def _of_invalid(at: _Case, invalid: AnswerInvalid) -> Classification:
+def _of_invalid(at: _Case, found: ResponseClass, invalid: AnswerInvalid) -> Classification:
     """The endpoint works, and what it says is of no use: the fault is this call's own.
 
     It says nothing about the endpoint, and costs a try also where the call was its probe. It may
     have been a hiccup of something in between, so the same is asked once more, and no more.
     """
-    call, words = at.claim.call, invalid.as_dict()
+    call, words, breaker = at.claim.call, invalid.as_dict(), found.rule.breaker
     if at.claim.changes_something:
-        return Classification(Outcome.NEUTRAL, _unknown(at.claim, words))
+        return Classification(breaker, _unknown(at.claim, words))
     tries = call.tries + 1
     was_invalid = (call.error or {}).get("code") == AnswerInvalid.code
     if invalid.is_final or was_invalid or tries >= at.config.retry.policy.tries:
-        return Classification(Outcome.NEUTRAL, Fails({**words, "tries": tries}, tries))
+        return Classification(breaker, Fails({**words, "tries": tries}, tries))
     seconds = at.config.retry.policy.backoff_seconds(tries, at.jitter)
-    return Classification(
-        Outcome.NEUTRAL, Waits(words, at.asked_seconds + seconds, spends_try=True)
-    )
+    return Classification(breaker, Waits(words, at.asked_seconds + seconds, spends_try=True))
 
 
-def _of_failure(at: _Case, error: ErrorPayload, *, was_sent: bool = True) -> Classification:
-    call = at.claim.call
+def _of_failure(
+    at: _Case, found: ResponseClass, error: ErrorPayload, *, was_sent: bool = True
+) -> Classification:
+    call, breaker = at.claim.call, found.rule.breaker
     failure = Failure(
         call.tries,
         was_sent and at.claim.changes_something,
@@ -246,12 +258,12 @@ def _of_failure(at: _Case, error: ErrorPayload, *, was_sent: bool = True) -> Cla
     )
     match decide(at.config.retry.policy, failure, at.jitter):
         case MayBeDone():
-            return Classification(Outcome.FAILURE, _unknown(at.claim, error))
+            return Classification(breaker, _unknown(at.claim, error))
         case GiveUp(tries):
-            return Classification(Outcome.FAILURE, Fails({**error, "tries": tries}, tries), error)
+            return Classification(breaker, Fails({**error, "tries": tries}, tries), error)
         case TryAgain(seconds, spends_try):
             waits = Waits(error, seconds, spends_try=spends_try, is_retry=True)
-            return Classification(Outcome.FAILURE, waits, error)
+            return Classification(breaker, waits, error)
 
 
 def _unknown(claim: Claim, error: ErrorPayload) -> Unknown:
@@ -263,7 +275,7 @@ def _unknown(claim: Claim, error: ErrorPayload) -> Unknown:
     return Unknown({**error, "code": OutcomeUnknown.code, "message": message})
 
 
-def _words(verdict: ResponseClass, response: HttpResponse) -> ErrorPayload:
+def _words(verdict: ClassifiedResponse, response: HttpResponse) -> ErrorPayload:
     words = {
         "code": "provider_refused",
         "message": verdict.message,

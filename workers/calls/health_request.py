@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sisgate.breakers.spec import Outcome
 from sisgate.domain.network import Network
+from sisgate.domain.response_class import Outcome, ResponseClass, of_status
 from sisgate.errors import NoPermit, SisgateError
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
@@ -49,7 +49,8 @@ def outcome_of(health: HealthConfig, status: int) -> Outcome:
     """
     if status in health.expected:
         return Outcome.SUCCESS
-    return Outcome.NEUTRAL if status == 429 else Outcome.FAILURE
+    is_limited = of_status(status) is ResponseClass.RATE_LIMITED
+    return Outcome.NEUTRAL if is_limited else Outcome.FAILURE
 
 
 def settle(

@@ -7,9 +7,8 @@ failed again: an endpoint that answers it has no outage, so the failure is the c
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from sisgate.breakers.spec import Outcome, State
+from sisgate.breakers.spec import State
+from sisgate.domain.response_class import Outcome, ResponseClass, of_status
 from sisgate.domain.retries import Blame, Failure
 from sisgate.errors import BrokerUnavailable, PermanentError
 from workers.admission import permits
@@ -97,11 +96,12 @@ def outcome_of(reply: Reply) -> Outcome:
 
     A refusal is an answer too: it shows that the endpoint works.
     """
-    if reply.status is None:
-        return Outcome.FAILURE if reply.is_authorised else Outcome.NEUTRAL
-    if reply.status == 429:
+    if not reply.is_authorised:
         return Outcome.NEUTRAL
-    return Outcome.FAILURE if reply.status >= 500 or reply.status == 408 else Outcome.SUCCESS
+    found = of_status(reply.status)
+    is_answer = found not in {ResponseClass.RATE_LIMITED, ResponseClass.NO_RESPONSE}
+    said = found.rule.breaker
+    return Outcome.SUCCESS if is_answer and said is Outcome.NEUTRAL else said
 
 
 def _ask(call: CallContext) -> tuple[Reply, Outcome]:
@@ -116,7 +116,6 @@ def _ask(call: CallContext) -> tuple[Reply, Outcome]:
     ends_at = runtime.clock.monotonic() + most
     keyring = Keyring(call)
     reply = send.send(call, config.dialect.probe_request(), ends_at, keyring)
-    reply = replace(reply, key=keyring.current)
     send.settle(call, reply)
     # That the endpoint refuses the request says little of the key; that its token is refused does.
     keyring.note(reply, refused=None)

@@ -9,8 +9,9 @@ import structlog
 
 from sisgate.audit import log as audit
 from sisgate.bounded_http import checked_before_write
-from sisgate.breakers.spec import Outcome, State
+from sisgate.breakers.spec import State
 from sisgate.domain.priorities import Priority
+from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, NoPermit
 from sisgate.settings import ProviderConfig
 from sisgate.settings.health import HealthConfig

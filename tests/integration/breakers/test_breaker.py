@@ -14,9 +14,10 @@ from redis.retry import Retry
 
 from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, TransitionListener
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.spec import BreakerSpec, Outcome, State, Transition
+from sisgate.breakers.spec import BreakerSpec, State, Transition
 from sisgate.clock import ManualClock, SystemClock, poll_until
 from sisgate.domain.queues import hold_key
+from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from tests.servers.redis import RedisServer
 

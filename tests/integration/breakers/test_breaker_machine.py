@@ -21,9 +21,10 @@ from redis import Redis
 
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.journal import read_journals
-from sisgate.breakers.spec import BreakerSpec, Outcome, Pass, State, Transition
+from sisgate.breakers.spec import BreakerSpec, Pass, State, Transition
 from sisgate.clock import ManualClock
 from sisgate.domain.queues import hold_key
+from sisgate.domain.response_class import Outcome
 from tests import breaker_rules as rules
 from tests.breaker_rules import Breaker
 

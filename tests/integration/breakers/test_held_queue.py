@@ -12,9 +12,10 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.slots import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.spec import BreakerSpec, Outcome, Pass, State
+from sisgate.breakers.spec import BreakerSpec, Pass, State
 from sisgate.clock import ManualClock
 from sisgate.domain.queues import queue_keys
+from sisgate.domain.response_class import Outcome
 
 URL = "https://a.test"
 SPEC = BreakerSpec(fail_max=1, open_seconds=10, jitter=0.0, success_threshold=1)

@@ -8,8 +8,9 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.breakers.journal import read_journals
-from sisgate.breakers.spec import Outcome, Pass, State
+from sisgate.breakers.spec import Pass, State
 from sisgate.clock import poll_until
+from sisgate.domain.response_class import Outcome
 from sisgate.errors import UnknownProvider, UsageError
 from sisgate.ledger import controls
 from sisgate.ledger.audit_schema import AuditEvent

@@ -12,10 +12,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from sisgate import Gateway
-from sisgate.breakers.spec import Outcome
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
 from sisgate.domain.priorities import Priority
+from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable
 from sisgate.monitoring.openmetrics import render
 from workers.admission.messages import NotOurs, put_aside

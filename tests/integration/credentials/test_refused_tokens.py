@@ -12,10 +12,10 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from sisgate.breakers.spec import Outcome
 from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.master import make_master_key
+from sisgate.domain.response_class import Outcome
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import KeyState
 from sisgate.gateway.jobs import Job

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sisgate.breakers.spec import Outcome
+from sisgate.domain.response_class import Outcome
 from tests.acceptance.admission.recorder import Recorder
 from tests.integration.jobs.test_frozen_before_sending import Bench
 

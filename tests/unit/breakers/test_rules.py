@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.breakers.spec import BreakerSpec, Outcome, Pass, State
+from sisgate.breakers.spec import BreakerSpec, Pass, State
+from sisgate.domain.response_class import Outcome
 from tests import breaker_rules as rules
 from tests.breaker_rules import Breaker
 

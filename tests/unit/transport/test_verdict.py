@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sisgate.domain.response_class import ResponseClass
 from sisgate.providers.dialect import DialectOptions, HttpResponse
 from sisgate.providers.oneroster import OneRoster
-from sisgate.transport.verdict import Meaning, judge
+from sisgate.transport.verdict import judge
 
 ASKED = "https://sis.example/ims/oneroster/users?limit=100"
 
@@ -45,4 +46,4 @@ def test_a_redirect_says_where_to_and_what_to_correct(location: str, where: str)
 def test_a_redirect_is_a_refusal_and_no_outage() -> None:
     """Asking once more would bring the same."""
     response = HttpResponse(301, {"location": "/x"}, b"", 0.1, ASKED)
-    assert judge(OneRoster(DialectOptions()), response).meaning is Meaning.REFUSED
+    assert judge(OneRoster(DialectOptions()), response).response_class is ResponseClass.REFUSED

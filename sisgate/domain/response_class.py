@@ -1,0 +1,163 @@
+"""What came back, as a class, and what each class means for limiter, breaker, key and call. Pure.
+
+`RULES` is the one table of this; docs/errors.md shows it. What a dialect knows of a refusal is
+added in `sisgate.transport.verdict`, what a call has gone through in `workers.calls.classify`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+
+class Outcome(StrEnum):
+    """What a call says about its endpoint to the circuit breaker.
+
+    Neutral answers (429, 401, what the client did wrong) say nothing: they neither trip nor heal.
+    """
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What an answer means for the adaptive factor of its provider.
+
+    `leaves` is the part of the factor that a refusal leaves; below 1 the provider is blocked for as
+    long as it asks, and with `always_blocks` also where it does not say how long. `recovers`: the
+    factor may rise again.
+    """
+
+    text: str
+    leaves: float = 1.0
+    always_blocks: bool = False
+    recovers: bool = False
+
+
+RECOVERS = Pace("pace recovers by 0.02 up to 1", recovers=True)
+UNCHANGED = Pace("unchanged")
+
+
+class KeyEffect(Enum):
+    """What becomes of the key and the access token that a request was made with."""
+
+    STAYS = "stays"
+    TOKEN_DROPPED = "the token is dropped; refused again, the key is suspected"
+    SUSPECTED = "suspected, where another key is accepted or it was not checked lately"
+
+
+class CallFate(Enum):
+    """What becomes of the call."""
+
+    DONE = "done"
+    WAITS = "waits as long, spends no try"
+    WAITS_SHORTLY = "waits 2 s, spends no try"
+    NEW_TOKEN = "a new token, and once more; the second time as with a refused key"
+    NEXT_KEY = (
+        "once more with the next key, at once; without another one as other 4xx. "
+        "[keys.md](keys.md#several-keys)"
+    )
+    FAILS = (
+        "fails at once, with the provider's message; redirects are not followed. A sync may read "
+        "on another way: without a refused filter or sort, or without the PowerSchool plugin"
+    )
+    TRIED_AGAIN = "tried again"
+    ONCE_MORE = "tried once more, and then it fails; too large an answer fails at once"
+    MISCONFIGURED = "fails: the configuration is to be corrected"
+
+
+class ResponseClass(Enum):
+    """The classes of what a request may bring; the value says how one is recognised."""
+
+    DONE = "2xx, 304"
+    RATE_LIMITED = "429"
+    TOKEN_EXPIRED = "401 or 403 that says the token has expired"
+    UNAUTHORIZED = "a bare 401 to a token that was not fetched for this call"
+    KEY_REFUSED = "other 401 or 403, such as a missing permission"
+    REFUSED = "3xx, other 4xx"
+    OVERLOADED = "503"
+    UNAVAILABLE = "other 5xx"
+    TIMED_OUT = "408"
+    NO_RESPONSE = "reset, timeout, cut short, TLS failure"
+    UNREADABLE = "too large, or not compressed as declared"
+    NOT_IN_DIALECT = "2xx that is not in the dialect"
+    NO_TOKEN = "no token: its endpoint is down or answers something else"
+    TOLD_TO_WAIT = (
+        "no token: 429, or 503 with Retry-After (30 s where none is named); all calls with that key"
+    )
+    MISCONFIGURED = (
+        "no token: 3xx, 404, 405, `invalid_scope`, `invalid_request`, `unsupported_grant_type`"
+    )
+    OWN_OUTAGE = "not sent: Redis or the database is away"
+
+    @property
+    def rule(self) -> ResponseRule:
+        """What it means."""
+        return RULES[self]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseRule:
+    """What a class means for the limiter, the circuit breaker, the key and the call."""
+
+    pace: Pace
+    breaker: Outcome
+    key: KeyEffect
+    call: CallFate
+
+
+_STAYS, _NEUTRAL, _FAILURE = KeyEffect.STAYS, Outcome.NEUTRAL, Outcome.FAILURE
+_HALVED = Pace(
+    "pace halved; nothing is granted until Retry-After, at most an hour", 0.5, always_blocks=True
+)
+# A 503 is more often an outage, which breakers deal with.
+_LOWERED = Pace("pace times 0.75; nothing is granted until Retry-After", 0.75)
+
+RULES = {
+    ResponseClass.DONE: ResponseRule(RECOVERS, Outcome.SUCCESS, _STAYS, CallFate.DONE),
+    ResponseClass.RATE_LIMITED: ResponseRule(_HALVED, _NEUTRAL, _STAYS, CallFate.WAITS),
+    ResponseClass.TOKEN_EXPIRED: ResponseRule(
+        RECOVERS, _NEUTRAL, KeyEffect.TOKEN_DROPPED, CallFate.NEW_TOKEN
+    ),
+    ResponseClass.UNAUTHORIZED: ResponseRule(
+        RECOVERS, _NEUTRAL, KeyEffect.TOKEN_DROPPED, CallFate.NEW_TOKEN
+    ),
+    ResponseClass.KEY_REFUSED: ResponseRule(
+        RECOVERS, _NEUTRAL, KeyEffect.SUSPECTED, CallFate.NEXT_KEY
+    ),
+    ResponseClass.REFUSED: ResponseRule(RECOVERS, _NEUTRAL, _STAYS, CallFate.FAILS),
+    ResponseClass.OVERLOADED: ResponseRule(_LOWERED, _FAILURE, _STAYS, CallFate.TRIED_AGAIN),
+    ResponseClass.UNAVAILABLE: ResponseRule(UNCHANGED, _FAILURE, _STAYS, CallFate.TRIED_AGAIN),
+    ResponseClass.TIMED_OUT: ResponseRule(RECOVERS, _FAILURE, _STAYS, CallFate.TRIED_AGAIN),
+    ResponseClass.NO_RESPONSE: ResponseRule(UNCHANGED, _FAILURE, _STAYS, CallFate.TRIED_AGAIN),
+    ResponseClass.UNREADABLE: ResponseRule(UNCHANGED, _NEUTRAL, _STAYS, CallFate.ONCE_MORE),
+    ResponseClass.NOT_IN_DIALECT: ResponseRule(RECOVERS, _NEUTRAL, _STAYS, CallFate.ONCE_MORE),
+    ResponseClass.NO_TOKEN: ResponseRule(UNCHANGED, _FAILURE, _STAYS, CallFate.TRIED_AGAIN),
+    ResponseClass.TOLD_TO_WAIT: ResponseRule(UNCHANGED, _NEUTRAL, _STAYS, CallFate.WAITS),
+    ResponseClass.MISCONFIGURED: ResponseRule(UNCHANGED, _NEUTRAL, _STAYS, CallFate.MISCONFIGURED),
+    ResponseClass.OWN_OUTAGE: ResponseRule(UNCHANGED, _NEUTRAL, _STAYS, CallFate.WAITS_SHORTLY),
+}
+
+
+def of_status(status: int | None) -> ResponseClass:
+    """Return the class of a status alone, None for no response.
+
+    >>> [of_status(status).name for status in (204, 301, 404, 408, 429, 500, 503, None)]
+    ['DONE', 'REFUSED', 'REFUSED', 'TIMED_OUT', 'RATE_LIMITED', 'UNAVAILABLE', 'OVERLOADED', \
+'NO_RESPONSE']
+    """
+    if status is None:
+        return ResponseClass.NO_RESPONSE
+    if 200 <= status < 300 or status == 304:
+        return ResponseClass.DONE
+    known = {
+        401: ResponseClass.KEY_REFUSED,
+        403: ResponseClass.KEY_REFUSED,
+        408: ResponseClass.TIMED_OUT,
+        429: ResponseClass.RATE_LIMITED,
+        503: ResponseClass.OVERLOADED,
+    }
+    other = ResponseClass.UNAVAILABLE if status >= 500 else ResponseClass.REFUSED
+    return known.get(status, other)
