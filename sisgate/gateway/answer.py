@@ -75,11 +75,7 @@ class Answers:
         self._disclosures = disclosures
 
     def target(self, job_id: str) -> RequestTarget | None:
-        """Return what a `request` job asks of its provider; None for a sync.
-
-        Method, path and query are sealed in the ledger, because they may name students: path and
-        query are shown to those who may read the provider's data.
-        """
+        """Return what a job asks of its provider, as far as it may be shown; None for a sync."""
         core = self._core
         provider = visible_status(core, job_id).provider
         with core.database.read() as session:
@@ -97,10 +93,7 @@ class Answers:
         return RequestTarget(target["method"], target["path"], target.get("query"))
 
     def get(self, job_id: str, *, purpose: str | None = None) -> Answer:
-        """Return the answer of a `request` job; `InvalidState` when there is none (any more).
-
-        The audit log tells who was given it, and the stated `purpose`.
-        """
+        """Return an answer, opened, after noting who is given it; `InvalidState` without one."""
         core = self._core
         core.access.pass_through(Action.READ, visible_status(core, job_id).provider)
         with core.database.read() as session:

@@ -197,10 +197,7 @@ class Jobs:
         return status if self._core.wakeups.wait(job_id, ended, timeout) else None
 
     def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
-        """Return the answer of a `request` job; `InvalidState` when there is none (any more).
-
-        The audit log tells who was given it, and the stated `purpose`.
-        """
+        """Return the answer of a `request` job; see `Gateway.answer`."""
         return self._answers.get(job_id, purpose=purpose)
 
     def request_target(self, job_id: str) -> RequestTarget | None:

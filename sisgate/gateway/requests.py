@@ -62,7 +62,7 @@ def target_of(
 
 
 class Requests:
-    """The requests of one gateway."""
+    """What `Gateway.request` and `Gateway.enqueue_request` do."""
 
     def __init__(self, core: Core, acceptance: Acceptance, jobs: Jobs) -> None:
         self._core = core
