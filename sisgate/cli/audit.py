@@ -173,7 +173,7 @@ def export(
 @app.command(
     epilog=examples(
         "sisgate audit verify", "sisgate audit verify --heads /mnt/worm/heads.jsonl",
-        "sisgate audit verify audit.jsonl --json",
+        "sisgate audit verify audit.jsonl --public-key audit-public-keys",
         note="Exit code 1 when anything is wrong.",
     )
 )  # fmt: skip

@@ -88,16 +88,19 @@ def show_disclosures(output: Output, found: Sequence[PersonDisclosure]) -> None:
         )
 
 
+def _heads_words(verdict: Verdict) -> str:
+    if not verdict.heads:
+        return "none"
+    return f"{number(verdict.heads)}, the newest of seal {verdict.newest_head}"
+
+
 def show_verdict(output: Output, verdict: Verdict, seconds: float) -> None:
     """Show what verification found."""
     rows: list[tuple[str, object]] = [
         ("events", f"{number(verdict.events)} checked in {seconds:.1f} s"),
         ("seals", f"{number(verdict.seals)}, the newest at {moment(verdict.last_sealed_at)}"),
         ("not yet sealed", verdict.unsealed),
-        (
-            "heads kept outside",
-            f"{number(verdict.heads)}, the newest of seal {verdict.newest_head}",
-        ),
+        ("heads kept outside", _heads_words(verdict)),
     ]
     output.facts(rows, json={**verdict_words(verdict), "seconds": round(seconds, 2)})
     if verdict.findings and not output.as_json:

@@ -51,7 +51,7 @@ def examine(invocation: Invocation, *, probe: bool) -> Iterator[Finding]:
         yield finding
         database = None if finding.grade == "fail" else invocation.database
     answers = False
-    for finding in _broker(invocation):
+    for finding in _broker(invocation, accepts=database is not None):
         yield finding
         answers = answers or (finding.subject == "redis" and finding.grade != "fail")
     if answers:
@@ -111,7 +111,7 @@ def _database(invocation: Invocation) -> Iterator[Finding]:
             yield _clock(invocation, "clock of PostgreSQL", theirs)
 
 
-def _broker(invocation: Invocation) -> Iterator[Finding]:
+def _broker(invocation: Invocation, *, accepts: bool) -> Iterator[Finding]:
     client = invocation.redis
     try:
         seconds, micros = client.time()
@@ -125,7 +125,9 @@ def _broker(invocation: Invocation) -> Iterator[Finding]:
             "be reached from here."
         )
         if uses_embedded_redis(invocation.settings):
-            remedy = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
+            remedy = "Start `sisgate up`."
+            if accepts:
+                remedy += " Until then work is accepted and waits in the ledger."
         elif (fault := tls_fault(error)) is not None:
             remedy = cure(
                 fault,

@@ -12,6 +12,7 @@ import typer
 
 from sisgate.access.policy import Action
 from sisgate.admission.spec import LimiterState
+from sisgate.broker import broker_url, redis_client
 from sisgate.clock import Clock
 from sisgate.context import open_ledger
 from sisgate.errors import DatabaseUnavailable
@@ -78,9 +79,8 @@ class Invocation:
 
     @cached_property
     def redis(self) -> redis.Redis:
-        """Our own Redis client; it connects at its first command."""
-        client: redis.Redis = self.gateway.context.redis
-        return client
+        """Our own Redis client; it connects at its first command, and needs no database."""
+        return redis_client(broker_url(self.settings))
 
     def limiter_state(self, config: ProviderConfig) -> LimiterState:
         """Return what the limiter knows of a provider, also of one without limits: pauses, blocks.

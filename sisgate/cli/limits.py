@@ -20,7 +20,9 @@ from sisgate.gateway import Plan
 from sisgate.ledger import controls
 from sisgate.liveness.obstacles import sentences
 
-app = typer.Typer(help="Show and change the limits of providers while the fleet runs.")
+app = typer.Typer(
+    no_args_is_help=True, help="Show and change the limits of providers while the fleet runs."
+)
 
 PAUSE_EPILOG = examples(
     "sisgate pause powerschool --for 2h",

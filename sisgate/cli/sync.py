@@ -205,17 +205,24 @@ def _show_ended(output: Output, statuses: Sequence[JobStatus]) -> None:
         "mode": "mode",
     }  # fmt: skip
     output.table(statuses, columns)
+    for line in remarks(statuses):
+        output.warn(line)
     for status in statuses:
-        reason = (status.error or {}).get("message")
-        if reason:
-            output.warn(f"{status.resource}: {reason}")
-        if status.note:
-            output.warn(f"{status.resource}: {status.note}")
         if status.state is JobState.HELD:
             output.warn(
                 f"{status.resource}: deletions are held back. If they are right, approve them: "
                 f"sisgate sync {status.provider} {status.resource} --mode full --allow-deletes"
             )
+
+
+def remarks(statuses: Sequence[JobStatus]) -> list[str]:
+    """Return why jobs failed and what is noted of them; what several share is said once."""
+    datasets: dict[str, list[str]] = {}
+    for status in statuses:
+        for text in ((status.error or {}).get("message"), status.note):
+            if text:
+                datasets.setdefault(text, []).append(str(status.resource))
+    return [f"{', '.join(names)}: {text}" for text, names in datasets.items()]
 
 
 def _time_taken(status: JobStatus) -> timedelta | None:

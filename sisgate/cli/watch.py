@@ -32,8 +32,9 @@ class Standing:
 
     jobs: int
     jobs_ended: int
+    steps: int
+    steps_ended: int
     calls: int
-    calls_ended: int
     rows: int
 
     @property
@@ -69,19 +70,20 @@ class Watched:
 
 
 def standing(statuses: Sequence[JobStatus]) -> Standing:
-    """Return how far jobs are. A job without calls yet counts as one call to come."""
-    calls = [max(1, sum(status.calls.values())) for status in statuses]
+    """Return how far jobs are. A job without steps yet counts as one step to come."""
+    steps = [max(1, sum(status.calls.values())) for status in statuses]
     ended = [
         total
         if status.is_final
         else sum(n for state, n in status.calls.items() if CallState(state).is_final)
-        for status, total in zip(statuses, calls, strict=True)
+        for status, total in zip(statuses, steps, strict=True)
     ]
     return Standing(
         jobs=len(statuses),
         jobs_ended=sum(status.is_final for status in statuses),
-        calls=sum(calls),
-        calls_ended=sum(ended),
+        steps=sum(steps),
+        steps_ended=sum(ended),
+        calls=sum(status.calls_made for status in statuses),
         rows=sum(status.rows_seen for status in statuses),
     )
 
@@ -173,7 +175,7 @@ class _Bars:
             SpinnerColumn(finished_text="[green]✓[/green]"),
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None),
-            _count("{task.completed:,}/{task.total:,} calls"),
+            _count("{task.completed:,}/{task.total:,} steps"),
             # Rows as they are read: a page may hold a row twice, and one row may be two records.
             _count("{task.fields[rows]} rows read"),
             TextColumn("[yellow]{task.fields[remark]}[/yellow]"),
@@ -196,8 +198,8 @@ class _Bars:
         """Move a provider's bar."""
         self._progress.update(
             self._tasks[name],
-            total=standing.calls,
-            completed=standing.calls_ended,
+            total=standing.steps,
+            completed=standing.steps_ended,
             rows=number(standing.rows),
             remark="" if standing.is_final else remark,
         )
@@ -211,5 +213,5 @@ class _Bars:
             self._told.add(f"{name} {words}")
             self._output.note(
                 f"{name}: {words} ({standing.jobs_ended} of {standing.jobs} jobs, "
-                f"{number(standing.calls_ended)} calls, {number(standing.rows)} rows read)"
+                f"{number(standing.calls)} calls, {number(standing.rows)} rows read)"
             )

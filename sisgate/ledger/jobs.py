@@ -346,8 +346,8 @@ def _expired_error(job: Job, why: Mapping[str, str] | None) -> dict[str, Any]:
     reason = f" {why['message']}" if why else ""
     return {
         "code": "job_expired",
-        "message": f"The deadline passed before the provider had answered.{reason} Nothing is made "
-        "up for later; enqueue again with a longer timeout if it is still wanted.",
+        "message": f"The deadline passed before the provider had answered.{reason} The job will "
+        "not run later; enqueue it again with a longer timeout if it is still wanted.",
         "expires_at": job.expires_at.isoformat() if job.expires_at else None,
         **({"cause": why["cause"]} if why else {}),
     }

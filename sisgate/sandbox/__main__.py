@@ -35,6 +35,8 @@ def parse_districts(text: str) -> tuple[DistrictSpec, ...]:
         label, equals, rest = item.strip().partition("=")
         kind, colon, size = (rest if equals else label).partition(":")
         name = label if equals else kind
+        if colon and not size.isdecimal():
+            raise ValueError(f"a number of students is written like 300, not {size!r}")
         students = int(size) if colon else DEFAULT_STUDENTS
         seed = DEFAULT_SEED + len(districts)
         districts.append(DistrictSpec(name, cast("Kind", kind), students=students, seed=seed))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sisgate.domain.choices import did_you_mean
 from sisgate.errors import ConfigurationError
 from sisgate.settings.locate import line_of
 from sisgate.settings.model import Settings
@@ -105,7 +106,7 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         # Also when there are problems already, so that all of them are shown.
         settings = Settings(**{k: v for k, v in values.items() if k in Settings.model_fields})
     except ValidationError as error:
-        problems += _problems(error, path, _text_of(path), ())
+        problems += _problems(error, path, _text_of(path), (), Settings)
     else:
         if not problems:
             found = mistakes(settings.schedules, settings.providers, settings.retention.jobs)
@@ -228,7 +229,11 @@ def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
         problems += network_problems
     values["providers"] = configs
     unknown = set(raw) - (set(Settings.model_fields) - NOT_IN_FILE)
-    problems.extend(_at(path, text, (key,), "is not a setting") for key in sorted(unknown))
+    known = {*Settings.model_fields, "providers"} - NOT_IN_FILE
+    problems.extend(
+        _at(path, text, (key,), "is not a setting" + _nearest(key, known))
+        for key in sorted(unknown)
+    )
     return values
 
 
@@ -262,7 +267,7 @@ def _providers(
             try:
                 config = ProviderConfig(name=name, **_networked(table, path, network))
             except ValidationError as error:
-                problems.extend(_problems(error, path, text, place))
+                problems.extend(_problems(error, path, text, place, ProviderConfig))
             else:
                 if has_good_name:
                     providers[name] = config
@@ -281,7 +286,11 @@ def _networked(table: Mapping[str, Any], path: Path, defaults: Mapping[str, Any]
 
 
 def _problems(
-    error: ValidationError, path: Path | None, text: str, place: tuple[str | int, ...]
+    error: ValidationError,
+    path: Path | None,
+    text: str,
+    place: tuple[str | int, ...],
+    model: type[BaseModel],
 ) -> list[str]:
     items = error.errors(include_url=False, include_input=False)
     places = [item["loc"] for item in items]
@@ -291,13 +300,37 @@ def _problems(
             path,
             text,
             (*place, *item["loc"]),
-            plain_words(item["type"], item["msg"], item.get("ctx", {})),
+            plain_words(item["type"], item["msg"], item.get("ctx", {}))
+            + _nearest_setting(item["type"], item["loc"], model),
         )
         for item in items
         if not any(
             len(p) > len(item["loc"]) and p[: len(item["loc"])] == item["loc"] for p in places
         )
     ]
+
+
+def _nearest_setting(kind: str, place: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    """Return a suggestion where a setting does not exist in its table; else nothing."""
+    if kind != "extra_forbidden":
+        return ""
+    table: type[BaseModel] | None = model
+    for part in place[:-1]:
+        if isinstance(part, int) or table is None or part not in table.model_fields:
+            continue  # a place in a list, or a name that the user chose
+        table = _table_in(table.model_fields[part].annotation)
+    return _nearest(str(place[-1]), table.model_fields) if table else ""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    hint = did_you_mean(name, known)
+    return f".{hint}" if hint else ""
+
+
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for a in get_args(annotation) if (found := _table_in(a))), None)
 
 
 def _at(path: Path | None, text: str, place: tuple[str | int, ...], what: str) -> str:

@@ -34,6 +34,7 @@ from tests.acceptance.cli.command import Command
         (["keys", "add", "skyward"], 2, "cannot be asked for"),
         (["keys", "add", "skyward", "--client-id", "x", "--secret-env", "NONE"], 2, "no secret"),
         (["sandbox", "--districts", "moodle:3"], 2, "kind is one of"),
+        (["sandbox", "--districts", "skyward:many"], 2, "written like 300"),
         (["frobnicate"], 2, "No such command"),
     ],
 )
@@ -76,6 +77,14 @@ def test_before_the_first_start_the_database_is_missing(command: Command) -> Non
     """Nothing is said to be accepted, and the way on is named."""
     ended = command("sync", "skyward", "orgs", code=4)
     assert "sisgate up" in ended.stderr
+
+
+def test_before_the_first_start_doctor_tells_all_that_is_missing(command: Command) -> None:
+    """As findings, also for programs: it is the command that one turns to."""
+    found = json.loads(command("doctor", "--json", code=1).stdout)["findings"]
+    failed = {each["subject"]: each["remedy"] for each in found if each["grade"] == "fail"}
+    assert failed.keys() == {"database", "redis", "master key"}
+    assert "accepted" not in failed["redis"]
 
 
 def test_without_redis_a_job_is_accepted_and_that_is_said(command: Command) -> None:

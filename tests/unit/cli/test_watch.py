@@ -10,27 +10,27 @@ from sisgate.domain.states import JobState
 from sisgate.gateway import JobStatus
 
 
-def status(state: JobState, calls: dict[str, int], rows: int = 0) -> JobStatus:
-    """A sync in a state, with calls by state."""
+def status(state: JobState, steps: dict[str, int], rows: int = 0, calls: int = 0) -> JobStatus:
+    """A sync in a state, with steps by state."""
     return JobStatus(
         id="1", kind="sync", state=state, app="a", provider="p", resource="orgs",
         priority=Priority.NORMAL, mode="full", accepted_at=datetime.now(UTC), started_at=None,
         ended_at=None, expires_at=None, complete=None, note=None, error=None,
         dead=False, retried_as=None, rows_seen=rows,
-        inserted=0, updated=0, deleted=0, calls_made=0, throttled=0, calls=calls,
+        inserted=0, updated=0, deleted=0, calls_made=calls, throttled=0, calls=steps,
     )  # fmt: skip
 
 
-def test_a_job_without_calls_is_one_call_to_come() -> None:
+def test_a_job_without_steps_is_one_step_to_come() -> None:
     """So a bar never begins full."""
     found = standing([status(JobState.ACCEPTED, {})])
-    assert (found.calls_ended, found.calls, found.is_final) == (0, 1, False)
+    assert (found.steps_ended, found.steps, found.is_final) == (0, 1, False)
 
 
-def test_an_ended_job_counts_all_its_calls_as_ended() -> None:
+def test_an_ended_job_counts_all_its_steps_as_ended() -> None:
     """A cancelled job's bar does not stand still for ever."""
-    running = status(JobState.RUNNING, {"done": 3, "queued": 2}, rows=300)
-    cancelled = status(JobState.CANCELLED, {"done": 1, "cancelled": 4}, rows=100)
+    running = status(JobState.RUNNING, {"done": 3, "queued": 2}, rows=300, calls=4)
+    cancelled = status(JobState.CANCELLED, {"done": 1, "cancelled": 4}, rows=100, calls=1)
     assert standing([running, cancelled]) == Standing(
-        jobs=2, jobs_ended=1, calls=10, calls_ended=8, rows=400
+        jobs=2, jobs_ended=1, steps=10, steps_ended=8, calls=5, rows=400
     )

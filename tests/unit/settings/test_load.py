@@ -64,6 +64,22 @@ def test_every_mistake_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     assert {f"my.toml:{line}:" for line in expected} <= places, found
 
 
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        (f'[provider.a]\nkind = "skyward"\n{URL}\n', "providers"),
+        (f'[providers.a]\nkind = "skyward"\nlimmit = "9/h"\n{URL}\n', "limit"),
+        (f'[providers.a]\nkind = "skyward"\n{URL}\nbreaker = {{fail_mx = 3}}\n', "fail_max"),
+        ('[providers.a]\nkind = "skyward"\nendpoints = [{urls = "https://x.test"}]\n', "url"),
+        ('[schedules.night]\nprovder = "a"\n', "provider"),
+    ],
+)
+def test_the_nearest_setting_is_suggested(tmp_path: Path, text: str, nearest: str) -> None:
+    """At the top, in a provider and in tables below it, whose names the user may have chosen."""
+    found = problems(tmp_path, text)
+    assert any(f"is not a setting. Did you mean {nearest!r}?" in each for each in found), found
+
+
 @pytest.mark.parametrize("name", ["sisgate", "Big", "9lives", "a b", "a" * 64, '"a.b"', '""'])
 def test_a_name_that_cannot_be_a_queue_is_refused(tmp_path: Path, name: str) -> None:
     """Reserved, too long or of other letters."""
