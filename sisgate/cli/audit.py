@@ -34,7 +34,7 @@ from sisgate.cli.options import Json, choice, examples
 from sisgate.cli.output import Output, write_lines
 from sisgate.cli.screens import number
 from sisgate.cli.times import AGO, TIME, past
-from sisgate.errors import AuditError, SisgateError, UsageError
+from sisgate.errors import AuditError, DatabaseUnavailable, SisgateError, UsageError
 from sisgate.gateway.audit import verify_signed
 from sisgate.ledger.audit_schema import AuditEvent
 
@@ -214,7 +214,13 @@ def verify(
         elif public_key:
             verdict = verify_signed(exported, public_key, heads=kept, progress=progress)
         else:
-            log = invocation.gateway.audit
+            try:
+                log = invocation.gateway.audit
+            except DatabaseUnavailable as error:
+                raise DatabaseUnavailable(
+                    f"{error.message} On a machine without it, --public-key verifies an export: "
+                    "give it what `sisgate audit public-key` prints there."
+                ) from error
             verdict = log.verify_export(exported, heads=kept, progress=progress)
     seconds = invocation.clock.monotonic() - begun
     show_verdict(output, verdict, seconds)
