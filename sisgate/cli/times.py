@@ -72,6 +72,6 @@ def at(text: str, now: datetime, direction: int) -> datetime:
         return found if found.tzinfo else found.astimezone()
     except (ValueError, OverflowError):
         raise UsageError(
-            f"A time is written like 90s, 30m, 2h or 1d, or in ISO 8601 like 2026-12-01T06:00-06:00, not "
-            f"{text[:40]!r}."
+            "A time is written like 90s, 30m, 2h or 1d, or in ISO 8601 like "
+            f"2026-12-01T06:00-06:00, not {text[:40]!r}."
         ) from None
