@@ -36,6 +36,8 @@ def keys_of_provider(
         if grade == "fail" and place > 0:
             grade = "warn"
         slot = f", {key.slot}" if len(usable) > 1 else ""
+        if key.state == KeyState.DRAINING:
+            slot += ", draining: a newer one has replaced it"
         label = f"key {key.id[:8]}{slot}, client id {key.client_id}"
         yield Finding(f"{config.name} key", grade, f"{label}: {what}", remedy)
 

@@ -118,3 +118,17 @@ def test_no_master_key_is_made_for_a_ledger_that_needs_another(command: Command)
     assert not command.json("keys", "master", "--lost")["lost"]
     found = command.json("doctor", code=1)["findings"]
     assert [each["grade"] for each in found if each["subject"] == "master key"] == ["ok"]
+
+
+def test_doctor_says_which_key_is_only_draining(command: Command) -> None:
+    """What is wrong with it was put right already by the one that replaced it."""
+    command("db", "upgrade")
+    command("keys", "master")
+    for client_id in ("wrong", "right"):
+        command("keys", "add", NAME, "--client-id", client_id, "--secret-file", "-", stdin=SECRET)
+    found = command.json("doctor", code=1)["findings"]
+    told = [each["what"] for each in found if each["subject"] == f"{NAME} key"]
+    assert [(" draining" in what, "wrong" in what) for what in told] == [
+        (False, False),
+        (True, True),
+    ]
