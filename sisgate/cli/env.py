@@ -51,5 +51,8 @@ def variables(settings: Settings) -> dict[str, str]:
         "SISGATE_MASTER_KEY_FILE": (
             str(settings.master_key_file) if settings.master_key_file else None
         ),
+        "SISGATE_AUDIT_KEY_FILE": (
+            str(settings.audit_key_file) if settings.audit_key_file else None
+        ),
     }
     return {name: value for name, value in found.items() if value is not None}

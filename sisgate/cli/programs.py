@@ -23,6 +23,16 @@ WORKER_STOP_SECONDS = 20.0
 
 CELERY = [*celery_command(), "--quiet"]
 
+FILES = (
+    "SISGATE_MASTER_KEY_FILE",
+    "SISGATE_AUDIT_KEY_FILE",
+    "SISGATE_TOKEN_FILE",
+    "SISGATE_BROKER_CA_FILE",
+    "SISGATE_BROKER_CLIENT_CERT",
+    "SISGATE_BROKER_CLIENT_KEY",
+)
+"""Variables that name files and that children read again."""
+
 ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 """A filter for PYTHONWARNINGS. The warning is about pickled messages, and we accept only JSON."""
 
@@ -101,6 +111,8 @@ def child_environment(
     }
     if settings.config_file is not None:
         own["SISGATE_CONFIG"] = str(settings.config_file)
+    # Children run in the data folder, where a relative path leads elsewhere.
+    own |= {name: str(Path(inherited[name]).absolute()) for name in FILES if inherited.get(name)}
     if settings.database_url is not None:
         own["SISGATE_DATABASE_URL"] = settings.database_url.get_secret_value()
     return {**inherited, **own}

@@ -32,6 +32,9 @@ STACK_CONFIG_NAME = "configuration-file.txt"
 NOT_IN_FILE = {"data_dir", "config_file", "token", "master_key"}
 """What says where the file is cannot stand in it; secrets are not for a file that is shared."""
 
+KEY_FILES = ("master_key_file", "audit_key_file", "audit_heads_file")
+"""Files that every process of a host must find, whatever folder it runs in."""
+
 BROKER_TLS_FILES = {
     "broker_ca_file": "ssl_ca_certs",
     "broker_client_cert": "ssl_certfile",
@@ -80,9 +83,9 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     values: dict[str, Any] = _read_file(path, problems) if path is not None else {}
     # What the environment says beats the file, as everywhere.
     from_environment = {
-        "master_key_file": env.master_key_file,
+        "master_key_file": env.master_key_file and env.master_key_file.absolute(),
         "master_key": env.master_key,
-        "audit_key_file": env.audit_key_file,
+        "audit_key_file": env.audit_key_file and env.audit_key_file.absolute(),
         "app_name": env.app,
         "token": _secret(env.token, env.token_file, "SISGATE_TOKEN_FILE", problems),
         "broker_url": _secret(
@@ -93,7 +96,10 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         ),
     }
     values |= {name: value for name, value in from_environment.items() if value is not None}
-    tls_files = {name: getattr(env, name) or values.get(name) for name in BROKER_TLS_FILES}
+    tls_files = {
+        name: given.absolute() if (given := getattr(env, name)) else values.get(name)
+        for name in BROKER_TLS_FILES
+    }
     values |= {name: file for name, file in tls_files.items() if file is not None}
     _add_tls_files(values, path)
     for name, problem_of in URL_PROBLEMS.items():
@@ -221,7 +227,10 @@ def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
         problems.append(f"{path.name}: {error}")
         return {}
     providers = raw.pop("providers", {})
-    values: dict[str, Any] = dict(raw)
+    values: dict[str, Any] = {
+        name: relative_to(path, value) if name in KEY_FILES else value
+        for name, value in raw.items()
+    }
     network, network_problems = network_defaults(os.environ)
     configs = _providers(providers, path, text, problems, network)
     if any(e.url.startswith("https:") for config in configs.values() for e in config.endpoints):
