@@ -126,7 +126,7 @@ def test_a_job_that_expires_tells_what_kept_it_waiting(gateway: Gateway, runtime
     errors = [status.error or {} for status in gateway.jobs.statuses([job.id for job in jobs])]
     assert [error.get("cause") for error in errors] == ["worker_missing", "paused", None]
     assert ". No worker serves lincoln. Start one" in errors[0]["message"]
-    assert ". open is paused. Nothing" in errors[1]["message"]
+    assert ". open is paused. The job will not run later" in errors[1]["message"]
 
 
 def test_a_job_that_expired_while_nobody_reconciled_tells_that(
