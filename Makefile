@@ -26,12 +26,12 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet
 INSTALL_LOCKED = $(PIP_INSTALL) --require-hashes --requirement locks/$(1).txt \
 	&& $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
-.PHONY: help setup demo up test test-fast soak lint format bench build lock sbom clean
+.PHONY: help setup demo up test test-fast coverage soak lint format bench build lock sbom clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
-setup: $(STAMP) ## Make .venv with everything pinned (PYTHON=python3.13 chooses the Python)
+setup: $(STAMP) ## Make .venv with everything locked (PYTHON=python3.13 chooses the Python)
 
 # Depends on what is installed, so an unchanged tree does nothing and a changed one installs again.
 $(STAMP): pyproject.toml locks/dev.txt .ci/find-python
@@ -60,7 +60,11 @@ test: $(STAMP) ## Run all tests (ARGS="tests/unit -k words" narrows)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: $(STAMP) ## Run unit and contract tests only, in under a minute
-	@$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/contract $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile=fast tests/unit tests/contract $(ARGS)
+
+coverage: $(STAMP) ## Measure what the tests cover that run in pytest's own process
+	@mkdir -p build
+	@$(BIN)/python -m pytest $(PARALLEL) --cov sisgate tests/unit tests/contract tests/integration $(ARGS)
 
 soak: $(STAMP) ## Kill everything 1,000 times and count what broke (KILLS=, SEED=, DATABASE=)
 	@$(BIN)/python -m tests.faults.soak --kills $(KILLS) --seed $(SEED) --database $(DATABASE) $(ARGS)

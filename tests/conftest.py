@@ -22,6 +22,8 @@ hypothesis.settings.register_profile(
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+# For `make test-fast`: what a first look needs. `.ci/run` draws the full number.
+hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("ci"), max_examples=15)
 hypothesis.settings.load_profile("ci")
 
 TESTS = Path(__file__).parent
