@@ -22,9 +22,10 @@ def hold_words(hold: Hold, provider: str) -> str:
     if hold.by_hand:
         ends = f"`sisgate breaker {provider} auto` ends that."
         return f"its breaker is open (held by hand) {until}. {ends}"
+    failed = f" The last failure: {hold.failure}" if hold.failure else ""
     return (
-        f"its breaker is open {until}; then one call tries whether it is back. `sisgate breaker "
-        f"{provider}` shows how it stands."
+        f"its breaker is open {until}; then one call tries whether it is back.{failed} `sisgate "
+        f"breaker {provider}` shows how it stands."
     )
 
 
@@ -36,4 +37,5 @@ def wait_words(wait: Wait, provider: str) -> str:
         return f"{provider}, which takes no calls: {hold_words(wait.hold, provider)}"
     if wait.reason == "quota":
         return f"quota; its next call is expected at {moment(wait.until)}"
-    return f"its next try at {moment(wait.until)}"
+    failed = f". The last one failed: {wait.failure}" if wait.failure else ""
+    return f"its next try at {moment(wait.until)}{failed}"

@@ -8,7 +8,8 @@ from typing import Any, Literal, cast, get_args
 
 from sisgate.context import Context
 from sisgate.domain.choices import chosen
-from sisgate.errors import ProviderHeld
+from sisgate.errors import DatabaseUnavailable, ProviderHeld
+from sisgate.ledger import calls
 from sisgate.settings import ProviderConfig
 
 OnUnavailable = Literal["wait", "fail", "stale"]
@@ -28,12 +29,14 @@ _WHY = {
 class Hold:
     """Why a provider takes no calls, and when the next one is made; None until a person acts.
 
-    `by_hand` tells a breaker that somebody holds from one that opened by itself.
+    `by_hand` tells a breaker that somebody holds from one that opened by itself. `failure` is what
+    failed a call that waits for a breaker, where there is one.
     """
 
     reason: Literal["breaker", "paused", "blocked"]
     next_probe_at: datetime | None
     by_hand: bool = False
+    failure: str | None = None
 
     def reason_words(self, name: str) -> str:
         """Return why, as a sentence without its full stop."""
@@ -45,8 +48,9 @@ class Hold:
         if self.next_probe_at is not None:
             until = f"until {self.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
             seconds = max(0.0, (self.next_probe_at - now).total_seconds())
+        failed = f" The last failure: {self.failure}" if self.failure else ""
         return ProviderHeld(
-            f"{self.reason_words(name)}: no call is made {until}. Nothing was "
+            f"{self.reason_words(name)}: no call is made {until}.{failed} Nothing was "
             f"accepted. Ask again then, or let it wait.{hint}",
             seconds=seconds,
             provider=name,
@@ -78,10 +82,19 @@ def hold_of(context: Context, config: ProviderConfig) -> Hold | None:
     if held is not None and held.wait_seconds > 0:
         endless = held.wait_seconds == float("inf")
         end = None if endless else now + timedelta(seconds=held.wait_seconds)
-        holds.append(Hold("breaker", end, held.pinned))
+        failure = None if held.pinned else _last_failure(context, config.name)
+        holds.append(Hold("breaker", end, held.pinned, failure))
     if state.blocked_seconds > 0:
         holds.append(Hold("blocked", now + timedelta(seconds=state.blocked_seconds)))
     return max(holds, key=_end, default=None)
+
+
+def _last_failure(context: Context, provider: str) -> str | None:
+    try:
+        with context.database.read() as session:
+            return calls.last_failure(session, provider=provider)
+    except DatabaseUnavailable:
+        return None  # the hold is known all the same
 
 
 def _end(hold: Hold) -> datetime:

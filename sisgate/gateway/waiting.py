@@ -15,6 +15,7 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.forecast import plan_rest
 from sisgate.gateway.job import JobStatus
 from sisgate.gateway.liveness import read_liveness
+from sisgate.ledger import calls
 from sisgate.ledger.schema import Call
 from sisgate.liveness.obstacles import Obstacle
 
@@ -28,13 +29,14 @@ class Wait:
 
     That something of the fleet is `down`: then there are the `obstacles`. That its provider takes
     no calls: then there is its `hold`, whose reason this is. Or its own turn: a `retry`, or
-    `quota`.
+    `quota`. `failure` is what failed the call that a breaker or a retry keeps waiting.
     """
 
     reason: Literal["down", "breaker", "paused", "blocked", "retry", "quota"]
     until: datetime | None
     hold: Hold | None = None
     obstacles: Sequence[Obstacle] = ()
+    failure: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
@@ -42,6 +44,7 @@ class Wait:
             "reason": self.reason,
             "until": self.until.isoformat() if self.until else None,
             "by_hand": self.hold is not None and self.hold.by_hand,
+            "failure": self.failure,
             "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
         }
 
@@ -59,18 +62,20 @@ def wait_of(core: Core, status: JobStatus) -> Wait | None:
         return Wait("down", None, obstacles=obstacles)
     hold = hold_of(core.context, core.provider(status.provider))
     if hold is not None:
-        return Wait(hold.reason, hold.next_probe_at, hold)
+        return Wait(hold.reason, hold.next_probe_at, hold, failure=hold.failure)
     if status.calls.get(CallState.RUNNING):
         return None
     now = core.clock.now()
-    query = select(Call.tries, Call.not_before).where(
+    query = select(Call.error, Call.not_before).where(
         Call.job_id == status.id, Call.state.in_([state.value for state in LIVE_CALL_STATES])
     )
     with core.database.read() as session:
-        calls = session.execute(query).all()
-    again = [at for tries, at in calls if tries > 0 and at is not None and at > now]
-    if again and len(again) == len(calls):
-        return Wait("retry", min(again))
+        waiting = session.execute(query).all()
+        failure = calls.last_failure(session, job_id=status.id)
+    # Failures of which the provider is to blame spend no try, so the number of tries tells nothing.
+    again = [at for error, at in waiting if error and at is not None and at > now]
+    if again and len(again) == len(waiting):
+        return Wait("retry", min(again), failure=failure)
     begins = plan_rest(core, status.id).starts_at
     now = core.clock.now()  # reading what is ahead may have taken a while
     return Wait("quota", begins) if begins and begins - now >= WORTH_TELLING else None

@@ -212,6 +212,21 @@ def live_count(session: Session, job_id: str) -> int:
     return count or 0
 
 
+def last_failure(
+    session: Session, *, provider: str | None = None, job_id: str | None = None
+) -> str | None:
+    """Return what failed a live call that waits, of a provider or of a job; None for nothing.
+
+    Of several it is that of the newest call.
+    """
+    of = Call.provider == provider if job_id is None else Call.job_id == job_id
+    query = select(Call.error).where(
+        of, Call.state.in_([CallState.PLANNED, CallState.QUEUED]), Call.error.is_not(None)
+    )
+    error = session.scalar(query.order_by(Call.id.desc()).limit(1))
+    return error.get("message") if error else None
+
+
 def forget_attempt(session: Session, claimed: Call) -> None:
     """Forget an attempt that the provider cannot have seen: it counts against no quota."""
     session.execute(

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from sisgate import Gateway
+from sisgate.breakers.spec import Outcome
 from sisgate.broker import redis_client
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
+from sisgate.errors import ProviderHeld
 from sisgate.gateway import Job
 from sisgate.ledger.schema import Call
 from sisgate.liveness.heartbeats import Heartbeats
@@ -92,6 +94,24 @@ def test_a_job_tells_what_holds_its_provider(gateway: Gateway, run: Run) -> None
     assert waits_for(run, job)[0] is None
 
 
+def test_an_open_breaker_tells_what_failed(gateway: Gateway, run: Run) -> None:
+    """Where work waits for it, and where more of it is refused."""
+    config = gateway.context.settings.providers["lincoln"]
+    breakers, url = gateway.context.breakers(config), config.endpoints[0].url
+    job = gateway.enqueue_request("lincoln", "GET", "/orgs")
+    while (leave := breakers.ask(url).leave) is not None:
+        breakers.report(url, leave, Outcome.FAILURE)
+    with gateway.context.database.write() as session:
+        error = {"code": "provider_refused", "message": "The provider answered 503: Moving house."}
+        session.query(Call).one().error = error
+    failed = "The last failure: The provider answered 503: Moving house."
+    reason, _, words = waits_for(run, job)
+    assert reason == "breaker"
+    assert failed in " ".join(words.split())
+    with pytest.raises(ProviderHeld, match=failed):
+        gateway.sync("lincoln", "students", on_unavailable="fail")
+
+
 def test_a_job_tells_when_its_quota_is_expected(gateway: Gateway, run: Run) -> None:
     """With the window used up: when the oldest slot is free again."""
     spec = gateway.providers.control("lincoln").limits
@@ -107,13 +127,16 @@ def test_a_job_tells_when_its_quota_is_expected(gateway: Gateway, run: Run) -> N
 
 
 def test_a_job_tells_of_its_next_try(gateway: Gateway, run: Run) -> None:
-    """A call that failed and is to be made again."""
+    """A call that failed and is to be made again, though it has spent no try: and of what."""
     job = gateway.enqueue_request("lincoln", "GET", "/orgs")
     later = gateway.context.clock.now() + timedelta(minutes=2)
     with gateway.context.database.write() as session:
         call = session.query(Call).one()
-        call.state, call.tries, call.not_before = CallState.PLANNED.value, 1, later
-    assert waits_for(run, job)[:2] == ("retry", later.isoformat())
+        call.state, call.tries, call.not_before = CallState.PLANNED.value, 0, later
+        call.error = {"code": "provider_unavailable", "message": "No token came."}
+    reason, until, words = waits_for(run, job)
+    assert (reason, until) == ("retry", later.isoformat())
+    assert "The last one failed: No token came." in " ".join(words.split())
 
 
 def test_a_job_tells_that_redis_is_down(
