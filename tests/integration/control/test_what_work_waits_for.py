@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from sisgate import Gateway
-from sisgate.breakers.spec import Outcome
 from sisgate.broker import redis_client
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
 from sisgate.domain.priorities import Priority
+from sisgate.domain.response_class import Outcome
 from sisgate.domain.states import CallState
 from sisgate.errors import ProviderHeld
 from sisgate.gateway import Job
