@@ -171,9 +171,15 @@ class Publisher:
         self.calls([(call_id, provider, priority)])
 
     def calls(self, addresses: Iterable[tuple[int, str, int]]) -> None:
-        """Publish calls given as (id, provider, priority)."""
+        """Publish calls given as (id, provider, priority).
+
+        Those of a provider that is not configured any more stay in the ledger: one such must not
+        keep back the others'. They are published again when it is back.
+        """
         providers = set()
         for call_id, provider, priority in addresses:
+            if provider not in self._app.amqp.queues:
+                continue
             self._send(call_task(provider), {"call_id": call_id}, provider, priority)
             providers.add(provider)
         for provider in providers:
