@@ -63,7 +63,7 @@ test-fast: $(STAMP) ## Run unit and contract tests only, in under a minute
 	@$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile=fast tests/unit tests/contract $(ARGS)
 
 coverage: $(STAMP) ## Measure what the tests cover that run in pytest's own process
-	@mkdir -p build
+	@mkdir -p build && rm -f build/coverage*
 	@$(BIN)/python -m pytest $(PARALLEL) --cov sisgate tests/unit tests/contract tests/integration $(ARGS)
 
 soak: $(STAMP) ## Kill everything 1,000 times and count what broke (KILLS=, SEED=, DATABASE=)
