@@ -49,15 +49,15 @@ OWN_OUTAGE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Classification:
-    """What a reply means to the endpoint's breaker, and what is to be written.
+    """What a reply means to the endpoint's breaker, to its key, and the outcome of the call.
 
     `failure` is there when the provider failed a call that it may be asked again: at once
     elsewhere, or later. `drops_token` tells that the token must not be used any more, `refusal`
     that the provider refused the key: another key may be accepted.
     """
 
-    outcome: Outcome
-    effect: CallOutcome
+    breaker: Outcome
+    outcome: CallOutcome
     failure: ErrorPayload | None = None
     drops_token: bool = False
     refusal: ErrorPayload | None = None
@@ -72,7 +72,7 @@ class Classification:
 
         What failed only as a probe waits for so many seconds and spends no try.
         """
-        return self.effect if self.failure is None else Waits(self.failure, seconds, is_retry=True)
+        return self.outcome if self.failure is None else Waits(self.failure, seconds, is_retry=True)
 
 
 @dataclass(frozen=True)

@@ -57,13 +57,13 @@ def make_call(
         probing.in_place_of(call)
         return
     while True:
-        with call.endpoints.using(call.route) as breaker:
+        with call.endpoints.using(call.route) as passage:
             reply, read = _ask(call)  # authorise, send, learn
-            outcome, judged = read.outcome, classify.NOT_JUDGED
+            breaker, judged = read.breaker, classify.NOT_JUDGED
             if read.may_be_repeated and probing.asks_for_blame(call):
-                outcome, judged = probing.judge(call, reply)
+                breaker, judged = probing.judge(call, reply)
                 read = _classify(call, reply, judged=judged)
-            breaker.judge(outcome, reply.took_seconds)
+            passage.judge(breaker, reply.took_seconds)
         may_fail_over = read.may_be_repeated and reply.is_authorised
         if not (may_fail_over and failover.to_another_endpoint(call, reply)):
             break
@@ -127,7 +127,7 @@ def _ask(call: CallContext) -> tuple[Reply, Classification]:
         if not is_cut_short or read.refusal is None:
             break
         if not failover.with_next_key(call, reply):
-            read = replace(read, effect=Waits(read.refusal, 0.0))
+            read = replace(read, outcome=Waits(read.refusal, 0.0))
             break
     was_accepted = reply.response is not None and read.refusal is None
     keyring.settle(was_accepted=was_accepted, is_cut_short=is_cut_short)
@@ -149,11 +149,11 @@ def _classify(
 def _outcome(call: CallContext, read: Classification, judged: Judged) -> CallOutcome:
     """Return what is to be recorded of a call that may have been a probe."""
     if not call.route.is_probe:
-        return read.effect
+        return read.outcome
     # The next probe, or all the work that was held, need not wait for a look.
     call.runtime.wakeups.signal_work(call.config.name)
     if judged.blame is Blame.CALL:
-        return read.effect
+        return read.outcome
     # What only tried out the endpoint waits, behind others, for the next time.
     return read.as_probe(call.endpoints.held_seconds() + probing.AFTER_PROBE_SECONDS)
 
@@ -167,7 +167,7 @@ def _not_made(call: CallContext, error: SisgateError) -> None:
     elif isinstance(error, TransientError):
         seconds = classify.OWN_OUTAGE_SECONDS
     else:
-        persist.record(call, reply, _classify(call, reply).effect)
+        persist.record(call, reply, _classify(call, reply).outcome)
         return
     seconds = max(0.05, seconds)
     if claim.changes_something:
