@@ -64,7 +64,7 @@ test-fast: $(STAMP) ## Run unit and contract tests only, in under a minute
 
 coverage: $(STAMP) ## Measure what the tests cover that run in pytest's own process
 	@mkdir -p build && rm -f build/coverage*
-	@$(BIN)/python -m pytest $(PARALLEL) --cov sisgate tests/unit tests/contract tests/integration $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --ignore=tests/faults --ignore=tests/acceptance $(ARGS)
 
 soak: $(STAMP) ## Kill everything 1,000 times and count what broke (KILLS=, SEED=, DATABASE=)
 	@$(BIN)/python -m tests.faults.soak --kills $(KILLS) --seed $(SEED) --database $(DATABASE) $(ARGS)
