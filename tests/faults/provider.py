@@ -78,9 +78,10 @@ class Provider:
 
     def answer(self, seen: Seen, target: str) -> bytes:
         """Return the answer to a call."""
-        headers = ""
         if seen.offset is None:
             body: Any = {"path": seen.path}
+            # Each request connects, whichever process makes it: that is a point of `points`.
+            headers = "Connection: close\r\n"
         else:
             size = int(parse_qs(urlsplit(target).query).get("limit", ["100"])[0])
             rows = rows_of(self.versions.get(seen.name, 0))
