@@ -65,6 +65,8 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
         if fleet.reconcile_failure is not None and (behind := _schema(context)) is not None:
             found.append(behind)
     # Behind a Redis that takes no heartbeats all look as if they were gone.
+    found += [judge.provider_missing(name) for name in names if name not in settings.providers]
+    names = [name for name in names if name in settings.providers]
     if refused is None:
         found += judge.obstacles(fleet, names, version=__version__, sealed_with=sealed)
     return Liveness(fleet, found)

@@ -33,6 +33,7 @@ class Cause(StrEnum):
     BEAT_MISSING = "beat_missing"
     RECONCILE_OVERDUE = "reconcile_overdue"
     WORKER_MISSING = "worker_missing"
+    PROVIDER_MISSING = "provider_missing"
     KEY_MISSING = "key_missing"
     MASTER_KEY_MISSING = "master_key_missing"
     SLOTS_FULL = "slots_full"
@@ -101,6 +102,17 @@ def schema_behind(version: str | None, newest: str) -> Obstacle:
         Cause.SCHEMA_BEHIND,
         f"the ledger is at version {version or 'none'}, and the code needs {newest}",
         "`sisgate db upgrade`, then start workers and beat again.",
+    )
+
+
+def provider_missing(provider: str) -> Obstacle:
+    """Return what is to be told of a provider that has work and is not configured (any more)."""
+    return Obstacle(
+        Cause.PROVIDER_MISSING,
+        f"{provider} is not in the configuration",
+        f"Put [providers.{provider}] back, where workers and beat read it too, and its work goes "
+        "on; or cancel it with `sisgate jobs cancel`.",
+        provider,
     )
 
 

@@ -172,6 +172,18 @@ def test_one_provider_without_a_worker_does_not_trouble_the_others(
     assert [name for name, obstacles in found.items() if obstacles] == ["lincoln"]
 
 
+def test_work_of_a_provider_that_is_not_configured_any_more_says_so(gateway: Gateway) -> None:
+    """And nobody is sent to start a worker of it."""
+    job = gateway.enqueue_request("lincoln", "GET", "/orgs")
+    providers = {k: v for k, v in gateway.settings.providers.items() if k != "lincoln"}
+    settings = gateway.settings.model_copy(update={"providers": providers})
+    without = Gateway(settings, database=gateway.context.database)
+    wait = without.jobs.waits_for(job.id)
+    assert wait is not None
+    assert [one.cause for one in wait.obstacles] == [Cause.PROVIDER_MISSING]
+    assert "not in the configuration" in wait.obstacles[0].message
+
+
 def test_a_reconcile_that_succeeds_is_noted_and_one_that_fails_with_its_reason(
     gateway: Gateway, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
