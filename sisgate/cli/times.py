@@ -23,12 +23,16 @@ LONGEST = timedelta(days=36_500)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def length(text: str) -> timedelta:
+def length(text: str | timedelta) -> timedelta:
     """Return the length that a text such as 90s, 30m, 2h or 1d is; `UsageError` for another one.
+
+    A length stays as it is: typer parses the default of an option, too.
 
     >>> length("2h")
     datetime.timedelta(seconds=7200)
     """
+    if isinstance(text, timedelta):
+        return text
     digits, unit = text[:-1], text[-1:]
     if unit not in _UNITS or not (digits.isascii() and digits.isdigit()):
         raise UsageError(f"A length of time is written like 90s, 30m, 2h or 1d, not {text[:40]!r}.")
@@ -51,7 +55,7 @@ def future(text: str) -> datetime:
     return end
 
 
-def length_or_never(text: str) -> timedelta | None:
+def length_or_never(text: str | timedelta) -> timedelta | None:
     """Return a length, or None for `never`."""
     return None if text == "never" else length(text)
 

@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 from tests.faults.loop import LoopThread
 
 LISTS = "/ims/oneroster/rostering/v1p2/"
+CONTROL = f"{LISTS}orgs"
+"""What a worker asks to learn whose fault a failure is. No test here reads that list."""
 ROWS = 120
 HEAD_END = b"\r\n\r\n"
 
@@ -34,6 +36,11 @@ class Seen:
     """Where in a list a page begins; None for what is no page of a list."""
     key: str | None
     body: bytes
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is a control request, made within the attempt of another call."""
+        return self.path == CONTROL
 
 
 class Provider:
@@ -58,11 +65,14 @@ class Provider:
 
     def calls_of(self, name: str) -> Counter[str]:
         """Return how often each path of a provider was called; pages of lists are left out."""
-        return Counter(s.path for s in self.seen if s.name == name and s.offset is None)
+        return Counter(s.path for s in self._calls_of(name) if s.offset is None)
 
     def pages_of(self, name: str) -> Counter[int]:
         """Return how often each page of a provider's lists was read, by its offset."""
-        return Counter(s.offset for s in self.seen if s.name == name and s.offset is not None)
+        return Counter(s.offset for s in self._calls_of(name) if s.offset is not None)
+
+    def _calls_of(self, name: str) -> list[Seen]:
+        return [seen for seen in self.seen if seen.name == name and not seen.is_control]
 
     def note(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Seen:
         """Stamp a call."""
