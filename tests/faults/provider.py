@@ -18,8 +18,6 @@ from urllib.parse import parse_qs, urlsplit
 from tests.faults.loop import LoopThread
 
 LISTS = "/ims/oneroster/rostering/v1p2/"
-CONTROL = f"{LISTS}orgs"
-"""What a worker asks to learn whose fault a failure is. No test here reads that list."""
 ROWS = 120
 HEAD_END = b"\r\n\r\n"
 
@@ -36,11 +34,8 @@ class Seen:
     """Where in a list a page begins; None for what is no page of a list."""
     key: str | None
     body: bytes
-
-    @property
-    def is_control(self) -> bool:
-        """Whether it is a control request, made within the attempt of another call."""
-        return self.path == CONTROL
+    is_control: bool
+    """Whether a worker asks whose fault a failure is, within the attempt of another call."""
 
 
 class Provider:
@@ -80,9 +75,13 @@ class Provider:
         parts = urlsplit(target)
         _, name, path = parts.path.split("/", 2)
         path = f"/{path}"
-        first = parse_qs(parts.query).get("offset", ["0"])[0]
-        offset = int(first) if path.startswith(LISTS) else None
-        made = Seen(now, name, method, path, offset, headers.get("authorization"), body)
+        query = parse_qs(parts.query)
+        is_list = path.startswith(LISTS)
+        offset = int(query.get("offset", ["0"])[0]) if is_list else None
+        # One org is enough to see that a server answers; pages are larger.
+        is_control = is_list and query.get("limit") == ["1"]
+        key = headers.get("authorization")
+        made = Seen(now, name, method, path, offset, key, body, is_control)
         self.seen.append(made)
         return made
 
