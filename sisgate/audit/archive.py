@@ -25,8 +25,8 @@ from sisgate.audit.verification import ARCHIVED
 from sisgate.clock import Clock
 from sisgate.errors import AuditError
 from sisgate.ledger import audit_guard
-from sisgate.ledger.audit_schema import AuditSeal
 from sisgate.ledger.database import Database
+from sisgate.ledger.schema import AuditSeal
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit.events import CONFIGURATION_CHANGED
 from sisgate.audit.log import record
-from sisgate.ledger.audit_schema import AuditConfiguration
+from sisgate.ledger.schema import AuditConfiguration
 from sisgate.ledger.upserts import lock_or_make
 from sisgate.settings import Settings
 

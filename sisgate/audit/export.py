@@ -29,7 +29,7 @@ from sisgate.audit.sealer import newest_seal
 from sisgate.audit.verdict import Kind, Verdict
 from sisgate.audit.verification import Verification
 from sisgate.errors import AuditError
-from sisgate.ledger.audit_schema import AuditSeal
+from sisgate.ledger.schema import AuditSeal
 
 
 def lines(session: Session, keys: KeyRing) -> Iterator[str]:

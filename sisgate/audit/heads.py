@@ -14,7 +14,7 @@ from pathlib import Path
 from sisgate.audit.content import compact_json
 from sisgate.audit.keys import KeyRing, Verifiers
 from sisgate.errors import AuditError
-from sisgate.ledger.audit_schema import AuditSeal
+from sisgate.ledger.schema import AuditSeal
 
 COMMAND_TIMEOUT = timedelta(seconds=30)
 

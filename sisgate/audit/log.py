@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit.content import compact_json
 from sisgate.audit.writers import writers_of
-from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.schema import AuditEvent
 
 REASON_LIMIT = 500
 

@@ -21,8 +21,8 @@ from sisgate.audit.ranges import Range
 from sisgate.audit.rows import events_between
 from sisgate.audit.writers import LIFETIME, first_id
 from sisgate.clock import Clock
-from sisgate.ledger.audit_schema import AuditSeal, AuditWriter
 from sisgate.ledger.database import Database
+from sisgate.ledger.schema import AuditSeal, AuditWriter
 from sisgate.ledger.upserts import insert_into
 
 LOOK_BACK = LIFETIME + timedelta(hours=1)

@@ -15,8 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sisgate.audit.events import JOB_ACCEPTED, JOB_REFUSED
-from sisgate.ledger.audit_schema import AuditEvent
-from sisgate.ledger.schema import AccessToken, Control, Job, Key
+from sisgate.ledger.schema import AccessToken, AuditEvent, Control, Job, Key
 
 LIMIT_SET, PAUSED, RESUMED = (f"limits:provider:{act}" for act in ("set", "pause", "resume"))
 PINNED = "breaker:endpoint:pin"

@@ -22,8 +22,8 @@ from sqlalchemy.orm import Session
 from sisgate.audit.content import event_content, micros
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.clock import Clock
-from sisgate.ledger.audit_schema import AuditEvent
 from sisgate.ledger.database import COMMIT_HOOK
+from sisgate.ledger.schema import AuditEvent
 
 LIFETIME = timedelta(hours=1)
 """A writer takes no new events after so long: the sealer need not look at older ones for ever."""

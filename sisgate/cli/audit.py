@@ -36,7 +36,7 @@ from sisgate.cli.screens import number
 from sisgate.cli.times import AGO, TIME, past
 from sisgate.errors import AuditError, DatabaseUnavailable, SisgateError, UsageError
 from sisgate.gateway.audit import verify_signed
-from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.schema import AuditEvent
 
 app = typer.Typer(no_args_is_help=True, help="Read, verify and export the audit log.")
 

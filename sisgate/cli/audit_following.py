@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sisgate.audit.log import Filter
-from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.schema import AuditEvent
 
 OVERLAP = timedelta(seconds=30)
 """How much earlier than what was seen last an event may still appear: its transaction was long."""

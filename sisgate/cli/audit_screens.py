@@ -12,7 +12,7 @@ from sisgate.audit.verdict import Kind, Verdict
 from sisgate.cli.output import Output, to_json, write_lines
 from sisgate.cli.screens import moment, number
 from sisgate.cli.tables import Columns
-from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.schema import AuditEvent
 from sisgate.privacy.readers import PersonDisclosure
 
 

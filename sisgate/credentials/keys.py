@@ -14,7 +14,7 @@ from sisgate.credentials.vault import Vault, master_id_of
 from sisgate.domain.secret import HoldsSecret, Secret
 from sisgate.domain.states import KeyState
 from sisgate.errors import CredentialError, UsageError
-from sisgate.ledger.key_schema import Key, KeySlot
+from sisgate.ledger.schema import Key, KeySlot
 from sisgate.ledger.upserts import lock_or_make
 
 SLOTS = ("primary", "secondary", "backup")

@@ -15,7 +15,7 @@ from sisgate.ledger import call_queue, jobs
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.jobs import NewJob
-from sisgate.ledger.key_schema import Key
+from sisgate.ledger.schema import Key
 from sisgate.settings import ProviderConfig
 
 PROBE_DEADLINE = timedelta(minutes=10)

@@ -17,10 +17,8 @@ from sisgate.credentials.sealed_requests import context_of as context_of_request
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import Vault
 from sisgate.errors import BrokerUnavailable, CredentialError
-from sisgate.ledger.base import Base
 from sisgate.ledger.database import Database
-from sisgate.ledger.key_schema import Key
-from sisgate.ledger.schema import Job, PrivacyKey, Response
+from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response
 
 BATCH = 100
 """Rows that are moved in one transaction."""

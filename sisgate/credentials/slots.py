@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 from sisgate.credentials.keys import USABLE
 from sisgate.credentials.rotation import KeyView, Policy, Probe, SlotView, Step, next_step
 from sisgate.domain.states import JobState, KeyState
-from sisgate.ledger.key_schema import Key, KeySlot
-from sisgate.ledger.schema import Job
+from sisgate.ledger.schema import Job, Key, KeySlot
 from sisgate.settings import ProviderConfig
 
 FINAL = tuple(state.value for state in KeyState if state.is_final)

@@ -16,7 +16,7 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.errors import BrokerUnavailable
-from sisgate.ledger.key_schema import Key, KeyUsage
+from sisgate.ledger.schema import Key, KeyUsage
 from sisgate.ledger.upserts import insert_into
 
 PREFIX = "sisgate:1:key-usage"

@@ -15,7 +15,7 @@ from sisgate.audit.log import Filter
 from sisgate.audit.verdict import Verdict
 from sisgate.domain.moments import aware
 from sisgate.gateway.core import Core
-from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.schema import AuditEvent
 from sisgate.privacy.erasure import checked_resource
 from sisgate.privacy.finding import Person
 from sisgate.privacy.persons import PEOPLE, Realms

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sisgate.domain.states import KeyState
-from sisgate.ledger.key_schema import Key, KeyUsage
+from sisgate.ledger.schema import Key, KeyUsage
 
 
 @dataclass(frozen=True)

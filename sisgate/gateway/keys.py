@@ -23,7 +23,7 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.deprecated import called
 from sisgate.gateway.key_info import KeyInfo, KeyUse, key_info, key_use
 from sisgate.gateway.master_keys import MasterKeys
-from sisgate.ledger.key_schema import Key, KeySlot
+from sisgate.ledger.schema import Key, KeySlot
 from sisgate.settings import ProviderConfig
 
 

@@ -13,8 +13,8 @@ from sisgate.context import audit_keys
 from sisgate.credentials import sealed
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.errors import CredentialError
-from sisgate.ledger.audit_schema import AuditEvent
 from sisgate.ledger.database import Database
+from sisgate.ledger.schema import AuditEvent
 from sisgate.settings import Settings
 
 GIVEN_UP = "keys:master:lost"

@@ -12,7 +12,7 @@ from sisgate.domain.choices import chosen
 from sisgate.domain.moments import aware
 from sisgate.gateway.core import Core
 from sisgate.ledger import usage as ledger
-from sisgate.ledger.usage_schema import UsageHour
+from sisgate.ledger.schema import UsageHour
 
 SINCE = timedelta(days=1)
 

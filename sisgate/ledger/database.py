@@ -29,8 +29,7 @@ from sisgate.clock import Clock, ReferenceClock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.extras import extra_of, missing_extra
 from sisgate.ledger.faults import STALE, cure_of, sqlstate_of
-from sisgate.ledger.schema import Control
-from sisgate.ledger.types import serialise_json
+from sisgate.ledger.schema import Control, serialise_json
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite writer waits for another one to finish."""

@@ -32,8 +32,7 @@ from sqlalchemy import column as column_of
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
-from sisgate.ledger.schema import Change, Dataset, Record, Variant
-from sisgate.ledger.types import UtcDateTime, serialise_json
+from sisgate.ledger.schema import Change, Dataset, Record, UtcDateTime, Variant, serialise_json
 
 _COLUMNS = """
     provider, resource, sourced_id, data, original, content_hash,

@@ -8,7 +8,7 @@ from sqlalchemy import inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from sisgate.ledger.base import Base
+from sisgate.ledger.schema import Base
 
 Row = TypeVar("Row", bound=Base)
 

@@ -12,9 +12,8 @@ from sqlalchemy import ColumnElement, Integer, case, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.ledger.schema import Attempt, Call, Job, UsageHour
 from sisgate.ledger.upserts import insert_into
-from sisgate.ledger.usage_schema import UsageHour
 
 HOUR = timedelta(hours=1)
 

@@ -17,8 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events, log
-from sisgate.ledger.audit_schema import AuditEvent
-from sisgate.ledger.schema import Change, Record
+from sisgate.ledger.schema import AuditEvent, Change, Record
 from sisgate.privacy.answers import Mark, is_named
 from sisgate.privacy.finding import Person, find_owned
 from sisgate.privacy.persons import PEOPLE, identifiers_of

@@ -15,7 +15,7 @@ from sisgate.credentials import keys
 from sisgate.credentials.usage import Use
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, CredentialError, TokenRefused
-from sisgate.ledger.key_schema import Key
+from sisgate.ledger.schema import Key
 from sisgate.transport import auth
 from sisgate.transport.auth import AuthBase
 from workers.calls.context import CallContext

@@ -15,7 +15,7 @@ from sisgate.credentials.slots import Slot
 from sisgate.credentials.sources import NewKey, Order, source_of
 from sisgate.domain.states import KeyState
 from sisgate.errors import SisgateError
-from sisgate.ledger.key_schema import Key, KeySlot
+from sisgate.ledger.schema import Key, KeySlot
 from sisgate.settings import ProviderConfig
 from workers.runtime import Runtime
 

@@ -22,7 +22,7 @@ from sisgate.credentials.usage import add_usage
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, PermanentError
 from sisgate.ledger import jobs
-from sisgate.ledger.key_schema import Key, KeySlot
+from sisgate.ledger.schema import Key, KeySlot
 from sisgate.settings import ProviderConfig
 from workers.maintenance import key_provisioning
 from workers.maintenance.key_provisioning import record

@@ -19,7 +19,7 @@ from sisgate.broker import broker_url, celery_app
 from sisgate.credentials.slots import policy_of, read_slots
 from sisgate.domain.states import KeyState
 from sisgate.gateway.keys import ProviderKeys
-from sisgate.ledger.key_schema import Key, KeySlot
+from sisgate.ledger.schema import Key, KeySlot
 from sisgate.settings import Settings
 from tests.acceptance.stack import CLOCK, PATIENCE_SECONDS, Stack
 

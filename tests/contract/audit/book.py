@@ -17,8 +17,8 @@ from sisgate.audit.verdict import Verdict
 from sisgate.audit.writers import Writers
 from sisgate.clock import ManualClock
 from sisgate.ledger import audit_guard
-from sisgate.ledger.audit_schema import AuditSeal
 from sisgate.ledger.database import Database
+from sisgate.ledger.schema import AuditSeal
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 KEYS = KeyRing([AuditKey(b"k" * 32)])

@@ -19,7 +19,7 @@ from sisgate.domain.secret import Secret
 from sisgate.domain.states import KeyState
 from sisgate.errors import CredentialError
 from sisgate.ledger.database import Database
-from sisgate.ledger.key_schema import Key
+from sisgate.ledger.schema import Key
 from tests.contract.ledger.rows import NOW, at_once
 
 VAULT = Vault([MasterKey(b"k" * 32)])

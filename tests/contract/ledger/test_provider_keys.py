@@ -17,7 +17,7 @@ from sisgate.errors import InvalidState, UsageError
 from sisgate.gateway import Gateway
 from sisgate.gateway.keys import ProviderKeys
 from sisgate.ledger.database import Database
-from sisgate.ledger.key_schema import Key
+from sisgate.ledger.schema import Key
 from sisgate.settings import Endpoint, ProviderConfig, Settings
 
 NAME = "lincoln"

@@ -11,8 +11,7 @@ from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.ledger import usage
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Attempt, Call, Job
-from sisgate.ledger.usage_schema import UsageHour
+from sisgate.ledger.schema import Attempt, Call, Job, UsageHour
 from sisgate.privacy.retention import Retention
 from sisgate.settings import Settings
 from sisgate.settings.model import RetentionConfig

@@ -13,7 +13,7 @@ from sisgate.clock import poll_until
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import UnknownProvider, UsageError
 from sisgate.ledger import controls
-from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.schema import AuditEvent
 from workers.admission import limiter_recovery
 from workers.maintenance import breaker_audit
 from workers.runtime import Runtime

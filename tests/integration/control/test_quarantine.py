@@ -11,7 +11,7 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
 from sisgate.domain.queues import queue_keys
 from sisgate.errors import AccessDenied, InvalidState, UnknownMessage
-from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.schema import AuditEvent
 from sisgate.quarantine import KEPT_BYTES, KEY, LENGTH
 from workers.admission.messages import NotOurs, put_aside
 from workers.runtime import Runtime

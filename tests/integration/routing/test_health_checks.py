@@ -20,7 +20,7 @@ from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.master import make_master_key
 from sisgate.ledger import migrate, schema
-from sisgate.ledger.audit_schema import AuditEvent
+from sisgate.ledger.schema import AuditEvent
 from sisgate.settings import ProviderConfig, load_settings
 from tests.acceptance.breakers.failing import FailingRecorder
 from workers.calls import execute, health_request

@@ -8,9 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, T
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sisgate.domain.states import KeyState
-from sisgate.ledger.base import Base
-
-_STATES = ", ".join(f"'{state.value}'" for state in KeyState)
+from sisgate.ledger.schema.base import Base, one_of
 
 
 class Key(Base):
@@ -24,7 +22,7 @@ class Key(Base):
     __tablename__ = "keys"
     __table_args__ = (
         Index(None, "provider", "state"),
-        CheckConstraint(f"state IN ({_STATES})", name="state"),
+        CheckConstraint(one_of("state", KeyState), name="state"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)

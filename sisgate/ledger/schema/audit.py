@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sisgate.ledger.base import Base
+from sisgate.ledger.schema.base import Base
 
 
 class AuditEvent(Base):

@@ -1,34 +1,15 @@
-"""The tables of the ledger; `key_schema` and `audit_schema` have those of keys and audit log."""
+"""The tables of jobs, and of what is made of one: its listings, calls, attempts and response."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKey,
-    ForeignKeyConstraint,
-    Index,
-    LargeBinary,
-    String,
-    Text,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sisgate.domain.states import CallState, JobKind, JobState
-from sisgate.ledger.audit_schema import AuditEvent as AuditEvent  # noqa: PLC0414 - one place for tables
-from sisgate.ledger.base import Base as Base  # noqa: PLC0414 - exported from here too
-from sisgate.ledger.key_schema import Key as Key  # noqa: PLC0414 - its tables belong to it
-from sisgate.ledger.types import BigId
-from sisgate.ledger.usage_schema import UsageHour as UsageHour  # noqa: PLC0414 - its table belongs to it
-
-
-def _one_of(column: str, values: type[JobKind | JobState | CallState]) -> str:
-    words = ", ".join(f"'{value.value}'" for value in values)
-    return f"{column} IN ({words})"
+from sisgate.ledger.schema.base import Base, BigId, one_of
 
 
 class Job(Base):
@@ -41,8 +22,8 @@ class Job(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        CheckConstraint(_one_of("kind", JobKind), name="kind"),
-        CheckConstraint(_one_of("state", JobState), name="state"),
+        CheckConstraint(one_of("kind", JobKind), name="kind"),
+        CheckConstraint(one_of("state", JobState), name="state"),
         UniqueConstraint("app", "idempotency_key"),
         Index(None, "state", "accepted_at"),
         Index(None, "state", "expires_at"),
@@ -117,7 +98,7 @@ class Call(Base):
 
     __tablename__ = "calls"
     __table_args__ = (
-        CheckConstraint(_one_of("state", CallState), name="state"),
+        CheckConstraint(one_of("state", CallState), name="state"),
         Index(None, "job_id", "state"),
         Index(None, "state", "not_before"),
         Index(None, "state", "lease_until"),
@@ -203,153 +184,3 @@ class Response(Base):
     asked: Mapped[str | None] = mapped_column(String(64))
     stored_at: Mapped[datetime | None]
     delete_after: Mapped[datetime] = mapped_column(index=True)
-
-
-class Dataset(Base):
-    """One resource of one provider. Its row is the lock under which changes are numbered.
-
-    `high_water` is the newest time that a live record told, and `newest_id` that record.
-    """
-
-    __tablename__ = "datasets"
-
-    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
-    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
-    last_sequence: Mapped[int] = mapped_column(BigId, default=0)
-    change_horizon: Mapped[int] = mapped_column(BigId, default=0, server_default="0")
-    generation: Mapped[int] = mapped_column(default=0)
-    high_water: Mapped[datetime | None]
-    newest_id: Mapped[str | None] = mapped_column(String(255))
-    filter_works: Mapped[bool | None]
-    full_synced_at: Mapped[datetime | None]
-    synced_at: Mapped[datetime | None]
-
-
-class Record(Base):
-    """One entity in canonical OneRoster 1.2 shape, and as the provider sent it."""
-
-    __tablename__ = "records"
-    __table_args__ = (
-        # Of the deleted ones only: writing a page costs nothing more.
-        Index(
-            None,
-            "deleted_at",
-            sqlite_where=text("deleted_at IS NOT NULL"),
-            postgresql_where=text("deleted_at IS NOT NULL"),
-        ),
-    )
-
-    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
-    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
-    sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    data: Mapped[dict[str, Any]]
-    original: Mapped[dict[str, Any]]
-    content_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
-    generation: Mapped[int] = mapped_column(default=0)
-    first_seen: Mapped[datetime]
-    last_seen: Mapped[datetime]
-    changed_at: Mapped[datetime]
-    deleted_at: Mapped[datetime | None]
-
-
-class Variant(Base):
-    """One of several rows that a provider gives under one id in the same list.
-
-    `orgs` are the ids of the orgs of a person's roles. `merged`: the record has the roles of all
-    its rows; otherwise the row that came last when the rows were first seen.
-    """
-
-    __tablename__ = "variants"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["provider", "resource", "sourced_id"],
-            ["records.provider", "records.resource", "records.sourced_id"],
-            ondelete="CASCADE",
-        ),
-    )
-
-    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
-    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
-    sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    content_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    generation: Mapped[int]
-    orgs: Mapped[list[Any]]
-    merged: Mapped[bool]
-
-
-class MarkedDeletion(Base):
-    """A live record that a sync under way was told is gone; the sync's end decides on it."""
-
-    __tablename__ = "marked_deletions"
-
-    job_id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-
-
-class Change(Base):
-    """One insert, update or delete of a record. Holds no student data: the record does."""
-
-    __tablename__ = "changes"
-
-    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
-    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
-    sequence: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
-    operation: Mapped[str] = mapped_column(String(6))
-    sourced_id: Mapped[str] = mapped_column(String(255))
-    job_id: Mapped[str] = mapped_column(String(36))
-    changed_at: Mapped[datetime]
-
-
-class Control(Base):
-    """What a person has set for a provider at run time; it beats the configuration file.
-
-    `pins` are breakers that are fixed by hand, by endpoint. `journal_read` is the last entry of the
-    breakers' journal that the audit log has.
-    """
-
-    __tablename__ = "controls"
-
-    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
-    windows: Mapped[list[Any] | None]
-    paused: Mapped[bool] = mapped_column(default=False)
-    paused_until: Mapped[datetime | None]
-    blocked_until: Mapped[datetime | None]
-    pins: Mapped[dict[str, Any] | None]
-    journal_read: Mapped[str | None] = mapped_column(String(50))
-    changed_at: Mapped[datetime]
-
-
-class AccessToken(Base):
-    """A token of an app or a person: its digest, and what it is good for."""
-
-    __tablename__ = "access_tokens"
-
-    id: Mapped[str] = mapped_column(String(10), primary_key=True)
-    name: Mapped[str] = mapped_column(String(100))
-    roles: Mapped[list[Any]]
-    scopes: Mapped[list[Any]]
-    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
-    created_at: Mapped[datetime]
-    created_by: Mapped[str] = mapped_column(String(100))
-    expires_at: Mapped[datetime | None]
-    last_used_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-
-
-class Suppression(Base):
-    """A person whom later syncs of a provider leave out: a keyed digest, no id and no name."""
-
-    __tablename__ = "suppressions"
-
-    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
-    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    created_at: Mapped[datetime]
-
-
-class PrivacyKey(Base):
-    """A key that makes digests of persons, sealed. It never changes."""
-
-    __tablename__ = "privacy_keys"
-
-    name: Mapped[str] = mapped_column(String(20), primary_key=True)
-    sealed_key: Mapped[bytes]

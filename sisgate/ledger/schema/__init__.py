@@ -1,0 +1,16 @@
+"""The tables of the ledger, by aggregate; all are imported from here."""
+
+from sisgate.ledger.schema.access import AccessToken, PrivacyKey, Suppression
+from sisgate.ledger.schema.audit import AuditConfiguration, AuditEvent, AuditSeal, AuditWriter
+from sisgate.ledger.schema.base import Base, BigId, Json, UtcDateTime, serialise_json
+from sisgate.ledger.schema.jobs import Attempt, Call, Job, ListingRow, Response
+from sisgate.ledger.schema.keys import Key, KeySlot, KeyUsage
+from sisgate.ledger.schema.providers import Control, UsageHour
+from sisgate.ledger.schema.records import Change, Dataset, MarkedDeletion, Record, Variant
+
+__all__ = [
+    "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter",
+    "Base", "BigId", "Call", "Change", "Control", "Dataset", "Job", "Json", "Key", "KeySlot",
+    "KeyUsage", "ListingRow", "MarkedDeletion", "PrivacyKey", "Record", "Response", "Suppression",
+    "UsageHour", "UtcDateTime", "Variant", "serialise_json",
+]  # fmt: skip

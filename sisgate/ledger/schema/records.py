@@ -1,0 +1,106 @@
+"""The tables of datasets: their records, what changed in them, and what a sync notes of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from sisgate.ledger.schema.base import Base, BigId
+
+
+class Dataset(Base):
+    """One resource of one provider. Its row is the lock under which changes are numbered.
+
+    `high_water` is the newest time that a live record told, and `newest_id` that record.
+    """
+
+    __tablename__ = "datasets"
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last_sequence: Mapped[int] = mapped_column(BigId, default=0)
+    change_horizon: Mapped[int] = mapped_column(BigId, default=0, server_default="0")
+    generation: Mapped[int] = mapped_column(default=0)
+    high_water: Mapped[datetime | None]
+    newest_id: Mapped[str | None] = mapped_column(String(255))
+    filter_works: Mapped[bool | None]
+    full_synced_at: Mapped[datetime | None]
+    synced_at: Mapped[datetime | None]
+
+
+class Record(Base):
+    """One entity in canonical OneRoster 1.2 shape, and as the provider sent it."""
+
+    __tablename__ = "records"
+    __table_args__ = (
+        # Of the deleted ones only: writing a page costs nothing more.
+        Index(
+            None,
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+    )
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    data: Mapped[dict[str, Any]]
+    original: Mapped[dict[str, Any]]
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    generation: Mapped[int] = mapped_column(default=0)
+    first_seen: Mapped[datetime]
+    last_seen: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class Variant(Base):
+    """One of several rows that a provider gives under one id in the same list.
+
+    `orgs` are the ids of the orgs of a person's roles. `merged`: the record has the roles of all
+    its rows; otherwise the row that came last when the rows were first seen.
+    """
+
+    __tablename__ = "variants"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["provider", "resource", "sourced_id"],
+            ["records.provider", "records.resource", "records.sourced_id"],
+            ondelete="CASCADE",
+        ),
+    )
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    generation: Mapped[int]
+    orgs: Mapped[list[Any]]
+    merged: Mapped[bool]
+
+
+class MarkedDeletion(Base):
+    """A live record that a sync under way was told is gone; the sync's end decides on it."""
+
+    __tablename__ = "marked_deletions"
+
+    job_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+
+
+class Change(Base):
+    """One insert, update or delete of a record. Holds no student data: the record does."""
+
+    __tablename__ = "changes"
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    operation: Mapped[str] = mapped_column(String(6))
+    sourced_id: Mapped[str] = mapped_column(String(255))
+    job_id: Mapped[str] = mapped_column(String(36))
+    changed_at: Mapped[datetime]
