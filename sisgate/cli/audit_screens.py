@@ -123,4 +123,4 @@ def show_verdict(output: Output, verdict: Verdict, seconds: float) -> None:
         what = "The log was changed."
         if set(verdict.counts) == {Kind.UNKNOWN_KEY}:
             what = "Audit keys are missing here, or the log was forged."
-        output.show(Text(f"{what} docs/audit.md tells what to do.", "bold red"))
+        output.show(Text(f"{what} docs/explanation/audit.md tells what to do.", "bold red"))

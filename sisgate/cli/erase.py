@@ -108,5 +108,6 @@ def _show(output: Output, report: ErasureReport) -> None:
             "command once more when less is going on."
         )
     output.note(
-        "Apps that read the records, exports and backups have copies of their own: docs/privacy.md."
+        "Apps that read the records, exports and backups have copies of their own: "
+        "docs/explanation/privacy.md."
     )

@@ -13,7 +13,7 @@ from sisgate.cli.output import Output, write_lines
 EPILOG = examples(
     "sisgate metrics",
     "sisgate metrics > /var/lib/node_exporter/sisgate.prom",
-    note="Names and meanings: docs/operations.md",
+    note="Names and meanings: docs/how-to/operations.md",
 )
 
 

@@ -1,7 +1,8 @@
 """What came back, as a class, and what each class means for limiter, breaker, key and call. Pure.
 
-`RULES` is the one table of this; docs/errors.md shows it. What a dialect knows of a refusal is
-added in `sisgate.transport.verdict`, what a call has gone through in `workers.calls.classify`.
+`RULES` is the one table of this; docs/reference/errors.md shows it. What a dialect knows of a
+refusal is added in `sisgate.transport.verdict`, what a call has gone through in
+`workers.calls.classify`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class CallFate(Enum):
     NEW_TOKEN = "a new token, and once more; the second time as with a refused key"
     NEXT_KEY = (
         "once more with the next key, at once; without another one as other 4xx. "
-        "[keys.md](keys.md#several-keys)"
+        "[Several keys](../explanation/keys.md#several-keys)"
     )
     FAILS = (
         "fails at once, with the provider's message; redirects are not followed. A sync may read "

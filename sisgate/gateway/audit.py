@@ -150,7 +150,7 @@ class AuditLog:
     def archive(
         self, wanted: archive.Segment, path: Path, *, actor: str, reason: str | None = None
     ) -> archive.Archived:
-        """Move the sealed events of a time long ago into a file; see `docs/audit.md`."""
+        """Move old sealed events into a file; see `docs/explanation/audit.md`."""
         principal = self._access.pass_through(Action.ADMINISTER)
         actor = principal.token_actor or actor
         return archive.archive(

@@ -42,8 +42,8 @@ class MissingKeys:
             return None
         return CredentialError(
             f"The ledger is in use and needs keys that are not here: {'; '.join(found)}. Put the "
-            "master key, or the audit key file, back from your copy: docs/keys.md. If it is gone "
-            "for good, `sisgate keys master --lost` goes on without what it sealed."
+            "master key, or the audit key file, back from your copy (docs/explanation/keys.md). "
+            "If it is gone for good, `sisgate keys master --lost` goes on without what it sealed."
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 TABLES = ("audit_events", "audit_seals")
 
-_REFUSAL = "the audit log is only added to; see docs/audit.md"
+_REFUSAL = "the audit log is only added to; see docs/explanation/audit.md"
 
 
 def put_on(execute: Callable[[str], object], dialect: str) -> None:

@@ -97,7 +97,7 @@ class Figures:
         ]
 
     def markdown(self) -> str:
-        """Return the tables for docs/reliability.md."""
+        """Return the tables for docs/explanation/reliability.md."""
         kinds = [(kind, f"{count:,}") for kind, count in self.mishaps.most_common()]
         ends = [(end, f"{count:,}") for end, count in self.findings.ends.most_common()]
         parts = [

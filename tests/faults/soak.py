@@ -30,7 +30,7 @@ from tests.faults.run import Result, run
 KILLS_PER_RUN = 100
 """A fleet lives through so many; then the next one begins with an empty ledger."""
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "reliability.md"
 BEGIN, END = "<!-- soak: begin -->", "<!-- soak: end -->"
 
 
@@ -157,7 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--parallel", type=int, default=2, help="fleets at a time")
     parser.add_argument("--json", action="store_true", help="figures as JSON on standard output")
-    parser.add_argument("--write", action="store_true", help=f"write them to docs/{PAGE.name}")
+    parser.add_argument(
+        "--write", action="store_true", help=f"write them to docs/explanation/{PAGE.name}"
+    )
     chosen = parser.parse_args(arguments)
     both: list[DatabaseKind] = ["sqlite", "postgresql"]
     databases = both if chosen.database == "both" else [chosen.database]

@@ -1,4 +1,4 @@
-"""Whatever dies, a fleet on SQLite keeps what it promises: docs/reliability.md."""
+"""Whatever dies, a fleet on SQLite keeps what it promises: docs/explanation/reliability.md."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The tables of the audit log. Triggers of the database refuse to change or delete what they hold.
 
 An event is bound to its writer and number by a message authentication code (MAC); a seal binds
-the events that came since the seal before it into one chain. See `docs/audit.md`.
+the events that came since the seal before it into one chain. See `docs/explanation/audit.md`.
 """
 
 from __future__ import annotations

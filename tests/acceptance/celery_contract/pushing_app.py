@@ -11,7 +11,7 @@ from kombu.entity import Exchange, Queue
 def main(redis_url: str) -> None:
     """Send a sync at every priority and print the task ids."""
     sisgate = Celery(broker=redis_url, set_as_current=False)
-    # As docs/celery-contract.md has it.
+    # As docs/reference/celery-contract.md has it.
     planner = Queue("sisgate", Exchange(""), routing_key="sisgate", no_declare=True)
     sisgate.conf.task_queues = [planner]
 

@@ -1,4 +1,4 @@
-"""The users of Redis that docs/operations.md describes can do what they are for, and no more."""
+"""The users of Redis that docs/how-to/operations.md describes can do their work, and no more."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def server() -> Iterator[RedisServer]:
     """A Redis with the documented users; the tests themselves come as `default`."""
     made = RedisServer()
     (block,) = re.findall(
-        r"```acl\n(.*?)```", (ROOT / "docs" / "operations.md").read_text("utf-8"), re.DOTALL
+        r"```acl\n(.*?)```",
+        (ROOT / "docs" / "how-to" / "operations.md").read_text("utf-8"),
+        re.DOTALL,
     )
     with redis.Redis.from_url(made.url) as admin:
         if admin.info("server")["redis_version"] < "7.2":

@@ -144,7 +144,7 @@ _ALL: dict[str, Check] = {
 }
 
 GIVES_NONE: dict[str, set[str]] = {"powerschool": {"dateLastModified"}}
-"""Required fields for which a kind has no value, as docs/providers.md tells."""
+"""Required fields for which a kind has no value, as docs/reference/providers.md tells."""
 
 
 def problems_of(kind: str, resource: str, data: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""docs/errors.md shows what an answer means as the code has it."""
+"""docs/reference/errors.md shows what an answer means as the code has it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sisgate.domain.response_class import RULES, Outcome, ResponseClass
 
-PAGE = (Path(__file__).parents[3] / "docs" / "errors.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "errors.md").read_text("utf-8")
 BREAKER = {
     Outcome.SUCCESS: "success",
     Outcome.FAILURE: "failure",

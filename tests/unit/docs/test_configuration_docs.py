@@ -1,4 +1,4 @@
-"""docs/configuration.md names every setting and variable there is, and none that is not."""
+"""docs/reference/configuration.md names every setting and variable, and none that is gone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sisgate.settings.provider_parts import (
 from sisgate.settings.rotation import RotationConfig
 from sisgate.settings.schedules import ScheduleConfig
 
-PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text("utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
     "Top level": Settings,
     "[providers.NAME]": ProviderConfig,

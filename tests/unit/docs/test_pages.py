@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -50,10 +51,29 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{path} has no heading {anchor}"
 
 
+def test_pages_that_code_and_messages_name_exist() -> None:
+    """A message that sends its reader to `docs/…` sends them to a page, and to a heading of it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    named = set()
+    for name in listed.stdout.split("\0"):
+        path = ROOT / name
+        if path.suffix in {".py", ".toml", ".yml", ".md", ".lua", ""} and path.is_file():
+            text = path.read_text("utf-8", errors="ignore")
+            named |= set(re.findall(r"(?<![\w/])(docs/[\w/-]+\.md)(?:#([\w-]+))?", text))
+    assert len(named) > 20
+    for page, anchor in named:
+        assert (ROOT / page).is_file(), page
+        assert not anchor or anchor in anchors(ROOT / page), f"{page}#{anchor}"
+
+
 def test_every_page_stands_in_the_index() -> None:
     """A page that nobody finds is not read."""
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.name == "README.md" or f"({page.name})" in text_of("docs/README.md")
+    index = text_of("docs/README.md")
+    for page in (ROOT / "docs").glob("*/*.md"):
+        path = page.relative_to(ROOT / "docs").as_posix()
+        assert path.startswith("decisions/0") or f"({path})" in index
     for page in (ROOT / "docs" / "decisions").glob("0*.md"):
         assert f"({page.name})" in text_of("docs/decisions/README.md")
 
@@ -66,7 +86,7 @@ def test_the_readme_quotes_the_type_checked_example() -> None:
 
 def test_architecture_names_every_table_and_every_part() -> None:
     """Tables of the ledger, packages and modules of sisgate."""
-    page = text_of("docs/architecture.md")
+    page = text_of("docs/explanation/architecture.md")
     parts = {p.stem for p in (ROOT / "sisgate").iterdir() if p.name[0] not in "_."} - {"py"}
     assert [t for t in Base.metadata.tables if f"| `{t}` |" not in page] == []
     assert [p for p in parts if f"`sisgate.{p}`" not in page] == []
@@ -86,7 +106,7 @@ def test_architecture_names_every_table_and_every_part() -> None:
 )
 def test_every_method_of_the_gateway_is_documented(part: str, kind: type) -> None:
     """With its arguments, except where the row leaves them to another one."""
-    page = text_of("docs/embedding.md")
+    page = text_of("docs/reference/gateway.md")
     (_, *sections) = re.split(
         r"^(?:## The whole of Gateway|\*\*`gateway\.)", page, flags=re.MULTILINE
     )
@@ -112,11 +132,12 @@ def test_the_error_tree_is_that_of_the_code() -> None:
     drawn = inspect.getdoc(errors) or ""
     tree = re.search(r"SisgateError\n.*JobExpired", drawn, re.DOTALL)
     assert tree is not None
-    assert inspect.cleandoc(tree[0]) in text_of("docs/errors.md")
+    assert inspect.cleandoc(tree[0]) in text_of("docs/reference/errors.md")
 
 
 @pytest.mark.parametrize(
-    ("page", "model"), [("docs/sandbox.md", Knobs), ("docs/celery-contract.md", SyncArguments)]
+    ("page", "model"),
+    [("docs/reference/sandbox.md", Knobs), ("docs/reference/celery-contract.md", SyncArguments)],
 )
 def test_every_knob_and_argument_has_a_row(page: str, model: type[Knobs | SyncArguments]) -> None:
     """Fields of the model, in a table's first column."""
@@ -148,7 +169,7 @@ def test_every_action_of_the_audit_log_has_a_row() -> None:
     written = set(
         re.findall(r'(?:action=|^[A-Z_]+ = )f?"([a-z]+):(?:[a-z]+|\{)', code, re.MULTILINE)
     )
-    told = set(re.findall(r"`([a-z]+):[a-zA-Z:…]+`[^|]*\|", text_of("docs/audit.md")))
+    told = set(re.findall(r"`([a-z]+):[a-zA-Z:…]+`[^|]*\|", text_of("docs/explanation/audit.md")))
     assert len(written) > 5
     assert written <= told
 
