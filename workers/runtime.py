@@ -8,7 +8,7 @@ from functools import cached_property
 
 from celery import Celery
 
-from sisgate.access.gate import Gate
+from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import INTERNAL, broker_principal
 from sisgate.admission.throttle import LatencyTrend
 from sisgate.broker import Publisher
@@ -54,10 +54,10 @@ class Runtime(Context):
         return Gateway.on(self, principal=INTERNAL)
 
     @cached_property
-    def broker_gate(self) -> Gate:
+    def broker_authorizer(self) -> Authorizer:
         """What may be asked for by whoever can write to the broker."""
         principal = broker_principal(self.settings.access, self.settings.broker_scopes)
-        return Gate(self.database, self.clock, principal=principal)
+        return Authorizer(self.database, self.clock, principal=principal)
 
     def latency_of(self, provider: str, seconds: float | None) -> LatencyTrend:
         """Return the trend of a provider's latency as this process has seen it, one more added."""

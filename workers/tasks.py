@@ -166,7 +166,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
         try:
             return app_tasks.accept(
-                own.gateway, own.broker_gate, str(self.request.id), args, kwargs,
+                own.gateway, own.broker_authorizer, str(self.request.id), args, kwargs,
                 EarlyCancels(own.redis), refused,
             )  # fmt: skip
         except DatabaseUnavailable as error:
@@ -178,7 +178,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
         try:
             return app_tasks.cancel(
-                own.gateway, own.broker_gate, args, kwargs, EarlyCancels(own.redis), refused
+                own.gateway, own.broker_authorizer, args, kwargs, EarlyCancels(own.redis), refused
             )
         except DatabaseUnavailable as error:
             raise again_later(self, error) from error
@@ -187,7 +187,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
     def status(self: Any, *args: Any, **kwargs: Any) -> app_tasks.Result:
         """Answer how a job of another Celery app stands."""
         own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
-        return app_tasks.status(own.gateway, own.broker_gate, args, kwargs, refused)
+        return app_tasks.status(own.gateway, own.broker_authorizer, args, kwargs, refused)
 
     @app.task(name=LIMITS_TASK, base=FleetTask)
     def set_limits(provider: str, limit: str | float | None) -> None:

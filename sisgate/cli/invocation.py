@@ -71,11 +71,11 @@ class Invocation:
         if settings.access == "open" and settings.token is None:
             return
         if provider is not None:
-            self.gateway.access.pass_some(action, provider)
+            self.gateway.access.require_any(action, provider)
         elif of_installation:
-            self.gateway.access.pass_through(action)
+            self.gateway.access.require(action)
         else:
-            self.gateway.access.pass_role(action)
+            self.gateway.access.require_role(action)
 
     @cached_property
     def redis(self) -> redis.Redis:

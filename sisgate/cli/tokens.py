@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sisgate.access.desk import TokenInfo
 from sisgate.access.policy import Role
+from sisgate.access.token_service import TokenInfo
 from sisgate.cli.invocation import invocation_of, user_name
 from sisgate.cli.options import Json, Reason, choice, examples
 from sisgate.cli.output import Output, write_line

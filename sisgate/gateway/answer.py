@@ -95,7 +95,7 @@ class Answers:
     def get(self, job_id: str, *, purpose: str | None = None) -> Answer:
         """Return an answer, opened, after noting who is given it; `InvalidState` without one."""
         core = self._core
-        core.access.pass_through(Action.READ, visible_status(core, job_id).provider)
+        core.access.require(Action.READ, visible_status(core, job_id).provider)
         with core.database.read() as session:
             stored = responses.get(session, job_id)
         if stored is None:

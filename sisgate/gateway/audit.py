@@ -55,13 +55,13 @@ class AuditLog:
 
     def tail(self, wanted: Filter | None = None, *, limit: int = 50) -> Sequence[AuditEvent]:
         """Return the newest events that fit, newest first."""
-        self._access.pass_through(Action.ADMINISTER)
+        self._access.require(Action.ADMINISTER)
         with self._database.read() as session:
             return log.tail(session, wanted, limit=limit)
 
     def search(self, wanted: Filter) -> Iterator[AuditEvent]:
         """Stream the events that fit, oldest first."""
-        self._access.pass_through(Action.ADMINISTER)
+        self._access.require(Action.ADMINISTER)
         return self._search(wanted)
 
     def _search(self, wanted: Filter) -> Iterator[AuditEvent]:
@@ -84,7 +84,7 @@ class AuditLog:
         it. The question is in the log, too, under the person's pseudonym. Raises
         `UnknownProvider`, and `UsageError` for another resource.
         """
-        principal = self._access.pass_through(Action.ADMINISTER)
+        principal = self._access.require(Action.ADMINISTER)
         since, until = aware("since", since), aware("until", until)
         config = self._core.provider(provider)
         realms = Realms.of(config)
@@ -108,7 +108,7 @@ class AuditLog:
 
         Without `heads` the file of the settings is used, if it is there.
         """
-        self._access.pass_through(Action.ADMINISTER)
+        self._access.require(Action.ADMINISTER)
         keys = self.keys
         default = self._settings.audit_heads_path
         files = list(heads) or ([default] if default.exists() else [])
@@ -125,7 +125,7 @@ class AuditLog:
 
     def export(self) -> Iterator[str]:
         """Stream the whole log as lines of JSON that `verify_export` can check."""
-        self._access.pass_through(Action.ADMINISTER)
+        self._access.require(Action.ADMINISTER)
         keys = self.keys
         sealer.seal(self._database, keys, self._clock)
         return self._export(keys)
@@ -136,13 +136,13 @@ class AuditLog:
 
     def seal(self) -> int | None:
         """Seal what is new now; return the seal's number, None where nothing is new."""
-        self._access.pass_through(Action.ADMINISTER)
+        self._access.require(Action.ADMINISTER)
         made = sealer.seal(self._database, self.keys, self._clock)
         return made.number if made else None
 
     def head(self) -> Head | None:
         """Return the signed head of the newest seal, to be kept somewhere else."""
-        self._access.pass_through(Action.ADMINISTER)
+        self._access.require(Action.ADMINISTER)
         with self._database.read() as session:
             newest = sealer.newest_seal(session)
         return head_of(newest, self.keys) if newest else None
@@ -151,7 +151,7 @@ class AuditLog:
         self, wanted: archive.Segment, path: Path, *, actor: str, reason: str | None = None
     ) -> archive.Archived:
         """Move old sealed events into a file; see `docs/explanation/audit.md`."""
-        principal = self._access.pass_through(Action.ADMINISTER)
+        principal = self._access.require(Action.ADMINISTER)
         actor = principal.token_actor or actor
         return archive.archive(
             self._database, self.keys, self._clock, wanted, path, actor=actor, reason=reason

@@ -70,7 +70,7 @@ class ProviderBreakers:
 
     def standings(self) -> list[EndpointStanding]:
         """Return how each endpoint stands now, in the order of the configuration."""
-        self._core.access.pass_some(Action.LOOK, self._config.name)
+        self._core.access.require_any(Action.LOOK, self._config.name)
         views = self._breakers.views()
         _, known = self._routes.look()
         return [
@@ -80,7 +80,7 @@ class ProviderBreakers:
 
     def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
         """Return by endpoint its calls by outcome, and its transitions by new state and reason."""
-        self._core.access.pass_some(Action.LOOK, self._config.name)
+        self._core.access.require_any(Action.LOOK, self._config.name)
         return self._breakers.counts()
 
     def set(
@@ -99,7 +99,7 @@ class ProviderBreakers:
         `UsageError` for a word, an endpoint or a time that is none.
         """
         name = self._config.name
-        principal = self._core.access.pass_through(Action.CONTROL, name)
+        principal = self._core.access.require(Action.CONTROL, name)
         actor = principal.token_actor or actor
         now = self._core.clock.now()
         pin = self._pin(word, until, now)

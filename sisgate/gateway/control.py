@@ -39,7 +39,7 @@ class ProviderControl:
 
     def state(self) -> LimiterState:
         """Return what the limiter knows now."""
-        self._core.access.pass_some(Action.LOOK, self._config.name)
+        self._core.access.require_any(Action.LOOK, self._config.name)
         return self._core.limiter.state(self._config.name, self._spec)
 
     def outlook(self, latency_seconds: float) -> Outlook | None:
@@ -134,7 +134,7 @@ class ProviderControl:
 
     def _may_change(self, actor: str) -> str:
         """Return whom the audit log names: who asks, if a token says so; `AccessDenied` else."""
-        principal = self._core.access.pass_through(Action.CONTROL, self._config.name)
+        principal = self._core.access.require(Action.CONTROL, self._config.name)
         return principal.token_actor or actor
 
     def _set_pause(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sisgate.access.gate import Gate
+from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action, Decision, Principal
 from sisgate.context import Context
 from sisgate.domain.choices import did_you_mean
@@ -27,7 +27,7 @@ class Core:
         self.redis = context.redis
         self.wakeups = context.wakeups
         self.limiter = context.limiter
-        self.access = Gate(
+        self.access = Authorizer(
             self.database,
             self.clock,
             required=settings.access == "tokens",

@@ -70,7 +70,7 @@ class Datasets:
         always asks.
         """
         self._core.provider(provider)
-        self._core.access.pass_some(Action.LOOK, provider)
+        self._core.access.require_any(Action.LOOK, provider)
         with self._core.database.read() as session:
             jobs = absent.absent(session, provider, self._core.clock.now())
             return [
@@ -92,7 +92,7 @@ class Datasets:
     ) -> Iterator[StoredRecord]:
         """Stream the records of a dataset in order of sourcedId; see `Gateway.records`."""
         self._core.check_dataset(provider, resource)
-        self._core.access.pass_through(Action.READ, provider, resource)
+        self._core.access.require(Action.READ, provider, resource)
         found = stream_records(
             self._core.database, provider, resource, include_deleted=include_deleted
         )
@@ -112,7 +112,7 @@ class Datasets:
     ) -> Iterator[StoredChange]:
         """Stream the changes numbered above the cursor `since`; see `Gateway.changes`."""
         self._core.check_dataset(provider, resource)
-        self._core.access.pass_through(Action.READ, provider, resource)
+        self._core.access.require(Action.READ, provider, resource)
         found = stream_changes(self._core.database, provider, resource, since=since)
         return self._disclosures.changes(
             found, provider, resource, since=since, purpose=purpose, request_id=request_id
@@ -124,7 +124,7 @@ class Datasets:
         Taken before a dataset is read anew, it is where to go on with its changes.
         """
         self._core.check_dataset(provider, resource)
-        self._core.access.pass_through(Action.READ, provider, resource)
+        self._core.access.require(Action.READ, provider, resource)
         with self._core.database.read() as session:
             return newest_change(session, provider, resource)
 
@@ -134,7 +134,7 @@ class Datasets:
         Whatever cursor an app holds, it then gets `CursorTooOld`, and no changes that got the same
         numbers twice are missed. Returns the datasets as `PROVIDER/RESOURCE`.
         """
-        principal = self._core.access.pass_through(Action.ADMINISTER)
+        principal = self._core.access.require(Action.ADMINISTER)
         who = principal.token_actor or actor
         with self._core.database.write() as session:
             begun = begin_feeds_anew(session)

@@ -20,7 +20,7 @@ class FleetStatus:
 
         A Redis or ledger that cannot be reached is told by it and raises nothing.
         """
-        self._core.access.pass_role(Action.LOOK)
+        self._core.access.require_role(Action.LOOK)
         return read_liveness(self._core.context)
 
     def metrics(self) -> FleetReading:

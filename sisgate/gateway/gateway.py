@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import SecretStr
 
-from sisgate.access.desk import TokenDesk
 from sisgate.access.policy import Action, Principal
+from sisgate.access.token_service import TokenService
 from sisgate.clock import Clock
 from sisgate.context import Context
 from sisgate.domain.priorities import Priority
@@ -27,7 +27,7 @@ from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.keys import Keys
 from sisgate.gateway.privacy import Privacy
 from sisgate.gateway.providers import Providers
-from sisgate.gateway.quarantine import QuarantineDesk
+from sisgate.gateway.quarantine import QuarantineService
 from sisgate.gateway.requests import Requests
 from sisgate.gateway.schedules import Schedules
 from sisgate.gateway.syncs import Syncs
@@ -103,10 +103,10 @@ class Gateway:
         self.schedules = Schedules(core, self._syncs, self.datasets)
         self.providers = Providers(core)
         self.keys = Keys(core)
-        self.tokens = TokenDesk(core.database, core.clock, core.access)
+        self.tokens = TokenService(core.database, core.clock, core.access)
         self.audit = AuditLog(core)
         self.privacy = Privacy(core)
-        self.quarantine = QuarantineDesk(core)
+        self.quarantine = QuarantineService(core)
         self.fleet = FleetStatus(core)
 
     def close(self) -> None:
@@ -220,7 +220,7 @@ class Gateway:
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Tell what a sync would need, before anything is enqueued: calls, quota left, times."""
         self._core.check_dataset(provider, resource)
-        self.access.pass_through(Action.LOOK, provider, resource)
+        self.access.require(Action.LOOK, provider, resource)
         return plan_sync(self._core, provider, resource, urgency_of(priority))
 
     def records(

@@ -105,7 +105,7 @@ def visible(principal: Principal, status: JobStatus) -> JobStatus:
 
 def visible_status(core: Core, job_id: str) -> JobStatus:
     """Return the status of a job that exists for who asks; `UnknownJob` else."""
-    principal = core.access.pass_role(Action.LOOK)
+    principal = core.access.require_role(Action.LOOK)
     with core.database.read() as session:
         status = read_status(session, job_id)
     return visible(principal, status)

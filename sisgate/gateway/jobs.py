@@ -142,7 +142,7 @@ class Jobs:
 
     def statuses(self, job_ids: Sequence[str]) -> Sequence[JobStatus]:
         """Return the statuses of several jobs in one look; unknown ids are left out."""
-        principal = self._core.access.pass_role(Action.LOOK)
+        principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
             found = read_statuses(session, job_ids)
         return [status for status in found if is_visible(principal, status)]
@@ -162,7 +162,7 @@ class Jobs:
         wanted = [JobState(chosen("state", JobState, word)) for word in words]
         if provider is not None:
             self._core.provider(provider)
-        principal = self._core.access.pass_role(Action.LOOK)
+        principal = self._core.access.require_role(Action.LOOK)
         found = jobs.find(
             self._core.database,
             states=wanted,
@@ -228,7 +228,7 @@ class Jobs:
 
         For the fleet, which acts for whoever can write to the broker.
         """
-        self._core.access.pass_through(Action.ADMINISTER)
+        self._core.access.require(Action.ADMINISTER)
         self._acceptance.refuse(job_id, provider, resource, app, error)
 
     def dead(
@@ -245,7 +245,7 @@ class Jobs:
         Given up are those whose call the provider failed at each of its tries, and those whose call
         lost its worker 3 times. `error` is a code, `since` an aware time; no `limit` with None.
         """
-        principal = self._core.access.pass_role(Action.LOOK)
+        principal = self._core.access.require_role(Action.LOOK)
         since = aware("since", since)
         if not principal.sees_all_jobs:
             if app not in {None, principal.name}:
@@ -345,7 +345,7 @@ class Jobs:
         status = self.status(job_id)
         principal = self._core.access.principal()
         action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
-        self._core.access.pass_through(action, status.provider, status.resource)
+        self._core.access.require(action, status.provider, status.resource)
         return principal.token_actor or named or principal.actor
 
     if not TYPE_CHECKING:  # so that a type checker finds the old calls

@@ -73,7 +73,7 @@ class ProviderKeys:
 
     def list(self, *, all_states: bool = False) -> Sequence[KeyInfo]:
         """Return the keys, newest first; with `all_states` also those that have ended."""
-        self._core.access.pass_through(Action.KEYS, self._config.name)
+        self._core.access.require(Action.KEYS, self._config.name)
         with self._core.database.read() as session:
             found = keys.list_keys(session, self._config.name)
         infos = [key_info(key) for key in found]
@@ -81,7 +81,7 @@ class ProviderKeys:
 
     def usage(self) -> Sequence[KeyUse]:
         """Return how each key was used, also those that have ended, newest first."""
-        self._core.access.pass_through(Action.KEYS, self._config.name)
+        self._core.access.require(Action.KEYS, self._config.name)
         now = self._core.clock.now()
         with self._core.database.read() as session:
             found = keys.list_keys(session, self._config.name)
@@ -203,7 +203,7 @@ class ProviderKeys:
 
         `told` may learn meanwhile which `key` it is about.
         """
-        principal = self._core.access.pass_through(Action.KEYS, self._config.name)
+        principal = self._core.access.require(Action.KEYS, self._config.name)
         slot = chosen("slot", keys.SLOTS, slot)
         with self._core.database.write() as session:
             row = keys.lock_slot(session, self._config.name, slot)

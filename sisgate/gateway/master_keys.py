@@ -48,7 +48,7 @@ class MasterKeys:
 
     def list(self) -> list[MasterKeyUse]:
         """Return the keys, the newest first; then those that are missing."""
-        self._access.pass_through(Action.ADMINISTER)
+        self._access.require(Action.ADMINISTER)
         vault = vault_of(self._settings)
         found = sealed.uses(self._database)
         known = [
@@ -62,7 +62,7 @@ class MasterKeys:
 
         May be interrupted and begun again; safe while the fleet works.
         """
-        self._access.pass_through(Action.ADMINISTER)
+        self._access.require(Action.ADMINISTER)
         vault = vault_of(self._settings)
         # Told before it begins: an interrupted one has moved something too.
         self._note("keys:master:rewrap", vault.newest.id.hex(), actor, reason)
@@ -113,7 +113,7 @@ class MasterKeys:
 
         `sisgate up` then starts without them. What they sealed stays, and never opens.
         """
-        self._access.pass_through(Action.ADMINISTER)
+        self._access.require(Action.ADMINISTER)
         missing = missing_keys(self._settings, self._database)
         for key_id in missing.ids:
             self._note(GIVEN_UP, key_id, actor, reason)

@@ -47,7 +47,7 @@ def read(core: Core) -> FleetReading:
 
     Raises `BrokerUnavailable` and `DatabaseUnavailable`: half a reading would look like a whole.
     """
-    core.access.pass_through(Action.LOOK)
+    core.access.require(Action.LOOK)
     work = _work(core)
     names = list(core.settings.providers)
     waiting = list_lengths(core.redis, [(name, int(p)) for name in names for p in Priority])

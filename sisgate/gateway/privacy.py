@@ -22,7 +22,7 @@ class Privacy:
     def retention(self) -> Retention:
         """What is kept how long: a preview, and deleting what is over."""
         core = self._core
-        principal = core.access.pass_through(Action.ADMINISTER)
+        principal = core.access.require(Action.ADMINISTER)
         return Retention(core.database, core.settings, core.clock, by=principal.token_actor)
 
     def erase(
@@ -61,7 +61,7 @@ class Privacy:
 
     def pseudonyms(self, provider: str, sourced_id: str) -> Sequence[str]:
         """Return what stands for a person in the audit log, as a student and as a teacher."""
-        self._core.access.pass_through(Action.ADMINISTER)
+        self._core.access.require(Action.ADMINISTER)
         realms = Realms.of(self._core.provider(provider))
         with self._core.database.write() as session:
             key = person_key(session, self._core.context.vault)
@@ -70,6 +70,6 @@ class Privacy:
 
     def _erasure(self, provider: str, actor: str) -> tuple[Erasure, str]:
         config = self._core.provider(provider)
-        principal = self._core.access.pass_through(Action.ADMINISTER)
+        principal = self._core.access.require(Action.ADMINISTER)
         who = principal.token_actor or actor
         return Erasure(self._core.database, config, self._core.context.vault, self._core.clock), who

@@ -38,7 +38,7 @@ class Providers:
         Raises `BrokerUnavailable`: then no call is made either.
         """
         config = self._core.provider(name)
-        self._core.access.pass_some(Action.LOOK, name)
+        self._core.access.require_any(Action.LOOK, name)
         return hold_of(self._core.context, config)
 
     def usage(

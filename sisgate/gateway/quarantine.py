@@ -13,7 +13,7 @@ from sisgate.gateway.core import Core
 from sisgate.quarantine import BadMessage, Quarantine, refusal
 
 
-class QuarantineDesk:
+class QuarantineService:
     """The messages in quarantine. What is done to one is in the audit log before it is done.
 
     Methods raise `UnknownMessage`, `BrokerUnavailable` and `DatabaseUnavailable`.
@@ -25,18 +25,18 @@ class QuarantineDesk:
 
     def list(self) -> Sequence[BadMessage]:
         """Return the messages, the newest first. None of their content is told."""
-        self._core.access.pass_through(Action.LOOK)
+        self._core.access.require(Action.LOOK)
         return self._quarantine.messages()
 
     def show(self, message_id: str) -> dict[str, Any]:
         """Return what is told of one, with the outline of its content, which holds no values."""
-        self._core.access.pass_through(Action.LOOK)
+        self._core.access.require(Action.LOOK)
         message = self._quarantine.message(message_id)
         return {**message.as_dict(), "outline": outline(message.text)}
 
     def content(self, message_id: str, *, actor: str, reason: str | None = None) -> bytes:
         """Return the kept beginning of a message, which may hold anything. For admins."""
-        self._core.access.pass_through(Action.ADMINISTER)
+        self._core.access.require(Action.ADMINISTER)
         message = self._quarantine.message(message_id)
         self._record("read", message, actor, reason)
         return message.text
@@ -46,7 +46,7 @@ class QuarantineDesk:
 
         Raises `InvalidState` for a message that was cut short or can never be taken.
         """
-        self._core.access.pass_through(Action.CONTROL)
+        self._core.access.require(Action.CONTROL)
         message = self._quarantine.message(message_id)
         if (why := refusal(message)) is not None:
             raise InvalidState(why)
@@ -57,7 +57,7 @@ class QuarantineDesk:
 
     def drop(self, message_id: str, *, actor: str, reason: str | None = None) -> None:
         """Forget a message."""
-        self._core.access.pass_through(Action.CONTROL)
+        self._core.access.require(Action.CONTROL)
         message = self._quarantine.message(message_id)
         self._record("drop", message, actor, reason)
         self._quarantine.drop(message)

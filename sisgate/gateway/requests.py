@@ -85,7 +85,7 @@ class Requests:
     ) -> Wanted:
         """Return a request that has been checked, and that who asks may make."""
         self._core.provider(provider)
-        principal = self._core.access.pass_through(Action.REQUEST, provider)
+        principal = self._core.access.require(Action.REQUEST, provider)
         target, instead = target_of(method, path, query, json, on_unavailable)
         new = self._acceptance.new_job(
             JobKind.REQUEST, provider, priority, idempotency_key, timeout, None,

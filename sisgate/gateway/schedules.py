@@ -64,7 +64,7 @@ class Schedules:
     def list(self) -> Sequence[Schedule]:
         """Return the schedules of the providers that who asks may look at, by name."""
         core = self._core
-        core.access.pass_role(Action.LOOK)
+        core.access.require_role(Action.LOOK)
         now, found = core.clock.now(), []
         for name, config in sorted(core.settings.schedules.items()):
             if not core.access.allows(Action.LOOK, config.provider):
@@ -83,7 +83,7 @@ class Schedules:
         if config is None:
             known = ", ".join(sorted(self._core.settings.schedules)) or "none"
             raise UsageError(f"There is no schedule {name!r}. Configured: {known}.")
-        self._core.access.pass_through(Action.CONTROL, config.provider)
+        self._core.access.require(Action.CONTROL, config.provider)
         return [self._sync(name, config, each, None) for each in self._offered(config)]
 
     def run_due(self, refused: Refused = lambda *_: None) -> Sequence[Job]:

@@ -48,7 +48,7 @@ class Syncs:
     ) -> Job:
         """Accept a sync and return its job at once; see `Gateway.sync`."""
         self._core.provider(provider)
-        principal = self._core.access.pass_through(Action.ENQUEUE, provider, resource)
+        principal = self._core.access.require(Action.ENQUEUE, provider, resource)
         self._core.check_dataset(provider, resource)
         mode = chosen("mode", MODES, mode)
         options: dict[str, Any] = {"mode": mode}
@@ -58,7 +58,7 @@ class Syncs:
                     "allow_deletes needs a full read: an incremental one does not see what is "
                     "gone. Use mode full, or auto, which then reads in full."
                 )
-            self._core.access.pass_through(Action.CONTROL, provider, resource)
+            self._core.access.require(Action.CONTROL, provider, resource)
             options["allow_deletes"] = True
         expires_at = aware("expires_at", expires_at)
         new = self._acceptance.new_job(

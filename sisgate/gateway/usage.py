@@ -59,8 +59,8 @@ def read_usage(
     since, until = aware("since", since), aware("until", until)
     if provider is not None:
         core.provider(provider)
-        core.access.pass_some(Action.LOOK, provider)
-    principal = core.access.pass_role(Action.LOOK)
+        core.access.require_any(Action.LOOK, provider)
+    principal = core.access.require_role(Action.LOOK)
     if not principal.sees_all_jobs:
         app = principal.name
     now = core.clock.now()

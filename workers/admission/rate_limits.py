@@ -71,7 +71,7 @@ def set_fleet_limit(runtime: Runtime, provider: str, limit: object) -> None:
     except (AccessDenied, UsageError) as error:
         log.warning("limit_refused", provider=str(provider)[:63], code=error.code)
         if isinstance(error, AccessDenied):
-            runtime.broker_gate.note_refusal(Action.CONTROL, provider, error.message)
+            runtime.broker_authorizer.note_refusal(Action.CONTROL, provider, error.message)
 
 
 def shown(windows: Sequence[Rate]) -> str:

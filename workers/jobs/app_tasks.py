@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from sisgate.access.gate import Gate
+from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action
 from sisgate.broker import CANCEL_TASK, STATUS_TASK, SYNC_TASK
 from sisgate.domain.states import JobState
@@ -82,7 +82,7 @@ class JobArguments(BaseModel):
 
 def accept(
     gateway: Gateway,
-    gate: Gate,
+    authorizer: Authorizer,
     job_id: str,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
@@ -91,7 +91,8 @@ def accept(
 ) -> Result:
     """Accept the sync, or keep a failed job that says what is wrong with it.
 
-    `gate` stands for whoever can write to the broker, `refused` is what else the message asked for.
+    `authorizer` stands for whoever can write to the broker; `refused` names what else the message
+    asked for.
     Returns the job's id, with its state, and the error where there is one.
 
     Raises `BacklogFull` and `DatabaseUnavailable`; a second delivery finds the job of the first.
@@ -103,9 +104,9 @@ def accept(
     try:
         _refuse_callbacks(SYNC_TASK, refused)
         order = _read(SyncArguments, SYNC_TASK, ("provider", "resource"), args, kwargs)
-        gate.pass_through(Action.ENQUEUE, order.provider, order.resource)
+        authorizer.require(Action.ENQUEUE, order.provider, order.resource)
         if order.allow_deletes:
-            gate.pass_through(Action.CONTROL, order.provider, order.resource)
+            authorizer.require(Action.CONTROL, order.provider, order.resource)
         job = gateway.sync(**order.model_dump(), job_id=job_id)
     except (UsageError, AccessDenied) as error:
         log.warning("sync_refused", job=job_id, code=error.code)
@@ -129,18 +130,22 @@ def accept(
 
 
 def status(
-    gateway: Gateway, gate: Gate, args: Sequence[Any], kwargs: Mapping[str, Any], refused: str = ""
+    gateway: Gateway,
+    authorizer: Authorizer,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    refused: str = "",
 ) -> Result:
     """Return what the ledger knows of a job of the app; no student data."""
     try:
-        return _own_job(STATUS_TASK, gateway, gate, args, kwargs, refused).as_dict()
+        return _own_job(STATUS_TASK, gateway, authorizer, args, kwargs, refused).as_dict()
     except SisgateError as error:
         return _refusal(error)
 
 
 def cancel(
     gateway: Gateway,
-    gate: Gate,
+    authorizer: Authorizer,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     early: EarlyCancels,
@@ -152,13 +157,13 @@ def cancel(
     """
     try:
         try:
-            own = _own_job(CANCEL_TASK, gateway, gate, args, kwargs, refused)
+            own = _own_job(CANCEL_TASK, gateway, authorizer, args, kwargs, refused)
         except UnknownJob:
             asked = _read(JobArguments, CANCEL_TASK, ("job_id",), args, kwargs)
             early.note(asked.job_id, asked.app)
             # Looked for once more: it may have been accepted just before that was noted.
-            own = _own_job(CANCEL_TASK, gateway, gate, args, kwargs, refused)
-        gate.pass_through(Action.ENQUEUE, own.provider, own.resource)
+            own = _own_job(CANCEL_TASK, gateway, authorizer, args, kwargs, refused)
+        authorizer.require(Action.ENQUEUE, own.provider, own.resource)
         return gateway.jobs.cancel(own.id, actor=f"celery app {own.app}").as_dict()
     except (UsageError, AccessDenied, InvalidState) as error:
         log.warning("cancel_refused", code=error.code)
@@ -168,7 +173,7 @@ def cancel(
 def _own_job(
     task: str,
     gateway: Gateway,
-    gate: Gate,
+    authorizer: Authorizer,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     refused: str,
@@ -177,7 +182,7 @@ def _own_job(
     _refuse_callbacks(task, refused)
     asked = _read(JobArguments, task, ("job_id",), args, kwargs)
     found = gateway.jobs.status(asked.job_id)
-    if found.app != asked.app or not gate.allows(Action.LOOK, found.provider, found.resource):
+    if found.app != asked.app or not authorizer.allows(Action.LOOK, found.provider, found.resource):
         raise unknown(asked.job_id)
     return found
 

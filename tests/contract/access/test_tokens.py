@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from sisgate.access.desk import TokenDesk, TokenInfo
-from sisgate.access.gate import Gate, authenticate
+from sisgate.access.authorizer import Authorizer, authenticate
 from sisgate.access.policy import Action, Principal, Role
 from sisgate.access.token import new_token
+from sisgate.access.token_service import TokenInfo, TokenService
 from sisgate.audit import log as audit
 from sisgate.clock import ManualClock
 from sisgate.errors import (
@@ -25,9 +25,9 @@ from sisgate.ledger.schema import AccessToken
 
 
 @pytest.fixture
-def desk(database: Database, clock: ManualClock) -> TokenDesk:
-    """The desk of an install that asks nobody for a token."""
-    return TokenDesk(database, clock, Gate(database, clock))
+def service(database: Database, clock: ManualClock) -> TokenService:
+    """The service of an install that asks nobody for a token."""
+    return TokenService(database, clock, Authorizer(database, clock))
 
 
 def secret(made: TokenInfo) -> str:
@@ -43,22 +43,24 @@ def events(database: Database, action: str) -> list[tuple[str, str, str | None]]
     return [(e.actor, e.subject, e.reason) for e in found]
 
 
-def gate_of(database: Database, clock: ManualClock, made: TokenInfo) -> Gate:
+def authorizer_of(database: Database, clock: ManualClock, made: TokenInfo) -> Authorizer:
     """What asks who has the token."""
-    return Gate(database, clock, required=True, token=made.token)
+    return Authorizer(database, clock, required=True, token=made.token)
 
 
-def test_a_token_says_who_asks(database: Database, clock: ManualClock, desk: TokenDesk) -> None:
+def test_a_token_says_who_asks(
+    database: Database, clock: ManualClock, service: TokenService
+) -> None:
     """Name, roles and scopes are those it was made with."""
-    made = desk.add("gradebook", ["app"], scopes=["lincoln/students", "skyward"])
+    made = service.add("gradebook", ["app"], scopes=["lincoln/students", "skyward"])
     who = authenticate(database, clock, secret(made))
     assert (who.name, sorted(who.roles), who.token_id) == ("gradebook", [Role.APP], made.id)
     assert [str(scope) for scope in who.scopes] == ["lincoln/students", "skyward"]
 
 
-def test_only_a_digest_is_stored(database: Database, desk: TokenDesk) -> None:
+def test_only_a_digest_is_stored(database: Database, service: TokenService) -> None:
     """Nobody who reads the table can use what stands there."""
-    made = desk.add("gradebook", ["app"])
+    made = service.add("gradebook", ["app"])
     text = secret(made)
     with database.read() as session:
         row = session.get_one(AccessToken, made.id)
@@ -68,12 +70,12 @@ def test_only_a_digest_is_stored(database: Database, desk: TokenDesk) -> None:
 
 
 def test_unknown_revoked_expired_and_forged_are_told_alike_and_audited_exactly(
-    database: Database, clock: ManualClock, desk: TokenDesk
+    database: Database, clock: ManualClock, service: TokenService
 ) -> None:
     """Who asks learns nothing about which tokens exist."""
-    expired = desk.add("old", ["app"], life=timedelta(minutes=1))
-    revoked = desk.add("gone", ["app"])
-    desk.revoke(revoked.id)
+    expired = service.add("old", ["app"], life=timedelta(minutes=1))
+    revoked = service.add("gone", ["app"])
+    service.revoke(revoked.id)
     forged = new_token()
     with database.write() as session:
         session.get_one(AccessToken, revoked.id).id = forged.id
@@ -102,29 +104,29 @@ def test_who_brings_no_token_is_audited_too(
 
 
 def test_a_revocation_holds_within_a_second(
-    database: Database, clock: ManualClock, desk: TokenDesk
+    database: Database, clock: ManualClock, service: TokenService
 ) -> None:
     """Also for a gateway that has known the token for long."""
-    made = desk.add("gradebook", ["app"])
-    gate = gate_of(database, clock, made)
-    gate.pass_through(Action.READ, "lincoln", "students")
-    desk.revoke(made.id, reason="laptop lost")
+    made = service.add("gradebook", ["app"])
+    authorizer = authorizer_of(database, clock, made)
+    authorizer.require(Action.READ, "lincoln", "students")
+    service.revoke(made.id, reason="laptop lost")
     clock.advance(1.0)
     with pytest.raises(NotAuthenticated):
-        gate.pass_through(Action.READ, "lincoln", "students")
+        authorizer.require(Action.READ, "lincoln", "students")
     assert events(database, "access:token:revoke") == [("local", f"token {made.id}", "laptop lost")]
 
 
 def test_a_refusal_is_audited_and_says_what_would_be_needed(
-    database: Database, clock: ManualClock, desk: TokenDesk
+    database: Database, clock: ManualClock, service: TokenService
 ) -> None:
     """With who asked, for what, and where."""
-    made = desk.add("gradebook", ["app"], scopes=["lincoln/students"])
-    gate = gate_of(database, clock, made)
+    made = service.add("gradebook", ["app"], scopes=["lincoln/students"])
+    authorizer = authorizer_of(database, clock, made)
     with pytest.raises(AccessDenied, match="do not cover lincoln/teachers"):
-        gate.pass_through(Action.READ, "lincoln", "teachers")
+        authorizer.require(Action.READ, "lincoln", "teachers")
     with pytest.raises(AccessDenied, match="needs the role operator or admin"):
-        gate.pass_through(Action.CONTROL, "lincoln")
+        authorizer.require(Action.CONTROL, "lincoln")
     actor = f"gradebook (token {made.id})"
     assert [(a, s) for a, s, _ in events(database, "access:read:refuse")] == [
         (actor, "lincoln/teachers")
@@ -134,15 +136,15 @@ def test_a_refusal_is_audited_and_says_what_would_be_needed(
 
 
 def test_the_last_use_is_noted_once_a_minute(
-    database: Database, clock: ManualClock, desk: TokenDesk
+    database: Database, clock: ManualClock, service: TokenService
 ) -> None:
     """A token that is used all the time does not cost a write each time."""
-    made = desk.add("gradebook", ["app"])
+    made = service.add("gradebook", ["app"])
     seen = []
     for seconds in (0, 30, 29, 1):
         clock.advance(seconds)
         authenticate(database, clock, secret(made))
-        (info,) = desk.list()
+        (info,) = service.list()
         assert info.last_used_at is not None
         seen.append(info.last_used_at)
     assert seen[0] == seen[1] == seen[2]
@@ -150,11 +152,11 @@ def test_the_last_use_is_noted_once_a_minute(
 
 
 def test_a_token_that_is_replaced_is_good_for_the_overlap(
-    database: Database, clock: ManualClock, desk: TokenDesk
+    database: Database, clock: ManualClock, service: TokenService
 ) -> None:
     """Both work, then only the new one, which has the same roles and scopes."""
-    old = desk.add("gradebook", ["app"], scopes=["lincoln"])
-    new = desk.rotate(old.id, overlap=timedelta(hours=1))
+    old = service.add("gradebook", ["app"], scopes=["lincoln"])
+    new = service.rotate(old.id, overlap=timedelta(hours=1))
     assert (new.name, new.roles, new.scopes) == (old.name, old.roles, old.scopes)
     assert authenticate(database, clock, secret(old)).token_id == old.id
     clock.advance(3600)
@@ -162,14 +164,14 @@ def test_a_token_that_is_replaced_is_good_for_the_overlap(
     with pytest.raises(NotAuthenticated):
         authenticate(database, clock, secret(old))
     with pytest.raises(InvalidState, match="revoked"):
-        desk.rotate(old.id)
+        service.rotate(old.id)
 
 
 def test_the_first_admin_needs_no_token_and_the_second_does(
     database: Database, clock: ManualClock
 ) -> None:
     """Where tokens are required; anything else would lock everybody out."""
-    shut = TokenDesk(database, clock, Gate(database, clock, required=True))
+    shut = TokenService(database, clock, Authorizer(database, clock, required=True))
     with pytest.raises(NotAuthenticated, match="none was given"):
         shut.add("gradebook", ["app"])
     admin = shut.add("ana", ["admin"], actor="root")
@@ -177,7 +179,7 @@ def test_the_first_admin_needs_no_token_and_the_second_does(
         shut.add("eve", ["admin"])
     with pytest.raises(NotAuthenticated):
         shut.list()
-    own = TokenDesk(database, clock, gate_of(database, clock, admin))
+    own = TokenService(database, clock, authorizer_of(database, clock, admin))
     assert own.add("gradebook", ["app"]).created_by == f"ana (token {admin.id})"
     assert [token.name for token in own.list()] == ["ana", "gradebook"]
 
@@ -185,17 +187,23 @@ def test_the_first_admin_needs_no_token_and_the_second_does(
 def test_who_is_known_already_makes_no_first_admin(database: Database, clock: ManualClock) -> None:
     """A web API that stands for a viewer, after the last admin's token has expired."""
     viewer = Principal("eve", frozenset({Role.VIEWER}))
-    desk = TokenDesk(database, clock, Gate(database, clock, required=True, principal=viewer))
+    service = TokenService(
+        database, clock, Authorizer(database, clock, required=True, principal=viewer)
+    )
     with pytest.raises(AccessDenied):
-        desk.add("eve", ["admin"])
+        service.add("eve", ["admin"])
 
 
 def test_an_operator_makes_no_tokens(database: Database, clock: ManualClock) -> None:
     """Nor looks at them, nor ends them."""
-    admin = TokenDesk(database, clock, Gate(database, clock)).add("ana", ["admin"])
-    made = TokenDesk(database, clock, Gate(database, clock)).add("bo", ["operator"])
-    desk = TokenDesk(database, clock, gate_of(database, clock, made))
-    for work in (desk.list, lambda: desk.revoke(admin.id), lambda: desk.add("x", ["admin"])):
+    admin = TokenService(database, clock, Authorizer(database, clock)).add("ana", ["admin"])
+    made = TokenService(database, clock, Authorizer(database, clock)).add("bo", ["operator"])
+    service = TokenService(database, clock, authorizer_of(database, clock, made))
+    for work in (
+        service.list,
+        lambda: service.revoke(admin.id),
+        lambda: service.add("x", ["admin"]),
+    ):
         with pytest.raises(AccessDenied):
             work()
 
@@ -212,28 +220,28 @@ def test_an_operator_makes_no_tokens(database: Database, clock: ManualClock) -> 
         {"name": "a", "roles": ["app"], "life": timedelta(0)},
     ],
 )
-def test_a_token_that_makes_no_sense_is_refused(desk: TokenDesk, words: dict) -> None:
+def test_a_token_that_makes_no_sense_is_refused(service: TokenService, words: dict) -> None:
     """And nothing is stored."""
     with pytest.raises(UsageError):
-        desk.add(**words)
-    assert desk.list(every=True) == []
+        service.add(**words)
+    assert service.list(every=True) == []
 
 
-def test_a_token_given_for_its_id_is_not_repeated(desk: TokenDesk) -> None:
+def test_a_token_given_for_its_id_is_not_repeated(service: TokenService) -> None:
     """People paste what they have."""
-    made = desk.add("gradebook", ["app"])
-    assert desk.revoke(secret(made)).state == "revoked"
+    made = service.add("gradebook", ["app"])
+    assert service.revoke(secret(made)).state == "revoked"
     stranger = new_token().value.get_secret_value()
     with pytest.raises(UnknownToken) as unknown:
-        desk.revoke(stranger)
+        service.revoke(stranger)
     assert stranger not in str(unknown.value)
 
 
-def test_a_token_is_not_in_what_is_listed(desk: TokenDesk) -> None:
+def test_a_token_is_not_in_what_is_listed(service: TokenService) -> None:
     """It is shown once."""
-    made = desk.add("gradebook", ["app"])
+    made = service.add("gradebook", ["app"])
     assert "token" in made.as_dict()
-    (listed,) = desk.list()
+    (listed,) = service.list()
     assert "token" not in listed.as_dict()
     assert listed.token is None
     assert SecretStr(secret(made)) == made.token

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sisgate.access.gate import Gate
+from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import broker_principal
 from workers.jobs import app_tasks
 from workers.jobs.app_tasks import Result
@@ -21,8 +21,10 @@ class Messages:
     def __init__(self, runtime: Runtime) -> None:
         gateway = runtime.gateway
         principal = broker_principal("open", ("*",))
-        gate = Gate(gateway.context.database, gateway.context.clock, principal=principal)
-        self._ends = (gateway, gate)
+        authorizer = Authorizer(
+            gateway.context.database, gateway.context.clock, principal=principal
+        )
+        self._ends = (gateway, authorizer)
         self._early = EarlyCancels(runtime.redis)
 
     def sync(self, job_id: str, **more: Any) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sisgate import Gateway
-from sisgate.access.gate import Gate
+from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import broker_principal
 from workers.jobs.app_tasks import accept
 from workers.jobs.early_cancels import EarlyCancels
@@ -16,13 +16,13 @@ from workers.jobs.early_cancels import EarlyCancels
 
 def refusal(gateway: Gateway, scopes: tuple[str, ...] = ("*",), **kwargs: Any) -> str:
     """Return what the job of a refused sync says."""
-    gate = Gate(
+    authorizer = Authorizer(
         gateway.context.database,
         gateway.context.clock,
         principal=broker_principal("tokens", scopes),
     )
     job_id = str(uuid.uuid4())
-    accept(gateway, gate, job_id, (), kwargs, EarlyCancels(gateway.context.redis))
+    accept(gateway, authorizer, job_id, (), kwargs, EarlyCancels(gateway.context.redis))
     status = gateway.jobs.status(job_id)
     assert (status.state, status.error is None) == ("failed", False)
     return str((status.error or {})["message"])

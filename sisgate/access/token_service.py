@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from sisgate.access import store
-from sisgate.access.gate import Gate, authenticate
+from sisgate.access.authorizer import Authorizer, authenticate
 from sisgate.access.policy import Action, Principal, Role, parse_scopes
 from sisgate.access.token import PATTERN, new_token
 from sisgate.audit import log as audit
@@ -57,13 +57,13 @@ class TokenInfo:
         return {**plain, **shown}
 
 
-class TokenDesk:
+class TokenService:
     """What an admin does with tokens. Methods raise `AccessDenied` and `DatabaseUnavailable`."""
 
-    def __init__(self, database: Database, clock: Clock, gate: Gate) -> None:
+    def __init__(self, database: Database, clock: Clock, authorizer: Authorizer) -> None:
         self._database = database
         self._clock = clock
-        self._gate = gate
+        self._authorizer = authorizer
 
     def authenticate(self, token: str | None) -> Principal:
         """Return who a token stands for, whoever asks; `NotAuthenticated` where it is not good."""
@@ -115,7 +115,7 @@ class TokenDesk:
 
     def list(self, *, every: bool = False) -> list[TokenInfo]:
         """Return the tokens that are good now, with `every` also those that are not."""
-        self._gate.pass_through(Action.ADMINISTER)
+        self._authorizer.require(Action.ADMINISTER)
         now = self._clock.now()
         with self._database.read() as session:
             return [_info(row, now) for row in store.every(session, None if every else now)]
@@ -127,7 +127,7 @@ class TokenDesk:
 
         Raises `UnknownToken`.
         """
-        who = self._who(self._gate.pass_through(Action.ADMINISTER), actor)
+        who = self._who(self._authorizer.require(Action.ADMINISTER), actor)
         now = self._clock.now()
         with self._database.write() as session:
             row = _get(session, token_id)
@@ -149,7 +149,7 @@ class TokenDesk:
 
         Raises `UnknownToken`, and `InvalidState` for a token that is not good any more.
         """
-        who = self._who(self._gate.pass_through(Action.ADMINISTER), actor)
+        who = self._who(self._authorizer.require(Action.ADMINISTER), actor)
         if overlap < timedelta(0) or (life is not None and life <= timedelta(0)):
             raise UsageError("An overlap and a life are lengths of time, not below nothing.")
         now, token = self._clock.now(), new_token()
@@ -174,9 +174,9 @@ class TokenDesk:
             return replace(_info(row, now), token=token.value)
 
     def _maker(self, actor: str, *, is_first: bool) -> str:
-        if is_first and self._gate.is_nameless:
+        if is_first and self._authorizer.is_anonymous:
             return actor
-        return self._who(self._gate.pass_through(Action.ADMINISTER), actor)
+        return self._who(self._authorizer.require(Action.ADMINISTER), actor)
 
     @staticmethod
     def _who(principal: Principal, actor: str) -> str:

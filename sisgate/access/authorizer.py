@@ -91,7 +91,7 @@ def _note_refusal(database: Database, clock: Clock, token_id: str, by: str, reas
         )
 
 
-class Gate:
+class Authorizer:
     """What one gateway asks before it does something.
 
     With `required` a token must be given. Without, and with no token given, the user of this
@@ -122,7 +122,7 @@ class Gate:
         return self._fixed is not None or (not self._required and self._token is None)
 
     @property
-    def is_nameless(self) -> bool:
+    def is_anonymous(self) -> bool:
         """Whether nothing says who asks: no token was given, and the caller is not known."""
         return self._token is None and self._fixed is None
 
@@ -149,7 +149,7 @@ class Gate:
         """Return whether who asks may do something there, without a word in the audit log."""
         return decide(self.principal(), action, provider, resource).allowed
 
-    def pass_through(
+    def require(
         self, action: Action, provider: str | None = None, resource: str | None = None
     ) -> Principal:
         """Return who asks if they may do something there.
@@ -163,7 +163,7 @@ class Gate:
             self.refuse(principal, action, str(Scope(provider or "*", resource or "*")), decision)
         return principal
 
-    def pass_role(self, action: Action) -> Principal:
+    def require_role(self, action: Action) -> Principal:
         """Return who asks if their roles allow an action anywhere at all; `AccessDenied` else."""
         principal = self.principal()
         decision = decide_role(principal, action)
@@ -171,9 +171,9 @@ class Gate:
             self.refuse(principal, action, "*", decision)
         return principal
 
-    def pass_some(self, action: Action, provider: str) -> Principal:
+    def require_any(self, action: Action, provider: str) -> Principal:
         """Return who asks if they may do something with some resource of a provider."""
-        principal = self.pass_role(action)
+        principal = self.require_role(action)
         if not covers_some(principal, provider):
             self.refuse(principal, action, provider, decide(principal, action, provider))
         return principal
