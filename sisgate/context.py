@@ -6,9 +6,9 @@ connections, each of which is made with its first use.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.provider_limits import limits_of
@@ -26,6 +26,32 @@ from sisgate.ledger.database import Database
 from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.wakeups import Wakeups
+
+T = TypeVar("T")
+
+
+class made_once(Generic[T]):  # noqa: N801 - a decorator
+    """A property of a `Context` that is made at its first use, once however many threads ask.
+
+    `functools.cached_property` makes it once for each thread from Python 3.12 on.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, context: Context | None, _owner: type) -> T:
+        if context is None:
+            return self  # type: ignore[return-value]  # asked for on the class
+        with context.making:
+            made = vars(context)
+            if self._name not in made:
+                made[self._name] = self._make(context)
+            value: T = made[self._name]
+        return value
 
 
 class Context:
@@ -51,6 +77,8 @@ class Context:
         self.redis: Any = redis_client(broker_url(settings))
         self.wakeups = Wakeups(self.redis, self.clock)
         self.limiter = Limiter(self.redis, clock=self.clock, script_clock=script_clock)
+        self.making = threading.RLock()
+        """Held while a property is made; one may need another."""
         self._limits: dict[str, LimitSpec] = {}
 
     def close(self) -> None:
@@ -76,28 +104,28 @@ class Context:
             script_clock=self.script_clock,
         )
 
-    @cached_property
+    @made_once
     def master_keys(self) -> list[MasterKey]:
         """The master keys as they were at the first use: `master_key_command` runs once."""
         return master_keys(self.settings)
 
-    @cached_property
+    @made_once
     def vault(self) -> Vault:
         """What seals and opens secrets. `CredentialError` where there is no master key."""
         return Vault(self.master_keys)
 
-    @cached_property
+    @made_once
     def audit_keys(self) -> KeyRing:
         """What authenticates and seals the audit log. `CredentialError` as `audit_keys`."""
         return _audit_keys(self.settings, lambda: self.master_keys)
 
-    @cached_property
+    @made_once
     def publisher(self) -> Publisher:
         """What hands ids to the broker."""
         app = celery_app(self.settings, broker_url(self.settings))
         return Publisher(app, self.wakeups.signal_work)
 
-    @cached_property
+    @made_once
     def heartbeats(self) -> Heartbeats:
         """Which processes are alive."""
         return Heartbeats(self.redis)

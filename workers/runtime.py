@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from functools import cached_property
 
 from celery import Celery
 
@@ -13,7 +12,7 @@ from sisgate.access.policy import INTERNAL, broker_principal
 from sisgate.admission.throttle import LatencyTrend
 from sisgate.broker import Publisher
 from sisgate.clock import Clock
-from sisgate.context import Context
+from sisgate.context import Context, made_once
 from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
@@ -43,17 +42,17 @@ class Runtime(Context):
         self._latencies: dict[str, LatencyTrend] = {}
         self._endpoints: dict[str, ProviderEndpoints] = {}
 
-    @cached_property
+    @made_once
     def publisher(self) -> Publisher:
         """Hands ids to the broker."""
         return Publisher(self._app, self.wakeups.signal_work)
 
-    @cached_property
+    @made_once
     def gateway(self) -> Gateway:
         """The gateway of the fleet itself, which may do everything."""
         return Gateway.on(self, principal=INTERNAL)
 
-    @cached_property
+    @made_once
     def broker_authorizer(self) -> Authorizer:
         """What may be asked for by whoever can write to the broker."""
         principal = broker_principal(self.settings.access, self.settings.broker_scopes)
@@ -68,23 +67,24 @@ class Runtime(Context):
 
     def endpoints(self, config: ProviderConfig) -> ProviderEndpoints:
         """Return the endpoints of a provider, with their circuit breakers."""
-        endpoints = self._endpoints.get(config.name)
-        if endpoints is None:
-            endpoints = self._endpoints[config.name] = ProviderEndpoints(
-                self.redis,
-                config,
-                self.breakers(config),
-                listeners=[TransitionLog(config.name)],
-                script_clock=self.script_clock,
-            )
+        with self.making:
+            endpoints = self._endpoints.get(config.name)
+            if endpoints is None:
+                endpoints = self._endpoints[config.name] = ProviderEndpoints(
+                    self.redis,
+                    config,
+                    self.breakers(config),
+                    listeners=[TransitionLog(config.name)],
+                    script_clock=self.script_clock,
+                )
         return endpoints
 
-    @cached_property
+    @made_once
     def tokens(self) -> TokenCache:
         """The fleet's access tokens."""
         return TokenCache(self.redis, self.vault, self.clock)
 
-    @cached_property
+    @made_once
     def usage(self) -> UsageCounter:
         """Counts how keys are used."""
         return UsageCounter(self.redis)
