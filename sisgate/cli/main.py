@@ -13,25 +13,21 @@ from sisgate.extras import extra_of, missing_extra
 from sisgate.start_up import loading
 
 with loading():
-    from sisgate.cli import (
+    from sisgate.cli.commands import (
         audit,
         breaker,
-        celery,
         db,
         demo,
         doctor,
-        env,
-        erase,
         jobs,
         keys,
         limits,
-        metrics,
-        plugin,
+        machine,
+        privacy,
         providers,
         quarantine,
         records,
         request,
-        retention,
         sandbox,
         schedules,
         sync,
@@ -39,11 +35,11 @@ with loading():
         up,
         usage,
     )
-    from sisgate.cli.disk import NO_SPACE
     from sisgate.cli.exits import ExitCode, exit_code
     from sisgate.cli.invocation import Invocation
     from sisgate.cli.output import Output, write_line
     from sisgate.cli.permissions import guarded
+    from sisgate.stack.disk import NO_SPACE
 
 JSON = "--json"
 
@@ -63,11 +59,11 @@ app.command(epilog=demo.EPILOG, rich_help_panel=_RUN)(demo.demo)
 app.command(epilog=up.EPILOG, rich_help_panel=_RUN)(up.up)
 app.command(epilog=sandbox.EPILOG, rich_help_panel=_RUN)(sandbox.sandbox)
 app.command(
-    epilog=celery.EPILOG,
+    epilog=machine.CELERY_EPILOG,
     rich_help_panel=_RUN,
     # What follows the first word is for Celery, `--help` too.
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-)(celery.celery)
+)(machine.celery)
 app.command(epilog=sync.EPILOG, rich_help_panel=_WORK)(sync.sync)
 app.command(epilog=request.EPILOG, rich_help_panel=_WORK)(request.request)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=_WORK)
@@ -75,10 +71,10 @@ app.add_typer(schedules.app, name="schedules", rich_help_panel=_WORK)
 app.command(epilog=records.RECORDS_EPILOG, rich_help_panel=_LOOK)(records.records)
 app.command(epilog=records.CHANGES_EPILOG, rich_help_panel=_LOOK)(records.changes)
 app.add_typer(providers.app, name="providers", rich_help_panel=_LOOK)
-app.command(epilog=usage.EPILOG, rich_help_panel=_LOOK)(usage.usage)
+app.command(epilog=usage.USAGE_EPILOG, rich_help_panel=_LOOK)(usage.usage)
 app.command(epilog=limits.PLAN_EPILOG, rich_help_panel=_LOOK)(limits.plan)
 app.add_typer(audit.app, name="audit", rich_help_panel=_LOOK)
-app.command(epilog=metrics.EPILOG, rich_help_panel=_LOOK)(metrics.metrics)
+app.command(epilog=usage.METRICS_EPILOG, rich_help_panel=_LOOK)(usage.metrics)
 app.command(epilog=doctor.EPILOG, rich_help_panel=_LOOK)(doctor.doctor)
 app.add_typer(limits.app, name="limits", rich_help_panel=_CONTROL)
 app.command(epilog=limits.PAUSE_EPILOG, rich_help_panel=_CONTROL)(limits.pause)
@@ -86,13 +82,13 @@ app.command(epilog=limits.RESUME_EPILOG, rich_help_panel=_CONTROL)(limits.resume
 app.command(epilog=breaker.EPILOG, rich_help_panel=_CONTROL)(breaker.breaker)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=_CONTROL)
 app.add_typer(keys.app, name="keys", rich_help_panel=_SET_UP)
-app.command(epilog=erase.EPILOG, rich_help_panel=_CONTROL)(erase.erase)
-app.command(epilog=retention.EPILOG, rich_help_panel=_CONTROL)(retention.retention)
+app.command(epilog=privacy.ERASE_EPILOG, rich_help_panel=_CONTROL)(privacy.erase)
+app.command(epilog=privacy.RETENTION_EPILOG, rich_help_panel=_CONTROL)(privacy.retention)
 app.add_typer(tokens.app, name="tokens", rich_help_panel=_SET_UP)
 app.add_typer(db.app, name="db", rich_help_panel=_SET_UP)
-app.command(epilog=env.EPILOG, rich_help_panel=_SET_UP)(env.env)
-app.command("powerschool-plugin", epilog=plugin.EPILOG, rich_help_panel=_SET_UP)(
-    plugin.powerschool_plugin
+app.command(epilog=machine.ENV_EPILOG, rich_help_panel=_SET_UP)(machine.env)
+app.command("powerschool-plugin", epilog=machine.PLUGIN_EPILOG, rich_help_panel=_SET_UP)(
+    machine.powerschool_plugin
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sisgate.audit import log
 from sisgate.audit.log import Filter
-from sisgate.cli.audit_following import Following
+from sisgate.cli.commands.audit_following import Following
 from sisgate.ledger.schema import AuditEvent
 from tests.contract.audit.book import Book
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from sisgate.audit import log as audit
-from sisgate.cli.key_screens import canary_words
+from sisgate.cli.commands.keys import canary_words
 from sisgate.cli.screens import moment
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.secret import Secret

@@ -11,11 +11,11 @@ import pytest
 from flower.utils.broker import Broker
 
 from sisgate.broker import celery_app, redis_client
-from sisgate.cli.embedded_stack import why_silent
 from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.tls import TlsFault, tls_fault
 from sisgate.settings import Settings
 from sisgate.settings.urls import with_tls_files
+from sisgate.stack.embedded_stack import why_silent
 from tests.servers.tls import Authority, TlsProxy, server_context
 from workers.admission.consumer import CheckingTransport
 

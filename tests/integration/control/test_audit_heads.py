@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from sisgate import Gateway
 from sisgate.audit.verdict import Kind
+from sisgate.cli.commands.standing_checks import audit_heads
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.standing_checks import audit_heads
 from sisgate.errors import AuditError
 from sisgate.ledger import audit_guard
 from workers.maintenance import audit_sealing

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from sisgate import Gateway
 from sisgate.audit import log as audit
 from sisgate.broker import celery_app
-from sisgate.cli.key_checks import expiring
+from sisgate.cli.commands.key_checks import expiring
 from sisgate.clock import ManualClock
 from sisgate.domain.secret import Secret
 from workers.maintenance import rotation

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from sisgate import Gateway
 from sisgate.broker import redis_client
-from sisgate.cli.checks import examine
+from sisgate.cli.commands.checks import examine
 from sisgate.cli.invocation import Invocation
 
 

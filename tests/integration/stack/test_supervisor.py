@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sisgate.cli.stack import Program, Supervisor
 from sisgate.clock import SystemClock
 from sisgate.errors import SisgateError
+from sisgate.stack.supervisor import Program, Supervisor
 
 CLOCK = SystemClock()
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from sisgate.cli.endpoint_checks import endpoints_of
+from sisgate.cli.commands.endpoint_checks import endpoints_of
 from sisgate.clock import SystemClock
 from sisgate.credentials.keys import Credential
 from sisgate.credentials.token_endpoint import fetch_token

@@ -1,0 +1,354 @@
+"""`sisgate audit`: who did what, and whether the log of it is whole."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sisgate.audit.archive import Segment
+from sisgate.audit.content import EVENT_COLUMNS
+from sisgate.audit.keys import write_new_key
+from sisgate.audit.log import Filter
+from sisgate.audit.sealer import newest_seal
+from sisgate.cli.commands.audit_following import Following
+from sisgate.cli.commands.audit_screens import (
+    event_words,
+    json_line,
+    show_disclosures,
+    show_events,
+    show_verdict,
+    text_line,
+)
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
+from sisgate.cli.options import Json, choice, examples
+from sisgate.cli.output import Output, write_lines
+from sisgate.cli.screens import number
+from sisgate.cli.times import AGO, TIME, past
+from sisgate.errors import AuditError, DatabaseUnavailable, SisgateError, UsageError
+from sisgate.gateway.audit import verify_signed
+from sisgate.ledger.schema import AuditEvent
+from sisgate.stack.interrupts import interrupts
+
+app = typer.Typer(no_args_is_help=True, help="Read, verify and export the audit log.")
+
+FOLLOW_SECONDS = 1.0
+FORMATS = ("table", "jsonl", "csv")
+MOST_SHOWN = 1000
+"""Events that a search shows as a table unless told otherwise."""
+
+COLUMNS = ("at", "actor", "action", "subject", "reason", "provider", "job", "request", "detail")
+
+CSV_COLUMNS = (
+    "row", *EVENT_COLUMNS, "mac", "events", "total", "covers", "digest", "head", "key", "signature",
+)  # fmt: skip
+"""Of an exported log: events, seals and the head differ by `row`."""
+
+Actor = Annotated[str | None, typer.Option(help="Who: app:NAME, a user, worker.")]
+ActionName = Annotated[str | None, typer.Option("--action", help="The beginning of an action.")]
+Subject = Annotated[str | None, typer.Option(help="What it was done to.")]
+Person = Annotated[
+    str | None,
+    typer.Option(metavar="PROVIDER/ID", help="A person, found by pseudonym: skyward/8f3a-11."),
+]
+ProviderName = Annotated[str | None, typer.Option("--provider", help="Only of this provider.")]
+JobId = Annotated[str | None, typer.Option("--job", help="Only of this job.")]
+Since = Annotated[
+    datetime | None, typer.Option(parser=past, metavar=TIME, help=f"From then on: {AGO}")
+]
+Until = Annotated[
+    datetime | None, typer.Option(parser=past, metavar=TIME, help=f"Before then: {AGO}")
+]
+
+
+@app.command(epilog=examples("sisgate audit tail -n 50", "sisgate audit tail -f --json"))
+def tail(
+    context: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    actor: Actor = None,
+    action: ActionName = None,
+    provider: ProviderName = None,
+    as_json: Json = False,
+) -> None:
+    """Show the newest events, the newest last."""
+    invocation = invocation_of(context)
+    wanted = Filter(actor=actor, action=action, provider=provider)
+    newest = list(reversed(invocation.gateway.audit.tail(wanted, limit=limit)))
+    if not follow:
+        show_events(Output(as_json), newest)
+        return
+    write = json_line if as_json else text_line
+    write_lines(map(write, newest), at_once=True)
+    write_lines(map(write, _follow(invocation, wanted, newest)), at_once=True)
+
+
+@app.command(
+    epilog=examples(
+        "sisgate audit search --job 5f3a… --json",
+        "sisgate audit search --action gateway:dataset:disclose --since 7d",
+    )
+)
+def search(
+    context: typer.Context,
+    actor: Actor = None,
+    action: ActionName = None,
+    subject: Subject = None,
+    person: Person = None,
+    provider: ProviderName = None,
+    job: JobId = None,
+    request: Annotated[
+        str | None, typer.Option("--request", help="The app's own id of what it asked for.")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, help=f"How many; of a table {MOST_SHOWN} by default."),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", **choice("--format", FORMATS), help="How.")
+    ] = "table",
+    as_json: Json = False,
+) -> None:
+    """Find events, oldest first. Without --since the whole log is read."""
+    invocation = invocation_of(context)
+    log = invocation.gateway.audit
+    subjects = [subject] if subject else []
+    if person is not None:
+        subjects += invocation.gateway.privacy.pseudonyms(*_person(person))
+    found: Iterable[AuditEvent] = log.search(
+        Filter(
+            actor=actor, action=action, subjects=tuple(subjects), provider=provider, job=job,
+            request_id=request, since=since, until=until,
+        )
+    )  # fmt: skip
+    if as_json or form == "jsonl":
+        write_lines(map(json_line, islice(found, limit)))
+    elif form == "csv":
+        writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**event_words(e), "detail": e.detail_text} for e in islice(found, limit))
+    else:
+        # A table is laid out as a whole, so it must end somewhere.
+        most = limit or MOST_SHOWN
+        shown = list(islice(found, most + 1))
+        show_events(Output(), shown[:most])
+        if len(shown) > most:
+            more = "--limit, --since or --format jsonl shows more"
+            Output().note(f"These are the first {number(most)}; {more}.")
+
+
+@app.command(
+    epilog=examples("sisgate audit export > audit.jsonl", "sisgate audit verify audit.jsonl")
+)
+def export(
+    context: typer.Context,
+    form: Annotated[
+        str,
+        typer.Option("--format", **choice("--format", FORMATS[1:]), help="jsonl can be verified."),
+    ] = "jsonl",
+    as_json: Json = False,
+) -> None:
+    """Write the whole log with its seals and its signed head."""
+    lines = invocation_of(context).gateway.audit.export()
+    if form == "jsonl" or as_json:
+        write_lines(lines)
+        return
+    writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        ((kind, words),) = json.loads(line).items()
+        writer.writerow({"row": kind, **words})
+
+
+@app.command(
+    epilog=examples(
+        "sisgate audit verify", "sisgate audit verify --heads /mnt/worm/heads.jsonl",
+        "sisgate audit verify audit.jsonl --public-key audit-public-keys",
+        note="Exit code 1 when anything is wrong.",
+    )
+)  # fmt: skip
+def verify(
+    context: typer.Context,
+    exported: Annotated[
+        Path | None,
+        typer.Argument(metavar="EXPORT", help="An exported file instead of the database."),
+    ] = None,
+    heads: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of heads; the one of the settings by default."),
+    ] = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Verify EXPORT with this public key, or file of keys, alone."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check every event, seal and link, and the end of the log against the heads kept outside.
+
+    An auditor needs EXPORT and --public-key, and neither database nor configuration.
+    """
+    if public_key and exported is None:
+        raise UsageError("--public-key is for an exported file: name it.")
+    invocation, output = invocation_of(context), Output(as_json)
+    begun, kept = invocation.clock.monotonic(), heads or ()
+    with output.progress() as bars:
+        bar = bars.add_task("verifying", total=None if exported else _total(invocation))
+
+        def progress(done: int) -> None:
+            bars.update(bar, completed=done)
+
+        if exported is None:
+            verdict = invocation.gateway.audit.verify(heads=kept, progress=progress)
+        elif public_key:
+            verdict = verify_signed(exported, public_key, heads=kept, progress=progress)
+        else:
+            try:
+                log = invocation.gateway.audit
+            except DatabaseUnavailable as error:
+                raise DatabaseUnavailable(
+                    f"{error.message} On a machine without it, --public-key verifies an export: "
+                    "give it what `sisgate audit public-key` prints there."
+                ) from error
+            verdict = log.verify_export(exported, heads=kept, progress=progress)
+    seconds = invocation.clock.monotonic() - begun
+    show_verdict(output, verdict, seconds)
+    if not verdict.is_whole:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command("public-key", epilog=examples("sisgate audit public-key > audit-public-keys"))
+def public_key(context: typer.Context, as_json: Json = False) -> None:
+    """Show what an auditor needs besides an export: the public parts of the audit keys."""
+    found = invocation_of(context).gateway.audit.public_keys()
+    Output(as_json).json({"keys": found})
+    if not as_json:
+        write_lines(found)
+
+
+@app.command(
+    epilog=examples(
+        "sisgate audit disclosures skyward/8f3a-11",
+        "sisgate audit disclosures powerschool/1042 --resource students --since 90d --json",
+        note="The question is in the audit log, too.",
+    )
+)
+def disclosures(
+    context: typer.Context,
+    person: Annotated[str, typer.Argument(metavar="PROVIDER/ID", help="The person's id there.")],
+    resource: Annotated[
+        str | None, typer.Option(help="students or teachers, where the id does not say which.")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    as_json: Json = False,
+) -> None:
+    """Show who was given a person's records or an answer naming them, when, and what for."""
+    invocation, output = invocation_of(context), Output(as_json)
+    provider, sourced_id = _person(person)
+    found = invocation.gateway.audit.disclosures(
+        provider, sourced_id, actor=user_name(), resource=resource,
+        since=since, until=until,
+    )  # fmt: skip
+    show_disclosures(output, found)
+
+
+@app.command(epilog=examples("sisgate audit seal"))
+def seal(context: typer.Context, as_json: Json = False) -> None:
+    """Seal what is new now; beat does so every second."""
+    output = Output(as_json)
+    made = invocation_of(context).gateway.audit.seal()
+    output.result({"seal": made}, f"Seal {made} was made." if made else "Nothing was new.")
+
+
+@app.command(epilog=examples("sisgate audit head > head.json"))
+def head(
+    context: typer.Context,
+    as_json: Json = False,  # noqa: ARG001 - it is JSON anyway
+) -> None:
+    """Show the signed head of the log, to be kept somewhere else."""
+    found = invocation_of(context).gateway.audit.head()
+    if found is None:
+        raise AuditError("Nothing is sealed yet. Beat does so every second while it runs.")
+    write_lines([found.line])
+
+
+@app.command(epilog=examples("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01"))
+def archive(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A new file for what is archived.")],
+    before: Annotated[
+        datetime, typer.Option(parser=past, metavar=TIME, help=f"What was sealed before: {AGO}")
+    ],
+    reason: Annotated[str | None, typer.Option(help="Why, for the audit log.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Move the oldest part of the log into a file; the chain goes on without it."""
+    invocation, output = invocation_of(context), Output(as_json)
+    done = invocation.gateway.audit.archive(Segment(before), file, actor=user_name(), reason=reason)
+    output.result(
+        {
+            "file": str(done.path), "through": done.through, "head": done.head,
+            "events": done.events, "sha256": done.sha256,
+        },
+        f"{number(done.events)} events up to seal {done.through} are in {done.path} now. "
+        f"Its SHA-256 is {done.sha256}.",
+    )  # fmt: skip
+
+
+@app.command("new-key", epilog=examples("sisgate audit new-key ./secrets/audit_key"))
+def new_key(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The audit key file.")],
+    as_json: Json = False,
+) -> None:
+    """Put a new key first in an audit key file; those that were in use stay, to verify with."""
+    invocation, output = invocation_of(context), Output(as_json)
+    settings = invocation.settings
+    try:
+        known = invocation.gateway.audit.keys.keys
+    except SisgateError:
+        if file.exists() or settings.audit_key_file is None:
+            raise
+        known = ()  # the file of the settings is about to be made
+    if file.exists() and settings.audit_key_file != file.absolute():
+        raise UsageError(f"{file} exists, and is not the audit_key_file of the settings.")
+    made = write_new_key(file, known)
+    output.result(
+        {"file": str(file), "key": made.id.hex(), "public": str(made.public)},
+        f"Audit key {made.id.hex()} is first in {file}. Set audit_key_file to it, and restart "
+        f"every process. Its heads are signed for {made.public}.",
+    )
+
+
+def _follow(invocation: Invocation, wanted: Filter, seen: list[AuditEvent]) -> Iterator[AuditEvent]:
+    log, now = invocation.gateway.audit, invocation.clock.now()
+    following = Following(log.search, wanted, seen, now)
+    with interrupts() as asked:
+        while asked.none:
+            invocation.clock.sleep(FOLLOW_SECONDS)
+            yield from following.new()
+
+
+def _person(text: str) -> tuple[str, str]:
+    provider, slash, sourced_id = text.partition("/")
+    if not slash or not sourced_id:
+        raise UsageError("Write a person as PROVIDER/ID, such as skyward/8f3a-11.")
+    return provider, sourced_id
+
+
+def _total(invocation: Invocation) -> int | None:
+    with invocation.database.read() as session:
+        newest = newest_seal(session)
+    return newest.total if newest else None

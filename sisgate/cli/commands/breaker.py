@@ -1,0 +1,220 @@
+"""`sisgate breaker`: how the circuit breakers of endpoints stand, and fixing them by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from sisgate.breakers.spec import BreakerView, State
+from sisgate.cli import completion
+from sisgate.cli.commands.limits import warn_if_only_kept
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
+from sisgate.cli.options import Json, Reason, choice, examples
+from sisgate.cli.output import Output
+from sisgate.cli.screens import duration, moment
+from sisgate.cli.tables import Columns, Grid, shown
+from sisgate.cli.times import AHEAD, TIME, future
+from sisgate.errors import UsageError
+from sisgate.gateway.breakers import STATES, EndpointStanding
+from sisgate.routing.names import short_name
+from sisgate.stack.interrupts import interrupts
+
+EPILOG = examples(
+    "sisgate breaker",
+    "sisgate breaker powerschool --watch",
+    "sisgate breaker powerschool open --until 2h --reason 'they migrate'",
+    "sisgate breaker powerschool/2 close",
+    "sisgate breaker powerschool/sis-b auto",
+    note="A breaker that is set by hand stays so, whatever its calls come to, until its time or "
+    "until `auto`. ENDPOINT is a number of the table, a host, or the first part of one.",
+)
+WATCH_SECONDS = 1.0
+
+Standings = Sequence[tuple[str, Sequence[EndpointStanding]]]
+
+
+def breaker(
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PROVIDER[/ENDPOINT]",
+            help="All providers, one, or one endpoint of it.",
+            autocompletion=completion.providers,
+            show_default=False,
+        ),
+    ] = None,
+    state: Annotated[
+        str | None,
+        typer.Argument(
+            **choice("STATE", STATES),
+            help="What to set by hand; without it the breakers are shown.",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", parser=future, metavar=TIME, help=f"When that ends: {AHEAD}"),
+    ] = None,
+    reason: Reason = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show them again each second until Ctrl-C.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the circuit breakers of endpoints, or open or close some by hand."""
+    invocation, output = invocation_of(context), Output(as_json)
+    invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
+    provider, _, endpoint = (target or "").partition("/")
+    if target is not None and (not provider or (not endpoint and "/" in target)):
+        raise UsageError(f"Write PROVIDER or PROVIDER/ENDPOINT, not {target!r}.")
+    if state is not None:
+        if watch:
+            raise UsageError("--watch shows breakers; it does not go with setting one.")
+        _set(invocation, output, provider, endpoint or None, state, until, reason)
+        return
+    if until is not None or reason is not None:
+        raise UsageError(f"--until and --reason go with {', '.join(STATES)}.")
+    if endpoint:
+        raise UsageError(f"Say what to do with {target}: {', '.join(STATES)}.")
+    names = [provider] if provider else list(invocation.settings.providers)
+    if watch:
+        _watch(invocation, output, names)
+    else:
+        _show(output, _standings(invocation, names), invocation.clock.now())
+
+
+def _set(
+    invocation: Invocation,
+    output: Output,
+    provider: str,
+    endpoint: str | None,
+    word: str,
+    until: datetime | None,
+    reason: str | None,
+) -> None:
+    breakers = invocation.gateway.providers.breakers(provider)
+    changed = breakers.set(word, endpoint, until=until, actor=user_name(), reason=reason)
+    output.json(
+        {
+            "provider": provider,
+            "state": word,
+            "until": until.isoformat() if until else None,
+            "changed": changed,
+            "holds_now": breakers.holds_now,
+            "endpoints": (
+                [standing.as_dict() for standing in breakers.standings()]
+                if breakers.holds_now
+                else None
+            ),
+        }
+    )
+    warn_if_only_kept(output, holds_now=breakers.holds_now)
+    place = f"{provider}/{endpoint}" if endpoint else provider
+    output.show(Text(_words_after(place, word, until, len(changed))))
+
+
+def _words_after(place: str, word: str, end: datetime | None, changed: int) -> str:
+    if word == "auto":
+        if not changed:
+            return f"{place} was not set by hand: its calls decide."
+        return f"{place}: its calls decide again. What was open is due for a probe."
+    done = {
+        "open": "is held open: no call is made to it",
+        "close": "is held closed: every call is made, whatever comes of it",
+        "half-open": "is held half-open: calls are made one at a time",
+    }[word]
+    when = f"until {moment(end)}" if end else f"until `sisgate breaker {place} auto`"
+    return f"{place} {done}, {when}." + ("" if changed else " It was so already.")
+
+
+def _standings(invocation: Invocation, names: Sequence[str]) -> Standings:
+    return [(name, invocation.gateway.providers.breakers(name).standings()) for name in names]
+
+
+def _show(output: Output, standings: Standings, now: datetime) -> None:
+    found = {name: [one.as_dict() for one in endpoints] for name, endpoints in standings}
+    output.json({"at": now.isoformat(), "providers": found})
+    output.show(_screen(standings, now))
+
+
+def _watch(invocation: Invocation, output: Output, names: Sequence[str]) -> None:
+    with interrupts() as asked:
+        if output.as_json or not output.out.is_terminal:
+            while asked.none:
+                _show(output, _standings(invocation, names), invocation.clock.now())
+                invocation.clock.sleep(WATCH_SECONDS)
+            return
+        with Live(console=output.out, auto_refresh=False) as live:
+            while asked.none:
+                now = invocation.clock.now()
+                screen = _screen(_standings(invocation, names), now)
+                live.update(screen, refresh=True)
+                invocation.clock.sleep(WATCH_SECONDS)
+
+
+def _screen(standings: Standings, now: datetime) -> RenderableType:
+    if not standings:
+        return Text("No provider is configured.")
+    columns: Columns = {
+        "provider": lambda row: Text(row[0], "bold"),
+        "#": lambda row: row[1].number,
+        "endpoint": lambda row: short_name(row[1].breaker.endpoint),
+        "state": lambda row: _state_words(row[1]),
+        "by hand": lambda row: _pin_words(row[1].breaker, now),
+        "next probe": lambda row: _next(row[1].breaker),
+        "in a row": lambda row: row[1].breaker.failures_in_a_row,
+        "failed": lambda row: _share(row[1].breaker.failures, row[1].breaker.calls),
+        "slow": lambda row: _share(row[1].breaker.slow, row[1].breaker.calls),
+        "since": lambda row: _ago(row[1].breaker.changed_at, now),
+        "checked": lambda row: _checked(row[1]),
+    }
+    rows = [(name, one) for name, endpoints in standings for one in endpoints]
+    return Group(Grid(columns, rows), Text(f"at {moment(now)}", "dim"))
+
+
+def _state_words(one: EndpointStanding) -> Text:
+    words = shown(one.breaker.state)
+    if one.unwell or one.ejected:
+        words.append(" unwell" if one.unwell else " ejected", "yellow")
+    return words
+
+
+def _pin_words(view: BreakerView, now: datetime) -> Text:
+    if not view.pinned:
+        return Text("-")
+    if view.pinned_until is None:
+        return Text("yes", "magenta")
+    return Text(f"for {duration((view.pinned_until - now).total_seconds())}", "magenta")
+
+
+def _share(part: int, calls: int) -> str:
+    """Return a share of the calls in the window.
+
+    >>> _share(3, 12), _share(0, 0)
+    ('3 of 12, 25 %', '-')
+    """
+    return f"{part} of {calls}, {part / calls:.0%}".replace("%", " %") if calls else "-"
+
+
+def _ago(then: datetime | None, now: datetime) -> str:
+    return "-" if then is None else f"{duration(max(0.0, (now - then).total_seconds()))} ago"
+
+
+def _checked(one: EndpointStanding) -> str:
+    return "-" if one.checked_seconds is None else f"{duration(one.checked_seconds)} ago"
+
+
+def _next(view: BreakerView) -> str:
+    """Return when a call may be made as a probe; a dash where calls need no probe."""
+    if view.state is State.CLOSED:
+        return "-"
+    if view.wait_seconds == float("inf"):
+        return "never"
+    return f"in {duration(view.wait_seconds)}" if view.wait_seconds > 0 else "now"

@@ -1,0 +1,161 @@
+"""`sisgate jobs`: what was asked for, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from sisgate.cli.commands import dead_letters
+from sisgate.cli.commands.dead_letters import (
+    DeadLetterFilter,
+    OfApp,
+    OfError,
+    OfProvider,
+    Since,
+    show_dead,
+)
+from sisgate.cli.commands.hold_words import wait_words
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
+from sisgate.cli.job_ids import OneJob, full_id
+from sisgate.cli.options import Json, choice, examples
+from sisgate.cli.output import Output
+from sisgate.cli.screens import number, short_moment, zone_name
+from sisgate.cli.tables import Columns
+from sisgate.domain.states import JobState
+from sisgate.errors import UsageError
+from sisgate.gateway import JobStatus
+from sisgate.gateway.answer import RequestTarget
+
+app = typer.Typer(no_args_is_help=True, help="Look at jobs, cancel them, try them again.")
+app.command(epilog=dead_letters.RETRY_EPILOG)(dead_letters.retry)
+app.command(epilog=dead_letters.RESOLVE_EPILOG)(dead_letters.resolve)
+
+
+@app.command(
+    "list",
+    epilog=examples(
+        "sisgate jobs list --state running", "sisgate jobs list --dead --provider skyward --json"
+    ),
+)
+def list_jobs(
+    context: typer.Context,
+    states: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state", "-s", **choice("--state", JobState),
+            help="Only in this state; several times for several.", show_default=False,
+        ),
+    ] = None,
+    provider: OfProvider = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 30,
+    dead: Annotated[
+        bool, typer.Option("--dead", help="Only dead letters: what was given up, oldest first.")
+    ] = False,
+    of_app: OfApp = None,
+    error: OfError = None,
+    since: Since = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Show the newest jobs, or the dead letters."""
+    invocation, output = invocation_of(context), Output(as_json)
+    which = DeadLetterFilter(provider, of_app, error, since)
+    if dead and states:
+        raise UsageError("--state does not go with --dead: dead letters have failed.")
+    if dead:
+        show_dead(invocation, output, which.find(invocation, limit))
+        return
+    if which != DeadLetterFilter(provider):
+        raise UsageError("--app, --error and --since choose among dead letters: add --dead.")
+    found = invocation.gateway.jobs.list(states=states or (), provider=provider, limit=limit)
+    accepted = f"accepted {zone_name(invocation.clock.now())}"
+    columns: Columns = {
+        "job": "id",
+        accepted: lambda status: short_moment(status.accepted_at),
+        "provider": "provider",
+        "what": lambda status: status.resource or status.kind,
+        "state": "state",
+        "app": "app",
+        "calls": "calls_made",
+        "read": "rows_seen",
+        "ins": "inserted",
+        "upd": "updated",
+        "del": "deleted",
+        "error": lambda status: (status.error or {}).get("message"),
+    }
+    output.table(found, columns, empty="No job fits.")
+
+
+@app.command(epilog=examples("sisgate jobs show 3f8a"))
+def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
+    """Show everything the ledger knows of a job."""
+    invocation, output = invocation_of(context), Output(as_json)
+    status = invocation.gateway.jobs.status(full_id(invocation, job))
+    wait, words = _wait(invocation, status)
+    target = invocation.gateway.jobs.request_target(status.id)
+    found = {**status.as_dict(), "waits_for": wait, "request": asdict(target) if target else None}
+    output.facts(_details(status, words, target), json=found)
+
+
+@app.command(epilog=examples("sisgate jobs cancel 3f8a"))
+def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
+    """Cancel a job. A call under way ends, and its answer is dropped."""
+    invocation, output = invocation_of(context), Output(as_json)
+    status = invocation.gateway.jobs.cancel(full_id(invocation, job), actor=user_name())
+    output.result(status.as_dict(), f"Job {status.id} is cancelled.")
+
+
+def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | None, str | None]:
+    """Return what a job waits for, for programs and for people; None twice for nothing."""
+    if status.is_final:
+        return None, None
+    wait = invocation.gateway.jobs.waits_for(status.id)
+    return (wait.as_dict(), wait_words(wait, status.provider)) if wait else (None, None)
+
+
+def _changed(status: JobStatus) -> str:
+    words = ("inserted", "updated", "deleted")
+    return ", ".join(f"{number(getattr(status, word))} {word}" for word in words)
+
+
+def _dead_words(status: JobStatus) -> str | None:
+    if not status.dead or status.retried_as is not None:
+        return None
+    return f"given up; `sisgate jobs retry {status.id[:8]}` tries it again"
+
+
+def _target_words(target: RequestTarget | None) -> str | None:
+    if target is None:
+        return None
+    if target.path is None:
+        return f"{target.method or ''} (path not shown: {target.hidden})"
+    query = "&".join(f"{name}={value}" for name, value in (target.query or {}).items())
+    return f"{target.method} {target.path}{'?' if query else ''}{query}"
+
+
+def _details(
+    status: JobStatus, waits_for: str | None, target: RequestTarget | None
+) -> list[tuple[str, object]]:
+    steps = ", ".join(f"{count} {word}" for word, count in sorted(status.calls.items()))
+    return [
+        ("job", status.id),
+        ("state", status.state),
+        ("waits for", waits_for),
+        ("what", f"{status.kind} {status.provider} {status.resource or ''} {status.mode or ''}"),
+        ("request", _target_words(target)),
+        ("app", f"{status.app}, priority {status.priority.word}"),
+        ("accepted", status.accepted_at),
+        ("started", status.started_at or "-"),
+        ("ended", status.ended_at or "-"),
+        ("deadline", status.expires_at),
+        ("calls", status.calls_made),
+        ("throttled", f"{number(status.throttled)} of them" if status.throttled else None),
+        ("steps", steps or "none planned yet"),
+        ("records", f"{number(status.rows_seen)} read, {_changed(status)}"),
+        ("complete", status.complete),
+        ("note", status.note),
+        ("dead letter", _dead_words(status)),
+        ("tried again as", status.retried_as),
+        *(status.error or {}).items(),
+    ]

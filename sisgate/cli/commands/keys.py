@@ -1,0 +1,282 @@
+"""`sisgate keys`: the providers' credentials and the master key. No secret is ever an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from textwrap import shorten
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from sisgate.cli import completion
+from sisgate.cli.commands import master_keys
+from sisgate.cli.entered import (
+    ClientId,
+    SecretEnv,
+    SecretFile,
+    entered_client_id,
+    entered_secret,
+)
+from sisgate.cli.invocation import Invocation, invocation_of, user_name
+from sisgate.cli.options import Json, Provider, Reason, choice, examples
+from sisgate.cli.output import Output
+from sisgate.cli.screens import moment, state
+from sisgate.cli.tables import Columns
+from sisgate.cli.times import AHEAD, TIME, future
+from sisgate.credentials.keys import SLOTS, list_keys
+from sisgate.gateway.key_info import KeyInfo, key_info
+from sisgate.gateway.keys import ProviderKeys
+
+REASON_LENGTH = 160
+"""Characters of what a provider said that are shown of it."""
+
+
+def key_columns(now: datetime) -> Columns:
+    """Return the columns of keys; what a provider has against one stands beside its state."""
+    return {
+        "key": "id", "provider": "provider", "slot": "slot", "state": _state_words,
+        "client id": "client_id", "stored": "created_at",
+        "life left": lambda key: life(key.expires_at - now if key.expires_at else None),
+    }  # fmt: skip
+
+
+def _state_words(key: KeyInfo) -> Text:
+    words = state(key.state.value)
+    if key.suspect_at is not None:
+        words.append(" suspect", "red")
+    if key.canary_failed_at is not None:
+        words.append(" canary failed", "red")
+    return words
+
+
+def canary_words(key: KeyInfo) -> str | None:
+    """Return when and why the canary of a staged key failed, and when it is tried again."""
+    if key.canary_failed_at is None:
+        return None
+    why = shorten(key.reason or "", REASON_LENGTH, placeholder="…")
+    again = f"at {moment(key.next_probe_at)}" if key.next_probe_at else "as soon as beat finds it"
+    return (
+        f"Key {key.id[:8]}: its canary failed at {moment(key.canary_failed_at)}: "
+        f"{why.rstrip('.')}. It is tried again {again}."
+    )
+
+
+USAGE: Columns = {
+    "key": lambda use: use.key.id, "slot": lambda use: use.key.slot,
+    "state": lambda use: use.key.state,
+    "calls": "calls", "errors": "errors", "429": "throttled", "refused": "refused",
+    "last used": "last_used_at", "first refused": "first_refused_at",
+    "last refused": "last_refused_at", "life left": lambda use: life(use.remaining),
+}  # fmt: skip
+"""Columns of how keys were used."""
+
+
+def life(left: timedelta | None) -> Text:
+    """Return the life that a key has left.
+
+    >>> str(life(timedelta(days=3, hours=5))), str(life(timedelta(hours=5))), str(life(None))
+    ('3 d', '5 h', 'not known')
+    """
+    if left is None:
+        return Text("not known", "dim")
+    if left <= timedelta(0):
+        return Text("expired", "red")
+    days, seconds = left.days, left.seconds
+    words = f"{days} d" if days else f"{seconds // 3600} h" if seconds >= 3600 else "under 1 h"
+    return Text(words, "" if days >= 14 else "yellow")
+
+
+app = typer.Typer(no_args_is_help=True, help="Store, rotate and revoke the providers' keys.")
+
+Slot = Annotated[str, typer.Option(**choice("--slot", SLOTS), help="Which of the provider's keys.")]
+Expires = Annotated[
+    datetime | None,
+    typer.Option(parser=future, metavar=TIME, help=f"When it expires: {AHEAD}"),
+]
+KeyId = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="Id of a key, or its beginning.", show_default=False),
+]
+MaybeProvider = Annotated[
+    str | None,
+    typer.Argument(
+        help="Only of this provider.", autocompletion=completion.providers, show_default=False
+    ),
+]
+WAIT = "The rotation goes on by itself, as beat finds it: `sisgate keys list` shows how far it is."
+
+
+@app.command(
+    epilog=examples(
+        "sisgate keys add skyward", "sisgate keys add skyward --client-id 41 --secret-file ./secret"
+    )
+)
+def add(
+    context: typer.Context,
+    provider: Provider,
+    client_id: ClientId = None,
+    slot: Slot = "primary",
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    expires: Expires = None,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Store a key and use it at once; the one before it drains for the overlap."""
+    invocation, output = invocation_of(context), Output(as_json)
+    keys = _keys(invocation, provider)
+    client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
+    secret = entered_secret(secret_file, secret_env)
+    info = keys.add(
+        client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
+    )
+    _tell(output, info, f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out.")
+
+
+@app.command(epilog=examples("sisgate keys stage skyward --client-id 42 --secret-file ./secret"))
+def stage(
+    context: typer.Context,
+    provider: Provider,
+    client_id: ClientId = None,
+    slot: Slot = "primary",
+    secret_file: SecretFile = None,
+    secret_env: SecretEnv = None,
+    expires: Expires = None,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Store a key for the next rotation of its slot; no call uses it until then."""
+    invocation, output = invocation_of(context), Output(as_json)
+    keys = _keys(invocation, provider)
+    client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
+    secret = entered_secret(secret_file, secret_env)
+    info = keys.stage(
+        client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
+    )
+    _tell(output, info, f"Staged for the {slot} slot of {provider}.", info.destroyed)
+    output.note(f"`sisgate keys rotate {provider}` tries it out and replaces the active one.")
+
+
+@app.command("list", epilog=examples("sisgate keys list --json"))
+def list_all(
+    context: typer.Context,
+    provider: MaybeProvider = None,
+    every: Annotated[bool, typer.Option("--all", help="Also retired and revoked ones.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show which keys are stored. Their secrets stay sealed."""
+    invocation, output = invocation_of(context), Output(as_json)
+    with invocation.database.read() as session:
+        found = [key_info(key) for key in list_keys(session, provider)]
+    shown = [key for key in found if every or not key.state.is_final]
+    more = " `--all` shows those that have ended." if found else ""
+    empty = f"No keys. `sisgate keys add PROVIDER` stores one.{more}"
+    output.table(shown, key_columns(invocation.clock.now()), empty=empty)
+    for words in filter(None, map(canary_words, shown)):
+        output.show(words)
+
+
+@app.command(epilog=examples("sisgate keys usage skyward"))
+def usage(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
+    """Show how the keys of a provider were used: calls, errors, 429, refusals, life left."""
+    invocation, output = invocation_of(context), Output(as_json)
+    _ = invocation.database
+    found = invocation.gateway.keys.of(provider).usage()
+    output.table(found, USAGE, empty="No keys.")
+
+
+@app.command(epilog=examples("sisgate keys rotate skyward --slot secondary"))
+def rotate(
+    context: typer.Context,
+    provider: Provider,
+    slot: Slot = "primary",
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Replace the key of a slot now: by the staged one, else by one of the provider's source."""
+    invocation, output = invocation_of(context), Output(as_json)
+    _keys(invocation, provider).rotate(slot=slot, actor=user_name(), reason=reason)
+    asked = {"provider": provider, "slot": slot, "requested": True}
+    output.result(asked, f"The {slot} key of {provider} is to be rotated.")
+    output.note(WAIT)
+
+
+@app.command(epilog=examples("sisgate keys promote skyward 3f8a"))
+def promote(
+    context: typer.Context,
+    provider: Provider,
+    key: KeyId,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Make a staged or draining key the active one at once, without trying it out."""
+    invocation, output = invocation_of(context), Output(as_json)
+    info = _keys(invocation, provider).promote(key, actor=user_name(), reason=reason)
+    _tell(output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
+
+
+@app.command(epilog=examples("sisgate keys rollback skyward --reason 'reads no students'"))
+def rollback(
+    context: typer.Context,
+    provider: Provider,
+    slot: Slot = "primary",
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Take the last rotation back while the key before it still drains."""
+    invocation, output = invocation_of(context), Output(as_json)
+    info = _keys(invocation, provider).rollback(slot=slot, actor=user_name(), reason=reason)
+    words = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
+    _tell(output, info, words, info.destroyed)
+
+
+@app.command(epilog=examples("sisgate keys revoke skyward 3f8a --reason 'leaked'"))
+def revoke(
+    context: typer.Context,
+    provider: Provider,
+    key: KeyId,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Destroy a key's secret at once, for the whole fleet. It cannot be taken back."""
+    invocation, output = invocation_of(context), Output(as_json)
+    keys = _keys(invocation, provider)
+    info = keys.revoke(key, actor=user_name(), reason=reason)
+    _tell(output, info, f"Key {info.id[:8]} of {provider} is revoked; its secret is destroyed.")
+    if not any(other.state in {"active", "draining"} for other in keys.list()):
+        output.warn(
+            f"{provider} has no other key: its calls fail until `sisgate keys add {provider}`. "
+            f"`sisgate pause {provider}` lets them wait."
+        )
+
+
+def _keys(invocation: Invocation, provider: str) -> ProviderKeys:
+    if provider not in invocation.settings.providers:
+        invocation.gateway.providers.get(provider)
+    # The database first: where it is missing nothing was started yet, and that is what to say.
+    _ = invocation.database
+    return invocation.gateway.keys.of(provider)
+
+
+def _fixed_client_id(invocation: Invocation, provider: str) -> str | None:
+    """A static bearer token belongs to no client id: then none is asked for."""
+    is_bearer = invocation.settings.providers[provider].auth_method == "bearer"
+    return "bearer" if is_bearer else None
+
+
+def _tell(
+    output: Output, info: KeyInfo, words: str, destroyed: Sequence[str] | None = None
+) -> None:
+    """Tell what became of a key, and which staged ones had to go where some may have."""
+    more = {} if destroyed is None else {"destroyed": list(destroyed)}
+    output.result({**info.as_dict(), **more}, words)
+    for key in destroyed or ():
+        output.warn(f"Key {key[:8]}, which was staged there, is revoked; its secret is destroyed.")
+
+
+app.command(epilog=master_keys.MASTER_EPILOG)(master_keys.master)
+app.command(epilog=master_keys.MASTERS_EPILOG)(master_keys.masters)
+app.command(epilog=master_keys.REWRAP_EPILOG)(master_keys.rewrap)
+app.command("forget-master", epilog=master_keys.FORGET_EPILOG)(master_keys.forget_master)

@@ -1,0 +1,115 @@
+"""`sisgate env`, `celery` and `powerschool-plugin`: what this installation gives to others."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sisgate.broker import broker_url, uses_embedded_redis
+from sisgate.cli.invocation import invocation_of
+from sisgate.cli.options import Json, examples
+from sisgate.cli.output import Output, write_line
+from sisgate.errors import BrokerUnavailable, UsageError
+from sisgate.extras import need
+from sisgate.providers.powerschool_plugin import write_plugin
+from sisgate.settings import Settings
+from sisgate.settings.load import process_environment
+from sisgate.stack.programs import celery_command
+
+ENV_EPILOG = examples(
+    "sisgate env",
+    "sisgate env --json",
+    note='In a shell: eval "$(sisgate env)". The URLs may hold passwords.',
+)
+
+
+def env(context: typer.Context, as_json: Json = False) -> None:
+    """Print the environment for another app on this machine, the URL of Redis included."""
+    settings, output = invocation_of(context).settings, Output(as_json)
+    if uses_embedded_redis(settings) and not (settings.data_dir / "redis" / "redis.conf").exists():
+        raise BrokerUnavailable(
+            f"The Redis of the data folder {settings.data_dir} has never been started, so it has "
+            "no URL yet. Start it with `sisgate up`."
+        )
+    found = variables(settings)
+    output.json(found)
+    if not as_json:
+        for name, value in found.items():
+            write_line(f"export {name}={shlex.quote(value)}")
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """Return the variables that lead another process to the same Redis, ledger and files.
+
+    The URL of the embedded Redis is that of its last start; the ledger of the data folder needs no
+    URL.
+    """
+    found = {
+        "SISGATE_DATA_DIR": str(settings.data_dir),
+        "SISGATE_CONFIG": str(settings.config_file) if settings.config_file else None,
+        "SISGATE_BROKER_URL": broker_url(settings),
+        "SISGATE_DATABASE_URL": (
+            settings.database_url.get_secret_value() if settings.database_url else None
+        ),
+        "SISGATE_MASTER_KEY_FILE": (
+            str(settings.master_key_file) if settings.master_key_file else None
+        ),
+        "SISGATE_AUDIT_KEY_FILE": (
+            str(settings.audit_key_file) if settings.audit_key_file else None
+        ),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+CELERY_EPILOG = examples(
+    "sisgate celery worker -Q powerschool -n powerschool@%h",
+    "sisgate celery beat",
+    "sisgate celery inspect ping",
+)
+
+
+def celery(
+    context: typer.Context,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="What follows `celery -A workers`.")
+    ] = None,
+) -> None:
+    """Run Celery with sisgate's own workers, whatever else is called `workers` here."""
+    need("sisgate celery", "worker")
+    invocation, environment = invocation_of(context), process_environment()
+    if invocation.config is not None:
+        environment["SISGATE_CONFIG"] = str(invocation.config.absolute())
+    if invocation.data_dir is not None:
+        environment["SISGATE_DATA_DIR"] = str(invocation.data_dir.absolute())
+    command = [*celery_command(), *(arguments or ["--help"])]
+    os.execve(command[0], command, environment)  # noqa: S606 - this process becomes Celery
+
+
+PLUGIN_EPILOG = examples(
+    "sisgate powerschool-plugin sisgate-plugin.zip",
+)
+
+
+def powerschool_plugin(
+    out: Annotated[Path, typer.Argument(help="Zip file to write.", dir_okay=False)],
+    publisher: Annotated[str, typer.Option(help="Shown on the plugin's page.")] = "sisgate",
+    contact_email: Annotated[
+        str, typer.Option(help="Whom the district asks.")
+    ] = "sisgate@example.org",
+    as_json: Json = False,
+) -> None:
+    """Write the PowerSchool plugin: access request, and the queries of the fast way."""
+    output = Output(as_json)
+    try:
+        write_plugin(out, publisher=publisher, contact_email=contact_email)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}.") from error
+    output.result(
+        {"path": out.absolute()},
+        f"Wrote {out}. The district installs it under System > System Settings > Plugin "
+        "Management, enables it, and reads client id and secret there.",
+    )

@@ -1,0 +1,166 @@
+"""`sisgate erase` and `retention`: what is deleted, on request and by age."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from sisgate.cli import completion
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.invocation import invocation_of, user_name
+from sisgate.cli.options import Json, Reason, choice, examples
+from sisgate.cli.output import Output
+from sisgate.cli.screens import number
+from sisgate.cli.tables import Columns, Grid
+from sisgate.errors import UsageError
+from sisgate.privacy.erasure import ErasureReport
+from sisgate.privacy.persons import PEOPLE
+from sisgate.privacy.retention import Swept
+
+ERASE_EPILOG = examples(
+    "sisgate erase --provider skyward --person - --dry-run < id.txt",
+    "sisgate erase --provider skyward --person 8f3a-11 --reason 'request 2026-117'",
+    "sisgate erase --provider skyward --person 8f3a-11 --lift --reason 'enrolled again'",
+    note="An id on a command line stands in the shell's history; - reads it from stdin.",
+)
+
+
+def erase(
+    context: typer.Context,
+    provider: Annotated[
+        str,
+        typer.Option(
+            help="Whose records.", autocompletion=completion.providers, show_default=False
+        ),
+    ],
+    person: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCED_ID", help="As `sisgate records` shows it; - for stdin.",
+            show_default=False,
+        ),
+    ],
+    resource: Annotated[
+        str | None,
+        typer.Option(
+            **choice("--resource", PEOPLE), help="Where both have the id.", show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+    suppress: Annotated[
+        bool, typer.Option("--suppress/--no-suppress", help="Keep them out of later syncs.")
+    ] = True,
+    lift: Annotated[
+        bool, typer.Option("--lift", help="Erase nothing; let later syncs bring them again.")
+    ] = False,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Erase a student or teacher from all tables, and search afterwards for what is left."""
+    invocation, output = invocation_of(context), Output(as_json)
+    sourced_id = sys.stdin.readline().strip() if person == "-" else person
+    if not sourced_id:
+        raise UsageError("There is no id of a person in --person.")
+    if not reason and not dry_run:
+        raise UsageError("--reason says why, without naming the person; it is kept for the audit.")
+    gateway, actor = invocation.gateway, user_name()
+    if lift:
+        lifted = gateway.privacy.lift(
+            provider, sourced_id, actor=actor, reason=reason or "", resource=resource
+        )
+        is_back = "may bring the person again" if lifted else "did not leave that person out"
+        told = {"provider": provider, "lifted": lifted}
+        output.result(told, f"Later syncs of {provider} {is_back}.")
+        return
+    report = gateway.privacy.erase(
+        provider, sourced_id, resource=resource, actor=actor, reason=reason or "",
+        suppress=suppress, dry_run=dry_run,
+    )  # fmt: skip
+    _show(output, report)
+    if not report.is_clean:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _show(output: Output, report: ErasureReport) -> None:
+    done = "would go" if report.dry_run else "erased"
+    output.table(
+        sorted(report.done.items()),
+        {"what": lambda row: row[0], done: lambda row: row[1]},
+        json=report.as_dict(),
+    )
+    if report.dry_run:
+        output.note("Nothing was erased.")
+        return
+    if report.left:
+        left: Columns = {
+            "still in": "table", "column": "column", "rows": "rows", "what": "kind", "note": "note",
+        }  # fmt: skip
+        output.show(Grid(left, report.left))
+    else:
+        output.show("All tables were searched for their identifiers and names: nothing found.")
+    if report.suppressed:
+        output.show("Later syncs leave the person out; --lift ends that.")
+    else:
+        output.warn("The next sync brings the person back, as long as the provider has them.")
+    if report.compacted is False:
+        output.warn(
+            "The database is in use, so freed space in its file was not overwritten. Run the same "
+            "command once more when less is going on."
+        )
+    output.note(
+        "Apps that read the records, exports and backups have copies of their own: "
+        "docs/explanation/privacy.md."
+    )
+
+
+RETENTION_EPILOG = examples(
+    "sisgate retention --dry-run",
+    "sisgate retention",
+    note="Beat does the same every 5 minutes. Ctrl-C stops between two batches.",
+)
+
+
+def retention(
+    context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be deleted.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete what is kept no longer, table by table, as the settings of retention say."""
+    invocation, output = invocation_of(context), Output(as_json)
+    work = invocation.gateway.privacy.retention
+    swept = work.preview() if dry_run else work.run(actor=user_name())
+    columns: Columns = {
+        "setting": lambda one: one.rule.setting, "kept": _kept,
+        "over before": lambda one: one.rule.before, "would go" if dry_run else "deleted": _rows,
+    }  # fmt: skip
+    output.table(swept, columns, json=[_words(one) for one in swept])
+    if dry_run:
+        output.note("Nothing was deleted.")
+
+
+def _words(one: Swept) -> dict[str, Any]:
+    rule = one.rule
+    return {
+        "setting": rule.setting,
+        "keep_seconds": rule.keep.total_seconds() if rule.keep is not None else None,
+        "before": rule.before,
+        "rows": dict(one.rows),
+    }
+
+
+def _kept(one: Swept) -> str:
+    keep = one.rule.keep
+    if keep is None:
+        return "for ever"
+    hours = keep.total_seconds() / 3600
+    return f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} h"
+
+
+def _rows(one: Swept) -> Text | str:
+    words = ", ".join(f"{number(count)} {name}" for name, count in one.rows.items() if count)
+    return words or Text("nothing", "dim")

@@ -1,0 +1,256 @@
+"""`sisgate records` and `sisgate changes`: the data, streamed in constant memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain, islice
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from sisgate.cli.invocation import Invocation, invocation_of
+from sisgate.cli.options import Json, Provider, Purpose, Resource, choice, examples
+from sisgate.cli.output import Output, to_json, write_lines
+from sisgate.cli.screens import moment
+from sisgate.cli.tables import Columns
+from sisgate.ledger.records import StoredChange, StoredRecord
+from sisgate.ledger.schema import Dataset
+from sisgate.stack.interrupts import interrupts
+
+FORMATS = ("table", "jsonl", "csv")
+TABLE_ROWS = 20
+TABLE_COLUMNS = 5
+FOLLOW_SECONDS = 1.0
+
+_FIRST = (
+    "identifier", "title", "name", "givenName", "familyName", "grades", "type", "classCode",
+    "courseCode", "role", "user", "class", "course", "school", "org", "beginDate", "endDate",
+    "startDate", "birthDate", "sex", "email", "username",
+)  # fmt: skip
+"""Fields that tell most about a record, for the table."""
+
+Format = Annotated[
+    str,
+    typer.Option("--format", "-f", **choice("--format", FORMATS), help="How they are written."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", "-n", min=0, help="How many; 0 for all.",
+        show_default=f"{TABLE_ROWS} in a table, else all",
+    ),
+]  # fmt: skip
+
+RECORDS_EPILOG = examples(
+    "sisgate records powerschool students -n 5",
+    "sisgate records skyward enrollments -f csv > enrollments.csv",
+)
+CHANGES_EPILOG = examples(
+    "sisgate changes powerschool students --since 120 --json",
+    "sisgate changes skyward enrollments --follow",
+)
+
+
+def records(
+    context: typer.Context,
+    provider: Provider,
+    resource: Resource,
+    form: Format = "table",
+    limit: Limit = None,
+    include_deleted: Annotated[
+        bool, typer.Option("--include-deleted", help="Also those that are gone.")
+    ] = False,
+    purpose: Purpose = None,
+    as_json: Json = False,
+) -> None:
+    """Show the records of a dataset, in canonical OneRoster 1.2 shape."""
+    invocation, output = invocation_of(context), Output()
+    form = _form(form, as_json)
+    count = _limit(limit, form)
+    invocation.gateway.datasets.check(provider, resource)
+
+    def stream() -> Iterator[StoredRecord]:
+        found = invocation.gateway.records(
+            provider, resource, include_deleted=include_deleted, purpose=purpose
+        )
+        return islice(found, count)
+
+    if form == "jsonl":
+        write_lines(to_json(_record_words(record)) for record in stream())
+    elif form == "csv":
+        # Records differ in their fields: the first pass finds the columns, the second writes.
+        columns = sorted({name for record in stream() for name in record.data} - {"sourcedId"})
+        names = ["sourcedId", *columns, "changedAt", "deletedAt"]
+        _write_csv(names, map(_csv_words, stream()))
+    else:
+        _show_records(output, stream(), count)
+
+
+def changes(
+    context: typer.Context,
+    provider: Provider,
+    resource: Resource,
+    since: Annotated[int, typer.Option(min=0, help="Only those numbered above this.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for more until Ctrl-C.")] = False,
+    form: Format = "table",
+    limit: Limit = None,
+    purpose: Purpose = None,
+    as_json: Json = False,
+) -> None:
+    """Show the inserts, updates and deletes of a dataset, in their order."""
+    invocation, output = invocation_of(context), Output()
+    form = _form(form, as_json)
+    invocation.gateway.datasets.check(provider, resource)
+    count = None if follow and limit is None else _limit(limit, form)
+    read = partial(invocation.gateway.changes, provider, resource, purpose=purpose)
+    found = _follow(invocation, read, since) if follow else read(since=since)
+    stream = islice(found, count)
+    last = since
+
+    def noted() -> Iterator[StoredChange]:
+        nonlocal last
+        for change in stream:
+            last = change.sequence
+            yield change
+
+    if form == "jsonl":
+        write_lines(map(_change_line, noted()), at_once=follow)
+    elif form == "csv":
+        _write_csv(["sequence", "operation", "sourcedId", "changedAt"], map(_change_row, noted()))
+    else:
+        write_lines(_change_text(noted()), at_once=follow)
+    if since and last == since and count != 0:
+        _warn_beyond(invocation, output, provider, resource, since)
+    output.note(f"cursor: {last}")
+
+
+def _warn_beyond(
+    invocation: Invocation, output: Output, provider: str, resource: str, since: int
+) -> None:
+    with invocation.database.read() as session:
+        dataset = session.get(Dataset, (provider, resource))
+        newest = dataset.last_sequence if dataset is not None else 0
+    if since > newest:
+        output.warn(
+            f"The newest change of {provider} {resource} is number {newest}: the cursor {since} "
+            "comes from another ledger or dataset."
+        )
+
+
+def _form(form: str, as_json: bool) -> str:
+    return "jsonl" if as_json else form
+
+
+def _limit(limit: int | None, form: str) -> int | None:
+    if limit is None:
+        return TABLE_ROWS if form == "table" else None
+    return min(limit, sys.maxsize) or None
+
+
+def _follow(
+    invocation: Invocation, read: Callable[..., Iterator[StoredChange]], since: int
+) -> Iterator[StoredChange]:
+    with interrupts() as asked:
+        while asked.none:
+            for change in read(since=since):
+                since = change.sequence
+                yield change
+                if asked.count:
+                    return
+            invocation.clock.sleep(FOLLOW_SECONDS)
+
+
+def _show_records(output: Output, stream: Iterator[StoredRecord], count: int | None) -> None:
+    first = next(stream, None)
+    if first is None:
+        output.note("No records. `sisgate sync` brings them.")
+        return
+    fields = [name for name in _FIRST if name in first.data][:TABLE_COLUMNS]
+    columns: Columns = {
+        "sourcedId": lambda record: Text(
+            record.sourced_id, "dim strike" if record.deleted_at else ""
+        ),
+        **{name: partial(_field, name=name) for name in fields},
+        "changed": "changed_at",
+    }
+    count_shown, rows = 0, chain([first], stream)
+    others: set[str] = set()
+    # Some hundred rows to a table, so that the memory stays what it is.
+    while chunk := list(islice(rows, 500)):
+        output.table(chunk, columns)
+        count_shown += len(chunk)
+        others.update(*(record.data for record in chunk))
+    if others := others.difference(fields, {"sourcedId"}):
+        output.note(Text(f"Also there, with --json: {', '.join(sorted(others))}.", "dim"))
+    if count_shown == count:
+        output.note(Text(f"The first {count_shown}; -n 0 shows all.", "dim"))
+
+
+def _field(record: StoredRecord, name: str) -> str:
+    return _plain(record.data.get(name))
+
+
+def _record_words(record: StoredRecord) -> dict[str, Any]:
+    return {
+        "sourcedId": record.sourced_id,
+        "firstSeen": record.first_seen,
+        "lastSeen": record.last_seen,
+        "changedAt": record.changed_at,
+        "deletedAt": record.deleted_at,
+        "data": record.data,
+    }
+
+
+def _csv_words(record: StoredRecord) -> dict[str, Any]:
+    words = {name: _plain(value) for name, value in record.data.items()}
+    deleted = record.deleted_at.isoformat() if record.deleted_at else ""
+    return {
+        **words,
+        "sourcedId": record.sourced_id,
+        "changedAt": record.changed_at.isoformat(),
+        "deletedAt": deleted,
+    }
+
+
+def _change_row(change: StoredChange) -> dict[str, Any]:
+    return {
+        "sequence": change.sequence,
+        "operation": change.operation,
+        "sourcedId": change.sourced_id,
+        "changedAt": change.changed_at.isoformat(),
+    }
+
+
+def _change_line(change: StoredChange) -> str:
+    return to_json({**_change_row(change), "data": change.data})
+
+
+def _change_text(stream: Iterable[StoredChange]) -> Iterator[str]:
+    yield f"{'number':>9}  {'what':<6}  {'when':<23}  sourcedId"
+    for change in stream:
+        when = moment(change.changed_at)
+        yield f"{change.sequence:>9}  {change.operation:<6}  {when:<23}  {change.sourced_id}"
+
+
+def _write_csv(columns: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(row)
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> str:
+    """Return a field in one cell: a reference as its id, a list with commas, the rest as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return str(value["sourcedId"]) if "sourcedId" in value else json.dumps(value)
+    if isinstance(value, list):
+        return ",".join(_plain(item) for item in value)
+    return str(value)

@@ -1,0 +1,154 @@
+"""`sisgate request`: one call to a provider, in its turn, with its answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+import typer
+from rich.json import JSON
+
+from sisgate.cli import completion
+from sisgate.cli.commands.no_answer import no_answer
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.invocation import invocation_of
+from sisgate.cli.options import (
+    IdempotencyKey,
+    Json,
+    OnUnavailable,
+    Priority,
+    Provider,
+    Purpose,
+    examples,
+)
+from sisgate.cli.output import Output
+from sisgate.cli.screens import duration
+from sisgate.errors import JobExpired, UsageError
+from sisgate.gateway import Answer
+from sisgate.gateway.requests import METHODS
+
+EPILOG = examples(
+    "sisgate request powerschool GET /ws/v1/district",
+    "sisgate request lincoln GET /ims/oneroster/v1p1/orgs -q limit=5 --include",
+)
+
+
+def request(
+    context: typer.Context,
+    provider: Provider,
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="GET, POST, …", autocompletion=completion.one_of(*METHODS), show_default=False
+        ),
+    ],
+    path: Annotated[str, typer.Argument(help="Path at the provider.", show_default=False)],
+    query: Annotated[
+        list[str] | None,
+        typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be given several times."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="JSON|@FILE", help="Body to send.", show_default=False),
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 10.0,
+    priority: Priority = "urgent",
+    include: Annotated[
+        bool, typer.Option("--include", "-i", help="Show status and headers too.")
+    ] = False,
+    idempotency_key: IdempotencyKey = None,
+    on_unavailable: OnUnavailable = "wait",
+    purpose: Purpose = None,
+    as_json: Json = False,
+) -> None:
+    """Make one call to a provider within its quota, and show the answer."""
+    invocation, output = invocation_of(context), Output(as_json)
+    path, pairs = _split(path)
+    asked = {"query": pairs | _pairs(query or []), "json": _body(data), "priority": priority}
+    asked["on_unavailable"] = on_unavailable
+    try:
+        answer = invocation.gateway.request(
+            provider, method, path, timeout=timeout, idempotency_key=idempotency_key,
+            purpose=purpose, **asked,
+        )  # fmt: skip
+    except JobExpired as error:
+        raise no_answer(invocation, provider, error) from error
+    except TimeoutError as error:
+        raise JobExpired(f"{error} Ask again with the same key, or a longer --timeout.") from error
+    _show(output, answer, include=include)
+    if answer.is_stale:
+        age = "some time" if answer.age_seconds is None else duration(answer.age_seconds)
+        output.warn(f"No new answer could be had from {provider}. This one is {age} old.")
+    if answer.truncated:
+        output.warn("The answer was longer than response_max_bytes and has been cut.")
+    if not answer.ok:
+        output.note(f"The provider answered {answer.status}.")
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _show(output: Output, answer: Answer, *, include: bool) -> None:
+    parsed = _parsed(answer)
+    if output.as_json:
+        output.json(
+            {
+                "job": answer.job_id,
+                "status": answer.status,
+                "headers": dict(answer.headers),
+                "body": answer.text if parsed is None else parsed,
+                "truncated": answer.truncated,
+                "age_seconds": answer.age_seconds,
+                "is_stale": answer.is_stale,
+            }
+        )
+        return
+    if include:
+        output.out.print(f"HTTP {answer.status}", style="green" if answer.ok else "red")
+        for name, value in answer.headers.items():
+            output.out.print(f"{name}: {value}", style="dim", soft_wrap=True)
+        output.out.print()
+    if parsed is not None and output.out.is_terminal:
+        # The terminal wraps: what is copied from it is still JSON.
+        output.out.print(JSON(answer.text), soft_wrap=True)
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(answer.body)
+    if not answer.body.endswith(b"\n") and sys.stdout.isatty():
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _parsed(answer: Answer) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _split(path: str) -> tuple[str, dict[str, str]]:
+    plain, _, query = path.partition("?")
+    return plain, dict(parse_qsl(query, keep_blank_values=True))
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--query is written NAME=VALUE, not {word!r}.")
+        pairs[name] = value
+    return pairs
+
+
+def _body(data: str | None) -> Any:
+    if data is None:
+        return None
+    try:
+        text = Path(data[1:]).read_text("utf-8") if data.startswith("@") else data
+        return json.loads(text)
+    except OSError as error:
+        raise UsageError(f"{data[1:]} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"--data is not JSON: {error}.") from error

@@ -1,0 +1,145 @@
+"""`sisgate sandbox`: simulated districts in the foreground."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from sisgate.cli.options import Json, examples
+from sisgate.cli.output import Output, write_line
+from sisgate.cli.screens import program
+from sisgate.clock import SystemClock
+from sisgate.demo.folder import provider_toml
+from sisgate.errors import SisgateError, UsageError
+from sisgate.extras import need
+from sisgate.sandbox import (
+    DEFAULT_DISTRICTS,
+    DistrictSpec,
+    RunningDistrict,
+    SandboxProcess,
+    SandboxSpec,
+)
+from sisgate.sandbox.process import SandboxNotReady
+from sisgate.stack.interrupts import interrupts
+
+EPILOG = examples(
+    "sisgate sandbox",
+    "sisgate sandbox --districts lincoln=skyward:800,powerschool --quota 60/m",
+)
+
+
+def sandbox(
+    districts: Annotated[
+        str | None,
+        typer.Option(
+            help="KIND:STUDENTS or NAME=KIND:STUDENTS, several with commas.",
+            show_default="one of each kind",
+        ),
+    ] = None,
+    quota: Annotated[
+        str | None,
+        typer.Option(help="Such as 1000/h, or none.", show_default="that of the kind"),
+    ] = None,
+    ports: Annotated[
+        str | None,
+        typer.Option(help="A port for each district, with commas.", show_default="free ones"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Other data; district n gets seed + n.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Serve simulated SIS over real HTTP until Ctrl-C, to develop and test against."""
+    need("sisgate sandbox", "sandbox")
+    output = Output(as_json)
+    spec = _spec(districts, quota, ports, seed)
+    with interrupts() as asked:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        process = SandboxProcess(spec)
+        try:
+            process.start()
+        except SandboxNotReady as error:
+            last = str(error).strip().splitlines()[-1]
+            raise SisgateError(f"The sandbox did not start: {last}") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        try:
+            _announce(output, spec, process.districts)
+            clock = SystemClock()
+            while asked.none:
+                clock.sleep(0.2)
+        finally:
+            process.stop()
+    output.note("stopped.")
+
+
+def _spec(
+    districts: str | None, quota: str | None, ports: str | None, seed: int | None
+) -> SandboxSpec:
+    # It brings the web server along, which no other command needs.
+    from sisgate.sandbox.__main__ import parse_districts, parse_ports, taken_ports
+
+    try:
+        found = parse_districts(districts) if districts else DEFAULT_DISTRICTS
+        if quota:
+            found = tuple(replace(d, quota=None if quota == "none" else quota) for d in found)
+        if seed is not None:
+            found = tuple(replace(d, seed=seed + n) for n, d in enumerate(found))
+        if ports:
+            found = parse_ports(ports, found)
+        if taken := taken_ports(found):
+            raise ValueError(taken)
+        return SandboxSpec(found)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _announce(output: Output, spec: SandboxSpec, running: dict[str, RunningDistrict]) -> None:
+    snippet = "".join(
+        provider_toml(district, running[district.name], burst=False) for district in spec.districts
+    ).strip()
+    facts = [_facts(district, running[district.name]) for district in spec.districts]
+    output.json({"event": "ready", "districts": facts, "toml": snippet})
+    if not output.as_json:
+        _show(output, facts, snippet)
+    output.note("Serving until Ctrl-C.")
+
+
+def _facts(district: DistrictSpec, found: RunningDistrict) -> dict[str, Any]:
+    return {
+        "name": district.name,
+        "kind": district.kind,
+        "students": district.students,
+        "quota": str(district.rate) if district.rate else None,
+        "url": found.url,
+        "token_url": found.token_url,
+        "oneroster_base": found.oneroster_base,
+        "client_id": found.client_id,
+        "client_secret": found.client_secret,
+    }
+
+
+def _show(output: Output, districts: Sequence[Mapping[str, Any]], snippet: str) -> None:
+    # Values are written as they are, each on a line, so that they can be copied at any width.
+    for found in districts:
+        size = f"{found['students']:,} students, quota {found['quota'] or 'none'}"
+        output.show(Text.assemble((found["name"], "bold"), f" ({found['kind']}, {size})"))
+        for name in ("url", "token_url", "oneroster_base", "client_id", "client_secret"):
+            if found[name]:
+                write_line(f"  {name.replace('_', ' '):<15} {found[name]}")
+    output.show(Text("\nFor sisgate.toml:\n", "bold"))
+    write_line(snippet)
+    output.show(Text("\nAfter `sisgate up`, the keys:\n", "bold"))
+    for found in districts:
+        secret, client_id = shlex.quote(found["client_secret"]), shlex.quote(found["client_id"])
+        write_line(
+            f"printf %s {secret} | "
+            f"{program()} keys add {found['name']} --client-id {client_id} --secret-file -"
+        )
+    write_line("")

@@ -1,0 +1,231 @@
+"""`sisgate sync`: ask for datasets, and follow them to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from sisgate.cli import completion
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.invocation import Invocation, invocation_of
+from sisgate.cli.options import (
+    App,
+    IdempotencyKey,
+    Json,
+    OnUnavailable,
+    Priority,
+    Provider,
+    choice,
+    examples,
+)
+from sisgate.cli.output import Output
+from sisgate.cli.screens import commands_of
+from sisgate.cli.tables import Columns
+from sisgate.cli.watch import watch
+from sisgate.domain.states import JobState
+from sisgate.errors import UnknownResource
+from sisgate.gateway import Gateway, Job, JobStatus
+from sisgate.gateway.liveness import read_liveness
+from sisgate.gateway.syncs import MODES
+from sisgate.liveness.obstacles import sentences
+from sisgate.stack.interrupts import interrupts
+
+EPILOG = examples(
+    "sisgate sync powerschool --wait",
+    "sisgate sync skyward students enrollments -p high --mode full",
+)
+
+GRACE_SECONDS = 5.0
+"""A job past its deadline is ended by the reconciler, which looks every second."""
+
+
+def sync(
+    context: typer.Context,
+    provider: Provider,
+    resources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RESOURCE]...",
+            help="What to sync; without any, the whole roster.",
+            autocompletion=completion.resources,
+            show_default=False,
+        ),
+    ] = None,
+    priority: Priority = "normal",
+    mode: Annotated[
+        str,
+        typer.Option(**choice("--mode", MODES), help="How much of the list is read."),
+    ] = "auto",
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs to their end.")] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Deadline of the jobs, in seconds from now.", show_default=False),
+    ] = None,
+    allow_deletes: Annotated[
+        bool, typer.Option("--allow-deletes", help="Approve any number of deletions.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also datasets that the provider refused before.")
+    ] = False,
+    idempotency_key: IdempotencyKey = None,
+    app: App = None,
+    on_unavailable: OnUnavailable = "wait",
+    as_json: Json = False,
+) -> None:
+    """Bring datasets of a provider into SQL: enqueue, and with --wait see it done."""
+    invocation, output = invocation_of(context), Output(as_json)
+    gateway = invocation.gateway
+    wanted = resources or gateway.datasets.roster(provider, with_absent=force)
+    _check(invocation, provider, wanted)
+    if not resources and not force:
+        _tell_of_absent(output, gateway, provider)
+    found = [
+        gateway.sync(
+            provider,
+            resource,
+            priority=priority,
+            mode=mode,
+            allow_deletes=allow_deletes,
+            idempotency_key=_key_of(idempotency_key, resource, len(wanted)),
+            timeout=timeout,
+            app=app,
+            on_unavailable=on_unavailable,
+        )
+        for resource in wanted
+    ]
+    jobs = [job.id for job in found]
+    if all(job.is_stale for job in found):
+        _show_stale(output, gateway.jobs.statuses(jobs), found)
+        return
+    is_stopped = _warn_of_fleet(invocation, output, provider)
+    if not wait:
+        _show_accepted(invocation, output, gateway.jobs.statuses(jobs), goes_on=not is_stopped)
+        return
+    raise typer.Exit(_follow(invocation, output, provider, jobs, timeout))
+
+
+def _show_stale(output: Output, statuses: Sequence[JobStatus], found: Sequence[Job]) -> None:
+    """Show how old the data of a provider is that takes no calls now; nothing was enqueued."""
+    ages = {job.id: job.age_seconds or 0.0 for job in found}
+    output.table(
+        statuses,
+        {
+            "resource": "resource",
+            "last synced by": "id",
+            "age": lambda status: timedelta(seconds=ages[status.id]),
+        },
+        json=[{**status.as_dict(), "age_seconds": ages[status.id]} for status in statuses],
+    )
+    output.warn(
+        f"{statuses[0].provider} takes no calls now, so nothing was enqueued. What was read before "
+        "stays readable with `sisgate records`."
+    )
+
+
+def _tell_of_absent(output: Output, gateway: Gateway, provider: str) -> None:
+    names = [each.resource for each in gateway.datasets.absent(provider)]
+    if names:
+        output.note(
+            f"Without {', '.join(names)}, which {provider} refused. `sisgate providers show "
+            f"{provider}` says how and when they are asked for again; --force asks now."
+        )
+
+
+def _check(invocation: Invocation, provider: str, resources: Sequence[str]) -> None:
+    # All or nothing: a typing error in the last name must not leave the first ones enqueued.
+    try:
+        invocation.gateway.datasets.check(provider, *resources)
+    except UnknownResource as error:
+        raise UnknownResource(f"{error} Nothing was enqueued.", **error.detail) from error
+
+
+def _key_of(key: str | None, resource: str, count: int) -> str | None:
+    # One key is for one request, so several datasets need one each.
+    return f"{key}/{resource}" if key and count > 1 else key
+
+
+def _warn_of_fleet(invocation: Invocation, output: Output, provider: str) -> bool:
+    """Tell what keeps the jobs from going on; return whether there is anything."""
+    stopping = read_liveness(invocation.gateway.context, [provider]).stopping(provider)
+    if stopping:
+        output.warn(f"The jobs wait in the ledger. {sentences(stopping)}")
+    return bool(stopping)
+
+
+def _show_accepted(
+    invocation: Invocation, output: Output, statuses: Sequence[JobStatus], *, goes_on: bool
+) -> None:
+    columns: Columns = {
+        "job": "id", "provider": "provider", "resource": "resource", "state": "state",
+        "priority": lambda status: status.priority.word,
+    }  # fmt: skip
+    output.table(statuses, columns)
+    sisgate = commands_of(invocation.settings)
+    output.note(
+        f"They go on by themselves{'' if goes_on else ' then'}. "
+        f"Look at one with `{sisgate} jobs show {statuses[0].id[:8]}`, "
+        f"at all with `{sisgate} jobs list`; `sync --wait` follows its jobs to their end."
+    )
+
+
+def _follow(
+    invocation: Invocation, output: Output, provider: str, jobs: list[str], timeout: float | None
+) -> ExitCode:
+    limit = None if timeout is None else timeout + GRACE_SECONDS
+    with interrupts() as asked:
+        watched = watch(
+            invocation, output, {provider: jobs}, wanted=lambda _: asked.none, timeout=limit
+        )
+    _show_ended(output, watched.jobs)
+    if not watched.is_final:
+        _tell_of_rest(invocation, output, provider, has_deadline=timeout is not None)
+        return ExitCode.TRY_AGAIN if asked.none else ExitCode.INTERRUPTED
+    failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
+    return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
+
+
+def _tell_of_rest(
+    invocation: Invocation, output: Output, provider: str, *, has_deadline: bool
+) -> None:
+    _warn_of_fleet(invocation, output, provider)
+    look = f"`{commands_of(invocation.settings)} jobs list`"
+    if has_deadline:
+        output.note(f"A job ends as expired when its deadline has passed. Look with {look}.")
+    else:
+        output.note(f"The jobs go on. Look after them with {look}.")
+
+
+def _show_ended(output: Output, statuses: Sequence[JobStatus]) -> None:
+    columns: Columns = {
+        "resource": "resource", "state": "state", "read": "rows_seen", "inserted": "inserted",
+        "updated": "updated", "deleted": "deleted", "calls": "calls_made", "time": _time_taken,
+        "mode": "mode",
+    }  # fmt: skip
+    output.table(statuses, columns)
+    for line in remarks(statuses):
+        output.warn(line)
+    for status in statuses:
+        if status.state is JobState.HELD:
+            output.warn(
+                f"{status.resource}: deletions are held back. If they are right, approve them: "
+                f"sisgate sync {status.provider} {status.resource} --mode full --allow-deletes"
+            )
+
+
+def remarks(statuses: Sequence[JobStatus]) -> list[str]:
+    """Return why jobs failed and what is noted of them; what several share is said once."""
+    datasets: dict[str, list[str]] = {}
+    for status in statuses:
+        for text in ((status.error or {}).get("message"), status.note):
+            if text:
+                datasets.setdefault(text, []).append(str(status.resource))
+    return [f"{', '.join(names)}: {text}" for text, names in datasets.items()]
+
+
+def _time_taken(status: JobStatus) -> timedelta | None:
+    if status.ended_at is None:
+        return None
+    return status.ended_at - (status.started_at or status.accepted_at)

@@ -1,0 +1,121 @@
+"""`sisgate up`: the embedded stack until Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from sisgate.cli.invocation import invocation_of
+from sisgate.cli.options import Json, examples
+from sisgate.cli.output import Output
+from sisgate.cli.screens import child_line, commands_of
+from sisgate.extras import need
+from sisgate.settings import Settings
+from sisgate.stack.interrupts import interrupts
+
+if TYPE_CHECKING:
+    from sisgate.stack.embedded_stack import EmbeddedStack
+
+EPILOG = examples(
+    "sisgate up",
+    "sisgate up --workers 8 --data-dir ./data",
+    note="SISGATE_BROKER_URL and SISGATE_DATABASE_URL name a Redis and PostgreSQL to use instead.",
+)
+
+
+def up(
+    context: typer.Context,
+    workers: Annotated[
+        int, typer.Option("--workers", "-w", min=1, max=256, help="Calls made at a time.")
+    ] = 4,
+    flower: Annotated[bool, typer.Option(help="Start Flower, the monitor in the browser.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all log lines.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run Redis, workers, beat and Flower on this machine until Ctrl-C."""
+    need("sisgate up", "worker")
+    from sisgate.stack.embedded_stack import EmbeddedStack
+
+    invocation, output = invocation_of(context), Output(as_json)
+    settings = invocation.settings
+    with interrupts() as asked:
+        stack = EmbeddedStack(
+            settings,
+            invocation.clock,
+            on_line=lambda name, line: output.note(child_line(name, line)),
+            on_event=lambda text: output.note(child_line("sisgate", text)),
+            verbose=verbose,
+        )
+        stack.start(processes=workers, with_flower=flower)
+        try:
+            # A Redis that is named and silent is told at once; whoever runs it may start it later.
+            if stack.silent_redis is not None or stack.await_up(lambda: asked.none):
+                _announce(settings, stack, output)
+            stack.run(lambda: asked.none)
+            if asked.first:
+                output.note(
+                    child_line("sisgate", "stopping; calls under way may end. Ctrl-C hurries.")
+                )
+        finally:
+            stack.stop(lambda: asked.again)
+    output.note(child_line("sisgate", "stopped. Accepted work goes on with the next start."))
+    output.json({"event": "stopped"})
+
+
+def _announce(settings: Settings, stack: EmbeddedStack, output: Output) -> None:
+    flower = stack.flower
+    output.show(Text("sisgate waits for Redis" if stack.silent_redis else "sisgate is up", "bold"))
+    output.facts(
+        _about(settings, stack),
+        json={
+            "event": "ready",
+            "data_dir": settings.data_dir,
+            "config": settings.config_file,
+            "providers": list(settings.providers),
+            "flower": {"url": flower.url, "password_file": flower.password_file}
+            if flower
+            else None,
+            "redis": stack.silent_redis is None,
+        },
+    )
+    output.show(Text("Ctrl-C stops it.", "dim"))
+    if stack.silent_redis is not None:
+        output.warn(
+            f"Redis does not answer ({stack.silent_redis}), so nothing is done until it does: "
+            "check the URL in SISGATE_BROKER_URL (or broker_url). Without one, `up` starts a Redis."
+        )
+
+
+def _about(settings: Settings, stack: EmbeddedStack) -> list[tuple[str, object]]:
+    sisgate = commands_of(settings)
+    rows: list[tuple[str, object]] = [
+        ("data", str(settings.data_dir)),
+        ("config", str(settings.config_file or "none")),
+    ]
+    if stack.flower:
+        rows += [
+            ("flower", stack.flower.url),
+            ("", f"user and password: {stack.flower.password_file}"),
+        ]
+    if stack.made_master_key:
+        rows.append(("key", f"made {settings.master_key_path}: keep a copy in a safe place"))
+    return [*rows, *_next_steps(settings, sisgate)]
+
+
+def _next_steps(settings: Settings, sisgate: str) -> list[tuple[str, str]]:
+    if not settings.providers:
+        return [
+            ("next", "no provider is configured yet: describe one in sisgate.toml"),
+            ("", "(sisgate.example.toml explains every option), then start again."),
+            ("", "Nothing to connect to? `sisgate demo` or `sisgate sandbox` gives you one."),
+        ]
+    name = next(iter(settings.providers))
+    return [
+        ("keys", f"{sisgate} keys add {name}"),
+        ("enqueue", f"{sisgate} sync {name} students --wait"),
+        ("env", f"{sisgate} env   # what another app here needs in its environment"),
+        ("python", "from sisgate import Gateway"),
+        ("", f'job = Gateway.from_env().sync("{name}", "students")'),
+    ]

@@ -1,0 +1,1 @@
+"""The demo: three simulated districts, synced into SQL by the real stack."""
