@@ -26,8 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse, HTTPResponse
 
 from sisgate.clock import Clock
-from sisgate.domain.network import Network
-from sisgate.domain.tls import cure, tls_fault, why_unreachable
+from sisgate.domain.network import Network, cure, tls_fault, why_unreachable
 
 READ_CHUNK = 65_536
 

@@ -15,13 +15,13 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError, OperationalError
 
+from sisgate.domain.network import why_unreachable
 from sisgate.domain.priorities import PRIORITY_STEPS, Priority
 from sisgate.domain.queues import PLANNER_QUEUE, queue_keys
-from sisgate.domain.tls import why_unreachable
 from sisgate.embedded.redis_server import is_own_url, last_url
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import ProviderConfig, Settings
-from sisgate.settings.broker_address import BrokerAddress
+from sisgate.settings.urls import BrokerAddress
 
 SYNC_TASK = "sisgate.sync"
 CANCEL_TASK = "sisgate.cancel"

@@ -1,7 +1,7 @@
 """Messages that no worker could take, kept in Redis for a person.
 
 A message may hold anything, also what must not be in one. So what is told of it is its size, the
-reason, and its outline (`sisgate.domain.outlines`).
+reason, and its outline (`sisgate.domain.message_shape`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Annotated, Any
 import redis
 from pydantic import BaseModel, ConfigDict, Field
 
-from sisgate.domain.outlines import parsed, shown_task, task_of
+from sisgate.domain.message_shape import parsed, shown_task, task_of
+from sisgate.domain.network import why_unreachable
 from sisgate.domain.priorities import PRIORITY_STEPS
 from sisgate.domain.queues import queue_keys
-from sisgate.domain.tls import why_unreachable
 from sisgate.errors import BrokerUnavailable, UnknownMessage
 
 KEY = "sisgate:1:quarantine"

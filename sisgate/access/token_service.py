@@ -17,7 +17,7 @@ from sisgate.access.policy import Action, Principal, Role, parse_scopes
 from sisgate.access.token import PATTERN, new_token
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
-from sisgate.domain.choices import chosen
+from sisgate.domain.validation import chosen
 from sisgate.errors import InvalidState, UnknownToken, UsageError
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AccessToken

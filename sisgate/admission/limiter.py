@@ -42,8 +42,7 @@ from sisgate.admission.spec import (
 from sisgate.admission.throttle import FACTOR_FLOOR
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
-from sisgate.domain.rate_headers import MAX_BLOCK_SECONDS
-from sisgate.domain.rates import Rate
+from sisgate.domain.rates import MAX_BLOCK_SECONDS, Rate
 from sisgate.errors import BrokerUnavailable
 
 PERMIT_USE_SECONDS = 2.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sisgate.domain.rate_headers import MAX_BLOCK_SECONDS, parse_rate_hint, parse_retry_after
+from sisgate.domain.rates import MAX_BLOCK_SECONDS, parse_rate_hint, parse_retry_after
 from sisgate.domain.response_class import Pace, of_status
 
 FACTOR_FLOOR = 0.05

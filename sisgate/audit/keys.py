@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from sisgate.errors import CredentialError, UsageError
-from sisgate.settings.text_files import read_text
+from sisgate.settings.files import read_text
 
 KEY_BYTES = 32
 ID_BYTES = 4

@@ -25,9 +25,9 @@ from redis.exceptions import RedisError
 from sisgate.breakers.journal import journal_key
 from sisgate.breakers.spec import BreakerSpec, BreakerView, Pass, State, Transition
 from sisgate.clock import Clock
+from sisgate.domain.network import why_unreachable
 from sisgate.domain.queues import hold_key
 from sisgate.domain.response_class import Outcome
-from sisgate.domain.tls import why_unreachable
 from sisgate.errors import BrokerUnavailable
 
 PREFIX = "sisgate:1"

@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from sisgate.breakers.spec import State, Transition
-from sisgate.domain.tls import why_unreachable
+from sisgate.domain.network import why_unreachable
 from sisgate.errors import BrokerUnavailable
 
 PREFIX = "sisgate:1"

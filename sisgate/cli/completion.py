@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from sisgate.cli.invocation import Invocation
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER
 from sisgate.settings import Settings
 
 Completer = Callable[[str], list[str]]

@@ -10,8 +10,8 @@ import typer
 
 from sisgate.domain.secret import Secret
 from sisgate.errors import UsageError
+from sisgate.settings.files import decode_text, read_text
 from sisgate.settings.load import read_secret_variable
-from sisgate.settings.text_files import decode_text, read_text
 
 ClientId = Annotated[
     str | None, typer.Option(help="Client id or consumer key.", show_default="asked for")

@@ -9,8 +9,8 @@ from typing import Annotated, Any, get_args
 import typer
 
 from sisgate.cli import completion
-from sisgate.domain.choices import chosen
 from sisgate.domain.priorities import PRIORITIES
+from sisgate.domain.validation import chosen
 from sisgate.gateway.availability import OnUnavailable as Instead
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sisgate.errors import CredentialError
 from sisgate.settings import Settings
-from sisgate.settings.text_files import read_text
+from sisgate.settings.files import read_text
 
 KEY_BYTES = 32
 ID_BYTES = 8

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import redis
 
-from sisgate.domain.tls import why_unreachable
+from sisgate.domain.network import why_unreachable
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import ProviderConfig
 

@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 from sisgate.bounded_http import BoundedSession, network_failure, read_within
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
-from sisgate.domain.rate_headers import parse_retry_after
+from sisgate.domain.rates import parse_retry_after
 from sisgate.domain.secret import Secret, forget_locals
 from sisgate.errors import (
     ConfigurationError,
@@ -32,7 +32,7 @@ from sisgate.errors import (
     TokenRefused,
 )
 from sisgate.settings import ProviderConfig
-from sisgate.settings.tls_files import network_problem
+from sisgate.settings.files import network_problem
 
 CONNECT_SECONDS, FETCH_SECONDS = 5.0, 10.0
 MAX_ANSWER_BYTES = 1024 * 1024

@@ -1,9 +1,12 @@
-"""How a provider is reached: whom to trust, what to show, and by which proxy."""
+"""How a provider is reached, and what is wrong with a TLS connection that fails."""
 
 from __future__ import annotations
 
 import ipaddress
+import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -65,3 +68,129 @@ def _is_meant(host: str, port: int, name: str) -> bool:
         return False
     name = name.lstrip(".")
     return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+# Codes of X509_V_ERR_… in OpenSSL's x509_vfy.h, as `SSLCertVerificationError.verify_code` has them.
+_EXPIRED = frozenset({10, 12})
+_NOT_YET_VALID = frozenset({9, 11})
+_WRONG_NAME = frozenset({62, 63, 64})
+_UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21, 24, 27})
+_REVOKED = frozenset({23})
+
+
+class TlsFault(Enum):
+    """Why a TLS connection did not come about. The value is for a sentence about the server."""
+
+    EXPIRED = "its TLS certificate has expired"
+    NOT_YET_VALID = "its TLS certificate is not valid yet: is this machine's clock right?"
+    WRONG_NAME = "its TLS certificate is for another host name than the one in the URL"
+    UNKNOWN_AUTHORITY = "its TLS certificate is signed by an authority that is not trusted here"
+    REVOKED = "its TLS certificate was revoked"
+    UNTRUSTED = "its TLS certificate cannot be trusted"
+    NO_TLS = "it answered without TLS"
+    TOO_OLD = "it speaks only versions or ciphers of TLS that are no longer considered safe"
+    CLIENT_CERTIFICATE_MISSING = "it wants a client certificate"
+    CLIENT_CERTIFICATE_REFUSED = "it refused our client certificate"
+    FAILED = "the TLS handshake failed"
+
+    @property
+    def is_certificate(self) -> bool:
+        """Whether the server's certificate was refused: then nothing was sent to it."""
+        return self in {
+            TlsFault.EXPIRED,
+            TlsFault.NOT_YET_VALID,
+            TlsFault.WRONG_NAME,
+            TlsFault.UNKNOWN_AUTHORITY,
+            TlsFault.REVOKED,
+            TlsFault.UNTRUSTED,
+        }
+
+
+_BY_REASON: tuple[tuple[str, TlsFault], ...] = (
+    ("CERTIFICATE_REQUIRED", TlsFault.CLIENT_CERTIFICATE_MISSING),
+    ("UNKNOWN_CA", TlsFault.CLIENT_CERTIFICATE_REFUSED),
+    ("BAD_CERTIFICATE", TlsFault.CLIENT_CERTIFICATE_REFUSED),
+    ("CERTIFICATE_EXPIRED", TlsFault.CLIENT_CERTIFICATE_REFUSED),
+    ("CERTIFICATE_UNKNOWN", TlsFault.CLIENT_CERTIFICATE_REFUSED),
+    ("CERTIFICATE_REVOKED", TlsFault.CLIENT_CERTIFICATE_REFUSED),
+    ("WRONG_VERSION_NUMBER", TlsFault.NO_TLS),
+    ("RECORD_LAYER_FAILURE", TlsFault.NO_TLS),
+    ("PACKET_LENGTH_TOO_LONG", TlsFault.NO_TLS),
+    ("HTTP_REQUEST", TlsFault.NO_TLS),
+    ("UNSUPPORTED_PROTOCOL", TlsFault.TOO_OLD),
+    ("PROTOCOL_VERSION", TlsFault.TOO_OLD),
+    ("NO_SHARED_CIPHER", TlsFault.TOO_OLD),
+    ("DH_KEY_TOO_SMALL", TlsFault.TOO_OLD),
+)
+"""By a part of OpenSSL's reason; those of alerts name what the other side thinks of us."""
+
+
+def tls_fault(error: BaseException) -> TlsFault | None:
+    """Return what TLS had to do with an error, or None.
+
+    >>> tls_fault(ValueError("no TLS at all"))
+    """
+    for each in _chain(error):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return _of_certificate(each.verify_code)
+        if isinstance(each, ssl.CertificateError):
+            return TlsFault.WRONG_NAME
+        if isinstance(each, ssl.SSLError):
+            reason = (each.reason or str(each)).upper().replace(" ", "_")
+            return next((fault for part, fault in _BY_REASON if part in reason), TlsFault.FAILED)
+    return None
+
+
+_CURES = {
+    TlsFault.EXPIRED: "Whoever runs the server has to renew its certificate; no setting helps.",
+    TlsFault.NOT_YET_VALID: "Synchronise this machine's clock (chrony, systemd-timesyncd).",
+    TlsFault.WRONG_NAME: "Write the name that the certificate is for into the URL, or have a "
+    "certificate made for the name that is there.",
+    TlsFault.REVOKED: "Whoever runs the server has to replace its certificate.",
+    TlsFault.NO_TLS: "Check scheme and port of the URL: this port speaks no TLS.",
+    TlsFault.TOO_OLD: "Whoever runs the server has to allow TLS 1.2 or 1.3.",
+}
+
+
+def cure(fault: TlsFault, *, ca_file: str, client_cert: str) -> str:
+    """Return what to do; `ca_file` and `client_cert` are the settings that may help."""
+    if fault in {TlsFault.UNKNOWN_AUTHORITY, TlsFault.UNTRUSTED}:
+        return f"If it is a private authority's, name the file of that authority: {ca_file}."
+    if fault in {TlsFault.CLIENT_CERTIFICATE_MISSING, TlsFault.CLIENT_CERTIFICATE_REFUSED}:
+        return f"Name a certificate that it accepts, and its key: {client_cert}."
+    return _CURES.get(fault, "Check the URL, and what the server's log says.")
+
+
+def why_unreachable(error: BaseException) -> str:
+    """Return why a server cannot be reached: what TLS says, else the class of the error.
+
+    >>> why_unreachable(TimeoutError("… 10.0.0.1 …"))
+    'TimeoutError'
+    """
+    fault = tls_fault(error)
+    return fault.value if fault is not None else type(error).__name__
+
+
+def _of_certificate(code: int) -> TlsFault:
+    if code in _EXPIRED:
+        return TlsFault.EXPIRED
+    if code in _NOT_YET_VALID:
+        return TlsFault.NOT_YET_VALID
+    if code in _WRONG_NAME:
+        return TlsFault.WRONG_NAME
+    if code in _UNKNOWN_AUTHORITY:
+        return TlsFault.UNKNOWN_AUTHORITY
+    return TlsFault.REVOKED if code in _REVOKED else TlsFault.UNTRUSTED
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The errors that led to one: causes, contexts, and those that libraries keep inside others."""
+    waiting, seen = [error], set()
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        inside = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
+        waiting += [one for one in inside if isinstance(one, BaseException)]

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from sisgate.audit import events
 from sisgate.audit.configuration import note_configuration
 from sisgate.context import Context
-from sisgate.domain.choices import chosen
 from sisgate.domain.priorities import PRIORITIES, Priority
 from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.validation import chosen
 from sisgate.errors import (
     BacklogFull,
     BrokerUnavailable,

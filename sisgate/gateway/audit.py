@@ -13,7 +13,7 @@ from sisgate.audit.heads import Head, head_of, read_heads
 from sisgate.audit.keys import KeyRing, Verifiers
 from sisgate.audit.log import Filter
 from sisgate.audit.verdict import Verdict
-from sisgate.domain.moments import aware
+from sisgate.domain.validation import aware
 from sisgate.gateway.core import Core
 from sisgate.ledger.schema import AuditEvent
 from sisgate.privacy.erasure import checked_resource

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast, get_args
 
 from sisgate.context import Context
-from sisgate.domain.choices import chosen
+from sisgate.domain.validation import chosen
 from sisgate.errors import DatabaseUnavailable, ProviderHeld
 from sisgate.ledger import calls
 from sisgate.settings import ProviderConfig

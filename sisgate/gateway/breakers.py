@@ -10,8 +10,7 @@ from typing import Any
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
 from sisgate.breakers.spec import BreakerView, State
-from sisgate.domain.choices import chosen
-from sisgate.domain.moments import aware
+from sisgate.domain.validation import aware, chosen
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import controls

@@ -9,8 +9,8 @@ from sisgate.access.policy import Action
 from sisgate.admission.forecast import Outlook
 from sisgate.admission.spec import LimiterState, LimitSpec
 from sisgate.audit import log as audit
-from sisgate.domain.moments import aware
 from sisgate.domain.rates import Rate
+from sisgate.domain.validation import aware
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import controls

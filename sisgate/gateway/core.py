@@ -5,7 +5,7 @@ from __future__ import annotations
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action, Decision, Principal
 from sisgate.context import Context
-from sisgate.domain.choices import did_you_mean
+from sisgate.domain.validation import did_you_mean
 from sisgate.errors import UnknownProvider, UnknownResource
 from sisgate.settings import ProviderConfig, Settings
 

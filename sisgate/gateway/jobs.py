@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action
 from sisgate.audit import events
 from sisgate.credentials.sealed_requests import open_request, seal_request
-from sisgate.domain.choices import chosen
-from sisgate.domain.moments import aware
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.validation import aware, chosen
 from sisgate.errors import SisgateError
 from sisgate.gateway.acceptance import Acceptance
 from sisgate.gateway.answer import Answer, Answers, RequestTarget

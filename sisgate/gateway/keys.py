@@ -14,10 +14,9 @@ from sisgate.audit import log as audit
 from sisgate.credentials import keys
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.usage import usage_of
-from sisgate.domain.choices import chosen
-from sisgate.domain.moments import aware
 from sisgate.domain.secret import HoldsSecret
 from sisgate.domain.states import KeyState
+from sisgate.domain.validation import aware, chosen
 from sisgate.errors import BrokerUnavailable, InvalidState, UsageError
 from sisgate.gateway.core import Core
 from sisgate.gateway.deprecated import called

@@ -7,7 +7,7 @@ from typing import Any
 
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
-from sisgate.domain.outlines import outline
+from sisgate.domain.message_shape import outline
 from sisgate.errors import InvalidState
 from sisgate.gateway.core import Core
 from sisgate.quarantine import BadMessage, Quarantine, refusal

@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action
 from sisgate.credentials.sealed_requests import marks_of, open_request, seal_request
 from sisgate.credentials.vault import Vault
-from sisgate.domain.choices import chosen
-from sisgate.domain.paths import usable_path
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.validation import chosen, usable_path
 from sisgate.errors import (
     BrokerUnavailable,
     InvalidState,

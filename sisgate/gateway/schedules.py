@@ -15,7 +15,7 @@ from sisgate.gateway.job import JobStatus, status_of
 from sisgate.gateway.jobs import Job
 from sisgate.gateway.syncs import Syncs
 from sisgate.ledger import schedules as ledger
-from sisgate.settings.schedules import ScheduleConfig
+from sisgate.settings.model import ScheduleConfig
 
 Refused = Callable[[str, str, SisgateError], None]
 """Told the schedule, the dataset and why."""
@@ -33,7 +33,7 @@ class Schedule:
 
     @property
     def when(self) -> str:
-        """Its rhythm as it is configured."""
+        """Its recurrence as configured."""
         if self.config.every is not None:
             minutes, seconds = divmod(round(self.config.every.total_seconds()), 60)
             return f"every {minutes} min" + (f" {seconds} s" if seconds else "")
@@ -74,7 +74,7 @@ class Schedules:
                 rows = ledger.newest(session, name, 2 * len(resources))
             newest = {row.resource: status_of(row, {}) for row in reversed(rows)}
             jobs = [newest[each] for each in resources if each in newest]
-            found.append(Schedule(name, config, resources, config.rhythm.next(now), jobs))
+            found.append(Schedule(name, config, resources, config.recurrence.next(now), jobs))
         return found
 
     def run(self, name: str) -> Sequence[Job]:
@@ -94,7 +94,7 @@ class Schedules:
         """
         now, made = self._core.clock.now(), []
         for name, config in self._core.settings.schedules.items():
-            slot = config.rhythm.last(now)
+            slot = config.recurrence.last(now)
             if now - slot > config.catch_up:
                 continue
             keys = {each: f"{slot.isoformat()}/{each}" for each in self._offered(config)}

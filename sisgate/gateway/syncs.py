@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from sisgate.access.policy import Action
-from sisgate.domain.choices import chosen
-from sisgate.domain.moments import aware
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind
+from sisgate.domain.validation import aware, chosen
 from sisgate.errors import UsageError
 from sisgate.gateway.acceptance import Acceptance, request_id_of
 from sisgate.gateway.availability import hold_of, on_unavailable_of

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sisgate.access.policy import Action
-from sisgate.domain.choices import chosen
-from sisgate.domain.moments import aware
+from sisgate.domain.validation import aware, chosen
 from sisgate.gateway.core import Core
 from sisgate.ledger import usage as ledger
 from sisgate.ledger.schema import UsageHour

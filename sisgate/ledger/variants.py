@@ -14,8 +14,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from sisgate.domain.merging import merged, orgs_of, without_orgs
-from sisgate.domain.records import Row
+from sisgate.domain.records import Row, merged, orgs_of, without_orgs
 from sisgate.ledger import page_statements
 from sisgate.ledger.schema import Dataset, Record, Variant
 from sisgate.ledger.upserts import insert_into

@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from sisgate.clock import Clock
-from sisgate.domain.tls import why_unreachable
+from sisgate.domain.network import why_unreachable
 from sisgate.errors import BrokerUnavailable
 
 PREFIX = "sisgate:1"

@@ -14,8 +14,7 @@ from datetime import datetime
 from email.message import Message
 from typing import Any, ClassVar, Literal
 
-from sisgate.domain.records import Row
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER, Row
 from sisgate.errors import AnswerInvalid
 from sisgate.providers.json_body import decode, read_json
 

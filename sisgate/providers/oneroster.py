@@ -14,8 +14,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
-from sisgate.domain.records import Row
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER, Row
 from sisgate.errors import ConfigurationError, UnknownResource
 from sisgate.providers.dates import utc_timestamp
 from sisgate.providers.dialect import (

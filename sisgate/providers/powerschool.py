@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sisgate.domain.records import Row
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER, Row
 from sisgate.errors import UnknownResource
 from sisgate.providers.dialect import (
     Dialect,

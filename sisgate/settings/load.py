@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sisgate.domain.choices import did_you_mean
 from sisgate.errors import ConfigurationError
-from sisgate.settings.locate import line_of
-from sisgate.settings.model import Settings
+from sisgate.settings.files import read_text
+from sisgate.settings.model import Settings, mistakes
+from sisgate.settings.problems import ConfigSource, in_file_order, nearest, plain_message
 from sisgate.settings.provider import NAME, RESERVED_NAMES, ProviderConfig
-from sisgate.settings.proxies import network_defaults
-from sisgate.settings.schedules import mistakes
-from sisgate.settings.text_files import read_text
+from sisgate.settings.provider_urls import network_defaults
 from sisgate.settings.urls import URL_PROBLEMS, unencoded, with_tls_files
-from sisgate.settings.words import plain_words
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
 
@@ -80,7 +76,7 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     folder = (data_dir or env.data_dir or default_data_dir()).expanduser().absolute()
     path = _config_path(config or env.config, folder)
     problems: list[str] = []
-    values: dict[str, Any] = _read_file(path, problems) if path is not None else {}
+    source, values = _read_file(path, problems)
     # What the environment says beats the file, as everywhere.
     from_environment = {
         "master_key_file": env.master_key_file and env.master_key_file.absolute(),
@@ -106,22 +102,22 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         given = values.get(name)
         url = given.get_secret_value() if isinstance(given, SecretStr) else given
         if isinstance(url, str) and (what := problem_of(url)):
-            problems.append(_url_place(name, env, path) + what)
+            problems.append(_url_problem(name, env, source, what))
     values |= {"data_dir": folder, "config_file": path}
     try:
         # Also when there are problems already, so that all of them are shown.
         settings = Settings(**{k: v for k, v in values.items() if k in Settings.model_fields})
     except ValidationError as error:
-        problems += _problems(error, path, _text_of(path), (), Settings)
+        problems += source.problems(error, Settings)
     else:
         if not problems:
-            found = mistakes(settings.schedules, settings.providers, settings.retention.jobs)
-            problems = [_at(path, _text_of(path), place, what) for place, what in found]
+            wrong = mistakes(settings.schedules, settings.providers, settings.retention.jobs)
+            problems = [source.problem(place, what) for place, what in wrong]
         if not problems:
             return settings
     raise ConfigurationError(
         f"The configuration has {len(problems)} mistake{'s' if len(problems) > 1 else ''}:",
-        problems=sorted(problems, key=_line),
+        problems=in_file_order(problems),
     )
 
 
@@ -154,7 +150,7 @@ def _environment() -> Environment:
             "The environment has invalid values:",
             problems=[
                 f"environment: SISGATE_{str(item['loc'][0]).upper()}: "
-                f"{plain_words(item['type'], item['msg'], item.get('ctx', {}))}"
+                f"{plain_message(item['type'], item['msg'], item.get('ctx', {}))}"
                 for item in items
             ],
         ) from None
@@ -212,27 +208,31 @@ def _secret(
     return None
 
 
-def _url_place(name: str, env: Environment, path: Path | None) -> str:
+def _url_problem(name: str, env: Environment, source: ConfigSource, what: str) -> str:
     for variable in (name, f"{name}_file"):
         if getattr(env, variable) is not None:
-            return f"environment: SISGATE_{variable.upper()}: "
-    return _at(path, _text_of(path), (name,), "")
+            return f"environment: SISGATE_{variable.upper()}: {what}"
+    return source.problem((name,), what)
 
 
-def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
+def _read_file(path: Path | None, problems: list[str]) -> tuple[ConfigSource, dict[str, Any]]:
+    """Return the file with the settings in it; what is wrong with it is added to `problems`."""
+    if path is None:
+        return ConfigSource(), {}
+    source = ConfigSource(path)
     try:
-        text = read_text(path)
-        raw = tomllib.loads(text)
+        source = ConfigSource(path, read_text(path))
+        raw = tomllib.loads(source.text)
     except (OSError, ValueError) as error:
         problems.append(f"{path.name}: {error}")
-        return {}
+        return source, {}
     providers = raw.pop("providers", {})
     values: dict[str, Any] = {
         name: relative_to(path, value) if name in KEY_FILES else value
         for name, value in raw.items()
     }
     network, network_problems = network_defaults(os.environ)
-    configs = _providers(providers, path, text, problems, network)
+    configs = _providers(providers, path, source, problems, network)
     if any(e.url.startswith("https:") for config in configs.values() for e in config.endpoints):
         # A proxy that cannot be used concerns nobody who has a sandbox only.
         problems += network_problems
@@ -240,25 +240,21 @@ def _read_file(path: Path, problems: list[str]) -> dict[str, Any]:
     unknown = set(raw) - (set(Settings.model_fields) - NOT_IN_FILE)
     known = {*Settings.model_fields, "providers"} - NOT_IN_FILE
     problems.extend(
-        _at(path, text, (key,), "is not a setting" + _nearest(key, known))
-        for key in sorted(unknown)
+        source.problem((key,), "is not a setting" + nearest(key, known)) for key in sorted(unknown)
     )
-    return values
-
-
-def _text_of(path: Path | None) -> str:
-    try:
-        return read_text(path) if path else ""
-    except (OSError, ValueError):
-        return ""
+    return source, values
 
 
 def _providers(
-    tables: Any, path: Path, text: str, problems: list[str], network: Mapping[str, Any]
+    tables: Any,
+    path: Path,
+    source: ConfigSource,
+    problems: list[str],
+    network: Mapping[str, Any],
 ) -> dict[str, ProviderConfig]:
     providers: dict[str, ProviderConfig] = {}
     if not isinstance(tables, Mapping):
-        problems.append(_at(path, text, ("providers",), "write [providers.NAME] tables"))
+        problems.append(source.problem(("providers",), "write [providers.NAME] tables"))
         return providers
     for name, table in tables.items():
         place = ("providers", name)
@@ -269,17 +265,18 @@ def _providers(
                 "a name has lower-case letters, digits, _ and -; it begins with a letter and is "
                 "not 'sisgate'"
             )
-            problems.append(_at(path, text, place, what))
+            problems.append(source.problem(place, what))
         if not isinstance(table, Mapping) or "name" in table:
-            problems.append(_at(path, text, place, "write a table [providers.NAME] without 'name'"))
+            what = "write a table [providers.NAME] without 'name'"
+            problems.append(source.problem(place, what))
+            continue
+        try:
+            config = ProviderConfig(name=name, **_networked(table, path, network))
+        except ValidationError as error:
+            problems.extend(source.problems(error, ProviderConfig, place))
         else:
-            try:
-                config = ProviderConfig(name=name, **_networked(table, path, network))
-            except ValidationError as error:
-                problems.extend(_problems(error, path, text, place, ProviderConfig))
-            else:
-                if has_good_name:
-                    providers[name] = config
+            if has_good_name:
+                providers[name] = config
     return providers
 
 
@@ -292,62 +289,3 @@ def _networked(table: Mapping[str, Any], path: Path, defaults: Mapping[str, Any]
     own = {**table, **{name: relative_to(path, table[name]) for name in files if name in table}}
     skipped = {"no_proxy"} if "proxy" in table else set()
     return {**{name: v for name, v in defaults.items() if name not in skipped}, **own}
-
-
-def _problems(
-    error: ValidationError,
-    path: Path | None,
-    text: str,
-    place: tuple[str | int, ...],
-    model: type[BaseModel],
-) -> list[str]:
-    items = error.errors(include_url=False, include_input=False)
-    places = [item["loc"] for item in items]
-    # "At least one item" of a list whose only item is wrong says nothing.
-    return [
-        _at(
-            path,
-            text,
-            (*place, *item["loc"]),
-            plain_words(item["type"], item["msg"], item.get("ctx", {}))
-            + _nearest_setting(item["type"], item["loc"], model),
-        )
-        for item in items
-        if not any(
-            len(p) > len(item["loc"]) and p[: len(item["loc"])] == item["loc"] for p in places
-        )
-    ]
-
-
-def _nearest_setting(kind: str, place: tuple[str | int, ...], model: type[BaseModel]) -> str:
-    """Return a suggestion where a setting does not exist in its table; else nothing."""
-    if kind != "extra_forbidden":
-        return ""
-    table: type[BaseModel] | None = model
-    for part in place[:-1]:
-        if isinstance(part, int) or table is None or part not in table.model_fields:
-            continue  # a place in a list, or a name that the user chose
-        table = _table_in(table.model_fields[part].annotation)
-    return _nearest(str(place[-1]), table.model_fields) if table else ""
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    hint = did_you_mean(name, known)
-    return f".{hint}" if hint else ""
-
-
-def _table_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for a in get_args(annotation) if (found := _table_in(a))), None)
-
-
-def _at(path: Path | None, text: str, place: tuple[str | int, ...], what: str) -> str:
-    words = [str(part) for part in place if part not in {"function-after", "tuple[Rate, ...]"}]
-    where = f"{path.name}:{line_of(text, place)}" if path else "environment"
-    return f"{where}: {'.'.join(words)}: {what}"
-
-
-def _line(problem: str) -> int:
-    found = re.match(r"[^:]*:(\d+):", problem)
-    return int(found[1]) if found else 0

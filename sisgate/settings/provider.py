@@ -20,20 +20,17 @@ from sisgate.domain.network import Network
 from sisgate.domain.rates import Rate
 from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.registry import DIALECTS
-from sisgate.settings.base_paths import taken_apart
-from sisgate.settings.frozen import Frozen
-from sisgate.settings.health import HealthConfig
+from sisgate.settings.fields import Frozen
 from sisgate.settings.provider_parts import (
     BreakerConfig,
     Endpoint,
-    HttpUrl,
-    Origin,
+    HealthConfig,
     PathRule,
     RetryConfig,
+    RotationConfig,
     SchoolHours,
 )
-from sisgate.settings.proxies import proxy_url
-from sisgate.settings.rotation import RotationConfig
+from sisgate.settings.provider_urls import HttpUrl, Origin, proxy_url, taken_apart
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 """Provider names are queue names, task names and file names too, hence the narrow alphabet."""

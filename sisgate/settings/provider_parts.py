@@ -1,56 +1,17 @@
-"""Parts of a provider's configuration: endpoints, paths, breaker, retries, school hours."""
+"""Parts of a provider's configuration: endpoints, breaker, retries, health, rotation."""
 
 from __future__ import annotations
 
-from datetime import time
-from typing import Annotated
-from urllib.parse import urlsplit
+from datetime import time, timedelta
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sisgate.domain.retries import RetryPolicy
-from sisgate.settings.frozen import Frozen
-from sisgate.settings.zones import Zone
-
-NO_PASSWORD = "a URL must not carry a user name or password; use `sisgate keys add`"
-
-
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("write an absolute URL that begins with https://")
-    if parts.username or parts.password:
-        raise ValueError(NO_PASSWORD)
-    try:
-        _ = parts.port
-    except ValueError:
-        # Python's error quotes it, and it may be a password.
-        raise ValueError("the port is not a number from 0 to 65535") from None
-    return value.rstrip("/")
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-
-
-def _base_url(value: str) -> str:
-    if "@" in value:
-        raise ValueError(NO_PASSWORD)
-    if "?" in value or "#" in value:
-        raise ValueError("write the URL without ? and #: paths are put behind it")
-    return _http_url(value)
-
-
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(_http_url(value))
-    if parts.path or parts.query or parts.fragment:
-        raise ValueError("write an origin: scheme, host and port, such as https://sis.example:8443")
-    return f"{parts.scheme}://{parts.netloc}".lower()
-
-
-Origin = Annotated[str, AfterValidator(_origin)]
+from sisgate.domain.validation import usable_path
+from sisgate.errors import UsageError
+from sisgate.settings.fields import Frozen, Zone
+from sisgate.settings.provider_urls import BaseUrl
 
 
 class Endpoint(Frozen):
@@ -118,3 +79,68 @@ class SchoolHours(Frozen):
     end: time
     max_concurrency: Annotated[int, Field(ge=1)] = 1
     days: frozenset[Annotated[int, Field(ge=0, le=6)]] = frozenset(range(5))
+
+
+class HealthConfig(Frozen):
+    """A GET of `path` at each endpoint, without credentials, that is to answer one of `expected`.
+
+    `counts`: the provider counts it against its quota, so that each takes a permit.
+    """
+
+    path: str
+    interval_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    expected: Annotated[tuple[Annotated[int, Field(ge=100, le=599)], ...], Field(min_length=1)] = (
+        200,
+    )
+    timeout_seconds: Annotated[float, Field(gt=0, le=30)] = 5.0
+    counts: bool = True
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_usable(cls, value: str) -> str:
+        try:
+            return usable_path(value)
+        except UsageError as error:
+            raise ValueError(error.message) from None
+
+    @property
+    def holds_seconds(self) -> float:
+        """How long a check's result holds without a further check: nobody may be checking."""
+        return 3 * self.interval_seconds + self.timeout_seconds + 60
+
+
+class RotationConfig(Frozen):
+    """How the keys of a provider are replaced; `sisgate.credentials.rotation` tells what follows.
+
+    `source` is `hand` (a person stages the new key) or the name of an entry point of the group
+    `sisgate.key_sources`; `options` are handed to it.
+    """
+
+    interval: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
+    overlap: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=1)
+    warn_before: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(days=14)
+    check_every: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(minutes=1)
+    retry_after: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(hours=1)
+    source: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] = "hand"
+    source_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0
+    options: dict[str, Any] = Field(default_factory=dict)
+    canary_path: str | None = None
+
+    @property
+    def has_source(self) -> bool:
+        """Whether a plug-in brings new keys."""
+        return self.source != "hand"
+
+    @field_validator("canary_path")
+    @classmethod
+    def _canary_path_is_usable(cls, value: str | None) -> str | None:
+        try:
+            return usable_path(value) if value is not None else None
+        except UsageError as error:
+            raise ValueError(error.message) from None
+
+    @model_validator(mode="after")
+    def _overlap_ends_in_time(self) -> RotationConfig:
+        if self.interval is not None and self.overlap >= self.interval:
+            raise ValueError("overlap is shorter than interval")
+        return self

@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from sisgate.broker import broker_url, redis_client, uses_embedded_redis
 from sisgate.clock import Clock
 from sisgate.credentials.master import make_master_key
+from sisgate.domain.network import why_unreachable
 from sisgate.domain.queues import PLANNER_QUEUE
-from sisgate.domain.tls import why_unreachable
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.missing_keys import missing_keys

@@ -19,11 +19,11 @@ from sisgate.bounded_http import (
 )
 from sisgate.clock import Clock
 from sisgate.domain.network import Network
-from sisgate.domain.paths import usable_path
 from sisgate.domain.secret import forget_locals
+from sisgate.domain.validation import usable_path
 from sisgate.errors import AnswerInvalid, ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
-from sisgate.settings.tls_files import network_problem
+from sisgate.settings.files import network_problem
 
 CONNECT_SECONDS = 5.0
 MIB = 1024 * 1024

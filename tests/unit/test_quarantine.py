@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.domain.outlines import outline, task_of
+from sisgate.domain.message_shape import outline, task_of
 from sisgate.quarantine import KEPT_BYTES, NO_QUEUE, BadMessage, refusal
 
 SECRET = "Eve Kowalski"

@@ -9,7 +9,7 @@ import structlog
 
 from sisgate.admission.throttle import ThrottleDecision, ThrottleSignal, decide
 from sisgate.audit import log as audit
-from sisgate.domain.rate_headers import parse_rate_hint
+from sisgate.domain.rates import parse_rate_hint
 from sisgate.errors import BrokerUnavailable
 from sisgate.providers.dialect import HttpResponse
 from sisgate.settings import ProviderConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sisgate.domain.rate_headers import parse_retry_after
+from sisgate.domain.rates import parse_retry_after
 from sisgate.domain.response_class import CallFate, KeyEffect, Outcome, ResponseClass
 from sisgate.domain.retries import Blame, Failure, GiveUp, MayBeDone, TryAgain, decide
 from sisgate.errors import (

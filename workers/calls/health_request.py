@@ -7,7 +7,7 @@ from sisgate.domain.response_class import Outcome, ResponseClass, of_status
 from sisgate.errors import NoPermit, SisgateError
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
-from sisgate.settings.health import HealthConfig
+from sisgate.settings.provider_parts import HealthConfig
 from workers.admission import pace, permits
 from workers.admission.permits import Permit
 from workers.calls.reply import Reply

@@ -14,7 +14,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, NoPermit
 from sisgate.settings import ProviderConfig
-from sisgate.settings.health import HealthConfig
+from sisgate.settings.provider_parts import HealthConfig
 from workers.admission import limiter_recovery, permits
 from workers.admission.permits import Permit
 from workers.calls import health_request

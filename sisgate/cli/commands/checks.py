@@ -22,7 +22,7 @@ from sisgate.cli.commands.standing_checks import audit_heads, hold, quarantine
 from sisgate.cli.invocation import Invocation
 from sisgate.clock import SystemClock
 from sisgate.credentials.vault import Vault, vault_of
-from sisgate.domain.tls import cure, tls_fault, why_unreachable
+from sisgate.domain.network import cure, tls_fault, why_unreachable
 from sisgate.embedded.server_version import version_of
 from sisgate.errors import SisgateError
 from sisgate.gateway.missing_keys import missing_keys

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from sisgate.domain.tls import TlsFault
+from sisgate.domain.network import TlsFault
 from sisgate.sandbox import SandboxProcess
 from tests.acceptance.cli.command import Command
 from tests.acceptance.cli.conftest import add_key

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER
 from sisgate.gateway import JobStatus
 from sisgate.ledger import schema as tables
 from tests.acceptance.stack import PATIENCE_SECONDS, Stack, running

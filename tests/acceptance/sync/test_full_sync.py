@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER
 from tests.acceptance.stack import Stack
 
 KINDS = ["powerschool", "slow_powerschool", "infinite_campus", "skyward", "oneroster"]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from sisgate.domain.rates import Rate
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER
 from sisgate.providers.registry import DIALECTS
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sisgate.domain.rates import Rate
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER
 from sisgate.errors import UnknownResource
 from sisgate.providers.dialect import HttpResponse, Listing, Position
 from tests.contract.providers.binding import problems_of

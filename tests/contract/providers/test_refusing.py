@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER
 from sisgate.errors import MESSAGE_LIMIT, AnswerInvalid
 from sisgate.providers.dialect import HttpResponse, Listing, Page, Position
 from tests.contract.providers.variants import BY_NAME, VARIANTS, Variant, pages_of

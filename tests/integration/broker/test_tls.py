@@ -12,7 +12,7 @@ from flower.utils.broker import Broker
 
 from sisgate.broker import celery_app, redis_client
 from sisgate.clock import SystemClock, poll_until
-from sisgate.domain.tls import TlsFault, tls_fault
+from sisgate.domain.network import TlsFault, tls_fault
 from sisgate.settings import Settings
 from sisgate.settings.urls import with_tls_files
 from sisgate.stack.embedded_stack import why_silent

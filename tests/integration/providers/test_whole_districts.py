@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from sisgate.domain.records import Row
-from sisgate.domain.resources import ROSTER
+from sisgate.domain.records import ROSTER, Row
 from sisgate.providers.dialect import (
     Dialect,
     DialectOptions,

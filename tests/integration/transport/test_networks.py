@@ -13,8 +13,8 @@ from sisgate.cli.commands.endpoint_checks import endpoints_of
 from sisgate.clock import SystemClock
 from sisgate.credentials.keys import Credential
 from sisgate.credentials.token_endpoint import fetch_token
+from sisgate.domain.network import TlsFault
 from sisgate.domain.secret import Secret
-from sisgate.domain.tls import TlsFault
 from sisgate.errors import ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import Endpoint, ProviderConfig

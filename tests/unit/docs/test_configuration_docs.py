@@ -9,19 +9,18 @@ import pytest
 from pydantic import BaseModel
 
 from sisgate.providers.registry import DIALECTS
-from sisgate.settings.health import HealthConfig
 from sisgate.settings.load import Environment
-from sisgate.settings.model import AppConfig, RetentionConfig, Settings
+from sisgate.settings.model import AppConfig, RetentionConfig, ScheduleConfig, Settings
 from sisgate.settings.provider import ProviderConfig
 from sisgate.settings.provider_parts import (
     BreakerConfig,
     Endpoint,
+    HealthConfig,
     PathRule,
     RetryConfig,
+    RotationConfig,
     SchoolHours,
 )
-from sisgate.settings.rotation import RotationConfig
-from sisgate.settings.schedules import ScheduleConfig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text("utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {

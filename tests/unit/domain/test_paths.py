@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sisgate.domain.paths import usable_path
+from sisgate.domain.validation import usable_path
 from sisgate.errors import UsageError
 
 BASE = "/base/v1"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sisgate.domain.rate_headers import RateHint, parse_rate_hint, parse_retry_after
+from sisgate.domain.rates import RateHint, parse_rate_hint, parse_retry_after
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 

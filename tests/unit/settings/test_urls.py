@@ -14,8 +14,7 @@ from pydantic import SecretStr
 
 from sisgate.errors import ConfigurationError
 from sisgate.settings import load_settings
-from sisgate.settings.broker_address import BrokerAddress
-from sisgate.settings.urls import broker_problem, database_problem
+from sisgate.settings.urls import BrokerAddress, broker_problem, database_problem
 from tests.servers.tls import Authority
 
 PROBLEMS = {

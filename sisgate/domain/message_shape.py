@@ -1,4 +1,4 @@
-"""What may be told of a message that may hold anything: its shape, and no value of it. Pure."""
+"""The shape of a message that may hold anything, without any of its values. Pure."""
 
 from __future__ import annotations
 

@@ -1,12 +1,54 @@
-"""Paths of a provider that an app may ask for: none of them leaves the endpoint's base path."""
+"""What callers pass in: one of several fixed words, a time with its zone, a provider's path. Pure."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from datetime import datetime
+from difflib import get_close_matches
 from urllib.parse import unquote_to_bytes
 
 from sisgate.errors import UsageError
+
+
+def chosen(what: str, known: Iterable[str], word: str) -> str:
+    """Return the word if it is a known one; `UsageError` lists them and suggests the nearest.
+
+    >>> chosen("mode", ["auto", "full"], "ful")
+    Traceback (most recent call last):
+    sisgate.errors.UsageError: mode is one of auto, full, not 'ful'. Did you mean 'full'?
+    """
+    words = [str(each) for each in known]
+    if word in words:
+        return str(word)
+    shown = str(word)[:80]
+    hint = did_you_mean(shown, words)
+    raise UsageError(f"{what} is one of {', '.join(words)}, not {shown!r}.{hint}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the question whether the nearest known word was meant, or nothing.
+
+    >>> did_you_mean("studnts", ["orgs", "students"]), did_you_mean("x", ["orgs"])
+    (" Did you mean 'students'?", '')
+    """
+    by_lower = {str(each).lower(): str(each) for each in known}
+    near = get_close_matches(word.lower(), by_lower, n=1)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def aware(name: str, moment: datetime | None) -> datetime | None:
+    """Return a time that has its zone, or None; `UsageError` for one without.
+
+    >>> aware("until", datetime(2026, 12, 1, 6))
+    Traceback (most recent call last):
+    sisgate.errors.UsageError: until needs a time zone: 2026-12-01T06:00:00 has none.
+    """
+    if moment is not None and moment.utcoffset() is None:
+        raise UsageError(f"{name} needs a time zone: {moment.isoformat()} has none.")
+    return moment
+
 
 MOST_DECODINGS = 5
 """How often a path is decoded; one that could be decoded once more is refused."""

@@ -1,4 +1,4 @@
-"""When something that is done again and again is due: slots of time. Pure."""
+"""When something that recurs is due. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TICK = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class Rhythm:
+class Recurrence:
     """A cron expression of five fields in a time zone, or a length of time that repeats.
 
     On the days when the clocks change, a job of a fixed hour that would be skipped runs right
@@ -26,9 +26,11 @@ class Rhythm:
     zone: str = "UTC"
 
     def last(self, now: datetime) -> datetime:
-        """Return the newest slot at or before `now` (aware), in UTC.
+        """Return the newest occurrence at or before `now` (aware), in UTC.
 
-        >>> Rhythm(every=timedelta(minutes=15)).last(datetime(2026, 9, 1, 8, 20, tzinfo=UTC)).minute
+        >>> Recurrence(every=timedelta(minutes=15)).last(
+        ...     datetime(2026, 9, 1, 8, 20, tzinfo=UTC)
+        ... ).minute
         15
         """
         if self.every is not None:
@@ -38,9 +40,9 @@ class Rhythm:
         return next(CronSim(self.cron or "", local, reverse=True)).astimezone(UTC)
 
     def next(self, now: datetime) -> datetime:
-        """Return the first slot after `now`, in UTC.
+        """Return the first occurrence after `now`, in UTC.
 
-        >>> night = Rhythm(cron="0 2 * * *", zone="America/Chicago")
+        >>> night = Recurrence(cron="0 2 * * *", zone="America/Chicago")
         >>> night.next(datetime(2026, 9, 1, 8, tzinfo=UTC)).isoformat()
         '2026-09-02T07:00:00+00:00'
         """

@@ -1,11 +1,17 @@
-"""Names of time zones."""
+"""What every part of the configuration is, and the types that its parts share."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+class Frozen(BaseModel):
+    """A part of the configuration: frozen, and an unknown word is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 def _zone(value: str) -> str:

@@ -9,34 +9,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.domain.rhythms import Rhythm, checked_cron
+from sisgate.domain.recurrence import Recurrence, checked_cron
 
 CHICAGO = "America/Chicago"
-RHYTHMS = [
-    Rhythm(every=timedelta(minutes=15)),
-    Rhythm(every=timedelta(hours=36)),
-    Rhythm(cron="*/10 * * * *", zone=CHICAGO),
-    Rhythm(cron="0 2 * * 1-5", zone=CHICAGO),
-    Rhythm(cron="30 1 1 * *", zone="Europe/Vienna"),
-    Rhythm(cron="0 0 * * *"),
+RECURRENCES = [
+    Recurrence(every=timedelta(minutes=15)),
+    Recurrence(every=timedelta(hours=36)),
+    Recurrence(cron="*/10 * * * *", zone=CHICAGO),
+    Recurrence(cron="0 2 * * 1-5", zone=CHICAGO),
+    Recurrence(cron="30 1 1 * *", zone="Europe/Vienna"),
+    Recurrence(cron="0 0 * * *"),
 ]
 MOMENTS = st.integers(0, 10**14).map(
     lambda micros: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
 )
 
 
-@given(rhythm=st.sampled_from(RHYTHMS), now=MOMENTS)
-def test_now_lies_between_the_last_slot_and_the_next(rhythm: Rhythm, now: datetime) -> None:
-    """And nothing is due between: the last slot of just before the next is the same."""
-    last, after = rhythm.last(now), rhythm.next(now)
+@given(recurrence=st.sampled_from(RECURRENCES), now=MOMENTS)
+def test_now_lies_between_the_last_occurrence_and_the_next(
+    recurrence: Recurrence, now: datetime
+) -> None:
+    """And nothing is due between: the last occurrence of just before the next is the same."""
+    last, after = recurrence.last(now), recurrence.next(now)
     assert last <= now < after
-    assert rhythm.last(last) == last
-    assert rhythm.last(after) == after
-    assert rhythm.last(after - timedelta(microseconds=1)) == last
+    assert recurrence.last(last) == last
+    assert recurrence.last(after) == after
+    assert recurrence.last(after - timedelta(microseconds=1)) == last
 
 
 @pytest.mark.parametrize(
-    ("cron", "day", "slots"),
+    ("cron", "day", "occurrences"),
     [
         # Clocks go forward from 2:00 to 3:00: what would be skipped runs right after.
         ("30 2 * * *", date(2026, 3, 8), ["2026-03-08T03:00:00-05:00"]),
@@ -45,16 +47,16 @@ def test_now_lies_between_the_last_slot_and_the_next(rhythm: Rhythm, now: dateti
         ("0 2 * * 1-5", date(2026, 9, 5), []),
     ],
 )
-def test_each_day_has_its_slot_when_the_clocks_change(
-    cron: str, day: date, slots: list[str]
+def test_each_day_has_its_occurrence_when_the_clocks_change(
+    cron: str, day: date, occurrences: list[str]
 ) -> None:
     """As with Debian's cron."""
-    rhythm, zone = Rhythm(cron=cron, zone=CHICAGO), ZoneInfo(CHICAGO)
+    recurrence, zone = Recurrence(cron=cron, zone=CHICAGO), ZoneInfo(CHICAGO)
     midnight = datetime.combine(day, time(), zone)
     now, found = midnight - timedelta(seconds=1), []
-    while (now := rhythm.next(now)) < midnight + timedelta(days=1):
+    while (now := recurrence.next(now)) < midnight + timedelta(days=1):
         found.append(now.astimezone(zone).isoformat())
-    assert found == slots
+    assert found == occurrences
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,156 @@
+"""The URLs of a provider: its endpoints, the path of its API in them, and the proxy before it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from sisgate.settings.urls import unencoded
+
+NO_PASSWORD = "a URL must not carry a user name or password; use `sisgate keys add`"
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("write an absolute URL that begins with https://")
+    if parts.username or parts.password:
+        raise ValueError(NO_PASSWORD)
+    try:
+        _ = parts.port
+    except ValueError:
+        # Python's error quotes it, and it may be a password.
+        raise ValueError("the port is not a number from 0 to 65535") from None
+    return value.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _base_url(value: str) -> str:
+    if "@" in value:
+        raise ValueError(NO_PASSWORD)
+    if "?" in value or "#" in value:
+        raise ValueError("write the URL without ? and #: paths are put behind it")
+    return _http_url(value)
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(_http_url(value))
+    if parts.path or parts.query or parts.fragment:
+        raise ValueError("write an origin: scheme, host and port, such as https://sis.example:8443")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
+_ONEROSTER = re.compile(r"/ims/oneroster(/|$)", re.IGNORECASE)
+_POWERSCHOOL = re.compile(r"/ws(/v1|/schema|/schema/query)?/?$")
+
+
+def taken_apart(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a provider's settings with the API's path moved from its endpoints to `base_path`.
+
+    A OneRoster URL is often given whole. Its path is the base path, and says the version where none
+    is configured; a PowerSchool URL may end in `/ws/v1`, which is left out. `ValueError` where the
+    endpoints or `base_path` say different things.
+
+    >>> found = taken_apart(
+    ...     {"kind": "oneroster", "endpoints": [{"url": "https://sis.example/ims/oneroster/v1p1/"}]}
+    ... )
+    >>> found["endpoints"], found["base_path"], found["version"]
+    ([{'url': 'https://sis.example'}], '/ims/oneroster/v1p1', '1.1')
+    """
+    made, endpoints = dict(values), values.get("endpoints")
+    if not isinstance(endpoints, list | tuple) or not all(
+        isinstance(each, Mapping) and isinstance(each.get("url"), str) for each in endpoints
+    ):
+        return made
+    urls = [each["url"].strip() for each in endpoints]
+    if values.get("kind") == "powerschool":
+        urls = [_POWERSCHOOL.sub("", url) for url in urls]
+    elif any(_ONEROSTER.search(_path(url)) for url in urls):
+        (path, *others) = sorted({_path(url) for url in urls})
+        configured = values.get("base_path")
+        if others or (isinstance(configured, str) and configured.rstrip("/") != path):
+            raise ValueError(
+                f"the endpoints' URLs hold the path of OneRoster, {path}, and "
+                f"{'not all the same one' if others else f'base_path is {configured}'}: write "
+                "the URLs without it, and the whole path as base_path"
+            )
+        made["base_path"] = path
+        if "version" not in values and path.lower().endswith("/v1p1"):
+            made["version"] = "1.1"
+        urls = [url.rstrip("/").removesuffix(path) for url in urls]
+    made["endpoints"] = [{**each, "url": url} for each, url in zip(endpoints, urls, strict=True)]
+    return made
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path.rstrip("/")
+    except ValueError:  # which the URL's own check reports
+        return ""
+
+
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+_NO_PROXY_VARIABLES = ("no_proxy", "NO_PROXY")
+
+
+def proxy_url(value: Any) -> Any:
+    """Return the URL of a proxy; `""` is none. `ValueError` without the URL, which may be secret.
+
+    >>> proxy_url("proxy.test:8080")
+    'http://proxy.test:8080'
+    """
+    if not isinstance(value, str) or not value:
+        return value
+    url = value if "://" in value else f"http://{value}"
+    if (what := unencoded(url)) is not None:
+        raise ValueError(what)
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ValueError(
+            "write the URL of an HTTP proxy, such as http://proxy.example:8080; SOCKS is not spoken"
+        )
+    return url
+
+
+def network_defaults(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Return `ca_file`, `proxy` and `no_proxy` as the machine's environment has them for all.
+
+    Of several variables the first that is set counts, in the order in which `requests` looks. The
+    second value is what is wrong with them, for those whom it concerns.
+    """
+    found: dict[str, Any] = {}
+    problems: list[str] = []
+    if (variable := _first(environment, _CA_VARIABLES)) is not None:
+        found["ca_file"] = Path(environment[variable]).absolute()
+    if (variable := _first(environment, _PROXY_VARIABLES)) is not None:
+        try:
+            found["proxy"] = proxy_url(environment[variable])
+        except ValueError as error:
+            problems.append(f"environment: {variable}: {error}")
+    if (variable := _first(environment, _NO_PROXY_VARIABLES)) is not None:
+        names = (name.strip() for name in environment[variable].split(","))
+        found["no_proxy"] = tuple(name for name in names if name)
+    return found, problems
+
+
+def _first(environment: Mapping[str, str], variables: tuple[str, ...]) -> str | None:
+    return next((name for name in variables if environment.get(name)), None)
