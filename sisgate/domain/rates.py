@@ -2,7 +2,7 @@
 
 Sources of the headers: RFC 9110 section 10.2.3 (Retry-After); draft-ietf-httpapi-ratelimit-headers
 in its three shapes: `RateLimit-Limit|Remaining|Reset` (to 06), `RateLimit: limit=, remaining=,
-reset=` (07) and `RateLimit: "policy";r=;t=` with `RateLimit-Policy: "policy";q=;w=` (08 on); and the
+reset=` (07) and `RateLimit: "policy";r=;t=` with `RateLimit-Policy: "policy";q=;w=` (08 on); the
 de-facto `X-RateLimit-*`, whose reset is seconds from now or since 1970. No header makes it raise.
 """
 

@@ -1,4 +1,4 @@
-"""What callers pass in: one of several fixed words, a time with its zone, a provider's path. Pure."""
+"""What callers pass in: one of a set of words, a time with its zone, a provider's path. Pure."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The dialects of the Student Information Systems: a kind is one module and one `registry` line."""
+"""The dialects of the Student Information Systems: how each kind is asked, and what it answers."""

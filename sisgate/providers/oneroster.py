@@ -16,7 +16,6 @@ from urllib.parse import parse_qsl
 
 from sisgate.domain.records import ROSTER, Row
 from sisgate.errors import ConfigurationError, UnknownResource
-from sisgate.providers.dates import utc_timestamp
 from sisgate.providers.dialect import (
     Dialect,
     DialectOptions,
@@ -27,15 +26,15 @@ from sisgate.providers.dialect import (
     Position,
     ProviderError,
 )
-from sisgate.providers.links import local_link, next_link, query_of
 from sisgate.providers.oneroster_mapping import canonical_row
+from sisgate.providers.paging import Note, local_link, next_link, query_of, read_rows
 from sisgate.providers.refusals import (
     not_in_dialect,
     read_body,
     read_refusal,
     says_token_expired,
 )
-from sisgate.providers.rows import Note, read_rows
+from sisgate.providers.values import utc_timestamp
 
 _ENVELOPES: dict[str, tuple[str, ...]] = {
     "schools": ("schools", "orgs"),

@@ -29,8 +29,8 @@ from sisgate.providers.oneroster_values import (
     without_addresses,
     word_of,
 )
-from sisgate.providers.references import usable_id
-from sisgate.providers.rows import Note, RowUnusable
+from sisgate.providers.paging import Note, RowUnusable
+from sisgate.providers.values import usable_id
 
 _USERS = ("users", "students", "teachers")
 _SESSIONS = ("academicSessions", "terms", "gradingPeriods")

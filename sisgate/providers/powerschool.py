@@ -26,6 +26,7 @@ from sisgate.providers.dialect import (
     Position,
     ProviderError,
 )
+from sisgate.providers.paging import Note, read_rows
 from sisgate.providers.powerschool_mapping import record_of
 from sisgate.providers.powerschool_plugin import ENROLLMENTS_QUERY, SECTIONS_QUERY
 from sisgate.providers.powerschool_wire import dcid, query_rows, read_number, rest_rows
@@ -35,7 +36,6 @@ from sisgate.providers.refusals import (
     read_refusal,
     says_token_expired,
 )
-from sisgate.providers.rows import Note, read_rows
 
 _QUERY_PATH = "/ws/schema/query/"
 _QUERY_PAGE_SIZE = 1000

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sisgate.providers.dates import iso_date
 from sisgate.providers.powerschool_wire import flag, part, parts, text
+from sisgate.providers.values import iso_date
 
 _SEXES = {"M": "male", "F": "female", "X": "other", "O": "other", "U": "unspecified"}
 _RACES = {

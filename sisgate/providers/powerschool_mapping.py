@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sisgate.domain.records import Row
-from sisgate.providers.dates import iso_date
 from sisgate.providers.powerschool_demographics import demographics_of
 from sisgate.providers.powerschool_wire import (
     dcid,
@@ -29,7 +28,7 @@ from sisgate.providers.powerschool_wire import (
     text,
     truth,
 )
-from sisgate.providers.references import reference
+from sisgate.providers.values import iso_date, reference
 
 DISTRICT = "district"
 

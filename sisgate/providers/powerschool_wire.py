@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sisgate.errors import AnswerInvalid
-from sisgate.providers.rows import RowUnusable
+from sisgate.providers.paging import RowUnusable
 
 _TRUE = ("true", "1", "t", "y", "yes")
 

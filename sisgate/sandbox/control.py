@@ -9,11 +9,10 @@ from fastapi import FastAPI, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from sisgate.sandbox.dialect import VendorServer
 from sisgate.sandbox.district import District
 from sisgate.sandbox.population.churn import ChurnRequest
-from sisgate.sandbox.replies import json_reply
 from sisgate.sandbox.spec import AcceptedCredential
+from sisgate.sandbox.vendor import VendorServer, json_reply
 
 MAX_BODY = 1_000_000
 

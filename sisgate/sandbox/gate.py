@@ -10,10 +10,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sisgate.sandbox.dialect import VendorServer, fault_reply
 from sisgate.sandbox.district import District
 from sisgate.sandbox.faults import misbehave
 from sisgate.sandbox.knobs import Fault
+from sisgate.sandbox.vendor import VendorServer, fault_reply
 
 REQUEST_ID = "x-request-id"
 MAX_TEMPLATES = 500

@@ -18,13 +18,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sisgate.sandbox.control import control_app
-from sisgate.sandbox.dialect import VendorServer
 from sisgate.sandbox.district import District
 from sisgate.sandbox.faults import TRANSPORT
 from sisgate.sandbox.gate import FaultMiddleware
 from sisgate.sandbox.oneroster.server import OneRosterServer
 from sisgate.sandbox.powerschool.server import PowerSchoolServer
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
+from sisgate.sandbox.vendor import VendorServer
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 120

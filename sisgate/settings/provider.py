@@ -19,7 +19,7 @@ from pydantic import (
 from sisgate.domain.network import Network
 from sisgate.domain.rates import Rate
 from sisgate.providers.dialect import Dialect, DialectOptions
-from sisgate.providers.registry import DIALECTS
+from sisgate.providers.kinds import DIALECTS
 from sisgate.settings.fields import Frozen
 from sisgate.settings.provider_parts import (
     BreakerConfig,

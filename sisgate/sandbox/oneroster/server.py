@@ -18,8 +18,8 @@ from sisgate.sandbox.oneroster.oauth1 import OAuth1Verifier
 from sisgate.sandbox.oneroster.resources import Resource, Selections, SortOrder, resources_of
 from sisgate.sandbox.oneroster.rows import OneRosterRows, Row
 from sisgate.sandbox.oneroster.tokens import issue_token
-from sisgate.sandbox.replies import Refusal, json_reply, whole_number
 from sisgate.sandbox.tokens import TokenState
+from sisgate.sandbox.vendor import Refusal, json_reply, whole_number
 
 _CAMPUS = "/campus/api/oneroster/v1p2/{app}/ims/oneroster/rostering/v1p2"
 CAMPUS_APP = "sisgate"

@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sisgate.sandbox.district import District
-from sisgate.sandbox.replies import form_fields, json_reply
 from sisgate.sandbox.spec import AcceptedCredential
 from sisgate.sandbox.tokens import basic_credential
+from sisgate.sandbox.vendor import form_fields, json_reply
 
 CORE_SCOPE = "roster-core.readonly"
 

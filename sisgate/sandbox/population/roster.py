@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sisgate.sandbox.population.draws import draw, salt_of
+from sisgate.sandbox.population.draws import draw, name_pools, salt_of
 from sisgate.sandbox.population.keys import StridedKeys, Table
 from sisgate.sandbox.population.layout import (
     CLASSES_PER_COHORT,
@@ -19,7 +19,6 @@ from sisgate.sandbox.population.layout import (
     Layout,
     School,
 )
-from sisgate.sandbox.population.names import name_pools
 
 SCHOOL_YEAR = 2026
 """The year in which the school year starts; fixed, so that rows depend on the seed alone."""

@@ -17,7 +17,7 @@ from sisgate.sandbox.powerschool.rows import (
     Row,
     term_dcid,
 )
-from sisgate.sandbox.replies import Refusal
+from sisgate.sandbox.vendor import Refusal
 
 RowOf = Callable[[int, frozenset[str]], Row]
 

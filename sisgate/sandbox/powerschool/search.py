@@ -21,7 +21,7 @@ from typing import Any
 from sisgate.sandbox.population.roster import Roster
 from sisgate.sandbox.population.values import values_at
 from sisgate.sandbox.powerschool.lists import KeyList
-from sisgate.sandbox.replies import Refusal
+from sisgate.sandbox.vendor import Refusal
 
 _SCAN_PAUSE_ROWS = 2000
 _SELECTIONS_KEPT = 8

@@ -19,8 +19,8 @@ from sisgate.sandbox.powerschool.queries import MAX_PAGE_SIZE, PowerQueries, Rec
 from sisgate.sandbox.powerschool.rows import PowerSchoolRows, Row
 from sisgate.sandbox.powerschool.search import Searches
 from sisgate.sandbox.powerschool.tokens import issue_token
-from sisgate.sandbox.replies import Refusal, json_reply, whole_number
 from sisgate.sandbox.tokens import TokenState
+from sisgate.sandbox.vendor import Refusal, json_reply, whole_number
 
 _PAGED = (
     "student", "school", "section", "section_enrollment", "staff", "course", "term",

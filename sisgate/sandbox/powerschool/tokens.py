@@ -5,10 +5,9 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sisgate.sandbox.dialect import VendorServer
 from sisgate.sandbox.district import District
-from sisgate.sandbox.replies import form_fields, json_reply
 from sisgate.sandbox.tokens import basic_credential
+from sisgate.sandbox.vendor import VendorServer, form_fields, json_reply
 
 
 async def issue_token(district: District, request: Request, dialect: VendorServer) -> Response:

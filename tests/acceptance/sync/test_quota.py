@@ -9,7 +9,7 @@ import pytest
 
 from sisgate.domain.rates import Rate
 from sisgate.domain.records import ROSTER
-from sisgate.providers.registry import DIALECTS
+from sisgate.providers.kinds import DIALECTS
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
 from tests.acceptance.stack import PATIENCE_SECONDS, Stack, running

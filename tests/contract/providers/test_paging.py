@@ -19,7 +19,7 @@ from sisgate.providers.dialect import (
     Page,
     Position,
 )
-from sisgate.providers.registry import dialect_for
+from sisgate.providers.kinds import dialect_for
 from tests.contract.providers.variants import ORIGIN
 
 ROWS = 23

@@ -21,7 +21,7 @@ from sisgate.providers.dialect import (
     Page,
     Position,
 )
-from sisgate.providers.registry import dialect_for
+from sisgate.providers.kinds import dialect_for
 
 ORIGIN = "https://sis.example.org"
 ANSWERS = Path(__file__).parent / "answers"

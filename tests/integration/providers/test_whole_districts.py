@@ -21,7 +21,7 @@ from sisgate.providers.dialect import (
     Page,
     Position,
 )
-from sisgate.providers.registry import dialect_for
+from sisgate.providers.kinds import dialect_for
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
 from tests.contract.providers.binding import problems_of

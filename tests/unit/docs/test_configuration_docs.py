@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from sisgate.providers.registry import DIALECTS
+from sisgate.providers.kinds import DIALECTS
 from sisgate.settings.load import Environment
 from sisgate.settings.model import AppConfig, RetentionConfig, ScheduleConfig, Settings
 from sisgate.settings.provider import ProviderConfig

@@ -6,7 +6,7 @@ import pytest
 
 from sisgate.errors import AnswerInvalid
 from sisgate.providers.dialect import HttpResponse
-from sisgate.providers.links import local_link, next_link, read_links
+from sisgate.providers.paging import local_link, next_link, read_links
 
 
 def test_relations_are_read_in_every_usual_spelling() -> None:

@@ -9,14 +9,11 @@ from typing import Any
 import pytest
 
 from sisgate.errors import AnswerInvalid, ConfigurationError
-from sisgate.providers.dates import iso_date, utc_text
 from sisgate.providers.dialect import DialectOptions, HttpResponse, Listing, Position
-from sisgate.providers.infinite_campus import InfiniteCampus
+from sisgate.providers.kinds import DIALECTS, InfiniteCampus, Skyward, dialect_for
 from sisgate.providers.oneroster import OneRoster
 from sisgate.providers.oneroster_mapping import canonical_row
-from sisgate.providers.references import reference
-from sisgate.providers.registry import DIALECTS, dialect_for
-from sisgate.providers.skyward import Skyward
+from sisgate.providers.values import iso_date, reference, utc_text
 
 
 def oneroster(**options: Any) -> OneRoster:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sisgate.domain.rates import Rate
-from sisgate.sandbox.quota import SlidingWindow
+from sisgate.sandbox.district import SlidingWindow
 
 # Eighths of a second are exact in binary, so that the oracle counts without rounding.
 gaps = st.lists(st.integers(0, 40).map(lambda n: n / 8), max_size=80)
