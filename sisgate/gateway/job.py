@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action, Principal, decide
@@ -17,6 +16,7 @@ from sisgate.errors import JobCancelled, JobExpired, JobFailed, OutcomeUnknown
 from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
 from sisgate.ledger import schema as tables
+from sisgate.ledger.calls import counts_by_state
 
 
 @dataclass(frozen=True)
@@ -114,40 +114,22 @@ def visible_status(core: Core, job_id: str) -> JobStatus:
 def read_status(session: Session, job_id: str) -> JobStatus:
     """Return the status of a job; `UnknownJob` where there is none."""
     job = jobs.get(session, job_id)
-    counts = session.execute(
-        select(tables.Call.state, func.count())
-        .where(tables.Call.job_id == job_id)
-        .group_by(tables.Call.state)
-    )
-    return status_of(job, {row[0]: row[1] for row in counts})
+    return status_of(job, counts_by_state(session, [job_id]).get(job_id, {}))
 
 
 def read_statuses(session: Session, job_ids: Sequence[str]) -> list[JobStatus]:
     """Return the statuses of jobs in the order of their ids, in two statements for any number."""
-    jobs_of_ids = session.scalars(select(tables.Job).where(tables.Job.id.in_(job_ids)))
-    found = {job.id: job for job in jobs_of_ids}
-    counts: dict[str, dict[str, int]] = {}
-    rows = session.execute(
-        select(tables.Call.job_id, tables.Call.state, func.count())
-        .where(tables.Call.job_id.in_(job_ids))
-        .group_by(tables.Call.job_id, tables.Call.state)
-    )
-    for job_id, state, count in rows:
-        counts.setdefault(job_id, {})[state] = count
-    known = [job_id for job_id in job_ids if job_id in found]
-    return [status_of(found[job_id], counts.get(job_id, {})) for job_id in known]
+    rows = jobs.of_ids(session, job_ids)
+    counts = counts_by_state(session, job_ids)
+    return [status_of(rows[each], counts.get(each, {})) for each in job_ids if each in rows]
 
 
 def status_of(job: tables.Job, calls: Mapping[str, int]) -> JobStatus:
     """Return the status that a job's row and its calls by state make."""
-    same = (
-        "id", "kind", "app", "provider", "resource", "mode", "accepted_at", "started_at",
-        "ended_at", "expires_at", "complete", "note", "error", "dead",
-        "retried_as", "rows_seen", "inserted", "updated", "deleted", "calls_made", "throttled",
-    )  # fmt: skip
-    return JobStatus(
-        state=JobState(job.state),
-        priority=Priority(job.priority),
-        calls=calls,
-        **{name: getattr(job, name) for name in same},
-    )
+    own: dict[str, Any] = {
+        "state": JobState(job.state),
+        "priority": Priority(job.priority),
+        "calls": calls,
+    }
+    same = [field.name for field in fields(JobStatus) if field.name not in own]
+    return JobStatus(**own, **{name: getattr(job, name) for name in same})

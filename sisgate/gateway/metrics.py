@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from sqlalchemy import func, select
+from collections.abc import Iterable, Mapping
 
 from sisgate.access.policy import Action
 from sisgate.breakers.spec import State
@@ -20,7 +17,9 @@ from sisgate.gateway.breakers import ProviderBreakers
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import read_liveness
-from sisgate.ledger.schema import Call, Job
+from sisgate.ledger import workload
+from sisgate.ledger.schema import Key
+from sisgate.ledger.workload import Counts
 from sisgate.monitoring.reading import (
     EndpointReading,
     FleetReading,
@@ -32,23 +31,15 @@ from sisgate.quarantine import Quarantine
 DAY_SECONDS = 86_400.0
 
 
-@dataclass
-class _Work:
-    """What the ledger tells of one provider."""
-
-    jobs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(JobState, 0))
-    dead_letters: int = 0
-    lost_workers: int = 0
-    key_days: dict[str, float] = field(default_factory=dict)
-
-
 def read(core: Core) -> FleetReading:
     """Return how all providers of the configuration stand.
 
     Raises `BrokerUnavailable` and `DatabaseUnavailable`: half a reading would look like a whole.
     """
     core.access.require(Action.LOOK)
-    work = _work(core)
+    with core.database.read() as session:
+        counts = workload.count(session)
+        key_days = _key_days(core, list_keys(session))
     names = list(core.settings.providers)
     waiting = list_lengths(core.redis, [(name, int(p)) for name in names for p in Priority])
     liveness = read_liveness(core.context)
@@ -56,7 +47,10 @@ def read(core: Core) -> FleetReading:
         raise BrokerUnavailable("Redis cannot be reached.")
     alive = [one for one in liveness.fleet.processes if one.is_alive]
     serving = Counter(queue for one in alive for queue in one.queues)
-    providers = [_provider(core, name, work[name], waiting, serving[name]) for name in names]
+    providers = [
+        _provider(core, name, counts, key_days.get(name, {}), waiting, serving[name])
+        for name in names
+    ]
     kinds = Counter(one.kind for one in alive)
     return FleetReading(
         providers,
@@ -79,7 +73,8 @@ def read(core: Core) -> FleetReading:
 def _provider(
     core: Core,
     name: str,
-    work: _Work,
+    counts: Counts,
+    key_days: Mapping[str, float],
     waiting: Mapping[tuple[str, int], int],
     workers: int,
 ) -> ProviderReading:
@@ -110,37 +105,19 @@ def _provider(
         in_flight=state.in_flight,
         waiting={p.name.lower(): waiting[name, int(p)] for p in Priority},
         held=all(one.breaker.state is not State.CLOSED for one in standings),
-        jobs=work.jobs,
-        dead_letters=work.dead_letters,
-        lost_workers=work.lost_workers,
-        key_days=work.key_days,
+        jobs={state: counts.jobs[name, state] for state in JobState},
+        dead_letters=counts.dead_letters[name],
+        lost_workers=counts.lost_workers[name],
+        key_days=key_days,
         workers=workers,
     )
 
 
-def _work(core: Core) -> Mapping[str, _Work]:
-    found: defaultdict[str, _Work] = defaultdict(_Work)
+def _key_days(core: Core, keys: Iterable[Key]) -> Mapping[str, Mapping[str, float]]:
+    """Return how many days the active keys are still valid, by provider and slot."""
     now = core.clock.now()
-    with core.database.read() as session:
-        jobs = select(Job.provider, Job.state, func.count()).group_by(Job.provider, Job.state)
-        for provider, state, count in session.execute(jobs):
-            found[provider].jobs[state] = count
-        dead = (
-            select(Job.provider, func.count())
-            .where(Job.dead, Job.retried_as.is_(None))
-            .group_by(Job.provider)
-        )
-        for provider, count in session.execute(dead):
-            found[provider].dead_letters = count
-        lost = (
-            select(Call.provider, func.sum(Call.lost_workers))
-            .where(Call.lost_workers > 0)
-            .group_by(Call.provider)
-        )
-        for provider, count in session.execute(lost):
-            found[provider].lost_workers = int(count)
-        for key in list_keys(session):
-            if key.state == KeyState.ACTIVE and key.expires_at is not None:
-                days = (key.expires_at - now).total_seconds() / DAY_SECONDS
-                found[key.provider].key_days[key.slot] = days
-    return found
+    days: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for key in keys:
+        if key.state == KeyState.ACTIVE and key.expires_at is not None:
+            days[key.provider][key.slot] = (key.expires_at - now).total_seconds() / DAY_SECONDS
+    return days

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import select
-
-from sisgate.domain.states import LIVE_CALL_STATES, CallState
+from sisgate.domain.states import CallState
 from sisgate.gateway.availability import Hold, hold_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.forecast import plan_rest
 from sisgate.gateway.job import JobStatus
 from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger import calls
-from sisgate.ledger.schema import Call
 from sisgate.liveness.obstacles import Obstacle
 
 WORTH_TELLING = timedelta(seconds=1)
@@ -66,11 +63,8 @@ def wait_of(core: Core, status: JobStatus) -> Wait | None:
     if status.calls.get(CallState.RUNNING):
         return None
     now = core.clock.now()
-    query = select(Call.error, Call.not_before).where(
-        Call.job_id == status.id, Call.state.in_([state.value for state in LIVE_CALL_STATES])
-    )
     with core.database.read() as session:
-        waiting = session.execute(query).all()
+        waiting = calls.waiting(session, status.id)
         failure = calls.last_failure(session, job_id=status.id)
     # Failures of which the provider is to blame spend no try, so the number of tries tells nothing.
     again = [at for error, at in waiting if error and at is not None and at > now]

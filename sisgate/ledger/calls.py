@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -210,6 +210,31 @@ def live_count(session: Session, job_id: str) -> int:
         .where(Call.job_id == job_id, Call.state.in_([s.value for s in LIVE_CALL_STATES]))
     )
     return count or 0
+
+
+def counts_by_state(session: Session, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return how many calls there are in each state, by job; jobs without calls are left out."""
+    rows = session.execute(
+        select(Call.job_id, Call.state, func.count())
+        .where(Call.job_id.in_(job_ids))
+        .group_by(Call.job_id, Call.state)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for job_id, state, count in rows:
+        counts.setdefault(job_id, {})[state] = count
+    return counts
+
+
+def waiting(session: Session, job_id: str) -> Sequence[tuple[Any, datetime | None]]:
+    """Return the error and `not_before` of a job's calls that have not ended."""
+    live = Call.state.in_([state.value for state in LIVE_CALL_STATES])
+    query = select(Call.error, Call.not_before).where(Call.job_id == job_id, live)
+    return session.execute(query).tuples().all()
+
+
+def first_start(session: Session, job_id: str) -> datetime | None:
+    """Return when a job's first call began, or None."""
+    return session.scalar(select(func.min(Call.started_at)).where(Call.job_id == job_id))
 
 
 def last_failure(

@@ -125,6 +125,11 @@ def get(session: Session, job_id: str) -> Job:
     return job
 
 
+def of_ids(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
+    """Return the jobs that there are, by id."""
+    return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
+
+
 def unknown(job_id: str) -> UnknownJob:
     """Return the error for a job that does not exist, or not for who asks."""
     return UnknownJob(

@@ -1,0 +1,135 @@
+"""How much work there is, and how long it usually takes: what forecasts and metrics stand on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, JobKind, JobState
+from sisgate.ledger.schema import Attempt, Call, Job
+
+LATENCY_SAMPLE = 50
+"""Calls of a provider whose mean duration stands for the next ones."""
+
+FIRST_GUESS_CALLS = 1
+"""What a sync is taken to need while nothing like it has ever ended."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many calls each live job of a provider still needs, for a job that comes to wait.
+
+    `higher` are the jobs of more urgent priorities, `equal` those of its own.
+    """
+
+    higher: Sequence[int]
+    equal: Sequence[int]
+
+
+def backlog(session: Session, provider: str, priority: Priority, *, without: str | None) -> Backlog:
+    """Return what is ahead of a job of this priority, which is `without` if it is in the ledger."""
+    live = session.scalars(
+        select(Job).where(
+            Job.provider == provider,
+            Job.state.in_([s.value for s in LIVE_JOB_STATES]),
+            Job.priority <= int(priority),
+        )
+    ).all()
+    waiting = _live_calls(session, Call.provider == provider)
+    usual: dict[tuple[str, str | None], int] = {}
+    higher: list[int] = []
+    equal: list[int] = []
+    for job in live:
+        if job.id != without:
+            alike = (job.state, job.resource)
+            if alike not in usual:
+                usual[alike] = _unplanned(session, job)
+            count = waiting.get(job.id) or usual[alike]
+            (higher if job.priority < int(priority) else equal).append(count)
+    return Backlog(higher, equal)
+
+
+def remaining(session: Session, job: Job) -> int:
+    """Return how many calls a live job has yet to make, as far as that is known."""
+    return _live_calls(session, Call.job_id == job.id).get(job.id) or _unplanned(session, job)
+
+
+def usual_calls(session: Session, provider: str, resource: str | None) -> int | None:
+    """Return how many calls the last complete sync of a dataset made, or None."""
+    return session.scalar(
+        select(Job.calls_made)
+        .where(
+            Job.provider == provider,
+            Job.resource == resource,
+            Job.kind == JobKind.SYNC.value,
+            Job.state == JobState.DONE.value,
+            Job.complete.is_(True),
+        )
+        .order_by(Job.ended_at.desc())
+        .limit(1)
+    )
+
+
+def mean_latency(session: Session, provider: str) -> float:
+    """Return how long a provider's last calls took on average, in seconds; 0 before the first."""
+    recent = session.execute(
+        select(Attempt.started_at, Attempt.ended_at)
+        .where(Attempt.provider == provider, Attempt.ended_at.is_not(None))
+        .order_by(Attempt.started_at.desc())
+        .limit(LATENCY_SAMPLE)
+    ).all()
+    seconds: list[float] = [(row.ended_at - row.started_at).total_seconds() for row in recent]
+    return sum(seconds) / max(1, len(seconds))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much there is of all providers.
+
+    `jobs` are by provider and state. By provider alone: `dead_letters`, and the `lost_workers` of
+    the calls that are kept.
+    """
+
+    jobs: Counter[tuple[str, str]]
+    dead_letters: Counter[str]
+    lost_workers: Counter[str]
+
+
+def count(session: Session) -> Counts:
+    """Count jobs, dead letters and lost workers, each in one statement."""
+    jobs = select(Job.provider, Job.state, func.count()).group_by(Job.provider, Job.state)
+    dead = (
+        select(Job.provider, func.count())
+        .where(Job.dead, Job.retried_as.is_(None))
+        .group_by(Job.provider)
+    )
+    lost = (
+        select(Call.provider, func.sum(Call.lost_workers))
+        .where(Call.lost_workers > 0)
+        .group_by(Call.provider)
+    )
+    return Counts(
+        Counter({(row[0], row[1]): row[2] for row in session.execute(jobs)}),
+        Counter({row[0]: row[1] for row in session.execute(dead)}),
+        Counter({row[0]: int(row[1]) for row in session.execute(lost)}),
+    )
+
+
+def _unplanned(session: Session, job: Job) -> int:
+    if job.kind == JobKind.REQUEST.value or job.state != JobState.ACCEPTED.value:
+        return 1
+    return usual_calls(session, job.provider, job.resource) or FIRST_GUESS_CALLS
+
+
+def _live_calls(session: Session, chosen: ColumnElement[bool]) -> dict[str, int]:
+    rows = session.execute(
+        select(Call.job_id, func.count())
+        .where(chosen, Call.state.in_([s.value for s in LIVE_CALL_STATES]))
+        .group_by(Call.job_id)
+    )
+    return {row[0]: row[1] for row in rows}
