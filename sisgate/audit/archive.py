@@ -16,12 +16,12 @@ from pathlib import Path
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from sisgate.audit import checking, export, sealer
+from sisgate.audit import export, sealer, verification
+from sisgate.audit.chain import ARCHIVED
+from sisgate.audit.content import ranges_of
 from sisgate.audit.keys import KeyRing
 from sisgate.audit.log import record
-from sisgate.audit.ranges import ranges_of
 from sisgate.audit.rows import seals_through
-from sisgate.audit.verification import ARCHIVED
 from sisgate.clock import Clock
 from sisgate.errors import AuditError
 from sisgate.ledger import audit_guard
@@ -69,8 +69,8 @@ def archive(
     """
     sealer.seal(database, keys, clock)
     with database.snapshot() as session:
-        verdict = checking.verify(session, keys, now=clock.now())
-        if not verdict.is_whole:
+        result = verification.verify(session, keys, now=clock.now())
+        if not result.is_whole:
             raise AuditError(
                 "The audit log is not whole, so nothing is archived. `sisgate audit verify` shows "
                 "what is wrong."
@@ -81,7 +81,7 @@ def archive(
             .order_by(AuditSeal.number.desc())
             .limit(1)
         )
-        if last is None or last.number == verdict.first_seal != 1:
+        if last is None or last.number == result.first_seal != 1:
             raise AuditError(f"Nothing was sealed before {wanted.before.isoformat()}.")
         before = session.scalar(select(AuditSeal.head).where(AuditSeal.number == last.number - 1))
         events, digest = _write(session, keys, last, path)

@@ -19,15 +19,13 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from sisgate.audit.checking import Progress
-from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS, compact_json
+from sisgate.audit.chain import ChainVerifier, IssueKind, VerificationResult
+from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS, compact_json, ranges_of
 from sisgate.audit.heads import Broken, Head, head_of, parse_head
 from sisgate.audit.keys import KeyRing, Verifiers
-from sisgate.audit.ranges import ranges_of
 from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
 from sisgate.audit.sealer import newest_seal
-from sisgate.audit.verdict import Kind, Verdict
-from sisgate.audit.verification import Verification
+from sisgate.audit.verification import Progress
 from sisgate.errors import AuditError
 from sisgate.ledger.schema import AuditSeal
 
@@ -102,7 +100,7 @@ def verify_file(
     progress: Progress = lambda _: None,
     *,
     heads: Iterable[Head | Broken] = (),
-) -> Verdict:
+) -> VerificationResult:
     """Verify an exported file, in constant memory. Raises `AuditError` where it is none.
 
     `keys` are the audit keys or their public parts. With these the MACs of events and seals are
@@ -129,48 +127,50 @@ class _File:
         self._path = path
         self._keys = keys
         self._progress = progress
-        self._verification = Verification(keys, heads)
+        self._verification = ChainVerifier(keys, heads)
         self._line = 0
         self._digest = hashlib.sha256()
         self._kind, self._words = self._next()
 
-    def verify(self) -> Verdict:
-        verification = self._verification
+    def verify(self) -> VerificationResult:
+        verifier = self._verification
         while self._kind == "seal":
             seal = _seal_of(self._words)
             self._kind, self._words = self._next()
-            verification.seal(seal, self._events("event"))
-            self._progress(verification.verdict.events)
+            verifier.seal(seal, self._events("event"))
+            self._progress(verifier.result.events)
         while self._kind == "unsealed":
-            verification.tail(self._words.get("writer", 0), self._events_of_writer())
-        verdict = verification.end()
-        if verdict.seals or verdict.unsealed or self._kind == "head":
-            self._check_head(verdict)
-        self._check_signature(verdict)
-        return verdict
+            verifier.tail(self._words.get("writer", 0), self._events_of_writer())
+        result = verifier.end()
+        if result.seals or result.unsealed or self._kind == "head":
+            self._check_head(result)
+        self._check_signature(result)
+        return result
 
-    def _check_head(self, verdict: Verdict) -> None:
+    def _check_head(self, result: VerificationResult) -> None:
         # Without its head a file that was cut would look like a shorter log.
         place = f"{self._path}:{self._line}"
         if self._kind != "head":
-            verdict.add(Kind.TRUNCATED, place, "the file does not end with the head of its log")
+            result.add(IssueKind.TRUNCATED, place, "the file does not end with the head of its log")
             return
         head = parse_head(compact_json(self._words), self._keys)
         self._kind, self._words = self._next()
         if head is None:
-            verdict.add(Kind.HEAD_BROKEN, place, "the line is no head that our keys have signed")
+            result.add(
+                IssueKind.HEAD_BROKEN, place, "the line is no head that our keys have signed"
+            )
             return
-        verdict.heads += 1
-        verdict.newest_head = max(verdict.newest_head or 0, head.number)
-        if (head.number, head.head) != (verdict.last_seal, self._verification.last_head.hex()):
-            what = f"the log ended with seal {head.number}, the file with {verdict.last_seal}"
-            verdict.add(Kind.TRUNCATED, place, what)
+        result.heads += 1
+        result.newest_head = max(result.newest_head or 0, head.number)
+        if (head.number, head.head) != (result.last_seal, self._verification.last_head.hex()):
+            what = f"the log ended with seal {head.number}, the file with {result.last_seal}"
+            result.add(IssueKind.TRUNCATED, place, what)
 
-    def _check_signature(self, verdict: Verdict) -> None:
+    def _check_signature(self, result: VerificationResult) -> None:
         place = f"{self._path}:{self._line}"
         if self._kind != "signed":
             what = "the file does not end with the signature over its lines"
-            verdict.add(Kind.NOT_SIGNED, place, what)
+            result.add(IssueKind.NOT_SIGNED, place, what)
             return
         words = self._words
         lines, digest = self._line - 1, self._digest.hexdigest()
@@ -178,14 +178,14 @@ class _File:
         key = self._keys.of(_hex(words.get("key")))
         if key is None:
             what = f"it names audit key {words.get('key')}, which is not here"
-            verdict.add(Kind.UNKNOWN_KEY, place, what)
+            result.add(IssueKind.UNKNOWN_KEY, place, what)
         elif (words.get("lines"), words.get("sha256")) != (lines, digest) or not key.has_signed(
             content, str(words.get("signature"))
         ):
-            verdict.add(Kind.NOT_SIGNED, place, "the signature is not of these lines")
+            result.add(IssueKind.NOT_SIGNED, place, "the signature is not of these lines")
         if self._next()[0] != "end":
             what = "the line stands after the signature, which nothing follows"
-            verdict.add(Kind.INSERTED, f"{self._path}:{self._line}", what)
+            result.add(IssueKind.INSERTED, f"{self._path}:{self._line}", what)
 
     def _events(self, kind: str) -> Iterator[EventRow]:
         while self._kind == kind:

@@ -1,4 +1,8 @@
-"""Heads: signed, and kept outside the database, so that a log that lost its end is found out."""
+"""Heads: signed and kept outside the database, so that a log that lost its end is found out.
+
+Each worker that seals reports whether its host could keep the head, because the file is on that
+host and seldom where somebody looks.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import redis
+
 from sisgate.audit.content import compact_json
 from sisgate.audit.keys import KeyRing, Verifiers
-from sisgate.errors import AuditError
+from sisgate.errors import AuditError, BrokerUnavailable
 from sisgate.ledger.schema import AuditSeal
 
 COMMAND_TIMEOUT = timedelta(seconds=30)
@@ -161,3 +167,33 @@ def _words(error: Exception) -> str:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"it took more than {error.timeout:g} s"
     return str(error)
+
+
+KEY = "sisgate:1:audit-heads"
+SECONDS = 86_400
+"""A worker that has not sealed for so long says nothing any more."""
+
+
+@dataclass(frozen=True)
+class HeadReport:
+    """What a host's worker found at its last head: `error` is None where it could be kept."""
+
+    host: str
+    path: str
+    error: str | None
+
+
+def report(client: redis.Redis, found: HeadReport) -> None:
+    """Note what a host found. Raises redis-py's own errors."""
+    client.hset(KEY, found.host, json.dumps([found.path, found.error]))
+    client.expire(KEY, SECONDS)
+
+
+def reports(client: redis.Redis) -> Sequence[HeadReport]:
+    """Return what each host found. Raises `BrokerUnavailable`."""
+    try:
+        found = client.hgetall(KEY)
+    except redis.RedisError as error:
+        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+    # This client decodes nothing.
+    return [HeadReport(bytes(host).decode(), *json.loads(found[host])) for host in sorted(found)]  # type: ignore[arg-type]

@@ -15,9 +15,8 @@ from sqlalchemy import delete, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from sisgate.audit.content import compact_json, event_content, seal_content
+from sisgate.audit.content import Range, compact_json, event_content, seal_content
 from sisgate.audit.keys import AuditKey, KeyRing
-from sisgate.audit.ranges import Range
 from sisgate.audit.rows import events_between
 from sisgate.audit.writers import LIFETIME, first_id
 from sisgate.clock import Clock

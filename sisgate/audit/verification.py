@@ -1,326 +1,242 @@
-"""Verification: every seal and event, the links between them, and the heads kept outside.
+"""Verification of the log in the database, and of the rows that it should account for.
 
-A pure decision over streams: what is fed in comes from the database or from an exported file.
+The log is read in blocks, in constant memory. Then the tables are searched for rows whose making no
+event explains: whoever can write to them can add a job, a key or a token, or raise a limit; only
+with the audit key can an event be made for it. Rows older than a log whose beginning was archived
+are left out.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
-from sisgate.audit.content import EPOCH, event_content, micros, seal_content
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from sisgate.audit.chain import ChainVerifier, IssueKind, VerificationResult
+from sisgate.audit.content import Range, ranges_of, size_of
+from sisgate.audit.events import JOB_ACCEPTED, JOB_REFUSED
 from sisgate.audit.heads import Broken, Head
-from sisgate.audit.keys import AuditKey, PublicKey, Verifiers
-from sisgate.audit.ranges import Range, ranges_of, size_of
-from sisgate.audit.rows import EventRow, SealRow
-from sisgate.audit.sealer import FIRST_HEAD
-from sisgate.audit.verdict import Kind, Verdict
-from sisgate.audit.writers import first_id
+from sisgate.audit.keys import KeyRing
+from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
+from sisgate.ledger.schema import AccessToken, AuditEvent, Control, Job, Key
 
-CLOCKS_DIFFER = timedelta(hours=1)
-"""How much the clocks of two machines of a fleet may differ."""
+BLOCK_EVENTS = 20_000
+BLOCK_SEALS = 2_000
 
-UNSEALED_FOR = timedelta(minutes=10)
-"""Events this much older than the newest seal should be sealed."""
+Progress = Callable[[int], None]
+"""Told how many events have been checked."""
 
 
-@dataclass(slots=True)
-class Covered:
-    """What seals have covered of one writer: first and last number, and how many are there."""
+def verify(
+    session: Session,
+    keys: KeyRing,
+    heads: Iterable[Head | Broken] = (),
+    progress: Progress = lambda _: None,
+    *,
+    now: datetime,
+) -> VerificationResult:
+    """Verify the whole log as this session sees it.
 
-    first: int
-    last: int
-    present: int = 0
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """Where a log begins whose older part was archived: the last archived seal.
-
-    `before` is the head of the seal before it, which its own head was linked to.
+    `heads` are those that were kept outside before the session began: with a later one the log
+    would look as if its end had been cut off.
     """
+    _read_garbled_text(session)
+    verifier = ChainVerifier(keys, heads, now)
+    for block in _blocks(seals_through(session)):
+        events = _events_of_block(session, block)
+        for seal, ranges in block:
+            verifier.seal(seal, _events_of(session, ranges, events))
+            progress(verifier.result.events)
+    _check_rest(session, verifier)
+    for writer, sealed in session.execute(text("SELECT writer, sealed FROM audit_writers")):
+        verifier.noted(writer, sealed)
+    result = verifier.end()
+    for place, what in unaccounted(session, verifier.complete_since):
+        result.add(IssueKind.NO_EVENT, place, what)
+    return result
 
-    number: int
-    head: str
-    before: str
 
-    def is_of(self, seal: SealRow, keys: Verifiers) -> bool:
-        """Whether a seal is the one that was archived, in all its columns."""
-        if (self.number, self.head) != (seal.fields[0], seal.head.hex()):
-            return False
-        key = keys.of(seal.head)
-        content = seal_content(seal.fields, bytes.fromhex(self.before))
-        return key is not None and key.seal_mac(content) in {None, seal.head}
+_Block = list[tuple[SealRow, list[Range]]]
 
 
-class Verification:
-    """Checks a log that is fed in order: each seal with its events, then the rest.
+def _blocks(seals: Iterator[SealRow]) -> Iterator[_Block]:
+    block: _Block = []
+    events = 0
+    for seal in seals:
+        ranges = _plausible_ranges(seal)
+        size = size_of(ranges)
+        if block and (events + size > BLOCK_EVENTS or len(block) >= BLOCK_SEALS):
+            yield block
+            block, events = [], 0
+        block.append((seal, ranges))
+        events += size
+    if block:
+        yield block
 
-    `now` is the time of who verifies, where it is the log as it stands now.
-    """
 
-    def __init__(
-        self, keys: Verifiers, heads: Iterable[Head | Broken] = (), now: datetime | None = None
-    ) -> None:
-        self.verdict = Verdict()
-        self._keys = keys
-        self._now = now
-        self._heads = iter(heads)
-        self._head = self._next_head()
-        self._before: tuple[Any, ...] | None = None
-        self._head_before = FIRST_HEAD
-        self._covered: dict[int, Covered] = {}
-        self._anchor: SealRow | None = None
-        self._anchor_since = 0
-        self._archived: set[Anchor] = set()
-        # Once a seal cannot be trusted, what follows it need not begin where it ended.
-        self._is_loose = False
+def _plausible_ranges(seal: SealRow) -> list[Range]:
+    # What somebody has written into a seal must not make us read for ever.
+    try:
+        ranges = ranges_of(seal.fields[4])
+    except (TypeError, ValueError, OverflowError):
+        return []
+    return ranges if size_of(ranges) == seal.fields[2] else []
 
-    @property
-    def last_head(self) -> bytes:
-        """The head of the last seal that was fed."""
-        return self._head_before
 
-    @property
-    def covered(self) -> dict[int, Covered]:
-        """What the seals so far have covered, by writer."""
-        return self._covered
+_Events = dict[tuple[int, int], EventRow]
 
-    @property
-    def complete_since(self) -> datetime | None:
-        """From when on the log has every event; None where nothing was archived."""
-        if self._anchor is None:
-            return None
-        return EPOCH + timedelta(microseconds=micros(self._anchor.fields[1])) + CLOCKS_DIFFER
 
-    # Seals ------------------------------------------------------------------------------------
-
-    def seal(self, seal: SealRow, events: Iterable[EventRow]) -> None:
-        """Check a seal, its link to the one before, and its events, which come in its order."""
-        try:
-            ranges = self._check_seal(seal)
-        except (TypeError, ValueError, OverflowError):
-            self._seal_changed(seal, "it is not a seal that can be read")
-            ranges, self._is_loose = [], True
-        digest = self._check_events(ranges, events, self._keys.of(seal.head))
-        if ranges and digest is not None and digest != seal.fields[5]:
-            self._seal_changed(seal, "its events are not those it was made over")
-        self._before, self._head_before = seal.fields, seal.head
-        self.verdict.seals += 1
-
-    def _check_seal(self, seal: SealRow) -> list[Range]:
-        number, at, events, total, covers, _ = seal.fields
-        ranges = ranges_of(covers)
-        self._follow_heads(seal)
-        verdict, before = self.verdict, self._before
-        verdict.last_seal, verdict.last_sealed_at = (
-            number,
-            EPOCH + timedelta(microseconds=micros(at)),
-        )
-        if before is None:
-            verdict.first_seal = number
-            if number != 1:
-                # What its head was linked to has been archived, and an event must say so.
-                self._anchor = seal
-                self._anchor_since = first_id(verdict.last_sealed_at + CLOCKS_DIFFER)
-                return []
-        elif number != before[0] + 1:
-            verdict.add(
-                Kind.SEAL_DELETED, f"seal {before[0] + 1}", f"missing up to seal {number - 1}"
-            )
-        key = self._keys.of(seal.head)
-        if key is None:
-            self._unknown(seal.head, f"seal {number}")
-        elif key.seal_mac(seal_content(seal.fields, self._head_before)) not in {None, seal.head}:
-            self._seal_changed(seal, "it, or the seal before it, is not what it was")
-        elif before is not None and (micros(at) < micros(before[1]) or total != before[3] + events):
-            self._seal_changed(seal, "it does not follow the seal before it")
-        if size_of(ranges) != events:
-            self._seal_changed(seal, "it does not cover as many events as it says")
-            self._is_loose = True
-            return []
-        return ranges
-
-    def _check_events(
-        self,
-        ranges: list[Range],
-        events: Iterable[EventRow],
-        sealed_with: AuditKey | PublicKey | None,
-    ) -> bytes | None:
-        """Check a seal's events; return their digest, or None where some are missing."""
-        digest, is_complete = hashlib.sha256(), True
-        rows = iter(events)
-        row = next(rows, None)
+def _events_of_block(session: Session, block: _Block) -> _Events | None:
+    """Read a block's events with one query for each writer; None where it is one large seal."""
+    spans: dict[int, tuple[int, int]] = {}
+    for _, ranges in block:
         for writer, first, last in ranges:
-            covered = self._extend(writer, first, last)
-            for number in range(first, last + 1):
-                if row is None or row.fields[:2] != (writer, number):
-                    is_complete = False
-                    what = "sealed, and no longer there"
-                    self.verdict.add(Kind.DELETED, f"{writer}/{number}", what)
-                    continue
-                covered.present += 1
-                mac = self._check_event(row, is_sealed=True, sealed_with=sealed_with)
-                digest.update(mac or b"")
-                is_complete = is_complete and mac is not None
-                row = next(rows, None)
-        while row is not None:
-            place = "/".join(str(word) for word in row.fields[:2])
-            self.verdict.add(Kind.INSERTED, place, "no seal covers it")
-            row = next(rows, None)
-        return digest.digest() if is_complete else None
-
-    def _extend(self, writer: int, first: int, last: int) -> Covered:
-        covered = self._covered.get(writer)
-        expected = covered.last + 1 if covered else 1
-        if first > expected and not self._may_begin_anywhere(writer):
-            what = f"taken away before it could be sealed, up to {writer}/{first - 1}"
-            self.verdict.add(Kind.DELETED, f"{writer}/{expected}", what)
-        if covered is None:
-            covered = self._covered[writer] = Covered(first, last)
-        covered.last = max(covered.last, last)
-        return covered
-
-    def _check_event(
-        self, row: EventRow, *, is_sealed: bool, sealed_with: AuditKey | PublicKey | None = None
-    ) -> bytes | None:
-        """Check an event; return what it adds to its seal's digest.
-
-        An event of before there was a chain has no MAC: the key that sealed it stands in, and a
-        public one cannot, so that the digest is not known.
-        """
-        writer, number = row.fields[:2]
-        place = f"{writer}/{number}"
-        self.verdict.events += 1
-        is_from_before = writer == 0 and not row.mac and (is_sealed or not self.verdict.seals)
-        key = sealed_with or self._keys.first if is_from_before else self._keys.of(row.mac)
-        if key is None:
-            self._unknown(row.mac, place)
-            return row.mac
-        mac: bytes | None = b""
-        with suppress(TypeError, ValueError, OverflowError):
-            mac = key.event_mac(event_content(row.fields))
-        if mac != b"" and is_from_before:
-            return mac
-        if mac not in {None, row.mac}:
-            self.verdict.add(Kind.CHANGED, place, "its content does not fit its MAC")
-        elif row.fields[4] == ARCHIVED:
-            self._note_archive(row.fields[10])
-        return row.mac
-
-    # The rest ---------------------------------------------------------------------------------
-
-    def tail(self, writer: int, events: Iterable[EventRow]) -> None:
-        """Check a writer's events that no seal covers yet: those after what is covered."""
-        covered = self._covered.get(writer)
-        is_old = self._may_begin_anywhere(writer)
-        expected = covered.last + 1 if covered else 1
-        for row in events:
-            number = row.number
-            if number != expected and not is_old:
-                what = f"taken away before it could be sealed, up to {writer}/{number - 1}"
-                self.verdict.add(Kind.DELETED, f"{writer}/{expected}", what)
-            expected, is_old = number + 1, False
-            before = self.verdict.counts.total()
-            self._check_event(row, is_sealed=False)
-            self.verdict.unsealed += 1
-            if self.verdict.counts.total() == before:
-                self._check_age(row)
-
-    def stray(self, place: str) -> None:
-        """Note an event among those of before, which no seal covers."""
-        self.verdict.add(Kind.INSERTED, place, "no seal covers it")
-
-    def noted(self, writer: int, sealed: int) -> None:
-        """Compare how far the sealer has noted that a writer is sealed."""
-        covered = self._covered.get(writer)
-        if self._may_begin_anywhere(writer):
-            return
-        if sealed > (covered.last if covered else 0):
-            what = f"the sealer has sealed it up to {sealed}, but no seal says so"
-            self.verdict.add(Kind.TRUNCATED, f"{writer}/{sealed}", what)
-
-    def end(self) -> Verdict:
-        """Compare the end of the log with the heads that were kept; return what was found."""
-        last = self.verdict.last_seal or 0
-        while self._head is not None:
-            missing = self._head.number - last
-            what = (
-                f"the log ends with seal {last}, and had {missing} more at {self._head.at}, "
-                f"with {self._head.total} events in all"
-            )
-            self.verdict.add(Kind.TRUNCATED, f"seal {self._head.number}", what)
-            self._head = self._next_head()
-        if self._anchor is not None:
-            self._check_anchor(self._anchor)
-        return self.verdict
-
-    def _check_anchor(self, seal: SealRow) -> None:
-        number = seal.fields[0]
-        archived = [anchor for anchor in self._archived if anchor.number == number]
-        if not archived:
-            what = "the log does not begin with seal 1, and no event says that it was archived"
-            self.verdict.add(Kind.SEAL_DELETED, f"seal {number - 1}", what)
-        elif not any(anchor.is_of(seal, self._keys) for anchor in archived):
-            self._seal_changed(seal, "it is not the seal that was archived")
-
-    # Parts ------------------------------------------------------------------------------------
-
-    def _may_begin_anywhere(self, writer: int) -> bool:
-        """Whether a writer may have begun in what was archived, or in a seal that is broken."""
-        is_archived = self._anchor is not None and writer < self._anchor_since
-        return self._is_loose or (is_archived and writer not in self._covered)
-
-    def _follow_heads(self, seal: SealRow) -> None:
-        number = seal.fields[0]
-        while self._head is not None and self._head.number <= number:
-            if self._head.number == number and self._head.head != seal.head.hex():
-                what = (
-                    f"its head was {self._head.head[:16]}… at {self._head.at}, and is another now"
-                )
-                self.verdict.add(Kind.REWRITTEN, f"seal {number}", what)
-            self._head = self._next_head()
-
-    def _next_head(self) -> Head | None:
-        for found in self._heads:
-            if isinstance(found, Head):
-                self.verdict.heads += 1
-                self.verdict.newest_head = found.number
-                return found
-            what = "the line is no head that was signed with an audit key that is here"
-            self.verdict.add(Kind.HEAD_BROKEN, f"{found.path}:{found.line}", what)
+            low, high = spans.get(writer, (first, last))
+            spans[writer] = (min(low, first), max(high, last))
+    if sum(high - low + 1 for low, high in spans.values()) > 2 * BLOCK_EVENTS:
         return None
-
-    def _check_age(self, row: EventRow) -> None:
-        newest = self.verdict.last_sealed_at
-        at = micros(row.fields[2])
-        if newest is not None and self._now is not None:
-            # The clock of a sealer may have been ahead; what it left is not passed over yet.
-            newest = min(newest, self._now)
-        if newest is not None and at < micros(newest - UNSEALED_FOR):
-            place = f"{row.fields[0]}/{row.fields[1]}"
-            what = f"older than the newest seal by more than {UNSEALED_FOR}, and passed over by it"
-            self.verdict.add(Kind.NOT_SEALED, place, what)
-
-    def _note_archive(self, detail: str | None) -> None:
-        words = json.loads(detail or "{}")
-        self._archived.add(Anchor(words["through"], words["head"], words["before"]))
-
-    def _seal_changed(self, seal: SealRow, what: str) -> None:
-        self.verdict.add(Kind.SEAL_CHANGED, f"seal {seal.fields[0]}", what)
-
-    def _unknown(self, made: bytes, place: str) -> None:
-        what = (
-            f"it names audit key {made[:4].hex() or 'none'}, which is not here: it was forged, or "
-            "that key is missing in the audit key file"
-        )
-        self.verdict.add(Kind.UNKNOWN_KEY, place, what)
+    return {
+        (writer, row.number): row
+        for writer, (low, high) in spans.items()
+        for row in events_between(session, writer, low, high)
+    }
 
 
-ARCHIVED = "audit:segment:archive"
-"""The action that tells that the log's older part was archived: up to which seal, and its head."""
+def _events_of(session: Session, ranges: list[Range], events: _Events | None) -> Iterator[EventRow]:
+    for writer, first, last in ranges:
+        if events is None:
+            yield from events_between(session, writer, first, last)
+            continue
+        for number in range(first, last + 1):
+            row = events.get((writer, number))
+            if row is not None:
+                yield row
+
+
+def _check_rest(session: Session, verifier: ChainVerifier) -> None:
+    """Check the events that no seal covers: those to be sealed next, and those put there."""
+    counts = session.execute(
+        text(
+            "SELECT writer, COUNT(*), MIN(number), MAX(number) FROM audit_events"
+            " GROUP BY writer ORDER BY writer"
+        ),
+        execution_options={"yield_per": 2000},
+    )
+    for writer, count, low, high in counts:
+        covered = verifier.covered.get(writer)
+        last = covered.last if covered else 0
+        tail = 0
+        if not isinstance(high, int) or high > last:
+            before = verifier.result.unsealed
+            verifier.tail(writer, events_between(session, writer, last + 1))
+            tail = verifier.result.unsealed - before
+        if count - tail != (covered.present if covered else 0):
+            verifier.stray(f"{writer}/{low}")
+
+
+def _read_garbled_text(session: Session) -> None:
+    # SQLite keeps any bytes as text; what is not UTF-8 must be read to be told.
+    connection = session.connection().connection.driver_connection
+    if isinstance(connection, sqlite3.Connection):
+        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+
+
+LIMIT_SET, PAUSED, RESUMED = (f"limits:provider:{act}" for act in ("set", "pause", "resume"))
+PINNED = "breaker:endpoint:pin"
+TOKEN_MADE = ("access:token:add", "access:token:rotate")
+
+
+def unaccounted(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
+    """Yield each such row, made or changed after `since`, as its place and what is wrong."""
+    yield from _jobs(session, since)
+    yield from _keys(session, since)
+    yield from _tokens(session, since)
+    yield from _controls(session, since)
+
+
+def _jobs(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
+    # Joined, for there is no index by job: either database then reads the log once.
+    is_its_event = (AuditEvent.job_id == Job.id) & AuditEvent.action.in_(
+        [JOB_ACCEPTED, JOB_REFUSED]
+    )
+    query = select(Job.id).outerjoin(AuditEvent, is_its_event).where(AuditEvent.number.is_(None))
+    if since is not None:
+        query = query.where(Job.accepted_at >= since)
+    for job_id in session.scalars(query, execution_options={"yield_per": 1000}):
+        yield f"job {job_id}", "no event tells that it was accepted"
+
+
+def _keys(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
+    query = select(Key.provider, Key.id)
+    if since is not None:
+        query = query.where(Key.created_at >= since)
+    keys = session.execute(query).all()
+    if not keys:
+        return
+    told = select(AuditEvent.subject, AuditEvent.detail_text).where(
+        AuditEvent.action.like("keys:%")
+    )
+    known = {(subject, _detail(detail).get("key")) for subject, detail in session.execute(told)}
+    for provider, key_id in keys:
+        if (provider, key_id) not in known:
+            yield f"key {key_id} of {provider}", "no event tells where it came from"
+
+
+def _tokens(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
+    query = select(AccessToken.id)
+    if since is not None:
+        query = query.where(AccessToken.created_at >= since)
+    tokens = session.scalars(query).all()
+    if not tokens:
+        return
+    told = select(AuditEvent.subject).where(AuditEvent.action.in_(TOKEN_MADE))
+    known = set(session.scalars(told))
+    for token_id in tokens:
+        if f"token {token_id}" not in known:
+            yield f"token {token_id}", "no event tells who made it"
+
+
+def _controls(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
+    query = select(Control)
+    if since is not None:
+        query = query.where(Control.changed_at >= since)
+    controls = session.scalars(query).all()
+    if not controls:
+        return
+    acts = (LIMIT_SET, PAUSED, RESUMED, PINNED)
+    told = (
+        select(AuditEvent.subject, AuditEvent.action, AuditEvent.detail_text)
+        .where(AuditEvent.action.in_(acts))
+        .order_by(AuditEvent.at, AuditEvent.writer, AuditEvent.number)
+    )
+    limits: dict[str, Any] = {}
+    paused: dict[str, bool] = {}
+    pinned: set[str] = set()
+    for subject, action, detail in session.execute(told):
+        if action == LIMIT_SET:
+            limits[subject] = _detail(detail).get("after")
+        elif action == PINNED:
+            pinned.add(subject.partition("/")[0])
+        else:
+            paused[subject] = action == PAUSED
+    for control in controls:
+        place = f"control of {control.provider}"
+        if control.windows is not None and control.windows != limits.get(control.provider):
+            yield place, f"its limit {', '.join(control.windows)} is not the last one in the log"
+        if control.paused and not paused.get(control.provider):
+            yield place, "it is paused, and no event tells by whom"
+        if control.pins and control.provider not in pinned:
+            yield place, "a breaker is pinned, and no event tells by whom"
+
+
+def _detail(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}  # the log's own verification has told it
+    return found if isinstance(found, dict) else {}

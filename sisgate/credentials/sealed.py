@@ -1,11 +1,16 @@
-"""Everything that is sealed, where it is, and moving it to the newest master key."""
+"""Everything that is sealed: where it is, moving it to the newest master key, sealed requests.
+
+What a `request` job asks of a provider is sealed because path, query and body may name students.
+Only the method stays readable, because whether a request may be repeated depends on it.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -13,12 +18,54 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sisgate.credentials.keys import context_of, first_context_of
 from sisgate.credentials.master import ID_BYTES
-from sisgate.credentials.sealed_requests import context_of as context_of_request
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import Vault
-from sisgate.errors import BrokerUnavailable, CredentialError
+from sisgate.errors import BrokerUnavailable, CredentialError, InvalidState
 from sisgate.ledger.database import Database
+from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response
+
+
+def seal_request(vault: Vault, job: NewJob, target: Mapping[str, Any]) -> NewJob:
+    """Return the job with what it asks for sealed. `target` has method, path, query and json."""
+    text = json.dumps(dict(target), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    sealed = vault.seal(text.encode(), request_context(job.id))
+    return replace(job, options={"method": target["method"]}, sealed_request=sealed)
+
+
+def open_request(vault: Vault, job: Job) -> dict[str, Any]:
+    """Return method, path, query and json of a request job.
+
+    Rows of before requests were sealed hold them in plain text. Raises `CredentialError` where it
+    does not open, `InvalidState` where it was erased.
+    """
+    if job.sealed_request is not None:
+        target: dict[str, Any] = json.loads(vault.open(job.sealed_request, request_context(job.id)))
+        return target
+    if "path" not in job.options:
+        raise InvalidState(
+            f"What job {job.id} asked for was erased, because it named a person. It cannot be "
+            "made (again).",
+            job=job.id,
+        )
+    return dict(job.options)
+
+
+def marks_of(vault: Vault, app: str, provider: str, target: Mapping[str, Any]) -> list[str]:
+    """Return what the same question of the same app is found again by, the newest key's first.
+
+    It tells neither path nor query, which may name students, and cannot be guessed without a master
+    key. After a change of master keys an answer is found as long as its key is still there.
+    """
+    words = [app, provider, *(target[name] for name in ("method", "path", "query", "json"))]
+    text = json.dumps(words, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return vault.marks(text.encode(), "requests")
+
+
+def request_context(job_id: str) -> str:
+    """Return the place that a sealed request is bound to."""
+    return f"jobs/{job_id}"
+
 
 BATCH = 100
 """Rows that are moved in one transaction."""
@@ -51,7 +98,7 @@ SEALED: tuple[SealedColumn, ...] = (
         PrivacyKey.sealed_key,
         lambda row: f"privacy_keys/{row.name}",
     ),
-    SealedColumn(Job, Job.id, Job.sealed_request, lambda row: context_of_request(row.id)),
+    SealedColumn(Job, Job.id, Job.sealed_request, lambda row: request_context(row.id)),
 )
 """Whoever seals something for the ledger adds its column here."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sisgate.access.policy import Action
-from sisgate.credentials.sealed_requests import open_request
+from sisgate.credentials.sealed import open_request
 from sisgate.domain.states import JobKind
 from sisgate.errors import CredentialError, InvalidState, ProviderRefused
 from sisgate.gateway.core import Core

@@ -7,19 +7,19 @@ from datetime import datetime
 from pathlib import Path
 
 from sisgate.access.policy import Action
-from sisgate.audit import archive, checking, export, log, sealer
-from sisgate.audit.checking import Progress
+from sisgate.audit import archive, export, log, sealer, verification
+from sisgate.audit.chain import VerificationResult
 from sisgate.audit.heads import Head, head_of, read_heads
 from sisgate.audit.keys import KeyRing, Verifiers
 from sisgate.audit.log import Filter
-from sisgate.audit.verdict import Verdict
+from sisgate.audit.verification import Progress
 from sisgate.domain.validation import aware
 from sisgate.gateway.core import Core
 from sisgate.ledger.schema import AuditEvent
+from sisgate.privacy.disclosures import PersonDisclosure, disclosures_of
 from sisgate.privacy.erasure import checked_resource
-from sisgate.privacy.finding import Person
+from sisgate.privacy.person_search import Person
 from sisgate.privacy.persons import PEOPLE, Realms
-from sisgate.privacy.readers import PersonDisclosure, disclosures_of
 from sisgate.privacy.suppression import person_key
 
 
@@ -29,7 +29,7 @@ def verify_signed(
     *,
     heads: Sequence[Path] = (),
     progress: Progress = lambda _: None,
-) -> Verdict:
+) -> VerificationResult:
     """Verify an exported file with public keys alone, as an auditor does on another machine.
 
     A key is `ID:BASE64`, or the path of a file of such lines. What is found is what was changed
@@ -103,7 +103,9 @@ class AuditLog:
                 )  # fmt: skip
         return sorted(dict.fromkeys(found), key=lambda each: each.at)
 
-    def verify(self, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None) -> Verdict:
+    def verify(
+        self, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None
+    ) -> VerificationResult:
         """Verify the whole log, and its end against files of heads.
 
         Without `heads` the file of the settings is used, if it is there.
@@ -112,14 +114,14 @@ class AuditLog:
         keys = self.keys
         default = self._settings.audit_heads_path
         files = list(heads) or ([default] if default.exists() else [])
-        # What is in them before the database is read: see `checking.verify`.
+        # What is in them before the database is read: see `verification.verify`.
         known = read_heads(files, keys)
         with self._database.snapshot() as session:
-            return checking.verify(session, keys, known, progress, now=self._clock.now())
+            return verification.verify(session, keys, known, progress, now=self._clock.now())
 
     def verify_export(
         self, path: Path, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None
-    ) -> Verdict:
+    ) -> VerificationResult:
         """Verify an exported file with the audit keys. The database is not asked."""
         return export.verify_file(path, self.keys, progress, heads=read_heads(heads, self.keys))
 

@@ -2,7 +2,7 @@
 
 An event is small whatever it is about. Of records and changes it says which version of the
 dataset was read, of an answer it holds keyed marks of the identifiers that stand in it; from
-these `sisgate.privacy.readers` tells afterwards whether a person was among what was given.
+these `sisgate.privacy.disclosures` tells afterwards whether a person was among what was given.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
 from sisgate.ledger.records import StoredChange, StoredRecord, newest_change
 from sisgate.ledger.schema import Job
-from sisgate.privacy.answers import MOST_MARKS, content_of, marks_of
+from sisgate.privacy.disclosures import MOST_MARKS, content_of, marks_of
 from sisgate.privacy.suppression import PersonKey, person_key
 
 T = TypeVar("T", StoredRecord, StoredChange)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
 from sisgate.audit import events
-from sisgate.credentials.sealed_requests import open_request, seal_request
+from sisgate.credentials.sealed import open_request, seal_request
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.domain.validation import aware, chosen

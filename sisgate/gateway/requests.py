@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
-from sisgate.credentials.sealed_requests import marks_of, open_request, seal_request
+from sisgate.credentials.sealed import marks_of, open_request, seal_request
 from sisgate.credentials.vault import Vault
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState

@@ -22,10 +22,15 @@ from sisgate.errors import UnknownPerson, UsageError
 from sisgate.ledger import page_statements, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Record
-from sisgate.privacy import suppression, traces
-from sisgate.privacy.finding import Person, ResidualMatch, find_mentions, find_owned, left_behind
-from sisgate.privacy.needles import Needles
-from sisgate.privacy.persons import PEOPLE, Realms, identifiers_of, names_of
+from sisgate.privacy import residual_data, suppression
+from sisgate.privacy.person_search import (
+    Person,
+    ResidualMatch,
+    find_mentions,
+    find_owned,
+    find_residual_data,
+)
+from sisgate.privacy.persons import PEOPLE, PersonMatcher, Realms, identifiers_of, names_of
 from sisgate.privacy.suppression import PersonKey
 from sisgate.settings import ProviderConfig
 
@@ -76,7 +81,7 @@ class _Target:
     pseudonym: str
     digest: bytes
     key: PersonKey
-    needles: Needles
+    matcher: PersonMatcher
     done: Counter[str] = field(default_factory=Counter)
 
 
@@ -102,7 +107,9 @@ class Erasure:
                 mentions=len(find_mentions(session, target.person)),
                 changes=sum(self._count_changes(session, record) for record in owned),
             )
-        traced = traces.Traces(self._database, self._vault, self._provider, target.needles)
+        traced = residual_data.ResidualData(
+            self._database, self._vault, self._provider, target.matcher
+        )
         counts += traced.count({record.sourced_id for record in owned})
         with self._database.read() as session:
             listed = target.digest in suppression.suppressed(session, self._provider)
@@ -125,7 +132,7 @@ class Erasure:
         `UnknownPerson`, and `UsageError` for a reason that names the person.
         """
         target = self._target(sourced_id, resource)
-        _refuse_naming(reason, target.needles)
+        _refuse_naming(reason, target.matcher)
         with self._database.write() as session:
             now = self._clock.now()
             if suppress:
@@ -138,13 +145,15 @@ class Erasure:
             )  # fmt: skip
         with self._database.read() as session:
             ids = {record.sourced_id for record in find_owned(session, target.person)}
-        traced = traces.Traces(self._database, self._vault, self._provider, target.needles)
+        traced = residual_data.ResidualData(
+            self._database, self._vault, self._provider, target.matcher
+        )
         target.done.update(traced.erase(ids | {sourced_id}, target.pseudonym))
         self._erase_records(target, actor, reason, suppress=suppress)
-        compacted = traces.compact(self._database)
+        compacted = residual_data.compact(self._database)
         with self._database.read() as session:
             listed = target.digest in suppression.suppressed(session, self._provider)
-            left = left_behind(session, target.person, target.needles)
+            left = find_residual_data(session, target.person, target.matcher)
         left = [*traced.remaining(ids | {sourced_id}), *left]
         return ErasureReport(
             self._provider, target.pseudonym, +target.done, left, listed, compacted
@@ -155,7 +164,7 @@ class Erasure:
 
         Raises `UsageError` for a reason that names the person.
         """
-        _refuse_naming(reason, Needles.of({sourced_id}))
+        _refuse_naming(reason, PersonMatcher.of({sourced_id}))
         with self._database.write() as session:
             key = suppression.person_key(session, self._vault)
             realm = self._realms.of_resource(checked_resource(resource) or PEOPLE[0])
@@ -194,9 +203,9 @@ class Erasure:
                     provider=self._provider,
                 )
             data = [record.data for record in own]
-            needles = Needles.of(identifiers_of(data) | {sourced_id}, names_of(data))
+            matcher = PersonMatcher.of(identifiers_of(data) | {sourced_id}, names_of(data))
         return _Target(
-            person, key.pseudonym(self._provider, realm, sourced_id), digest, key, needles
+            person, key.pseudonym(self._provider, realm, sourced_id), digest, key, matcher
         )
 
     @staticmethod
@@ -291,8 +300,8 @@ def _of(record: Record) -> tuple[Any, ...]:
     )
 
 
-def _refuse_naming(reason: str, needles: Needles) -> None:
-    if not reason.strip() or needles.mention(reason, anywhere=False):
+def _refuse_naming(reason: str, matcher: PersonMatcher) -> None:
+    if not reason.strip() or matcher.mention(reason, anywhere=False):
         raise UsageError(
             "Give a reason that does not name the person: it is kept in the audit log. A case "
             "number is a good one."

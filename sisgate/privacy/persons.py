@@ -1,13 +1,15 @@
-"""Whose record a record is, and which records mention a person. Pure.
+"""Who a person is: their ids, their records, what mentions them, and how text is matched. Pure.
 
-OneRoster gives all users one set of ids. PowerSchool numbers students and staff by themselves, so
-that a student and a teacher may have the same id: there a person is an id in one of the two.
+OneRoster gives all users one set of ids. PowerSchool numbers students and staff separately, so a
+student and a teacher may share an id: there a person is an id in one of the two sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sisgate.domain.records import Row
@@ -127,3 +129,63 @@ def names_of(people: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
     """Return pairs of given and family name."""
     pairs = {(str(p.get("givenName") or ""), str(p.get("familyName") or "")) for p in people}
     return {pair for pair in pairs if all(pair)}
+
+
+SHORTEST = 4
+"""An identifier shorter than this stands in too many places that have nothing to do with it."""
+
+
+@dataclass(frozen=True)
+class PersonMatcher:
+    """What to look for. An identifier counts as a whole word only, in any case of letters."""
+
+    identifiers: frozenset[str]
+    names: frozenset[tuple[str, str]] = frozenset()
+
+    @classmethod
+    def of(cls, identifiers: Iterable[str], names: Iterable[tuple[str, str]] = ()) -> PersonMatcher:
+        """Return the matcher of a person."""
+        return cls(frozenset(i for i in identifiers if i), frozenset(names))
+
+    @property
+    def telling(self) -> frozenset[str]:
+        """The identifiers that are long enough to be looked for anywhere."""
+        return frozenset(each for each in self.identifiers if len(each) >= SHORTEST)
+
+    @cached_property
+    def _all(self) -> re.Pattern[str] | None:
+        return _words(self.identifiers)
+
+    @cached_property
+    def _telling(self) -> re.Pattern[str] | None:
+        return _words(self.telling)
+
+    def identify(self, text: str, *, anywhere: bool = True) -> bool:
+        """Whether an identifier stands in a text; short ones count where not `anywhere`.
+
+        >>> matcher = PersonMatcher.of(["s-77", "7"])
+        >>> matcher.identify("/users/S-77?x"), matcher.identify("s-778"), matcher.identify("7")
+        (True, False, False)
+        >>> matcher.identify("7", anywhere=False)
+        True
+        """
+        pattern = self._telling if anywhere else self._all
+        return pattern is not None and pattern.search(text) is not None
+
+    def name(self, text: str) -> bool:
+        """Whether given and family name both stand in a text."""
+        low = text.casefold()
+        return any(
+            given.casefold() in low and family.casefold() in low for given, family in self.names
+        )
+
+    def mention(self, text: str, *, anywhere: bool = True) -> bool:
+        """Whether a text names the person in either way."""
+        return self.identify(text, anywhere=anywhere) or self.name(text)
+
+
+def _words(words: Iterable[str]) -> re.Pattern[str] | None:
+    escaped = sorted((re.escape(word) for word in words), key=len, reverse=True)
+    if not escaped:
+        return None
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(escaped)})(?![^\W_])", re.IGNORECASE)

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events
-from sisgate.credentials.sealed_requests import marks_of, open_request
+from sisgate.credentials.sealed import marks_of, open_request
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
 from sisgate.ledger import call_queue, controls, jobs, redelivery, responses

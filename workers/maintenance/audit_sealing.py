@@ -10,7 +10,7 @@ import structlog
 
 from sisgate.audit import heads, sealer
 from sisgate.audit.configuration import note_configuration
-from sisgate.audit.head_reports import HeadReport, report
+from sisgate.audit.heads import HeadReport, report
 from sisgate.context import open_ledger
 from sisgate.errors import AuditError, SisgateError
 from sisgate.fleet_clock import fleet_clock

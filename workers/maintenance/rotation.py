@@ -13,9 +13,8 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit import events
 from sisgate.credentials import keys
-from sisgate.credentials.probes import accept_probe
 from sisgate.credentials.rotation import Policy, Step
-from sisgate.credentials.slots import Slot, policy_of, read_slot, read_slots
+from sisgate.credentials.slots import Slot, accept_probe, policy_of, read_slot, read_slots
 from sisgate.credentials.sources import Order
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.usage import add_usage

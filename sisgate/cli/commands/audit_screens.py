@@ -8,12 +8,12 @@ from typing import Any
 
 from rich.text import Text
 
-from sisgate.audit.verdict import Kind, Verdict
+from sisgate.audit.chain import IssueKind, VerificationResult
 from sisgate.cli.output import Output, to_json, write_lines
 from sisgate.cli.screens import moment, number
 from sisgate.cli.tables import Columns
 from sisgate.ledger.schema import AuditEvent
-from sisgate.privacy.readers import PersonDisclosure
+from sisgate.privacy.disclosures import PersonDisclosure
 
 
 def show_events(output: Output, found: Iterable[AuditEvent]) -> None:
@@ -53,7 +53,7 @@ def text_line(event: AuditEvent) -> str:
     return f"{moment(event.at)}  {event.actor}  {event.action}  {event.subject}{told}"
 
 
-def verdict_words(verdict: Verdict) -> dict[str, Any]:
+def verdict_words(verdict: VerificationResult) -> dict[str, Any]:
     """Return what verification found, JSON-ready."""
     return {
         "whole": verdict.is_whole, "events": verdict.events, "seals": verdict.seals,
@@ -88,13 +88,13 @@ def show_disclosures(output: Output, found: Sequence[PersonDisclosure]) -> None:
         )
 
 
-def _heads_words(verdict: Verdict) -> str:
+def _heads_words(verdict: VerificationResult) -> str:
     if not verdict.heads:
         return "none"
     return f"{number(verdict.heads)}, the newest of seal {verdict.newest_head}"
 
 
-def show_verdict(output: Output, verdict: Verdict, seconds: float) -> None:
+def show_verdict(output: Output, verdict: VerificationResult, seconds: float) -> None:
     """Show what verification found."""
     rows: list[tuple[str, object]] = [
         ("events", f"{number(verdict.events)} checked in {seconds:.1f} s"),
@@ -121,6 +121,6 @@ def show_verdict(output: Output, verdict: Verdict, seconds: float) -> None:
         output.show(Text("The log is whole.", "bold green"))
     else:
         what = "The log was changed."
-        if set(verdict.counts) == {Kind.UNKNOWN_KEY}:
+        if set(verdict.counts) == {IssueKind.UNKNOWN_KEY}:
             what = "Audit keys are missing here, or the log was forged."
         output.show(Text(f"{what} docs/explanation/audit.md tells what to do.", "bold red"))

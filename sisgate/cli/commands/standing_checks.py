@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sisgate.audit.head_reports import reports
-from sisgate.audit.heads import can_append
+from sisgate.audit.heads import can_append, reports
 from sisgate.cli.commands.findings import Finding
 from sisgate.cli.commands.hold_words import hold_words
 from sisgate.cli.invocation import Invocation

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from sisgate.audit import checking, sealer
+from sisgate.audit import sealer, verification
+from sisgate.audit.chain import VerificationResult
 from sisgate.audit.heads import Head, head_of
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.log import record
-from sisgate.audit.verdict import Verdict
 from sisgate.audit.writers import Writers
 from sisgate.clock import ManualClock
 from sisgate.ledger import audit_guard
@@ -67,13 +67,15 @@ class Book:
         for writer in range(len(self.writers)):
             self.write(events, writer=writer)
 
-    def verify(self, session: Session | None = None, *, with_heads: bool = True) -> Verdict:
+    def verify(
+        self, session: Session | None = None, *, with_heads: bool = True
+    ) -> VerificationResult:
         """Verify the log, as it is or as an open transaction sees it."""
         heads = self.heads if with_heads else []
         if session is not None:
-            return checking.verify(session, KEYS, heads, now=self.clock.now())
+            return verification.verify(session, KEYS, heads, now=self.clock.now())
         with self.database.snapshot() as own:
-            return checking.verify(own, KEYS, heads, now=self.clock.now())
+            return verification.verify(own, KEYS, heads, now=self.clock.now())
 
     @contextmanager
     def tampering(self) -> Iterator[Session]:

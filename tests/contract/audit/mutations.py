@@ -11,8 +11,7 @@ from typing import Any
 from sqlalchemy import LargeBinary, RowMapping, bindparam, text
 from sqlalchemy.orm import Session
 
-from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS
-from sisgate.audit.ranges import ranges_of
+from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS, ranges_of
 
 EVENTS, SEALS = "audit_events", "audit_seals"
 CONTENT = (*EVENT_COLUMNS[2:], "mac")

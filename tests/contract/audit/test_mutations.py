@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from sisgate.audit.verdict import Kind
+from sisgate.audit.chain import IssueKind
 from tests.contract.audit.book import Book
 from tests.contract.audit.mutations import EVENTS, MUTATIONS, SEALS, Scene, cut_off
 
@@ -43,15 +43,15 @@ def test_a_finding_names_the_place(full_book: Book) -> None:
         row = scene.rows(EVENTS)[5]
         scene.change(EVENTS, row, actor="nobody")
         (changed,) = full_book.verify(session).findings
-    assert (changed.kind, changed.place) == (Kind.CHANGED, f"{row['writer']}/{row['number']}")
+    assert (changed.kind, changed.place) == (IssueKind.CHANGED, f"{row['writer']}/{row['number']}")
     with full_book.tampering() as session:
         Scene(session, random.Random(1)).delete(EVENTS, row)
         (deleted,) = full_book.verify(session).findings
-    assert (deleted.kind, deleted.place) == (Kind.DELETED, f"{row['writer']}/{row['number']}")
+    assert (deleted.kind, deleted.place) == (IssueKind.DELETED, f"{row['writer']}/{row['number']}")
     with full_book.tampering() as session:
         scene = Scene(session, random.Random(1))
         scene.delete(SEALS, scene.rows(SEALS)[2])
-        assert Kind.SEAL_DELETED in full_book.verify(session).counts
+        assert IssueKind.SEAL_DELETED in full_book.verify(session).counts
 
 
 def test_without_heads_a_log_whose_end_is_cut_off_looks_whole(full_book: Book) -> None:
@@ -59,7 +59,7 @@ def test_without_heads_a_log_whose_end_is_cut_off_looks_whole(full_book: Book) -
     with full_book.tampering() as session:
         cut_off(Scene(session, random.Random(3)))
         assert full_book.verify(session, with_heads=False).is_whole
-        assert Kind.TRUNCATED in full_book.verify(session).counts
+        assert IssueKind.TRUNCATED in full_book.verify(session).counts
 
 
 def test_an_unsealed_event_that_is_taken_away_is_missed_at_the_writers_next(book: Book) -> None:
@@ -73,7 +73,7 @@ def test_an_unsealed_event_that_is_taken_away_is_missed_at_the_writers_next(book
     book.write(1)
     with book.tampering() as session:
         session.execute(text("DELETE FROM audit_events WHERE number = 5"))
-        assert Kind.DELETED in book.verify(session).counts
+        assert IssueKind.DELETED in book.verify(session).counts
 
 
 @pytest.mark.parametrize(

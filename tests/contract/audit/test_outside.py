@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from sisgate.audit import archive, export, heads
+from sisgate.audit.chain import IssueKind
 from sisgate.audit.content import SEAL_COLUMNS, compact_json
 from sisgate.audit.heads import Broken
 from sisgate.audit.keys import AuditKey, Verifiers
-from sisgate.audit.verdict import Kind
 from sisgate.errors import AuditError, UsageError
 from tests.contract.audit.book import KEYS, Book
 from tests.contract.audit.mutations import EVENTS, SEALS, Scene, other_value
@@ -119,7 +119,7 @@ def test_heads_are_added_to_a_file_and_a_line_that_is_not_ours_is_told(
     found = list(heads.read_heads([path], KEYS))
     assert Broken(path, 2) in found
     full_book.heads = found  # type: ignore[assignment]  # as a command reads them
-    assert full_book.verify().counts == {Kind.HEAD_BROKEN: 1}
+    assert full_book.verify().counts == {IssueKind.HEAD_BROKEN: 1}
 
 
 def test_a_log_that_was_written_anew_with_the_keys_has_other_heads(book: Book) -> None:
@@ -138,7 +138,7 @@ def test_a_log_that_was_written_anew_with_the_keys_has_other_heads(book: Book) -
         **{**other.heads[0].__dict__, "signature": KEYS.newest.sign(other.heads[0].signed)}
     )
     book.heads = [signed, *kept[1:]]
-    assert book.verify().counts == {Kind.REWRITTEN: 1}
+    assert book.verify().counts == {IssueKind.REWRITTEN: 1}
 
 
 def test_heads_go_to_a_command_too(full_book: Book, tmp_path: Path) -> None:
@@ -263,13 +263,13 @@ def test_an_export_that_lacks_what_the_auditor_s_heads_tell_of_is_found(
     kept = full_book.heads
     assert kept[-1].number > later.number
     verdict = export.verify_file(exported, PUBLIC, heads=kept)
-    assert set(verdict.counts) == {Kind.TRUNCATED}
+    assert set(verdict.counts) == {IssueKind.TRUNCATED}
 
 
 def test_another_s_public_key_and_what_is_no_key_are_told(exported: Path) -> None:
     """The first is a finding, the second a mistake."""
     stranger = AuditKey(b"x" * 32).public
     verdict = export.verify_file(exported, Verifiers([stranger]))
-    assert Kind.UNKNOWN_KEY in verdict.counts
+    assert IssueKind.UNKNOWN_KEY in verdict.counts
     with pytest.raises(UsageError, match="no public key"):
         Verifiers.public(["hello"])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from sisgate.audit import checking, sealer
+from sisgate.audit import sealer, verification
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.log import record
 from sisgate.audit.writers import LIFETIME
@@ -143,8 +143,8 @@ def test_a_new_key_goes_on_with_the_chain_and_an_unknown_one_is_told(book: Book)
     book.write(2)
     assert sealer.seal(book.database, both, book.clock) is not None
     with book.database.snapshot() as session:
-        assert checking.verify(session, both, now=book.clock.now()).is_whole
-        only_new = checking.verify(session, KeyRing([new]), now=book.clock.now())
+        assert verification.verify(session, both, now=book.clock.now()).is_whole
+        only_new = verification.verify(session, KeyRing([new]), now=book.clock.now())
     assert {kind.value for kind in only_new.counts} == {"unknown key"}
 
 
@@ -162,7 +162,7 @@ def test_events_of_before_the_chain_are_verified_after_a_new_key(book: Book) -> 
     book.seal()
     both = KeyRing([AuditKey(b"n" * 32), *KEYS.keys])
     with book.database.snapshot() as session:
-        assert checking.verify(session, both, now=book.clock.now()).findings == []
+        assert verification.verify(session, both, now=book.clock.now()).findings == []
 
 
 def test_a_sealer_whose_clock_was_ahead_leads_nobody_to_seal_twice(book: Book) -> None:

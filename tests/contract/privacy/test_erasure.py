@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from sisgate.audit import log as audit
 from sisgate.clock import ManualClock
 from sisgate.credentials.master import MasterKey
-from sisgate.credentials.sealed_requests import open_request, seal_request
+from sisgate.credentials.sealed import open_request, seal_request
 from sisgate.credentials.vault import Vault
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind, JobState

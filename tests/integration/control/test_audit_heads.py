@@ -10,7 +10,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from sisgate import Gateway
-from sisgate.audit.verdict import Kind
+from sisgate.audit.chain import IssueKind
 from sisgate.cli.commands.standing_checks import audit_heads
 from sisgate.cli.invocation import Invocation
 from sisgate.errors import AuditError
@@ -46,7 +46,7 @@ def test_a_log_whose_end_is_cut_off_is_found_by_the_heads(
         session.execute(text("DELETE FROM audit_seals WHERE number > 1"))
         session.execute(text("DELETE FROM audit_writers"))
         audit_guard.put_on(lambda statement: session.execute(text(statement)), dialect)
-    assert Kind.TRUNCATED in gateway.audit.verify().counts
+    assert IssueKind.TRUNCATED in gateway.audit.verify().counts
 
 
 def test_of_workers_that_keep_the_same_head_one_does_and_no_alarm_is_raised(

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, text
 
 from sisgate import Gateway
-from sisgate.credentials.sealed_requests import open_request
+from sisgate.credentials.sealed import open_request
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import IdempotencyConflict, InvalidState
 from sisgate.ledger import jobs

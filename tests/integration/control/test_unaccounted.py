@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text, update
 
 from sisgate import Gateway
-from sisgate.audit.verdict import Kind
+from sisgate.audit.chain import IssueKind
 from sisgate.domain.rates import Rate
 from sisgate.domain.secret import Secret
 from sisgate.errors import UsageError
@@ -90,5 +90,5 @@ def test_a_log_that_was_emptied_is_found_without_heads(gateway: Gateway) -> None
             session.execute(text(f"DELETE FROM {table}"))
         audit_guard.put_on(lambda statement: session.execute(text(statement)), dialect)
     verdict = gateway.audit.verify()
-    assert set(verdict.counts) == {Kind.NO_EVENT}
+    assert set(verdict.counts) == {IssueKind.NO_EVENT}
     assert {place for place, _ in findings(gateway)} == {"job", "key", "token", "control"}

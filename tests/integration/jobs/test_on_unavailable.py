@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from sisgate import Gateway
-from sisgate.credentials.sealed_requests import marks_of
+from sisgate.credentials.sealed import marks_of
 from sisgate.credentials.vault import vault_of
 from sisgate.domain.states import JobState
 from sisgate.errors import ProviderHeld, UsageError

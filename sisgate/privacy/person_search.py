@@ -25,8 +25,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
 from sisgate.ledger.schema import Base, Record
-from sisgate.privacy.needles import Needles
-from sisgate.privacy.persons import PEOPLE, Realms
+from sisgate.privacy.persons import PEOPLE, PersonMatcher, Realms
 
 CHUNK = 500
 
@@ -117,7 +116,9 @@ def find_mentions(session: Session, person: Person) -> Sequence[Mention]:
     return found
 
 
-def left_behind(session: Session, person: Person, needles: Needles) -> list[ResidualMatch]:
+def find_residual_data(
+    session: Session, person: Person, matcher: PersonMatcher
+) -> list[ResidualMatch]:
     """Search every text and JSON column of every table; return what names the person still."""
     found = [
         ResidualMatch("records", "data", count, "identifier", note)
@@ -132,12 +133,12 @@ def left_behind(session: Session, person: Person, needles: Needles) -> list[Resi
     ]
     for table in Base.metadata.sorted_tables:
         counts: Counter[tuple[str, Kind, str]] = Counter()
-        for row in _suspects(session, table, needles):
+        for row in _suspects(session, table, matcher):
             provider = str(row.get("provider", person.provider))
             for column, text in _texts(row):
-                if needles.identify(text):
+                if matcher.identify(text):
                     kind: Kind = "identifier" if provider == person.provider else "elsewhere"
-                elif needles.name(text):
+                elif matcher.name(text):
                     kind = "name"
                 else:
                     continue
@@ -156,12 +157,14 @@ _NOTES: Mapping[Kind, str] = {
 }
 
 
-def _suspects(session: Session, table: Table, needles: Needles) -> Iterator[Mapping[str, Any]]:
+def _suspects(
+    session: Session, table: Table, matcher: PersonMatcher
+) -> Iterator[Mapping[str, Any]]:
     columns = [c for c in table.columns if isinstance(c.type, String | Text | JSON)]
     hits: list[ColumnElement[bool]] = []
     for column in columns:
-        hits += [_has(column, each) for each in needles.telling]
-        hits += [and_(_has(column, a), _has(column, b)) for a, b in needles.names]
+        hits += [_has(column, each) for each in matcher.telling]
+        hits += [and_(_has(column, a), _has(column, b)) for a, b in matcher.names]
     if not hits:
         return
     query = select(*columns).where(or_(false(), *hits)).execution_options(yield_per=CHUNK)

@@ -1,14 +1,21 @@
-"""Who was given a person's records: told from the audit log and the feed of changes.
+"""Who was given a person's records, reconstructed from the audit log and the change feed.
 
-An event of a bulk read says which versions of a dataset the app may have seen: the number of the
+The event of a bulk read says which versions of a dataset the app may have seen: the number of the
 newest change before and after it. The feed says when a record came and went. Together they tell
 whether it was among what was read, without a row in the log for each student.
+
+The event of a single answer keeps the names of its fields and marks of the identifiers in it. A
+mark is four bytes of a keyed digest: the log names nobody, and whoever holds the key can test
+whether an identifier was in the answer. Two identifiers share a mark once in four billion; for an
+answer with a thousand of them, that is one false hit in four million.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -18,10 +25,76 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit import events, log
 from sisgate.ledger.schema import AuditEvent, Change, Record
-from sisgate.privacy.answers import Mark, is_named
-from sisgate.privacy.finding import Person, find_owned
+from sisgate.privacy.person_search import Person, find_owned
 from sisgate.privacy.persons import PEOPLE, identifiers_of
 from sisgate.privacy.suppression import PersonKey
+
+MARK_BYTES = 4
+MOST_MARKS = 2000
+"""An answer with more identifiers has no marks: its event would be larger than 11 kB."""
+MOST_FIELDS = 80
+
+_IDENTIFIES = re.compile(r"(?:id|ids|identifier|number|username|email|agents)$", re.IGNORECASE)
+_FIELD = re.compile(r"[A-Za-z_@$][A-Za-z_@$.]{0,40}")
+"""Names of fields, as SIS write them. A key with a digit may be somebody's number."""
+
+Mark = Callable[[str], bytes]
+"""Makes the keyed digest of an identifier."""
+
+
+def content_of(body: bytes, mark: Mark) -> dict[str, Any]:
+    """Return what an event keeps of an answer: `fields`, and `marks` as base64.
+
+    Without `marks` nobody can tell who stood in it: it is no JSON, or holds too many.
+    """
+    if not body.strip():
+        return {"fields": [], "marks": ""}
+    try:
+        found = list(_leaves(json.loads(body), ""))
+    except (ValueError, RecursionError):
+        return {}
+    fields = sorted({name for name, _ in found if _FIELD.fullmatch(name)})[:MOST_FIELDS]
+    named = {str(value).strip() for name, value in found if _names_somebody(name, value)}
+    if len(named) > MOST_MARKS:
+        return {"fields": fields}
+    return {"fields": fields, "marks": marks_of(named, mark)}
+
+
+def marks_of(identifiers: set[str], mark: Mark) -> str:
+    """Return the marks of identifiers as base64, in an order that says nothing about theirs."""
+    return b64encode(b"".join(sorted(mark(each)[:MARK_BYTES] for each in identifiers))).decode()
+
+
+def is_named(content: Mapping[str, Any], identifiers: set[str], mark: Mark) -> bool | None:
+    """Return whether one of the identifiers stood in an answer; None where nobody can tell.
+
+    >>> mark = lambda text: text.encode().ljust(8)
+    >>> kept = content_of(b'{"students": [{"id": 17, "local_id": "S-9"}]}', mark)
+    >>> is_named(kept, {"S-9"}, mark), is_named(kept, {"18"}, mark), is_named({}, {"17"}, mark)
+    (True, False, None)
+    """
+    if "marks" not in content:
+        return None
+    marks = b64decode(content["marks"])
+    held = {marks[n : n + MARK_BYTES] for n in range(0, len(marks), MARK_BYTES)}
+    return any(mark(each)[:MARK_BYTES] in held for each in identifiers)
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _leaves(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _leaves(each, name)
+    else:
+        yield name, value
+
+
+def _names_somebody(name: str, value: Any) -> bool:
+    is_text = isinstance(value, str | int) and not isinstance(value, bool)
+    return is_text and _IDENTIFIES.search(name) is not None and 0 < len(str(value)) <= 255
+
 
 What = Literal["records", "changes", "request", "answer"]
 

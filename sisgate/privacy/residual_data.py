@@ -11,32 +11,34 @@ from typing import Any
 from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
-from sisgate.credentials.sealed_requests import open_request
+from sisgate.credentials.sealed import open_request
 from sisgate.credentials.vault import Vault
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import CredentialError, InvalidState
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Base, Call, Job, Response
-from sisgate.privacy.finding import ResidualMatch
-from sisgate.privacy.needles import Needles
+from sisgate.privacy.person_search import ResidualMatch
+from sisgate.privacy.persons import PersonMatcher
 
 CHUNK = 200
 ERASED = "[erased]"
 
 
-class Traces:
+class ResidualData:
     """Finds and erases a person's traces at one provider.
 
     Sealed texts are opened to be searched. What belongs to a job that has not ended is needed to
     go on and stays; it is told as left.
     """
 
-    def __init__(self, database: Database, vault: Vault, provider: str, needles: Needles) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, provider: str, matcher: PersonMatcher
+    ) -> None:
         self._database = database
         self._vault = vault
         self._provider = provider
-        self._needles = needles
+        self._matcher = matcher
 
     def count(self, ids: Collection[str]) -> Counter[str]:
         """Return how many rows `erase` would change, those of live jobs included."""
@@ -119,7 +121,7 @@ class Traces:
         texts = [
             v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values if v
         ]
-        return any(self._needles.mention(text) for text in texts)
+        return any(self._matcher.mention(text) for text in texts)
 
     def _asks_for(self, job: Job) -> bool:
         try:
@@ -129,7 +131,7 @@ class Traces:
         except CredentialError:
             # Nobody can open it any more, so nobody can say that it names no one.
             return True
-        return self._needles.mention(asked, anywhere=False)
+        return self._matcher.mention(asked, anywhere=False)
 
     def _answers_with(self, answer: Response) -> bool:
         try:
@@ -140,7 +142,7 @@ class Traces:
         if "\\u" in text:
             # A provider may write its JSON with escapes.
             text += json.dumps(_parsed(body), ensure_ascii=False)
-        return self._needles.mention(text, anywhere=False)
+        return self._matcher.mention(text, anywhere=False)
 
 
 def _parsed(body: bytes) -> Any:

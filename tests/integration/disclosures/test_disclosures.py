@@ -15,7 +15,7 @@ from sisgate.credentials.vault import vault_of
 from sisgate.errors import AccessDenied, UsageError
 from sisgate.ledger import deletions, records, responses
 from sisgate.ledger.schema import Response
-from sisgate.privacy.readers import PersonDisclosure
+from sisgate.privacy.disclosures import PersonDisclosure
 from tests.contract.ledger.rows import NOW, accepted, row, write
 
 ADA, BO, CY = "stu-1", "stu-2", "stu-3"
