@@ -20,6 +20,7 @@ SECTIONS = {
     "outages": "benchmarks.outages",
     "rotation": "benchmarks.rotation",
     "audit": "benchmarks.audit",
+    "price": "benchmarks.price",
 }
 
 

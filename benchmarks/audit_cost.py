@@ -48,7 +48,7 @@ def measure_calls(report: Report, postgres: PostgresServer, count: int, rounds: 
             costs: dict[str, list[float]] = {how: [] for how in APPS}
             for turn in range(-1, rounds):
                 for how in sorted(APPS, reverse=bool(turn % 2)):
-                    rate, cost = _call_rate(fleets[how], count)
+                    rate, cost = call_rate(fleets[how], count)
                     if turn >= 0:
                         rates[how].append(rate)
                         costs[how].append(cost * 1e3)
@@ -129,7 +129,7 @@ def _ratio(found: dict[str, list[float]]) -> float:
     return statistics.median(a / b for a, b in zip(*found.values(), strict=True))
 
 
-def _call_rate(fleet: Fleet, count: int) -> tuple[float, float]:
+def call_rate(fleet: Fleet, count: int) -> tuple[float, float]:
     """Return calls per second, and the seconds of processor time that each takes."""
     lay_calls(fleet, PROVIDER, count)
     Wakeups(fleet.redis, CLOCK).signal_work(PROVIDER)
@@ -137,12 +137,12 @@ def _call_rate(fleet: Fleet, count: int) -> tuple[float, float]:
     def is_done() -> bool:
         return not queue_depths(fleet.redis, [PROVIDER])[PROVIDER] and not fleet.unacked()
 
-    before = _cpu_seconds(fleet)
+    before = cpu_seconds(fleet)
     rate = count / wait_for(is_done, 300)
-    return rate, (_cpu_seconds(fleet) - before) / count
+    return rate, (cpu_seconds(fleet) - before) / count
 
 
-def _cpu_seconds(fleet: Fleet) -> float:
+def cpu_seconds(fleet: Fleet) -> float:
     """Return the processor time so far of a fleet's workers, and of PostgreSQL."""
     below = psutil.Process().children(recursive=True)
     counted = {each for each in below if each.name().startswith("postgres")}

@@ -1,0 +1,239 @@
+"""The price of a call: what it costs by step, beside what plain Celery needs for the same.
+
+Three measurements. The steps of one call, in this process: SQL statements, transactions, Redis
+commands and round trips, processor time of ours. Whole calls a second beside plain Celery whose
+task makes the same GET and commits one row, turns alternating. Accepting beside `send_task`, by
+processor time of the caller. The provider answers at once and has no limit.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery import Celery
+
+from benchmarks.admission_ground import CLOCK, wait_for
+from benchmarks.audit_cost import call_rate, cpu_seconds
+from benchmarks.audit_ground import ENGINES, ledger_of
+from benchmarks.meter import Cost, Meter, metered
+from benchmarks.plain_calls import PLAIN_QUEUE, TASK, make_table
+from benchmarks.report import Report, per_second, tell, times
+from benchmarks.scale import QUICK, Scale
+from sisgate.admission.admitter import Admitter
+from sisgate.admission.slots import Want
+from sisgate.broker import Publisher
+from sisgate.domain.queues import PLANNER_QUEUE
+from sisgate.wakeups import Wakeups
+from tests.acceptance.admission.fleet import Fleet, message
+from tests.acceptance.admission.recorder import Recorder
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer
+from workers.admission.permits import Permit
+from workers.calls import execute, persist
+from workers.endpoints import ProviderEndpoints
+
+PROVIDER = "alpha"
+WARM_CALLS, CALLS = 20, 200
+
+STEPS: dict[str, tuple[Any, str]] = {
+    "publish": (Publisher, "_send"),
+    "signal": (Wakeups, "signal_work"),
+    "claim": (execute, "_claim"),
+    "route": (execute, "_route"),
+    "send": (execute, "_ask"),
+    "report": (ProviderEndpoints, "_close"),
+    "record": (persist, "record"),
+    "wake": (Wakeups, "announce"),
+}
+"""The functions of the product that are steps of a call; `accept` and `admit` enclose theirs."""
+
+
+def run(scale: Scale) -> Report:
+    """Measure on both databases."""
+    report = Report("price")
+    quick = scale is QUICK
+    postgres = PostgresServer()
+    try:
+        for engine in ENGINES:
+            measure_steps(report, postgres, engine)
+        measure_acceptance(report, postgres, 300 if quick else 1500)
+        measure_calls(report, postgres, *((200, 2) if quick else (400, 5)))
+    finally:
+        postgres.stop()
+    return report
+
+
+def measure_steps(report: Report, postgres: PostgresServer, engine: str) -> None:
+    """Add the table of what one call costs, by step."""
+    tell(f"steps of a call, {engine}")
+    with _ground(postgres, engine) as fleet:
+        runtime = fleet._runtime
+        config = fleet.settings.providers[PROVIDER]
+        admitter = Admitter(runtime.redis, runtime.limiter)
+        databases = {fleet.gateway.context.database, runtime.database}
+        runtime.database = fleet.gateway.context.database
+
+        def call(meter: Meter, number: int) -> None:
+            with meter.step("accept"):
+                fleet.gateway.enqueue_request(PROVIDER, "GET", f"/{number}")
+            with meter.step("admit"):
+                specs = {PROVIDER: runtime.limits(config)}
+                asked_at = CLOCK.monotonic()
+                (admitted,) = admitter.admit([Want(PROVIDER, 1, 1)], specs)
+            (taken,) = admitted.messages
+            body = json.loads(taken.text)["body"]
+            permit = Permit(taken.permit, admitted.factor, asked_at)
+            with meter.step("rest"):
+                execute.make_call(runtime, config, _call_id(body), permit)
+
+        with metered(runtime.database.engine, STEPS) as meter:
+            for number in range(WARM_CALLS):
+                call(meter, number)
+            meter.costs.clear()
+            for number in range(CALLS):
+                call(meter, number)
+        for database in databases:
+            database.dispose()
+    rows = [[step, *_shown(cost)] for step, cost in meter.costs.items()]
+    whole = Cost()
+    for cost in meter.costs.values():
+        for name in ("statements", "transactions", "pings", "commands", "round_trips",
+                     "cpu_seconds"):  # fmt: skip
+            setattr(whole, name, getattr(whole, name) + getattr(cost, name))
+    rows.append(["whole", *_shown(whole)])
+    report.add_table(
+        f"One call by step, {engine}",
+        ["step", "statements", "transactions", "pings", "Redis commands", "round trips", "CPU ms"],
+        rows,
+    )
+    report.figures.setdefault("steps", {})[engine] = {
+        step: {
+            "statements": cost.statements / CALLS, "transactions": cost.transactions / CALLS,
+            "pings": cost.pings / CALLS, "commands": cost.commands / CALLS,
+            "round_trips": cost.round_trips / CALLS, "cpu_ms": cost.cpu_seconds / CALLS * 1e3,
+            "texts": cost.texts[: round(cost.statements / CALLS)],
+        }
+        for step, cost in {**meter.costs, "whole": whole}.items()
+    }  # fmt: skip
+
+
+def _shown(cost: Cost) -> list[str]:
+    counts = (cost.statements, cost.transactions, cost.pings, cost.commands, cost.round_trips)
+    return [*(f"{count / CALLS:.1f}" for count in counts), f"{cost.cpu_seconds / CALLS * 1e3:.2f}"]
+
+
+def _call_id(body: str) -> int:
+    return int(json.loads(b64decode(body))[1]["call_id"])
+
+
+def measure_acceptance(report: Report, postgres: PostgresServer, count: int) -> None:
+    """Add the table of accepting beside `send_task`: processor time of the caller."""
+    rows, figures = [], {}
+    for engine in ENGINES:
+        tell(f"accepting, {engine}")
+        with _ground(postgres, engine) as fleet:
+            ways = _contenders(fleet)
+            spent: dict[str, list[float]] = {way: [] for way in ways}
+            rates: dict[str, list[float]] = {way: [] for way in ways}
+            each = count // 10
+            for turn in range(-1, 10):
+                for way, enqueue in ways.items():
+                    begun, used = time.perf_counter(), time.process_time()
+                    for number in range(each):
+                        enqueue(number)
+                    used, took = time.process_time() - used, time.perf_counter() - begun
+                    if turn >= 0:
+                        spent[way].append(used / each * 1e3)
+                        rates[way].append(each / took)
+        ms = {way: statistics.median(found) for way, found in spent.items()}
+        rows += [
+            [f"{engine}, {way}", f"{ms[way]:.2f}", times(ms[way] / ms["send_task"]),
+             per_second(statistics.median(rates[way]))]
+            for way in ways
+        ]  # fmt: skip
+        figures[engine] = {"cpu_ms": ms, "per_second": rates}
+    report.add_table(
+        "Accepting, one after the other", ["", "CPU ms", "of send_task", "per second"], rows
+    )
+    report.figures["acceptance"] = figures
+
+
+def _contenders(fleet: Fleet) -> dict[str, Callable[[int], object]]:
+    plain = Celery("plain", broker=fleet.app.conf.broker_url)
+    plain.conf.task_ignore_result = True
+    gateway = fleet.gateway
+    return {
+        "send_task": lambda number: plain.send_task(TASK, args=[number], queue=PLAIN_QUEUE),
+        "enqueue_request": lambda number: gateway.enqueue_request(PROVIDER, "GET", f"/{number}"),
+        "sync": lambda _: gateway.sync(PROVIDER, "users"),
+    }
+
+
+def measure_calls(report: Report, postgres: PostgresServer, count: int, rounds: int) -> None:
+    """Add the table of whole calls beside plain Celery, in turns of `count` calls."""
+    rows, figures = [], {}
+    for engine, processes in (("sqlite", 2), ("postgresql", 2), ("postgresql", 4)):
+        tell(f"whole calls, {engine}, {processes} processes")
+        with _ground(postgres, engine) as fleet:
+            with fleet.gateway.context.database.write() as session:
+                make_table(session.connection())
+            found: dict[str, list[tuple[float, float]]] = {"sisgate": [], "plain Celery": []}
+            ways = {"sisgate": call_rate, "plain Celery": _plain_rate}
+            workers = [("workers", (PROVIDER, PLANNER_QUEUE)),
+                       ("benchmarks.plain_calls", (PLAIN_QUEUE,))]  # fmt: skip
+            url = fleet.recorder.url(PROVIDER)
+            for app, queues in workers:
+                fleet.start_worker(
+                    *queues, app=app, concurrency=processes, level="ERROR", BENCH_URL=url
+                )
+            fleet.start_beat()
+            for turn in range(-1, rounds):
+                for way in sorted(ways, reverse=bool(turn % 2)):
+                    measured = ways[way](fleet, count)
+                    if turn >= 0:
+                        found[way].append(measured)
+        rates = {way: statistics.median(rate for rate, _ in of) for way, of in found.items()}
+        cpu = {way: statistics.median(spent for _, spent in of) * 1e3 for way, of in found.items()}
+        ratio = rates["sisgate"] / rates["plain Celery"]
+        rows.append(
+            [f"{engine}, {processes}", *map(per_second, rates.values()), times(ratio),
+             *(f"{ms:.2f}" for ms in cpu.values())]
+        )  # fmt: skip
+        figures[f"{engine}, {processes}"] = {"found": found, "ratio": ratio}
+    report.add_table(
+        "Whole calls, limit off",
+        ["database, processes", "calls/s", "plain calls/s", "ratio", "CPU ms", "plain CPU ms"],
+        rows,
+    )
+    report.figures["calls"] = figures
+
+
+def _plain_rate(fleet: Fleet, count: int) -> tuple[float, float]:
+    pipe = fleet.redis.pipeline(transaction=False)
+    for number in range(count):
+        made = message(TASK, {"number": number}, PLAIN_QUEUE)
+        pipe.lpush(PLAIN_QUEUE, json.dumps(made))
+    before = cpu_seconds(fleet)
+    pipe.execute()
+    rate = count / wait_for(lambda: not fleet.redis.llen(PLAIN_QUEUE) and not fleet.unacked(), 300)
+    return rate, (cpu_seconds(fleet) - before) / count
+
+
+@contextmanager
+def _ground(postgres: PostgresServer, engine: str) -> Iterator[Fleet]:
+    redis, recorder = RedisServer(), Recorder()
+    try:
+        with ledger_of(postgres, engine) as (folder, url):
+            limits = {PROVIDER: 'limit = "off"\nmax_waiting_jobs = 1000000'}
+            with Fleet(folder, redis.url, recorder, limits, database_url=url) as fleet:
+                fleet.begin_counting()
+                yield fleet
+    finally:
+        recorder.stop()
+        redis.stop()
