@@ -7,7 +7,7 @@ import sys
 from sisgate.broker import broker_url, celery_app
 from sisgate.errors import SisgateError
 from sisgate.settings import load_settings
-from workers import logs, tasks
+from workers import runtime, tasks
 
 try:
     settings = load_settings()
@@ -15,6 +15,6 @@ except SisgateError as error:
     # A mistake in the configuration is told in words, not in a traceback of the celery command.
     sys.exit(f"sisgate: {error.message}")
 
-logs.configure()
+runtime.configure()
 celery = celery_app(settings, broker_url(settings), amqp="workers.admission.consumer:AdmittingAMQP")
 tasks.register(celery, settings)

@@ -11,9 +11,9 @@ import pybreaker
 import structlog
 from redis import Redis
 
-from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, Passage
+from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, Passage, TransitionListener
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.spec import BreakerView, State
+from sisgate.breakers.spec import BreakerView, State, Transition
 from sisgate.clock import Clock
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
@@ -211,3 +211,21 @@ def _door(view: BreakerView) -> Door:
 
 def _is_of(view: BreakerView, serving: Sequence[Endpoint]) -> bool:
     return any(endpoint.url == view.endpoint for endpoint in serving)
+
+
+class TransitionLog(TransitionListener):
+    """Logs each transition of a provider's breakers; the audit log has them from the journal."""
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+
+    def transition(self, cb: FleetBreaker, transition: Transition) -> None:
+        """Log one."""
+        log.warning(
+            "breaker_changed",
+            provider=self._provider,
+            endpoint=cb.endpoint,
+            before=transition.before.value,
+            after=transition.after.value,
+            reason=transition.reason,
+        )

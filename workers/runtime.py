@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 
+import structlog
 from celery import Celery
 
 from sisgate.access.authorizer import Authorizer
@@ -18,8 +20,7 @@ from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport.http import Transport
-from workers.breaker_log import TransitionLog
-from workers.endpoints import ProviderEndpoints
+from workers.endpoints import ProviderEndpoints, TransitionLog
 
 RUNTIME = "sisgate_runtime"
 """The attribute of the Celery app that gives the runtime of the calling process."""
@@ -114,3 +115,23 @@ class RuntimeOfProcess:
             if self._runtime is None or self._pid != os.getpid():
                 self._runtime, self._pid = Runtime(self._app, self._settings), os.getpid()
             return self._runtime
+
+
+LIBRARIES_THAT_TELL = ("urllib3", "requests", "requests_oauthlib", "oauthlib")
+"""What they log at DEBUG are paths with their queries, signatures and what was signed."""
+
+
+def configure() -> None:
+    """Send structlog's events to the standard library's logging, whose level `-l` sets."""
+    for name in LIBRARIES_THAT_TELL:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.processors.ExceptionRenderer(),
+            structlog.processors.KeyValueRenderer(key_order=["event"], drop_missing=True),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

@@ -27,12 +27,11 @@ from workers.admission.messages import REFUSED
 from workers.admission.permits import Permit
 from workers.calls import execute
 from workers.jobs import app_tasks, planning
-from workers.jobs.early_cancels import EarlyCancels
+from workers.jobs.app_tasks import EarlyCancels
 from workers.jobs.replies import Replies
-from workers.maintenance import audit_sealing, health, heartbeats, reconciler, rotation
-from workers.maintenance.periodic import PeriodicTask
+from workers.maintenance import audit, health, heartbeats, reconciler, rotation
 from workers.runtime import RUNTIME, RuntimeOfProcess
-from workers.task_base import FleetTask
+from workers.task_types import FleetTask, PeriodicTask
 
 log = structlog.get_logger()
 
@@ -61,7 +60,7 @@ def register(app: Celery, settings: Settings) -> None:
     heartbeats.watch_clock(app)
 
     app.conf.beat_schedule = beat_schedule
-    app.conf.beat_scheduler = "workers.maintenance.periodic:SteadyScheduler"
+    app.conf.beat_scheduler = "workers.task_types:SteadyScheduler"
     app.conf.worker_consumer = "workers.admission.consumer:AdmittingConsumer"
     app.steps["consumer"].add("workers.admission.bootstep:Admission")
     app.steps["consumer"].add("workers.maintenance.heartbeats:WorkerHeartbeat")
@@ -131,15 +130,15 @@ def _register_upkeep(app: Celery, runtime: RuntimeOfProcess) -> None:
 def _register_audit(app: Celery, runtime: RuntimeOfProcess, settings: Settings) -> None:
     @upkeep(app, name="sisgate.audit.seal")
     def audit_seal() -> None:
-        audit_sealing.seal(runtime())
+        audit.seal(runtime())
 
     @upkeep(app, name="sisgate.audit.head")
     def audit_head() -> None:
-        audit_sealing.seal_and_keep_head(runtime())
+        audit.seal_and_keep_head(runtime())
 
     @worker_init.connect(weak=False)
     def note_start(**_: Any) -> None:
-        audit_sealing.note_start(settings)
+        audit.note_start(settings)
 
 
 def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:

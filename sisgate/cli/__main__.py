@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sisgate.extras import extra_of, missing_extra
+from sisgate.start_up import extra_of, missing_extra
 
 
 def run() -> None:

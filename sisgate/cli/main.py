@@ -9,10 +9,9 @@ import typer
 
 from sisgate import __version__
 from sisgate.errors import SisgateError, UsageError
-from sisgate.extras import extra_of, missing_extra
-from sisgate.start_up import loading
+from sisgate.start_up import extra_of, gc_frozen_imports, missing_extra
 
-with loading():
+with gc_frozen_imports():
     from sisgate.cli.commands import (
         audit,
         breaker,

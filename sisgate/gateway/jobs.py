@@ -35,7 +35,7 @@ from sisgate.gateway.waiting import Wait, wait_of
 from sisgate.ledger import dead_letters, jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.jobs import NewJob
-from sisgate.sync.resume import READ_SINCE, RESUMES
+from sisgate.sync.start import READ_SINCE, RESUMES
 
 Resolution = Literal["done", "failed", "retry"]
 

@@ -27,9 +27,9 @@ from sqlalchemy.orm import Session
 
 from sisgate.clock import Clock, ReferenceClock
 from sisgate.errors import DatabaseUnavailable
-from sisgate.extras import extra_of, missing_extra
 from sisgate.ledger.faults import STALE, cure_of, sqlstate_of
 from sisgate.ledger.schema import Control, serialise_json
+from sisgate.start_up import extra_of, missing_extra
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite writer waits for another one to finish."""

@@ -17,7 +17,7 @@ from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing, Page
 from sisgate.settings import ProviderConfig
-from sisgate.sync import resume, start
+from sisgate.sync import start
 from sisgate.sync.completeness import Bridge
 from sisgate.sync.pages import Earlier, Edges, after_repeat, following
 
@@ -159,7 +159,7 @@ def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: d
     # A time in the future would hide the changes until then from the next filter, and one since
     # the sync began those of the pages that had been read by then. A record that is deleted may
     # leave the list, so it cannot be what a filter has to give back.
-    until = resume.read_since(job) or now
+    until = start.read_since(job) or now
     for row in page.rows:
         time = row.last_modified
         if time is None or time > until or row.is_deleted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -12,10 +13,10 @@ from sisgate.domain.states import JobState
 from sisgate.ledger import call_queue, listings, records
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
-from sisgate.ledger.schema import Dataset, Job, ListingRow
+from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing, Position
 from sisgate.settings import ProviderConfig
-from sisgate.sync import resume
+from sisgate.sync.pages import overlap_of
 
 BOUNDARY_MARGIN = timedelta(seconds=60)
 """How far before the newest known change an incremental sync begins.
@@ -37,7 +38,7 @@ def start(session: Session, job: Job, config: ProviderConfig, now: datetime) -> 
     job.state = JobState.RUNNING.value
     job.started_at = now
     if since is None:
-        if not resume.take_over(session, job, config, dataset, now):
+        if not take_over(session, job, config, dataset, now):
             begin_full(session, job, config, dataset, now)
         return
     job.mode, job.since, job.generation = "incremental", since, dataset.generation
@@ -88,3 +89,107 @@ def _since(job: Job, config: ProviderConfig, dataset: Dataset, now: datetime) ->
         if dataset.filter_works is False or full is None or now - full >= config.full_sync_every:
             return None
     return dataset.high_water - BOUNDARY_MARGIN
+
+
+RESUMES = "resumes"
+"""The option of a retried job that names the failed one."""
+
+READ_SINCE = "read_since"
+"""The option of a job that took pages over: when the first of them was read, in ISO 8601."""
+
+WITHIN = timedelta(hours=1)
+"""How long after its end the pages of a failed job are still taken over."""
+
+
+def take_over(
+    session: Session, job: Job, config: ProviderConfig, dataset: Dataset, now: datetime
+) -> bool:
+    """Take over what the failed job that this one retries has read; return whether it did.
+
+    A list without a length is read page by page, so a failure near its end would cost all of it
+    once more. The pages are taken over if they can be proven to be a part of what this job reads:
+    one list, read in full by overlapping pages without a gap, in the generation that is still the
+    newest, a short while ago. The next page overlaps the last of them, so a list that has shifted
+    meanwhile shows itself at that seam like at any other (see `sisgate.sync.pages`) and is read
+    again there. Records of these pages that were only changed meanwhile come with the next sync:
+    its filter begins at the failed job's start.
+
+    Then the job is a full read with the next call planned. The dataset must be locked.
+    """
+    failed = session.get(Job, job.options.get(RESUMES) or "")
+    if failed is None or not _is_recent(failed, job, dataset, now):
+        return False
+    rows = listings.of_job(session, failed.id)
+    if len(rows) != 1 or not _is_planned_still(rows[0], job, config):
+        return False
+    listing, pages = Listing.from_json(rows[0].plan), listings.pages_of(session, failed.id)
+    if not _is_chain(listing, pages):
+        return False
+    (row,) = listings.add(session, job.id, {rows[0].name: rows[0].plan})
+    listings.adopt(session, pages, job, row)
+    _carry_on(job, failed, pages, dataset)
+    last = pages[-1]
+    assert last.start is not None
+    assert last.rows is not None
+    overlap = overlap_of(listing, last.size)
+    position = Position(start=last.start + last.rows - overlap, size=last.size)
+    call_queue.plan(session, job, [NewCall(Purpose.PAGE, row.id, position)], now)
+    return True
+
+
+def read_since(job: Job) -> datetime | None:
+    """Return since when what the job knows has been read: what changed later it may have missed."""
+    text = job.options.get(READ_SINCE)
+    return datetime.fromisoformat(text) if text else job.started_at
+
+
+def _is_recent(failed: Job, job: Job, dataset: Dataset, now: datetime) -> bool:
+    return (
+        failed.state == JobState.FAILED.value
+        and failed.mode == "full"
+        and (failed.provider, failed.resource) == (job.provider, job.resource)
+        and failed.generation == dataset.generation
+        and failed.ended_at is not None
+        and now - failed.ended_at <= WITHIN
+    )
+
+
+def _is_planned_still(row: ListingRow, job: Job, config: ProviderConfig) -> bool:
+    """Return whether the list would be read in the same way now, and was in its first look."""
+    assert job.resource is not None
+    plans = list(config.dialect.plan(job.resource, since=None))
+    return plans == [Listing.from_json(row.plan)] and row.total is None and row.looks == 1
+
+
+def _is_chain(listing: Listing, pages: Sequence[Call]) -> bool:
+    """Return whether the pages join each other from the first row on, and the next will join them.
+
+    A page with records marked as deleted is read again: their marks ended with the failed job.
+    """
+    if listing.discovers or len(pages) < 2:
+        return False
+    if pages[0].start != 0 or any(
+        page.purpose != Purpose.PAGE.value
+        or page.look != 1
+        or page.link is not None
+        or not page.rows
+        or not overlap_of(listing, page.size)
+        or (page.edges or {}).get("marked")
+        for page in pages
+    ):
+        return False
+    joined = (
+        b.start == (a.start or 0) + (a.rows or 0) - overlap_of(listing, a.size)
+        for a, b in pairwise(pages)
+    )
+    return all(joined) and (pages[-1].edges or {}).get("more") is not False
+
+
+def _carry_on(job: Job, failed: Job, pages: Sequence[Call], dataset: Dataset) -> None:
+    begun = read_since(failed)
+    assert begun is not None
+    job.options = {**job.options, READ_SINCE: begun.isoformat()}
+    job.mode, job.since, job.generation = "full", None, dataset.generation
+    job.rows_seen, job.inserted, job.updated = failed.rows_seen, failed.inserted, failed.updated
+    job.high_water, job.newest_id = failed.high_water, failed.newest_id
+    job.note = f"The first {len(pages)} pages were taken over from job {failed.id}."

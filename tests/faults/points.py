@@ -32,7 +32,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
 
-from workers.maintenance.periodic import SteadyScheduler
+from workers.task_types import SteadyScheduler
 
 __all__ = ["FOLDER_VARIABLE", "PointsFolder", "SteadyScheduler"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sisgate.start_up import loading
+from sisgate.start_up import gc_frozen_imports
 
 PROGRAM = """
 import gc, json
@@ -33,7 +33,7 @@ def collector() -> Iterator[None]:
 def test_what_was_off_stays_off() -> None:
     """Who has turned the collector off has a reason."""
     gc.disable()
-    with loading():
+    with gc_frozen_imports():
         pass
     assert not gc.isenabled()
 
@@ -41,7 +41,7 @@ def test_what_was_off_stays_off() -> None:
 @pytest.mark.usefixtures("collector")
 def test_it_is_on_again_after_an_error() -> None:
     """A module that does not load ends the process or is caught; either way garbage is garbage."""
-    with pytest.raises(ImportError), loading():
+    with pytest.raises(ImportError), gc_frozen_imports():
         raise ImportError
     assert gc.isenabled()
 

@@ -24,7 +24,6 @@ from sisgate.errors import BrokerUnavailable
 from sisgate.quarantine import NO_QUEUE
 
 # Replaces Celery's commands.
-from workers.admission import remote_control as remote_control  # noqa: PLC0414
 from workers.admission.messages import NotOurs, check, put_aside
 
 REFUSALS = (redis.RedisError, BrokerUnavailable)

@@ -22,7 +22,7 @@ from sisgate.ledger.jobs import how_to_resolve
 from sisgate.providers.dialect import HttpResponse, Listing, Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync.pages import is_behind
-from sisgate.transport.verdict import ClassifiedResponse, judge
+from sisgate.transport.classification import ClassifiedResponse, judge
 from workers.calls.outcomes import (
     Answered,
     CallOutcome,
@@ -32,10 +32,11 @@ from workers.calls.outcomes import (
     PageRead,
     RateLimited,
     ReadOtherwise,
+    Reply,
     Unknown,
+    UsedToken,
     Waits,
 )
-from workers.calls.reply import Reply, UsedToken
 
 NEW_TOKEN_SECONDS = 1.0
 """How long a call waits whose new token is not accepted yet: clocks of servers differ."""

@@ -25,9 +25,8 @@ from workers.admission.permits import Permit
 from workers.calls import classify, failover, persist, probing, send
 from workers.calls.classify import Classification, Judged
 from workers.calls.context import CallContext
-from workers.calls.keys import Keyring
-from workers.calls.outcomes import CallOutcome, Waits
-from workers.calls.reply import Reply
+from workers.calls.outcomes import CallOutcome, Reply, Waits
+from workers.calls.send import Keyring
 from workers.runtime import Runtime
 
 log = structlog.get_logger()

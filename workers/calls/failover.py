@@ -12,7 +12,7 @@ from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.ledger import calls, failover
 from workers.admission.permits import Permit
 from workers.calls.context import CallContext
-from workers.calls.reply import Reply
+from workers.calls.outcomes import Reply
 
 log = structlog.get_logger()
 

@@ -33,10 +33,10 @@ from workers.calls.outcomes import (
     PageRead,
     RateLimited,
     ReadOtherwise,
+    Reply,
     Unknown,
     Waits,
 )
-from workers.calls.reply import Reply
 from workers.jobs import planning
 
 log = structlog.get_logger()

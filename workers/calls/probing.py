@@ -8,16 +8,72 @@ failed again: an endpoint that answers it has no outage, so the failure is the c
 from __future__ import annotations
 
 from sisgate.breakers.spec import State
+from sisgate.domain.network import Network
 from sisgate.domain.response_class import Outcome, ResponseClass, of_status
 from sisgate.domain.retries import Blame, Failure
-from sisgate.errors import BrokerUnavailable, PermanentError
-from workers.admission import permits
-from workers.calls import failover, health_request, persist, send
+from sisgate.errors import BrokerUnavailable, NoPermit, PermanentError, SisgateError
+from sisgate.providers.dialect import HttpRequest
+from sisgate.settings import ProviderConfig
+from sisgate.settings.provider_parts import HealthConfig
+from workers.admission import pace, permits
+from workers.admission.permits import Permit
+from workers.calls import failover, persist, send
 from workers.calls.classify import Judged
 from workers.calls.context import CallContext
-from workers.calls.keys import Keyring
-from workers.calls.outcomes import Fails, Waits
-from workers.calls.reply import Reply
+from workers.calls.outcomes import Fails, Reply, Waits
+from workers.calls.send import Keyring
+from workers.runtime import Runtime
+
+MAX_BODY_BYTES = 1_048_576
+
+
+def ask_health(
+    runtime: Runtime, health: HealthConfig, url: str, network: Network
+) -> tuple[Reply, Outcome]:
+    """Ask an endpoint for its health path; return what came and what that says of it."""
+    begun = runtime.clock.monotonic()
+    try:
+        response = runtime.transport.send(
+            url,
+            HttpRequest(health.path),
+            None,
+            network,
+            timeout_seconds=health.timeout_seconds,
+            max_body_bytes=MAX_BODY_BYTES,
+        )
+    except NoPermit as late:
+        # Nothing was sent, so nothing was learnt.
+        return Reply(url, error=late), Outcome.NEUTRAL
+    except SisgateError as error:
+        took = runtime.clock.monotonic() - begun
+        return Reply(url, error=error, took_seconds=took), Outcome.FAILURE
+    reply = Reply(url, response=response, took_seconds=runtime.clock.monotonic() - begun)
+    return reply, health_outcome(health, response.status)
+
+
+def health_outcome(health: HealthConfig, status: int) -> Outcome:
+    """Return what a status says of the endpoint; 429 speaks of the quota and not of health.
+
+    >>> health = HealthConfig(path="/health", expected=(200, 204))
+    >>> [health_outcome(health, status).value for status in (204, 302, 401, 429, 503)]
+    ['success', 'failure', 'failure', 'neutral', 'failure']
+    """
+    if status in health.expected:
+        return Outcome.SUCCESS
+    is_limited = of_status(status) is ResponseClass.RATE_LIMITED
+    return Outcome.NEUTRAL if is_limited else Outcome.FAILURE
+
+
+def settle_health(
+    runtime: Runtime, config: ProviderConfig, health: HealthConfig, permit: Permit, reply: Reply
+) -> int:
+    """Use up the permit or give it back; return how many requests count against the quota."""
+    if health.counts and reply.was_sent:
+        pace.learn(runtime, config, permit, reply.response)
+        return 1
+    permits.hand_back(runtime, config, permit)
+    return 0
+
 
 AFTER_PROBE_SECONDS = 1.0
 """What served as a probe and failed waits so much longer than the next probe."""
@@ -109,8 +165,8 @@ def _ask(call: CallContext) -> tuple[Reply, Outcome]:
     runtime, config, health = call.runtime, call.config, call.config.health
     if health is not None:
         with permits.checking(runtime, config, call.permit):
-            reply, outcome = health_request.ask(runtime, health, call.route.url, config.network)
-        call.sent += health_request.settle(runtime, config, health, call.permit, reply)
+            reply, outcome = ask_health(runtime, health, call.route.url, config.network)
+        call.sent += settle_health(runtime, config, health, call.permit, reply)
         return reply, outcome
     most = min(CONTROL_SECONDS, config.timeout_seconds)
     ends_at = runtime.clock.monotonic() + most

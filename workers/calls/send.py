@@ -1,14 +1,160 @@
-"""One request of a call: authorised, sent, and its permit used up."""
+"""One request of a call: authorised by one key after the other, sent, and its permit used up.
+
+No process keeps an opened key: every call reads the ledger, so the fleet goes by a change at once.
+"""
 
 from __future__ import annotations
 
-from sisgate.errors import NoPermit, SisgateError
+from contextlib import suppress
+from functools import partial
+
+import structlog
+
+from sisgate.audit import log as audit
+from sisgate.credentials import keys
+from sisgate.credentials.usage import Use
+from sisgate.domain.states import KeyState
+from sisgate.errors import BrokerUnavailable, CredentialError, NoPermit, SisgateError, TokenRefused
+from sisgate.ledger.schema import Key
 from sisgate.providers.dialect import HttpRequest
+from sisgate.transport import http
+from sisgate.transport.http import AuthBase
 from workers.admission import pace, permits
 from workers.admission.permits import LEAST_SECONDS
 from workers.calls.context import CallContext
-from workers.calls.keys import Keyring
-from workers.calls.reply import Reply
+from workers.calls.outcomes import Reply, UsedToken
+
+log = structlog.get_logger()
+
+
+class Keyring:
+    """The keys of a provider for one attempt of a call.
+
+    A call that is there to try a key uses that one only, and says nothing about others.
+    """
+
+    def __init__(self, call: CallContext) -> None:
+        self._runtime = call.runtime
+        self._config = call.config
+        self._call_id = call.claim.call.id
+        self._only: str | None = (call.claim.call.target or {}).get("key")
+        self._keys: list[Key] = []
+        self._current: Key | None = None
+        self._refused: dict[str, str] = {}
+        self._surely: set[str] = set()
+        self._uses: list[Use] = []
+
+    def authorise(self) -> tuple[AuthBase | None, UsedToken | None]:
+        """Return the request's authorisation, and the access token in it where there is one.
+
+        A key whose token is refused is passed over. Raises `TokenRefused` when none is left,
+        `CredentialError` where there is none or the best one does not open, and what else
+        `TokenCache.get` raises.
+        """
+        if self._config.auth_method == "none":
+            return None, None
+        last: TokenRefused | None = None
+        self._keys = self._read()
+        for key in self._keys:
+            if key.id in self._refused:
+                continue
+            self._current = key
+            opened = keys.open_key(self._runtime.vault, key)
+            if self._config.auth_method == "oauth1":
+                now = self._runtime.clock.now()
+                return http.oauth1(opened, self._config.oauth1_signature, now), None
+            if self._config.auth_method == "bearer":
+                return http.static_bearer(opened), None
+            try:
+                token = self._runtime.tokens.get(self._config, opened)
+            except TokenRefused as error:
+                self._refused[key.id] = error.message
+                self._surely.add(key.id)
+                self._uses.append(Use(key.id, error.detail.get("status"), refused=True))
+                last = error
+                continue
+            forget = partial(self._runtime.tokens.forget, self._config, opened, token)
+            return http.Bearer(token.value), UsedToken(token.is_new, forget)
+        raise last or self._none_left()
+
+    @property
+    def current(self) -> str | None:
+        """The id of the key that was opened last, None before the first or where none is needed."""
+        return self._current.id if self._current is not None else None
+
+    def note(self, reply: Reply, *, refused: str | None) -> bool:
+        """Note what came of a request with the current key; return whether another key is left.
+
+        `refused` are the provider's words where it refused the key.
+        """
+        if self._current is None or not reply.is_authorised:
+            return False
+        key_id = self._current.id
+        if reply.was_sent:
+            self._uses.append(Use(key_id, reply.status, refused=refused is not None))
+        if refused is None:
+            return False
+        self._refused[key_id] = refused
+        return self._only is None and any(key.id not in self._refused for key in self._keys)
+
+    def settle(self, *, was_accepted: bool, is_cut_short: bool) -> None:
+        """Count the requests, and put those keys under suspicion that the provider refused.
+
+        Where it refused every key (`was_accepted` is false) it may be the request that it refuses:
+        then a key that was looked at lately stays as it is. `is_cut_short`: not all were tried.
+        """
+        with suppress(BrokerUnavailable):
+            if self._uses:
+                self._runtime.usage.count(self._uses, self._runtime.clock.now())
+        if self._only is not None:
+            return
+        now = self._runtime.clock.now()
+        for key in self._keys:
+            if key.id not in self._refused or key.suspect_at is not None:
+                continue
+            is_known = key.checked_at is not None and (
+                now - key.checked_at < self._config.rotation.check_every
+            )
+            if key.id in self._surely or was_accepted or is_cut_short or not is_known:
+                self._suspect(key, self._refused[key.id])
+
+    def _read(self) -> list[Key]:
+        with self._runtime.database.read() as session:
+            if self._only is None:
+                now = self._runtime.clock.now()
+                return keys.usable_keys(session, self._config.name, now)
+            key = session.get(Key, self._only)
+        if key is None or KeyState(key.state).is_final:
+            raise CredentialError(
+                f"Key {self._only[:8]} of {self._config.name} was to be tried, and is gone."
+            )
+        return [key]
+
+    def _suspect(self, key: Key, reason: str) -> None:
+        now = self._runtime.clock.now()
+        with self._runtime.database.write() as session:
+            if not keys.suspect(session, key.id, reason, now):
+                return
+            audit.record(
+                session,
+                now,
+                actor="worker",
+                action="keys:key:suspect",
+                subject=self._config.name,
+                reason=reason,
+                key=key.id,
+                slot=key.slot,
+                call=self._call_id,
+            )
+        log.warning(
+            "key_suspect", provider=self._config.name, slot=key.slot, key=key.id, call=self._call_id
+        )
+
+    def _none_left(self) -> CredentialError:
+        return CredentialError(
+            f"Provider {self._config.name} refused every key. `sisgate keys list` shows them.",
+            provider=self._config.name,
+        )
 
 
 def send(call: CallContext, request: HttpRequest, ends_at: float, keyring: Keyring) -> Reply:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from redis import Redis, RedisError
 
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action
@@ -28,7 +29,6 @@ from sisgate.errors import (
 )
 from sisgate.gateway import Gateway, JobStatus
 from sisgate.ledger.jobs import unknown
-from workers.jobs.early_cancels import EarlyCancels
 
 log = structlog.get_logger()
 
@@ -247,3 +247,32 @@ def _storable(value: Any) -> str:
     """Return the value as text that any database and any terminal takes."""
     text = value if isinstance(value, str) else type(value).__name__
     return "".join(c if c.isprintable() else "?" for c in text.replace("\0", ""))
+
+
+PREFIX = "sisgate:1:cancelled-early:"
+
+KEPT_SECONDS = 3600
+"""For so long a cancel waits for its sync."""
+
+
+class EarlyCancels:
+    """Cancels that overtook their sync: the sync is cancelled when it comes.
+
+    Two messages of one queue may be handled side by side or come back after a worker was lost, so
+    `sisgate.cancel` may be handled before the `sisgate.sync` that was sent before it. Kept in Redis
+    alone: without it a cancel that came too early is refused, and that is all.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def note(self, job_id: str, app: str) -> None:
+        """Note that an app has cancelled a job that is not known."""
+        with suppress(RedisError):
+            self._redis.set(PREFIX + job_id, app, ex=KEPT_SECONDS)
+
+    def has(self, job_id: str, app: str) -> bool:
+        """Return whether the app has cancelled the job before it was known."""
+        with suppress(RedisError):
+            return self._redis.get(PREFIX + job_id) == app.encode()
+        return False

@@ -17,8 +17,8 @@ from sisgate.settings import ProviderConfig
 from sisgate.settings.provider_parts import HealthConfig
 from workers.admission import limiter_recovery, permits
 from workers.admission.permits import Permit
-from workers.calls import health_request
-from workers.calls.reply import Reply
+from workers.calls import probing
+from workers.calls.outcomes import Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -64,9 +64,9 @@ def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: 
 
     held = permits.checking(runtime, config, permit) if permit is not None else nullcontext()
     with checked_before_write(check_turn), held:
-        reply, outcome = health_request.ask(runtime, health, url, config.network)
+        reply, outcome = probing.ask_health(runtime, health, url, config.network)
     if permit is not None:
-        health_request.settle(runtime, config, health, permit, reply)
+        probing.settle_health(runtime, config, health, permit, reply)
     if outcome is Outcome.NEUTRAL:
         return
     good = outcome is Outcome.SUCCESS

@@ -30,11 +30,11 @@ from sisgate.demo import folder as demo_folder
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import JobKind, JobState, KeyState
 from sisgate.errors import SisgateError
-from sisgate.extras import need
 from sisgate.sandbox import RunningDistrict, SandboxProcess
 from sisgate.settings.load import process_environment
 from sisgate.stack import tether
 from sisgate.stack.interrupts import Interrupts, interrupts
+from sisgate.start_up import require_extras
 
 EPILOG = examples(
     "sisgate demo",
@@ -61,7 +61,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Show everything working: a sandbox of three SIS, synced within their quotas."""
-    need("sisgate demo", "worker", "sandbox")
+    require_extras("sisgate demo", "worker", "sandbox")
     output = Output(as_json)
     folder = data_dir.absolute()
     if fresh:

@@ -14,11 +14,11 @@ from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output, write_line
 from sisgate.errors import BrokerUnavailable, UsageError
-from sisgate.extras import need
 from sisgate.providers.powerschool_plugin import write_plugin
 from sisgate.settings import Settings
 from sisgate.settings.load import process_environment
 from sisgate.stack.programs import celery_command
+from sisgate.start_up import require_extras
 
 ENV_EPILOG = examples(
     "sisgate env",
@@ -79,7 +79,7 @@ def celery(
     ] = None,
 ) -> None:
     """Run Celery with sisgate's own workers, whatever else is called `workers` here."""
-    need("sisgate celery", "worker")
+    require_extras("sisgate celery", "worker")
     invocation, environment = invocation_of(context), process_environment()
     if invocation.config is not None:
         environment["SISGATE_CONFIG"] = str(invocation.config.absolute())

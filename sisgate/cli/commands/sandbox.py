@@ -17,7 +17,6 @@ from sisgate.cli.screens import program
 from sisgate.clock import SystemClock
 from sisgate.demo.folder import provider_toml
 from sisgate.errors import SisgateError, UsageError
-from sisgate.extras import need
 from sisgate.sandbox import (
     DEFAULT_DISTRICTS,
     DistrictSpec,
@@ -27,6 +26,7 @@ from sisgate.sandbox import (
 )
 from sisgate.sandbox.process import SandboxNotReady
 from sisgate.stack.interrupts import interrupts
+from sisgate.start_up import require_extras
 
 EPILOG = examples(
     "sisgate sandbox",
@@ -56,7 +56,7 @@ def sandbox(
     as_json: Json = False,
 ) -> None:
     """Serve simulated SIS over real HTTP until Ctrl-C, to develop and test against."""
-    need("sisgate sandbox", "sandbox")
+    require_extras("sisgate sandbox", "sandbox")
     output = Output(as_json)
     spec = _spec(districts, quota, ports, seed)
     with interrupts() as asked:

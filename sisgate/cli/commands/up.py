@@ -11,9 +11,9 @@ from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import child_line, commands_of
-from sisgate.extras import need
 from sisgate.settings import Settings
 from sisgate.stack.interrupts import interrupts
+from sisgate.start_up import require_extras
 
 if TYPE_CHECKING:
     from sisgate.stack.embedded_stack import EmbeddedStack
@@ -35,7 +35,7 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Run Redis, workers, beat and Flower on this machine until Ctrl-C."""
-    need("sisgate up", "worker")
+    require_extras("sisgate up", "worker")
     from sisgate.stack.embedded_stack import EmbeddedStack
 
     invocation, output = invocation_of(context), Output(as_json)

@@ -15,7 +15,7 @@ from sisgate.cli.commands.standing_checks import audit_heads
 from sisgate.cli.invocation import Invocation
 from sisgate.errors import AuditError
 from sisgate.ledger import audit_guard
-from workers.maintenance import audit_sealing
+from workers.maintenance import audit
 from workers.runtime import Runtime
 
 
@@ -25,7 +25,7 @@ def test_each_look_adds_a_signed_head_also_of_a_quiet_minute(
     """The file grows, and verification compares with it."""
     gateway.sync("lincoln", "students")
     for _ in range(3):
-        audit_sealing.seal_and_keep_head(runtime)
+        audit.seal_and_keep_head(runtime)
     verdict = gateway.audit.verify()
     assert (verdict.findings, verdict.heads, verdict.unsealed) == ([], 3, 0)
     assert verdict.events >= 1
@@ -36,9 +36,9 @@ def test_a_log_whose_end_is_cut_off_is_found_by_the_heads(
 ) -> None:
     """Also when its sealer's notes were taken away with it."""
     gateway.sync("lincoln", "students")
-    audit_sealing.seal_and_keep_head(runtime)
+    audit.seal_and_keep_head(runtime)
     gateway.sync("lincoln", "teachers")
-    audit_sealing.seal_and_keep_head(runtime)
+    audit.seal_and_keep_head(runtime)
     with gateway.context.database.write() as session:
         dialect = gateway.context.database.engine.dialect.name
         audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
@@ -54,9 +54,9 @@ def test_of_workers_that_keep_the_same_head_one_does_and_no_alarm_is_raised(
 ) -> None:
     """The second finds it kept: it is not the rest of a longer log."""
     gateway.sync("lincoln", "students")
-    audit_sealing.seal_and_keep_head(runtime)
+    audit.seal_and_keep_head(runtime)
     with capture_logs() as logs:
-        audit_sealing.keep_head(runtime)
+        audit.keep_head(runtime)
     assert logs == []
     verdict = gateway.audit.verify()
     assert (verdict.findings, verdict.heads) == ([], 1)
@@ -68,14 +68,14 @@ def test_a_log_behind_its_last_head_is_told_in_the_workers_log(
     """An operator who watches the log hears of it within a minute."""
     gateway.sync("lincoln", "students")
     for _ in range(3):
-        audit_sealing.seal_and_keep_head(runtime)
+        audit.seal_and_keep_head(runtime)
     with gateway.context.database.write() as session:
         dialect = gateway.context.database.engine.dialect.name
         audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
         session.execute(text("DELETE FROM audit_seals WHERE number > 1"))
         audit_guard.put_on(lambda statement: session.execute(text(statement)), dialect)
     with capture_logs() as logs:
-        audit_sealing.seal_and_keep_head(runtime)
+        audit.seal_and_keep_head(runtime)
     assert [entry["event"] for entry in logs] == ["audit_truncated"]
 
 
@@ -88,13 +88,13 @@ def test_doctor_says_on_which_host_heads_cannot_be_kept(
     monkeypatch.setattr(runtime, "settings", nowhere)
     gateway.providers.control("lincoln").pause(actor="ana")
     with pytest.raises(AuditError):
-        audit_sealing.seal_and_keep_head(runtime)
+        audit.seal_and_keep_head(runtime)
     (found,) = audit_heads(Invocation())
     assert (found.grade, socket.gethostname() in found.what) == ("fail", True)
     assert "a volume for SISGATE_DATA_DIR" in (found.remedy or "")
 
     monkeypatch.setattr(runtime, "settings", gateway.settings)
     gateway.providers.control("lincoln").resume(actor="ana")
-    audit_sealing.seal_and_keep_head(runtime)
+    audit.seal_and_keep_head(runtime)
     (found,) = audit_heads(Invocation())
     assert found.grade == "ok"

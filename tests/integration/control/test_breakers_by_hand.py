@@ -15,7 +15,7 @@ from sisgate.errors import UnknownProvider, UsageError
 from sisgate.ledger import controls
 from sisgate.ledger.schema import AuditEvent
 from workers.admission import limiter_recovery
-from workers.maintenance import breaker_audit
+from workers.maintenance import audit
 from workers.runtime import Runtime
 
 A, B = "https://sis-a.twin.test", "https://sis-b.twin.test/api"
@@ -196,10 +196,10 @@ def test_each_transition_is_audited_once_whoever_dies(gateway: Gateway, runtime:
     fail(runtime, A, 3)
     waiting = read_journals(runtime.redis, ["twin"])["twin"]
     # A reconciler that dies here has committed and dropped nothing.
-    breaker_audit._write(runtime, "twin", waiting)
+    audit._write(runtime, "twin", waiting)
     fail(runtime, B, 3)
     for _ in range(2):
-        breaker_audit.audit_transitions(runtime)
+        audit.audit_transitions(runtime)
     told = events(gateway)
     assert [(e.action, e.reason, (e.detail or {})["endpoint"]) for e in told] == [
         ("breaker:endpoint:change", "failures", A),
@@ -215,7 +215,7 @@ def test_a_transition_is_in_the_journal_with_the_state_itself(
     """The worker that opened it may die at once: the next reconciler audits it."""
     fail(runtime, A, 3)
     assert not events(gateway)
-    breaker_audit.audit_transitions(runtime)
+    audit.audit_transitions(runtime)
     (event,) = events(gateway)
     assert (event.actor, event.detail) == (
         "worker",

@@ -10,8 +10,7 @@ import pytest
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import broker_principal
 from workers.jobs import app_tasks
-from workers.jobs.app_tasks import Result
-from workers.jobs.early_cancels import EarlyCancels
+from workers.jobs.app_tasks import EarlyCancels, Result
 from workers.runtime import Runtime
 
 

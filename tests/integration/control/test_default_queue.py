@@ -9,7 +9,7 @@ from celery import Celery
 
 from sisgate import Gateway
 from sisgate.domain.queues import queue_keys
-from workers.maintenance import default_queue
+from workers.maintenance import reconciler
 from workers.runtime import Runtime
 
 PLANNER, DEFAULT = queue_keys("sisgate"), queue_keys("celery")
@@ -41,13 +41,13 @@ def test_what_is_ours_is_moved_in_order_and_with_its_priority(
     high = send(other, "sisgate.sync", priority=3)
     theirs = send(other, "gradebook.export")
     mentions = other.send_task("gradebook.note", args=["sisgate.sync"]).id
-    assert default_queue.fetch(runtime) == 4
+    assert reconciler.move_unaddressed(runtime) == 4
     assert ids(gateway, PLANNER[0]) == sent
     assert ids(gateway, PLANNER[1]) == [high]
     assert ids(gateway, DEFAULT[0]) == [theirs, mentions]
     moved = json.loads(gateway.context.redis.lindex(PLANNER[0], 0) or "")
     assert moved["properties"]["delivery_info"] == {"exchange": "sisgate", "routing_key": "sisgate"}
-    assert default_queue.fetch(runtime) == 0
+    assert reconciler.move_unaddressed(runtime) == 0
 
 
 def test_what_is_no_message_and_what_lies_deep_is_left(
@@ -62,13 +62,13 @@ def test_what_is_no_message_and_what_lies_deep_is_left(
     for text in bad:
         gateway.context.redis.lpush(DEFAULT[0], text)
     deep = send(other, "sisgate.sync")
-    filler = [b"{}"] * default_queue.LOOKED_AT
+    filler = [b"{}"] * reconciler.SEARCHED_AT_EACH_END
     gateway.context.redis.lpush(DEFAULT[0], *filler)
     gateway.context.redis.rpush(DEFAULT[0], *filler)
     near = send(other, "sisgate.sync")
-    assert default_queue.fetch(runtime) == 1
+    assert reconciler.move_unaddressed(runtime) == 1
     assert ids(gateway, PLANNER[0]) == [near]
     gateway.context.redis.rpop(DEFAULT[0], len(filler))
-    assert default_queue.fetch(runtime) == 1
+    assert reconciler.move_unaddressed(runtime) == 1
     assert ids(gateway, PLANNER[0]) == [near, deep]
     assert gateway.context.redis.llen(DEFAULT[0]) == len(filler) + len(bad)

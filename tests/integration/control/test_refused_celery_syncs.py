@@ -10,8 +10,7 @@ import pytest
 from sisgate import Gateway
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import broker_principal
-from workers.jobs.app_tasks import accept
-from workers.jobs.early_cancels import EarlyCancels
+from workers.jobs.app_tasks import EarlyCancels, accept
 
 
 def refusal(gateway: Gateway, scopes: tuple[str, ...] = ("*",), **kwargs: Any) -> str:

@@ -17,8 +17,8 @@ from beat_schedule import beat_schedule
 from sisgate.broker import celery_app
 from sisgate.clock import ManualClock
 from sisgate.settings import load_settings
-from workers.maintenance.periodic import WAITING, SteadyScheduler
 from workers.runtime import RUNTIME, RuntimeOfProcess
+from workers.task_types import WAITING, SteadyScheduler
 
 EACH_SECOND = {"sisgate.reconcile", "sisgate.audit.seal"}
 

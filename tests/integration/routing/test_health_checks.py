@@ -23,7 +23,7 @@ from sisgate.ledger import migrate, schema
 from sisgate.ledger.schema import AuditEvent
 from sisgate.settings import ProviderConfig, load_settings
 from tests.acceptance.breakers.failing import FailingRecorder
-from workers.calls import execute, health_request
+from workers.calls import execute, probing
 from workers.maintenance import health, reconciler
 from workers.runtime import Runtime
 
@@ -184,7 +184,7 @@ def test_the_health_path_is_the_probe_and_the_call_waits(
     with endpoints.using(endpoints.open("/x")) as passage:
         assert config.health is not None
         url = f"{recorder.url('lincoln')}/a"
-        passage.judge(health_request.ask(runtime, config.health, url, config.network)[1])
+        passage.judge(probing.ask_health(runtime, config.health, url, config.network)[1])
     (view,) = endpoints.breakers.views()
     assert view.state is State.OPEN
 

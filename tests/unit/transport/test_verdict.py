@@ -7,7 +7,7 @@ import pytest
 from sisgate.domain.response_class import ResponseClass
 from sisgate.providers.dialect import DialectOptions, HttpResponse
 from sisgate.providers.oneroster import OneRoster
-from sisgate.transport.verdict import judge
+from sisgate.transport.classification import judge
 
 ASKED = "https://sis.example/ims/oneroster/users?limit=100"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from workers import logs
+from workers import runtime
 
 CANARY = "Ludmilla-secret-4711"
 
@@ -16,7 +16,7 @@ CANARY = "Ludmilla-secret-4711"
 @pytest.fixture(autouse=True)
 def _configured() -> Iterator[None]:
     """Configure as a worker does, for one test."""
-    logs.configure()
+    runtime.configure()
     yield
     structlog.reset_defaults()
 

@@ -1,19 +1,23 @@
-"""The fleet's part in the audit log: sealing it, and keeping its heads outside the database."""
+"""The fleet's part in the audit log: sealing, its heads, and the breakers' transitions."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 
 import redis
 import structlog
 
 from sisgate.audit import heads, sealer
+from sisgate.audit import log as audit
 from sisgate.audit.configuration import note_configuration
 from sisgate.audit.heads import HeadReport, report
+from sisgate.breakers.journal import Entry, forget_through, read_journals
 from sisgate.context import open_ledger
 from sisgate.errors import AuditError, SisgateError
 from sisgate.fleet_clock import fleet_clock
+from sisgate.ledger import controls
 from sisgate.settings import Settings
 from workers.runtime import Runtime
 
@@ -75,3 +79,36 @@ def note_start(settings: Settings) -> None:
         log.warning("configuration_not_audited", reason=error.message)
     finally:
         database.dispose()
+
+
+def audit_transitions(runtime: Runtime) -> None:
+    """Write what the journals hold into the audit log, each transition exactly once.
+
+    Many may do so at once and die at any point: the audit events and the id of the last entry are
+    one transaction, under the lock of the provider's row. Raises `BrokerUnavailable`.
+    """
+    for provider, entries in read_journals(runtime.redis, list(runtime.settings.providers)).items():
+        last = _write(runtime, provider, entries)
+        forget_through(runtime.redis, provider, last)
+
+
+def _write(runtime: Runtime, provider: str, entries: Sequence[Entry]) -> str:
+    """Write the entries that are new; return the id of the last one that is written."""
+    with runtime.database.write() as session:
+        control = controls.lock(session, provider, runtime.clock.now())
+        new = [entry for entry in entries if entry.is_after(control.journal_read)]
+        for entry in new:
+            audit.record(
+                session,
+                entry.at,
+                actor="worker",
+                action="breaker:endpoint:change",
+                subject=provider,
+                reason=entry.transition.reason,
+                endpoint=entry.endpoint,
+                before=entry.transition.before.value,
+                after=entry.transition.after.value,
+            )
+        if new:
+            control.journal_read = new[-1].id
+        return control.journal_read or entries[-1].id

@@ -1,4 +1,4 @@
-"""Periodic tasks: beat sends them by a clock that nobody sets, and at most one of each waits.
+"""The kinds of tasks, and beat's scheduler: at most one message of a periodic task waits.
 
 Celery's own means go by wall clocks: beat's schedule by that of its host, and `expires`, set by
 the sender, by that of the worker. With hosts 2 s apart every message of a task that runs each
@@ -12,12 +12,35 @@ from contextlib import suppress
 from typing import Any
 
 import redis
+import structlog
+from celery import Task
 from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedule
 
 from sisgate.clock import Clock, SystemClock
+from sisgate.errors import SisgateError
 from workers.runtime import RUNTIME
-from workers.task_base import FleetTask
+
+log = structlog.get_logger()
+
+
+class FleetTask(Task):
+    """A task that logs an error of ours in one line.
+
+    That the database or Redis is away is no defect, and a traceback from each task, several a
+    second, would hide one.
+    """
+
+    abstract = True
+    throws = (SisgateError,)  # type: ignore[assignment]  # typed as an empty tuple
+
+    def on_failure(self, exc: Exception, task_id: str, *_: Any) -> None:
+        """Log what Celery leaves out."""
+        if isinstance(exc, SisgateError):
+            log.warning(
+                "task_failed", task=self.name, id=task_id, code=exc.code, reason=exc.message
+            )
+
 
 WAITING = "sisgate:1:waiting:"
 """Prefix of the key that stands in Redis while a message of a task waits."""
