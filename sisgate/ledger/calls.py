@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, case, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Row, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
@@ -225,11 +225,11 @@ def counts_by_state(session: Session, job_ids: Sequence[str]) -> dict[str, dict[
     return counts
 
 
-def waiting(session: Session, job_id: str) -> Sequence[tuple[Any, datetime | None]]:
+def waiting(session: Session, job_id: str) -> Sequence[Row[Any, datetime | None]]:
     """Return the error and `not_before` of a job's calls that have not ended."""
     live = Call.state.in_([state.value for state in LIVE_CALL_STATES])
     query = select(Call.error, Call.not_before).where(Call.job_id == job_id, live)
-    return session.execute(query).tuples().all()
+    return session.execute(query).all()
 
 
 def first_start(session: Session, job_id: str) -> datetime | None:
