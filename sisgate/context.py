@@ -69,7 +69,10 @@ class Context:
         self.script_clock = script_clock
         """Stands in for the time of Redis, for tests that move time."""
         self.clock = clock or fleet_clock(lambda: settings)
-        self.database = database or Database(settings.sqlalchemy_url)
+        # The ledger of the data folder is created by `sisgate up` and `sisgate db upgrade`.
+        self.database = database or Database(
+            settings.sqlalchemy_url, must_exist=settings.is_embedded_database
+        )
         if self.database.commit_hook is None:
             self.database.commit_hook = Writers(lambda: self.audit_keys, self.clock)
             self.database.show_time(self.clock)

@@ -6,17 +6,14 @@ import getpass
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import redis
 import typer
 
 from sisgate.access.policy import Action
 from sisgate.admission.spec import LimiterState
-from sisgate.broker import broker_url, redis_client
 from sisgate.clock import Clock
-from sisgate.context import open_ledger
-from sisgate.errors import DatabaseUnavailable
-from sisgate.fleet_clock import fleet_clock
 from sisgate.gateway import Gateway
 from sisgate.ledger.database import Database
 from sisgate.settings import ProviderConfig, Settings, load_settings
@@ -41,26 +38,19 @@ class Invocation:
         return settings.model_copy(update=dict.fromkeys(own))
 
     @cached_property
+    def gateway(self) -> Gateway:
+        """The gateway. It connects at its first use."""
+        return Gateway(self.settings, user=user_name())
+
+    @property
     def clock(self) -> Clock:
         """The fleet's clock; it is this machine's where no server of the fleet can be reached."""
-        return fleet_clock(lambda: self.settings)
+        return self.gateway.context.clock
 
-    @cached_property
+    @property
     def database(self) -> Database:
-        """The ledger, which must exist. Raises `DatabaseUnavailable`."""
-        if self.settings.is_embedded_database:
-            file = self.settings.data_dir / "sisgate.db"
-            if not file.exists():
-                raise DatabaseUnavailable(
-                    f"There is no database at {file} yet, so nothing was accepted. Start sisgate "
-                    "with `sisgate up`, or name its data folder with --data-dir."
-                )
-        return open_ledger(self.settings, self.clock)
-
-    @cached_property
-    def gateway(self) -> Gateway:
-        """The gateway on that ledger."""
-        return Gateway(self.settings, database=self.database, clock=self.clock, user=user_name())
+        """The ledger."""
+        return self.gateway.context.database
 
     def authorise(self, action: Action, provider: str | None, *, of_installation: bool) -> None:
         """Raise `AccessDenied` unless who runs the command may do that.
@@ -77,10 +67,10 @@ class Invocation:
         else:
             self.gateway.access.require_role(action)
 
-    @cached_property
+    @property
     def redis(self) -> redis.Redis:
         """Our own Redis client; it connects at its first command, and needs no database."""
-        return redis_client(broker_url(self.settings))
+        return cast("redis.Redis", self.gateway.context.redis)
 
     def limiter_state(self, config: ProviderConfig) -> LimiterState:
         """Return what the limiter knows of a provider, also of one without limits: pauses, blocks.

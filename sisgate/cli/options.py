@@ -43,6 +43,7 @@ Resource = Annotated[
         show_default=False,
     ),
 ]
+OneJob = Annotated[str, typer.Argument(metavar="JOB", help="Id, or its beginning.")]
 Priority = Annotated[
     str,
     typer.Option(

@@ -10,8 +10,11 @@ from pathlib import Path
 
 from rich.text import Text
 
+from sisgate.domain import moments
 from sisgate.settings import Settings
 from sisgate.settings.load import config_candidates, default_data_dir
+
+duration, moment = moments.duration, moments.local_time
 
 CHILD_COLOURS = {"redis": "red", "worker": "green", "beat": "yellow", "flower": "magenta"}
 COLOURS = {
@@ -48,25 +51,6 @@ def number(value: int | None) -> str:
     ('12,345', '-')
     """
     return "-" if value is None else f"{value:,}"
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time for people.
-
-    >>> [duration(s) for s in (0.42, 9.5, 75, 3725)]
-    ['0.4 s', '9.5 s', '1 min 15 s', '1 h 2 min']
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def moment(value: datetime | None) -> str:
-    """Return a moment in the machine's own time zone, with its name, or a dash."""
-    return "-" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def short_moment(value: datetime) -> str:

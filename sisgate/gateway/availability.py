@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast, get_args
 
 from sisgate.context import Context
+from sisgate.domain.moments import local_time
 from sisgate.domain.validation import chosen
 from sisgate.errors import DatabaseUnavailable, ProviderHeld
 from sisgate.ledger import calls
@@ -41,6 +42,28 @@ class Hold:
     def reason_words(self, name: str) -> str:
         """Return why, as a sentence without its full stop."""
         return _WHY[self.reason].format(name=name)
+
+    def explanation(self, name: str) -> str:
+        """Return the words that follow "takes no calls:", with what a person can do about it.
+
+        >>> Hold("paused", None).explanation("lincoln")
+        'it is paused without an end. `sisgate resume lincoln` ends that.'
+        """
+        until = (
+            f"until {local_time(self.next_probe_at)}" if self.next_probe_at else "without an end"
+        )
+        if self.reason == "paused":
+            return f"it is paused {until}. `sisgate resume {name}` ends that."
+        if self.reason == "blocked":
+            return f"it asked us to wait {until}."
+        if self.by_hand:
+            ends = f"`sisgate breaker {name} auto` ends that."
+            return f"its breaker is open (held by hand) {until}. {ends}"
+        failed = f" The last failure: {self.failure}" if self.failure else ""
+        return (
+            f"its breaker is open {until}; then one call tries whether it is back.{failed} "
+            f"`sisgate breaker {name}` shows how it stands."
+        )
 
     def refusal(self, name: str, now: datetime, hint: str = "", **detail: Any) -> ProviderHeld:
         """Return the error for an app that did not want to wait."""

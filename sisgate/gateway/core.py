@@ -20,6 +20,7 @@ class Core:
         self.settings = settings = context.settings
         self.user = user
         """Who works at this machine, for the audit log; None in an app, which has its name."""
+        self._is_named = principal is not None
         # A caller that is given has no name in the environment of this process.
         self._own_name = settings.app_name if principal is None else None
         self.clock = context.clock
@@ -59,6 +60,14 @@ class Core:
                 f"has {', '.join(known)}.{did_you_mean(unknown[0], known)}",
                 provider=provider,
             )
+
+    def require_unless_local(self, action: Action) -> None:
+        """Check a caller that this process acts for; whoever runs it has its files anyway.
+
+        For what works on this machine, and must work where no token can be checked.
+        """
+        if self._is_named:
+            self.access.require(action)
 
     def asker(self) -> str | None:
         """Return who asks, for the audit log: the token's owner, else the user of the machine."""

@@ -20,6 +20,7 @@ from sisgate.gateway.audit import AuditLog
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import Datasets
 from sisgate.gateway.deprecated import moved
+from sisgate.gateway.diagnosis.diagnosis import Diagnosis
 from sisgate.gateway.disclosure import Disclosures
 from sisgate.gateway.fleet import FleetStatus
 from sisgate.gateway.forecast import Plan, plan_sync
@@ -40,10 +41,11 @@ class Gateway:
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
     What apps call most is here; the rest is in parts: `jobs`, `datasets`, `schedules`, `providers`,
-    `keys`, `tokens`, `audit`, `privacy`, `quarantine` and `fleet`. Make one per process, after a
-    fork, and keep it: it holds connections. Methods block, and are safe to call from threads. Every
-    method may raise `DatabaseUnavailable`; then nothing was accepted. `user` is who works at this
-    machine, where it is a person and not an app: the audit log names them as reader.
+    `keys`, `tokens`, `audit`, `privacy`, `quarantine`, `fleet` and `diagnosis`. Make one per
+    process, after a fork, and keep it: it holds connections. Methods block, and are safe to call
+    from threads. Every method may raise `DatabaseUnavailable`; then nothing was accepted. `user` is
+    who works at this machine, where it is a person and not an app: the audit log names them as
+    reader.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Gateway:
         self.privacy = Privacy(core)
         self.quarantine = QuarantineService(core)
         self.fleet = FleetStatus(core)
+        self.diagnosis = Diagnosis(core, self._requests)
 
     def close(self) -> None:
         """Close all connections, also those of gateways that act for others."""

@@ -96,6 +96,16 @@ def is_visible(principal: Principal, status: JobStatus) -> bool:
     return decide(principal, Action.LOOK, status.provider, status.resource).allowed
 
 
+def own_app(principal: Principal) -> str | None:
+    """Return the app whose jobs alone exist for who asks, None where those of all apps do."""
+    return None if principal.sees_all_jobs else principal.name
+
+
+def places_of(principal: Principal) -> list[tuple[str, str]]:
+    """Return the providers and resources in which a job must be to exist for who asks."""
+    return [(scope.provider, scope.resource) for scope in principal.scopes]
+
+
 def visible(principal: Principal, status: JobStatus) -> JobStatus:
     """Return the status, or raise `UnknownJob` as for one that does not exist."""
     if not is_visible(principal, status):

@@ -16,7 +16,7 @@ from sisgate.credentials.sealed import open_request, seal_request
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.domain.validation import aware, chosen
-from sisgate.errors import SisgateError
+from sisgate.errors import JobExpired, SisgateError, UnknownJob, UsageError
 from sisgate.gateway.acceptance import Acceptance
 from sisgate.gateway.answer import Answer, Answers, RequestTarget
 from sisgate.gateway.core import Core
@@ -25,13 +25,15 @@ from sisgate.gateway.forecast import Plan, plan_job
 from sisgate.gateway.job import (
     JobStatus,
     is_visible,
+    own_app,
+    places_of,
     raise_unless_successful,
     read_statuses,
     status_of,
     visible_status,
 )
 from sisgate.gateway.liveness import why_waiting
-from sisgate.gateway.waiting import Wait, wait_of
+from sisgate.gateway.waiting import Wait, wait_of, why_unanswered
 from sisgate.ledger import dead_letters, jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.jobs import NewJob
@@ -135,6 +137,35 @@ class Jobs:
         self.status(job_id)
         return Job(self, job_id)
 
+    def find(self, beginning: str) -> str:
+        """Return the id of the one job whose id begins so.
+
+        Jobs that do not exist for who asks are not found. `UnknownJob`, and `UsageError` where
+        several begin so.
+        """
+        wanted = beginning.strip().lower()
+        if not wanted:
+            raise UsageError("A job is named by its id or the beginning of it.")
+        principal = self._core.access.require_role(Action.LOOK)
+        with self._core.database.read() as session:
+            found = jobs.ids_beginning(
+                session,
+                wanted,
+                app=own_app(principal),
+                places=places_of(principal),
+                limit=3,
+            )
+        if not found:
+            raise UnknownJob(f"No job's id begins with {wanted}. See `sisgate jobs list`.")
+        if wanted in found:
+            return wanted
+        if len(found) > 1:
+            several = ", ".join(job_id[: len(wanted) + 4] for job_id in found)
+            raise UsageError(
+                f"Several jobs begin with {wanted} ({several}, …): write more of the id."
+            )
+        return found[0]
+
     def status(self, job_id: str) -> JobStatus:
         """Return the status of a job; `UnknownJob` where there is none."""
         return visible_status(self._core, job_id)
@@ -166,8 +197,8 @@ class Jobs:
             self._core.database,
             states=wanted,
             provider=provider,
-            app=None if principal.sees_all_jobs else principal.name,
-            places=[(scope.provider, scope.resource) for scope in principal.scopes],
+            app=own_app(principal),
+            places=places_of(principal),
             limit=limit,
         )
         return [status_of(job, {}) for job in found]
@@ -220,6 +251,14 @@ class Jobs:
         """
         return wait_of(self._core, self.status(job_id))
 
+    def why_unanswered(self, provider: str, error: JobExpired) -> SisgateError:
+        """Return the error that tells why a request to a provider got no answer in time.
+
+        It is that of the provider, or of the fleet, else `error` with what is known of the quota.
+        """
+        self._core.access.require_any(Action.LOOK, provider)
+        return why_unanswered(self._core, provider, error)
+
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
     ) -> None:
@@ -256,7 +295,7 @@ class Jobs:
             app=app,
             error=error,
             since=since,
-            places=[(scope.provider, scope.resource) for scope in principal.scopes],
+            places=places_of(principal),
             limit=limit,
         )
         return [

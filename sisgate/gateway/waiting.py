@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from sisgate.domain.moments import duration, local_time
+from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
+from sisgate.errors import BrokerUnavailable, JobExpired, ProviderUnavailable, SisgateError
 from sisgate.gateway.availability import Hold, hold_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.forecast import plan_rest
 from sisgate.gateway.job import JobStatus
 from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger import calls
-from sisgate.liveness.obstacles import Obstacle
+from sisgate.liveness.obstacles import Obstacle, sentences
 
 WORTH_TELLING = timedelta(seconds=1)
 """A wait for quota is told as one from this length on."""
@@ -45,6 +48,17 @@ class Wait:
             "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
         }
 
+    def explanation(self, provider: str) -> str:
+        """Return the words that follow "waits for": the fleet, a held provider, or its turn."""
+        if self.obstacles:
+            return f"the fleet. {sentences(self.obstacles)}"
+        if self.hold is not None:
+            return f"{provider}, which takes no calls: {self.hold.explanation(provider)}"
+        if self.reason == "quota":
+            return f"quota; its next call is expected at {local_time(self.until)}"
+        failed = f". The last one failed: {self.failure}" if self.failure else ""
+        return f"its next try at {local_time(self.until)}{failed}"
+
 
 def wait_of(core: Core, status: JobStatus) -> Wait | None:
     """Return what a job waits for, None for nothing: it has ended, or has a call under way.
@@ -73,3 +87,40 @@ def wait_of(core: Core, status: JobStatus) -> Wait | None:
     begins = plan_rest(core, status.id).starts_at
     now = core.clock.now()  # reading what is ahead may have taken a while
     return Wait("quota", begins) if begins and begins - now >= WORTH_TELLING else None
+
+
+def why_unanswered(core: Core, provider: str, error: JobExpired) -> SisgateError:
+    """Return the error that names the cause: provider, fleet, quota, or time alone."""
+    job = error.detail.get("job")
+    failure = None
+    if isinstance(job, str):
+        with core.database.read() as session:
+            failure = calls.last_error(session, job)
+    if failure is not None:
+        return ProviderUnavailable(
+            f"{provider} gave no answer in time. The last try: {failure} "
+            "It may be tried again; `sisgate doctor` examines the provider.",
+            provider=provider,
+            job=job,
+        )
+    stopping = read_liveness(core.context, [provider]).stopping(provider)
+    if stopping:
+        text = f"{sentences(stopping)} The call was not made and has been withdrawn."
+        return BrokerUnavailable(text, provider=provider, job=job, cause=stopping[0].cause.value)
+    held = _what_holds(core, provider)
+    if held is not None:
+        text = f"{held} The call was not made and has been withdrawn."
+        return JobExpired(text, provider=provider, job=job)
+    return error
+
+
+def _what_holds(core: Core, provider: str) -> str | None:
+    config = core.provider(provider)
+    hold = hold_of(core.context, config)
+    if hold is not None:
+        return f"{provider} takes no calls: {hold.explanation(provider)}"
+    state = core.limiter.state(provider, core.context.limits(config))
+    seconds = state.next_permit_in_seconds.get(Priority.URGENT, 0.0)
+    if not state.known or seconds < WORTH_TELLING.total_seconds():
+        return None
+    return f"{provider} has no quota left: the next call can be made in {duration(seconds)}."

@@ -252,6 +252,13 @@ def last_failure(
     return error.get("message") if error else None
 
 
+def last_error(session: Session, job_id: str) -> str | None:
+    """Return the message of the last error that a call of a job met, ended or not."""
+    errors = select(Call.error).where(Call.job_id == job_id, Call.error.is_not(None))
+    error = session.scalar(errors.order_by(Call.id.desc()).limit(1))
+    return error.get("message") if error else None
+
+
 def forget_attempt(session: Session, claimed: Call) -> None:
     """Forget an attempt that the provider cannot have seen: it counts against no quota."""
     session.execute(

@@ -57,10 +57,11 @@ class Database:
     be made or is lost raises `DatabaseUnavailable`. Make it after a fork, never before.
 
     `commit_hook` may add to each transaction before its commit, and is told how that ended.
+    A SQLite file that is not there is created, unless `must_exist`: then it is unavailable.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
-        self.engine = _engine(url, pool_size)
+    def __init__(self, url: str, *, pool_size: int = 5, must_exist: bool = False) -> None:
+        self.engine = _engine(url, pool_size, must_exist=must_exist)
         self.commit_hook: CommitHook | None = None
 
     @property
@@ -145,7 +146,7 @@ class Database:
         self.engine.dispose()
 
 
-def _engine(url: str, pool_size: int) -> Engine:
+def _engine(url: str, pool_size: int, *, must_exist: bool = False) -> Engine:
     parsed = make_url(url)
     options: dict[str, Any] = {
         "json_serializer": serialise_json,
@@ -154,7 +155,8 @@ def _engine(url: str, pool_size: int) -> Engine:
         "hide_parameters": True,
     }
     if parsed.get_backend_name() == "sqlite":
-        _make_private(parsed.database)
+        if not must_exist:
+            _make_private(parsed.database)
         # isolation_level None hands BEGIN to us; the driver would begin too late.
         options["connect_args"] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000}
     else:
@@ -176,6 +178,8 @@ def _engine(url: str, pool_size: int) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        if must_exist:
+            event.listen(engine, "do_connect", _refuse_to_create)
     else:
         event.listen(engine, "connect", _refuse_other_encodings)
         event.listen(engine, "handle_error", _leave_stale_connections)
@@ -202,6 +206,15 @@ def _make_private(file: str | None) -> None:
     # It holds student data: only its owner may read it, whatever the umask is.
     if file and file != ":memory:" and Path(file).parent.is_dir():
         Path(file).touch(mode=0o600)
+
+
+def _refuse_to_create(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+    file = Path(arguments[0])
+    if not file.exists():
+        raise DatabaseUnavailable(
+            f"There is no database at {file} yet, so nothing was accepted. Start sisgate with "
+            "`sisgate up`, or name its data folder with --data-dir."
+        )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -168,6 +168,21 @@ def find(
         return list(session.scalars(query))
 
 
+def ids_beginning(
+    session: Session,
+    beginning: str,
+    *,
+    app: str | None,
+    places: Sequence[tuple[str, str]],
+    limit: int,
+) -> Sequence[str]:
+    """Return ids that begin so, of jobs of an app and in certain places as with `find`."""
+    query = select(Job.id).where(
+        Job.id.startswith(beginning, autoescape=True), *whose(None, app, places)
+    )
+    return session.scalars(query.limit(limit)).all()
+
+
 def whose(
     provider: str | None, app: str | None, places: Sequence[tuple[str, str]] | None
 ) -> list[ColumnElement[bool]]:

@@ -13,8 +13,7 @@ import typer
 from sisgate.cli import completion
 from sisgate.cli.exits import exit_code
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.job_ids import OneJob, full_id
-from sisgate.cli.options import Json, choice, examples
+from sisgate.cli.options import Json, OneJob, choice, examples
 from sisgate.cli.output import Output
 from sisgate.cli.times import AGO, TIME, past
 from sisgate.errors import DeferredError, SisgateError, UsageError
@@ -160,7 +159,7 @@ def resolve(
 ) -> None:
     """Say what became of a job whose outcome is unknown."""
     invocation, output = invocation_of(context), Output(as_json)
-    job_id = full_id(invocation, job)
+    job_id = invocation.gateway.jobs.find(job)
     status = invocation.gateway.jobs.resolve(job_id, resolution, reason=reason, actor=user_name())
     again = f" and is tried again as {status.id}" if status.id != job_id else ""
     output.result(status.as_dict(), f"Job {job_id} is resolved as {resolution}{again}.")
@@ -227,7 +226,7 @@ def _full_ids(
     lost: list[SisgateError] = []
     for word in words:
         try:
-            found.append(full_id(invocation, word))
+            found.append(invocation.gateway.jobs.find(word))
         except UsageError as error:
             lost.append(error)
             output.error(error)

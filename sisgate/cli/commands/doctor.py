@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from sisgate.cli.commands.findings import Finding
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output
 from sisgate.cli.tables import Facts
-from sisgate.errors import ConfigurationError
+from sisgate.errors import ConfigurationError, SisgateError
+from sisgate.gateway import DiagnosticResult
 
 EPILOG = examples(
     "sisgate doctor",
@@ -31,23 +32,23 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check configuration, database, Redis, workers, keys and tokens; exit code 1 on a failure."""
-    from sisgate.cli.commands.checks import examine
-
     invocation, output = invocation_of(context), Output(as_json)
-    found: list[Finding] = []
+    found: list[DiagnosticResult] = []
     try:
-        for finding in examine(invocation, probe=probe):
+        for finding in invocation.gateway.diagnosis.run(probe=probe):
             found.append(finding)
             _show(output, finding)
-    except ConfigurationError as error:
+    except SisgateError as error:
         remedy = (
             "Change these lines, then run `sisgate doctor` again. sisgate.example.toml explains "
             "every setting."
+            if isinstance(error, ConfigurationError)
+            else None
         )
-        found.append(Finding("configuration", "fail", str(error), remedy))
+        found.append(DiagnosticResult("configuration", "fail", str(error), remedy))
         _show(output, found[-1])
     count = {grade: sum(f.grade == grade for f in found) for grade in COLOURS}
-    output.json({"ok": not count["fail"], "findings": [_words(f) for f in found]})
+    output.json({"ok": not count["fail"], "findings": [asdict(f) for f in found]})
     verdict = "All is well." if count["ok"] == len(found) else (
         f"{count['fail']} failed, {count['warn']} to look at, {count['ok']} well."
     )  # fmt: skip
@@ -56,17 +57,8 @@ def doctor(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _show(output: Output, finding: Finding) -> None:
+def _show(output: Output, finding: DiagnosticResult) -> None:
     text = Text.assemble((finding.subject, "bold"), f": {finding.what}")
     if finding.grade != "ok" and finding.remedy:
         text.append(f"\n→ {finding.remedy}", "cyan")
     output.show(Facts([(finding.grade.ljust(4), text)], style=COLOURS[finding.grade]))
-
-
-def _words(finding: Finding) -> dict[str, Any]:
-    return {
-        "subject": finding.subject,
-        "grade": finding.grade,
-        "what": finding.what,
-        "remedy": finding.remedy or None,
-    }

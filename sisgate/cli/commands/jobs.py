@@ -16,10 +16,8 @@ from sisgate.cli.commands.dead_letters import (
     Since,
     show_dead,
 )
-from sisgate.cli.commands.hold_words import wait_words
 from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.job_ids import OneJob, full_id
-from sisgate.cli.options import Json, choice, examples
+from sisgate.cli.options import Json, OneJob, choice, examples
 from sisgate.cli.output import Output
 from sisgate.cli.screens import number, short_moment, zone_name
 from sisgate.cli.tables import Columns
@@ -91,7 +89,7 @@ def list_jobs(
 def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     """Show everything the ledger knows of a job."""
     invocation, output = invocation_of(context), Output(as_json)
-    status = invocation.gateway.jobs.status(full_id(invocation, job))
+    status = invocation.gateway.jobs.status(invocation.gateway.jobs.find(job))
     wait, words = _wait(invocation, status)
     target = invocation.gateway.jobs.request_target(status.id)
     found = {**status.as_dict(), "waits_for": wait, "request": asdict(target) if target else None}
@@ -102,7 +100,7 @@ def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
 def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     """Cancel a job. A call under way ends, and its answer is dropped."""
     invocation, output = invocation_of(context), Output(as_json)
-    status = invocation.gateway.jobs.cancel(full_id(invocation, job), actor=user_name())
+    status = invocation.gateway.jobs.cancel(invocation.gateway.jobs.find(job), actor=user_name())
     output.result(status.as_dict(), f"Job {status.id} is cancelled.")
 
 
@@ -111,7 +109,7 @@ def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | N
     if status.is_final:
         return None, None
     wait = invocation.gateway.jobs.waits_for(status.id)
-    return (wait.as_dict(), wait_words(wait, status.provider)) if wait else (None, None)
+    return (wait.as_dict(), wait.explanation(status.provider)) if wait else (None, None)
 
 
 def _changed(status: JobStatus) -> str:

@@ -12,7 +12,6 @@ import typer
 from rich.json import JSON
 
 from sisgate.cli import completion
-from sisgate.cli.commands.no_answer import no_answer
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import invocation_of
 from sisgate.cli.options import (
@@ -75,7 +74,7 @@ def request(
             purpose=purpose, **asked,
         )  # fmt: skip
     except JobExpired as error:
-        raise no_answer(invocation, provider, error) from error
+        raise invocation.gateway.jobs.why_unanswered(provider, error) from error
     except TimeoutError as error:
         raise JobExpired(f"{error} Ask again with the same key, or a longer --timeout.") from error
     _show(output, answer, include=include)

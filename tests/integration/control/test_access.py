@@ -10,7 +10,7 @@ import pytest
 from sisgate import Gateway
 from sisgate.audit import log as audit
 from sisgate.domain.states import JobState
-from sisgate.errors import AccessDenied, NotAuthenticated, UnknownJob
+from sisgate.errors import AccessDenied, NotAuthenticated, UnknownJob, UsageError
 from sisgate.ledger import jobs
 
 As = Callable[..., Gateway]
@@ -68,6 +68,21 @@ def test_jobs_of_others_do_not_exist_for_an_app(gateway: Gateway, as_token: As) 
             work(theirs.id)
         assert str(unknown.value) == str(jobs.unknown(theirs.id))
     assert app.jobs.cancel(own.id).state == JobState.CANCELLED
+
+
+def test_a_short_id_finds_only_what_who_asks_may_see(gateway: Gateway, as_token: As) -> None:
+    """The beginning of another app's id is told from none at all by nothing, nor is it listed."""
+    theirs = gateway.sync("lincoln", "students", app="portal", job_id="3f8a-theirs")
+    own = as_token("gradebook", "app").sync("lincoln", "classes", job_id="3f8a-own")
+    app, elsewhere = as_token("gradebook", "app"), as_token("eve", "viewer", scopes=("open",))
+    assert app.jobs.find("3F8A") == own.id
+    with pytest.raises(UnknownJob, match="begins with 3f8a-t"):
+        app.jobs.find("3f8a-t")
+    with pytest.raises(UnknownJob):
+        elsewhere.jobs.find(own.id)
+    with pytest.raises(UsageError, match="Several jobs"):
+        gateway.jobs.find("3f8a")
+    assert gateway.jobs.find("3f8a-t") == theirs.id
 
 
 def test_a_viewer_looks_and_an_operator_acts_and_neither_reads_students(

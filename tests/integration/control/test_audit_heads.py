@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from sisgate import Gateway
 from sisgate.audit.chain import IssueKind
-from sisgate.cli.commands.standing_checks import audit_heads
-from sisgate.cli.invocation import Invocation
 from sisgate.errors import AuditError
+from sisgate.gateway.core import Core
+from sisgate.gateway.diagnosis import fleet
 from sisgate.ledger import audit_guard
 from workers.maintenance import audit
 from workers.runtime import Runtime
@@ -83,18 +83,17 @@ def test_doctor_says_on_which_host_heads_cannot_be_kept(
     gateway: Gateway, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker that could not write says so to the fleet; doctor runs elsewhere."""
-    monkeypatch.setattr(Invocation, "settings", gateway.settings)
     nowhere = runtime.settings.model_copy(update={"audit_heads_file": Path("/proc/heads.jsonl")})
     monkeypatch.setattr(runtime, "settings", nowhere)
     gateway.providers.control("lincoln").pause(actor="ana")
     with pytest.raises(AuditError):
         audit.seal_and_keep_head(runtime)
-    (found,) = audit_heads(Invocation())
+    (found,) = fleet.audit_heads(Core(gateway.context))
     assert (found.grade, socket.gethostname() in found.what) == ("fail", True)
     assert "a volume for SISGATE_DATA_DIR" in (found.remedy or "")
 
     monkeypatch.setattr(runtime, "settings", gateway.settings)
     gateway.providers.control("lincoln").resume(actor="ana")
     audit.seal_and_keep_head(runtime)
-    (found,) = audit_heads(Invocation())
+    (found,) = fleet.audit_heads(Core(gateway.context))
     assert found.grade == "ok"

@@ -11,9 +11,11 @@ from structlog.testing import capture_logs
 from sisgate import Gateway
 from sisgate.audit import log as audit
 from sisgate.broker import celery_app
-from sisgate.cli.commands.key_checks import expiring
 from sisgate.clock import ManualClock
+from sisgate.context import Context
 from sisgate.domain.secret import Secret
+from sisgate.gateway.core import Core
+from sisgate.gateway.diagnosis.provider import expiring_keys
 from workers.maintenance import rotation
 from workers.runtime import Runtime
 
@@ -60,14 +62,16 @@ def test_a_key_that_expires_is_told_of_once_a_day_from_its_time_on(
 def test_doctor_warns_of_it_and_says_what_mends_it(gateway: Gateway, clock: ManualClock) -> None:
     """Of active keys only: a staged one that expires keeps nobody from working."""
     keys = gateway.keys.of("open")
-    soon = clock.now() + timedelta(days=3)
+    end = clock.now() + timedelta(days=15)
     keys.add("41", Secret("s"), actor="ana")
-    keys.add("42", Secret("s"), slot="backup", expires_at=soon, actor="ana")
-    keys.stage("43", Secret("s"), expires_at=soon, actor="ana")
+    keys.add("42", Secret("s"), slot="backup", expires_at=end, actor="ana")
+    keys.stage("43", Secret("s"), expires_at=end, actor="ana")
 
-    config = gateway.settings.providers["open"]
-    (finding,) = expiring(gateway.context.database, config, clock.now())
-    assert finding.grade == "warn"
-    assert "(backup) expires at 2026-09-04" in finding.what
-    assert finding.remedy == "sisgate keys stage open --slot backup"
-    assert list(expiring(gateway.context.database, config, clock.now() - timedelta(days=12))) == []
+    context = Context(gateway.settings, clock=clock, database=gateway.context.database)
+    core, config = Core(context), gateway.settings.providers["open"]
+    assert list(expiring_keys(core, config)) == []
+    clock.advance(12 * DAY)
+    (found,) = expiring_keys(core, config)
+    assert found.grade == "warn"
+    assert "(backup) expires at 2026-09-16" in found.what
+    assert found.remedy == "sisgate keys stage open --slot backup"

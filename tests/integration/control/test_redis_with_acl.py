@@ -10,8 +10,6 @@ from pydantic import SecretStr
 
 from sisgate import Gateway
 from sisgate.broker import redis_client
-from sisgate.cli.commands.checks import examine
-from sisgate.cli.invocation import Invocation
 
 
 @pytest.fixture
@@ -31,13 +29,9 @@ def restricted(gateway: Gateway, redis_url: str) -> Iterator[Gateway]:
     admin.close()
 
 
-def test_doctor_does_without_what_an_acl_keeps_from_it(
-    restricted: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_does_without_what_an_acl_keeps_from_it(restricted: Gateway) -> None:
     """It says what it cannot tell, and goes on with the rest."""
-    monkeypatch.setattr(Invocation, "settings", restricted.settings)
-    monkeypatch.setattr(Invocation, "database", restricted.context.database)
-    findings = list(examine(Invocation(), probe=False))
+    findings = list(restricted.diagnosis.run())
     (redis,) = (found for found in findings if found.subject == "redis")
     assert (redis.grade, redis.what) == ("ok", "answers; this user is not shown its version")
     assert "clock of Redis" in {found.subject for found in findings}

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
-from sisgate.cli.commands.endpoint_checks import endpoints_of
 from sisgate.clock import SystemClock
 from sisgate.credentials.keys import Credential
 from sisgate.credentials.token_endpoint import fetch_token
 from sisgate.domain.network import TlsFault
 from sisgate.domain.secret import Secret
 from sisgate.errors import ProviderUnavailable
+from sisgate.gateway.diagnosis.provider import endpoints
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import Endpoint, ProviderConfig
 from sisgate.transport.http import Transport
@@ -123,7 +123,7 @@ def test_what_is_wrong_with_a_certificate_is_named(
         assert fault.value[4:] in error.message
         assert error.detail["tls"] == fault.name.lower()
         assert error.detail["sent"] is False
-        (finding,) = endpoints_of(config, CLOCK)
+        (finding,) = endpoints(config, CLOCK)
         assert finding.grade == "fail"
         assert fault.value[4:] in finding.what
         assert server.asked == []
@@ -167,7 +167,7 @@ def test_files_that_cannot_be_used_are_named(
     ):
         config = config_of(sis, **{"ca_file": authority.file, **more})
         assert words in failure(way, config).message
-        (finding,) = endpoints_of(config, CLOCK)
+        (finding,) = endpoints(config, CLOCK)
         assert finding.grade == "fail"
         assert words in finding.what
     assert sis.asked == []
@@ -183,7 +183,7 @@ def test_a_proxy_connects_us_and_sees_no_key(
         config = config_of(sis, ca_file=authority.file, proxy=url)
         assert way(config) == 200
         assert proxy.asked == [f"localhost:{sis.port}"]
-        (finding,) = endpoints_of(config, CLOCK)
+        (finding,) = endpoints(config, CLOCK)
         assert finding.grade == "ok"
         assert f"by the proxy {proxy.place}" in finding.what
         near = config_of(sis, ca_file=authority.file, proxy=url, no_proxy=("localhost",))
@@ -247,5 +247,5 @@ def test_a_server_that_cannot_be_reached_from_here_is_a_warning() -> None:
         auth="none",
         endpoints=(Endpoint(url="https://127.0.0.1:1"),),
     )
-    (finding,) = endpoints_of(config, CLOCK)
+    (finding,) = endpoints(config, CLOCK)
     assert finding.grade == "warn"

@@ -1,4 +1,4 @@
-"""A line of what `sisgate doctor` finds."""
+"""What one check found."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Grade = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was examined, how it is, and what helps."""
+class DiagnosticResult:
+    """What was checked, how it is, and what helps against it; None where nothing is to be done."""
 
     subject: str
     grade: Grade
     what: str
-    remedy: str = ""
+    remedy: str | None = None

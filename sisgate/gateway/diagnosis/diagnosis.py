@@ -1,0 +1,88 @@
+"""The checks of an installation in their order, as `sisgate doctor` runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sisgate.access.policy import Action
+from sisgate.credentials.vault import Vault
+from sisgate.errors import SisgateError
+from sisgate.gateway.core import Core
+from sisgate.gateway.diagnosis import fleet, provider, servers
+from sisgate.gateway.diagnosis.result import DiagnosticResult
+from sisgate.gateway.requests import Requests
+from sisgate.settings import ProviderConfig
+
+PROBE_SECONDS = 15.0
+
+
+class Diagnosis:
+    """Checks configuration, ledger, Redis, processes, keys and endpoints."""
+
+    def __init__(self, core: Core, requests: Requests) -> None:
+        self._core = core
+        self._requests = requests
+
+    def run(self, *, probe: bool = False) -> Iterator[DiagnosticResult]:
+        """Yield the results one by one, since a provider may take seconds to answer.
+
+        With `probe` one call is made to each provider, which costs one permit each. What cannot be
+        checked is a result, too: nothing is raised but `AccessDenied`, for a caller without rights.
+        """
+        core = self._core
+        core.require_unless_local(Action.ADMINISTER)
+        yield servers.configuration(core)
+        yield servers.data_folder(core)
+        has_ledger = has_redis = False
+        for result in servers.ledger(core):
+            yield result
+            has_ledger = result.grade != "fail"
+        for result in servers.redis_server(core, accepts=has_ledger):
+            yield result
+            has_redis = has_redis or (result.subject == "redis" and result.grade != "fail")
+        if has_redis:
+            if has_ledger:
+                yield from fleet.processes(core)
+            yield from fleet.quarantine(core)
+            yield from fleet.audit_heads(core)
+        vault, result = servers.master_key(core, has_ledger=has_ledger)
+        yield result
+        if vault is None or not has_ledger:
+            return
+        for config in core.settings.providers.values():
+            yield from self._provider(config, vault, probe=probe and has_redis)
+
+    def _provider(
+        self, config: ProviderConfig, vault: Vault, *, probe: bool
+    ) -> Iterator[DiagnosticResult]:
+        works = config.auth_method == "none"
+        if not works:
+            for result in provider.keys(self._core, config, vault):
+                yield result
+                works = works or result.grade == "ok"
+            yield from provider.expiring_keys(self._core, config)
+        if works:
+            yield from provider.endpoints(config, self._core.clock)
+            yield from provider.hold(self._core, config)
+            if probe:
+                yield self._probe(config)
+
+    def _probe(self, config: ProviderConfig) -> DiagnosticResult:
+        subject, request = f"{config.name} call", config.dialect.probe_request()
+        try:
+            wanted = self._requests.wanted(
+                config.name, request.method, request.path, query=dict(request.query),
+                json=request.json_body, priority="urgent", timeout=PROBE_SECONDS,
+                idempotency_key=None, request_id=None, on_unavailable="wait",
+            )  # fmt: skip
+            answer = self._requests.answered(wanted, PROBE_SECONDS, None)
+        except SisgateError as error:
+            remedy = "See `sisgate providers` for what holds it up."
+            return DiagnosticResult(subject, "fail", error.message, remedy)
+        what = f"{request.method} {request.path} answered {answer.status}"
+        if answer.ok:
+            return DiagnosticResult(subject, "ok", what)
+        remedy = "Ask the provider which resources this key may read, and check url and base_path."
+        if config.auth_method == "oauth1":
+            remedy += f" Or does it want another oauth1_signature than {config.oauth1_signature}?"
+        return DiagnosticResult(subject, "fail", what, remedy)

@@ -1,0 +1,135 @@
+"""Checks of one provider: its keys, its endpoints, and whether it takes calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sisgate.clock import Clock
+from sisgate.credentials.keys import list_keys, open_key, usable_keys
+from sisgate.credentials.token_endpoint import fetch_token
+from sisgate.credentials.vault import Vault
+from sisgate.domain.moments import local_time
+from sisgate.domain.states import KeyState
+from sisgate.errors import (
+    BrokerUnavailable,
+    ConfigurationError,
+    CredentialError,
+    ProviderUnavailable,
+    SisgateError,
+)
+from sisgate.gateway.availability import hold_of
+from sisgate.gateway.core import Core
+from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
+from sisgate.ledger.schema import Key
+from sisgate.settings import ProviderConfig
+from sisgate.transport.http import Transport
+
+
+def keys(core: Core, config: ProviderConfig, vault: Vault) -> Iterator[DiagnosticResult]:
+    """Yield a result for each key that calls may use: a token is fetched with it where there are.
+
+    The best one must work; of the others it is said before they are needed.
+    """
+    try:
+        with core.database.read() as session:
+            usable = usable_keys(session, config.name, core.clock.now())
+    except CredentialError as error:
+        yield DiagnosticResult(f"{config.name} key", "fail", error.message)
+        return
+    for place, key in enumerate(usable):
+        grade, what, remedy = _tried(core, vault, config, key)
+        if grade == "fail" and place > 0:
+            grade = "warn"
+        slot = f", {key.slot}" if len(usable) > 1 else ""
+        if key.state == KeyState.DRAINING:
+            slot += ", draining: a newer one has replaced it"
+        label = f"key {key.id[:8]}{slot}, client id {key.client_id}"
+        yield DiagnosticResult(f"{config.name} key", grade, f"{label}: {what}", remedy)
+
+
+def _tried(
+    core: Core, vault: Vault, config: ProviderConfig, key: Key
+) -> tuple[Grade, str, str | None]:
+    try:
+        credential = open_key(vault, key)
+        if config.token_endpoint is None:
+            return "ok", "it opens", None
+        _, lifetime = fetch_token(config, credential, core.clock)
+    except ConfigurationError as error:
+        return "fail", error.message, f"Correct [providers.{config.name}], and restart the fleet."
+    except SisgateError as error:
+        remedy: str | None = (
+            f"Check token_url ({config.token_endpoint}), auth and scope of "
+            f"[providers.{config.name}], or replace the key: `sisgate keys stage {config.name}`."
+        )
+        if {"tls", "proxy_status"} & error.detail.keys():
+            remedy = None  # the message says what to do
+        elif isinstance(error, ProviderUnavailable):
+            remedy = f"Is it running, and can it be reached from here? {remedy}"
+        return "fail", error.message, None if isinstance(error, CredentialError) else remedy
+    return "ok", f"{config.token_endpoint} gave a token for {lifetime:.0f} s", None
+
+
+def expiring_keys(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResult]:
+    """Yield a result for each active key that expires within `rotation.warn_before`."""
+    now = core.clock.now()
+    with core.database.read() as session:
+        found = [
+            key
+            for key in list_keys(session, config.name)
+            if key.state == KeyState.ACTIVE
+            and key.expires_at is not None
+            and key.expires_at - config.rotation.warn_before <= now
+        ]
+    by_hand = config.rotation.source == "hand"
+    for key in found:
+        assert key.expires_at is not None
+        words = (
+            "has expired" if key.expires_at <= now else f"expires at {local_time(key.expires_at)}"
+        )
+        slot = f" --slot {key.slot}" if key.slot != "primary" else ""
+        remedy = (
+            f"sisgate keys stage {config.name}{slot}" if by_hand else "See `sisgate audit tail`."
+        )
+        yield DiagnosticResult(
+            f"{config.name} key", "warn", f"key {key.id[:8]} ({key.slot}) {words}", remedy
+        )
+
+
+def endpoints(config: ProviderConfig, clock: Clock) -> Iterator[DiagnosticResult]:
+    """Yield whether each endpoint can be connected to. Nothing is sent, so no permit is spent.
+
+    A certificate that is not trusted is not trusted by workers either; that a server cannot be
+    reached may be so from here only.
+    """
+    transport, network = Transport(clock), config.network
+    subject = f"{config.name} endpoint"
+    try:
+        for endpoint in config.endpoints:
+            try:
+                transport.connect(endpoint.url, network)
+            except ProviderUnavailable as error:
+                is_certain = "tls" in error.detail or not error.detail.get("reason")
+                grade: Grade = "fail" if is_certain else "warn"
+                yield DiagnosticResult(subject, grade, f"{endpoint.url}: {error.message}")
+                continue
+            is_tls = endpoint.url.startswith("https")
+            how = "TLS, its certificate is trusted" if is_tls else "no TLS"
+            if is_tls and network.ca_file is not None:
+                how += f" by {network.ca_file}"
+            if network.proxy_for(endpoint.url) is not None:
+                how += f", by the proxy {network.proxy_place}"
+            yield DiagnosticResult(subject, "ok", f"{endpoint.url}: {how}")
+    finally:
+        transport.close()
+
+
+def hold(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResult]:
+    """Yield a result where a provider takes no calls now."""
+    try:
+        found = hold_of(core.context, config)
+    except BrokerUnavailable:
+        return  # there is a result of it already
+    if found is not None:
+        what = f"takes no calls: {found.explanation(config.name)}"
+        yield DiagnosticResult(config.name, "warn", what)

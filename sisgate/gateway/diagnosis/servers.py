@@ -1,0 +1,177 @@
+"""Checks of this machine and of the servers that everything needs: ledger, Redis, master key."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+
+from sisgate.broker import uses_embedded_redis
+from sisgate.clock import SystemClock
+from sisgate.credentials.vault import Vault
+from sisgate.domain.network import cure, tls_fault, why_unreachable
+from sisgate.embedded.server_version import version_of
+from sisgate.errors import SisgateError
+from sisgate.gateway.core import Core
+from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
+from sisgate.gateway.missing_keys import missing_keys
+from sisgate.ledger.database import ping, read_clock, try_writing
+
+FREE_BYTES = 1 << 30
+CLOCK_WARN_SECONDS = 2.0
+
+
+def configuration(core: Core) -> DiagnosticResult:
+    """Return which providers are configured, and where."""
+    place = str(core.settings.config_file or "no sisgate.toml")
+    if core.settings.providers:
+        names = ", ".join(core.settings.providers)
+        return DiagnosticResult("configuration", "ok", f"{place}: {names}")
+    remedy = "Describe one in sisgate.toml; sisgate.example.toml explains how."
+    return DiagnosticResult("configuration", "warn", f"{place}: no provider", remedy)
+
+
+def data_folder(core: Core) -> DiagnosticResult:
+    """Return whether the data folder can be written, has room and is closed to others."""
+    folder = core.settings.data_dir
+    if not folder.is_dir():
+        return DiagnosticResult(
+            "data folder", "warn", f"{folder} does not exist", "`sisgate up` makes it."
+        )
+    if not os.access(folder, os.W_OK):
+        return DiagnosticResult(
+            "data folder", "fail", f"{folder} cannot be written", f"chown or chmod u+w {folder}"
+        )
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES:
+        what = f"{folder}: only {free >> 20} MB free"
+        return DiagnosticResult(
+            "data folder", "warn", what, "Make room: nothing is accepted without disk."
+        )
+    if folder.stat().st_mode & stat.S_IRWXO:
+        what = f"{folder} can be entered by every user of this machine, and holds student data"
+        return DiagnosticResult("data folder", "warn", what, f"chmod 700 {folder}")
+    return DiagnosticResult("data folder", "ok", f"{folder}, {free >> 30} GB free")
+
+
+def ledger(core: Core) -> Iterator[DiagnosticResult]:
+    """Yield whether the ledger answers, has the tables of the code and takes a write."""
+    from sisgate.ledger import migrate  # alembic takes its time, and this is rarely asked
+
+    database = core.database
+    try:
+        ping(database)
+        version, newest = migrate.current(database), migrate.newest()
+        if version == newest:
+            try_writing(database, core.clock.now())
+    except SisgateError as error:
+        remedy = (
+            "Check SISGATE_DATABASE_URL, and that PostgreSQL runs and can be reached from here."
+        )
+        if core.settings.is_embedded_database:
+            remedy = "Start `sisgate up`, which makes it."
+        yield DiagnosticResult("database", "fail", error.message, remedy)
+        return
+    if version != newest:
+        what = f"{database.address} is at version {version}, the code needs {newest}"
+        yield DiagnosticResult("database", "fail", what, "sisgate db upgrade")
+        return
+    yield DiagnosticResult("database", "ok", f"{database.address}, version {version}")
+    if not database.is_sqlite and (theirs := read_clock(core.settings.sqlalchemy_url)):
+        yield _clock(core, "clock of PostgreSQL", theirs)
+
+
+def redis_server(core: Core, *, accepts: bool) -> Iterator[DiagnosticResult]:
+    """Yield whether Redis answers and is fit for use; `accepts` tells that the ledger is."""
+    try:
+        seconds, micros = core.redis.time()
+        info, policy = _facts_of_server(core.redis)
+    except redis.AuthenticationError:
+        yield DiagnosticResult(
+            "redis", "fail", "Redis refuses the password", "Check SISGATE_BROKER_URL."
+        )
+        return
+    except redis.RedisError as error:
+        remedy = (
+            "Check SISGATE_BROKER_URL (rediss:// where it wants TLS), and that Redis runs and can "
+            "be reached from here."
+        )
+        if uses_embedded_redis(core.settings):
+            remedy = "Start `sisgate up`."
+            if accepts:
+                remedy += " Until then work is accepted and waits in the ledger."
+        elif (fault := tls_fault(error)) is not None:
+            remedy = cure(
+                fault,
+                ca_file="broker_ca_file (SISGATE_BROKER_CA_FILE)",
+                client_cert="broker_client_cert and broker_client_key",
+            )
+        yield DiagnosticResult(
+            "redis", "fail", f"cannot be reached ({why_unreachable(error)})", remedy
+        )
+        return
+    moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=UTC)
+    yield _clock(core, "clock of Redis", moment)
+    if info is None or "redis_version" not in info:
+        yield DiagnosticResult("redis", "ok", "answers; this user is not shown its version")
+        return
+    version = version_of(info)
+    if policy not in {None, "noeviction"}:
+        what = f"{version}, but a full Redis would drop messages ({policy})"
+        yield DiagnosticResult("redis", "warn", what, "Set maxmemory-policy to noeviction.")
+    elif version.fault is not None:
+        what = f"{version}, in which {version.fault}"
+        yield DiagnosticResult(
+            "redis", "warn", what, "Update it within its series, or to a newer one."
+        )
+    else:
+        yield DiagnosticResult("redis", "ok", str(version))
+
+
+def _facts_of_server(client: redis.Redis) -> tuple[dict[str, Any] | None, str | None]:
+    """Return what Redis says of itself, and its maxmemory-policy; None for what it refuses to say.
+
+    Neither is needed for work. An ACL may keep both from this user, and a managed Redis does not
+    know CONFIG at all.
+    """
+    info, policy = None, None
+    with suppress(redis.ResponseError):
+        info = client.info("server")
+    with suppress(redis.ResponseError):
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
+    return info, policy
+
+
+def _clock(core: Core, subject: str, theirs: datetime) -> DiagnosticResult:
+    # Not the fleet's clock, which goes by that of the server.
+    off = abs((SystemClock().now() - theirs).total_seconds())
+    if off < CLOCK_WARN_SECONDS:
+        return DiagnosticResult(subject, "ok", f"{off * 1000:.0f} ms from this machine's")
+    remedy = "Synchronise the machines' clocks (chrony, systemd-timesyncd)."
+    grade: Grade = "warn"
+    if off > core.settings.max_clock_difference.total_seconds():
+        grade = "fail"
+        remedy += " Workers and beat refuse to run here until then (max_clock_difference)."
+    return DiagnosticResult(subject, grade, f"{off:.1f} s from this machine's", remedy)
+
+
+def master_key(core: Core, *, has_ledger: bool) -> tuple[Vault | None, DiagnosticResult]:
+    """Return the vault, if its keys are here, and whether they are those that the ledger needs."""
+    missing: SisgateError | None = None
+    vault = None
+    try:
+        missing = missing_keys(core.settings, core.database).error if has_ledger else None
+        vault = core.context.vault
+    except SisgateError as error:
+        # That the ledger is in use with another key says more than that there is none.
+        missing = missing or error
+    if missing is not None or vault is None:
+        return vault, DiagnosticResult("master key", "fail", missing.message if missing else "")
+    what = f"{vault.newest.id.hex()}, {vault.newest.origin}"
+    return vault, DiagnosticResult("master key", "ok", what)
