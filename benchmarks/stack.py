@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from benchmarks.memory import peak_bytes
 from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
-from sisgate.credentials.keys import add_key
+from sisgate.credentials.keys import NewKey, add_key
 from sisgate.credentials.master import make_master_key
 from sisgate.credentials.vault import vault_of
 from sisgate.gateway import Gateway
@@ -117,7 +117,8 @@ class Product:
         vault = vault_of(self.settings)
         secret = SecretStr(district.client_secret)
         with self.gateway.context.database.write() as session:
-            add_key(session, vault, DISTRICT, district.client_id, secret, SystemClock().now())
+            new = NewKey(district.client_id, secret)
+            add_key(session, vault, DISTRICT, new, SystemClock().now())
         self.app: Celery = celery_app(self.settings, redis_url)
 
     def start_worker(self, *, processes: int = WORKER_PROCESSES) -> None:

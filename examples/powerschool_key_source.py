@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sisgate.credentials.sources import NewKey, Order, read_new_key
+from sisgate.credentials.sources import KeyRequest, NewKey, read_new_key
 from sisgate.errors import ConfigurationError, KeySourceFailed
 
 
@@ -40,19 +40,19 @@ class TwoPlugins:
             )
         self._files = [Path(file) for file in files]
 
-    def order(self, order: Order) -> NewKey:
+    def provision(self, request: KeyRequest) -> NewKey:
         """Return the pair of the idle plugin. Asked again, it is the same one."""
-        in_use = order.current.client_id if order.current else None
+        in_use = request.current.client_id if request.current else None
         for file in self._files:
             pair = _read(file)
             if pair is not None and pair.client_id != in_use:
                 return pair
         raise KeySourceFailed(
-            f"No new credentials for {order.config.name}: regenerate those of the idle plugin in "
+            f"No new credentials for {request.config.name}: regenerate those of the idle plugin in "
             f"PowerSchool and write them to its file ({' or '.join(map(str, self._files))})."
         )
 
-    def take_back(self, order: Order, client_id: str) -> None:
+    def deprovision(self, request: KeyRequest, client_id: str) -> None:
         """Remove the file of a pair that is no longer used, so that it is never given again.
 
         PowerSchool accepts the pair until the plugin's credentials are regenerated.

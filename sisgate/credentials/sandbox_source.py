@@ -1,4 +1,4 @@
-"""The key source of the sandbox: its rotate API. Also a model for a provider that has one."""
+"""The key source for the sandbox and its rotate API; a model for a provider that has one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from sisgate.credentials.sources import NewKey, Order, read_new_key
+from sisgate.credentials.sources import KeyRequest, NewKey, read_new_key
 from sisgate.domain.secret import forget_locals
 from sisgate.errors import KeySourceFailed
 
@@ -18,22 +18,24 @@ class SandboxSource:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._url = options.get("url")
 
-    def order(self, order: Order) -> NewKey:
-        """Return a new key. The sandbox gives the same one for the same order."""
-        return read_new_key(self._post(order, "rotate", {"order": order.id}))
+    def provision(self, request: KeyRequest) -> NewKey:
+        """Return a new key. The sandbox returns the same one for the same request."""
+        return read_new_key(self._post(request, "rotate", {"order": request.id}))
 
-    def take_back(self, order: Order, client_id: str) -> None:
-        """Make the sandbox accept a key no longer."""
-        self._post(order, "revoke", {"client_id": client_id})
+    def deprovision(self, request: KeyRequest, client_id: str) -> None:
+        """Make the sandbox stop accepting a key."""
+        self._post(request, "revoke", {"client_id": client_id})
 
-    def _post(self, order: Order, path: str, words: Mapping[str, str]) -> bytes:
-        url = f"{self._url or order.config.endpoints[0].url}/sandbox/keys/{path}"
+    def _post(self, request: KeyRequest, path: str, payload: Mapping[str, str]) -> bytes:
+        url = f"{self._url or request.config.endpoints[0].url}/sandbox/keys/{path}"
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.post(url, json=words, timeout=order.seconds, allow_redirects=False)
-                answer.raise_for_status()
-                return answer.content
+                response = session.post(
+                    url, json=payload, timeout=request.seconds, allow_redirects=False
+                )
+                response.raise_for_status()
+                return response.content
         except requests.RequestException as error:
             forget_locals(error)
             raise KeySourceFailed(

@@ -1,30 +1,35 @@
-"""Where new keys come from: plug-ins under the entry points `sisgate.key_sources`."""
+"""Where new keys come from: plug-ins in the entry-point group `sisgate.key_sources`."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sisgate.credentials.keys import Credential
+from sisgate.credentials.keys import Credential, NewKey
 from sisgate.domain.secret import Secret
 from sisgate.errors import ConfigurationError, KeySourceFailed
 from sisgate.settings import ProviderConfig
+
+__all__ = [
+    "CommandSource", "KeyRequest", "KeySource", "NewKey", "read_new_key", "source_of",
+]  # fmt: skip
 
 GROUP = "sisgate.key_sources"
 
 
 @dataclass(frozen=True)
-class Order:
+class KeyRequest:
     """What a source is asked for.
 
-    `id` is the same when the same order is repeated after a crash: give the same key again where
-    you can, or the first one is left over at the provider. `current` is the active key of the slot,
-    None where there is none. Be done within `seconds`.
+    `id` stays the same when a request is repeated after a crash: return the same key again if you
+    can, or the first one is left over at the provider. `current` is the active key of the slot,
+    None if there is none. Finish within `seconds`.
     """
 
     id: str
@@ -34,37 +39,29 @@ class Order:
     seconds: float
 
 
-@dataclass(frozen=True)
-class NewKey:
-    """A key that the provider accepts from now on. `expires_at` is aware, None for unknown."""
-
-    client_id: str
-    secret: Secret
-    expires_at: datetime | None = None
-
-
 class KeySource(Protocol):
-    """Brings new keys of a provider, and takes old ones back.
+    """Gets new keys from a provider and hands old ones back.
 
-    Both methods are run again after a crash, at any point. They raise `KeySourceFailed`, whose
-    message holds no secret; anything else that is raised is told by its class only.
+    After a crash at any point, both methods are called again. They raise `KeySourceFailed`, whose
+    message holds no secret; of anything else that is raised, only the class is reported.
     """
 
-    def order(self, order: Order) -> NewKey:
-        """Return a new key. The current one must go on working through the overlap."""
+    def provision(self, request: KeyRequest) -> NewKey:
+        """Return a new key. The current one must keep working through the overlap."""
         ...
 
-    def take_back(self, order: Order, client_id: str) -> None:
-        """Make the provider accept a key no longer. Its overlap is over; do nothing if gone."""
+    def deprovision(self, request: KeyRequest, client_id: str) -> None:
+        """Make the provider stop accepting a key whose overlap is over; gone already is fine."""
         ...
 
 
 class CommandSource:
-    """A program that speaks JSON: the order on its stdin, the new key on its stdout.
+    """A program that speaks JSON: the request on its stdin, the new key on its stdout.
 
-    The order is `{"act", "order", "provider", "kind", "slot", "client_id"}`, where `act` is `order`
-    or `take_back` and `client_id` that of the current key, or of the one to take back. The answer
-    to `order` is `{"client_id", "client_secret", "expires_at"}`, the last ISO 8601 or left out.
+    The request is `{"act", "order", "provider", "kind", "slot", "client_id"}`. `act` is `order` or
+    `take_back`, `order` the id of the request, `client_id` that of the current key or of the one to
+    take back. The reply to `order` is `{"client_id", "client_secret", "expires_at"}`, the last in
+    ISO 8601 or left out.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -75,31 +72,31 @@ class CommandSource:
             )
         self._command: list[str] = command
 
-    def order(self, order: Order) -> NewKey:
+    def provision(self, request: KeyRequest) -> NewKey:
         """Run the program for a new key."""
-        current = order.current.client_id if order.current else None
-        return read_new_key(self._run("order", order, current))
+        current = request.current.client_id if request.current else None
+        return read_new_key(self._run("order", request, current))
 
-    def take_back(self, order: Order, client_id: str) -> None:
+    def deprovision(self, request: KeyRequest, client_id: str) -> None:
         """Run the program to take a key back."""
-        self._run("take_back", order, client_id)
+        self._run("take_back", request, client_id)
 
-    def _run(self, act: str, order: Order, client_id: str | None) -> str:
-        words = {
+    def _run(self, act: str, request: KeyRequest, client_id: str | None) -> str:
+        message = {
             "act": act,
-            "order": order.id,
-            "provider": order.config.name,
-            "kind": order.config.kind,
-            "slot": order.slot,
+            "order": request.id,
+            "provider": request.config.name,
+            "kind": request.config.kind,
+            "slot": request.slot,
             "client_id": client_id,
         }
         try:
             ended = subprocess.run(
                 self._command,
-                input=json.dumps(words),
+                input=json.dumps(message),
                 capture_output=True,
                 text=True,
-                timeout=order.seconds,
+                timeout=request.seconds,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
@@ -113,11 +110,11 @@ class CommandSource:
 
 
 def read_new_key(text: str | bytes) -> NewKey:
-    """Return the key of a JSON answer; `KeySourceFailed` where it is none."""
+    """Return the key in a JSON reply; `KeySourceFailed` if there is none."""
     try:
-        words = json.loads(text)
-        client_id, secret = words["client_id"], words["client_secret"]
-        expires = words.get("expires_at")
+        reply = json.loads(text)
+        client_id, secret = reply["client_id"], reply["client_secret"]
+        expires = reply.get("expires_at")
         expires_at = datetime.fromisoformat(expires) if expires else None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise KeySourceFailed("The answer of the key source holds no key.") from None
@@ -129,18 +126,46 @@ def read_new_key(text: str | bytes) -> NewKey:
 
 
 def source_of(config: ProviderConfig) -> KeySource:
-    """Return a provider's source; `ConfigurationError` where there is none or it refuses."""
+    """Return a provider's source; `ConfigurationError` for none, or wrong options."""
     name = config.rotation.source
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in found:
-        known = ", ".join(["hand", *sorted(found)])
+    installed = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in installed:
+        known = ", ".join(["hand", *sorted(installed)])
         raise ConfigurationError(
             f"rotation.source of {config.name} is {name!r}, and no such key source is installed. "
             f"There are: {known}."
         )
-    source: KeySource = found[name].load()(config.rotation.options)
-    return source
+    source: KeySource = installed[name].load()(config.rotation.options)
+    return source if hasattr(source, "provision") else _Renamed(source)
+
+
+class _Renamed:
+    """A source whose methods still have their former names, `order` and `take_back`."""
+
+    def __init__(self, source: Any) -> None:
+        name = type(source).__name__
+        _warn(f"{name}.order and .take_back", f"{name}.provision and .deprovision")
+        self.provision = source.order
+        self.deprovision = source.take_back
 
 
 def _are_texts(values: list[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
+
+
+def _warn(old: str, new: str) -> None:
+    warnings.warn(
+        f"{old} is now {new}; the old name goes with the next version.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+
+if not TYPE_CHECKING:  # so that a type checker finds the old name
+
+    def __getattr__(name: str) -> Any:
+        """Return what has an older name, for one version, with a `DeprecationWarning`."""
+        if name != "Order":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        _warn("sources.Order", "sources.KeyRequest")
+        return KeyRequest

@@ -1,9 +1,9 @@
-"""What can be told of a key: everything but its secret."""
+"""What is shown of a key: everything except its secret."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,12 +13,12 @@ from sisgate.ledger.schema import Key, KeyUsage
 
 @dataclass(frozen=True)
 class KeyInfo:
-    """One key, without its secret. Times are aware; None means never, or unknown.
+    """One key without its secret. Times are aware; None means never, or unknown.
 
     `suspect_at` is since when the provider refuses it, `reason` what it said, or why the key ended.
-    Of a staged key `canary_failed_at` is when its last canary failed or told nothing, for `reason`;
-    `next_probe_at` is when it is tried again, and None where beat may do so at once. `destroyed`
-    are the ids of other keys whose secrets this very change has destroyed.
+    Of a staged key, `canary_failed_at` is when its last canary failed or was inconclusive, for
+    `reason`; `next_probe_at` is when it is tried again, None where beat may do so at once.
+    `destroyed` holds the ids of other keys whose secrets this very change destroyed.
     """
 
     id: str
@@ -40,15 +40,15 @@ class KeyInfo:
     destroyed: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON-ready words, but for the times; `destroyed` is told of a change only."""
-        words = asdict(self)
-        del words["destroyed"]
-        return {"key": words.pop("id"), **words, "state": self.state.value}
+        """Return the fields JSON-ready except for the times, `destroyed` left out."""
+        values = asdict(self)
+        del values["destroyed"]
+        return {"key": values.pop("id"), **values, "state": self.state.value}
 
 
 @dataclass(frozen=True)
 class KeyUse:
-    """How a key was used. `refused` counts 401 and 403, `errors` all else but 429.
+    """How a key was used. `refused` counts 401 and 403, `errors` everything else but 429.
 
     `remaining` is its life from now on, None where its expiry is unknown. Counts are up to some
     seconds old.
@@ -65,47 +65,30 @@ class KeyUse:
     remaining: timedelta | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON-ready words, but for the times; `remaining_seconds` for the life left."""
-        words = {**self.key.as_dict(), **asdict(self), "key": self.key.id}
-        left = words.pop("remaining")
-        return {**words, "remaining_seconds": left.total_seconds() if left else None}
+        """Return the fields JSON-ready except for the times; life left as `remaining_seconds`."""
+        values = {**self.key.as_dict(), **asdict(self), "key": self.key.id}
+        left = values.pop("remaining")
+        return {**values, "remaining_seconds": left.total_seconds() if left else None}
 
 
 def key_info(key: Key, destroyed: Iterable[Key] = ()) -> KeyInfo:
-    """Return what can be told of a key; `destroyed` are those that had to go for it."""
+    """Return what is shown of a key; `destroyed` are those that had to go for it."""
+    columns = {f.name: getattr(key, f.name) for f in fields(KeyInfo) if hasattr(key, f.name)}
     # Only a canary that did not pass gives a staged key a reason.
     has_failed = key.state == KeyState.STAGED.value and key.reason is not None
     return KeyInfo(
-        id=key.id,
-        provider=key.provider,
-        slot=key.slot,
-        state=KeyState(key.state),
-        client_id=key.client_id,
-        source=key.source or "hand",
-        created_at=key.created_at,
-        updated_at=key.updated_at,
-        activated_at=key.activated_at,
-        expires_at=key.expires_at,
-        draining_until=key.draining_until,
-        suspect_at=key.suspect_at,
-        checked_at=key.checked_at,
-        reason=key.reason,
+        **{**columns, "state": KeyState(key.state), "source": key.source or "hand"},
         canary_failed_at=key.updated_at if has_failed else None,
-        next_probe_at=key.next_probe_at,
         destroyed=[other.id for other in destroyed],
     )
 
 
 def key_use(key: Key, use: KeyUsage | None, now: datetime) -> KeyUse:
-    """Return how a key was used, from its counts or None for none."""
-    return KeyUse(
-        key=key_info(key),
-        calls=use.calls if use else 0,
-        errors=use.errors if use else 0,
-        throttled=use.throttled if use else 0,
-        refused=use.refused if use else 0,
-        last_used_at=use.last_used_at if use else None,
-        first_refused_at=use.first_refused_at if use else None,
-        last_refused_at=use.last_refused_at if use else None,
-        remaining=key.expires_at - now if key.expires_at else None,
-    )
+    """Return how a key was used; `use` is None if it never was."""
+    columns = {f.name: getattr(use, f.name) for f in fields(KeyUse) if hasattr(use, f.name)}
+    never: dict[str, Any] = {
+        **dict.fromkeys(("calls", "errors", "throttled", "refused"), 0),
+        **dict.fromkeys(("last_used_at", "first_refused_at", "last_refused_at")),
+    }
+    remaining = key.expires_at - now if key.expires_at else None
+    return KeyUse(key=key_info(key), remaining=remaining, **{**never, **columns})

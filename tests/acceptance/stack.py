@@ -17,7 +17,7 @@ from sqlalchemy import delete
 
 from sisgate import Gateway
 from sisgate.clock import SystemClock, poll_until
-from sisgate.credentials.keys import add_key
+from sisgate.credentials.keys import NewKey, add_key
 from sisgate.credentials.master import make_master_key
 from sisgate.credentials.vault import vault_of
 from sisgate.gateway import JobStatus
@@ -160,7 +160,7 @@ class Stack:
         with self.gateway.context.database.write() as session:
             for name, district in self.sandbox.districts.items():
                 secret = SecretStr(district.client_secret)
-                add_key(session, vault, name, district.client_id, secret, CLOCK.now())
+                add_key(session, vault, name, NewKey(district.client_id, secret), CLOCK.now())
 
 
 def configuration(

@@ -1,4 +1,4 @@
-"""New keys from their sources: an order under a lease, and the old ones taken back."""
+"""Provisioning of keys: a new one requested under a lease, an old one handed back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sisgate.audit import log as audit
 from sisgate.credentials import keys
 from sisgate.credentials.rotation import Policy
 from sisgate.credentials.slots import Slot
-from sisgate.credentials.sources import NewKey, Order, source_of
+from sisgate.credentials.sources import KeyRequest, NewKey, source_of
 from sisgate.domain.states import KeyState
 from sisgate.errors import SisgateError
 from sisgate.ledger.schema import Key, KeySlot
@@ -25,10 +25,10 @@ ORDER_TRIES = 3
 """How often a source may fail before an order is given up."""
 
 
-def begin(runtime: Runtime, config: ProviderConfig, slot: Slot, row: KeySlot) -> Order:
-    """Note that a new key is asked for, and by when; return what to ask. The caller holds the slot.
+def begin(runtime: Runtime, config: ProviderConfig, slot: Slot, row: KeySlot) -> KeyRequest:
+    """Note that a new key is requested, and by when; return the request. The caller holds the slot.
 
-    An order that is open already, because whoever asked did not come back, keeps its id.
+    A request that is still open, because its worker was lost, keeps its id.
     """
     seconds = config.rotation.source_seconds
     row.order_id = row.order_id or str(uuid.uuid4())
@@ -36,42 +36,32 @@ def begin(runtime: Runtime, config: ProviderConfig, slot: Slot, row: KeySlot) ->
     row.leased_until = runtime.clock.now() + timedelta(seconds=2 * seconds)
     active = next((key for key in slot.keys if key.state == KeyState.ACTIVE.value), None)
     current = keys.open_key(runtime.vault, active) if active is not None else None
-    return Order(row.order_id, config, slot.name, current, seconds)
+    return KeyRequest(row.order_id, config, slot.name, current, seconds)
 
 
-def fetch(runtime: Runtime, order: Order, policy: Policy) -> None:
-    """Ask the source, and store what it brings; or note why it brought nothing."""
-    brought: NewKey | None = None
-    failure = ""
+def provision(runtime: Runtime, request: KeyRequest, policy: Policy) -> None:
+    """Ask the source and store the key it returns, or note why it returned none."""
+    new: NewKey | None = None
+    failure, name = "", request.config.name
     try:
-        brought = source_of(order.config).order(order)
+        new = source_of(request.config).provision(request)
     except SisgateError as error:
         failure = error.message
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, with a secret in it
-        failure = f"The key source {order.config.rotation.source} raised {type(error).__name__}."
-    now = runtime.clock.now()
+        failure = f"The key source {request.config.rotation.source} raised {type(error).__name__}."
     with runtime.database.write() as session:
-        row = keys.lock_slot(session, order.config.name, order.slot)
-        if row.order_id != order.id:
-            return  # another run was faster: it has asked with the same order
-        if brought is None:
+        row = keys.lock_slot(session, name, request.slot)
+        if row.order_id != request.id:
+            return  # another run was faster, with the same request
+        if new is None:
             _note_failure(session, runtime, row, policy, failure)
             return
-        key_id = keys.stage_key(
-            session,
-            runtime.vault,
-            order.config.name,
-            brought.client_id,
-            brought.secret,
-            now,
-            slot=order.slot,
-            expires_at=brought.expires_at,
-            source=order.config.rotation.source,
-            ordered=True,
-        )
+        key, _ = keys.stage_key(
+            session, runtime.vault, name, new, runtime.clock.now(),
+            slot=request.slot, source=request.config.rotation.source, ordered=True,
+        )  # fmt: skip
         row.order_id, row.leased_until, row.order_tries, row.not_before = None, None, 0, None
-        record(session, runtime, order.config.name, order.slot, "stage", "its source brought it",
-               key_id)  # fmt: skip
+        record(session, runtime, name, request.slot, "stage", "its source brought it", key.id)
 
 
 def _note_failure(
@@ -92,21 +82,23 @@ def _note_failure(
     record(session, runtime, row.provider, row.slot, "order-failed", failure, None)
 
 
-def take_back(config: ProviderConfig, slot_name: str, key: Key) -> None:
-    """Tell the source that a key is no longer used. One that fails leaves it to a person."""
+def deprovision(config: ProviderConfig, slot_name: str, key: Key) -> None:
+    """Tell the source that a key is no longer used. If that fails, a person has to."""
     if key.source == "hand" or key.source != config.rotation.source:
         return
-    order = Order(key.id, config, slot_name, None, config.rotation.source_seconds)
-    words = {"provider": config.name, "slot": slot_name, "key": key.id, "client_id": key.client_id}
+    request = KeyRequest(key.id, config, slot_name, None, config.rotation.source_seconds)
     failure = ""
     try:
-        source_of(config).take_back(order, key.client_id)
+        source_of(config).deprovision(request, key.client_id)
     except SisgateError as error:
         failure = error.message
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, with a secret in it
         failure = type(error).__name__
     if failure:
-        log.error("key_not_taken_back", reason=failure, **words)
+        log.error(
+            "key_not_taken_back", reason=failure, provider=config.name, slot=slot_name,
+            key=key.id, client_id=key.client_id,
+        )  # fmt: skip
 
 
 def record(

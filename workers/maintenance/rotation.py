@@ -15,7 +15,7 @@ from sisgate.audit import events
 from sisgate.credentials import keys
 from sisgate.credentials.rotation import Policy, Step
 from sisgate.credentials.slots import Slot, accept_probe, policy_of, read_slot, read_slots
-from sisgate.credentials.sources import Order
+from sisgate.credentials.sources import KeyRequest
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.usage import add_usage
 from sisgate.domain.states import KeyState
@@ -73,11 +73,11 @@ def add_counts(runtime: Runtime) -> None:
 def _advance(runtime: Runtime, config: ProviderConfig, slot_name: str) -> bool:
     """Do the next step of a slot; return whether there was one."""
     policy = policy_of(config)
-    take_back = _expected(runtime, config, slot_name, policy)
-    if take_back is not None:
-        key_provisioning.take_back(config, slot_name, take_back)
+    retiring = _retiring(runtime, config, slot_name, policy)
+    if retiring is not None:
+        key_provisioning.deprovision(config, slot_name, retiring)
     call = None
-    order: Order | None = None
+    request: KeyRequest | None = None
     with runtime.database.write() as session:
         now = runtime.clock.now()
         row = keys.lock_slot(session, config.name, slot_name)
@@ -85,10 +85,10 @@ def _advance(runtime: Runtime, config: ProviderConfig, slot_name: str) -> bool:
         step = slot.next_step(policy, now)
         if step is None:
             return False
-        if step.act == "retire" and step.key != (take_back.id if take_back else None):
-            return True  # decided meanwhile: the next look takes it back first
+        if step.act == "retire" and step.key != (retiring.id if retiring else None):
+            return True  # decided meanwhile: the next pass deprovisions it first
         if step.act == "order":
-            order = key_provisioning.begin(runtime, config, slot, row)
+            request = key_provisioning.begin(runtime, config, slot, row)
         if step.act in {"probe", "check"}:
             call = _begin_probe(session, config, slot, row, step, runtime)
         else:
@@ -96,17 +96,17 @@ def _advance(runtime: Runtime, config: ProviderConfig, slot_name: str) -> bool:
         _tell(session, runtime, config, slot, step)
     if call is not None:
         _publish(runtime, call)
-    if order is not None:
-        key_provisioning.fetch(runtime, order, policy)
+    if request is not None:
+        key_provisioning.provision(runtime, request, policy)
     if step.act in {"retire", "revoke", "give up"} and step.key is not None:
         _drop_token(runtime, config.name, step.key)
     return True
 
 
-def _expected(
+def _retiring(
     runtime: Runtime, config: ProviderConfig, slot_name: str, policy: Policy
 ) -> Key | None:
-    """Return the key that is to be retired next, for its source to take it back first."""
+    """Return the key to be retired next, which its source must deprovision first."""
     with runtime.database.read() as session:
         for slot in read_slots(session, [config.name]):
             if slot.name == slot_name:

@@ -24,7 +24,7 @@ from sisgate.cli.options import Json, examples
 from sisgate.cli.output import Output, to_json, write_line
 from sisgate.cli.screens import clock_time, commands_of, duration
 from sisgate.cli.watch import Watched, watch
-from sisgate.credentials.keys import add_key, list_keys
+from sisgate.credentials.keys import NewKey, add_key, list_keys
 from sisgate.credentials.vault import vault_of
 from sisgate.demo import folder as demo_folder
 from sisgate.domain.secret import Secret
@@ -161,9 +161,14 @@ def _store_keys(invocation: Invocation, districts: Sequence[RunningDistrict]) ->
                 continue
             secret = Secret(district.client_secret)
             now = invocation.clock.now()
-            key = add_key(session, vault, district.name, district.client_id, secret, now)
+            key = add_key(session, vault, district.name, NewKey(district.client_id, secret), now)
             audit.record(
-                session, now, actor="demo", action="keys:slot:add", subject=district.name, key=key
+                session,
+                now,
+                actor="demo",
+                action="keys:slot:add",
+                subject=district.name,
+                key=key.id,
             )
 
 

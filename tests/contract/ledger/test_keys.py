@@ -11,7 +11,7 @@ import redis
 from sqlalchemy.orm import Session
 
 from sisgate.credentials import keys
-from sisgate.credentials.keys import add_key, lock_slot, stage_key, suspect, usable_keys
+from sisgate.credentials.keys import NewKey, add_key, lock_slot, stage_key, suspect, usable_keys
 from sisgate.credentials.master import MasterKey
 from sisgate.credentials.usage import UsageCounter, Use, add_usage, usage_of
 from sisgate.credentials.vault import Vault
@@ -29,8 +29,8 @@ NAME = "lincoln"
 
 def add(session: Session, client_id: str, slot: str = "primary", **words: Any) -> str:
     """Store an active key."""
-    secret = Secret(f"secret of {client_id}")
-    return add_key(session, VAULT, NAME, client_id, secret, NOW, slot=slot, **words)
+    new = NewKey(client_id, Secret(f"secret of {client_id}"), words.pop("expires_at", None))
+    return add_key(session, VAULT, NAME, new, NOW, slot=slot, **words).id
 
 
 def usable(database: Database, now: Any = NOW) -> list[str]:
@@ -116,8 +116,8 @@ def test_staging_again_takes_the_place_of_the_staged_one(database: Database) -> 
     """Its secret is destroyed; the active key is left alone."""
     with database.write() as session:
         active = add(session, "active")
-        first = stage_key(session, VAULT, NAME, "a", Secret("a"), NOW)
-        second = stage_key(session, VAULT, NAME, "b", Secret("b"), NOW, ordered=True)
+        first = stage_key(session, VAULT, NAME, NewKey("a", Secret("a")), NOW)[0].id
+        second = stage_key(session, VAULT, NAME, NewKey("b", Secret("b")), NOW, ordered=True)[0].id
     with database.read() as session:
         states = {i: session.get_one(Key, i).state for i in (active, first, second)}
         assert states == {active: "active", first: "revoked", second: "staged"}

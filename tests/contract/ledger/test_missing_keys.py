@@ -9,7 +9,7 @@ import pytest
 from sisgate.audit import log as audit
 from sisgate.clock import SystemClock
 from sisgate.context import audit_keys, with_audit_log
-from sisgate.credentials.keys import add_key
+from sisgate.credentials.keys import NewKey, add_key
 from sisgate.credentials.master import MasterKey, make_master_key, master_keys
 from sisgate.credentials.vault import vault_of
 from sisgate.domain.secret import Secret
@@ -47,7 +47,7 @@ def test_what_a_lost_master_key_has_sealed_is_told(database: Database, settings:
     with_audit_log(database, settings, SystemClock())
     assert missing_keys(settings, database).error is None
     with database.write() as session:
-        add_key(session, vault_of(settings), "lincoln", "41", Secret("plain"), NOW)
+        add_key(session, vault_of(settings), "lincoln", NewKey("41", Secret("plain")), NOW)
     assert missing_keys(settings, database).error is None
 
     lost = lose(settings)
@@ -72,11 +72,11 @@ def test_what_was_given_up_is_missed_no_more(database: Database, settings: Setti
     database.commit_hook = None
     with_audit_log(database, settings, SystemClock())
     with database.write() as session:
-        add_key(session, vault_of(settings), "lincoln", "41", Secret("plain"), NOW)
+        add_key(session, vault_of(settings), "lincoln", NewKey("41", Secret("plain")), NOW)
     first = lose(settings)
     make_master_key(settings.master_key_path)
     with database.write() as session:
-        add_key(session, vault_of(settings), "roosevelt", "42", Secret("plain"), NOW)
+        add_key(session, vault_of(settings), "roosevelt", NewKey("42", Secret("plain")), NOW)
     second = lose(settings)
     make_master_key(settings.master_key_path)
     note(database, settings, GIVEN_UP, first.id.hex())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -11,8 +13,11 @@ from pydantic import SecretStr
 from sisgate.audit import log as audit
 from sisgate.cli.commands.keys import canary_words
 from sisgate.cli.screens import moment
+from sisgate.credentials.keys import open_key
 from sisgate.credentials.master import make_master_key
+from sisgate.credentials.vault import vault_of
 from sisgate.domain.secret import Secret
+from sisgate.domain.states import KeyState
 from sisgate.errors import InvalidState, UsageError
 from sisgate.gateway import Gateway
 from sisgate.gateway.keys import ProviderKeys
@@ -52,6 +57,19 @@ def test_promote_and_rollback_change_places(keys: ProviderKeys) -> None:
     assert states(keys) == {"new": "active", "old": "draining"}
     assert keys.rollback(actor="test").client_id == "old"
     assert states(keys) == {"new": "draining", "old": "active"}
+
+
+@pytest.mark.parametrize("kind", [str, SecretStr, Secret])
+def test_a_secret_may_be_a_plain_string(
+    keys: ProviderKeys, database: Database, tmp_path: Path, kind: Callable[[str], Any]
+) -> None:
+    """Or either of the types that hide it."""
+    added = keys.add("new", kind("of the new one"), actor="test")
+    vault = vault_of(Settings(data_dir=tmp_path))
+    with database.read() as session:
+        opened = open_key(vault, session.get_one(Key, added.id))
+    assert opened.secret == Secret("of the new one")
+    assert keys.stage("next", kind("of the next one"), actor="test").state is KeyState.STAGED
 
 
 def test_the_audit_log_tells_which_key_a_change_is_about(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from sisgate.credentials.keys import add_key, open_key
+from sisgate.credentials.keys import NewKey, add_key, open_key
 from sisgate.credentials.master import MasterKey
 from sisgate.credentials.sealed import BATCH, SEALED, rewrap, uses
 from sisgate.credentials.vault import Vault
@@ -28,12 +28,10 @@ def sealed(database: Database) -> Database:
     vault = Vault([OLD])
     with database.write() as session:
         for number in range(KEYS):
-            key_id = add_key(
-                session, vault, f"p{number}", f"id{number}", Secret(f"plain{number}"), NOW
-            )
+            new = NewKey(f"id{number}", Secret(f"plain{number}"))
+            key = add_key(session, vault, f"p{number}", new, NOW)
             if number % 2:
-                key = session.get_one(Key, key_id)
-                key.sealed_secret = in_first_format(OLD, b"plain%d" % number, f"keys/{key_id}")
+                key.sealed_secret = in_first_format(OLD, b"plain%d" % number, f"keys/{key.id}")
         job = accepted(session)
         body = vault.seal(b"body", f"responses/{job.id}")
         session.add(
@@ -98,9 +96,8 @@ def test_secrets_cannot_be_swapped_between_rows(database: Database) -> None:
     """Nor may a key be given to another provider, whose token endpoint would be sent its secret."""
     vault = Vault([NEW])
     with database.write() as session:
-        one = add_key(session, vault, "lincoln", "41", Secret("lincoln's"), NOW)
-        two = add_key(session, vault, "madison", "42", Secret("madison's"), NOW)
-        first, second = session.get_one(Key, one), session.get_one(Key, two)
+        first = add_key(session, vault, "lincoln", NewKey("41", Secret("lincoln's")), NOW)
+        second = add_key(session, vault, "madison", NewKey("42", Secret("madison's")), NOW)
         first.sealed_secret, second.sealed_secret = second.sealed_secret, first.sealed_secret
         for key in (first, second):
             with pytest.raises(CredentialError, match="changed or moved"):
