@@ -55,7 +55,7 @@ def note_start(sent_at: float | None) -> None:
 
 def admitted_app() -> Celery:
     app = celery_app(settings, url, amqp="workers.admission.consumer:AdmittingAMQP")
-    runtime = RuntimeOfProcess(app, settings)
+    runtime = RuntimeOfProcess(settings)
     setattr(app, RUNTIME, runtime)
 
     for name in settings.providers:

@@ -42,8 +42,7 @@ PROVIDER = "alpha"
 WARM_CALLS, CALLS = 20, 200
 
 STEPS: dict[str, tuple[Any, str]] = {
-    "publish": (Publisher, "_send"),
-    "signal": (Wakeups, "signal_work"),
+    "publish": (Publisher, "_publish"),
     "claim": (execute, "_claim"),
     "route": (execute, "_route"),
     "send": (execute, "_ask"),

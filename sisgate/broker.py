@@ -5,23 +5,24 @@ Messages carry ids, nothing else. The ledger owns the work; a message only wakes
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
-from celery import Celery
-from kombu.entity import Exchange, Queue
-from kombu.exceptions import KombuError, OperationalError
 
 from sisgate.domain.network import why_unreachable
 from sisgate.domain.priorities import PRIORITY_STEPS, Priority
-from sisgate.domain.queues import PLANNER_QUEUE, queue_keys
+from sisgate.domain.queues import PLANNER_QUEUE, list_key, queue_keys
+from sisgate.domain.task_messages import task_message
 from sisgate.embedded.redis_server import is_own_url, last_url
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.settings.urls import BrokerAddress
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from kombu.entity import Queue
 
 SYNC_TASK = "sisgate.sync"
 CANCEL_TASK = "sisgate.cancel"
@@ -101,6 +102,9 @@ def redis_client(url: str) -> redis.Redis:
 
 def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Celery:
     """Return a Celery app set up for sisgate; workers add their tasks to it, and their `amqp`."""
+    # Not at the top: who only publishes needs no Celery, which takes long to import.
+    from celery import Celery
+
     app = Celery("sisgate", set_as_current=False, amqp=amqp)
     address = BrokerAddress.of(url)
     longest = max((p.lease for p in settings.providers.values()), default=0.0)
@@ -148,6 +152,8 @@ def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Cele
 
 
 def _queue(name: str, arguments: Mapping[str, str] | None = None) -> Queue:
+    from kombu.entity import Exchange, Queue
+
     # An exchange of its own: queues that share one by routing key would all get each message.
     return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
 
@@ -155,16 +161,28 @@ def _queue(name: str, arguments: Mapping[str, str] | None = None) -> Queue:
 class Publisher:
     """Hands ids to the broker. Every failure is `BrokerUnavailable`; nothing is lost by it.
 
-    `signal` is told the provider of each call, to wake the workers that wait for one.
+    `signal` adds to a pipeline what wakes the workers that wait for the calls of a provider.
     """
 
-    def __init__(self, app: Celery, signal: Callable[[str], None]) -> None:
-        self._app = app
+    def __init__(
+        self,
+        client: redis.Redis,
+        providers: Collection[str],
+        signal: Callable[[str, redis.client.Pipeline], None],
+    ) -> None:
+        self._redis = client
+        self._providers = frozenset(providers)
         self._signal = signal
 
     def plan(self, job_id: str, priority: int) -> None:
         """Ask a worker to plan a job."""
-        self._send(PLAN_TASK, {"job_id": job_id}, PLANNER_QUEUE, priority)
+        self.plans([(job_id, priority)])
+
+    def plans(self, jobs: Iterable[tuple[str, int]]) -> None:
+        """Ask workers to plan jobs given as (id, priority)."""
+        self._publish(
+            (PLAN_TASK, {"job_id": job_id}, PLANNER_QUEUE, priority) for job_id, priority in jobs
+        )
 
     def call(self, call_id: int, provider: str, priority: int) -> None:
         """Put a call into its provider's queue."""
@@ -176,29 +194,30 @@ class Publisher:
         Those of a provider that is not configured any more stay in the ledger: one such must not
         keep back the others'. They are published again when it is back.
         """
-        providers = set()
-        for call_id, provider, priority in addresses:
-            if provider not in self._app.amqp.queues:
-                continue
-            self._send(call_task(provider), {"call_id": call_id}, provider, priority)
-            providers.add(provider)
-        for provider in providers:
-            self._signal(provider)
+        self._publish(
+            (call_task(provider), {"call_id": call_id}, provider, priority)
+            for call_id, provider, priority in addresses
+            if provider in self._providers
+        )
 
-    def _send(self, task: str, kwargs: Mapping[str, Any], queue: str, priority: int) -> None:
+    def _publish(self, tasks: Iterable[tuple[str, dict[str, Any], str, int]]) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        queues = set()
+        for task, kwargs, queue, priority in tasks:
+            pipe.lpush(list_key(queue, priority), task_message(task, kwargs, queue, priority))
+            queues.add(queue)
+        for provider in queues - {PLANNER_QUEUE}:
+            self._signal(provider, pipe)
+        commands = list(pipe.command_stack)
         try:
-            self._app.send_task(
-                task,
-                kwargs=dict(kwargs),
-                task_id=str(uuid.uuid4()),
-                queue=queue,
-                priority=priority,
-                ignore_result=True,
-                # One immediate retry: a pooled connection may have died with an old Redis.
-                retry=True,
-                retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.1},
-            )
-        except (OperationalError, KombuError, redis.RedisError, OSError) as error:
+            try:
+                pipe.execute()
+            except redis.ConnectionError:
+                # Once more at once: a pooled connection may have died with an old Redis. A message
+                # that arrives twice is harmless, since one claim wins.
+                pipe.command_stack = commands
+                pipe.execute()
+        except (redis.RedisError, OSError) as error:
             raise BrokerUnavailable(
                 f"Redis cannot be reached ({why_unreachable(error)}). What was accepted stays in "
                 "the ledger and is published when Redis is back."

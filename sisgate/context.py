@@ -17,7 +17,7 @@ from sisgate.audit.keys import AuditKey, KeyRing, read_audit_keys
 from sisgate.audit.writers import Writers
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.provider_breakers import breakers_of
-from sisgate.broker import Publisher, broker_url, celery_app, redis_client
+from sisgate.broker import Publisher, broker_url, redis_client
 from sisgate.clock import Clock
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.credentials.vault import Vault
@@ -125,8 +125,7 @@ class Context:
     @made_once
     def publisher(self) -> Publisher:
         """What hands ids to the broker."""
-        app = celery_app(self.settings, broker_url(self.settings))
-        return Publisher(app, self.wakeups.signal_work)
+        return Publisher(self.redis, self.settings.providers, self.wakeups.signal_work)
 
     @made_once
     def heartbeats(self) -> Heartbeats:

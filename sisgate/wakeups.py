@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import redis
-from redis.client import PubSub
+from redis.client import Pipeline, PubSub
 
 from sisgate.clock import Clock
 
@@ -27,10 +27,13 @@ class Wakeups:
         with suppress(redis.RedisError):
             self._redis.publish(self._channel(job_id), b"ended")
 
-    def signal_work(self, provider: str) -> None:
-        """Wake the workers that wait for a provider's calls; they look by themselves as well."""
+    def signal_work(self, provider: str, pipe: Pipeline | None = None) -> None:
+        """Wake the workers that wait for a provider's calls; they look by themselves as well.
+
+        With `pipe` as part of a pipeline, which the caller executes.
+        """
         with suppress(redis.RedisError):
-            self._redis.publish(self._work_channel, provider)
+            (self._redis if pipe is None else pipe).publish(self._work_channel, provider)
 
     def signals(self) -> PubSub:
         """Return a subscription whose messages are names of providers with new work."""

@@ -7,12 +7,10 @@ import os
 import threading
 
 import structlog
-from celery import Celery
 
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import INTERNAL, broker_principal
 from sisgate.admission.throttle import LatencyTrend
-from sisgate.broker import Publisher
 from sisgate.clock import Clock
 from sisgate.context import Context, made_once
 from sisgate.credentials.tokens import TokenCache
@@ -31,22 +29,15 @@ class Runtime(Context):
 
     def __init__(
         self,
-        app: Celery,
         settings: Settings,
         clock: Clock | None = None,
         *,
         script_clock: Clock | None = None,
     ) -> None:
         super().__init__(settings, clock=clock, script_clock=script_clock)
-        self._app = app
         self._local = threading.local()
         self._latencies: dict[str, LatencyTrend] = {}
         self._endpoints: dict[str, ProviderEndpoints] = {}
-
-    @made_once
-    def publisher(self) -> Publisher:
-        """Hands ids to the broker."""
-        return Publisher(self._app, self.wakeups.signal_work)
 
     @made_once
     def gateway(self) -> Gateway:
@@ -102,8 +93,7 @@ class Runtime(Context):
 class RuntimeOfProcess:
     """Gives each process its own runtime, also when a pool forks after the first use."""
 
-    def __init__(self, app: Celery, settings: Settings) -> None:
-        self._app = app
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pid: int | None = None
         self._runtime: Runtime | None = None
@@ -113,7 +103,7 @@ class RuntimeOfProcess:
         """Return the runtime of the calling process."""
         with self._lock:
             if self._runtime is None or self._pid != os.getpid():
-                self._runtime, self._pid = Runtime(self._app, self._settings), os.getpid()
+                self._runtime, self._pid = Runtime(self._settings), os.getpid()
             return self._runtime
 
 

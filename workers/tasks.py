@@ -47,7 +47,7 @@ ROTATE_SECONDS = 100
 
 def register(app: Celery, settings: Settings) -> None:
     """Give the app its tasks and its schedule."""
-    runtime = RuntimeOfProcess(app, settings)
+    runtime = RuntimeOfProcess(settings)
     setattr(app, RUNTIME, runtime)
     _register_sync(app, runtime)
     for config in settings.providers.values():

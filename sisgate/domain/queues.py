@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect
+
 from sisgate.domain.priorities import PRIORITY_STEPS
 
 PLANNER_QUEUE = "sisgate"
@@ -27,3 +29,13 @@ def queue_keys(queue: str) -> list[str]:
     b'powerschool\x06\x163'
     """
     return [queue if not step else f"{queue}{PRIORITY_SEPARATOR}{step}" for step in PRIORITY_STEPS]
+
+
+def list_key(queue: str, priority: int) -> str:
+    r"""Return the Redis list of a queue that holds messages of a priority.
+
+    >>> list_key("powerschool", 0), list_key("powerschool", 4).encode()
+    ('powerschool', b'powerschool\x06\x163')
+    """
+    step = PRIORITY_STEPS[max(0, bisect(PRIORITY_STEPS, priority) - 1)]
+    return f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue

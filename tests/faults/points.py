@@ -32,6 +32,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
 
+from sisgate.broker import Publisher
 from workers.task_types import SteadyScheduler
 
 __all__ = ["FOLDER_VARIABLE", "PointsFolder", "SteadyScheduler"]
@@ -42,6 +43,7 @@ FREEZE = "freeze"
 
 OURS = ("workers.", "sisgate.", "tests.faults.")
 NOT_TELLING = {
+    "sisgate.broker",
     "sisgate.ledger.database",
     "sisgate.admission.scripts",
     "sisgate.bounded_http",
@@ -49,7 +51,7 @@ NOT_TELLING = {
 }
 """Modules that every step passes through: they tell nothing of which one it is."""
 
-PASSING_ON = {"_run", "_send"}
+PASSING_ON = {"_run"}
 """Functions of the same kind: who calls them tells."""
 
 SCRIPTS = {"EVALSHA", "EVAL"}
@@ -164,12 +166,18 @@ def install(folder: Path) -> None:
     event.listen(Session, "after_commit", commit("after"))
     signals.before_task_publish.connect(publish("before"), weak=False)
     signals.after_task_publish.connect(publish("after"), weak=False)
+    for what in ("plan", "call"):
+        watch.around(Publisher, f"{what}s", functools.partial(_of_publish, what))
     for verb in ("ack", "reject"):
         watch.around(Message, verb, functools.partial(_of_message, verb))
     watch.around(HTTPConnection, "connect", lambda *_, **__: f"connect {_doer()}")
     watch.around(requests.Session, "request", lambda *_, **__: f"request {_doer()}")
     watch.around(redis.Redis, "execute_command", _of_command)
     watch.around(redis.client.Pipeline, "execute", lambda *_, **__: _of_redis())
+
+
+def _of_publish(what: str, *_: Any) -> str:
+    return f"publish {what} {_doer()}"
 
 
 def _of_message(verb: str, message: Message, *_: Any, **__: Any) -> str:

@@ -11,7 +11,6 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import event, func, select
 
-from sisgate.broker import celery_app
 from sisgate.clock import ManualClock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import schema as tables
@@ -83,8 +82,7 @@ def test_on_a_full_disk_no_call_is_made_that_is_not_recorded(tmp_path: Path) -> 
         url = SecretStr(fleet.redis.url)
         settings = gateway.settings.model_copy(update={"broker_url": url})
         # A clock of its own: an outcome that cannot be written is tried again until the lease ends.
-        app = celery_app(settings, fleet.redis.url)
-        runtime = Runtime(app, settings, ManualClock(CLOCK.now()))
+        runtime = Runtime(settings, ManualClock(CLOCK.now()))
         runtime.limiter.rebuild("requests", runtime.limits(settings.providers["requests"]), [])
         event.listen(runtime.database.engine, "connect", _fill)
         not_made = 0
@@ -98,7 +96,6 @@ def test_on_a_full_disk_no_call_is_made_that_is_not_recorded(tmp_path: Path) -> 
         with gateway.context.database.read() as session:
             recorded = session.scalar(select(func.count()).select_from(tables.Attempt))
         runtime.database.dispose()
-        app.close()
         assert not_made > 0
         assert len(provider.seen) == recorded
 

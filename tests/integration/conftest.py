@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 
 from sisgate import Gateway
-from sisgate.broker import celery_app
 from sisgate.credentials.master import make_master_key
 from sisgate.settings import load_settings
 from tests.servers.heartbeats import be_heard
@@ -67,9 +66,7 @@ def gateway(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Gateway
 @pytest.fixture
 def runtime(gateway: Gateway, redis_url: str) -> Iterator[Runtime]:
     """What a worker of the fleet works with."""
-    app = celery_app(gateway.settings, redis_url)
-    runtime = Runtime(app, gateway.settings)
+    runtime = Runtime(gateway.settings)
     yield runtime
     runtime.database.dispose()
     runtime.redis.close()
-    app.close()

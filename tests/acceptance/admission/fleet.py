@@ -74,7 +74,7 @@ class Fleet:
         migrate.upgrade(self.gateway.context.database)
         self.redis: redis.Redis = redis_client(redis_url)
         self.limiter = Limiter(self.redis)
-        self._runtime = Runtime(self.app, self.settings)
+        self._runtime = Runtime(self.settings)
         self.workers: list[Process] = []
         self._others: list[Process] = []
 

@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from sisgate.broker import broker_url, celery_app
 from sisgate.credentials.slots import policy_of, read_slots
 from sisgate.domain.states import KeyState
 from sisgate.gateway.keys import ProviderKeys
@@ -61,7 +60,7 @@ def one_run(settings: Settings, commit: int = 0, moment: str = "") -> None:
     rotation.MOST_STEPS = 1
     if commit:
         _arm(commit, moment)
-    rotation.rotate(Runtime(celery_app(settings, broker_url(settings)), settings))
+    rotation.rotate(Runtime(settings))
 
 
 def _arm(number: int, moment: str) -> None:

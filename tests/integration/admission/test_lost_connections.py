@@ -11,7 +11,6 @@ from kombu.asynchronous import Hub
 from kombu.connection import Connection
 from kombu.message import Message
 
-from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.settings import Settings
 from tests.servers.mortal import MortalRedis
@@ -58,7 +57,7 @@ def server() -> Iterator[MortalRedis]:
 def loop(server: MortalRedis, tmp_path: Any) -> Iterator[tuple[Hub, ListeningFetcher, Runtime]]:
     """A driver on a worker's event loop."""
     settings = Settings(data_dir=tmp_path, broker_url=cast(Any, server.url))
-    runtime = Runtime(celery_app(settings, server.url), settings)
+    runtime = Runtime(settings)
     hub, fetcher = Hub(), ListeningFetcher()
     driver = HubDriver(hub, runtime)
     driver.begin(cast(Fetcher, fetcher))

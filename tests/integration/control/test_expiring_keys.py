@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 
 from sisgate import Gateway
 from sisgate.audit import log as audit
-from sisgate.broker import celery_app
 from sisgate.clock import ManualClock
 from sisgate.context import Context
 from sisgate.domain.secret import Secret
@@ -25,12 +24,10 @@ DAY = 24 * 3600.0
 @pytest.fixture
 def runtime(gateway: Gateway, redis_url: str, clock: ManualClock) -> Iterator[Runtime]:
     """What beat's task works with."""
-    app = celery_app(gateway.settings, redis_url)
-    runtime = Runtime(app, gateway.settings, clock)
+    runtime = Runtime(gateway.settings, clock)
     yield runtime
     runtime.database.dispose()
     runtime.redis.close()
-    app.close()
 
 
 def test_a_key_that_expires_is_told_of_once_a_day_from_its_time_on(

@@ -12,7 +12,6 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.response_class import Outcome
@@ -130,7 +129,7 @@ def make_worker(tmp_path: Path, redis_url: str, sqlite_url: str, sis: Sis) -> It
             update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(sqlite_url)}
         )
         make_master_key(settings.master_key_path)
-        runtime = Runtime(celery_app(settings, redis_url), settings)
+        runtime = Runtime(settings)
         migrate.upgrade(runtime.database)
         config = settings.providers["lincoln"]
         runtime.limiter.rebuild("lincoln", runtime.limits(config), [])

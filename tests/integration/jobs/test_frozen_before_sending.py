@@ -13,7 +13,6 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
 
-from sisgate.broker import celery_app
 from sisgate.clock import ManualClock, SystemClock
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.priorities import Priority
@@ -91,8 +90,7 @@ class Bench:
         make_master_key(settings.master_key_path)
         self.clock = ManualClock(SystemClock().now())
         self.gateway = Gateway(settings, clock=self.clock)
-        self._app = celery_app(settings, redis_url)
-        self.runtime = Runtime(self._app, settings, self.clock)
+        self.runtime = Runtime(settings, self.clock)
         self.config = settings.providers["lincoln"]
         self.runtime.limiter.rebuild("lincoln", self.runtime.limits(self.config), [])
 
@@ -101,7 +99,6 @@ class Bench:
         self.gateway.close()
         self.runtime.database.dispose()
         self.runtime.redis.close()
-        self._app.close()
 
     def ask(self, method: str) -> str:
         """Ask for a request; return its job."""

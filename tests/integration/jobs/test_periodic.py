@@ -30,7 +30,7 @@ def app(tmp_path: Path, redis_url: str) -> Iterator[Celery]:
     settings = load_settings(tmp_path / "sisgate.toml", data_dir=tmp_path)
     settings = settings.model_copy(update={"broker_url": SecretStr(redis_url)})
     app = celery_app(settings, redis_url)
-    setattr(app, RUNTIME, RuntimeOfProcess(app, settings))
+    setattr(app, RUNTIME, RuntimeOfProcess(settings))
     app.conf.beat_schedule = beat_schedule
     yield app
     app.close()

@@ -16,7 +16,6 @@ from sqlalchemy import select
 
 from sisgate.admission.provider_limits import checks_since
 from sisgate.breakers.spec import State
-from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.master import make_master_key
 from sisgate.ledger import migrate, schema
@@ -65,7 +64,7 @@ def make_runtime(
             update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(sqlite_url)}
         )
         make_master_key(settings.master_key_path)
-        runtime = Runtime(celery_app(settings, redis_url), settings)
+        runtime = Runtime(settings)
         migrate.upgrade(runtime.database)
         config = settings.providers["lincoln"]
         runtime.limiter.rebuild("lincoln", runtime.limits(config), [])

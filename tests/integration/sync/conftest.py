@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from sisgate.broker import celery_app
 from sisgate.clock import ManualClock
 from sisgate.credentials.master import make_master_key
 from sisgate.gateway import JobStatus
@@ -128,7 +127,7 @@ def make_worker(
         )
         make_master_key(settings.master_key_path)
         clock = ManualClock()
-        runtime = Runtime(celery_app(settings, redis_url), settings, clock, script_clock=clock)
+        runtime = Runtime(settings, clock, script_clock=clock)
         migrate.upgrade(runtime.database)
         made.append(Worker(runtime, clock))
         return made[-1]
