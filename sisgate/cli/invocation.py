@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import redis
-import typer
 
 from sisgate.access.policy import Action
 from sisgate.admission.spec import LimiterState
+from sisgate.cli.presenter import Presenter
 from sisgate.clock import Clock
 from sisgate.gateway import Gateway
 from sisgate.ledger.database import Database
@@ -25,8 +26,20 @@ class Invocation:
 
     config: Path | None = None
     data_dir: Path | None = None
+    as_json: bool = False
     is_embedded: bool = False
     """Leave URLs of the environment aside: everything is under the data folder."""
+
+    def take(self, options: Mapping[str, Any]) -> None:
+        """Take those of the global options that were given."""
+        for name in ("config", "data_dir", "as_json"):
+            if options.get(name):
+                setattr(self, name, options[name])
+
+    @cached_property
+    def output(self) -> Presenter:
+        """Where results and messages go."""
+        return Presenter(self.as_json)
 
     @cached_property
     def settings(self) -> Settings:
@@ -87,9 +100,3 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
-
-
-def invocation_of(context: typer.Context) -> Invocation:
-    """Return the invocation of a command's context."""
-    found = context.find_object(Invocation)
-    return found if found is not None else Invocation()

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from sisgate.access.policy import Action
-from sisgate.cli.invocation import invocation_of
+from sisgate.cli.app import invocation_of
 
 OF_THE_MACHINE = frozenset(
     {
@@ -96,7 +96,9 @@ def _guard(command: Any, path: str) -> None:
     def checked(context: typer.Context) -> Any:
         if action is not None:
             provider = context.params.get("provider")
-            invocation_of(context).authorise(
+            invocation = invocation_of(context)
+            invocation.take(context.params)
+            invocation.authorise(
                 action,
                 provider if isinstance(provider, str) else None,
                 of_installation=action in _OF_THE_INSTALLATION,

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from sisgate.cli.screens import duration, moment, number, state
+from sisgate.cli.formats import duration, moment, number, state
 
 Columns = Mapping[str, str | Callable[[Any], object]]
 """Names of columns, each with the attribute (or key) that it shows, or a function of the row."""

@@ -9,9 +9,9 @@ from typing import Self
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
+from sisgate.cli.formats import clock_time, number
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.output import Output
-from sisgate.cli.screens import clock_time, number
+from sisgate.cli.presenter import Presenter
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
 from sisgate.errors import BrokerUnavailable
@@ -90,7 +90,7 @@ def standing(statuses: Sequence[JobStatus]) -> Standing:
 
 def watch(
     invocation: Invocation,
-    output: Output,
+    output: Presenter,
     jobs: Mapping[str, Sequence[str]],
     *,
     wanted: Callable[[Watched], bool] = lambda _: True,
@@ -168,7 +168,7 @@ def _count(text: str) -> TextColumn:
 class _Bars:
     """A bar per provider on a terminal; elsewhere a line when a provider has ended."""
 
-    def __init__(self, output: Output, names: Sequence[str]) -> None:
+    def __init__(self, output: Presenter, names: Sequence[str]) -> None:
         self._output = output
         self._told: set[str] = set()
         self._progress = Progress(

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal, get_args
 
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
@@ -17,7 +18,8 @@ from sisgate.errors import CredentialError, UsageError
 from sisgate.ledger.schema import Key, KeySlot
 from sisgate.ledger.upserts import lock_or_make
 
-SLOTS = ("primary", "secondary", "backup")
+Slot = Literal["primary", "secondary", "backup"]
+SLOTS = get_args(Slot)
 USABLE = (KeyState.ACTIVE.value, KeyState.DRAINING.value)
 AT_ONCE = timedelta(0)
 

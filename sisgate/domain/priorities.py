@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Literal, get_args
 
 
 class Priority(IntEnum):
@@ -36,5 +37,6 @@ class Priority(IntEnum):
             raise ValueError(f"priority is one of {words}, not {word!r}") from None
 
 
-PRIORITIES = tuple(p.word for p in Priority)
+PriorityName = Literal["urgent", "high", "normal", "low"]
+PRIORITIES = get_args(PriorityName)
 PRIORITY_STEPS = tuple(int(p) for p in Priority)

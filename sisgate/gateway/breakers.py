@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
@@ -20,7 +20,13 @@ from sisgate.routing.names import endpoints_named, short_name
 from sisgate.routing.outliers import RoutingSpec
 from sisgate.settings import ProviderConfig
 
-STATES = {"open": State.OPEN, "close": State.CLOSED, "half-open": State.HALF_OPEN, "auto": None}
+BreakerSetting = Literal["open", "close", "half-open", "auto"]
+STATES: dict[str, State | None] = {
+    "open": State.OPEN,
+    "close": State.CLOSED,
+    "half-open": State.HALF_OPEN,
+    "auto": None,
+}
 """The words for what can be done by hand, with the state that it pins; None ends a pin."""
 
 

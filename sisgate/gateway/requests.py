@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from json import dumps
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sqlalchemy.orm import Session
 
@@ -34,7 +34,7 @@ from sisgate.ledger import call_queue, calls, jobs, responses
 from sisgate.ledger import schema as tables
 from sisgate.ledger.jobs import NewJob
 
-METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def target_of(
 ) -> tuple[dict[str, Any], OnUnavailable]:
     """Return what is asked for, checked; `UsageError` says what is wrong with it."""
     method, instead = method.upper(), on_unavailable_of(on_unavailable)
-    method = chosen("method", METHODS, method)
+    method = chosen("method", get_args(Method), method)
     if instead == "stale" and method != "GET":
         raise UsageError(f"on_unavailable='stale' is for GET: a {method} has no old answer.")
     words = {str(name): str(value) for name, value in (query or {}).items()}

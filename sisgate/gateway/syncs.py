@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sisgate.access.policy import Action
 from sisgate.domain.priorities import Priority
@@ -18,7 +18,8 @@ from sisgate.gateway.jobs import Job, Jobs
 from sisgate.ledger import jobs
 from sisgate.ledger.jobs import NewJob
 
-MODES = ("auto", "full", "incremental")
+Mode = Literal["auto", "full", "incremental"]
+"""How much of a list is read."""
 
 
 class Syncs:
@@ -49,7 +50,7 @@ class Syncs:
         self._core.provider(provider)
         principal = self._core.access.require(Action.ENQUEUE, provider, resource)
         self._core.check_dataset(provider, resource)
-        mode = chosen("mode", MODES, mode)
+        mode = chosen("mode", get_args(Mode), mode)
         options: dict[str, Any] = {"mode": mode}
         if allow_deletes:
             if mode == "incremental":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sisgate.access.policy import Action
 from sisgate.domain.validation import aware, chosen
@@ -20,7 +20,7 @@ _BEGINNINGS: Mapping[str, Callable[[datetime], datetime | None]] = {
     "day": lambda hour: hour.replace(hour=0),
     "hour": lambda hour: hour,
 }
-SPANS = tuple(_BEGINNINGS)
+Span = Literal["total", "day", "hour"]
 """Over what is summed up; a day is one of UTC."""
 
 
@@ -54,7 +54,7 @@ def read_usage(
     by: str,
 ) -> list[Usage]:
     """Return the usage that who asks may see; an app sees its own."""
-    by = chosen("by", SPANS, by)
+    by = chosen("by", get_args(Span), by)
     since, until = aware("since", since), aware("until", until)
     if provider is not None:
         core.provider(provider)

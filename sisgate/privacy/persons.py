@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sisgate.domain.records import Row
 from sisgate.settings import ProviderConfig
 
-PEOPLE = ("students", "teachers")
+PersonResource = Literal["students", "teachers"]
+PEOPLE = get_args(PersonResource)
 """The resources whose records are persons."""
 
 _PERSON_TYPES = frozenset({"user", "student", "teacher", "guardian", "parent", "relative", ""})

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from sisgate.audit.content import EVENT_COLUMNS
 from sisgate.audit.keys import write_new_key
 from sisgate.audit.log import Filter
 from sisgate.audit.sealer import newest_seal
+from sisgate.cli.app import Commands
 from sisgate.cli.commands.audit_following import Following
 from sisgate.cli.commands.audit_screens import (
     event_words,
@@ -28,20 +29,18 @@ from sisgate.cli.commands.audit_screens import (
     text_line,
 )
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.options import Json, choice, examples
-from sisgate.cli.output import Output, write_lines
-from sisgate.cli.screens import number
-from sisgate.cli.times import AGO, TIME, past
+from sisgate.cli.formats import number
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import time_ago
+from sisgate.cli.presenter import write_lines
 from sisgate.errors import AuditError, DatabaseUnavailable, SisgateError, UsageError
 from sisgate.gateway.audit import verify_signed
 from sisgate.ledger.schema import AuditEvent
 from sisgate.stack.interrupts import interrupts
 
-app = typer.Typer(no_args_is_help=True, help="Read, verify and export the audit log.")
+app = Commands("audit", "Read, verify and export the audit log.", panel="Look")
 
 FOLLOW_SECONDS = 1.0
-FORMATS = ("table", "jsonl", "csv")
 MOST_SHOWN = 1000
 """Events that a search shows as a table unless told otherwise."""
 
@@ -61,44 +60,36 @@ Person = Annotated[
 ]
 ProviderName = Annotated[str | None, typer.Option("--provider", help="Only of this provider.")]
 JobId = Annotated[str | None, typer.Option("--job", help="Only of this job.")]
-Since = Annotated[
-    datetime | None, typer.Option(parser=past, metavar=TIME, help=f"From then on: {AGO}")
-]
-Until = Annotated[
-    datetime | None, typer.Option(parser=past, metavar=TIME, help=f"Before then: {AGO}")
-]
+Since = Annotated[datetime | None, time_ago("From then on")]
+Until = Annotated[datetime | None, time_ago("Before then")]
 
 
-@app.command(epilog=examples("sisgate audit tail -n 50", "sisgate audit tail -f --json"))
+@app.add("sisgate audit tail -n 50", "sisgate audit tail -f --json")
 def tail(
-    context: typer.Context,
+    invocation: Invocation,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
     actor: Actor = None,
     action: ActionName = None,
     provider: ProviderName = None,
-    as_json: Json = False,
 ) -> None:
     """Show the newest events, the newest last."""
-    invocation = invocation_of(context)
     wanted = Filter(actor=actor, action=action, provider=provider)
     newest = list(reversed(invocation.gateway.audit.tail(wanted, limit=limit)))
     if not follow:
-        show_events(Output(as_json), newest)
+        show_events(invocation.output, newest)
         return
-    write = json_line if as_json else text_line
+    write = json_line if invocation.as_json else text_line
     write_lines(map(write, newest), at_once=True)
     write_lines(map(write, _follow(invocation, wanted, newest)), at_once=True)
 
 
-@app.command(
-    epilog=examples(
-        "sisgate audit search --job 5f3a… --json",
-        "sisgate audit search --action gateway:dataset:disclose --since 7d",
-    )
+@app.add(
+    "sisgate audit search --job 5f3a… --json",
+    "sisgate audit search --action gateway:dataset:disclose --since 7d",
 )
 def search(
-    context: typer.Context,
+    invocation: Invocation,
     actor: Actor = None,
     action: ActionName = None,
     subject: Subject = None,
@@ -115,12 +106,10 @@ def search(
         typer.Option("--limit", "-n", min=1, help=f"How many; of a table {MOST_SHOWN} by default."),
     ] = None,
     form: Annotated[
-        str, typer.Option("--format", **choice("--format", FORMATS), help="How.")
+        Literal["table", "jsonl", "csv"], typer.Option("--format", help="How it is written.")
     ] = "table",
-    as_json: Json = False,
 ) -> None:
     """Find events, oldest first. Without --since the whole log is read."""
-    invocation = invocation_of(context)
     log = invocation.gateway.audit
     subjects = [subject] if subject else []
     if person is not None:
@@ -131,7 +120,7 @@ def search(
             request_id=request, since=since, until=until,
         )
     )  # fmt: skip
-    if as_json or form == "jsonl":
+    if invocation.as_json or form == "jsonl":
         write_lines(map(json_line, islice(found, limit)))
     elif form == "csv":
         writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
@@ -141,26 +130,23 @@ def search(
         # A table is laid out as a whole, so it must end somewhere.
         most = limit or MOST_SHOWN
         shown = list(islice(found, most + 1))
-        show_events(Output(), shown[:most])
+        show_events(invocation.output, shown[:most])
         if len(shown) > most:
             more = "--limit, --since or --format jsonl shows more"
-            Output().note(f"These are the first {number(most)}; {more}.")
+            invocation.output.note(f"These are the first {number(most)}; {more}.")
 
 
-@app.command(
-    epilog=examples("sisgate audit export > audit.jsonl", "sisgate audit verify audit.jsonl")
-)
+@app.add("sisgate audit export > audit.jsonl", "sisgate audit verify audit.jsonl")
 def export(
-    context: typer.Context,
+    invocation: Invocation,
     form: Annotated[
-        str,
-        typer.Option("--format", **choice("--format", FORMATS[1:]), help="jsonl can be verified."),
+        Literal["jsonl", "csv"],
+        typer.Option("--format", help="jsonl can be verified."),
     ] = "jsonl",
-    as_json: Json = False,
 ) -> None:
     """Write the whole log with its seals and its signed head."""
-    lines = invocation_of(context).gateway.audit.export()
-    if form == "jsonl" or as_json:
+    lines = invocation.gateway.audit.export()
+    if form == "jsonl" or invocation.as_json:
         write_lines(lines)
         return
     writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, lineterminator="\n")
@@ -170,15 +156,11 @@ def export(
         writer.writerow({"row": kind, **words})
 
 
-@app.command(
-    epilog=examples(
-        "sisgate audit verify", "sisgate audit verify --heads /mnt/worm/heads.jsonl",
+@app.add("sisgate audit verify", "sisgate audit verify --heads /mnt/worm/heads.jsonl",
         "sisgate audit verify audit.jsonl --public-key audit-public-keys",
-        note="Exit code 1 when anything is wrong.",
-    )
-)  # fmt: skip
+        note="Exit code 1 when anything is wrong.")  # fmt: skip
 def verify(
-    context: typer.Context,
+    invocation: Invocation,
     exported: Annotated[
         Path | None,
         typer.Argument(metavar="EXPORT", help="An exported file instead of the database."),
@@ -193,7 +175,6 @@ def verify(
             metavar="KEY", help="Verify EXPORT with this public key, or file of keys, alone."
         ),
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Check every event, seal and link, and the end of the log against the heads kept outside.
 
@@ -201,7 +182,7 @@ def verify(
     """
     if public_key and exported is None:
         raise UsageError("--public-key is for an exported file: name it.")
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     begun, kept = invocation.clock.monotonic(), heads or ()
     with output.progress() as bars:
         bar = bars.add_task("verifying", total=None if exported else _total(invocation))
@@ -228,34 +209,31 @@ def verify(
         raise typer.Exit(ExitCode.FAILED)
 
 
-@app.command("public-key", epilog=examples("sisgate audit public-key > audit-public-keys"))
-def public_key(context: typer.Context, as_json: Json = False) -> None:
+@app.add("sisgate audit public-key > audit-public-keys", name="public-key")
+def public_key(invocation: Invocation) -> None:
     """Show what an auditor needs besides an export: the public parts of the audit keys."""
-    found = invocation_of(context).gateway.audit.public_keys()
-    Output(as_json).json({"keys": found})
-    if not as_json:
+    found = invocation.gateway.audit.public_keys()
+    invocation.output.json({"keys": found})
+    if not invocation.as_json:
         write_lines(found)
 
 
-@app.command(
-    epilog=examples(
-        "sisgate audit disclosures skyward/8f3a-11",
-        "sisgate audit disclosures powerschool/1042 --resource students --since 90d --json",
-        note="The question is in the audit log, too.",
-    )
+@app.add(
+    "sisgate audit disclosures skyward/8f3a-11",
+    "sisgate audit disclosures powerschool/1042 --resource students --since 90d --json",
+    note="The question is in the audit log, too.",
 )
 def disclosures(
-    context: typer.Context,
+    invocation: Invocation,
     person: Annotated[str, typer.Argument(metavar="PROVIDER/ID", help="The person's id there.")],
     resource: Annotated[
         str | None, typer.Option(help="students or teachers, where the id does not say which.")
     ] = None,
     since: Since = None,
     until: Until = None,
-    as_json: Json = False,
 ) -> None:
     """Show who was given a person's records or an answer naming them, when, and what for."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     provider, sourced_id = _person(person)
     found = invocation.gateway.audit.disclosures(
         provider, sourced_id, actor=user_name(), resource=resource,
@@ -264,38 +242,34 @@ def disclosures(
     show_disclosures(output, found)
 
 
-@app.command(epilog=examples("sisgate audit seal"))
-def seal(context: typer.Context, as_json: Json = False) -> None:
+@app.add("sisgate audit seal")
+def seal(invocation: Invocation) -> None:
     """Seal what is new now; beat does so every second."""
-    output = Output(as_json)
-    made = invocation_of(context).gateway.audit.seal()
+    output = invocation.output
+    made = invocation.gateway.audit.seal()
     output.result({"seal": made}, f"Seal {made} was made." if made else "Nothing was new.")
 
 
-@app.command(epilog=examples("sisgate audit head > head.json"))
+@app.add("sisgate audit head > head.json")
 def head(
-    context: typer.Context,
-    as_json: Json = False,  # noqa: ARG001 - it is JSON anyway
+    invocation: Invocation,
 ) -> None:
     """Show the signed head of the log, to be kept somewhere else."""
-    found = invocation_of(context).gateway.audit.head()
+    found = invocation.gateway.audit.head()
     if found is None:
         raise AuditError("Nothing is sealed yet. Beat does so every second while it runs.")
     write_lines([found.line])
 
 
-@app.command(epilog=examples("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01"))
+@app.add("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01")
 def archive(
-    context: typer.Context,
+    invocation: Invocation,
     file: Annotated[Path, typer.Argument(help="A new file for what is archived.")],
-    before: Annotated[
-        datetime, typer.Option(parser=past, metavar=TIME, help=f"What was sealed before: {AGO}")
-    ],
+    before: Annotated[datetime, time_ago("What was sealed before")],
     reason: Annotated[str | None, typer.Option(help="Why, for the audit log.")] = None,
-    as_json: Json = False,
 ) -> None:
     """Move the oldest part of the log into a file; the chain goes on without it."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     done = invocation.gateway.audit.archive(Segment(before), file, actor=user_name(), reason=reason)
     output.result(
         {
@@ -307,14 +281,13 @@ def archive(
     )  # fmt: skip
 
 
-@app.command("new-key", epilog=examples("sisgate audit new-key ./secrets/audit_key"))
+@app.add("sisgate audit new-key ./secrets/audit_key", name="new-key")
 def new_key(
-    context: typer.Context,
+    invocation: Invocation,
     file: Annotated[Path, typer.Argument(help="The audit key file.")],
-    as_json: Json = False,
 ) -> None:
     """Put a new key first in an audit key file; those that were in use stay, to verify with."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     settings = invocation.settings
     try:
         known = invocation.gateway.audit.keys.keys

@@ -9,14 +9,14 @@ from typing import Any
 from rich.text import Text
 
 from sisgate.audit.chain import IssueKind, VerificationResult
-from sisgate.cli.output import Output, to_json, write_lines
-from sisgate.cli.screens import moment, number
+from sisgate.cli.formats import moment, number
+from sisgate.cli.presenter import Presenter, to_json, write_lines
 from sisgate.cli.tables import Columns
 from sisgate.ledger.schema import AuditEvent
 from sisgate.privacy.disclosures import PersonDisclosure
 
 
-def show_events(output: Output, found: Iterable[AuditEvent]) -> None:
+def show_events(output: Presenter, found: Iterable[AuditEvent]) -> None:
     """Show events as a table, or as lines of JSON."""
     events = list(found)
     if output.as_json:
@@ -67,7 +67,7 @@ def verdict_words(verdict: VerificationResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show_disclosures(output: Output, found: Sequence[PersonDisclosure]) -> None:
+def show_disclosures(output: Presenter, found: Sequence[PersonDisclosure]) -> None:
     """Show who was given a person's data."""
     columns: Columns = {
         "when": "at",
@@ -94,7 +94,7 @@ def _heads_words(verdict: VerificationResult) -> str:
     return f"{number(verdict.heads)}, the newest of seal {verdict.newest_head}"
 
 
-def show_verdict(output: Output, verdict: VerificationResult, seconds: float) -> None:
+def show_verdict(output: Presenter, verdict: VerificationResult, seconds: float) -> None:
     """Show what verification found."""
     rows: list[tuple[str, object]] = [
         ("events", f"{number(verdict.events)} checked in {seconds:.1f} s"),

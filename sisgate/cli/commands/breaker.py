@@ -12,20 +12,27 @@ from rich.live import Live
 from rich.text import Text
 
 from sisgate.breakers.spec import BreakerView, State
-from sisgate.cli import completion
+from sisgate.cli.app import Commands
 from sisgate.cli.commands.limits import warn_if_only_kept
-from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.options import Json, Reason, choice, examples
-from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, moment
+from sisgate.cli.formats import duration, moment
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import Reason, complete_provider, time_ahead
+from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid, shown
-from sisgate.cli.times import AHEAD, TIME, future
 from sisgate.errors import UsageError
-from sisgate.gateway.breakers import STATES, EndpointStanding
+from sisgate.gateway.breakers import STATES, BreakerSetting, EndpointStanding
 from sisgate.routing.names import short_name
 from sisgate.stack.interrupts import interrupts
 
-EPILOG = examples(
+app = Commands()
+
+
+WATCH_SECONDS = 1.0
+
+Standings = Sequence[tuple[str, Sequence[EndpointStanding]]]
+
+
+@app.add(
     "sisgate breaker",
     "sisgate breaker powerschool --watch",
     "sisgate breaker powerschool open --until 2h --reason 'they migrate'",
@@ -33,43 +40,35 @@ EPILOG = examples(
     "sisgate breaker powerschool/sis-b auto",
     note="A breaker that is set by hand stays so, whatever its calls come to, until its time or "
     "until `auto`. ENDPOINT is a number of the table, a host, or the first part of one.",
+    panel="Control",
 )
-WATCH_SECONDS = 1.0
-
-Standings = Sequence[tuple[str, Sequence[EndpointStanding]]]
-
-
 def breaker(
-    context: typer.Context,
+    invocation: Invocation,
     target: Annotated[
         str | None,
         typer.Argument(
             metavar="PROVIDER[/ENDPOINT]",
             help="All providers, one, or one endpoint of it.",
-            autocompletion=completion.providers,
-            show_default=False,
+            autocompletion=complete_provider,
         ),
     ] = None,
     state: Annotated[
-        str | None,
+        BreakerSetting | None,
         typer.Argument(
-            **choice("STATE", STATES),
             help="What to set by hand; without it the breakers are shown.",
-            show_default=False,
         ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option("--until", parser=future, metavar=TIME, help=f"When that ends: {AHEAD}"),
+        time_ahead("When that ends", "--until"),
     ] = None,
     reason: Reason = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show them again each second until Ctrl-C.")
     ] = False,
-    as_json: Json = False,
 ) -> None:
     """Show the circuit breakers of endpoints, or open or close some by hand."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
     provider, _, endpoint = (target or "").partition("/")
     if target is not None and (not provider or (not endpoint and "/" in target)):
@@ -92,7 +91,7 @@ def breaker(
 
 def _set(
     invocation: Invocation,
-    output: Output,
+    output: Presenter,
     provider: str,
     endpoint: str | None,
     word: str,
@@ -138,13 +137,13 @@ def _standings(invocation: Invocation, names: Sequence[str]) -> Standings:
     return [(name, invocation.gateway.providers.breakers(name).standings()) for name in names]
 
 
-def _show(output: Output, standings: Standings, now: datetime) -> None:
+def _show(output: Presenter, standings: Standings, now: datetime) -> None:
     found = {name: [one.as_dict() for one in endpoints] for name, endpoints in standings}
     output.json({"at": now.isoformat(), "providers": found})
     output.show(_screen(standings, now))
 
 
-def _watch(invocation: Invocation, output: Output, names: Sequence[str]) -> None:
+def _watch(invocation: Invocation, output: Presenter, names: Sequence[str]) -> None:
     with interrupts() as asked:
         if output.as_json or not output.out.is_terminal:
             while asked.none:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import typer
 
+from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.invocation import invocation_of, user_name
-from sisgate.cli.options import Json, Reason, examples
-from sisgate.cli.output import Output
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import Reason
 from sisgate.ledger.database import Database
 from sisgate.stack import data_folder
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Bring the database to the version of the code; after a restore, restart the feeds.",
+app = Commands(
+    "db",
+    "Bring the database to the version of the code; after a restore, restart the feeds.",
+    panel="Set up",
 )
 
 
-@app.command(epilog=examples("sisgate db upgrade"))
-def upgrade(context: typer.Context, as_json: Json = False) -> None:
+@app.add("sisgate db upgrade")
+def upgrade(invocation: Invocation) -> None:
     """Run the missing migrations. Safe to run from several places at once."""
     from sisgate.ledger import migrate
 
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     settings = invocation.settings
     if settings.is_embedded_database:
         data_folder.make(settings.data_dir)
@@ -35,12 +36,12 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
     )
 
 
-@app.command(epilog=examples("sisgate db current --json"))
-def current(context: typer.Context, as_json: Json = False) -> None:
+@app.add("sisgate db current --json")
+def current(invocation: Invocation) -> None:
     """Show the version of the tables; exit code 1 when they are not the newest."""
     from sisgate.ledger import migrate
 
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     database = invocation.database
     version, newest = migrate.current(database), migrate.newest()
     output.result(
@@ -52,10 +53,10 @@ def current(context: typer.Context, as_json: Json = False) -> None:
         raise typer.Exit(ExitCode.FAILED)
 
 
-@app.command(epilog=examples("sisgate db restored --reason 'backup of last night'"))
-def restored(context: typer.Context, reason: Reason = None, as_json: Json = False) -> None:
+@app.add("sisgate db restored --reason 'backup of last night'")
+def restored(invocation: Invocation, reason: Reason = None) -> None:
     """After restoring an older backup: have every app that follows changes start anew."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     begun = invocation.gateway.datasets.begin_feeds_anew(actor=user_name(), reason=reason or "")
     output.result(
         {"datasets": list(begun)},

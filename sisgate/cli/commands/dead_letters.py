@@ -6,44 +6,41 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
-from sisgate.cli import completion
+from sisgate.cli.app import Commands
 from sisgate.cli.exits import exit_code
-from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.options import Json, OneJob, choice, examples
-from sisgate.cli.output import Output
-from sisgate.cli.times import AGO, TIME, past
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import OneJob, complete_provider, time_ago
+from sisgate.cli.presenter import Presenter
 from sisgate.errors import DeferredError, SisgateError, UsageError
 from sisgate.gateway import DeadLetter
 from sisgate.gateway.jobs import Resolution
+
+app = Commands()
 
 OfProvider = Annotated[
     str | None,
     typer.Option(
         "--provider",
         help="Only of this provider.",
-        autocompletion=completion.providers,
-        show_default=False,
+        autocompletion=complete_provider,
     ),
 ]
-OfApp = Annotated[
-    str | None, typer.Option("--app", help="Dead letters of this app.", show_default=False)
-]
+OfApp = Annotated[str | None, typer.Option("--app", help="Dead letters of this app.")]
 OfError = Annotated[
     str | None,
     typer.Option(
         "--error",
         metavar="CODE",
         help="Dead letters with this error, such as provider_unavailable.",
-        show_default=False,
     ),
 ]
 Since = Annotated[
     datetime | None,
-    typer.Option("--since", parser=past, metavar=TIME, help=f"Dead letters from then on: {AGO}"),
+    time_ago("Dead letters from then on", "--since"),
 ]
 
 
@@ -70,7 +67,7 @@ class DeadLetterFilter:
         )
 
 
-def show_dead(invocation: Invocation, output: Output, letters: Sequence[DeadLetter]) -> None:
+def show_dead(invocation: Invocation, output: Presenter, letters: Sequence[DeadLetter]) -> None:
     """Show dead letters, with what each died of."""
     now = invocation.clock.now()
     output.table(
@@ -94,17 +91,12 @@ def _error_words(letter: DeadLetter) -> str:
     return f"{error.get('code', '')}: {error.get('message', '')}"
 
 
-RETRY_EPILOG = examples(
-    "sisgate jobs retry 3f8a 91bc", "sisgate jobs retry --dead --provider skyward --since 2h"
-)
-RESOLVE_EPILOG = examples("sisgate jobs resolve 3f8a --as done --reason 'seen in PowerSchool'")
-
-
+@app.add("sisgate jobs retry 3f8a 91bc", "sisgate jobs retry --dead --provider skyward --since 2h")
 def retry(
-    context: typer.Context,
+    invocation: Invocation,
     jobs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[JOB...]", help="Ids, or their beginnings.", show_default=False),
+        typer.Argument(metavar="[JOB...]", help="Ids, or their beginnings."),
     ] = None,
     dead: Annotated[bool, typer.Option("--dead", help="All dead letters that fit.")] = False,
     provider: OfProvider = None,
@@ -113,10 +105,9 @@ def retry(
     since: Since = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
-    as_json: Json = False,
 ) -> None:
     """Enqueue failed, expired or cancelled jobs once more, as new jobs: each once."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     which = DeadLetterFilter(provider, of_app, error, since)
     if bool(jobs) == dead or not (dead or which.is_empty):
         raise UsageError("Name jobs, or choose dead letters with --dead and its filters.")
@@ -140,25 +131,21 @@ def retry(
         raise typer.Exit(exit_code(refused[0]))
 
 
+@app.add("sisgate jobs resolve 3f8a --as done --reason 'seen in PowerSchool'")
 def resolve(
-    context: typer.Context,
+    invocation: Invocation,
     job: OneJob,
     resolution: Annotated[
-        str,
+        Resolution,
         typer.Option(
             "--as",
-            **choice("--as", get_args(Resolution)),
             help="What became of it; retry: it was not carried out, and is enqueued once more.",
-            show_default=False,
         ),
     ],
-    reason: Annotated[
-        str | None, typer.Option("--reason", help="Why, for the audit log.", show_default=False)
-    ] = None,
-    as_json: Json = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")] = None,
 ) -> None:
     """Say what became of a job whose outcome is unknown."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     job_id = invocation.gateway.jobs.find(job)
     status = invocation.gateway.jobs.resolve(job_id, resolution, reason=reason, actor=user_name())
     again = f" and is tried again as {status.id}" if status.id != job_id else ""
@@ -173,7 +160,7 @@ class Round:
     refused: list[SisgateError] = field(default_factory=list)
 
 
-def retry_each(invocation: Invocation, output: Output, job_ids: Sequence[str]) -> Round:
+def retry_each(invocation: Invocation, output: Presenter, job_ids: Sequence[str]) -> Round:
     """Enqueue jobs once more, with a bar where there are many; each once, however often it is run.
 
     A job that cannot be tried again is told, and the others go on. What cannot be taken now (a
@@ -198,7 +185,7 @@ def retry_each(invocation: Invocation, output: Output, job_ids: Sequence[str]) -
     return done
 
 
-def confirm(output: Output, count: int, *, yes: bool) -> None:
+def confirm(output: Presenter, count: int, *, yes: bool) -> None:
     """Ask whether so many jobs are to be tried again; `UsageError` where nobody can be asked."""
     if yes:
         return
@@ -209,7 +196,7 @@ def confirm(output: Output, count: int, *, yes: bool) -> None:
     typer.confirm(f"Try {count:,} jobs again?", abort=True, err=True)
 
 
-def _show_retried(output: Output, made: Sequence[Mapping[str, Any]], *, is_bulk: bool) -> None:
+def _show_retried(output: Presenter, made: Sequence[Mapping[str, Any]], *, is_bulk: bool) -> None:
     if is_bulk:
         output.show(f"{len(made):,} jobs are tried again.")
         return
@@ -219,7 +206,7 @@ def _show_retried(output: Output, made: Sequence[Mapping[str, Any]], *, is_bulk:
 
 
 def _full_ids(
-    invocation: Invocation, output: Output, words: Sequence[str]
+    invocation: Invocation, output: Presenter, words: Sequence[str]
 ) -> tuple[list[str], list[SisgateError]]:
     """Return the ids of jobs, and the errors of those that are none; the others go on."""
     found: list[str] = []

@@ -17,12 +17,12 @@ import typer
 from rich.text import Text
 
 from sisgate.audit import log as audit
+from sisgate.cli.app import Commands
 from sisgate.cli.commands import demo_report
 from sisgate.cli.exits import ExitCode
+from sisgate.cli.formats import clock_time, commands_of, duration
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.options import Json, examples
-from sisgate.cli.output import Output, to_json, write_line
-from sisgate.cli.screens import clock_time, commands_of, duration
+from sisgate.cli.presenter import Presenter, to_json, write_line
 from sisgate.cli.watch import Watched, watch
 from sisgate.credentials.keys import NewKey, add_key, list_keys
 from sisgate.credentials.vault import vault_of
@@ -36,17 +36,21 @@ from sisgate.stack import tether
 from sisgate.stack.interrupts import Interrupts, interrupts
 from sisgate.start_up import require_extras
 
-EPILOG = examples(
-    "sisgate demo",
-    "sisgate demo --students 500 --fresh",
-    note="Everything is kept in the data folder: a second run finds nothing to change.",
-)
+app = Commands()
+
 
 PATIENCE_SECONDS = 45.0
 """A demo waits so long for a permit; for a longer wait it ends and says when it goes on."""
 
 
+@app.add(
+    "sisgate demo",
+    "sisgate demo --students 500 --fresh",
+    note="Everything is kept in the data folder: a second run finds nothing to change.",
+    panel="Run",
+)
 def demo(
+    invocation: Invocation,
     students: Annotated[
         int | None,
         typer.Option(
@@ -58,11 +62,10 @@ def demo(
     ] = Path(".sisgate-demo"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier runs first.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep it running until Ctrl-C.")] = False,
-    as_json: Json = False,
 ) -> None:
     """Show everything working: a sandbox of three SIS, synced within their quotas."""
     require_extras("sisgate demo", "worker", "sandbox")
-    output = Output(as_json)
+    output = invocation.output
     folder = data_dir.absolute()
     if fresh:
         demo_folder.remove_demo(folder)
@@ -73,7 +76,7 @@ def demo(
 
 
 def _run(
-    demo: demo_folder.Demo, folder: Path, output: Output, asked: Interrupts, *, keep: bool
+    demo: demo_folder.Demo, folder: Path, output: Presenter, asked: Interrupts, *, keep: bool
 ) -> ExitCode:
     output.note(Text("Starting Redis, a worker, beat and three simulated SIS …", "dim"))
     with _sandbox(demo) as sandbox:
@@ -199,14 +202,14 @@ def _too_long(seen: Watched) -> bool:
     )
 
 
-def _interrupted(output: Output) -> ExitCode:
+def _interrupted(output: Presenter) -> ExitCode:
     output.note("Stopping. Nothing is lost: the next `sisgate demo` goes on where this ended.")
     output.json({"ok": False, "interrupted": True})
     return ExitCode.INTERRUPTED
 
 
 def _explain(
-    invocation: Invocation, output: Output, watched: Watched, asked: Interrupts
+    invocation: Invocation, output: Presenter, watched: Watched, asked: Interrupts
 ) -> ExitCode:
     if not asked.none:
         return _interrupted(output)
@@ -245,7 +248,7 @@ def _report(invocation: Invocation, sandbox: SandboxProcess, watched: Watched) -
     }
 
 
-def _what_next(invocation: Invocation, output: Output) -> None:
+def _what_next(invocation: Invocation, output: Presenter) -> None:
     sisgate = commands_of(invocation.settings)
     output.show("")
     output.show(Text("Look at the records:"))

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from sisgate.cli.formats import number, state
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.screens import number, state
 from sisgate.cli.tables import Columns, Grid
 from sisgate.gateway import JobStatus
 from sisgate.ledger import records

@@ -8,31 +8,29 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json, examples
-from sisgate.cli.output import Output
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Facts
 from sisgate.errors import ConfigurationError, SisgateError
 from sisgate.gateway import DiagnosticResult
 
-EPILOG = examples(
-    "sisgate doctor",
-    "sisgate doctor --probe --json",
-)
+app = Commands()
+
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
+@app.add("sisgate doctor", "sisgate doctor --probe --json", panel="Look")
 def doctor(
-    context: typer.Context,
+    invocation: Invocation,
     probe: Annotated[
         bool, typer.Option("--probe", help="Also make one call to each provider (one permit each).")
     ] = False,
-    as_json: Json = False,
 ) -> None:
     """Check configuration, database, Redis, workers, keys and tokens; exit code 1 on a failure."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     found: list[DiagnosticResult] = []
     try:
         for finding in invocation.gateway.diagnosis.run(probe=probe):
@@ -57,7 +55,7 @@ def doctor(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _show(output: Output, finding: DiagnosticResult) -> None:
+def _show(output: Presenter, finding: DiagnosticResult) -> None:
     text = Text.assemble((finding.subject, "bold"), f": {finding.what}")
     if finding.grade != "ok" and finding.remedy:
         text.append(f"\n→ {finding.remedy}", "cyan")

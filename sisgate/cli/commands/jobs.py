@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sisgate.cli.app import Commands
 from sisgate.cli.commands import dead_letters
 from sisgate.cli.commands.dead_letters import (
     DeadLetterFilter,
@@ -16,34 +17,30 @@ from sisgate.cli.commands.dead_letters import (
     Since,
     show_dead,
 )
-from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.options import Json, OneJob, choice, examples
-from sisgate.cli.output import Output
-from sisgate.cli.screens import number, short_moment, zone_name
+from sisgate.cli.formats import number, short_moment, zone_name
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import OneJob
 from sisgate.cli.tables import Columns
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
 from sisgate.gateway import JobStatus
 from sisgate.gateway.answer import RequestTarget
 
-app = typer.Typer(no_args_is_help=True, help="Look at jobs, cancel them, try them again.")
-app.command(epilog=dead_letters.RETRY_EPILOG)(dead_letters.retry)
-app.command(epilog=dead_letters.RESOLVE_EPILOG)(dead_letters.resolve)
+app = Commands("jobs", "Look at jobs, cancel them, try them again.", panel="Work")
 
 
-@app.command(
-    "list",
-    epilog=examples(
-        "sisgate jobs list --state running", "sisgate jobs list --dead --provider skyward --json"
-    ),
+@app.add(
+    "sisgate jobs list --state running",
+    "sisgate jobs list --dead --provider skyward --json",
+    name="list",
 )
 def list_jobs(
-    context: typer.Context,
+    invocation: Invocation,
     states: Annotated[
-        list[str] | None,
+        list[JobState] | None,
         typer.Option(
-            "--state", "-s", **choice("--state", JobState),
-            help="Only in this state; several times for several.", show_default=False,
+            "--state", "-s",
+            help="Only in this state; several times for several.",
         ),
     ] = None,
     provider: OfProvider = None,
@@ -54,10 +51,9 @@ def list_jobs(
     of_app: OfApp = None,
     error: OfError = None,
     since: Since = None,
-    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Show the newest jobs, or the dead letters."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     which = DeadLetterFilter(provider, of_app, error, since)
     if dead and states:
         raise UsageError("--state does not go with --dead: dead letters have failed.")
@@ -85,10 +81,10 @@ def list_jobs(
     output.table(found, columns, empty="No job fits.")
 
 
-@app.command(epilog=examples("sisgate jobs show 3f8a"))
-def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
+@app.add("sisgate jobs show 3f8a")
+def show(invocation: Invocation, job: OneJob) -> None:
     """Show everything the ledger knows of a job."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     status = invocation.gateway.jobs.status(invocation.gateway.jobs.find(job))
     wait, words = _wait(invocation, status)
     target = invocation.gateway.jobs.request_target(status.id)
@@ -96,10 +92,10 @@ def show(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
     output.facts(_details(status, words, target), json=found)
 
 
-@app.command(epilog=examples("sisgate jobs cancel 3f8a"))
-def cancel(context: typer.Context, job: OneJob, as_json: Json = False) -> None:
+@app.add("sisgate jobs cancel 3f8a")
+def cancel(invocation: Invocation, job: OneJob) -> None:
     """Cancel a job. A call under way ends, and its answer is dropped."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     status = invocation.gateway.jobs.cancel(invocation.gateway.jobs.find(job), actor=user_name())
     output.result(status.as_dict(), f"Job {status.id} is cancelled.")
 
@@ -157,3 +153,6 @@ def _details(
         ("tried again as", status.retried_as),
         *(status.error or {}).items(),
     ]
+
+
+app.add_typer(dead_letters.app)

@@ -10,22 +10,24 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from sisgate.cli import completion
+from sisgate.cli.app import Commands
 from sisgate.cli.commands import master_keys
-from sisgate.cli.entered import (
+from sisgate.cli.formats import moment, state
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import (
     ClientId,
+    Provider,
+    Reason,
     SecretEnv,
     SecretFile,
+    complete_provider,
     entered_client_id,
     entered_secret,
+    time_ahead,
 )
-from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.options import Json, Provider, Reason, choice, examples
-from sisgate.cli.output import Output
-from sisgate.cli.screens import moment, state
+from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
-from sisgate.cli.times import AHEAD, TIME, future
-from sisgate.credentials.keys import SLOTS, list_keys
+from sisgate.credentials.keys import Slot, list_keys
 from sisgate.gateway.key_info import KeyInfo, key_info
 from sisgate.gateway.keys import ProviderKeys
 
@@ -88,44 +90,39 @@ def life(left: timedelta | None) -> Text:
     return Text(words, "" if days >= 14 else "yellow")
 
 
-app = typer.Typer(no_args_is_help=True, help="Store, rotate and revoke the providers' keys.")
+app = Commands("keys", "Store, rotate and revoke the providers' keys.", panel="Set up")
 
-Slot = Annotated[str, typer.Option(**choice("--slot", SLOTS), help="Which of the provider's keys.")]
+OfSlot = Annotated[Slot, typer.Option("--slot", help="Which of the provider's keys.")]
 Expires = Annotated[
     datetime | None,
-    typer.Option(parser=future, metavar=TIME, help=f"When it expires: {AHEAD}"),
+    time_ahead("When it expires"),
 ]
 KeyId = Annotated[
     str,
-    typer.Argument(metavar="KEY", help="Id of a key, or its beginning.", show_default=False),
+    typer.Argument(metavar="KEY", help="Id of a key, or its beginning."),
 ]
 MaybeProvider = Annotated[
     str | None,
-    typer.Argument(
-        help="Only of this provider.", autocompletion=completion.providers, show_default=False
-    ),
+    typer.Argument(help="Only of this provider.", autocompletion=complete_provider),
 ]
 WAIT = "The rotation goes on by itself, as beat finds it: `sisgate keys list` shows how far it is."
 
 
-@app.command(
-    epilog=examples(
-        "sisgate keys add skyward", "sisgate keys add skyward --client-id 41 --secret-file ./secret"
-    )
+@app.add(
+    "sisgate keys add skyward", "sisgate keys add skyward --client-id 41 --secret-file ./secret"
 )
 def add(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     client_id: ClientId = None,
-    slot: Slot = "primary",
+    slot: OfSlot = "primary",
     secret_file: SecretFile = None,
     secret_env: SecretEnv = None,
     expires: Expires = None,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Store a key and use it at once; the one before it drains for the overlap."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     keys = _keys(invocation, provider)
     client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
     secret = entered_secret(secret_file, secret_env)
@@ -135,20 +132,19 @@ def add(
     _tell(output, info, f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out.")
 
 
-@app.command(epilog=examples("sisgate keys stage skyward --client-id 42 --secret-file ./secret"))
+@app.add("sisgate keys stage skyward --client-id 42 --secret-file ./secret")
 def stage(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     client_id: ClientId = None,
-    slot: Slot = "primary",
+    slot: OfSlot = "primary",
     secret_file: SecretFile = None,
     secret_env: SecretEnv = None,
     expires: Expires = None,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Store a key for the next rotation of its slot; no call uses it until then."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     keys = _keys(invocation, provider)
     client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
     secret = entered_secret(secret_file, secret_env)
@@ -159,15 +155,14 @@ def stage(
     output.note(f"`sisgate keys rotate {provider}` tries it out and replaces the active one.")
 
 
-@app.command("list", epilog=examples("sisgate keys list --json"))
+@app.add("sisgate keys list --json", name="list")
 def list_all(
-    context: typer.Context,
+    invocation: Invocation,
     provider: MaybeProvider = None,
     every: Annotated[bool, typer.Option("--all", help="Also retired and revoked ones.")] = False,
-    as_json: Json = False,
 ) -> None:
     """Show which keys are stored. Their secrets stay sealed."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     with invocation.database.read() as session:
         found = [key_info(key) for key in list_keys(session, provider)]
     shown = [key for key in found if every or not key.state.is_final]
@@ -178,70 +173,66 @@ def list_all(
         output.show(words)
 
 
-@app.command(epilog=examples("sisgate keys usage skyward"))
-def usage(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
+@app.add("sisgate keys usage skyward")
+def usage(invocation: Invocation, provider: Provider) -> None:
     """Show how the keys of a provider were used: calls, errors, 429, refusals, life left."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     _ = invocation.database
     found = invocation.gateway.keys.of(provider).usage()
     output.table(found, USAGE, empty="No keys.")
 
 
-@app.command(epilog=examples("sisgate keys rotate skyward --slot secondary"))
+@app.add("sisgate keys rotate skyward --slot secondary")
 def rotate(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
-    slot: Slot = "primary",
+    slot: OfSlot = "primary",
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Replace the key of a slot now: by the staged one, else by one of the provider's source."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     _keys(invocation, provider).rotate(slot=slot, actor=user_name(), reason=reason)
     asked = {"provider": provider, "slot": slot, "requested": True}
     output.result(asked, f"The {slot} key of {provider} is to be rotated.")
     output.note(WAIT)
 
 
-@app.command(epilog=examples("sisgate keys promote skyward 3f8a"))
+@app.add("sisgate keys promote skyward 3f8a")
 def promote(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     key: KeyId,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Make a staged or draining key the active one at once, without trying it out."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     info = _keys(invocation, provider).promote(key, actor=user_name(), reason=reason)
     _tell(output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
 
 
-@app.command(epilog=examples("sisgate keys rollback skyward --reason 'reads no students'"))
+@app.add("sisgate keys rollback skyward --reason 'reads no students'")
 def rollback(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
-    slot: Slot = "primary",
+    slot: OfSlot = "primary",
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Take the last rotation back while the key before it still drains."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     info = _keys(invocation, provider).rollback(slot=slot, actor=user_name(), reason=reason)
     words = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
     _tell(output, info, words, info.destroyed)
 
 
-@app.command(epilog=examples("sisgate keys revoke skyward 3f8a --reason 'leaked'"))
+@app.add("sisgate keys revoke skyward 3f8a --reason 'leaked'")
 def revoke(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     key: KeyId,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Destroy a key's secret at once, for the whole fleet. It cannot be taken back."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     keys = _keys(invocation, provider)
     info = keys.revoke(key, actor=user_name(), reason=reason)
     _tell(output, info, f"Key {info.id[:8]} of {provider} is revoked; its secret is destroyed.")
@@ -267,7 +258,7 @@ def _fixed_client_id(invocation: Invocation, provider: str) -> str | None:
 
 
 def _tell(
-    output: Output, info: KeyInfo, words: str, destroyed: Sequence[str] | None = None
+    output: Presenter, info: KeyInfo, words: str, destroyed: Sequence[str] | None = None
 ) -> None:
     """Tell what became of a key, and which staged ones had to go where some may have."""
     more = {} if destroyed is None else {"destroyed": list(destroyed)}
@@ -276,7 +267,4 @@ def _tell(
         output.warn(f"Key {key[:8]}, which was staged there, is revoked; its secret is destroyed.")
 
 
-app.command(epilog=master_keys.MASTER_EPILOG)(master_keys.master)
-app.command(epilog=master_keys.MASTERS_EPILOG)(master_keys.masters)
-app.command(epilog=master_keys.REWRAP_EPILOG)(master_keys.rewrap)
-app.command("forget-master", epilog=master_keys.FORGET_EPILOG)(master_keys.forget_master)
+app.add_typer(master_keys.app)

@@ -9,37 +9,29 @@ import typer
 from rich.text import Text
 
 from sisgate.admission.spec import LimiterState
-from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.options import Json, Priority, Provider, Reason, Resource, examples
-from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, moment, number
+from sisgate.cli.app import Commands
+from sisgate.cli.formats import duration, moment, number
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import Priority, Provider, Reason, Resource, time_ahead
+from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
-from sisgate.cli.times import AHEAD, TIME, future
 from sisgate.errors import UsageError
 from sisgate.gateway import Plan
 from sisgate.ledger import controls
 from sisgate.liveness.obstacles import sentences
 
-app = typer.Typer(
-    no_args_is_help=True, help="Show and change the limits of providers while the fleet runs."
+top = Commands()
+
+app = Commands(
+    "limits", "Show and change the limits of providers while the fleet runs.", panel="Control"
 )
 
-PAUSE_EPILOG = examples(
-    "sisgate pause powerschool --for 2h",
-    "sisgate pause powerschool --until 2026-12-01T06:00:00-06:00",
-)
-RESUME_EPILOG = examples(
-    "sisgate resume powerschool",
-)
-PLAN_EPILOG = examples(
-    "sisgate plan powerschool students",
-)
 
 WHILE_HELD = {"paused": "while it is paused", "breaker": "while its breaker is held open"}
 """What only a person ends."""
 
 
-def warn_if_only_kept(output: Output, *, holds_now: bool) -> None:
+def warn_if_only_kept(output: Presenter, *, holds_now: bool) -> None:
     """Say of a change that Redis has not heard of where it is, and when it holds."""
     if not holds_now:
         output.warn(
@@ -48,9 +40,9 @@ def warn_if_only_kept(output: Output, *, holds_now: bool) -> None:
         )
 
 
-@app.command("set", epilog=examples("sisgate limits set powerschool 500/h 20/s"))
+@app.add("sisgate limits set powerschool 500/h 20/s", name="set")
 def set_limits(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     limits: Annotated[
         list[str] | None, typer.Argument(help="Such as 500/h, 20/s or 60/10s; all hold at once.")
@@ -59,10 +51,9 @@ def set_limits(
         bool, typer.Option("--reset", help="Go back to the limits of the configuration.")
     ] = False,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Change the limit of the whole fleet, from the next call on."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     if limits and reset:
         raise UsageError("Give limits or --reset, not both.")
     if not limits and not reset:
@@ -83,10 +74,10 @@ def set_limits(
     output.show(Text(f"The limit of {provider} {done} {', '.join(words)}."))
 
 
-@app.command(epilog=examples("sisgate limits show powerschool"))
-def show(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
+@app.add("sisgate limits show powerschool")
+def show(invocation: Invocation, provider: Provider) -> None:
     """Show the limits in force, what is used of them, and when the next call may be made."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     state = invocation.gateway.providers.control(provider).state()
     columns: Columns = {"limit": "rate", "used": "used", "left": "left"}
     output.table(state.windows, columns, json=_facts(provider, state))
@@ -94,18 +85,22 @@ def show(context: typer.Context, provider: Provider, as_json: Json = False) -> N
         output.show(Text(line))
 
 
+@top.add(
+    "sisgate pause powerschool --for 2h",
+    "sisgate pause powerschool --until 2026-12-01T06:00:00-06:00",
+    panel="Control",
+)
 def pause(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     until: Annotated[
         datetime | None,
-        typer.Option("--until", "--for", parser=future, metavar=TIME, help=f"How long: {AHEAD}"),
+        time_ahead("How long", "--until", "--for"),
     ] = None,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Make no calls to a provider; its work waits. Without an end, until `sisgate resume`."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     control = invocation.gateway.providers.control(provider)
     control.pause(until, actor=user_name(), reason=reason)
     told = {"paused_until": until.isoformat() if until else None, "holds_now": control.holds_now}
@@ -115,11 +110,10 @@ def pause(
     output.show(Text(f"{provider} is paused {words}. Work that waits loses nothing."))
 
 
-def resume(
-    context: typer.Context, provider: Provider, reason: Reason = None, as_json: Json = False
-) -> None:
+@top.add("sisgate resume powerschool", panel="Control")
+def resume(invocation: Invocation, provider: Provider, reason: Reason = None) -> None:
     """Make calls to a paused provider again."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     control = invocation.gateway.providers.control(provider)
     with invocation.database.read() as session:
         kept = controls.get(session, provider)
@@ -133,15 +127,15 @@ def resume(
     output.show(Text(f"{provider} {words}."))
 
 
+@top.add("sisgate plan powerschool students", panel="Look")
 def plan(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     resource: Resource,
     priority: Priority = "normal",
-    as_json: Json = False,
 ) -> None:
     """Tell what a sync would need and when it would be done, before it is enqueued."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     invocation.gateway.datasets.check(provider, resource)
     found = invocation.gateway.plan(provider, resource, priority=priority)
     output.json(

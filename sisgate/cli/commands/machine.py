@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from sisgate.broker import broker_url, uses_embedded_redis
-from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json, examples
-from sisgate.cli.output import Output, write_line
+from sisgate.cli.app import Commands
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.presenter import write_line
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.providers.powerschool_plugin import write_plugin
 from sisgate.settings import Settings
@@ -20,16 +20,18 @@ from sisgate.settings.load import process_environment
 from sisgate.stack.programs import celery_command
 from sisgate.start_up import require_extras
 
-ENV_EPILOG = examples(
+app = Commands()
+
+
+@app.add(
     "sisgate env",
     "sisgate env --json",
     note='In a shell: eval "$(sisgate env)". The URLs may hold passwords.',
+    panel="Set up",
 )
-
-
-def env(context: typer.Context, as_json: Json = False) -> None:
+def env(invocation: Invocation) -> None:
     """Print the environment for another app on this machine, the URL of Redis included."""
-    settings, output = invocation_of(context).settings, Output(as_json)
+    settings, output = invocation.settings, invocation.output
     if uses_embedded_redis(settings) and not (settings.data_dir / "redis" / "redis.conf").exists():
         raise BrokerUnavailable(
             f"The Redis of the data folder {settings.data_dir} has never been started, so it has "
@@ -37,7 +39,7 @@ def env(context: typer.Context, as_json: Json = False) -> None:
         )
     found = variables(settings)
     output.json(found)
-    if not as_json:
+    if not invocation.as_json:
         for name, value in found.items():
             write_line(f"export {name}={shlex.quote(value)}")
 
@@ -65,22 +67,22 @@ def variables(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-CELERY_EPILOG = examples(
+@app.add(
     "sisgate celery worker -Q powerschool -n powerschool@%h",
     "sisgate celery beat",
     "sisgate celery inspect ping",
+    panel="Run",  # What follows the first word is for Celery, `--help` too.
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
-
-
 def celery(
-    context: typer.Context,
+    invocation: Invocation,
     arguments: Annotated[
         list[str] | None, typer.Argument(help="What follows `celery -A workers`.")
     ] = None,
 ) -> None:
     """Run Celery with sisgate's own workers, whatever else is called `workers` here."""
     require_extras("sisgate celery", "worker")
-    invocation, environment = invocation_of(context), process_environment()
+    environment = process_environment()
     if invocation.config is not None:
         environment["SISGATE_CONFIG"] = str(invocation.config.absolute())
     if invocation.data_dir is not None:
@@ -89,21 +91,17 @@ def celery(
     os.execve(command[0], command, environment)  # noqa: S606 - this process becomes Celery
 
 
-PLUGIN_EPILOG = examples(
-    "sisgate powerschool-plugin sisgate-plugin.zip",
-)
-
-
+@app.add("sisgate powerschool-plugin sisgate-plugin.zip", name="powerschool-plugin", panel="Set up")
 def powerschool_plugin(
+    invocation: Invocation,
     out: Annotated[Path, typer.Argument(help="Zip file to write.", dir_okay=False)],
     publisher: Annotated[str, typer.Option(help="Shown on the plugin's page.")] = "sisgate",
     contact_email: Annotated[
         str, typer.Option(help="Whom the district asks.")
     ] = "sisgate@example.org",
-    as_json: Json = False,
 ) -> None:
     """Write the PowerSchool plugin: access request, and the queries of the fast way."""
-    output = Output(as_json)
+    output = invocation.output
     try:
         write_plugin(out, publisher=publisher, contact_email=contact_email)
     except OSError as error:

@@ -9,25 +9,22 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from sisgate.cli.invocation import Invocation, invocation_of, user_name
-from sisgate.cli.options import Json, Reason, examples
-from sisgate.cli.output import Output
+from sisgate.cli.app import Commands
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import Reason
+from sisgate.cli.presenter import Presenter
 from sisgate.credentials.master import make_master_key, renew_master_key
 from sisgate.errors import CredentialError, DatabaseUnavailable, UsageError
 from sisgate.gateway.master_keys import MasterKeyUse
 from sisgate.gateway.missing_keys import at_hand, missing_keys
 from sisgate.ledger import migrate
 
-MASTER_EPILOG = examples("sisgate keys master ./secrets/master_key", "sisgate keys master --renew")
-MASTERS_EPILOG = examples("sisgate keys masters --json")
-REWRAP_EPILOG = examples(
-    "sisgate keys rewrap", note="May be interrupted; the next one goes on where it was."
-)
-FORGET_EPILOG = examples("sisgate keys forget-master 3f1b")
+app = Commands()
 
 
+@app.add("sisgate keys master ./secrets/master_key", "sisgate keys master --renew")
 def master(
-    context: typer.Context,
+    invocation: Invocation,
     path: Annotated[
         Path | None,
         typer.Argument(help="Where to.", dir_okay=False, show_default="where it is read from"),
@@ -39,10 +36,9 @@ def master(
         bool, typer.Option("--lost", help="Go on without the keys that the ledger misses.")
     ] = False,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Make a master key file (mode 600), unless there is one or the ledger needs another."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     target = path or invocation.settings.master_key_path
     if lost and (renew or path):
         raise UsageError("--lost goes alone: its key is made where it is read from.")
@@ -68,7 +64,7 @@ def master(
     output.result({"path": target, "made": made}, words)
 
 
-def _give_up(invocation: Invocation, output: Output, reason: str | None) -> None:
+def _give_up(invocation: Invocation, output: Presenter, reason: str | None) -> None:
     """Name the missing keys as lost, with a new key where there is none at all."""
     settings = invocation.settings
     path = settings.master_key_path
@@ -81,7 +77,7 @@ def _give_up(invocation: Invocation, output: Output, reason: str | None) -> None
         output.show(f"Made {path}. Keep a copy. Enter the keys of the providers anew.")
 
 
-def _refuse_for_a_ledger_in_use(invocation: Invocation, output: Output) -> None:
+def _refuse_for_a_ledger_in_use(invocation: Invocation, output: Presenter) -> None:
     """Raise `CredentialError` where the ledger needs a key that is not here."""
     settings = invocation.settings
     if settings.is_embedded_database and not (settings.data_dir / "sisgate.db").exists():
@@ -101,9 +97,10 @@ def _refuse_for_a_ledger_in_use(invocation: Invocation, output: Output) -> None:
         raise missing
 
 
-def masters(context: typer.Context, as_json: Json = False) -> None:
+@app.add("sisgate keys masters --json")
+def masters(invocation: Invocation) -> None:
     """Show the master keys, where each comes from, and how much it has sealed."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     _ = invocation.database
     found = invocation.gateway.keys.master.list()
     output.table(
@@ -123,9 +120,10 @@ def _sealed(key: MasterKeyUse) -> str:
     return ", ".join(f"{place} {count:,}" for place, count in key.sealed.items()) or "nothing"
 
 
-def rewrap(context: typer.Context, reason: Reason = None, as_json: Json = False) -> None:
+@app.add("sisgate keys rewrap", note="May be interrupted; the next one goes on where it was.")
+def rewrap(invocation: Invocation, reason: Reason = None) -> None:
     """Seal everything with the newest master key; the fleet goes on meanwhile."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     _ = invocation.database
     moved: dict[str, int] = {}
     unopened: dict[str, tuple[str, ...]] = {}
@@ -151,16 +149,16 @@ def rewrap(context: typer.Context, reason: Reason = None, as_json: Json = False)
         )
 
 
+@app.add("sisgate keys forget-master 3f1b", name="forget-master")
 def forget_master(
-    context: typer.Context,
+    invocation: Invocation,
     key_id: Annotated[
         str, typer.Argument(metavar="ID", help="Id of a master key, or its beginning.")
     ],
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Take a master key that is no longer in use out of its file."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     _ = invocation.database
     gone = invocation.gateway.keys.master.forget(key_id, actor=user_name(), reason=reason)
     words = f"{gone} is forgotten. What backups hold under it opens only with a copy."

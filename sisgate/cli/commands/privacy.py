@@ -8,46 +8,44 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from sisgate.cli import completion
+from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.invocation import invocation_of, user_name
-from sisgate.cli.options import Json, Reason, choice, examples
-from sisgate.cli.output import Output
-from sisgate.cli.screens import number
+from sisgate.cli.formats import number
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import Reason, complete_provider
+from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid
 from sisgate.errors import UsageError
 from sisgate.privacy.erasure import ErasureReport
-from sisgate.privacy.persons import PEOPLE
+from sisgate.privacy.persons import PersonResource
 from sisgate.privacy.retention import Swept
 
-ERASE_EPILOG = examples(
+app = Commands()
+
+
+@app.add(
     "sisgate erase --provider skyward --person - --dry-run < id.txt",
     "sisgate erase --provider skyward --person 8f3a-11 --reason 'request 2026-117'",
     "sisgate erase --provider skyward --person 8f3a-11 --lift --reason 'enrolled again'",
     note="An id on a command line stands in the shell's history; - reads it from stdin.",
+    panel="Control",
 )
-
-
 def erase(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Annotated[
         str,
         typer.Option(
-            help="Whose records.", autocompletion=completion.providers, show_default=False
+            help="Whose records.", autocompletion=complete_provider
         ),
     ],
     person: Annotated[
         str,
         typer.Option(
             metavar="SOURCED_ID", help="As `sisgate records` shows it; - for stdin.",
-            show_default=False,
         ),
     ],
     resource: Annotated[
-        str | None,
-        typer.Option(
-            **choice("--resource", PEOPLE), help="Where both have the id.", show_default=False,
-        ),
+        PersonResource | None, typer.Option("--resource", help="Where both have the id.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
     suppress: Annotated[
@@ -57,10 +55,9 @@ def erase(
         bool, typer.Option("--lift", help="Erase nothing; let later syncs bring them again.")
     ] = False,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Erase a student or teacher from all tables, and search afterwards for what is left."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     sourced_id = sys.stdin.readline().strip() if person == "-" else person
     if not sourced_id:
         raise UsageError("There is no id of a person in --person.")
@@ -84,7 +81,7 @@ def erase(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _show(output: Output, report: ErasureReport) -> None:
+def _show(output: Presenter, report: ErasureReport) -> None:
     done = "would go" if report.dry_run else "erased"
     output.table(
         sorted(report.done.items()),
@@ -116,22 +113,20 @@ def _show(output: Output, report: ErasureReport) -> None:
     )
 
 
-RETENTION_EPILOG = examples(
+@app.add(
     "sisgate retention --dry-run",
     "sisgate retention",
     note="Beat does the same every 5 minutes. Ctrl-C stops between two batches.",
+    panel="Control",
 )
-
-
 def retention(
-    context: typer.Context,
+    invocation: Invocation,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be deleted.")
     ] = False,
-    as_json: Json = False,
 ) -> None:
     """Delete what is kept no longer, table by table, as the settings of retention say."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     work = invocation.gateway.privacy.retention
     swept = work.preview() if dry_run else work.run(actor=user_name())
     columns: Columns = {

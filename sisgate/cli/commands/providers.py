@@ -7,15 +7,15 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-import typer
 from rich.text import Text
 
 from sisgate.admission.spec import LimiterState
 from sisgate.broker import queue_depths
-from sisgate.cli.invocation import Invocation, invocation_of
-from sisgate.cli.options import Json, Provider, examples
-from sisgate.cli.output import Output
-from sisgate.cli.screens import duration, moment, number
+from sisgate.cli.app import Commands
+from sisgate.cli.formats import duration, moment, number
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.params import Provider
+from sisgate.cli.presenter import Presenter
 from sisgate.credentials.keys import list_keys
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
@@ -23,18 +23,15 @@ from sisgate.gateway import Obstacle
 from sisgate.gateway.liveness import read_liveness
 from sisgate.settings import ProviderConfig
 
-app = typer.Typer(help="Show providers: limits, quota left, keys, what holds them up.")
-
-
-@app.callback(
-    invoke_without_command=True,
-    epilog=examples("sisgate providers", "sisgate providers show skyward"),
+app = Commands(
+    "providers", "Show providers: limits, quota left, keys, what holds them up.", panel="Look"
 )
-def list_providers(context: typer.Context, as_json: Json = False) -> None:
+
+
+@app.add_default("sisgate providers", "sisgate providers show skyward")
+def list_providers(invocation: Invocation) -> None:
     """Show all providers."""
-    if context.invoked_subcommand is not None:
-        return
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     found = _all(invocation, output)
     output.table(
         found,
@@ -59,10 +56,10 @@ def list_providers(context: typer.Context, as_json: Json = False) -> None:
         output.note("* set at run time: `sisgate limits show PROVIDER`")
 
 
-@app.command(epilog=examples("sisgate providers show powerschool"))
-def show(context: typer.Context, provider: Provider, as_json: Json = False) -> None:
+@app.add("sisgate providers show powerschool")
+def show(invocation: Invocation, provider: Provider) -> None:
     """Show everything about one provider."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
     config = invocation.gateway.providers.get(provider)
     (found,) = _all(invocation, output, only=config)
@@ -72,7 +69,7 @@ def show(context: typer.Context, provider: Provider, as_json: Json = False) -> N
 
 
 def _all(
-    invocation: Invocation, output: Output, *, only: ProviderConfig | None = None
+    invocation: Invocation, output: Presenter, *, only: ProviderConfig | None = None
 ) -> list[dict[str, Any]]:
     configs = [only] if only else list(invocation.settings.providers.values())
     keys = _keys(invocation, output)
@@ -93,7 +90,7 @@ def _all(
     return found
 
 
-def _keys(invocation: Invocation, output: Output) -> dict[str, list[str]] | None:
+def _keys(invocation: Invocation, output: Presenter) -> dict[str, list[str]] | None:
     try:
         with invocation.database.read() as session:
             rows = [k for k in list_keys(session) if k.state == KeyState.ACTIVE]
@@ -106,7 +103,7 @@ def _keys(invocation: Invocation, output: Output) -> dict[str, list[str]] | None
     return slots
 
 
-def _depths(invocation: Invocation, output: Output, names: list[str]) -> dict[str, int] | None:
+def _depths(invocation: Invocation, output: Presenter, names: list[str]) -> dict[str, int] | None:
     try:
         return queue_depths(invocation.redis, names)
     except BrokerUnavailable:

@@ -8,21 +8,23 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.text import Text
 
-from sisgate.cli.invocation import Invocation, invocation_of
-from sisgate.cli.options import Json, Provider, Purpose, Resource, choice, examples
-from sisgate.cli.output import Output, to_json, write_lines
-from sisgate.cli.screens import moment
+from sisgate.cli.app import Commands
+from sisgate.cli.formats import moment
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.params import Provider, Purpose, Resource
+from sisgate.cli.presenter import Presenter, to_json, write_lines
 from sisgate.cli.tables import Columns
 from sisgate.ledger.records import StoredChange, StoredRecord
 from sisgate.ledger.schema import Dataset
 from sisgate.stack.interrupts import interrupts
 
-FORMATS = ("table", "jsonl", "csv")
+app = Commands()
+
 TABLE_ROWS = 20
 TABLE_COLUMNS = 5
 FOLLOW_SECONDS = 1.0
@@ -34,10 +36,8 @@ _FIRST = (
 )  # fmt: skip
 """Fields that tell most about a record, for the table."""
 
-Format = Annotated[
-    str,
-    typer.Option("--format", "-f", **choice("--format", FORMATS), help="How they are written."),
-]
+Format = Literal["table", "jsonl", "csv"]
+OfFormat = Annotated[Format, typer.Option("--format", "-f", help="How they are written.")]
 Limit = Annotated[
     int | None,
     typer.Option(
@@ -46,31 +46,26 @@ Limit = Annotated[
     ),
 ]  # fmt: skip
 
-RECORDS_EPILOG = examples(
+
+@app.add(
     "sisgate records powerschool students -n 5",
     "sisgate records skyward enrollments -f csv > enrollments.csv",
+    panel="Look",
 )
-CHANGES_EPILOG = examples(
-    "sisgate changes powerschool students --since 120 --json",
-    "sisgate changes skyward enrollments --follow",
-)
-
-
 def records(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     resource: Resource,
-    form: Format = "table",
+    form: OfFormat = "table",
     limit: Limit = None,
     include_deleted: Annotated[
         bool, typer.Option("--include-deleted", help="Also those that are gone.")
     ] = False,
     purpose: Purpose = None,
-    as_json: Json = False,
 ) -> None:
     """Show the records of a dataset, in canonical OneRoster 1.2 shape."""
-    invocation, output = invocation_of(context), Output()
-    form = _form(form, as_json)
+    output = invocation.output
+    form = _form(form, invocation.as_json)
     count = _limit(limit, form)
     invocation.gateway.datasets.check(provider, resource)
 
@@ -91,20 +86,24 @@ def records(
         _show_records(output, stream(), count)
 
 
+@app.add(
+    "sisgate changes powerschool students --since 120 --json",
+    "sisgate changes skyward enrollments --follow",
+    panel="Look",
+)
 def changes(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     resource: Resource,
     since: Annotated[int, typer.Option(min=0, help="Only those numbered above this.")] = 0,
     follow: Annotated[bool, typer.Option("--follow", help="Wait for more until Ctrl-C.")] = False,
-    form: Format = "table",
+    form: OfFormat = "table",
     limit: Limit = None,
     purpose: Purpose = None,
-    as_json: Json = False,
 ) -> None:
     """Show the inserts, updates and deletes of a dataset, in their order."""
-    invocation, output = invocation_of(context), Output()
-    form = _form(form, as_json)
+    output = invocation.output
+    form = _form(form, invocation.as_json)
     invocation.gateway.datasets.check(provider, resource)
     count = None if follow and limit is None else _limit(limit, form)
     read = partial(invocation.gateway.changes, provider, resource, purpose=purpose)
@@ -130,7 +129,7 @@ def changes(
 
 
 def _warn_beyond(
-    invocation: Invocation, output: Output, provider: str, resource: str, since: int
+    invocation: Invocation, output: Presenter, provider: str, resource: str, since: int
 ) -> None:
     with invocation.database.read() as session:
         dataset = session.get(Dataset, (provider, resource))
@@ -142,7 +141,7 @@ def _warn_beyond(
         )
 
 
-def _form(form: str, as_json: bool) -> str:
+def _form(form: Format, as_json: bool) -> Format:
     return "jsonl" if as_json else form
 
 
@@ -165,7 +164,7 @@ def _follow(
             invocation.clock.sleep(FOLLOW_SECONDS)
 
 
-def _show_records(output: Output, stream: Iterator[StoredRecord], count: int | None) -> None:
+def _show_records(output: Presenter, stream: Iterator[StoredRecord], count: int | None) -> None:
     first = next(stream, None)
     if first is None:
         output.note("No records. `sisgate sync` brings them.")

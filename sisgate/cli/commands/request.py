@@ -5,53 +5,52 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from urllib.parse import parse_qsl
 
 import typer
 from rich.json import JSON
 
-from sisgate.cli import completion
+from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import (
+from sisgate.cli.formats import duration
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.params import (
     IdempotencyKey,
-    Json,
     OnUnavailable,
     Priority,
     Provider,
     Purpose,
-    examples,
 )
-from sisgate.cli.output import Output
-from sisgate.cli.screens import duration
+from sisgate.cli.presenter import Presenter
 from sisgate.errors import JobExpired, UsageError
 from sisgate.gateway import Answer
-from sisgate.gateway.requests import METHODS
+from sisgate.gateway.requests import Method
 
-EPILOG = examples(
+app = Commands()
+
+
+def _methods(incomplete: str) -> list[str]:
+    return [each for each in get_args(Method) if each.startswith(incomplete.upper())]
+
+
+@app.add(
     "sisgate request powerschool GET /ws/v1/district",
     "sisgate request lincoln GET /ims/oneroster/v1p1/orgs -q limit=5 --include",
+    panel="Work",
 )
-
-
 def request(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
-    method: Annotated[
-        str,
-        typer.Argument(
-            help="GET, POST, …", autocompletion=completion.one_of(*METHODS), show_default=False
-        ),
-    ],
-    path: Annotated[str, typer.Argument(help="Path at the provider.", show_default=False)],
+    method: Annotated[str, typer.Argument(help="GET, POST, …", autocompletion=_methods)],
+    path: Annotated[str, typer.Argument(help="Path at the provider.")],
     query: Annotated[
         list[str] | None,
         typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be given several times."),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="JSON|@FILE", help="Body to send.", show_default=False),
+        typer.Option("--data", metavar="JSON|@FILE", help="Body to send."),
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 10.0,
     priority: Priority = "urgent",
@@ -61,10 +60,9 @@ def request(
     idempotency_key: IdempotencyKey = None,
     on_unavailable: OnUnavailable = "wait",
     purpose: Purpose = None,
-    as_json: Json = False,
 ) -> None:
     """Make one call to a provider within its quota, and show the answer."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     path, pairs = _split(path)
     asked = {"query": pairs | _pairs(query or []), "json": _body(data), "priority": priority}
     asked["on_unavailable"] = on_unavailable
@@ -88,7 +86,7 @@ def request(
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _show(output: Output, answer: Answer, *, include: bool) -> None:
+def _show(output: Presenter, answer: Answer, *, include: bool) -> None:
     parsed = _parsed(answer)
     if output.as_json:
         output.json(

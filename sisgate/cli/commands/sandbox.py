@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from sisgate.cli.options import Json, examples
-from sisgate.cli.output import Output, write_line
-from sisgate.cli.screens import program
+from sisgate.cli.app import Commands
+from sisgate.cli.formats import program
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.presenter import Presenter, write_line
 from sisgate.clock import SystemClock
 from sisgate.demo.folder import provider_toml
 from sisgate.errors import SisgateError, UsageError
@@ -28,13 +29,16 @@ from sisgate.sandbox.process import SandboxNotReady
 from sisgate.stack.interrupts import interrupts
 from sisgate.start_up import require_extras
 
-EPILOG = examples(
+app = Commands()
+
+
+@app.add(
     "sisgate sandbox",
     "sisgate sandbox --districts lincoln=skyward:800,powerschool --quota 60/m",
+    panel="Run",
 )
-
-
 def sandbox(
+    invocation: Invocation,
     districts: Annotated[
         str | None,
         typer.Option(
@@ -50,14 +54,11 @@ def sandbox(
         str | None,
         typer.Option(help="A port for each district, with commas.", show_default="free ones"),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Other data; district n gets seed + n.", show_default=False)
-    ] = None,
-    as_json: Json = False,
+    seed: Annotated[int | None, typer.Option(help="Other data; district n gets seed + n.")] = None,
 ) -> None:
     """Serve simulated SIS over real HTTP until Ctrl-C, to develop and test against."""
     require_extras("sisgate sandbox", "sandbox")
-    output = Output(as_json)
+    output = invocation.output
     spec = _spec(districts, quota, ports, seed)
     with interrupts() as asked:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -100,7 +101,7 @@ def _spec(
         raise UsageError(str(error)) from error
 
 
-def _announce(output: Output, spec: SandboxSpec, running: dict[str, RunningDistrict]) -> None:
+def _announce(output: Presenter, spec: SandboxSpec, running: dict[str, RunningDistrict]) -> None:
     snippet = "".join(
         provider_toml(district, running[district.name], burst=False) for district in spec.districts
     ).strip()
@@ -125,7 +126,7 @@ def _facts(district: DistrictSpec, found: RunningDistrict) -> dict[str, Any]:
     }
 
 
-def _show(output: Output, districts: Sequence[Mapping[str, Any]], snippet: str) -> None:
+def _show(output: Presenter, districts: Sequence[Mapping[str, Any]], snippet: str) -> None:
     # Values are written as they are, each on a line, so that they can be copied at any width.
     for found in districts:
         size = f"{found['students']:,} students, quota {found['quota'] or 'none'}"

@@ -6,19 +6,18 @@ from typing import Annotated
 
 import typer
 
-from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json, examples
-from sisgate.cli.output import Output
+from sisgate.cli.app import Commands
+from sisgate.cli.invocation import Invocation
 from sisgate.gateway.schedules import Schedule
 
-app = typer.Typer(no_args_is_help=True, help="See and run the schedules of the configuration.")
+app = Commands("schedules", "See and run the schedules of the configuration.", panel="Work")
 
 
-@app.command("list", epilog=examples("sisgate schedules list", "sisgate schedules list --json"))
-def list_all(context: typer.Context, as_json: Json = False) -> None:
+@app.add("sisgate schedules list", "sisgate schedules list --json", name="list")
+def list_all(invocation: Invocation) -> None:
     """Show the schedules: what they sync, when they are due next, how the last run ended."""
-    output = Output(as_json)
-    found = invocation_of(context).gateway.schedules.list()
+    output = invocation.output
+    found = invocation.gateway.schedules.list()
     output.table(
         found,
         {
@@ -32,15 +31,14 @@ def list_all(context: typer.Context, as_json: Json = False) -> None:
     )
 
 
-@app.command(epilog=examples("sisgate schedules run nightly"))
+@app.add("sisgate schedules run nightly")
 def run(
-    context: typer.Context,
+    invocation: Invocation,
     name: Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name.")],
-    as_json: Json = False,
 ) -> None:
     """Ask for a schedule's syncs now; its next slot stays."""
-    output = Output(as_json)
-    jobs = invocation_of(context).gateway.schedules.run(name)
+    output = invocation.output
+    jobs = invocation.gateway.schedules.run(name)
     output.table([job.status() for job in jobs], {"job": "id", "resource": "resource"})
     output.note("`sisgate jobs list` shows how far they are.")
 

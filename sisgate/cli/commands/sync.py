@@ -8,61 +8,61 @@ from typing import Annotated
 
 import typer
 
-from sisgate.cli import completion
+from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.invocation import Invocation, invocation_of
-from sisgate.cli.options import (
+from sisgate.cli.formats import commands_of
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.params import (
     App,
     IdempotencyKey,
-    Json,
     OnUnavailable,
     Priority,
     Provider,
-    choice,
-    examples,
+    complete_resource,
 )
-from sisgate.cli.output import Output
-from sisgate.cli.screens import commands_of
+from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
 from sisgate.cli.watch import watch
 from sisgate.domain.states import JobState
 from sisgate.errors import UnknownResource
 from sisgate.gateway import Gateway, Job, JobStatus
 from sisgate.gateway.liveness import read_liveness
-from sisgate.gateway.syncs import MODES
+from sisgate.gateway.syncs import Mode
 from sisgate.liveness.obstacles import sentences
 from sisgate.stack.interrupts import interrupts
 
-EPILOG = examples(
-    "sisgate sync powerschool --wait",
-    "sisgate sync skyward students enrollments -p high --mode full",
-)
+app = Commands()
+
 
 GRACE_SECONDS = 5.0
 """A job past its deadline is ended by the reconciler, which looks every second."""
 
 
+@app.add(
+    "sisgate sync powerschool --wait",
+    "sisgate sync skyward students enrollments -p high --mode full",
+    panel="Work",
+)
 def sync(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Provider,
     resources: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[RESOURCE]...",
             help="What to sync; without any, the whole roster.",
-            autocompletion=completion.resources,
-            show_default=False,
+            autocompletion=complete_resource,
         ),
     ] = None,
     priority: Priority = "normal",
     mode: Annotated[
-        str,
-        typer.Option(**choice("--mode", MODES), help="How much of the list is read."),
+        Mode,
+        typer.Option("--mode", help="How much of the list is read."),
     ] = "auto",
     wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs to their end.")] = False,
     timeout: Annotated[
         float | None,
-        typer.Option(help="Deadline of the jobs, in seconds from now.", show_default=False),
+        typer.Option(help="Deadline of the jobs, in seconds from now."),
     ] = None,
     allow_deletes: Annotated[
         bool, typer.Option("--allow-deletes", help="Approve any number of deletions.")
@@ -73,10 +73,9 @@ def sync(
     idempotency_key: IdempotencyKey = None,
     app: App = None,
     on_unavailable: OnUnavailable = "wait",
-    as_json: Json = False,
 ) -> None:
     """Bring datasets of a provider into SQL: enqueue, and with --wait see it done."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     gateway = invocation.gateway
     wanted = resources or gateway.datasets.roster(provider, with_absent=force)
     _check(invocation, provider, wanted)
@@ -107,7 +106,7 @@ def sync(
     raise typer.Exit(_follow(invocation, output, provider, jobs, timeout))
 
 
-def _show_stale(output: Output, statuses: Sequence[JobStatus], found: Sequence[Job]) -> None:
+def _show_stale(output: Presenter, statuses: Sequence[JobStatus], found: Sequence[Job]) -> None:
     """Show how old the data of a provider is that takes no calls now; nothing was enqueued."""
     ages = {job.id: job.age_seconds or 0.0 for job in found}
     output.table(
@@ -125,7 +124,7 @@ def _show_stale(output: Output, statuses: Sequence[JobStatus], found: Sequence[J
     )
 
 
-def _tell_of_absent(output: Output, gateway: Gateway, provider: str) -> None:
+def _tell_of_absent(output: Presenter, gateway: Gateway, provider: str) -> None:
     names = [each.resource for each in gateway.datasets.absent(provider)]
     if names:
         output.note(
@@ -147,7 +146,7 @@ def _key_of(key: str | None, resource: str, count: int) -> str | None:
     return f"{key}/{resource}" if key and count > 1 else key
 
 
-def _warn_of_fleet(invocation: Invocation, output: Output, provider: str) -> bool:
+def _warn_of_fleet(invocation: Invocation, output: Presenter, provider: str) -> bool:
     """Tell what keeps the jobs from going on; return whether there is anything."""
     stopping = read_liveness(invocation.gateway.context, [provider]).stopping(provider)
     if stopping:
@@ -156,7 +155,7 @@ def _warn_of_fleet(invocation: Invocation, output: Output, provider: str) -> boo
 
 
 def _show_accepted(
-    invocation: Invocation, output: Output, statuses: Sequence[JobStatus], *, goes_on: bool
+    invocation: Invocation, output: Presenter, statuses: Sequence[JobStatus], *, goes_on: bool
 ) -> None:
     columns: Columns = {
         "job": "id", "provider": "provider", "resource": "resource", "state": "state",
@@ -172,7 +171,7 @@ def _show_accepted(
 
 
 def _follow(
-    invocation: Invocation, output: Output, provider: str, jobs: list[str], timeout: float | None
+    invocation: Invocation, output: Presenter, provider: str, jobs: list[str], timeout: float | None
 ) -> ExitCode:
     limit = None if timeout is None else timeout + GRACE_SECONDS
     with interrupts() as asked:
@@ -188,7 +187,7 @@ def _follow(
 
 
 def _tell_of_rest(
-    invocation: Invocation, output: Output, provider: str, *, has_deadline: bool
+    invocation: Invocation, output: Presenter, provider: str, *, has_deadline: bool
 ) -> None:
     _warn_of_fleet(invocation, output, provider)
     look = f"`{commands_of(invocation.settings)} jobs list`"
@@ -198,7 +197,7 @@ def _tell_of_rest(
         output.note(f"The jobs go on. Look after them with {look}.")
 
 
-def _show_ended(output: Output, statuses: Sequence[JobStatus]) -> None:
+def _show_ended(output: Presenter, statuses: Sequence[JobStatus]) -> None:
     columns: Columns = {
         "resource": "resource", "state": "state", "read": "rows_seen", "inserted": "inserted",
         "updated": "updated", "deleted": "deleted", "calls": "calls_made", "time": _time_taken,

@@ -9,49 +9,44 @@ import typer
 
 from sisgate.access.policy import Role
 from sisgate.access.token_service import TokenInfo
-from sisgate.cli.invocation import invocation_of, user_name
-from sisgate.cli.options import Json, Reason, choice, examples
-from sisgate.cli.output import Output, write_line
-from sisgate.cli.screens import moment, state
+from sisgate.cli.app import Commands
+from sisgate.cli.formats import moment, state
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import Reason, length, length_or_never
+from sisgate.cli.presenter import Presenter, write_line
 from sisgate.cli.tables import Columns
-from sisgate.cli.times import LENGTH, LENGTHS, length, length_or_never
 from sisgate.settings import Settings
 
-app = typer.Typer(
-    no_args_is_help=True, help="Make, list, revoke and replace access tokens of apps and people."
+app = Commands(
+    "tokens", "Make, list, revoke and replace access tokens of apps and people.", panel="Set up"
 )
 YEAR = timedelta(days=365)
 
-TokenId = Annotated[
-    str, typer.Argument(metavar="ID", help="As `sisgate tokens list` shows it.", show_default=False)
-]
+TokenId = Annotated[str, typer.Argument(metavar="ID", help="As `sisgate tokens list` shows it.")]
 Life = Annotated[
     timedelta | None,
     typer.Option(
         "--expires",
         parser=length_or_never,
-        metavar=LENGTH,
+        metavar="LENGTH",
         show_default="365d",
         help="How long it is good for, such as 90d; never for no end.",
     ),
 ]
 
 
-@app.command(
-    epilog=examples(
-        "sisgate tokens add gradebook --role app --scope powerschool/students",
-        "sisgate tokens add ana --role operator --expires 90d",
-        note="Into a file: sisgate tokens add gradebook --role app > token",
-    )
+@app.add(
+    "sisgate tokens add gradebook --role app --scope powerschool/students",
+    "sisgate tokens add ana --role operator --expires 90d",
+    note="Into a file: sisgate tokens add gradebook --role app > token",
 )
 def add(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="The app or person it is for.", show_default=False)],
+    invocation: Invocation,
+    name: Annotated[str, typer.Argument(help="The app or person it is for.")],
     roles: Annotated[
-        list[str],
+        list[Role],
         typer.Option(
-            "--role", "-r", **choice("--role", Role), help="Several times for several.",
-            show_default=False,
+            "--role", "-r", help="Several times for several.",
         ),
     ],
     scopes: Annotated[
@@ -63,10 +58,9 @@ def add(
     ] = None,
     expires: Life = YEAR,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Make a token. It is written to stdout once and stored nowhere."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     made = invocation.gateway.tokens.add(
         name, roles, scopes=scopes or ["*"], life=expires, actor=user_name(), reason=reason
     )
@@ -91,14 +85,13 @@ def _doubt(settings: Settings, scope: str) -> str | None:
     return None
 
 
-@app.command("list", epilog=examples("sisgate tokens list --all"))
+@app.add("sisgate tokens list --all", name="list")
 def list_tokens(
-    context: typer.Context,
+    invocation: Invocation,
     every: Annotated[bool, typer.Option("--all", help="Also expired and revoked ones.")] = False,
-    as_json: Json = False,
 ) -> None:
     """Show which tokens there are, what they may do, and when they were last used."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     found = invocation.gateway.tokens.list(every=every)
     columns: Columns = {
         "id": "id",
@@ -113,36 +106,33 @@ def list_tokens(
     output.table(found, columns, empty=empty)
 
 
-@app.command(epilog=examples("sisgate tokens revoke 7fGh2kQp9Z --reason 'laptop lost'"))
-def revoke(
-    context: typer.Context, token: TokenId, reason: Reason = None, as_json: Json = False
-) -> None:
+@app.add("sisgate tokens revoke 7fGh2kQp9Z --reason 'laptop lost'")
+def revoke(invocation: Invocation, token: TokenId, reason: Reason = None) -> None:
     """End a token for the whole fleet, within a second."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     ended = invocation.gateway.tokens.revoke(token, actor=user_name(), reason=reason)
     output.result(ended.as_dict(), f"Token {ended.id} of {ended.name} is revoked.")
 
 
-@app.command(epilog=examples("sisgate tokens rotate 7fGh2kQp9Z --overlap 2h"))
+@app.add("sisgate tokens rotate 7fGh2kQp9Z --overlap 2h")
 def rotate(
-    context: typer.Context,
+    invocation: Invocation,
     token: TokenId,
     overlap: Annotated[
         timedelta,
         typer.Option(
             "--overlap",
             parser=length,
-            metavar=LENGTH,
+            metavar="LENGTH",
             show_default="1d",
-            help=f"How long the old one is good for beside the new one, {LENGTHS}",
+            help="How long the old one is good for beside the new one, such as 90s, 2h or 1d.",
         ),
     ] = timedelta(days=1),
     expires: Life = YEAR,
     reason: Reason = None,
-    as_json: Json = False,
 ) -> None:
     """Make a token in place of another one, of the same name, roles and scopes."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     made = invocation.gateway.tokens.rotate(
         token,
         overlap=overlap,
@@ -153,7 +143,7 @@ def rotate(
     _show_once(output, made)
 
 
-def _show_once(output: Output, made: TokenInfo) -> None:
+def _show_once(output: Presenter, made: TokenInfo) -> None:
     output.json(made.as_dict())
     if output.as_json or made.token is None:
         return

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json, examples
-from sisgate.cli.output import Output
-from sisgate.cli.screens import child_line, commands_of
+from sisgate.cli.app import Commands
+from sisgate.cli.formats import child_line, commands_of
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.presenter import Presenter
 from sisgate.settings import Settings
 from sisgate.stack.interrupts import interrupts
 from sisgate.start_up import require_extras
@@ -18,27 +18,28 @@ from sisgate.start_up import require_extras
 if TYPE_CHECKING:
     from sisgate.stack.embedded_stack import EmbeddedStack
 
-EPILOG = examples(
+app = Commands()
+
+
+@app.add(
     "sisgate up",
     "sisgate up --workers 8 --data-dir ./data",
     note="SISGATE_BROKER_URL and SISGATE_DATABASE_URL name a Redis and PostgreSQL to use instead.",
+    panel="Run",
 )
-
-
 def up(
-    context: typer.Context,
+    invocation: Invocation,
     workers: Annotated[
         int, typer.Option("--workers", "-w", min=1, max=256, help="Calls made at a time.")
     ] = 4,
     flower: Annotated[bool, typer.Option(help="Start Flower, the monitor in the browser.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all log lines.")] = False,
-    as_json: Json = False,
 ) -> None:
     """Run Redis, workers, beat and Flower on this machine until Ctrl-C."""
     require_extras("sisgate up", "worker")
     from sisgate.stack.embedded_stack import EmbeddedStack
 
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     settings = invocation.settings
     with interrupts() as asked:
         stack = EmbeddedStack(
@@ -64,7 +65,7 @@ def up(
     output.json({"event": "stopped"})
 
 
-def _announce(settings: Settings, stack: EmbeddedStack, output: Output) -> None:
+def _announce(settings: Settings, stack: EmbeddedStack, output: Presenter) -> None:
     flower = stack.flower
     output.show(Text("sisgate waits for Redis" if stack.silent_redis else "sisgate is up", "bold"))
     output.facts(

@@ -8,41 +8,36 @@ from typing import Annotated
 
 import typer
 
-from sisgate.cli import completion
-from sisgate.cli.invocation import invocation_of
-from sisgate.cli.options import Json, choice, examples
-from sisgate.cli.output import Output, write_lines
-from sisgate.cli.screens import moment
+from sisgate.cli.app import Commands
+from sisgate.cli.formats import moment
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.params import complete_provider, past, time_ago
+from sisgate.cli.presenter import write_lines
 from sisgate.cli.tables import Columns
-from sisgate.cli.times import AGO, TIME, past
-from sisgate.gateway.usage import SPANS
+from sisgate.gateway.usage import Span
 
-USAGE_EPILOG = examples("sisgate usage", "sisgate usage powerschool --since 30d --by day --json")
+app = Commands()
 
 
+@app.add("sisgate usage", "sisgate usage powerschool --since 30d --by day --json", panel="Look")
 def usage(
-    context: typer.Context,
+    invocation: Invocation,
     provider: Annotated[
         str | None,
-        typer.Argument(
-            help="Only of this provider.", autocompletion=completion.providers, show_default=False
-        ),
+        typer.Argument(help="Only of this provider.", autocompletion=complete_provider),
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(parser=past, metavar=TIME, help=f"From then on: {AGO}", show_default="1d"),
+        time_ago("From then on", show_default="1d"),
     ] = None,
     by: Annotated[
-        str,
-        typer.Option(**choice("--by", SPANS), help="Over what is summed up."),
+        Span,
+        typer.Option("--by", help="Over what is summed up."),
     ] = "total",
-    app: Annotated[
-        str | None, typer.Option("--app", help="Only of this app.", show_default=False)
-    ] = None,
-    as_json: Json = False,
+    app: Annotated[str | None, typer.Option("--app", help="Only of this app.")] = None,
 ) -> None:
     """Show how many calls each app has used of each provider, and what came of them."""
-    invocation, output = invocation_of(context), Output(as_json)
+    output = invocation.output
     begin = since or past("1d")
     found = invocation.gateway.providers.usage(provider, app=app, since=begin, by=by)
     columns: Columns = {
@@ -53,19 +48,18 @@ def usage(
     output.table(found, {**times, **columns}, empty=f"No calls since {moment(begin)}.")
 
 
-METRICS_EPILOG = examples(
+@app.add(
     "sisgate metrics",
     "sisgate metrics > /var/lib/node_exporter/sisgate.prom",
     note="Names and meanings: docs/how-to/operations.md",
+    panel="Look",
 )
-
-
-def metrics(context: typer.Context, as_json: Json = False) -> None:
+def metrics(invocation: Invocation) -> None:
     """Write OpenMetrics text: breakers, calls, limits, queues, jobs, keys."""
     from sisgate.monitoring.openmetrics import render
 
-    reading = invocation_of(context).gateway.fleet.metrics()
-    if as_json:
+    reading = invocation.gateway.fleet.metrics()
+    if invocation.as_json:
         told = asdict(reading)
         for provider in told["providers"]:
             for endpoint in provider["endpoints"]:
@@ -74,6 +68,6 @@ def metrics(context: typer.Context, as_json: Json = False) -> None:
                     {"state": state, "reason": reason, "count": count}
                     for (state, reason), count in changes
                 ]
-        Output(as_json).json(told)
+        invocation.output.json(told)
         return
     write_lines([render(reading).rstrip("\n")])

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from sisgate.audit import log as audit
 from sisgate.cli.commands.keys import canary_words
-from sisgate.cli.screens import moment
+from sisgate.cli.formats import moment
 from sisgate.credentials.keys import open_key
 from sisgate.credentials.master import make_master_key
 from sisgate.credentials.vault import vault_of

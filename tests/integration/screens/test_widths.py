@@ -14,7 +14,7 @@ from sisgate.clock import SystemClock
 from sisgate.domain.records import Row
 from sisgate.domain.states import CallState, JobState
 from sisgate.gateway import Gateway, Job
-from sisgate.ledger import jobs, migrate, records
+from sisgate.ledger import jobs, records
 from sisgate.ledger.schema import Attempt, Call
 from sisgate.settings import load_settings
 
@@ -52,7 +52,7 @@ def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SISGATE_APP", APP)
     execute(["keys", "master"])
     gateway = Gateway(load_settings(), clock=SystemClock())
-    migrate.upgrade(gateway.context.database)
+    execute(["db", "upgrade"])
     execute(["keys", "add", PROVIDER, "--client-id", CLIENT, "--secret-file", "secret"])
     yield gateway
     gateway.close()

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from sisgate.cli.output import Output
+from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Facts, Grid, Prose
 
 ID = "0197f1c2-6c1e-7d6a-9d0b-0c5a1f2e3d4c"
@@ -97,7 +97,7 @@ def test_facts_keep_their_words_whole_and_leave_out_what_is_not_known() -> None:
 
 def test_neither_actions_nor_names_are_taken_for_markup(capsys: pytest.CaptureFixture[str]) -> None:
     """`:key:` is no emoji in an action of the audit log, and a reason hides no part of itself."""
-    output = Output()
+    output = Presenter()
     row = {"action": "keys:key:revoke", "reason": "[dim]not[/dim] leaked"}
     output.table([row], as_columns(row))
     output.show("keys:key:add [bold]")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.cli.times import at, future, length
+from sisgate.cli.params import at, future, length
 from sisgate.errors import UsageError
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sisgate.cli.entered import entered_secret
+from sisgate.cli.params import entered_secret
 from sisgate.credentials.master import make_master_key, master_keys
 from sisgate.errors import ConfigurationError
 from sisgate.settings import Settings, load_settings

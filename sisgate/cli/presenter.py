@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from sisgate.cli.exits import ExitCode, exit_code
 from sisgate.cli.tables import Columns, Facts, Grid, Prose
 from sisgate.errors import SisgateError
 
@@ -21,7 +22,7 @@ PIPED_WIDTH = 200
 """Columns of what goes into a pipe or file, which has no width of its own; COLUMNS sets another."""
 
 
-class Output:
+class Presenter:
     """The two streams of one command, and the one presenter of what it found.
 
     `result`, `table` and `facts` show a thing to people, or write it as JSON where that was asked
@@ -90,10 +91,11 @@ class Output:
         """Say on stderr that one of several things went wrong; the command goes on."""
         self.note(Text.assemble(("error: ", "bold red"), str(error)))
 
-    def fail(self, error: SisgateError) -> None:
-        """Report the error that ends the command: on stderr, and with `--json` also on stdout."""
+    def fail(self, error: SisgateError) -> ExitCode:
+        """Report the error that ends the command, on stderr and with `--json` also on stdout."""
         self.error(error)
         self.json({"error": error.as_dict()})
+        return exit_code(error)
 
     @contextmanager
     def progress(self, *, is_shown: bool = True) -> Iterator[Progress]:

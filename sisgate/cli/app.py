@@ -1,0 +1,137 @@
+"""How a function becomes a command: with examples, and the global options wherever they stand."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from typer.core import TyperGroup
+
+from sisgate.cli.invocation import Invocation
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+PANEL = "Global options"
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="Configuration file.", dir_okay=False, rich_help_panel=PANEL),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Data folder.", file_okay=False, rich_help_panel=PANEL),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Write JSON to stdout, for programs. Text goes to stderr.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+class Group(TyperGroup):
+    """A group that names its commands to whoever writes one that it does not have."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first argument names."""
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.exceptions.TyperException as error:
+            error.message = f"{error.message} Commands: {', '.join(self.list_commands(ctx))}."
+            raise
+
+
+class Commands(typer.Typer):
+    """A group of commands; without a name, commands of a module that stand at the top."""
+
+    def __init__(self, name: str | None = None, summary: str = "", panel: str = "") -> None:
+        self.panel = panel
+        super().__init__(
+            name=name,
+            help=summary,
+            cls=Group,
+            no_args_is_help=True,
+            rich_markup_mode="rich",
+            pretty_exceptions_enable=False,
+            context_settings={"help_option_names": ["-h", "--help"]},
+            callback=_command(_nothing) if name else None,
+        )
+
+    def add(
+        self,
+        *examples: str,
+        name: str | None = None,
+        note: str = "",
+        panel: str | None = None,
+        **settings: Any,
+    ) -> Callable[[Command], Command]:
+        """Register a function as a command. It takes the `Invocation`, then its own parameters."""
+
+        def register(function: Command) -> Command:
+            epilog = _epilog(examples, note)
+            settings.setdefault("rich_help_panel", panel)
+            self.command(name, epilog=epilog, **settings)(_command(function))
+            return function
+
+        return register
+
+    def add_default(self, *examples: str) -> Callable[[Command], Command]:
+        """Register what the group does when no command of it is named."""
+
+        def register(function: Command) -> Command:
+            callback = self.callback(epilog=_epilog(examples), invoke_without_command=True)
+            callback(_command(function))
+            return function
+
+        return register
+
+
+def global_options(as_json: Json = False, config: Config = None, data_dir: DataDir = None) -> None:
+    """Declare the options that every command takes."""
+
+
+_GLOBAL = inspect.signature(global_options, eval_str=True).parameters
+
+
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """Return what typer calls: a function of the context, of its own and the global options."""
+    signature = inspect.signature(function, eval_str=True)
+    own = list(signature.parameters.values())[1:]
+    added = [each for each in _GLOBAL.values() if each.name not in signature.parameters]
+
+    def run(context: typer.Context, **given: Any) -> None:
+        invocation = invocation_of(context)
+        invocation.take({each.name: given.pop(each.name) for each in added})
+        if context.invoked_subcommand is None:
+            function(invocation, **given)
+
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    run.__name__, run.__doc__ = function.__name__, function.__doc__
+    run.__signature__ = signature.replace(parameters=[context, *own, *added])  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in [context, *own, *added]}
+    return run
+
+
+def _nothing(_invocation: Invocation) -> None:
+    """Take the global options of a group."""
+
+
+def invocation_of(context: typer.Context) -> Invocation:
+    """Return the invocation of a command's context."""
+    root = context.find_root()
+    if not isinstance(root.obj, Invocation):
+        root.obj = Invocation()
+    return root.obj
+
+
+def _epilog(examples: tuple[str, ...], note: str = "") -> str:
+    """Return the end of a command's help: each example on a line, then a note."""
+    lines = [f"[bold]{command.replace('[', chr(92) + '[')}[/bold]" for command in examples]
+    return "\n\n".join(["Examples:", *lines, *([note] if note else [])])

@@ -1,0 +1,209 @@
+"""Options and arguments that several commands share: times, secrets, names.
+
+One rule holds for all times: so long ago or from now (90s, 30m, 2h, 1d), or ISO 8601. A time
+without a zone is in that of this machine, as times are shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sisgate.cli.invocation import Invocation
+from sisgate.clock import SystemClock
+from sisgate.domain.priorities import PRIORITIES, PriorityName
+from sisgate.domain.records import ROSTER
+from sisgate.domain.secret import Secret
+from sisgate.errors import UsageError
+from sisgate.gateway.availability import OnUnavailable as Instead
+from sisgate.settings import Settings
+from sisgate.settings.files import decode_text, read_text
+from sisgate.settings.load import read_secret_variable
+
+LONGEST = timedelta(days=36_500)
+"""From today on a time so far away can still be written as a date."""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def complete_provider(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a configured provider. Completing never fails."""
+    settings = _settings(context)
+    names = sorted(settings.providers) if settings else []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_resource(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete a resource of the provider that stands before it."""
+    settings, provider = _settings(context), context.params.get("provider")
+    config = settings.providers.get(provider or "") if settings else None
+    names = list(config.dialect_class.resources if config else ROSTER)
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _settings(context: typer.Context) -> Settings | None:
+    given: dict[str, Any] = {**context.find_root().params}
+    given |= {name: value for name, value in context.params.items() if value}
+    # A configuration with mistakes completes nothing; the command itself will report them.
+    with suppress(Exception):
+        return Invocation(given.get("config"), given.get("data_dir")).settings
+    return None
+
+
+def length(text: str | timedelta) -> timedelta:
+    """Return the length that a text such as 90s, 30m, 2h or 1d is; `UsageError` for another one.
+
+    A length stays as it is: typer parses the default of an option, too.
+
+    >>> length("2h")
+    datetime.timedelta(seconds=7200)
+    """
+    if isinstance(text, timedelta):
+        return text
+    digits, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not (digits.isascii() and digits.isdigit()):
+        raise UsageError(f"A length of time is written like 90s, 30m, 2h or 1d, not {text[:40]!r}.")
+    if len(digits) > 12 or (seconds := int(digits) * _UNITS[unit]) > LONGEST.total_seconds():
+        raise UsageError(f"{text[:20]} is longer than a hundred years.")
+    return timedelta(seconds=seconds)
+
+
+def length_or_never(text: str | timedelta) -> timedelta | None:
+    """Return a length, or None for `never`."""
+    return None if text == "never" else length(text)
+
+
+def at(text: str, now: datetime, direction: int) -> datetime:
+    """Return the time that a text is; a length counts from `now` on (1) or back (-1).
+
+    >>> from datetime import UTC
+    >>> now = datetime(2026, 9, 1, 8, tzinfo=UTC)
+    >>> str(at("2h", now, -1)), str(at("2026-12-01T06:00-06:00", now, 1))
+    ('2026-09-01 06:00:00+00:00', '2026-12-01 06:00:00-06:00')
+    """
+    if text[-1:] in _UNITS and text[:-1].isdigit():
+        return now + direction * length(text)
+    try:
+        time = datetime.fromisoformat(text)
+        # Without a zone it is this machine's, which may not have that year.
+        return time if time.tzinfo else time.astimezone()
+    except (ValueError, OverflowError):
+        raise UsageError(
+            "A time is written like 90s, 30m, 2h or 1d, or in ISO 8601 like "
+            f"2026-12-01T06:00-06:00, not {text[:40]!r}."
+        ) from None
+
+
+def past(text: str) -> datetime:
+    """Return the time that an option such as `--since` names."""
+    return at(text, SystemClock().now(), -1)
+
+
+def future(text: str) -> datetime:
+    """Return the time to come that an option such as `--until` names."""
+    now = SystemClock().now()
+    end = at(text, now, 1)
+    if end <= now:
+        raise UsageError(f"{text[:40]} has passed already.")
+    return end
+
+
+def time_ago(what: str, *names: str, **more: Any) -> Any:
+    """Return an option that takes a time, counted back from now; `what` begins its help."""
+    rule = "2h or 1d ago, or ISO 8601; without a zone, this machine's."
+    return typer.Option(*names, parser=past, metavar="TIME", help=f"{what}: {rule}", **more)
+
+
+def time_ahead(what: str, *names: str, **more: Any) -> Any:
+    """Return an option that takes a time to come, counted from now."""
+    rule = "30m, 2h or 1d from now, or ISO 8601; without a zone, this machine's."
+    return typer.Option(*names, parser=future, metavar="TIME", help=f"{what}: {rule}", **more)
+
+
+def entered_client_id(given: str | None) -> str:
+    """Return the client id that was given, or ask for it."""
+    return given or _ask("Client id", hidden=False)
+
+
+def entered_secret(file: Path | None, variable: str | None) -> Secret:
+    """Return the secret; `UsageError` where there is none, or two places are named.
+
+    A secret is never an argument: it is asked for, or comes from a file, stdin or a variable.
+    """
+    if file and variable:
+        raise UsageError("Give --secret-file or --secret-env, not both.")
+    if file:
+        try:
+            text = decode_text(sys.stdin.buffer.read()) if str(file) == "-" else read_text(file)
+        except OSError as error:
+            raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise UsageError(f"The secret in {file} cannot be read: {error}.") from None
+        where = str(file)
+    elif variable:
+        text, where = read_secret_variable(variable) or "", f"the variable {variable}"
+    else:
+        text, where = _ask("Secret", hidden=True), "the answer"
+    secret = text.strip("\r\n")
+    if not secret:
+        raise UsageError(f"There is no secret in {where}.")
+    return Secret(secret)
+
+
+def _ask(what: str, *, hidden: bool) -> str:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{what} cannot be asked for, because the input is no terminal. Give --client-id, and "
+            "the secret by --secret-file or --secret-env."
+        )
+    answer: str = typer.prompt(what, hide_input=hidden, err=True)
+    return answer
+
+
+Provider = Annotated[
+    str,
+    typer.Argument(help="Name of a provider in sisgate.toml.", autocompletion=complete_provider),
+]
+MaybeProvider = Annotated[
+    str | None,
+    typer.Argument(help="Only of this provider.", autocompletion=complete_provider),
+]
+OfProvider = Annotated[
+    str | None,
+    typer.Option("--provider", help="Only of this provider.", autocompletion=complete_provider),
+]
+Resource = Annotated[
+    str,
+    typer.Argument(
+        help="Such as students, classes or enrollments.", autocompletion=complete_resource
+    ),
+]
+OneJob = Annotated[str, typer.Argument(metavar="JOB", help="Id, or its beginning.")]
+Priority = Annotated[
+    PriorityName,
+    typer.Option("--priority", "-p", metavar="|".join(PRIORITIES), help="Which work goes first."),
+]
+App = Annotated[str | None, typer.Option("--app", help="Name of the calling app in the ledger.")]
+IdempotencyKey = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", help="The same key returns the first job again."),
+]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")]
+Purpose = Annotated[str | None, typer.Option(help="What they are for; the audit log keeps it.")]
+OnUnavailable = Annotated[
+    Instead,
+    typer.Option(
+        "--on-unavailable",
+        help="While the provider takes no calls: wait, fail at once, or give stale data.",
+    ),
+]
+ClientId = Annotated[
+    str | None, typer.Option(help="Client id or consumer key.", show_default="asked for")
+]
+SecretFile = Annotated[Path | None, typer.Option(help="File with the secret; - for stdin.")]
+SecretEnv = Annotated[str | None, typer.Option(metavar="NAME", help="Variable with the secret.")]
