@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sisgate.audit.events import CONFIGURATION_CHANGED
 from sisgate.audit.log import record
 from sisgate.ledger.schema import AuditConfiguration
-from sisgate.ledger.upserts import lock_or_make
+from sisgate.ledger.statements import lock_or_make
 from sisgate.settings import Settings
 
 _NETWORK = {"ca_file", "client_cert", "client_key", "proxy", "no_proxy"}

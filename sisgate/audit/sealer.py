@@ -22,7 +22,7 @@ from sisgate.audit.writers import LIFETIME, first_id
 from sisgate.clock import Clock
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal, AuditWriter
-from sisgate.ledger.upserts import insert_into
+from sisgate.ledger.statements import insert_into
 
 LOOK_BACK = LIFETIME + timedelta(hours=1)
 """How long before the last seal a writer may have been opened that has written since.

@@ -16,7 +16,7 @@ from sisgate.domain.secret import HoldsSecret, Secret
 from sisgate.domain.states import KeyState
 from sisgate.errors import CredentialError, UsageError
 from sisgate.ledger.schema import Key, KeySlot
-from sisgate.ledger.upserts import lock_or_make
+from sisgate.ledger.statements import lock_or_make
 
 Slot = Literal["primary", "secondary", "backup"]
 SLOTS = get_args(Slot)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.errors import BrokerUnavailable
 from sisgate.ledger.schema import Key, KeyUsage
-from sisgate.ledger.upserts import insert_into
+from sisgate.ledger.statements import insert_into
 
 PREFIX = "sisgate:1:key-usage"
 COUNTED = ("calls", "errors", "throttled", "refused")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.rates import Rate
 from sisgate.ledger.schema import Control
-from sisgate.ledger.upserts import lock_or_make
+from sisgate.ledger.statements import lock_or_make
 
 
 @dataclass(frozen=True, slots=True)

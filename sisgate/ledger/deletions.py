@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.ledger import page_statements
 from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record
-from sisgate.ledger.upserts import insert_into
+from sisgate.ledger.statements import insert_into
 
 _CHANGE_COLUMNS = (
     "provider", "resource", "sequence", "operation", "sourced_id", "job_id", "changed_at",

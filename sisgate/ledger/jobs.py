@@ -19,7 +19,7 @@ from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, Un
 from sisgate.ledger import call_queue, calls, deletions
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Dataset, Job
-from sisgate.ledger.upserts import insert_into
+from sisgate.ledger.statements import insert_into
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sisgate.errors import CursorAhead, CursorTooOld
 from sisgate.ledger import deletions, page_statements, variants
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Dataset, Record
-from sisgate.ledger.upserts import lock_or_make
+from sisgate.ledger.statements import lock_or_make
 
 STREAM_CHUNK = 1000
 """Rows fetched at a time when a dataset or a feed is streamed."""

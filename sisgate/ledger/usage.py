@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Attempt, Call, Job, UsageHour
-from sisgate.ledger.upserts import insert_into
+from sisgate.ledger.statements import insert_into
 
 HOUR = timedelta(hours=1)
 

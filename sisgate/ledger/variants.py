@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.records import Row, merged, orgs_of, without_orgs
 from sisgate.ledger import page_statements
 from sisgate.ledger.schema import Dataset, Record, Variant
-from sisgate.ledger.upserts import insert_into
+from sisgate.ledger.statements import insert_into
 
 
 class PageWrites:

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy.orm import Session
-
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
 from sisgate.ledger import controls, expiry
 from sisgate.ledger.database import Database
-from sisgate.ledger.expiry import Batches
+from sisgate.ledger.expiry import Expiry
 from sisgate.ledger.usage import HOUR, SETTLED
 from sisgate.settings import Settings
 
@@ -32,8 +30,7 @@ class Rule:
     setting: str
     keep: timedelta | None
     before: datetime | None
-    count: Callable[[Session, datetime], Counter[str]]
-    delete: Callable[[Database, datetime], Batches]
+    expiry: Expiry
 
 
 @dataclass(frozen=True)
@@ -54,28 +51,23 @@ def rules(settings: Settings, longest_window: timedelta, now: datetime) -> list[
     kept = settings.retention
 
     def rule(
-        name: str,
-        keep: timedelta | None,
-        count: Callable[[Session, datetime], Counter[str]],
-        delete: Callable[[Database, datetime], Batches],
-        least: timedelta = timedelta(0),
+        name: str, keep: timedelta | None, kind: Expiry, least: timedelta = timedelta(0)
     ) -> Rule:
         before = now - max(keep, least) if keep is not None else None
-        return Rule(name, f"retention.{name}", keep, before, count, delete)
+        return Rule(name, f"retention.{name}", keep, before, kind)
 
     least = max(longest_window, HOUR + SETTLED) + MARGIN
     # Each answer carries its own time, so "before" is now.
     answers = Rule(
-        "responses", "response_retention", settings.response_retention, now,
-        expiry.count_responses, expiry.delete_responses,
-    )  # fmt: skip
+        "responses", "response_retention", settings.response_retention, now, expiry.RESPONSES
+    )
     return [
         answers,
-        rule("jobs", kept.jobs, expiry.count_jobs, expiry.delete_jobs, least),
-        rule("usage", kept.usage, expiry.count_usage, expiry.delete_usage),
-        rule("changes", kept.changes, expiry.count_changes, expiry.delete_changes),
-        rule("deleted_records", kept.deleted_records, expiry.count_records, expiry.delete_records),
-        rule("originals", kept.originals, expiry.count_originals, expiry.empty_originals),
+        rule("jobs", kept.jobs, expiry.JOBS, least),
+        rule("usage", kept.usage, expiry.USAGE),
+        rule("changes", kept.changes, expiry.CHANGES),
+        rule("deleted_records", kept.deleted_records, expiry.RECORDS),
+        rule("originals", kept.originals, expiry.ORIGINALS),
     ]
 
 
@@ -95,7 +87,7 @@ class Retention:
         found = []
         for rule in self._rules():
             with self._database.read() as session:
-                rows = rule.count(session, rule.before) if rule.before else Counter[str]()
+                rows = rule.expiry.count(session, rule.before) if rule.before else Counter[str]()
             found.append(Swept(rule, rows))
         return found
 
@@ -127,7 +119,7 @@ class Retention:
             return Swept(rule, rows)
         finished = True
         try:
-            for batch in rule.delete(self._database, rule.before):
+            for batch in rule.expiry.delete(self._database, rule.before):
                 rows.update(batch)
                 on_batch(rule, rows)
                 if ends is not None and self._clock.monotonic() >= ends:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from sisgate.credentials.vault import Vault
 from sisgate.domain.records import Row
 from sisgate.ledger.schema import PrivacyKey, Suppression
-from sisgate.ledger.upserts import insert_into
+from sisgate.ledger.statements import insert_into
 from sisgate.privacy.persons import Realms
 from sisgate.providers.dialect import Page
 

@@ -1,0 +1,52 @@
+"""What SQLAlchemy leaves to be said at each place: upserts of both databases, counts of rows."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from sqlalchemy import CursorResult, Delete, Select, Update, func, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from sisgate.ledger.schema import Base
+
+Row = TypeVar("Row", bound=Base)
+
+
+def insert_into(session: Session, table: type[Base]) -> Any:
+    """Return the session's own kind of INSERT, which has `on_conflict_do_nothing` and the like.
+
+    The two kinds are alike and share no type.
+    """
+    return postgresql.insert(table) if is_postgresql(session) else sqlite.insert(table)
+
+
+def lock_or_make(session: Session, table: type[Row], **values: Any) -> Row:
+    """Return the row of this primary key, locked until the transaction ends.
+
+    Where there is none it is made of `values`. Any number may ask at once.
+    """
+    session.execute(insert_into(session, table).values(**values).on_conflict_do_nothing())
+    key = [column == values[str(column.key)] for column in inspect(table).primary_key]
+    query = select(table).where(*key).with_for_update()
+    return session.scalars(query.execution_options(populate_existing=True)).one()
+
+
+def change(session: Session, statement: Update | Delete) -> int:
+    """Execute an UPDATE or DELETE; return the number of rows that it met.
+
+    Objects that the session has loaded are left as they are.
+    """
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+def count(session: Session, query: Select[Any]) -> int:
+    """Return how many rows a query has."""
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def is_postgresql(session: Session) -> bool:
+    """Return whether the transaction is one of PostgreSQL, and not of SQLite."""
+    return session.get_bind().dialect.name == "postgresql"
