@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.states import CallState
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.schema import Call, Job
+from sisgate.ledger.statements import change
 from sisgate.providers.dialect import Position
 
 
@@ -98,12 +99,6 @@ def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
 
 def withdraw(session: Session, job_id: str, now: datetime) -> None:
     """Cancel the calls of a job that have not been begun."""
-    session.execute(
-        update(Call)
-        .where(
-            Call.job_id == job_id,
-            Call.state.in_([CallState.PLANNED.value, CallState.QUEUED.value]),
-        )
-        .values(state=CallState.CANCELLED.value, ended_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    is_waiting = Call.state.in_([CallState.PLANNED.value, CallState.QUEUED.value])
+    waiting = update(Call).where(Call.job_id == job_id, is_waiting)
+    change(session, waiting.values(state=CallState.CANCELLED.value, ended_at=now))

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.ledger import page_statements
 from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record
-from sisgate.ledger.statements import insert_into
+from sisgate.ledger.statements import change, insert_into
 
 _CHANGE_COLUMNS = (
     "provider", "resource", "sequence", "operation", "sourced_id", "job_id", "changed_at",
@@ -110,13 +110,7 @@ def carry_out(
         literal(now, Change.changed_at.type),
     ).where(*doomed)
     session.execute(insert(Change).from_select(_CHANGE_COLUMNS, changes))
-    deleted = session.execute(
-        update(Record)
-        .where(*doomed)
-        .values(deleted_at=now, changed_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    rows: int = deleted.rowcount  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
+    rows = change(session, update(Record).where(*doomed).values(deleted_at=now, changed_at=now))
     dataset.last_sequence += rows
     session.flush()
     return rows

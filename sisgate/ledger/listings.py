@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState
@@ -33,6 +33,11 @@ def of_job(session: Session, job_id: str) -> Sequence[ListingRow]:
         .where(ListingRow.job_id == job_id, ListingRow.replaced.is_(False))
         .order_by(ListingRow.id)
     ).all()
+
+
+def replace_all(session: Session, job_id: str) -> None:
+    """Take all listings of a job out of it; what they brought stays."""
+    session.execute(update(ListingRow).where(ListingRow.job_id == job_id).values(replaced=True))
 
 
 def pages_of(session: Session, job_id: str) -> Sequence[Call]:

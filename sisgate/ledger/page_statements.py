@@ -33,6 +33,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
 from sisgate.ledger.schema import Change, Dataset, Record, UtcDateTime, Variant, serialise_json
+from sisgate.ledger.statements import change, is_postgresql
 
 _COLUMNS = """
     provider, resource, sourced_id, data, original, content_hash,
@@ -104,7 +105,7 @@ def upsert(
     if not rows:
         return
     connection = session.connection()
-    if _is_postgresql(session):
+    if is_postgresql(session):
         page = {
             "provider": dataset.provider,
             "resource": dataset.resource,
@@ -141,7 +142,7 @@ def touch(
                 (Record.generation < generation, generation), else_=Record.generation
             ),
         }
-        _update(session, dataset, ids, seen)
+        change(session, update(Record).where(_is_in_page(session, dataset, ids)).values(seen))
 
 
 def add_changes(
@@ -171,15 +172,6 @@ def add_changes(
     session.flush()
 
 
-def _update(session: Session, dataset: Dataset, ids: Sequence[str], values: dict[str, Any]) -> None:
-    session.execute(
-        update(Record)
-        .where(_is_in_page(session, dataset, ids))
-        .values(values)
-        .execution_options(synchronize_session=False)
-    )
-
-
 def _is_in_page(session: Session, dataset: Dataset, ids: Sequence[str]) -> Any:
     page = page_of(session, dataset, ids)
     key = tuple_(Record.provider, Record.resource, Record.sourced_id)
@@ -191,7 +183,7 @@ def page_of(session: Session, dataset: Dataset, ids: Sequence[str]) -> CTE:
     text = serialise_json(ids)
     value = column_of("value", String())
     place: ColumnElement[int]
-    if _is_postgresql(session):
+    if is_postgresql(session):
         array = cast(literal(text, Text()), JSON())
         unnested = func.json_array_elements_text(array)
         listed = unnested.table_valued(value, with_ordinality="place", name="listed")
@@ -207,7 +199,3 @@ def page_of(session: Session, dataset: Dataset, ids: Sequence[str]) -> CTE:
         place.label("place"),
     )
     return page.cte("page").prefix_with("MATERIALIZED", dialect="postgresql")
-
-
-def _is_postgresql(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"

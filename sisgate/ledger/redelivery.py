@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, case, func, select, tuple_, update
+from sqlalchemy import case, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobState
 from sisgate.ledger.calls import changes_something
 from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.ledger.statements import change
 
 POISON_LIMIT = 3
 """A call whose worker was lost this many times is not tried again."""
@@ -217,18 +218,13 @@ def take_up_again(session: Session, job: Job, claimed: Call, now: datetime) -> N
     """
     if job.state != JobState.UNKNOWN:
         return
-    returned = session.execute(
-        update(Call)
-        .where(
-            Call.id == claimed.id,
-            Call.attempt == claimed.attempt + 1,
-            Call.state == CallState.UNKNOWN.value,
-        )
-        .values(attempt=claimed.attempt, state=CallState.RUNNING.value, ended_at=None)
-        .execution_options(synchronize_session=False)
+    is_untouched = (
+        Call.id == claimed.id,
+        Call.attempt == claimed.attempt + 1,
+        Call.state == CallState.UNKNOWN.value,
     )
-    assert isinstance(returned, CursorResult)
-    if returned.rowcount != 1:
+    returned = {"attempt": claimed.attempt, "state": CallState.RUNNING.value, "ended_at": None}
+    if not change(session, update(Call).where(*is_untouched).values(returned)):
         return
     # Of the attempt nobody knew whether the provider had seen it; its worker counts it itself.
     job.calls_made -= 1

@@ -8,17 +8,19 @@ What finds no room waits in the ledger, due, and spends no try.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import Row, select, text, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState
+from sisgate.ledger.calls import begin_attempt
 from sisgate.ledger.redelivery import Address, publish_again
-from sisgate.ledger.schema import Call
+from sisgate.ledger.schema import Attempt, Call
+from sisgate.ledger.statements import change, count, is_postgresql
 
-Held = Row[tuple[int, int]]
+Held = Row[int, int]
 """Id and priority of a retry."""
 
 
@@ -32,16 +34,50 @@ def due(session: Session, now: datetime, policy_of: Callable[[str], RetryPolicy]
     for provider in _providers_with_due(session, now):
         policy = policy_of(provider)
         _alone(session, provider)
-        waiting = _waiting(session, provider, now, policy)
-        room = _room(session, provider, policy)
-        begins, more = waiting[: max(0, room)], waiting[max(0, room) :]
+        allowed = _allowed(session, provider, policy)
+        waiting = _waiting(session, provider, now, allowed)
+        room = max(0, allowed - _out(session, provider))
+        begins, more = waiting[:room], waiting[room:]
         begins += more[: _make_way(session, provider, [row.priority for row in more], now)]
         chosen = Call.id.in_([row.id for row in begins]) & (Call.state == CallState.PLANNED.value)
         found += publish_again(session, chosen, now, state=CallState.QUEUED.value, not_before=None)
     return found
 
 
-def have_room_for(session: Session, call: Call, policy: RetryPolicy, now: datetime) -> bool:
+def begin_again(
+    session: Session,
+    claimed: Call,
+    now: datetime,
+    lease: timedelta,
+    *,
+    permit: str,
+    policy: RetryPolicy,
+    status: int | None = None,
+) -> bool:
+    """Begin a claimed call once more, at another endpoint; False if that may not be.
+
+    That is when the claim was lost, or the provider's budget for retries has no room. The former
+    attempt has ended and stays counted; the claim goes on under a new lease.
+    """
+    if not _has_room_for(session, claimed, policy, now):
+        return False
+    end = now + lease
+    is_claimed = (
+        Call.id == claimed.id,
+        Call.attempt == claimed.attempt,
+        Call.state == CallState.RUNNING.value,
+    )
+    next_attempt = {"attempt": Call.attempt + 1, "lease_until": end, "is_retry": True}
+    if not change(session, update(Call).where(*is_claimed).values(next_attempt)):
+        return False
+    former = (Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
+    change(session, update(Attempt).where(*former).values(ended_at=now, status=status))
+    claimed.attempt, claimed.lease_until, claimed.is_retry = claimed.attempt + 1, end, True
+    begin_attempt(session, claimed, now, permit)
+    return True
+
+
+def _has_room_for(session: Session, call: Call, policy: RetryPolicy, now: datetime) -> bool:
     """Return whether a running call may be repeated at once; room stays its own until the commit.
 
     A call that is a retry already has its place.
@@ -49,14 +85,14 @@ def have_room_for(session: Session, call: Call, policy: RetryPolicy, now: dateti
     if call.is_retry:
         return True
     _alone(session, call.provider)
-    if _room(session, call.provider, policy) > 0:
+    if _allowed(session, call.provider, policy) > _out(session, call.provider):
         return True
     return _make_way(session, call.provider, [call.priority], now) > 0
 
 
 def _alone(session: Session, provider: str) -> None:
     # A write transaction is alone on SQLite. On PostgreSQL the lock ends with the transaction.
-    if session.get_bind().dialect.name == "postgresql":
+    if is_postgresql(session):
         name = f"sisgate:retries:{provider}"
         lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
         session.execute(lock, {"name": name})
@@ -71,37 +107,31 @@ def _providers_with_due(session: Session, now: datetime) -> list[str]:
     return sorted(session.scalars(query))
 
 
-def _waiting(session: Session, provider: str, now: datetime, policy: RetryPolicy) -> list[Held]:
-    running = _count(session, provider, running=True)
+def _waiting(session: Session, provider: str, now: datetime, most: int) -> list[Held]:
+    due = (
+        Call.is_retry,
+        Call.provider == provider,
+        Call.state == CallState.PLANNED.value,
+        Call.not_before <= now,
+    )
+    query = select(Call.id, Call.priority).where(*due)
     return list(
-        session.execute(
-            select(Call.id, Call.priority)
-            .where(
-                Call.is_retry,
-                Call.provider == provider,
-                Call.state == CallState.PLANNED.value,
-                Call.not_before <= now,
-            )
-            .order_by(Call.priority, Call.not_before, Call.id)
-            .limit(policy.retries_allowed(running))
-        )
+        session.execute(query.order_by(Call.priority, Call.not_before, Call.id).limit(most))
     )
 
 
-def _room(session: Session, provider: str, policy: RetryPolicy) -> int:
-    running = _count(session, provider, running=True)
-    return policy.retries_allowed(running) - _count(session, provider, running=False)
+def _allowed(session: Session, provider: str, policy: RetryPolicy) -> int:
+    """Return how many retries may be out at a time beside the calls that run now."""
+    running = Call.state == CallState.RUNNING.value
+    return policy.retries_allowed(
+        count(session, select(Call.id).where(Call.provider == provider, running))
+    )
 
 
-def _count(session: Session, provider: str, *, running: bool) -> int:
-    """Return how many calls of a provider run, or else how many of its retries are out."""
-    query = select(func.count()).select_from(Call).where(Call.provider == provider)
-    if running:
-        query = query.where(Call.state == CallState.RUNNING.value)
-    else:
-        out = [CallState.QUEUED.value, CallState.RUNNING.value]
-        query = query.where(Call.is_retry, Call.state.in_(out))
-    return session.scalar(query) or 0
+def _out(session: Session, provider: str) -> int:
+    """Return how many retries of a provider are out."""
+    out = Call.state.in_([CallState.QUEUED.value, CallState.RUNNING.value])
+    return count(session, select(Call.id).where(Call.provider == provider, Call.is_retry, out))
 
 
 def _make_way(session: Session, provider: str, priorities: list[int], now: datetime) -> int:
@@ -125,11 +155,5 @@ def _make_way(session: Session, provider: str, priorities: list[int], now: datet
     giving = [
         row.id for row, wanted in zip(queued, priorities, strict=False) if wanted < row.priority
     ]
-    moved = session.scalars(
-        update(Call)
-        .where(Call.id.in_(giving), Call.state == CallState.QUEUED.value)
-        .values(state=CallState.PLANNED.value, not_before=now)
-        .returning(Call.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(moved.all())
+    moved = update(Call).where(Call.id.in_(giving), Call.state == CallState.QUEUED.value)
+    return change(session, moved.values(state=CallState.PLANNED.value, not_before=now))

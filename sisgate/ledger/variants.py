@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.records import Row, merged, orgs_of, without_orgs
 from sisgate.ledger import page_statements
 from sisgate.ledger.schema import Dataset, Record, Variant
-from sisgate.ledger.statements import insert_into
+from sisgate.ledger.statements import change, insert_into
 
 
 class PageWrites:
@@ -123,7 +123,7 @@ def forget_unseen(
         gone.setdefault(name, set()).update(orgs)
     if not gone:
         return 0
-    session.execute(delete(Variant).where(*is_unseen).execution_options(synchronize_session=False))
+    change(session, delete(Variant).where(*is_unseen))
     names = sorted(gone)
     left = _remembered(session, dataset, names)
     changed = []
@@ -217,4 +217,4 @@ def _forget(session: Session, dataset: Dataset, ids: Sequence[str]) -> None:
         page = page_statements.page_of(session, dataset, ids)
         key = tuple_(Variant.provider, Variant.resource, Variant.sourced_id)
         named = key.in_(select(page.c.provider, page.c.resource, page.c.sourced_id))
-        session.execute(delete(Variant).where(named).execution_options(synchronize_session=False))
+        change(session, delete(Variant).where(named))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
@@ -52,7 +51,7 @@ def begin_full(
 ) -> None:
     """Plan a full read, also in place of an incremental one that could not be trusted."""
     assert job.resource is not None
-    session.execute(update(ListingRow).where(ListingRow.job_id == job.id).values(replaced=True))
+    listings.replace_all(session, job.id)
     dataset.generation += 1
     job.mode, job.since, job.generation = "full", None, dataset.generation
     add_listings(session, job, config.dialect.plan(job.resource, since=None), now)

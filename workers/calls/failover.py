@@ -9,7 +9,7 @@ import structlog
 from sisgate.audit import events
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, CircuitOpen
-from sisgate.ledger import calls, failover
+from sisgate.ledger import calls, retries
 from workers.admission.permits import Permit
 from workers.calls.context import CallContext
 from workers.calls.outcomes import Reply
@@ -78,7 +78,7 @@ def _take_permit(call: CallContext, reply: Reply) -> bool:
         if not reply.was_sent:
             calls.forget_attempt(session, claim.call)
         former = claim.call.attempt
-        is_mine = failover.begin_again(
+        is_mine = retries.begin_again(
             session,
             claim.call,
             now,

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState
-from sisgate.ledger import calls, failover, redelivery
+from sisgate.ledger import calls, redelivery, retries
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Attempt
 from tests.contract.ledger.rows import LEASE, NOW, queued
@@ -25,7 +25,7 @@ def test_both_requests_of_a_call_are_in_the_ledger(database: Database) -> None:
     assert claim is not None
     again = NOW + LEASE - SECOND
     with database.write() as session:
-        assert failover.begin_again(
+        assert retries.begin_again(
             session, claim.call, again, LEASE, permit="second", policy=POLICY, status=500
         )
     with database.write() as session:
@@ -48,6 +48,6 @@ def test_who_lost_the_claim_does_not_begin_again(database: Database) -> None:
     with database.write() as session:
         redelivery.recover_lost(session, after)
     with database.write() as session:
-        assert not failover.begin_again(
+        assert not retries.begin_again(
             session, late.call, after, LEASE, permit="second", policy=POLICY
         )

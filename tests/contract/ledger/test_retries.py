@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sisgate.domain.priorities import Priority
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState
-from sisgate.ledger import call_queue, calls, failover, retries
+from sisgate.ledger import call_queue, calls, retries
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.database import Database
 from sisgate.ledger.redelivery import Address
@@ -52,7 +52,7 @@ def publish(database: Database, policy: RetryPolicy = POLICY) -> list[Address]:
 def fail_over(database: Database, claim: Claim) -> bool:
     """Begin a call's second request, as one worker."""
     with database.write() as session:
-        return failover.begin_again(session, claim.call, LATER, LEASE, permit="p", policy=POLICY)
+        return retries.begin_again(session, claim.call, LATER, LEASE, permit="p", policy=POLICY)
 
 
 def out(database: Database, provider: str = "lincoln") -> int:
@@ -194,7 +194,7 @@ def test_no_order_of_events_exceeds_the_budget(
             claims += running(database, 1)
         elif claims and step == "fail over":
             with database.write() as session:
-                failover.begin_again(
+                retries.begin_again(
                     session, claims[0].call, LATER, LEASE, permit="p", policy=policy
                 )
         elif claims:
