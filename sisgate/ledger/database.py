@@ -150,7 +150,6 @@ def _engine(url: str, pool_size: int, *, must_exist: bool = False) -> Engine:
     parsed = make_url(url)
     options: dict[str, Any] = {
         "json_serializer": serialise_json,
-        "pool_pre_ping": True,
         # The parameters of a failed statement are students: they must not reach a traceback.
         "hide_parameters": True,
     }
@@ -160,7 +159,7 @@ def _engine(url: str, pool_size: int, *, must_exist: bool = False) -> Engine:
         # isolation_level None hands BEGIN to us; the driver would begin too late.
         options["connect_args"] = {"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000}
     else:
-        options |= {"pool_size": pool_size, "max_overflow": pool_size}
+        options |= {"pool_size": pool_size, "max_overflow": pool_size, "pool_pre_ping": True}
         options["connect_args"] = {
             "connect_timeout": 5,
             "application_name": "sisgate",
@@ -181,9 +180,29 @@ def _engine(url: str, pool_size: int, *, must_exist: bool = False) -> Engine:
         if must_exist:
             event.listen(engine, "do_connect", _refuse_to_create)
     else:
+        _begin_for_ping(engine.dialect)
         event.listen(engine, "connect", _refuse_other_encodings)
         event.listen(engine, "handle_error", _leave_stale_connections)
     return engine
+
+
+def _begin_for_ping(dialect: Any) -> None:
+    """Let a transaction's BEGIN find out whether a pooled connection still leads anywhere.
+
+    The pool asks before it hands out a connection, replaces a dead one and asks the next. psycopg
+    would send BEGIN with the first statement in any case, so asking costs no round trip.
+    """
+    set_level = dialect.set_isolation_level
+
+    def ping(connection: Any) -> bool:
+        connection.execute("BEGIN")
+        return True
+
+    def set_isolation_level(connection: Any, level: str) -> None:
+        connection.rollback()  # else a level cannot be set
+        set_level(connection, level)
+
+    dialect.do_ping, dialect.set_isolation_level = ping, set_isolation_level
 
 
 def _refuse_other_encodings(connection: Any, _record: Any) -> None:
