@@ -11,9 +11,9 @@ import uuid
 
 from benchmarks.report import Report, tell
 from benchmarks.scale import Scale
-from benchmarks.stack import DISTRICT, ENGINES, Ground
-from tests.acceptance_paths import accept_in_every_way
-from tests.statement_costs import costs_of, fill_with_jobs
+from benchmarks.stack import DISTRICT, Ground
+from testbed.ledgers import ENGINES
+from testbed.statement_costs import accept_in_every_way, costs_of, fill_with_jobs
 
 APP = "schedule/nightly"
 REPEATS = 50

@@ -10,7 +10,7 @@ from benchmarks.admission_ground import CLOCK, fleet_of, lay_calls
 from benchmarks.report import Report, tell
 from sisgate.broker import call_task
 from sisgate.wakeups import Wakeups
-from tests.acceptance.admission.fleet import Fleet
+from testbed.fleet import Fleet
 
 PROVIDER = "alpha"
 LIMIT, LESS, MORE = "3000/60s", "60/h", "6000/60s"

@@ -21,7 +21,7 @@ from benchmarks.noop_app import DELAYS, PLAIN_QUEUE, STARTED
 from benchmarks.report import Report, tell, times
 from sisgate.broker import call_task
 from sisgate.wakeups import Wakeups
-from tests.acceptance.admission.fleet import CLOCK, UNACKED, Fleet
+from testbed.fleet import CLOCK, UNACKED, Fleet
 
 IDLE_SECONDS = 15.0
 OWN_COMMANDS = {"info", "ping", "lrange", "hlen", "get"}

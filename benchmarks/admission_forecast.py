@@ -15,7 +15,7 @@ from benchmarks.report import Report, tell
 from benchmarks.stack import DISTRICT, Ground, Product
 from sisgate.gateway import Job
 from sisgate.ledger.schema import Call
-from tests.acceptance.admission.fleet import Process
+from testbed.fleet import Process
 
 LIMIT = 'limit = "60/10s"\npage_size = 100'
 RESOURCES = ("students", "enrollments", "classes")

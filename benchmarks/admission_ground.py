@@ -19,9 +19,9 @@ from sisgate.ledger import call_queue, jobs
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.jobs import NewJob
-from tests.acceptance.admission.fleet import Fleet, message
-from tests.acceptance.admission.recorder import Recorder
-from tests.servers.redis import RedisServer
+from testbed.fleet import Fleet, message
+from testbed.recorder import Recorder
+from testbed.redis import RedisServer
 
 NOOP_APP = "benchmarks.noop_app"
 CLOCK = SystemClock()

@@ -13,8 +13,8 @@ from benchmarks.report import Report, tell
 from sisgate.clock import poll_until
 from sisgate.ledger.schema import Job
 from sisgate.wakeups import Wakeups
-from tests.acceptance.admission.fleet import Fleet
-from tests.acceptance.admission.recorder import between, windows_above
+from testbed.fleet import Fleet
+from testbed.recorder import between, windows_above
 
 SLOW = between(0.0, 5.0)
 

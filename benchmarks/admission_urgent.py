@@ -11,7 +11,7 @@ from benchmarks.report import Report, tell
 from sisgate.broker import call_task
 from sisgate.domain.queues import queue_keys
 from sisgate.wakeups import Wakeups
-from tests.acceptance.admission.fleet import CLOCK, Fleet, message
+from testbed.fleet import CLOCK, Fleet, message
 
 RATE = 50
 EVERY_SECONDS = 0.15

@@ -16,7 +16,6 @@ import psutil
 
 from benchmarks.admission_ground import CLOCK
 from benchmarks.audit_cost import measure_appends, measure_calls
-from benchmarks.audit_ground import ENGINES, ledger_of
 from benchmarks.memory import peak_bytes
 from benchmarks.report import Report, tell
 from benchmarks.scale import QUICK, Scale
@@ -28,9 +27,10 @@ from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 from sisgate.settings import load_settings
-from tests.contract.audit.book import Book
-from tests.contract.audit.mutations import MUTATIONS, Scene
-from tests.servers.postgres import PostgresServer
+from testbed.audit_book import Book
+from testbed.audit_mutations import MUTATIONS, Scene
+from testbed.ledgers import ENGINES, ledger_of
+from testbed.postgres import PostgresServer
 
 EVENTS_A_COMMIT, COMMITS_A_SEAL = 2, 500
 """As a fleet of 500 calls a second that seals once a second writes."""

@@ -11,17 +11,17 @@ from contextlib import ExitStack, contextmanager
 import psutil
 
 from benchmarks.admission_ground import CLOCK, lay_calls, wait_for
-from benchmarks.audit_ground import ledger_of
 from benchmarks.report import Report, per_second, tell, times
 from sisgate.broker import queue_depths
 from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 from sisgate.wakeups import Wakeups
-from tests.acceptance.admission.fleet import Fleet
-from tests.acceptance.admission.recorder import Recorder
-from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
+from testbed.fleet import Fleet
+from testbed.ledgers import ledger_of
+from testbed.postgres import PostgresServer
+from testbed.recorder import Recorder
+from testbed.redis import RedisServer
 
 APPS = {"audited": "workers", "not audited": "benchmarks.unaudited"}
 PROVIDER = "alpha"

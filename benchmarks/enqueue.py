@@ -16,12 +16,13 @@ from celery import Celery
 
 from benchmarks.report import Report, per_second, times
 from benchmarks.scale import Scale
-from benchmarks.stack import DISTRICT, ENGINES, Ground, Product
+from benchmarks.stack import DISTRICT, Ground, Product
 from sisgate.clock import SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind
 from sisgate.ledger import jobs
 from sisgate.ledger.jobs import NewJob
+from testbed.ledgers import ENGINES
 
 SLICES = 10
 PLAIN = "celery send_task"

@@ -20,10 +20,9 @@ from benchmarks.admission_ground import wait_for
 from benchmarks.report import Report, tell
 from benchmarks.scale import QUICK, Scale
 from sisgate.sandbox.process import SandboxProcess
-from tests.acceptance.stack import Stack, running
-from tests.integration.sync.server import Answer, Answered, Asked, Provider
-from tests.integration.sync.test_outages import KINDS
-from tests.servers.redis import RedisServer
+from testbed.provider import WAYS, Answer, Answered, Asked, Provider
+from testbed.redis import RedisServer
+from testbed.stack import Stack, running
 
 SECONDS = (5, 10, 20, 25, 30, 60, 120, 300)
 SCALE = 10.0
@@ -76,9 +75,9 @@ def run(scale: Scale) -> Report:
     """Measure everything: two to four minutes, with `--quick` one."""
     lengths = SECONDS[:5] if scale == QUICK else SECONDS
     cases = []
-    for kind, jobs, seconds in product(KINDS, (1, MANY), lengths):
+    for kind, jobs, seconds in product(WAYS, (1, MANY), lengths):
         case = Case(kind, jobs, seconds, Provider(lambda _: Answered({})))
-        case.server.answer = partial(case.answer, KINDS[kind][1])
+        case.server.answer = partial(case.answer, WAYS[kind][1])
         cases.append(case)
     tell(f"{len(cases)} outages, {sum(case.jobs for case in cases)} jobs")
     redis = RedisServer()
@@ -95,7 +94,7 @@ def _ended(folder: Path, redis_url: str, cases: list[Case]) -> dict[str, Counter
     """Let every case happen; return how its jobs ended."""
     districts = {
         case.name: SimpleNamespace(
-            kind=KINDS[case.kind][0], url=case.server.url, token_url=case.server.url,
+            kind=WAYS[case.kind][0], url=case.server.url, token_url=case.server.url,
             oneroster_base=None, client_id="id", client_secret="secret",
         )
         for case in cases
@@ -131,7 +130,7 @@ def _begin(stack: Stack, case: Case) -> str:
 def _report(cases: list[Case], ended: dict[str, Counter[str]]) -> Report:
     report = Report("outages")
     rows, jobs, lost = [], 0, 0
-    for kind, many in product(KINDS, (1, MANY)):
+    for kind, many in product(WAYS, (1, MANY)):
         mine = [case for case in cases if (case.kind, case.jobs) == (kind, many)]
         total = sum((ended[case.name] for case in mine), Counter[str]())
         jobs, lost = jobs + total.total(), lost + total.total() - total["done"]

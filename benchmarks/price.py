@@ -20,7 +20,6 @@ from celery import Celery
 
 from benchmarks.admission_ground import CLOCK, wait_for
 from benchmarks.audit_cost import call_rate, cpu_seconds
-from benchmarks.audit_ground import ENGINES, ledger_of
 from benchmarks.meter import Cost, Meter, metered
 from benchmarks.plain_calls import PLAIN_QUEUE, TASK, make_table
 from benchmarks.report import Report, per_second, tell, times
@@ -30,10 +29,11 @@ from sisgate.admission.slots import Want
 from sisgate.broker import Publisher
 from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.wakeups import Wakeups
-from tests.acceptance.admission.fleet import Fleet, message
-from tests.acceptance.admission.recorder import Recorder
-from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
+from testbed.fleet import Fleet, message
+from testbed.ledgers import ENGINES, ledger_of
+from testbed.postgres import PostgresServer
+from testbed.recorder import Recorder
+from testbed.redis import RedisServer
 from workers.admission.permits import Permit
 from workers.calls import execute, persist
 from workers.endpoints import ProviderEndpoints

@@ -18,7 +18,7 @@ from benchmarks.resilience_ground import (
     states,
 )
 from sisgate.domain.states import JobState
-from tests.acceptance.admission.fleet import Fleet, message
+from testbed.fleet import Fleet, message
 
 PROCESSES = 4
 LATENCY_SECONDS = 0.02

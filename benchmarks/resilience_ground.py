@@ -12,9 +12,9 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from sisgate.ledger import schema as tables
-from tests.acceptance.admission.fleet import Fleet
-from tests.acceptance.breakers.failing import FailingRecorder
-from tests.servers.redis import RedisServer
+from testbed.fleet import Fleet
+from testbed.recorder import FailingRecorder
+from testbed.redis import RedisServer
 
 PROVIDER = "lincoln"
 OPEN_SECONDS, OPEN_CAP_SECONDS = 4.0, 8.0

@@ -17,10 +17,10 @@ from sqlalchemy import select
 from benchmarks.memory import peak_bytes
 from benchmarks.report import Report, tell
 from sisgate.ledger import schema as tables
-from tests.acceptance.admission.fleet import Fleet
-from tests.acceptance.admission.recorder import Recorder
-from tests.servers.hostile import BROKEN, UNUSABLE, Answer, self_signed, server
-from tests.servers.redis import RedisServer
+from testbed.fleet import Fleet
+from testbed.hostile import BROKEN, UNUSABLE, Answer, self_signed, server
+from testbed.recorder import Recorder
+from testbed.redis import RedisServer
 
 TIMEOUT_SECONDS = 3.0
 BOUND_SECONDS = TIMEOUT_SECONDS + 1.0

@@ -18,8 +18,8 @@ from benchmarks.resilience_ground import (
     tries,
 )
 from sisgate.domain.queues import hold_key
-from tests.acceptance.admission.fleet import Fleet
-from tests.acceptance.breakers.failing import Served, most_at_once
+from testbed.fleet import Fleet
+from testbed.recorder import Served, most_at_once
 
 WORKERS, PROCESSES = 2, 4
 LATENCY_SECONDS = 0.02

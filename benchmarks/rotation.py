@@ -13,11 +13,11 @@ from benchmarks.report import Report
 from benchmarks.scale import QUICK, Scale
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
-from tests.acceptance.keys import rotating
-from tests.acceptance.keys.rotating import MOMENTS, STEPS, Load, Rotating
-from tests.acceptance.stack import Stack
-from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
+from testbed import rotating
+from testbed.postgres import PostgresServer
+from testbed.redis import RedisServer
+from testbed.rotating import MOMENTS, STEPS, Load, Rotating
+from testbed.stack import Stack
 
 PROVIDERS = ("one", "two", "three", "four", "five")
 TIMES = 20
@@ -41,7 +41,7 @@ def run(scale: Scale) -> Report:
             )
             try:
                 stack.start_worker(concurrency=4)
-                stack.spawn_app("tests.acceptance.keys.app", "beat", "-s", f"{f}/beat")
+                stack.spawn_app("testbed.keys_app", "beat", "-s", f"{f}/beat")
                 _measure(report, stack, times)
             finally:
                 stack.stop()

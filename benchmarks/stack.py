@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,18 +18,17 @@ from benchmarks.memory import peak_bytes
 from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.keys import NewKey, add_key
-from sisgate.credentials.master import make_master_key
 from sisgate.credentials.vault import vault_of
 from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
-from sisgate.settings import load_settings
-from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
+from testbed.installation import install, variables_of
+from testbed.ledgers import ledger_of
+from testbed.postgres import PostgresServer
+from testbed.redis import RedisServer
 
 DISTRICT = "district"
-ENGINES = ("sqlite", "postgresql")
 WORKER_PROCESSES = 2
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -63,15 +61,8 @@ class Ground:
     @contextmanager
     def database(self, engine: str) -> Iterator[tuple[Path, str]]:
         """Give an empty folder and the URL of an empty database, for one run."""
-        with tempfile.TemporaryDirectory(prefix="sisgate-bench-") as folder:
-            if engine == "sqlite":
-                yield Path(folder), f"sqlite:///{folder}/bench.db"
-                return
-            name = self.postgres.create_database()
-            try:
-                yield Path(folder), self.postgres.url(name)
-            finally:
-                self.postgres.drop_database(name)
+        with ledger_of(self.postgres, engine) as (folder, url):
+            yield folder, url
 
     @contextmanager
     def product(self, engine: str, settings: str = 'limit = "off"') -> Iterator[Product]:
@@ -100,20 +91,14 @@ class Product:
         settings: str,
     ) -> None:
         self.log_path = folder / "worker.log"
-        self.environment = {
-            **os.environ,
-            "SISGATE_CONFIG": str(_configure(folder, district, settings)),
-            "SISGATE_DATA_DIR": str(folder),
-            "SISGATE_DATABASE_URL": database_url,
-            "SISGATE_BROKER_URL": redis_url,
-        }
+        text = _configuration(district, settings)
+        self.settings = install(folder, text, redis_url=redis_url, database_url=database_url)
+        self.environment = os.environ | variables_of(self.settings)
         self._environment_before = dict(os.environ)
         os.environ.update(self.environment)
-        self.settings = load_settings()
         self.gateway = Gateway(self.settings)
         self._worker: subprocess.Popen[bytes] | None = None
         migrate.upgrade(self.gateway.context.database)
-        make_master_key(self.settings.master_key_path)
         vault = vault_of(self.settings)
         secret = SecretStr(district.client_secret)
         with self.gateway.context.database.write() as session:
@@ -159,12 +144,10 @@ class Product:
                 self._worker.wait()
 
 
-def _configure(folder: Path, district: RunningDistrict, settings: str) -> Path:
+def _configuration(district: RunningDistrict, settings: str) -> str:
     base = (district.oneroster_base or "").removeprefix(district.url)
-    path = folder / "sisgate.toml"
     page_size = "" if "page_size" in settings else "page_size = 1000"
-    path.write_text(
-        f"""
+    return f"""
         [providers.{DISTRICT}]
         kind = "{district.kind}"
         allow_insecure = true
@@ -174,5 +157,3 @@ def _configure(folder: Path, district: RunningDistrict, settings: str) -> Path:
         {page_size}
         {settings}
         """
-    )
-    return path

@@ -20,7 +20,8 @@ from typing import Any
 
 from benchmarks.report import Report, per_second, times
 from benchmarks.scale import Scale
-from benchmarks.stack import DISTRICT, ENGINES, WORKER_PROCESSES, Ground
+from benchmarks.stack import DISTRICT, WORKER_PROCESSES, Ground
+from testbed.ledgers import ENGINES
 
 SYNC_SECONDS = 600.0
 DLT_SECONDS = 600.0

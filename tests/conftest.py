@@ -11,9 +11,9 @@ import pytest
 from redis import Redis
 
 from sisgate.clock import ManualClock
-from tests.servers.ledgers import Ledgers
-from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
+from testbed.ledgers import Ledgers
+from testbed.postgres import PostgresServer
+from testbed.redis import RedisServer
 
 # Times on a shared machine say nothing about the code; a failure prints how to run it again.
 hypothesis.settings.register_profile(

@@ -11,9 +11,12 @@ import pytest
 
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
-from tests.acceptance.stack import Stack, running
-from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
+from testbed.fleet import Fleet, MakeFleet
+from testbed.mortal import MortalRedis
+from testbed.postgres import PostgresServer
+from testbed.recorder import Recorder
+from testbed.redis import RedisServer
+from testbed.stack import Stack, running
 
 STUDENTS = 130
 DISTRICTS = (
@@ -35,6 +38,35 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "skyward": {"auth": "oauth2-body"},
     "slow_powerschool": {"retry": {"tries": 2, "base_seconds": 0.1}},
 }
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """A provider that notes what it is asked. `breakers` has one that can be down."""
+    server = Recorder()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def make_fleet(tmp_path: Path, redis_url: str, recorder: Recorder) -> Iterator[MakeFleet]:
+    """Make a fleet of the providers given as name and lines of configuration; it ends by itself."""
+    with contextlib.ExitStack() as fleets:
+
+        def make(*, url: str = redis_url, **providers: str) -> Fleet:
+            fleet = fleets.enter_context(Fleet(tmp_path, url, recorder, providers))
+            fleet.begin_counting()
+            return fleet
+
+        yield make
+
+
+@pytest.fixture
+def mortal_redis() -> Iterator[MortalRedis]:
+    """A Redis of this test's own, which it may kill."""
+    server = MortalRedis()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

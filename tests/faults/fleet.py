@@ -23,6 +23,7 @@ from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
 from sisgate.ledger import schema as tables
 from sisgate.settings import load_settings
+from testbed.mortal import MortalPostgres, MortalRedis
 from tests.faults.book import Book
 from tests.faults.kept import Kept
 from tests.faults.loop import LoopThread
@@ -30,7 +31,6 @@ from tests.faults.moved_clock.sitecustomize import OFFSET_VARIABLE
 from tests.faults.points import FOLDER_VARIABLE, PointsFolder
 from tests.faults.provider import Provider
 from tests.faults.proxy import Proxy
-from tests.servers.mortal import MortalPostgres, MortalRedis
 
 CLOCK = SystemClock()
 PATIENCE_SECONDS = 120.0

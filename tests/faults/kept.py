@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.servers.mortal import children_of
+from testbed.mortal import children_of
 
 
 class Kept:

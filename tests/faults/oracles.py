@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState, JobState
 from sisgate.ledger import schema as tables
-from tests.acceptance.admission.recorder import windows_above
+from testbed.recorder import windows_above
 from tests.faults.book import Accepted
 from tests.faults.fleet import LIMIT, LIMITED, PERIOD_SECONDS, Fleet
 

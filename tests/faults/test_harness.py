@@ -13,6 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from testbed.mortal import DATABASE, MortalPostgres, MortalRedis
+from testbed.postgres import OWNER
 from tests.faults.book import Book
 from tests.faults.figures import Figures
 from tests.faults.loop import LoopThread
@@ -20,8 +22,6 @@ from tests.faults.points import FOLDER_VARIABLE, PointsFolder
 from tests.faults.provider import Provider
 from tests.faults.proxy import Proxy
 from tests.faults.soak import BEGIN, END, write_page
-from tests.servers.mortal import DATABASE, MortalPostgres, MortalRedis
-from tests.servers.postgres import OWNER
 
 COMMITS = """
 import tests.faults.points

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from sisgate import Gateway
-from sisgate.credentials.master import make_master_key
-from sisgate.settings import load_settings
-from tests.servers.heartbeats import be_heard
+from testbed.heartbeats import be_heard
+from testbed.installation import install
 from workers.runtime import Runtime
 
 CONFIG = """
@@ -48,14 +46,8 @@ url = "https://sis-b.twin.test/api"
 @pytest.fixture
 def gateway(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Gateway]:
     """A gateway whose fleet is heard of, but has no worker: what is accepted waits."""
-    config = tmp_path / "sisgate.toml"
-    config.write_text(CONFIG, encoding="utf-8")
-    settings = load_settings(config, data_dir=tmp_path).model_copy(
-        update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(ledger_url)}
-    )
-    make_master_key(settings.master_key_path)
+    settings = install(tmp_path, CONFIG, redis_url=redis_url, database_url=ledger_url)
     gateway = Gateway(settings)
-    make_master_key(settings.master_key_path)
     control = gateway.providers.control("lincoln")
     assert gateway.context.limiter.rebuild("lincoln", control.limits, [])
     be_heard(gateway)

@@ -17,9 +17,9 @@ import sqlalchemy
 from sisgate.clock import SystemClock, poll_until
 from sisgate.ledger import migrate
 from sisgate.ledger.schema import AuditEvent, Base
-from tests.servers.ledgers import Ledgers
-from tests.servers.postgres import PostgresServer, copied_wheel, wheel_binaries
-from tests.servers.process import LeashedServer, ServerDidNotStart, server_folder
+from testbed.ledgers import Ledgers
+from testbed.postgres import PostgresServer, copied_wheel, wheel_binaries
+from testbed.process import LeashedServer, ServerDidNotStart, server_folder
 
 ROOT = Path(__file__).parents[2]
 SOME_EVENT = sqlalchemy.insert(AuditEvent).values(
@@ -110,8 +110,8 @@ def test_servers_die_with_a_killed_run(tmp_path: Path) -> None:
     """After SIGKILL of the process that started them neither servers nor folders remain."""
     program = (
         "import sys\n"
-        "from tests.servers.postgres import PostgresServer\n"
-        "from tests.servers.redis import RedisServer\n"
+        "from testbed.postgres import PostgresServer\n"
+        "from testbed.redis import RedisServer\n"
         "servers = [PostgresServer(), RedisServer()]\n"
         "print(*(s._server.folder for s in servers), flush=True)\n"
         "sys.stdin.read()\n"

@@ -15,9 +15,8 @@ from sisgate.audit import log as audit
 from sisgate.broker import ADMISSION_MARK, call_task, redis_client
 from sisgate.embedded.redis_conf import HOST, free_port
 from sisgate.ledger import controls
-from tests.acceptance.admission.conftest import MakeFleet
-from tests.acceptance.admission.fleet import Fleet, Process
-from tests.acceptance.admission.recorder import Recorder
+from testbed.fleet import Fleet, MakeFleet, Process
+from testbed.recorder import Recorder
 
 
 def all_arrived(recorder: Recorder, count: int) -> bool:

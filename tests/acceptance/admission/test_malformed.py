@@ -13,9 +13,8 @@ import pytest
 from sisgate.broker import call_task
 from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.quarantine import KEY, Quarantine
-from tests.acceptance.admission.conftest import MakeFleet
-from tests.acceptance.admission.fleet import Fleet, message
-from tests.acceptance.admission.recorder import Recorder
+from testbed.fleet import Fleet, MakeFleet, message
+from testbed.recorder import Recorder
 
 Change = Callable[[dict[str, Any]], Any]
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.acceptance.admission.conftest import MakeFleet
-from tests.acceptance.admission.recorder import Recorder, between, windows_above
+from testbed.fleet import MakeFleet
+from testbed.recorder import Recorder, between, windows_above
 
 SERIAL_SECONDS = 0.1
 """How long the provider that takes one call at a time answers."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.acceptance.admission.conftest import MakeFleet
-from tests.acceptance.admission.recorder import Recorder
+from testbed.fleet import MakeFleet
+from testbed.recorder import Recorder
 
 
 def test_a_slow_provider_cannot_take_every_slot(make_fleet: MakeFleet, recorder: Recorder) -> None:

@@ -9,10 +9,9 @@ import pytest
 
 from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState
-from tests.acceptance.admission.conftest import MakeFleet
-from tests.acceptance.admission.fleet import Fleet, Process
-from tests.acceptance.admission.recorder import Recorder, windows_above
-from tests.servers.mortal import MortalRedis
+from testbed.fleet import Fleet, MakeFleet, Process
+from testbed.mortal import MortalRedis
+from testbed.recorder import Recorder, windows_above
 
 SHORT_LIMIT = 'limit = "20/2s"\nburst = 20\ntimeout_seconds = 5'
 

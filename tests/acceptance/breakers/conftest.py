@@ -1,17 +1,12 @@
-"""A provider that can be down, and fleets around it."""
+"""A provider that can be down."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.admission.fleet import Fleet
-from tests.acceptance.breakers.failing import FailingRecorder
-
-MakeFleet = Callable[..., Fleet]
+from testbed.recorder import FailingRecorder
 
 
 @pytest.fixture
@@ -26,16 +21,3 @@ def recorder(endpoints: str) -> Iterator[FailingRecorder]:
     server = FailingRecorder(endpoints)
     yield server
     server.stop()
-
-
-@pytest.fixture
-def make_fleet(tmp_path: Path, redis_url: str, recorder: FailingRecorder) -> Iterator[MakeFleet]:
-    """Make a fleet of the providers given as name and lines of configuration; it ends by itself."""
-    with ExitStack() as fleets:
-
-        def make(**providers: str) -> Fleet:
-            fleet = fleets.enter_context(Fleet(tmp_path, redis_url, recorder, providers))
-            fleet.begin_counting()
-            return fleet
-
-        yield make

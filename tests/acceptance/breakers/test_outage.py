@@ -11,9 +11,8 @@ from sqlalchemy import func, select
 from sisgate.breakers.journal import read_journals
 from sisgate.domain.queues import hold_key
 from sisgate.ledger import schema as tables
-from tests.acceptance.admission.fleet import Fleet
-from tests.acceptance.breakers.conftest import MakeFleet
-from tests.acceptance.breakers.failing import FailingRecorder, Served, most_at_once
+from testbed.fleet import Fleet, MakeFleet
+from testbed.recorder import FailingRecorder, Served, most_at_once
 
 OPEN_SECONDS = 0.5
 BREAKER = (

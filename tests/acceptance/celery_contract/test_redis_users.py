@@ -18,9 +18,9 @@ from redis.exceptions import NoPermissionError
 
 from sisgate import Gateway
 from sisgate.sandbox import SandboxProcess
+from testbed.redis import RedisServer
+from testbed.stack import PATIENCE_SECONDS, Stack, running, wait_until
 from tests.acceptance.celery_contract.test_sync_by_name import ended
-from tests.acceptance.stack import PATIENCE_SECONDS, Stack, running, wait_until
-from tests.servers.redis import RedisServer
 
 ROOT = Path(__file__).parents[3]
 NAME = "skyward"

@@ -14,7 +14,7 @@ import pytest
 from sisgate.errors import UnknownJob
 from sisgate.gateway import JobStatus
 from sisgate.ledger import controls
-from tests.acceptance.stack import PATIENCE_SECONDS, Stack, wait_until
+from testbed.stack import PATIENCE_SECONDS, Stack, wait_until
 
 NAME = "skyward"
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.stack import PATIENCE_SECONDS, wait_until
+from testbed.stack import PATIENCE_SECONDS, wait_until
 
 SISGATE = (sys.executable, "-m", "sisgate.cli")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sisgate.sandbox import SandboxProcess
+from testbed.stack import Stack, configuration
 from tests.acceptance.cli.command import Command
 from tests.acceptance.cli.operator import Operator
-from tests.acceptance.stack import Stack, configuration
 
 NAMES = ("powerschool", "skyward")
 

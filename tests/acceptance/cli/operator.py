@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from testbed.stack import Stack
 from tests.acceptance.cli.command import Command
-from tests.acceptance.stack import Stack
 
 
 class Operator:

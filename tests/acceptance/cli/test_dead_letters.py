@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sisgate.errors import OutcomeUnknown
+from testbed.stack import PATIENCE_SECONDS, Stack
 from tests.acceptance.cli.operator import Operator
-from tests.acceptance.stack import PATIENCE_SECONDS, Stack
 
 NAME = "slow_powerschool"
 

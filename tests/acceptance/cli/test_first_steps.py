@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sisgate.embedded.redis_conf import free_port
-from tests.acceptance.stack import PATIENCE_SECONDS
+from testbed.stack import PATIENCE_SECONDS
 
 README = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
 

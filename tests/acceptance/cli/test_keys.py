@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from testbed.stack import wait_until
 from tests.acceptance.cli.command import Command
-from tests.acceptance.stack import wait_until
 
 NAME = "skyward"
 SECRET = "swordfish-4711"

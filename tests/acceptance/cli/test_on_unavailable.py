@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from testbed.stack import Stack
 from tests.acceptance.cli.operator import Operator
-from tests.acceptance.stack import Stack
 
 NAME = "slow_powerschool"
 ASKED = ("request", NAME, "GET", "/ws/v1/district")

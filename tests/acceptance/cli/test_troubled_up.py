@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from sisgate.sandbox import SandboxProcess
+from testbed.stack import wait_until
 from tests.acceptance.cli.command import Command
 from tests.acceptance.cli.conftest import add_key
 from tests.acceptance.cli.test_up import said
-from tests.acceptance.stack import wait_until
 
 DISK_BYTES = 48 << 20
 

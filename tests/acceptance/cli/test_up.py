@@ -7,9 +7,9 @@ import signal
 import stat
 
 from sisgate.sandbox import SandboxProcess
+from testbed.stack import PATIENCE_SECONDS, wait_until
 from tests.acceptance.cli.command import Command
 from tests.acceptance.cli.conftest import add_key
-from tests.acceptance.stack import PATIENCE_SECONDS, wait_until
 
 
 def test_ctrl_c_ends_every_process_and_the_next_start_goes_on(

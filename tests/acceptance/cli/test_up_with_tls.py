@@ -9,10 +9,10 @@ import requests
 
 from sisgate.domain.network import TlsFault
 from sisgate.sandbox import SandboxProcess
+from testbed.stack import PATIENCE_SECONDS, wait_until
+from testbed.tls import Authority, TlsProxy, server_context
 from tests.acceptance.cli.command import Command
 from tests.acceptance.cli.conftest import add_key
-from tests.acceptance.stack import PATIENCE_SECONDS, wait_until
-from tests.servers.tls import Authority, TlsProxy, server_context
 
 
 def test_every_program_speaks_tls_and_doctor_finds_all_well(

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from testbed.stack import PATIENCE_SECONDS, wait_until
 from tests.acceptance.cli.command import SISGATE, Command
-from tests.acceptance.stack import PATIENCE_SECONDS, wait_until
 
 STUDENTS = 60
 

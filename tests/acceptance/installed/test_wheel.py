@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from sisgate.sandbox import SandboxProcess
+from testbed.stack import configuration
 from tests.acceptance.cli.command import Command
 from tests.acceptance.cli.conftest import add_key
 from tests.acceptance.installed.environment import Environment, build_wheel, run
-from tests.acceptance.stack import configuration
 
 Install = Callable[[str], Environment]
 

@@ -14,9 +14,9 @@ from sisgate.gateway.key_info import KeyInfo
 from sisgate.gateway.keys import ProviderKeys
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
 from sisgate.sandbox.spec import AcceptedCredential, DistrictSpec, SandboxSpec
-from tests.acceptance.stack import CLOCK, Stack, running
-from tests.servers.postgres import PostgresServer
-from tests.servers.redis import RedisServer
+from testbed.postgres import PostgresServer
+from testbed.redis import RedisServer
+from testbed.stack import CLOCK, Stack, running
 
 SPARE = AcceptedCredential("spare", "spare-secret")
 NAMES = {"powerschool": "powerschool", "oauth1": "oneroster", "skyward": "skyward"}

@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from sisgate.ledger.schema import AuditEvent
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
-from tests.acceptance.keys.rotating import MOMENTS, QUICK, STEPS, Load, Rotating
-from tests.acceptance.stack import Stack
-from tests.servers.redis import RedisServer
+from testbed.redis import RedisServer
+from testbed.rotating import MOMENTS, QUICK, STEPS, Load, Rotating
+from testbed.stack import Stack
 
 NAMES = ("one", "two", "three", "four", "five")
 
@@ -36,7 +36,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             )
             try:
                 made.start_worker(concurrency=4)
-                made.spawn_app("tests.acceptance.keys.app", "beat", "-s", str(folder / "beat"))
+                made.spawn_app("testbed.keys_app", "beat", "-s", str(folder / "beat"))
                 yield made
             finally:
                 made.stop()

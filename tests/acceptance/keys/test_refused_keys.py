@@ -5,8 +5,8 @@ from __future__ import annotations
 from sisgate.audit.events import CALL_OUTCOME
 from sisgate.audit.log import Filter
 from sisgate.domain.states import KeyState
+from testbed.stack import wait_until
 from tests.acceptance.keys.conftest import SPARE, Keyed
-from tests.acceptance.stack import wait_until
 
 NAME = "powerschool"
 

@@ -15,7 +15,7 @@ from sisgate.domain.states import JobState
 from sisgate.ledger import schema as tables
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
-from tests.acceptance.stack import Stack, running, wait_until
+from testbed.stack import Stack, running, wait_until
 
 FAIR = 0.1
 """Two apps of the same weight may differ by this share of what both got."""

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from celery import Celery
 
 from sisgate.gateway import Cause, Liveness
-from tests.acceptance.admission.conftest import MakeFleet
-from tests.acceptance.admission.fleet import Fleet, Process
-from tests.servers.mortal import MortalRedis
+from testbed.fleet import Fleet, MakeFleet, Process
+from testbed.mortal import MortalRedis
 
 POOLS = ("prefork", "threads", "gevent", "solo")
 ALL_MISSED = {Cause.PLANNER_MISSING, Cause.BEAT_MISSING, Cause.WORKER_MISSING}

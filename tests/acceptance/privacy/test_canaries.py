@@ -28,8 +28,8 @@ from sisgate.embedded.redis_conf import free_port
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import SisgateError
 from sisgate.ledger.schema import Base
+from testbed.stack import Stack, kill_session, wait_until
 from tests.acceptance.privacy.leaky import LeakyProvider
-from tests.acceptance.stack import Stack, kill_session, wait_until
 
 SECRET = "canary-client-secret-Zq81"
 TOKEN = "canary-access-token-Xw72"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sisgate.cli.main import execute
-from tests.acceptance.stack import Stack
+from testbed.stack import Stack
 
 NAME = "oneroster"
 BY: dict[str, Any] = {"actor": "ana", "reason": "case 12"}

@@ -15,8 +15,8 @@ from sisgate.gateway import Gateway, Job
 from sisgate.ledger import schema as tables
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
-from tests.acceptance.stack import CLOCK, PATIENCE_SECONDS, Stack, end, kill_session, wait_until
-from tests.servers.postgres import PostgresServer
+from testbed.postgres import PostgresServer
+from testbed.stack import CLOCK, PATIENCE_SECONDS, Stack, end, kill_session, wait_until
 
 NAME = "oneroster"
 RESOURCE = "enrollments"

@@ -12,9 +12,9 @@ import pytest
 from sisgate.domain.records import ROSTER
 from sisgate.gateway import JobStatus
 from sisgate.ledger import schema as tables
-from tests.acceptance.stack import PATIENCE_SECONDS, Stack, running
-from tests.servers.http import Asked, HttpServer, Reply, json_reply
-from tests.servers.redis import RedisServer
+from testbed.http_server import Asked, HttpServer, Reply, json_reply
+from testbed.redis import RedisServer
+from testbed.stack import PATIENCE_SECONDS, Stack, running
 
 INNER = "http://sis-inner.local:8080"
 ENVELOPES = {"teachers": "users", "students": "users", "terms": "academicSessions"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.acceptance.stack import Stack
+from testbed.stack import Stack
 
 NAME = "oneroster"
 """Its pages have 40 rows, so 130 students are four pages."""

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from sisgate.errors import JobFailed
 from sisgate.ledger import schema as tables
-from tests.acceptance.stack import Stack, wait_until
+from testbed.stack import Stack, wait_until
 
 NAME = "infinite_campus"
 

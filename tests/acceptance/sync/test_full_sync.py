@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sisgate.domain.records import ROSTER
-from tests.acceptance.stack import Stack
+from testbed.stack import Stack
 
 KINDS = ["powerschool", "slow_powerschool", "infinite_campus", "skyward", "oneroster"]
 

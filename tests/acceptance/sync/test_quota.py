@@ -12,8 +12,8 @@ from sisgate.domain.records import ROSTER
 from sisgate.providers.kinds import DIALECTS
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
-from tests.acceptance.stack import PATIENCE_SECONDS, Stack, running
-from tests.servers.redis import RedisServer
+from testbed.redis import RedisServer
+from testbed.stack import PATIENCE_SECONDS, Stack, running
 
 KINDS: tuple[Literal["powerschool", "infinite_campus", "skyward"], ...] = (
     "powerschool",

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from sisgate.errors import InvalidState, JobExpired, OutcomeUnknown, UsageError
-from tests.acceptance.stack import Stack
+from testbed.stack import Stack
 
 NAME = "powerschool"
 

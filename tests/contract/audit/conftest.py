@@ -3,7 +3,7 @@
 import pytest
 
 from sisgate.ledger.database import Database
-from tests.contract.audit.book import Book
+from testbed.audit_book import Book
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sisgate.audit import log
 from sisgate.audit.log import Filter
 from sisgate.cli.commands.audit_following import Following
 from sisgate.ledger.schema import AuditEvent
-from tests.contract.audit.book import Book
+from testbed.audit_book import Book
 
 
 def search(book: Book, wanted: Filter) -> Iterator[AuditEvent]:

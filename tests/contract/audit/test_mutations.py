@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from sisgate.audit.chain import IssueKind
-from tests.contract.audit.book import Book
-from tests.contract.audit.mutations import EVENTS, MUTATIONS, SEALS, Scene, cut_off
+from testbed.audit_book import Book
+from testbed.audit_mutations import EVENTS, MUTATIONS, SEALS, Scene, cut_off
 
 EACH = 15
 

@@ -16,8 +16,8 @@ from sisgate.audit.content import SEAL_COLUMNS, compact_json
 from sisgate.audit.heads import Broken
 from sisgate.audit.keys import AuditKey, Verifiers
 from sisgate.errors import AuditError, UsageError
-from tests.contract.audit.book import KEYS, Book
-from tests.contract.audit.mutations import EVENTS, SEALS, Scene, other_value
+from testbed.audit_book import KEYS, Book
+from testbed.audit_mutations import EVENTS, SEALS, Scene, other_value
 
 
 @pytest.fixture

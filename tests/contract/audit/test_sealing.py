@@ -16,7 +16,7 @@ from sisgate.audit.log import record
 from sisgate.audit.writers import LIFETIME
 from sisgate.errors import CredentialError
 from sisgate.ledger.schema import AuditEvent
-from tests.contract.audit.book import KEYS, Book
+from testbed.audit_book import KEYS, Book
 from tests.contract.ledger.rows import at_once
 
 

@@ -19,7 +19,7 @@ from sisgate.domain.queues import PLANNER_QUEUE, list_key
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import Settings
 from sisgate.wakeups import Wakeups
-from tests.servers.redis import RedisServer
+from testbed.redis import RedisServer
 
 PROVIDER = "lincoln"
 IDS = {"id", "root_id", "correlation_id", "delivery_tag"}

@@ -17,8 +17,8 @@ from sisgate.clock import SystemClock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import jobs, migrate
 from sisgate.ledger.database import Database, try_writing
+from testbed.postgres import PostgresServer
 from tests.contract.ledger.rows import NOW, new_job
-from tests.servers.postgres import PostgresServer
 
 
 class Admin:

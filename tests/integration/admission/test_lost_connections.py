@@ -13,7 +13,7 @@ from kombu.message import Message
 
 from sisgate.clock import SystemClock, poll_until
 from sisgate.settings import Settings
-from tests.servers.mortal import MortalRedis
+from testbed.mortal import MortalRedis
 from workers.admission.event_loop import HubDriver
 from workers.admission.fetcher import Fetcher
 from workers.runtime import Runtime

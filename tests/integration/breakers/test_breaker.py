@@ -19,7 +19,7 @@ from sisgate.clock import ManualClock, SystemClock, poll_until
 from sisgate.domain.queues import hold_key
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
-from tests.servers.redis import RedisServer
+from testbed.redis import RedisServer
 
 A, B = "https://a.test", "https://b.test"
 SPEC = BreakerSpec(fail_max=3, open_seconds=10, jitter=0.0, probe_lease_seconds=60)

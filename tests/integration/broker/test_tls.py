@@ -16,7 +16,7 @@ from sisgate.domain.network import TlsFault, tls_fault
 from sisgate.settings import Settings
 from sisgate.settings.urls import with_tls_files
 from sisgate.stack.embedded_stack import why_silent
-from tests.servers.tls import Authority, TlsProxy, server_context
+from testbed.tls import Authority, TlsProxy, server_context
 from workers.admission.consumer import CheckingTransport
 
 SETTINGS = Settings(data_dir=Path("/nowhere"))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sisgate import Gateway
-from tests.acceptance_paths import accept_in_every_way
-from tests.statement_costs import costs_of, fill_with_jobs
+from testbed.statement_costs import accept_in_every_way, costs_of, fill_with_jobs
 
 JOBS = 4_000
 APP = "schedule/nightly"

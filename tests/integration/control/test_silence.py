@@ -18,7 +18,7 @@ from sisgate.gateway import Cause
 from sisgate.ledger import migrate
 from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.monitoring.openmetrics import render
-from tests.servers.heartbeats import BEAT, TIMES, WORKER, be_heard
+from testbed.heartbeats import BEAT, TIMES, WORKER, be_heard
 from workers.maintenance import reconciler
 from workers.runtime import Runtime
 

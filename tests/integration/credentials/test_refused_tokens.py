@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from sisgate.clock import SystemClock, poll_until
-from sisgate.credentials.master import make_master_key
 from sisgate.domain.response_class import Outcome
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import KeyState
 from sisgate.gateway.jobs import Job
 from sisgate.gateway.key_info import KeyInfo
-from sisgate.ledger import migrate, schema
-from sisgate.settings import load_settings
-from tests.servers.http import Asked, HttpServer, Reply, json_reply
+from sisgate.ledger import schema
+from testbed.http_server import Asked, HttpServer, Reply, json_reply
+from testbed.installation import install, runtime_of
 from workers.calls import execute
 from workers.maintenance import reconciler, rotation
 from workers.runtime import Runtime
@@ -120,29 +119,19 @@ MakeWorker = Callable[..., Worker]
 @pytest.fixture
 def make_worker(tmp_path: Path, redis_url: str, sqlite_url: str, sis: Sis) -> Iterator[MakeWorker]:
     """Make a worker; all share one Redis and one ledger."""
-    made: list[Runtime] = []
+    with ExitStack() as runtimes:
+        made: list[Runtime] = []
 
-    def make(auth: str = OAUTH, secret: str = "s") -> Worker:
-        text = CONFIG.format(auth=auth.format(url=sis.server.url), url=sis.server.url)
-        (tmp_path / "sisgate.toml").write_text(text, encoding="utf-8")
-        settings = load_settings(tmp_path / "sisgate.toml", data_dir=tmp_path).model_copy(
-            update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(sqlite_url)}
-        )
-        make_master_key(settings.master_key_path)
-        runtime = Runtime(settings)
-        migrate.upgrade(runtime.database)
-        config = settings.providers["lincoln"]
-        runtime.limiter.rebuild("lincoln", runtime.limits(config), [])
-        if not made:
-            runtime.gateway.keys.of("lincoln").add("41", Secret(secret), actor="test")
-        made.append(runtime)
-        return Worker(runtime)
+        def make(auth: str = OAUTH, secret: str = "s") -> Worker:
+            text = CONFIG.format(auth=auth.format(url=sis.server.url), url=sis.server.url)
+            settings = install(tmp_path, text, redis_url=redis_url, database_url=sqlite_url)
+            runtime = runtimes.enter_context(runtime_of(settings))
+            if not made:
+                runtime.gateway.keys.of("lincoln").add("41", Secret(secret), actor="test")
+            made.append(runtime)
+            return Worker(runtime)
 
-    yield make
-    for runtime in made:
-        runtime.gateway.close()
-        runtime.redis.close()
-        runtime.transport.close()
+        yield make
 
 
 REFUSALS = {

@@ -18,7 +18,7 @@ from sisgate.errors import (
     TokenRefused,
 )
 from sisgate.settings import Endpoint, ProviderConfig
-from tests.servers.http import HttpServer, Reply, json_reply
+from testbed.http_server import HttpServer, Reply, json_reply
 
 KEY = Credential("3f8a12cd-0000", "lincoln", "41", Secret("swordfish"))
 TOKEN = {"access_token": "tok-1", "token_type": "bearer", "expires_in": 3600}

@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
 
 from sisgate.clock import ManualClock, SystemClock
-from sisgate.credentials.master import make_master_key
 from sisgate.domain.priorities import Priority
 from sisgate.domain.secret import Secret
 from sisgate.gateway import Gateway
 from sisgate.ledger.schema import Attempt, Call
-from sisgate.settings import load_settings
-from tests.acceptance.admission.recorder import Recorder
+from testbed.installation import install
+from testbed.recorder import Recorder
 from workers.admission.permits import Permit
 from workers.calls import execute, send
 from workers.maintenance import reconciler
@@ -82,12 +80,8 @@ class Bench:
     def __init__(
         self, folder: Path, redis_url: str, ledger_url: str, provider: Recorder, more: str = NO_AUTH
     ) -> None:
-        config = folder / "sisgate.toml"
-        config.write_text(CONFIG.format(url=provider.url("lincoln"), more=more), encoding="utf-8")
-        settings = load_settings(config, data_dir=folder).model_copy(
-            update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(ledger_url)}
-        )
-        make_master_key(settings.master_key_path)
+        text = CONFIG.format(url=provider.url("lincoln"), more=more)
+        settings = install(folder, text, redis_url=redis_url, database_url=ledger_url)
         self.clock = ManualClock(SystemClock().now())
         self.gateway = Gateway(settings, clock=self.clock)
         self.runtime = Runtime(settings, self.clock)

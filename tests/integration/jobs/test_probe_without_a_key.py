@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sisgate.domain.response_class import Outcome
-from tests.acceptance.admission.recorder import Recorder
+from testbed.recorder import Recorder
 from tests.integration.jobs.test_frozen_before_sending import Bench
 
 MORE = """

@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from sisgate import Gateway
 from sisgate.clock import ManualClock
-from sisgate.credentials.master import make_master_key
 from sisgate.errors import UsageError
-from sisgate.settings import load_settings
+from testbed.installation import install
 from tests.contract.ledger.rows import at_once
 
 EVENING = datetime(2026, 9, 1, 22, tzinfo=UTC)
@@ -51,12 +49,7 @@ def gateway(
     tmp_path: Path, redis_url: str, ledger_url: str, clock: ManualClock
 ) -> Iterator[Gateway]:
     """A gateway with two schedules, whose fleet has no worker."""
-    config = tmp_path / "sisgate.toml"
-    config.write_text(CONFIG, encoding="utf-8")
-    settings = load_settings(config, data_dir=tmp_path).model_copy(
-        update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(ledger_url)}
-    )
-    make_master_key(settings.master_key_path)
+    settings = install(tmp_path, CONFIG, redis_url=redis_url, database_url=ledger_url)
     gateway = Gateway(settings, clock=clock)
     yield gateway
     gateway.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -17,11 +17,11 @@ from sqlalchemy import select
 from sisgate.admission.provider_limits import checks_since
 from sisgate.breakers.spec import State
 from sisgate.clock import SystemClock, poll_until
-from sisgate.credentials.master import make_master_key
-from sisgate.ledger import migrate, schema
+from sisgate.ledger import schema
 from sisgate.ledger.schema import AuditEvent
-from sisgate.settings import ProviderConfig, load_settings
-from tests.acceptance.breakers.failing import FailingRecorder
+from sisgate.settings import ProviderConfig
+from testbed.installation import install, runtime_of
+from testbed.recorder import FailingRecorder
 from workers.calls import execute, probing
 from workers.maintenance import health, reconciler
 from workers.runtime import Runtime
@@ -52,30 +52,17 @@ def make_runtime(
     tmp_path: Path, redis_url: str, sqlite_url: str, recorder: FailingRecorder
 ) -> Iterator[MakeRuntime]:
     """Make what a worker works with, its limiter ready."""
-    made: list[Runtime] = []
+    with ExitStack() as runtimes:
 
-    def make(more: str = "interval_seconds = 600", endpoints: str = "ab") -> Runtime:
-        text = CONFIG.format(more=more) + "".join(
-            f'[[providers.lincoln.endpoints]]\nurl = "{recorder.url("lincoln")}/{name}"\n'
-            for name in endpoints
-        )
-        (tmp_path / "sisgate.toml").write_text(text, encoding="utf-8")
-        settings = load_settings(tmp_path / "sisgate.toml", data_dir=tmp_path).model_copy(
-            update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(sqlite_url)}
-        )
-        make_master_key(settings.master_key_path)
-        runtime = Runtime(settings)
-        migrate.upgrade(runtime.database)
-        config = settings.providers["lincoln"]
-        runtime.limiter.rebuild("lincoln", runtime.limits(config), [])
-        made.append(runtime)
-        return runtime
+        def make(more: str = "interval_seconds = 600", endpoints: str = "ab") -> Runtime:
+            text = CONFIG.format(more=more) + "".join(
+                f'[[providers.lincoln.endpoints]]\nurl = "{recorder.url("lincoln")}/{name}"\n'
+                for name in endpoints
+            )
+            settings = install(tmp_path, text, redis_url=redis_url, database_url=sqlite_url)
+            return runtimes.enter_context(runtime_of(settings))
 
-    yield make
-    for runtime in made:
-        runtime.gateway.close()
-        runtime.redis.close()
-        runtime.transport.close()
+        yield make
 
 
 def config_of(runtime: Runtime) -> ProviderConfig:

@@ -1,99 +1,19 @@
-"""A worker without a fleet: it plans, calls and concludes in the test's own process and time."""
+"""A provider that a test writes, and a worker that syncs it in the test's own time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import func, select
 
 from sisgate.clock import ManualClock
-from sisgate.credentials.master import make_master_key
-from sisgate.gateway import JobStatus
-from sisgate.ledger import migrate
-from sisgate.ledger import schema as tables
-from sisgate.settings import load_settings
-from tests.integration.sync.server import Answered, Provider
-from workers.calls import execute
-from workers.jobs import planning
-from workers.maintenance import reconciler
-from workers.runtime import Runtime
+from testbed.installation import install, runtime_of
+from testbed.provider import Answered, Provider
+from testbed.worker import NAME, Worker
 
-NAME = "lincoln"
-STEP_SECONDS = 0.05
-PATIENCE_SECONDS = 1500.0
-
-MakeWorker = Callable[..., "Worker"]
-
-
-class Worker:
-    """One worker process of one provider, by a clock that moves when there is nothing to do."""
-
-    def __init__(self, runtime: Runtime, clock: ManualClock) -> None:
-        self.runtime = runtime
-        self.clock = clock
-        self.gateway = runtime.gateway
-        self.config = runtime.settings.providers[NAME]
-
-    def sync(self, resource: str = "students", **words: object) -> JobStatus:
-        """Run a sync to its end."""
-        job = self.gateway.sync(NAME, resource, **words)  # type: ignore[arg-type]  # as given
-        (status,) = self.run([job.id])
-        return status
-
-    def run(self, job_ids: list[str]) -> list[JobStatus]:
-        """Work until all jobs have ended; return what became of them."""
-        ends_at = self.clock.monotonic() + PATIENCE_SECONDS
-        for job_id in job_ids:
-            planning.plan(self.runtime, job_id)
-        while True:
-            statuses = [self.gateway.jobs.status(job_id) for job_id in job_ids]
-            if all(status.is_final for status in statuses):
-                return statuses
-            shown = [status.as_dict() for status in statuses]
-            assert self.clock.monotonic() < ends_at, f"the jobs do not end: {shown}"
-            self.work()
-
-    def work(self) -> None:
-        """Make the calls that are due, as admission would hand them out; else let time pass."""
-        reconciler.reconcile(self.runtime)
-        made = 0
-        for call_id in self._queued():
-            held = self.runtime.endpoints(self.config).breakers.held_seconds()
-            if held:
-                break
-            execute.make_call(self.runtime, self.config, call_id)
-            self.clock.advance(0.01)
-            made += 1
-        if not made:
-            self.clock.advance(self._idle_seconds())
-
-    def ids(self, resource: str = "students") -> set[str]:
-        """Return the ids of the live records."""
-        return {record.sourced_id for record in self.gateway.records(NAME, resource)}
-
-    def changes(self, since: int, resource: str = "students") -> list[tuple[str, str]]:
-        """Return operation and id of the changes above `since`."""
-        found = self.gateway.changes(NAME, resource, since=since)
-        return [(change.operation, change.sourced_id) for change in found]
-
-    def _idle_seconds(self) -> float:
-        """Return until when nothing is due: the breaker is open, or what waits does so for long."""
-        held = self.runtime.endpoints(self.config).breakers.held_seconds()
-        if held:
-            return held + STEP_SECONDS
-        with self.runtime.database.read() as session:
-            waiting = select(func.min(tables.Call.not_before)).where(tables.Call.state == "planned")
-            due = session.scalar(waiting)
-        return max(0.0, (due - self.clock.now()).total_seconds() if due else 0.0) + STEP_SECONDS
-
-    def _queued(self) -> list[int]:
-        with self.runtime.database.read() as session:
-            queued = select(tables.Call.id).where(tables.Call.state == "queued")
-            order = (tables.Call.priority, tables.Call.published_at, tables.Call.id)
-            return list(session.scalars(queued.order_by(*order)))
+MakeWorker = Callable[..., Worker]
 
 
 @pytest.fixture
@@ -109,31 +29,21 @@ def make_worker(
     tmp_path: Path, redis_url: str, sqlite_url: str, provider: Provider
 ) -> Iterator[MakeWorker]:
     """Make the worker of a provider without limits; `more` are lines of its configuration."""
-    made: list[Worker] = []
+    with ExitStack() as runtimes:
 
-    def make(kind: str = "oneroster", more: str = "") -> Worker:
-        text = f"""
-            [providers.{NAME}]
-            kind = "{kind}"
-            auth = "none"
-            limit = "off"
-            allow_insecure = true
-            endpoints = [{{ url = "{provider.url}" }}]
-            {more}
-        """
-        (tmp_path / "sisgate.toml").write_text(text, encoding="utf-8")
-        settings = load_settings(tmp_path / "sisgate.toml", data_dir=tmp_path).model_copy(
-            update={"broker_url": SecretStr(redis_url), "database_url": SecretStr(sqlite_url)}
-        )
-        make_master_key(settings.master_key_path)
-        clock = ManualClock()
-        runtime = Runtime(settings, clock, script_clock=clock)
-        migrate.upgrade(runtime.database)
-        made.append(Worker(runtime, clock))
-        return made[-1]
+        def make(kind: str = "oneroster", more: str = "") -> Worker:
+            text = f"""
+                [providers.{NAME}]
+                kind = "{kind}"
+                auth = "none"
+                limit = "off"
+                allow_insecure = true
+                endpoints = [{{ url = "{provider.url}" }}]
+                {more}
+            """
+            settings = install(tmp_path, text, redis_url=redis_url, database_url=sqlite_url)
+            clock = ManualClock()
+            runtime = runtimes.enter_context(runtime_of(settings, clock, script_clock=clock))
+            return Worker(runtime, clock)
 
-    yield make
-    for worker in made:
-        worker.gateway.close()
-        worker.runtime.redis.close()
-        worker.runtime.transport.close()
+        yield make

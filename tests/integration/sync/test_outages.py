@@ -9,33 +9,11 @@ import pytest
 from sqlalchemy import func, select
 
 from sisgate.ledger import schema as tables
-from tests.integration.sync.conftest import MakeWorker, Worker
-from tests.integration.sync.server import Answer, Answered, Asked, Provider, page_of, users
+from testbed.provider import WAYS, Answer, Answered, Asked, Provider, chained, page_of, with_totals
+from testbed.worker import Worker
+from tests.integration.sync.conftest import MakeWorker
 
-ROWS = users(90)
 SECONDS = (5, 25, 90, 300)
-
-
-def with_totals(asked: Asked) -> Answered:
-    """Pages that are read side by side."""
-    return Answered({"users": page_of(ROWS, asked)}, headers={"X-Total-Count": str(len(ROWS))})
-
-
-def chained(asked: Asked) -> Answered:
-    """Pages that are read one after the other."""
-    return Answered({"users": page_of(ROWS, asked)})
-
-
-def powerquery(asked: Asked) -> Answered:
-    """Pages that are asked for by POST, without a count."""
-    if not asked.path.startswith("/ws/schema/query/"):
-        return Answered({"district": {"name": "Lincoln", "uuid": "d"}})
-    size, page = asked.number("pagesize", 20), asked.number("page", 1)
-    rows = [
-        {"id": str(n), "student_id": "1", "section_id": "1", "school_dcid": "1"}
-        for n in range(1, 91)
-    ]
-    return Answered({"name": "cc", "record": rows[(page - 1) * size : page * size]})
 
 
 Begin = Callable[[Worker], str]
@@ -52,11 +30,11 @@ def request(worker: Worker) -> str:
     return worker.gateway.enqueue_request("lincoln", "GET", path, timeout=3600).id
 
 
-KINDS: dict[str, tuple[str, Answer, Begin]] = {
-    "with totals": ("oneroster", with_totals, sync_of("students")),
-    "chained": ("oneroster", chained, sync_of("students")),
-    "powerquery": ("powerschool", powerquery, sync_of("enrollments")),
-    "request": ("oneroster", with_totals, request),
+BEGIN: dict[str, Begin] = {
+    "with totals": sync_of("students"),
+    "chained": sync_of("students"),
+    "powerquery": sync_of("enrollments"),
+    "request": request,
 }
 
 
@@ -85,12 +63,12 @@ class Outage:
 
 @pytest.mark.parametrize("after", [0, 2])
 @pytest.mark.parametrize("many", [1, 4])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WAYS)
 def test_an_outage_of_any_length_fails_no_job(
     make_worker: MakeWorker, provider: Provider, kind: str, many: int, after: int
 ) -> None:
     """With the defaults, whatever is read, one job alone or four; and little is asked meanwhile."""
-    dialect, answer, begin = KINDS[kind]
+    (dialect, answer), begin = WAYS[kind], BEGIN[kind]
     worker = make_worker(dialect, more="page_size = 20")
     for seconds in SECONDS:
         worker.runtime.redis.flushall()

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from sisgate.errors import UsageError
-from tests.integration.sync.conftest import MakeWorker, Worker
-from tests.integration.sync.server import Answer, Answered, Asked, Provider, page_of, users
+from testbed.provider import Answer, Answered, Asked, Provider, page_of, users
+from testbed.worker import Worker
+from tests.integration.sync.conftest import MakeWorker
 
 STALE = "2026-08-01T08:00:00.000Z"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from testbed.provider import Answered, Provider, users
 from tests.integration.sync.conftest import MakeWorker
-from tests.integration.sync.server import Answered, Provider, users
 
 
 def test_work_of_a_removed_provider_keeps_nobody_elses_back(

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sisgate.gateway import JobStatus
-from tests.integration.sync.conftest import MakeWorker, Worker
-from tests.integration.sync.server import Answered, Asked, Provider, page_of, users
+from testbed.provider import Answered, Asked, Provider, page_of, users
+from testbed.worker import Worker
+from tests.integration.sync.conftest import MakeWorker
 
 CAP = 100
 BROKEN_FROM = 700

@@ -21,7 +21,7 @@ from sisgate.errors import AnswerInvalid, ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
 from sisgate.settings import Endpoint, ProviderConfig
 from sisgate.transport.http import Transport
-from tests.servers.hostile import BROKEN, HEAD, Answer, self_signed, server
+from testbed.hostile import BROKEN, HEAD, Answer, self_signed, server
 
 DEADLINE = 1.0
 LATE = DEADLINE + 1.0

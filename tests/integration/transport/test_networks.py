@@ -19,9 +19,9 @@ from sisgate.gateway.diagnosis.provider import endpoints
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import Endpoint, ProviderConfig
 from sisgate.transport.http import Transport
-from tests.servers.http import Asked, HttpServer, Reply, json_reply
-from tests.servers.proxy import ConnectProxy
-from tests.servers.tls import Authority, server_context
+from testbed.http_server import Asked, HttpServer, Reply, json_reply
+from testbed.proxy import ConnectProxy
+from testbed.tls import Authority, server_context
 
 CLOCK = SystemClock()
 KEY = Credential("key-1", "lincoln", "41", Secret("swordfish"))

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sisgate.errors import ConfigurationError
 from sisgate.settings import load_settings
 from sisgate.settings.urls import BrokerAddress, broker_problem, database_problem
-from tests.servers.tls import Authority
+from testbed.tls import Authority
 
 PROBLEMS = {
     "redis://:{}@redis.test:6379/0": broker_problem,

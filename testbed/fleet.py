@@ -14,21 +14,19 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import redis
 from celery import Celery
-from pydantic import SecretStr
 
+import redis
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LimitSpec
 from sisgate.broker import celery_app, queue_depths, redis_client
 from sisgate.clock import SystemClock, poll_until
-from sisgate.credentials.master import make_master_key
 from sisgate.domain.priorities import Priority
 from sisgate.domain.queues import queue_keys
 from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
-from sisgate.settings import load_settings
-from tests.acceptance.admission.recorder import Recorder
+from testbed.installation import install, variables_of
+from testbed.recorder import Recorder
 from workers.runtime import Runtime
 
 PATIENCE_SECONDS = 60.0
@@ -36,6 +34,10 @@ PATIENCE_SECONDS = 60.0
 
 CLOCK = SystemClock()
 UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
+
+
+MakeFleet = Callable[..., "Fleet"]
+"""Makes a fleet of providers, each given as its name and lines of configuration."""
 
 
 class Fleet:
@@ -56,19 +58,11 @@ class Fleet:
     ) -> None:
         self.folder = folder
         self.recorder = recorder
-        config = folder / "sisgate.toml"
-        config.write_text(_configuration(recorder, providers), encoding="utf-8")
-        make_master_key(folder / "master.key")
-        self.environment = os.environ | {
-            "SISGATE_DATA_DIR": str(folder),
-            "SISGATE_CONFIG": str(config),
-            "SISGATE_BROKER_URL": redis_url,
-        }
-        urls = {"broker_url": SecretStr(redis_url)}
-        if database_url is not None:
-            self.environment["SISGATE_DATABASE_URL"] = database_url
-            urls["database_url"] = SecretStr(database_url)
-        self.settings = load_settings(config, data_dir=folder).model_copy(update=urls)
+        configuration = _configuration(recorder, providers)
+        self.settings = install(
+            folder, configuration, redis_url=redis_url, database_url=database_url
+        )
+        self.environment = os.environ | variables_of(self.settings)
         self.app: Celery = celery_app(self.settings, redis_url)
         self.gateway = Gateway(self.settings)
         migrate.upgrade(self.gateway.context.database)

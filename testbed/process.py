@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sisgate.clock import SystemClock, poll_until
-from tests.servers import leash
+from testbed import leash
 
 START_SECONDS = 60.0
 

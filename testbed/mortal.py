@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import redis
 
+import redis
 from sisgate.embedded.redis_binary import find_redis_server
 from sisgate.embedded.redis_conf import HOST, free_port
-from tests.servers.postgres import OWNER, SETTINGS, initdb, unprivileged_user, usable_binaries
-from tests.servers.process import LeashedServer, ServerDidNotStart, server_folder
+from testbed.postgres import OWNER, SETTINGS, initdb, unprivileged_user, usable_binaries
+from testbed.process import LeashedServer, ServerDidNotStart, server_folder
 
 DATABASE = "postgres"
 STARTS = 10

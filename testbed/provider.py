@@ -98,3 +98,37 @@ def page_of(rows: Sequence[Any], asked: Asked, *, cap: int = 10_000) -> list[Any
     """Return the rows that `limit` and `offset` ask for."""
     start = asked.number("offset", 0)
     return list(rows[start : start + min(asked.number("limit", 100), cap)])
+
+
+ROWS = users(90)
+
+
+def with_totals(asked: Asked) -> Answered:
+    """Pages that are read side by side."""
+    return Answered({"users": page_of(ROWS, asked)}, headers={"X-Total-Count": str(len(ROWS))})
+
+
+def chained(asked: Asked) -> Answered:
+    """Pages that are read one after the other."""
+    return Answered({"users": page_of(ROWS, asked)})
+
+
+def powerquery(asked: Asked) -> Answered:
+    """Pages that are asked for by POST, without a count."""
+    if not asked.path.startswith("/ws/schema/query/"):
+        return Answered({"district": {"name": "Lincoln", "uuid": "d"}})
+    size, page = asked.number("pagesize", 20), asked.number("page", 1)
+    rows = [
+        {"id": str(n), "student_id": "1", "section_id": "1", "school_dcid": "1"}
+        for n in range(1, 91)
+    ]
+    return Answered({"name": "cc", "record": rows[(page - 1) * size : page * size]})
+
+
+WAYS: dict[str, tuple[str, Answer]] = {
+    "with totals": ("oneroster", with_totals),
+    "chained": ("oneroster", chained),
+    "powerquery": ("powerschool", powerquery),
+    "request": ("oneroster", with_totals),
+}
+"""How calls follow each other, by name: the kind of provider, and its answers."""

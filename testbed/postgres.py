@@ -16,8 +16,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from tests.servers.leash import as_user
-from tests.servers.process import LeashedServer, ServerDidNotStart, server_folder
+from testbed.leash import as_user
+from testbed.process import LeashedServer, ServerDidNotStart, server_folder
 
 OWNER = "sisgate"
 UNPRIVILEGED = ("nobody", "postgres")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 
 import redis
-
 from sisgate.embedded.redis_binary import find_redis_server
 from sisgate.embedded.redis_conf import HOST, free_port
-from tests.servers.process import LeashedServer, ServerDidNotStart, server_folder
+from testbed.process import LeashedServer, ServerDidNotStart, server_folder
 
 START_ATTEMPTS = 3
 

@@ -18,13 +18,13 @@ from sqlalchemy import delete
 from sisgate import Gateway
 from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.keys import NewKey, add_key
-from sisgate.credentials.master import make_master_key
 from sisgate.credentials.vault import vault_of
 from sisgate.gateway import JobStatus
 from sisgate.ledger import migrate
 from sisgate.ledger import schema as tables
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
 from sisgate.settings import Settings, load_settings
+from testbed.installation import install, variables_of
 
 PATIENCE_SECONDS = 60.0
 """How long a test waits for what should take a moment; the machine may be busy."""
@@ -49,9 +49,9 @@ class Stack:
         self.redis_url = redis_url
         self.database_url = database_url
         self.config = folder / "sisgate.toml"
-        self.config.write_text(configuration(sandbox.districts, options or {}), encoding="utf-8")
+        text = configuration(sandbox.districts, options or {})
+        install(folder, text, redis_url=redis_url, database_url=database_url)
         self._processes: list[subprocess.Popen[bytes]] = []
-        make_master_key(folder / "master.key")
         self.gateway = self.new_gateway()
         migrate.upgrade(self.gateway.context.database)
         self._add_keys()
@@ -71,13 +71,7 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the subprocesses."""
-        return {
-            **os.environ,
-            "SISGATE_DATA_DIR": str(self.folder),
-            "SISGATE_CONFIG": str(self.config),
-            "SISGATE_BROKER_URL": self.redis_url,
-            "SISGATE_DATABASE_URL": self.database_url,
-        }
+        return os.environ | variables_of(self.settings)
 
     def start(self, *, concurrency: int = 2) -> None:
         """Start a worker of all queues, and beat."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import psycopg
 
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
-from tests.servers.postgres import PostgresServer
+from testbed.postgres import PostgresServer
 
 # The audit log refuses to be emptied; as a replica no trigger runs. Only what has rows is emptied:
 # that makes new files for a table and its indexes.
@@ -74,3 +77,20 @@ def _make_tables(url: str) -> None:
     database = Database(url)
     migrate.upgrade(database)
     database.dispose()
+
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@contextmanager
+def ledger_of(postgres: PostgresServer, engine: str) -> Iterator[tuple[Path, str]]:
+    """Give a folder and the URL of an empty database of a kind."""
+    with tempfile.TemporaryDirectory(prefix="sisgate-ledger-") as folder:
+        if engine == "sqlite":
+            yield Path(folder), f"sqlite:///{folder}/sisgate.db"
+            return
+        name = postgres.create_database()
+        try:
+            yield Path(folder), postgres.url(name)
+        finally:
+            postgres.drop_database(name)

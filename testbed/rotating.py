@@ -20,11 +20,11 @@ from sisgate.domain.states import KeyState
 from sisgate.gateway.keys import ProviderKeys
 from sisgate.ledger.schema import Key, KeySlot
 from sisgate.settings import Settings
-from tests.acceptance.stack import CLOCK, PATIENCE_SECONDS, Stack
+from testbed.stack import CLOCK, PATIENCE_SECONDS, Stack
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["workers.maintenance.rotation", "sisgate.gateway", "tests.acceptance.stack"]
+    ["workers.maintenance.rotation", "sisgate.gateway", "testbed.stack"]
 )
 
 STEPS = {
