@@ -17,9 +17,7 @@ from sisgate.domain.validation import aware
 from sisgate.gateway.core import Core
 from sisgate.ledger.schema import AuditEvent
 from sisgate.privacy.disclosures import PersonDisclosure, disclosures_of
-from sisgate.privacy.erasure import checked_resource
-from sisgate.privacy.person_search import Person
-from sisgate.privacy.persons import PEOPLE, Realms
+from sisgate.privacy.persons import PEOPLE, Person, Realms, checked_resource
 from sisgate.privacy.suppression import person_key
 
 

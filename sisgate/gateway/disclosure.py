@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -129,7 +130,7 @@ class Disclosures:
         with self._core.database.write() as session:
             job = jobs.get(session, job_id)
             key = self._person_key(session)
-            content = content_of(body, lambda text: key.mark(job.provider, text))
+            content = content_of(body, partial(key.mark, job.provider))
             now = self._core.clock.now()
             events.call_disclosed(
                 session, job, now, action=events.ANSWER_DISCLOSED, actor=actor, purpose=purpose,
@@ -146,7 +147,7 @@ class Disclosures:
             events.call_disclosed(
                 session, job, self._core.clock.now(), action=events.REQUEST_DISCLOSED,
                 actor=actor, user=user, fields=["path", "query"],
-                marks=marks_of(named, lambda text: key.mark(job.provider, text)),
+                marks=marks_of(named, partial(key.mark, job.provider)),
             )  # fmt: skip
 
     def _marks(self, provider: str, places: set[str]) -> str | None:
@@ -156,7 +157,7 @@ class Disclosures:
                 key = self._person_key(session)
         except CredentialError:
             return None
-        return marks_of(places, lambda text: key.mark(provider, text))
+        return marks_of(places, partial(key.mark, provider))
 
     def _person_key(self, session: Session) -> PersonKey:
         key = self._key = self._key or person_key(session, self._core.context.vault)

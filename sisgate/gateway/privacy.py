@@ -1,4 +1,4 @@
-"""What is kept of persons and how long: erasing one, keeping one out, retention."""
+"""Personal data: erasing a person, keeping one out of syncs, retention."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Privacy:
 
     @property
     def retention(self) -> Retention:
-        """What is kept how long: a preview, and deleting what is over."""
+        """How long things are kept: a preview, and deleting what has expired."""
         core = self._core
         principal = core.access.require(Action.ADMINISTER)
         return Retention(core.database, core.settings, core.clock, by=principal.token_actor)
@@ -36,7 +36,7 @@ class Privacy:
         suppress: bool = True,
         dry_run: bool = False,
     ) -> ErasureReport:
-        """Erase a person, and report what was done and what a search found afterwards.
+        """Erase a person; report what was done and what a search found afterwards.
 
         `resource` is `students` or `teachers` where the id alone does not say which. `suppress`
         keeps the person out of later syncs. `dry_run` only counts. Raises `UnknownPerson`.
@@ -60,13 +60,13 @@ class Privacy:
         return erasure.lift(sourced_id, resource, actor=who, reason=reason)
 
     def pseudonyms(self, provider: str, sourced_id: str) -> Sequence[str]:
-        """Return what stands for a person in the audit log, as a student and as a teacher."""
+        """Return a person's pseudonyms in the audit log, as a student and as a teacher."""
         self._core.access.require(Action.ADMINISTER)
         realms = Realms.of(self._core.provider(provider))
         with self._core.database.write() as session:
             key = person_key(session, self._core.context.vault)
-        found = {realms.of_resource(resource) for resource in PEOPLE}
-        return [key.pseudonym(provider, realm, sourced_id) for realm in sorted(found)]
+        own = sorted({realms.of_resource(resource) for resource in PEOPLE})
+        return [key.pseudonym(provider, realm, sourced_id) for realm in own]
 
     def _erasure(self, provider: str, actor: str) -> tuple[Erasure, str]:
         config = self._core.provider(provider)

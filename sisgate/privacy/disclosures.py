@@ -18,6 +18,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import select
@@ -25,8 +26,8 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit import events, log
 from sisgate.ledger.schema import AuditEvent, Change, Record
-from sisgate.privacy.person_search import Person, find_owned
-from sisgate.privacy.persons import PEOPLE, identifiers_of
+from sisgate.privacy.person_search import find_owned
+from sisgate.privacy.persons import PEOPLE, Person, identifiers_of, identifies, leaves
 from sisgate.privacy.suppression import PersonKey
 
 MARK_BYTES = 4
@@ -34,27 +35,26 @@ MOST_MARKS = 2000
 """An answer with more identifiers has no marks: its event would be larger than 11 kB."""
 MOST_FIELDS = 80
 
-_IDENTIFIES = re.compile(r"(?:id|ids|identifier|number|username|email|agents)$", re.IGNORECASE)
 _FIELD = re.compile(r"[A-Za-z_@$][A-Za-z_@$.]{0,40}")
 """Names of fields, as SIS write them. A key with a digit may be somebody's number."""
 
 Mark = Callable[[str], bytes]
-"""Makes the keyed digest of an identifier."""
+"""Returns the keyed digest of an identifier."""
 
 
 def content_of(body: bytes, mark: Mark) -> dict[str, Any]:
     """Return what an event keeps of an answer: `fields`, and `marks` as base64.
 
-    Without `marks` nobody can tell who stood in it: it is no JSON, or holds too many.
+    Without `marks` nobody can tell who was in it: it is not JSON, or holds too many identifiers.
     """
     if not body.strip():
         return {"fields": [], "marks": ""}
     try:
-        found = list(_leaves(json.loads(body), ""))
+        pairs = list(leaves(json.loads(body)))
     except (ValueError, RecursionError):
         return {}
-    fields = sorted({name for name, _ in found if _FIELD.fullmatch(name)})[:MOST_FIELDS]
-    named = {str(value).strip() for name, value in found if _names_somebody(name, value)}
+    fields = sorted({name for name, _ in pairs if _FIELD.fullmatch(name)})[:MOST_FIELDS]
+    named = {str(value).strip() for name, value in pairs if identifies(name, value)}
     if len(named) > MOST_MARKS:
         return {"fields": fields}
     return {"fields": fields, "marks": marks_of(named, mark)}
@@ -66,7 +66,7 @@ def marks_of(identifiers: set[str], mark: Mark) -> str:
 
 
 def is_named(content: Mapping[str, Any], identifiers: set[str], mark: Mark) -> bool | None:
-    """Return whether one of the identifiers stood in an answer; None where nobody can tell.
+    """Return whether one of the identifiers was in an answer; None where nobody can tell.
 
     >>> mark = lambda text: text.encode().ljust(8)
     >>> kept = content_of(b'{"students": [{"id": 17, "local_id": "S-9"}]}', mark)
@@ -78,22 +78,6 @@ def is_named(content: Mapping[str, Any], identifiers: set[str], mark: Mark) -> b
     marks = b64decode(content["marks"])
     held = {marks[n : n + MARK_BYTES] for n in range(0, len(marks), MARK_BYTES)}
     return any(mark(each)[:MARK_BYTES] in held for each in identifiers)
-
-
-def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _leaves(each, key)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _leaves(each, name)
-    else:
-        yield name, value
-
-
-def _names_somebody(name: str, value: Any) -> bool:
-    is_text = isinstance(value, str | int) and not isinstance(value, bool)
-    return is_text and _IDENTIFIES.search(name) is not None and 0 < len(str(value)) <= 255
 
 
 What = Literal["records", "changes", "request", "answer"]
@@ -109,10 +93,10 @@ _NEWEST = (1 << 63) - 1
 class PersonDisclosure:
     """One time that a person's data was given to somebody.
 
-    `what` is `records`, `changes`, `request` (what it asked for was shown) or `answer`; `place` the
-    dataset, or the job of a request.
-    `fields` are the names of the fields that were given, None for all of the record. `is_certain`
-    is False where it can't be told: the reader stopped early, or the answer can't be searched.
+    `what` is `records`, `changes`, `request` (what it asked for was shown) or `answer`; `place` is
+    the dataset, or the job of a request. `fields` are the names of the fields that were given, None
+    for all of the record. `is_certain` is False where it cannot be told: the reader stopped early,
+    or the answer cannot be searched.
     """
 
     at: datetime
@@ -128,10 +112,10 @@ class PersonDisclosure:
 
 @dataclass(frozen=True)
 class Presence:
-    """When one record was in its dataset, as its changes tell. Numbers ascend.
+    """When one record was in its dataset, according to its changes. Numbers ascend.
 
-    `erased_at` says that the changes are those of an erased person: all of them deletions by now,
-    of which the first was the insertion.
+    With `erased_at` the changes are those of an erased person: all of them deletions by now, of
+    which the first was the insertion.
     """
 
     sourced_id: str
@@ -176,70 +160,60 @@ def disclosures_of(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> Iterator[PersonDisclosure]:
-    """Yield each time that a person's records, or an answer naming them, were given; in order."""
+) -> list[PersonDisclosure]:
+    """Return each time that a person's records, or an answer naming them, were given; in order."""
     owned = find_owned(session, person)
     presences = _presences(session, person, owned, key)
-    identifiers = {person.sourced_id} | identifiers_of(
-        [r.data for r in owned if r.resource in PEOPLE]
-    )
-
-    def mark(text: str) -> bytes:
-        return key.mark(person.provider, text)
-
+    own = [record.data for record in owned if record.resource in PEOPLE]
+    identifiers = {person.sourced_id} | identifiers_of(own)
+    mark = partial(key.mark, person.provider)
     reads: dict[str, tuple[AuditEvent, Mapping[str, Any]]] = {}
-    found: list[PersonDisclosure] = []
-    for event in log.search(
-        session, log.Filter(provider=person.provider, since=since, until=until)
-    ):
+    disclosures: list[PersonDisclosure] = []
+    query = log.Filter(provider=person.provider, since=since, until=until)
+    for event in log.search(session, query):
         detail: dict[str, Any] = json.loads(event.detail_text or "{}")
         if (what := _CALLS.get(event.action)) is not None:
             named = is_named(detail, identifiers, mark)
             if named is not False:
                 fields = tuple(detail.get("fields") or ())
-                found.append(_disclosure(event, detail, what, fields, is_certain=bool(named)))
+                disclosures.append(_disclosure(event, detail, what, fields, is_certain=bool(named)))
         elif event.action != events.RECORDS_DISCLOSED:
             continue
         elif detail.get("phase") == "begin":
             reads[detail.get("read") or f"{event.writer}/{event.number}"] = (event, detail)
         elif (begun := reads.pop(str(detail.get("read")), None)) is not None:
-            found += _of_read(*begun, detail, presences, mark)
+            disclosures += _of_read(*begun, detail, presences, mark)
     for begun in reads.values():
         # Its reader died, or is still reading, or the event is older than versions in the log.
-        found += _of_read(*begun, {}, presences, mark)
-    yield from sorted(found, key=lambda each: each.at)
+        disclosures += _of_read(*begun, {}, presences, mark)
+    return sorted(disclosures, key=lambda each: each.at)
 
 
 def _presences(
     session: Session, person: Person, owned: Sequence[Record], key: PersonKey
 ) -> Mapping[str, Sequence[Presence]]:
-    """Return when each of the person's records was there, by dataset."""
+    """Return, by dataset, when each of the person's records was there."""
     first_seen: dict[tuple[str, str], datetime | None] = {
         (record.resource, record.sourced_id): record.first_seen for record in owned
     }
     for resource in (*PEOPLE, "demographics"):
         if resource == "demographics" or person.realms.of_resource(resource) == person.realm:
             first_seen.setdefault((resource, person.sourced_id), None)
-    erasures = log.tail(
-        session,
-        log.Filter(
-            action="privacy:person:erase",
-            subjects=(key.pseudonym(person.provider, person.realm, person.sourced_id),),
-        ),
-        limit=1,
-    )
+    pseudonym = key.pseudonym(person.provider, person.realm, person.sourced_id)
+    query = log.Filter(action="privacy:person:erase", subjects=(pseudonym,))
+    erasures = log.tail(session, query, limit=1)
     erased_at = erasures[0].at if erasures else None
     presences: dict[str, list[Presence]] = {}
     for (resource, sourced_id), seen in first_seen.items():
-        made = presences.setdefault(resource, [])
+        of_dataset = presences.setdefault(resource, [])
         changes = _changes(session, person.provider, resource, sourced_id)
         if changes or seen is not None:
-            made.append(Presence(sourced_id, changes, seen))
+            of_dataset.append(Presence(sourced_id, changes, seen))
         erased = key.pseudonym(person.provider, resource, sourced_id)
         if erased_at is not None and (
             changes := _changes(session, person.provider, resource, erased)
         ):
-            made.append(Presence(sourced_id, changes, erased_at=erased_at))
+            of_dataset.append(Presence(sourced_id, changes, erased_at=erased_at))
     return presences
 
 

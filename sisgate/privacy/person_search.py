@@ -1,53 +1,25 @@
-"""Finding a person's records, the records that mention them, and whatever is left of them."""
+"""Where a person is in the ledger: their records, what refers to them, and what is left of them."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import (
-    JSON,
-    ColumnElement,
-    String,
-    Table,
-    Text,
-    and_,
-    cast,
-    false,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import JSON, ColumnElement, String, Table, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
 from sisgate.ledger.schema import Base, Record
-from sisgate.privacy.persons import PEOPLE, PersonMatcher, Realms
+from sisgate.privacy.persons import PEOPLE, Person, PersonMatcher, leaves
 
 CHUNK = 500
 
 Kind = Literal["identifier", "name", "elsewhere"]
-
-
-@dataclass(frozen=True)
-class Person:
-    """One person of a provider: an id in one of the provider's realms."""
-
-    provider: str
-    realms: Realms
-    realm: str
-    sourced_id: str
-
-    def is_it(self, realm: str, sourced_id: str) -> bool:
-        """Whether an id of a realm is this person's."""
-        return (realm, sourced_id) == (self.realm, self.sourced_id)
-
-    def owns(self, record: Record) -> bool:
-        """Whether a record is this person's."""
-        return self.realms.owner(record.resource, record.data) == (self.realm, self.sourced_id)
 
 
 @dataclass(frozen=True)
@@ -60,7 +32,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class ResidualMatch:
-    """Something that was found: in which column, in how many rows.
+    """What still names the person: in which column, in how many rows.
 
     An `identifier` names the person alone. A `name` is given and family name together, which
     another person may have too. `elsewhere` is an identifier in what another provider sent, whose
@@ -74,14 +46,8 @@ class ResidualMatch:
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {
-            "table": self.table,
-            "column": self.column,
-            "rows": self.rows,
-            "kind": self.kind,
-            "note": self.note,
-        }
+        """Return the fields JSON-ready."""
+        return asdict(self)
 
 
 def find_owned(session: Session, person: Person) -> Sequence[Record]:
@@ -95,59 +61,53 @@ def find_owned(session: Session, person: Person) -> Sequence[Record]:
         user.as_string() == person.sourced_id,
     )
     query = select(Record).where(Record.provider == person.provider, by_id | by_user)
-    return [record for record in session.scalars(query) if person.owns(record)]
+    return [each for each in session.scalars(query) if person.owns(each.resource, each.data)]
 
 
 def find_mentions(session: Session, person: Person) -> Sequence[Mention]:
     """Return the records of others that refer to the person, without the references."""
     query = select(Record).where(
         Record.provider == person.provider,
-        _has(Record.data, person.sourced_id) | _has(Record.original, person.sourced_id),
+        _contains(Record.data, person.sourced_id) | _contains(Record.original, person.sourced_id),
     )
-    found = []
+    mentions = []
     for record in session.scalars(query.execution_options(yield_per=CHUNK)):
-        if person.owns(record):
+        if person.owns(record.resource, record.data):
             continue
         row = Row(record.sourced_id, record.data, record.original)
         without = person.realms.without(record.resource, row, person.is_it)
         if without is not row:
-            found.append(Mention(record.resource, without))
+            mentions.append(Mention(record.resource, without))
         session.expunge(record)
-    return found
+    return mentions
 
 
 def find_residual_data(
     session: Session, person: Person, matcher: PersonMatcher
 ) -> list[ResidualMatch]:
-    """Search every text and JSON column of every table; return what names the person still."""
-    found = [
-        ResidualMatch("records", "data", count, "identifier", note)
-        for count, note in (
-            (len(find_owned(session, person)), "a sync has brought it meanwhile: erase once more"),
-            (
-                len(find_mentions(session, person)),
-                "a sync has brought it meanwhile: erase once more",
-            ),
-        )
-        if count
+    """Search the text and JSON columns of all tables; return what still names the person."""
+    brought = "a sync has brought it meanwhile: erase once more"
+    returned = (len(find_owned(session, person)), len(find_mentions(session, person)))
+    matches = [
+        ResidualMatch("records", "data", rows, "identifier", brought) for rows in returned if rows
     ]
     for table in Base.metadata.sorted_tables:
         counts: Counter[tuple[str, Kind, str]] = Counter()
         for row in _suspects(session, table, matcher):
             provider = str(row.get("provider", person.provider))
-            for column, text in _texts(row):
-                if matcher.identify(text):
+            for column, text in _texts(table.name, row):
+                if matcher.has_identifier(text):
                     kind: Kind = "identifier" if provider == person.provider else "elsewhere"
-                elif matcher.name(text):
+                elif matcher.has_names(text):
                     kind = "name"
                 else:
                     continue
                 counts[column, kind, _NOTES[kind].format(provider=provider)] += 1
-        found += [
+        matches += [
             ResidualMatch(table.name, column, rows, kind, note)
             for (column, kind, note), rows in sorted(counts.items())
         ]
-    return found
+    return matches
 
 
 _NOTES: Mapping[Kind, str] = {
@@ -156,42 +116,54 @@ _NOTES: Mapping[Kind, str] = {
     "elsewhere": "of {provider}: erase there too, if it is the same person",
 }
 
+_SETTINGS = frozenset({"audit_configurations", "audit_seals", "controls"})
+"""Tables that hold only what sisgate counts and what is set: a number there is nobody's id."""
 
-def _suspects(
-    session: Session, table: Table, matcher: PersonMatcher
-) -> Iterator[Mapping[str, Any]]:
+_FROM_PROVIDERS = frozenset({"data", "original"})
+"""Columns in which a number may be somebody's id; elsewhere it counts or numbers something."""
+
+_OWN_REFERENCE = re.compile(r"\b(?:call|job|message)/\S+")
+"""What an event is about, by an id of ours: `call/1042`."""
+
+
+def _suspects(session: Session, table: Table, matcher: PersonMatcher) -> Iterator[dict[str, Any]]:
+    """Yield the rows that may name the person, as far as SQL can tell."""
     columns = [c for c in table.columns if isinstance(c.type, String | Text | JSON)]
     hits: list[ColumnElement[bool]] = []
     for column in columns:
-        hits += [_has(column, each) for each in matcher.telling]
-        hits += [and_(_has(column, a), _has(column, b)) for a, b in matcher.names]
-    if not hits:
+        hits += [_contains(column, each) for each in matcher.distinctive]
+        hits += [and_(_contains(column, a), _contains(column, b)) for a, b in matcher.names]
+    if not hits or table.name in _SETTINGS:
         return
-    query = select(*columns).where(or_(false(), *hits)).execution_options(yield_per=CHUNK)
+    query = select(*columns).where(or_(*hits)).execution_options(yield_per=CHUNK)
     for row in session.execute(query).mappings():
         yield dict(row)
 
 
-def _has(column: Any, words: str) -> ColumnElement[bool]:
-    # As it stands in JSON, where a quotation mark is escaped; a plain text rarely has one.
-    written = json.dumps(words, ensure_ascii=False)[1:-1].lower()
+def _contains(column: Any, text: str) -> ColumnElement[bool]:
+    # As it is written in JSON, where a quotation mark is escaped; a plain text rarely has one.
+    written = json.dumps(text, ensure_ascii=False)[1:-1].lower()
     return func.lower(cast(column, Text)).contains(written, autoescape=True)
 
 
-def _texts(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _texts(table: str, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the columns of a row and the text in each that may name somebody."""
     for column, value in row.items():
-        if isinstance(value, str):
+        if table == "audit_events" and isinstance(value, str):
+            yield column, _text_of_event(column, value)
+        elif isinstance(value, str):
             yield column, value
         elif value is not None:
-            yield column, "\n".join(_leaves(value))
+            yield column, _strings(value, numbers=column in _FROM_PROVIDERS)
 
 
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for each in value.values():
-            yield from _leaves(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _leaves(each)
-    elif value is not None:
-        yield str(value)
+def _text_of_event(column: str, value: str) -> str:
+    if column == "detail":
+        with suppress(ValueError):  # garbled: verification of the log reports it
+            return _strings(json.loads(value))
+    return _OWN_REFERENCE.sub("", value)
+
+
+def _strings(value: Any, *, numbers: bool = False) -> str:
+    kinds = str | int | float if numbers else str
+    return "\n".join(str(leaf) for _, leaf in leaves(value) if isinstance(leaf, kinds))

@@ -1,4 +1,4 @@
-"""How long each table keeps what: deleting what is over, and telling what would be deleted."""
+"""How long each table keeps its rows: deleting what has expired, or counting it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sisgate.ledger.usage import HOUR, SETTLED
 from sisgate.settings import Settings
 
 MARGIN = timedelta(hours=1)
-"""Longer than any lease: by then what was under way when a job ended has ended too."""
+"""Longer than any lease: by then whatever was under way when a job ended has ended too."""
 
 SCANS = "originals"
-"""The rule that goes through every record; it is run less often."""
+"""The rule that scans every record; it runs less often."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing that is kept for a time. `keep` is None where it is kept for ever."""
+    """One thing that is kept for a time. `keep` is None if it is kept for ever."""
 
     name: str
     setting: str
@@ -34,8 +34,8 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Swept:
-    """What one rule has deleted, or would. `finished` is False where time was up before the end."""
+class RetentionResult:
+    """What one rule has deleted, or would. `finished` is False if time ran out first."""
 
     rule: Rule
     rows: Counter[str] = field(default_factory=Counter)
@@ -43,10 +43,10 @@ class Swept:
 
 
 def rules(settings: Settings, longest_window: timedelta, now: datetime) -> list[Rule]:
-    """Return every rule with the time before which things are over.
+    """Return every rule with the time before which things have expired.
 
-    Whatever the settings say, a job is kept until no limiter can be rebuilt from its attempts any
-    more: the longest window of any limit, and a margin. Nor before its calls are rolled up.
+    Whatever the settings say, a job is kept as long as a limiter might be rebuilt from its attempts
+    (the longest window of any limit and a margin), and until its calls are rolled up.
     """
     kept = settings.retention
 
@@ -72,7 +72,7 @@ def rules(settings: Settings, longest_window: timedelta, now: datetime) -> list[
 
 
 class Retention:
-    """Runs the rules on one ledger. `by` is who the audit log names, whoever a run is told."""
+    """Runs the rules on one ledger. `by`, if given, is the actor in the audit log."""
 
     def __init__(
         self, database: Database, settings: Settings, clock: Clock, *, by: str | None = None
@@ -82,14 +82,14 @@ class Retention:
         self._clock = clock
         self._by = by
 
-    def preview(self) -> list[Swept]:
+    def preview(self) -> list[RetentionResult]:
         """Return what each rule would delete now. Deletes nothing."""
-        found = []
+        results = []
         for rule in self._rules():
             with self._database.read() as session:
                 rows = rule.expiry.count(session, rule.before) if rule.before else Counter[str]()
-            found.append(Swept(rule, rows))
-        return found
+            results.append(RetentionResult(rule, rows))
+        return results
 
     def run(
         self,
@@ -98,10 +98,10 @@ class Retention:
         only: Callable[[Rule], bool] = lambda _rule: True,
         seconds: float | None = None,
         on_batch: Callable[[Rule, Counter[str]], None] = lambda _rule, _rows: None,
-    ) -> list[Swept]:
-        """Delete what is over, batch by batch, for at most `seconds`; return what was deleted.
+    ) -> list[RetentionResult]:
+        """Delete what has expired, batch by batch, for at most `seconds`; return what was deleted.
 
-        What has been deleted is in the audit log, also where it is interrupted.
+        The audit log has what was deleted, even if the run is interrupted.
         """
         ends = self._clock.monotonic() + seconds if seconds is not None else None
         actor = self._by or actor
@@ -113,10 +113,10 @@ class Retention:
         actor: str,
         ends: float | None,
         on_batch: Callable[[Rule, Counter[str]], None],
-    ) -> Swept:
+    ) -> RetentionResult:
         rows: Counter[str] = Counter()
         if rule.before is None:
-            return Swept(rule, rows)
+            return RetentionResult(rule, rows)
         finished = True
         try:
             for batch in rule.expiry.delete(self._database, rule.before):
@@ -127,7 +127,7 @@ class Retention:
                     break
         finally:
             self._note(rule, +rows, actor)
-        return Swept(rule, +rows, finished)
+        return RetentionResult(rule, +rows, finished)
 
     def _note(self, rule: Rule, rows: Counter[str], actor: str) -> None:
         if not rows:

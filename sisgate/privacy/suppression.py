@@ -1,10 +1,9 @@
-"""The list that keeps erased persons out of later syncs. It holds keyed digests and no names."""
+"""The list that keeps erased persons out of later syncs: keyed digests, and no names."""
 
 from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,17 +23,17 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True)
 class PersonKey:
-    """Makes the digests that stand for persons. Who has the key can test a guess, nobody else."""
+    """Makes the digests that stand for persons. Only whoever has the key can test a guess."""
 
     material: bytes
 
     def digest(self, provider: str, realm: str, sourced_id: str) -> bytes:
-        """Return HMAC-SHA256 of who it is."""
-        words = f"{provider}\0{realm}\0{sourced_id}".encode()
-        return hmac.digest(self.material, words, "sha256")
+        """Return the HMAC-SHA256 that stands for a person."""
+        place = f"{provider}\0{realm}\0{sourced_id}"
+        return hmac.digest(self.material, place.encode(), "sha256")
 
     def pseudonym(self, provider: str, realm: str, sourced_id: str) -> str:
-        """Return what stands for an id, the same for the same one."""
+        """Return the pseudonym of an id, always the same one."""
         return f"erased-{self.digest(provider, realm, sourced_id)[:10].hex()}"
 
     def mark(self, provider: str, identifier: str) -> bytes:
@@ -51,19 +50,17 @@ def context_of(name: str) -> str:
 
 
 def person_key(session: Session, vault: Vault) -> PersonKey:
-    """Return the key, made if there is none yet. It must never change: the list would be void."""
+    """Return the key, created if need be. It must never change, or the list would be void."""
     if session.get(PrivacyKey, KEY_NAME) is None:
         sealed = vault.seal(secrets.token_bytes(KEY_BYTES), context_of(KEY_NAME))
-        made = insert_into(session, PrivacyKey).values(name=KEY_NAME, sealed_key=sealed)
-        session.execute(made.on_conflict_do_nothing())
-    row = session.execute(
-        select(PrivacyKey.sealed_key).where(PrivacyKey.name == KEY_NAME)
-    ).scalar_one()
-    return PersonKey(vault.open(row, context_of(KEY_NAME)))
+        insert = insert_into(session, PrivacyKey).values(name=KEY_NAME, sealed_key=sealed)
+        session.execute(insert.on_conflict_do_nothing())
+    query = select(PrivacyKey.sealed_key).where(PrivacyKey.name == KEY_NAME)
+    return PersonKey(vault.open(session.scalars(query).one(), context_of(KEY_NAME)))
 
 
 def lock(session: Session) -> None:
-    """Wait for the pages that are being written, and let none be written until the end.
+    """Wait for pages that are being written, and block others until the transaction ends.
 
     On SQLite a write transaction is alone anyway.
     """
@@ -79,12 +76,12 @@ def add(session: Session, provider: str, digest: bytes, now: datetime) -> None:
 
 def remove(session: Session, provider: str, digest: bytes) -> bool:
     """Take a person off the list; return whether they were on it."""
-    gone = session.execute(
+    removed = session.execute(
         delete(Suppression)
         .where(Suppression.provider == provider, Suppression.digest == digest)
         .returning(Suppression.provider)
     )
-    return gone.first() is not None
+    return removed.first() is not None
 
 
 def suppressed(session: Session, provider: str) -> frozenset[bytes]:
@@ -104,8 +101,8 @@ def screened(
 ) -> Page:
     """Return a page without the records of suppressed persons and without references to them.
 
-    The ids of rows that were left out are replaced by pseudonyms, which are as good for telling
-    whether two pages meet. How many rows were received stays the same.
+    The ids of rows that were left out are replaced by pseudonyms, which serve as well to tell
+    whether two pages meet. The number of rows received stays the same.
     """
     known: dict[tuple[str, str], bool] = {}
 
@@ -115,7 +112,11 @@ def screened(
             known[place] = key.digest(provider, realm, sourced_id) in digests
         return known[place]
 
-    left_out = {row.sourced_id for row in page.rows if _is_theirs(realms, resource, row, is_person)}
+    def is_suppressed(row: Row) -> bool:
+        owner = realms.owner(resource, row.data)
+        return owner is not None and is_person(*owner)
+
+    left_out = {row.sourced_id for row in page.rows if is_suppressed(row)}
     kept = [
         realms.without(resource, row, is_person)
         for row in page.rows
@@ -125,10 +126,3 @@ def screened(
         key.pseudonym(provider, resource, each) if each in left_out else each for each in page.ids
     ]
     return replace(page, rows=kept, ids=ids)
-
-
-def _is_theirs(
-    realms: Realms, resource: str, row: Row, is_person: Callable[[str, str], bool]
-) -> bool:
-    owner = realms.owner(resource, row.data)
-    return owner is not None and is_person(*owner)

@@ -18,7 +18,7 @@ from sisgate.cli.tables import Columns, Grid
 from sisgate.errors import UsageError
 from sisgate.privacy.erasure import ErasureReport
 from sisgate.privacy.persons import PersonResource
-from sisgate.privacy.retention import Swept
+from sisgate.privacy.retention import RetentionResult
 
 app = Commands()
 
@@ -138,7 +138,7 @@ def retention(
         output.note("Nothing was deleted.")
 
 
-def _words(one: Swept) -> dict[str, Any]:
+def _words(one: RetentionResult) -> dict[str, Any]:
     rule = one.rule
     return {
         "setting": rule.setting,
@@ -148,7 +148,7 @@ def _words(one: Swept) -> dict[str, Any]:
     }
 
 
-def _kept(one: Swept) -> str:
+def _kept(one: RetentionResult) -> str:
     keep = one.rule.keep
     if keep is None:
         return "for ever"
@@ -156,6 +156,6 @@ def _kept(one: Swept) -> str:
     return f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} h"
 
 
-def _rows(one: Swept) -> Text | str:
+def _rows(one: RetentionResult) -> Text | str:
     words = ", ".join(f"{number(count)} {name}" for name, count in one.rows.items() if count)
     return words or Text("nothing", "dim")

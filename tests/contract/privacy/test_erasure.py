@@ -20,7 +20,7 @@ from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import InvalidState, UnknownPerson, UsageError
 from sisgate.ledger import jobs, records
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Base, Call, Job, Record, Response
+from sisgate.ledger.schema import AuditSeal, Base, Call, Job, Record, Response
 from sisgate.privacy import suppression
 from sisgate.privacy.erasure import Erasure
 from sisgate.privacy.persons import Realms
@@ -299,6 +299,67 @@ def test_the_same_id_at_another_provider_is_told_and_left_alone(school: Database
         ("records", "elsewhere"),
     }
     assert all("of jefferson: erase there too" in found.note for found in report.left)
+
+
+def names_one(database: Database, target: dict[str, Any], body: Any) -> set[str]:
+    """What the erasure of the person `1` deletes of a request and its answer."""
+    write(database, [record("1", givenName=GIVEN, familyName=FAMILY), record("2")])
+    target = {
+        "method": "GET",
+        "path": "/ws/v1/school/5/student",
+        "query": {},
+        "json": None,
+    } | target
+    new = seal_request(VAULT, new_job(kind=JobKind.REQUEST, resource=None), target)
+    with database.write() as session:
+        jobs.accept(session, new, NOW)
+        jobs.end(session, jobs.get(session, new.id), JobState.DONE, NOW)
+        sealed = VAULT.seal(json.dumps(body).encode(), f"responses/{new.id}")
+        session.add(
+            Response(
+                job_id=new.id, status=200, headers={"x-page": "1"}, sealed_body=sealed,
+                delete_after=NOW + timedelta(days=1),
+            )
+        )  # fmt: skip
+    report = erasure(database).run("1", actor="ana", reason="case 12")
+    assert report.is_clean
+    return set(report.done) & {"requests", "responses"}
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "gone"),
+    [
+        ({"query": {"pagesize": "1"}}, {"count": 1, "students": [{"id": 2, "grade": "1"}]}, set()),
+        ({"path": "/ws/v1/student/1"}, [], {"requests"}),
+        ({"query": {"filter": "sourcedId='1'"}}, [], {"requests"}),
+        ({"json": {"student_id": 1}}, [], {"requests"}),
+        ({}, {"students": [{"id": 1}]}, {"responses"}),
+        ({}, {"students": [{"sourcedId": "1"}]}, {"responses"}),
+    ],
+)
+def test_a_short_id_counts_only_as_a_whole_value(
+    database: Database, target: dict[str, Any], body: Any, gone: set[str]
+) -> None:
+    """A page size, a count or a grade of the same number is about nobody."""
+    assert names_one(database, target, body) == gone
+
+
+def test_a_number_in_the_audit_log_is_nobodys_id(database: Database) -> None:
+    """Counts, ids of calls and ranges of events are sisgate's own; what a person wrote is not."""
+    write(database, [record("1042", givenName=GIVEN, familyName=FAMILY)])
+    with database.write() as session:
+        for subject, reason in (("call/1042", None), ("lincoln/students", "for 1042")):
+            audit.record(
+                session, NOW, actor="ana", action="x:y:z", subject=subject, reason=reason,
+                records=1042, of={"rows": [1042]},
+            )  # fmt: skip
+        session.add(
+            AuditSeal(
+                number=1, at=NOW, events=1, total=1, covers="[[7,1,1042]]", digest=b"", head=b""
+            )
+        )
+    left = erasure(database).run("1042", actor="ana", reason="case 12").left
+    assert [(m.table, m.column, m.rows) for m in left] == [("audit_events", "reason", 1)]
 
 
 def test_a_student_is_not_the_teacher_of_the_same_number(database: Database) -> None:
