@@ -7,10 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sisgate.credentials.keys import USABLE
 from sisgate.credentials.rotation import KeyView, Policy, Probe, SlotView, Step, next_step
 from sisgate.credentials.sealed import seal_request
 from sisgate.credentials.vault import Vault
@@ -20,10 +18,9 @@ from sisgate.ledger import call_queue, jobs
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.jobs import NewJob
+from sisgate.ledger.keys import USABLE, all_slots, live_keys
 from sisgate.ledger.schema import Job, Key, KeySlot
 from sisgate.settings import ProviderConfig
-
-FINAL = tuple(state.value for state in KeyState if state.is_final)
 
 
 @dataclass(frozen=True)
@@ -88,10 +85,8 @@ def policy_of(config: ProviderConfig) -> Policy:
 
 def read_slots(session: Session, providers: Iterable[str]) -> list[Slot]:
     """Return the slots of providers that have keys, or for which something was asked."""
-    query = select(Key).where(Key.provider.in_(list(providers)), Key.state.not_in(FINAL))
-    keys = session.scalars(query.order_by(Key.created_at, Key.id)).all()
-    rows = {(row.provider, row.slot): row for row in session.scalars(select(KeySlot))}
     wanted = set(providers)
+    keys, rows = live_keys(session, sorted(wanted)), all_slots(session)
     names = {(key.provider, key.slot) for key in keys} | {
         name
         for name, row in rows.items()
@@ -113,9 +108,7 @@ def read_slots(session: Session, providers: Iterable[str]) -> list[Slot]:
 
 def read_slot(session: Session, row: KeySlot) -> Slot:
     """Return a slot whose row the caller has locked."""
-    query = select(Key).where(Key.provider == row.provider, Key.state.not_in(FINAL))
-    query = query.order_by(Key.created_at, Key.id).execution_options(populate_existing=True)
-    keys = session.scalars(query).all()
+    keys = live_keys(session, [row.provider])
     mine = [key for key in keys if key.slot == row.slot]
     others_good = any(_is_good(key) for key in keys if key.slot != row.slot)
     return Slot(row.provider, row.slot, row, mine, _probes(session, mine), others_good)
@@ -142,11 +135,7 @@ def probe_of(job_id: str | None, job: Job | None) -> Probe:
 
 
 def _probes(session: Session, keys: Iterable[Key]) -> dict[str, Job]:
-    ids = [key.probe_job for key in keys if key.probe_job]
-    if not ids:
-        return {}
-    query = select(Job).where(Job.id.in_(ids)).execution_options(populate_existing=True)
-    return {job.id: job for job in session.scalars(query)}
+    return jobs.of_ids(session, [key.probe_job for key in keys if key.probe_job])
 
 
 def _is_good(key: Key) -> bool:

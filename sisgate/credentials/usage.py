@@ -6,21 +6,14 @@ Counts of at most one interval of beat are lost with an emptied Redis; no decisi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 import redis
-from sqlalchemy import case, func, select, update
-from sqlalchemy.orm import Session
 
 from sisgate.errors import BrokerUnavailable
-from sisgate.ledger.schema import Key, KeyUsage
-from sisgate.ledger.statements import insert_into
 
 PREFIX = "sisgate:1:key-usage"
-COUNTED = ("calls", "errors", "throttled", "refused")
 
 _TAKE = """
 if redis.call('exists', KEYS[2]) == 0 then
@@ -95,45 +88,6 @@ class UsageCounter:
             self._drop(keys=[self._taken], args=[batch])
         except redis.RedisError as error:
             raise _unreachable(error) from error
-
-
-def add_usage(session: Session, batch: int, counts: Mapping[str, Mapping[str, float]]) -> None:
-    """Add a batch of counts; one that was added already changes nothing."""
-    known = set(session.scalars(select(Key.id).where(Key.id.in_(list(counts)))))
-    for key_id in sorted(known):
-        counted = counts[key_id]
-        empty = {"key_id": key_id, "batch": 0, **dict.fromkeys(COUNTED, 0)}
-        session.execute(insert_into(session, KeyUsage).values(**empty).on_conflict_do_nothing())
-        row = KeyUsage
-        session.execute(
-            update(row)
-            .where(row.key_id == key_id, row.batch < batch)
-            .values(
-                batch=batch,
-                **{name: getattr(row, name) + int(counted.get(name, 0)) for name in COUNTED},
-                last_used_at=_later(row.last_used_at, counted.get("last")),
-                first_refused_at=func.coalesce(
-                    row.first_refused_at, _moment(counted.get("first-refused"))
-                ),
-                last_refused_at=_later(row.last_refused_at, counted.get("last-refused")),
-            )
-            .execution_options(synchronize_session=False)
-        )
-
-
-def usage_of(session: Session, provider: str) -> dict[str, KeyUsage]:
-    """Return the usage of a provider's keys by their ids; one that was never used is missing."""
-    query = select(KeyUsage).join(Key, Key.id == KeyUsage.key_id).where(Key.provider == provider)
-    return {row.key_id: row for row in session.scalars(query)}
-
-
-def _later(column: Any, timestamp: float | None) -> Any:
-    moment = _moment(timestamp)
-    return column if moment is None else case((column > moment, column), else_=moment)
-
-
-def _moment(timestamp: float | None) -> datetime | None:
-    return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
 
 
 def _unreachable(error: redis.RedisError) -> BrokerUnavailable:

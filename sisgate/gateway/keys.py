@@ -12,10 +12,8 @@ from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
-from sisgate.credentials import keys
-from sisgate.credentials.keys import NewKey
+from sisgate.credentials.keys import NewKey, add_key, stage_key
 from sisgate.credentials.stored_tokens import StoredTokens
-from sisgate.credentials.usage import usage_of
 from sisgate.domain.secret import HoldsSecret, Secret
 from sisgate.domain.states import KeyState
 from sisgate.domain.validation import aware, chosen
@@ -24,6 +22,8 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.deprecated import called
 from sisgate.gateway.key_info import KeyInfo, KeyUse, key_info, key_use
 from sisgate.gateway.master_keys import MasterKeys
+from sisgate.ledger import keys
+from sisgate.ledger.keys import usage_of
 from sisgate.ledger.schema import Key, KeySlot
 from sisgate.settings import ProviderConfig
 
@@ -67,7 +67,7 @@ class ProviderKeys:
         new, overlap = _new_key(client_id, secret, expires_at), self._config.rotation.overlap
         vault, now = self._core.context.vault, self._core.clock.now()
         with self._slot(slot, "add", actor, reason) as change:
-            key = keys.add_key(
+            key = add_key(
                 change.session, vault, self._config.name, new, now, slot=slot, overlap=overlap
             )
             change.key_id = key.id
@@ -91,9 +91,7 @@ class ProviderKeys:
         new = _new_key(client_id, secret, expires_at)
         vault, now = self._core.context.vault, self._core.clock.now()
         with self._slot(slot, "stage", actor, reason) as change:
-            key, replaced = keys.stage_key(
-                change.session, vault, self._config.name, new, now, slot=slot
-            )
+            key, replaced = stage_key(change.session, vault, self._config.name, new, now, slot=slot)
             change.key_id = key.id
             change.session.flush()
             return key_info(key, replaced)

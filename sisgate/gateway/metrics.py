@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from sisgate.access.policy import Action
 from sisgate.breakers.spec import State
 from sisgate.broker import list_lengths
-from sisgate.credentials.keys import list_keys
 from sisgate.domain.priorities import Priority
 from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState, KeyState
@@ -18,6 +17,7 @@ from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger import workload
+from sisgate.ledger.keys import list_keys
 from sisgate.ledger.schema import Key
 from sisgate.ledger.workload import Counts
 from sisgate.monitoring.reading import (

@@ -126,8 +126,11 @@ def get(session: Session, job_id: str) -> Job:
 
 
 def of_ids(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
-    """Return the jobs that there are, by id."""
-    return {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
+    """Return the jobs that there are, by id, as they are now."""
+    if not job_ids:
+        return {}
+    query = select(Job).where(Job.id.in_(job_ids)).execution_options(populate_existing=True)
+    return {job.id: job for job in session.scalars(query)}
 
 
 def unknown(job_id: str) -> UnknownJob:

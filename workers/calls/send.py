@@ -11,10 +11,11 @@ from functools import partial
 import structlog
 
 from sisgate.audit import log as audit
-from sisgate.credentials import keys
+from sisgate.credentials.keys import open_key
 from sisgate.credentials.usage import Use
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, CredentialError, NoPermit, SisgateError, TokenRefused
+from sisgate.ledger import keys
 from sisgate.ledger.schema import Key
 from sisgate.providers.dialect import HttpRequest
 from sisgate.transport import http
@@ -59,7 +60,7 @@ class Keyring:
             if key.id in self._refused:
                 continue
             self._current = key
-            opened = keys.open_key(self._runtime.vault, key)
+            opened = open_key(self._runtime.vault, key)
             if self._config.auth_method == "oauth1":
                 now = self._runtime.clock.now()
                 return http.oauth1(opened, self._config.oauth1_signature, now), None

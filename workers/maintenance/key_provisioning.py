@@ -9,12 +9,13 @@ import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.audit import log as audit
-from sisgate.credentials import keys
+from sisgate.credentials.keys import open_key, stage_key
 from sisgate.credentials.rotation import Policy
 from sisgate.credentials.slots import Slot
 from sisgate.credentials.sources import KeyRequest, NewKey, source_of
 from sisgate.domain.states import KeyState
 from sisgate.errors import SisgateError
+from sisgate.ledger import keys
 from sisgate.ledger.schema import Key, KeySlot
 from sisgate.settings import ProviderConfig
 from workers.runtime import Runtime
@@ -35,7 +36,7 @@ def begin(runtime: Runtime, config: ProviderConfig, slot: Slot, row: KeySlot) ->
     row.requested_at, row.failure = None, None
     row.leased_until = runtime.clock.now() + timedelta(seconds=2 * seconds)
     active = next((key for key in slot.keys if key.state == KeyState.ACTIVE.value), None)
-    current = keys.open_key(runtime.vault, active) if active is not None else None
+    current = open_key(runtime.vault, active) if active is not None else None
     return KeyRequest(row.order_id, config, slot.name, current, seconds)
 
 
@@ -56,7 +57,7 @@ def provision(runtime: Runtime, request: KeyRequest, policy: Policy) -> None:
         if new is None:
             _note_failure(session, runtime, row, policy, failure)
             return
-        key, _ = keys.stage_key(
+        key, _ = stage_key(
             session, runtime.vault, name, new, runtime.clock.now(),
             slot=request.slot, source=request.config.rotation.source, ordered=True,
         )  # fmt: skip

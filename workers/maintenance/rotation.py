@@ -12,15 +12,14 @@ import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events
-from sisgate.credentials import keys
 from sisgate.credentials.rotation import Policy, Step
 from sisgate.credentials.slots import Slot, accept_probe, policy_of, read_slot, read_slots
 from sisgate.credentials.sources import KeyRequest
 from sisgate.credentials.stored_tokens import StoredTokens
-from sisgate.credentials.usage import add_usage
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, PermanentError
-from sisgate.ledger import jobs
+from sisgate.ledger import jobs, keys
+from sisgate.ledger.keys import add_usage
 from sisgate.ledger.schema import Key, KeySlot
 from sisgate.settings import ProviderConfig
 from workers.maintenance import key_provisioning

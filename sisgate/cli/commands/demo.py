@@ -24,12 +24,13 @@ from sisgate.cli.formats import clock_time, commands_of, duration
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter, to_json, write_line
 from sisgate.cli.watch import Watched, watch
-from sisgate.credentials.keys import NewKey, add_key, list_keys
+from sisgate.credentials.keys import NewKey, add_key
 from sisgate.credentials.vault import vault_of
 from sisgate.demo import folder as demo_folder
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import JobKind, JobState, KeyState
 from sisgate.errors import SisgateError
+from sisgate.ledger.keys import list_keys
 from sisgate.sandbox import RunningDistrict, SandboxProcess
 from sisgate.settings.load import process_environment
 from sisgate.stack import tether

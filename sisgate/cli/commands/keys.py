@@ -27,9 +27,9 @@ from sisgate.cli.params import (
 )
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
-from sisgate.credentials.keys import Slot, list_keys
 from sisgate.gateway.key_info import KeyInfo, key_info
 from sisgate.gateway.keys import ProviderKeys
+from sisgate.ledger.keys import Slot, list_keys
 
 REASON_LENGTH = 160
 """Characters of what a provider said that are shown of it."""

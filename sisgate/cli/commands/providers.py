@@ -16,11 +16,11 @@ from sisgate.cli.formats import duration, moment, number
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Provider
 from sisgate.cli.presenter import Presenter
-from sisgate.credentials.keys import list_keys
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway import Obstacle
 from sisgate.gateway.liveness import read_liveness
+from sisgate.ledger.keys import list_keys
 from sisgate.settings import ProviderConfig
 
 app = Commands(

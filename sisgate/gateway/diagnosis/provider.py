@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sisgate.clock import Clock
-from sisgate.credentials.keys import list_keys, open_key, usable_keys
+from sisgate.credentials.keys import open_key
 from sisgate.credentials.token_endpoint import fetch_token
 from sisgate.credentials.vault import Vault
 from sisgate.domain.moments import local_time
@@ -20,6 +20,7 @@ from sisgate.errors import (
 from sisgate.gateway.availability import hold_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
+from sisgate.ledger.keys import list_keys, usable_keys
 from sisgate.ledger.schema import Key
 from sisgate.settings import ProviderConfig
 from sisgate.transport.http import Transport

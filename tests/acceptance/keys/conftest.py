@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from sisgate.credentials.keys import usable_keys
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import KeyState
 from sisgate.gateway.key_info import KeyInfo
 from sisgate.gateway.keys import ProviderKeys
+from sisgate.ledger.keys import usable_keys
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
 from sisgate.sandbox.spec import AcceptedCredential, DistrictSpec, SandboxSpec
 from testbed.postgres import PostgresServer

@@ -10,15 +10,16 @@ import pytest
 import redis
 from sqlalchemy.orm import Session
 
-from sisgate.credentials import keys
-from sisgate.credentials.keys import NewKey, add_key, lock_slot, stage_key, suspect, usable_keys
+from sisgate.credentials.keys import NewKey, add_key, open_key, stage_key
 from sisgate.credentials.master import MasterKey
-from sisgate.credentials.usage import UsageCounter, Use, add_usage, usage_of
+from sisgate.credentials.usage import UsageCounter, Use
 from sisgate.credentials.vault import Vault
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import KeyState
 from sisgate.errors import CredentialError
+from sisgate.ledger import keys
 from sisgate.ledger.database import Database
+from sisgate.ledger.keys import add_usage, lock_slot, suspect, usable_keys, usage_of
 from sisgate.ledger.schema import Key
 from tests.contract.ledger.rows import NOW, at_once
 
@@ -54,7 +55,7 @@ def test_a_replaced_key_drains_and_its_secret_is_destroyed_at_the_end(database: 
         gone = session.get_one(Key, old)
         assert (gone.state, gone.sealed_secret) == ("retired", b"")
         with pytest.raises(CredentialError):
-            keys.open_key(VAULT, gone)
+            open_key(VAULT, gone)
     assert usable(database) == ["new", "spare"]
 
 
