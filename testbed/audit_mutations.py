@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import LargeBinary, RowMapping, bindparam, text
 from sqlalchemy.orm import Session
 
-from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS, ranges_of
+from sisgate.audit.content import ranges_of
+from sisgate.ledger.audit_chain import EVENT_COLUMNS, SEAL_COLUMNS
 
 EVENTS, SEALS = "audit_events", "audit_seals"
 CONTENT = (*EVENT_COLUMNS[2:], "mac")

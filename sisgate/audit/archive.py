@@ -13,7 +13,6 @@ from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
-from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from sisgate.audit import export, sealer, verification
@@ -21,10 +20,15 @@ from sisgate.audit.chain import ARCHIVED
 from sisgate.audit.content import ranges_of
 from sisgate.audit.keys import KeyRing
 from sisgate.audit.log import record
-from sisgate.audit.rows import seals_through
 from sisgate.clock import Clock
 from sisgate.errors import AuditError
-from sisgate.ledger import audit_guard
+from sisgate.ledger.audit_chain import (
+    covers_through,
+    delete_through,
+    newest_seal,
+    seal_head,
+    seals_through,
+)
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal
 
@@ -75,15 +79,10 @@ def archive(
                 "The audit log is not whole, so nothing is archived. `sisgate audit verify` shows "
                 "what is wrong."
             )
-        last = session.scalar(
-            select(AuditSeal)
-            .where(AuditSeal.at < wanted.before)
-            .order_by(AuditSeal.number.desc())
-            .limit(1)
-        )
+        last = newest_seal(session, wanted.before)
         if last is None or last.number == result.first_seal != 1:
             raise AuditError(f"Nothing was sealed before {wanted.before.isoformat()}.")
-        before = session.scalar(select(AuditSeal.head).where(AuditSeal.number == last.number - 1))
+        before = seal_head(session, last.number - 1)
         events, digest = _write(session, keys, last, path)
     linked_to = (before or sealer.FIRST_HEAD).hex()
     archived = Archived(path, last.number, last.head.hex(), linked_to, events, digest)
@@ -116,17 +115,8 @@ def _write(session: Session, keys: KeyRing, last: AuditSeal, path: Path) -> tupl
 
 
 def _delete(session: Session, last: AuditSeal) -> None:
-    dialect = session.get_bind().dialect.name
-    audit_guard.take_off(lambda statement: session.execute(text(statement)), dialect)
-    seals = select(AuditSeal.covers).where(AuditSeal.number <= last.number)
-    spans: dict[int, int] = {}
-    for covers in session.scalars(seals):
+    ends: dict[int, int] = {}
+    for covers in covers_through(session, last.number):
         for writer, _, end in ranges_of(covers):
-            spans[writer] = max(end, spans.get(writer, 0))
-    for writer, end in spans.items():
-        session.execute(
-            text("DELETE FROM audit_events WHERE writer = :writer AND number <= :end"),
-            {"writer": writer, "end": end},
-        )
-    session.execute(delete(AuditSeal).where(AuditSeal.number < last.number))
-    audit_guard.put_on(lambda statement: session.execute(text(statement)), dialect)
+            ends[writer] = max(end, ends.get(writer, 0))
+    delete_through(session, last, ends)

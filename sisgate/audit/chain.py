@@ -26,9 +26,9 @@ from sisgate.audit.content import (
 )
 from sisgate.audit.heads import Broken, Head
 from sisgate.audit.keys import AuditKey, PublicKey, Verifiers
-from sisgate.audit.rows import EventRow, SealRow
 from sisgate.audit.sealer import FIRST_HEAD
 from sisgate.audit.writers import first_id
+from sisgate.ledger.audit_chain import EventRow, SealRow
 
 CLOCKS_DIFFER = timedelta(hours=1)
 """How much the clocks of two machines of a fleet may differ."""

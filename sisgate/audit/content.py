@@ -10,14 +10,6 @@ from typing import Any
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-EVENT_COLUMNS = (
-    "writer", "number", "at", "actor", "action", "subject", "reason", "provider", "job_id",
-    "request_id", "detail",
-)  # fmt: skip
-"""The columns that an event's MAC covers, in their order: all but the MAC."""
-
-SEAL_COLUMNS = ("number", "at", "events", "total", "covers", "digest")
-
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 

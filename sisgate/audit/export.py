@@ -16,17 +16,24 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from sisgate.audit.chain import ChainVerifier, IssueKind, VerificationResult
-from sisgate.audit.content import EVENT_COLUMNS, SEAL_COLUMNS, compact_json, ranges_of
+from sisgate.audit.content import compact_json, ranges_of
 from sisgate.audit.heads import Broken, Head, head_of, parse_head
 from sisgate.audit.keys import KeyRing, Verifiers
-from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
-from sisgate.audit.sealer import newest_seal
 from sisgate.audit.verification import Progress
 from sisgate.errors import AuditError
+from sisgate.ledger.audit_chain import (
+    EVENT_COLUMNS,
+    SEAL_COLUMNS,
+    EventRow,
+    SealRow,
+    event_counts,
+    events_between,
+    newest_seal,
+    seals_through,
+)
 from sisgate.ledger.schema import AuditSeal
 
 
@@ -67,8 +74,7 @@ def _events_and_seals(session: Session) -> Iterator[str]:
     for seal in seals_through(session):
         yield from segment(session, seal)
         covered |= {writer: last for writer, _, last in ranges_of(seal.fields[4])}
-    writers = text("SELECT writer, MAX(number) FROM audit_events GROUP BY writer ORDER BY writer")
-    for writer, last in list(session.execute(writers)):
+    for writer, _, _, last in list(event_counts(session)):
         if last > covered.get(writer, 0):
             for event in events_between(session, writer, covered.get(writer, 0) + 1):
                 yield compact_json({"unsealed": event_words(event)})

@@ -7,22 +7,20 @@ the same head one comes too late and leaves no trace.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from sisgate.audit.content import Range, compact_json, event_content, seal_content
 from sisgate.audit.keys import AuditKey, KeyRing
-from sisgate.audit.rows import events_between
 from sisgate.audit.writers import LIFETIME, first_id
 from sisgate.clock import Clock
+from sisgate.ledger import audit_chain
+from sisgate.ledger.audit_chain import events_between, newest_seal, unsealed_writers
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import AuditSeal, AuditWriter
-from sisgate.ledger.statements import insert_into
+from sisgate.ledger.schema import AuditSeal
 
 LOOK_BACK = LIFETIME + timedelta(hours=1)
 """How long before the last seal a writer may have been opened that has written since.
@@ -65,21 +63,10 @@ def seal(
     if not found.events and not closely:
         return None
     made = _linked(keys.newest, last, found, clock.now())
-    try:
-        with database.write() as session:
-            session.execute(insert(AuditSeal), [_values(made)])
-            _note(session, found.ranges)
-            if closely:
-                old = first_id(made.at - NOTES_KEPT)
-                session.execute(delete(AuditWriter).where(AuditWriter.writer < old))
-    except IntegrityError:
-        return None
-    return made
-
-
-def newest_seal(session: Session) -> AuditSeal | None:
-    """Return the end of the chain."""
-    return session.scalar(select(AuditSeal).order_by(AuditSeal.number.desc()).limit(1))
+    sealed = {writer: last for writer, _, last in found.ranges}
+    forget_before = first_id(made.at - NOTES_KEPT) if closely else None
+    is_first = audit_chain.append(database, made, sealed, forget_before=forget_before)
+    return made if is_first else None
 
 
 def _linked(key: AuditKey, last: AuditSeal | None, found: _Found, now: datetime) -> AuditSeal:
@@ -108,7 +95,7 @@ def _floor(last: AuditSeal | None, now: datetime, *, closely: bool) -> int:
 def _unsealed(session: Session, key: AuditKey, floor: int) -> _Found:
     digest, count = hashlib.sha256(), 0
     ranges: list[Range] = []
-    for writer, sealed in list(_advanced(session, floor)):
+    for writer, sealed in list(unsealed_writers(session, floor)):
         begin = end = 0
         for row in events_between(session, writer, sealed + 1):
             if begin and row.number != end + 1:
@@ -122,42 +109,3 @@ def _unsealed(session: Session, key: AuditKey, floor: int) -> _Found:
         if begin:
             ranges.append((writer, begin, end))
     return _Found(ranges, count, digest.digest())
-
-
-def _advanced(session: Session, floor: int) -> Iterator[tuple[int, int]]:
-    """Yield each writer from `floor` on that has unsealed events, and how far it is sealed."""
-    # One step of the recursion is one look into the key: the events themselves are not read.
-    rows = session.execute(
-        text("""
-        WITH RECURSIVE seen(writer) AS (
-            SELECT MIN(writer) FROM audit_events WHERE writer >= :floor
-            UNION ALL
-            SELECT (SELECT MIN(writer) FROM audit_events e WHERE e.writer > seen.writer)
-            FROM seen WHERE seen.writer IS NOT NULL
-        )
-        SELECT seen.writer,
-            (SELECT MAX(number) FROM audit_events e WHERE e.writer = seen.writer) AS last,
-            COALESCE((SELECT sealed FROM audit_writers w WHERE w.writer = seen.writer), 0) AS sealed
-        FROM seen WHERE seen.writer IS NOT NULL
-        """),
-        {"floor": floor},
-    )
-    for writer, last, sealed in rows:
-        if last > sealed:
-            yield writer, sealed
-
-
-def _note(session: Session, ranges: Sequence[Range]) -> None:
-    if not ranges:
-        return
-    sealed = {writer: last for writer, _, last in ranges}
-    statement = insert_into(session, AuditWriter)
-    statement = statement.on_conflict_do_update(
-        index_elements=["writer"], set_={"sealed": statement.excluded.sealed}
-    )
-    session.execute(statement, [{"writer": w, "sealed": n} for w, n in sealed.items()])
-
-
-def _values(made: AuditSeal) -> dict[str, object]:
-    names = ("number", "at", "events", "total", "covers", "digest", "head")
-    return {name: getattr(made, name) for name in names}

@@ -9,12 +9,10 @@ are left out.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from sisgate.audit.chain import ChainVerifier, IssueKind, VerificationResult
@@ -22,8 +20,16 @@ from sisgate.audit.content import Range, ranges_of, size_of
 from sisgate.audit.events import JOB_ACCEPTED, JOB_REFUSED
 from sisgate.audit.heads import Broken, Head
 from sisgate.audit.keys import KeyRing
-from sisgate.audit.rows import EventRow, SealRow, events_between, seals_through
-from sisgate.ledger.schema import AccessToken, AuditEvent, Control, Job, Key
+from sisgate.ledger import audit_log
+from sisgate.ledger.audit_chain import (
+    EventRow,
+    SealRow,
+    event_counts,
+    events_between,
+    read_garbled_text,
+    sealed_writers,
+    seals_through,
+)
 
 BLOCK_EVENTS = 20_000
 BLOCK_SEALS = 2_000
@@ -45,7 +51,7 @@ def verify(
     `heads` are those that were kept outside before the session began: with a later one the log
     would look as if its end had been cut off.
     """
-    _read_garbled_text(session)
+    read_garbled_text(session)
     verifier = ChainVerifier(keys, heads, now)
     for block in _blocks(seals_through(session)):
         events = _events_of_block(session, block)
@@ -53,7 +59,7 @@ def verify(
             verifier.seal(seal, _events_of(session, ranges, events))
             progress(verifier.result.events)
     _check_rest(session, verifier)
-    for writer, sealed in session.execute(text("SELECT writer, sealed FROM audit_writers")):
+    for writer, sealed in sealed_writers(session):
         verifier.noted(writer, sealed)
     result = verifier.end()
     for place, what in unaccounted(session, verifier.complete_since):
@@ -120,14 +126,7 @@ def _events_of(session: Session, ranges: list[Range], events: _Events | None) ->
 
 def _check_rest(session: Session, verifier: ChainVerifier) -> None:
     """Check the events that no seal covers: those to be sealed next, and those put there."""
-    counts = session.execute(
-        text(
-            "SELECT writer, COUNT(*), MIN(number), MAX(number) FROM audit_events"
-            " GROUP BY writer ORDER BY writer"
-        ),
-        execution_options={"yield_per": 2000},
-    )
-    for writer, count, low, high in counts:
+    for writer, count, low, high in event_counts(session):
         covered = verifier.covered.get(writer)
         last = covered.last if covered else 0
         tail = 0
@@ -139,15 +138,9 @@ def _check_rest(session: Session, verifier: ChainVerifier) -> None:
             verifier.stray(f"{writer}/{low}")
 
 
-def _read_garbled_text(session: Session) -> None:
-    # SQLite keeps any bytes as text; what is not UTF-8 must be read to be told.
-    connection = session.connection().connection.driver_connection
-    if isinstance(connection, sqlite3.Connection):
-        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-
-
 LIMIT_SET, PAUSED, RESUMED = (f"limits:provider:{act}" for act in ("set", "pause", "resume"))
 PINNED = "breaker:endpoint:pin"
+CONTROLLED = (LIMIT_SET, PAUSED, RESUMED, PINNED)
 TOKEN_MADE = ("access:token:add", "access:token:rotate")
 
 
@@ -160,64 +153,39 @@ def unaccounted(session: Session, since: datetime | None) -> Iterator[tuple[str,
 
 
 def _jobs(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
-    # Joined, for there is no index by job: either database then reads the log once.
-    is_its_event = (AuditEvent.job_id == Job.id) & AuditEvent.action.in_(
-        [JOB_ACCEPTED, JOB_REFUSED]
-    )
-    query = select(Job.id).outerjoin(AuditEvent, is_its_event).where(AuditEvent.number.is_(None))
-    if since is not None:
-        query = query.where(Job.accepted_at >= since)
-    for job_id in session.scalars(query, execution_options={"yield_per": 1000}):
+    for job_id in audit_log.jobs_without(session, [JOB_ACCEPTED, JOB_REFUSED], since):
         yield f"job {job_id}", "no event tells that it was accepted"
 
 
 def _keys(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
-    query = select(Key.provider, Key.id)
-    if since is not None:
-        query = query.where(Key.created_at >= since)
-    keys = session.execute(query).all()
+    keys = audit_log.keys_since(session, since)
     if not keys:
         return
-    told = select(AuditEvent.subject, AuditEvent.detail_text).where(
-        AuditEvent.action.like("keys:%")
-    )
-    known = {(subject, _detail(detail).get("key")) for subject, detail in session.execute(told)}
+    events = audit_log.details_of(session, beginning="keys:")
+    known = {(subject, _detail(detail).get("key")) for subject, _, detail in events}
     for provider, key_id in keys:
         if (provider, key_id) not in known:
             yield f"key {key_id} of {provider}", "no event tells where it came from"
 
 
 def _tokens(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
-    query = select(AccessToken.id)
-    if since is not None:
-        query = query.where(AccessToken.created_at >= since)
-    tokens = session.scalars(query).all()
+    tokens = audit_log.tokens_since(session, since)
     if not tokens:
         return
-    told = select(AuditEvent.subject).where(AuditEvent.action.in_(TOKEN_MADE))
-    known = set(session.scalars(told))
+    known = {subject for subject, *_ in audit_log.details_of(session, TOKEN_MADE)}
     for token_id in tokens:
         if f"token {token_id}" not in known:
             yield f"token {token_id}", "no event tells who made it"
 
 
 def _controls(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
-    query = select(Control)
-    if since is not None:
-        query = query.where(Control.changed_at >= since)
-    controls = session.scalars(query).all()
+    controls = audit_log.controls_since(session, since)
     if not controls:
         return
-    acts = (LIMIT_SET, PAUSED, RESUMED, PINNED)
-    told = (
-        select(AuditEvent.subject, AuditEvent.action, AuditEvent.detail_text)
-        .where(AuditEvent.action.in_(acts))
-        .order_by(AuditEvent.at, AuditEvent.writer, AuditEvent.number)
-    )
     limits: dict[str, Any] = {}
     paused: dict[str, bool] = {}
     pinned: set[str] = set()
-    for subject, action, detail in session.execute(told):
+    for subject, action, detail in audit_log.details_of(session, CONTROLLED):
         if action == LIMIT_SET:
             limits[subject] = _detail(detail).get("after")
         elif action == PINNED:

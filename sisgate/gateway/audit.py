@@ -7,14 +7,17 @@ from datetime import datetime
 from pathlib import Path
 
 from sisgate.access.policy import Action
-from sisgate.audit import archive, export, log, sealer, verification
+from sisgate.audit import archive, export, sealer, verification
 from sisgate.audit.chain import VerificationResult
 from sisgate.audit.heads import Head, head_of, read_heads
 from sisgate.audit.keys import KeyRing, Verifiers
-from sisgate.audit.log import Filter
+from sisgate.audit.log import record
 from sisgate.audit.verification import Progress
 from sisgate.domain.validation import aware
 from sisgate.gateway.core import Core
+from sisgate.ledger import audit_log
+from sisgate.ledger.audit_chain import newest_seal
+from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import AuditEvent
 from sisgate.privacy.disclosures import PersonDisclosure, disclosures_of
 from sisgate.privacy.persons import PEOPLE, Person, Realms, checked_resource
@@ -55,7 +58,7 @@ class AuditLog:
         """Return the newest events that fit, newest first."""
         self._access.require(Action.ADMINISTER)
         with self._database.read() as session:
-            return log.tail(session, wanted, limit=limit)
+            return audit_log.tail(session, wanted, limit=limit)
 
     def search(self, wanted: Filter) -> Iterator[AuditEvent]:
         """Stream the events that fit, oldest first."""
@@ -64,7 +67,7 @@ class AuditLog:
 
     def _search(self, wanted: Filter) -> Iterator[AuditEvent]:
         with self._database.read() as session:
-            yield from log.search(session, wanted)
+            yield from audit_log.search(session, wanted)
 
     def disclosures(
         self,
@@ -94,7 +97,7 @@ class AuditLog:
             for realm in sorted({realms.of_resource(each) for each in wanted}):
                 person = Person(provider, realms, realm, sourced_id)
                 found += disclosures_of(session, person, key, since=since, until=until)
-                log.record(
+                record(
                     session, self._clock.now(), actor=principal.token_actor or actor,
                     action="audit:person:disclosures", provider=provider,
                     subject=key.pseudonym(provider, realm, sourced_id),
@@ -144,7 +147,7 @@ class AuditLog:
         """Return the signed head of the newest seal, to be kept somewhere else."""
         self._access.require(Action.ADMINISTER)
         with self._database.read() as session:
-            newest = sealer.newest_seal(session)
+            newest = newest_seal(session)
         return head_of(newest, self.keys) if newest else None
 
     def archive(

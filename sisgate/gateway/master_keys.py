@@ -9,7 +9,6 @@ from pathlib import Path
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
 from sisgate.audit.keys import AuditKey, read_audit_keys
-from sisgate.audit.rows import is_made_with
 from sisgate.credentials import sealed
 from sisgate.credentials.master import drop_master_key
 from sisgate.credentials.sealed import Progress
@@ -18,6 +17,7 @@ from sisgate.credentials.vault import vault_of
 from sisgate.errors import InvalidState, UsageError
 from sisgate.gateway.core import Core
 from sisgate.gateway.missing_keys import GIVEN_UP, missing_keys
+from sisgate.ledger.audit_chain import is_made_with
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from sisgate.audit import rows
+from sisgate.audit.keys import ID_BYTES
 from sisgate.context import audit_keys
 from sisgate.credentials import sealed
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.errors import CredentialError
+from sisgate.ledger import audit_log
+from sisgate.ledger.audit_chain import newest_macs
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import AuditEvent
 from sisgate.settings import Settings
 
 GIVEN_UP = "keys:master:lost"
@@ -60,8 +58,8 @@ def missing_keys(settings: Settings, database: Database) -> MissingKeys:
         audit_here = {key.id.hex() for key in audit_keys(settings).keys}
     uses = {key: found for key, found in sealed.uses(database).items() if key not in here}
     with database.read() as session:
-        proving = rows.newest_key_ids(session) - audit_here
-        lost = _given_up(session, {*uses, *proving})
+        proving = {mac[:ID_BYTES].hex() for mac in newest_macs(session)} - audit_here
+        lost = audit_log.subjects(session, GIVEN_UP, {*uses, *proving})
     return MissingKeys(
         {key: found for key, found in uses.items() if key not in lost},
         tuple(sorted(proving - lost)),
@@ -78,12 +76,3 @@ def at_hand(settings: Settings) -> list[MasterKey]:
 
 def _places(uses: Mapping[str, int]) -> str:
     return ", ".join(f"{count} in {place}" for place, count in uses.items())
-
-
-def _given_up(session: Session, ids: set[str]) -> set[str]:
-    if not ids:
-        return set()
-    query = select(AuditEvent.subject).where(
-        AuditEvent.action == GIVEN_UP, AuditEvent.subject.in_(ids)
-    )
-    return set(session.scalars(query))

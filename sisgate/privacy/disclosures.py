@@ -24,7 +24,8 @@ from typing import Any, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sisgate.audit import events, log
+from sisgate.audit import events
+from sisgate.ledger import audit_log
 from sisgate.ledger.schema import AuditEvent, Change, Record
 from sisgate.privacy.person_search import find_owned
 from sisgate.privacy.persons import PEOPLE, Person, identifiers_of, identifies, leaves
@@ -169,8 +170,8 @@ def disclosures_of(
     mark = partial(key.mark, person.provider)
     reads: dict[str, tuple[AuditEvent, Mapping[str, Any]]] = {}
     disclosures: list[PersonDisclosure] = []
-    query = log.Filter(provider=person.provider, since=since, until=until)
-    for event in log.search(session, query):
+    query = audit_log.Filter(provider=person.provider, since=since, until=until)
+    for event in audit_log.search(session, query):
         detail: dict[str, Any] = json.loads(event.detail_text or "{}")
         if (what := _CALLS.get(event.action)) is not None:
             named = is_named(detail, identifiers, mark)
@@ -200,8 +201,8 @@ def _presences(
         if resource == "demographics" or person.realms.of_resource(resource) == person.realm:
             first_seen.setdefault((resource, person.sourced_id), None)
     pseudonym = key.pseudonym(person.provider, person.realm, person.sourced_id)
-    query = log.Filter(action="privacy:person:erase", subjects=(pseudonym,))
-    erasures = log.tail(session, query, limit=1)
+    query = audit_log.Filter(action="privacy:person:erase", subjects=(pseudonym,))
+    erasures = audit_log.tail(session, query, limit=1)
     erased_at = erasures[0].at if erasures else None
     presences: dict[str, list[Presence]] = {}
     for (resource, sourced_id), seen in first_seen.items():

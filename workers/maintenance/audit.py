@@ -18,6 +18,7 @@ from sisgate.context import open_ledger
 from sisgate.errors import AuditError, SisgateError
 from sisgate.fleet_clock import fleet_clock
 from sisgate.ledger import controls
+from sisgate.ledger.audit_chain import newest_seal
 from sisgate.settings import Settings
 from workers.runtime import Runtime
 
@@ -55,7 +56,7 @@ def keep_head(runtime: Runtime) -> None:
     # The file first: what another worker adds between the two looks is then in the database.
     kept = heads.newest_in(settings.audit_heads_path, keys)
     with runtime.database.read() as session:
-        newest = sealer.newest_seal(session)
+        newest = newest_seal(session)
     assert newest is not None
     if kept is not None and kept.number == newest.number and kept.head == newest.head.hex():
         return

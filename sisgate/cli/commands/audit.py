@@ -14,10 +14,7 @@ from typing import Annotated, Literal
 import typer
 
 from sisgate.audit.archive import Segment
-from sisgate.audit.content import EVENT_COLUMNS
 from sisgate.audit.keys import write_new_key
-from sisgate.audit.log import Filter
-from sisgate.audit.sealer import newest_seal
 from sisgate.cli.app import Commands
 from sisgate.cli.commands.audit_following import Following
 from sisgate.cli.commands.audit_screens import (
@@ -35,6 +32,8 @@ from sisgate.cli.params import time_ago
 from sisgate.cli.presenter import write_lines
 from sisgate.errors import AuditError, DatabaseUnavailable, SisgateError, UsageError
 from sisgate.gateway.audit import verify_signed
+from sisgate.ledger.audit_chain import EVENT_COLUMNS, newest_seal
+from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import AuditEvent
 from sisgate.stack.interrupts import interrupts
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sisgate.audit.log import Filter
+from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import AuditEvent
 
 OVERLAP = timedelta(seconds=30)

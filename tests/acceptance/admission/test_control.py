@@ -11,10 +11,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from sisgate.audit import log as audit
 from sisgate.broker import ADMISSION_MARK, call_task, redis_client
 from sisgate.embedded.redis_conf import HOST, free_port
-from sisgate.ledger import controls
+from sisgate.ledger import audit_log, controls
 from testbed.fleet import Fleet, MakeFleet, Process
 from testbed.recorder import Recorder
 
@@ -78,7 +77,7 @@ def test_flower_shows_the_queues_and_its_form_sets_the_limit_of_the_fleet(
     finally:
         flower.end()
     with fleet.gateway.context.database.read() as session:
-        (event,) = audit.tail(session, subject="alpha")
+        (event,) = audit_log.tail(session, subject="alpha")
         kept = controls.windows_of(controls.get(session, "alpha"))
     assert (event.actor, event.reason) == ("celery", "control.rate_limit")
     assert [str(rate) for rate in kept or ()] == ["500/h"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sisgate.audit.events import CALL_OUTCOME
-from sisgate.audit.log import Filter
 from sisgate.domain.states import KeyState
+from sisgate.ledger.audit_log import Filter
 from testbed.stack import wait_until
 from tests.acceptance.keys.conftest import SPARE, Keyed
 

@@ -10,8 +10,8 @@ import pytest
 from celery import Celery
 from sqlalchemy import update
 
-from sisgate.audit import log as audit
 from sisgate.domain.states import JobState
+from sisgate.ledger import audit_log
 from sisgate.ledger import schema as tables
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
@@ -80,7 +80,7 @@ def test_rate_limit_of_celery_changes_the_limit_of_the_fleet(stack: Stack) -> No
     def audited(action: str, actor: str) -> bool:
         with stack.gateway.context.database.read() as session:
             return (action, actor) in {
-                (event.action, event.actor) for event in audit.tail(session, subject="skyward")
+                (event.action, event.actor) for event in audit_log.tail(session, subject="skyward")
             }
 
     assert audited("limits:provider:set", "celery")

@@ -11,7 +11,6 @@ from sisgate.access.authorizer import Authorizer, authenticate
 from sisgate.access.policy import Action, Principal, Role
 from sisgate.access.token import new_token
 from sisgate.access.token_service import TokenInfo, TokenService
-from sisgate.audit import log as audit
 from sisgate.clock import ManualClock
 from sisgate.errors import (
     AccessDenied,
@@ -20,6 +19,7 @@ from sisgate.errors import (
     UnknownToken,
     UsageError,
 )
+from sisgate.ledger import audit_log
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AccessToken
 
@@ -39,7 +39,7 @@ def secret(made: TokenInfo) -> str:
 def events(database: Database, action: str) -> list[tuple[str, str, str | None]]:
     """Actor, subject and reason of what the audit log has of an action, newest first."""
     with database.read() as session:
-        found = [e for e in audit.tail(session, limit=100) if e.action == action]
+        found = [e for e in audit_log.tail(session, limit=100) if e.action == action]
     return [(e.actor, e.subject, e.reason) for e in found]
 
 

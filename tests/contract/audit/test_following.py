@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sisgate.audit import log
-from sisgate.audit.log import Filter
 from sisgate.cli.commands.audit_following import Following
+from sisgate.ledger import audit_log
+from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import AuditEvent
 from testbed.audit_book import Book
 
@@ -14,14 +14,14 @@ from testbed.audit_book import Book
 def search(book: Book, wanted: Filter) -> Iterator[AuditEvent]:
     """What the log has of it."""
     with book.database.read() as session:
-        yield from log.search(session, wanted)
+        yield from audit_log.search(session, wanted)
 
 
 def test_only_what_comes_after_the_last_event_shown_is_new(book: Book) -> None:
     """Of five events the newest was shown; two more come, the second look finds none."""
     book.write(5)
     with book.database.read() as session:
-        shown = log.tail(session, limit=1)
+        shown = audit_log.tail(session, limit=1)
     following = Following(lambda wanted: search(book, wanted), Filter(), shown, book.clock.now())
     assert list(following.new()) == []
     book.write(2, writer=1)

@@ -12,10 +12,11 @@ import pytest
 
 from sisgate.audit import archive, export, heads
 from sisgate.audit.chain import IssueKind
-from sisgate.audit.content import SEAL_COLUMNS, compact_json
+from sisgate.audit.content import compact_json
 from sisgate.audit.heads import Broken
 from sisgate.audit.keys import AuditKey, Verifiers
 from sisgate.errors import AuditError, UsageError
+from sisgate.ledger.audit_chain import SEAL_COLUMNS
 from testbed.audit_book import KEYS, Book
 from testbed.audit_mutations import EVENTS, SEALS, Scene, other_value
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from sisgate.audit import log as audit
 from sisgate.cli.commands.keys import canary_words
 from sisgate.cli.formats import moment
 from sisgate.credentials.keys import open_key
@@ -21,6 +20,7 @@ from sisgate.domain.states import KeyState
 from sisgate.errors import InvalidState, UsageError
 from sisgate.gateway import Gateway
 from sisgate.gateway.keys import ProviderKeys
+from sisgate.ledger import audit_log
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Key
 from sisgate.settings import Endpoint, ProviderConfig, Settings
@@ -80,7 +80,7 @@ def test_the_audit_log_tells_which_key_a_change_is_about(
     new = keys.add("new", Secret("new"), actor="ana")
     keys.rollback(actor="ana")
     with database.read() as session:
-        events = list(reversed(audit.tail(session, audit.Filter(action="keys:"))))
+        events = list(reversed(audit_log.tail(session, audit_log.Filter(action="keys:"))))
     told = [(event.action, (event.detail or {})["key"]) for event in events]
     assert told == [
         ("keys:slot:add", old.id),

@@ -18,7 +18,7 @@ from sisgate.credentials.vault import Vault
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import InvalidState, UnknownPerson, UsageError
-from sisgate.ledger import jobs, records
+from sisgate.ledger import audit_log, jobs, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal, Base, Call, Job, Record, Response
 from sisgate.privacy import suppression
@@ -173,7 +173,7 @@ def test_the_audit_log_knows_of_it_by_a_pseudonym(school: Database) -> None:
             erasure(school).run(ADA, actor="ana", reason=reason)
     report = erasure(school).run(ADA, actor="ana", reason="case 12")
     with school.read() as session:
-        (event, *_) = audit.tail(session)
+        (event, *_) = audit_log.tail(session)
     assert (event.actor, event.action, event.reason) == ("ana", "privacy:person:erase", "case 12")
     assert event.subject == report.pseudonym
     assert ADA not in report.pseudonym
@@ -196,7 +196,7 @@ def test_an_erasure_that_dies_half_way_is_in_the_audit_log(school: Database) -> 
     with pytest.raises(SystemExit):
         dying.run(ADA, actor="ana", reason="case 12")
     with school.read() as session:
-        (event,) = audit.tail(session, audit.Filter(action="privacy:person:erase"))
+        (event,) = audit_log.tail(session, audit_log.Filter(action="privacy:person:erase"))
     assert (event.actor, event.reason, event.detail) == (
         "ana", "case 12", {"phase": "begin", "suppressed": True},
     )  # fmt: skip
@@ -242,7 +242,7 @@ def test_the_list_holds_no_name_and_can_be_ended(school: Database) -> None:
         erasure(school).lift(ADA, None, actor="ana", reason=f"{ADA} enrolled again")
     assert len(screened(school, "students", page(ada())).rows) == 1
     with school.read() as session:
-        assert audit.tail(session)[0].action == "privacy:person:lift"
+        assert audit_log.tail(session)[0].action == "privacy:person:lift"
 
 
 def test_without_the_list_the_next_sync_brings_the_person_back(school: Database) -> None:

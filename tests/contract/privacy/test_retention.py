@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from sisgate.audit import log as audit
 from sisgate.clock import ManualClock
 from sisgate.domain.rates import Rate
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import CursorTooOld
-from sisgate.ledger import calls, controls, expiry, jobs, records, responses
+from sisgate.ledger import audit_log, calls, controls, expiry, jobs, records, responses
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import (
     Attempt,
@@ -100,7 +99,7 @@ def test_an_old_job_goes_with_all_that_is_its_own(
     ]  # fmt: skip
     with database.read() as session:
         assert jobs.get(session, young).state == JobState.DONE
-        (event, *_) = audit.tail(session)
+        (event, *_) = audit_log.tail(session)
     assert (event.action, event.subject) == ("privacy:jobs:expire", "jobs")
 
 
@@ -229,7 +228,7 @@ def test_a_run_that_is_stopped_keeps_what_it_did_and_goes_on_next_time(
         work.run(actor="test", only=is_jobs, on_batch=stop)
     assert count(database, Call) == expiry.BATCH * 2
     with database.read() as session:
-        assert (audit.tail(session)[0].detail or {})["rows"] == {"calls": expiry.BATCH}
+        assert (audit_log.tail(session)[0].detail or {})["rows"] == {"calls": expiry.BATCH}
     (swept,) = work.run(actor="test", only=is_jobs, seconds=0.0)
     assert not swept.finished
     (swept,) = work.run(actor="test", only=is_jobs)

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from sisgate import Gateway
-from sisgate.audit import log as audit
 from sisgate.domain.states import JobState
 from sisgate.errors import AccessDenied, NotAuthenticated, UnknownJob, UsageError
-from sisgate.ledger import jobs
+from sisgate.ledger import audit_log, jobs
 
 As = Callable[..., Gateway]
 
@@ -144,7 +143,7 @@ def test_the_log_tells_who_did_what_to_a_job(gateway: Gateway, as_token: As) -> 
     admin.jobs.cancel(job.id)
     again = admin.jobs.retry(job.id)
     with gateway.context.database.read() as session:
-        found = audit.tail(session, audit.Filter(job=job.id))
+        found = audit_log.tail(session, audit_log.Filter(job=job.id))
     told = [(event.action, event.actor.split(" ")[0], event.provider) for event in reversed(found)]
     assert told == [
         ("gateway:job:accept", "app:default", "lincoln"),
@@ -167,5 +166,5 @@ def test_what_retention_deletes_is_deleted_by_who_the_token_says(
         jobs.get(session, job.id).ended_at = datetime(2020, 1, 1, tzinfo=UTC)
     as_token("ana", "admin").privacy.retention.run(actor="nobody")
     with gateway.context.database.read() as session:
-        (event,) = audit.tail(session, audit.Filter(action="privacy:jobs:expire"))
+        (event,) = audit_log.tail(session, audit_log.Filter(action="privacy:jobs:expire"))
     assert event.actor.startswith("ana (token ")

@@ -12,13 +12,12 @@ from redis import Redis
 
 from sisgate import Gateway
 from sisgate.admission.limiter import Limiter
-from sisgate.audit import log as audit
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import UsageError
-from sisgate.ledger import controls
+from sisgate.ledger import audit_log, controls
 from workers.admission import limiter_recovery
 from workers.runtime import Runtime
 
@@ -26,7 +25,7 @@ from workers.runtime import Runtime
 def events(gateway: Gateway) -> list[tuple[str, str, str | None]]:
     """Return actor, action and reason of what was audited, oldest first."""
     with gateway.context.database.read() as session:
-        found = audit.tail(session, subject="lincoln")
+        found = audit_log.tail(session, subject="lincoln")
         return [(event.actor, event.action, event.reason) for event in reversed(found)]
 
 

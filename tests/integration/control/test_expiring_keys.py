@@ -9,12 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from sisgate import Gateway
-from sisgate.audit import log as audit
 from sisgate.clock import ManualClock
 from sisgate.context import Context
 from sisgate.domain.secret import Secret
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.provider import expiring_keys
+from sisgate.ledger import audit_log
 from workers.maintenance import rotation
 from workers.runtime import Runtime
 
@@ -52,7 +52,7 @@ def test_a_key_that_expires_is_told_of_once_a_day_from_its_time_on(
     clock.advance(14 * DAY)
     assert told() == ["it has expired"]
     with gateway.context.database.read() as session:
-        events = audit.tail(session, audit.Filter(action="keys:key:warn"))
+        events = audit_log.tail(session, audit_log.Filter(action="keys:key:warn"))
         assert [(event.actor, event.subject) for event in events] == [("rotation", "open")] * 3
 
 

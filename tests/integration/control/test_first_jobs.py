@@ -6,8 +6,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from sisgate import Gateway
-from sisgate.audit import log as audit
 from sisgate.audit.events import CONFIGURATION_CHANGED
+from sisgate.ledger import audit_log
 
 PROCESSES = 6
 
@@ -31,5 +31,5 @@ def test_first_jobs_at_once_are_all_accepted_and_note_the_configuration_once(
 
     assert len(set(accepted)) == PROCESSES
     with gateway.context.database.read() as session:
-        noted = audit.tail(session, audit.Filter(action=CONFIGURATION_CHANGED))
+        noted = audit_log.tail(session, audit_log.Filter(action=CONFIGURATION_CHANGED))
         assert [event.subject for event in noted] == ["app:default"]

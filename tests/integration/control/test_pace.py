@@ -6,8 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from sisgate import Gateway
-from sisgate.audit import log as audit
 from sisgate.domain.priorities import Priority
+from sisgate.ledger import audit_log
 from sisgate.providers.dialect import HttpResponse
 from workers.admission import pace
 from workers.admission.permits import Permit
@@ -34,7 +34,7 @@ def factor(gateway: Gateway) -> float:
 def audited(gateway: Gateway) -> list[tuple[str | None, float, float]]:
     """Return reason, factor before and factor after of each audited change."""
     with gateway.context.database.read() as session:
-        events = audit.tail(session, subject="lincoln")
+        events = audit_log.tail(session, subject="lincoln")
     details = [event.detail or {} for event in events]
     return [
         (event.reason, detail["before"], detail["after"])

@@ -9,9 +9,9 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.access.policy import Principal
-from sisgate.audit.log import Filter
 from sisgate.errors import AccessDenied, UnknownJob
 from sisgate.gateway.deprecated import MOVED
+from sisgate.ledger.audit_log import Filter
 
 
 def caller(gateway: Gateway, name: str, *roles: str) -> Principal:

@@ -10,10 +10,10 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
-from sisgate.audit.log import Filter
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import AccessDenied, UsageError
 from sisgate.ledger import deletions, records, responses
+from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import Response
 from sisgate.privacy.disclosures import PersonDisclosure
 from tests.contract.ledger.rows import NOW, accepted, row, write

@@ -9,11 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from sisgate import Gateway
-from sisgate.audit import log as audit
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import BacklogFull, InvalidState, UsageError
 from sisgate.gateway import Job
-from sisgate.ledger import jobs
+from sisgate.ledger import audit_log, jobs
 from sisgate.ledger.schema import Call
 from tests.contract.ledger.rows import at_once
 
@@ -78,7 +77,7 @@ def test_a_job_is_tried_again_once(gateway: Gateway) -> None:
     assert gateway.jobs.status(dead.id).retried_as == first.id
     assert first.status().app == "default"
     with gateway.context.database.read() as session:
-        event = audit.tail(session, audit.Filter(job=dead.id))[0]
+        event = audit_log.tail(session, audit_log.Filter(job=dead.id))[0]
         assert (event.actor, event.action) == ("ana", "jobs:job:retry")
 
 
@@ -132,7 +131,7 @@ def test_an_unknown_outcome_is_resolved_once(gateway: Gateway, resolution: str) 
     with pytest.raises(InvalidState):
         gateway.jobs.resolve(job.id, "failed")
     with gateway.context.database.read() as session:
-        (event,) = audit.tail(session, audit.Filter(job=job.id, action="jobs:job:resolve"))
+        (event,) = audit_log.tail(session, audit_log.Filter(job=job.id, action="jobs:job:resolve"))
         assert (event.actor, event.reason) == ("ana", "seen in the SIS")
 
 

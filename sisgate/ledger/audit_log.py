@@ -1,0 +1,125 @@
+"""The events of the audit log in the ledger: those that fit a search, and rows that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Row, Select, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from sisgate.ledger.schema import AccessToken, AuditEvent, Control, Job, Key
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events are looked for; None and empty mean any. `action` is the beginning of one.
+
+    `until` is exclusive. `request_id` also finds the events of the job of that id.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    subjects: Sequence[str] = ()
+    provider: str | None = None
+    job: str | None = None
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def of(self, query: Select[AuditEvent]) -> Select[AuditEvent]:
+        """Return the query with the conditions added."""
+        event = AuditEvent
+        if self.actor is not None:
+            query = query.where(event.actor == self.actor)
+        if self.action is not None:
+            query = query.where(event.action.startswith(self.action, autoescape=True))
+        if self.subjects:
+            query = query.where(event.subject.in_(self.subjects))
+        if self.provider is not None:
+            query = query.where(
+                or_(event.provider == self.provider, event.subject == self.provider)
+            )
+        if self.job is not None:
+            query = query.where(event.job_id == self.job)
+        if self.request_id is not None:
+            mine = self.request_id
+            query = query.where(
+                or_(event.request_id == mine, event.request_id.is_(None) & (event.job_id == mine))
+            )
+        if self.since is not None:
+            query = query.where(event.at >= self.since)
+        if self.until is not None:
+            query = query.where(event.at < self.until)
+        return query
+
+
+def tail(
+    session: Session,
+    wanted: Filter | None = None,
+    *,
+    subject: str | None = None,
+    limit: int = 50,
+) -> Sequence[AuditEvent]:
+    """Return the newest events that fit, newest first."""
+    wanted = wanted or Filter(subjects=(subject,) if subject is not None else ())
+    newest = (AuditEvent.at.desc(), AuditEvent.writer.desc(), AuditEvent.number.desc())
+    return session.scalars(wanted.of(select(AuditEvent)).order_by(*newest).limit(limit)).all()
+
+
+def search(session: Session, wanted: Filter) -> Iterator[AuditEvent]:
+    """Stream the events that fit, oldest first, in constant memory."""
+    oldest = (AuditEvent.at, AuditEvent.writer, AuditEvent.number)
+    query = wanted.of(select(AuditEvent)).order_by(*oldest)
+    for event in session.scalars(query, execution_options={"yield_per": 1000}):
+        session.expunge(event)
+        yield event
+
+
+def subjects(session: Session, action: str, among: Collection[str]) -> set[str]:
+    """Return which of the subjects have an event of that very action."""
+    event = AuditEvent
+    query = select(event.subject).where(event.action == action, event.subject.in_(among))
+    return set(session.scalars(query)) if among else set()
+
+
+def details_of(
+    session: Session, actions: Sequence[str] = (), *, beginning: str = ""
+) -> Iterator[Row[str, str, str | None]]:
+    """Yield subject, action and detail of the events of these actions, oldest first."""
+    event = AuditEvent
+    query = select(event.subject, event.action, event.detail_text)
+    is_wanted = event.action.startswith(beginning) if beginning else event.action.in_(actions)
+    oldest = (event.at, event.writer, event.number)
+    yield from session.execute(query.where(is_wanted).order_by(*oldest))
+
+
+def jobs_without(session: Session, actions: Sequence[str], since: datetime | None) -> Iterator[str]:
+    """Stream the ids of the jobs that were accepted since a time and have no such event."""
+    # Joined, for there is no index by job: either database then reads the log once.
+    is_its_event = (AuditEvent.job_id == Job.id) & AuditEvent.action.in_(actions)
+    query = select(Job.id).outerjoin(AuditEvent, is_its_event).where(AuditEvent.number.is_(None))
+    query = query.where(_since(Job.accepted_at, since))
+    yield from session.scalars(query, execution_options={"yield_per": 1000})
+
+
+def keys_since(session: Session, since: datetime | None) -> Sequence[Row[str, str]]:
+    """Return provider and id of the keys that were made since a time."""
+    made = _since(Key.created_at, since)
+    return session.execute(select(Key.provider, Key.id).where(made)).all()
+
+
+def tokens_since(session: Session, since: datetime | None) -> Sequence[str]:
+    """Return the ids of the access tokens that were made since a time."""
+    made = _since(AccessToken.created_at, since)
+    return session.scalars(select(AccessToken.id).where(made)).all()
+
+
+def controls_since(session: Session, since: datetime | None) -> Sequence[Control]:
+    """Return what was set for providers since a time."""
+    return session.scalars(select(Control).where(_since(Control.changed_at, since))).all()
+
+
+def _since(column: InstrumentedAttribute[datetime], since: datetime | None) -> ColumnElement[bool]:
+    return true() if since is None else column >= since
