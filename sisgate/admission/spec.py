@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sisgate.admission.schedule import ConcurrencySchedule
 from sisgate.domain.priorities import Priority
@@ -141,6 +141,10 @@ class WindowState:
         """Calls that the window still has."""
         return max(0, self.rate.calls - self.used)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {"limit": str(self.rate), "used": self.used, "left": self.left}
+
 
 @dataclass(frozen=True, slots=True)
 class LimiterState:
@@ -164,6 +168,21 @@ class LimiterState:
     limits_version: int
     next_permit_in_seconds: Mapping[Priority, float]
     waiting_for: Mapping[Priority, Reason]
+
+    def next_permits(self) -> dict[str, float]:
+        """Return in how many seconds the next permit can exist, by the word for the priority."""
+        return {p.word: round(seconds, 3) for p, seconds in self.next_permit_in_seconds.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what people are shown, JSON-ready."""
+        return {
+            "windows": [window.as_dict() for window in self.windows],
+            "overridden": self.overridden,
+            "factor": self.factor,
+            "blocked_seconds": self.blocked_seconds,
+            "paused_until": self.paused_until.isoformat() if self.paused_until else None,
+            "next_permit_in_seconds": self.next_permits(),
+        }
 
 
 def encode_spec(spec: LimitSpec, concurrency: int | None) -> str:

@@ -16,7 +16,6 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway import JobStatus
-from sisgate.gateway.liveness import read_liveness
 
 LOOK_SECONDS = 0.25
 QUOTA_SECONDS = 1.0
@@ -120,17 +119,16 @@ def watch(
 
 def _waits(invocation: Invocation, watched: Watched) -> dict[str, PermitWait]:
     found: dict[str, PermitWait] = {}
-    liveness = read_liveness(invocation.gateway.context, list(watched.statuses))
+    liveness = invocation.gateway.fleet.liveness(list(watched.statuses))
     for name, statuses in watched.statuses.items():
-        config = invocation.settings.providers.get(name)
         live = [status for status in statuses if not status.is_final]
-        if config is None or not live:
+        if name not in invocation.settings.providers or not live:
             continue
         if stopping := liveness.stopping(name):
             found[name] = PermitWait(0.0, "; ".join(one.message for one in stopping))
             continue
         try:
-            state = invocation.limiter_state(config)
+            state = invocation.gateway.providers.control(name).state()
         except BrokerUnavailable:
             found[name] = PermitWait(0.0, "Redis cannot be reached")
             continue

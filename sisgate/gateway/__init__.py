@@ -1,15 +1,47 @@
 """What apps call: enqueue, wait, read."""
 
+from sisgate.access.policy import Role
+from sisgate.access.token_service import TokenInfo
+from sisgate.admission.spec import LimiterState
 from sisgate.gateway.answer import Answer
+from sisgate.gateway.datasets import AbsentDataset
 from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.gateway.forecast import Plan
 from sisgate.gateway.gateway import Gateway
 from sisgate.gateway.job import JobStatus
 from sisgate.gateway.jobs import DeadLetter, Job
+from sisgate.gateway.key_info import KeyInfo
 from sisgate.gateway.liveness import Liveness
+from sisgate.gateway.overview import Overview, ProviderOverview
+from sisgate.ledger.keys import Slot
+from sisgate.ledger.records import StoredChange, StoredRecord
 from sisgate.liveness.obstacles import Cause, Obstacle
+from sisgate.privacy.erasure import ErasureReport
+from sisgate.privacy.persons import PersonResource
+from sisgate.privacy.retention import RetentionResult
 
 __all__ = [
-    "Answer", "Cause", "DeadLetter", "DiagnosticResult", "Gateway", "Job", "JobStatus", "Liveness",
-    "Obstacle", "Plan",
+    "AbsentDataset",
+    "Answer",
+    "Cause",
+    "DeadLetter",
+    "DiagnosticResult",
+    "ErasureReport",
+    "Gateway",
+    "Job",
+    "JobStatus",
+    "KeyInfo",
+    "LimiterState",
+    "Liveness",
+    "Obstacle",
+    "Overview",
+    "PersonResource",
+    "Plan",
+    "ProviderOverview",
+    "RetentionResult",
+    "Role",
+    "Slot",
+    "StoredChange",
+    "StoredRecord",
+    "TokenInfo",
 ]  # fmt: skip

@@ -31,7 +31,7 @@ STATES: dict[str, State | None] = {
 
 
 @dataclass(frozen=True)
-class EndpointStanding:
+class EndpointStatus:
     """One endpoint: its breaker, and what the choice of an endpoint knows of it.
 
     `number` is its place in the configuration, from 1. `unwell` means that it fails its health
@@ -44,6 +44,11 @@ class EndpointStanding:
     ejected: bool
     unwell: bool
     checked_seconds: float | None
+
+    @property
+    def short_name(self) -> str:
+        """The endpoint by its host, as people name it."""
+        return short_name(self.breaker.endpoint)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
@@ -73,13 +78,13 @@ class ProviderBreakers:
         self.holds_now = True
         """Whether Redis, and so the fleet, has heard of the last pin that was set here."""
 
-    def standings(self) -> list[EndpointStanding]:
+    def standings(self) -> list[EndpointStatus]:
         """Return how each endpoint stands now, in the order of the configuration."""
         self._core.access.require_any(Action.LOOK, self._config.name)
         views = self._breakers.views()
         _, known = self._routes.look()
         return [
-            EndpointStanding(number, view, seen.record.ejected, seen.unwell, seen.checked_seconds)
+            EndpointStatus(number, view, seen.record.ejected, seen.unwell, seen.checked_seconds)
             for number, (view, seen) in enumerate(zip(views, known, strict=True), start=1)
         ]
 

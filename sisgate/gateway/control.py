@@ -117,11 +117,13 @@ class ProviderControl:
         self._set_pause(paused=True, until=until, actor=actor, reason=reason)
         self._tell_redis(lambda: self._core.limiter.pause(self._config.name, until))
 
-    def resume(self, *, actor: str, reason: str | None = None) -> None:
-        """Make calls again."""
+    def resume(self, *, actor: str, reason: str | None = None) -> bool:
+        """Make calls again; return whether it was paused."""
         actor = self._may_change(actor)
-        self._set_pause(paused=False, until=None, actor=actor, reason=reason)
+        was_paused = self._set_pause(paused=False, until=None, actor=actor, reason=reason)
+        # Also when it was not paused: Redis may not have heard of an earlier `resume`.
         self._tell_redis(lambda: self._core.limiter.resume(self._config.name))
+        return was_paused
 
     def _tell_redis(self, tell: Callable[[], object]) -> None:
         try:
@@ -139,10 +141,12 @@ class ProviderControl:
 
     def _set_pause(
         self, *, paused: bool, until: datetime | None, actor: str, reason: str | None
-    ) -> None:
+    ) -> bool:
+        """Keep and audit it; return whether it was paused before."""
         name, now = self._config.name, self._core.clock.now()
         with self._core.database.write() as session:
             control = controls.lock(session, name, now)
+            was_paused = control.paused
             control.paused, control.paused_until, control.changed_at = paused, until, now
             audit.record(
                 session,
@@ -153,6 +157,7 @@ class ProviderControl:
                 reason=reason,
                 until=until.isoformat() if until else None,
             )
+        return was_paused
 
 
 def _parse(limits: str | Sequence[str] | None) -> tuple[Rate, ...] | None:

@@ -17,6 +17,7 @@ from sisgate.ledger.records import (
     StoredChange,
     StoredRecord,
     begin_feeds_anew,
+    count_live,
     newest_change,
     stream_changes,
     stream_records,
@@ -41,6 +42,19 @@ class AbsentDataset:
             "since": self.since.isoformat(),
             "asked_again_at": self.asked_again_at.isoformat(),
         }
+
+
+def absent_datasets(core: Core, provider: str) -> Sequence[AbsentDataset]:
+    """Return the datasets that a provider refused and that were never read."""
+    with core.database.read() as session:
+        jobs = absent.absent(session, provider, core.clock.now())
+        return [
+            AbsentDataset(
+                str(job.resource), (job.error or {})["status"], (job.error or {})["message"],
+                job.id, job.accepted_at, job.accepted_at + absent.ASK_AGAIN,
+            )
+            for job in jobs
+        ]  # fmt: skip
 
 
 class Datasets:
@@ -71,15 +85,14 @@ class Datasets:
         """
         self._core.provider(provider)
         self._core.access.require_any(Action.LOOK, provider)
+        return absent_datasets(self._core, provider)
+
+    def count(self, provider: str, resource: str) -> int:
+        """Return how many records of a dataset are not deleted."""
+        self._core.check_dataset(provider, resource)
+        self._core.access.require(Action.LOOK, provider, resource)
         with self._core.database.read() as session:
-            jobs = absent.absent(session, provider, self._core.clock.now())
-            return [
-                AbsentDataset(
-                    str(job.resource), (job.error or {})["status"], (job.error or {})["message"],
-                    job.id, job.accepted_at, job.accepted_at + absent.ASK_AGAIN,
-                )
-                for job in jobs
-            ]  # fmt: skip
+            return count_live(session, provider, resource)
 
     def records(
         self,

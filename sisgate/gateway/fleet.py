@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sisgate.access.policy import Action
 from sisgate.gateway import metrics
 from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import Liveness, read_liveness
+from sisgate.monitoring.openmetrics import render
 from sisgate.monitoring.reading import FleetReading
 
 
@@ -15,17 +18,19 @@ class FleetStatus:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def liveness(self) -> Liveness:
+    def liveness(self, providers: Sequence[str] | None = None) -> Liveness:
         """Return which processes of the fleet are alive, and what keeps jobs from going on.
 
+        Those of some `providers`, or of all.
         A Redis or ledger that cannot be reached is told by it and raises nothing.
         """
         self._core.access.require_role(Action.LOOK)
-        return read_liveness(self._core.context)
+        return read_liveness(self._core.context, providers)
 
     def metrics(self) -> FleetReading:
-        """Return how the fleet stands, in numbers; `BrokerUnavailable` where Redis is away.
-
-        `sisgate.monitoring.openmetrics.render` makes OpenMetrics text of it.
-        """
+        """Return how the fleet stands, in numbers; `BrokerUnavailable` where Redis is away."""
         return metrics.read(self._core)
+
+    def openmetrics(self) -> str:
+        """Return the same as OpenMetrics text."""
+        return render(self.metrics())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sisgate.admission.forecast import calls_ahead, nth_grant
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
-from sisgate.gateway.availability import hold_of
+from sisgate.gateway.availability import Hold, hold_of
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import read_liveness
@@ -27,7 +28,8 @@ class Plan:
     `calls` is None for a dataset that has never been synced: its length is not known. `left` is
     what the tightest window has left now, None without a limit. No time is told while the provider
     is paused or its breaker held open without end, while the limiter is being rebuilt, or while
-    something of the fleet is not alive: then there are the `obstacles`.
+    something of the fleet is not alive: then there are the `obstacles`. `hold` is why the provider
+    takes no calls now.
     """
 
     calls: int | None
@@ -35,6 +37,17 @@ class Plan:
     starts_at: datetime | None
     done_by: datetime | None
     obstacles: Sequence[Obstacle] = ()
+    hold: Hold | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "calls": self.calls,
+            "left": self.left,
+            "starts_at": self.starts_at.isoformat() if self.starts_at else None,
+            "done_by": self.done_by.isoformat() if self.done_by else None,
+            "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
+        }
 
 
 def plan_sync(core: Core, provider: str, resource: str, priority: Priority) -> Plan:
@@ -76,7 +89,7 @@ def _plan(core: Core, provider: str, calls: int | None, backlog: Backlog, latenc
     outlook = ProviderControl(core, config).outlook(latency)
     hold = hold_of(core.context, config)
     if outlook is None or (hold is not None and hold.next_probe_at is None):
-        return Plan(calls, None, None, None)
+        return Plan(calls, None, None, None, hold=hold)
     if hold is not None and hold.next_probe_at is not None:
         held = (hold.next_probe_at - now).total_seconds()
         outlook = replace(outlook, held_seconds=max(outlook.held_seconds, held))
@@ -96,4 +109,5 @@ def _plan(core: Core, provider: str, calls: int | None, backlog: Backlog, latenc
         left,
         now + timedelta(seconds=first),
         now + timedelta(seconds=last + latency) if calls is not None else None,
+        hold=hold,
     )

@@ -235,6 +235,23 @@ class Keys:
         """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""
         return ProviderKeys(self._core, self._core.provider(provider))
 
+    def list(self, provider: str | None = None, *, all_states: bool = False) -> Sequence[KeyInfo]:
+        """Return the keys of one provider, or of all whose keys who asks may see; newest first.
+
+        With `all_states` also those that have ended.
+        """
+        if provider is not None:
+            return self.of(provider).list(all_states=all_states)
+        access = self._core.access
+        access.require_role(Action.KEYS)
+        with self._core.database.read() as session:
+            found = [key_info(key) for key in keys.list_keys(session)]
+        return [
+            info
+            for info in found
+            if access.allows(Action.KEYS, info.provider) and (all_states or not info.state.is_final)
+        ]
+
     @property
     def master(self) -> MasterKeys:
         """The master keys: what each has sealed, and moving everything to the newest."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
-from sisgate.access.policy import Action
+from sisgate.access.policy import Action, covers_some
+from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway.availability import Hold, hold_of
 from sisgate.gateway.breakers import ProviderBreakers
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
+from sisgate.gateway.datasets import absent_datasets
+from sisgate.gateway.overview import Overview, read_overview
 from sisgate.gateway.usage import Usage, read_usage
 from sisgate.settings import ProviderConfig
 
@@ -23,6 +28,28 @@ class Providers:
     def get(self, name: str) -> ProviderConfig:
         """Return the configuration of a provider."""
         return self._core.provider(name)
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the providers that who asks may look at."""
+        principal = self._core.access.require_role(Action.LOOK)
+        return [name for name in self._core.settings.providers if covers_some(principal, name)]
+
+    def overview(self, name: str | None = None) -> Overview:
+        """Return how the providers stand that who asks may look at: quota, backlog, keys.
+
+        Of one provider, if `name` is given, also the datasets that it doesn't offer. A ledger or a
+        Redis that is away raises nothing: what it knows is then missing.
+        """
+        if name is None:
+            return read_overview(self._core, [self.get(each) for each in self.names()])
+        config = self.get(name)
+        self._core.access.require_any(Action.LOOK, name)
+        found = read_overview(self._core, [config])
+        with suppress(DatabaseUnavailable):  # which is in `unknown`
+            (one,) = found.providers
+            absent = absent_datasets(self._core, name)
+            return replace(found, providers=[replace(one, absent=absent)])
+        return found
 
     def control(self, name: str) -> ProviderControl:
         """Return what can be changed about a provider at run time: limits and pauses."""

@@ -141,6 +141,11 @@ class Database:
             self.engine, "checkout", reader if not self.is_sqlite else lambda *_: clock.refresh()
         )
 
+    def create_file(self) -> None:
+        """Create the file of a SQLite ledger, where its folder exists and the file does not."""
+        if self.is_sqlite:
+            _make_private(self.engine.url.database)
+
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -47,6 +47,15 @@ def list_keys(session: Session, provider: str | None = None) -> list[Key]:
     return list(session.scalars(query.where(Key.provider == provider) if provider else query))
 
 
+def active_slots(session: Session) -> dict[str, list[str]]:
+    """Return by provider which of its slots have an active key."""
+    query = select(Key.provider, Key.slot).where(Key.state == KeyState.ACTIVE.value)
+    found: dict[str, list[str]] = {}
+    for provider, slot in session.execute(query.order_by(Key.provider, Key.created_at.desc())):
+        found.setdefault(provider, []).append(slot)
+    return found
+
+
 def get_key(session: Session, provider: str, key_id: str) -> Key:
     """Return the key of a provider whose id begins with `key_id`; `UsageError` unless just one."""
     query = select(Key).where(Key.provider == provider, Key.id.startswith(key_id, autoescape=True))

@@ -35,6 +35,7 @@ def upgrade(database: Database, version: str = "head") -> bool:
     """
     from alembic import command
 
+    database.create_file()
     # On SQLite the write lock, taken before the look, holds off other processes.
     engine = database.engine.execution_options(sisgate_writes=True)
     try:

@@ -55,6 +55,10 @@ class Obstacle:
     provider: str | None = None
     stops: bool = True
 
+    def __str__(self) -> str:
+        """Return it with what helps against it, as sentences."""
+        return f"{self.message[:1].upper()}{self.message[1:]}. {self.remedy}"
+
     def concerns(self, provider: str) -> bool:
         """Return whether jobs of a provider stand still because of it."""
         return self.stops and self.provider in {None, provider}
@@ -70,7 +74,7 @@ def sentences(obstacles: Iterable[Obstacle]) -> str:
     >>> sentences([Obstacle(Cause.BEAT_MISSING, "beat is not running", "Start it.")])
     'Beat is not running. Start it.'
     """
-    return " ".join(f"{o.message[:1].upper()}{o.message[1:]}. {o.remedy}" for o in obstacles)
+    return " ".join(map(str, obstacles))
 
 
 def redis_unreachable(*, is_embedded: bool) -> Obstacle:

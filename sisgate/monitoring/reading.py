@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,14 @@ class FleetReading:
     obstacles: Sequence[tuple[str, str | None]]
     reconciled_seconds: float | None
     clock_offsets: Mapping[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        found = asdict(self)
+        for provider in found["providers"]:
+            for endpoint in provider["endpoints"]:
+                endpoint["transitions"] = [
+                    {"state": state, "reason": reason, "count": count}
+                    for (state, reason), count in endpoint["transitions"].items()
+                ]
+        return found

@@ -11,7 +11,6 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from sisgate.breakers.spec import BreakerView, State
 from sisgate.cli.app import Commands
 from sisgate.cli.commands.limits import warn_if_only_kept
 from sisgate.cli.formats import duration, moment
@@ -20,8 +19,7 @@ from sisgate.cli.params import Reason, complete_provider, time_ahead
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid, shown
 from sisgate.errors import UsageError
-from sisgate.gateway.breakers import STATES, BreakerSetting, EndpointStanding
-from sisgate.routing.names import short_name
+from sisgate.gateway.breakers import STATES, BreakerSetting, EndpointStatus
 from sisgate.stack.interrupts import interrupts
 
 app = Commands()
@@ -29,7 +27,7 @@ app = Commands()
 
 WATCH_SECONDS = 1.0
 
-Standings = Sequence[tuple[str, Sequence[EndpointStanding]]]
+Standings = Sequence[tuple[str, Sequence[EndpointStatus]]]
 
 
 @app.add(
@@ -82,7 +80,7 @@ def breaker(
         raise UsageError(f"--until and --reason go with {', '.join(STATES)}.")
     if endpoint:
         raise UsageError(f"Say what to do with {target}: {', '.join(STATES)}.")
-    names = [provider] if provider else list(invocation.settings.providers)
+    names = [provider] if provider else invocation.gateway.providers.names()
     if watch:
         _watch(invocation, output, names)
     else:
@@ -164,10 +162,10 @@ def _screen(standings: Standings, now: datetime) -> RenderableType:
     columns: Columns = {
         "provider": lambda row: Text(row[0], "bold"),
         "#": lambda row: row[1].number,
-        "endpoint": lambda row: short_name(row[1].breaker.endpoint),
+        "endpoint": lambda row: row[1].short_name,
         "state": lambda row: _state_words(row[1]),
-        "by hand": lambda row: _pin_words(row[1].breaker, now),
-        "next probe": lambda row: _next(row[1].breaker),
+        "by hand": lambda row: _pin_words(row[1], now),
+        "next probe": lambda row: _next(row[1]),
         "in a row": lambda row: row[1].breaker.failures_in_a_row,
         "failed": lambda row: _share(row[1].breaker.failures, row[1].breaker.calls),
         "slow": lambda row: _share(row[1].breaker.slow, row[1].breaker.calls),
@@ -178,14 +176,15 @@ def _screen(standings: Standings, now: datetime) -> RenderableType:
     return Group(Grid(columns, rows), Text(f"at {moment(now)}", "dim"))
 
 
-def _state_words(one: EndpointStanding) -> Text:
+def _state_words(one: EndpointStatus) -> Text:
     words = shown(one.breaker.state)
     if one.unwell or one.ejected:
         words.append(" unwell" if one.unwell else " ejected", "yellow")
     return words
 
 
-def _pin_words(view: BreakerView, now: datetime) -> Text:
+def _pin_words(one: EndpointStatus, now: datetime) -> Text:
+    view = one.breaker
     if not view.pinned:
         return Text("-")
     if view.pinned_until is None:
@@ -206,13 +205,14 @@ def _ago(then: datetime | None, now: datetime) -> str:
     return "-" if then is None else f"{duration(max(0.0, (now - then).total_seconds()))} ago"
 
 
-def _checked(one: EndpointStanding) -> str:
+def _checked(one: EndpointStatus) -> str:
     return "-" if one.checked_seconds is None else f"{duration(one.checked_seconds)} ago"
 
 
-def _next(view: BreakerView) -> str:
+def _next(one: EndpointStatus) -> str:
     """Return when a call may be made as a probe; a dash where calls need no probe."""
-    if view.state is State.CLOSED:
+    view = one.breaker
+    if view.state.value == "closed":
         return "-"
     if view.wait_seconds == float("inf"):
         return "never"

@@ -27,9 +27,8 @@ from sisgate.cli.params import (
 )
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
-from sisgate.gateway.key_info import KeyInfo, key_info
+from sisgate.gateway import KeyInfo, Slot
 from sisgate.gateway.keys import ProviderKeys
-from sisgate.ledger.keys import Slot, list_keys
 
 REASON_LENGTH = 160
 """Characters of what a provider said that are shown of it."""
@@ -163,8 +162,7 @@ def list_all(
 ) -> None:
     """Show which keys are stored. Their secrets stay sealed."""
     output = invocation.output
-    with invocation.database.read() as session:
-        found = [key_info(key) for key in list_keys(session, provider)]
+    found = invocation.gateway.keys.list(provider, all_states=True)
     shown = [key for key in found if every or not key.state.is_final]
     more = " `--all` shows those that have ended." if found else ""
     empty = f"No keys. `sisgate keys add PROVIDER` stores one.{more}"
@@ -177,7 +175,6 @@ def list_all(
 def usage(invocation: Invocation, provider: Provider) -> None:
     """Show how the keys of a provider were used: calls, errors, 429, refusals, life left."""
     output = invocation.output
-    _ = invocation.database
     found = invocation.gateway.keys.of(provider).usage()
     output.table(found, USAGE, empty="No keys.")
 
@@ -244,11 +241,9 @@ def revoke(
 
 
 def _keys(invocation: Invocation, provider: str) -> ProviderKeys:
-    if provider not in invocation.settings.providers:
-        invocation.gateway.providers.get(provider)
-    # The database first: where it is missing nothing was started yet, and that is what to say.
-    _ = invocation.database
-    return invocation.gateway.keys.of(provider)
+    keys = invocation.gateway.keys.of(provider)
+    keys.list()  # what is not allowed, or without a ledger, is refused before a secret is entered
+    return keys
 
 
 def _fixed_client_id(invocation: Invocation, provider: str) -> str | None:

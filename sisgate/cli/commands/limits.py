@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from sisgate.admission.spec import LimiterState
 from sisgate.cli.app import Commands
 from sisgate.cli.formats import duration, moment, number
 from sisgate.cli.invocation import Invocation, user_name
@@ -16,9 +15,7 @@ from sisgate.cli.params import Priority, Provider, Reason, Resource, time_ahead
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
 from sisgate.errors import UsageError
-from sisgate.gateway import Plan
-from sisgate.ledger import controls
-from sisgate.liveness.obstacles import sentences
+from sisgate.gateway import LimiterState, Plan
 
 top = Commands()
 
@@ -80,8 +77,8 @@ def show(invocation: Invocation, provider: Provider) -> None:
     output = invocation.output
     state = invocation.gateway.providers.control(provider).state()
     columns: Columns = {"limit": "rate", "used": "used", "left": "left"}
-    output.table(state.windows, columns, json=_facts(provider, state))
-    for line in _notes(invocation, provider, state):
+    output.table(state.windows, columns, json={"provider": provider, **state.as_dict()})
+    for line in _notes(provider, state, invocation.clock.now()):
         output.show(Text(line))
 
 
@@ -115,11 +112,7 @@ def resume(invocation: Invocation, provider: Provider, reason: Reason = None) ->
     """Make calls to a paused provider again."""
     output = invocation.output
     control = invocation.gateway.providers.control(provider)
-    with invocation.database.read() as session:
-        kept = controls.get(session, provider)
-        was_paused = kept is not None and kept.paused
-    # Also when it was not paused: Redis may not have heard of an earlier `resume`.
-    control.resume(actor=user_name(), reason=reason)
+    was_paused = control.resume(actor=user_name(), reason=reason)
     told = {"paused_until": None, "changed": was_paused, "holds_now": control.holds_now}
     output.json({"provider": provider, **told})
     warn_if_only_kept(output, holds_now=control.holds_now)
@@ -138,55 +131,28 @@ def plan(
     output = invocation.output
     invocation.gateway.datasets.check(provider, resource)
     found = invocation.gateway.plan(provider, resource, priority=priority)
-    output.json(
-        {
-            "provider": provider,
-            "resource": resource,
-            "calls": found.calls,
-            "left": found.left,
-            "starts_at": found.starts_at.isoformat() if found.starts_at else None,
-            "done_by": found.done_by.isoformat() if found.done_by else None,
-            "obstacles": [obstacle.as_dict() for obstacle in found.obstacles],
-        }
-    )
-    output.show(Text(f"{provider} {resource}: {_outlook(invocation, provider, found)}."))
+    output.json({"provider": provider, "resource": resource, **found.as_dict()})
+    output.show(Text(f"{provider} {resource}: {_outlook(found, invocation.clock.now())}."))
     if found.obstacles:
-        output.warn(sentences(found.obstacles))
+        output.warn(" ".join(map(str, found.obstacles)))
 
 
-def _outlook(invocation: Invocation, provider: str, plan: Plan) -> str:
-    now = invocation.clock.now()
+def _outlook(plan: Plan, now: datetime) -> str:
     calls = "1 call" if plan.calls == 1 else f"{number(plan.calls)} calls"
     needs = f"needs {calls}" if plan.calls else "its length is not known before its first sync"
     if plan.obstacles:
         missing = "; ".join(obstacle.message for obstacle in plan.obstacles)
         return f"{needs}; times are not known while {missing}"
     if plan.starts_at is None:
-        hold = invocation.gateway.providers.hold(provider)
-        is_endless = hold is not None and hold.next_probe_at is None
-        when = WHILE_HELD[hold.reason] if hold and is_endless else "before its first call"
+        is_endless = plan.hold is not None and plan.hold.next_probe_at is None
+        when = WHILE_HELD[plan.hold.reason] if plan.hold and is_endless else "before its first call"
         return f"{needs}; quota and times are not known {when}"
     left = "no limit" if plan.left is None else f"{number(plan.left)} left"
     done = _away(plan.done_by, now) or "at a time not known yet"
     return f"{needs}; {left}; starts {_away(plan.starts_at, now)}; done {done}"
 
 
-def _facts(provider: str, state: LimiterState) -> dict[str, Any]:
-    return {
-        "provider": provider,
-        "windows": [{"limit": str(w.rate), "used": w.used, "left": w.left} for w in state.windows],
-        "overridden": state.overridden,
-        "factor": state.factor,
-        "blocked_seconds": state.blocked_seconds,
-        "paused_until": state.paused_until.isoformat() if state.paused_until else None,
-        "next_permit_in_seconds": {
-            priority.word: round(seconds, 3)
-            for priority, seconds in state.next_permit_in_seconds.items()
-        },
-    }
-
-
-def _notes(invocation: Invocation, provider: str, state: LimiterState) -> list[str]:
+def _notes(provider: str, state: LimiterState, now: datetime) -> list[str]:
     notes = []
     if state.overridden:
         notes.append(f"Set at run time; `sisgate limits set {provider} --reset` ends that.")
@@ -196,7 +162,7 @@ def _notes(invocation: Invocation, provider: str, state: LimiterState) -> list[s
         notes.append(f"Blocked for {duration(state.blocked_seconds)}: {state.block_reason}.")
     if state.paused_until is not None:
         has_end = state.paused_until.year < 9999
-        end = _away(state.paused_until, invocation.clock.now()) if has_end else "until resumed"
+        end = _away(state.paused_until, now) if has_end else "until resumed"
         notes.append(f"Paused; takes calls again {end}.")
     return notes
 

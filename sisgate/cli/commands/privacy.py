@@ -16,9 +16,7 @@ from sisgate.cli.params import Reason, complete_provider
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid
 from sisgate.errors import UsageError
-from sisgate.privacy.erasure import ErasureReport
-from sisgate.privacy.persons import PersonResource
-from sisgate.privacy.retention import RetentionResult
+from sisgate.gateway import ErasureReport, PersonResource, RetentionResult
 
 app = Commands()
 

@@ -19,8 +19,7 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Provider, Purpose, Resource
 from sisgate.cli.presenter import Presenter, to_json, write_lines
 from sisgate.cli.tables import Columns
-from sisgate.ledger.records import StoredChange, StoredRecord
-from sisgate.ledger.schema import Dataset
+from sisgate.gateway import StoredChange, StoredRecord
 from sisgate.stack.interrupts import interrupts
 
 app = Commands()
@@ -131,9 +130,7 @@ def changes(
 def _warn_beyond(
     invocation: Invocation, output: Presenter, provider: str, resource: str, since: int
 ) -> None:
-    with invocation.database.read() as session:
-        dataset = session.get(Dataset, (provider, resource))
-        newest = dataset.last_sequence if dataset is not None else 0
+    newest = invocation.gateway.datasets.cursor(provider, resource)
     if since > newest:
         output.warn(
             f"The newest change of {provider} {resource} is number {newest}: the cursor {since} "

@@ -26,9 +26,7 @@ from sisgate.cli.watch import watch
 from sisgate.domain.states import JobState
 from sisgate.errors import UnknownResource
 from sisgate.gateway import Gateway, Job, JobStatus
-from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.syncs import Mode
-from sisgate.liveness.obstacles import sentences
 from sisgate.stack.interrupts import interrupts
 
 app = Commands()
@@ -148,9 +146,9 @@ def _key_of(key: str | None, resource: str, count: int) -> str | None:
 
 def _warn_of_fleet(invocation: Invocation, output: Presenter, provider: str) -> bool:
     """Tell what keeps the jobs from going on; return whether there is anything."""
-    stopping = read_liveness(invocation.gateway.context, [provider]).stopping(provider)
+    stopping = invocation.gateway.fleet.liveness([provider]).stopping(provider)
     if stopping:
-        output.warn(f"The jobs wait in the ledger. {sentences(stopping)}")
+        output.warn(f"The jobs wait in the ledger. {' '.join(map(str, stopping))}")
     return bool(stopping)
 
 

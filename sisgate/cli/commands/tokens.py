@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from sisgate.access.policy import Role
-from sisgate.access.token_service import TokenInfo
 from sisgate.cli.app import Commands
 from sisgate.cli.formats import moment, state
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason, length, length_or_never
 from sisgate.cli.presenter import Presenter, write_line
 from sisgate.cli.tables import Columns
+from sisgate.gateway import Role, TokenInfo
 from sisgate.settings import Settings
 
 app = Commands(

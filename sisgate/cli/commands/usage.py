@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from sisgate.cli.app import Commands
 from sisgate.cli.formats import moment
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import complete_provider, past, time_ago
-from sisgate.cli.presenter import write_lines
+from sisgate.cli.presenter import write_line
 from sisgate.cli.tables import Columns
 from sisgate.gateway.usage import Span
 
@@ -56,18 +55,8 @@ def usage(
 )
 def metrics(invocation: Invocation) -> None:
     """Write OpenMetrics text: breakers, calls, limits, queues, jobs, keys."""
-    from sisgate.monitoring.openmetrics import render
-
-    reading = invocation.gateway.fleet.metrics()
+    fleet = invocation.gateway.fleet
     if invocation.as_json:
-        told = asdict(reading)
-        for provider in told["providers"]:
-            for endpoint in provider["endpoints"]:
-                changes = endpoint["transitions"].items()
-                endpoint["transitions"] = [
-                    {"state": state, "reason": reason, "count": count}
-                    for (state, reason), count in changes
-                ]
-        invocation.output.json(told)
-        return
-    write_lines([render(reading).rstrip("\n")])
+        invocation.output.json(fleet.metrics().as_dict())
+    else:
+        write_line(fleet.openmetrics().rstrip("\n"))

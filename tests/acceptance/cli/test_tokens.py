@@ -49,10 +49,13 @@ def test_a_command_does_what_its_token_may_and_no_more(command: Command, run: Ru
     app = run("tokens", "add", *words, token=admin)
     assert run("jobs", "list", token=app["token"]) == []
     run("records", "skyward", "students", token=app["token"])
+    assert [one["name"] for one in run("providers", token=app["token"])] == ["skyward"]
     for refused in (
         ["records", "skyward", "orgs"],
         ["pause", "skyward"],
         ["keys", "list"],
+        ["keys", "list", "skyward"],
+        ["providers", "show", "powerschool"],
         ["tokens", "list"],
         ["sync", "powerschool", "students"],
     ):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sisgate import Gateway
+from sisgate.domain.secret import Secret
 from sisgate.domain.states import JobState
 from sisgate.errors import AccessDenied, NotAuthenticated, UnknownJob, UsageError
 from sisgate.ledger import audit_log, jobs
@@ -82,6 +83,32 @@ def test_a_short_id_finds_only_what_who_asks_may_see(gateway: Gateway, as_token:
     with pytest.raises(UsageError, match="Several jobs"):
         gateway.jobs.find("3f8a")
     assert gateway.jobs.find("3f8a-t") == theirs.id
+
+
+def test_a_token_for_one_provider_sees_that_one(gateway: Gateway, as_token: As) -> None:
+    """Not a refusal because there are others, and nothing of the others."""
+    for scope in ("lincoln", "lincoln/students"):
+        viewer = as_token("eve", "viewer", scopes=(scope,))
+        assert viewer.providers.names() == ["lincoln"]
+        assert [one.name for one in viewer.providers.overview().providers] == ["lincoln"]
+        assert [one.name for one in viewer.providers.overview("lincoln").providers] == ["lincoln"]
+        with pytest.raises(AccessDenied):
+            viewer.providers.overview("open")
+    assert {"lincoln", "open"} <= set(gateway.providers.names())
+
+
+def test_keys_are_listed_of_providers_whose_keys_one_may_manage(
+    gateway: Gateway, as_token: As
+) -> None:
+    """A scope of one dataset is not one of the whole provider, which its keys open."""
+    for name in ("lincoln", "open"):
+        gateway.keys.of(name).add(f"client of {name}", Secret("s"), actor="ana")
+    assert {key.provider for key in gateway.keys.list()} == {"lincoln", "open"}
+    operator = as_token("ana", "operator", scopes=("lincoln", "open/students"))
+    assert [key.provider for key in operator.keys.list()] == ["lincoln"]
+    for one in (operator, as_token("gradebook", "app")):
+        with pytest.raises(AccessDenied):
+            one.keys.list("open")
 
 
 def test_a_viewer_looks_and_an_operator_acts_and_neither_reads_students(

@@ -51,8 +51,8 @@ def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("SISGATE_APP", APP)
     execute(["keys", "master"])
-    gateway = Gateway(load_settings(), clock=SystemClock())
     execute(["db", "upgrade"])
+    gateway = Gateway(load_settings(), clock=SystemClock())
     execute(["keys", "add", PROVIDER, "--client-id", CLIENT, "--secret-file", "secret"])
     yield gateway
     gateway.close()

@@ -1,0 +1,144 @@
+"""Providers as a person or a screen looks at them: configuration, quota, backlog, what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sisgate.admission.spec import LimiterState, WindowState
+from sisgate.breakers.spec import State
+from sisgate.broker import queue_depths
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
+from sisgate.gateway.breakers import EndpointStatus, ProviderBreakers
+from sisgate.gateway.control import ProviderControl
+from sisgate.gateway.core import Core
+from sisgate.gateway.datasets import AbsentDataset
+from sisgate.gateway.liveness import read_liveness
+from sisgate.ledger.keys import active_slots
+from sisgate.liveness.obstacles import Obstacle
+from sisgate.settings import ProviderConfig
+
+
+@dataclass(frozen=True)
+class ProviderOverview:
+    """One provider. What only Redis knows is None while it is away, `key_slots` without the ledger.
+
+    `waiting` are messages of its queue, `key_slots` those that have an active key. `absent` are the
+    datasets that it doesn't offer; None where nobody asked for them.
+    """
+
+    config: ProviderConfig
+    key_slots: Sequence[str] | None = None
+    limiter: LimiterState | None = None
+    waiting: int | None = None
+    endpoints: Sequence[EndpointStatus] | None = None
+    obstacles: Sequence[Obstacle] = ()
+    absent: Sequence[AbsentDataset] | None = None
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self.config.name
+
+    @property
+    def windows(self) -> Sequence[WindowState]:
+        """The limits in force and what is used of them; none before they are counted."""
+        # Limits set at run time hold, and are known, also before the first call.
+        state = self.limiter
+        return state.windows if state and (state.known or state.overridden) else ()
+
+    @property
+    def is_overridden(self) -> bool:
+        """Whether its limits were set at run time."""
+        return self.limiter is not None and self.limiter.overridden
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no endpoint's breaker is closed."""
+        found = self.endpoints or ()
+        return bool(found) and all(one.breaker.state is not State.CLOSED for one in found)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        config, state = self.config, self.limiter
+        found: dict[str, Any] = {
+            "name": config.name,
+            "kind": config.kind,
+            "limits": [str(rate) for rate in config.windows],
+            "burst": config.burst,
+            "endpoints": [{"url": e.url, "weight": e.weight} for e in config.endpoints],
+            "base_path": getattr(config.dialect, "base_path", None) or None,
+            "auth": config.auth_method,
+            "token_url": config.token_endpoint,
+            "keys": self.key_slots,
+            "windows": [window.as_dict() for window in self.windows],
+            "overridden": self.is_overridden,
+            "in_flight": state.in_flight if state else None,
+            "factor": state.factor if state else None,
+            "blocked_seconds": state.blocked_seconds if state else None,
+            "block_reason": state.block_reason if state else None,
+            "paused_until": _pause(state.paused_until) if state else None,
+            "next_permit_in_seconds": state.next_permits() if state else {},
+            "waiting": self.waiting,
+            "held": self.is_held,
+            "breakers": self.endpoints and [one.as_dict() for one in self.endpoints],
+            "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
+            "known": bool(state and state.known),
+            "resources": list(config.dialect_class.resources),
+        }
+        if self.absent is not None:
+            found["absent"] = [each.as_dict() for each in self.absent]
+        return found
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Providers, and in `unknown` why something of them is not known: ledger or Redis is away."""
+
+    providers: Sequence[ProviderOverview]
+    unknown: Sequence[str]
+
+
+def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
+    """Return how providers stand that who asks may look at."""
+    unknown: list[str] = []
+    slots: dict[str, list[str]] | None = None
+    try:
+        with core.database.read() as session:
+            slots = active_slots(session)
+    except DatabaseUnavailable as error:
+        unknown.append(error.message)
+    known = [
+        ProviderOverview(config, None if slots is None else slots.get(config.name, []))
+        for config in configs
+    ]
+    try:
+        return Overview(_with_redis(core, known), unknown)
+    except BrokerUnavailable:
+        unknown.append("Redis cannot be reached, so quota and backlog are not known.")
+        return Overview(known, unknown)
+
+
+def _with_redis(core: Core, known: Sequence[ProviderOverview]) -> Sequence[ProviderOverview]:
+    names = [one.name for one in known]
+    depths = queue_depths(core.redis, names)
+    liveness = read_liveness(core.context, names)
+    return [
+        ProviderOverview(
+            one.config,
+            one.key_slots,
+            ProviderControl(core, one.config).state(),
+            depths[one.name],
+            ProviderBreakers(core, one.config).standings(),
+            liveness.stopping(one.name),
+        )
+        for one in known
+    ]
+
+
+def _pause(until: datetime | None) -> str | None:
+    if until is None:
+        return None
+    return "until resumed" if until == datetime.max.replace(tzinfo=UTC) else until.isoformat()
