@@ -84,7 +84,9 @@ class Commands(typer.Typer):
         """Register what the group does when no command of it is named."""
 
         def register(function: Command) -> Command:
-            callback = self.callback(epilog=_epilog(examples), invoke_without_command=True)
+            callback = self.callback(
+                epilog=_epilog(examples), invoke_without_command=True, no_args_is_help=False
+            )
             callback(_command(function))
             return function
 
