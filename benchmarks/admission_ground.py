@@ -13,12 +13,12 @@ from pathlib import Path
 from sisgate.broker import call_task
 from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.priorities import Priority
-from sisgate.domain.queues import queue_keys
 from sisgate.domain.states import JobKind, JobState
 from sisgate.ledger import call_queue, jobs
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.jobs import NewJob
+from sisgate.redis.queues import queue_keys
 from testbed.fleet import Fleet, message
 from testbed.recorder import Recorder
 from testbed.redis import RedisServer

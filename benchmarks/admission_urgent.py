@@ -9,7 +9,7 @@ from benchmarks.admission_ground import NOOP_APP, fleet_of, lay_noops, percentil
 from benchmarks.noop_app import DELAYS, PLAIN_QUEUE
 from benchmarks.report import Report, tell
 from sisgate.broker import call_task
-from sisgate.domain.queues import queue_keys
+from sisgate.redis.queues import queue_keys
 from sisgate.wakeups import Wakeups
 from testbed.fleet import CLOCK, Fleet, message
 

@@ -12,10 +12,9 @@ import psutil
 
 from benchmarks.admission_ground import CLOCK, lay_calls, wait_for
 from benchmarks.report import Report, per_second, tell, times
-from sisgate.broker import queue_depths
-from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
+from sisgate.redis.queues import PLANNER_QUEUE, queue_depths
 from sisgate.wakeups import Wakeups
 from testbed.fleet import Fleet
 from testbed.ledgers import ledger_of

@@ -20,7 +20,6 @@ from limits.strategies import MovingWindowRateLimiter
 from pyrate_limiter import Limiter as PyrateLimiter
 from pyrate_limiter import Rate as PyrateRate
 from pyrate_limiter import RedisBucket
-from redis import Redis
 
 from benchmarks.report import Report, per_second, times
 from benchmarks.scale import Scale
@@ -29,6 +28,7 @@ from sisgate.admission.spec import LimitSpec
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.embedded.redis_server import EmbeddedRedis
+from sisgate.redis.client import RedisClient, connect
 
 PING = "PING"
 PLENTY = 10_000_000
@@ -37,7 +37,7 @@ Contender = Callable[[], int]
 """One decision; returns the permits it brought."""
 
 
-def sisgate_contenders(redis: Redis) -> dict[str, Contender]:
+def sisgate_contenders(redis: RedisClient) -> dict[str, Contender]:
     limiter = Limiter(redis)
     open_spec = LimitSpec((Rate(PLENTY, HOUR),), burst=PLENTY)
     two = LimitSpec((Rate(PLENTY, HOUR), Rate(PLENTY, 1)), burst=PLENTY, max_concurrency=PLENTY)
@@ -64,7 +64,7 @@ def sisgate_contenders(redis: Redis) -> dict[str, Contender]:
     }
 
 
-def other_contenders(redis: Redis, url: str) -> dict[str, Contender]:
+def other_contenders(redis: RedisClient, url: str) -> dict[str, Contender]:
     item = RateLimitItemPerHour(PLENTY)
     moving = MovingWindowRateLimiter(RedisStorage(url))
     bucket = RedisBucket.init([PyrateRate(PLENTY, HOUR * 1000)], redis, "pyrate")
@@ -96,7 +96,7 @@ def run(scale: Scale) -> Report:
 def measure(report: Report, scale: Scale) -> None:
     """Add the table of all contenders on one private Redis."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
-        redis = Redis.from_url(server.url)
+        redis = connect(server.url)
         contenders: dict[str, Contender] = {PING: lambda: int(bool(redis.ping())) * 0}
         contenders |= sisgate_contenders(redis) | other_contenders(redis, server.url)
         seconds: dict[str, list[float]] = {name: [] for name in contenders}

@@ -15,7 +15,8 @@ import redis
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from sisgate.broker import broker_url, call_task, celery_app
+from sisgate.broker import call_task, celery_app
+from sisgate.embedded.redis_conf import broker_url
 from sisgate.settings import load_settings
 from workers.runtime import RUNTIME, RuntimeOfProcess
 

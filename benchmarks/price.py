@@ -27,7 +27,7 @@ from benchmarks.scale import QUICK, Scale
 from sisgate.admission.admitter import Admitter
 from sisgate.admission.slots import Want
 from sisgate.broker import Publisher
-from sisgate.domain.queues import PLANNER_QUEUE
+from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.wakeups import Wakeups
 from testbed.fleet import Fleet, message
 from testbed.ledgers import ENGINES, ledger_of

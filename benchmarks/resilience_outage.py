@@ -17,7 +17,7 @@ from benchmarks.resilience_ground import (
     states,
     tries,
 )
-from sisgate.domain.queues import hold_key
+from sisgate.redis.keys import PROBE_GATE
 from testbed.fleet import Fleet
 from testbed.recorder import Served, most_at_once
 
@@ -69,7 +69,7 @@ def run_outage(backlog: int, seconds: float) -> Outage:
 
 def _held(fleet: Fleet, recorder: Dying) -> bool:
     """Whether nothing is taken any more and what was under way has ended."""
-    held = bool(fleet.redis.exists(hold_key(PROVIDER)))
+    held = bool(fleet.redis.exists(PROBE_GATE(provider=PROVIDER)))
     return held and not recorder.at_work and not fleet.unacked()
 
 

@@ -5,18 +5,15 @@ Messages carry ids, nothing else. The ledger owns the work; a message only wakes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import redis
-
-from sisgate.domain.network import why_unreachable
 from sisgate.domain.priorities import PRIORITY_STEPS, Priority
-from sisgate.domain.queues import PLANNER_QUEUE, list_key, queue_keys
 from sisgate.domain.task_messages import task_message
-from sisgate.embedded.redis_server import is_own_url, last_url
 from sisgate.errors import BrokerUnavailable
+from sisgate.redis.client import RedisClient, RedisPipeline
+from sisgate.redis.queues import PLANNER_QUEUE, list_key
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.settings.urls import BrokerAddress
 
@@ -73,31 +70,6 @@ class TaskTimeouts:
 def call_task(provider: str) -> str:
     """Return the name of a provider's call task."""
     return f"{CALL_TASK_PREFIX}{provider}"
-
-
-def broker_url(settings: Settings) -> str:
-    """Return the Redis URL: the configured one, or that of the embedded server."""
-    if settings.broker_url is None or uses_embedded_redis(settings):
-        return last_url(settings.data_dir)
-    return settings.broker_url.get_secret_value()
-
-
-def uses_embedded_redis(settings: Settings) -> bool:
-    """Return whether Redis is that of the data folder: none is named, or `sisgate env` named it."""
-    if settings.broker_url is None:
-        return True
-    return is_own_url(settings.data_dir, settings.broker_url.get_secret_value())
-
-
-def redis_client(url: str) -> redis.Redis:
-    """Return a client for our own state, with bounded waits. Make it after a fork."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=5,
-        socket_connect_timeout=3,
-        socket_keepalive=True,
-        health_check_interval=30,
-    )
 
 
 def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Celery:
@@ -166,9 +138,9 @@ class Publisher:
 
     def __init__(
         self,
-        client: redis.Redis,
+        client: RedisClient,
         providers: Collection[str],
-        signal: Callable[[str, redis.client.Pipeline], None],
+        signal: Callable[[str, RedisPipeline], None],
     ) -> None:
         self._redis = client
         self._providers = frozenset(providers)
@@ -212,33 +184,14 @@ class Publisher:
         try:
             try:
                 pipe.execute()
-            except redis.ConnectionError:
+            except BrokerUnavailable:
                 # Once more at once: a pooled connection may have died with an old Redis. A message
                 # that arrives twice is harmless, since one claim wins.
                 pipe.command_stack = commands
                 pipe.execute()
-        except (redis.RedisError, OSError) as error:
+        except BrokerUnavailable as error:
             raise BrokerUnavailable(
-                f"Redis cannot be reached ({why_unreachable(error)}). What was accepted stays in "
-                "the ledger and is published when Redis is back."
+                f"{error.message} What was accepted stays in the ledger and is published when "
+                "Redis is back.",
+                **error.detail,
             ) from error
-
-
-def list_lengths(
-    client: redis.Redis, lists: Sequence[tuple[str, int]]
-) -> dict[tuple[str, int], int]:
-    """Return how many messages wait in each (queue, priority), in one round trip."""
-    pipe = client.pipeline(transaction=False)
-    for queue, priority in lists:
-        pipe.llen(queue_keys(queue)[PRIORITY_STEPS.index(priority)])
-    try:
-        return dict(zip(lists, pipe.execute(), strict=True))
-    except redis.RedisError as error:
-        raise BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).") from error
-
-
-def queue_depths(client: redis.Redis, queues: Iterable[str]) -> dict[str, int]:
-    """Return how many messages wait in each queue, in one round trip."""
-    names = list(queues)
-    lengths = list_lengths(client, [(name, step) for name in names for step in PRIORITY_STEPS])
-    return {name: sum(lengths[name, step] for step in PRIORITY_STEPS) for name in names}

@@ -17,13 +17,15 @@ from sisgate.audit.keys import AuditKey, KeyRing, read_audit_keys
 from sisgate.audit.writers import Writers
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.provider_breakers import breakers_of
-from sisgate.broker import Publisher, broker_url, redis_client
+from sisgate.broker import Publisher
 from sisgate.clock import Clock
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.credentials.vault import Vault
+from sisgate.embedded.redis_conf import broker_url
 from sisgate.fleet_clock import fleet_clock
 from sisgate.ledger.database import Database
 from sisgate.liveness.heartbeats import Heartbeats
+from sisgate.redis.client import connect
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.wakeups import Wakeups
 
@@ -77,7 +79,7 @@ class Context:
             self.database.commit_hook = Writers(lambda: self.audit_keys, self.clock)
             self.database.show_time(self.clock)
         # Any: what a command returns depends on options that redis-py's types do not follow.
-        self.redis: Any = redis_client(broker_url(settings))
+        self.redis: Any = connect(broker_url(settings))
         self.wakeups = Wakeups(self.redis, self.clock)
         self.limiter = Limiter(self.redis, clock=self.clock, script_clock=script_clock)
         self.making = threading.RLock()

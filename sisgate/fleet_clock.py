@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import redis
-
-from sisgate.broker import broker_url, redis_client
 from sisgate.clock import ReferenceClock
+from sisgate.embedded.redis_conf import broker_url
 from sisgate.errors import SisgateError
 from sisgate.ledger.database import is_sqlite, read_clock
+from sisgate.redis.client import RedisClient, connect
 from sisgate.settings import Settings
 
 
 def fleet_clock(settings: Callable[[], Settings]) -> ReferenceClock:
     """Return the fleet's clock. Nothing is read or connected before it is asked."""
-    client: redis.Redis | None = None
+    client: RedisClient | None = None
 
     def read() -> datetime | None:
         nonlocal client
@@ -28,9 +27,9 @@ def fleet_clock(settings: Callable[[], Settings]) -> ReferenceClock:
             url = settings().sqlalchemy_url
             if not is_sqlite(url):
                 return read_clock(url)
-            client = client or redis_client(broker_url(settings()))
+            client = client or connect(broker_url(settings()))
             seconds, micros = client.time()
-        except (SisgateError, redis.RedisError, OSError, ValueError):
+        except (SisgateError, OSError, ValueError):
             return None
         return datetime.fromtimestamp(seconds + micros / 1e6, UTC)
 

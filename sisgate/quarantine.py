@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import redis
 from pydantic import BaseModel, ConfigDict, Field
 
 from sisgate.domain.message_shape import parsed, shown_task, task_of
-from sisgate.domain.network import why_unreachable
 from sisgate.domain.priorities import PRIORITY_STEPS
-from sisgate.domain.queues import queue_keys
-from sisgate.errors import BrokerUnavailable, UnknownMessage
+from sisgate.errors import UnknownMessage
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import QUARANTINE
+from sisgate.redis.queues import queue_keys
+from sisgate.redis.scripts import run_script
 
-KEY = "sisgate:1:quarantine"
 LENGTH = 100
 """Messages kept; the oldest go first."""
 
@@ -37,13 +37,6 @@ NO_QUEUE = "?"
 
 _QUEUE = re.compile(r"[a-z][a-z0-9_-]*|\?")
 """Queues of the fleet. A message is never put back into another list."""
-
-# One step, so that of two who put a message back only one does.
-_MOVE = """
-if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
-redis.call('LPUSH', KEYS[2], ARGV[2])
-return 1
-"""
 
 
 @dataclass(frozen=True)
@@ -85,12 +78,11 @@ class BadMessage:
 class Quarantine:
     """The list in Redis. Its methods raise `BrokerUnavailable`."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: RedisClient) -> None:
         self._redis = client
-        self._move = client.register_script(_MOVE)
 
     def put(self, text: bytes, reason: str, queue: str) -> str:
-        """Keep a message and return its id; raises redis-py's own errors, as a worker expects."""
+        """Keep a message and return its id."""
         # Workers on several hosts write here, so no host's own clock is asked.
         seconds, micros = self._redis.time()
         entry = {
@@ -102,16 +94,13 @@ class Quarantine:
             "size": len(text),
             "text": base64.b64encode(text[:KEPT_BYTES]).decode(),
         }
-        self._redis.lpush(KEY, json.dumps(entry))
-        self._redis.ltrim(KEY, 0, LENGTH - 1)
+        self._redis.lpush(QUARANTINE(), json.dumps(entry))
+        self._redis.ltrim(QUARANTINE(), 0, LENGTH - 1)
         return str(entry["id"])
 
     def messages(self) -> Sequence[BadMessage]:
         """Return what is in quarantine, the newest first."""
-        try:
-            found = self._redis.lrange(KEY, 0, -1)
-        except redis.RedisError as error:
-            raise _lost(error) from error
+        found = self._redis.lrange(QUARANTINE(), 0, -1)
         return [_message(bytes(raw)) for raw in found]  # type: ignore[arg-type]  # this client decodes nothing
 
     def message(self, message_id: str) -> BadMessage:
@@ -126,20 +115,13 @@ class Quarantine:
 
         Raises `UnknownMessage` where it is gone. A worker that cannot take it puts it here again.
         """
-        try:
-            moved = self._move(keys=[KEY, _list_of(message)], args=[message.entry, message.text])
-        except redis.RedisError as error:
-            raise _lost(error) from error
-        if not moved:
+        keys = (QUARANTINE(), _list_of(message))
+        if not run_script(self._redis, "redis/move_message", keys, (message.entry, message.text)):
             raise unknown(message.id)
 
     def drop(self, message: BadMessage) -> None:
         """Forget a message; `UnknownMessage` where it is gone."""
-        try:
-            dropped = self._redis.lrem(KEY, 1, message.entry)  # type: ignore[arg-type]  # takes bytes
-        except redis.RedisError as error:
-            raise _lost(error) from error
-        if not dropped:
+        if not self._redis.lrem(QUARANTINE(), 1, message.entry):  # type: ignore[arg-type]  # takes bytes
             raise unknown(message.id)
 
 
@@ -199,7 +181,3 @@ def _message(raw: bytes) -> BadMessage:
     at, task = datetime.fromtimestamp(kept.at, UTC), shown_task(kept.task)
     reason = kept.reason if kept.reason.isprintable() else ascii(kept.reason)
     return BadMessage(kept.id, at, kept.queue, reason, task, kept.size, text, raw)
-
-
-def _lost(error: redis.RedisError) -> BrokerUnavailable:
-    return BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).")

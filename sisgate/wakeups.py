@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-import redis
-from redis.client import Pipeline, PubSub
-
 from sisgate.clock import Clock
+from sisgate.errors import BrokerUnavailable
+from sisgate.redis.client import RedisClient, RedisPipeline, RedisSubscription
+from sisgate.redis.keys import WORK_CHANNEL, job_channel
 
 POLL_SECONDS = 1.0
 """How often a waiter looks at the ledger by itself, in case a hint was lost."""
@@ -17,33 +17,28 @@ POLL_SECONDS = 1.0
 class Wakeups:
     """Announces ended jobs and lets others wait for the announcement."""
 
-    def __init__(self, client: redis.Redis, clock: Clock, *, prefix: str = "sisgate:1") -> None:
+    def __init__(self, client: RedisClient, clock: Clock) -> None:
         self._redis = client
         self._clock = clock
-        self._prefix = prefix
 
     def announce(self, job_id: str) -> None:
         """Wake whoever waits for the job. A Redis that is down only makes them a second late."""
-        with suppress(redis.RedisError):
-            self._redis.publish(self._channel(job_id), b"ended")
+        with suppress(BrokerUnavailable):
+            self._redis.publish(job_channel(job_id), b"ended")
 
-    def signal_work(self, provider: str, pipe: Pipeline | None = None) -> None:
+    def signal_work(self, provider: str, pipe: RedisPipeline | None = None) -> None:
         """Wake the workers that wait for a provider's calls; they look by themselves as well.
 
         With `pipe` as part of a pipeline, which the caller executes.
         """
-        with suppress(redis.RedisError):
-            (self._redis if pipe is None else pipe).publish(self._work_channel, provider)
+        with suppress(BrokerUnavailable):
+            (self._redis if pipe is None else pipe).publish(WORK_CHANNEL, provider)
 
-    def signals(self) -> PubSub:
+    def signals(self) -> RedisSubscription:
         """Return a subscription whose messages are names of providers with new work."""
-        pubsub: PubSub = self._redis.pubsub(ignore_subscribe_messages=True)
-        pubsub.subscribe(self._work_channel)
+        pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+        pubsub.subscribe(WORK_CHANNEL)
         return pubsub
-
-    @property
-    def _work_channel(self) -> str:
-        return f"{self._prefix}:work"
 
     def wait(self, job_id: str, ended: Callable[[], bool], timeout_seconds: float | None) -> bool:
         """Return True as soon as `ended()` is, False when the time is over first.
@@ -71,16 +66,13 @@ class Wakeups:
                 try:
                     if pubsub.get_message(timeout=left) is not None:
                         return
-                except redis.RedisError:
+                except BrokerUnavailable:
                     self._clock.sleep(min(left, 0.2))
 
         try:
-            with suppress(redis.RedisError):
+            with suppress(BrokerUnavailable):
                 # Subscribed before the first look, so that no announcement falls in between.
-                pubsub.subscribe(self._channel(job_id))
+                pubsub.subscribe(job_channel(job_id))
             yield pause
         finally:
             pubsub.close()
-
-    def _channel(self, job_id: str) -> str:
-        return f"{self._prefix}:ended:{job_id}"

@@ -16,15 +16,15 @@ from typing import Any, Self
 
 from celery import Celery
 
-import redis
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LimitSpec
-from sisgate.broker import celery_app, queue_depths, redis_client
+from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.priorities import Priority
-from sisgate.domain.queues import queue_keys
 from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
+from sisgate.redis.client import RedisClient, connect
+from sisgate.redis.queues import queue_depths, queue_keys
 from testbed.installation import install, variables_of
 from testbed.recorder import Recorder
 from workers.runtime import Runtime
@@ -66,7 +66,7 @@ class Fleet:
         self.app: Celery = celery_app(self.settings, redis_url)
         self.gateway = Gateway(self.settings)
         migrate.upgrade(self.gateway.context.database)
-        self.redis: redis.Redis = redis_client(redis_url)
+        self.redis: RedisClient = connect(redis_url)
         self.limiter = Limiter(self.redis)
         self._runtime = Runtime(self.settings)
         self.workers: list[Process] = []

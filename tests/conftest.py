@@ -8,12 +8,13 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from redis import Redis
 
 from sisgate.clock import ManualClock
+from sisgate.redis.client import RedisClient, connect
 from testbed.ledgers import Ledgers
 from testbed.postgres import PostgresServer
 from testbed.redis import RedisServer
+from testbed.redis_keys import unlisted_of_ours
 
 # Times on a shared machine say nothing about the code; a failure prints how to run it again.
 hypothesis.settings.register_profile(
@@ -65,16 +66,18 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
-    """URL of an empty Redis."""
+def redis_url(redis_server: RedisServer) -> Iterator[str]:
+    """URL of an empty Redis. What a test leaves there stands in the list of keys."""
     redis_server.wipe()
-    return redis_server.url
+    yield redis_server.url
+    with connect(redis_server.url) as client:
+        assert unlisted_of_ours(client) == []
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Iterator[Redis]:
+def redis(redis_url: str) -> Iterator[RedisClient]:
     """A client of an empty Redis."""
-    with Redis.from_url(redis_url) as client:
+    with connect(redis_url) as client:
         yield client
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from sisgate.broker import broker_url, celery_app
+from sisgate.broker import celery_app
+from sisgate.embedded.redis_conf import broker_url
 from sisgate.errors import SisgateError
 from sisgate.settings import load_settings
 from workers import runtime, tasks

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import pybreaker
 import structlog
-from redis import Redis
 
 from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, Passage, TransitionListener
 from sisgate.breakers.fleet import FleetBreakers
@@ -17,6 +16,7 @@ from sisgate.breakers.spec import BreakerView, State, Transition
 from sisgate.clock import Clock
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
+from sisgate.redis.client import RedisClient
 from sisgate.routing.fleet import FleetEndpoints, Known
 from sisgate.routing.outliers import RoutingSpec, outliers
 from sisgate.routing.paths import members, rules_of
@@ -57,7 +57,7 @@ class ProviderEndpoints:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisClient,
         config: ProviderConfig,
         breakers: FleetBreakers,
         *,

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import redis
 import structlog
 from celery import Task
 from celery.beat import ScheduleEntry, Scheduler
 from celery.schedules import schedule
 
 from sisgate.clock import Clock, SystemClock
-from sisgate.errors import SisgateError
+from sisgate.errors import BrokerUnavailable, SisgateError
+from sisgate.redis.keys import WAITING_TASK
 from workers.runtime import RUNTIME
 
 log = structlog.get_logger()
@@ -41,9 +41,6 @@ class FleetTask(Task):
                 "task_failed", task=self.name, id=task_id, code=exc.code, reason=exc.message
             )
 
-
-WAITING = "sisgate:1:waiting:"
-"""Prefix of the key that stands in Redis while a message of a task waits."""
 
 WAITING_SECONDS = 5
 """So long no other message is sent; then the one that waits may have been lost."""
@@ -94,19 +91,19 @@ class PeriodicTask(FleetTask):
         """Send a message unless one waits already; then return None."""
         is_first: Any = True
         # Whether Redis takes the message is seen when it is sent.
-        with suppress(redis.RedisError):
+        with suppress(BrokerUnavailable):
             client = getattr(self.app, RUNTIME)().redis
             is_first = client.set(self._key(kwargs), b"", nx=True, ex=WAITING_SECONDS)
         return super().apply_async(args, kwargs, **options) if is_first else None
 
     def before_start(self, task_id: str, args: Any, kwargs: Mapping[str, Any]) -> None:
         """Let the next message be sent: this one has been taken."""
-        with suppress(redis.RedisError):
+        with suppress(BrokerUnavailable):
             getattr(self.app, RUNTIME)().redis.delete(self._key(kwargs))
 
     def _key(self, kwargs: Mapping[str, Any] | None) -> str:
         options = "".join(f":{name}={value}" for name, value in sorted((kwargs or {}).items()))
-        return f"{WAITING}{self.name}{options}"
+        return WAITING_TASK(task=f"{self.name}{options}")
 
 
 def _interval(entry: ScheduleEntry) -> float:

@@ -6,18 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from redis import Redis
-
 from sisgate.admission.limiter import MOST_PERMITS, Limiter
-from sisgate.admission.scripts import ScriptCall, run_scripts
 from sisgate.admission.slots import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.domain.priorities import PRIORITY_STEPS
-from sisgate.domain.queues import hold_key, queue_keys
-
-UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
-"""kombu's own: what was delivered and not acknowledged, and since when."""
-
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import PROBE_GATE, limiter_keys
+from sisgate.redis.queues import UNACKED, UNACKED_INDEX, queue_keys
+from sisgate.redis.scripts import ScriptCall, run_scripts
 
 MOST_LOOKED_AT = 1000
 """Queues that one script looks at: Lua hands over at most 8,000 values, and each has its lists."""
@@ -54,7 +50,7 @@ class Admitted:
 class Admitter:
     """Asks Redis what waits, and takes it. One round trip each, whatever the number of queues."""
 
-    def __init__(self, redis: Redis, limiter: Limiter) -> None:
+    def __init__(self, redis: RedisClient, limiter: Limiter) -> None:
         self._redis = redis
         self._limiter = limiter
 
@@ -63,10 +59,10 @@ class Admitter:
         starts = range(0, len(providers), MOST_LOOKED_AT)
         parts = [providers[start : start + MOST_LOOKED_AT] for start in starts]
         calls = [
-            ScriptCall("backlog", tuple(key for name in part for key in queue_keys(name)), ())
+            ScriptCall("admission/backlog", [key for name in part for key in queue_keys(name)])
             for part in parts
         ]
-        answers = run_scripts(self._redis, calls) if calls else []
+        answers = run_scripts(self._redis, calls)
         return [
             part[place]
             for part, found in zip(parts, answers, strict=True)
@@ -77,21 +73,21 @@ class Admitter:
         """Take up to the wanted messages of each provider; those without a permit stay."""
         asked = list(wants)
         calls = [self._call(want, specs[want.provider]) for want in asked]
-        answers = run_scripts(self._redis, calls) if calls else []
+        answers = run_scripts(self._redis, calls)
         return [_read(want.provider, answer) for want, answer in zip(asked, answers, strict=True)]
 
     def _call(self, want: Want, spec: LimitSpec) -> ScriptCall:
         lists = queue_keys(want.provider)
         keys = (
-            *self._limiter.keys_of(want.provider),
+            *limiter_keys(want.provider),
             UNACKED,
             UNACKED_INDEX,
-            hold_key(want.provider),
+            PROBE_GATE(provider=want.provider),
             *lists,
         )
         now, encoded = self._limiter.script_args(spec)
         most, rest = min(want.pressing, MOST_PERMITS), min(want.rest, MOST_PERMITS)
-        return ScriptCall("admit", keys, (now, encoded, most, rest, *PRIORITY_STEPS))
+        return ScriptCall("admission/admit", keys, (now, encoded, most, rest, *PRIORITY_STEPS))
 
 
 def _read(provider: str, answer: Sequence[bytes]) -> Admitted:

@@ -8,8 +8,7 @@ The provider saw the call somewhere between, so no window of `period` seconds ho
 counted, and the grant was refused unless fewer than `limit` did. With calls that take L seconds a
 backlog therefore uses `period / (period + L)` of the limit. The **token bucket** gives the shape.
 
-Each operation is one Lua script and one round trip. The clock is the `TIME` of Redis. Keys of a
-provider are `{prefix}:limit:{{provider}}:state|calls|flight`; the braces keep them in one slot.
+Each operation is one Lua script and one round trip. The clock is the `TIME` of Redis.
 
 State that is missing is not assumed to be full: `take` answers `unknown` until `rebuild` was told
 the calls of the ledger. A permit is used within `PERMIT_USE_SECONDS` or handed back; whoever
@@ -24,12 +23,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from sisgate.admission.answers import read_grant, read_state
 from sisgate.admission.schedule import concurrency_at
-from sisgate.admission.scripts import ScriptCall, run_script
 from sisgate.admission.spec import (
     OFF_PERMIT,
     Grant,
@@ -43,7 +38,9 @@ from sisgate.admission.throttle import FACTOR_FLOOR
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import MAX_BLOCK_SECONDS, Rate
-from sisgate.errors import BrokerUnavailable
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import LIMIT_STATE, limiter_keys
+from sisgate.redis.scripts import run_script, script_time
 
 PERMIT_USE_SECONDS = 2.0
 """A permit that was not used for so long is handed back."""
@@ -65,17 +62,14 @@ class Limiter:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisClient,
         *,
-        prefix: str = "sisgate:1",
         clock: Clock | None = None,
         script_clock: Clock | None = None,
     ) -> None:
         self._redis = redis
-        self._prefix = prefix
         self._clock = clock or script_clock or SystemClock()
         self._script_clock = script_clock
-        self._known_keys: dict[str, tuple[str, str, str]] = {}
 
     def take(
         self, provider: str, spec: LimitSpec | None, priority: Priority, want: int = 1
@@ -83,7 +77,10 @@ class Limiter:
         """Ask for up to `want` permits now. Without limits (`off`) no round trip is made."""
         if spec is None or spec.off:
             return _unlimited(want)
-        return read_grant(run_script(self._redis, self._take(provider, spec, priority, want)))
+        if not 1 <= want <= MOST_PERMITS:
+            raise ValueError(f"want is 1 to {MOST_PERMITS}, not {want}")
+        time, encoded = self.script_args(spec)
+        return read_grant(self._run("take", provider, time, encoded, int(priority), want))
 
     def finish(self, provider: str, permit: str) -> None:
         """Tell that the call of a permit was made and has ended, well or not. Repeats are harmless.
@@ -137,13 +134,10 @@ class Limiter:
 
     def overrides(self, providers: Sequence[str]) -> dict[str, tuple[Rate, ...] | None]:
         """Return what `set_limits` has set for each provider, None for nothing; one round trip."""
-        try:
-            with self._redis.pipeline(transaction=False) as pipe:
-                for provider in providers:
-                    pipe.hget(self._keys(provider)[0], "limits")
-                found = pipe.execute()
-        except RedisError as error:
-            raise BrokerUnavailable(f"Redis did not answer ({type(error).__name__}).") from error
+        with self._redis.pipeline(transaction=False) as pipe:
+            for provider in providers:
+                pipe.hget(LIMIT_STATE(provider=provider), "limits")
+            found = pipe.execute()
         return {
             provider: tuple(Rate(int(c), ms / 1000) for c, ms in json.loads(text)) if text else None
             for provider, text in zip(providers, found, strict=True)
@@ -168,29 +162,17 @@ class Limiter:
         answer = self._run("state", provider, self._now_ms(), self._encoded(spec))
         return read_state(provider, json.loads(answer))
 
-    def _take(self, provider: str, spec: LimitSpec, priority: Priority, want: int) -> ScriptCall:
-        if not 1 <= want <= MOST_PERMITS:
-            raise ValueError(f"want is 1 to {MOST_PERMITS}, not {want}")
-        args = (self._now_ms(), self._encoded(spec), int(priority), want)
-        return ScriptCall("take", self._keys(provider), args)
-
-    def _run(self, name: str, provider: str, *args: str | float) -> Any:
-        return run_script(self._redis, ScriptCall(name, self._keys(provider), args))
-
     def ended_at(self, provider: str, latency_seconds: float) -> list[float]:
         """Return when the calls that count ended, in seconds from now, for forecasts.
 
         A call that runs is taken to end after `latency_seconds`.
         """
-        _, calls, flight = self._keys(provider)
-        try:
-            with self._redis.pipeline(transaction=False) as pipe:
-                pipe.zrange(calls, 0, -1, withscores=True)
-                pipe.zrange(flight, 0, -1)
-                pipe.time()
-                counted, running, (seconds, micros) = pipe.execute()
-        except RedisError as error:
-            raise BrokerUnavailable(f"Redis did not answer ({type(error).__name__}).") from error
+        _, calls, flight = limiter_keys(provider)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zrange(calls, 0, -1, withscores=True)
+            pipe.zrange(flight, 0, -1)
+            pipe.time()
+            counted, running, (seconds, micros) = pipe.execute()
         now = self._script_clock.now().timestamp() if self._script_clock else seconds + micros / 1e6
         in_flight = set(running)
         return [
@@ -198,20 +180,12 @@ class Limiter:
             for permit, score in counted
         ]
 
-    def keys_of(self, provider: str) -> tuple[str, str, str]:
-        """Return the keys of a provider's state, for scripts that decide together with it."""
-        return self._keys(provider)
-
     def script_args(self, spec: LimitSpec) -> tuple[str, str]:
         """Return a script's first two arguments: the time and the limits ('' for none)."""
         return self._now_ms(), "" if spec.off else self._encoded(spec)
 
-    def _keys(self, provider: str) -> tuple[str, str, str]:
-        keys = self._known_keys.get(provider)
-        if keys is None:
-            base = f"{self._prefix}:limit:{{{provider}}}"
-            keys = self._known_keys[provider] = f"{base}:state", f"{base}:calls", f"{base}:flight"
-        return keys
+    def _run(self, name: str, provider: str, *args: str | float) -> Any:
+        return run_script(self._redis, f"admission/{name}", limiter_keys(provider), args)
 
     def _encoded(self, spec: LimitSpec) -> str:
         if spec.schedule is None:
@@ -219,9 +193,7 @@ class Limiter:
         return encode_spec(spec, concurrency_at(spec, self._clock.now()))
 
     def _now_ms(self) -> str:
-        if self._script_clock is None:
-            return ""
-        return f"{self._script_clock.now().timestamp() * 1000:.3f}"
+        return script_time(self._script_clock)
 
 
 def _unlimited(want: int) -> Grant:

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import redis
-
 from sisgate.audit.content import compact_json
 from sisgate.audit.keys import KeyRing, Verifiers
-from sisgate.errors import AuditError, BrokerUnavailable
+from sisgate.errors import AuditError
 from sisgate.ledger.schema import AuditSeal
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import AUDIT_HEADS
 
 COMMAND_TIMEOUT = timedelta(seconds=30)
 
@@ -169,7 +169,6 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-KEY = "sisgate:1:audit-heads"
 SECONDS = 86_400
 """A worker that has not sealed for so long says nothing any more."""
 
@@ -183,17 +182,14 @@ class HeadReport:
     error: str | None
 
 
-def report(client: redis.Redis, found: HeadReport) -> None:
-    """Note what a host found. Raises redis-py's own errors."""
-    client.hset(KEY, found.host, json.dumps([found.path, found.error]))
-    client.expire(KEY, SECONDS)
+def report(client: RedisClient, found: HeadReport) -> None:
+    """Note what a host found."""
+    client.hset(AUDIT_HEADS(), found.host, json.dumps([found.path, found.error]))
+    client.expire(AUDIT_HEADS(), SECONDS)
 
 
-def reports(client: redis.Redis) -> Sequence[HeadReport]:
-    """Return what each host found. Raises `BrokerUnavailable`."""
-    try:
-        found = client.hgetall(KEY)
-    except redis.RedisError as error:
-        raise BrokerUnavailable(f"Redis cannot be reached ({type(error).__name__}).") from error
+def reports(client: RedisClient) -> Sequence[HeadReport]:
+    """Return what each host found."""
+    found = client.hgetall(AUDIT_HEADS())
     # This client decodes nothing.
     return [HeadReport(bytes(host).decode(), *json.loads(found[host])) for host in sorted(found)]  # type: ignore[arg-type]

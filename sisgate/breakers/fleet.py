@@ -1,11 +1,6 @@
 """The breakers of a provider, kept in Redis for the whole fleet.
 
-Each operation is one Lua script and one round trip; the clock is the `TIME` of Redis. Keys of a
-provider are `{prefix}:breaker:{{provider}}` (a hash of states by endpoint),
-`{prefix}:breaker-counts:{{provider}}` (calls and transitions so far),
-`{prefix}:breaker-journal:{{provider}}` (`sisgate.breakers.journal`) and
-`{prefix}:hold:{{provider}}`, which exists while every endpoint is held and tells admission when
-it may take the next message, as a probe (`sisgate.domain.queues.hold_key`).
+Each operation is one Lua script and one round trip; the clock is the `TIME` of Redis.
 """
 
 from __future__ import annotations
@@ -15,23 +10,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from redis import Redis
-from redis.exceptions import RedisError
-
-from sisgate.breakers.journal import journal_key
 from sisgate.breakers.spec import BreakerSpec, BreakerView, Pass, State, Transition
 from sisgate.clock import Clock
-from sisgate.domain.network import why_unreachable
-from sisgate.domain.queues import hold_key
 from sisgate.domain.response_class import Outcome
-from sisgate.errors import BrokerUnavailable
-
-PREFIX = "sisgate:1"
-SCRIPTS = ("ask", "report", "pin", "look", "refresh")
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import BREAKER_COUNTS, BREAKER_LOG, BREAKERS, PROBE_GATE
+from sisgate.redis.scripts import run_script, script_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +28,6 @@ class Asked:
     state: State
     wait_seconds: float
     transitions: tuple[Transition, ...]
-
-
-@cache
-def script_text(name: str) -> str:
-    """Return the script `lua/{name}.lua` behind the rules."""
-    folder = files("sisgate.breakers") / "lua"
-    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("rules", name))
 
 
 class FleetBreakers:
@@ -63,12 +42,11 @@ class FleetBreakers:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisClient,
         provider: str,
         endpoints: Sequence[str],
         spec: BreakerSpec,
         *,
-        prefix: str = PREFIX,
         script_clock: Clock | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -78,16 +56,13 @@ class FleetBreakers:
         self.endpoints = tuple(endpoints)
         self.spec = spec
         self._keys = [
-            f"{prefix}:breaker:{{{provider}}}",
-            hold_key(provider, prefix),
-            journal_key(provider, prefix),
-            f"{prefix}:breaker-counts:{{{provider}}}",
+            family(provider=provider)
+            for family in (BREAKERS, PROBE_GATE, BREAKER_LOG, BREAKER_COUNTS)
         ]
         self._redis = redis
         self._endpoints_json = json.dumps(self.endpoints)
         self._script_clock = script_clock
         self._draw = draw
-        self._scripts = {name: redis.register_script(script_text(name)) for name in SCRIPTS}
 
     def ask(self, endpoint: str) -> Asked:
         """Ask to call an endpoint. Leave that is given is followed by a `report`."""
@@ -148,12 +123,7 @@ class FleetBreakers:
 
         They grow until Redis is emptied, and begin anew then.
         """
-        try:
-            raw: dict[bytes, bytes] = self._redis.hgetall(self._keys[3])  # type: ignore[assignment]  # this client decodes nothing
-        except RedisError as error:
-            raise BrokerUnavailable(
-                f"Redis cannot be reached ({why_unreachable(error)})."
-            ) from error
+        raw: dict[bytes, bytes] = self._redis.hgetall(self._keys[3])  # type: ignore[assignment]  # this client decodes nothing
         calls: dict[str, dict[str, int]] = {}
         changes: dict[str, dict[tuple[str, str], int]] = {}
         for name, count in raw.items():
@@ -186,16 +156,8 @@ class FleetBreakers:
         return min(views, key=lambda view: view.wait_seconds)
 
     def _run(self, name: str, *args: str | float) -> Any:
-        now = self._script_clock
-        now_ms = "" if now is None else f"{now.now().timestamp() * 1000:.0f}"
-        head = [now_ms, self.spec.encoded, self._endpoints_json]
-        try:
-            answer = self._scripts[name](keys=self._keys, args=[*head, *args])
-        except RedisError as error:
-            raise BrokerUnavailable(
-                "Redis did not answer for the circuit breaker; no call is made until it does.",
-                cause=type(error).__name__,
-            ) from error
+        head = (script_time(self._script_clock), self.spec.encoded, self._endpoints_json)
+        answer = run_script(self._redis, f"breakers/{name}", self._keys, (*head, *args))
         return answer if isinstance(answer, int) else json.loads(answer)
 
 

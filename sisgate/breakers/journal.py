@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from sisgate.breakers.spec import State, Transition
-from sisgate.domain.network import why_unreachable
-from sisgate.errors import BrokerUnavailable
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import BREAKER_LOG
 
-PREFIX = "sisgate:1"
 BATCH = 500
 """Entries that are read at once."""
 
@@ -38,37 +34,25 @@ class Entry:
         return entry_id is None or _place(self.id) > _place(entry_id)
 
 
-def journal_key(provider: str, prefix: str = PREFIX) -> str:
-    """Return the Redis key of a provider's journal, a stream."""
-    return f"{prefix}:breaker-journal:{{{provider}}}"
-
-
-def read_journals(redis: Redis, providers: Sequence[str]) -> dict[str, list[Entry]]:
+def read_journals(redis: RedisClient, providers: Sequence[str]) -> dict[str, list[Entry]]:
     """Return what waits in each journal, oldest first, in one round trip; those with none not.
 
     Raises `BrokerUnavailable`.
     """
     pipe = redis.pipeline(transaction=False)
     for provider in providers:
-        pipe.xrange(journal_key(provider), count=BATCH)
-    try:
-        answers = pipe.execute()
-    except RedisError as error:
-        raise BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).") from error
-    found = zip(providers, answers, strict=True)
+        pipe.xrange(BREAKER_LOG(provider=provider), count=BATCH)
+    found = zip(providers, pipe.execute(), strict=True)
     return {provider: [_entry(*raw) for raw in answer] for provider, answer in found if answer}
 
 
-def forget_through(redis: Redis, provider: str, entry_id: str) -> None:
+def forget_through(redis: RedisClient, provider: str, entry_id: str) -> None:
     """Drop the entries up to this one, which are kept elsewhere now. `BrokerUnavailable`."""
-    key = journal_key(provider)
+    key = BREAKER_LOG(provider=provider)
     pipe = redis.pipeline(transaction=False)
     pipe.xtrim(key, minid=entry_id, approximate=False)
     pipe.xdel(key, entry_id)
-    try:
-        pipe.execute()
-    except RedisError as error:
-        raise BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).") from error
+    pipe.execute()
 
 
 def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:

@@ -9,14 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-import redis
-
 from sisgate.access.policy import Action
 from sisgate.admission.spec import LimiterState
 from sisgate.cli.presenter import Presenter
 from sisgate.clock import Clock
 from sisgate.gateway import Gateway
 from sisgate.ledger.database import Database
+from sisgate.redis.client import RedisClient
 from sisgate.settings import ProviderConfig, Settings, load_settings
 
 
@@ -81,9 +80,9 @@ class Invocation:
             self.gateway.access.require_role(action)
 
     @property
-    def redis(self) -> redis.Redis:
+    def redis(self) -> RedisClient:
         """Our own Redis client; it connects at its first command, and needs no database."""
-        return cast("redis.Redis", self.gateway.context.redis)
+        return cast("RedisClient", self.gateway.context.redis)
 
     def limiter_state(self, config: ProviderConfig) -> LimiterState:
         """Return what the limiter knows of a provider, also of one without limits: pauses, blocks.

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import redis
-
 from sisgate.bounded_http import checked_before_write
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
-from sisgate.credentials.stored_tokens import PREFIX, token_name, unreachable
+from sisgate.credentials.stored_tokens import token_name
 from sisgate.credentials.token_endpoint import FETCH_SECONDS, fetch_token
 from sisgate.credentials.vault import Vault
 from sisgate.domain.secret import Secret
 from sisgate.errors import CredentialError, NoPermit, ProviderUnavailable, Throttled
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import token_lock, token_wait
+from sisgate.redis.scripts import run_script
 from sisgate.settings import ProviderConfig
 
 LOCK_SECONDS = 20
@@ -25,8 +26,6 @@ LOCK_SECONDS = 20
 
 EARLY_SECONDS = 60.0
 """A token is renewed this long before its end, or at a tenth of its life if that is less."""
-
-_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,10 @@ class TokenCache:
     the configuration it was asked for with: after a change of it, another one is fetched.
     """
 
-    def __init__(
-        self, client: redis.Redis, vault: Vault, clock: Clock, *, prefix: str = PREFIX
-    ) -> None:
+    def __init__(self, client: RedisClient, vault: Vault, clock: Clock) -> None:
         self._redis = client
         self._vault = vault
         self._clock = clock
-        self._prefix = prefix
-        self._release = client.register_script(_RELEASE)
 
     def get(self, config: ProviderConfig, key: Credential) -> CachedToken:
         """Return a token that is still good, fetching one if need be.
@@ -60,29 +55,26 @@ class TokenCache:
         to wait, and `BrokerUnavailable` where the cache cannot be reached.
         """
         deadline = self._clock.monotonic() + LOCK_SECONDS
-        name, mine = token_name(config, key.id, self._prefix), uuid.uuid4().hex
-        try:
-            while True:
-                token = self._cached(name)
-                if token is not None:
-                    return token
-                locked_at = self._clock.monotonic()
-                if self._redis.set(f"{name}:lock", mine, nx=True, ex=LOCK_SECONDS):
-                    try:
-                        with checked_before_write(partial(self._check_lock, locked_at, config)):
-                            return self._cached(name) or self._renew(name, config, key)
-                    finally:
-                        self._release(keys=[f"{name}:lock"], args=[mine])
-                if self._clock.monotonic() > deadline:
-                    raise ProviderUnavailable(
-                        f"No token for {config.name} came within {LOCK_SECONDS} s; another worker "
-                        "is fetching one. The call is tried again.",
-                        provider=config.name,
-                        sent=False,
-                    )
-                self._clock.sleep(0.05)
-        except redis.RedisError as error:
-            raise unreachable(error) from error
+        name, mine = token_name(config, key.id), uuid.uuid4().hex
+        while True:
+            token = self._cached(name)
+            if token is not None:
+                return token
+            locked_at = self._clock.monotonic()
+            if self._redis.set(token_lock(name), mine, nx=True, ex=LOCK_SECONDS):
+                try:
+                    with checked_before_write(partial(self._check_lock, locked_at, config)):
+                        return self._cached(name) or self._renew(name, config, key)
+                finally:
+                    run_script(self._redis, "redis/release_lock", [token_lock(name)], [mine])
+            if self._clock.monotonic() > deadline:
+                raise ProviderUnavailable(
+                    f"No token for {config.name} came within {LOCK_SECONDS} s; another worker "
+                    "is fetching one. The call is tried again.",
+                    provider=config.name,
+                    sent=False,
+                )
+            self._clock.sleep(0.05)
 
     def _check_lock(self, locked_at: float, config: ProviderConfig) -> None:
         """Raise `NoPermit` where another worker may be fetching the token by now."""
@@ -92,13 +84,10 @@ class TokenCache:
 
     def forget(self, config: ProviderConfig, key: Credential, token: CachedToken) -> None:
         """Drop a token that the provider refused, unless it has been replaced already."""
-        name = token_name(config, key.id, self._prefix)
-        try:
-            cached = self._cached(name)
-            if cached is not None and cached.value == token.value:
-                self._redis.delete(name)
-        except redis.RedisError as error:
-            raise unreachable(error) from error
+        name = token_name(config, key.id)
+        cached = self._cached(name)
+        if cached is not None and cached.value == token.value:
+            self._redis.delete(name)
 
     def _cached(self, name: str) -> CachedToken | None:
         sealed = self._redis.get(name)
@@ -115,7 +104,7 @@ class TokenCache:
         try:
             value, lifetime = fetch_token(config, key, self._clock)
         except Throttled as error:
-            self._redis.set(f"{name}:wait", b"", px=max(1, int(error.seconds * 1000)))
+            self._redis.set(token_wait(name), b"", px=max(1, int(error.seconds * 1000)))
             raise
         early = min(EARLY_SECONDS, lifetime / 10)
         stored = json.dumps({"value": value.get_secret_value()}).encode()
@@ -125,7 +114,7 @@ class TokenCache:
 
     def _check_block(self, name: str, config: ProviderConfig) -> None:
         """Raise `Throttled` where the token endpoint told another call to wait."""
-        left: Any = self._redis.pttl(f"{name}:wait")
+        left: Any = self._redis.pttl(token_wait(name))
         if left > 0:
             raise Throttled(
                 f"The token endpoint of {config.name} asked us to wait. The call is tried again "

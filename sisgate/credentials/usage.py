@@ -9,22 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import redis
-
-from sisgate.errors import BrokerUnavailable
-
-PREFIX = "sisgate:1:key-usage"
-
-_TAKE = """
-if redis.call('exists', KEYS[2]) == 0 then
-  if redis.call('exists', KEYS[1]) == 0 then return {} end
-  redis.call('rename', KEYS[1], KEYS[2])
-  local t = redis.call('time')
-  redis.call('hset', KEYS[2], 'batch', t[1] * 1000000 + t[2])
-end
-return redis.call('hgetall', KEYS[2])
-"""
-_DROP = "if redis.call('hget', KEYS[1], 'batch') == ARGV[1] then redis.call('del', KEYS[1]) end"
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import KEY_USAGE, KEY_USAGE_TAKEN
+from sisgate.redis.scripts import run_script
 
 
 @dataclass(frozen=True)
@@ -39,41 +26,33 @@ class Use:
 class UsageCounter:
     """Counts in Redis. A Redis that is down costs the counts, never the call."""
 
-    def __init__(self, client: redis.Redis, *, prefix: str = PREFIX) -> None:
+    def __init__(self, client: RedisClient) -> None:
         self._redis = client
-        self._now, self._taken = prefix, f"{prefix}:taken"
-        self._take = client.register_script(_TAKE)
-        self._drop = client.register_script(_DROP)
 
     def count(self, uses: list[Use], now: datetime) -> None:
         """Add requests, in one round trip. `BrokerUnavailable`."""
-        pipe = self._redis.pipeline(transaction=False)
+        pipe, counts = self._redis.pipeline(transaction=False), KEY_USAGE()
         at = now.timestamp()
         for use in uses:
-            pipe.hincrby(self._now, f"{use.key_id}:calls", 1)
-            pipe.hset(self._now, f"{use.key_id}:last", at)
+            pipe.hincrby(counts, f"{use.key_id}:calls", 1)
+            pipe.hset(counts, f"{use.key_id}:last", at)
             if use.refused:
-                pipe.hincrby(self._now, f"{use.key_id}:refused", 1)
-                pipe.hsetnx(self._now, f"{use.key_id}:first-refused", at)
-                pipe.hset(self._now, f"{use.key_id}:last-refused", at)
+                pipe.hincrby(counts, f"{use.key_id}:refused", 1)
+                pipe.hsetnx(counts, f"{use.key_id}:first-refused", at)
+                pipe.hset(counts, f"{use.key_id}:last-refused", at)
             elif use.status == 429:
-                pipe.hincrby(self._now, f"{use.key_id}:throttled", 1)
+                pipe.hincrby(counts, f"{use.key_id}:throttled", 1)
             elif use.status is None or use.status >= 400:
-                pipe.hincrby(self._now, f"{use.key_id}:errors", 1)
-        try:
-            pipe.execute()
-        except redis.RedisError as error:
-            raise _unreachable(error) from error
+                pipe.hincrby(counts, f"{use.key_id}:errors", 1)
+        pipe.execute()
 
     def take(self) -> tuple[int, dict[str, dict[str, float]]]:
         """Return the number of the batch that is to be added, and its counts by key.
 
         It is the same batch again until `drop`: who added it and died is followed by another.
         """
-        try:
-            flat = self._take(keys=[self._now, self._taken])
-        except redis.RedisError as error:
-            raise _unreachable(error) from error
+        keys = (KEY_USAGE(), KEY_USAGE_TAKEN())
+        flat = run_script(self._redis, "credentials/take_usage", keys)
         pairs = dict(zip(flat[::2], flat[1::2], strict=True))
         batch = int(float(pairs.pop(b"batch", b"0")))
         found: dict[str, dict[str, float]] = {}
@@ -84,11 +63,4 @@ class UsageCounter:
 
     def drop(self, batch: int) -> None:
         """Forget a batch that was added."""
-        try:
-            self._drop(keys=[self._taken], args=[batch])
-        except redis.RedisError as error:
-            raise _unreachable(error) from error
-
-
-def _unreachable(error: redis.RedisError) -> BrokerUnavailable:
-    return BrokerUnavailable(f"The counts of keys cannot be reached: {error}")
+        run_script(self._redis, "credentials/drop_usage", [KEY_USAGE_TAKEN()], [batch])

@@ -1,4 +1,4 @@
-"""The redis.conf of an embedded Redis: the one place that keeps its port and its password."""
+"""The redis.conf of an embedded Redis, which keeps its port and password; and the URL of Redis."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import secrets
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from sisgate.settings import Settings
 
 HOST = "127.0.0.1"
 
@@ -87,6 +90,36 @@ class RedisConf:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         draft.replace(self.path)
+
+
+def broker_url(settings: Settings) -> str:
+    """Return the Redis URL: the configured one, or that of the embedded server.
+
+    Clients take no lock. Where no embedded server ever ran its URL leads nowhere: work is then
+    accepted into the ledger, and is published once `sisgate up` runs.
+    """
+    if settings.broker_url is None or uses_embedded_redis(settings):
+        return RedisConf.load(settings.data_dir.absolute() / "redis").url
+    return settings.broker_url.get_secret_value()
+
+
+def uses_embedded_redis(settings: Settings) -> bool:
+    """Return whether Redis is that of the data folder: none is named, or `sisgate env` named it."""
+    if settings.broker_url is None:
+        return True
+    return is_own_url(settings.data_dir, settings.broker_url.get_secret_value())
+
+
+def is_own_url(data_dir: Path, url: str) -> bool:
+    """Return whether a URL is of the server of a data folder: of this start or an earlier one.
+
+    Its random password tells; its port may have been replaced since.
+    """
+    directory = data_dir.absolute() / "redis"
+    if not (directory / "redis.conf").exists():
+        return False
+    conf, given = RedisConf.load(directory), urlsplit(url)
+    return given.hostname == HOST and given.password == conf.password
 
 
 def free_port() -> int:

@@ -8,15 +8,13 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Self
-from urllib.parse import urlsplit
-
-import redis
 
 from sisgate.clock import Clock, SystemClock, poll_until
 from sisgate.embedded import damage
 from sisgate.embedded.redis_binary import find_redis_server
-from sisgate.embedded.redis_conf import HOST, RedisConf, port_is_free
+from sisgate.embedded.redis_conf import RedisConf, port_is_free
 from sisgate.errors import BrokerUnavailable, ConfigurationError
+from sisgate.redis.client import connect
 
 START_ATTEMPTS = 3
 """A port that was free may be taken before Redis listens on it: then the next one is tried."""
@@ -182,8 +180,8 @@ class EmbeddedRedis:
         """Stop our own Redis where it outlived a supervisor that was killed. We hold the lock."""
         if _answering_pid(conf) is None:
             return
-        client = redis.Redis.from_url(conf.url, socket_timeout=STOP_SECONDS)
-        with client, contextlib.suppress(redis.RedisError):
+        client = connect(conf.url, socket_timeout=STOP_SECONDS)
+        with client, contextlib.suppress(BrokerUnavailable):
             client.shutdown()
         poll_until(lambda: port_is_free(conf.port), clock=self._clock, timeout_seconds=STOP_SECONDS)
 
@@ -226,29 +224,8 @@ class EmbeddedRedis:
 
 def _answering_pid(conf: RedisConf) -> int | None:
     """Return the process id of the Redis that answers to our password, or None."""
-    client = redis.Redis.from_url(conf.url, socket_timeout=1.0, socket_connect_timeout=1.0)
-    with client, contextlib.suppress(redis.RedisError):
+    client = connect(conf.url, socket_timeout=1.0, socket_connect_timeout=1.0)
+    with client, contextlib.suppress(BrokerUnavailable):
         client.ping()
         return int(client.info("server")["process_id"])
     return None
-
-
-def last_url(data_dir: Path) -> str:
-    """Return the URL of the server that runs, or last ran, in a data folder.
-
-    For clients, which take no lock. Where none ever ran it leads nowhere: work is then accepted
-    into the ledger, and is published once `sisgate up` runs.
-    """
-    return RedisConf.load(data_dir.absolute() / "redis").url
-
-
-def is_own_url(data_dir: Path, url: str) -> bool:
-    """Return whether a URL is of the server of a data folder: of this start or an earlier one.
-
-    Its random password tells; its port may have been replaced since.
-    """
-    directory = data_dir.absolute() / "redis"
-    if not (directory / "redis.conf").exists():
-        return False
-    conf, given = RedisConf.load(directory), urlsplit(url)
-    return given.hostname == HOST and given.password == conf.password

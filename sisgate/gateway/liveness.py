@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sisgate import __version__
-from sisgate.broker import uses_embedded_redis
 from sisgate.context import Context
 from sisgate.credentials.keys import sealed_with
+from sisgate.embedded.redis_conf import uses_embedded_redis
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.availability import hold_of
 from sisgate.liveness import obstacles as judge

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from sisgate.access.policy import Action
 from sisgate.breakers.spec import State
-from sisgate.broker import list_lengths
 from sisgate.domain.priorities import Priority
-from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState, KeyState
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.breakers import ProviderBreakers
@@ -27,6 +25,7 @@ from sisgate.monitoring.reading import (
     WindowReading,
 )
 from sisgate.quarantine import Quarantine
+from sisgate.redis.queues import PLANNER_QUEUE, list_lengths
 
 DAY_SECONDS = 86_400.0
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from sisgate.admission.spec import LimiterState, WindowState
 from sisgate.breakers.spec import State
-from sisgate.broker import queue_depths
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.breakers import EndpointStatus, ProviderBreakers
 from sisgate.gateway.control import ProviderControl
@@ -18,6 +17,7 @@ from sisgate.gateway.datasets import AbsentDataset
 from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger.keys import active_slots
 from sisgate.liveness.obstacles import Obstacle
+from sisgate.redis.queues import queue_depths
 from sisgate.settings import ProviderConfig
 
 

@@ -7,20 +7,22 @@ Redis: the clocks of hosts may differ. A process that is frozen, or whose loop h
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
-from redis import Redis
-from redis.exceptions import RedisError, ResponseError
-
 from sisgate.clock import Clock
-from sisgate.domain.network import why_unreachable
 from sisgate.errors import BrokerUnavailable
-
-PREFIX = "sisgate:1"
+from sisgate.redis.client import RedisClient
+from sisgate.redis.errors import refusal_of_writes
+from sisgate.redis.keys import (
+    HEARTBEAT_TIMES,
+    HEARTBEAT_WATCH,
+    HEARTBEATS,
+    RECONCILES,
+    WRITE_PROBE,
+)
+from sisgate.redis.scripts import Argument, run_script
 
 EVERY_SECONDS = 5.0
 """How often a process sends its heartbeat."""
@@ -97,48 +99,37 @@ class ClockDifference:
 class Heartbeats:
     """Sends and reads heartbeats. Every method raises `BrokerUnavailable`."""
 
-    def __init__(self, redis: Redis, *, prefix: str = PREFIX) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
-        self._beats = f"{prefix}:heartbeats"
-        self._times = f"{prefix}:heartbeat-times"
-        self._watch = f"{prefix}:heartbeat-watch"
-        self._reconciles = f"{prefix}:reconciles"
-        self._probe = f"{prefix}:write-probe"
-        self._send = redis.register_script(_script("beat"))
-        self._note = redis.register_script(_script("reconciled"))
 
     def send(self, heartbeat: Heartbeat) -> bool:
         """Note that a process is alive; return whether it is the one that watches the others."""
         body = asdict(heartbeat)
         del body["age_seconds"]
-        times = (FORGET_SECONDS, WATCH_SECONDS)
-        watches = _asked(
-            lambda: self._send(
-                keys=[self._beats, self._times, self._watch],
-                args=[heartbeat.id, json.dumps(body), *(round(t * 1000) for t in times)],
-            )
-        )
-        return bool(watches)
+        keys = (HEARTBEATS(), HEARTBEAT_TIMES(), HEARTBEAT_WATCH())
+        times = (round(FORGET_SECONDS * 1000), round(WATCH_SECONDS * 1000))
+        args: list[Argument] = [heartbeat.id, json.dumps(body), *times]
+        return bool(run_script(self._redis, "liveness/beat", keys, args))
 
     def withdraw(self, process_id: str) -> None:
         """Forget a process that stops in order."""
         pipe = self._redis.pipeline()
-        pipe.hdel(self._beats, process_id)
-        pipe.zrem(self._times, process_id)
-        _asked(pipe.execute)
+        pipe.hdel(HEARTBEATS(), process_id)
+        pipe.zrem(HEARTBEAT_TIMES(), process_id)
+        pipe.execute()
 
     def note_reconcile(self, failure: str | None = None) -> None:
         """Note that a reconcile has ended, or why it failed."""
-        _asked(lambda: self._note(keys=[self._reconciles], args=[failure or ""]))
+        run_script(self._redis, "liveness/reconciled", [RECONCILES()], [failure or ""])
 
     def read(self) -> Fleet:
         """Return all processes that were heard of within a day, in one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.time()
-        pipe.hgetall(self._beats)
-        pipe.zrange(self._times, 0, -1, withscores=True)
-        pipe.hgetall(self._reconciles)
-        (seconds, micros), bodies, times, reconciles = _asked(pipe.execute)
+        pipe.hgetall(HEARTBEATS())
+        pipe.zrange(HEARTBEAT_TIMES(), 0, -1, withscores=True)
+        pipe.hgetall(RECONCILES())
+        (seconds, micros), bodies, times, reconciles = pipe.execute()
         now_ms = seconds * 1000 + micros / 1000
         ages = {name: max(0.0, (now_ms - at) / 1000) for name, at in times}
         read = (_heartbeat(body, ages.get(name)) for name, body in bodies.items())
@@ -152,46 +143,18 @@ class Heartbeats:
     def refusal_of_writes(self) -> str | None:
         """Return why Redis answers but takes no writes (memory, a replica), or None."""
         try:
-            self._redis.set(self._probe, b"1", px=1000)
-        except ResponseError as error:
-            code = str(error).split(" ", 1)[0]
-            return _WHY_NO_WRITES.get(type(error).__name__) or _WHY_NO_WRITES.get(code)
-        except RedisError as error:
-            raise _unavailable(error) from error
+            self._redis.set(WRITE_PROBE(), b"1", px=1000)
+        except BrokerUnavailable as error:
+            return refusal_of_writes(error)
         return None
 
     def clock_difference(self, clock: Clock) -> ClockDifference:
         """Return how far this host's clock is ahead of that of Redis: one round trip."""
         begun, sent = clock.now(), clock.monotonic()
-        seconds, micros = _asked(self._redis.time)
+        seconds, micros = self._redis.time()
         took = max(0.0, clock.monotonic() - sent)
         middle = begun.timestamp() + took / 2
         return ClockDifference(middle - (seconds + micros / 1e6), took / 2)
-
-
-_WHY_NO_WRITES = {
-    "OutOfMemoryError": "it is at its memory limit",
-    "ReadOnlyError": "it is a replica",
-    "MISCONF": "it cannot save to its disk",
-    "NOREPLICAS": "too few of its replicas can be reached",
-}
-"""By the class that redis-py has for an answer, else by the first word of the answer."""
-
-
-@cache
-def _script(name: str) -> str:
-    return (files("sisgate.liveness") / "lua" / f"{name}.lua").read_text("utf-8")
-
-
-def _asked(ask: Callable[[], Any]) -> Any:
-    try:
-        return ask()
-    except RedisError as error:
-        raise _unavailable(error) from error
-
-
-def _unavailable(error: RedisError) -> BrokerUnavailable:
-    return BrokerUnavailable(f"Redis cannot be reached ({why_unreachable(error)}).")
 
 
 def _heartbeat(body: bytes, age_seconds: float | None) -> Heartbeat | None:

@@ -9,8 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
+from sisgate.redis.queues import PLANNER_QUEUE
 
 RECONCILE_SECONDS = 10.0
 """A reconcile is due every second; none for this long stops what waits for one."""

@@ -10,19 +10,13 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from sisgate.clock import Clock
-from sisgate.errors import BrokerUnavailable
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import ROUTES, RUNNING_CALLS
+from sisgate.redis.scripts import run_script, script_time
 from sisgate.routing.outliers import EndpointHistory, RoutingSpec, eject_seconds, most_ejected
-
-PREFIX = "sisgate:1"
-SCRIPTS = ("look", "begin", "finish", "eject", "check")
 
 Outcome = Literal["success", "failure", "neutral"]
 
@@ -43,13 +37,6 @@ class Known:
     checked_seconds: float | None
 
 
-@cache
-def script_text(name: str) -> str:
-    """Return the script `lua/{name}.lua` behind the shared part."""
-    folder = files("sisgate.routing") / "lua"
-    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in ("rules", name))
-
-
 class FleetEndpoints:
     """The endpoints of one provider. Safe to share between threads.
 
@@ -59,19 +46,20 @@ class FleetEndpoints:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: RedisClient,
         provider: str,
         endpoints: Sequence[str],
         spec: RoutingSpec,
         *,
-        prefix: str = PREFIX,
         script_clock: Clock | None = None,
     ) -> None:
         self.endpoints = tuple(endpoints)
         self.spec = spec
-        base = f"{prefix}:route:{{{provider}}}"
-        self._keys = [base, *(f"{base}:running:{endpoint}" for endpoint in self.endpoints)]
-        self._scripts = {name: redis.register_script(script_text(name)) for name in SCRIPTS}
+        self._redis = redis
+        self._keys = [
+            ROUTES(provider=provider),
+            *(RUNNING_CALLS(provider=provider, endpoint=url) for url in self.endpoints),
+        ]
         self._script_clock = script_clock
         self._head = [_encoded(spec), json.dumps(self.endpoints)]
 
@@ -111,15 +99,8 @@ class FleetEndpoints:
         return "well" if answer == b"well" else "unwell" if answer == b"unwell" else ""
 
     def _run(self, name: str, *args: str | float) -> Any:
-        now = self._script_clock
-        now_ms = "" if now is None else f"{now.now().timestamp() * 1000:.0f}"
-        try:
-            return self._scripts[name](keys=self._keys, args=[now_ms, *self._head, *args])
-        except RedisError as error:
-            raise BrokerUnavailable(
-                "Redis did not answer for the choice of an endpoint; no call is made until then.",
-                cause=type(error).__name__,
-            ) from error
+        args = (script_time(self._script_clock), *self._head, *args)
+        return run_script(self._redis, f"routing/{name}", self._keys, args)
 
 
 def _encoded(spec: RoutingSpec) -> str:

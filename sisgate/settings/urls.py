@@ -71,7 +71,7 @@ def broker_problem(url: str) -> str | None:
     'ssl_cert_reqs is for TLS: write rediss://'
     """
     # Loaded with the first connection anyway, and not by those who make none.
-    from redis.connection import parse_url
+    from sisgate.redis.client import parse_url
 
     words = "write redis:// or rediss://, host, port and the number of the database"
     if not url.startswith(("redis://", "rediss://")):
@@ -200,7 +200,7 @@ class BrokerAddress:
                      'ssl_ca_certs': '/ca.pem'}, options={})
         >>> BrokerAddress.of("redis://redis.test/0").use_ssl
         """
-        from redis.connection import parse_url
+        from sisgate.redis.client import parse_url
 
         given, parts = parse_url(url), urlsplit(url)
         tls = {name: value for name, value in given.items() if name.startswith("ssl_")}

@@ -6,19 +6,18 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from redis.exceptions import RedisError
-
-from sisgate.broker import broker_url, redis_client, uses_embedded_redis
 from sisgate.clock import Clock
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.network import why_unreachable
-from sisgate.domain.queues import PLANNER_QUEUE
+from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
 from sisgate.liveness.heartbeats import Fleet, Heartbeats
+from sisgate.redis.client import connect
+from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.settings import Settings
 from sisgate.settings.load import process_environment
 from sisgate.stack import data_folder
@@ -100,7 +99,7 @@ class EmbeddedStack:
 
         A start that takes long is told with what is missing and the end of that program's log.
         """
-        heartbeats = Heartbeats(self._held.enter_context(redis_client(self._url)))
+        heartbeats = Heartbeats(self._held.enter_context(connect(self._url)))
         told_at = self._clock.monotonic()
         while wanted():
             try:
@@ -216,10 +215,10 @@ class EmbeddedStack:
 def why_silent(url: str) -> str | None:
     """Return why a Redis does not answer, or None where it does."""
     try:
-        with redis_client(url) as client:
+        with connect(url) as client:
             client.ping()
-    except RedisError as error:
-        return why_unreachable(error)
+    except BrokerUnavailable as error:
+        return why_unreachable(error.__cause__ or error)
     return None
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sisgate
-from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.embedded.redis_conf import HOST, free_port, port_is_free
 from sisgate.embedded.redis_server import EmbeddedRedis
+from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.settings import Settings
 from sisgate.stack.supervisor import Program
 

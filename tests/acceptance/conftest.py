@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sisgate.redis.client import connect
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
 from testbed.fleet import Fleet, MakeFleet
@@ -16,6 +17,7 @@ from testbed.mortal import MortalRedis
 from testbed.postgres import PostgresServer
 from testbed.recorder import Recorder
 from testbed.redis import RedisServer
+from testbed.redis_keys import unlisted
 from testbed.stack import Stack, running
 
 STUDENTS = 130
@@ -85,6 +87,8 @@ def _running_stack(folder: Path, sandbox: SandboxProcess, database_url: str) -> 
         )
         with running(made):
             yield made
+        with connect(redis.url) as client:
+            assert unlisted(client, made.settings.providers) == []
     finally:
         redis.stop()
 

@@ -45,7 +45,8 @@ OURS = ("workers.", "sisgate.", "tests.faults.")
 NOT_TELLING = {
     "sisgate.broker",
     "sisgate.ledger.database",
-    "sisgate.admission.scripts",
+    "sisgate.redis.client",
+    "sisgate.redis.scripts",
     "sisgate.bounded_http",
     __name__,
 }

@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import redis
 from celery.app.amqp import AMQP
 from celery.worker.consumer import Consumer
 from kombu.entity import Queue
@@ -22,11 +21,12 @@ from sisgate.broker import ADMISSION_MARK
 from sisgate.clock import ReferenceClock, SystemClock
 from sisgate.errors import BrokerUnavailable
 from sisgate.quarantine import NO_QUEUE
+from sisgate.redis.errors import REFUSALS, RedisError
 
 # Replaces Celery's commands.
 from workers.admission.messages import NotOurs, check, put_aside
 
-REFUSALS = (redis.RedisError, BrokerUnavailable)
+LOST_CONNECTION = (RedisError, OSError, BrokerUnavailable)
 """What is taken for a lost connection beside what kombu knows as such."""
 
 REFUSED_SECONDS = 1.0
@@ -88,7 +88,7 @@ class SteadyQoS(RedisQoS):
         try:
             with self.channel.conn_or_acquire() as client:
                 seconds, micros = client.time()
-        except (redis.RedisError, OSError):
+        except (RedisError, OSError):
             return None
         return datetime.fromtimestamp(seconds + micros / 1e6, UTC)
 
@@ -145,7 +145,7 @@ class CheckingTransport(kombu_redis.Transport):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.connection_errors = (*self.connection_errors, *REFUSALS)
+        self.connection_errors = (*self.connection_errors, *LOST_CONNECTION)
 
     def _deliver(self, message: Any, queue: str) -> None:
         # Remote control and events have shapes of their own: they come by pub/sub, and answers to
@@ -170,7 +170,7 @@ class AdmittingConsumer(Consumer):
         super().__init__(*args, **kwargs)
         # A Redis that answers and refuses (out of memory, a replica, a key of another type, no
         # right) is as good as lost. Celery would take these for mistakes of its own, and end.
-        self.connection_errors = (*self.connection_errors, *REFUSALS)
+        self.connection_errors = (*self.connection_errors, *LOST_CONNECTION)
 
     def connection_for_read(self, heartbeat: Any = None) -> Any:
         """Return a connection that checks what it reads."""
@@ -254,5 +254,5 @@ class AdmittingConsumer(Consumer):
 
 def _pause_if_refused(error: BaseException) -> None:
     # It can be connected to at once, and would refuse the next message as well.
-    if isinstance(error, redis.ResponseError | BrokerUnavailable):
+    if isinstance(error, REFUSALS):
         SystemClock().sleep(REFUSED_SECONDS)

@@ -7,11 +7,11 @@ import socket
 import threading
 from typing import Any
 
-import redis
 import structlog
 from celery.signals import worker_shutting_down
 
 from sisgate.errors import BrokerUnavailable
+from sisgate.redis.errors import RedisError
 from workers.admission.fetcher import IDLE_SECONDS, Fetcher
 from workers.runtime import Runtime
 
@@ -102,7 +102,7 @@ class HubDriver:
             # and whoever was given its number next would wake us.
             self._signal_fd = self._signal_socket.fileno()
             self._hub.add_reader(self._signal_fd, self._on_signal)
-        except (redis.RedisError, OSError):
+        except (BrokerUnavailable, OSError):
             self._unlisten()
 
     def _unlisten(self) -> None:
@@ -120,8 +120,8 @@ class HubDriver:
                 is_ours = self._fetcher.note_signal(message["data"].decode()) or is_ours
             if self._signals.connection._sock is not self._signal_socket:
                 # redis-py has connected again by itself; signals may have been lost meanwhile.
-                raise redis.ConnectionError
-        except (redis.RedisError, OSError):
+                raise BrokerUnavailable("The connection for signals was lost.")
+        except (BrokerUnavailable, OSError):
             self._unlisten()
             self._fetcher.look_at_all()
             is_ours = True
@@ -167,7 +167,7 @@ class GreenDriver:
                 message = signals.get_message(timeout=IDLE_SECONDS)
                 if message is not None and self._fetcher.note_signal(message["data"].decode()):
                     self._due.set()
-            except (redis.RedisError, OSError):
+            except (BrokerUnavailable, OSError):
                 signals = None
                 self._runtime.clock.sleep(RETRY_SECONDS)
         if signals is not None:
@@ -180,7 +180,7 @@ def guarded(fetcher: Fetcher) -> float:
         return fetcher.fetch()
     except BrokerUnavailable as error:
         log.warning("admission_waits", reason=error.message)
-    except (redis.RedisError, OSError) as error:
+    except (RedisError, OSError) as error:  # kombu's, as messages are handed to Celery
         log.warning("admission_waits", reason=type(error).__name__)
     except Exception:
         log.exception("admission_failed")

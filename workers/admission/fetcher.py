@@ -13,9 +13,10 @@ from typing import Any
 from celery.worker import state
 from kombu.transport.virtual import QoS as VirtualQoS
 
-from sisgate.admission.admitter import UNACKED, UNACKED_INDEX, Admitted, Admitter, Taken
+from sisgate.admission.admitter import Admitted, Admitter, Taken
 from sisgate.admission.slots import DEFAULT_SHARE, share_out
 from sisgate.broker import CALL_TASK_PREFIX
+from sisgate.redis.queues import UNACKED, UNACKED_INDEX
 from workers.admission import limiter_recovery
 from workers.admission.consumer import is_admitted
 from workers.admission.messages import NotOurs, put_aside, read_message

@@ -5,35 +5,25 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
-import redis
 import structlog
 
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
 from sisgate.admission.provider_limits import checks_since
 from sisgate.admission.spec import LedgerCall
 from sisgate.breakers.spec import State
-from sisgate.errors import BrokerUnavailable
 from sisgate.ledger import calls as ledger
 from sisgate.ledger import controls
 from sisgate.ledger.schema import Control
+from sisgate.redis.keys import APPLIED_CONTROLS, UNKNOWN_LIMITS
 from sisgate.settings import ProviderConfig
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
-APPLIED_CONTROLS = "sisgate:1:controls-applied"
-"""When the newest of the settings that Redis knows was made."""
-
-UNKNOWN_LIMITS = "sisgate:1:limits-unknown"
-"""Providers whose limiter has lost its state, each with the time at which that was noticed."""
-
 
 def note_unknown(runtime: Runtime, provider: str) -> None:
     """Ask the reconciler to rebuild the limiter's state; `BrokerUnavailable` if Redis is lost."""
-    try:
-        runtime.redis.hsetnx(UNKNOWN_LIMITS, provider, _redis_time(runtime))
-    except redis.RedisError as error:
-        raise BrokerUnavailable("Redis cannot be reached.") from error
+    runtime.redis.hsetnx(UNKNOWN_LIMITS(), provider, _redis_time(runtime))
 
 
 def rebuild_unknown(runtime: Runtime) -> None:
@@ -42,7 +32,7 @@ def rebuild_unknown(runtime: Runtime) -> None:
     Permits granted before are used within `PERMIT_USE_SECONDS`, so the ledger is read only that
     long after the loss was noticed: then each of them is an attempt there.
     """
-    unknown = runtime.redis.hgetall(UNKNOWN_LIMITS)
+    unknown = runtime.redis.hgetall(UNKNOWN_LIMITS())
     now = _redis_time(runtime) if unknown else 0.0
     for name, noticed in unknown.items():
         config = runtime.settings.providers.get(name.decode())
@@ -51,7 +41,7 @@ def rebuild_unknown(runtime: Runtime) -> None:
         if config is not None:
             _rebuild(runtime, config, runtime.clock.now())
             runtime.wakeups.signal_work(config.name)
-        runtime.redis.hdel(UNKNOWN_LIMITS, name)
+        runtime.redis.hdel(UNKNOWN_LIMITS(), name)
 
 
 def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
@@ -79,12 +69,12 @@ def apply_controls(runtime: Runtime) -> None:
     # Of all, not the newest: the clocks of the hosts that change something may disagree.
     words = ",".join(f"{control.provider}={control.changed_at.isoformat()}" for control in found)
     version = hashlib.sha256(words.encode()).hexdigest() if found else ""
-    if (runtime.redis.get(APPLIED_CONTROLS) or b"").decode() == version:
+    if (runtime.redis.get(APPLIED_CONTROLS()) or b"").decode() == version:
         return
     for control in found:
         _apply(runtime, control, runtime.clock.now())
         runtime.wakeups.signal_work(control.provider)
-    runtime.redis.set(APPLIED_CONTROLS, version)
+    runtime.redis.set(APPLIED_CONTROLS(), version)
 
 
 def _apply(runtime: Runtime, control: Control, now: datetime) -> None:

@@ -6,12 +6,12 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-import redis
 import structlog
 from kombu.utils.json import dumps, loads
 
 from sisgate.broker import APP_TASKS
 from sisgate.quarantine import Quarantine
+from sisgate.redis.client import RedisClient
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ def check(payload: Any) -> None:
         headers[REFUSED] = refused
 
 
-def put_aside(client: redis.Redis, text: bytes | str, reason: Exception, queue: str) -> None:
+def put_aside(client: RedisClient, text: bytes | str, reason: Exception, queue: str) -> None:
     """Put a message that was refused in quarantine, and tell of it without its content."""
     what = str(reason) if isinstance(reason, NotOurs) else type(reason).__name__
     # The decoder's errors may carry a text that is not even Unicode.

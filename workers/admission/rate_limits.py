@@ -15,12 +15,12 @@ from typing import Any
 import structlog
 from celery.worker import control
 from kombu.exceptions import OperationalError
-from redis import RedisError
 
 from sisgate.access.policy import Action
 from sisgate.broker import CALL_TASK_PREFIX, LIMITS_TASK, call_task
 from sisgate.domain.rates import Rate
 from sisgate.errors import AccessDenied, BrokerUnavailable, SisgateError, UsageError
+from sisgate.redis.errors import RedisError
 from sisgate.settings import ProviderConfig
 from workers.runtime import Runtime
 

@@ -13,7 +13,6 @@ from typing import Annotated, Any, TypeVar
 
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from redis import Redis, RedisError
 
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action
@@ -21,6 +20,7 @@ from sisgate.broker import CANCEL_TASK, STATUS_TASK, SYNC_TASK
 from sisgate.domain.states import JobState
 from sisgate.errors import (
     AccessDenied,
+    BrokerUnavailable,
     IdempotencyConflict,
     InvalidState,
     SisgateError,
@@ -29,6 +29,8 @@ from sisgate.errors import (
 )
 from sisgate.gateway import Gateway, JobStatus
 from sisgate.ledger.jobs import unknown
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import EARLY_CANCEL
 
 log = structlog.get_logger()
 
@@ -249,8 +251,6 @@ def _storable(value: Any) -> str:
     return "".join(c if c.isprintable() else "?" for c in text.replace("\0", ""))
 
 
-PREFIX = "sisgate:1:cancelled-early:"
-
 KEPT_SECONDS = 3600
 """For so long a cancel waits for its sync."""
 
@@ -263,16 +263,16 @@ class EarlyCancels:
     alone: without it a cancel that came too early is refused, and that is all.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
     def note(self, job_id: str, app: str) -> None:
         """Note that an app has cancelled a job that is not known."""
-        with suppress(RedisError):
-            self._redis.set(PREFIX + job_id, app, ex=KEPT_SECONDS)
+        with suppress(BrokerUnavailable):
+            self._redis.set(EARLY_CANCEL(job=job_id), app, ex=KEPT_SECONDS)
 
     def has(self, job_id: str, app: str) -> bool:
         """Return whether the app has cancelled the job before it was known."""
-        with suppress(RedisError):
-            return self._redis.get(PREFIX + job_id) == app.encode()
+        with suppress(BrokerUnavailable):
+            return self._redis.get(EARLY_CANCEL(job=job_id)) == app.encode()
         return False

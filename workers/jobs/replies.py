@@ -10,12 +10,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import redis
 import structlog
 from celery.backends.rpc import RPCBackend
 from kombu.exceptions import OperationalError
 
-from sisgate.errors import SisgateError
+from sisgate.errors import BrokerUnavailable, SisgateError
+from sisgate.redis.client import RedisClient
+from sisgate.redis.errors import RedisError
 
 log = structlog.get_logger()
 
@@ -26,7 +27,7 @@ REPLY_SECONDS = 3600
 class Replies(RPCBackend):
     """The backend of the tasks that apps ask for."""
 
-    def __init__(self, app: Any, client: Callable[[], redis.Redis]) -> None:
+    def __init__(self, app: Any, client: Callable[[], RedisClient]) -> None:
         super().__init__(app)
         # A task that waits for Redis here would keep its slot.
         self.retry_policy = {"max_retries": 1, "interval_start": 0, "interval_max": 0}
@@ -48,7 +49,7 @@ class Replies(RPCBackend):
         try:
             super().store_result(task_id, said, state, request=request)
             self._client().expire(request.reply_to, REPLY_SECONDS)
-        except (OperationalError, redis.RedisError, OSError) as error:
+        except (OperationalError, BrokerUnavailable, RedisError, OSError) as error:
             log.warning("reply_lost", task=task_id, reason=type(error).__name__)
         return result
 

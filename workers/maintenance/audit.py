@@ -6,7 +6,6 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 
-import redis
 import structlog
 
 from sisgate.audit import heads, sealer
@@ -15,7 +14,7 @@ from sisgate.audit.configuration import note_configuration
 from sisgate.audit.heads import HeadReport, report
 from sisgate.breakers.journal import Entry, forget_through, read_journals
 from sisgate.context import open_ledger
-from sisgate.errors import AuditError, SisgateError
+from sisgate.errors import AuditError, BrokerUnavailable, SisgateError
 from sisgate.fleet_clock import fleet_clock
 from sisgate.ledger import controls
 from sisgate.ledger.audit_chain import newest_seal
@@ -43,7 +42,7 @@ def seal_and_keep_head(runtime: Runtime) -> None:
         error = failure.message
         raise
     finally:
-        with suppress(redis.RedisError):
+        with suppress(BrokerUnavailable):
             report(runtime.redis, HeadReport(socket.gethostname(), path, error))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 
-import redis
 import structlog
 
 from sisgate.audit import log as audit
@@ -13,6 +12,7 @@ from sisgate.breakers.spec import State
 from sisgate.domain.priorities import Priority
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, NoPermit
+from sisgate.redis.keys import HEALTH_CLAIM
 from sisgate.settings import ProviderConfig
 from sisgate.settings.provider_parts import HealthConfig
 from workers.admission import limiter_recovery, permits
@@ -34,7 +34,7 @@ def check(runtime: Runtime) -> None:
     paused is asked nothing.
     """
     ends_at = runtime.clock.monotonic() + RUN_SECONDS
-    with suppress(BrokerUnavailable, redis.RedisError):
+    with suppress(BrokerUnavailable):
         for config in runtime.settings.providers.values():
             if config.health is None or _is_paused(runtime, config):
                 continue
@@ -48,7 +48,8 @@ def check(runtime: Runtime) -> None:
 def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: str) -> None:
     # Whoever takes the claim makes the check, so any number of beats makes one. It is taken before
     # the check: one whose worker dies is made an interval later, and never twice.
-    claim, claimed_at = f"sisgate:1:health:{{{config.name}}}:{url}", runtime.clock.monotonic()
+    claim = HEALTH_CLAIM(provider=config.name, endpoint=url)
+    claimed_at = runtime.clock.monotonic()
     if not runtime.redis.set(claim, b"1", nx=True, px=round(health.interval_seconds * 1000)):
         return
     permit = None

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
-import redis
 import structlog
 from kombu.utils.json import dumps
 from sqlalchemy.orm import Session
 
 from sisgate.audit.events import call_lost
-from sisgate.broker import APP_TASKS, list_lengths
-from sisgate.domain.queues import PLANNER_QUEUE, queue_keys
+from sisgate.broker import APP_TASKS
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import BrokerUnavailable, OutcomeUnknown, SisgateError
 from sisgate.gateway.liveness import why_waiting
 from sisgate.ledger import jobs, redelivery, retries
 from sisgate.ledger.schema import Call, Job
+from sisgate.redis.queues import PLANNER_QUEUE, list_lengths, queue_keys
+from sisgate.redis.scripts import Argument, run_script
 from workers.admission import limiter_recovery
 from workers.admission.messages import MAX_MESSAGE_BYTES, read_message
 from workers.maintenance import audit
@@ -94,8 +94,8 @@ def age(runtime: Runtime) -> None:
 def _postponed_without_redis() -> Iterator[None]:
     try:
         yield
-    except (BrokerUnavailable, redis.RedisError) as error:
-        log.warning("reconcile_postponed", reason=type(error).__name__)
+    except BrokerUnavailable as error:
+        log.warning("reconcile_postponed", reason=error.message)
 
 
 def _end_overdue(runtime: Runtime) -> list[str]:
@@ -156,52 +156,23 @@ DEFAULT_QUEUE = "celery"
 SEARCHED_AT_EACH_END = 200
 """Messages of a list: what another app has piled up in between is not searched."""
 
-# The messages at both ends of a list that mention one of the names, each once. ARGV: how many at
-# each end, how large one may be (bytes), the names.
-_FIND = """
-local length = redis.call('LLEN', KEYS[1])
-local most = tonumber(ARGV[1])
-local ends = {{0, math.min(length, most) - 1}, {math.max(length - most, most), length - 1}}
-local found = {}
-for _, range in ipairs(ends) do
-  if range[1] <= range[2] then
-    for _, text in ipairs(redis.call('LRANGE', KEYS[1], range[1], range[2])) do
-      for place = 3, #ARGV do
-        if #text <= tonumber(ARGV[2]) and string.find(text, ARGV[place], 1, true) then
-          found[#found + 1] = text
-          break
-        end
-      end
-    end
-  end
-end
-return found
-"""
-
-# One step, so that a message is never in both lists or in none; nothing where it is gone.
-_MOVE = """
-if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
-redis.call('LPUSH', KEYS[2], ARGV[2])
-return 1
-"""
-
 
 def move_unaddressed(runtime: Runtime) -> int:
     """Move the contract's messages from Celery's default queue to the planner's; return how many.
 
     They were sent without a queue. Nobody of ours reads that one, and another app on the same Redis
     may: its messages are not touched. Each is moved in one step, so it is never in both lists or
-    in none. Raises `redis.RedisError`.
+    in none. Raises `BrokerUnavailable`.
     """
-    find, move = (runtime.redis.register_script(text) for text in (_FIND, _MOVE))
-    moved = 0
+    client, moved = runtime.redis, 0
     for source, target in zip(queue_keys(DEFAULT_QUEUE), queue_keys(PLANNER_QUEUE), strict=True):
-        args = [SEARCHED_AT_EACH_END, MAX_MESSAGE_BYTES, *APP_TASKS]
+        args: list[Argument] = [SEARCHED_AT_EACH_END, MAX_MESSAGE_BYTES, *APP_TASKS]
         # What has waited longest goes first.
-        for text in reversed(find(keys=[source], args=args)):
+        for text in reversed(run_script(client, "redis/find_messages", [source], args)):
             addressed = _addressed_to_planner(text)
             if addressed is not None:
-                moved += move(keys=[source, target], args=[text, addressed])
+                keys = (source, target)
+                moved += run_script(client, "redis/move_message", keys, (text, addressed))
     if moved:
         log.info("messages_without_queue_moved", count=moved)
     return moved

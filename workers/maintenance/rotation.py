@@ -7,7 +7,6 @@ asked again under the slot's lock.
 
 from __future__ import annotations
 
-import redis
 import structlog
 from sqlalchemy.orm import Session
 
@@ -65,8 +64,8 @@ def add_counts(runtime: Runtime) -> None:
         with runtime.database.write() as session:
             add_usage(session, batch, counts)
         runtime.usage.drop(batch)
-    except (BrokerUnavailable, redis.RedisError) as error:
-        log.warning("key_usage_postponed", reason=type(error).__name__)
+    except BrokerUnavailable as error:
+        log.warning("key_usage_postponed", reason=error.message)
 
 
 def _advance(runtime: Runtime, config: ProviderConfig, slot_name: str) -> bool:

@@ -1,3 +1,5 @@
+--- @include "rules"
+--- @include "grant"
 -- Take messages off a provider's queue, each with a permit, the most urgent first.
 -- KEYS: 1 to 3 the limiter's, 4 unacked, 5 unacked_index, 6 the queue's hold, 7 … the queue's lists
 -- by priority.

@@ -1,3 +1,4 @@
+--- @include "rules"
 -- Grant nothing for a time; a longer block in force stays. ARGV: now, ms, reason.
 
 local until_ms = clock(ARGV[1]) + tonumber(ARGV[2])

@@ -1,3 +1,4 @@
+--- @include "rules"
 -- The call of a permit was made. ARGV: now, permit. Returns 1 if that changed something.
 
 local now = clock(ARGV[1])

@@ -1,4 +1,4 @@
--- Granting. Stands behind the rules, in front of the scripts that take permits.
+-- Granting, for the scripts that take permits. Stands behind the rules.
 
 -- Bring the state up to now; false while it knows too little to grant anything.
 local function settle(state, rule, now)

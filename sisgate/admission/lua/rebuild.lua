@@ -1,3 +1,4 @@
+--- @include "rules"
 -- Begin an epoch with the calls that the ledger knows. ARGV: now, spec, then for each call three:
 -- the ms since the provider may have seen it last (negative: it may yet), the ms that its lease
 -- lasts if it is running (else 0), and its permit ('' if not known).

@@ -1,4 +1,4 @@
--- The limiter's rules. Put in front of every script of this folder that decides something.
+-- The limiter's rules. Every script of this folder that decides something includes them.
 --
 -- KEYS of every script: 1 the state hash, 2 the calls, 3 the calls in flight.
 -- `calls` scores each permit with the last moment (ms) at which the provider may have seen its

@@ -1,3 +1,4 @@
+--- @include "rules"
 -- Tell, as JSON, what the limiter knows; changes nothing. ARGV: now, spec.
 
 local now = clock(ARGV[1])

@@ -1,3 +1,5 @@
+--- @include "rules"
+--- @include "grant"
 -- Grant up to `want` permits. ARGV: now, spec, priority, want.
 -- Returns reason, ms to wait, factor, permit ids …
 

@@ -1,3 +1,4 @@
+--- @include "rules"
 -- May a call be made? ARGV: …, endpoint. Returns JSON.
 
 local endpoint = ARGV[4]

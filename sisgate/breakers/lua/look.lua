@@ -1,3 +1,4 @@
+--- @include "rules"
 -- What is known of the breakers; changes nothing. ARGV: … Returns JSON: one object an endpoint.
 
 local views = {}

@@ -1,3 +1,4 @@
+--- @include "rules"
 -- Fix the state of one endpoint's breaker, or let traffic move it again. ARGV: …, endpoint, state
 -- ('auto' ends the pin), the end in ms since 1970 ('' for none). Returns JSON.
 

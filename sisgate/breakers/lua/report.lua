@@ -1,3 +1,4 @@
+--- @include "rules"
 -- What came of a call. ARGV: …, endpoint, generation, probe, outcome, ms it took, a random number
 -- in [0, 1). Returns JSON.
 

@@ -1,5 +1,6 @@
--- The rules of a breaker; tests/breaker_rules.py is a model of them. Put in front of every
--- script of this folder.
+--- @include "now_ms"
+-- The rules of a breaker; tests/breaker_rules.py is a model of them. Every script of this folder
+-- includes them.
 --
 -- KEYS of every script: 1 the provider's breakers, a hash of JSON by endpoint; 2 its hold; 3 its
 -- journal, a stream of transitions that somebody copies to where they are kept; 4 its counts, a
@@ -15,13 +16,7 @@ local FOREVER_MS = 9e15
 -- Entries that the journal keeps while nobody copies it.
 local JOURNAL_LENGTH = 10000
 
-local function clock(given)
-  if given ~= '' then return tonumber(given) end
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
-local now, spec = clock(ARGV[1]), cjson.decode(ARGV[2])
+local now, spec = now_ms(ARGV[1]), cjson.decode(ARGV[2])
 local endpoints = cjson.decode(ARGV[3])
 local changes, journalled = {}, 0
 

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from sisgate.broker import broker_url, uses_embedded_redis
 from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import write_line
+from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.providers.powerschool_plugin import write_plugin
 from sisgate.settings import Settings

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sisgate.audit.heads import can_append, reports
-from sisgate.broker import queue_depths
-from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
@@ -14,6 +12,7 @@ from sisgate.gateway.liveness import read_liveness
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
 from sisgate.liveness.obstacles import Cause
 from sisgate.quarantine import Quarantine
+from sisgate.redis.queues import PLANNER_QUEUE, queue_depths
 
 SUBJECTS = {
     Cause.REDIS_REFUSES_WRITES: "redis",

@@ -10,18 +10,18 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import redis
-
-from sisgate.broker import uses_embedded_redis
 from sisgate.clock import SystemClock
 from sisgate.credentials.vault import Vault
 from sisgate.domain.network import cure, tls_fault, why_unreachable
+from sisgate.embedded.redis_conf import uses_embedded_redis
 from sisgate.embedded.server_version import version_of
-from sisgate.errors import SisgateError
+from sisgate.errors import BrokerUnavailable, SisgateError
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
 from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger.database import ping, read_clock, try_writing
+from sisgate.redis.client import RedisClient
+from sisgate.redis.errors import is_wrong_password
 
 FREE_BYTES = 1 << 30
 CLOCK_WARN_SECONDS = 2.0
@@ -92,12 +92,13 @@ def redis_server(core: Core, *, accepts: bool) -> Iterator[DiagnosticResult]:
     try:
         seconds, micros = core.redis.time()
         info, policy = _facts_of_server(core.redis)
-    except redis.AuthenticationError:
-        yield DiagnosticResult(
-            "redis", "fail", "Redis refuses the password", "Check SISGATE_BROKER_URL."
-        )
-        return
-    except redis.RedisError as error:
+    except BrokerUnavailable as error:
+        if is_wrong_password(error):
+            yield DiagnosticResult(
+                "redis", "fail", "Redis refuses the password", "Check SISGATE_BROKER_URL."
+            )
+            return
+        why = why_unreachable(error.__cause__ or error)
         remedy = (
             "Check SISGATE_BROKER_URL (rediss:// where it wants TLS), and that Redis runs and can "
             "be reached from here."
@@ -112,9 +113,7 @@ def redis_server(core: Core, *, accepts: bool) -> Iterator[DiagnosticResult]:
                 ca_file="broker_ca_file (SISGATE_BROKER_CA_FILE)",
                 client_cert="broker_client_cert and broker_client_key",
             )
-        yield DiagnosticResult(
-            "redis", "fail", f"cannot be reached ({why_unreachable(error)})", remedy
-        )
+        yield DiagnosticResult("redis", "fail", f"cannot be reached ({why})", remedy)
         return
     moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=UTC)
     yield _clock(core, "clock of Redis", moment)
@@ -134,16 +133,16 @@ def redis_server(core: Core, *, accepts: bool) -> Iterator[DiagnosticResult]:
         yield DiagnosticResult("redis", "ok", str(version))
 
 
-def _facts_of_server(client: redis.Redis) -> tuple[dict[str, Any] | None, str | None]:
+def _facts_of_server(client: RedisClient) -> tuple[dict[str, Any] | None, str | None]:
     """Return what Redis says of itself, and its maxmemory-policy; None for what it refuses to say.
 
     Neither is needed for work. An ACL may keep both from this user, and a managed Redis does not
     know CONFIG at all.
     """
     info, policy = None, None
-    with suppress(redis.ResponseError):
+    with suppress(BrokerUnavailable):
         info = client.info("server")
-    with suppress(redis.ResponseError):
+    with suppress(BrokerUnavailable):
         policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
     return info, policy
 

@@ -1,7 +1,8 @@
+--- @include "now_ms"
 -- Notes by the clock of Redis that a reconcile has ended, or why it failed.
 -- KEYS: what is known of reconciles (hash). ARGV: reason of the failure, empty for none.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local now = now_ms('')
 if ARGV[1] == '' then
   redis.call('HSET', KEYS[1], 'done_ms', now)
   redis.call('HDEL', KEYS[1], 'reason')

@@ -1,3 +1,4 @@
+--- @include "rules"
 -- A call begins. ARGV: …, endpoint, its token, the ms of its lease.
 
 local key = KEYS[place_of(ARGV[4]) + 1]

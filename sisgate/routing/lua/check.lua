@@ -1,3 +1,4 @@
+--- @include "rules"
 -- A health check has ended. ARGV: …, endpoint, 1 if it was good, ms for which that holds. Returns
 -- 'well', 'unwell' when that changed, else ''. `checks` counts good ones up and bad ones down, in a
 -- row.

@@ -1,3 +1,4 @@
+--- @include "rules"
 -- Eject an endpoint. ARGV: …, endpoint, the ejections on which that was decided, ms, the most that
 -- may be ejected at once. Returns 1 if it was: of many who decide the same only the first does it.
 

@@ -1,3 +1,4 @@
+--- @include "rules"
 -- A call has ended. ARGV: …, endpoint, its token, outcome, the ms that it took.
 -- Only a success teaches the latency: an endpoint that fails at once must not look fast.
 

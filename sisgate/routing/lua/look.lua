@@ -1,3 +1,4 @@
+--- @include "rules"
 -- What is known of the endpoints. ARGV: …, 1 to take a turn. Returns JSON.
 
 local turn = ARGV[4] == '1' and redis.call('HINCRBY', KEYS[1], 'turn', 1)

@@ -1,4 +1,5 @@
--- What endpoints have shown of themselves. Put in front of every script of this folder.
+--- @include "now_ms"
+-- What endpoints have shown of themselves. Every script of this folder includes this.
 --
 -- KEYS: 1 a hash: the turn, and JSON by endpoint; 2 … the running calls of each endpoint, scored
 -- with the end of their lease.
@@ -7,11 +8,7 @@
 
 local BUCKETS = 6
 
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local now = now_ms(ARGV[1])
 local spec, endpoints = cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 
 local function read(json)

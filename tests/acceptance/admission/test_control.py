@@ -11,9 +11,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from sisgate.broker import ADMISSION_MARK, call_task, redis_client
+from sisgate.broker import ADMISSION_MARK, call_task
 from sisgate.embedded.redis_conf import HOST, free_port
 from sisgate.ledger import audit_log, controls
+from sisgate.redis.client import connect
 from testbed.fleet import Fleet, MakeFleet, Process
 from testbed.recorder import Recorder
 
@@ -182,7 +183,7 @@ def test_a_worker_needs_no_administration_of_redis(
     make_fleet: MakeFleet, recorder: Recorder, redis_url: str
 ) -> None:
     """Redis as a service keeps INFO, CONFIG, CLIENT LIST and their like from its users."""
-    admin = redis_client(redis_url)
+    admin = connect(redis_url)
     admin.execute_command(
         "ACL", "SETUSER", "app", "on", ">word", "~*", "&*", "+@all", "-@admin", "-@dangerous"
     )

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from sisgate.broker import call_task
-from sisgate.domain.queues import PLANNER_QUEUE
-from sisgate.quarantine import KEY, Quarantine
+from sisgate.quarantine import Quarantine
+from sisgate.redis.keys import QUARANTINE
+from sisgate.redis.queues import PLANNER_QUEUE
 from testbed.fleet import Fleet, MakeFleet, message
 from testbed.recorder import Recorder
 
@@ -85,7 +86,7 @@ def malformed(task: str, kwargs: dict[str, Any], queue: str) -> list[bytes]:
 
 def refused(fleet: Fleet) -> int:
     """Return how many messages were put aside."""
-    return int(fleet.redis.llen(KEY))
+    return int(fleet.redis.llen(QUARANTINE()))
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])

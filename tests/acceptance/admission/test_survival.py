@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from sisgate.domain.queues import PLANNER_QUEUE
 from sisgate.domain.states import JobState
+from sisgate.redis.queues import PLANNER_QUEUE
 from testbed.fleet import Fleet, MakeFleet, Process
 from testbed.mortal import MortalRedis
 from testbed.recorder import Recorder, windows_above

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from sisgate.breakers.journal import read_journals
-from sisgate.domain.queues import hold_key
 from sisgate.ledger import schema as tables
+from sisgate.redis.keys import PROBE_GATE
 from testbed.fleet import Fleet, MakeFleet
 from testbed.recorder import FailingRecorder, Served, most_at_once
 
@@ -56,7 +56,7 @@ def test_an_outage_is_waited_for_with_probes_only(
         fleet.start_worker("lincoln", "sisgate", concurrency=3)
     fleet.start_beat()
     fleet.wait(
-        lambda: bool(fleet.redis.exists(hold_key("lincoln"))) and not recorder.at_work,
+        lambda: bool(fleet.redis.exists(PROBE_GATE(provider="lincoln"))) and not recorder.at_work,
         "the breaker opens",
     )
     fleet.wait(lambda: fleet.unacked() == 0, "the calls under way have ended")

@@ -9,14 +9,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-import redis
 from celery import Celery
 
 from sisgate.broker import CALL_TASK_PREFIX, PLAN_TASK, Publisher, celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.priorities import Priority
-from sisgate.domain.queues import PLANNER_QUEUE, list_key
 from sisgate.errors import BrokerUnavailable
+from sisgate.redis.client import RedisClient, connect
+from sisgate.redis.queues import PLANNER_QUEUE, list_key
 from sisgate.settings import Settings
 from sisgate.wakeups import Wakeups
 from testbed.redis import RedisServer
@@ -26,9 +26,9 @@ IDS = {"id", "root_id", "correlation_id", "delivery_tag"}
 
 
 @pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
+def client(redis_url: str) -> Iterator[RedisClient]:
     """Give a client of an empty Redis."""
-    with redis.Redis.from_url(redis_url) as client:
+    with connect(redis_url) as client:
         yield client
 
 
@@ -42,12 +42,12 @@ def app(redis_url: str) -> Iterator[Celery]:
 
 
 @pytest.fixture
-def publisher(client: redis.Redis) -> Publisher:
+def publisher(client: RedisClient) -> Publisher:
     """Give the publisher of the product."""
     return Publisher(client, [PROVIDER], Wakeups(client, SystemClock()).signal_work)
 
 
-def _only(client: redis.Redis, queue: str, priority: int) -> dict[str, Any]:
+def _only(client: RedisClient, queue: str, priority: int) -> dict[str, Any]:
     texts = cast(list[bytes], client.lrange(list_key(queue, priority), 0, -1))
     assert len(texts) == 1
     client.delete(list_key(queue, priority))
@@ -74,7 +74,7 @@ def _without_ids(message: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_a_message_is_what_celery_itself_would_send(
-    client: redis.Redis,
+    client: RedisClient,
     app: Celery,
     publisher: Publisher,
     task: str,
@@ -107,7 +107,7 @@ def test_celery_reads_the_message(app: Celery, publisher: Publisher) -> None:
         message.ack()
 
 
-def test_ids_are_new_in_each_message(client: redis.Redis, publisher: Publisher) -> None:
+def test_ids_are_new_in_each_message(client: RedisClient, publisher: Publisher) -> None:
     """Two messages of one call are two deliveries of two tasks; the claim tells them apart."""
     publisher.calls([(17, PROVIDER, 6), (17, PROVIDER, 6)])
     texts = cast(list[bytes], client.lrange(list_key(PROVIDER, 6), 0, -1))
@@ -118,7 +118,7 @@ def test_ids_are_new_in_each_message(client: redis.Redis, publisher: Publisher) 
 
 
 def test_workers_are_woken_by_the_same_round_trip(
-    client: redis.Redis, publisher: Publisher
+    client: RedisClient, publisher: Publisher
 ) -> None:
     """The signal names the provider, once for all of its calls."""
     signals = Wakeups(client, SystemClock()).signals()
@@ -139,7 +139,7 @@ def test_a_connection_that_died_with_an_old_redis_costs_nothing() -> None:
     """The pooled connection is replaced at once; a Redis that is away is `BrokerUnavailable`."""
     server = RedisServer()
     try:
-        with redis.Redis.from_url(server.url) as client:
+        with connect(server.url) as client:
             publisher = Publisher(client, [PROVIDER], Wakeups(client, SystemClock()).signal_work)
             publisher.call(17, PROVIDER, 6)
             client.connection_pool.reset()

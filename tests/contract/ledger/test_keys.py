@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 from sqlalchemy.orm import Session
 
 from sisgate.credentials.keys import NewKey, add_key, open_key, stage_key
@@ -21,6 +20,7 @@ from sisgate.ledger import keys
 from sisgate.ledger.database import Database
 from sisgate.ledger.keys import add_usage, lock_slot, suspect, usable_keys, usage_of
 from sisgate.ledger.schema import Key
+from sisgate.redis.client import connect
 from tests.contract.ledger.rows import NOW, at_once
 
 VAULT = Vault([MasterKey(b"k" * 32)])
@@ -128,7 +128,7 @@ def test_staging_again_takes_the_place_of_the_staged_one(database: Database) -> 
 
 def test_a_batch_of_counts_is_added_once(database: Database, redis_url: str) -> None:
     """Whoever dies between adding and dropping it is followed by one who finds it added."""
-    counter = UsageCounter(redis.Redis.from_url(redis_url))
+    counter = UsageCounter(connect(redis_url))
     with database.write() as session:
         key_id = add(session, "first")
     uses = [Use(key_id, 200), Use(key_id, 429), Use(key_id, 500), Use(key_id, None)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from redis import Redis
 
 from sisgate.admission.limiter import Limiter
 from sisgate.clock import ManualClock
+from sisgate.redis.client import RedisClient
 
 
 @pytest.fixture
-def limiter(redis: Redis, clock: ManualClock) -> Limiter:
+def limiter(redis: RedisClient, clock: ManualClock) -> Limiter:
     """A limiter whose scripts read the time of the test."""
     return Limiter(redis, script_clock=clock)

@@ -6,24 +6,24 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from redis import Redis
 from redis.exceptions import ResponseError
 
-from sisgate.admission.admitter import UNACKED, UNACKED_INDEX, Admitted, Admitter
+from sisgate.admission.admitter import Admitted, Admitter
 from sisgate.admission.limiter import MOST_PERMITS, Limiter
 from sisgate.admission.slots import Want
 from sisgate.admission.spec import OFF_PERMIT, LimitSpec
 from sisgate.domain.priorities import Priority
-from sisgate.domain.queues import queue_keys
 from sisgate.domain.rates import Rate
 from sisgate.errors import BrokerUnavailable
+from sisgate.redis.client import RedisClient
+from sisgate.redis.queues import UNACKED, UNACKED_INDEX, queue_keys
 
 OFF = LimitSpec(())
 TEN = LimitSpec((Rate(10, 60),), burst=10, reserves={})
 
 
 @pytest.fixture
-def admitter(redis: Redis, limiter: Limiter) -> Admitter:
+def admitter(redis: RedisClient, limiter: Limiter) -> Admitter:
     """An admitter over the limiter of the test."""
     limiter.rebuild("p", TEN, [])
     return Admitter(redis, limiter)
@@ -35,7 +35,7 @@ def text_of(tag: str) -> bytes:
     return json.dumps({"properties": {"delivery_tag": tag, "delivery_info": delivery}}).encode()
 
 
-def put(redis: Redis, tags: Iterable[str], priority: Priority = Priority.NORMAL) -> None:
+def put(redis: RedisClient, tags: Iterable[str], priority: Priority = Priority.NORMAL) -> None:
     """Enqueue messages, the first one first."""
     for tag in tags:
         redis.lpush(queue_keys("p")[list(Priority).index(priority)], text_of(tag))
@@ -52,7 +52,9 @@ def tags(admitted: Admitted) -> list[str]:
     return [taken.tag for taken in admitted.messages]
 
 
-def test_the_urgent_come_first_and_the_oldest_of_each(admitter: Admitter, redis: Redis) -> None:
+def test_the_urgent_come_first_and_the_oldest_of_each(
+    admitter: Admitter, redis: RedisClient
+) -> None:
     """Order is by priority, then by age."""
     put(redis, ["l1"], Priority.LOW)
     put(redis, ["n1", "n2"])
@@ -63,7 +65,7 @@ def test_the_urgent_come_first_and_the_oldest_of_each(admitter: Admitter, redis:
 
 
 def test_what_is_taken_stands_in_unacked_as_kombu_keeps_it(
-    admitter: Admitter, redis: Redis
+    admitter: Admitter, redis: RedisClient
 ) -> None:
     """Kombu restores from `[message, exchange, routing key]` under the tag, with a time."""
     put(redis, ["t1"])
@@ -77,7 +79,7 @@ def test_what_is_taken_stands_in_unacked_as_kombu_keeps_it(
     assert taken.permit == OFF_PERMIT
 
 
-def test_no_more_is_taken_than_there_are_permits(admitter: Admitter, redis: Redis) -> None:
+def test_no_more_is_taken_than_there_are_permits(admitter: Admitter, redis: RedisClient) -> None:
     """Messages without a permit stay where they are, and the answer tells when to ask again."""
     put(redis, [f"t{n}" for n in range(15)])
     admitted = admit(admitter, 15, 15, TEN)
@@ -90,7 +92,7 @@ def test_no_more_is_taken_than_there_are_permits(admitter: Admitter, redis: Redi
     assert redis.llen(queue_keys("p")[2]) == 5
 
 
-def test_a_grant_tells_when_the_next_could_come(admitter: Admitter, redis: Redis) -> None:
+def test_a_grant_tells_when_the_next_could_come(admitter: Admitter, redis: RedisClient) -> None:
     """So that a worker does not come back only to hear that there is none."""
     put(redis, [f"t{n}" for n in range(12)])
     taken = admit(admitter, 10, 10, TEN)
@@ -100,7 +102,7 @@ def test_a_grant_tells_when_the_next_could_come(admitter: Admitter, redis: Redis
     assert asked_again.messages == ()
 
 
-def test_a_look_at_empty_queues_is_one_command(admitter: Admitter, redis: Redis) -> None:
+def test_a_look_at_empty_queues_is_one_command(admitter: Admitter, redis: RedisClient) -> None:
     """However many queues a worker serves."""
     admitter.waiting(["a"])
     before = redis.info("commandstats")
@@ -117,7 +119,7 @@ def test_a_look_at_empty_queues_is_one_command(admitter: Admitter, redis: Redis)
     }
 
 
-def test_normal_and_low_are_bounded_apart(admitter: Admitter, redis: Redis) -> None:
+def test_normal_and_low_are_bounded_apart(admitter: Admitter, redis: RedisClient) -> None:
     """The slot that is kept is for urgent and high work."""
     put(redis, ["l1", "l2", "l3"], Priority.LOW)
     put(redis, ["h1"], Priority.HIGH)
@@ -127,7 +129,9 @@ def test_normal_and_low_are_bounded_apart(admitter: Admitter, redis: Redis) -> N
     assert (admitted.reason, admitted.left, admitted.wait_seconds) == ("granted", 2, 0.0)
 
 
-def test_a_limiter_that_lost_its_state_gives_nothing(admitter: Admitter, redis: Redis) -> None:
+def test_a_limiter_that_lost_its_state_gives_nothing(
+    admitter: Admitter, redis: RedisClient
+) -> None:
     """Unknown is not full: the messages stay."""
     redis.flushall()
     put(redis, ["t1"])
@@ -154,7 +158,7 @@ def test_a_limiter_that_lost_its_state_gives_nothing(admitter: Admitter, redis: 
     ],
 )
 def test_what_has_no_tag_is_taken_and_stands_nowhere(
-    text: bytes, admitter: Admitter, redis: Redis
+    text: bytes, admitter: Admitter, redis: RedisClient
 ) -> None:
     """It comes with its permit and without a tag, for the worker to put aside."""
     redis.lpush(queue_keys("p")[2], text)
@@ -168,7 +172,7 @@ def test_what_has_no_tag_is_taken_and_stands_nowhere(
     assert redis.hlen(UNACKED) == 1
 
 
-def test_an_error_half_way_loses_no_message(admitter: Admitter, redis: Redis) -> None:
+def test_an_error_half_way_loses_no_message(admitter: Admitter, redis: RedisClient) -> None:
     """A message leaves its list only after it stands in unacked."""
     put(redis, ["t1"])
     redis.set(UNACKED, "not a hash")
@@ -179,7 +183,7 @@ def test_an_error_half_way_loses_no_message(admitter: Admitter, redis: Redis) ->
     assert redis.llen(queue_keys("p")[2]) == 1
 
 
-def test_more_slots_than_a_script_can_answer_for(admitter: Admitter, redis: Redis) -> None:
+def test_more_slots_than_a_script_can_answer_for(admitter: Admitter, redis: RedisClient) -> None:
     """A pool of thousands of green slots asks for as much as one answer may hold."""
     put(redis, [f"t{n}" for n in range(MOST_PERMITS + 10)])
     many = LimitSpec((), max_concurrency=100_000, reserves={})
@@ -188,7 +192,7 @@ def test_more_slots_than_a_script_can_answer_for(admitter: Admitter, redis: Redi
     assert len(admit(admitter, 5_000, 5_000).messages) == 10
 
 
-def test_waiting_names_the_providers_with_work(admitter: Admitter, redis: Redis) -> None:
+def test_waiting_names_the_providers_with_work(admitter: Admitter, redis: RedisClient) -> None:
     """In one round trip, whatever the priority, in the order that was asked."""
     put(redis, ["t1"], Priority.LOW)
     redis.lpush(queue_keys("q")[0], b"x")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -16,6 +15,7 @@ from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import BrokerUnavailable
+from sisgate.redis.client import RedisClient
 
 URGENT, HIGH, NORMAL, LOW = Priority
 TEN = LimitSpec((Rate(10, 10),), burst=10)
@@ -217,7 +217,7 @@ def test_of_many_decisions_on_one_factor_the_first_counts(limiter: Limiter) -> N
     assert limiter.state("p", TEN).factor == 0.05
 
 
-def test_an_override_holds_for_all_from_the_next_take(limiter: Limiter, redis: Redis) -> None:
+def test_an_override_holds_for_all_from_the_next_take(limiter: Limiter, redis: RedisClient) -> None:
     """Another worker's limiter sees new limits at once, without being told."""
     started(limiter, TEN)
     other = Limiter(redis, script_clock=limiter._script_clock)
@@ -273,7 +273,7 @@ def test_many_permits_of_old_are_forgotten(limiter: Limiter, clock: ManualClock)
     assert limiter._redis.zcard("sisgate:1:limit:{p}:calls") < 600
 
 
-def test_redis_time_is_the_clock(redis: Redis) -> None:
+def test_redis_time_is_the_clock(redis: RedisClient) -> None:
     """Without a test clock the scripts read the time of Redis, not the worker's."""
     limiter = started(Limiter(redis, clock=ManualClock(datetime(1999, 1, 1, tzinfo=UTC))), TEN)
     assert len(limiter.take("p", TEN, URGENT, want=25).permits) == 10
@@ -283,7 +283,7 @@ def test_redis_time_is_the_clock(redis: Redis) -> None:
 def test_an_unreachable_redis_is_a_broker_unavailable(limiter: Limiter) -> None:
     """Nothing is granted and the caller can tell that it may try again."""
     no_retry = Retry(NoBackoff(), 0)
-    gone = Limiter(Redis(unix_socket_path="/nonexistent/redis.sock", retry=no_retry))
+    gone = Limiter(RedisClient(unix_socket_path="/nonexistent/redis.sock", retry=no_retry))
     with pytest.raises(BrokerUnavailable):
         gone.take("p", TEN, URGENT)
     with pytest.raises(BrokerUnavailable):

@@ -22,13 +22,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from redis import Redis
 
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import Grant, LedgerCall, LimitSpec
 from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
+from sisgate.redis.client import RedisClient
 from tests.integration.admission.fleet import Span, most_in_a_window
 
 LEASE_SECONDS = 8.0
@@ -62,7 +62,7 @@ class Call:
 class LimiterMachine(RuleBasedStateMachine):
     """A fleet that does anything, in time that moves by steps of up to twelve seconds."""
 
-    redis: Redis
+    redis: RedisClient
     names = count()
 
     def __init__(self) -> None:
@@ -230,7 +230,7 @@ class LimiterMachine(RuleBasedStateMachine):
         ]
 
 
-def test_no_history_makes_the_provider_see_too_much(redis: Redis) -> None:
+def test_no_history_makes_the_provider_see_too_much(redis: RedisClient) -> None:
     """Grants, crashes, late finishes, lost state, blocks and pauses in any order."""
     LimiterMachine.redis = redis
     run_state_machine_as_test(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
-from redis import Redis
-
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LedgerCall, LimitSpec
 from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
+from sisgate.redis.client import RedisClient
 
 URGENT = Priority.URGENT
 SPEC = LimitSpec((Rate(10, 10),), burst=10, lease_seconds=30)
@@ -24,7 +23,7 @@ def calls_of(clock: ManualClock, done: int, running: int) -> list[LedgerCall]:
     return [LedgerCall(before, before, lease)] * done + [LedgerCall(before, None, lease)] * running
 
 
-def test_unknown_until_rebuilt(limiter: Limiter, redis: Redis, clock: ManualClock) -> None:
+def test_unknown_until_rebuilt(limiter: Limiter, redis: RedisClient, clock: ManualClock) -> None:
     """Missing state is not a full quota. The ledger's calls count as if nothing had happened."""
     assert limiter.take("p", SPEC, URGENT).reason == "unknown"
     assert limiter.rebuild("p", SPEC, [])
@@ -48,7 +47,7 @@ def test_calls_that_ran_count_until_a_period_after_their_lease(
     assert limiter.take("p", SPEC, URGENT)
 
 
-def test_only_one_of_many_rebuilders_counts(redis: Redis, clock: ManualClock) -> None:
+def test_only_one_of_many_rebuilders_counts(redis: RedisClient, clock: ManualClock) -> None:
     """Eight race with the same ledger: the calls count once."""
     limiter = Limiter(redis, script_clock=clock)
     ledger = calls_of(clock, done=4, running=2)
@@ -75,7 +74,7 @@ def test_a_late_rebuild_neither_adds_nor_removes(limiter: Limiter, clock: Manual
 
 
 def test_permits_of_a_former_epoch_finish_the_calls_that_the_ledger_told_of(
-    limiter: Limiter, redis: Redis, clock: ManualClock
+    limiter: Limiter, redis: RedisClient, clock: ManualClock
 ) -> None:
     """A running call that is known by its permit ends as ever, and is not counted twice."""
     limiter.rebuild("p", SPEC, [])
@@ -96,7 +95,7 @@ def test_permits_of_a_former_epoch_finish_the_calls_that_the_ledger_told_of(
 
 
 def test_a_permit_that_the_ledger_did_not_tell_of_counts_when_it_is_finished(
-    limiter: Limiter, redis: Redis, clock: ManualClock
+    limiter: Limiter, redis: RedisClient, clock: ManualClock
 ) -> None:
     """Finishing it twice counts it once; handing back what is not known does nothing."""
     limiter.rebuild("p", SPEC, [])
@@ -110,7 +109,7 @@ def test_a_permit_that_the_ledger_did_not_tell_of_counts_when_it_is_finished(
     assert limiter.state("p", SPEC).windows[0].used == 1
 
 
-def test_a_skewed_clock_of_the_ledger_does_not_shorten_the_count(redis: Redis) -> None:
+def test_a_skewed_clock_of_the_ledger_does_not_shorten_the_count(redis: RedisClient) -> None:
     """Only differences of the ledger's clock are used, so an hour of skew changes nothing."""
     ledger_clock = ManualClock()
     redis_clock = ManualClock(ledger_clock.now() + timedelta(hours=1))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 
-from redis import Redis
-
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LimitSpec
 from sisgate.clock import SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
+from sisgate.redis.client import connect
 
 SPEC = LimitSpec((Rate(100, 3600),), burst=100)
 
@@ -21,7 +20,7 @@ def test_clients_at_once_share_one_limit(redis_url: str) -> None:
     gate = threading.Barrier(6)
 
     def work() -> None:
-        with Redis.from_url(redis_url) as client:
+        with connect(redis_url) as client:
             limiter = Limiter(client)
             limiter.rebuild("p", SPEC, [])
             gate.wait(10)
@@ -45,7 +44,7 @@ def test_no_real_window_holds_more_than_the_limit(redis_url: str) -> None:
     end = clock.monotonic() + 2.0
 
     def work() -> None:
-        with Redis.from_url(redis_url) as client:
+        with connect(redis_url) as client:
             limiter = Limiter(client)
             limiter.rebuild("p", spec, [])
             while clock.monotonic() < end:

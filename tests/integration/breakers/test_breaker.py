@@ -8,7 +8,6 @@ from typing import Any
 
 import pybreaker
 import pytest
-from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -16,9 +15,10 @@ from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, TransitionListen
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerSpec, State, Transition
 from sisgate.clock import ManualClock, SystemClock, poll_until
-from sisgate.domain.queues import hold_key
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
+from sisgate.redis.client import RedisClient, connect
+from sisgate.redis.keys import PROBE_GATE
 from testbed.redis import RedisServer
 
 A, B = "https://a.test", "https://b.test"
@@ -47,14 +47,14 @@ class Ear(TransitionListener):
         self.changes.append((old_state.name, new_state.name))
 
 
-def fleet_of(redis: Redis, clock: ManualClock, *endpoints: str) -> FleetBreakers:
+def fleet_of(redis: RedisClient, clock: ManualClock, *endpoints: str) -> FleetBreakers:
     """Return what one worker has of the fleet's breakers."""
     return FleetBreakers(redis, "lincoln", endpoints or (A,), SPEC, script_clock=clock)
 
 
-def held_until(redis: Redis) -> float:
+def held_until(redis: RedisClient) -> float:
     """Return the end of the hold in milliseconds."""
-    return float(redis.hget(hold_key("lincoln"), "until") or "nan")
+    return float(redis.hget(PROBE_GATE(provider="lincoln"), "until") or "nan")
 
 
 def fail(breaker: FleetBreaker, times: int = 1) -> None:
@@ -68,7 +68,7 @@ def fail(breaker: FleetBreaker, times: int = 1) -> None:
             breaker.call(down)
 
 
-def test_what_one_worker_sees_every_worker_knows(redis: Redis, clock: ManualClock) -> None:
+def test_what_one_worker_sees_every_worker_knows(redis: RedisClient, clock: ManualClock) -> None:
     """Failures add up over instances, and the transition is told once in the fleet."""
     ears = [Ear(), Ear(), Ear()]
     breakers = [
@@ -84,7 +84,7 @@ def test_what_one_worker_sees_every_worker_knows(redis: Redis, clock: ManualCloc
     assert ears[2].changes == [("closed", "open")]
 
 
-def test_who_is_refused_learns_how_long(redis: Redis, clock: ManualClock) -> None:
+def test_who_is_refused_learns_how_long(redis: RedisClient, clock: ManualClock) -> None:
     """Waiting is not failing: the error is a deferral as well as pybreaker's."""
     breaker = FleetBreaker(fleet_of(redis, clock), A, clock=clock)
     fail(breaker, 3)
@@ -95,7 +95,7 @@ def test_who_is_refused_learns_how_long(redis: Redis, clock: ManualClock) -> Non
     assert refused.value.seconds == 6
 
 
-def test_only_one_of_many_threads_probes(redis: Redis, clock: ManualClock) -> None:
+def test_only_one_of_many_threads_probes(redis: RedisClient, clock: ManualClock) -> None:
     """When the opening is over, in the whole fleet."""
     breakers = [FleetBreaker(fleet_of(redis, clock), A, clock=clock) for _ in range(8)]
     fail(breakers[0], 3)
@@ -117,7 +117,9 @@ def test_only_one_of_many_threads_probes(redis: Redis, clock: ManualClock) -> No
     assert len(passed) == 1
 
 
-def test_an_excluded_error_is_neutral_and_frees_the_probe(redis: Redis, clock: ManualClock) -> None:
+def test_an_excluded_error_is_neutral_and_frees_the_probe(
+    redis: RedisClient, clock: ManualClock
+) -> None:
     """In pybreaker itself it would be a success and close the breaker."""
     breaker = FleetBreaker(fleet_of(redis, clock), A, exclude=[NotFound], clock=clock)
     fail(breaker, 3)
@@ -131,7 +133,7 @@ def test_an_excluded_error_is_neutral_and_frees_the_probe(redis: Redis, clock: M
     assert breaker.current_state == pybreaker.STATE_CLOSED
 
 
-def test_a_call_may_be_judged_by_its_answer(redis: Redis, clock: ManualClock) -> None:
+def test_a_call_may_be_judged_by_its_answer(redis: RedisClient, clock: ManualClock) -> None:
     """An answer of 500 is no exception and a failure all the same."""
     breaker = FleetBreaker(fleet_of(redis, clock), A, clock=clock)
     for _ in range(3):
@@ -140,7 +142,7 @@ def test_a_call_may_be_judged_by_its_answer(redis: Redis, clock: ManualClock) ->
     assert breaker.current_state == pybreaker.STATE_OPEN
 
 
-def test_calls_of_one_breaker_run_side_by_side(redis: Redis, clock: ManualClock) -> None:
+def test_calls_of_one_breaker_run_side_by_side(redis: RedisClient, clock: ManualClock) -> None:
     """In pybreaker itself `call` would hold its lock while the first one runs."""
     breaker = FleetBreaker(fleet_of(redis, clock), A, clock=clock)
     both = threading.Barrier(2, timeout=20)
@@ -152,7 +154,7 @@ def test_calls_of_one_breaker_run_side_by_side(redis: Redis, clock: ManualClock)
     assert not both.broken
 
 
-def test_a_pin_holds_until_its_time(redis: Redis, clock: ManualClock) -> None:
+def test_a_pin_holds_until_its_time(redis: RedisClient, clock: ManualClock) -> None:
     """Set by one, heeded by all, and ended by itself."""
     ear = Ear()
     breaker = FleetBreaker(fleet_of(redis, clock), A, listeners=[ear], clock=clock)
@@ -170,7 +172,7 @@ def test_a_pin_holds_until_its_time(redis: Redis, clock: ManualClock) -> None:
     ]
 
 
-def test_pybreakers_own_switches_pin(redis: Redis, clock: ManualClock) -> None:
+def test_pybreakers_own_switches_pin(redis: RedisClient, clock: ManualClock) -> None:
     """`open` and `close` last until `auto`, not until a timeout."""
     breaker = FleetBreaker(fleet_of(redis, clock), A, clock=clock)
     breaker.close()
@@ -186,13 +188,13 @@ def test_pybreakers_own_switches_pin(redis: Redis, clock: ManualClock) -> None:
 
 
 def test_the_queue_is_held_only_while_no_endpoint_is_closed(
-    redis: Redis, clock: ManualClock
+    redis: RedisClient, clock: ManualClock
 ) -> None:
     """The hold says when the next message may be taken as a probe."""
     fleet = fleet_of(redis, clock, A, B)
     now_ms = clock.now().timestamp() * 1000
     fail(FleetBreaker(fleet, A, clock=clock), 3)
-    assert not redis.exists(hold_key("lincoln"))
+    assert not redis.exists(PROBE_GATE(provider="lincoln"))
     assert fleet.held_seconds() is None
     clock.advance(3)
     fail(FleetBreaker(fleet, B, clock=clock), 3)
@@ -202,14 +204,14 @@ def test_the_queue_is_held_only_while_no_endpoint_is_closed(
     for _ in range(2):
         with FleetBreaker(fleet, A, clock=clock).calling():
             assert held_until(redis) == now_ms + 13_000
-    assert not redis.exists(hold_key("lincoln"))
+    assert not redis.exists(PROBE_GATE(provider="lincoln"))
 
 
 def test_without_redis_no_call_is_made_and_with_it_again_all_goes_on(
-    redis: Redis, redis_url: str, clock: ManualClock
+    redis: RedisClient, redis_url: str, clock: ManualClock
 ) -> None:
     """Nothing but Redis coming back is needed, also for a breaker made in between."""
-    impatient = Redis.from_url(redis_url, socket_timeout=0.1, retry=Retry(NoBackoff(), 0))
+    impatient = connect(redis_url, socket_timeout=0.1, retry=Retry(NoBackoff(), 0))
     breaker = FleetBreaker(fleet_of(impatient, clock), A, clock=clock)
     fail(breaker, 2)
     redis.client_pause(1500)
@@ -230,7 +232,7 @@ def test_without_redis_no_call_is_made_and_with_it_again_all_goes_on(
 def test_an_outcome_that_cannot_be_told_does_not_cost_the_answer(clock: ManualClock) -> None:
     """Redis goes while the call runs: the caller has its answer."""
     server = RedisServer()
-    client = Redis.from_url(server.url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
+    client = connect(server.url, socket_timeout=5, retry=Retry(NoBackoff(), 0))
     breaker = FleetBreaker(fleet_of(client, clock), A, clock=clock)
 
     def answer() -> str:

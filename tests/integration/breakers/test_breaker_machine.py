@@ -17,14 +17,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from redis import Redis
 
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.journal import read_journals
 from sisgate.breakers.spec import BreakerSpec, Pass, State, Transition
 from sisgate.clock import ManualClock
-from sisgate.domain.queues import hold_key
 from sisgate.domain.response_class import Outcome
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import PROBE_GATE
 from tests import breaker_rules as rules
 from tests.breaker_rules import Breaker
 
@@ -68,7 +68,7 @@ class Running:
 class BreakerMachine(RuleBasedStateMachine):
     """A fleet of callers and an operator, in time that moves by steps."""
 
-    redis: Redis
+    redis: RedisClient
     names = count()
 
     def __init__(self) -> None:
@@ -228,7 +228,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if not hasattr(self, "fleet"):
             return
         held = rules.held_ms(self.model.values(), self.now)
-        written = self.redis.hget(hold_key(self.provider), "until")
+        written = self.redis.hget(PROBE_GATE(provider=self.provider), "until")
         if held is None:
             # A pin that ended by itself has opened no gate yet; its time has come all the same.
             assert written is None or float(written) <= self.now
@@ -262,7 +262,7 @@ def seconds(milliseconds: float) -> float:
     return milliseconds / 1000 if milliseconds < 1e15 else float("inf")
 
 
-def test_no_history_tells_the_scripts_from_the_rules(redis: Redis) -> None:
+def test_no_history_tells_the_scripts_from_the_rules(redis: RedisClient) -> None:
     """Calls, crashes, late and repeated reports, pins, in any order and at any time."""
     BreakerMachine.redis = redis
     run_state_machine_as_test(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from redis import Redis
 
 from sisgate.admission.admitter import Admitted, Admitter
 from sisgate.admission.limiter import Limiter
@@ -14,21 +13,22 @@ from sisgate.admission.spec import LimitSpec
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerSpec, Pass, State
 from sisgate.clock import ManualClock
-from sisgate.domain.queues import queue_keys
 from sisgate.domain.response_class import Outcome
+from sisgate.redis.client import RedisClient
+from sisgate.redis.queues import queue_keys
 
 URL = "https://a.test"
 SPEC = BreakerSpec(fail_max=1, open_seconds=10, jitter=0.0, success_threshold=1)
 
 
 @pytest.fixture
-def breakers(redis: Redis, clock: ManualClock) -> FleetBreakers:
+def breakers(redis: RedisClient, clock: ManualClock) -> FleetBreakers:
     """The breakers of provider p, which has one endpoint."""
     return FleetBreakers(redis, "p", (URL,), SPEC, script_clock=clock)
 
 
 @pytest.fixture
-def admitter(redis: Redis, clock: ManualClock) -> Admitter:
+def admitter(redis: RedisClient, clock: ManualClock) -> Admitter:
     """An admitter on the same time, and ten messages."""
     delivery = {"exchange": "", "routing_key": "p"}
     for number in range(10):
@@ -106,7 +106,7 @@ def test_a_message_that_called_nothing_makes_room_at_once(
 
 
 def test_a_hold_that_outlived_its_reason_ends_with_the_first_call(
-    redis: Redis, admitter: Admitter, breakers: FleetBreakers, clock: ManualClock
+    redis: RedisClient, admitter: Admitter, breakers: FleetBreakers, clock: ManualClock
 ) -> None:
     """The endpoints were configured anew while they were held."""
     fail(breakers)

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 from flower.utils.broker import Broker
 
-from sisgate.broker import celery_app, redis_client
+from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.network import TlsFault, tls_fault
+from sisgate.redis.client import connect
 from sisgate.settings import Settings
 from sisgate.settings.urls import with_tls_files
 from sisgate.stack.embedded_stack import why_silent
@@ -30,7 +31,7 @@ def authority(tmp_path: Path) -> Authority:
 
 def redis_py(url: str) -> None:
     """Our own state, the gateway, doctor."""
-    with redis_client(url) as client:
+    with connect(url) as client:
         assert client.ping()
 
 
@@ -138,6 +139,6 @@ def test_a_url_that_names_the_database_twice_means_one_in_every_client(redis_url
     app = celery_app(SETTINGS, url)
     with app.connection_for_write() as connection:
         inside = connection.default_channel.client.connection_pool.connection_kwargs
-    ours = redis_client(url).connection_pool.connection_kwargs
+    ours = connect(url).connection_pool.connection_kwargs
     assert (inside["db"], inside["socket_timeout"], inside["client_name"]) == (3, 7, "mine")
     assert (ours["db"], ours["socket_timeout"], ours["client_name"]) == (3, 7, "mine")

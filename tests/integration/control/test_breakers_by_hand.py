@@ -14,6 +14,7 @@ from sisgate.domain.response_class import Outcome
 from sisgate.errors import UnknownProvider, UsageError
 from sisgate.ledger import controls
 from sisgate.ledger.schema import AuditEvent
+from sisgate.redis.keys import UNKNOWN_LIMITS
 from workers.admission import limiter_recovery
 from workers.maintenance import audit
 from workers.runtime import Runtime
@@ -100,7 +101,7 @@ def test_a_rebuilt_limiter_finds_the_pins_in_place(gateway: Gateway, runtime: Ru
     """The first permit after a loss is granted with the pins known again."""
     gateway.providers.breakers("twin").set("open", "sis-a", actor="ana")
     runtime.redis.flushall()
-    runtime.redis.hset(limiter_recovery.UNKNOWN_LIMITS, "twin", 0.0)
+    runtime.redis.hset(UNKNOWN_LIMITS(), "twin", 0.0)
     limiter_recovery.rebuild_unknown(runtime)
     assert states(gateway)[0] == ("open", True)
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
-from redis import Redis
 
 from sisgate import Gateway
 from sisgate.admission.limiter import Limiter
@@ -18,6 +17,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import UsageError
 from sisgate.ledger import audit_log, controls
+from sisgate.redis.client import connect
 from workers.admission import limiter_recovery
 from workers.runtime import Runtime
 
@@ -31,7 +31,7 @@ def events(gateway: Gateway) -> list[tuple[str, str, str | None]]:
 
 def test_a_new_limit_holds_for_another_limiter_at_once(gateway: Gateway, redis_url: str) -> None:
     """A worker elsewhere grants by the new limit with its very next permit."""
-    elsewhere = Limiter(Redis.from_url(redis_url))
+    elsewhere = Limiter(connect(redis_url))
     spec = gateway.providers.control("lincoln").limits
     assert len(elsewhere.take("lincoln", spec, Priority.URGENT, 50).permits) == 50
 

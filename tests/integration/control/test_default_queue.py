@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 
 from sisgate import Gateway
-from sisgate.domain.queues import queue_keys
+from sisgate.redis.queues import queue_keys
 from workers.maintenance import reconciler
 from workers.runtime import Runtime
 

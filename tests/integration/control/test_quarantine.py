@@ -9,10 +9,11 @@ import pytest
 from sisgate import Gateway
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
-from sisgate.domain.queues import queue_keys
 from sisgate.errors import AccessDenied, InvalidState, UnknownMessage
 from sisgate.ledger.schema import AuditEvent
-from sisgate.quarantine import KEPT_BYTES, KEY, LENGTH
+from sisgate.quarantine import KEPT_BYTES, LENGTH
+from sisgate.redis.keys import QUARANTINE
+from sisgate.redis.queues import queue_keys
 from workers.admission.messages import NotOurs, put_aside
 from workers.runtime import Runtime
 
@@ -148,7 +149,7 @@ def test_what_no_worker_put_there_is_listed_and_dropped(
 ) -> None:
     """Whoever has the broker's password can add to the list; the other messages stay in reach."""
     put_aside(runtime.redis, UNKNOWN, NotOurs("unknown task"), "lincoln")
-    runtime.redis.lpush(KEY, entry)
+    runtime.redis.lpush(QUARANTINE(), entry)
     foreign, ours = gateway.quarantine.list()
     assert (foreign.at, foreign.reason) == (None, "put into quarantine by no worker")
     assert ours.reason == "unknown task"

@@ -9,13 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 from sisgate import Gateway
-from sisgate.broker import redis_client
+from sisgate.redis.client import connect
 
 
 @pytest.fixture
 def restricted(gateway: Gateway, redis_url: str) -> Iterator[Gateway]:
     """The gateway as a user without INFO, CONFIG, CLIENT LIST and their like."""
-    admin = redis_client(redis_url)
+    admin = connect(redis_url)
     admin.execute_command(
         "ACL", "SETUSER", "app", "on", ">word", "~*", "&*", "+@all", "-@admin", "-@dangerous"
     )

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 
 import pytest
-from redis import Redis
 
 from sisgate import Gateway
 from sisgate.admission.admitter import Admitted, Admitter
 from sisgate.admission.slots import Want
-from sisgate.domain.queues import queue_keys
+from sisgate.redis.client import RedisClient, connect
+from sisgate.redis.queues import queue_keys
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
+def redis(redis_url: str) -> RedisClient:
     """The broker, with three normal messages in the queue of the provider `open`."""
-    client = Redis.from_url(redis_url)
+    client = connect(redis_url)
     for number in range(3):
         properties = {
             "delivery_tag": str(number),
@@ -26,7 +26,7 @@ def redis(redis_url: str) -> Redis:
     return client
 
 
-def admit(gateway: Gateway, redis: Redis) -> Admitted:
+def admit(gateway: Gateway, redis: RedisClient) -> Admitted:
     """Take up to two messages, as a worker does."""
     spec = gateway.providers.control("open").limits
     (admitted,) = Admitter(redis, gateway.context.limiter).admit(
@@ -35,14 +35,14 @@ def admit(gateway: Gateway, redis: Redis) -> Admitted:
     return admitted
 
 
-def test_without_a_limit_everything_is_admitted(gateway: Gateway, redis: Redis) -> None:
+def test_without_a_limit_everything_is_admitted(gateway: Gateway, redis: RedisClient) -> None:
     """As many as there are slots, the oldest first."""
     admitted = admit(gateway, redis)
     assert [taken.tag for taken in admitted.messages] == ["0", "1"]
     assert admitted.left == 1
 
 
-def test_a_pause_holds_a_provider_without_a_limit(gateway: Gateway, redis: Redis) -> None:
+def test_a_pause_holds_a_provider_without_a_limit(gateway: Gateway, redis: RedisClient) -> None:
     """Paused or blocked, nothing leaves the queue, and it goes on after."""
     gateway.providers.control("open").pause(actor="ana")
     held = admit(gateway, redis)

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import pytest
 
 from sisgate import Gateway
-from sisgate.broker import redis_client
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
 from sisgate.domain.priorities import Priority
@@ -19,6 +18,7 @@ from sisgate.errors import ProviderHeld
 from sisgate.gateway import Job
 from sisgate.ledger.schema import Call
 from sisgate.liveness.heartbeats import Heartbeats
+from sisgate.redis.client import connect
 
 Run = Callable[..., str]
 ASKED = ("request", "lincoln", "GET", "/orgs", "--timeout", "0.1")
@@ -32,7 +32,7 @@ def run(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
     """Run a command beside a fleet that is alive; return all that it said."""
-    client = redis_client(redis_url)
+    client = connect(redis_url)
     parts = {"gateway": gateway, "database": gateway.context.database, "redis": client}
     for name, part in parts.items():
         monkeypatch.setattr(Invocation, name, part)
@@ -144,7 +144,7 @@ def test_a_job_tells_that_redis_is_down(
 ) -> None:
     """Then nothing else matters."""
     job = gateway.enqueue_request("lincoln", "GET", "/orgs")
-    nowhere = redis_client("redis://127.0.0.1:1/0")
+    nowhere = connect("redis://127.0.0.1:1/0")
     monkeypatch.setattr(gateway.context, "redis", nowhere)
     monkeypatch.setattr(gateway.context, "heartbeats", Heartbeats(nowhere))
     reason, _, words = waits_for(run, job)

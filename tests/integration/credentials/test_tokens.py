@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from sisgate.clock import SystemClock
 from sisgate.credentials.keys import Credential
@@ -16,6 +15,7 @@ from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.vault import Vault
 from sisgate.domain.secret import Secret
 from sisgate.errors import BrokerUnavailable, ProviderUnavailable, TokenRefused
+from sisgate.redis.client import connect
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
 from sisgate.settings import Endpoint, ProviderConfig
@@ -53,7 +53,7 @@ def key(sandbox: SandboxProcess) -> Credential:
 
 def cache(redis_url: str) -> TokenCache:
     """Return the token cache of one worker."""
-    client = redis.Redis.from_url(redis_url)
+    client = connect(redis_url)
     return TokenCache(client, Vault([MasterKey(b"k" * 32)]), SystemClock())
 
 
@@ -103,8 +103,8 @@ def test_a_token_is_renewed_before_its_end(
     """At a tenth of a short life: Redis lets it go by then."""
     sandbox.knobs(NAME, token_lifetime_seconds=100)
     cache(redis_url).get(config, key)
-    (name,) = redis.Redis.from_url(redis_url).keys("*token*")
-    left: Any = redis.Redis.from_url(redis_url).pttl(name)
+    (name,) = connect(redis_url).keys("*token*")
+    left: Any = connect(redis_url).pttl(name)
     assert 80_000 < left <= 90_000
 
 
@@ -117,7 +117,7 @@ def test_a_wrong_key_is_told_and_not_remembered(
         cache(redis_url).get(config, wrong)
     assert "keys add" in refused.value.message
     assert "swordfish" not in refused.value.message
-    assert redis.Redis.from_url(redis_url).keys("*") == []
+    assert connect(redis_url).keys("*") == []
 
 
 @pytest.mark.parametrize("fault", [500, "reset", "malformed"])
@@ -138,7 +138,7 @@ def test_no_secret_is_readable_outside(
     """Neither in Redis nor in what is printed of keys and tokens."""
     token = cache(redis_url).get(config, key)
     secrets = [token.value.get_secret_value(), key.secret.get_secret_value()]
-    client = redis.Redis.from_url(redis_url)
+    client = connect(redis_url)
     dump = repr([(name, client.get(name)) for name in client.scan_iter()])
     assert "token" in dump
     for secret in secrets:

@@ -16,8 +16,7 @@ import redis
 
 from sisgate.clock import SystemClock, poll_until
 from sisgate.embedded import EmbeddedRedis
-from sisgate.embedded.redis_conf import HOST, RedisConf
-from sisgate.embedded.redis_server import is_own_url
+from sisgate.embedded.redis_conf import HOST, RedisConf, is_own_url
 from sisgate.errors import BrokerUnavailable, ConfigurationError
 
 

@@ -16,9 +16,10 @@ from redis import Redis
 from beat_schedule import beat_schedule
 from sisgate.broker import celery_app
 from sisgate.clock import ManualClock
+from sisgate.redis.keys import WAITING_TASK
 from sisgate.settings import load_settings
 from workers.runtime import RUNTIME, RuntimeOfProcess
-from workers.task_types import WAITING, SteadyScheduler
+from workers.task_types import SteadyScheduler
 
 EACH_SECOND = {"sisgate.reconcile", "sisgate.audit.seal"}
 
@@ -56,7 +57,7 @@ def test_each_task_is_sent_at_its_interval(app: Celery, redis: Redis) -> None:
             seen[headers["task"]] += 1
             assert headers["expires"] is None
             assert headers["eta"] is None
-        redis.delete(*redis.scan_iter(f"{WAITING}*"), "none")  # taken
+        redis.delete(*redis.scan_iter(WAITING_TASK(task="*")), "none")  # taken
         clock.advance(max(seconds, 0.5))
     assert {entry["task"] for entry in beat_schedule.values()} == set(seen)
     assert 190 <= seen["sisgate.reconcile"] <= 201

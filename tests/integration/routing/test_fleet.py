@@ -6,9 +6,9 @@ import random
 from collections import Counter
 
 import pytest
-from redis import Redis
 
 from sisgate.clock import ManualClock
+from sisgate.redis.client import RedisClient
 from sisgate.routing.fleet import FleetEndpoints
 from sisgate.routing.outliers import EndpointHistory, RoutingSpec, outliers
 from sisgate.routing.snapshot import Candidate, Snapshot
@@ -20,7 +20,7 @@ HOLDS_SECONDS = 300.0
 
 
 @pytest.fixture
-def fleet(redis: Redis, clock: ManualClock) -> FleetEndpoints:
+def fleet(redis: RedisClient, clock: ManualClock) -> FleetEndpoints:
     """Three endpoints."""
     return FleetEndpoints(redis, "lincoln", (A, B, C), SPEC, script_clock=clock)
 
@@ -56,7 +56,7 @@ def test_running_calls_are_counted_until_they_end(fleet: FleetEndpoints) -> None
 
 
 def test_calls_of_a_dead_worker_end_with_their_lease(
-    fleet: FleetEndpoints, clock: ManualClock, redis: Redis
+    fleet: FleetEndpoints, clock: ManualClock, redis: RedisClient
 ) -> None:
     """Nobody finishes them, and nothing of them stays."""
     fleet.begin(A, 60)
@@ -154,7 +154,7 @@ def test_what_nobody_checks_any_more_is_not_kept_out(
     assert [check(fleet, good=False) for _ in range(3)] == ["", "", "unwell"]
 
 
-def test_the_fleet_takes_turns_together(redis: Redis, clock: ManualClock) -> None:
+def test_the_fleet_takes_turns_together(redis: RedisClient, clock: ManualClock) -> None:
     """Workers that know nothing of each other keep the weights between them."""
     workers = [
         FleetEndpoints(redis, "lincoln", (A, B, C), SPEC, script_clock=clock) for _ in range(3)

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import select
@@ -19,6 +18,7 @@ from sisgate.breakers.spec import State
 from sisgate.clock import SystemClock, poll_until
 from sisgate.ledger import schema
 from sisgate.ledger.schema import AuditEvent
+from sisgate.redis.client import RedisClient
 from sisgate.settings import ProviderConfig
 from testbed.installation import install, runtime_of
 from testbed.recorder import FailingRecorder
@@ -206,7 +206,7 @@ def test_without_redis_no_check_is_made_and_nothing_fails(
     """Here it is lost between the first question and the claim of a check."""
     runtime = make_runtime("counts = false")
     runtime.endpoints(config_of(runtime))  # connected before
-    unreachable = Redis(port=1, retry=Retry(NoBackoff(), 0))
+    unreachable = RedisClient(port=1, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(runtime, "redis", unreachable)
     health.check(runtime)
     assert asked(recorder) == {}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from redis import Redis
 
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import OFF_PERMIT, LimitSpec, encode_spec
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
+from sisgate.redis.client import RedisClient
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_scripts_read_milliseconds() -> None:
 @pytest.mark.parametrize("spec", [None, LimitSpec(())])
 def test_no_limits_need_no_redis(spec: LimitSpec | None) -> None:
     """Without limits permits are free and no round trip is made: here no Redis could answer."""
-    limiter = Limiter(Redis())
+    limiter = Limiter(RedisClient())
     grant = limiter.take("p", spec, Priority.LOW, 3)
     limiter.finish("p", grant.permits[0])
     limiter.hand_back("p", grant.permits[1])

@@ -1,0 +1,72 @@
+"""Clients for the fleet's own state in Redis: bounded waits, and errors of our own tree.
+
+Celery's transport is connected by kombu, not here. Make a client after a fork.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from redis.client import Pipeline, PubSub
+from redis.connection import parse_url as parse_url  # noqa: PLC0414  # what settings check
+
+from sisgate.redis.errors import translated
+
+
+class RedisClient(redis.Redis):
+    """redis-py's client, whose commands raise `BrokerUnavailable` in place of redis-py's errors.
+
+    It decodes nothing: texts come as bytes. Safe to share between threads.
+    """
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send one command and return the answer to it."""
+        with translated():
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> RedisPipeline:
+        """Return a pipeline: commands that are sent, and answered, together."""
+        callbacks = self.response_callbacks
+        return RedisPipeline(self.connection_pool, callbacks, transaction, shard_hint)
+
+    def pubsub(self, **options: Any) -> RedisSubscription:
+        """Return a subscription to channels."""
+        return RedisSubscription(self.connection_pool, **options)
+
+
+class RedisPipeline(Pipeline):
+    """redis-py's pipeline, which raises `BrokerUnavailable` as well."""
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send the commands and return their answers."""
+        with translated():
+            return super().execute(raise_on_error)
+
+
+class RedisSubscription(PubSub):
+    """redis-py's subscription, which raises `BrokerUnavailable` as well."""
+
+    def execute_command(self, *args: Any) -> Any:
+        """Subscribe, or end that."""
+        with translated():
+            return super().execute_command(*args)  # type: ignore[no-untyped-call]
+
+    def get_message(self, ignore_subscribe_messages: bool = False, timeout: float = 0.0) -> Any:
+        """Return the next message, None where none comes within `timeout` seconds."""
+        with translated():
+            return super().get_message(ignore_subscribe_messages, timeout)
+
+
+def connect(url: str, **options: Any) -> RedisClient:
+    """Return a client of the Redis at a URL; it connects with its first command.
+
+    `options` are redis-py's, in place of the bounds that all parts of the fleet wait for Redis.
+    """
+    bounds: dict[str, Any] = {
+        "socket_timeout": 5,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+    }
+    return RedisClient.from_url(url, **{**bounds, **options})  # type: ignore[return-value]  # typed as its base

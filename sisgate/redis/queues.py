@@ -1,0 +1,54 @@
+"""Celery's queues as its transport keeps them in Redis: one list for each priority step."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Iterable, Sequence
+
+from sisgate.domain.priorities import PRIORITY_STEPS
+from sisgate.redis.client import RedisClient
+
+PLANNER_QUEUE = "sisgate"
+"""Where syncs are planned, and beat's tasks are done."""
+
+PRIORITY_SEPARATOR = "\x06\x16"
+"""What kombu puts between a queue's name and a priority step in the name of a list."""
+
+UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
+"""kombu's own keys: what was delivered and not acknowledged, and since when."""
+
+
+def queue_keys(queue: str) -> list[str]:
+    r"""Return the Redis lists of a queue, most urgent first.
+
+    >>> queue_keys("powerschool")[1].encode()
+    b'powerschool\x06\x163'
+    """
+    return [queue if not step else f"{queue}{PRIORITY_SEPARATOR}{step}" for step in PRIORITY_STEPS]
+
+
+def list_key(queue: str, priority: int) -> str:
+    r"""Return the Redis list of a queue that holds messages of a priority.
+
+    >>> list_key("powerschool", 0), list_key("powerschool", 4).encode()
+    ('powerschool', b'powerschool\x06\x163')
+    """
+    step = PRIORITY_STEPS[max(0, bisect(PRIORITY_STEPS, priority) - 1)]
+    return f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue
+
+
+def list_lengths(
+    client: RedisClient, lists: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """Return how many messages wait in each (queue, priority), in one round trip."""
+    pipe = client.pipeline(transaction=False)
+    for queue, priority in lists:
+        pipe.llen(list_key(queue, priority))
+    return dict(zip(lists, pipe.execute(), strict=True))
+
+
+def queue_depths(client: RedisClient, queues: Iterable[str]) -> dict[str, int]:
+    """Return how many messages wait in each queue, in one round trip."""
+    names = list(queues)
+    lengths = list_lengths(client, [(name, step) for name in names for step in PRIORITY_STEPS])
+    return {name: sum(lengths[name, step] for step in PRIORITY_STEPS) for name in names}

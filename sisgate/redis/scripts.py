@@ -1,0 +1,110 @@
+"""Lua scripts: read with what they include, run by their hash, many in one round trip.
+
+A script is named by its room: `breakers/ask` is `sisgate/breakers/lua/ask.lua`. A line
+`--- @include "rules"` stands for `rules.lua` of the same folder, or of `sisgate/redis/lua`; what
+several parts of a script include stands in it once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from redis import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from sisgate.clock import Clock
+from sisgate.redis.errors import translated, unavailable
+
+_INCLUDE = re.compile(r'^--- @include "(\w+)"\n', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The whole text of a script, and the hash under which Redis keeps it."""
+
+    text: str
+    sha: str
+
+
+Argument = str | bytes | float
+
+
+class ScriptCall(NamedTuple):
+    """One run of a script."""
+
+    name: str
+    keys: Sequence[str]
+    args: Sequence[Argument] = ()
+
+
+@cache
+def script(name: str) -> Script:
+    """Return the script of a name such as `breakers/ask`."""
+    room, _, file = name.partition("/")
+    text = _read(room, file, set())
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def run_script(client: Redis, name: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
+    """Run a script in one round trip, two where Redis does not have it yet.
+
+    Raises `BrokerUnavailable` for every error of Redis. The script may have run all the same.
+    """
+    code = script(name)
+    with translated():
+        try:
+            return client.evalsha(code.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return client.eval(code.text, len(keys), *keys, *args)
+
+
+def run_scripts(client: Redis, calls: Sequence[ScriptCall]) -> list[Any]:
+    """Run several scripts in one round trip, each atomic by itself; else as `run_script`."""
+    if not calls:
+        return []
+    with translated():
+        answers = _pipelined(client, calls, by_hash=True)
+        missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        again = _pipelined(client, [calls[i] for i in missing], by_hash=False)
+        for i, answer in zip(missing, again, strict=True):
+            answers[i] = answer
+    for answer in answers:
+        if isinstance(answer, RedisError):
+            raise unavailable(answer) from answer
+    return answers
+
+
+def script_time(clock: Clock | None) -> str:
+    """Return what a script takes for the time: that of a clock, or '' for the `TIME` of Redis.
+
+    Milliseconds since 1970, with three decimals. Only tests give a clock.
+    """
+    return "" if clock is None else f"{clock.now().timestamp() * 1000:.3f}"
+
+
+def _read(room: str, file: str, included: set[str]) -> str:
+    """Return a file's text behind what it includes; '' where it was included before."""
+    if file in included:
+        return ""
+    included.add(file)
+    own = files(f"sisgate.{room}") / "lua" / f"{file}.lua"
+    shared = files("sisgate.redis") / "lua" / f"{file}.lua"
+    text = (own if own.is_file() else shared).read_text("utf-8")
+    return _INCLUDE.sub(lambda line: _read(room, line[1], included), text)
+
+
+def _pipelined(client: Redis, calls: Sequence[ScriptCall], *, by_hash: bool) -> list[Any]:
+    with client.pipeline(transaction=False) as pipe:
+        for name, keys, args in calls:
+            code = script(name)
+            if by_hash:
+                pipe.evalsha(code.sha, len(keys), *keys, *args)
+            else:
+                pipe.eval(code.text, len(keys), *keys, *args)
+        return pipe.execute(raise_on_error=False)
