@@ -11,7 +11,7 @@ from sisgate.redis.queues import PLANNER_QUEUE, queue_keys
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 TRANSPORT = re.compile(
-    rf"unacked|unacked_index|unacked_mutex|_kombu\.binding\..+|.+\.reply\.celery\.pidbox|{UUID}"
+    rf"unacked|unacked_index|unacked_mutex|_kombu\.binding.+|.+\.reply\.celery\.pidbox|{UUID}"
 )
 """The keys of Celery's transport, beside the lists of its queues."""
 
