@@ -1,18 +1,16 @@
-"""One installation: a folder with configuration and master key, and a worker's runtime over it."""
+"""One installation: a folder with configuration and master key.
+
+Nothing of `workers` is imported, which builds its app from the environment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from sisgate.clock import Clock
 from sisgate.credentials.master import make_master_key
-from sisgate.ledger import migrate
 from sisgate.settings import Settings, load_settings
-from workers.runtime import Runtime
 
 
 def install(
@@ -43,21 +41,3 @@ def variables_of(settings: Settings) -> dict[str, str]:
         "SISGATE_CONFIG": str(settings.config_file),
         **{name: url.get_secret_value() for name, url in given.items() if url is not None},
     }
-
-
-@contextmanager
-def runtime_of(
-    settings: Settings, clock: Clock | None = None, *, script_clock: Clock | None = None
-) -> Iterator[Runtime]:
-    """Give a worker's runtime over an installation: its ledger migrated, its limiters ready."""
-    runtime = Runtime(settings, clock, script_clock=script_clock)
-    try:
-        migrate.upgrade(runtime.database)
-        for name, config in settings.providers.items():
-            runtime.limiter.rebuild(name, runtime.limits(config), [])
-        yield runtime
-    finally:
-        runtime.gateway.close()
-        runtime.database.dispose()
-        runtime.redis.close()
-        runtime.transport.close()

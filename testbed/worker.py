@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import func, select
 
-from sisgate.clock import ManualClock
+from sisgate.clock import Clock, ManualClock
 from sisgate.gateway import JobStatus
+from sisgate.ledger import migrate
 from sisgate.ledger import schema as tables
+from sisgate.settings import Settings
 from workers.calls import execute
 from workers.jobs import planning
 from workers.maintenance import reconciler
@@ -15,6 +20,24 @@ from workers.runtime import Runtime
 NAME = "lincoln"
 STEP_SECONDS = 0.05
 PATIENCE_SECONDS = 1500.0
+
+
+@contextmanager
+def runtime_of(
+    settings: Settings, clock: Clock | None = None, *, script_clock: Clock | None = None
+) -> Iterator[Runtime]:
+    """Give a worker's runtime over an installation: its ledger migrated, its limiters ready."""
+    runtime = Runtime(settings, clock, script_clock=script_clock)
+    try:
+        migrate.upgrade(runtime.database)
+        for name, config in settings.providers.items():
+            runtime.limiter.rebuild(name, runtime.limits(config), [])
+        yield runtime
+    finally:
+        runtime.gateway.close()
+        runtime.database.dispose()
+        runtime.redis.close()
+        runtime.transport.close()
 
 
 class Worker:

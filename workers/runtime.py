@@ -17,7 +17,7 @@ from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
 from sisgate.settings import ProviderConfig, Settings
-from sisgate.transport.http import Transport
+from sisgate.transport import Transport
 from workers.endpoints import ProviderEndpoints, TransitionLog
 
 RUNTIME = "sisgate_runtime"

@@ -1,19 +1,22 @@
-"""What a provider says when it refuses: its words, code and request id, in whatever form.
+"""The class of an answer, and what a refusal says: message, code and request id. Pure.
 
 Known forms: OneRoster's `imsx_…` fields (in a body or in `statusInfoSet`), OAuth 2's `error` and
 `error_description`, PowerSchool's `message` and `errors` or `errorMessage`, and the HTML or plain
-text of a proxy in front. An unknown form still gives a message, and nothing here ever raises.
+text of a proxy in front. An unknown form still gives a message, and reading one never raises.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
+from sisgate.domain.response_class import ResponseClass, of_status
 from sisgate.errors import MESSAGE_LIMIT, AnswerInvalid
-from sisgate.providers.dialect import HttpResponse, ProviderError
+from sisgate.providers.dialect import Dialect, HttpResponse, ProviderError
 
 _READ_LIMIT = 8192
 """Characters of a body without JSON that are looked at."""
@@ -29,7 +32,7 @@ _EXPIRED = re.compile(r"token (?:has |is )?expired|expired (?:access )?token|inv
 
 
 def read_refusal(response: HttpResponse) -> ProviderError:
-    """Return the words of a refusal, at most `MESSAGE_LIMIT` characters. Never raises."""
+    """Return what a refusal says, at most `MESSAGE_LIMIT` characters. Never raises."""
     message, code = _said(response)
     return ProviderError(
         message=_cut(message, MESSAGE_LIMIT) or f"The provider answered {response.status}.",
@@ -44,7 +47,7 @@ def not_in_dialect(response: HttpResponse, what: str) -> AnswerInvalid:
     `what` is what is missing. Only what is an error's text by its place is quoted: a list of
     students in an unknown form has texts, too.
     """
-    message, code = _said_in_place_of_an_answer(response)
+    message, code = _said(response, in_place_of_answer=True)
     quoted = _cut(message, MESSAGE_LIMIT)
     said = f': "{quoted}"' if quoted else "."
     return AnswerInvalid(
@@ -70,7 +73,7 @@ def read_body(response: HttpResponse) -> Any:
 
 
 def says_token_expired(response: HttpResponse) -> bool:
-    """Whether the body's words of a 401 or 403 are those of an expired token."""
+    """Whether the body of a 401 or 403 says that the token has expired."""
     if response.status not in (401, 403):
         return False
     refusal = read_refusal(response)
@@ -78,68 +81,65 @@ def says_token_expired(response: HttpResponse) -> bool:
 
 
 def says_permission_missing(error: ProviderError) -> bool:
-    """Whether the words of a 401 are that the key may not do that, so that no new token helps."""
+    """Whether a 401 says that the key lacks a permission, so that no new token helps."""
     return bool(_MISSING.search(f"{error.message} {error.code or ''}".lower()))
 
 
-def _said(response: HttpResponse) -> tuple[str, str | None]:
-    try:
-        body = response.json()
-    except AnswerInvalid:
-        return _plain(response.text), None
-    if isinstance(body, str):
-        return _plain(body), None
-    message, code = "", None
-    for fields in _objects(body):
-        message = message or _message(fields)
-        code = code or _code(fields)
-    return message, code
-
-
-def _said_in_place_of_an_answer(response: HttpResponse) -> tuple[str, str | None]:
+def _said(response: HttpResponse, *, in_place_of_answer: bool = False) -> tuple[str, str | None]:
+    """Return message and code; of a 2xx only what is an error's text by its place."""
     try:
         body = response.json()
     except AnswerInvalid:
         is_page = "<html" in response.text[:_READ_LIMIT].lower()
-        return (_plain(response.text) if is_page else ""), None
+        return (_plain(response.text) if is_page or not in_place_of_answer else ""), None
+    if isinstance(body, str) and not in_place_of_answer:
+        return _plain(body), None
     message, code = "", None
-    for fields in _statuses(body):
+    for fields in _statuses(body) if in_place_of_answer else _objects(body):
         message = message or _message(fields)
         code = code or _code(fields)
     return message, code
 
 
-_STATUSES = ("error", "errors", "errormessage", "statusinfo", "statusinfoset", "fault")
-_CODES = ("imsx_codeminor", "imsx_codeminorfield")
+_STATUSES = frozenset(
+    [
+        "error",
+        "errors",
+        "errormessage",
+        "statusinfo",
+        "statusinfoset",
+        "fault",
+        "imsx_codeminor",
+        "imsx_codeminorfield",
+    ]
+)
 
 
 def _statuses(body: Any) -> Iterator[dict[str, Any]]:
-    """The objects of a body that tell how a request went: itself, and what is named so in it."""
+    """The objects of a body that say how a request went: itself, and what is named so in it."""
+    return _objects(body, lambda name: name in _STATUSES and not isinstance(body, list))
+
+
+def _objects(
+    body: Any, leads_on: Callable[[str], bool] = lambda _: True
+) -> Iterator[dict[str, Any]]:
+    """The objects in a body, the outermost first, names lowered; `leads_on` chooses where to go."""
     level: list[Any] = [body]
     for _ in range(4):
         level = [row for each in level for row in (each if isinstance(each, list) else [each])][:20]
         objects = [{k.lower(): v for k, v in row.items()} for row in level if isinstance(row, dict)]
         yield from objects
         level = [
-            fields[name] for fields in objects for name in _STATUSES + _CODES if name in fields
+            value
+            for fields in objects
+            for name, value in fields.items()
+            if isinstance(value, dict | list) and leads_on(name)
         ]
-        if isinstance(body, list):
-            return
 
 
 def _has_failed(fields: dict[str, Any]) -> bool:
     major = fields.get("imsx_codemajor")
     return isinstance(major, str) and major.lower() in ("failure", "unsupported")
-
-
-def _objects(body: Any) -> Iterator[dict[str, Any]]:
-    """The objects of an error body that may hold its words, the outermost first, names lowered."""
-    level: list[Any] = [body]
-    for _ in range(4):
-        level = [row for each in level for row in (each if isinstance(each, list) else [each])][:20]
-        objects = [{k.lower(): v for k, v in row.items()} for row in level if isinstance(row, dict)]
-        yield from objects
-        level = [v for fields in objects for v in fields.values() if isinstance(v, dict | list)]
 
 
 def _message(fields: dict[str, Any]) -> str:
@@ -182,3 +182,53 @@ def _request_id(response: HttpResponse) -> str | None:
         if value := _cut(response.headers.get(name, ""), _REQUEST_ID_LIMIT):
             return value
     return None
+
+
+@dataclass(frozen=True)
+class ClassifiedResponse:
+    """The class of an answer, with a message for people where it is not success."""
+
+    response_class: ResponseClass
+    message: str = ""
+    provider_code: str | None = None
+    request_id: str | None = None
+
+
+def classify_response(dialect: Dialect, response: HttpResponse) -> ClassifiedResponse:
+    """Return the class of a response, as its dialect tells."""
+    found = of_status(response.status)
+    if found is ResponseClass.DONE:
+        return ClassifiedResponse(found)
+    said = dialect.read_error(response)
+    if found is ResponseClass.KEY_REFUSED and dialect.token_expired(response):
+        found = ResponseClass.TOKEN_EXPIRED
+    elif response.status == 401 and not says_permission_missing(said):
+        found = ResponseClass.UNAUTHORIZED
+    message = _message_with_status(response, said.message[:MESSAGE_LIMIT])
+    return ClassifiedResponse(found, message, said.code, said.request_id)
+
+
+def _message_with_status(response: HttpResponse, said: str) -> str:
+    bare = f"The provider answered {response.status}"
+    if 300 <= response.status < 400 and "location" in response.headers:
+        where = _place_of(response.headers["location"], response.url)
+        return (
+            f"{bare} and redirects to {where}. Redirects are not followed, as they would carry "
+            "the token elsewhere: correct the provider's url, or its base_path."
+        )
+    return said if said == f"{bare}." else f"{bare}: {said}"
+
+
+def _place_of(location: str, asked: str) -> str:
+    """Return where a Location leads, without path and query: they may hold what was asked."""
+    try:
+        asked_parts, parts = urlsplit(asked), urlsplit(urljoin(asked, location))
+        port = f":{parts.port}" if parts.port else ""
+        host = "".join(c for c in parts.hostname or "" if c.isprintable())[:100]
+    except ValueError:
+        return "an address that cannot be read"
+    if (parts.scheme, parts.netloc) != (asked_parts.scheme, asked_parts.netloc):
+        return f"{parts.scheme}://{host}{port}"
+    if parts.path == f"{asked_parts.path}/":
+        return "the same path with a slash at its end"
+    return "another path of the same server"

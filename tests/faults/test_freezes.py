@@ -15,8 +15,8 @@ from tests.faults.fleet import Fleet
 
 POINTS = (
     "after commit workers.calls.execute._claim",
-    "before request sisgate.transport.http.Transport.send",
-    "after connect sisgate.transport.http.Transport.send",
+    "before request sisgate.transport.Transport.send",
+    "after connect sisgate.transport.Transport.send",
 )
 DROPPED = ("late_answer_dropped", "call_waits", "time limit", "TimeLimitExceeded")
 """What a worker says that finds on its return that its call is another's, or has taken too long."""

@@ -20,9 +20,9 @@ from sisgate.errors import (
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.jobs import how_to_resolve
 from sisgate.providers.dialect import HttpResponse, Listing, Page
+from sisgate.providers.refusals import ClassifiedResponse, classify_response
 from sisgate.settings import ProviderConfig
 from sisgate.sync.pages import is_behind
-from sisgate.transport.classification import ClassifiedResponse, judge
 from workers.calls.outcomes import (
     Answered,
     CallOutcome,
@@ -116,7 +116,7 @@ def classify(
     at = _Case(config, claim, max(wait_seconds, _retry_after(reply, now)), jitter, judged)
     if reply.error is not None or reply.response is None:
         return _of_error(at, reply)
-    verdict = judge(config.dialect, reply.response)
+    verdict = classify_response(config.dialect, reply.response)
     error = _words(verdict, reply.response)
     rule = verdict.response_class.rule
     match rule.call:

@@ -15,7 +15,7 @@ from sisgate.errors import BrokerUnavailable, NoPermit, PermanentError, SisgateE
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import ProviderConfig
 from sisgate.settings.provider_parts import HealthConfig
-from workers.admission import pace, permits
+from workers.admission import permits
 from workers.admission.permits import Permit
 from workers.calls import failover, persist, send
 from workers.calls.classify import Judged
@@ -69,7 +69,7 @@ def settle_health(
 ) -> int:
     """Use up the permit or give it back; return how many requests count against the quota."""
     if health.counts and reply.was_sent:
-        pace.learn(runtime, config, permit, reply.response)
+        permits.learn(runtime, config, permit, reply.response)
         return 1
     permits.hand_back(runtime, config, permit)
     return 0

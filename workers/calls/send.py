@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from sisgate import transport
 from sisgate.audit import log as audit
 from sisgate.credentials.keys import open_key
 from sisgate.credentials.usage import Use
@@ -18,9 +19,8 @@ from sisgate.errors import BrokerUnavailable, CredentialError, NoPermit, Sisgate
 from sisgate.ledger import keys
 from sisgate.ledger.schema import Key
 from sisgate.providers.dialect import HttpRequest
-from sisgate.transport import http
-from sisgate.transport.http import AuthBase
-from workers.admission import pace, permits
+from sisgate.transport import AuthBase
+from workers.admission import permits
 from workers.admission.permits import LEAST_SECONDS
 from workers.calls.context import CallContext
 from workers.calls.outcomes import Reply, UsedToken
@@ -63,9 +63,9 @@ class Keyring:
             opened = open_key(self._runtime.vault, key)
             if self._config.auth_method == "oauth1":
                 now = self._runtime.clock.now()
-                return http.oauth1(opened, self._config.oauth1_signature, now), None
+                return transport.oauth1(opened, self._config.oauth1_signature, now), None
             if self._config.auth_method == "bearer":
-                return http.static_bearer(opened), None
+                return transport.static_bearer(opened), None
             try:
                 token = self._runtime.tokens.get(self._config, opened)
             except TokenRefused as error:
@@ -75,7 +75,7 @@ class Keyring:
                 last = error
                 continue
             forget = partial(self._runtime.tokens.forget, self._config, opened, token)
-            return http.Bearer(token.value), UsedToken(token.is_new, forget)
+            return transport.Bearer(token.value), UsedToken(token.is_new, forget)
         raise last or self._none_left()
 
     @property
@@ -197,5 +197,5 @@ def settle(call: CallContext, reply: Reply) -> float:
     """Use up the permit, or give it back; return the seconds the provider asked us to wait."""
     if reply.was_sent:
         call.sent += 1
-        return pace.learn(call.runtime, call.config, call.permit, reply.response)
+        return permits.learn(call.runtime, call.config, call.permit, reply.response)
     return permits.hand_back(call.runtime, call.config, call.permit)

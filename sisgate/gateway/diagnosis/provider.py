@@ -23,7 +23,7 @@ from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
 from sisgate.ledger.keys import list_keys, usable_keys
 from sisgate.ledger.schema import Key
 from sisgate.settings import ProviderConfig
-from sisgate.transport.http import Transport
+from sisgate.transport import Transport
 
 
 def keys(core: Core, config: ProviderConfig, vault: Vault) -> Iterator[DiagnosticResult]:

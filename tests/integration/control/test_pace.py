@@ -9,7 +9,7 @@ from sisgate import Gateway
 from sisgate.domain.priorities import Priority
 from sisgate.ledger import audit_log
 from sisgate.providers.dialect import HttpResponse
-from workers.admission import pace
+from workers.admission import permits
 from workers.admission.permits import Permit
 from workers.runtime import Runtime
 
@@ -23,7 +23,7 @@ def answered(runtime: Runtime, answer: HttpResponse, adaptive: str = "on") -> fl
     runtime.limiter.unblock("lincoln")
     grant = runtime.limiter.take("lincoln", runtime.limits(config), Priority.URGENT)
     permit = Permit.of_grant(grant, runtime.clock.monotonic())
-    return pace.learn(runtime, config, permit, answer)
+    return permits.learn(runtime, config, permit, answer)
 
 
 def factor(gateway: Gateway) -> float:

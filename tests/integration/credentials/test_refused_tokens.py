@@ -20,7 +20,8 @@ from sisgate.gateway.jobs import Job
 from sisgate.gateway.key_info import KeyInfo
 from sisgate.ledger import schema
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
-from testbed.installation import install, runtime_of
+from testbed.installation import install
+from testbed.worker import runtime_of
 from workers.calls import execute
 from workers.maintenance import reconciler, rotation
 from workers.runtime import Runtime

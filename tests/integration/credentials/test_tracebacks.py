@@ -15,7 +15,7 @@ from sisgate.domain.secret import Secret
 from sisgate.errors import ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import Endpoint, ProviderConfig
-from sisgate.transport.http import Bearer, Transport, oauth1
+from sisgate.transport import Bearer, Transport, oauth1
 
 PLAIN = "swordfish-4711"
 NOWHERE = "http://127.0.0.1:9"

@@ -20,8 +20,9 @@ from sisgate.ledger import schema
 from sisgate.ledger.schema import AuditEvent
 from sisgate.redis.client import RedisClient
 from sisgate.settings import ProviderConfig
-from testbed.installation import install, runtime_of
+from testbed.installation import install
 from testbed.recorder import FailingRecorder
+from testbed.worker import runtime_of
 from workers.calls import execute, probing
 from workers.maintenance import health, reconciler
 from workers.runtime import Runtime

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sisgate.clock import ManualClock
-from testbed.installation import install, runtime_of
+from testbed.installation import install
 from testbed.provider import Answered, Provider
-from testbed.worker import NAME, Worker
+from testbed.worker import NAME, Worker, runtime_of
 
 MakeWorker = Callable[..., Worker]
 

@@ -20,7 +20,7 @@ from sisgate.domain.secret import Secret
 from sisgate.errors import AnswerInvalid, ProviderUnavailable
 from sisgate.providers.dialect import HttpRequest, HttpResponse
 from sisgate.settings import Endpoint, ProviderConfig
-from sisgate.transport.http import Transport
+from sisgate.transport import Transport
 from testbed.hostile import BROKEN, HEAD, Answer, self_signed, server
 
 DEADLINE = 1.0

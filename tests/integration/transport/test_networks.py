@@ -18,7 +18,7 @@ from sisgate.errors import ProviderUnavailable
 from sisgate.gateway.diagnosis.provider import endpoints
 from sisgate.providers.dialect import HttpRequest
 from sisgate.settings import Endpoint, ProviderConfig
-from sisgate.transport.http import Transport
+from sisgate.transport import Transport
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
 from testbed.proxy import ConnectProxy
 from testbed.tls import Authority, server_context

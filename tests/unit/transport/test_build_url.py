@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sisgate.errors import UsageError
 from sisgate.providers.dialect import HttpRequest
-from sisgate.transport.http import build_url
+from sisgate.transport import build_url
 
 BASE = "https://sis.test:8443/base"
 

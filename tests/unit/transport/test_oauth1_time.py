@@ -8,7 +8,7 @@ from requests import Request
 
 from sisgate.credentials.keys import Credential
 from sisgate.domain.secret import Secret
-from sisgate.transport.http import oauth1
+from sisgate.transport import oauth1
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 

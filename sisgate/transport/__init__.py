@@ -1,1 +1,0 @@
-"""One HTTP request to a provider: sent within a deadline, read within a size, judged."""
