@@ -26,7 +26,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet
 INSTALL_LOCKED = $(PIP_INSTALL) --require-hashes --requirement locks/$(1).txt \
 	&& $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
-.PHONY: help setup demo up test test-fast coverage soak lint format bench build lock sbom clean
+.PHONY: help setup demo up test test-fast coverage soak docs lint format bench build lock sbom clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,9 @@ coverage: $(STAMP) ## Measure what the tests cover that run in pytest's own proc
 
 soak: $(STAMP) ## Kill everything 1,000 times and count what broke (KILLS=, SEED=, DATABASE=)
 	@$(BIN)/python -m tests.faults.soak --kills $(KILLS) --seed $(SEED) --database $(DATABASE) $(ARGS)
+
+docs: $(STAMP) ## Write the parts of docs/ that are generated from the code
+	@$(BIN)/python -m tests.unit.docs.generated
 
 lint: $(STAMP) ## Check style, types, layers and house rules
 	@failed=; \

@@ -50,7 +50,7 @@ def usage(
 @app.add(
     "sisgate metrics",
     "sisgate metrics > /var/lib/node_exporter/sisgate.prom",
-    note="Names and meanings: docs/how-to/operations.md",
+    note="Names and meanings: docs/reference/monitoring.md",
     panel="Look",
 )
 def metrics(invocation: Invocation) -> None:

@@ -1,4 +1,4 @@
-"""The users of Redis that docs/how-to/operations.md describes can do their work, and no more."""
+"""The users of Redis that docs/how-to/run-redis.md describes can do their work, and no more."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def server() -> Iterator[RedisServer]:
     made = RedisServer()
     (block,) = re.findall(
         r"```acl\n(.*?)```",
-        (ROOT / "docs" / "how-to" / "operations.md").read_text("utf-8"),
+        (ROOT / "docs" / "how-to" / "run-redis.md").read_text("utf-8"),
         re.DOTALL,
     )
     with redis.Redis.from_url(made.url) as admin:

@@ -22,7 +22,7 @@ from workers.admission.messages import NotOurs, put_aside
 from workers.runtime import Runtime
 
 A, B = "https://sis-a.twin.test", "https://sis-b.twin.test/api"
-PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "operations.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "monitoring.md"
 
 Samples = dict[tuple[str, frozenset[str]], float]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import typer
 from typer.core import TyperGroup
 
-from sisgate import Gateway, errors
+from sisgate import Gateway
 from sisgate.cli.main import app
 from sisgate.gateway.datasets import Datasets
 from sisgate.gateway.fleet import FleetStatus
@@ -28,6 +28,9 @@ from workers.jobs.app_tasks import SyncArguments
 ROOT = Path(__file__).parents[3]
 TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
+# The options of the whole program, which may stand anywhere.
+EVERYWHERE = {"--json", "--config", "--data-dir", "--version", "--help", "-c", "-d", "-h"}
+EVERYWHERE |= {"--install-completion", "--show-completion"}
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
@@ -84,12 +87,28 @@ def test_the_readme_quotes_the_type_checked_example() -> None:
     assert quoted in text_of("examples/enqueue.py")
 
 
-def test_architecture_names_every_table_and_every_part() -> None:
-    """Tables of the ledger, packages and modules of sisgate."""
+def test_every_table_of_the_ledger_has_a_row() -> None:
+    """And no other one has."""
+    named = re.findall(r"^\| `(\w+)` \|", text_of("docs/reference/ledger.md"), re.MULTILINE)
+    assert set(named) == set(Base.metadata.tables)
+
+
+def test_the_architecture_names_every_part_and_no_file_that_is_gone() -> None:
+    """Packages and modules of sisgate, rooms of the workers, and files by their path."""
     page = text_of("docs/explanation/architecture.md")
     parts = {p.stem for p in (ROOT / "sisgate").iterdir() if p.name[0] not in "_."} - {"py"}
-    assert [t for t in Base.metadata.tables if f"| `{t}` |" not in page] == []
     assert [p for p in parts if f"`sisgate.{p}`" not in page] == []
+    rooms = {p.stem for p in (ROOT / "workers").iterdir() if p.name[0] not in "_."}
+    assert [r for r in rooms if not re.search(rf"`(?:workers[./])?{r}\b", page)] == []
+    files = set(re.findall(r"`((?:sisgate|workers|tests)/[\w/.]+?)(?::(\w+))?`", page))
+    for name, symbol in files:
+        path = ROOT / name
+        assert path.exists(), name
+        if symbol:
+            defined = re.search(
+                rf"^\s*(?:def|class) {symbol}\b", path.read_text("utf-8"), re.MULTILINE
+            )
+            assert defined, f"{name} has no {symbol}"
 
 
 @pytest.mark.parametrize(
@@ -107,9 +126,7 @@ def test_architecture_names_every_table_and_every_part() -> None:
 def test_every_method_of_the_gateway_is_documented(part: str, kind: type) -> None:
     """With its arguments, except where the row leaves them to another one."""
     page = text_of("docs/reference/gateway.md")
-    (_, *sections) = re.split(
-        r"^(?:## The whole of Gateway|\*\*`gateway\.)", page, flags=re.MULTILINE
-    )
+    (_, *sections) = re.split(r"^(?:## Methods|\*\*`gateway\.)", page, flags=re.MULTILINE)
     (section,) = [each for each in sections if each.startswith(f"{part}`" if part else "\n")]
     table = section.split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(?:Gateway\.)?(\w+)\((.*?)\)` \|", table, re.MULTILINE))
@@ -126,15 +143,6 @@ def test_every_method_of_the_gateway_is_documented(part: str, kind: type) -> Non
             assert words == [p for p in methods[name] if p != "self"], name
 
 
-def test_the_error_tree_is_that_of_the_code() -> None:
-    """As errors.py draws it at its top."""
-    assert isinstance(errors, ModuleType)
-    drawn = inspect.getdoc(errors) or ""
-    tree = re.search(r"SisgateError\n.*JobExpired", drawn, re.DOTALL)
-    assert tree is not None
-    assert inspect.cleandoc(tree[0]) in text_of("docs/reference/errors.md")
-
-
 @pytest.mark.parametrize(
     ("page", "model"),
     [("docs/reference/sandbox.md", Knobs), ("docs/reference/celery-contract.md", SyncArguments)],
@@ -146,19 +154,31 @@ def test_every_knob_and_argument_has_a_row(page: str, model: type[Knobs | SyncAr
     assert set(model.model_fields) <= told
 
 
-def test_every_command_that_is_named_exists() -> None:
-    """`sisgate jobs show ID` names a group and a command of it."""
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_and_option_that_is_named_exists(page: Path) -> None:
+    """`sisgate jobs list --dead` names a group, a command of it and one of its options."""
     root: Any = typer.main.get_command(app)
-    for page in PAGES:
-        for words in re.findall(
-            r"(?:^|`)sisgate ([a-z][a-z -]*)", page.read_text("utf-8"), re.MULTILINE
-        ):
-            command = root
-            for word in words.split():
-                if not isinstance(command, TyperGroup):
-                    break
-                assert word in command.commands, f"{page.name}: sisgate {words}"
-                command = command.commands[word]
+    for words in commands_in(page.read_text("utf-8")):
+        command, rest = root, list(words)
+        while rest and isinstance(command, TyperGroup) and re.fullmatch(r"[a-z][a-z-]*", rest[0]):
+            assert rest[0] in command.commands, f"sisgate {' '.join(words)}"
+            command = command.commands[rest.pop(0)]
+        if getattr(command, "name", "") == "celery":
+            continue  # the rest is Celery's
+        known = {name for p in command.params for name in [*p.opts, *p.secondary_opts]}
+        named = {re.sub(r"=.*", "", word) for word in rest if re.match(r"--?[a-z]", word)}
+        assert named <= known | EVERYWHERE, f"sisgate {' '.join(words)}"
+
+
+def commands_in(text: str) -> Iterator[list[str]]:
+    """The words after `sisgate` in blocks of code and in code within a line."""
+    fences = re.findall(r"^ *```(\w*)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    code = [line for kind, body in fences if kind in {"", "sh"} for line in body.splitlines()]
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for each in [*code, *re.findall(r"`([^`]+)`", prose)]:
+        for command in re.split(r"[|;<>()]|&&| +# ", each.replace("\n", " ")):
+            if found := re.match(r"\s*(?:docker compose exec \S+ )?sisgate ([a-z-].*)", command):
+                yield found[1].split()
 
 
 def test_every_action_of_the_audit_log_has_a_row() -> None:
@@ -169,7 +189,9 @@ def test_every_action_of_the_audit_log_has_a_row() -> None:
     written = set(
         re.findall(r'(?:action=|^[A-Z_]+ = )f?"([a-z]+):(?:[a-z]+|\{)', code, re.MULTILINE)
     )
-    told = set(re.findall(r"`([a-z]+):[a-zA-Z:…]+`[^|]*\|", text_of("docs/explanation/audit.md")))
+    told = set(
+        re.findall(r"`([a-z]+):[a-zA-Z:…]+`[^|]*\|", text_of("docs/reference/audit-events.md"))
+    )
     assert len(written) > 5
     assert written <= told
 
