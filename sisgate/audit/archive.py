@@ -1,7 +1,7 @@
-"""Retention: the oldest part of the log moves into a file, and the chain goes on without it.
+"""Archiving: the oldest part of the log moves into a file, and the chain goes on without it.
 
-The last archived seal stays in the database, without its events, and an event tells its number
-and head; so verification begins there and knows why. The file is a log of its own.
+The last archived seal stays in the database without its events, and an event records its number and
+head; so verification begins there and knows why. The file is a log of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit import export, sealer, verification
 from sisgate.audit.chain import ARCHIVED
-from sisgate.audit.content import ranges_of
+from sisgate.audit.content import FIRST_HEAD, ranges_of
 from sisgate.audit.keys import KeyRing
 from sisgate.audit.log import record
 from sisgate.clock import Clock
@@ -35,7 +35,7 @@ from sisgate.ledger.schema import AuditSeal
 
 @dataclass(frozen=True)
 class Segment:
-    """What is to be archived: all that was sealed before `before` (aware)."""
+    """The part of the log to archive: everything sealed before `before` (aware)."""
 
     before: datetime
 
@@ -44,7 +44,7 @@ class Segment:
 class Archived:
     """What was archived: up to which seal, its head, how many events, and the file's SHA-256.
 
-    `before` is the head of the seal before that one: with it the seal that stays can be checked.
+    `before` is the head of the seal before that one, with which the seal that stays can be checked.
     """
 
     path: Path
@@ -59,7 +59,7 @@ def archive(
     database: Database,
     keys: KeyRing,
     clock: Clock,
-    wanted: Segment,
+    segment: Segment,
     path: Path,
     *,
     actor: str,
@@ -67,9 +67,9 @@ def archive(
 ) -> Archived:
     """Write the segment to a new file, verify the log, then delete the segment from the database.
 
-    On PostgreSQL the user must own the tables, for the triggers are taken off within the
-    transaction. Raises `AuditError` where there is nothing to archive, the log is not whole, or
-    the file exists.
+    On PostgreSQL the user must own the tables, because the triggers are dropped within the
+    transaction. Raises `AuditError` if there is nothing to archive, the log is not whole, or the
+    file exists.
     """
     sealer.seal(database, keys, clock)
     with database.snapshot() as session:
@@ -79,12 +79,12 @@ def archive(
                 "The audit log is not whole, so nothing is archived. `sisgate audit verify` shows "
                 "what is wrong."
             )
-        last = newest_seal(session, wanted.before)
+        last = newest_seal(session, segment.before)
         if last is None or last.number == result.first_seal != 1:
-            raise AuditError(f"Nothing was sealed before {wanted.before.isoformat()}.")
+            raise AuditError(f"Nothing was sealed before {segment.before.isoformat()}.")
         before = seal_head(session, last.number - 1)
         events, digest = _write(session, keys, last, path)
-    linked_to = (before or sealer.FIRST_HEAD).hex()
+    linked_to = (before or FIRST_HEAD).hex()
     archived = Archived(path, last.number, last.head.hex(), linked_to, events, digest)
     with database.write() as session:
         _delete(session, last)

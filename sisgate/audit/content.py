@@ -1,4 +1,4 @@
-"""What of events and seals is authenticated, as bytes: the same from what is written and read."""
+"""Events and seals as the bytes that are authenticated, the same when written and when read."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from typing import Any
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+FIRST_HEAD = b""
+"""What the first seal is linked to."""
+
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def micros(at: datetime | str) -> int:
-    """Return microseconds since 1970. SQLite gives text without a zone.
+    """Return microseconds since 1970. SQLite returns text without a zone.
 
-    `ValueError` if a text is garbled, or is another way to write the same time: nobody has
-    written that, so it is a change.
+    `ValueError` if a text is garbled or is another way to write the same time, which must be a
+    change: sisgate does not write it so.
 
     >>> micros("2026-09-01 08:00:00.000001") - micros(datetime(2026, 9, 1, 8, tzinfo=UTC))
     1
@@ -36,15 +40,15 @@ def event_content(fields: tuple[Any, ...]) -> bytes:
     Texts that are not UTF-8 become what they are in the database. `ValueError` or `TypeError` for
     a value that no event has.
     """
-    writer, number, at, *words = fields
-    return _encode([writer, number, micros(at), *words]).encode("utf-8", "surrogateescape")
+    writer, number, at, *rest = fields
+    return _encode([writer, number, micros(at), *rest]).encode("utf-8", "surrogateescape")
 
 
 def seal_content(fields: tuple[Any, ...], head_before: bytes) -> bytes:
     """Return the bytes that a seal's head covers: `SEAL_COLUMNS` and the head before."""
     number, at, events, total, covers, digest = fields
-    words = [number, micros(at), events, total, covers, bytes(digest).hex(), head_before.hex()]
-    return _encode(words).encode("utf-8", "surrogateescape")
+    values = [number, micros(at), events, total, covers, bytes(digest).hex(), head_before.hex()]
+    return _encode(values).encode("utf-8", "surrogateescape")
 
 
 def compact_json(value: Any) -> str:
@@ -53,11 +57,11 @@ def compact_json(value: Any) -> str:
 
 
 Range = tuple[int, int, int]
-"""Writer, first and last number, without a gap between."""
+"""Consecutive events that a seal covers: writer, first and last number."""
 
 
 def ranges_of(covers: str) -> list[Range]:
-    """Return what a seal covers; `ValueError` or `TypeError` where that cannot be read."""
+    """Return what a seal covers; `ValueError` or `TypeError` if that cannot be read."""
     ranges = []
     for writer, first, last in json.loads(covers):
         if not (writer >= 0 and 1 <= first <= last and last - first < 1 << 31):

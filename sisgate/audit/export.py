@@ -1,8 +1,8 @@
 """The whole log as lines of JSON, and verifying such a file without the database.
 
 Lines in order: each seal, then the events it covers; then the events that no seal covers yet; the
-signed head; and at the end a signature over all lines before it, so that an auditor who has the
-public key and the file needs nothing else. `{"seal": …}`, `{"event": …}`, `{"unsealed": …}`,
+signed head; and finally a signature over all lines before it, so that an auditor who has the public
+key and the file needs nothing else. `{"seal": …}`, `{"event": …}`, `{"unsealed": …}`,
 `{"head": …}`, `{"signed": …}`.
 """
 
@@ -50,15 +50,10 @@ def ended(lines: Iterable[str], newest: AuditSeal | None, keys: KeyRing) -> Iter
         digest.update(_raw(line))
         count += 1
         yield line
-    key = keys.newest
-    signature = key.sign(_signed_content(count, digest.hexdigest(), key.id.hex()))
-    words = {
-        "lines": count,
-        "sha256": digest.hexdigest(),
-        "key": key.id.hex(),
-        "signature": signature,
-    }
-    yield compact_json({"signed": words})
+    key, sha256 = keys.newest, digest.hexdigest()
+    signature = key.sign(_signed_content(count, sha256, key.id.hex()))
+    signed = {"lines": count, "sha256": sha256, "key": key.id.hex(), "signature": signature}
+    yield compact_json({"signed": signed})
 
 
 def _signed_content(count: int, digest: str, key: str) -> bytes:
@@ -73,31 +68,28 @@ def _events_and_seals(session: Session) -> Iterator[str]:
     covered: dict[int, int] = {}
     for seal in seals_through(session):
         yield from segment(session, seal)
-        covered |= {writer: last for writer, _, last in ranges_of(seal.fields[4])}
+        covered |= {writer: last for writer, _, last in ranges_of(seal.covers)}
     for writer, _, _, last in list(event_counts(session)):
         if last > covered.get(writer, 0):
             for event in events_between(session, writer, covered.get(writer, 0) + 1):
-                yield compact_json({"unsealed": event_words(event)})
+                yield _event_line("unsealed", event)
 
 
 def segment(session: Session, seal: SealRow) -> Iterator[str]:
     """Stream one seal and its events."""
-    yield compact_json({"seal": seal_words(seal)})
-    for writer, first, last in ranges_of(seal.fields[4]):
+    yield _seal_line(seal)
+    for writer, first, last in ranges_of(seal.covers):
         for event in events_between(session, writer, first, last):
-            yield compact_json({"event": event_words(event)})
+            yield _event_line("event", event)
 
 
-def event_words(event: EventRow) -> dict[str, Any]:
-    """Return an event by column, the MAC in hex."""
-    words = dict(zip(EVENT_COLUMNS, event.fields, strict=True))
-    return {**words, "mac": event.mac.hex()}
+def _event_line(kind: str, event: EventRow) -> str:
+    return compact_json({kind: {**event._asdict(), "mac": event.mac.hex()}})
 
 
-def seal_words(seal: SealRow) -> dict[str, Any]:
-    """Return a seal by column, digest and head in hex."""
-    words = dict(zip(SEAL_COLUMNS, seal.fields, strict=True))
-    return {**words, "digest": bytes(words["digest"]).hex(), "head": seal.head.hex()}
+def _seal_line(seal: SealRow) -> str:
+    binary = {"digest": bytes(seal.digest).hex(), "head": seal.head.hex()}
+    return compact_json({"seal": {**seal._asdict(), **binary}})
 
 
 def verify_file(
@@ -107,11 +99,11 @@ def verify_file(
     *,
     heads: Iterable[Head | Broken] = (),
 ) -> VerificationResult:
-    """Verify an exported file, in constant memory. Raises `AuditError` where it is none.
+    """Verify an exported file, in constant memory. Raises `AuditError` if it is not one.
 
-    `keys` are the audit keys or their public parts. With these the MACs of events and seals are
-    not checked: the signature over the file stands for them, and that nothing that was kept by
-    `heads` is missing or another.
+    `keys` are the audit keys or their public parts. With public parts the MACs of events and seals
+    are not checked: the signature over the file stands for them, and `heads` prove that nothing
+    that was kept is missing or different.
     """
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
@@ -133,119 +125,114 @@ class _File:
         self._path = path
         self._keys = keys
         self._progress = progress
-        self._verification = ChainVerifier(keys, heads)
+        self._verifier = ChainVerifier(keys, heads)
+        self._result = self._verifier.result
         self._line = 0
         self._digest = hashlib.sha256()
-        self._kind, self._words = self._next()
+        self._kind, self._content = self._next()
 
     def verify(self) -> VerificationResult:
-        verifier = self._verification
         while self._kind == "seal":
-            seal = _seal_of(self._words)
-            self._kind, self._words = self._next()
-            verifier.seal(seal, self._events("event"))
-            self._progress(verifier.result.events)
+            seal = _seal_of(self._content)
+            self._kind, self._content = self._next()
+            self._verifier.seal(seal, self._events("event"))
+            self._progress(self._result.events)
         while self._kind == "unsealed":
-            verifier.tail(self._words.get("writer", 0), self._events_of_writer())
-        result = verifier.end()
+            writer = self._content.get("writer")
+            self._verifier.tail(writer or 0, self._events("unsealed", writer))
+        result = self._verifier.end()
         if result.seals or result.unsealed or self._kind == "head":
-            self._check_head(result)
-        self._check_signature(result)
+            self._check_head()
+        self._check_signature()
         return result
 
-    def _check_head(self, result: VerificationResult) -> None:
-        # Without its head a file that was cut would look like a shorter log.
-        place = f"{self._path}:{self._line}"
-        if self._kind != "head":
-            result.add(IssueKind.TRUNCATED, place, "the file does not end with the head of its log")
-            return
-        head = parse_head(compact_json(self._words), self._keys)
-        self._kind, self._words = self._next()
-        if head is None:
-            result.add(
-                IssueKind.HEAD_BROKEN, place, "the line is no head that our keys have signed"
-            )
-            return
-        result.heads += 1
-        result.newest_head = max(result.newest_head or 0, head.number)
-        if (head.number, head.head) != (result.last_seal, self._verification.last_head.hex()):
-            what = f"the log ended with seal {head.number}, the file with {result.last_seal}"
-            result.add(IssueKind.TRUNCATED, place, what)
+    def _add(self, kind: IssueKind, what: str) -> None:
+        self._result.add(kind, f"{self._path}:{self._line}", what)
 
-    def _check_signature(self, result: VerificationResult) -> None:
-        place = f"{self._path}:{self._line}"
+    def _check_head(self) -> None:
+        # Without its head a file that was cut would look like a shorter log.
+        if self._kind != "head":
+            self._add(IssueKind.TRUNCATED, "the file does not end with the head of its log")
+            return
+        result, head = self._result, parse_head(compact_json(self._content), self._keys)
+        if head is None:
+            self._add(IssueKind.HEAD_BROKEN, "the line is no head that our keys have signed")
+        else:
+            result.heads += 1
+            result.newest_head = max(result.newest_head or 0, head.number)
+            if (head.number, head.head) != (result.last_seal, self._verifier.last_head.hex()):
+                what = f"the log ended with seal {head.number}, the file with {result.last_seal}"
+                self._add(IssueKind.TRUNCATED, what)
+        self._kind, self._content = self._next()
+
+    def _check_signature(self) -> None:
         if self._kind != "signed":
             what = "the file does not end with the signature over its lines"
-            result.add(IssueKind.NOT_SIGNED, place, what)
+            self._add(IssueKind.NOT_SIGNED, what)
             return
-        words = self._words
+        signed = self._content
         lines, digest = self._line - 1, self._digest.hexdigest()
-        content = _signed_content(lines, digest, str(words.get("key")))
-        key = self._keys.of(_hex(words.get("key")))
+        content = _signed_content(lines, digest, str(signed.get("key")))
+        key = self._keys.of(_hex(signed.get("key")))
         if key is None:
-            what = f"it names audit key {words.get('key')}, which is not here"
-            result.add(IssueKind.UNKNOWN_KEY, place, what)
-        elif (words.get("lines"), words.get("sha256")) != (lines, digest) or not key.has_signed(
-            content, str(words.get("signature"))
+            what = f"it names audit key {signed.get('key')}, which is not here"
+            self._add(IssueKind.UNKNOWN_KEY, what)
+        elif (signed.get("lines"), signed.get("sha256")) != (lines, digest) or not key.has_signed(
+            content, str(signed.get("signature"))
         ):
-            result.add(IssueKind.NOT_SIGNED, place, "the signature is not of these lines")
+            self._add(IssueKind.NOT_SIGNED, "the signature is not of these lines")
         if self._next()[0] != "end":
             what = "the line stands after the signature, which nothing follows"
-            result.add(IssueKind.INSERTED, f"{self._path}:{self._line}", what)
+            self._add(IssueKind.INSERTED, what)
 
-    def _events(self, kind: str) -> Iterator[EventRow]:
-        while self._kind == kind:
-            event = _event_of(self._words)
-            self._kind, self._words = self._next()
-            yield event
-
-    def _events_of_writer(self) -> Iterator[EventRow]:
-        writer = self._words.get("writer")
-        while self._kind == "unsealed" and self._words.get("writer") == writer:
-            event = _event_of(self._words)
-            self._kind, self._words = self._next()
+    def _events(self, kind: str, writer: Any = None) -> Iterator[EventRow]:
+        """Yield the events of the following lines of a kind; of one writer, if it is given."""
+        while self._kind == kind and (writer is None or self._content.get("writer") == writer):
+            event = _event_of(self._content)
+            self._kind, self._content = self._next()
             yield event
 
     def _next(self) -> tuple[str, dict[str, Any]]:
         for number, line in self._lines:
             self._line = number
             try:
-                ((kind, words),) = json.loads(line).items()
+                ((kind, content),) = json.loads(line).items()
             except (ValueError, AttributeError):
-                kind, words = "", None
-            if not isinstance(words, dict) or line.rstrip("\n") != _as_written(kind, words):
+                kind, content = "", None
+            if not isinstance(content, dict) or line.rstrip("\n") != _as_written(kind, content):
                 raise AuditError(
                     f"Line {number} of {self._path} is not one of an exported audit log: the file "
                     "was changed, or is another one. `sisgate audit export` writes it."
                 )
             if kind != "signed":
                 self._digest.update(_raw(line.rstrip("\n")))
-            return kind, words
+            return kind, content
         return "end", {}
 
 
-def _as_written(kind: str, words: dict[str, Any]) -> str | None:
-    """Return the line as an export writes it, None for a kind that is none.
+def _as_written(kind: str, content: dict[str, Any]) -> str | None:
+    """Return the line as an export writes it, None for an unknown kind.
 
-    A word more, or one that stands twice, would be shown to a reader and be checked by nobody.
+    An extra field, or one that is there twice, would be shown to a reader and checked by nobody.
     """
     match kind:
         case "seal":
-            return compact_json({kind: seal_words(_seal_of(words))})
+            return _seal_line(_seal_of(content))
         case "event" | "unsealed":
-            return compact_json({kind: event_words(_event_of(words))})
+            return _event_line(kind, _event_of(content))
         case "head" | "signed":
-            return compact_json({kind: words})
+            return compact_json({kind: content})
     return None
 
 
-def _event_of(words: dict[str, Any]) -> EventRow:
-    return EventRow(tuple(words.get(name) for name in EVENT_COLUMNS), _hex(words.get("mac")))
+def _event_of(content: dict[str, Any]) -> EventRow:
+    fields = [content.get(name) for name in EVENT_COLUMNS]
+    return EventRow._make([*fields, _hex(content.get("mac"))])
 
 
-def _seal_of(words: dict[str, Any]) -> SealRow:
-    fields = {**words, "digest": _hex(words.get("digest"))}
-    return SealRow(tuple(fields.get(name) for name in SEAL_COLUMNS), _hex(words.get("head")))
+def _seal_of(content: dict[str, Any]) -> SealRow:
+    fields = [content.get(name) for name in SEAL_COLUMNS[:-1]]
+    return SealRow._make([*fields, _hex(content.get("digest")), _hex(content.get("head"))])
 
 
 def _hex(text: Any) -> bytes:

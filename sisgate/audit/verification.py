@@ -1,9 +1,9 @@
 """Verification of the log in the database, and of the rows that it should account for.
 
-The log is read in blocks, in constant memory. Then the tables are searched for rows whose making no
-event explains: whoever can write to them can add a job, a key or a token, or raise a limit; only
-with the audit key can an event be made for it. Rows older than a log whose beginning was archived
-are left out.
+The log is read in blocks, in constant memory. Then the tables are searched for rows that no event
+explains: whoever can write to them can add a job, a key or a token, or raise a limit, but only with
+the audit key can an event be made for it. Rows older than a log whose beginning was archived are
+left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BLOCK_EVENTS = 20_000
 BLOCK_SEALS = 2_000
 
 Progress = Callable[[int], None]
-"""Told how many events have been checked."""
+"""Called with the number of events that have been checked."""
 
 
 def verify(
@@ -48,8 +48,8 @@ def verify(
 ) -> VerificationResult:
     """Verify the whole log as this session sees it.
 
-    `heads` are those that were kept outside before the session began: with a later one the log
-    would look as if its end had been cut off.
+    `heads` must have been kept outside before the session began: with a later one the log would
+    look as if its end had been cut off.
     """
     read_garbled_text(session)
     verifier = ChainVerifier(keys, heads, now)
@@ -60,10 +60,11 @@ def verify(
             progress(verifier.result.events)
     _check_rest(session, verifier)
     for writer, sealed in sealed_writers(session):
-        verifier.noted(writer, sealed)
+        verifier.check_note(writer, sealed)
     result = verifier.end()
-    for place, what in unaccounted(session, verifier.complete_since):
-        result.add(IssueKind.NO_EVENT, place, what)
+    for unexplained in (_jobs, _keys, _tokens, _controls):
+        for place, what in unexplained(session, verifier.complete_since):
+            result.add(IssueKind.NO_EVENT, place, what)
     return result
 
 
@@ -88,17 +89,17 @@ def _blocks(seals: Iterator[SealRow]) -> Iterator[_Block]:
 def _plausible_ranges(seal: SealRow) -> list[Range]:
     # What somebody has written into a seal must not make us read for ever.
     try:
-        ranges = ranges_of(seal.fields[4])
+        ranges = ranges_of(seal.covers)
     except (TypeError, ValueError, OverflowError):
         return []
-    return ranges if size_of(ranges) == seal.fields[2] else []
+    return ranges if size_of(ranges) == seal.events else []
 
 
 _Events = dict[tuple[int, int], EventRow]
 
 
 def _events_of_block(session: Session, block: _Block) -> _Events | None:
-    """Read a block's events with one query for each writer; None where it is one large seal."""
+    """Read a block's events with one query for each writer; None if it is one large seal."""
     spans: dict[int, tuple[int, int]] = {}
     for _, ranges in block:
         for writer, first, last in ranges:
@@ -127,37 +128,32 @@ def _events_of(session: Session, ranges: list[Range], events: _Events | None) ->
 def _check_rest(session: Session, verifier: ChainVerifier) -> None:
     """Check the events that no seal covers: those to be sealed next, and those put there."""
     for writer, count, low, high in event_counts(session):
-        covered = verifier.covered.get(writer)
-        last = covered.last if covered else 0
+        coverage = verifier.coverage.get(writer)
+        last = coverage.last if coverage else 0
         tail = 0
         if not isinstance(high, int) or high > last:
             before = verifier.result.unsealed
             verifier.tail(writer, events_between(session, writer, last + 1))
             tail = verifier.result.unsealed - before
-        if count - tail != (covered.present if covered else 0):
-            verifier.stray(f"{writer}/{low}")
+        if count - tail != (coverage.present if coverage else 0):
+            verifier.inserted(f"{writer}/{low}")
 
 
 LIMIT_SET, PAUSED, RESUMED = (f"limits:provider:{act}" for act in ("set", "pause", "resume"))
 PINNED = "breaker:endpoint:pin"
 CONTROLLED = (LIMIT_SET, PAUSED, RESUMED, PINNED)
-TOKEN_MADE = ("access:token:add", "access:token:rotate")
+TOKEN_ADDED = ("access:token:add", "access:token:rotate")
+
+_Unexplained = Iterator[tuple[str, str]]
+"""Rows changed since a time that no event explains: the place of each, and what is wrong."""
 
 
-def unaccounted(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
-    """Yield each such row, made or changed after `since`, as its place and what is wrong."""
-    yield from _jobs(session, since)
-    yield from _keys(session, since)
-    yield from _tokens(session, since)
-    yield from _controls(session, since)
-
-
-def _jobs(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
+def _jobs(session: Session, since: datetime | None) -> _Unexplained:
     for job_id in audit_log.jobs_without(session, [JOB_ACCEPTED, JOB_REFUSED], since):
         yield f"job {job_id}", "no event tells that it was accepted"
 
 
-def _keys(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
+def _keys(session: Session, since: datetime | None) -> _Unexplained:
     keys = audit_log.keys_since(session, since)
     if not keys:
         return
@@ -168,17 +164,17 @@ def _keys(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]
             yield f"key {key_id} of {provider}", "no event tells where it came from"
 
 
-def _tokens(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
+def _tokens(session: Session, since: datetime | None) -> _Unexplained:
     tokens = audit_log.tokens_since(session, since)
     if not tokens:
         return
-    known = {subject for subject, *_ in audit_log.details_of(session, TOKEN_MADE)}
+    known = {subject for subject, *_ in audit_log.details_of(session, TOKEN_ADDED)}
     for token_id in tokens:
         if f"token {token_id}" not in known:
             yield f"token {token_id}", "no event tells who made it"
 
 
-def _controls(session: Session, since: datetime | None) -> Iterator[tuple[str, str]]:
+def _controls(session: Session, since: datetime | None) -> _Unexplained:
     controls = audit_log.controls_since(session, since)
     if not controls:
         return
@@ -204,7 +200,7 @@ def _controls(session: Session, since: datetime | None) -> Iterator[tuple[str, s
 
 def _detail(text: str | None) -> dict[str, Any]:
     try:
-        found = json.loads(text or "{}")
+        detail = json.loads(text or "{}")
     except ValueError:
-        return {}  # the log's own verification has told it
-    return found if isinstance(found, dict) else {}
+        return {}  # garbled: the verification of the chain has reported it
+    return detail if isinstance(detail, dict) else {}

@@ -19,60 +19,71 @@ from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal, AuditWriter
 from sisgate.ledger.statements import insert_into
 
-EVENT_COLUMNS = (
-    "writer", "number", "at", "actor", "action", "subject", "reason", "provider", "job_id",
-    "request_id", "detail",
-)  # fmt: skip
-"""The columns that an event's MAC covers, in their order: all but the MAC."""
 
-SEAL_COLUMNS = ("number", "at", "events", "total", "covers", "digest")
+class EventRow(NamedTuple):
+    """An event. Its MAC covers all other fields, in this order."""
+
+    writer: Any
+    number: Any
+    at: Any
+    actor: Any
+    action: Any
+    subject: Any
+    reason: Any
+    provider: Any
+    job_id: Any
+    request_id: Any
+    detail: Any
+    mac: bytes
+
+    @property
+    def place(self) -> str:
+        """The event as messages name it."""
+        return f"{self.writer}/{self.number}"
+
+
+class SealRow(NamedTuple):
+    """A seal. Its head covers all other fields, in this order, and the head before."""
+
+    number: Any
+    at: Any
+    events: Any
+    total: Any
+    covers: Any
+    digest: Any
+    head: bytes
+
+
+EVENT_COLUMNS = EventRow._fields[:-1]
+SEAL_COLUMNS = SealRow._fields[:-1]
 
 _STREAM = {"yield_per": 2000}
 _EVENTS = (
-    f"SELECT {', '.join(EVENT_COLUMNS)}, mac FROM audit_events"  # noqa: S608 - our own column names
+    f"SELECT {', '.join(EventRow._fields)} FROM audit_events"  # noqa: S608 - our own column names
     " WHERE writer = :writer AND number BETWEEN :first AND :last ORDER BY number"
 )
 _SEALS = (
-    f"SELECT {', '.join(SEAL_COLUMNS)}, head FROM audit_seals"  # noqa: S608 - the same
+    f"SELECT {', '.join(SealRow._fields)} FROM audit_seals"  # noqa: S608 - the same
     " WHERE number <= :through ORDER BY number"
 )
 _LARGEST = (1 << 31) - 1
 _NEWEST = (1 << 63) - 1
 
 
-class EventRow(NamedTuple):
-    """An event: the fields that its MAC covers, and the MAC."""
-
-    fields: tuple[Any, ...]
-    mac: bytes
-
-    @property
-    def number(self) -> int:
-        """Its number among the events of its writer."""
-        number: int = self.fields[1]
-        return number
-
-
-class SealRow(NamedTuple):
-    """A seal: the fields that its head covers, and the head."""
-
-    fields: tuple[Any, ...]
-    head: bytes
-
-
 def events_between(
     session: Session, writer: int, first: int, last: int = _LARGEST
 ) -> Iterator[EventRow]:
     """Stream the events of a writer by number, both ends included."""
-    words = {"writer": writer, "first": first, "last": last}
-    for row in session.execute(text(_EVENTS), words, execution_options=_STREAM):
-        yield EventRow(tuple(row[:-1]), _bytes(row[-1]))
+    values = {"writer": writer, "first": first, "last": last}
+    for *fields, mac in session.execute(text(_EVENTS), values, execution_options=_STREAM):
+        yield EventRow._make([*fields, _bytes(mac)])
 
 
 def seals_through(session: Session, through: int = _NEWEST) -> Iterator[SealRow]:
-    """Stream the seals by number, `through` included; all of them by default."""
-    for row in session.execute(text(_SEALS), {"through": through}, execution_options=_STREAM):
-        yield SealRow(tuple(row[:-1]), _bytes(row[-1]))
+    """Stream the seals by number, up to and including `through`; by default all of them."""
+    values = {"through": through}
+    for *fields, head in session.execute(text(_SEALS), values, execution_options=_STREAM):
+        yield SealRow._make([*fields, _bytes(head)])
 
 
 def is_made_with(session: Session, key_id: bytes) -> bool:
