@@ -6,11 +6,11 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Principal, Role, Scope
 from sisgate.access.token import Token
+from sisgate.ledger import access
 from sisgate.ledger.schema import AccessToken
 
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -43,18 +43,10 @@ def add(
     return row
 
 
-def find(session: Session, token_id: str, *, locked: bool = False) -> AccessToken | None:
-    """Return the token of an id, or None."""
-    query = select(AccessToken).where(AccessToken.id == token_id)
-    return session.scalar(query.with_for_update() if locked else query)
-
-
 def every(session: Session, now: datetime | None = None) -> list[AccessToken]:
     """Return all tokens, by name, newest first; with `now` only those that are good then."""
-    found = session.scalars(
-        select(AccessToken).order_by(AccessToken.name, AccessToken.created_at.desc())
-    )
-    return [row for row in found if now is None or why_refused(row, now) is None]
+    rows = access.all_tokens(session)
+    return [row for row in rows if now is None or why_refused(row, now) is None]
 
 
 def has_admin(session: Session, now: datetime) -> bool:
@@ -85,16 +77,3 @@ def principal_of(row: AccessToken) -> Principal:
 def use_is_due(row: AccessToken, now: datetime) -> bool:
     """Return whether the last use that is noted is old enough to note another one."""
     return row.last_used_at is None or now - row.last_used_at >= USE_NOTED_EVERY
-
-
-def note_use(session: Session, token_id: str, now: datetime) -> bool:
-    """Note that a token was used; False if another process has done so within the minute."""
-    due = or_(AccessToken.last_used_at.is_(None), AccessToken.last_used_at <= now - USE_NOTED_EVERY)
-    noted = session.execute(
-        update(AccessToken)
-        .where(AccessToken.id == token_id, due)
-        .values(last_used_at=now)
-        .returning(AccessToken.id)
-        .execution_options(synchronize_session=False)
-    )
-    return noted.first() is not None

@@ -213,7 +213,7 @@ def _roles(words: Sequence[str]) -> list[Role]:
 def _get(session: Session, token_id: str) -> AccessToken:
     # A whole token is taken for its id, so that nobody has to take it apart; it is not repeated.
     found = PATTERN.fullmatch(token_id)
-    row = store.find(session, found[1] if found else token_id, locked=True)
+    row = session.get(AccessToken, found[1] if found else token_id, with_for_update=True)
     if row is None:
         raise UnknownToken("No token has that id. `sisgate tokens list --all` shows them.")
     return row

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from sisgate.credentials.keys import context_of, first_context_of
 from sisgate.credentials.master import ID_BYTES
@@ -24,6 +23,7 @@ from sisgate.errors import BrokerUnavailable, CredentialError, InvalidState
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response
+from sisgate.ledger.sealed import SealedColumn
 
 
 def seal_request(vault: Vault, job: NewJob, target: Mapping[str, Any]) -> NewJob:
@@ -71,22 +71,6 @@ BATCH = 100
 """Rows that are moved in one transaction."""
 
 
-@dataclass(frozen=True)
-class SealedColumn:
-    """One column of sealed texts. `context` names the place of a row as its writer did."""
-
-    table: type[Base]
-    key: InstrumentedAttribute[Any]
-    column: InstrumentedAttribute[Any]
-    context: Callable[[Any], str]
-    first_context: Callable[[Any], str] | None = None
-
-    @property
-    def name(self) -> str:
-        """Table and column."""
-        return f"{self.table.__tablename__}.{self.column.key}"
-
-
 SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(Key, Key.id, Key.sealed_secret, context_of, first_context_of),
     SealedColumn(
@@ -125,10 +109,8 @@ def uses(database: Database) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     with database.read() as session:
         for sealed in SEALED:
-            header = func.substr(sealed.column, 2, ID_BYTES)
-            query = select(header, func.count()).where(_is_sealed(sealed)).group_by(header)
-            for master, count in session.execute(query):
-                found.setdefault(bytes(master).hex(), Counter())[sealed.name] += count
+            for master, count in sealed.masters(session, ID_BYTES):
+                found.setdefault(master.hex(), Counter())[sealed.name] += count
     return found
 
 
@@ -149,15 +131,13 @@ def rewrap(database: Database, vault: Vault, tokens: StoredTokens | None) -> Ite
 
 def _rewrap_column(database: Database, vault: Vault, sealed: SealedColumn) -> Iterator[Progress]:
     with database.read() as session:
-        old = (_is_sealed(sealed), _header(sealed) != vault.newest_header)
-        total = session.scalar(select(func.count()).select_from(sealed.table).where(*old)) or 0
+        total = sealed.count_others(session, vault.newest_header)
     if not total:
         return
     moved, unopened, last = 0, list[str](), ""
     while True:
         with database.write() as session:
-            query = select(sealed.table).where(*old, sealed.key > last).order_by(sealed.key)
-            rows = session.scalars(query.limit(BATCH)).all()
+            rows = sealed.others(session, vault.newest_header, last, BATCH)
             for row in rows:
                 last = str(getattr(row, sealed.key.key))
                 try:
@@ -174,18 +154,4 @@ def _move(session: Session, vault: Vault, sealed: SealedColumn, row: Base) -> in
     old: bytes = getattr(row, sealed.column.key)
     first = sealed.first_context(row) if sealed.first_context else None
     new = vault.rewrap(old, sealed.context(row), first_context=first)
-    # Rows are loaded without a lock: one that was written meanwhile no longer has the old text.
-    statement = update(sealed.table).where(
-        sealed.key == getattr(row, sealed.key.key), sealed.column == old
-    )
-    statement = statement.values({sealed.column: new})
-    changed = session.execute(statement.execution_options(synchronize_session=False))
-    return int(getattr(changed, "rowcount", 0))
-
-
-def _header(sealed: SealedColumn) -> Any:
-    return func.substr(sealed.column, 1, 1 + ID_BYTES)
-
-
-def _is_sealed(sealed: SealedColumn) -> Any:
-    return func.length(sealed.column) > ID_BYTES
+    return sealed.replace(session, row, new)

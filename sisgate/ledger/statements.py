@@ -47,6 +47,13 @@ def count(session: Session, query: Select[Any]) -> int:
     return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
+def identity_of(row: Base) -> tuple[Any, ...]:
+    """Return the primary key by which `Session.get` finds a row."""
+    identity = inspect(row).identity
+    assert identity is not None, "it was read"
+    return identity
+
+
 def is_postgresql(session: Session) -> bool:
     """Return whether the transaction is one of PostgreSQL, and not of SQLite."""
     return session.get_bind().dialect.name == "postgresql"

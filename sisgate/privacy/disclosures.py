@@ -21,12 +21,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events
-from sisgate.ledger import audit_log
-from sisgate.ledger.schema import AuditEvent, Change, Record
+from sisgate.ledger import audit_log, persons
+from sisgate.ledger.schema import AuditEvent, Record
 from sisgate.privacy.person_search import find_owned
 from sisgate.privacy.persons import PEOPLE, Person, identifiers_of, identifies, leaves
 from sisgate.privacy.suppression import PersonKey
@@ -207,30 +206,15 @@ def _presences(
     presences: dict[str, list[Presence]] = {}
     for (resource, sourced_id), seen in first_seen.items():
         of_dataset = presences.setdefault(resource, [])
-        changes = _changes(session, person.provider, resource, sourced_id)
+        changes = persons.changes_of(session, person.provider, resource, sourced_id)
         if changes or seen is not None:
             of_dataset.append(Presence(sourced_id, changes, seen))
         erased = key.pseudonym(person.provider, resource, sourced_id)
         if erased_at is not None and (
-            changes := _changes(session, person.provider, resource, erased)
+            changes := persons.changes_of(session, person.provider, resource, erased)
         ):
             of_dataset.append(Presence(sourced_id, changes, erased_at=erased_at))
     return presences
-
-
-def _changes(
-    session: Session, provider: str, resource: str, sourced_id: str
-) -> Sequence[tuple[int, str]]:
-    query = (
-        select(Change.sequence, Change.operation)
-        .where(
-            Change.provider == provider,
-            Change.resource == resource,
-            Change.sourced_id == sourced_id,
-        )
-        .order_by(Change.sequence)
-    )
-    return [(number, operation) for number, operation in session.execute(query)]
 
 
 def _of_read(

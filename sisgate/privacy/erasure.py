@@ -12,19 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
 from sisgate.credentials.vault import Vault
 from sisgate.errors import UnknownPerson, UsageError
-from sisgate.ledger import page_statements, records
+from sisgate.ledger import access, page_statements, persons, records
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Change, Record
-from sisgate.privacy import suppression
+from sisgate.ledger.schema import Record
 from sisgate.privacy.person_search import (
-    Mention,
     ResidualMatch,
     find_mentions,
     find_owned,
@@ -39,8 +36,8 @@ from sisgate.privacy.persons import (
     identifiers_of,
     names_of,
 )
-from sisgate.privacy.residual_data import ResidualData, compact
-from sisgate.privacy.suppression import PersonKey
+from sisgate.privacy.residual_data import ResidualData
+from sisgate.privacy.suppression import PersonKey, person_key
 from sisgate.settings import ProviderConfig
 
 JOB = "erasure"
@@ -121,9 +118,12 @@ class Erasure:
             counts = Counter(
                 records=len(owned),
                 mentions=len(find_mentions(session, target.person)),
-                changes=sum(_count_changes(session, record) for record in owned),
+                changes=sum(
+                    len(persons.changes_of(session, r.provider, r.resource, r.sourced_id))
+                    for r in owned
+                ),
             )
-            suppressed = target.digest in suppression.suppressed(session, self._provider)
+            suppressed = target.digest in access.suppressed(session, self._provider)
         counts += self._residual(target, {record.sourced_id for record in owned}).count()
         return ErasureReport(
             self._provider, target.pseudonym, counts, suppressed=suppressed, dry_run=True
@@ -148,8 +148,8 @@ class Erasure:
         with self._database.write() as session:
             now = self._clock.now()
             if suppress:
-                suppression.lock(session)
-                suppression.add(session, self._provider, target.digest, now)
+                access.lock_suppressions(session)
+                access.suppress(session, self._provider, target.digest, now)
             # Before anything is deleted: a run that dies half way has done something too.
             self._audit(
                 session, now, "erase", target.pseudonym, actor, reason,
@@ -161,16 +161,16 @@ class Erasure:
         done = residual.erase(target.pseudonym)
         with self._database.write() as session:
             # No sync writes anything from here to the end, so nothing comes back unseen.
-            suppression.lock(session)
+            access.lock_suppressions(session)
             now = self._clock.now()
             done += self._erase_records(session, target, now)
             self._audit(
                 session, now, "erase", target.pseudonym, actor, reason,
                 phase="end", counts=dict(done), suppressed=suppress,
             )  # fmt: skip
-        compacted = compact(self._database)
+        compacted = persons.compact(self._database)
         with self._database.read() as session:
-            suppressed = target.digest in suppression.suppressed(session, self._provider)
+            suppressed = target.digest in access.suppressed(session, self._provider)
             left = find_residual_data(session, target.person, target.matcher)
         left = [*residual.remaining(), *left]
         return ErasureReport(self._provider, target.pseudonym, done, left, suppressed, compacted)
@@ -183,9 +183,9 @@ class Erasure:
         _refuse_naming(reason, PersonMatcher.of({sourced_id}))
         realm = self._realms.of_resource(checked_resource(resource) or PEOPLE[0])
         with self._database.write() as session:
-            key = suppression.person_key(session, self._vault)
+            key = person_key(session, self._vault)
             digest = key.digest(self._provider, realm, sourced_id)
-            was_suppressed = suppression.remove(session, self._provider, digest)
+            was_suppressed = access.unsuppress(session, self._provider, digest)
             if was_suppressed:
                 pseudonym = key.pseudonym(self._provider, realm, sourced_id)
                 self._audit(session, self._clock.now(), "lift", pseudonym, actor, reason)
@@ -194,8 +194,8 @@ class Erasure:
     def _target(self, sourced_id: str, resource: str | None) -> _Target:
         checked_resource(resource)
         with self._database.write() as session:
-            key = suppression.person_key(session, self._vault)
-            suppressed = suppression.suppressed(session, self._provider)
+            key = person_key(session, self._vault)
+            suppressed = access.suppressed(session, self._provider)
         with self._database.read() as session:
             rows = [
                 session.get(Record, (self._provider, name, sourced_id))
@@ -233,12 +233,13 @@ class Erasure:
             dataset = records.lock_dataset(session, self._provider, resource)
             changed = [mention for mention in mentions if mention.resource == resource]
             for mention in changed:
-                _rewrite(session, self._provider, mention, now)
+                persons.rewrite(session, self._provider, resource, mention.row, now)
             ids = [mention.row.sourced_id for mention in changed]
             page_statements.add_changes(session, dataset, "update", ids, job_id=JOB, now=now)
         done = Counter(records=len(owned), mentions=len(mentions))
         for record in owned:
-            done["changes"] += _anonymise_changes(session, record, target.key)
+            pseudonym = target.key.pseudonym(self._provider, record.resource, record.sourced_id)
+            done["changes"] += persons.anonymise_changes(session, record, pseudonym)
             session.delete(record)
         return +done
 
@@ -262,51 +263,6 @@ class Erasure:
             provider=self._provider,
             **detail,
         )
-
-
-def _rewrite(session: Session, provider: str, mention: Mention, now: datetime) -> None:
-    row = mention.row
-    session.execute(
-        update(Record)
-        .where(
-            Record.provider == provider,
-            Record.resource == mention.resource,
-            Record.sourced_id == row.sourced_id,
-        )
-        .values(
-            data=dict(row.data),
-            original=dict(row.original),
-            content_hash=row.content_hash,
-            changed_at=now,
-        )
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _anonymise_changes(session: Session, record: Record, key: PersonKey) -> int:
-    """Leave the numbers of a record's changes, as deletions of nobody in particular."""
-    pseudonym = key.pseudonym(record.provider, record.resource, record.sourced_id)
-    result = session.execute(
-        update(Change)
-        .where(*_changes_of(record))
-        .values(sourced_id=pseudonym, operation="delete")
-        .execution_options(synchronize_session=False)
-    )
-    assert isinstance(result, CursorResult)
-    return result.rowcount
-
-
-def _count_changes(session: Session, record: Record) -> int:
-    query = select(func.count()).select_from(Change).where(*_changes_of(record))
-    return session.scalar(query) or 0
-
-
-def _changes_of(record: Record) -> tuple[Any, ...]:
-    return (
-        Change.provider == record.provider,
-        Change.resource == record.resource,
-        Change.sourced_id == record.sourced_id,
-    )
 
 
 def _refuse_naming(reason: str, matcher: PersonMatcher) -> None:

@@ -10,14 +10,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import JSON, ColumnElement, String, Table, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
-from sisgate.ledger.schema import Base, Record
+from sisgate.ledger import persons
+from sisgate.ledger.schema import Record
 from sisgate.privacy.persons import PEOPLE, Person, PersonMatcher, leaves
-
-CHUNK = 500
 
 Kind = Literal["identifier", "name", "elsewhere"]
 
@@ -52,33 +50,23 @@ class ResidualMatch:
 
 def find_owned(session: Session, person: Person) -> Sequence[Record]:
     """Return the person's records: their own, their demographics, their enrollments."""
-    user = Record.data["user"]
-    by_id = Record.resource.in_([*PEOPLE, "demographics"]) & (
-        Record.sourced_id == person.sourced_id
+    found = persons.records_of(
+        session, person.provider, person.sourced_id, [*PEOPLE, "demographics"]
     )
-    by_user = (Record.resource == "enrollments") & or_(
-        user["sourcedId"].as_string() == person.sourced_id,
-        user.as_string() == person.sourced_id,
-    )
-    query = select(Record).where(Record.provider == person.provider, by_id | by_user)
-    return [each for each in session.scalars(query) if person.owns(each.resource, each.data)]
+    return [record for record in found if person.owns(record.resource, record.data)]
 
 
 def find_mentions(session: Session, person: Person) -> Sequence[Mention]:
     """Return the records of others that refer to the person, without the references."""
-    query = select(Record).where(
-        Record.provider == person.provider,
-        _contains(Record.data, person.sourced_id) | _contains(Record.original, person.sourced_id),
-    )
     mentions = []
-    for record in session.scalars(query.execution_options(yield_per=CHUNK)):
-        if person.owns(record.resource, record.data):
+    found = persons.records_containing(session, person.provider, person.sourced_id)
+    for resource, sourced_id, data, original in found:
+        if person.owns(resource, data):
             continue
-        row = Row(record.sourced_id, record.data, record.original)
-        without = person.realms.without(record.resource, row, person.is_it)
+        row = Row(sourced_id, data, original)
+        without = person.realms.without(resource, row, person.is_it)
         if without is not row:
-            mentions.append(Mention(record.resource, without))
-        session.expunge(record)
+            mentions.append(Mention(resource, without))
     return mentions
 
 
@@ -91,9 +79,12 @@ def find_residual_data(
     matches = [
         ResidualMatch("records", "data", rows, "identifier", brought) for rows in returned if rows
     ]
-    for table in Base.metadata.sorted_tables:
+    telling = [*([each] for each in matcher.distinctive), *matcher.names]
+    for table in persons.TABLES:
+        if table.name in _SETTINGS:
+            continue
         counts: Counter[tuple[str, Kind, str]] = Counter()
-        for row in _suspects(session, table, matcher):
+        for row in persons.rows_containing(session, table, telling):
             provider = str(row.get("provider", person.provider))
             for column, text in _texts(table.name, row):
                 if matcher.has_identifier(text):
@@ -124,26 +115,6 @@ _FROM_PROVIDERS = frozenset({"data", "original"})
 
 _OWN_REFERENCE = re.compile(r"\b(?:call|job|message)/\S+")
 """What an event is about, by an id of ours: `call/1042`."""
-
-
-def _suspects(session: Session, table: Table, matcher: PersonMatcher) -> Iterator[dict[str, Any]]:
-    """Yield the rows that may name the person, as far as SQL can tell."""
-    columns = [c for c in table.columns if isinstance(c.type, String | Text | JSON)]
-    hits: list[ColumnElement[bool]] = []
-    for column in columns:
-        hits += [_contains(column, each) for each in matcher.distinctive]
-        hits += [and_(_contains(column, a), _contains(column, b)) for a, b in matcher.names]
-    if not hits or table.name in _SETTINGS:
-        return
-    query = select(*columns).where(or_(*hits)).execution_options(yield_per=CHUNK)
-    for row in session.execute(query).mappings():
-        yield dict(row)
-
-
-def _contains(column: Any, text: str) -> ColumnElement[bool]:
-    # As it is written in JSON, where a quotation mark is escaped; a plain text rarely has one.
-    written = json.dumps(text, ensure_ascii=False)[1:-1].lower()
-    return func.lower(cast(column, Text)).contains(written, autoescape=True)
 
 
 def _texts(table: str, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from sisgate.credentials.sealed import open_request
 from sisgate.credentials.vault import Vault
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import CredentialError, InvalidState
+from sisgate.ledger import persons
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Base, Call, Job, Response
+from sisgate.ledger.statements import identity_of
 from sisgate.privacy.person_search import ResidualMatch
 from sisgate.privacy.persons import PersonMatcher, leaves
 
@@ -55,7 +55,7 @@ class ResidualData:
         """Erase what jobs that have ended hold; return how many rows."""
         with self._database.read() as session:
             ended = [
-                (name, type(row), inspect(row).identity)
+                (name, type(row), identity_of(row))
                 for name, row, job in self._find(session)
                 if JobState(job.state).is_final
             ]
@@ -78,23 +78,21 @@ class ResidualData:
 
     def _find(self, session: Session) -> Iterator[tuple[str, Base, Job]]:
         """Yield the kind of each row that names the person, the row and its job."""
-        jobs = select(Job).where(Job.provider == self._provider)
-        for job in session.scalars(jobs.execution_options(yield_per=CHUNK)):
-            if self._asks_for(job):
-                yield "requests", job, job
-            elif self._matches(job.error, job.note, job.idempotency_key):
-                yield "jobs", job, job
-        calls = select(Call, Job).join(Job, Job.id == Call.job_id)
-        calls = calls.where(Job.provider == self._provider)
-        for call, job in session.execute(calls.execution_options(yield_per=CHUNK)):
-            target = call.target if call.purpose == Purpose.REQUEST else None
-            if self._has_ids(call) or self._matches(call.error, call.link, target):
-                yield "calls", call, job
-        answers = select(Response, Job).join(Job, Job.id == Response.job_id)
-        answers = answers.where(Job.provider == self._provider)
-        for answer, job in session.execute(answers.execution_options(yield_per=CHUNK)):
-            if self._answers_with(answer):
-                yield "responses", answer, job
+        for row, job in persons.jobs_with_parts(session, self._provider):
+            if (kind := self._kind_of(row)) is not None:
+                yield kind, row, job
+
+    def _kind_of(self, row: Base) -> str | None:
+        """Return what a row that names the person is, None for one that does not."""
+        if isinstance(row, Job):
+            if self._asks_for(row):
+                return "requests"
+            return "jobs" if self._matches(row.error, row.note, row.idempotency_key) else None
+        if isinstance(row, Call):
+            target = row.target if row.purpose == Purpose.REQUEST else None
+            named = self._has_ids(row) or self._matches(row.error, row.link, target)
+            return "calls" if named else None
+        return "responses" if isinstance(row, Response) and self._answers_with(row) else None
 
     def _clear(self, session: Session, row: Base, pseudonym: str) -> None:
         if isinstance(row, Response):
@@ -160,24 +158,3 @@ class ResidualData:
         if isinstance(value, list):
             return [self._masked(each) for each in value]
         return value
-
-
-def compact(database: Database) -> bool | None:
-    """Overwrite what was freed in a SQLite file; return whether that could be done now.
-
-    None on PostgreSQL, whose VACUUM does it in its own time.
-    """
-    if not database.is_sqlite:
-        return None
-    connection = database.engine.raw_connection()
-    try:
-        cursor = connection.cursor()
-        # VACUUM writes the file anew, without what is deleted; then the log is truncated.
-        cursor.execute("PRAGMA secure_delete=ON")
-        cursor.execute("VACUUM")
-        busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        connection.close()
-    return not busy

@@ -5,15 +5,12 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from sisgate.credentials.vault import Vault
 from sisgate.domain.records import Row
-from sisgate.ledger.schema import PrivacyKey, Suppression
-from sisgate.ledger.statements import insert_into
+from sisgate.ledger import access
 from sisgate.privacy.persons import Realms
 from sisgate.providers.dialect import Page
 
@@ -51,43 +48,13 @@ def context_of(name: str) -> str:
 
 def person_key(session: Session, vault: Vault) -> PersonKey:
     """Return the key, created if need be. It must never change, or the list would be void."""
-    if session.get(PrivacyKey, KEY_NAME) is None:
-        sealed = vault.seal(secrets.token_bytes(KEY_BYTES), context_of(KEY_NAME))
-        insert = insert_into(session, PrivacyKey).values(name=KEY_NAME, sealed_key=sealed)
-        session.execute(insert.on_conflict_do_nothing())
-    query = select(PrivacyKey.sealed_key).where(PrivacyKey.name == KEY_NAME)
-    return PersonKey(vault.open(session.scalars(query).one(), context_of(KEY_NAME)))
-
-
-def lock(session: Session) -> None:
-    """Wait for pages that are being written, and block others until the transaction ends.
-
-    On SQLite a write transaction is alone anyway.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("LOCK TABLE suppressions IN ACCESS EXCLUSIVE MODE"))
-
-
-def add(session: Session, provider: str, digest: bytes, now: datetime) -> None:
-    """Put a person on the list."""
-    row = insert_into(session, Suppression).values(provider=provider, digest=digest, created_at=now)
-    session.execute(row.on_conflict_do_nothing())
-
-
-def remove(session: Session, provider: str, digest: bytes) -> bool:
-    """Take a person off the list; return whether they were on it."""
-    removed = session.execute(
-        delete(Suppression)
-        .where(Suppression.provider == provider, Suppression.digest == digest)
-        .returning(Suppression.provider)
-    )
-    return removed.first() is not None
-
-
-def suppressed(session: Session, provider: str) -> frozenset[bytes]:
-    """Return the digests of a provider's erased persons."""
-    query = select(Suppression.digest).where(Suppression.provider == provider)
-    return frozenset(session.scalars(query))
+    context = context_of(KEY_NAME)
+    if access.privacy_key(session, KEY_NAME) is None:
+        sealed = vault.seal(secrets.token_bytes(KEY_BYTES), context)
+        access.keep_privacy_key(session, KEY_NAME, sealed)
+    kept = access.privacy_key(session, KEY_NAME)
+    assert kept is not None
+    return PersonKey(vault.open(kept, context))
 
 
 def screened(

@@ -13,7 +13,7 @@ from sisgate.audit import events
 from sisgate.credentials.sealed import marks_of, open_request
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
-from sisgate.ledger import call_queue, controls, jobs, redelivery, responses
+from sisgate.ledger import access, call_queue, controls, jobs, redelivery, responses
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.schema import Job, Response
@@ -172,7 +172,7 @@ def _without_erased(session: Session, entry: _Entry, job: Job) -> _Entry:
     """Leave out of a page who has been erased and is to stay so."""
     if not isinstance(entry.outcome, PageRead) or job.resource is None:
         return entry
-    digests = suppression.suppressed(session, job.provider)
+    digests = access.suppressed(session, job.provider)
     if not digests:
         return entry
     page = suppression.screened(

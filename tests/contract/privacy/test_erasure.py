@@ -18,7 +18,7 @@ from sisgate.credentials.vault import Vault
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import InvalidState, UnknownPerson, UsageError
-from sisgate.ledger import audit_log, jobs, records
+from sisgate.ledger import access, audit_log, jobs, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal, Base, Call, Job, Record, Response
 from sisgate.privacy import suppression
@@ -215,7 +215,7 @@ def screened(database: Database, resource: str, given: Page, kind: str = "oneros
             provider="lincoln",
             resource=resource,
             realms=Realms.of(config(kind)),
-            digests=suppression.suppressed(session, "lincoln"),
+            digests=access.suppressed(session, "lincoln"),
             key=suppression.person_key(session, VAULT),
         )
 
