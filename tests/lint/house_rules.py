@@ -1,7 +1,8 @@
 """House rules that no linter has: `python -m tests.lint.house_rules`.
 
-Errors end with status 1: a monotonic clock read outside sisgate.clock, and two public classes with
-one name. Long modules and functions are only pointed at: a number is a hint, not a verdict.
+Errors end with status 1: a monotonic clock read outside sisgate.clock, a query built outside
+sisgate.ledger, and two public classes with one name. Long modules and functions are only pointed
+at: a number is a hint, not a verdict.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ MODULE_LINES = 250
 FUNCTION_LINES = 40
 CLOCK_READS = {"monotonic", "monotonic_ns"}
 MAY_READ_CLOCKS = ("sisgate/clock.py", "sisgate/sandbox/")
+# Where SQLAlchemy may be used. Others get a Session from the ledger and pass it on.
+MAY_BUILD_QUERIES = (
+    "sisgate/ledger/",
+    "sisgate/settings/urls.py",  # parses the URL of a database, before there is one
+    "sisgate/audit/writers.py",  # inserts events at the commit, on the way of every call
+)
 # Public classes of sisgate and workers that still share a name. The list only becomes shorter.
 SHARED_NAMES = {"Job": 2}
 PRODUCT = ("sisgate", "workers", "beat_schedule.py")
@@ -30,6 +37,24 @@ def clock_reads(tree: ast.Module) -> Iterator[int]:
             case ast.ImportFrom(module="time", names=names):
                 if CLOCK_READS & {alias.name for alias in names}:
                     yield node.lineno
+
+
+def uses_of_sqlalchemy(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and name of what is imported from SQLAlchemy, but for `Session`, a type."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (
+                    (node.lineno, each.name)
+                    for each in names
+                    if each.name.partition(".")[0] == "sqlalchemy"
+                )
+            case ast.ImportFrom(module=str(module), names=names):
+                if module.partition(".")[0] == "sqlalchemy":
+                    found = (f"{module}.{each.name}" for each in names)
+                    yield from (
+                        (node.lineno, name) for name in found if name != "sqlalchemy.orm.Session"
+                    )
 
 
 def long_functions(tree: ast.Module) -> Iterator[tuple[int, str, int]]:
@@ -78,6 +103,11 @@ def check(path: str, source: str) -> tuple[list[str], list[str]]:
         errors = [
             f"{path}:{line}: error: take a sisgate.clock.Clock instead of time.monotonic"
             for line in clock_reads(tree)
+        ]
+    if not path.startswith(MAY_BUILD_QUERIES):
+        errors += [
+            f"{path}:{line}: error: {name} is used in sisgate.ledger only; put the query there"
+            for line, name in uses_of_sqlalchemy(tree)
         ]
     hints = [
         f"{path}:{line}: hint: {name} has {length} lines (aim below {FUNCTION_LINES})"

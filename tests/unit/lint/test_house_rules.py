@@ -24,6 +24,28 @@ def test_clock_and_sandbox_may_read_the_monotonic_clock(path: str) -> None:
     assert check(path, "import time\ntime.monotonic()\n") == ([], [])
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sqlalchemy\n",
+        "import sqlalchemy.orm as orm\n",
+        "from sqlalchemy import select\n",
+        "from sqlalchemy.orm import Session, aliased\n",
+        "def f():\n    from sqlalchemy.dialects import postgresql\n",
+    ],
+)
+def test_a_query_outside_the_ledger_is_an_error(source: str) -> None:
+    """However SQLAlchemy is imported, and wherever in the module."""
+    assert len(check("sisgate/gateway/jobs.py", source)[0]) == 1
+    assert len(check("workers/calls/persist.py", source)[0]) == 1
+    assert check("sisgate/ledger/jobs.py", source) == ([], [])
+
+
+def test_a_session_may_be_passed_on() -> None:
+    """It is the type of a transaction; what is done with it is a function of the ledger."""
+    assert check("sisgate/gateway/jobs.py", "from sqlalchemy.orm import Session\n") == ([], [])
+
+
 def test_long_function_is_a_hint_and_not_an_error() -> None:
     """Its docstring does not count."""
     statements = "    x = 1\n" * (FUNCTION_LINES + 1)
