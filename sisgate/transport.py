@@ -115,8 +115,8 @@ class Transport:
             if (problem := network_problem(network)) is not None:
                 raise ProviderUnavailable(f"The provider was not asked: {problem}.", sent=False)
             session = BoundedSession(network, connections=64, connections_kept=8)
-            words = {"User-Agent": self._user_agent, "Accept": "application/json"}
-            session.headers.update(words)
+            headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
+            session.headers.update(headers)
             self._sessions[network] = session
         return session
 
@@ -208,10 +208,10 @@ def build_url(base_url: str, request: HttpRequest) -> str:
 
 def _too_large(size: int | None, limit: int) -> AnswerInvalid:
     most = limit / MIB
-    said = f"is {size / MIB:.1f} MiB" if size is not None else f"is more than {most:g} MiB"
+    size_text = f"is {size / MIB:.1f} MiB" if size is not None else f"is more than {most:g} MiB"
     return AnswerInvalid(
-        f"The provider's answer {said}, and max_body_mb allows {most:g}. It was not read. Raise "
-        "max_body_mb of the provider if such answers are right, or lower its page_size.",
+        f"The provider's answer {size_text}, and max_body_mb allows {most:g}. It was not read. "
+        "Raise max_body_mb of the provider if such answers are right, or lower its page_size.",
         is_final=True,
         body_bytes=size,
         max_body_mb=most,

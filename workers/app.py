@@ -13,7 +13,7 @@ from workers import runtime, tasks
 try:
     settings = load_settings()
 except SisgateError as error:
-    # A mistake in the configuration is told in words, not in a traceback of the celery command.
+    # A mistake in the configuration ends in a message, not in a traceback of the celery command.
     sys.exit(f"sisgate: {error.message}")
 
 runtime.configure()

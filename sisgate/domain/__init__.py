@@ -1,1 +1,1 @@
-"""The words of sisgate as values: priorities, rates, states, resources and records. No I/O."""
+"""Values: priorities, rates, states, resources and records. No I/O."""

@@ -100,8 +100,8 @@ def parse_retry_after(
     """
     if raw is None:
         return None
-    found = list(_waits(raw[:_LONGEST_HEADER], now))
-    return min(cap_seconds, max(0.0, *found)) if found else None
+    waits = list(_waits(raw[:_LONGEST_HEADER], now))
+    return min(cap_seconds, max(0.0, *waits)) if waits else None
 
 
 def _waits(raw: str, now: datetime) -> Iterator[float]:

@@ -132,8 +132,8 @@ def _org(role: Any) -> str | None:
 
 
 def _together(*people: Mapping[str, Any]) -> Sequence[Any]:
-    found: dict[str, Any] = {}
+    agents: dict[str, Any] = {}
     for data in people:
         for agent in data.get("agents") or []:
-            found.setdefault(str(agent.get("sourcedId")), agent)
-    return [found[each] for each in sorted(found)]
+            agents.setdefault(str(agent.get("sourcedId")), agent)
+    return [agents[each] for each in sorted(agents)]

@@ -104,7 +104,7 @@ def decide(policy: RetryPolicy, failure: Failure, jitter: float) -> TryAgain | G
     spends no tries, however long it lasts. A call is given up where the endpoint is well otherwise.
 
     What the provider asks for is waited for in full, and the jitter comes on top, so that all
-    who were told the same time don't come back at once.
+    who were given the same time don't come back at once.
 
     >>> decide(RetryPolicy(), Failure(tries=0, asked_seconds=30.0), jitter=0.5)
     TryAgain(seconds=31.0, spends_try=True)

@@ -19,12 +19,12 @@ def chosen(what: str, known: Iterable[str], word: str) -> str:
     Traceback (most recent call last):
     sisgate.errors.UsageError: mode is one of auto, full, not 'ful'. Did you mean 'full'?
     """
-    words = [str(each) for each in known]
-    if word in words:
+    choices = [str(each) for each in known]
+    if word in choices:
         return str(word)
     shown = str(word)[:80]
-    hint = did_you_mean(shown, words)
-    raise UsageError(f"{what} is one of {', '.join(words)}, not {shown!r}.{hint}")
+    hint = did_you_mean(shown, choices)
+    raise UsageError(f"{what} is one of {', '.join(choices)}, not {shown!r}.{hint}")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

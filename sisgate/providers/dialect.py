@@ -157,7 +157,7 @@ class Page:
 
 @dataclass(frozen=True)
 class ProviderError:
-    """A provider's refusal in its own words, cut to a safe length."""
+    """What a provider says when it refuses, cut to a safe length."""
 
     message: str
     code: str | None = None
@@ -237,7 +237,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def read_error(self, response: HttpResponse) -> ProviderError:
-        """Return the words of a refusal. Never raises, whatever the body is (a proxy's HTML, …)."""
+        """Return what a refusal says. Never raises, whatever the body is (a proxy's HTML, …)."""
 
     def token_expired(self, response: HttpResponse) -> bool:
         """Whether this 401 or 403 says that the token has expired (and not that we may not)."""

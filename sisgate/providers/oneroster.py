@@ -141,7 +141,7 @@ class OneRoster(Dialect):
             row = canonical_row(resource, each, note)
             return row.sourced_id, row
 
-        found = read_rows(received, position.start, read)
+        rows = read_rows(received, position.start, read)
         more, target = next_link(response)
         if more is None and position.link is not None:
             more = False  # a list that is read by links ends where there is none
@@ -155,10 +155,10 @@ class OneRoster(Dialect):
                 aliases=self.options.link_origins,
             )
         return Page(
-            rows=found.rows,
+            rows=rows.rows,
             received=len(received),
-            ids=found.ids,
-            flaws=found.flaws,
+            ids=rows.ids,
+            flaws=rows.flaws,
             total=_total(response.headers.get("x-total-count", "")),
             more=more,
             link=link,
@@ -169,7 +169,7 @@ class OneRoster(Dialect):
         return read_refusal(response)
 
     def token_expired(self, response: HttpResponse) -> bool:
-        """By the challenge, or by the words in the body (`Token has expired`)."""
+        """By the challenge, or by the text of the body (`Token has expired`)."""
         return super().token_expired(response) or says_token_expired(response)
 
     def probe_request(self) -> HttpRequest:

@@ -153,15 +153,15 @@ def _read_fields(
         if target != name and original.get(target):
             continue  # given in its own form, too
         try:
-            said = read(value)
+            parsed = read(value)
         except PartlyUnread as rest:
             note(name, "could not be read in full")
-            said = rest.held
+            parsed = rest.held
         except ValueError:
             note(name, "could not be read")
             continue
-        if said is not None:
-            data[target] = said
+        if parsed is not None:
+            data[target] = parsed
     return data
 
 

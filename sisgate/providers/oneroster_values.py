@@ -40,10 +40,10 @@ def word_of(known: str, **others: str) -> Read:
     table = {each.lower(): each for each in known.split()} | others
 
     def read(value: Any) -> str | None:
-        said = word(value)
-        if said is None or said.startswith("ext:"):
-            return said
-        return table.get(said.lower(), f"ext:{said}")
+        content = word(value)
+        if content is None or content.startswith("ext:"):
+            return content
+        return table.get(content.lower(), f"ext:{content}")
 
     return read
 
@@ -58,10 +58,10 @@ def flag(value: Any) -> str | None:
     """Return a boolean as the REST binding has it: the text `true` or `false`."""
     if type(value) is bool:
         return "true" if value else "false"
-    said = (text(value) or "").strip().lower()
-    if said and said not in _TRUTH:
+    content = (text(value) or "").strip().lower()
+    if content and content not in _TRUTH:
         raise ValueError
-    return _TRUTH.get(said)
+    return _TRUTH.get(content)
 
 
 def date(value: Any) -> str | None:
@@ -71,12 +71,12 @@ def date(value: Any) -> str | None:
 
 def status(value: Any) -> str:
     """Return the status. `inactive`, of before 1.1, is to be read as `tobedeleted`."""
-    said = (text(value) or "").strip().lower() or "active"
-    if said == "inactive":
+    content = (text(value) or "").strip().lower() or "active"
+    if content == "inactive":
         return "tobedeleted"
-    if said not in ("active", "tobedeleted"):
+    if content not in ("active", "tobedeleted"):
         raise ValueError
-    return said
+    return content
 
 
 def texts(value: Any) -> list[str]:
@@ -84,7 +84,9 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, str):
         value = value.split(",")
     items = value if isinstance(value, list) else [value]
-    return [said for each in items if each is not None and (said := (text(each) or "").strip())]
+    return [
+        content for each in items if each is not None and (content := (text(each) or "").strip())
+    ]
 
 
 def objects(value: Any) -> list[Any]:
@@ -108,10 +110,10 @@ def references(kind: str) -> Read:
     """Return what reads a list of references to records of a kind."""
 
     def read(value: Any) -> list[dict[str, str]]:
-        found, whole = read_references(kind, value)
+        refs, whole = read_references(kind, value)
         if not whole:
-            raise PartlyUnread(found)
-        return found
+            raise PartlyUnread(refs)
+        return refs
 
     return read
 
@@ -120,9 +122,9 @@ def reference_to(kind: str) -> Read:
     """Return what reads one reference; of several the first."""
 
     def read(value: Any) -> dict[str, str] | None:
-        found, whole = read_references(kind, value)
-        if found:
-            return found[0]
+        refs, whole = read_references(kind, value)
+        if refs:
+            return refs[0]
         if not whole:
             raise ValueError
         return None
@@ -162,8 +164,8 @@ _ROLE_DATES = ("beginDate", "endDate")
 
 def moment(value: Any) -> str | None:
     """Return a time in UTC."""
-    said = word(value)
-    return utc_text(said) if said is not None else None
+    content = word(value)
+    return utc_text(content) if content is not None else None
 
 
 def without_addresses(value: Any) -> Any:

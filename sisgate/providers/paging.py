@@ -45,22 +45,22 @@ def read_rows(
     raises `RowUnusable`. A row without a usable id is known by a digest of what it says, so that
     pages can still be compared by their ids.
     """
-    found = RowsRead([], [], [])
+    result = RowsRead([], [], [])
     for number, each in enumerate(received, start + 1):
 
         def note(field: str, problem: str, number: int = number) -> None:
-            found.flaws.append(Flaw(number, field, problem, lost=False))
+            result.flaws.append(Flaw(number, field, problem, lost=False))
 
         try:
             row_id, row = read(each, note)
         except RowUnusable as unusable:
-            found.flaws.append(Flaw(number, unusable.field, unusable.problem, lost=True))
-            found.ids.append(_digest(each))
+            result.flaws.append(Flaw(number, unusable.field, unusable.problem, lost=True))
+            result.ids.append(_digest(each))
             continue
-        found.ids.append(row_id)
+        result.ids.append(row_id)
         if row is not None:
-            found.rows.append(row)
-    return found
+            result.rows.append(row)
+    return result
 
 
 def _digest(row: Any) -> str:

@@ -2,7 +2,7 @@
 
 `/ws/v1` lists sections by school and enrollments by section, which for a district of 40,000
 students is thousands of calls. The plugin (`powerschool_plugin`) brings two PowerQueries that give
-both in pages of 1000. A district without it is read the slow way, found by `fallback`: schools lead
+both in pages of 1000. A district without it is read the slow way (`fallback`): schools lead
 to sections and sections to enrollments. Both ways give the same records.
 
 Sizes of pages: a server's greatest size is also its default, so none is asked for and
@@ -134,12 +134,12 @@ class PowerSchool(Dialect):
             received = rest_rows(body, singular)
             if received is None:
                 raise not_in_dialect(response, f"with a body that holds no list of {singular}")
-        found: list[Listing] = []
+        next_lists: list[Listing] = []
 
         def read(row: Any, _note: Note) -> tuple[str, Row | None]:
             row_id = dcid(row)
             if listing.discovers:
-                found.append(self._next(listing, row_id))
+                next_lists.append(self._next(listing, row_id))
                 return row_id, None
             return row_id, record_of(resource, row, listing.context)
 
@@ -149,7 +149,7 @@ class PowerSchool(Dialect):
             received=len(received),
             ids=page.ids,
             total=total,
-            listings=found,
+            listings=next_lists,
             flaws=page.flaws,
         )
 
@@ -158,7 +158,7 @@ class PowerSchool(Dialect):
         return read_refusal(response)
 
     def token_expired(self, response: HttpResponse) -> bool:
-        """By the challenge or by the words; a missing permission is a 401 too and is not this."""
+        """By the challenge or by the text; a missing permission is a 401 too and is not this."""
         return super().token_expired(response) or says_token_expired(response)
 
     def probe_request(self) -> HttpRequest:

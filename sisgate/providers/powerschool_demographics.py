@@ -1,4 +1,4 @@
-"""A PowerSchool student's demographics in OneRoster's words.
+"""A PowerSchool student's demographics in OneRoster's vocabulary.
 
 Race codes are the district's own. What is mapped are the federal categories that they stand for
 (`federal_race_code_category`); where a student has none, the older single code for scheduling and
@@ -36,9 +36,9 @@ _NO = {"NO": False, "N": False, "0": False, "FALSE": False}
 
 def demographics_of(student: Mapping[str, Any]) -> dict[str, Any]:
     """Return `birthDate`, `sex` and the race booleans; None for what the student's row lacks."""
-    told, ethnicity = part(student, "demographics"), part(student, "ethnicity_race")
+    own, ethnicity = part(student, "demographics"), part(student, "ethnicity_race")
     flags = {**_races(ethnicity), "hispanicOrLatinoEthnicity": _hispanic(ethnicity)}
-    born, gender = text(told, "birth_date"), (text(told, "gender") or "").upper()
+    born, gender = text(own, "birth_date"), (text(own, "gender") or "").upper()
     return {
         "birthDate": iso_date(born) if born else None,
         "sex": _SEXES.get(gender[:1]),
@@ -70,7 +70,7 @@ def _letter(code: str | None) -> str | None:
 
 def _hispanic(ethnicity: Mapping[str, Any]) -> bool | None:
     answer = (text(ethnicity, "federal_ethnicity") or "").upper()
-    told = {**_YES, **_NO}.get(answer)
-    if told is None and text(ethnicity, "scheduling_reporting_ethnicity") == "H":
+    known = {**_YES, **_NO}.get(answer)
+    if known is None and text(ethnicity, "scheduling_reporting_ethnicity") == "H":
         return True
-    return told
+    return known

@@ -81,8 +81,8 @@ def _optional_ref(row: Mapping[str, Any], names: tuple[str, ...], kind: str) -> 
     A PowerQuery calls a DCID `…_dcid` and REST calls it `…_id`; where a PowerQuery has an `…_id`
     besides, it is a number that is unique in a school only.
     """
-    found = next((each for name in names if (each := optional_dcid(row, name))), None)
-    return reference(kind, found) if found else None
+    row_id = next((each for name in names if (each := optional_dcid(row, name))), None)
+    return reference(kind, row_id) if row_id else None
 
 
 def _day(row: Mapping[str, Any], name: str) -> str | None:

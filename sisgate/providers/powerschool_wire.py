@@ -55,9 +55,9 @@ def dcid(row: Mapping[str, Any], name: str = "id") -> str:
     """Return an id as text; `RowUnusable` where the row has none."""
     if not isinstance(row, dict):
         raise RowUnusable(None, "is not an object")
-    if (found := optional_dcid(row, name)) is None:
+    if (row_id := optional_dcid(row, name)) is None:
         raise RowUnusable(name, "is missing or unusable")
-    return found
+    return row_id
 
 
 def optional_dcid(row: Mapping[str, Any], name: str) -> str | None:

@@ -49,9 +49,9 @@ def not_in_dialect(response: HttpResponse, what: str) -> AnswerInvalid:
     """
     message, code = _said(response, in_place_of_answer=True)
     quoted = _cut(message, MESSAGE_LIMIT)
-    said = f': "{quoted}"' if quoted else "."
+    end = f': "{quoted}"' if quoted else "."
     return AnswerInvalid(
-        f"The provider answered {response.status} {what}{said}",
+        f"The provider answered {response.status} {what}{end}",
         status=response.status,
         provider_code=_cut(code, MESSAGE_LIMIT) if code else None,
         request_id=_request_id(response),
@@ -143,9 +143,9 @@ def _has_failed(fields: dict[str, Any]) -> bool:
 
 
 def _message(fields: dict[str, Any]) -> str:
-    said = [fields[name] for name in _MESSAGE_NAMES if isinstance(fields.get(name), str)]
-    said += [each for each in [fields.get("error")] if isinstance(each, str)]
-    return next((_plain(each) for each in said if each.strip()), "")
+    texts = [fields[name] for name in _MESSAGE_NAMES if isinstance(fields.get(name), str)]
+    texts += [each for each in [fields.get("error")] if isinstance(each, str)]
+    return next((_plain(each) for each in texts if each.strip()), "")
 
 
 def _code(fields: dict[str, Any]) -> str | None:
@@ -167,8 +167,8 @@ def _plain(text: str) -> str:
     if "<" not in text:
         return html.unescape(text)
     title = _TITLE.search(text)
-    words = _TAG.sub(" ", _NOT_TEXT.sub(" ", text))
-    return html.unescape(f"{title[1]}: {words}" if title else words)
+    content = _TAG.sub(" ", _NOT_TEXT.sub(" ", text))
+    return html.unescape(f"{title[1]}: {content}" if title else content)
 
 
 def _cut(text: str, limit: int) -> str:
@@ -196,19 +196,19 @@ class ClassifiedResponse:
 
 def classify_response(dialect: Dialect, response: HttpResponse) -> ClassifiedResponse:
     """Return the class of a response, as its dialect tells."""
-    found = of_status(response.status)
-    if found is ResponseClass.DONE:
-        return ClassifiedResponse(found)
-    said = dialect.read_error(response)
-    if found is ResponseClass.KEY_REFUSED and dialect.token_expired(response):
-        found = ResponseClass.TOKEN_EXPIRED
-    elif response.status == 401 and not says_permission_missing(said):
-        found = ResponseClass.UNAUTHORIZED
-    message = _message_with_status(response, said.message[:MESSAGE_LIMIT])
-    return ClassifiedResponse(found, message, said.code, said.request_id)
+    response_class = of_status(response.status)
+    if response_class is ResponseClass.DONE:
+        return ClassifiedResponse(response_class)
+    refusal = dialect.read_error(response)
+    if response_class is ResponseClass.KEY_REFUSED and dialect.token_expired(response):
+        response_class = ResponseClass.TOKEN_EXPIRED
+    elif response.status == 401 and not says_permission_missing(refusal):
+        response_class = ResponseClass.UNAUTHORIZED
+    message = _message_with_status(response, refusal.message[:MESSAGE_LIMIT])
+    return ClassifiedResponse(response_class, message, refusal.code, refusal.request_id)
 
 
-def _message_with_status(response: HttpResponse, said: str) -> str:
+def _message_with_status(response: HttpResponse, message: str) -> str:
     bare = f"The provider answered {response.status}"
     if 300 <= response.status < 400 and "location" in response.headers:
         where = _place_of(response.headers["location"], response.url)
@@ -216,7 +216,7 @@ def _message_with_status(response: HttpResponse, said: str) -> str:
             f"{bare} and redirects to {where}. Redirects are not followed, as they would carry "
             "the token elsewhere: correct the provider's url, or its base_path."
         )
-    return said if said == f"{bare}." else f"{bare}: {said}"
+    return message if message == f"{bare}." else f"{bare}: {message}"
 
 
 def _place_of(location: str, asked: str) -> str:

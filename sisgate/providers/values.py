@@ -102,15 +102,15 @@ def read_references(kind: str, value: Any) -> tuple[list[dict[str, str]], bool]:
     Servers give objects, bare ids, ids in one text with commas between, and lists of any of them.
     Nulls, empty texts and objects without an id refer to nothing.
     """
-    found: dict[str, dict[str, str]] = {}
+    refs: dict[str, dict[str, str]] = {}
     whole = True
     for each in _items(value):
         held = each.get("sourcedId") if isinstance(each, dict) else each
         if (sourced_id := usable_id(held)) is not None:
-            found.setdefault(sourced_id, reference(kind, sourced_id))
+            refs.setdefault(sourced_id, reference(kind, sourced_id))
         elif not _is_nothing(held) or (isinstance(each, dict) and each and "sourcedId" not in each):
             whole = False
-    return list(found.values()), whole
+    return list(refs.values()), whole
 
 
 def _is_nothing(value: Any) -> bool:

@@ -45,12 +45,12 @@ def parse_districts(text: str) -> tuple[DistrictSpec, ...]:
 
 def parse_ports(text: str, districts: Sequence[DistrictSpec]) -> tuple[DistrictSpec, ...]:
     """Return the districts with their ports, given with commas. `ValueError` otherwise."""
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and int(word) < 65_536 for word in words):
+    ports = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) < 65_536 for word in ports):
         raise ValueError(f"a port is a number up to 65535, several with commas, not {text!r}")
-    if len(words) != len(districts):
-        raise ValueError(f"{len(districts)} districts need as many ports, not {len(words)}")
-    return tuple(replace(d, port=int(p)) for d, p in zip(districts, words, strict=True))
+    if len(ports) != len(districts):
+        raise ValueError(f"{len(districts)} districts need as many ports, not {len(ports)}")
+    return tuple(replace(d, port=int(p)) for d, p in zip(districts, ports, strict=True))
 
 
 def taken_ports(districts: Sequence[DistrictSpec]) -> str | None:
@@ -86,7 +86,7 @@ def _spec(options: argparse.Namespace) -> SandboxSpec:
     districts = DEFAULT_DISTRICTS
     if options.spec_file:
         plain = json.loads(options.spec_file.read_text(encoding="utf-8"))
-        districts = tuple(DistrictSpec.from_dict(words) for words in plain["districts"])
+        districts = tuple(DistrictSpec.from_dict(district) for district in plain["districts"])
     if options.districts:
         districts = parse_districts(options.districts)
     if options.ports:

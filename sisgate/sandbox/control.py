@@ -92,9 +92,9 @@ def _add_key_routes(app: FastAPI, district: District) -> None:
     @app.post("/sandbox/keys/accept")
     async def accept_key(request: Request) -> Response:
         """Accept one more client id and secret, or another secret for a known id."""
-        words = await _object(request)
+        body = await _object(request)
         pair = AcceptedCredential(
-            str(words.get("client_id", "")), str(words.get("client_secret", ""))
+            str(body.get("client_id", "")), str(body.get("client_secret", ""))
         )
         if not pair.client_id or not pair.client_secret:
             raise ValueError("a key has a client_id and a client_secret")

@@ -166,7 +166,7 @@ class District:
         return first, size, total
 
     def report(self, *, arrivals: bool) -> dict[str, Any]:
-        """Return the statistics as JSON-ready words."""
+        """Return the statistics, JSON-ready."""
         stats, window, now = self.stats, self.window, time.monotonic()
         report: dict[str, Any] = {
             "now": now,
@@ -194,7 +194,7 @@ class District:
 
 
 def _churnable(resource: str) -> Any:
-    words = {"classes": "classes", "section": "classes", "sections": "classes",
+    resources = {"classes": "classes", "section": "classes", "sections": "classes",
              "enrollments": "enrollments", "section_enrollment": "enrollments",
              "teachers": "teachers", "staff": "teachers"}  # fmt: skip
-    return words.get(resource, "students")
+    return resources.get(resource, "students")

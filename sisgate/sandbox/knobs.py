@@ -123,6 +123,6 @@ class Knobs(BaseModel):
         return Knobs.model_validate({**current, **changes})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON-ready words that `patched` reads back."""
+        """Return a JSON-ready dict that `patched` reads back."""
         plain = self.model_dump(mode="json", exclude={"quota"})
         return {**plain, "quota": None if self.quota is None else str(self.quota)}

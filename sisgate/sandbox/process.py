@@ -92,8 +92,8 @@ class SandboxProcess:
                 self.stop()
                 text = errors.read_text(encoding="utf-8", errors="replace")
                 raise SandboxNotReady(f"the sandbox did not start: {text[-2000:]}")
-            found = json.loads(ready.read_text(encoding="utf-8"))["districts"]
-        self.districts = {words["name"]: RunningDistrict(**words) for words in found}
+            opened = json.loads(ready.read_text(encoding="utf-8"))["districts"]
+        self.districts = {district["name"]: RunningDistrict(**district) for district in opened}
         return self
 
     def stop(self) -> None:

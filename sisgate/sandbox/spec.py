@@ -75,7 +75,7 @@ class DistrictSpec:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON-ready words that `from_dict` reads back."""
+        """Return a JSON-ready dict that `from_dict` reads back."""
         plain = asdict(self)
         plain["knobs"] = dict(self.knobs)
         plain["quota"] = None if self.rate is None else str(self.rate)

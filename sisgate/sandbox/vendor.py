@@ -65,7 +65,7 @@ class VendorServer(Protocol):
 
     @property
     def token_path(self) -> str:
-        """The token endpoint as clients are told it, with its query if it needs one."""
+        """The token endpoint as clients are to ask it, with its query if it needs one."""
         ...
 
     @property

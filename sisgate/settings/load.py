@@ -185,10 +185,10 @@ def _config_path(named: Path | None, data_dir: Path) -> Path | None:
 
 def config_candidates(data_dir: Path) -> list[Path]:
     """Return where a configuration file is looked for when none is named, the first first."""
-    found = [Path(DEFAULT_CONFIG_NAME).absolute(), data_dir / DEFAULT_CONFIG_NAME]
+    candidates = [Path(DEFAULT_CONFIG_NAME).absolute(), data_dir / DEFAULT_CONFIG_NAME]
     with suppress(OSError, UnicodeDecodeError):
-        found.append(Path((data_dir / STACK_CONFIG_NAME).read_text(encoding="utf-8")))
-    return found
+        candidates.append(Path((data_dir / STACK_CONFIG_NAME).read_text(encoding="utf-8")))
+    return candidates
 
 
 def _secret(

@@ -150,7 +150,7 @@ def mistakes(
     providers: Mapping[str, ProviderConfig],
     jobs_kept: timedelta | None,
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the place and the words of each schedule that does not fit the rest of the file."""
+    """Yield place and problem of each schedule that does not fit the rest of the file."""
     for name, schedule in schedules.items():
         place = ("schedules", name)
         config = providers.get(schedule.provider)

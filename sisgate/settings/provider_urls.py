@@ -64,17 +64,17 @@ def taken_apart(values: Mapping[str, Any]) -> dict[str, Any]:
     is configured; a PowerSchool URL may end in `/ws/v1`, which is left out. `ValueError` where the
     endpoints or `base_path` say different things.
 
-    >>> found = taken_apart(
+    >>> settings = taken_apart(
     ...     {"kind": "oneroster", "endpoints": [{"url": "https://sis.example/ims/oneroster/v1p1/"}]}
     ... )
-    >>> found["endpoints"], found["base_path"], found["version"]
+    >>> settings["endpoints"], settings["base_path"], settings["version"]
     ([{'url': 'https://sis.example'}], '/ims/oneroster/v1p1', '1.1')
     """
-    made, endpoints = dict(values), values.get("endpoints")
+    settings, endpoints = dict(values), values.get("endpoints")
     if not isinstance(endpoints, list | tuple) or not all(
         isinstance(each, Mapping) and isinstance(each.get("url"), str) for each in endpoints
     ):
-        return made
+        return settings
     urls = [each["url"].strip() for each in endpoints]
     if values.get("kind") == "powerschool":
         urls = [_POWERSCHOOL.sub("", url) for url in urls]
@@ -87,12 +87,14 @@ def taken_apart(values: Mapping[str, Any]) -> dict[str, Any]:
                 f"{'not all the same one' if others else f'base_path is {configured}'}: write "
                 "the URLs without it, and the whole path as base_path"
             )
-        made["base_path"] = path
+        settings["base_path"] = path
         if "version" not in values and path.lower().endswith("/v1p1"):
-            made["version"] = "1.1"
+            settings["version"] = "1.1"
         urls = [url.rstrip("/").removesuffix(path) for url in urls]
-    made["endpoints"] = [{**each, "url": url} for each, url in zip(endpoints, urls, strict=True)]
-    return made
+    settings["endpoints"] = [
+        {**each, "url": url} for each, url in zip(endpoints, urls, strict=True)
+    ]
+    return settings
 
 
 def _path(url: str) -> str:
@@ -137,19 +139,19 @@ def network_defaults(environment: Mapping[str, str]) -> tuple[dict[str, Any], li
     Of several variables the first that is set counts, in the order in which `requests` looks. The
     second value is what is wrong with them, for those whom it concerns.
     """
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     problems: list[str] = []
     if (variable := _first(environment, _CA_VARIABLES)) is not None:
-        found["ca_file"] = Path(environment[variable]).absolute()
+        defaults["ca_file"] = Path(environment[variable]).absolute()
     if (variable := _first(environment, _PROXY_VARIABLES)) is not None:
         try:
-            found["proxy"] = proxy_url(environment[variable])
+            defaults["proxy"] = proxy_url(environment[variable])
         except ValueError as error:
             problems.append(f"environment: {variable}: {error}")
     if (variable := _first(environment, _NO_PROXY_VARIABLES)) is not None:
         names = (name.strip() for name in environment[variable].split(","))
-        found["no_proxy"] = tuple(name for name in names if name)
-    return found, problems
+        defaults["no_proxy"] = tuple(name for name in names if name)
+    return defaults, problems
 
 
 def _first(environment: Mapping[str, str], variables: tuple[str, ...]) -> str | None:

@@ -73,28 +73,28 @@ def broker_problem(url: str) -> str | None:
     # Loaded with the first connection anyway, and not by those who make none.
     from sisgate.redis.client import parse_url
 
-    words = "write redis:// or rediss://, host, port and the number of the database"
+    hint = "write redis:// or rediss://, host, port and the number of the database"
     if not url.startswith(("redis://", "rediss://")):
-        return words
+        return hint
     if (what := unencoded(url)) is not None:
         return what
     try:
         options = parse_url(url)
     except (ValueError, TypeError) as error:
-        return _wrong_value(str(error)) or words
+        return _wrong_value(str(error)) or hint
     path = re.sub(r"[?#].*", "", url.partition("://")[2].rpartition("@")[2]).partition("/")[2]
     if not re.fullmatch(r"[0-9]*", path):
-        return words
+        return hint
     return _options_problem(url, options)
 
 
 def _wrong_value(error: str) -> str | None:
     """Return which parameter redis-py cannot read, or None; it names only those it knows."""
-    found = re.match(r"Invalid value for '(\w+)'", error)
-    if found is None:
+    match = re.match(r"Invalid value for '(\w+)'", error)
+    if match is None:
         return None
-    numbers = ": 771 is TLS 1.2, 772 is TLS 1.3" if found[1] == "ssl_min_version" else ""
-    return f"{found[1]} has a value that cannot be used{numbers}"
+    numbers = ": 771 is TLS 1.2, 772 is TLS 1.3" if match[1] == "ssl_min_version" else ""
+    return f"{match[1]} has a value that cannot be used{numbers}"
 
 
 def _options_problem(url: str, options: Mapping[str, Any]) -> str | None:
@@ -150,13 +150,13 @@ def database_problem(url: str) -> str | None:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    words = "write postgresql://, user, host and name of the database, or sqlite:/// and a path"
+    hint = "write postgresql://, user, host and name of the database, or sqlite:/// and a path"
     if not url.startswith("sqlite") and (what := unencoded(url)) is not None:
         return what
     try:
-        return None if make_url(with_driver(url)).drivername in _DRIVERS else words
+        return None if make_url(with_driver(url)).drivername in _DRIVERS else hint
     except (ArgumentError, ValueError):
-        return words
+        return hint
 
 
 URL_PROBLEMS: Mapping[str, Callable[[str], str | None]] = {

@@ -9,15 +9,15 @@ from itertools import pairwise
 from sisgate.providers.dialect import Listing, Page, Position
 from sisgate.sync.pages import OVERLAP, Edges, bridge
 
-MAX_LOOKS = 3
-"""How often a list that changes while being read is looked at again before we give up."""
+MAX_PASSES = 3
+"""How often a list that changes while being read is read again before we give up."""
 
 
 @dataclass(frozen=True)
 class PageFact:
     """What the ledger remembers of one page.
 
-    `total` and `more` are what this very page said; `refused` tells that there was none. A bridge
+    `total` and `more` are what this very page said; `refused`: there was no page. A bridge
     has the `seam` that it was read to prove and, as `bridged`, whether it did.
     """
 
@@ -25,7 +25,7 @@ class PageFact:
     rows: int
     total: int | None = None
     edges: Edges = field(default_factory=Edges)
-    look: int = 1
+    pass_number: int = 1
     more: bool | None = None
     refused: bool = False
     bridged: bool | None = None
@@ -67,12 +67,12 @@ class Bridge:
 
 @dataclass(frozen=True)
 class CompletenessResult:
-    """Complete or not, and what to look at again.
+    """Complete or not, and what to read again.
 
     `complete`: every row that existed throughout the reading was received. `proven`: that holds
     by the seams of the pages; where False (page numbers, opaque links, small pages) it rests on
-    counts alone, and deletions need a second look. What to read before judging again: `bridges`
-    (each with the seam it is to prove), `extend` (pages where none came), or `relook`, everything.
+    counts alone, and deletions need a second pass. What to read before judging again: `bridges`
+    (each with the seam it is to prove), `extend` (pages where none came), or `reread`, everything.
     `beyond` is the page that would show the end of a complete list whose end only its total tells.
     """
 
@@ -81,21 +81,21 @@ class CompletenessResult:
     reason: str | None = None
     bridges: tuple[Bridge, ...] = ()
     extend: tuple[Position, ...] = ()
-    relook: bool = False
+    reread: bool = False
     beyond: Position | None = None
 
 
 def assess(
-    listing: Listing, facts: Sequence[PageFact], total: int | None, looks: int
+    listing: Listing, facts: Sequence[PageFact], total: int | None, passes: int
 ) -> CompletenessResult:
     """Judge a listing whose planned pages have all been read.
 
     `facts` are its pages and bridges in the order of their planning, `total` is the length last
-    heard of, `looks` how often the listing has been read or mended. Only the newest reading from
-    the beginning counts.
+    heard of, `passes` how often the listing has been read, in full or in part. Only the newest
+    pass from the beginning counts.
     """
-    newest = max((f.look for f in facts if f.is_beginning), default=1)
-    facts = [f for f in facts if f.look >= newest]
+    newest = max((f.pass_number for f in facts if f.is_beginning), default=1)
+    facts = [f for f in facts if f.pass_number >= newest]
     pages = sorted((f for f in facts if f.seam is None), key=lambda f: f.position.start)
     if not pages:
         # A count of 0 is a list read; else the server took back what it offered.
@@ -103,7 +103,7 @@ def assess(
     if listing.paging == "single":
         return CompletenessResult(complete=True, proven=True)
     if len(pages) > 1 and all(page.total in {None, page.rows} for page in pages):
-        # Totals that count the rows of their page tell nothing about the list.
+        # Totals that count the rows of their page say nothing about the list.
         total = None if any(page.total is not None for page in pages) else total
         facts, pages = [_without_total(f) for f in facts], [_without_total(p) for p in pages]
     if _is_unchanging(pages, total):
@@ -113,12 +113,12 @@ def assess(
         return CompletenessResult(
             False, reason="the provider gave the same page at different positions"
         )
-    again = looks < MAX_LOOKS
+    again = passes < MAX_PASSES
     if any(a.more and b.refused for a, b in pairwise(pages)):
-        reason = "the provider told of a further page and refused it"
-        return CompletenessResult(False, reason=reason, relook=again)
+        reason = "the provider announced a further page and refused it"
+        return CompletenessResult(False, reason=reason, reread=again)
     if listing.paging == "offset" and all(page.position.link is None for page in pages):
-        verdict = _by_seams(pages, [f for f in facts if f.seam is not None], total, looks, again)
+        verdict = _by_seams(pages, [f for f in facts if f.seam is not None], total, passes, again)
     else:
         verdict = _by_counts(pages, total, again)
     if not verdict.complete or has_echo:
@@ -175,7 +175,7 @@ def _beyond(listing: Listing, pages: Sequence[PageFact]) -> Position | None:
     return _onward(last)
 
 
-def full_looks(facts: Sequence[PageFact]) -> int:
+def full_passes(facts: Sequence[PageFact]) -> int:
     """Return how often the list was read from its beginning."""
     return sum(fact.is_beginning for fact in facts)
 
@@ -201,26 +201,26 @@ def _by_counts(pages: Sequence[PageFact], total: int | None, again: bool) -> Com
     else:
         whole = len(pages) == 1 and pages[0].total in {None, received} and total in totals | {None}
         return CompletenessResult(complete=True, proven=whole)
-    return CompletenessResult(complete=False, reason=reason, relook=again)
+    return CompletenessResult(complete=False, reason=reason, reread=again)
 
 
 def _by_seams(
     pages: Sequence[PageFact],
     proofs: Sequence[PageFact],
     total: int | None,
-    looks: int,
+    passes: int,
     again: bool,
 ) -> CompletenessResult:
     filled = [page for page in pages if page.rows]
     last = max(filled, key=lambda page: (page.end, page.position.start), default=pages[0])
-    told = total if last.total is None else last.total
+    length = total if last.total is None else last.total
     gaps = [_onward(a) for a, b in pairwise(filled) if b.position.start > a.end]
     if gaps:
         reason = "some pages came shorter than before"
         return CompletenessResult(False, reason=reason, extend=tuple(gaps) if again else ())
     void = _overlapping_void(last, pages)
-    if void is None and told is not None and last.end < told:
-        reason = f"{last.end} of {told} rows came"
+    if void is None and length is not None and last.end < length:
+        reason = f"{last.end} of {length} rows came"
         return CompletenessResult(False, reason=reason, extend=(_onward(last),) if again else ())
     seams = [
         (a.end, Bridge(Position(), b.position.start, a.edges.last, b.edges.first))
@@ -231,7 +231,7 @@ def _by_seams(
         seams.append((last.end, Bridge(Position(), void, last.edges.last, ())))
     size = max((page.rows for page in filled), default=1)
     bridges = tuple(
-        replace(seam, position=bridge(end, size, looks))
+        replace(seam, position=bridge(end, size, passes))
         for end, seam in seams
         if not any(proof.seam == seam.seam and proof.bridged for proof in proofs)
     )
@@ -241,7 +241,7 @@ def _by_seams(
     overlapped = all(b.position.start < a.end for a, b in pairwise(filled))
     # A total heard before the last page was read does not prove the end, nor does an empty page
     # that began where the last one ended.
-    by_total, by_chain = last.total is not None, told is None and pages[-1].rows > 0
+    by_total, by_chain = last.total is not None, length is None and pages[-1].rows > 0
     return CompletenessResult(
         complete=True, proven=overlapped and (by_total or by_chain or void is not None)
     )
@@ -266,5 +266,5 @@ def _is_joined(before: PageFact, after: PageFact) -> bool:
 def _in_order(wanted: Sequence[str], ids: Sequence[str]) -> bool:
     """Whether some of `wanted` are among `ids`, and in the same order."""
     places = {row_id: place for place, row_id in enumerate(ids)}
-    found = [places[row_id] for row_id in wanted if row_id in places]
-    return bool(found) and found == sorted(found)
+    order = [places[row_id] for row_id in wanted if row_id in places]
+    return bool(order) and order == sorted(order)

@@ -18,7 +18,7 @@ from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing
 from sisgate.settings import ProviderConfig
 from sisgate.sync import progress, start
-from sisgate.sync.completeness import MAX_LOOKS, CompletenessResult, PageFact, assess, full_looks
+from sisgate.sync.completeness import MAX_PASSES, CompletenessResult, PageFact, assess, full_passes
 from sisgate.sync.flaws import NAMED, Flaws, of_pages
 from sisgate.sync.pages import Edges
 
@@ -34,19 +34,19 @@ class _Judged:
     row: ListingRow
     listing: Listing
     verdict: CompletenessResult
-    full_looks: int
+    full_passes: int
     flaws: Flaws
 
 
 def conclude(session: Session, job: Job, config: ProviderConfig, now: datetime) -> bool:
-    """End a sync whose calls have all ended, or plan another look; return whether it ended."""
+    """End a sync whose calls have all ended, or plan another pass; return whether it ended."""
     assert job.resource is not None
     dataset = records.lock_dataset(session, job.provider, job.resource)
     if job.mode == "incremental" and (job.witness is not None or job.rows_seen == 0):
         _doubt_filter(session, job, config, dataset, now)
         return False
     judged = _judge(session, job)
-    if _look_again(session, job, judged, now):
+    if _read_again(session, job, judged, now):
         return False
     if job.rows_seen == 0 and (lost := sum(len(j.flaws.lost) for j in judged)):
         _fail_unusable(session, job, lost, now)
@@ -85,15 +85,15 @@ def _prove(
     absent = deletions.count(session, dataset, job.id, job.generation).absent
     planned = False
     for one in judged:
-        if one.row.looks > MAX_LOOKS:
+        if one.row.looks > MAX_PASSES:
             continue
         beyond = one.verdict.beyond
         if beyond is not None and (absent or dataset.full_synced_at is None):
             one.row.looks += 1
             page = NewCall(Purpose.PAGE, one.row.id, beyond, look=one.row.looks)
             call_queue.plan(session, job, [page], now)
-        elif absent and not one.verdict.proven and one.full_looks < 2:
-            _relook(session, job, one.row, now)
+        elif absent and not one.verdict.proven and one.full_passes < 2:
+            _reread(session, job, one.row, now)
         else:
             continue
         planned = True
@@ -198,7 +198,7 @@ def _judge(session: Session, job: Job) -> list[_Judged]:
         flaws = of_pages(call.error for call in calls)
         if verdict.complete and flaws.lost:
             verdict = CompletenessResult(complete=False, reason=flaws.lost_text)
-        judged.append(_Judged(row, listing, verdict, full_looks(facts), flaws))
+        judged.append(_Judged(row, listing, verdict, full_passes(facts), flaws))
     return judged
 
 
@@ -210,7 +210,7 @@ def _fact(call: Call) -> PageFact:
         rows=call.rows or 0,
         total=call.total,
         edges=Edges(tuple(edges["first"]), tuple(edges["last"])),
-        look=call.look,
+        pass_number=call.look,
         more=edges.get("more"),
         refused=(call.status or 0) >= 400,
         bridged=target.get("bridged"),
@@ -218,12 +218,12 @@ def _fact(call: Call) -> PageFact:
     )
 
 
-def _look_again(session: Session, job: Job, judged: Sequence[_Judged], now: datetime) -> bool:
+def _read_again(session: Session, job: Job, judged: Sequence[_Judged], now: datetime) -> bool:
     planned = False
     for one in judged:
         verdict, row = one.verdict, one.row
-        if verdict.relook:
-            _relook(session, job, row, now)
+        if verdict.reread:
+            _reread(session, job, row, now)
             planned = True
             continue
         new = [
@@ -247,7 +247,7 @@ def _look_again(session: Session, job: Job, judged: Sequence[_Judged], now: date
     return planned
 
 
-def _relook(session: Session, job: Job, row: ListingRow, now: datetime) -> None:
+def _reread(session: Session, job: Job, row: ListingRow, now: datetime) -> None:
     row.looks += 1
     start.begin_listing(session, job, row, now)
 
@@ -270,7 +270,7 @@ def _conflicts_note(count: int) -> str:
 
 
 def _marred_notes(judged: Sequence[_Judged]) -> list[str]:
-    """Return what is said of records that were read without a field."""
+    """Return the notes on records that were read without a field."""
     marred = [j for j in judged if j.flaws.marred]
     return [f"{j.listing.name}: {j.flaws.marred_text}." for j in marred[:NAMED]]
 
@@ -278,5 +278,5 @@ def _marred_notes(judged: Sequence[_Judged]) -> list[str]:
 def _incomplete_note(judged: _Judged) -> str:
     return (
         f"The list {judged.listing.name} could not be read completely: {judged.verdict.reason}. "
-        "What came is stored; nothing is deleted for being absent. The next sync looks again."
+        "What came is stored; nothing is deleted for being absent. The next sync reads it again."
     )

@@ -1,6 +1,6 @@
-"""What could not be used of the rows of a list: kept with each page, told at the end. Pure.
+"""What could not be used of the rows of a list: kept with each page, reported at the end. Pure.
 
-Only numbers of rows and names of fields are kept and told, never a value.
+Only numbers of rows and names of fields are kept and reported, never a value.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ class Flaws:
 
     @property
     def lost_text(self) -> str:
-        """What is to be said of the rows that are no records."""
+        """What is reported of the rows that are no records."""
         return f"{_rows(len(self.lost))} could not be used ({self._named(self.lost)})"
 
     @property
     def marred_text(self) -> str:
-        """What is to be said of the records that lack a field."""
+        """What is reported of the records that lack a field."""
         return (
             f"{_rows(len(self.marred))} had fields that could not be used and were left out "
             f"({self._named(self.marred)})"
         )
 
     def _named(self, rows: frozenset[int]) -> str:
-        told = [(row, problem) for row, problem in self.named if row in rows][:NAMED]
-        others = len(rows) - len({row for row, _ in told})
-        named = "; ".join(f"row {row}: {problem}" for row, problem in told)
+        shown = [(row, problem) for row, problem in self.named if row in rows][:NAMED]
+        others = len(rows) - len({row for row, _ in shown})
+        named = "; ".join(f"row {row}: {problem}" for row, problem in shown)
         return f"{named}; and {others:,} more" if others else named
 
 
@@ -53,8 +53,8 @@ def flaws_json(flaws: Sequence[Flaw]) -> dict[str, Any] | None:
     marred = sorted({flaw.row for flaw in flaws} - set(lost))
     first = [*[f for f in flaws if f.lost][:NAMED], *[f for f in flaws if not f.lost][:NAMED]]
     named = [(flaw.row, f"{flaw.field or 'it'} {flaw.problem}") for flaw in first]
-    found = Flaws(frozenset(lost), frozenset(marred), tuple(named))
-    texts = [text for rows, text in ((lost, found.lost_text), (marred, found.marred_text)) if rows]
+    both = Flaws(frozenset(lost), frozenset(marred), tuple(named))
+    texts = [text for rows, text in ((lost, both.lost_text), (marred, both.marred_text)) if rows]
     return {
         "code": CODE,
         "message": f"{'; '.join(texts)}.",

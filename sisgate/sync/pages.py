@@ -178,7 +178,7 @@ def _rest_of_clamped(
 
 
 def bridge(seam: int, size: int, width: int) -> Position:
-    """Return a page of `size` rows over the seam at row `seam`, beginning earlier with each look.
+    """Return a page of `size` rows over the seam at row `seam`, beginning earlier with each pass.
 
     >>> bridge(seam=100, size=50, width=1), bridge(seam=100, size=50, width=2)
     (Position(start=75, page=1, size=50, link=None), Position(start=50, page=1, size=50, link=None))

@@ -98,7 +98,7 @@ def use_fallback(
 def edges_json(page: Page) -> dict[str, object]:
     """Return what the ledger keeps of a page besides its length.
 
-    Its edges, whether it told of a further page, and how many of its records it told are gone.
+    Its edges, whether it announced a further page, and how many records it marked as deleted.
     """
     edges = Edges.of(page.ids)
     marked = sum(row.is_deleted for row in page.rows)
@@ -124,11 +124,11 @@ def judged_target(call: Call, page: Page) -> dict[str, object] | None:
 
 
 def _earlier(session: Session, call: Call) -> list[Earlier]:
-    found = []
+    earlier = []
     for page in listings.pages_to_compare(session, call):
         edges = page.edges or {"first": [], "last": []}
-        found.append(Earlier(Edges(tuple(edges["first"]), tuple(edges["last"])), page.rows or 0))
-    return found
+        earlier.append(Earlier(Edges(tuple(edges["first"]), tuple(edges["last"])), page.rows or 0))
+    return earlier
 
 
 def _filter_was_ignored(job: Job, page: Page) -> bool:

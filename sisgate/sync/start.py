@@ -154,7 +154,7 @@ def _is_recent(failed: Job, job: Job, dataset: Dataset, now: datetime) -> bool:
 
 
 def _is_planned_still(row: ListingRow, job: Job, config: ProviderConfig) -> bool:
-    """Return whether the list would be read in the same way now, and was in its first look."""
+    """Return whether the list would be read in the same way now, and was in its first pass."""
     assert job.resource is not None
     plans = list(config.dialect.plan(job.resource, since=None))
     return plans == [Listing.from_json(row.plan)] and row.total is None and row.looks == 1

@@ -1,7 +1,7 @@
 """Admission: a worker with a free slot takes the most urgent message for which there is a permit.
 
 A bootstep of the consumer. Provider queues are not pushed to the worker (`admission.consumer`);
-the backlog stays in the broker, in order of priority, and nothing is held here. A look is taken
+the backlog stays in the broker, in order of priority, and nothing is held here. It fetches
 when a publisher signals, when a task ends, when a permit becomes free, and now and then.
 """
 

@@ -40,7 +40,7 @@ class HubDriver:
         self._bell_rope.setblocking(False)
 
     def begin(self, fetcher: Fetcher) -> None:
-        """Look for the first time as soon as the loop turns."""
+        """Fetch for the first time as soon as the loop turns."""
         self._fetcher = fetcher
         self._hub.add_reader(self._bell, self._on_bell)
         # A signal to stop does not end the loop's poll, which may last a second more.
@@ -49,14 +49,14 @@ class HubDriver:
         self.wake()
 
     def wake(self) -> None:
-        """Look as soon as the loop turns. From any thread; many calls are one look."""
+        """Fetch as soon as the loop turns. From any thread; many calls are one fetch."""
         if not self._is_due:
             self._is_due = True
             with contextlib.suppress(OSError):  # stopped
                 self._bell_rope.send(b"\0")
 
     def stop(self) -> None:
-        """Look no more."""
+        """Fetch no more."""
         self._has_stopped = True
         worker_shutting_down.disconnect(self._on_shutdown)
         if self._timer is not None:
@@ -73,9 +73,9 @@ class HubDriver:
         # Drained before the flag is cleared: a later wake sends again.
         with contextlib.suppress(OSError):
             self._bell.recv(64)
-        self._look()
+        self._fetch()
 
-    def _look(self) -> None:
+    def _fetch(self) -> None:
         self._is_due = False
         if self._has_stopped:
             return
@@ -86,19 +86,19 @@ class HubDriver:
         if seconds <= 0:
             self.wake()
         else:
-            self._timer = self._hub.call_later(seconds, self._look_by_timer)
+            self._timer = self._hub.call_later(seconds, self._fetch_by_timer)
 
-    def _look_by_timer(self) -> None:
+    def _fetch_by_timer(self) -> None:
         self._timer = None
         if self._signal_socket is None and not self._has_stopped:
             self._listen()
-        self._look()
+        self._fetch()
 
     def _listen(self) -> None:
         try:
             self._signals = self._runtime.wakeups.signals()
             self._signal_socket = self._signals.connection._sock  # redis-py shows no fd
-            # By number: of a socket that redis-py has closed the loop could not be told any more,
+            # By number: of a socket that redis-py has closed the loop could no longer be told,
             # and whoever was given its number next would wake us.
             self._signal_fd = self._signal_socket.fileno()
             self._hub.add_reader(self._signal_fd, self._on_signal)
@@ -123,7 +123,7 @@ class HubDriver:
                 raise BrokerUnavailable("The connection for signals was lost.")
         except (BrokerUnavailable, OSError):
             self._unlisten()
-            self._fetcher.look_at_all()
+            self._fetcher.sweep_all_queues()
             is_ours = True
         if is_ours:
             self.wake()
@@ -138,21 +138,21 @@ class GreenDriver:
         self._has_stopped = False
 
     def begin(self, fetcher: Fetcher) -> None:
-        """Start to look."""
+        """Start to fetch."""
         self._fetcher = fetcher
-        for target in (self._look, self._listen):
+        for target in (self._fetch, self._listen):
             threading.Thread(target=target, daemon=True, name="sisgate-admission").start()
 
     def wake(self) -> None:
-        """Look at once."""
+        """Fetch at once."""
         self._due.set()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Fetch no more."""
         self._has_stopped = True
         self._due.set()
 
-    def _look(self) -> None:
+    def _fetch(self) -> None:
         while not self._has_stopped:
             self._due.clear()
             seconds = guarded(self._fetcher)
@@ -175,7 +175,7 @@ class GreenDriver:
 
 
 def guarded(fetcher: Fetcher) -> float:
-    """Look, and survive what goes wrong; return the seconds until the next look."""
+    """Fetch, and survive what goes wrong; return the seconds until the next fetch."""
     try:
         return fetcher.fetch()
     except BrokerUnavailable as error:

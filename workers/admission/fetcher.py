@@ -1,7 +1,7 @@
 """The fetcher: with free slots in hand, messages are taken for which there are permits.
 
 What it knows of each queue is when to ask for it next: at once after a signal or while it gives,
-when a permit may become free while it does not. So the work of a look depends on the queues that
+when a permit may become free while it does not. So the work of a fetch depends on the queues that
 have work, not on those that the worker serves; those are swept once in a while.
 """
 
@@ -23,10 +23,10 @@ from workers.admission.messages import NotOurs, put_aside, read_message
 from workers.runtime import Runtime
 
 IDLE_SECONDS = 1.0
-"""The longest time between two looks, and between two sweeps."""
+"""The longest time between two fetches, and between two sweeps."""
 
 MOST_SWEPT = 50
-"""Queues that one sweep looks at; with more it takes turns, so that its cost does not grow."""
+"""Queues that one sweep covers; with more it takes turns, so that its cost does not grow."""
 
 SOON_SECONDS = 0.05
 """How long it waits for a consumer that is being set up."""
@@ -46,7 +46,7 @@ AT_ONCE = 0.0
 
 
 class Fetcher:
-    """One look: what waits, which slots are free, take and hand over."""
+    """One fetch: what waits, which slots are free, take and hand over."""
 
     def __init__(self, consumer: Any, runtime: Runtime) -> None:
         self._consumer = consumer
@@ -66,12 +66,12 @@ class Fetcher:
             self._ask_at[provider] = AT_ONCE
         return is_ours
 
-    def look_at_all(self) -> None:
-        """Sweep all queues at the next look: signals may have been lost."""
+    def sweep_all_queues(self) -> None:
+        """Sweep all queues at the next fetch: signals may have been lost."""
         self._sweep_at, self._sweep_all = AT_ONCE, True
 
     def fetch(self) -> float:
-        """Take what there are slots and permits for; return the seconds until the next look."""
+        """Take what there are slots and permits for; return the seconds until the next fetch."""
         if is_shutting_down():
             return IDLE_SECONDS
         if not self._can_deliver():
@@ -92,11 +92,11 @@ class Fetcher:
             ready = ready[turn:] + ready[:turn]
             if self._take(ready, len(providers), slots, busy, now):
                 return AT_ONCE
-        # What waits and was not taken has no slot: the end of a task wakes the next look.
-        return self._next_look(providers, now)
+        # What waits and was not taken has no slot: the end of a task wakes the next fetch.
+        return self._next_fetch(providers, now)
 
     def _can_deliver(self) -> bool:
-        # A green driver starts before the consumer's loop has said who handles messages.
+        # A green driver starts before the consumer's loop knows who handles messages.
         consumer = self._consumer.task_consumer
         return consumer is not None and consumer.on_message is not None
 
@@ -149,7 +149,7 @@ class Fetcher:
         else:
             self._ask_at[name] = AT_ONCE
 
-    def _next_look(self, providers: list[str], now: float) -> float:
+    def _next_fetch(self, providers: list[str], now: float) -> float:
         # What is due and was not taken waits for a slot, whose end wakes the fetcher.
         times = [at for name in providers if (at := self._ask_at.get(name, AT_ONCE)) > now]
         return max(0.001, min([*times, self._sweep_at]) - now)

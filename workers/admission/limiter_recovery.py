@@ -65,13 +65,15 @@ def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
 def apply_controls(runtime: Runtime) -> None:
     """Make Redis agree with what was set at run time, where it was wiped or missed the setting."""
     with runtime.database.read() as session:
-        found = controls.all_set(session)
+        overrides = controls.all_set(session)
     # Of all, not the newest: the clocks of the hosts that change something may disagree.
-    words = ",".join(f"{control.provider}={control.changed_at.isoformat()}" for control in found)
-    version = hashlib.sha256(words.encode()).hexdigest() if found else ""
+    stamps = ",".join(
+        f"{control.provider}={control.changed_at.isoformat()}" for control in overrides
+    )
+    version = hashlib.sha256(stamps.encode()).hexdigest() if overrides else ""
     if (runtime.redis.get(APPLIED_CONTROLS()) or b"").decode() == version:
         return
-    for control in found:
+    for control in overrides:
         _apply(runtime, control, runtime.clock.now())
         runtime.wakeups.signal_work(control.provider)
     runtime.redis.set(APPLIED_CONTROLS(), version)

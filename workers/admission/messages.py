@@ -96,7 +96,7 @@ def put_aside(client: RedisClient, text: bytes | str, reason: Exception, queue: 
 
 
 def _refused(payload: Mapping[str, Any]) -> str:
-    """Return what a message asks for beside its task, in the words of Celery's callers; or ''.
+    """Return what a message asks for beside its task, as Celery's callers name it; or ''.
 
     Celery merges headers and what is embedded in the body into one request, so both are looked at,
     and nothing else may stand in the body: it could replace what admission has put into a header.

@@ -96,7 +96,7 @@ def _implies(rate: Rate, window: Rate) -> bool:
 
 
 def celery_rate(windows: Sequence[Rate]) -> str | None:
-    """Return the tightest limit in Celery's words, for Flower and `inspect` to show.
+    """Return the tightest limit as Celery writes it, for Flower and `inspect` to show.
 
     >>> celery_rate((Rate.parse("1000/h"),))
     '1000/h'
@@ -140,8 +140,8 @@ def rate_limit(state: Any, task_name: str, rate_limit: Any, **_: Any) -> Any:
     except (OperationalError, RedisError, OSError) as error:
         return control.nok(f"Redis cannot be reached ({type(error).__name__}); nothing was set")
     state.app.tasks[task_name].rate_limit = celery_rate(windows or config.windows)
-    said = f"{config.name}: {shown(windows or config.windows)} for the whole fleet"
-    return control.ok(said if windows else f"{said}, as configured")
+    message = f"{config.name}: {shown(windows or config.windows)} for the whole fleet"
+    return control.ok(message if windows else f"{message}, as configured")
 
 
 @control.inspect_command(

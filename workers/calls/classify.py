@@ -117,7 +117,7 @@ def classify(
     if reply.error is not None or reply.response is None:
         return _of_error(at, reply)
     verdict = classify_response(config.dialect, reply.response)
-    error = _words(verdict, reply.response)
+    error = _payload_of(verdict, reply.response)
     rule = verdict.response_class.rule
     match rule.call:
         case CallFate.DONE:
@@ -126,8 +126,8 @@ def classify(
             except AnswerInvalid as invalid:
                 return _of_invalid(at, ResponseClass.NOT_IN_DIALECT, invalid)
         case CallFate.WAITS:
-            words = {"code": "throttled", "message": verdict.message}
-            return Classification(rule.breaker, RateLimited(words, wait_seconds))
+            throttled = {"code": "throttled", "message": verdict.message}
+            return Classification(rule.breaker, RateLimited(throttled, wait_seconds))
         case CallFate.TRIED_AGAIN:
             return _of_failure(at, verdict.response_class, error)
         case _:
@@ -155,22 +155,22 @@ def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> 
 
 
 def _of_refusal(
-    at: _Case, found: ResponseClass, reply: Reply, error: ErrorPayload
+    at: _Case, kind: ResponseClass, reply: Reply, error: ErrorPayload
 ) -> Classification:
     assert reply.response is not None
-    again = _with_another_token(at.claim, found, reply.token, error)
+    again = _with_another_token(at.claim, kind, reply.token, error)
     if again is not None:
-        return Classification(found.rule.breaker, again, drops_token=True)
+        return Classification(kind.rule.breaker, again, drops_token=True)
     return Classification(
-        found.rule.breaker,
+        kind.rule.breaker,
         _refused(at.config, at.claim, reply.response, error),
-        drops_token=found is ResponseClass.TOKEN_EXPIRED and reply.token is not None,
-        refusal=error if found.rule.key is not KeyEffect.STAYS else None,
+        drops_token=kind is ResponseClass.TOKEN_EXPIRED and reply.token is not None,
+        refusal=error if kind.rule.key is not KeyEffect.STAYS else None,
     )
 
 
 def _with_another_token(
-    claim: Claim, found: ResponseClass, token: UsedToken | None, error: ErrorPayload
+    claim: Claim, kind: ResponseClass, token: UsedToken | None, error: ErrorPayload
 ) -> Waits | None:
     """Return that the call is repeated, once, with another token; None where that does not help.
 
@@ -179,10 +179,10 @@ def _with_another_token(
     """
     if token is None or (claim.call.error or {}).get("code") == "token_expired":
         return None
-    if found is ResponseClass.TOKEN_EXPIRED:
+    if kind is ResponseClass.TOKEN_EXPIRED:
         # New, and refused all the same: the server that checks it may know it in a moment only.
         seconds = NEW_TOKEN_SECONDS if token.is_new else 0.0
-    elif found is ResponseClass.UNAUTHORIZED and not token.is_new:
+    elif kind is ResponseClass.UNAUTHORIZED and not token.is_new:
         seconds = 0.0
     else:
         return None
@@ -216,40 +216,40 @@ def _of_error(at: _Case, reply: Reply) -> Classification:
     error = reply.error or SisgateError("no answer")
     if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
         # The provider has not failed, so no try is spent.
-        found = ResponseClass.OWN_OUTAGE
-        return Classification(found.rule.breaker, Waits(error.as_dict(), OWN_OUTAGE_SECONDS))
+        kind = ResponseClass.OWN_OUTAGE
+        return Classification(kind.rule.breaker, Waits(error.as_dict(), OWN_OUTAGE_SECONDS))
     if isinstance(error, DeferredError):
-        found = ResponseClass.TOLD_TO_WAIT
-        return Classification(found.rule.breaker, Waits(error.as_dict(), error.seconds))
+        kind = ResponseClass.TOLD_TO_WAIT
+        return Classification(kind.rule.breaker, Waits(error.as_dict(), error.seconds))
     if isinstance(error, TransientError):
-        found = ResponseClass.NO_RESPONSE if reply.is_authorised else ResponseClass.NO_TOKEN
-        return _of_failure(at, found, error.as_dict(), was_sent=reply.was_sent)
+        kind = ResponseClass.NO_RESPONSE if reply.is_authorised else ResponseClass.NO_TOKEN
+        return _of_failure(at, kind, error.as_dict(), was_sent=reply.was_sent)
     if isinstance(error, AnswerInvalid):
         return _of_invalid(at, ResponseClass.UNREADABLE, error)
     return Classification(ResponseClass.MISCONFIGURED.rule.breaker, Fails(error.as_dict()))
 
 
-def _of_invalid(at: _Case, found: ResponseClass, invalid: AnswerInvalid) -> Classification:
+def _of_invalid(at: _Case, kind: ResponseClass, invalid: AnswerInvalid) -> Classification:
     """The endpoint works, and what it says is of no use: the fault is this call's own.
 
     It says nothing about the endpoint, and costs a try also where the call was its probe. It may
     have been a hiccup of something in between, so the same is asked once more, and no more.
     """
-    call, words, breaker = at.claim.call, invalid.as_dict(), found.rule.breaker
+    call, error, breaker = at.claim.call, invalid.as_dict(), kind.rule.breaker
     if at.claim.changes_something:
-        return Classification(breaker, _unknown(at.claim, words))
+        return Classification(breaker, _unknown(at.claim, error))
     tries = call.tries + 1
     was_invalid = (call.error or {}).get("code") == AnswerInvalid.code
     if invalid.is_final or was_invalid or tries >= at.config.retry.policy.tries:
-        return Classification(breaker, Fails({**words, "tries": tries}, tries))
+        return Classification(breaker, Fails({**error, "tries": tries}, tries))
     seconds = at.config.retry.policy.backoff_seconds(tries, at.jitter)
-    return Classification(breaker, Waits(words, at.asked_seconds + seconds, spends_try=True))
+    return Classification(breaker, Waits(error, at.asked_seconds + seconds, spends_try=True))
 
 
 def _of_failure(
-    at: _Case, found: ResponseClass, error: ErrorPayload, *, was_sent: bool = True
+    at: _Case, kind: ResponseClass, error: ErrorPayload, *, was_sent: bool = True
 ) -> Classification:
-    call, breaker = at.claim.call, found.rule.breaker
+    call, breaker = at.claim.call, kind.rule.breaker
     failure = Failure(
         call.tries,
         was_sent and at.claim.changes_something,
@@ -276,12 +276,12 @@ def _unknown(claim: Claim, error: ErrorPayload) -> Unknown:
     return Unknown({**error, "code": OutcomeUnknown.code, "message": message})
 
 
-def _words(verdict: ClassifiedResponse, response: HttpResponse) -> ErrorPayload:
-    words = {
+def _payload_of(verdict: ClassifiedResponse, response: HttpResponse) -> ErrorPayload:
+    payload = {
         "code": "provider_refused",
         "message": verdict.message,
         "status": response.status,
         "provider_code": verdict.provider_code,
         "request_id": verdict.request_id,
     }
-    return {name: value for name, value in words.items() if value is not None}
+    return {name: value for name, value in payload.items() if value is not None}

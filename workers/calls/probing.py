@@ -154,10 +154,10 @@ def outcome_of(reply: Reply) -> Outcome:
     """
     if not reply.is_authorised:
         return Outcome.NEUTRAL
-    found = of_status(reply.status)
-    is_answer = found not in {ResponseClass.RATE_LIMITED, ResponseClass.NO_RESPONSE}
-    said = found.rule.breaker
-    return Outcome.SUCCESS if is_answer and said is Outcome.NEUTRAL else said
+    response_class = of_status(reply.status)
+    is_answer = response_class not in {ResponseClass.RATE_LIMITED, ResponseClass.NO_RESPONSE}
+    outcome = response_class.rule.breaker
+    return Outcome.SUCCESS if is_answer and outcome is Outcome.NEUTRAL else outcome
 
 
 def _ask(call: CallContext) -> tuple[Reply, Outcome]:

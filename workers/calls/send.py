@@ -86,7 +86,7 @@ class Keyring:
     def note(self, reply: Reply, *, refused: str | None) -> bool:
         """Note what came of a request with the current key; return whether another key is left.
 
-        `refused` are the provider's words where it refused the key.
+        `refused` is the provider's message where it refused the key.
         """
         if self._current is None or not reply.is_authorised:
             return False

@@ -1,7 +1,7 @@
 """What another Celery app asks for by name: `send_task("sisgate.sync", kwargs=…)` and the like.
 
 Nobody checked the arguments before they came here, and the asker has only the task's id, which
-becomes the job's. So whatever is wrong with them is told by a failed job of that id, and by the
+becomes the job's. So whatever is wrong with them is reported by a failed job of that id, and by the
 result of the task, which an app with the backend `rpc://` receives.
 """
 
@@ -120,7 +120,7 @@ def accept(
         try:
             gateway.jobs.refuse(job_id, provider, resource, app, error)
         except IdempotencyConflict:
-            # The id is that of another job, which must not be told to have failed.
+            # The id is that of another job, which must not be reported as failed.
             log.warning("task_id_used_twice", job=job_id)
         return _refusal(error, job=job_id, state=JobState.FAILED.value)
     if early.has(job.id, order.app):
@@ -183,10 +183,10 @@ def _own_job(
     """Return the status of the job that is asked for; `UnknownJob` unless it is the app's."""
     _refuse_callbacks(task, refused)
     asked = _read(JobArguments, task, ("job_id",), args, kwargs)
-    found = gateway.jobs.status(asked.job_id)
-    if found.app != asked.app or not authorizer.allows(Action.LOOK, found.provider, found.resource):
+    job = gateway.jobs.status(asked.job_id)
+    if job.app != asked.app or not authorizer.allows(Action.LOOK, job.provider, job.resource):
         raise unknown(asked.job_id)
-    return found
+    return job
 
 
 def _refuse_callbacks(task: str, refused: str) -> None:
@@ -215,22 +215,22 @@ def _read(
     except ValidationError as error:
         items = error.errors(include_input=False, include_url=False, include_context=False)
         known = list(model.model_fields)
-        found = [(item["type"], item["loc"]) for item in items[:10]]
-        problems = ". ".join(_problems(found, task, known))
+        errors = [(item["type"], item["loc"]) for item in items[:10]]
+        problems = ". ".join(_problems(errors, task, known))
         raise UsageError(f"The arguments of {task} are wrong: {problems}.") from None
 
 
 def _problems(
-    found: Sequence[tuple[str, tuple[int | str, ...]]], task: str, known: Sequence[str]
+    errors: Sequence[tuple[str, tuple[int | str, ...]]], task: str, known: Sequence[str]
 ) -> Iterator[str]:
-    """Yield in plain words what pydantic found wrong, given as its type and its place.
+    """Yield what pydantic reports, given as type and place of each error, in plain language.
 
-    >>> found = [("missing", ("resource",)), ("float_type", ("timeout",))]
-    >>> list(_problems(found, "sisgate.sync", []))
+    >>> errors = [("missing", ("resource",)), ("float_type", ("timeout",))]
+    >>> list(_problems(errors, "sisgate.sync", []))
     ['resource is missing', 'timeout is a number of seconds above 0']
     """
     strangers = []
-    for kind, place in found:
+    for kind, place in errors:
         name = str(place[0])
         if kind == "extra_forbidden":
             strangers.append(name[:40] if name.isprintable() else ascii(name[:40]))

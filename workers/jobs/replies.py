@@ -43,11 +43,11 @@ class Replies(RPCBackend):
         """
         if request is None or not _is_reply_queue(request.reply_to):
             return result
-        said = result
+        reply = result
         if isinstance(result, Exception) and not isinstance(result, SisgateError):
-            said = RuntimeError(f"sisgate failed ({type(result).__name__}); see its worker's log")
+            reply = RuntimeError(f"sisgate failed ({type(result).__name__}); see its worker's log")
         try:
-            super().store_result(task_id, said, state, request=request)
+            super().store_result(task_id, reply, state, request=request)
             self._client().expire(request.reply_to, REPLY_SECONDS)
         except (OperationalError, BrokerUnavailable, RedisError, OSError) as error:
             log.warning("reply_lost", task=task_id, reason=type(error).__name__)

@@ -49,7 +49,7 @@ def seal_and_keep_head(runtime: Runtime) -> None:
 def keep_head(runtime: Runtime) -> None:
     """Add the newest head to the file, and hand it to the command, unless it is there already.
 
-    An end that is behind the head that was kept last is told as an error in the worker's log.
+    An end that is behind the head that was kept last is logged as an error.
     """
     settings, keys = runtime.settings, runtime.audit_keys
     # The file first: what another worker adds between the two looks is then in the database.

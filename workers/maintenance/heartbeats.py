@@ -36,7 +36,7 @@ TOLD_AGAIN_SECONDS = 60.0
 
 
 class Pulse:
-    """The heartbeat of one process. It never raises: a Redis that is away is told by others."""
+    """The heartbeat of one process. It never raises: others report a Redis that is away."""
 
     def __init__(self, runtime: Runtime, **identity: Any) -> None:
         self._runtime = runtime
@@ -68,8 +68,8 @@ class Pulse:
             )
             if self._heartbeats.send(heartbeat):
                 fleet = self._heartbeats.read()
-                found = obstacles(fleet, self._runtime.settings.providers, version=__version__)
-                self._watch.look(found, self._runtime.clock.monotonic())
+                present = obstacles(fleet, self._runtime.settings.providers, version=__version__)
+                self._watch.look(present, self._runtime.clock.monotonic())
         except BrokerUnavailable as error:
             log.debug("heartbeat_not_sent", reason=error.message)
 
@@ -77,8 +77,8 @@ class Pulse:
         """Return the ids of the master keys; once there are any they stay, as in the pool."""
         if not self._master_keys:
             with suppress(CredentialError):
-                found = master_keys(self._runtime.settings)
-                self._master_keys = tuple(key.id.hex() for key in found)
+                keys = master_keys(self._runtime.settings)
+                self._master_keys = tuple(key.id.hex() for key in keys)
         return self._master_keys
 
     def withdraw(self) -> None:
@@ -108,8 +108,8 @@ def clock_fault(clock: ClockDifference, settings: Settings) -> str | None:
 def refuse_wrong_clock(runtime: Runtime) -> None:
     """End this process with a message where its host's clock is too far off."""
     with suppress(BrokerUnavailable):
-        found = runtime.heartbeats.clock_difference(SystemClock())
-        if (fault := clock_fault(found, runtime.settings)) is not None:
+        difference = runtime.heartbeats.clock_difference(SystemClock())
+        if (fault := clock_fault(difference, runtime.settings)) is not None:
             log.error("clock_refused", reason=fault)
             sys.exit(f"sisgate: {fault}")
 
@@ -121,9 +121,9 @@ class Watch:
         self._seen: set[str] = set()
         self._told_at: dict[str, float] = {}
 
-    def look(self, found: list[Obstacle], now: float) -> None:
+    def look(self, present: list[Obstacle], now: float) -> None:
         """Log what was found twice in a row; what begins or ends with a fleet does not last."""
-        keys = {f"{one.cause} {one.provider}": one for one in found}
+        keys = {f"{one.cause} {one.provider}": one for one in present}
         for key, one in keys.items():
             told_at = self._told_at.get(key)
             is_due = told_at is None or now - told_at >= TOLD_AGAIN_SECONDS

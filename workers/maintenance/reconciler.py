@@ -104,7 +104,7 @@ def _end_overdue(runtime: Runtime) -> list[str]:
         overdue = jobs.overdue_providers(session, now)
     # Asked for before the transaction: a Redis that is slow must not keep the ledger locked.
     known = {name: why_waiting(runtime, name, reconciles=True) for name in overdue}
-    why = {name: found for name, found in known.items() if found}
+    why = {name: reason for name, reason in known.items() if reason}
     with runtime.database.write() as session:
         ended = jobs.expire_overdue(session, now, why)
         for call in redelivery.recover_lost(session, now, lambda c: call_lost(session, c, now)):
@@ -136,20 +136,20 @@ def _end_lost(session: Session, job: Job, call: Call, now: datetime) -> None:
     """End the job of a call whose worker was lost and that is not made again."""
     if call.state == CallState.UNKNOWN:
         method = (call.target or {}).get("method", "request")
-        words = {
+        error = {
             "code": OutcomeUnknown.code,
             "message": f"The worker was lost while it made the {method}. Whether the provider "
             f"carried it out is not known, so it is not repeated. {jobs.how_to_resolve(job.id)}",
         }
-        jobs.end(session, job, JobState.UNKNOWN, now, error={**words, "call": call.id})
+        jobs.end(session, job, JobState.UNKNOWN, now, error={**error, "call": call.id})
         return
-    words = {
+    error = {
         "code": "poison",
         "message": f"Call {call.id} was under way on {call.lost_workers} workers that died or "
         "were killed. It is not tried again by itself; look into the workers' logs, then "
         f"`sisgate jobs retry {job.id[:8]}`.",
     }
-    jobs.end(session, job, JobState.FAILED, now, error={**words, "call": call.id}, dead=True)
+    jobs.end(session, job, JobState.FAILED, now, error={**error, "call": call.id}, dead=True)
 
 
 DEFAULT_QUEUE = "celery"

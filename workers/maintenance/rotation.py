@@ -184,14 +184,14 @@ def _tell(
     if step.key is not None:
         key = slot.key(step.key)
         reason = key.reason if key.reason and step.act in {"fail", "give up", "revoke"} else reason
-    words = {"provider": config.name, "slot": slot.name, "key": step.key, "reason": reason}
+    fields = {"provider": config.name, "slot": slot.name, "key": step.key, "reason": reason}
     event = f"key_{step.act.replace(' ', '_')}"
     if step.act in ALERTS:
-        log.error(event, **words)
+        log.error(event, **fields)
     elif step.act == "warn":
-        log.warning(event, **words)
+        log.warning(event, **fields)
     else:
-        log.info(event, **words)
+        log.info(event, **fields)
     record(session, runtime, config.name, slot.name, step.act.replace(" ", "-"), reason, step.key)
 
 

@@ -84,13 +84,13 @@ def parse_filter(text: str) -> FilterExpression:
 
 
 def _term(text: str, start: int) -> tuple[Term, int]:
-    found = _TERM.match(text, start)
-    if found is None:
+    match = _TERM.match(text, start)
+    if match is None:
         raise ValueError(f"field, operator and 'value' expected at character {start} of the filter")
-    field, op, value = found["field"], found["op"], found["value"].replace("''", "'")
+    field, op, value = match["field"], match["op"], match["value"].replace("''", "'")
     if field == "dateLastModified":
         value = normal_instant(value)
-    return Term(field, op, value), found.end()  # type: ignore[arg-type]  # the pattern's choices
+    return Term(field, op, value), match.end()  # type: ignore[arg-type]  # the pattern's choices
 
 
 def normal_instant(text: str) -> str:
@@ -101,10 +101,10 @@ def normal_instant(text: str) -> str:
     """
     if _DATE.fullmatch(text):
         return f"{text}T00:00:00.000Z"
-    found = _INSTANT.fullmatch(text)
-    if found is None:
+    match = _INSTANT.fullmatch(text)
+    if match is None:
         raise ValueError("dateLastModified is compared with an ISO 8601 date or UTC instant")
-    day, minutes, seconds, fraction = found.groups()
+    day, minutes, seconds, fraction = match.groups()
     return f"{day}T{minutes}:{seconds or '00'}.{(fraction or '0')[:3].ljust(3, '0')}Z"
 
 
@@ -114,7 +114,7 @@ def _holds(term: Term, row: Mapping[str, Any]) -> bool:
         # 1.2 moved the role into a list; servers kept understanding the old filter.
         field = "roles.role"
     compare, wanted = _COMPARE[term.op], term.value.casefold()
-    found = [value.casefold() for value in values_at(row, field)]
+    values = [value.casefold() for value in values_at(row, field)]
     if term.op == "!=":
-        return all(value != wanted for value in found)
-    return any(compare(value, wanted) for value in found)
+        return all(value != wanted for value in values)
+    return any(compare(value, wanted) for value in values)

@@ -124,15 +124,15 @@ class Selections:
     ) -> array[int]:
         """Return the codes of the rows that pass, in order."""
         key = (resource.name, resource.revision, wanted, order)
-        found = self._kept.get(key)
-        if found is None:
-            found = await _scan(resource, wanted, order)
-            self._kept[key] = found
+        codes = self._kept.get(key)
+        if codes is None:
+            codes = await _scan(resource, wanted, order)
+            self._kept[key] = codes
             if len(self._kept) > _SELECTIONS_KEPT:
                 self._kept.popitem(last=False)
         else:
             self._kept.move_to_end(key)
-        return found
+        return codes
 
 
 async def _scan(

@@ -82,7 +82,7 @@ class OneRosterServer:
 
     @property
     def token_path(self) -> str:
-        """The token endpoint as clients are told it."""
+        """The token endpoint as clients are to ask it."""
         campus = self._district.spec.kind == "infinite_campus"
         return f"/campus/oauth2/token?appName={CAMPUS_APP}" if campus else "/oauth/token"
 
@@ -149,10 +149,10 @@ class OneRosterServer:
         return self.error(error.status, error.message, error.code)
 
     def _resource(self, request: Request, version: str) -> Resource:
-        found = self._shapes[version].get(request.path_params["resource"])
-        if found is None or version != self._version:
+        resource = self._shapes[version].get(request.path_params["resource"])
+        if resource is None or version != self._version:
             raise Refusal(404, "There is no such resource.", "unknownobject")
-        return found
+        return resource
 
     def _single(self, request: Request, resource: Resource, version: str) -> Response:
         sourced_id = request.path_params["sourced_id"]

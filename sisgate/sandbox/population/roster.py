@@ -201,8 +201,8 @@ class Roster:
 
     def enrollments_of_class(self, section: int) -> list[int]:
         """Return the live enrollment keys of a class, ascending."""
-        found = [key for key in self._candidates(section) if key in self.enrollments]
-        return sorted(set(found))
+        live = [key for key in self._candidates(section) if key in self.enrollments]
+        return sorted(set(live))
 
     def _candidates(self, section: int) -> Iterator[int]:
         cohort, slot = (section >> 4) - 1, section & 15

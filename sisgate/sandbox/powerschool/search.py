@@ -79,12 +79,12 @@ def parse_search(text: str) -> Search:
 
 
 def _comparison(text: str) -> Comparison:
-    found = _COMPARISON.fullmatch(text.strip())
-    if found is None:
+    match = _COMPARISON.fullmatch(text.strip())
+    if match is None:
         raise ValueError("q holds comparisons such as name.last_name==S*, joined by ;")
-    value = found["value"]
+    value = match["value"]
     listed = value[1:-1].split(",") if value.startswith("(") else [value]
-    return Comparison(found["field"], found["op"], tuple(v.strip().strip("'\"") for v in listed))
+    return Comparison(match["field"], match["op"], tuple(v.strip().strip("'\"") for v in listed))
 
 
 def _meets(op: str, has: str, want: str) -> bool:

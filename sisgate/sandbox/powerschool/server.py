@@ -163,10 +163,10 @@ class PowerSchoolServer:
 
     def _query_table(self, request: Request) -> tuple[Table, Callable[[int], Record]]:
         name = request.path_params["query"]
-        found = self._queries.tables.get(name) if self._district.knobs.plugin_installed else None
-        if found is None:
-            raise Refusal(404, f"Query not found: {name[:100]}", "NOT_FOUND")
-        return found
+        table = self._queries.tables.get(name) if self._district.knobs.plugin_installed else None
+        if table is None:
+            raise Refusal(404, f"Query not table: {name[:100]}", "NOT_FOUND")
+        return table
 
     async def _query_count(self, request: Request) -> Response:
         table, _ = self._query_table(request)

@@ -35,7 +35,7 @@ class ListeningFetcher:
         self.signals.append(provider)
         return True
 
-    def look_at_all(self) -> None:
+    def sweep_all_queues(self) -> None:
         """Count the losses."""
         self.losses += 1
 

@@ -135,7 +135,7 @@ class Reading:
         """Make one of the calls that wait; return the verdict once nothing waits."""
         while not self.waiting:
             verdict = assess(self.listing, self.facts, self.total, self.looks)
-            if not self._look_again(verdict):
+            if not self._read_again(verdict):
                 return verdict
         call = self.waiting.pop(pick % min(WINDOW, len(self.waiting)))
         self._record(call, self.server.page(self.listing, call.position))
@@ -170,15 +170,16 @@ class Reading:
         self.facts.append(fact)
 
     def _earlier(self, look: int) -> list[Earlier]:
-        pages = [Earlier(f.edges, f.rows) for f in self.facts if f.look == look and f.seam is None]
+        facts = [f for f in self.facts if f.pass_number == look and f.seam is None]
+        pages = [Earlier(f.edges, f.rows) for f in facts]
         if not pages:
             return []
         return [
             pages[n] for n in sorted({0, len(pages) - 1, (1 << (len(pages).bit_length() - 1)) - 1})
         ]
 
-    def _look_again(self, verdict: CompletenessResult) -> bool:
-        if verdict.relook:
+    def _read_again(self, verdict: CompletenessResult) -> bool:
+        if verdict.reread:
             self.looks += 1
             self._begin()
             return True
