@@ -1,16 +1,17 @@
-"""The check that the gateway, the command line and the web share: who asks, and whether they may.
+"""Authentication and authorization, shared by the gateway, the command line and the web.
 
-What is refused is told alike for an unknown, a revoked and an expired token, so that nobody learns
-from it which tokens exist. The audit log has the exact reason.
+The refusal is the same for an unknown, a revoked and an expired token, so that nobody learns from
+it which tokens exist. The audit log has the exact reason.
 """
 
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
+from typing import Any
 
 from pydantic import SecretStr
 
-from sisgate.access import store
 from sisgate.access.policy import (
     LOCAL,
     Action,
@@ -21,7 +22,7 @@ from sisgate.access.policy import (
     decide,
     decide_role,
 )
-from sisgate.access.token import Token, read_token
+from sisgate.access.tokens import principal_of, read_token, why_invalid
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
 from sisgate.errors import AccessDenied, NotAuthenticated
@@ -29,76 +30,72 @@ from sisgate.ledger.access import note_use
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AccessToken
 
-KNOWN_FOR_SECONDS = 1.0
-"""How long a gateway goes by what it knows of its token: a revocation holds within a second."""
+CACHE_SECONDS = 1.0
+"""How long a gateway relies on what it knows of its token: a revocation holds within a second."""
+
+USE_NOTED_EVERY = timedelta(minutes=1)
+"""The last use of a token is written at most this often."""
 
 
-def authenticate(
-    database: Database, clock: Clock, text: str | None, *, by: str = "gateway"
-) -> Principal:
-    """Return who a token stands for; `NotAuthenticated` where it is not good.
+def authenticate(database: Database, clock: Clock, text: str | None) -> Principal:
+    """Return whom a token stands for; `NotAuthenticated` if it is not valid."""
 
-    `by` says in the audit log which way in was used. The last use is noted at most once a minute.
-    """
+    def refused(token_id: str, reason: str, message: str) -> NotAuthenticated:
+        _audit(
+            database, clock, "unknown", "access:token:refuse", f"token {token_id}",
+            reason=reason, by="gateway",
+        )  # fmt: skip
+        return NotAuthenticated(message)
+
     if not text:
-        _note_refusal(database, clock, "none", by, "none given")
-        raise NotAuthenticated(
+        raise refused(
+            "none",
+            "none given",
             "A token is needed here, and none was given. Set SISGATE_TOKEN or SISGATE_TOKEN_FILE "
-            "to one; an admin makes it with `sisgate tokens add`."
+            "to one; an admin makes it with `sisgate tokens add`.",
         )
     token = read_token(text.strip())
     if token is None:
-        _note_refusal(database, clock, "none", by, "not a token")
-        raise NotAuthenticated(
+        raise refused(
+            "none",
+            "not a token",
             "What was given is not a token of sisgate: it was cut or mistyped. A token is "
-            "sisgate_ID_SECRET, as `sisgate tokens add` printed it."
+            "sisgate_ID_SECRET, as `sisgate tokens add` printed it.",
         )
     now = clock.now()
     with database.read() as session:
         row = session.get(AccessToken, token.id)
-    # Compared also where there is no such token, so that the time taken tells nothing.
-    is_same = store.is_of(token, row)
-    if row is None:
-        raise _refused(database, clock, token, by, "unknown")
-    wrong = store.why_refused(row, now) if is_same else "wrong secret"
-    if wrong is not None:
-        raise _refused(database, clock, token, by, wrong)
-    if store.use_is_due(row, now):
-        with database.write() as session:
-            note_use(session, token.id, now, now - store.USE_NOTED_EVERY)
-    return store.principal_of(row)
-
-
-def _refused(
-    database: Database, clock: Clock, token: Token, by: str, reason: str
-) -> NotAuthenticated:
-    """Note a refused login with its exact reason; return the error, which is always the same."""
-    _note_refusal(database, clock, token.id, by, reason)
-    return NotAuthenticated(
-        "The token is not valid (any more). Ask an admin for a new one: `sisgate tokens list` "
-        "shows those that are."
-    )
-
-
-def _note_refusal(database: Database, clock: Clock, token_id: str, by: str, reason: str) -> None:
-    with database.write() as session:
-        audit.record(
-            session,
-            clock.now(),
-            actor="unknown",
-            action="access:token:refuse",
-            subject=f"token {token_id}",
-            reason=reason,
-            by=by,
+    # Compared even if there is no such token, so that the time taken reveals nothing.
+    is_same = token.matches(row)
+    reason: str | None = "unknown"
+    if row is not None:
+        reason = why_invalid(row, now) if is_same else "wrong secret"
+    if row is None or reason is not None:
+        raise refused(
+            token.id,
+            str(reason),
+            "The token is not valid (any more). Ask an admin for a new one: `sisgate tokens list` "
+            "shows those that are.",
         )
+    if row.last_used_at is None or now - row.last_used_at >= USE_NOTED_EVERY:
+        with database.write() as session:
+            note_use(session, token.id, now, now - USE_NOTED_EVERY)
+    return principal_of(row)
+
+
+def _audit(
+    database: Database, clock: Clock, actor: str, action: str, subject: str, **detail: Any
+) -> None:
+    with database.write() as session:
+        audit.record(session, clock.now(), actor=actor, action=action, subject=subject, **detail)
 
 
 class Authorizer:
-    """What one gateway asks before it does something.
+    """Decides what one caller may do, and audits each refusal.
 
-    With `required` a token must be given. Without, and with no token given, the user of this
-    machine with the database at hand is `local`, who may do everything. `principal` stands for
-    a caller that is known already, such as the fleet itself.
+    With `required` a token must be given. Without `required` and `token`, the user of this machine,
+    who has the database at hand, is `local` and may do everything. `principal` stands for a caller
+    that is known already, such as the fleet itself.
     """
 
     def __init__(
@@ -115,49 +112,44 @@ class Authorizer:
         self._required = required
         self._token = token
         self._fixed = principal
-        self._known: tuple[float, Principal] | None = None
+        self._cached: tuple[float, Principal] | None = None
         self._lock = threading.Lock()
 
     @property
-    def is_open(self) -> bool:
-        """Whether nobody is asked who they are: no token is required, and none was given."""
-        return self._fixed is not None or (not self._required and self._token is None)
-
-    @property
     def is_anonymous(self) -> bool:
-        """Whether nothing says who asks: no token was given, and the caller is not known."""
+        """Whether nothing says who the caller is: neither a token nor a principal was given."""
         return self._token is None and self._fixed is None
 
     def principal(self) -> Principal:
-        """Return who asks; `NotAuthenticated` where that is nobody we know."""
+        """Return the caller; `NotAuthenticated` if its token is missing or not valid."""
         if self._fixed is not None:
             return self._fixed
-        if self.is_open:
+        if self.is_anonymous and not self._required:
             return LOCAL
         with self._lock:
-            now, known = self._clock.monotonic(), self._known
-            if known is not None and now - known[0] < KNOWN_FOR_SECONDS:
-                return known[1]
+            now, cached = self._clock.monotonic(), self._cached
+            if cached is not None and now - cached[0] < CACHE_SECONDS:
+                return cached[1]
             text = self._token.get_secret_value() if self._token else None
-            found = authenticate(self._database, self._clock, text)
-            if known is None:
-                self._note_login(found)
-            self._known = (now, found)
-            return found
+            principal = authenticate(self._database, self._clock, text)
+            if cached is None:
+                self._audit("access:token:login", f"token {principal.token_id}", principal)
+            self._cached = (now, principal)
+            return principal
 
     def allows(
         self, action: Action, provider: str | None = None, resource: str | None = None
     ) -> bool:
-        """Return whether who asks may do something there, without a word in the audit log."""
+        """Return whether the caller may do something there; a refusal is not audited."""
         return decide(self.principal(), action, provider, resource).allowed
 
     def require(
         self, action: Action, provider: str | None = None, resource: str | None = None
     ) -> Principal:
-        """Return who asks if they may do something there.
+        """Return the caller if it may do something there; else audit that and raise `AccessDenied`.
 
         Without `resource` it is about the whole provider, without `provider` about the whole
-        installation. Raises `AccessDenied`, which the audit log then knows of.
+        installation.
         """
         principal = self.principal()
         decision = decide(principal, action, provider, resource)
@@ -166,7 +158,7 @@ class Authorizer:
         return principal
 
     def require_role(self, action: Action) -> Principal:
-        """Return who asks if their roles allow an action anywhere at all; `AccessDenied` else."""
+        """Return the caller if its roles allow an action anywhere at all, else as `require`."""
         principal = self.principal()
         decision = decide_role(principal, action)
         if not decision.allowed:
@@ -174,7 +166,7 @@ class Authorizer:
         return principal
 
     def require_any(self, action: Action, provider: str) -> Principal:
-        """Return who asks if they may do something with some resource of a provider."""
+        """Return the caller if it may do it with some resource of a provider, else as `require`."""
         principal = self.require_role(action)
         if not covers_some(principal, provider):
             self.refuse(principal, action, provider, decide(principal, action, provider))
@@ -183,7 +175,7 @@ class Authorizer:
     def refuse(
         self, principal: Principal, action: Action, subject: str, decision: Decision
     ) -> None:
-        """Note a refusal in the audit log and raise `AccessDenied`."""
+        """Audit a refusal and raise `AccessDenied`."""
         self.note_refusal(action, subject, decision.reason)
         raise AccessDenied(
             f"{principal.name} may not do that: {decision.reason}. "
@@ -194,30 +186,15 @@ class Authorizer:
         )
 
     def note_refusal(self, action: Action, subject: str, reason: str) -> None:
-        """Note in the audit log that who asks was refused something."""
-        with self._database.write() as session:
-            audit.record(
-                session,
-                self._clock.now(),
-                actor=self.principal().actor,
-                action=f"access:{action.value}:refuse",
-                subject=subject,
-                reason=reason,
-            )
+        """Audit that the caller was refused something."""
+        self._audit(f"access:{action.value}:refuse", subject, self.principal(), reason=reason)
 
-    def _note_login(self, principal: Principal) -> None:
-        with self._database.write() as session:
-            audit.record(
-                session,
-                self._clock.now(),
-                actor=principal.actor,
-                action="access:token:login",
-                subject=f"token {principal.token_id}",
-            )
+    def _audit(self, action: str, subject: str, principal: Principal, **detail: Any) -> None:
+        _audit(self._database, self._clock, principal.actor, action, subject, **detail)
 
 
 def _remedy(principal: Principal, action: Action, subject: str) -> str:
-    """Return what helps who was refused. A message of the broker carries no token."""
+    """Return what a refused caller can do. A message of the broker carries no token."""
     if principal.kind != "broker":
         return "Ask an admin for a token that may (`sisgate tokens add`)."
     if action is Action.ENQUEUE:

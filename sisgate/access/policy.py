@@ -1,4 +1,4 @@
-"""Who may do what, as a pure decision: roles give actions, scopes say where.
+"""Who may do what, as a pure decision: roles grant actions, scopes say where.
 
 A scope is `PROVIDER`, `PROVIDER/RESOURCE`, `*/RESOURCE` or `*`. What touches a whole provider (a
 request, a limit) needs a scope that covers all of it, and what touches the whole installation
@@ -25,12 +25,12 @@ class Role(StrEnum):
 
 
 class Action(StrEnum):
-    """What somebody wants to do."""
+    """What a caller wants to do."""
 
     LOOK = "look"
     """Jobs, providers, limits, forecasts: no student data."""
     ENQUEUE = "enqueue"
-    """Ask for a sync; cancel or repeat a job of one's own."""
+    """Enqueue a sync; cancel or repeat a job of one's own."""
     READ = "read"
     """Records, changes and answers."""
     REQUEST = "request"
@@ -38,7 +38,7 @@ class Action(StrEnum):
     CONTROL = "control"
     """Limits, pauses, breakers, other apps' jobs, any number of deletions."""
     KEYS = "keys"
-    """The providers' keys. Their secrets are shown to nobody."""
+    """The providers' keys. Nobody sees their secrets."""
     ADMINISTER = "administer"
     """Tokens, erasure, retention, the audit log."""
 
@@ -55,14 +55,14 @@ ALLOWED: Mapping[Role, frozenset[Action]] = {
 
 @dataclass(frozen=True)
 class Scope:
-    """Providers and resources that a token is good for; `*` stands for any."""
+    """Providers and resources that a token is valid for; `*` stands for any."""
 
     provider: str = WHOLE
     resource: str = WHOLE
 
     @classmethod
     def parse(cls, text: str) -> Scope:
-        """Return the scope that a text names; `ValueError` where it names none.
+        """Return the scope that a text names; `ValueError` if it names none.
 
         >>> str(Scope.parse("powerschool/students")), str(Scope.parse("lincoln")), Scope.parse("*")
         ('powerschool/students', 'lincoln', Scope(provider='*', resource='*'))
@@ -87,7 +87,7 @@ EVERYWHERE = (Scope(),)
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks. `name` is the app in the ledger where the role is `app`."""
+    """A caller. With the role `app`, `name` is the app in the ledger."""
 
     name: str
     roles: frozenset[Role]
@@ -97,17 +97,17 @@ class Principal:
 
     @property
     def actor(self) -> str:
-        """Return who it is in the audit log."""
+        """Return the caller's name in the audit log."""
         return f"{self.name} (token {self.token_id})" if self.token_id else self.name
 
     @property
     def token_actor(self) -> str | None:
-        """Return who it is in the audit log where a token says so, else None."""
+        """Return the caller's name in the audit log if a token says it, else None."""
         return self.actor if self.kind == "token" else None
 
     @property
     def sees_all_jobs(self) -> bool:
-        """Whether jobs of other apps exist for it."""
+        """Whether it sees jobs of other apps."""
         return bool(self.roles - {Role.APP})
 
     @property
@@ -117,17 +117,17 @@ class Principal:
 
 
 LOCAL = Principal("local", frozenset(Role), kind="local")
-"""The user of this machine with the database at hand, where no token is asked for."""
+"""The user of this machine, who has the database at hand, where no token is required."""
 
 INTERNAL = Principal("sisgate", frozenset(Role), kind="internal")
 """The fleet itself."""
 
 
 def broker_principal(access: str, scopes: Iterable[str] | None) -> Principal:
-    """Return who a message of the broker stands for: an app, whose name nobody has proven.
+    """Return whom a message of the broker stands for: an app whose name nobody has proven.
 
-    Where tokens are required it may do what the setting `broker_scopes` says, which is nothing
-    unless it is set; otherwise everything, unless it is set.
+    If the setting `broker_scopes` is set, it may do what that says. Otherwise it may do nothing
+    where tokens are required, and everything where they are not.
     """
     if access == "open" and scopes is None:
         return Principal("broker", frozenset(Role), kind="broker")

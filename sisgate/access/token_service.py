@@ -1,4 +1,4 @@
-"""Making, listing, revoking and replacing tokens. Each is noted in the audit log."""
+"""Creating, listing, revoking and replacing tokens. Each change is audited."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from sisgate.access import store
 from sisgate.access.authorizer import Authorizer, authenticate
-from sisgate.access.policy import Action, Principal, Role, parse_scopes
-from sisgate.access.token import PATTERN, new_token
+from sisgate.access.policy import WHOLE, Action, Principal, Role, parse_scopes
+from sisgate.access.tokens import PATTERN, new_token, why_invalid
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
 from sisgate.domain.validation import chosen
 from sisgate.errors import InvalidState, UnknownToken, UsageError
+from sisgate.ledger.access import all_tokens
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AccessToken
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")
 LIFE = timedelta(days=365)
-"""How long a token is good for unless something else is asked for."""
+"""How long a token is valid by default."""
 OVERLAP = timedelta(days=1)
-"""How long the old token is good for beside the one that replaces it."""
+"""How long a token stays valid beside the one that replaces it."""
 
 
 @dataclass(frozen=True)
 class TokenInfo:
     """What is known of a token. `state` is `active`, `expired` or `revoked`.
 
-    `token` is there only where it has just been made: it is shown once and stored nowhere.
+    `token` is set only by the call that creates it: it is shown once and stored nowhere.
     """
 
     id: str
@@ -49,11 +49,11 @@ class TokenInfo:
     token: SecretStr | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready; the token itself only where it has just been made."""
-        words = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        secret = words.pop("token")
-        shown = {"token": secret.get_secret_value()} if secret is not None else {}
-        plain = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in words.items()}
+        """Return the fields JSON-ready; the token itself only from the call that creates it."""
+        values = dict(self.__dict__)
+        token = values.pop("token")
+        shown = {"token": token.get_secret_value()} if token is not None else {}
+        plain = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
         return {**plain, **shown}
 
 
@@ -66,7 +66,7 @@ class TokenService:
         self._authorizer = authorizer
 
     def authenticate(self, token: str | None) -> Principal:
-        """Return who a token stands for, whoever asks; `NotAuthenticated` where it is not good."""
+        """Return whom a token stands for, whoever asks; `NotAuthenticated` if it is not valid."""
         return authenticate(self._database, self._clock, token)
 
     def add(
@@ -74,20 +74,22 @@ class TokenService:
         name: str,
         roles: Sequence[str],
         *,
-        scopes: Sequence[str] = ("*",),
+        scopes: Sequence[str] = (WHOLE,),
         life: timedelta | None = LIFE,
         actor: str = "local",
         reason: str | None = None,
     ) -> TokenInfo:
-        """Make a token and return it with its secret, which is told this once.
+        """Create a token and return it with its secret, which is shown only now.
 
-        `life` None means without end. Where tokens are required and nobody has one that may make
-        tokens, the first admin's is made without: whoever can write to the database could do so
-        anyway. Raises `UsageError`.
+        `life` None means that it never expires. Where tokens are required and nobody has one that
+        may create tokens, the first admin's is created without: whoever can write to the database
+        could do so anyway. Raises `UsageError`.
         """
-        given = _roles(roles)
+        granted = sorted({Role(chosen("role", Role, role)).value for role in roles})
+        if not granted:
+            raise UsageError(f"A token needs a role: {', '.join(Role)}.")
         try:
-            places = parse_scopes(scopes)
+            places = [str(scope) for scope in parse_scopes(scopes)]
         except ValueError as error:
             raise UsageError(f"{error}.") from None
         if not NAME.fullmatch(name) or PATTERN.search(name):
@@ -99,41 +101,37 @@ class TokenService:
             raise UsageError("A token needs at least one scope; * is everything.")
         if life is not None and life <= timedelta(0):
             raise UsageError("The life of a token is longer than nothing.")
-        now = self._clock.now()
-        token = new_token()
+        is_first = Role.ADMIN in granted and self._authorizer.is_anonymous
+        if not (is_first and self._lacks_admin()):
+            actor = self._admin(actor)
         with self._database.write() as session:
-            is_first = Role.ADMIN in given and not store.has_admin(session, now)
-        who = self._maker(actor, is_first=is_first)
-        with self._database.write() as session:
-            row = store.add(
-                session, token, name, given, places, now,
-                created_by=who, expires_at=now + life if life is not None else None,
-            )  # fmt: skip
-            self._note(session, "add", row, who, reason, scopes=row.scopes, roles=row.roles)
-            session.flush()
-            return replace(_info(row, now), token=token.value)
+            info = self._insert(session, name, granted, places, life, actor)
+            detail = {"scopes": places, "roles": granted}
+            self._audit(session, "add", info.id, name, actor, reason, **detail)
+        return info
 
     def list(self, *, every: bool = False) -> list[TokenInfo]:
-        """Return the tokens that are good now, with `every` also those that are not."""
+        """Return the tokens that are valid now; with `every`, also those that are not."""
         self._authorizer.require(Action.ADMINISTER)
         now = self._clock.now()
         with self._database.read() as session:
-            return [_info(row, now) for row in store.every(session, None if every else now)]
+            infos = [_info(row, now) for row in all_tokens(session)]
+        return [info for info in infos if every or info.state == "active"]
 
     def revoke(
         self, token_id: str, *, actor: str = "local", reason: str | None = None
     ) -> TokenInfo:
-        """End a token for the whole fleet, within a second. Once more changes nothing.
+        """End a token for the whole fleet, within a second. A second time changes nothing.
 
         Raises `UnknownToken`.
         """
-        who = self._who(self._authorizer.require(Action.ADMINISTER), actor)
+        actor = self._admin(actor)
         now = self._clock.now()
         with self._database.write() as session:
-            row = _get(session, token_id)
+            row = _locked(session, token_id)
             if row.revoked_at is None or row.revoked_at > now:
                 row.revoked_at = now
-                self._note(session, "revoke", row, who, reason)
+                self._audit(session, "revoke", row.id, row.name, actor, reason)
             return _info(row, now)
 
     def rotate(
@@ -145,75 +143,87 @@ class TokenService:
         actor: str = "local",
         reason: str | None = None,
     ) -> TokenInfo:
-        """Make a token of the same name, roles and scopes; the old one is good for `overlap` more.
+        """Create a token of the same name, roles and scopes; the old one is valid for `overlap`.
 
-        Raises `UnknownToken`, and `InvalidState` for a token that is not good any more.
+        Raises `UnknownToken`, and `InvalidState` for a token that is no longer valid.
         """
-        who = self._who(self._authorizer.require(Action.ADMINISTER), actor)
+        actor = self._admin(actor)
         if overlap < timedelta(0) or (life is not None and life <= timedelta(0)):
             raise UsageError("An overlap and a life are lengths of time, not below nothing.")
-        now, token = self._clock.now(), new_token()
+        now = self._clock.now()
         with self._database.write() as session:
-            old = _get(session, token_id)
-            if (wrong := store.why_refused(old, now)) is not None:
+            old = _locked(session, token_id)
+            if (why := why_invalid(old, now)) is not None:
                 raise InvalidState(
-                    f"Token {old.id} is {wrong}, so there is nothing to replace. Make a new one "
+                    f"Token {old.id} is {why}, so there is nothing to replace. Make a new one "
                     "with `sisgate tokens add`.",
                     token=old.id,
                 )
             ends = now + overlap
             old.revoked_at = min(ends, old.revoked_at) if old.revoked_at else ends
-            row = store.add(
-                session, token, old.name, [Role(word) for word in old.roles],
-                parse_scopes(old.scopes), now,
-                created_by=who, expires_at=now + life if life is not None else None,
-            )  # fmt: skip
-            until = old.revoked_at.isoformat()
-            self._note(session, "rotate", row, who, reason, replaces=old.id, old_until=until)
-            session.flush()
-            return replace(_info(row, now), token=token.value)
+            info = self._insert(session, old.name, old.roles, old.scopes, life, actor)
+            detail = {"replaces": old.id, "old_until": old.revoked_at.isoformat()}
+            self._audit(session, "rotate", info.id, old.name, actor, reason, **detail)
+        return info
 
-    def _maker(self, actor: str, *, is_first: bool) -> str:
-        if is_first and self._authorizer.is_anonymous:
-            return actor
-        return self._who(self._authorizer.require(Action.ADMINISTER), actor)
+    def _lacks_admin(self) -> bool:
+        now = self._clock.now()
+        with self._database.read() as session:
+            rows = all_tokens(session)
+        return not any(
+            Role.ADMIN.value in row.roles and WHOLE in row.scopes and why_invalid(row, now) is None
+            for row in rows
+        )
 
-    @staticmethod
-    def _who(principal: Principal, actor: str) -> str:
-        return principal.token_actor or actor
+    def _admin(self, actor: str) -> str:
+        """Return who the audit log names; `AccessDenied` unless the caller may administer."""
+        return self._authorizer.require(Action.ADMINISTER).token_actor or actor
 
-    def _note(
+    def _insert(
         self,
         session: Session,
-        what: str,
-        row: AccessToken,
+        name: str,
+        roles: Sequence[str],
+        scopes: Sequence[str],
+        life: timedelta | None,
+        actor: str,
+    ) -> TokenInfo:
+        """Store a new token, of which only the digest is kept."""
+        token, now = new_token(), self._clock.now()
+        row = AccessToken(
+            id=token.id,
+            name=name,
+            roles=list(roles),
+            scopes=list(scopes),
+            digest=token.digest,
+            created_at=now,
+            created_by=actor[:100],
+            expires_at=now + life if life is not None else None,
+        )
+        session.add(row)
+        session.flush()
+        return replace(_info(row, now), token=token.value)
+
+    def _audit(
+        self,
+        session: Session,
+        act: str,
+        token_id: str,
+        name: str,
         actor: str,
         reason: str | None,
         **detail: Any,
     ) -> None:
         audit.record(
-            session,
-            self._clock.now(),
-            actor=actor,
-            action=f"access:token:{what}",
-            subject=f"token {row.id}",
-            reason=reason,
-            name=row.name,
-            **detail,
-        )
+            session, self._clock.now(), actor=actor, action=f"access:token:{act}",
+            subject=f"token {token_id}", reason=reason, name=name, **detail,
+        )  # fmt: skip
 
 
-def _roles(words: Sequence[str]) -> list[Role]:
-    roles = [Role(chosen("role", Role, word)) for word in words]
-    if not roles:
-        raise UsageError(f"A token needs a role: {', '.join(Role)}.")
-    return roles
-
-
-def _get(session: Session, token_id: str) -> AccessToken:
-    # A whole token is taken for its id, so that nobody has to take it apart; it is not repeated.
-    found = PATTERN.fullmatch(token_id)
-    row = session.get(AccessToken, found[1] if found else token_id, with_for_update=True)
+def _locked(session: Session, token_id: str) -> AccessToken:
+    # A whole token is accepted for its id, so that nobody has to take it apart; it is not echoed.
+    match = PATTERN.fullmatch(token_id)
+    row = session.get(AccessToken, match[1] if match else token_id, with_for_update=True)
     if row is None:
         raise UnknownToken("No token has that id. `sisgate tokens list --all` shows them.")
     return row
@@ -224,6 +234,6 @@ def _info(row: AccessToken, now: datetime) -> TokenInfo:
     return TokenInfo(
         roles=tuple(row.roles),
         scopes=tuple(row.scopes),
-        state=store.why_refused(row, now) or "active",
+        state=why_invalid(row, now) or "active",
         **{name: getattr(row, name) for name in same},
     )

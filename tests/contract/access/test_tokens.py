@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from sisgate.access.authorizer import Authorizer, authenticate
 from sisgate.access.policy import Action, Principal, Role
-from sisgate.access.token import new_token
 from sisgate.access.token_service import TokenInfo, TokenService
+from sisgate.access.tokens import new_token
 from sisgate.clock import ManualClock
 from sisgate.errors import (
     AccessDenied,

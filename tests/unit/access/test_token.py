@@ -9,7 +9,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.access.token import PATTERN, new_token, read_token
+from sisgate.access.tokens import PATTERN, new_token, read_token
 
 
 def test_a_new_token_is_recognised_and_read_back() -> None:
