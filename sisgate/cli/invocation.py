@@ -26,8 +26,6 @@ class Invocation:
     config: Path | None = None
     data_dir: Path | None = None
     as_json: bool = False
-    is_embedded: bool = False
-    """Leave URLs of the environment aside: everything is under the data folder."""
 
     def take(self, options: Mapping[str, Any]) -> None:
         """Take those of the global options that were given."""
@@ -43,11 +41,7 @@ class Invocation:
     @cached_property
     def settings(self) -> Settings:
         """The configuration. Raises `ConfigurationError` with every mistake."""
-        settings = load_settings(self.config, data_dir=self.data_dir)
-        if not self.is_embedded:
-            return settings
-        own = ("broker_url", "database_url", "master_key_file", "master_key")
-        return settings.model_copy(update=dict.fromkeys(own))
+        return load_settings(self.config, data_dir=self.data_dir)
 
     @cached_property
     def gateway(self) -> Gateway:

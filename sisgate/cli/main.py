@@ -40,7 +40,7 @@ with gc_frozen_imports():
     from sisgate.cli.invocation import Invocation
     from sisgate.cli.permissions import guarded
     from sisgate.cli.presenter import Presenter, write_line
-    from sisgate.stack.disk import NO_SPACE
+    from sisgate.stack.data_folder import NO_SPACE
 
 app = Commands("sisgate", "Job orchestration between school apps and Student Information Systems.")
 for commands in (

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
 from sisgate.cli.formats import clock_time, number
-from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
 from sisgate.errors import BrokerUnavailable
-from sisgate.gateway import JobStatus
+from sisgate.gateway import Gateway, JobStatus
 
 LOOK_SECONDS = 0.25
 QUOTA_SECONDS = 1.0
@@ -88,19 +88,20 @@ def standing(statuses: Sequence[JobStatus]) -> Standing:
 
 
 def watch(
-    invocation: Invocation,
+    gateway: Gateway,
     output: Presenter,
     jobs: Mapping[str, Sequence[str]],
     *,
     wanted: Callable[[Watched], bool] = lambda _: True,
     timeout: float | None = None,
+    pause: Callable[[float], None] | None = None,
 ) -> Watched:
     """Follow jobs, given as ids by provider, until all have ended.
 
     Ends early, with live jobs in the answer, when `wanted` is false or `timeout` seconds have
-    passed. The jobs go on either way.
+    passed. The jobs go on either way. `pause` is what to do for some seconds between two looks.
     """
-    clock, gateway = invocation.clock, invocation.gateway
+    clock = gateway.context.clock
     begun, asked = clock.monotonic(), -QUOTA_SECONDS
     watched = Watched({}, {})
     with _Bars(output, list(jobs)) as bars:
@@ -108,44 +109,44 @@ def watch(
             watched.statuses = {name: gateway.jobs.statuses(ids) for name, ids in jobs.items()}
             waited = clock.monotonic() - begun
             if waited - asked >= QUOTA_SECONDS:
-                watched.waits, asked = _waits(invocation, watched), waited
+                watched.waits, asked = _waits(gateway, watched), waited
             for name, statuses in watched.statuses.items():
-                bars.show(name, standing(statuses), _remark(invocation, watched.waits.get(name)))
+                bars.show(name, standing(statuses), _remark(clock.now(), watched.waits.get(name)))
             late = timeout is not None and waited >= timeout
             if watched.is_final or late or not wanted(watched):
                 return watched
-            clock.sleep(LOOK_SECONDS)
+            (pause or clock.sleep)(LOOK_SECONDS)
 
 
-def _waits(invocation: Invocation, watched: Watched) -> dict[str, PermitWait]:
+def _waits(gateway: Gateway, watched: Watched) -> dict[str, PermitWait]:
     found: dict[str, PermitWait] = {}
-    liveness = invocation.gateway.fleet.liveness(list(watched.statuses))
+    liveness = gateway.fleet.liveness(list(watched.statuses))
     for name, statuses in watched.statuses.items():
         live = [status for status in statuses if not status.is_final]
-        if name not in invocation.settings.providers or not live:
-            continue
-        if stopping := liveness.stopping(name):
-            found[name] = PermitWait(0.0, "; ".join(one.message for one in stopping))
-            continue
-        try:
-            state = invocation.gateway.providers.control(name).state()
-        except BrokerUnavailable:
-            found[name] = PermitWait(0.0, "Redis cannot be reached")
-            continue
-        priority = Priority(min(status.priority for status in live))
-        if state.paused_until is not None:
-            left = (state.paused_until - invocation.clock.now()).total_seconds()
-            found[name] = PermitWait(left, "paused")
-            continue
-        if not state.known:
-            continue
-        seconds = state.next_permit_in_seconds.get(priority, 0.0)
-        if seconds > 0:
-            found[name] = PermitWait(seconds, str(state.waiting_for.get(priority, "quota")))
+        if live and name in gateway.settings.providers:
+            stopping = "; ".join(one.message for one in liveness.stopping(name))
+            wait = PermitWait(0.0, stopping) if stopping else _permit_wait(gateway, name, live)
+            if wait is not None:
+                found[name] = wait
     return found
 
 
-def _remark(invocation: Invocation, wait: PermitWait | None) -> str:
+def _permit_wait(gateway: Gateway, name: str, live: Sequence[JobStatus]) -> PermitWait | None:
+    try:
+        state = gateway.providers.control(name).state()
+    except BrokerUnavailable:
+        return PermitWait(0.0, "Redis cannot be reached")
+    priority = Priority(min(status.priority for status in live))
+    if state.paused_until is not None:
+        left = (state.paused_until - gateway.context.clock.now()).total_seconds()
+        return PermitWait(left, "paused")
+    seconds = state.next_permit_in_seconds.get(priority, 0.0) if state.known else 0.0
+    if seconds <= 0:
+        return None
+    return PermitWait(seconds, str(state.waiting_for.get(priority, "quota")))
+
+
+def _remark(now: datetime, wait: PermitWait | None) -> str:
     if wait is None:
         return ""
     if wait.reason == "paused":
@@ -154,7 +155,7 @@ def _remark(invocation: Invocation, wait: PermitWait | None) -> str:
         return wait.reason
     if wait.seconds < WORTH_TELLING_SECONDS:
         return ""
-    until = clock_time(invocation.clock.now(), wait.seconds)
+    until = clock_time(now, wait.seconds)
     why = "the provider asked us to wait" if wait.reason == "blocked" else "quota used up"
     return f"{why}, goes on at {until}"
 

@@ -80,8 +80,13 @@ class SandboxProcess:
             plain = {"districts": [district.as_dict() for district in self.spec.districts]}
             Path(folder, "spec").write_text(json.dumps(plain), encoding="utf-8")
             with errors.open("wb") as stderr:
+                # In a session of its own: Ctrl-C is for this process, which stops the sandbox last.
                 self._process = process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=stderr,
+                    start_new_session=True,
                 )
             poll_until(
                 lambda: ready.exists() or process.poll() is not None,

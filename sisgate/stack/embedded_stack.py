@@ -21,10 +21,9 @@ from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.settings import Settings
 from sisgate.settings.load import process_environment
 from sisgate.stack import data_folder
-from sisgate.stack.disk import Disk
-from sisgate.stack.log_lines import LogLines
 from sisgate.stack.programs import (
     Flower,
+    LogLines,
     beat_program,
     child_environment,
     flower_for,
@@ -52,9 +51,10 @@ class EmbeddedStack:
 
     `start` returns when Redis answers and all programs are started, `await_up` when worker, planner
     and beat have answered, `run` when `wanted()` is no longer true, and `stop` leaves no process
-    behind. Raises `ConfigurationError` when another stack has the data folder, `CredentialError`
-    when the ledger needs a master key that is not here, and `SisgateError` with the end of its log
-    when a program ends over and over. A full disk ends nothing.
+    behind. `on_line` gets the name of a program, or `sisgate`, and a line to show. Raises
+    `ConfigurationError` when another stack has the data folder, `CredentialError` when the ledger
+    needs a master key that is not here, and `SisgateError` with the end of its log when a program
+    ends over and over. A full disk ends nothing.
     """
 
     def __init__(
@@ -63,17 +63,15 @@ class EmbeddedStack:
         clock: Clock,
         *,
         on_line: Callable[[str, str], None],
-        on_event: Callable[[str], None],
         verbose: bool = False,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._verbose = verbose
         self._on_line = on_line
-        self._on_event = on_event
         self._held = ExitStack()
         self._supervisor = Supervisor(clock, on_line=self._pass_on, on_event=self._tell)
-        self._disk = Disk(settings.data_dir, clock, self._tell)
+        self._disk = data_folder.Disk(settings.data_dir, clock, self._tell)
         self._started_at = clock.monotonic()
         self._pids: dict[str, int] = {}
         self._lines: dict[str, LogLines] = {}
@@ -118,7 +116,11 @@ class EmbeddedStack:
     def run(self, wanted: Callable[[], bool]) -> None:
         """Keep everything running while `wanted()`."""
         while wanted():
-            self._tick(TICK_SECONDS, CRASHES)
+            self.keep_running(TICK_SECONDS)
+
+    def keep_running(self, seconds: float) -> None:
+        """Pass on what the programs write for at most so long, and start again what has crashed."""
+        self._tick(seconds, CRASHES)
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
         """Stop everything, Redis last, and let go of the data folder."""
@@ -209,7 +211,7 @@ class EmbeddedStack:
 
     def _tell(self, text: str) -> None:
         with suppress(OSError):
-            self._on_event(text)
+            self._on_line("sisgate", text)
 
 
 def why_silent(url: str) -> str | None:

@@ -1,8 +1,9 @@
-"""The programs of the embedded stack: Redis, worker, beat and Flower, as command lines."""
+"""The programs of the embedded stack: their command lines, environment and logs."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import sys
@@ -15,6 +16,7 @@ from sisgate.embedded.redis_conf import HOST, free_port, port_is_free
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.settings import Settings
+from sisgate.settings.load import BROKER_TLS_FILES
 from sisgate.stack.supervisor import Program
 
 FLOWER_PORT = 5555
@@ -40,18 +42,27 @@ def _fleet() -> Path:
 
 CELERY = [*celery_command(), "--quiet"]
 
-FILES = (
-    "SISGATE_MASTER_KEY_FILE",
-    "SISGATE_AUDIT_KEY_FILE",
-    "SISGATE_TOKEN_FILE",
-    "SISGATE_BROKER_CA_FILE",
-    "SISGATE_BROKER_CLIENT_CERT",
-    "SISGATE_BROKER_CLIENT_KEY",
-)
+FILES = ("SISGATE_TOKEN_FILE", *(f"SISGATE_{name.upper()}" for name in BROKER_TLS_FILES))
 """Variables that name files and that children read again."""
+
+SERVERS = (
+    "SISGATE_BROKER_URL_FILE", "SISGATE_DATABASE_URL", "SISGATE_DATABASE_URL_FILE",
+    "SISGATE_MASTER_KEY", "SISGATE_MASTER_KEY_FILE",
+)  # fmt: skip
+"""Variables that children get from the settings, which may leave them aside, as the demo's do."""
 
 ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 """A filter for PYTHONWARNINGS. The warning is about pickled messages, and we accept only JSON."""
+
+_QUIET = re.compile(
+    r"\[(debug|info)\s*\]|: (DEBUG|INFO)/|^\[I |^\s*$"
+    # Flower asks the worker before it has started, and asks again later.
+    r"|Inspect method \w+ failed|: Warm shutdown"
+)
+_REDIS_TROUBLE = re.compile(r"error|fatal|can't|failed|denied|misconf|out of memory", re.IGNORECASE)
+_LOST = re.compile(r"WorkerLostError.*?(?:signal (?P<number>\d+)|exitcode|$)")
+_BEGINNING = re.compile(r"^\[?\d{4}-\d\d-\d\d[ T]|^\[[A-Z] \d{6} |^\[\w+ *\]")
+"""How a record of a log begins. What follows without it belongs to the record before."""
 
 
 @dataclass(frozen=True)
@@ -116,23 +127,34 @@ def flower_for(settings: Settings) -> Flower:
     return Flower(FLOWER_PORT if port_is_free(FLOWER_PORT) else free_port(), file)
 
 
+def variables(settings: Settings, broker_url: str) -> dict[str, str]:
+    """Return the variables that lead another process to the same Redis, ledger and files.
+
+    The ledger of the data folder needs no URL.
+    """
+    url = settings.database_url
+    found = {
+        "SISGATE_DATA_DIR": settings.data_dir,
+        "SISGATE_CONFIG": settings.config_file,
+        "SISGATE_BROKER_URL": broker_url,
+        "SISGATE_DATABASE_URL": url.get_secret_value() if url else None,
+        "SISGATE_MASTER_KEY_FILE": settings.master_key_file,
+        "SISGATE_AUDIT_KEY_FILE": settings.audit_key_file,
+    }
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
 def child_environment(
     settings: Settings, inherited: Mapping[str, str], broker_url: str
 ) -> dict[str, str]:
-    """Return what every child is told: the same data folder, configuration and Redis as ours."""
-    own = {
-        "SISGATE_DATA_DIR": str(settings.data_dir),
-        "SISGATE_BROKER_URL": broker_url,
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": ROOT_WARNING,
-    }
-    if settings.config_file is not None:
-        own["SISGATE_CONFIG"] = str(settings.config_file)
+    """Return what every child gets: the same data folder, configuration and servers as ours."""
+    kept = {name: value for name, value in inherited.items() if name not in SERVERS}
+    if settings.master_key is not None:
+        kept["SISGATE_MASTER_KEY"] = settings.master_key.get_secret_value()
     # Children run in the data folder, where a relative path leads elsewhere.
-    own |= {name: str(Path(inherited[name]).absolute()) for name in FILES if inherited.get(name)}
-    if settings.database_url is not None:
-        own["SISGATE_DATABASE_URL"] = settings.database_url.get_secret_value()
-    return {**inherited, **own}
+    files = {name: str(Path(kept[name]).absolute()) for name in FILES if kept.get(name)}
+    own = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": ROOT_WARNING}
+    return {**kept, **files, **own, **variables(settings, broker_url)}
 
 
 def _program(
@@ -143,3 +165,37 @@ def _program(
     stop_seconds: float = 10.0,
 ) -> Program:
     return Program(name, lambda: command, environment, settings.data_dir, stop_seconds=stop_seconds)
+
+
+class LogLines:
+    """Condenses the lines of one program as they come; `shown` returns what to show of each."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._is_within_lost = False
+
+    def shown(self, line: str) -> str | None:
+        """Return the line as a person sees it, or None where there is nothing to see.
+
+        >>> lines = LogLines("worker")
+        >>> lines.shown("[2026-11-23 11:45:23,355: INFO/MainProcess] ready")
+        >>> lost = "Task handler raised error: WorkerLostError('… signal 9 (SIGKILL) …')"
+        >>> lines.shown(f"[2026-11-23 11:45:23,355: ERROR/MainProcess] {lost}")
+        'a process was killed in the middle of a task (signal 9); the task is done again'
+        >>> lines.shown("Traceback (most recent call last):")
+        >>> lines.shown("[2026-11-23 11:45:24,001: ERROR/MainProcess] other")
+        '[2026-11-23 11:45:24,001: ERROR/MainProcess] other'
+        """
+        if self._name == "redis":
+            # Its notices at the start say nothing about this machine that can be mended from here.
+            trouble = "overcommit" not in line and _REDIS_TROUBLE.search(line) is not None
+            return line if trouble else None
+        if _BEGINNING.match(line) or not self._is_within_lost:
+            lost = _LOST.search(line)
+            self._is_within_lost = lost is not None
+            if lost is not None:
+                how = f" (signal {lost['number']})" if lost["number"] else ""
+                return f"a process was killed in the middle of a task{how}; the task is done again"
+        elif self._is_within_lost:
+            return None
+        return None if _QUIET.search(line) else line

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
-import select
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from sisgate.audit import log as audit
 from sisgate.cli.app import Commands
-from sisgate.cli.commands import demo_report
 from sisgate.cli.exits import ExitCode
-from sisgate.cli.formats import clock_time, commands_of, duration
+from sisgate.cli.formats import clock_time, commands_of, duration, number, state
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.presenter import Presenter, to_json, write_line
+from sisgate.cli.presenter import Presenter
+from sisgate.cli.tables import Columns, Grid
 from sisgate.cli.watch import Watched, watch
-from sisgate.credentials.keys import NewKey, add_key
-from sisgate.credentials.vault import vault_of
-from sisgate.demo import folder as demo_folder
-from sisgate.domain.secret import Secret
-from sisgate.domain.states import JobKind, JobState, KeyState
-from sisgate.errors import SisgateError
-from sisgate.ledger.keys import list_keys
-from sisgate.sandbox import RunningDistrict, SandboxProcess
-from sisgate.settings.load import process_environment
-from sisgate.stack import tether
+from sisgate.demo.folder import open_demo, remove_demo
 from sisgate.stack.interrupts import Interrupts, interrupts
 from sisgate.start_up import require_extras
+
+if TYPE_CHECKING:
+    from sisgate.demo.run import DemoRun
 
 app = Commands()
 
@@ -66,131 +53,46 @@ def demo(
 ) -> None:
     """Show everything working: a sandbox of three SIS, synced within their quotas."""
     require_extras("sisgate demo", "worker", "sandbox")
-    output = invocation.output
-    folder = data_dir.absolute()
+    from sisgate.demo.run import running
+
+    output, folder = invocation.output, data_dir.absolute()
     if fresh:
-        demo_folder.remove_demo(folder)
-    found = demo_folder.open_demo(folder, students)
-    with interrupts() as asked:
-        code = _run(found, folder, output, asked, keep=keep)
+        remove_demo(folder)
+    plan = open_demo(folder, students)
+    output.note(Text("Starting Redis, a worker, beat and three simulated SIS …", "dim"))
+    with (
+        interrupts() as asked,
+        running(plan, folder, lambda: asked.none, lambda: asked.again) as run,
+    ):
+        code = _interrupted(output) if run is None else _show(run, output, asked, keep=keep)
     raise typer.Exit(code)
 
 
-def _run(
-    demo: demo_folder.Demo, folder: Path, output: Presenter, asked: Interrupts, *, keep: bool
-) -> ExitCode:
-    output.note(Text("Starting Redis, a worker, beat and three simulated SIS …", "dim"))
-    with _sandbox(demo) as sandbox:
-        config = demo_folder.write_config(folder, demo.spec, sandbox.districts)
-        invocation = Invocation(config, folder, is_embedded=True)
-        with _stack(folder, config, asked) as is_up:
-            if not is_up:
-                return _interrupted(output)
-            _store_keys(invocation, list(sandbox.districts.values()))
-            jobs = _enqueue(invocation)
-            watched = watch(
-                invocation, output, jobs, wanted=lambda seen: asked.none and not _too_long(seen)
-            )
-            if not watched.is_final:
-                return _explain(invocation, output, watched, asked)
-            report = _report(invocation, sandbox, watched)
-            output.show("")
-            output.show(demo_report.screens(report))
-            _what_next(invocation, output)
-            if keep and asked.none:
-                output.note("Running on until Ctrl-C.")
-                while asked.none:
-                    invocation.clock.sleep(0.2)
-    if output.as_json:
-        write_line(to_json(report))
+def _show(run: DemoRun, output: Presenter, asked: Interrupts, *, keep: bool) -> ExitCode:
+    watched = watch(
+        run.gateway,
+        output,
+        run.enqueue(),
+        wanted=lambda seen: asked.none and not _too_long(seen),
+        pause=run.stack.keep_running,
+    )
+    if not watched.is_final:
+        return _explain(run.gateway.context.clock.now(), output, watched, asked)
+    report = run.report(watched.statuses)
+    output.json(report)
+    output.show("")
+    output.show(_resources_table(report["providers"]))
+    output.show("")
+    output.show(_providers_table(report["providers"]))
+    output.show("")
+    output.show(_verdict(report))
+    output.show(Text("\nLook at the records:"))
+    for words in ("records powerschool students -n 10", "changes skyward enrollments -n 10"):
+        output.command(f"{commands_of(run.settings)} {words}")
+    if keep and asked.none:
+        output.note("Running on until Ctrl-C.")
+        run.stack.run(lambda: asked.none)
     return ExitCode.OK if report["ok"] else ExitCode.FAILED
-
-
-@contextmanager
-def _sandbox(demo: demo_folder.Demo) -> Iterator[SandboxProcess]:
-    # Blocked signals stay blocked in the new process: Ctrl-C is for us, who stop the sandbox last.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process = SandboxProcess(demo.spec).start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    try:
-        yield process
-    finally:
-        process.stop()
-
-
-@contextmanager
-def _stack(folder: Path, config: Path, asked: Interrupts) -> Iterator[bool]:
-    """Run `sisgate up` on the demo's folder for the block; False if Ctrl-C came before it is up."""
-    ours = {"SISGATE_BROKER_URL", "SISGATE_DATABASE_URL", "SISGATE_MASTER_KEY_FILE"}
-    ours |= {f"{name}_FILE" for name in ours}
-    environment = {k: v for k, v in process_environment().items() if k not in ours}
-    tie = [sys.executable, "-ISE", tether.__file__, str(os.getpid()), str(int(signal.SIGTERM))]
-    command = [sys.executable, "-P", "-m", "sisgate.cli", "--data-dir", str(folder), "--config"]
-    command += [str(config), "up", "--no-flower", "--json"]
-    log = folder / "up.log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [*tie, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-            env=environment, start_new_session=True,
-        )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        while not select.select([process.stdout], [], [], 0.2)[0] and asked.none:
-            pass
-        if asked.none:
-            _check_ready(process.stdout.readline(), log)
-        yield asked.none
-    finally:
-        process.terminate()
-        process.stdout.read()
-        process.wait()
-        process.stdout.close()
-
-
-def _check_ready(line: bytes, log: Path) -> None:
-    words = json.loads(line) if line else {}
-    if words.get("event") != "ready":
-        said = log.read_text("utf-8", "replace").strip().removeprefix("error: ")
-        raise SisgateError(said or "The stack did not start.")
-
-
-def _store_keys(invocation: Invocation, districts: Sequence[RunningDistrict]) -> None:
-    vault = vault_of(invocation.settings)
-    with invocation.database.write() as session:
-        for district in districts:
-            known = list_keys(session, district.name)
-            if any(k.state == KeyState.ACTIVE and k.client_id == district.client_id for k in known):
-                continue
-            secret = Secret(district.client_secret)
-            now = invocation.clock.now()
-            key = add_key(session, vault, district.name, NewKey(district.client_id, secret), now)
-            audit.record(
-                session,
-                now,
-                actor="demo",
-                action="keys:slot:add",
-                subject=district.name,
-                key=key.id,
-            )
-
-
-def _enqueue(invocation: Invocation) -> dict[str, list[str]]:
-    """Ask for every dataset in full; what an interrupted run left goes on instead."""
-    gateway = invocation.gateway
-    live = {
-        (status.provider, status.resource): status.id
-        for status in gateway.jobs.list(states=[JobState.ACCEPTED, JobState.RUNNING], limit=1000)
-        if status.kind == JobKind.SYNC
-    }
-    return {
-        name: [
-            live.get((name, resource)) or gateway.sync(name, resource, mode="full", app="demo").id
-            for resource in gateway.datasets.roster(name)
-        ]
-        for name in invocation.settings.providers
-    }
 
 
 def _too_long(seen: Watched) -> bool:
@@ -209,9 +111,7 @@ def _interrupted(output: Presenter) -> ExitCode:
     return ExitCode.INTERRUPTED
 
 
-def _explain(
-    invocation: Invocation, output: Presenter, watched: Watched, asked: Interrupts
-) -> ExitCode:
+def _explain(now: datetime, output: Presenter, watched: Watched, asked: Interrupts) -> ExitCode:
     if not asked.none:
         return _interrupted(output)
     seconds = max(wait.seconds for wait in watched.waits.values())
@@ -220,38 +120,52 @@ def _explain(
         output.warn(f"{names} is paused. Begin anew with `sisgate demo --fresh`.")
         output.json({"ok": False, "waiting": list(watched.waits)})
         return ExitCode.TRY_AGAIN
-    until = clock_time(invocation.clock.now(), seconds)
     output.warn(
-        f"The hourly quota of {names} is used up by earlier runs, and sisgate keeps to it. It goes "
-        f"on at {until} (in {duration(seconds)}): run `sisgate demo` again then, and it goes on "
-        "where this ended; or begin anew with `sisgate demo --fresh`."
+        f"Earlier runs have used up the hourly quota of {names}, and sisgate keeps to it. Run "
+        f"`sisgate demo` again at {clock_time(now, seconds)} (in {duration(seconds)}): it goes on "
+        "where this ended. `sisgate demo --fresh` begins anew."
     )
     output.json({"ok": False, "deferred_seconds": round(seconds), "waiting": list(watched.waits)})
     return ExitCode.TRY_AGAIN
 
 
-def _report(invocation: Invocation, sandbox: SandboxProcess, watched: Watched) -> dict[str, Any]:
-    providers = {
-        name: demo_report.provider_report(invocation, name, statuses, sandbox.stats(name))
-        for name, statuses in watched.statuses.items()
-    }
-    sums = demo_report.totals(providers)
-    ends = [status.ended_at for status in watched.jobs if status.ended_at]
-    begins = [status.accepted_at for status in watched.jobs]
-    return {
-        "ok": all(status.state is JobState.DONE for status in watched.jobs),
-        "changed": bool(sums["inserted"] or sums["updated"] or sums["deleted"]),
-        "seconds": round((max(ends) - min(begins)).total_seconds(), 2),
-        "totals": sums,
-        "providers": providers,
-        "data_dir": str(invocation.settings.data_dir),
-        "config": str(invocation.settings.config_file),
-    }
+def _resources_table(providers: Mapping[str, Mapping[str, Any]]) -> Grid:
+    rows = [
+        {"provider": name, "resource": resource, **row}
+        for name, found in providers.items()
+        for resource, row in found["resources"].items()
+    ]
+    columns: Columns = {
+        "provider": lambda row: Text(row["provider"], "bold cyan"),
+        **{name: name for name in (
+            "resource", "records", "inserted", "updated", "deleted", "calls",
+        )},
+        "time": lambda row: timedelta(seconds=row["seconds"]),
+        "state": lambda row: state(row["state"]),
+    }  # fmt: skip
+    return Grid(columns, rows)
 
 
-def _what_next(invocation: Invocation, output: Presenter) -> None:
-    sisgate = commands_of(invocation.settings)
-    output.show("")
-    output.show(Text("Look at the records:"))
-    for words in ("records powerschool students -n 10", "changes skyward enrollments -n 10"):
-        output.command(f"{sisgate} {words}")
+def _providers_table(providers: Mapping[str, Mapping[str, Any]]) -> Grid:
+    columns: Columns = {
+        "provider": lambda row: Text(row["provider"], "bold"),
+        "limit": lambda row: row["limit"] or "off",
+        "records": "records",
+        "calls": "calls",
+        "quota left": "quota_left",
+        "throttled": lambda row: row["sandbox"]["throttled"],
+        "time": lambda row: timedelta(seconds=row["seconds"]),
+    }
+    return Grid(columns, [{"provider": name, **found} for name, found in providers.items()])
+
+
+def _verdict(report: Mapping[str, Any]) -> Text:
+    sums = report["totals"]
+    if not report["ok"]:
+        return Text("Not every sync succeeded; see the states above.", "bold red")
+    changes = f"{number(sums['inserted'])} inserts, {number(sums['updated'])} updates, "
+    changes += f"{number(sums['deleted'])} deletes"
+    cost = f"{number(sums['calls'])} calls, {number(sums['throttled'])} refused by a quota"
+    if not report["changed"]:
+        return Text(f"Nothing changed: {changes}. {cost}.", "bold green")
+    return Text(f"{number(sums['records'])} records in SQL: {changes}. {cost}.", "bold green")

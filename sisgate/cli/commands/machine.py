@@ -15,9 +15,8 @@ from sisgate.cli.presenter import write_line
 from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
 from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.providers.powerschool_plugin import write_plugin
-from sisgate.settings import Settings
 from sisgate.settings.load import process_environment
-from sisgate.stack.programs import celery_command
+from sisgate.stack.programs import celery_command, variables
 from sisgate.start_up import require_extras
 
 app = Commands()
@@ -37,34 +36,11 @@ def env(invocation: Invocation) -> None:
             f"The Redis of the data folder {settings.data_dir} has never been started, so it has "
             "no URL yet. Start it with `sisgate up`."
         )
-    found = variables(settings)
+    found = variables(settings, broker_url(settings))
     output.json(found)
     if not invocation.as_json:
         for name, value in found.items():
             write_line(f"export {name}={shlex.quote(value)}")
-
-
-def variables(settings: Settings) -> dict[str, str]:
-    """Return the variables that lead another process to the same Redis, ledger and files.
-
-    The URL of the embedded Redis is that of its last start; the ledger of the data folder needs no
-    URL.
-    """
-    found = {
-        "SISGATE_DATA_DIR": str(settings.data_dir),
-        "SISGATE_CONFIG": str(settings.config_file) if settings.config_file else None,
-        "SISGATE_BROKER_URL": broker_url(settings),
-        "SISGATE_DATABASE_URL": (
-            settings.database_url.get_secret_value() if settings.database_url else None
-        ),
-        "SISGATE_MASTER_KEY_FILE": (
-            str(settings.master_key_file) if settings.master_key_file else None
-        ),
-        "SISGATE_AUDIT_KEY_FILE": (
-            str(settings.audit_key_file) if settings.audit_key_file else None
-        ),
-    }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 @app.add(

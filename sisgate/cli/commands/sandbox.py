@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
@@ -61,15 +60,11 @@ def sandbox(
     output = invocation.output
     spec = _spec(districts, quota, ports, seed)
     with interrupts() as asked:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        process = SandboxProcess(spec)
         try:
-            process.start()
+            process = SandboxProcess(spec).start()
         except SandboxNotReady as error:
             last = str(error).strip().splitlines()[-1]
             raise SisgateError(f"The sandbox did not start: {last}") from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         try:
             _announce(output, spec, process.districts)
             clock = SystemClock()

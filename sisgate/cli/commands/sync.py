@@ -174,7 +174,7 @@ def _follow(
     limit = None if timeout is None else timeout + GRACE_SECONDS
     with interrupts() as asked:
         watched = watch(
-            invocation, output, {provider: jobs}, wanted=lambda _: asked.none, timeout=limit
+            invocation.gateway, output, {provider: jobs}, wanted=lambda _: asked.none, timeout=limit
         )
     _show_ended(output, watched.jobs)
     if not watched.is_final:

@@ -41,27 +41,23 @@ def up(
 
     output = invocation.output
     settings = invocation.settings
+
+    def show(name: str, line: str) -> None:
+        output.note(child_line(name, line))
+
     with interrupts() as asked:
-        stack = EmbeddedStack(
-            settings,
-            invocation.clock,
-            on_line=lambda name, line: output.note(child_line(name, line)),
-            on_event=lambda text: output.note(child_line("sisgate", text)),
-            verbose=verbose,
-        )
+        stack = EmbeddedStack(settings, invocation.clock, on_line=show, verbose=verbose)
         stack.start(processes=workers, with_flower=flower)
         try:
-            # A Redis that is named and silent is told at once; whoever runs it may start it later.
+            # A Redis that is named and silent is reported at once; it may be started later.
             if stack.silent_redis is not None or stack.await_up(lambda: asked.none):
                 _announce(settings, stack, output)
             stack.run(lambda: asked.none)
             if asked.first:
-                output.note(
-                    child_line("sisgate", "stopping; calls under way may end. Ctrl-C hurries.")
-                )
+                show("sisgate", "stopping; calls under way may end. Ctrl-C hurries.")
         finally:
             stack.stop(lambda: asked.again)
-    output.note(child_line("sisgate", "stopped. Accepted work goes on with the next start."))
+    show("sisgate", "stopped. Accepted work goes on with the next start.")
     output.json({"event": "stopped"})
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sisgate.cli.commands.machine import variables
-from sisgate.settings import load_settings
-from sisgate.stack.programs import child_environment
+from sisgate.settings import Settings, load_settings
+from sisgate.stack.programs import child_environment, variables
 
 
 @pytest.fixture
@@ -52,6 +51,19 @@ def test_a_relative_path_of_the_configuration_is_of_its_folder(tmp_path: Path) -
     )
     settings = load_settings(config, data_dir=tmp_path / "data")
     assert settings.audit_heads_path == tmp_path / "heads"
-    found = variables(settings)
+    found = variables(settings, "redis://redis.test/0")
     assert found["SISGATE_MASTER_KEY_FILE"] == str(tmp_path / "m.key")
     assert found["SISGATE_AUDIT_KEY_FILE"] == str(tmp_path / "a.key")
+
+
+def test_servers_that_the_settings_leave_aside_are_not_inherited(tmp_path: Path) -> None:
+    """The demo has its own Redis, ledger and master key, whatever the environment names."""
+    given = {
+        "SISGATE_BROKER_URL_FILE": "/run/secrets/broker",
+        "SISGATE_DATABASE_URL": "postgresql://db.test/x",
+        "SISGATE_MASTER_KEY": "secret",
+        "SISGATE_MASTER_KEY_FILE": "/run/secrets/master",
+    }
+    made = child_environment(Settings(data_dir=tmp_path), given, "redis://redis.test/0")
+    assert not set(given) & set(made)
+    assert made["SISGATE_BROKER_URL"] == "redis://redis.test/0"
