@@ -16,14 +16,17 @@
     └── PermanentError            correct something first
         ├── ConfigurationError        sisgate.toml or the environment is wrong
         ├── UsageError                the call itself is wrong
-        │   ├── UnknownProvider
-        │   ├── UnknownResource
-        │   ├── UnknownJob
+        │   ├── NotFound                  nothing has that name or id
+        │   │   ├── UnknownProvider
+        │   │   ├── UnknownResource
+        │   │   ├── UnknownJob
+        │   │   ├── UnknownToken              no access token has that id
+        │   │   ├── UnknownPerson             no record of the provider is that person's
+        │   │   ├── UnknownMessage            no message of that id is in quarantine
+        │   │   ├── UnknownKey                no key of the provider begins so
+        │   │   └── UnknownSchedule           no schedule of that name is configured
         │   ├── IdempotencyConflict   the same key with other arguments
         │   ├── InvalidState          the job is past the point where that can be done
-        │   ├── UnknownToken          no access token has that id
-        │   ├── UnknownPerson         no record of the provider is that person's
-        │   ├── UnknownMessage        no message of that id is in quarantine
         │   ├── CursorTooOld          the changes after the cursor are gone; read the dataset anew
         │   └── CursorAhead           the feed ends below the cursor; read the dataset anew
         ├── CredentialError           no usable key, or a secret cannot be opened
@@ -162,19 +165,25 @@ class UsageError(PermanentError):
     code = "usage"
 
 
-class UnknownProvider(UsageError):
+class NotFound(UsageError):
+    """Nothing has that name or id."""
+
+    code = "not_found"
+
+
+class UnknownProvider(NotFound):
     """No provider of that name is configured."""
 
     code = "unknown_provider"
 
 
-class UnknownResource(UsageError):
+class UnknownResource(NotFound):
     """The provider's kind does not offer that resource."""
 
     code = "unknown_resource"
 
 
-class UnknownJob(UsageError):
+class UnknownJob(NotFound):
     """No job has that id."""
 
     code = "unknown_job"
@@ -192,22 +201,34 @@ class InvalidState(UsageError):
     code = "invalid_state"
 
 
-class UnknownToken(UsageError):
+class UnknownToken(NotFound):
     """No access token has that id."""
 
     code = "unknown_token"
 
 
-class UnknownPerson(UsageError):
+class UnknownPerson(NotFound):
     """No record of the provider is that person's."""
 
     code = "unknown_person"
 
 
-class UnknownMessage(UsageError):
+class UnknownMessage(NotFound):
     """No message of that id is in quarantine."""
 
     code = "unknown_message"
+
+
+class UnknownKey(NotFound):
+    """No key of the provider has that id."""
+
+    code = "unknown_key"
+
+
+class UnknownSchedule(NotFound):
+    """No schedule of that name is configured."""
+
+    code = "unknown_schedule"
 
 
 class CursorAhead(UsageError):

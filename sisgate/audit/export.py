@@ -109,7 +109,8 @@ def verify_file(
         with path.open(encoding="utf-8", newline="\n") as file:
             return _File(file, path, keys, progress, heads).verify()
     except (OSError, UnicodeDecodeError) as error:
-        raise AuditError(f"The export {path} cannot be read: {error}.") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise AuditError(f"The export {path} cannot be read: {why}.") from error
 
 
 class _File:

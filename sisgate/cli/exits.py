@@ -12,15 +12,10 @@ from sisgate.errors import (
     DatabaseUnavailable,
     DeferredError,
     JobExpired,
+    NotFound,
     SisgateError,
     TokenRefused,
     TransientError,
-    UnknownJob,
-    UnknownMessage,
-    UnknownPerson,
-    UnknownProvider,
-    UnknownResource,
-    UnknownToken,
     UsageError,
 )
 
@@ -39,12 +34,7 @@ class ExitCode(IntEnum):
 
 
 _BY_ERROR: tuple[tuple[type[SisgateError], ExitCode], ...] = (
-    (UnknownProvider, ExitCode.NOT_FOUND),
-    (UnknownResource, ExitCode.NOT_FOUND),
-    (UnknownJob, ExitCode.NOT_FOUND),
-    (UnknownToken, ExitCode.NOT_FOUND),
-    (UnknownPerson, ExitCode.NOT_FOUND),
-    (UnknownMessage, ExitCode.NOT_FOUND),
+    (NotFound, ExitCode.NOT_FOUND),
     (UsageError, ExitCode.USAGE),
     (AccessDenied, ExitCode.NO_PERMISSION),
     (ConfigurationError, ExitCode.USAGE),
@@ -61,7 +51,7 @@ _BY_ERROR: tuple[tuple[type[SisgateError], ExitCode], ...] = (
 def exit_code(error: SisgateError) -> ExitCode:
     """Return the exit code of an error; what nothing else fits has simply failed.
 
-    >>> exit_code(UnknownJob("no such job")).value
+    >>> exit_code(NotFound("no such job")).value
     3
     >>> exit_code(SisgateError("odd")).value
     1

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sisgate.access.policy import Action
-from sisgate.errors import SisgateError, UsageError
+from sisgate.domain.validation import did_you_mean
+from sisgate.errors import SisgateError, UnknownSchedule
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import Datasets
 from sisgate.gateway.job import JobStatus, status_of
@@ -82,7 +83,10 @@ class Schedules:
         config = self._core.settings.schedules.get(name)
         if config is None:
             known = ", ".join(sorted(self._core.settings.schedules)) or "none"
-            raise UsageError(f"There is no schedule {name!r}. Configured: {known}.")
+            raise UnknownSchedule(
+                f"There is no schedule {name!r}. Configured: {known}."
+                f"{did_you_mean(name, self._core.settings.schedules)}"
+            )
         self._core.access.require(Action.CONTROL, config.provider)
         return [self._sync(name, config, each, None) for each in self._offered(config)]
 

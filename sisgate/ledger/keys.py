@@ -13,7 +13,7 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import KeyState
-from sisgate.errors import CredentialError, UsageError
+from sisgate.errors import CredentialError, UnknownKey, UsageError
 from sisgate.ledger.schema import Key, KeySlot, KeyUsage
 from sisgate.ledger.statements import change, insert_into, lock_or_make
 
@@ -57,11 +57,14 @@ def active_slots(session: Session) -> dict[str, list[str]]:
 
 
 def get_key(session: Session, provider: str, key_id: str) -> Key:
-    """Return the key of a provider whose id begins with `key_id`; `UsageError` unless just one."""
+    """Return the key of a provider whose id begins with `key_id`.
+
+    Raises `UnknownKey` where there is none, and `UsageError` where there are several.
+    """
     query = select(Key).where(Key.provider == provider, Key.id.startswith(key_id, autoescape=True))
     matches = session.scalars(query.limit(2)).all() if key_id else []
     if len(matches) != 1:
-        raise UsageError(
+        raise (UsageError if matches else UnknownKey)(
             f"{'More than one key' if matches else 'No key'} of {provider} begins with "
             f"{key_id!r}. `sisgate keys list {provider}` shows them.",
             provider=provider,

@@ -101,7 +101,7 @@ def sync(
     if not wait:
         _show_accepted(invocation, output, gateway.jobs.statuses(jobs), goes_on=not is_stopped)
         return
-    raise typer.Exit(_follow(invocation, output, provider, jobs, timeout))
+    raise typer.Exit(_follow(invocation, provider, jobs, timeout, is_told=is_stopped))
 
 
 def _show_stale(output: Presenter, statuses: Sequence[JobStatus], found: Sequence[Job]) -> None:
@@ -148,7 +148,7 @@ def _warn_of_fleet(invocation: Invocation, output: Presenter, provider: str) -> 
     """Tell what keeps the jobs from going on; return whether there is anything."""
     stopping = invocation.gateway.fleet.liveness([provider]).stopping(provider)
     if stopping:
-        output.warn(f"The jobs wait in the ledger. {' '.join(map(str, stopping))}")
+        output.warn(f"The jobs wait. {' '.join(map(str, stopping))}")
     return bool(stopping)
 
 
@@ -169,30 +169,25 @@ def _show_accepted(
 
 
 def _follow(
-    invocation: Invocation, output: Presenter, provider: str, jobs: list[str], timeout: float | None
+    invocation: Invocation, provider: str, jobs: list[str], timeout: float | None, *, is_told: bool
 ) -> ExitCode:
+    output = invocation.output
     limit = None if timeout is None else timeout + GRACE_SECONDS
     with interrupts() as asked:
         watched = watch(
             invocation.gateway, output, {provider: jobs}, wanted=lambda _: asked.none, timeout=limit
         )
     _show_ended(output, watched.jobs)
-    if not watched.is_final:
-        _tell_of_rest(invocation, output, provider, has_deadline=timeout is not None)
-        return ExitCode.TRY_AGAIN if asked.none else ExitCode.INTERRUPTED
-    failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
-    return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
-
-
-def _tell_of_rest(
-    invocation: Invocation, output: Presenter, provider: str, *, has_deadline: bool
-) -> None:
-    _warn_of_fleet(invocation, output, provider)
-    look = f"`{commands_of(invocation.settings)} jobs list`"
-    if has_deadline:
-        output.note(f"A job ends as expired when its deadline has passed. Look with {look}.")
-    else:
-        output.note(f"The jobs go on. Look after them with {look}.")
+    if watched.is_final:
+        failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
+        return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
+    if not is_told:
+        _warn_of_fleet(invocation, output, provider)
+    rest = "The jobs go on"
+    if timeout is not None:
+        rest = "A job ends as expired when its deadline has passed"
+    output.note(f"{rest}. See `{commands_of(invocation.settings)} jobs list`.")
+    return ExitCode.TRY_AGAIN if asked.none else ExitCode.INTERRUPTED
 
 
 def _show_ended(output: Presenter, statuses: Sequence[JobStatus]) -> None:

@@ -13,8 +13,9 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason, length, length_or_never
 from sisgate.cli.presenter import Presenter, write_line
 from sisgate.cli.tables import Columns
+from sisgate.domain.validation import did_you_mean
+from sisgate.errors import UnknownResource
 from sisgate.gateway import Role, TokenInfo
-from sisgate.settings import Settings
 
 app = Commands(
     "tokens", "Make, list, revoke and replace access tokens of apps and people.", panel="Set up"
@@ -60,28 +61,29 @@ def add(
 ) -> None:  # fmt: skip
     """Make a token. It is written to stdout once and stored nowhere."""
     output = invocation.output
+    for scope in scopes or ():
+        _check_scope(invocation, scope)
     made = invocation.gateway.tokens.add(
         name, roles, scopes=scopes or ["*"], life=expires, actor=user_name(), reason=reason
     )
     _show_once(output, made)
-    for scope in scopes or ():
-        if (doubt := _doubt(invocation.settings, scope)) is not None:
-            output.warn(doubt)
 
 
-def _doubt(settings: Settings, scope: str) -> str | None:
-    """Return what is strange about a scope. A provider may be configured later, or elsewhere."""
+def _check_scope(invocation: Invocation, scope: str) -> None:
+    """Raise `UnknownProvider` or `UnknownResource` for a scope that leads nowhere."""
     provider, _, resource = scope.partition("/")
-    known = [settings.providers[provider]] if provider in settings.providers else []
-    if provider == "*":
-        known = list(settings.providers.values())
-    elif not known:
-        return f"The scope {scope} names no provider of this configuration."
-    if resource not in {"", "*"} and not any(
-        resource in config.dialect_class.resources for config in known
-    ):
-        return f"The scope {scope} names no dataset that there is."
-    return None
+    resources = [] if resource in {"", "*"} else [resource]
+    if provider != "*":
+        invocation.gateway.datasets.check(provider, *resources)
+        return
+    known = {
+        each for config in invocation.settings.providers.values()
+        for each in config.dialect_class.resources
+    }  # fmt: skip
+    if not known.issuperset(resources):
+        raise UnknownResource(
+            f"No provider has a resource {resource!r}.{did_you_mean(resource, known)}"
+        )
 
 
 @app.add("sisgate tokens list --all", name="list")

@@ -68,7 +68,7 @@ def test_mistakes_are_told(stored: Command) -> None:
     """With what to do."""
     said = stored("keys", "rotate", NAME, code=2).stderr
     assert "keys stage" in said
-    assert "keys list" in stored("keys", "revoke", NAME, "nope", code=2).stderr
+    assert "keys list" in stored("keys", "revoke", NAME, "nope", code=3).stderr
     assert (
         "'x' is not one of 'primary'"
         in stored("keys", "rotate", NAME, "--slot", "x", code=2).stderr

@@ -73,15 +73,16 @@ def test_a_command_does_what_its_token_may_and_no_more(command: Command, run: Ru
 
 
 @pytest.mark.parametrize(
-    ("scope", "doubt"),
-    [("nope/students", "names no provider"), ("skyward/student", "names no dataset")],
+    ("scope", "says"),
+    [
+        ("nope/students", "No provider 'nope' is configured"),
+        ("skywrd/students", "Did you mean 'skyward'?"),
+        ("skyward/student", "Did you mean 'students'?"),
+        ("*/student", "Did you mean 'students'?"),
+    ],
 )
-def test_a_scope_that_names_nothing_is_made_and_told(
-    command: Command, scope: str, doubt: str
-) -> None:
-    """It may be configured later; a typing error should be seen now."""
-    command("db", "upgrade")
-    command("keys", "master")
-    made = command("tokens", "add", "x", "--role", "app", "--scope", scope)
-    assert doubt in made.stderr
-    assert made.stdout.startswith("sisgate_")
+def test_a_scope_that_leads_nowhere_is_refused(command: Command, scope: str, says: str) -> None:
+    """A token that opens nothing would be noticed late; the typing error is seen now."""
+    refused = command("tokens", "add", "x", "--role", "app", "--scope", scope, code=3)
+    assert says in refused.stderr
+    assert refused.stdout == ""
