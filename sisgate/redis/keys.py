@@ -71,7 +71,7 @@ LIMIT_FLIGHT = _ours(
 UNKNOWN_LIMITS = _ours(
     "limits-unknown",
     "hash",
-    "providers whose limiter has lost its state, with the time at which that was noticed",
+    "providers whose limiter has lost its state, with the time it was noticed",
     "never; removed by the rebuild",
     "`workers/admission/limiter_recovery.py`",
 )
@@ -99,7 +99,7 @@ BREAKER_COUNTS = _ours(
 BREAKER_LOG = _ours(
     "breaker-journal:{{{provider}}}",
     "stream",
-    "transitions that the audit log does not have yet",
+    "transitions not yet copied into the audit log",
     "never; at most 10,000 entries",
     "`breakers/lua`",
 )
@@ -198,7 +198,7 @@ RECONCILES = _ours(
 WRITE_PROBE = _ours(
     "write-probe",
     "string",
-    "nothing: written to see whether Redis takes writes",
+    "nothing: written to check whether Redis accepts writes",
     "1 s",
     "`liveness/heartbeats.py`",
 )
@@ -212,14 +212,14 @@ AUDIT_HEADS = _ours(
 QUARANTINE = _ours(
     "quarantine",
     "list",
-    "messages that no worker could take, at most 100",
+    "messages that no worker could handle, at most 100",
     "never",
     "`quarantine.py`",
 )
 EARLY_CANCEL = _ours(
     "cancelled-early:{job}",
     "string",
-    "an app cancelled a job that was not known yet",
+    "an app cancelled a job that does not exist yet",
     "an hour",
     "`workers/jobs/app_tasks.py`",
 )

@@ -13,20 +13,6 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "reference" / "redis-keys.md").read_text("utf-8")
 
 
-def table() -> str:
-    """The table as it is printed."""
-    lines = ["| key | type | holds | expires | written by |", "|---|---|---|---|---|"]
-    for family in FAMILIES:
-        cells = (f"`{family.pattern}`", family.type, family.holds, family.expires, family.writer)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def test_the_page_has_the_table_of_the_code() -> None:
-    """Who adds a key prints `table()` into the page."""
-    assert table() in PAGE, f"the section Keys of sisgate needs this table:\n{table()}"
-
-
 def test_who_writes_a_key_is_there() -> None:
     """Files move."""
     named = {name for family in FAMILIES for name in re.findall(r"`([^`]+)`", family.writer)}
