@@ -12,13 +12,11 @@ from sisgate.audit.events import FEEDS_BEGUN_ANEW
 from sisgate.audit.log import record
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
-from sisgate.ledger import absent
+from sisgate.ledger import datasets
 from sisgate.ledger.records import (
     StoredChange,
     StoredRecord,
-    begin_feeds_anew,
     count_live,
-    newest_change,
     stream_changes,
     stream_records,
 )
@@ -47,11 +45,11 @@ class AbsentDataset:
 def absent_datasets(core: Core, provider: str) -> Sequence[AbsentDataset]:
     """Return the datasets that a provider refused and that were never read."""
     with core.database.read() as session:
-        jobs = absent.absent(session, provider, core.clock.now())
+        jobs = datasets.absent(session, provider, core.clock.now())
         return [
             AbsentDataset(
                 str(job.resource), (job.error or {})["status"], (job.error or {})["message"],
-                job.id, job.accepted_at, job.accepted_at + absent.ASK_AGAIN,
+                job.id, job.accepted_at, job.accepted_at + datasets.ASK_AGAIN,
             )
             for job in jobs
         ]  # fmt: skip
@@ -139,7 +137,7 @@ class Datasets:
         self._core.check_dataset(provider, resource)
         self._core.access.require(Action.READ, provider, resource)
         with self._core.database.read() as session:
-            return newest_change(session, provider, resource)
+            return datasets.newest_change(session, provider, resource)
 
     def begin_feeds_anew(self, *, actor: str, reason: str = "") -> Sequence[str]:
         """Have every reader of changes start anew, after an older ledger was restored.
@@ -150,7 +148,7 @@ class Datasets:
         principal = self._core.access.require(Action.ADMINISTER)
         who = principal.token_actor or actor
         with self._core.database.write() as session:
-            begun = begin_feeds_anew(session)
+            begun = datasets.begin_feeds_anew(session)
             record(
                 session, self._core.clock.now(), actor=who, action=FEEDS_BEGUN_ANEW,
                 subject="ledger", reason=reason or None, datasets=len(begun),

@@ -20,7 +20,8 @@ from sisgate.audit import events
 from sisgate.errors import CredentialError, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
-from sisgate.ledger.records import StoredChange, StoredRecord, newest_change
+from sisgate.ledger.datasets import newest_change
+from sisgate.ledger.records import StoredChange, StoredRecord
 from sisgate.ledger.schema import Job
 from sisgate.privacy.disclosures import MOST_MARKS, content_of, marks_of
 from sisgate.privacy.suppression import PersonKey, person_key

@@ -16,18 +16,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
-from sisgate.errors import CursorAhead, CursorTooOld
-from sisgate.ledger import deletions, page_statements, variants
+from sisgate.ledger import datasets, deletions, page_statements, variants
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Dataset, Record
-from sisgate.ledger.statements import lock_or_make
 
 STREAM_CHUNK = 1000
 """Rows fetched at a time when a dataset or a feed is streamed."""
-
-
-RESTORE_GAP = 1_000_000_000
-"""Numbers that a feed leaves out after a restore: more than are given between two backups."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +60,6 @@ class StoredChange:
     sourced_id: str
     changed_at: datetime
     data: Mapping[str, Any] | None
-
-
-def lock_dataset(session: Session, provider: str, resource: str) -> Dataset:
-    """Return the dataset with its row locked until the transaction ends, made if need be."""
-    return lock_or_make(session, Dataset, provider=provider, resource=resource)
 
 
 def is_live(session: Session, dataset: Dataset, sourced_id: str, generation: int = 0) -> bool:
@@ -212,7 +201,7 @@ def stream_changes(
         with database.read() as session:
             chunk = session.execute(query).all()
             # After the look at the changes: what was deleted before it is known by now.
-            _refuse_cursor(session, provider, resource, since)
+            datasets.refuse_cursor(session, provider, resource, since)
         for row in chunk:
             yield StoredChange(
                 provider=row.provider,
@@ -226,49 +215,3 @@ def stream_changes(
         if len(chunk) < STREAM_CHUNK:
             return
         since = chunk[-1].sequence
-
-
-def newest_change(session: Session, provider: str, resource: str) -> int:
-    """Return the number of a dataset's newest change, 0 where there is none."""
-    dataset = session.get(Dataset, (provider, resource))
-    return dataset.last_sequence if dataset is not None else 0
-
-
-def begin_feeds_anew(session: Session) -> list[str]:
-    """Make every feed go on above all cursors that apps can hold; return the datasets.
-
-    For a ledger that was restored from an older backup: apps hold numbers that it has not given
-    yet, and would miss the changes that get them anew.
-    """
-    begun = []
-    for dataset in session.scalars(select(Dataset).with_for_update()):
-        dataset.last_sequence += RESTORE_GAP
-        dataset.change_horizon = dataset.last_sequence
-        begun.append(f"{dataset.provider}/{dataset.resource}")
-    return sorted(begun)
-
-
-def _refuse_cursor(session: Session, provider: str, resource: str, since: int) -> None:
-    """Raise where the changes after a cursor are not all there, or it is of another feed."""
-    dataset = session.get(Dataset, (provider, resource))
-    newest, horizon = (dataset.last_sequence, dataset.change_horizon) if dataset else (0, 0)
-    anew = (
-        f"Note the newest number, which is {newest} now, read the records anew, and go on with the "
-        "changes since that number."
-    )
-    detail = {"provider": provider, "resource": resource, "cursor": since, "newest": newest}
-    if since > newest:
-        raise CursorAhead(
-            f"The feed of {provider} {resource} ends at number {newest}, and no change {since} was "
-            "ever made in it: the ledger was restored from an older backup, or the cursor is that "
-            f"of another dataset or ledger. {anew}",
-            **detail,
-        )
-    if since < horizon:
-        raise CursorTooOld(
-            f"The changes of {provider} {resource} up to number {horizon} are gone (deleted after "
-            "their time, retention.changes, or given up after a restore), so a reader at "
-            f"{since} would miss some. {anew}",
-            horizon=horizon,
-            **detail,
-        )

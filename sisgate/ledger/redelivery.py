@@ -6,11 +6,11 @@ the caller publishes them after its commit. A copy too many is harmless: one cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, case, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
@@ -31,24 +31,11 @@ Address = tuple[int, str, int]
 
 def due(session: Session, now: datetime, limit: int = 500) -> list[Address]:
     """Move calls whose wait is over to `queued`; retries, which have a budget, are in `retries`."""
-    ids = (
-        select(Call.id)
-        .where(
-            Call.state == CallState.PLANNED.value,
-            Call.not_before <= now,
-            Call.is_retry.is_(False),
-        )
-        .order_by(Call.priority, Call.not_before)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return publish_again(
-        session,
-        Call.id.in_(ids) & (Call.state == CallState.PLANNED.value),
-        now,
-        state=CallState.QUEUED.value,
-        not_before=None,
-    )
+    planned = Call.state == CallState.PLANNED.value
+    ids = select(Call.id).where(planned, Call.not_before <= now, Call.is_retry.is_(False))
+    ids = ids.order_by(Call.priority, Call.not_before).limit(limit)
+    chosen = Call.id.in_(ids.with_for_update(skip_locked=True)) & planned
+    return publish_again(session, chosen, now, state=CallState.QUEUED.value, not_before=None)
 
 
 def waiting_queues(session: Session, now: datetime, grace: timedelta) -> list[tuple[str, int]]:
@@ -75,18 +62,9 @@ def missing(
     """
     if not empty:
         return []
-    ids = (
-        select(Call.id)
-        .where(
-            Call.state == CallState.QUEUED.value,
-            tuple_(Call.provider, Call.priority).in_(list(empty)),
-            Call.published_at < now - grace,
-        )
-        .order_by(Call.priority, Call.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return publish_again(session, _still_old(ids, now - grace), now)
+    ids = select(Call.id).where(tuple_(Call.provider, Call.priority).in_(list(empty)))
+    ids = ids.order_by(Call.priority, Call.id).limit(limit)
+    return publish_again(session, _queued_before(now - grace, ids), now)
 
 
 def overtaken(session: Session, now: datetime, grace: timedelta, limit: int = 500) -> list[Address]:
@@ -105,18 +83,9 @@ def overtaken(session: Session, now: datetime, grace: timedelta, limit: int = 50
     for provider, priority, published_at in passed:
         if published_at is None:
             continue
-        ids = (
-            select(Call.id)
-            .where(
-                Call.state == CallState.QUEUED.value,
-                Call.provider == provider,
-                Call.priority == priority,
-                Call.published_at < published_at - grace,
-            )
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        found += publish_again(session, _still_old(ids, published_at - grace), now)
+        ids = select(Call.id).where(Call.provider == provider, Call.priority == priority)
+        chosen = _queued_before(published_at - grace, ids.limit(limit))
+        found += publish_again(session, chosen, now)
     return found
 
 
@@ -133,22 +102,14 @@ def age(session: Session, now: datetime, after: timedelta, limit: int = 100) -> 
         .where(Attempt.started_at > now - after)
         .distinct()
     )
-    ids = (
-        select(Call.id)
-        .where(
-            Call.state == CallState.QUEUED.value,
-            Call.priority > int(Priority.HIGH),
-            Call.published_at < now - after,
-            tuple_(Call.provider, Call.priority).not_in(served),
-        )
-        .order_by(Call.published_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    ids = select(Call.id).where(
+        Call.priority > int(Priority.HIGH), tuple_(Call.provider, Call.priority).not_in(served)
     )
+    ids = ids.order_by(Call.published_at).limit(limit)
     one_up = case(
         (Call.priority == int(Priority.LOW), int(Priority.NORMAL)), else_=int(Priority.HIGH)
     )
-    return publish_again(session, _still_old(ids, now - after), now, priority=one_up)
+    return publish_again(session, _queued_before(now - after, ids), now, priority=one_up)
 
 
 def recover_lost(
@@ -233,9 +194,11 @@ def take_up_again(session: Session, job: Job, claimed: Call, now: datetime) -> N
         session.flush()
 
 
-def _still_old(ids: Any, before: datetime) -> Any:
+def _queued_before(before: datetime, ids: Select[int]) -> ColumnElement[bool]:
+    """Return the condition of those of the chosen calls that were last published before a time."""
+    is_old = (Call.state == CallState.QUEUED.value) & (Call.published_at < before)
     # Asked again where the row is written: another reconciler may have published it meanwhile.
-    return Call.id.in_(ids) & (Call.state == CallState.QUEUED.value) & (Call.published_at < before)
+    return Call.id.in_(ids.where(is_old).with_for_update(skip_locked=True)) & is_old
 
 
 def publish_again(session: Session, chosen: Any, now: datetime, **values: Any) -> list[Address]:
@@ -247,8 +210,5 @@ def publish_again(session: Session, chosen: Any, now: datetime, **values: Any) -
         .returning(Call.priority, Call.id, Call.provider)
         .execution_options(synchronize_session=False)
     )
-    return _most_urgent_first((row.id, row.provider, row.priority) for row in rows)
-
-
-def _most_urgent_first(addresses: Iterable[Address]) -> list[Address]:
+    addresses = [(row.id, row.provider, row.priority) for row in rows]
     return sorted(addresses, key=lambda address: (address[2], address[0]))

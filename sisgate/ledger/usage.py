@@ -5,14 +5,15 @@ An hour is counted once, when nothing of it can change any more, and is never co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Integer, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Attempt, Call, Job, UsageHour
+from sisgate.ledger.jobs import whose
+from sisgate.ledger.schema import Attempt, Call, Job, UsageHour, UtcDateTime
 from sisgate.ledger.statements import insert_into
 
 HOUR = timedelta(hours=1)
@@ -34,23 +35,25 @@ def roll_up(database: Database, now: datetime) -> Iterator[datetime]:
         if hour is None or hour + HOUR + SETTLED > now:
             return
         with database.write() as session:
-            _insert(session, of_hour(session, hour))
+            columns = [column.key for column in UsageHour.__table__.columns]
+            rolled = insert_into(session, UsageHour).from_select(columns, _of_hour(hour))
+            session.execute(rolled.on_conflict_do_nothing())
         yield hour
 
 
-def of_hour(session: Session, hour: datetime) -> list[UsageHour]:
+def _of_hour(hour: datetime) -> Select[datetime, str, str, int, int, int, int]:
     """Count the calls that were begun within an hour, from the calls themselves."""
     last = Attempt.number == Call.attempt
-    query = (
+    rows = func.coalesce(func.sum(case((last, Call.rows), else_=0)), 0)
+    return (
         select(
+            literal(hour, UtcDateTime()).label("hour"),
             Job.provider,
             Job.app,
             func.count().label("calls"),
             _count(Attempt.status == 429).label("throttled"),
             _count(or_(Attempt.status.is_(None), Attempt.status >= NO_ANSWER_FROM)).label("failed"),
-            cast(func.coalesce(func.sum(case((last, Call.rows), else_=0)), 0), Integer).label(
-                "rows"
-            ),
+            cast(rows, Integer).label("rows"),
         )
         .select_from(Attempt)
         .join(Call, Call.id == Attempt.call_id)
@@ -59,7 +62,6 @@ def of_hour(session: Session, hour: datetime) -> list[UsageHour]:
         .group_by(Job.provider, Job.app)
         .order_by(Job.provider, Job.app)
     )
-    return [UsageHour(hour=hour, **row._mapping) for row in session.execute(query)]
 
 
 def counted(
@@ -75,12 +77,9 @@ def counted(
     found = list(session.scalars(query.order_by(*order)))
     hour = _next(session)
     while hour is not None and hour < until:
-        fits = (
-            row
-            for row in (of_hour(session, hour) if hour >= since else ())
-            if row.provider == (provider or row.provider) and row.app == (app or row.app)
-        )
-        found += fits
+        if hour >= since:
+            to_come = session.execute(_of_hour(hour).where(*whose(provider, app, None)))
+            found += [UsageHour(**row._mapping) for row in to_come]
         hour = _first_after(session, hour + HOUR)
     return found
 
@@ -102,14 +101,6 @@ def _first_after(session: Session, start: datetime | None) -> datetime | None:
         query = query.where(Attempt.started_at >= start)
     first = session.scalar(query)
     return hour_of(first) if first is not None else None
-
-
-def _insert(session: Session, hours: Sequence[UsageHour]) -> None:
-    if not hours:
-        return
-    names = [column.key for column in UsageHour.__table__.columns]
-    values = [{name: getattr(row, name) for name in names} for row in hours]
-    session.execute(insert_into(session, UsageHour).on_conflict_do_nothing(), values)
 
 
 def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -18,7 +18,7 @@ from sisgate.audit import log as audit
 from sisgate.clock import Clock
 from sisgate.credentials.vault import Vault
 from sisgate.errors import UnknownPerson, UsageError
-from sisgate.ledger import access, page_statements, persons, records
+from sisgate.ledger import access, datasets, page_statements, persons
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Record
 from sisgate.privacy.person_search import (
@@ -230,7 +230,7 @@ class Erasure:
         mentions = find_mentions(session, target.person)
         # In one order, so that two erasures cannot wait for each other.
         for resource in sorted({r.resource for r in owned} | {m.resource for m in mentions}):
-            dataset = records.lock_dataset(session, self._provider, resource)
+            dataset = datasets.lock(session, self._provider, resource)
             changed = [mention for mention in mentions if mention.resource == resource]
             for mention in changed:
                 persons.rewrite(session, self._provider, resource, mention.row, now)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
 from sisgate.errors import AnswerInvalid
-from sisgate.ledger import call_queue, deletions, jobs, listings, records, variants
+from sisgate.ledger import call_queue, datasets, deletions, jobs, listings, records, variants
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose, position_of
 from sisgate.ledger.deletions import Doomed
@@ -41,7 +41,7 @@ class _Judged:
 def conclude(session: Session, job: Job, config: ProviderConfig, now: datetime) -> bool:
     """End a sync whose calls have all ended, or plan another pass; return whether it ended."""
     assert job.resource is not None
-    dataset = records.lock_dataset(session, job.provider, job.resource)
+    dataset = datasets.lock(session, job.provider, job.resource)
     if job.mode == "incremental" and (job.witness is not None or job.rows_seen == 0):
         _doubt_filter(session, job, config, dataset, now)
         return False

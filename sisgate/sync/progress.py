@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from sisgate.ledger import call_queue, calls, listings, records
+from sisgate.ledger import call_queue, calls, datasets, listings, records
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
@@ -57,7 +57,7 @@ def record_page(
         start.add_listings(session, job, page.listings, now)
     if _filter_was_ignored(job, page):
         give_up_filter(session, job, config, "the provider ignored the filter", now)
-    dataset = records.lock_dataset(session, job.provider, job.resource)
+    dataset = datasets.lock(session, job.provider, job.resource)
     if not listing.discovers:
         _write_rows(session, job, dataset, page, now)
 
@@ -81,7 +81,7 @@ def give_up_filter(
 ) -> None:
     """Read in full and remember that this dataset's filter is of no use."""
     assert job.resource is not None
-    dataset = records.lock_dataset(session, job.provider, job.resource)
+    dataset = datasets.lock(session, job.provider, job.resource)
     dataset.filter_works = False
     restart_full(session, job, config, dataset, why, now)
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
-from sisgate.ledger import call_queue, listings, records
+from sisgate.ledger import call_queue, datasets, listings, records
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
@@ -32,7 +32,7 @@ ROUNDING_MARGIN = timedelta(days=1)
 def start(session: Session, job: Job, config: ProviderConfig, now: datetime) -> None:
     """Turn an accepted sync job into a running one with its first calls planned."""
     assert job.resource is not None
-    dataset = records.lock_dataset(session, job.provider, job.resource)
+    dataset = datasets.lock(session, job.provider, job.resource)
     since = _since(job, config, dataset, now)
     job.state = JobState.RUNNING.value
     job.started_at = now

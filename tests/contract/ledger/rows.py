@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind
-from sisgate.ledger import call_queue, deletions, jobs, records
+from sisgate.ledger import call_queue, datasets, deletions, jobs, records
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
@@ -81,7 +81,7 @@ def write(
 ) -> Tally:
     """Write a page in a transaction of its own."""
     with database.write() as session:
-        dataset = records.lock_dataset(session, "lincoln", resource)
+        dataset = datasets.lock(session, "lincoln", resource)
         return records.write_page(
             session, dataset, rows, job_id=job_id, generation=generation, now=now
         )
@@ -90,7 +90,7 @@ def write(
 def delete_marked(database: Database, *, now: datetime = NOW, job_id: str = "job") -> int:
     """End a sync of the students, as far as the provider's own marks go; return what went."""
     with database.write() as session:
-        dataset = records.lock_dataset(session, "lincoln", "students")
+        dataset = datasets.lock(session, "lincoln", "students")
         return deletions.carry_out(session, dataset, job_id, None, now)
 
 

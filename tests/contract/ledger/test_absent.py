@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sisgate.domain.states import JobState
-from sisgate.ledger import absent, jobs, records
+from sisgate.ledger import datasets, jobs
 from sisgate.ledger.database import Database
 from tests.contract.ledger.rows import NOW, accepted
 
@@ -25,13 +25,13 @@ def refused(database: Database, resource: str, **error: Any) -> None:
 def read(database: Database, resource: str) -> None:
     """A dataset that was read."""
     with database.write() as session:
-        records.lock_dataset(session, "lincoln", resource).synced_at = NOW
+        datasets.lock(session, "lincoln", resource).synced_at = NOW
 
 
 def found(database: Database, after: timedelta = timedelta(0)) -> list[str | None]:
     """The absent datasets."""
     with database.read() as session:
-        return [job.resource for job in absent.absent(session, "lincoln", NOW + after)]
+        return [job.resource for job in datasets.absent(session, "lincoln", NOW + after)]
 
 
 @pytest.mark.parametrize("status", [403, 404, 405, 410, 501])
@@ -40,7 +40,7 @@ def test_a_dataset_that_is_refused_is_absent_for_some_days(database: Database, s
     read(database, "students")
     refused(database, "demographics", status=status)
     assert found(database) == ["demographics"]
-    assert found(database, absent.ASK_AGAIN + timedelta(seconds=1)) == []
+    assert found(database, datasets.ASK_AGAIN + timedelta(seconds=1)) == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500, None])

@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from sisgate.domain.records import Row
 from sisgate.errors import CursorAhead, CursorTooOld
-from sisgate.ledger import deletions, page_statements, records, variants
+from sisgate.ledger import datasets, deletions, page_statements, records, variants
 from sisgate.ledger.database import Database
 from sisgate.ledger.deletions import Doomed
 from sisgate.ledger.records import Tally
@@ -41,7 +41,7 @@ def live(database: Database) -> dict[str, Any]:
 def delete_missing(database: Database, generation: int) -> int:
     """Delete what a generation has not seen."""
     with database.write() as session:
-        dataset = records.lock_dataset(session, "lincoln", "students")
+        dataset = datasets.lock(session, "lincoln", "students")
         return deletions.carry_out(session, dataset, "job", generation, LATER)
 
 
@@ -176,7 +176,7 @@ def test_what_is_marked_is_gone_only_at_the_end_and_only_if_nobody_saw_it_since(
     write(database, [row("b"), row("d")], generation=2, job_id="one")
     write(database, [row("d", status="tobedeleted")], generation=2, job_id="other")
     with database.write() as session:
-        dataset = records.lock_dataset(session, "lincoln", "students")
+        dataset = datasets.lock(session, "lincoln", "students")
         assert deletions.count(session, dataset, "one", 2) == Doomed(live=6, marked=1, absent=2)
         assert deletions.count(session, dataset, "one", None) == Doomed(live=6, marked=1)
         assert deletions.count(session, dataset, "none", None).count == 0
@@ -196,7 +196,7 @@ def test_of_two_rows_of_one_id_the_one_that_is_alive_holds(
     rows = [row("a", 2, status=first), row("a", 2, status=second)]
     for place in range(0, 2, size):
         with database.write() as session:
-            dataset = records.lock_dataset(session, "lincoln", "students")
+            dataset = datasets.lock(session, "lincoln", "students")
             records.write_page(
                 session, dataset, rows[place : place + size], job_id="job", generation=2,
                 now=LATER + timedelta(seconds=place), since=LATER,
@@ -317,12 +317,12 @@ def test_after_a_restore_every_reader_starts_anew(database: Database) -> None:
     """Numbers that were given before the restore are below the horizon, those after it are new."""
     write(database, [row("a"), row("b")])
     with database.write() as session:
-        assert records.begin_feeds_anew(session) == ["lincoln/students"]
+        assert datasets.begin_feeds_anew(session) == ["lincoln/students"]
     for cursor in (0, 2, 100_000):
         with pytest.raises(CursorTooOld):
             feed(database, cursor)
     with database.read() as session:
-        newest = records.newest_change(session, "lincoln", "students")
+        newest = datasets.newest_change(session, "lincoln", "students")
     write(database, [row("c")])
     assert feed(database, newest) == [(newest + 1, "insert", "c")]
 
@@ -340,13 +340,13 @@ def read_again(database: Database, pages: Sequence[Sequence[Row]], generation: i
     updates = 0
     for number, page in enumerate(pages):
         with database.write() as session:
-            dataset = records.lock_dataset(session, "lincoln", "teachers")
+            dataset = datasets.lock(session, "lincoln", "teachers")
             at = begun + timedelta(minutes=1 + number)
             updates += records.write_page(
                 session, dataset, page, job_id="job", generation=generation, now=at, since=begun
             ).updated
     with database.write() as session:
-        dataset = records.lock_dataset(session, "lincoln", "teachers")
+        dataset = datasets.lock(session, "lincoln", "teachers")
         return updates + variants.forget_unseen(
             session, dataset, generation, job_id="job", now=begun + timedelta(minutes=30)
         )
@@ -391,12 +391,12 @@ def test_rows_of_one_id_that_cannot_be_merged_are_told_and_make_no_changes(
     read_again(database, pages, 1)
     assert read_again(database, pages, 2) == 0
     with database.write() as session:
-        dataset = records.lock_dataset(session, "lincoln", "teachers")
+        dataset = datasets.lock(session, "lincoln", "teachers")
         assert variants.count_conflicts(session, dataset) == 1
     assert read_again(database, [[row("x", 1), row("y", 1)]], 3) == 0
     assert read_again(database, [[row("x", 1), row("y", 1)]], 4) == 1
     with database.write() as session:
-        dataset = records.lock_dataset(session, "lincoln", "teachers")
+        dataset = datasets.lock(session, "lincoln", "teachers")
         assert variants.count_conflicts(session, dataset) == 0
 
 
@@ -404,7 +404,7 @@ def test_an_edit_between_two_looks_is_an_update(database: Database) -> None:
     """Another sync, or an earlier page of this one, saw the record as it was: no conflict."""
     begun = LATER
     with database.write() as session:
-        dataset = records.lock_dataset(session, "lincoln", "students")
+        dataset = datasets.lock(session, "lincoln", "students")
         for minute, value in ((1, 1), (2, 2)):
             at = begun + timedelta(minutes=minute)
             edited = row("a", value, dateLastModified=at.isoformat())

@@ -18,7 +18,7 @@ from sisgate.credentials.vault import Vault
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import InvalidState, UnknownPerson, UsageError
-from sisgate.ledger import access, audit_log, jobs, records
+from sisgate.ledger import access, audit_log, datasets, jobs, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal, Base, Call, Job, Record, Response
 from sisgate.privacy import suppression
@@ -289,7 +289,7 @@ def test_somebody_of_the_same_name_is_told_and_left_alone(school: Database) -> N
 def test_the_same_id_at_another_provider_is_told_and_left_alone(school: Database) -> None:
     """Ids are each provider's own; the report says where to look."""
     with school.write() as session:
-        dataset = records.lock_dataset(session, "jefferson", "students")
+        dataset = datasets.lock(session, "jefferson", "students")
         row = record(ADA, givenName="Bo")
         records.write_page(session, dataset, [row], generation=1, job_id="job", now=NOW)
     report = erasure(school).run(ADA, actor="ana", reason="case 12")

@@ -15,7 +15,7 @@ from sisgate.clock import ManualClock
 from sisgate.domain.rates import Rate
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import CursorTooOld
-from sisgate.ledger import audit_log, calls, controls, expiry, jobs, records, responses
+from sisgate.ledger import audit_log, calls, controls, datasets, expiry, jobs, records, responses
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import (
     Attempt,
@@ -155,7 +155,7 @@ def test_a_cursor_below_the_horizon_is_told_and_one_above_reads_on(
         assert too_old.value.detail["newest"] == horizon + 2
     write(database, [row("next")], now=clock.now())
     with database.read() as session:
-        assert records.newest_change(session, "lincoln", "students") == horizon + 3
+        assert datasets.newest_change(session, "lincoln", "students") == horizon + 3
         assert session.get_one(Dataset, ("lincoln", "students")).change_horizon == horizon
 
 

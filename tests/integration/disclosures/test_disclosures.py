@@ -12,7 +12,7 @@ from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import AccessDenied, UsageError
-from sisgate.ledger import deletions, records, responses
+from sisgate.ledger import datasets, deletions, responses
 from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import Response
 from sisgate.privacy.disclosures import PersonDisclosure
@@ -59,7 +59,7 @@ def test_a_bulk_read_is_told_for_those_who_were_in_it(gateway: Gateway) -> None:
     read(gateway, "with Ada")
     write(gateway.context.database, [row(BO)], generation=2)
     with gateway.context.database.write() as session:
-        dataset = records.lock_dataset(session, "lincoln", "students")
+        dataset = datasets.lock(session, "lincoln", "students")
         deletions.carry_out(session, dataset, "job", 2, NOW)
     read(gateway, "after Ada")
     (given,) = readers(gateway, ADA)

@@ -12,7 +12,7 @@ from sisgate.credentials.vault import vault_of
 from sisgate.domain.states import JobState
 from sisgate.errors import ProviderHeld, UsageError
 from sisgate.gateway import Job
-from sisgate.ledger import jobs, records, responses
+from sisgate.ledger import datasets, jobs, responses
 from sisgate.ledger.schema import Response
 
 MINUTE = timedelta(minutes=1)
@@ -167,7 +167,7 @@ def test_what_was_synced_before_is_told_with_its_age(gateway: Gateway) -> None:
     first = gateway.sync("lincoln", "orgs")
     now = gateway.context.clock.now()
     with gateway.context.database.write() as session:
-        records.lock_dataset(session, "lincoln", "orgs").synced_at = now - 10 * MINUTE
+        datasets.lock(session, "lincoln", "orgs").synced_at = now - 10 * MINUTE
         row = jobs.lock(session, first.id)
         assert row is not None
         jobs.end(session, row, JobState.DONE, now)

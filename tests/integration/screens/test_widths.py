@@ -14,7 +14,7 @@ from sisgate.clock import SystemClock
 from sisgate.domain.records import Row
 from sisgate.domain.states import CallState, JobState
 from sisgate.gateway import Gateway, Job
-from sisgate.ledger import jobs, records
+from sisgate.ledger import datasets, jobs, records
 from sisgate.ledger.schema import Attempt, Call
 from sisgate.settings import load_settings
 
@@ -175,7 +175,7 @@ def test_records(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     """The fields that are not shown are named."""
     data = {"sourcedId": PERSON, "givenName": "Ada", "middleName": "B"}
     with gateway.context.database.write() as session:
-        dataset = records.lock_dataset(session, PROVIDER, "students")
+        dataset = datasets.lock(session, PROVIDER, "students")
         records.write_page(
             session, dataset, [Row(PERSON, data, data)],
             job_id="j", generation=1, now=gateway.context.clock.now(),

@@ -1,0 +1,111 @@
+"""Datasets: their locks, the numbers of their changes, and those that a provider doesn't offer."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from sisgate.domain.states import JobKind, JobState
+from sisgate.errors import CursorAhead, CursorTooOld
+from sisgate.ledger.schema import Dataset, Job
+from sisgate.ledger.statements import lock_or_make
+
+RESTORE_GAP = 1_000_000_000
+"""Numbers that a feed leaves out after a restore: more than are given between two backups."""
+
+ASK_AGAIN = timedelta(days=7)
+"""After so long a dataset that was refused is asked for once more."""
+
+REFUSED = frozenset({403, 404, 405, 410, 501})
+"""Statuses of a server that has no such dataset, or does not give it to this client."""
+
+
+def lock(session: Session, provider: str, resource: str) -> Dataset:
+    """Return the dataset with its row locked until the transaction ends, made if need be."""
+    return lock_or_make(session, Dataset, provider=provider, resource=resource)
+
+
+def newest_change(session: Session, provider: str, resource: str) -> int:
+    """Return the number of a dataset's newest change, 0 where there is none."""
+    dataset = session.get(Dataset, (provider, resource))
+    return dataset.last_sequence if dataset is not None else 0
+
+
+def begin_feeds_anew(session: Session) -> list[str]:
+    """Make every feed go on above all cursors that apps can hold; return the datasets.
+
+    For a ledger that was restored from an older backup: apps hold numbers that it has not given
+    yet, and would miss the changes that get them anew.
+    """
+    begun = []
+    for dataset in session.scalars(select(Dataset).with_for_update()):
+        dataset.last_sequence += RESTORE_GAP
+        dataset.change_horizon = dataset.last_sequence
+        begun.append(f"{dataset.provider}/{dataset.resource}")
+    return sorted(begun)
+
+
+def refuse_cursor(session: Session, provider: str, resource: str, since: int) -> None:
+    """Raise where the changes after a cursor are not all there, or it is of another feed."""
+    dataset = session.get(Dataset, (provider, resource))
+    newest, horizon = (dataset.last_sequence, dataset.change_horizon) if dataset else (0, 0)
+    anew = (
+        f"Note the newest number, which is {newest} now, read the records anew, and go on with the "
+        "changes since that number."
+    )
+    detail = {"provider": provider, "resource": resource, "cursor": since, "newest": newest}
+    if since > newest:
+        raise CursorAhead(
+            f"The feed of {provider} {resource} ends at number {newest}, and no change {since} was "
+            "ever made in it: the ledger was restored from an older backup, or the cursor is that "
+            f"of another dataset or ledger. {anew}",
+            **detail,
+        )
+    if since < horizon:
+        raise CursorTooOld(
+            f"The changes of {provider} {resource} up to number {horizon} are gone (deleted after "
+            "their time, retention.changes, or given up after a restore), so a reader at "
+            f"{since} would miss some. {anew}",
+            horizon=horizon,
+            **detail,
+        )
+
+
+def absent(session: Session, provider: str, now: datetime) -> list[Job]:
+    """Return the newest job of each dataset that the provider refused, by name.
+
+    Nothing else is stored of them. A dataset that was ever read is not absent but broken. Nor is
+    any while nothing at all has been read: a provider that refuses everything has another trouble,
+    which each sync is to report.
+    """
+    read = set(
+        session.scalars(
+            select(Dataset.resource).where(
+                Dataset.provider == provider, Dataset.synced_at.is_not(None)
+            )
+        )
+    )
+    if not read:
+        return []
+    failed = (
+        (Job.provider == provider)
+        & (Job.state == JobState.FAILED.value)
+        & (Job.accepted_at > now - ASK_AGAIN)
+        & (Job.kind == JobKind.SYNC.value)
+    )
+    newest = (
+        select(Job.resource, func.max(Job.accepted_at).label("at"))
+        .where(failed)
+        .group_by(Job.resource)
+        .subquery()
+    )
+    rows = session.scalars(
+        select(Job)
+        .join(newest, (Job.resource == newest.c.resource) & (Job.accepted_at == newest.c.at))
+        .where(failed)
+        .order_by(Job.resource)
+    )
+    found = {str(job.resource): job for job in rows if (job.error or {}).get("status") in REFUSED}
+    return [job for resource, job in found.items() if resource not in read]
