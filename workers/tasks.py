@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -26,8 +28,8 @@ from workers.admission import rate_limits
 from workers.admission.messages import REFUSED
 from workers.admission.permits import Permit
 from workers.calls import execute
-from workers.jobs import app_tasks, planning
-from workers.jobs.app_tasks import EarlyCancels
+from workers.jobs import planning
+from workers.jobs.app_tasks import AppTasks, EarlyCancels, Result, TaskMessage
 from workers.jobs.replies import Replies
 from workers.maintenance import audit, health, heartbeats, reconciler, rotation
 from workers.runtime import RUNTIME, RuntimeOfProcess
@@ -150,43 +152,37 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
             max_retries=None,
         )  # fmt: skip
 
-    def again_later(task: Any, error: DatabaseUnavailable) -> Any:
-        """Return what is raised to try a task again; the asker has gone.
+    def answer(
+        task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], do: Callable[..., Result]
+    ) -> Result:
+        """Do what a message asks for. Without the database it is tried again; the asker has gone.
 
-        Without the database a planner has nothing else to do than to wait here, and a countdown
-        would end by the clock of whichever host takes the message next.
+        A planner has nothing else to do then than to wait here, and a countdown would end by the
+        clock of whichever host takes the message next.
         """
-        runtime().clock.sleep(RETRY_SECONDS)
-        return task.retry(exc=error, countdown=0)
+        own = runtime()
+        apps = AppTasks(own.gateway, own.broker_authorizer, EarlyCancels(own.redis))
+        refused = str(getattr(task.request, REFUSED, ""))
+        try:
+            return do(apps, TaskMessage(task.name, args, kwargs, refused))
+        except DatabaseUnavailable as error:
+            own.clock.sleep(RETRY_SECONDS)
+            raise task.retry(exc=error, countdown=0) from error
 
     @for_apps(SYNC_TASK)
-    def sync(self: Any, *args: Any, **kwargs: Any) -> app_tasks.Result:
+    def sync(self: Any, *args: Any, **kwargs: Any) -> Result:
         """Accept a sync that another Celery app asks for; the task's id becomes the job's."""
-        own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
-        try:
-            return app_tasks.accept(
-                own.gateway, own.broker_authorizer, str(self.request.id), args, kwargs,
-                EarlyCancels(own.redis), refused,
-            )  # fmt: skip
-        except DatabaseUnavailable as error:
-            raise again_later(self, error) from error
+        return answer(self, args, kwargs, partial(AppTasks.sync, job_id=str(self.request.id)))
 
     @for_apps(CANCEL_TASK)
-    def cancel(self: Any, *args: Any, **kwargs: Any) -> app_tasks.Result:
+    def cancel(self: Any, *args: Any, **kwargs: Any) -> Result:
         """Cancel a job of another Celery app."""
-        own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
-        try:
-            return app_tasks.cancel(
-                own.gateway, own.broker_authorizer, args, kwargs, EarlyCancels(own.redis), refused
-            )
-        except DatabaseUnavailable as error:
-            raise again_later(self, error) from error
+        return answer(self, args, kwargs, AppTasks.cancel)
 
     @for_apps(STATUS_TASK)
-    def status(self: Any, *args: Any, **kwargs: Any) -> app_tasks.Result:
+    def status(self: Any, *args: Any, **kwargs: Any) -> Result:
         """Answer how a job of another Celery app stands."""
-        own, refused = runtime(), str(getattr(self.request, REFUSED, ""))
-        return app_tasks.status(own.gateway, own.broker_authorizer, args, kwargs, refused)
+        return answer(self, args, kwargs, AppTasks.status)
 
     @app.task(name=LIMITS_TASK, base=FleetTask)
     def set_limits(provider: str, limit: str | float | None) -> None:

@@ -7,6 +7,7 @@ import math
 import time
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -51,7 +52,7 @@ class FaultMiddleware:
         )
 
     async def _token_app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reply = await self._dialect.token(scope, receive)
+        reply = await self._dialect.token(Request(scope, receive))
         await reply(scope, receive, send)
 
     async def _call(self, arrived: float, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Scope
+from starlette.routing import Route
+from starlette.types import Scope
 
+from sisgate.sandbox.district import District
 from sisgate.sandbox.knobs import Fault
+from sisgate.sandbox.spec import AcceptedCredential
+from sisgate.sandbox.tokens import basic_credential
 
 Headers = dict[str, str]
 
@@ -50,44 +58,99 @@ async def form_fields(request: Request) -> dict[str, str]:
     return fields
 
 
-class VendorServer(Protocol):
+class VendorServer(ABC):
     """One way of speaking to one district."""
 
+    token_methods: tuple[str, ...] = ("POST",)
+    token_type = "bearer"
+    has_scopes = True
+    reuses_tokens = False
+
+    def __init__(self, district: District) -> None:
+        self.district = district
+        # Authorization, quota and faults have been seen to before.
+        handlers = {HTTPException: self._no_such_route, Refusal: self._refused}
+        self.app = Starlette(routes=self.routes(), exception_handlers=handlers)
+
+    @abstractmethod
+    def routes(self) -> list[Route]:
+        """Return the routes of the resources."""
+
+    @abstractmethod
+    def authorize(self, scope: Scope) -> Response | None:
+        """Return None when the call may go on, else the 401 or 403."""
+
+    @abstractmethod
+    def error(self, status: int, message: str, code: str | None = None) -> Response:
+        """Return an error in the vendor's shape."""
+
+    @abstractmethod
+    def public_id(self, table: str, key: int) -> str | int:
+        """Return the id by which clients know a row."""
+
     @property
-    def app(self) -> ASGIApp:
-        """Serves the resources; authorization, quota and faults have been seen to before."""
-        ...
+    @abstractmethod
+    def token_path(self) -> str:
+        """The token endpoint as clients are to ask it, with its query if it needs one."""
+
+    @property
+    @abstractmethod
+    def oneroster_path(self) -> str | None:
+        """Base path of the OneRoster resources; None where there are none."""
 
     @property
     def token_paths(self) -> frozenset[str]:
         """Paths of the token endpoint; these spend no quota."""
-        ...
+        return frozenset([self.token_path.partition("?")[0]])
+
+    async def token(self, request: Request) -> Response:
+        """Answer a token request (RFC 6749, client credentials), the credentials given by Basic."""
+        if request.method not in self.token_methods:
+            return json_reply({"error": "invalid_request"}, 405, {"allow": "POST"})
+        try:
+            fields = await form_fields(request)
+        except Exception:  # noqa: BLE001 - whatever a broken form raises, it is the client's mistake
+            return json_reply({"error": "invalid_request"}, 400)
+        if (problem := self.token_problem(request, fields)) is not None:
+            return json_reply(problem, 400)
+        pair, book = self.credential(request, fields), self.district.tokens
+        if pair is None or not book.knows(pair.client_id, pair.client_secret):
+            return json_reply({"error": "invalid_client"}, 401, {"www-authenticate": "Basic"})
+        scope = fields.get("scope", "") if self.has_scopes else ""
+        lifetime = self.district.knobs.token_lifetime_seconds
+        token = book.issue(pair.client_id, lifetime, scope=scope, reuse=self.reuses_tokens)
+        seconds = int(lifetime) or 1
+        body = {
+            "access_token": token.token,
+            "token_type": self.token_type,
+            "expires_in": str(seconds) if self.expires_in_as_text else seconds,
+            **({"scope": scope} if self.has_scopes else {}),
+        }
+        return json_reply(body, headers={"cache-control": "no-store"})
 
     @property
-    def token_path(self) -> str:
-        """The token endpoint as clients are to ask it, with its query if it needs one."""
-        ...
+    def expires_in_as_text(self) -> bool:
+        """Whether `expires_in` is a text."""
+        return bool(self.district.knobs.token_expires_in_as_text)
 
-    @property
-    def oneroster_path(self) -> str | None:
-        """Base path of the OneRoster resources; None when there are none."""
-        ...
+    def token_problem(self, request: Request, fields: Mapping[str, str]) -> dict[str, str] | None:
+        """Return the body of a 400, or None where the request is in order."""
+        is_known = fields.get("grant_type") == "client_credentials"
+        return None if is_known else {"error": "unsupported_grant_type"}
 
-    async def token(self, scope: Scope, receive: Any) -> Response:
-        """Answer a token request."""
-        ...
+    def credential(self, request: Request, _: Mapping[str, str]) -> AcceptedCredential | None:
+        """Return the credential that a token request shows."""
+        return basic_credential(request.headers.get("authorization", ""))
 
-    def authorize(self, scope: Scope) -> Response | None:
-        """Return None when the call may go on, else the 401 or 403."""
-        ...
+    async def _no_such_route(self, _: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        reply = self.error(error.status_code, "There is no such resource or method here.")
+        reply.headers.update(error.headers or {})
+        return reply
 
-    def error(self, status: int, message: str, code: str | None = None) -> Response:
-        """Return an error in the dialect's shape."""
-        ...
-
-    def public_id(self, table: str, key: int) -> str | int:
-        """Return the id by which clients know a row."""
-        ...
+    async def _refused(self, _: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        return self.error(error.status, error.message, error.code)
 
 
 def fault_reply(dialect: VendorServer, fault: Fault) -> Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -16,7 +17,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action
-from sisgate.broker import CANCEL_TASK, STATUS_TASK, SYNC_TASK
 from sisgate.domain.states import JobState
 from sisgate.errors import (
     AccessDenied,
@@ -82,142 +82,122 @@ class JobArguments(BaseModel):
     app: AppName = "celery"
 
 
-def accept(
-    gateway: Gateway,
-    authorizer: Authorizer,
-    job_id: str,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    early: EarlyCancels,
-    refused: str = "",
-) -> Result:
-    """Accept the sync, or keep a failed job that says what is wrong with it.
+@dataclass(frozen=True)
+class TaskMessage:
+    """What a message says besides which task it is for.
 
-    `authorizer` stands for whoever can write to the broker; `refused` names what else the message
-    asked for.
-    Returns the job's id, with its state, and the error where there is one.
-
-    Raises `BacklogFull` and `DatabaseUnavailable`; a second delivery finds the job of the first.
+    `refused` names what it asks for that the fleet doesn't do, such as callbacks.
     """
-    if len(job_id) > ID_LENGTH or not job_id.isprintable():
-        error = UsageError(f"A task id has at most {ID_LENGTH} printable characters.")
-        log.error("sync_refused", reason=error.message)
-        return _refusal(error)
-    try:
-        _refuse_callbacks(SYNC_TASK, refused)
-        order = _read(SyncArguments, SYNC_TASK, ("provider", "resource"), args, kwargs)
-        authorizer.require(Action.ENQUEUE, order.provider, order.resource)
-        if order.allow_deletes:
-            authorizer.require(Action.CONTROL, order.provider, order.resource)
-        job = gateway.sync(**order.model_dump(), job_id=job_id)
-    except (UsageError, AccessDenied) as error:
-        log.warning("sync_refused", job=job_id, code=error.code)
-        named = {**dict(zip(("provider", "resource"), args, strict=False)), **kwargs}
-        provider, resource, app = (
-            _storable(named.get(name, default))
-            for name, default in (("provider", ""), ("resource", ""), ("app", "celery"))
-        )
+
+    task: str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    refused: str = ""
+
+    def named(self, *positional: str) -> dict[str, Any]:
+        """Return all arguments by name."""
+        return {**dict(zip(positional, self.args, strict=False)), **self.kwargs}
+
+    def read(self, model: type[Arguments], *positional: str) -> Arguments:
+        """Return the arguments; `UsageError` for what is wrong with the message."""
+        task = self.task
+        if self.refused:
+            raise UsageError(
+                f"{task} takes no {self.refused}: what a message asks the fleet to send on, or to "
+                "hold for later, is not done. Send the task without it, when it is wanted."
+            )
+        if len(self.args) > len(positional):
+            raise UsageError(f"{task} takes {' and '.join(positional)}, the rest by name.")
         try:
-            gateway.jobs.refuse(job_id, provider, resource, app, error)
-        except IdempotencyConflict:
-            # The id is that of another job, which must not be reported as failed.
-            log.warning("task_id_used_twice", job=job_id)
-        return _refusal(error, job=job_id, state=JobState.FAILED.value)
-    if early.has(job.id, order.app):
-        with suppress(InvalidState):
-            gateway.jobs.cancel(job.id, actor=f"celery app {order.app}")
-        return {"job": job.id, "state": job.status().state.value, "error": None}
-    state = JobState.ACCEPTED if job.is_new else job.status().state
-    return {"job": job.id, "state": state.value, "error": None}
+            return model.model_validate(self.named(*positional))
+        except ValidationError as error:
+            items = error.errors(include_input=False, include_url=False, include_context=False)
+            errors = [(item["type"], item["loc"]) for item in items[:10]]
+            problems = ". ".join(_problems(errors, task, list(model.model_fields)))
+            raise UsageError(f"The arguments of {task} are wrong: {problems}.") from None
 
 
-def status(
-    gateway: Gateway,
-    authorizer: Authorizer,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    refused: str = "",
-) -> Result:
-    """Return what the ledger knows of a job of the app; no student data."""
-    try:
-        return _own_job(STATUS_TASK, gateway, authorizer, args, kwargs, refused).as_dict()
-    except SisgateError as error:
-        return _refusal(error)
+@dataclass(frozen=True)
+class AppTasks:
+    """Does what other Celery apps ask for. `authorizer` is for whoever can write to the broker."""
 
+    gateway: Gateway
+    authorizer: Authorizer
+    early: EarlyCancels
 
-def cancel(
-    gateway: Gateway,
-    authorizer: Authorizer,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    early: EarlyCancels,
-    refused: str = "",
-) -> Result:
-    """Cancel a job of the app and return its status. Raises `DatabaseUnavailable`.
+    def sync(self, message: TaskMessage, job_id: str) -> Result:
+        """Accept the sync, or keep a failed job that says what is wrong with it.
 
-    Of a job that is not known it is noted, because its sync may have been overtaken.
-    """
-    try:
+        Returns the job's id, with its state, and the error where there is one. Raises `BacklogFull`
+        and `DatabaseUnavailable`; a second delivery finds the job of the first.
+        """
+        if len(job_id) > ID_LENGTH or not job_id.isprintable():
+            error = UsageError(f"A task id has at most {ID_LENGTH} printable characters.")
+            log.error("sync_refused", reason=error.message)
+            return _refusal(error)
+        jobs = self.gateway.jobs
         try:
-            own = _own_job(CANCEL_TASK, gateway, authorizer, args, kwargs, refused)
-        except UnknownJob:
-            asked = _read(JobArguments, CANCEL_TASK, ("job_id",), args, kwargs)
-            early.note(asked.job_id, asked.app)
-            # Looked for once more: it may have been accepted just before that was noted.
-            own = _own_job(CANCEL_TASK, gateway, authorizer, args, kwargs, refused)
-        authorizer.require(Action.ENQUEUE, own.provider, own.resource)
-        return gateway.jobs.cancel(own.id, actor=f"celery app {own.app}").as_dict()
-    except (UsageError, AccessDenied, InvalidState) as error:
-        log.warning("cancel_refused", code=error.code)
-        return _refusal(error)
+            asked = message.read(SyncArguments, "provider", "resource")
+            self.authorizer.require(Action.ENQUEUE, asked.provider, asked.resource)
+            if asked.allow_deletes:
+                self.authorizer.require(Action.CONTROL, asked.provider, asked.resource)
+            job = self.gateway.sync(**asked.model_dump(), job_id=job_id)
+        except (UsageError, AccessDenied) as error:
+            log.warning("sync_refused", job=job_id, code=error.code)
+            named = {"app": "celery", **message.named("provider", "resource")}
+            names = ("provider", "resource", "app")
+            provider, resource, app = (_storable(named.get(name, "")) for name in names)
+            try:
+                jobs.refuse(job_id, provider, resource, app, error)
+            except IdempotencyConflict:
+                # The id is that of another job, which must not be reported as failed.
+                log.warning("task_id_used_twice", job=job_id)
+            return _refusal(error, job=job_id, state=JobState.FAILED.value)
+        state = JobState.ACCEPTED if job.is_new else None
+        if self.early.has(job.id, asked.app):
+            state = None
+            with suppress(InvalidState):
+                jobs.cancel(job.id, actor=f"celery app {asked.app}")
+        return {"job": job.id, "state": (state or job.status().state).value, "error": None}
 
+    def status(self, message: TaskMessage) -> Result:
+        """Return what the ledger knows of a job of the app; no student data."""
+        try:
+            return self._own_job(message).as_dict()
+        except SisgateError as error:
+            return _refusal(error)
 
-def _own_job(
-    task: str,
-    gateway: Gateway,
-    authorizer: Authorizer,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    refused: str,
-) -> JobStatus:
-    """Return the status of the job that is asked for; `UnknownJob` unless it is the app's."""
-    _refuse_callbacks(task, refused)
-    asked = _read(JobArguments, task, ("job_id",), args, kwargs)
-    job = gateway.jobs.status(asked.job_id)
-    if job.app != asked.app or not authorizer.allows(Action.LOOK, job.provider, job.resource):
-        raise unknown(asked.job_id)
-    return job
+    def cancel(self, message: TaskMessage) -> Result:
+        """Cancel a job of the app and return its status. Raises `DatabaseUnavailable`.
 
+        A cancel of an unknown job is noted, because its sync may have been overtaken.
+        """
+        try:
+            try:
+                own = self._own_job(message)
+            except UnknownJob:
+                asked = message.read(JobArguments, "job_id")
+                self.early.note(asked.job_id, asked.app)
+                # Looked for once more: it may have been accepted just before that was noted.
+                own = self._own_job(message)
+            self.authorizer.require(Action.ENQUEUE, own.provider, own.resource)
+            return self.gateway.jobs.cancel(own.id, actor=f"celery app {own.app}").as_dict()
+        except (UsageError, AccessDenied, InvalidState) as error:
+            log.warning("cancel_refused", code=error.code)
+            return _refusal(error)
 
-def _refuse_callbacks(task: str, refused: str) -> None:
-    if refused:
-        raise UsageError(
-            f"{task} takes no {refused}: what a message asks the fleet to send on, or to hold for "
-            "later, is not done. Send the task without it, when it is wanted."
-        )
+    def _own_job(self, message: TaskMessage) -> JobStatus:
+        """Return the status of the job that is asked for; `UnknownJob` unless it is the app's."""
+        asked = message.read(JobArguments, "job_id")
+        job = self.gateway.jobs.status(asked.job_id)
+        may_see = self.authorizer.allows(Action.LOOK, job.provider, job.resource)
+        if job.app != asked.app or not may_see:
+            raise unknown(asked.job_id)
+        return job
 
 
 def _refusal(error: SisgateError, **more: str) -> Result:
     return {"job": None, "state": None, **more, "error": error.as_dict()}
-
-
-def _read(
-    model: type[Arguments],
-    task: str,
-    positional: Sequence[str],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Arguments:
-    if len(args) > len(positional):
-        raise UsageError(f"{task} takes {' and '.join(positional)}, the rest by name.")
-    try:
-        return model.model_validate({**dict(zip(positional, args, strict=False)), **kwargs})
-    except ValidationError as error:
-        items = error.errors(include_input=False, include_url=False, include_context=False)
-        known = list(model.model_fields)
-        errors = [(item["type"], item["loc"]) for item in items[:10]]
-        problems = ". ".join(_problems(errors, task, known))
-        raise UsageError(f"The arguments of {task} are wrong: {problems}.") from None
 
 
 def _problems(

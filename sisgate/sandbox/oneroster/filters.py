@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sisgate.sandbox.population.values import values_at
+from sisgate.sandbox.selection import values_at
 
 Comparison = Literal["=", "!=", ">", ">=", "<", "<=", "~"]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from array import array
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,12 +11,10 @@ from sisgate.sandbox.oneroster.filters import FilterExpression
 from sisgate.sandbox.oneroster.rows import OneRosterRows, Row
 from sisgate.sandbox.population.keys import Table
 from sisgate.sandbox.population.roster import LAST_BASE_STAMP, Roster
-from sisgate.sandbox.population.values import values_at
+from sisgate.sandbox.selection import Selections
 
 _KEY_BITS = 40
 _KEY_MASK = (1 << _KEY_BITS) - 1
-_SCAN_PAUSE_ROWS = 2000
-_SELECTIONS_KEPT = 8
 
 
 class Part(NamedTuple):
@@ -113,44 +109,18 @@ class SortOrder(NamedTuple):
     descending: bool
 
 
-class Selections:
-    """Filtered or sorted lists, kept for the next page until the data changes."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[object, ...], array[int]] = OrderedDict()
-
-    async def select(
-        self, resource: Resource, wanted: FilterExpression | None, order: SortOrder | None
-    ) -> array[int]:
-        """Return the codes of the rows that pass, in order."""
-        key = (resource.name, resource.revision, wanted, order)
-        codes = self._kept.get(key)
-        if codes is None:
-            codes = await _scan(resource, wanted, order)
-            self._kept[key] = codes
-            if len(self._kept) > _SELECTIONS_KEPT:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(key)
-        return codes
-
-
-async def _scan(
-    resource: Resource, wanted: FilterExpression | None, order: SortOrder | None
+async def select(
+    selections: Selections,
+    resource: Resource,
+    wanted: FilterExpression | None,
+    order: SortOrder | None,
 ) -> array[int]:
-    codes: array[int] = array("q")
-    sort_keys: list[str] = []
-    since = wanted.modified_since() if wanted else None
-    for count, code in enumerate(resource.codes(since), 1):
-        row = resource.row(code)
-        if wanted is None or wanted.matches(row):
-            codes.append(code)
-            if order is not None:
-                sort_keys.append(next(values_at(row, order.field), ""))
-        if count % _SCAN_PAUSE_ROWS == 0:
-            # Other districts and calls go on while a big district is searched.
-            await asyncio.sleep(0)
-    if order is None:
-        return codes
-    places = sorted(range(len(codes)), key=sort_keys.__getitem__, reverse=order.descending)
-    return array("q", (codes[place] for place in places))
+    """Return the codes of a resource's rows that pass a filter, in order."""
+    return await selections.select(
+        (resource.name, resource.revision, wanted, order),
+        resource.codes(wanted.modified_since() if wanted else None),
+        resource.row,
+        wanted.matches if wanted is not None else lambda _: True,
+        sort_by=order.field if order is not None else None,
+        descending=order is not None and order.descending,
+    )

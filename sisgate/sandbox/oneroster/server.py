@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,14 +14,16 @@ from starlette.types import Scope
 from sisgate.sandbox.district import District
 from sisgate.sandbox.oneroster.filters import FilterExpression, parse_filter
 from sisgate.sandbox.oneroster.oauth1 import OAuth1Verifier
-from sisgate.sandbox.oneroster.resources import Resource, Selections, SortOrder, resources_of
+from sisgate.sandbox.oneroster.resources import Resource, SortOrder, resources_of, select
 from sisgate.sandbox.oneroster.rows import OneRosterRows, Row
-from sisgate.sandbox.oneroster.tokens import issue_token
+from sisgate.sandbox.selection import Selections
+from sisgate.sandbox.spec import AcceptedCredential
 from sisgate.sandbox.tokens import TokenState
-from sisgate.sandbox.vendor import Refusal, json_reply, whole_number
+from sisgate.sandbox.vendor import Refusal, VendorServer, json_reply, whole_number
 
 _CAMPUS = "/campus/api/oneroster/v1p2/{app}/ims/oneroster/rostering/v1p2"
 CAMPUS_APP = "sisgate"
+CORE_SCOPE = "roster-core.readonly"
 _BASES = {
     ("infinite_campus", "1.2"): _CAMPUS,
     ("skyward", "1.2"): "/ims/oneroster/v1p2",
@@ -34,27 +35,31 @@ _MINOR_OF_STATUS = {401: "unauthorisedrequest", 403: "forbidden", 404: "unknowno
                     429: "server_busy", 503: "server_busy"}  # fmt: skip
 
 
-class OneRosterServer:
-    """The `Dialect` of Infinite Campus, Skyward and the generic kind."""
+class OneRosterServer(VendorServer):
+    """Infinite Campus, Skyward and the generic kind."""
 
     def __init__(self, district: District) -> None:
-        self._district = district
         self._shapes: dict[str, dict[str, Resource]] = {}
         self._rows: dict[str, OneRosterRows] = {}
         self._selections = Selections()
         self._oauth1 = OAuth1Verifier(district.tokens)
+        if district.spec.kind == "skyward":
+            # Skyward Qmlativ's token endpoint is a GET with the grant in the query.
+            self.token_methods = ("POST", "GET")
+        super().__init__(district)
+
+    def routes(self) -> list[Route]:
+        """Return the routes of every version that the kind speaks."""
         routes = []
         for (kind, version), base in _BASES.items():
-            if kind == district.spec.kind:
+            if kind == self.district.spec.kind:
                 self._add_shape(version, base.replace("{app}", CAMPUS_APP))
                 routes += self._routes(base, version)
-        self.app = Starlette(
-            routes=routes, exception_handlers={HTTPException: self._http, Refusal: self._refusal}
-        )
+        return routes
 
     def _add_shape(self, version: str, base: str) -> None:
-        roster = self._district.roster
-        self._rows[version] = OneRosterRows(roster, self._district.url + base, version)
+        roster = self.district.roster
+        self._rows[version] = OneRosterRows(roster, self.district.url + base, version)
         self._shapes[version] = resources_of(roster, self._rows[version])
 
     def _routes(self, base: str, version: str) -> list[Route]:
@@ -72,28 +77,37 @@ class OneRosterServer:
     @property
     def _version(self) -> str:
         """Which shape is served: Infinite Campus speaks 1.2 only."""
-        version = self._district.knobs.oneroster_version
+        version = self.district.knobs.oneroster_version
         return version if version in self._shapes else "1.2"
-
-    @property
-    def token_paths(self) -> frozenset[str]:
-        """Paths of the token endpoint."""
-        return frozenset([self.token_path.partition("?")[0]])
 
     @property
     def token_path(self) -> str:
         """The token endpoint as clients are to ask it."""
-        campus = self._district.spec.kind == "infinite_campus"
+        campus = self.district.spec.kind == "infinite_campus"
         return f"/campus/oauth2/token?appName={CAMPUS_APP}" if campus else "/oauth/token"
 
     @property
     def oneroster_path(self) -> str:
         """Base path of the resources in the version that is served."""
-        return _BASES[self._district.spec.kind, self._version].replace("{app}", CAMPUS_APP)
+        return _BASES[self.district.spec.kind, self._version].replace("{app}", CAMPUS_APP)
 
-    async def token(self, scope: Scope, receive: Any) -> Response:
-        """Answer a token request."""
-        return await issue_token(self._district, Request(scope, receive))
+    def token_problem(self, request: Request, fields: Mapping[str, str]) -> dict[str, str] | None:
+        """Ask besides for Campus' app name, and by knob for a scope."""
+        if "appName" not in request.query_params and self.district.spec.kind == "infinite_campus":
+            return {"error": "invalid_request", "error_description": "appName is missing"}
+        scopes = fields.get("scope", "").split()
+        problem = super().token_problem(request, fields)
+        if problem or not self.district.knobs.scope_required:
+            return problem
+        if any(scope.endswith(CORE_SCOPE) for scope in scopes):
+            return None
+        needed = f"a scope ending in {CORE_SCOPE} is required"
+        return {"error": "invalid_scope", "error_description": needed}
+
+    def credential(self, request: Request, fields: Mapping[str, str]) -> AcceptedCredential:
+        """Take the credential from the form, too."""
+        in_form = AcceptedCredential(fields.get("client_id", ""), fields.get("client_secret", ""))
+        return super().credential(request, fields) or in_form
 
     def public_id(self, table: str, key: int) -> str:
         """Return the sourcedId of a row."""
@@ -101,13 +115,13 @@ class OneRosterServer:
 
     def authorize(self, scope: Scope) -> Response | None:
         """Judge the bearer token, or the OAuth 1.0a signature by knob, and the permission."""
-        knobs, request = self._district.knobs, Request(scope)
+        knobs, request = self.district.knobs, Request(scope)
         authorization = request.headers.get("authorization", "")
         if knobs.auth == "oauth1":
             if not self._oauth1.accepts(request.method, str(request.url), authorization):
                 return self.error(401, "The request's OAuth signature is not valid.")
         else:
-            state = self._district.tokens.state(authorization)
+            state = self.district.tokens.state(authorization)
             if state is TokenState.EXPIRED:
                 return self._challenge("Token has expired.", "The access token expired")
             if state is not TokenState.VALID:
@@ -136,18 +150,6 @@ class OneRosterServer:
         }
         return json_reply(body, status)
 
-    async def _http(self, request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        reply = self.error(status, "There is no such resource or method here.")
-        if status == 405:
-            reply.headers["allow"] = "GET"
-        return reply
-
-    async def _refusal(self, request: Request, error: Exception) -> Response:
-        if not isinstance(error, Refusal):
-            raise error
-        return self.error(error.status, error.message, error.code)
-
     def _resource(self, request: Request, version: str) -> Resource:
         resource = self._shapes[version].get(request.path_params["resource"])
         if resource is None or version != self._version:
@@ -164,7 +166,7 @@ class OneRosterServer:
         raise Refusal(404, "There is no row with this sourcedId.", "unknownobject")
 
     async def _list(self, request: Request, resource: Resource) -> Response:
-        knobs, cap = self._district.knobs, self._district.page_cap
+        knobs, cap = self.district.knobs, self.district.page_cap
         limit = whole_number(request, "limit", min(knobs.default_limit, cap), 1)
         offset = whole_number(request, "offset", 0, 0)
         if limit > cap and knobs.over_cap == "refuse":
@@ -174,26 +176,26 @@ class OneRosterServer:
         if wanted == "nothing":
             rows, total = [], 0
         elif wanted is None and order is None:
-            first, size, total = self._district.window_of_list(offset, limit, len(resource))
+            first, size, total = self.district.window_of_list(offset, limit, len(resource))
             rows = resource.page(first, size)
         else:
-            codes = await self._selections.select(resource, wanted, order)
-            first, size, total = self._district.window_of_list(offset, limit, len(codes))
+            codes = await select(self._selections, resource, wanted, order)
+            first, size, total = self.district.window_of_list(offset, limit, len(codes))
             rows = [resource.row(code) for code in codes[first : first + size]]
         rows = self._projected(request, resource, rows)
         headers = self._list_headers(request, offset, limit, total)
         reply = json_reply({self._word(resource, resource.many): rows}, headers=headers)
-        self._district.page_served(resource.name)
+        self.district.page_served(resource.name)
         return reply
 
     def _word(self, resource: Resource, word: str) -> str:
-        if resource.name == "students" and self._district.knobs.students_envelope == "students":
+        if resource.name == "students" and self.district.knobs.students_envelope == "students":
             return "students" if word == "users" else "student"
         return word
 
     def _filter(self, request: Request, resource: Resource) -> Any:
         """Return the filter, None, or "nothing" where the server answers with an empty list."""
-        text, mode = request.query_params.get("filter"), self._district.knobs.filter_mode
+        text, mode = request.query_params.get("filter"), self.district.knobs.filter_mode
         if text is None or mode == "ignore":
             return None
         if mode == "refuse":
@@ -224,7 +226,7 @@ class OneRosterServer:
     def _list_headers(
         self, request: Request, offset: int, limit: int, total: int
     ) -> dict[str, str]:
-        knobs = self._district.knobs
+        knobs = self.district.knobs
         headers = {"x-total-count": str(total)} if knobs.send_total else {}
         if knobs.send_link:
             last = max(0, (total - 1) // limit * limit)
@@ -234,7 +236,7 @@ class OneRosterServer:
             if offset > 0:
                 places["prev"] = max(0, offset - limit)
             query = {k: v for k, v in request.query_params.items() if k != "offset"}
-            base = self._district.url + request.url.path
+            base = self.district.url + request.url.path
             headers["link"] = ", ".join(
                 f'<{base}?{urlencode({**query, "limit": limit, "offset": place})}>; rel="{rel}"'
                 for rel, place in places.items()

@@ -9,22 +9,16 @@ Source: the notes and clients that districts publish, such as ps_utilities and p
 
 from __future__ import annotations
 
-import asyncio
 import operator
 import re
-from array import array
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sisgate.sandbox.population.roster import Roster
-from sisgate.sandbox.population.values import values_at
 from sisgate.sandbox.powerschool.lists import KeyList
+from sisgate.sandbox.selection import Selections, values_at
 from sisgate.sandbox.vendor import Refusal
-
-_SCAN_PAUSE_ROWS = 2000
-_SELECTIONS_KEPT = 8
 
 _COMPARISON = re.compile(
     r"(?P<field>[a-z_]\w*(?:\.\w+)*)(?P<op>==|=gt=|=ge=|=lt=|=le=)(?P<value>\([^()]*\)|[^()]*)"
@@ -109,7 +103,7 @@ class Searches:
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
-        self._kept: OrderedDict[tuple[Hashable, ...], array[int]] = OrderedDict()
+        self._selections = Selections()
 
     async def within(self, listing: KeyList, text: str | None, place: str) -> KeyList:
         """Return the rows of the list at `place` that meet a `q`; `Refusal` 400 for a bad one."""
@@ -119,12 +113,13 @@ class Searches:
         if search in _ALL_WHILE_NOBODY_LEFT and not self._roster.students.marked:
             return listing
         revision = sum(table.revision for table in self._roster.tables())
-        selection = (place, search, revision)
-        keys = self._kept.get(selection)
-        if keys is None:
-            keys = self._kept[selection] = await _scan(listing, search)
-            if len(self._kept) > _SELECTIONS_KEPT:
-                self._kept.popitem(last=False)
+        expansions = search.heads & frozenset(listing.expansions)
+        keys = await self._selections.select(
+            (place, search, revision),
+            listing.between(0, listing.size),
+            lambda key: listing.row(key, expansions),
+            search.matches,
+        )
         return listing.of(keys)
 
 
@@ -137,15 +132,3 @@ def _search(text: str, listing: KeyList) -> Search:
         if not search.heads <= {*listing.expansions, *listing.row(key, frozenset())}:
             raise Refusal(400, "q asks for a field that does not exist", "INVALID_QUERY")
     return search
-
-
-async def _scan(listing: KeyList, search: Search) -> array[int]:
-    keys: array[int] = array("q")
-    expansions = search.heads & frozenset(listing.expansions)
-    for count, key in enumerate(listing.between(0, listing.size), 1):
-        if search.matches(listing.row(key, expansions)):
-            keys.append(key)
-        if count % _SCAN_PAUSE_ROWS == 0:
-            # Other districts and calls go on while a big district is searched.
-            await asyncio.sleep(0)
-    return keys

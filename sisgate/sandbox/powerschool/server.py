@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,9 +16,8 @@ from sisgate.sandbox.powerschool.lists import KeyList, Lists
 from sisgate.sandbox.powerschool.queries import MAX_PAGE_SIZE, PowerQueries, Record
 from sisgate.sandbox.powerschool.rows import PowerSchoolRows, Row
 from sisgate.sandbox.powerschool.search import Searches
-from sisgate.sandbox.powerschool.tokens import issue_token
 from sisgate.sandbox.tokens import TokenState
-from sisgate.sandbox.vendor import Refusal, json_reply, whole_number
+from sisgate.sandbox.vendor import Refusal, VendorServer, json_reply, whole_number
 
 _PAGED = (
     "student", "school", "section", "section_enrollment", "staff", "course", "term",
@@ -28,18 +25,25 @@ _PAGED = (
 )  # fmt: skip
 
 
-class PowerSchoolServer:
-    """The `Dialect` of PowerSchool."""
+class PowerSchoolServer(VendorServer):
+    """PowerSchool. Its token endpoint takes Basic only, and gives a client its token again."""
 
-    token_paths = frozenset(["/oauth/access_token", "/oauth/access_token/"])
     token_path = "/oauth/access_token"
+    token_paths = frozenset([token_path, f"{token_path}/"])
     oneroster_path = None
+    token_type = "Bearer"
+    has_scopes = False
+    reuses_tokens = True
 
     def __init__(self, district: District) -> None:
-        self._district = district
         self._queries = PowerQueries(district.roster)
         self._searches = Searches(district.roster)
-        self._lists = lists = Lists(district.roster, PowerSchoolRows(district.roster))
+        self._lists = Lists(district.roster, PowerSchoolRows(district.roster))
+        super().__init__(district)
+
+    def routes(self) -> list[Route]:
+        """Return the routes of `/ws`."""
+        lists = self._lists
         finders: dict[str, Callable[..., KeyList]] = {
             "/ws/v1/district/school": lambda: lists.of_district("school"),
             "/ws/v1/district/student": lambda: lists.of_district("student"),
@@ -56,13 +60,12 @@ class PowerSchoolServer:
             routes.append(Route(path, self._page_of(find), methods=["GET"]))
             routes.append(Route(f"{path}/count", self._count_of(find), methods=["GET"]))
         routes.append(Route("/ws/v1/{word}/{row_id}", self._single, methods=["GET"]))
-        self.app = Starlette(
-            routes=routes, exception_handlers={HTTPException: self._http, Refusal: self._refusal}
-        )
+        return routes
 
-    async def token(self, scope: Scope, receive: Any) -> Response:
-        """Answer a token request."""
-        return await issue_token(self._district, Request(scope, receive), self)
+    @property
+    def expires_in_as_text(self) -> bool:
+        """As text unless the knob says otherwise."""
+        return self.district.knobs.token_expires_in_as_text is not False
 
     def public_id(self, table: str, key: int) -> int:
         """Return the id of a row: its key."""
@@ -71,7 +74,7 @@ class PowerSchoolServer:
     def authorize(self, scope: Scope) -> Response | None:
         """Answer with one of the two kinds of 401, or None."""
         authorization = Request(scope).headers.get("authorization", "")
-        state = self._district.tokens.state(authorization)
+        state = self.district.tokens.state(authorization)
         if state is not TokenState.VALID:
             reason = "has expired" if state is TokenState.EXPIRED else "is missing or unknown"
             reply = self.error(401, f"The access token {reason}")
@@ -80,7 +83,7 @@ class PowerSchoolServer:
                 f'error_description="The access token {reason}"'
             )
             return reply
-        if any(word in scope["path"] for word in self._district.knobs.deny):
+        if any(word in scope["path"] for word in self.district.knobs.deny):
             message = "Plugin is missing required read permission for this resource"
             return json_reply({"errorMessage": {"message": message}}, 401)
         return None
@@ -90,24 +93,15 @@ class PowerSchoolServer:
         detail = {"resource": "request", "field": "", "code": code or f"HTTP_{status}"}
         return json_reply({"message": message, "errors": [detail]}, status)
 
-    async def _http(self, request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        return self.error(status, "There is no such resource or method here.")
-
-    async def _refusal(self, request: Request, error: Exception) -> Response:
-        if not isinstance(error, Refusal):
-            raise error
-        return self.error(error.status, error.message, error.code)
-
     async def _metadata(self, request: Request) -> Response:
-        sizes = {f"{word}_max_page_size": self._district.page_cap for word in _PAGED}
+        sizes = {f"{word}_max_page_size": self.district.page_cap for word in _PAGED}
         versions = {"powerschool_version": "24.7.0.0", "api_version": "v1"}
         return json_reply({"metadata": {**sizes, **versions}})
 
     async def _about_district(self, request: Request) -> Response:
-        city = self._district.roster.pools.cities[0]
+        city = self.district.roster.pools.cities[0]
         about = {
-            "uuid": f"00000000-0000-4000-8000-{self._district.spec.seed & 0xFFFFFFFFFFFF:012x}",
+            "uuid": f"00000000-0000-4000-8000-{self.district.spec.seed & 0xFFFFFFFFFFFF:012x}",
             "name": f"{city} Unified School District",
             "district_number": "0100",
         }
@@ -128,19 +122,19 @@ class PowerSchoolServer:
         async def page(request: Request) -> Response:
             listing = await self._listing(request, find)
             expansions = _expansions(request, listing.expansions)
-            first, size = self._place(request, self._district.page_cap)
-            first, size, _ = self._district.window_of_list(first, size, listing.size)
+            first, size = self._place(request, self.district.page_cap)
+            first, size, _ = self.district.window_of_list(first, size, listing.size)
             keys = listing.between(first, min(first + size, listing.size))
             rows: Any = [listing.row(key, expansions) for key in keys]
             body = _expandable(listing)
-            knobs = self._district.knobs
+            knobs = self.district.knobs
             if len(rows) == 1 and knobs.single_row_object:
                 rows = rows[0]
             if rows or knobs.empty_list == "list":
                 body[listing.word] = rows
             # Of staff, too, clients read `staffs`.
             reply = json_reply({f"{listing.word}s": body})
-            self._district.page_served(listing.word)
+            self.district.page_served(listing.word)
             return reply
 
         return page
@@ -148,7 +142,7 @@ class PowerSchoolServer:
     def _count_of(self, find: Callable[..., KeyList]) -> Callable[[Request], Any]:
         async def count(request: Request) -> Response:
             listing = await self._listing(request, find)
-            _, _, total = self._district.window_of_list(0, 1, listing.size)
+            _, _, total = self.district.window_of_list(0, 1, listing.size)
             return json_reply({"resource": {"count": total}})
 
         return count
@@ -156,40 +150,40 @@ class PowerSchoolServer:
     def _place(self, request: Request, cap: int) -> tuple[int, int]:
         """Return the first position and the size of the page that is asked for."""
         size = whole_number(request, "pagesize", cap, 1)
-        if size > cap and self._district.knobs.over_cap == "refuse":
+        if size > cap and self.district.knobs.over_cap == "refuse":
             raise Refusal(400, f"pagesize is at most {cap}", "INVALID_PAGE_SIZE")
         size = min(size, cap)
         return (whole_number(request, "page", 1, 1) - 1) * size, size
 
     def _query_table(self, request: Request) -> tuple[Table, Callable[[int], Record]]:
         name = request.path_params["query"]
-        table = self._queries.tables.get(name) if self._district.knobs.plugin_installed else None
+        table = self._queries.tables.get(name) if self.district.knobs.plugin_installed else None
         if table is None:
             raise Refusal(404, f"Query not table: {name[:100]}", "NOT_FOUND")
         return table
 
     async def _query_count(self, request: Request) -> Response:
         table, _ = self._query_table(request)
-        _, _, total = self._district.window_of_list(0, 1, len(table))
+        _, _, total = self.district.window_of_list(0, 1, len(table))
         return json_reply({"count": total})
 
     async def _query(self, request: Request) -> Response:
-        name, knobs = request.path_params["query"], self._district.knobs
+        name, knobs = request.path_params["query"], self.district.knobs
         table, record = self._query_table(request)
         if request.query_params.get("pagesize") == "0":
             first, size = 0, len(table)
         else:
             first, size = self._place(request, MAX_PAGE_SIZE)
             if "pagesize" not in request.query_params:
-                size = min(size, self._district.page_cap)
+                size = min(size, self.district.page_cap)
                 first = (whole_number(request, "page", 1, 1) - 1) * size
-        first, size, total = self._district.window_of_list(first, size, len(table))
+        first, size, total = self.district.window_of_list(first, size, len(table))
         records = [record(key) for key in table.between(first, first + size)]
         asked = request.query_params.get("count") == "true"
         counted = knobs.query_count == "always" or (knobs.query_count == "asked" and asked)
         body: Row = {"name": name, **({"count": total} if counted else {})}
         reply = json_reply({**body, "record": records})
-        self._district.page_served(name.rpartition(".")[2])
+        self.district.page_served(name.rpartition(".")[2])
         return reply
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import broker_principal
-from workers.jobs import app_tasks
-from workers.jobs.app_tasks import EarlyCancels, Result
+from sisgate.broker import CANCEL_TASK, SYNC_TASK
+from workers.jobs.app_tasks import AppTasks, EarlyCancels, Result, TaskMessage
 from workers.runtime import Runtime
 
 
@@ -23,17 +23,16 @@ class Messages:
         authorizer = Authorizer(
             gateway.context.database, gateway.context.clock, principal=principal
         )
-        self._ends = (gateway, authorizer)
-        self._early = EarlyCancels(runtime.redis)
+        self._tasks = AppTasks(gateway, authorizer, EarlyCancels(runtime.redis))
 
     def sync(self, job_id: str, **more: Any) -> Result:
         """Handle `sisgate.sync`."""
         kwargs = {"provider": "lincoln", "resource": "orgs", **more}
-        return app_tasks.accept(*self._ends, job_id, (), kwargs, self._early)
+        return self._tasks.sync(TaskMessage(SYNC_TASK, kwargs=kwargs), job_id)
 
     def cancel(self, job_id: str, **more: Any) -> Result:
         """Handle `sisgate.cancel`."""
-        return app_tasks.cancel(*self._ends, (), {"job_id": job_id, **more}, self._early)
+        return self._tasks.cancel(TaskMessage(CANCEL_TASK, kwargs={"job_id": job_id, **more}))
 
 
 @pytest.fixture

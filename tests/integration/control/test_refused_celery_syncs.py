@@ -10,7 +10,8 @@ import pytest
 from sisgate import Gateway
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import broker_principal
-from workers.jobs.app_tasks import EarlyCancels, accept
+from sisgate.broker import SYNC_TASK
+from workers.jobs.app_tasks import AppTasks, EarlyCancels, TaskMessage
 
 
 def refusal(gateway: Gateway, scopes: tuple[str, ...] = ("*",), **kwargs: Any) -> str:
@@ -21,7 +22,8 @@ def refusal(gateway: Gateway, scopes: tuple[str, ...] = ("*",), **kwargs: Any) -
         principal=broker_principal("tokens", scopes),
     )
     job_id = str(uuid.uuid4())
-    accept(gateway, authorizer, job_id, (), kwargs, EarlyCancels(gateway.context.redis))
+    tasks = AppTasks(gateway, authorizer, EarlyCancels(gateway.context.redis))
+    tasks.sync(TaskMessage(SYNC_TASK, kwargs=kwargs), job_id)
     status = gateway.jobs.status(job_id)
     assert (status.state, status.error is None) == ("failed", False)
     return str((status.error or {})["message"])
