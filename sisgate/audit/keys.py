@@ -1,11 +1,10 @@
-"""The audit keys: what authenticates events and seals, and signs heads."""
+"""The audit keys, which authenticate events and seals and sign heads."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hmac
-import os
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from sisgate.errors import CredentialError, UsageError
-from sisgate.settings.files import read_text
+from sisgate.settings.files import KEY_BYTES, decode_keys, read_text, write_keys
 
-KEY_BYTES = 32
 ID_BYTES = 4
 MAC_BYTES = 16
 """Half of an HMAC-SHA256: 128 bits, as RFC 2104 section 5 allows, keep events small."""
@@ -31,7 +29,7 @@ MAC_BYTES = 16
 class AuditKey:
     """One 256-bit key, from which one key for each use is derived with HMAC-SHA256.
 
-    Its id stands before everything that it made, so that a log outlives a change of keys.
+    Its id precedes every MAC made with it, so that a log outlives a change of keys.
     """
 
     material: bytes
@@ -43,7 +41,7 @@ class AuditKey:
 
     @cached_property
     def id(self) -> bytes:
-        """Four bytes that say nothing about the key."""
+        """Four bytes that reveal nothing about the key."""
         return _derive(self.material, b"id")[:ID_BYTES]
 
     @cached_property
@@ -76,7 +74,7 @@ class AuditKey:
 
     @cached_property
     def public(self) -> PublicKey:
-        """The public part, with which anybody can check heads and exports."""
+        """The public part, with which anybody can verify heads and exports."""
         return PublicKey(self.id, self._signer.public_key().public_bytes_raw())
 
     def __repr__(self) -> str:
@@ -85,7 +83,7 @@ class AuditKey:
 
 @dataclass(frozen=True)
 class PublicKey:
-    """What an auditor has of an audit key: it checks signatures, and makes no MAC.
+    """What an auditor has of an audit key: it verifies signatures and computes no MAC.
 
     Written as `ID:BASE64`, as `sisgate audit public-key` prints it.
     """
@@ -95,12 +93,12 @@ class PublicKey:
 
     @classmethod
     def parse(cls, text: str) -> PublicKey:
-        """Return the key that a text is; `ValueError` where it is none."""
+        """Return the key that a text is; `ValueError` if it is none."""
         key_id, colon, raw = text.strip().partition(":")
-        made = cls(bytes.fromhex(key_id), base64.b64decode(raw, validate=True))
-        if not colon or len(made.id) != ID_BYTES or len(made.raw) != KEY_BYTES:
+        key = cls(bytes.fromhex(key_id), base64.b64decode(raw, validate=True))
+        if not colon or len(key.id) != ID_BYTES or len(key.raw) != KEY_BYTES:
             raise ValueError(text)
-        return made
+        return key
 
     def __str__(self) -> str:
         return f"{self.id.hex()}:{base64.b64encode(self.raw).decode()}"
@@ -115,46 +113,46 @@ class PublicKey:
         return True
 
     def event_mac(self, content: bytes) -> None:
-        """Return nothing: a MAC needs the whole key."""
+        """Return None: a MAC needs the whole key."""
         return
 
     seal_mac = event_mac
 
 
 class Verifiers:
-    """The keys that verify what they have made, by their ids. The first is the newest."""
+    """Keys to verify with, by their ids. The first is the newest."""
 
     def __init__(self, keys: Sequence[AuditKey | PublicKey]) -> None:
         self._by_id = {key.id: key for key in keys}
         self.first = keys[0]
 
-    def of(self, made: bytes) -> AuditKey | PublicKey | None:
-        """Return the key that made an event's MAC or a head, or None if it is not here."""
-        return self._by_id.get(made[:ID_BYTES])
+    def of(self, mac: bytes) -> AuditKey | PublicKey | None:
+        """Return the key of an event's MAC or of a head, or None if it is not here."""
+        return self._by_id.get(mac[:ID_BYTES])
 
     @classmethod
     def public(cls, texts: Iterable[str]) -> Verifiers:
-        """Return the public keys of texts, one each, or of lines of files that they name.
+        """Return the public keys that texts are, or that stand in the files they name.
 
-        `UsageError` says which is none.
+        Raises `UsageError` for a text that is neither.
         """
-        found = []
+        keys = []
         for text in texts:
             path = Path(text)
             lines = path.read_text("utf-8-sig").split() if path.is_file() else [text]
             for line in lines:
                 try:
-                    found.append(PublicKey.parse(line))
+                    keys.append(PublicKey.parse(line))
                 except (ValueError, UnicodeDecodeError):
                     raise UsageError(
                         f"{text!r} is no public key of an audit log, nor a file of some. "
                         "`sisgate audit public-key` prints them, as ID:BASE64."
                     ) from None
-        return cls(found)
+        return cls(keys)
 
 
 class KeyRing(Verifiers):
-    """The audit keys that a process has. The first makes; all of them verify."""
+    """The audit keys of a process. The first authenticates and signs; all of them verify."""
 
     def __init__(self, keys: Sequence[AuditKey]) -> None:
         if not keys:
@@ -168,9 +166,9 @@ class KeyRing(Verifiers):
 
 
 def read_audit_keys(path: Path) -> KeyRing:
-    """Return the keys of a file: one base64 key a line, the newest first. `CredentialError`."""
+    """Return the keys of a file: one base64 key a line, newest first. `CredentialError`."""
     try:
-        lines = read_text(path).split()
+        keys = decode_keys(read_text(path))
     except FileNotFoundError:
         raise CredentialError(
             f"There is no audit key file at {path}. `sisgate audit new-key` makes one; every "
@@ -178,27 +176,15 @@ def read_audit_keys(path: Path) -> KeyRing:
         ) from None
     except (OSError, ValueError) as error:
         raise CredentialError(f"The audit key file {path} cannot be read: {error}.") from error
-    try:
-        keys = [base64.b64decode(line, validate=True) for line in lines]
-    except (binascii.Error, ValueError):
-        keys = [b""]
-    if not keys or any(len(key) != KEY_BYTES for key in keys):
+    if not keys:
         raise CredentialError(f"The file {path} does not hold base64 of {KEY_BYTES} bytes a line.")
     return KeyRing([AuditKey(key) for key in keys])
 
 
 def write_new_key(path: Path, known: Iterable[AuditKey]) -> AuditKey:
-    """Write a key file with a new key above the `known` ones; the file appears at once or not."""
+    """Write a key file with a new key above the `known` ones, and return the new one."""
     new = AuditKey(secrets.token_bytes(KEY_BYTES))
-    lines = [base64.b64encode(key.material).decode() for key in (new, *known)]
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write("\n".join(lines) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    write_keys(path, [key.material for key in (new, *known)], overwrite=True)
     return new
 
 

@@ -1,11 +1,8 @@
-"""Master keys: from the environment, a command (a hook for a KMS or Vault) and a file."""
+"""Master keys: from the environment, from a command (a hook for a KMS or Vault) and from a file."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import os
 import secrets
 import subprocess
 from dataclasses import dataclass
@@ -17,19 +14,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sisgate.errors import CredentialError
 from sisgate.settings import Settings
-from sisgate.settings.files import read_text
+from sisgate.settings.files import KEY_BYTES, decode_keys, read_text, write_keys
 
-KEY_BYTES = 32
 ID_BYTES = 8
 COMMAND_SECONDS = 30.0
-"""How long a command may take to give the keys."""
+"""How long the command may take to return the keys."""
 
 
 @dataclass(frozen=True, repr=False)
 class MasterKey:
     """One 256-bit key. Its id is a digest, so that a sealed text can name the key it needs.
 
-    `origin` says where it was read: `environment`, `command`, or the path of the file.
+    `origin` is where it was read: `environment`, `command`, or the path of the file.
     """
 
     material: bytes
@@ -42,7 +38,7 @@ class MasterKey:
 
     @cached_property
     def cipher(self) -> AESGCM:
-        """What wraps and unwraps with this key."""
+        """The cipher that wraps and unwraps with this key."""
         return AESGCM(self.material)
 
     def __repr__(self) -> str:
@@ -53,20 +49,21 @@ class MasterKey:
 
 
 def master_keys(settings: Settings) -> list[MasterKey]:
-    """Return the keys of all sources, the newest first: environment, command, file.
+    """Return the keys of all sources, newest first: environment, command, file.
 
-    Raises `CredentialError` where a source cannot be read, or none has a key. A file that is not
-    named in the settings may be missing where another source has a key.
+    Raises `CredentialError` if a source cannot be read, or none has a key. A file that the settings
+    do not name may be missing if another source has a key.
     """
     keys: list[MasterKey] = []
     if settings.master_key is not None:
         text = settings.master_key.get_secret_value()
-        keys += _read(text, "environment", "SISGATE_MASTER_KEY")
+        keys += _decode(text, "environment", "SISGATE_MASTER_KEY")
     if settings.master_key_command:
-        keys += _read(_ask(settings.master_key_command), "command", "The master key command")
+        output = _run(settings.master_key_command)
+        keys += _decode(output, "command", "The master key command")
     path = settings.master_key_path
     if not keys or settings.master_key_file is not None or path.exists():
-        keys += _read(_text_of(path), str(path), f"The file {path}")
+        keys += _read(path)
     unique: dict[bytes, MasterKey] = {}
     for key in keys:
         unique.setdefault(key.id, key)
@@ -74,51 +71,29 @@ def master_keys(settings: Settings) -> list[MasterKey]:
 
 
 def make_master_key(path: Path) -> bool:
-    """Write a new master key with mode 600 unless the file exists; return whether it was made."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Write a new master key unless the file exists; return whether it was written."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_keys(path, [secrets.token_bytes(KEY_BYTES)], overwrite=False)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(_line(secrets.token_bytes(KEY_BYTES)))
     return True
 
 
 def renew_master_key(path: Path) -> MasterKey:
     """Put a new key above those of a file and return it; what the old ones sealed still opens."""
-    old = _text_of(path)
-    _read(old, str(path), f"The file {path}")
     key = MasterKey(secrets.token_bytes(KEY_BYTES), str(path))
-    _replace(path, _line(key.material) + old.encode("ascii"))
+    write_keys(path, [each.material for each in (key, *_read(path))], overwrite=True)
     return key
 
 
 def drop_master_key(path: Path, key_id: bytes) -> None:
-    """Take one key out of a file, in one step; the others stay."""
-    kept = [key for key in _read(_text_of(path), str(path), f"The file {path}") if key.id != key_id]
-    _replace(path, b"".join(_line(key.material) for key in kept))
+    """Remove one key from a file; the others stay."""
+    write_keys(path, [key.material for key in _read(path) if key.id != key_id], overwrite=True)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    # A new file moved over the old one: a crash leaves one of the two, never half a key.
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-
-
-def _line(material: bytes) -> bytes:
-    return base64.b64encode(material) + b"\n"
-
-
-def _text_of(path: Path) -> str:
+def _read(path: Path) -> list[MasterKey]:
     try:
-        return read_text(path)
+        text = read_text(path)
     except FileNotFoundError:
         raise CredentialError(
             f"There is no master key at {path}. `sisgate up` makes one on its first start; on a "
@@ -126,9 +101,10 @@ def _text_of(path: Path) -> str:
         ) from None
     except (OSError, ValueError) as error:
         raise CredentialError(f"The master key at {path} cannot be read: {error}.") from error
+    return _decode(text, str(path), f"The file {path}")
 
 
-def _ask(command: tuple[str, ...]) -> str:
+def _run(command: tuple[str, ...]) -> str:
     try:
         ended = subprocess.run(
             command,
@@ -152,11 +128,8 @@ def _ask(command: tuple[str, ...]) -> str:
     return ended.stdout
 
 
-def _read(text: str, origin: str, what: str) -> list[MasterKey]:
-    try:
-        found = [base64.b64decode(line, validate=True) for line in text.split()]
-    except (binascii.Error, ValueError):
-        found = [b""]
-    if not found or any(len(key) != KEY_BYTES for key in found):
+def _decode(text: str, origin: str, what: str) -> list[MasterKey]:
+    keys = decode_keys(text)
+    if not keys:
         raise CredentialError(f"{what} does not hold base64 of {KEY_BYTES} bytes a line.")
-    return [MasterKey(key, origin) for key in found]
+    return [MasterKey(key, origin) for key in keys]

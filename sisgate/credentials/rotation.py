@@ -1,7 +1,7 @@
 """What is to be done next about the keys of a slot: a pure decision, one step at a time.
 
-A step is carried out in one transaction that holds the slot, after this was asked again under the
-lock. So each step may be run again after a crash anywhere, and two beats do it once.
+A step is carried out in one transaction that holds the slot, after the decision was made again
+under the lock. So a step can be repeated after a crash anywhere, and two beats do it once.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ LONGEST_BACKOFF = timedelta(hours=1)
 
 
 class Probe(Enum):
-    """What came of the call that tries a key.
+    """The outcome of the call that tries a key.
 
-    `refused`: the provider does not accept the key. `failed`: it accepts the key, and answered the
-    call with another 4xx. `unclear`: it was not made, or the provider failed; nobody knows.
+    `refused`: the provider does not accept the key. `failed`: it accepts the key, but answered the
+    call with another 4xx. `unclear`: the call was not made, or the provider failed.
     """
 
     NONE = "none"
@@ -35,7 +35,7 @@ class Probe(Enum):
 
 @dataclass(frozen=True)
 class Policy:
-    """How the keys of a provider are rotated; None as interval means only when asked to.
+    """How the keys of a provider are rotated; without an interval, only on request.
 
     `tries` is how many probes may be refused before a key is given up, `check_every` the time from
     the first to the second, doubled from one to the next up to an hour. `retry_after` is the time
@@ -51,7 +51,7 @@ class Policy:
     tries: int = 3
 
     def backoff(self, failures: int) -> timedelta:
-        """Return the time from the n-th failure to the next try.
+        """Return the delay from the n-th failure to the next probe.
 
         >>> [Policy().backoff(n).total_seconds() for n in (1, 2, 3, 50)]
         [60.0, 120.0, 240.0, 3600.0]
@@ -62,7 +62,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class KeyView:
-    """What the decision needs to know of a key."""
+    """What the decision depends on of a key."""
 
     id: str
     state: KeyState
@@ -79,7 +79,7 @@ class KeyView:
 
 @dataclass(frozen=True)
 class SlotView:
-    """What the decision needs to know of a slot. `others_good`: another slot has a good key."""
+    """What the decision depends on of a slot. `others_good`: another slot has a good key."""
 
     requested: bool = False
     is_ordering: bool = False
@@ -111,7 +111,7 @@ class Step:
     check       try a suspect key: a request with it is accepted
     clear       the check has passed: the key is good
     revoke      the provider has refused a suspect key too often, and another one is good
-    later       the check has failed, or told nothing: check again later
+    later       the check has failed, or was inconclusive: check again later
     warn        the key expires soon, or its rotation is due and nobody brings a new one
     ==========  ===================================================================================
     """
@@ -171,9 +171,8 @@ def _judge_canary(key: KeyView, policy: Policy) -> Step | None:
         if failures >= policy.tries:
             return Step("give up", key.id, f"its canary has failed {failures} times")
         return Step("fail", key.id, "its canary has failed", policy.backoff(failures), failures)
-    # Nobody knows: the provider may be down. That is waited for, and counts as no failure.
-    known = key.probes_failed
-    return Step("fail", key.id, "its canary told nothing", policy.check_every, known)
+    # The provider may be down. That is waited for, and does not count as a failure.
+    return Step("fail", key.id, "its canary told nothing", policy.check_every, key.probes_failed)
 
 
 def _check(key: KeyView, policy: Policy, now: datetime, *, others: bool) -> Step | None:
@@ -186,8 +185,8 @@ def _check(key: KeyView, policy: Policy, now: datetime, *, others: bool) -> Step
         case Probe.REFUSED if failures >= policy.tries and others:
             return Step("revoke", key.id, f"the provider has refused it {failures} times")
         case Probe.REFUSED:
-            words = "the provider refuses it"
-            return Step("later", key.id, words, policy.backoff(failures), failures)
+            reason = "the provider refuses it"
+            return Step("later", key.id, reason, policy.backoff(failures), failures)
         case Probe.UNCLEAR:
             return Step("later", key.id, "", policy.check_every, key.probes_failed)
         case Probe.NONE:
@@ -203,7 +202,7 @@ def _bring(
     policy: Policy,
     now: datetime,
 ) -> Step | None:
-    """Return the step that brings a new key on its way: a staged one's canary, or an order."""
+    """Return the step that gets a new key: the canary of a staged one, or an order."""
     waiting = list(staged)
     for key in waiting:
         is_time = key.next_probe_at is None or key.next_probe_at <= now
@@ -237,8 +236,8 @@ def _warning(active: KeyView, stuck: bool, policy: Policy, now: datetime) -> Ste
         return None
     if active.expires_at is not None and active.expires_at - policy.warn_before <= now:
         gone = active.expires_at <= now
-        words = "has expired" if gone else f"expires at {active.expires_at:%Y-%m-%d %H:%M} UTC"
-        return Step("warn", active.id, f"it {words}")
+        what = "has expired" if gone else f"expires at {active.expires_at:%Y-%m-%d %H:%M} UTC"
+        return Step("warn", active.id, f"it {what}")
     return (
         Step("warn", active.id, "its rotation is due, and no new key is staged") if stuck else None
     )

@@ -1,4 +1,4 @@
-"""Everything that is sealed: where it is, moving it to the newest master key, sealed requests.
+"""Everything that is sealed: where it is, moving it to the newest master key; sealed requests.
 
 What a `request` job asks of a provider is sealed because path, query and body may name students.
 Only the method stays readable, because whether a request may be repeated depends on it.
@@ -27,7 +27,7 @@ from sisgate.ledger.sealed import SealedColumn
 
 
 def seal_request(vault: Vault, job: NewJob, target: Mapping[str, Any]) -> NewJob:
-    """Return the job with what it asks for sealed. `target` has method, path, query and json."""
+    """Return the job with its request sealed. `target` has method, path, query and json."""
     text = json.dumps(dict(target), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     sealed = vault.seal(text.encode(), request_context(job.id))
     return replace(job, options={"method": target["method"]}, sealed_request=sealed)
@@ -36,8 +36,8 @@ def seal_request(vault: Vault, job: NewJob, target: Mapping[str, Any]) -> NewJob
 def open_request(vault: Vault, job: Job) -> dict[str, Any]:
     """Return method, path, query and json of a request job.
 
-    Rows of before requests were sealed hold them in plain text. Raises `CredentialError` where it
-    does not open, `InvalidState` where it was erased.
+    Rows from before requests were sealed hold them in plain text. Raises `CredentialError` if it
+    does not open, `InvalidState` if it was erased.
     """
     if job.sealed_request is not None:
         target: dict[str, Any] = json.loads(vault.open(job.sealed_request, request_context(job.id)))
@@ -52,13 +52,13 @@ def open_request(vault: Vault, job: Job) -> dict[str, Any]:
 
 
 def marks_of(vault: Vault, app: str, provider: str, target: Mapping[str, Any]) -> list[str]:
-    """Return what the same question of the same app is found again by, the newest key's first.
+    """Return the marks by which the same request of the same app is found again, newest key first.
 
-    It tells neither path nor query, which may name students, and cannot be guessed without a master
-    key. After a change of master keys an answer is found as long as its key is still there.
+    They reveal neither path nor query, which may name students, and cannot be guessed without a
+    master key. After a change of master keys, an answer is found while its key is still there.
     """
-    words = [app, provider, *(target[name] for name in ("method", "path", "query", "json"))]
-    text = json.dumps(words, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    parts = [app, provider, *(target[name] for name in ("method", "path", "query", "json"))]
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return vault.marks(text.encode(), "requests")
 
 
@@ -70,21 +70,17 @@ def request_context(job_id: str) -> str:
 BATCH = 100
 """Rows that are moved in one transaction."""
 
-
 SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(Key, Key.id, Key.sealed_secret, context_of, first_context_of),
     SealedColumn(
         Response, Response.job_id, Response.sealed_body, lambda row: f"responses/{row.job_id}"
     ),
     SealedColumn(
-        PrivacyKey,
-        PrivacyKey.name,
-        PrivacyKey.sealed_key,
-        lambda row: f"privacy_keys/{row.name}",
+        PrivacyKey, PrivacyKey.name, PrivacyKey.sealed_key, lambda row: f"privacy_keys/{row.name}"
     ),
     SealedColumn(Job, Job.id, Job.sealed_request, lambda row: request_context(row.id)),
 )
-"""Whoever seals something for the ledger adds its column here."""
+"""All sealed columns of the ledger: code that seals another one adds it here."""
 
 TOKENS = "tokens"
 """The access tokens in Redis, as a place."""
@@ -106,20 +102,20 @@ def uses(database: Database) -> dict[str, Counter[str]]:
 
     Access tokens are not among them: one that does not open is fetched anew.
     """
-    found: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     with database.read() as session:
         for sealed in SEALED:
             for master, count in sealed.masters(session, ID_BYTES):
-                found.setdefault(master.hex(), Counter())[sealed.name] += count
-    return found
+                counts.setdefault(master.hex(), Counter())[sealed.name] += count
+    return counts
 
 
 def rewrap(database: Database, vault: Vault, tokens: StoredTokens | None) -> Iterator[Progress]:
     """Move everything to the newest master key; yield after each batch.
 
-    May be stopped anywhere and begun again: what has been moved is not looked at any more. Safe
-    beside a running fleet: a row that was changed meanwhile is left to its writer. Access tokens
-    of other master keys are dropped; they are fetched anew.
+    It may be stopped anywhere and started again: what has been moved is skipped. It is safe beside
+    a running fleet: a row that was changed meanwhile is left to its writer. Access tokens of other
+    master keys are dropped and fetched anew.
     """
     for sealed in SEALED:
         yield from _rewrap_column(database, vault, sealed)

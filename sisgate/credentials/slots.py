@@ -1,10 +1,10 @@
-"""The slots of keys as the ledger has them, and the calls that try a key (canaries and checks)."""
+"""The slots of keys as the ledger has them, and the requests that try a key."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -25,7 +25,7 @@ from sisgate.settings import ProviderConfig
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot with its keys that have not ended, and the requests that try them."""
+    """A slot with those of its keys that have not ended, and the requests that try them."""
 
     provider: str
     name: str
@@ -39,83 +39,74 @@ class Slot:
         return next(key for key in self.keys if key.id == key_id)
 
     def probe_of(self, key: Key) -> Job | None:
-        """Return the request that tries a key, or None where there is none."""
+        """Return the request that tries a key, or None if there is none."""
         return self.probes.get(key.probe_job) if key.probe_job else None
 
     def next_step(self, policy: Policy, now: datetime) -> Step | None:
-        """Return what is to be done about it."""
+        """Return what is to be done next about the slot."""
         row = self.row
-        view = SlotView(
+        slot = SlotView(
             requested=row is not None and row.requested_at is not None,
             is_ordering=row is not None and row.order_id is not None,
             leased_until=row.leased_until if row else None,
             not_before=row.not_before if row else None,
             others_good=self.others_good,
         )
-        return next_step(view, [self._view(key) for key in self.keys], policy, now)
+        return next_step(slot, [self._view(key) for key in self.keys], policy, now)
 
     def _view(self, key: Key) -> KeyView:
+        columns = {f.name: getattr(key, f.name) for f in fields(KeyView) if hasattr(key, f.name)}
         return KeyView(
-            id=key.id,
-            state=KeyState(key.state),
-            activated_at=key.activated_at,
-            expires_at=key.expires_at,
-            draining_until=key.draining_until,
+            **{**columns, "state": KeyState(key.state)},
             suspect=key.suspect_at is not None,
-            ordered=key.ordered,
-            probe=probe_of(key.probe_job, self.probe_of(key)),
-            probes_failed=key.probes_failed,
-            next_probe_at=key.next_probe_at,
-            warned_at=key.warned_at,
+            probe=_outcome(key.probe_job, self.probe_of(key)),
         )
 
 
 def policy_of(config: ProviderConfig) -> Policy:
     """Return how the keys of a provider are rotated."""
-    words = config.rotation
-    return Policy(
-        interval=words.interval,
-        overlap=words.overlap,
-        warn_before=words.warn_before,
-        has_source=words.has_source,
-        check_every=words.check_every,
-        retry_after=words.retry_after,
-    )
+    rotation = config.rotation
+    same = ("interval", "overlap", "warn_before", "has_source", "check_every", "retry_after")
+    return Policy(**{name: getattr(rotation, name) for name in same})
 
 
 def read_slots(session: Session, providers: Iterable[str]) -> list[Slot]:
-    """Return the slots of providers that have keys, or for which something was asked."""
-    wanted = set(providers)
-    keys, rows = live_keys(session, sorted(wanted)), all_slots(session)
-    names = {(key.provider, key.slot) for key in keys} | {
-        name
-        for name, row in rows.items()
-        if name[0] in wanted and (row.order_id or row.requested_at)
+    """Return the slots of providers that have keys, or in which a rotation was requested."""
+    names = set(providers)
+    keys, rows = live_keys(session, sorted(names)), all_slots(session)
+    places = {(key.provider, key.slot) for key in keys} | {
+        place
+        for place, row in rows.items()
+        if place[0] in names and (row.order_id or row.requested_at)
     }
     probes = _probes(session, keys)
-    return [
-        Slot(
-            provider,
-            slot,
-            rows.get((provider, slot)),
-            [key for key in keys if (key.provider, key.slot) == (provider, slot)],
-            probes,
-            any(_is_good(k) for k in keys if k.provider == provider and k.slot != slot),
-        )
-        for provider, slot in sorted(names)
-    ]
+    return [_slot(*place, rows.get(place), keys, probes) for place in sorted(places)]
 
 
 def read_slot(session: Session, row: KeySlot) -> Slot:
     """Return a slot whose row the caller has locked."""
     keys = live_keys(session, [row.provider])
-    mine = [key for key in keys if key.slot == row.slot]
-    others_good = any(_is_good(key) for key in keys if key.slot != row.slot)
-    return Slot(row.provider, row.slot, row, mine, _probes(session, mine), others_good)
+    return _slot(row.provider, row.slot, row, keys, _probes(session, keys))
 
 
-def probe_of(job_id: str | None, job: Job | None) -> Probe:
-    """Return what the request that tries a key has told of it."""
+def _slot(
+    provider: str, name: str, row: KeySlot | None, keys: Sequence[Key], probes: dict[str, Job]
+) -> Slot:
+    own = [key for key in keys if (key.provider, key.slot) == (provider, name)]
+    others_good = any(
+        key.state in USABLE and key.suspect_at is None
+        for key in keys
+        if key.provider == provider and key.slot != name
+    )
+    return Slot(provider, name, row, own, probes, others_good)
+
+
+def _probes(session: Session, keys: Iterable[Key]) -> dict[str, Job]:
+    return jobs.of_ids(session, [key.probe_job for key in keys if key.probe_job])
+
+
+def _outcome(job_id: str | None, job: Job | None) -> Probe:
+    """Return what the request that tries a key says about the key."""
     if job_id is None:
         return Probe.NONE
     if job is None:
@@ -134,28 +125,20 @@ def probe_of(job_id: str | None, job: Job | None) -> Probe:
     return Probe.UNCLEAR
 
 
-def _probes(session: Session, keys: Iterable[Key]) -> dict[str, Job]:
-    return jobs.of_ids(session, [key.probe_job for key in keys if key.probe_job])
-
-
-def _is_good(key: Key) -> bool:
-    return key.state in USABLE and key.suspect_at is None
-
-
 PROBE_DEADLINE = timedelta(minutes=10)
-"""A request that was not made by then is asked for anew."""
+"""How long a request that tries a key may wait; then there is another one."""
 
 APP = "sisgate"
-"""In whose name it stands in the ledger."""
+"""The app of these requests in the ledger."""
 
 
 def accept_probe(
     session: Session, vault: Vault, config: ProviderConfig, key: Key, now: datetime
 ) -> tuple[int, str, int]:
-    """Accept the request in this transaction; return the call to publish after the commit.
+    """Accept a request that tries a key; return the call to publish after the commit.
 
-    It is the dialect's cheapest one, or a GET of `rotation.canary_path`. A message that is lost
-    is found by the reconciler, as for every call.
+    It is the dialect's cheapest request, or a GET of `rotation.canary_path`, and takes its turn
+    within the provider's limit. As for every call, the reconciler finds a lost message.
     """
     request = config.dialect.probe_request()
     path = config.rotation.canary_path
@@ -175,8 +158,8 @@ def accept_probe(
     )
     new = seal_request(vault, new, target)
     job, _ = jobs.accept(session, new, now, published_at=now)
-    only = {**new.options, "key": key.id}
-    call_queue.plan(session, job, [NewCall(Purpose.REQUEST, target=only)], now)
+    with_key = {**new.options, "key": key.id}
+    call_queue.plan(session, job, [NewCall(Purpose.REQUEST, target=with_key)], now)
     (call_id,) = call_queue.queue_next(session, job.id, 1, now)
     key.probe_job = job.id
     return call_id, config.name, int(Priority.URGENT)

@@ -1,4 +1,4 @@
-"""The sealed access tokens in Redis, for those who drop them and open none."""
+"""The sealed access tokens in Redis, for code that drops them and opens none."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _HEADER_BYTES = 9
 def token_name(config: ProviderConfig, key_id: str) -> str:
     """Return the name under which the token of a key is kept.
 
-    A digest of what the token was asked for with is part of it: a corrected scope, say, must not
-    wait for the end of the token that was got by the wrong one.
+    It includes a digest of the settings that the token was requested with: a corrected scope, say,
+    must not wait for the token of the wrong one to expire.
     """
-    asked = [
+    settings = [
         config.kind,
         config.version,
         config.token_endpoint,
@@ -27,7 +27,7 @@ def token_name(config: ProviderConfig, key_id: str) -> str:
         config.auth_method,
         config.auth_scope,
     ]
-    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
     return TOKEN(provider=config.name, key_id=key_id, digest=digest)
 
 
@@ -38,7 +38,7 @@ class StoredTokens:
         self._redis = client
 
     def drop(self, provider: str, key_id: str) -> None:
-        """Drop the tokens of a key that is used no longer."""
+        """Drop the tokens of a key that is no longer used."""
         names = list(self._names(TOKEN(provider=provider, key_id=key_id, digest="*")))
         if names:
             self._redis.delete(*names)

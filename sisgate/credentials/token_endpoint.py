@@ -1,8 +1,8 @@
-"""Asking a provider's token endpoint, and what its answer means: for the key or for our settings.
+"""Requests to a provider's token endpoint, and what the answer means for the key or our settings.
 
 OAuth 2.0 client credentials, RFC 6749 section 4.4, as servers really speak it: any 2xx with a token
-is a token, `expires_in` may be a text, or missing. Only what is said of the client itself speaks
-against the key; a wrong address, scope or way to ask is a mistake in the configuration.
+is a token; `expires_in` may be a text, or missing. Only what is said of the client itself speaks
+against the key; a wrong address, scope or method is a mistake in the configuration.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ DEFAULT_LIFETIME_SECONDS = 3600.0
 LONGEST_LIFETIME_SECONDS = 1e9
 
 THROTTLED_SECONDS = 30.0
-"""How long a token endpoint is left alone that answered 429 without saying for how long."""
+"""How long to leave a token endpoint alone that answered 429 without saying for how long."""
 
 SHOWN_URL_CHARACTERS = 200
 
@@ -57,13 +57,13 @@ _WRONG_ADDRESS = frozenset({404, 405, 406, 410, 411, 415, 421, 426})
 def fetch_token(
     config: ProviderConfig, key: Credential, clock: Clock, *, seconds: float = FETCH_SECONDS
 ) -> tuple[Secret, float]:
-    """Ask the provider's token endpoint; return the token and its life in seconds.
+    """Fetch a token from the provider's token endpoint; return it and its lifetime in seconds.
 
-    It answers within `seconds` and `MAX_ANSWER_BYTES`. The client authenticates by Basic or in the
-    body (RFC 6749 section 2.3.1). Redirects are not followed: they would carry the secret
-    elsewhere. Raises `TokenRefused` where the provider refuses the key, `ConfigurationError` where
-    it refuses the way we ask, `Throttled` where it wants us to wait, and `ProviderUnavailable`
-    where its token endpoint fails.
+    It must answer within `seconds` and `MAX_ANSWER_BYTES`. The client authenticates by Basic or in
+    the body (RFC 6749 section 2.3.1). Redirects are not followed: they would carry the secret
+    elsewhere. Raises `TokenRefused` if the provider refuses the key, `ConfigurationError` if it
+    refuses the request itself, `Throttled` if it wants us to wait, and `ProviderUnavailable` if its
+    token endpoint fails.
     """
     form = {"grant_type": "client_credentials"}
     if config.auth_scope:
@@ -114,7 +114,7 @@ def fetch_token(
 
 
 class _Basic(AuthBase):
-    """Puts id and secret into the header as the request leaves. RFC 7617."""
+    """Adds id and secret to the header as the request leaves. RFC 7617."""
 
     def __init__(self, key: Credential) -> None:
         self._key = key
@@ -126,7 +126,7 @@ class _Basic(AuthBase):
 
 
 class _InForm(AuthBase):
-    """Puts id and secret into the form, or into the query, as the request leaves."""
+    """Adds id and secret to the form, or to the query, as the request leaves."""
 
     def __init__(self, key: Credential, form: Mapping[str, str], *, by_query: bool) -> None:
         self._key = key
@@ -153,7 +153,7 @@ def _refusal(
     location: str | None,
     asked_wait: float | None,
 ) -> SisgateError:
-    """Return the error that an answer without a token stands for."""
+    """Return the error that an answer without a token means."""
     endpoint = f"The token endpoint of {config.name}"
     ids: dict[str, Any] = {"provider": config.name, "status": status}
     word = word if isinstance(word, str) and _ERROR_WORD.fullmatch(word) else None
@@ -165,7 +165,7 @@ def _refusal(
     if status >= 500 or status in {408, 425} or word in _TRY_AGAIN:
         return ProviderUnavailable(f"{endpoint} answered {said}.", sent=False, **ids)
     if status < 300 and word is None:
-        # Cut, or another page's: that tells nothing about the key.
+        # Truncated, or another page: it says nothing about the key.
         what = f"{endpoint} answered {status} without a token. If that stays so, check token_url."
         return ProviderUnavailable(what, sent=False, **ids)
     if (mistake := _mistake(config, status, word, location)) is not None:
@@ -182,7 +182,7 @@ def _refusal(
 def _mistake(
     config: ProviderConfig, status: int, word: str | None, location: str | None
 ) -> str | None:
-    """Return what is wrong with the configuration by an answer; None where it is about the key."""
+    """Return what an answer says is wrong with the configuration; None if it is about the key."""
     table = f"[providers.{config.name}]"
     if 300 <= status < 400:
         where = f" to {_shown(config, location)}" if location else ""
@@ -229,9 +229,9 @@ def _json_object(body: bytes) -> Mapping[str, Any]:
 
 
 def _lifetime(expires_in: Any) -> float:
-    """Return the seconds a token lives; a default where none, or no sensible number, is given.
+    """Return a token's lifetime in seconds; a default if none, or no sensible number, is given.
 
-    A life that is too long does no harm: a token that is refused before its end is replaced.
+    One that is too long does no harm: a token that is refused before its end is replaced.
 
     >>> _lifetime(120), _lifetime("2592000")  # PowerSchool writes the number as a text
     (120.0, 2592000.0)

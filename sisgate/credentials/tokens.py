@@ -1,4 +1,4 @@
-"""Access tokens: one per key for the fleet, sealed in Redis, fetched by one worker at a time."""
+"""The cache of access tokens: one per key for the fleet, fetched by one worker at a time."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ EARLY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class CachedToken:
-    """An access token; `is_new` where it was fetched just now and not found in the cache."""
+    """An access token; `is_new` if it was fetched just now and not found in the cache."""
 
     value: Secret
     is_new: bool = False
 
 
 class TokenCache:
-    """Gives the current token of a key; a refused one is fetched anew once for the fleet.
+    """Holds the current token of each key; a refused one is replaced once for the fleet.
 
-    How long a token is kept is Redis's to decide, so no worker's clock matters. A token belongs to
-    the configuration it was asked for with: after a change of it, another one is fetched.
+    Redis expires the tokens, so no worker's clock matters. A token belongs to the configuration it
+    was requested with: after a change of that, another one is fetched.
     """
 
     def __init__(self, client: RedisClient, vault: Vault, clock: Clock) -> None:
@@ -49,10 +49,10 @@ class TokenCache:
         self._clock = clock
 
     def get(self, config: ProviderConfig, key: Credential) -> CachedToken:
-        """Return a token that is still good, fetching one if need be.
+        """Return a token that is still valid, fetching one if need be.
 
-        Raises what `fetch_token` raises, `Throttled` as long as the token endpoint asked all of us
-        to wait, and `BrokerUnavailable` where the cache cannot be reached.
+        Raises what `fetch_token` raises, `Throttled` while the token endpoint has asked us to wait,
+        and `BrokerUnavailable` if the cache cannot be reached.
         """
         deadline = self._clock.monotonic() + LOCK_SECONDS
         name, mine = token_name(config, key.id), uuid.uuid4().hex
@@ -77,7 +77,7 @@ class TokenCache:
             self._clock.sleep(0.05)
 
     def _check_lock(self, locked_at: float, config: ProviderConfig) -> None:
-        """Raise `NoPermit` where another worker may be fetching the token by now."""
+        """Raise `NoPermit` if another worker may be fetching the token by now."""
         if self._clock.monotonic() + FETCH_SECONDS > locked_at + LOCK_SECONDS:
             message = f"The lock of the token of {config.name} ended before it was asked for."
             raise NoPermit(message, seconds=0.0, provider=config.name)
@@ -113,7 +113,7 @@ class TokenCache:
         return CachedToken(value, is_new=True)
 
     def _check_block(self, name: str, config: ProviderConfig) -> None:
-        """Raise `Throttled` where the token endpoint told another call to wait."""
+        """Raise `Throttled` if the token endpoint has told another call to wait."""
         left: Any = self._redis.pttl(token_wait(name))
         if left > 0:
             raise Throttled(

@@ -1,7 +1,7 @@
 """How keys are used: counted in Redis as calls are made, added to the ledger by beat.
 
-A row per key that every call updates would be the one row that all workers of a provider wait for.
-Counts of at most one interval of beat are lost with an emptied Redis; no decision rests on them.
+If every call updated a row per key, all workers of a provider would wait for that one row. At most
+one interval's counts are lost when Redis is emptied, and no decision depends on them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sisgate.redis.scripts import run_script
 
 @dataclass(frozen=True)
 class Use:
-    """One request with a key: its status, None where no whole answer came."""
+    """One request with a key: its status, None if no complete answer came."""
 
     key_id: str
     status: int | None
@@ -47,19 +47,19 @@ class UsageCounter:
         pipe.execute()
 
     def take(self) -> tuple[int, dict[str, dict[str, float]]]:
-        """Return the number of the batch that is to be added, and its counts by key.
+        """Return the number of the batch to add, and its counts by key.
 
-        It is the same batch again until `drop`: who added it and died is followed by another.
+        It is the same batch until `drop`, in case the process that added it died before that.
         """
         keys = (KEY_USAGE(), KEY_USAGE_TAKEN())
         flat = run_script(self._redis, "credentials/take_usage", keys)
         pairs = dict(zip(flat[::2], flat[1::2], strict=True))
         batch = int(float(pairs.pop(b"batch", b"0")))
-        found: dict[str, dict[str, float]] = {}
+        counts: dict[str, dict[str, float]] = {}
         for name, value in pairs.items():
             key_id, _, what = name.decode().partition(":")
-            found.setdefault(key_id, {})[what] = float(value)
-        return batch, found
+            counts.setdefault(key_id, {})[what] = float(value)
+        return batch, counts
 
     def drop(self, batch: int) -> None:
         """Forget a batch that was added."""

@@ -1,4 +1,4 @@
-"""Sealing secrets: a fresh data key for each, wrapped by a master key, bound to its place."""
+"""Sealing of secrets: each with a fresh data key, wrapped by a master key, bound to its place."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sisgate.credentials.master import ID_BYTES, KEY_BYTES, MasterKey, master_keys
+from sisgate.credentials.master import ID_BYTES, MasterKey, master_keys
 from sisgate.errors import CredentialError
 from sisgate.settings import Settings
+from sisgate.settings.files import KEY_BYTES
 
 _FIRST = b"\x01"
 _ENVELOPE = b"\x02"
@@ -51,7 +52,7 @@ class Vault:
 
     @property
     def newest_header(self) -> bytes:
-        """What everything begins with that is sealed as it would be sealed now."""
+        """The beginning of everything that is sealed the way it would be sealed now."""
         return _ENVELOPE + self._newest.id
 
     def seal(self, plain: bytes, context: str) -> bytes:
@@ -64,7 +65,7 @@ class Vault:
     def open(self, sealed: bytes, context: str, *, first_context: str | None = None) -> bytes:
         """Return the plain bytes; `CredentialError` if a key is missing or the text was changed.
 
-        `first_context` is the name that the place had in format 1, where it was another one.
+        `first_context` is the name that the place had in format 1, if it was a different one.
         """
         master = self._master_of(sealed)
         try:
@@ -82,9 +83,9 @@ class Vault:
             raise _changed(context) from None
 
     def marks(self, plain: bytes, purpose: str) -> list[str]:
-        """Return keyed digests (HMAC-SHA256, hex) of a text, by each master key, the newest first.
+        """Return keyed digests (HMAC-SHA256, hex) of a text with each master key, newest first.
 
-        Equal texts have equal marks, and without a master key nobody can try texts against one.
+        Equal texts have equal marks, and without a master key nobody can test a guess.
         """
         return [
             hmac.digest(
@@ -96,9 +97,9 @@ class Vault:
         ]
 
     def rewrap(self, sealed: bytes, context: str, *, first_context: str | None = None) -> bytes:
-        """Return the same under the newest master key. The text itself is left as it is.
+        """Return the same text under the newest master key, without decrypting it.
 
-        What is in format 1 is sealed anew. `CredentialError` as `open`.
+        A text in format 1 is sealed anew. Raises `CredentialError` as `open` does.
         """
         master = self._master_of(sealed)
         if sealed[:1] == _FIRST:
@@ -136,12 +137,12 @@ def vault_of(settings: Settings) -> Vault:
 
 
 def master_id_of(sealed: bytes) -> str:
-    """Return in hex the id of the master key that a text was sealed with."""
+    """Return, in hex, the id of the master key that sealed a text."""
     return sealed[1:_HEADER].hex()
 
 
 def _bound(context: str) -> bytes:
-    # Not the same words as for the text: a wrapped key never passes for a text, nor the reverse.
+    # Not the same prefix as for the text: a wrapped key never passes for a text, nor the reverse.
     return b"data key of " + context.encode()
 
 

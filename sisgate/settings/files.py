@@ -1,9 +1,13 @@
-"""Files that the configuration names: texts as editors save them, certificates and keys in PEM."""
+"""Files that the configuration names: texts as editors save them, key files, PEM files."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import codecs
+import os
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 from sisgate.domain.network import Network
@@ -53,6 +57,37 @@ def decode_text(content: bytes) -> str:
     if "\0" in text:
         raise ValueError("it has NUL bytes (UTF-16 without a byte order mark?): save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+KEY_BYTES = 32
+
+
+def decode_keys(text: str) -> list[bytes]:
+    """Return the keys of a key file, one of 256 bits in base64 a line; empty if it is not one."""
+    try:
+        keys = [base64.b64decode(line, validate=True) for line in text.split()]
+    except (binascii.Error, ValueError):
+        return []
+    return keys if all(len(key) == KEY_BYTES for key in keys) else []
+
+
+def write_keys(path: Path, keys: Iterable[bytes], *, overwrite: bool) -> None:
+    """Write a key file that only this user can read. Raises `OSError`.
+
+    One that is overwritten is replaced in one step: a crash leaves the old keys or the new ones.
+    Without `overwrite`, a file that exists raises `FileExistsError`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target = path.with_name(f".{path.name}.new") if overwrite else path
+    if overwrite:
+        target.unlink(missing_ok=True)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(base64.b64encode(key) + b"\n" for key in keys)
+        file.flush()
+        os.fsync(file.fileno())
+    if overwrite:
+        target.replace(path)
 
 
 def authorities_problem(path: Path) -> str | None:
