@@ -6,13 +6,13 @@
     ├── TransientError            try again: the same thing may work in a moment
     │   ├── BrokerUnavailable         Redis cannot be reached
     │   ├── DatabaseUnavailable       the ledger cannot be reached; nothing was accepted
-    │   └── ProviderUnavailable       5xx, reset, timeout, truncated or malformed answer
-    ├── DeferredError             wait: carries the seconds; no attempt is spent
+    │   └── ProviderUnavailable       5xx, reset, timeout, truncated or malformed response
+    ├── DeferredError             wait: carries the seconds; no try is spent
     │   ├── NoPermit                  the provider's quota has no permit now
-    │   ├── Throttled                 the provider answered 429
-    │   ├── CircuitOpen               every endpoint of the provider is held open
-    │   ├── ProviderHeld              it takes no calls now, and waiting was not wanted
-    │   └── BacklogFull               too much waits already; refused, not accepted
+    │   ├── Throttled                 the provider responded 429
+    │   ├── CircuitOpen               every breaker of the provider is open
+    │   ├── ProviderHeld              it takes no calls now, and the app chose not to wait
+    │   └── BacklogFull               the backlog is full; nothing was accepted
     └── PermanentError            correct something first
         ├── ConfigurationError        sisgate.toml or the environment is wrong
         ├── UsageError                the call itself is wrong
@@ -21,25 +21,25 @@
         │   │   ├── UnknownResource
         │   │   ├── UnknownJob
         │   │   ├── UnknownToken              no access token has that id
-        │   │   ├── UnknownPerson             no record of the provider is that person's
-        │   │   ├── UnknownMessage            no message of that id is in quarantine
-        │   │   ├── UnknownKey                no key of the provider begins so
+        │   │   ├── UnknownPerson             the provider has no record of that person
+        │   │   ├── UnknownMessage            the quarantine has no message of that id
+        │   │   ├── UnknownKey                the provider has no such key
         │   │   └── UnknownSchedule           no schedule of that name is configured
         │   ├── IdempotencyConflict   the same key with other arguments
-        │   ├── InvalidState          the job is past the point where that can be done
-        │   ├── CursorTooOld          the changes after the cursor are gone; read the dataset anew
-        │   └── CursorAhead           the feed ends below the cursor; read the dataset anew
+        │   ├── InvalidState          the job's state does not allow it
+        │   ├── CursorTooOld          the changes after the cursor are deleted; start over
+        │   └── CursorAhead           the feed ends before the cursor; start over
         ├── CredentialError           no usable key, or a secret cannot be opened
         │   ├── TokenRefused          the provider refused our credentials
-        │   └── KeySourceFailed       a key source brought no new key
-        ├── AccessDenied              who asks may not do that
-        │   └── NotAuthenticated          no token was given, or it is not valid
-        ├── ProviderRefused           the provider answered 4xx: its message, status, request id
+        │   └── KeySourceFailed       a key source produced no new key
+        ├── AccessDenied              the caller may not do that
+        │   └── NotAuthenticated          no token, or an invalid one
+        ├── ProviderRefused           the provider responded 4xx: its message, status, request id
         ├── AuditError                the audit log could not be sealed, kept or read
-        ├── AnswerInvalid             the provider answered something that is not its dialect
-        └── JobFailed                 the job awaited ended without success
+        ├── AnswerInvalid             the response is not in the provider's dialect
+        └── JobFailed                 the job ended without success
             ├── JobCancelled
-            ├── OutcomeUnknown        whether the provider carried it out is not known
+            ├── OutcomeUnknown        whether the provider carried it out is unknown
             └── JobExpired
 
 A message says what happened, what it means and what to do. It never holds a secret, and never

@@ -28,7 +28,7 @@ Json = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Write JSON to stdout, for programs. Text goes to stderr.",
+        help="Write JSON to stdout; messages go to stderr.",
         rich_help_panel=PANEL,
     ),
 ]

@@ -171,22 +171,25 @@ Provider = Annotated[
 ]
 MaybeProvider = Annotated[
     str | None,
-    typer.Argument(help="Only of this provider.", autocompletion=complete_provider),
+    typer.Argument(help="Only this provider.", autocompletion=complete_provider),
 ]
 OfProvider = Annotated[
     str | None,
-    typer.Option("--provider", help="Only of this provider.", autocompletion=complete_provider),
+    typer.Option("--provider", help="Only this provider.", autocompletion=complete_provider),
 ]
 Resource = Annotated[
     str,
     typer.Argument(
-        help="Such as students, classes or enrollments.", autocompletion=complete_resource
+        help="A dataset, such as students, classes or enrollments.",
+        autocompletion=complete_resource,
     ),
 ]
 OneJob = Annotated[str, typer.Argument(metavar="JOB", help="Id, or its beginning.")]
 Priority = Annotated[
     PriorityName,
-    typer.Option("--priority", "-p", metavar="|".join(PRIORITIES), help="Which work goes first."),
+    typer.Option(
+        "--priority", "-p", metavar="|".join(PRIORITIES), help="More urgent work goes first."
+    ),
 ]
 App = Annotated[str | None, typer.Option("--app", help="Name of the calling app in the ledger.")]
 IdempotencyKey = Annotated[
@@ -194,12 +197,12 @@ IdempotencyKey = Annotated[
     typer.Option("--idempotency-key", help="The same key returns the first job again."),
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")]
-Purpose = Annotated[str | None, typer.Option(help="What they are for; the audit log keeps it.")]
+Purpose = Annotated[str | None, typer.Option(help="What they are for, for the audit log.")]
 OnUnavailable = Annotated[
     Instead,
     typer.Option(
         "--on-unavailable",
-        help="While the provider takes no calls: wait, fail at once, or give stale data.",
+        help="While the provider takes no calls: wait, fail at once, or return old data.",
     ),
 ]
 ClientId = Annotated[

@@ -45,28 +45,28 @@ class KeyEffect(Enum):
     """What becomes of the key and the access token that a request was made with."""
 
     STAYS = "stays"
-    TOKEN_DROPPED = "the token is dropped; refused again, the key is suspected"
-    SUSPECTED = "suspected, where another key is accepted or it was not checked lately"
+    TOKEN_DROPPED = "the token is dropped; after a second refusal the key is suspect"
+    SUSPECTED = "suspect, if another key works or it was not tested lately"
 
 
 class CallFate(Enum):
     """What becomes of the call."""
 
     DONE = "done"
-    WAITS = "waits as long, spends no try"
+    WAITS = "waits that long, spends no try"
     WAITS_SHORTLY = "waits 2 s, spends no try"
-    NEW_TOKEN = "a new token, and once more; the second time as with a refused key"
+    NEW_TOKEN = "repeated once with a new token; then as with a refused key"
     NEXT_KEY = (
-        "once more with the next key, at once; without another one as other 4xx. "
+        "repeated at once with the next key; without one, as other 4xx. "
         "[Several keys](../explanation/keys.md#several-keys)"
     )
     FAILS = (
-        "fails at once, with the provider's message; redirects are not followed. A sync may read "
-        "on another way: without a refused filter or sort, or without the PowerSchool plugin"
+        "fails at once, with the provider's message; redirects are not followed. A sync may "
+        "continue without a refused filter or sort, or without the PowerSchool plugin"
     )
     TRIED_AGAIN = "tried again"
-    ONCE_MORE = "tried once more, and then it fails; too large an answer fails at once"
-    MISCONFIGURED = "fails: the configuration is to be corrected"
+    ONCE_MORE = "tried once more, then fails; too large a response fails at once"
+    MISCONFIGURED = "fails: correct the configuration"
 
 
 class ResponseClass(Enum):
@@ -75,7 +75,7 @@ class ResponseClass(Enum):
     DONE = "2xx, 304"
     RATE_LIMITED = "429"
     TOKEN_EXPIRED = "401 or 403 that says the token has expired"
-    UNAUTHORIZED = "a bare 401 to a token that was not fetched for this call"
+    UNAUTHORIZED = "a bare 401 to a token fetched earlier"
     KEY_REFUSED = "other 401 or 403, such as a missing permission"
     REFUSED = "3xx, other 4xx"
     OVERLOADED = "503"
@@ -84,14 +84,14 @@ class ResponseClass(Enum):
     NO_RESPONSE = "reset, timeout, cut short, TLS failure"
     UNREADABLE = "too large, or not compressed as declared"
     NOT_IN_DIALECT = "2xx that is not in the dialect"
-    NO_TOKEN = "no token: its endpoint is down or answers something else"
+    NO_TOKEN = "no token: its endpoint is down or returns something else"
     TOLD_TO_WAIT = (
-        "no token: 429, or 503 with Retry-After (30 s where none is named); all calls with that key"
+        "no token: 429, or 503 with Retry-After; 30 s if unnamed; all calls with that key"
     )
     MISCONFIGURED = (
         "no token: 3xx, 404, 405, `invalid_scope`, `invalid_request`, `unsupported_grant_type`"
     )
-    OWN_OUTAGE = "not sent: Redis or the database is away"
+    OWN_OUTAGE = "not sent: Redis or the database is down"
 
     @property
     def rule(self) -> ResponseRule:
@@ -111,10 +111,10 @@ class ResponseRule:
 
 _STAYS, _NEUTRAL, _FAILURE = KeyEffect.STAYS, Outcome.NEUTRAL, Outcome.FAILURE
 _HALVED = Pace(
-    "pace halved; nothing is granted until Retry-After, at most an hour", 0.5, always_blocks=True
+    "pace halved; no permits until Retry-After, at most an hour", 0.5, always_blocks=True
 )
 # A 503 is more often an outage, which breakers deal with.
-_LOWERED = Pace("pace times 0.75; nothing is granted until Retry-After", 0.75)
+_LOWERED = Pace("pace times 0.75; no permits until Retry-After", 0.75)
 
 RULES = {
     ResponseClass.DONE: ResponseRule(RECOVERS, Outcome.SUCCESS, _STAYS, CallFate.DONE),

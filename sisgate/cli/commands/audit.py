@@ -50,15 +50,15 @@ CSV_COLUMNS = (
 )  # fmt: skip
 """Of an exported log: events, seals and the head differ by `row`."""
 
-Actor = Annotated[str | None, typer.Option(help="Who: app:NAME, a user, worker.")]
-ActionName = Annotated[str | None, typer.Option("--action", help="The beginning of an action.")]
+Actor = Annotated[str | None, typer.Option(help="Who did it: app:NAME, a user, worker.")]
+ActionName = Annotated[str | None, typer.Option("--action", help="Beginning of the action.")]
 Subject = Annotated[str | None, typer.Option(help="What it was done to.")]
 Person = Annotated[
     str | None,
     typer.Option(metavar="PROVIDER/ID", help="A person, found by pseudonym: skyward/8f3a-11."),
 ]
-ProviderName = Annotated[str | None, typer.Option("--provider", help="Only of this provider.")]
-JobId = Annotated[str | None, typer.Option("--job", help="Only of this job.")]
+ProviderName = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]
+JobId = Annotated[str | None, typer.Option("--job", help="Only this job.")]
 Since = Annotated[datetime | None, time_ago("From then on")]
 Until = Annotated[datetime | None, time_ago("Before then")]
 
@@ -72,7 +72,7 @@ def tail(
     action: ActionName = None,
     provider: ProviderName = None,
 ) -> None:
-    """Show the newest events, the newest last."""
+    """Show the newest events."""
     wanted = Filter(actor=actor, action=action, provider=provider)
     newest = list(reversed(invocation.gateway.audit.tail(wanted, limit=limit)))
     if not follow:
@@ -96,19 +96,19 @@ def search(
     provider: ProviderName = None,
     job: JobId = None,
     request: Annotated[
-        str | None, typer.Option("--request", help="The app's own id of what it asked for.")
+        str | None, typer.Option("--request", help="The app's own request id.")
     ] = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", min=1, help=f"How many; of a table {MOST_SHOWN} by default."),
+        typer.Option("--limit", "-n", min=1, help=f"How many; {MOST_SHOWN} by default in a table."),
     ] = None,
     form: Annotated[
-        Literal["table", "jsonl", "csv"], typer.Option("--format", help="How it is written.")
+        Literal["table", "jsonl", "csv"], typer.Option("--format", help="Output format.")
     ] = "table",
 ) -> None:
-    """Find events, oldest first. Without --since the whole log is read."""
+    """Search events, oldest first. Without --since, reads the whole log."""
     log = invocation.gateway.audit
     subjects = [subject] if subject else []
     if person is not None:
@@ -140,10 +140,10 @@ def export(
     invocation: Invocation,
     form: Annotated[
         Literal["jsonl", "csv"],
-        typer.Option("--format", help="jsonl can be verified."),
+        typer.Option("--format", help="Only jsonl can be verified."),
     ] = "jsonl",
 ) -> None:
-    """Write the whole log with its seals and its signed head."""
+    """Write the whole log with its seals and signed head."""
     lines = invocation.gateway.audit.export()
     if form == "jsonl" or invocation.as_json:
         write_lines(lines)
@@ -157,27 +157,27 @@ def export(
 
 @app.add("sisgate audit verify", "sisgate audit verify --heads /mnt/worm/heads.jsonl",
         "sisgate audit verify audit.jsonl --public-key audit-public-keys",
-        note="Exit code 1 when anything is wrong.")  # fmt: skip
+        note="Exits with 1 if anything is wrong.")  # fmt: skip
 def verify(
     invocation: Invocation,
     exported: Annotated[
         Path | None,
-        typer.Argument(metavar="EXPORT", help="An exported file instead of the database."),
+        typer.Argument(metavar="EXPORT", help="Exported file to check instead of the database."),
     ] = None,
     heads: Annotated[
         list[Path] | None,
-        typer.Option(help="File of heads; the one of the settings by default."),
+        typer.Option(help="File of heads; by default the configured one."),
     ] = None,
     public_key: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY", help="Verify EXPORT with this public key, or file of keys, alone."
+            metavar="KEY", help="Verify EXPORT with only this public key, or file of keys."
         ),
     ] = None,
 ) -> None:
-    """Check every event, seal and link, and the end of the log against the heads kept outside.
+    """Check every event, seal and link, and the log's end against the heads kept outside.
 
-    An auditor needs EXPORT and --public-key, and neither database nor configuration.
+    With EXPORT and --public-key, no database or configuration is needed.
     """
     if public_key and exported is None:
         raise UsageError("--public-key is for an exported file: name it.")
@@ -210,7 +210,7 @@ def verify(
 
 @app.add("sisgate audit public-key > audit-public-keys", name="public-key")
 def public_key(invocation: Invocation) -> None:
-    """Show what an auditor needs besides an export: the public parts of the audit keys."""
+    """Show the public audit keys, which an auditor needs besides an export."""
     found = invocation.gateway.audit.public_keys()
     invocation.output.json({"keys": found})
     if not invocation.as_json:
@@ -220,18 +220,20 @@ def public_key(invocation: Invocation) -> None:
 @app.add(
     "sisgate audit disclosures skyward/8f3a-11",
     "sisgate audit disclosures powerschool/1042 --resource students --since 90d --json",
-    note="The question is in the audit log, too.",
+    note="The audit log records this query too.",
 )
 def disclosures(
     invocation: Invocation,
-    person: Annotated[str, typer.Argument(metavar="PROVIDER/ID", help="The person's id there.")],
+    person: Annotated[
+        str, typer.Argument(metavar="PROVIDER/ID", help="The person's id at the provider.")
+    ],
     resource: Annotated[
-        str | None, typer.Option(help="students or teachers, where the id does not say which.")
+        str | None, typer.Option(help="students or teachers, if both have the id.")
     ] = None,
     since: Since = None,
     until: Until = None,
 ) -> None:
-    """Show who was given a person's records or an answer naming them, when, and what for."""
+    """Show who read a person's records or a response naming them, when, and why."""
     output = invocation.output
     provider, sourced_id = _person(person)
     found = invocation.gateway.audit.disclosures(
@@ -243,7 +245,7 @@ def disclosures(
 
 @app.add("sisgate audit seal")
 def seal(invocation: Invocation) -> None:
-    """Seal what is new now; beat does so every second."""
+    """Seal new events now; beat does so every second."""
     output = invocation.output
     made = invocation.gateway.audit.seal()
     output.result({"seal": made}, f"Seal {made} was made." if made else "Nothing was new.")
@@ -253,7 +255,7 @@ def seal(invocation: Invocation) -> None:
 def head(
     invocation: Invocation,
 ) -> None:
-    """Show the signed head of the log, to be kept somewhere else."""
+    """Show the signed head of the log, to keep elsewhere."""
     found = invocation.gateway.audit.head()
     if found is None:
         raise AuditError("Nothing is sealed yet. Beat does so every second while it runs.")
@@ -263,11 +265,11 @@ def head(
 @app.add("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01")
 def archive(
     invocation: Invocation,
-    file: Annotated[Path, typer.Argument(help="A new file for what is archived.")],
+    file: Annotated[Path, typer.Argument(help="New file to write.")],
     before: Annotated[datetime, time_ago("What was sealed before")],
     reason: Annotated[str | None, typer.Option(help="Why, for the audit log.")] = None,
 ) -> None:
-    """Move the oldest part of the log into a file; the chain goes on without it."""
+    """Move the oldest part of the log into a file."""
     output = invocation.output
     done = invocation.gateway.audit.archive(Segment(before), file, actor=user_name(), reason=reason)
     output.result(
@@ -285,7 +287,7 @@ def new_key(
     invocation: Invocation,
     file: Annotated[Path, typer.Argument(help="The audit key file.")],
 ) -> None:
-    """Put a new key first in an audit key file; those that were in use stay, to verify with."""
+    """Add a new key to an audit key file; older keys stay, to verify with."""
     output = invocation.output
     settings = invocation.settings
     try:

@@ -36,8 +36,8 @@ Standings = Sequence[tuple[str, Sequence[EndpointStatus]]]
     "sisgate breaker powerschool open --until 2h --reason 'they migrate'",
     "sisgate breaker powerschool/2 close",
     "sisgate breaker powerschool/sis-b auto",
-    note="A breaker that is set by hand stays so, whatever its calls come to, until its time or "
-    "until `auto`. ENDPOINT is a number of the table, a host, or the first part of one.",
+    note="A breaker set by hand keeps its state until --until or `auto`."
+    " ENDPOINT is a number from the table, a host, or its first label.",
     panel="Control",
 )
 def breaker(
@@ -53,7 +53,7 @@ def breaker(
     state: Annotated[
         BreakerSetting | None,
         typer.Argument(
-            help="What to set by hand; without it the breakers are shown.",
+            help="State to set by hand. Without it, show the breakers.",
         ),
     ] = None,
     until: Annotated[
@@ -62,10 +62,10 @@ def breaker(
     ] = None,
     reason: Reason = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show them again each second until Ctrl-C.")
+        bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show the circuit breakers of endpoints, or open or close some by hand."""
+    """Show circuit breakers, or set them by hand."""
     output = invocation.output
     invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
     provider, _, endpoint = (target or "").partition("/")

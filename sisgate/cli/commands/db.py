@@ -13,14 +13,14 @@ from sisgate.stack import data_folder
 
 app = Commands(
     "db",
-    "Bring the database to the version of the code; after a restore, restart the feeds.",
+    "Upgrade the database, and restart feeds after a restore.",
     panel="Set up",
 )
 
 
 @app.add("sisgate db upgrade")
 def upgrade(invocation: Invocation) -> None:
-    """Run the missing migrations. Safe to run from several places at once."""
+    """Run missing migrations. Several hosts may run it at once."""
     from sisgate.ledger import migrate
 
     output = invocation.output
@@ -38,7 +38,7 @@ def upgrade(invocation: Invocation) -> None:
 
 @app.add("sisgate db current --json")
 def current(invocation: Invocation) -> None:
-    """Show the version of the tables; exit code 1 when they are not the newest."""
+    """Show the version of the tables. Exits with 1 if it is not the newest."""
     from sisgate.ledger import migrate
 
     output = invocation.output
@@ -55,7 +55,7 @@ def current(invocation: Invocation) -> None:
 
 @app.add("sisgate db restored --reason 'backup of last night'")
 def restored(invocation: Invocation, reason: Reason = None) -> None:
-    """After restoring an older backup: have every app that follows changes start anew."""
+    """After restoring an older backup: make every app that follows changes start over."""
     output = invocation.output
     begun = invocation.gateway.datasets.begin_feeds_anew(actor=user_name(), reason=reason or "")
     output.result(

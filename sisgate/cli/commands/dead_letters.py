@@ -25,7 +25,7 @@ OfProvider = Annotated[
     str | None,
     typer.Option(
         "--provider",
-        help="Only of this provider.",
+        help="Only this provider.",
         autocompletion=complete_provider,
     ),
 ]
@@ -98,15 +98,15 @@ def retry(
         list[str] | None,
         typer.Argument(metavar="[JOB...]", help="Ids, or their beginnings."),
     ] = None,
-    dead: Annotated[bool, typer.Option("--dead", help="All dead letters that fit.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="All matching dead letters.")] = False,
     provider: OfProvider = None,
     of_app: OfApp = None,
     error: OfError = None,
     since: Since = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the jobs.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
 ) -> None:
-    """Enqueue failed, expired or cancelled jobs once more, as new jobs: each once."""
+    """Retry failed, expired or cancelled jobs as new jobs, each once."""
     output = invocation.output
     which = DeadLetterFilter(provider, of_app, error, since)
     if bool(jobs) == dead or not (dead or which.is_empty):
@@ -139,12 +139,12 @@ def resolve(
         Resolution,
         typer.Option(
             "--as",
-            help="What became of it; retry: it was not carried out, and is enqueued once more.",
+            help="What happened to it; retry: not carried out, and enqueued again.",
         ),
     ],
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")] = None,
 ) -> None:
-    """Say what became of a job whose outcome is unknown."""
+    """Settle a job whose outcome is unknown."""
     output = invocation.output
     job_id = invocation.gateway.jobs.find(job)
     status = invocation.gateway.jobs.resolve(job_id, resolution, reason=reason, actor=user_name())

@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 45.0
 @app.add(
     "sisgate demo",
     "sisgate demo --students 500 --fresh",
-    note="Everything is kept in the data folder: a second run finds nothing to change.",
+    note="State is kept in the data folder: a second run finds nothing to change.",
     panel="Run",
 )
 def demo(
@@ -48,10 +48,12 @@ def demo(
     data_dir: Annotated[
         Path, typer.Option("--data-dir", "-d", help="Data folder.", file_okay=False)
     ] = Path(".sisgate-demo"),
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier runs first.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep it running until Ctrl-C.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard earlier runs.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Show everything working: a sandbox of three SIS, synced within their quotas."""
+    """Run a demo: a sandbox of three SIS, synced within their quotas."""
     require_extras("sisgate demo", "worker", "sandbox")
     from sisgate.demo.run import running
 

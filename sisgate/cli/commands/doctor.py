@@ -29,7 +29,7 @@ def doctor(
         bool, typer.Option("--probe", help="Also make one call to each provider (one permit each).")
     ] = False,
 ) -> None:
-    """Check configuration, database, Redis, workers, keys and tokens; exit code 1 on a failure."""
+    """Check configuration, database, Redis, workers, keys and tokens. Exits with 1 on a failure."""
     output = invocation.output
     found: list[DiagnosticResult] = []
     try:

@@ -26,7 +26,7 @@ from sisgate.errors import UsageError
 from sisgate.gateway import JobStatus
 from sisgate.gateway.answer import RequestTarget
 
-app = Commands("jobs", "Look at jobs, cancel them, try them again.", panel="Work")
+app = Commands("jobs", "Show, cancel and retry jobs.", panel="Work")
 
 
 @app.add(
@@ -40,19 +40,19 @@ def list_jobs(
         list[JobState] | None,
         typer.Option(
             "--state", "-s",
-            help="Only in this state; several times for several.",
+            help="Only this state. May be repeated.",
         ),
     ] = None,
     provider: OfProvider = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 30,
     dead: Annotated[
-        bool, typer.Option("--dead", help="Only dead letters: what was given up, oldest first.")
+        bool, typer.Option("--dead", help="Only dead letters, oldest first.")
     ] = False,
     of_app: OfApp = None,
     error: OfError = None,
     since: Since = None,
 ) -> None:  # fmt: skip
-    """Show the newest jobs, or the dead letters."""
+    """List the newest jobs, or the dead letters."""
     output = invocation.output
     which = DeadLetterFilter(provider, of_app, error, since)
     if dead and states:
@@ -83,7 +83,7 @@ def list_jobs(
 
 @app.add("sisgate jobs show 3f8a")
 def show(invocation: Invocation, job: OneJob) -> None:
-    """Show everything the ledger knows of a job."""
+    """Show everything about a job."""
     output = invocation.output
     status = invocation.gateway.jobs.status(invocation.gateway.jobs.find(job))
     wait, words = _wait(invocation, status)
@@ -94,7 +94,7 @@ def show(invocation: Invocation, job: OneJob) -> None:
 
 @app.add("sisgate jobs cancel 3f8a")
 def cancel(invocation: Invocation, job: OneJob) -> None:
-    """Cancel a job. A call under way ends, and its answer is dropped."""
+    """Cancel a job. A call in flight finishes, and its response is dropped."""
     output = invocation.output
     status = invocation.gateway.jobs.cancel(invocation.gateway.jobs.find(job), actor=user_name())
     output.result(status.as_dict(), f"Job {status.id} is cancelled.")

@@ -91,7 +91,7 @@ def life(left: timedelta | None) -> Text:
 
 app = Commands("keys", "Store, rotate and revoke the providers' keys.", panel="Set up")
 
-OfSlot = Annotated[Slot, typer.Option("--slot", help="Which of the provider's keys.")]
+OfSlot = Annotated[Slot, typer.Option("--slot", help="Slot of the key.")]
 Expires = Annotated[
     datetime | None,
     time_ahead("When it expires"),
@@ -102,7 +102,7 @@ KeyId = Annotated[
 ]
 MaybeProvider = Annotated[
     str | None,
-    typer.Argument(help="Only of this provider.", autocompletion=complete_provider),
+    typer.Argument(help="Only this provider.", autocompletion=complete_provider),
 ]
 WAIT = "The rotation goes on by itself, as beat finds it: `sisgate keys list` shows how far it is."
 
@@ -120,7 +120,7 @@ def add(
     expires: Expires = None,
     reason: Reason = None,
 ) -> None:
-    """Store a key and use it at once; the one before it drains for the overlap."""
+    """Store a key and use it at once; the previous one drains."""
     output = invocation.output
     keys = _keys(invocation, provider)
     client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
@@ -158,9 +158,9 @@ def stage(
 def list_all(
     invocation: Invocation,
     provider: MaybeProvider = None,
-    every: Annotated[bool, typer.Option("--all", help="Also retired and revoked ones.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include retired and revoked keys.")] = False,
 ) -> None:
-    """Show which keys are stored. Their secrets stay sealed."""
+    """List stored keys, without their secrets."""
     output = invocation.output
     found = invocation.gateway.keys.list(provider, all_states=True)
     shown = [key for key in found if every or not key.state.is_final]
@@ -173,7 +173,7 @@ def list_all(
 
 @app.add("sisgate keys usage skyward")
 def usage(invocation: Invocation, provider: Provider) -> None:
-    """Show how the keys of a provider were used: calls, errors, 429, refusals, life left."""
+    """Show the use of a provider's keys: calls, errors, 429s, refusals, time to expiry."""
     output = invocation.output
     found = invocation.gateway.keys.of(provider).usage()
     output.table(found, USAGE, empty="No keys.")
@@ -186,7 +186,7 @@ def rotate(
     slot: OfSlot = "primary",
     reason: Reason = None,
 ) -> None:
-    """Replace the key of a slot now: by the staged one, else by one of the provider's source."""
+    """Replace the key of a slot now, with the staged key or one from the key source."""
     output = invocation.output
     _keys(invocation, provider).rotate(slot=slot, actor=user_name(), reason=reason)
     asked = {"provider": provider, "slot": slot, "requested": True}
@@ -201,7 +201,7 @@ def promote(
     key: KeyId,
     reason: Reason = None,
 ) -> None:
-    """Make a staged or draining key the active one at once, without trying it out."""
+    """Make a staged or draining key active at once, without a canary."""
     output = invocation.output
     info = _keys(invocation, provider).promote(key, actor=user_name(), reason=reason)
     _tell(output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
@@ -214,7 +214,7 @@ def rollback(
     slot: OfSlot = "primary",
     reason: Reason = None,
 ) -> None:
-    """Take the last rotation back while the key before it still drains."""
+    """Undo the last rotation while the old key still drains."""
     output = invocation.output
     info = _keys(invocation, provider).rollback(slot=slot, actor=user_name(), reason=reason)
     words = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
@@ -228,7 +228,7 @@ def revoke(
     key: KeyId,
     reason: Reason = None,
 ) -> None:
-    """Destroy a key's secret at once, for the whole fleet. It cannot be taken back."""
+    """Destroy a key's secret for the whole fleet. This cannot be undone."""
     output = invocation.output
     keys = _keys(invocation, provider)
     info = keys.revoke(key, actor=user_name(), reason=reason)

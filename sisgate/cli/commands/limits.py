@@ -42,14 +42,14 @@ def set_limits(
     invocation: Invocation,
     provider: Provider,
     limits: Annotated[
-        list[str] | None, typer.Argument(help="Such as 500/h, 20/s or 60/10s; all hold at once.")
+        list[str] | None, typer.Argument(help="Such as 500/h, 20/s or 60/10s. All apply at once.")
     ] = None,
     reset: Annotated[
-        bool, typer.Option("--reset", help="Go back to the limits of the configuration.")
+        bool, typer.Option("--reset", help="Return to the configured limits.")
     ] = False,
     reason: Reason = None,
 ) -> None:
-    """Change the limit of the whole fleet, from the next call on."""
+    """Change the limit of the whole fleet, from the next permit on."""
     output = invocation.output
     if limits and reset:
         raise UsageError("Give limits or --reset, not both.")
@@ -73,7 +73,7 @@ def set_limits(
 
 @app.add("sisgate limits show powerschool")
 def show(invocation: Invocation, provider: Provider) -> None:
-    """Show the limits in force, what is used of them, and when the next call may be made."""
+    """Show the limits in force, their use, and when the next call may be made."""
     output = invocation.output
     state = invocation.gateway.providers.control(provider).state()
     columns: Columns = {"limit": "rate", "used": "used", "left": "left"}
@@ -96,7 +96,7 @@ def pause(
     ] = None,
     reason: Reason = None,
 ) -> None:
-    """Make no calls to a provider; its work waits. Without an end, until `sisgate resume`."""
+    """Stop calls to a provider; its work waits. Without a time, until `sisgate resume`."""
     output = invocation.output
     control = invocation.gateway.providers.control(provider)
     control.pause(until, actor=user_name(), reason=reason)
@@ -109,7 +109,7 @@ def pause(
 
 @top.add("sisgate resume powerschool", panel="Control")
 def resume(invocation: Invocation, provider: Provider, reason: Reason = None) -> None:
-    """Make calls to a paused provider again."""
+    """Resume calls to a paused provider."""
     output = invocation.output
     control = invocation.gateway.providers.control(provider)
     was_paused = control.resume(actor=user_name(), reason=reason)
@@ -127,7 +127,7 @@ def plan(
     resource: Resource,
     priority: Priority = "normal",
 ) -> None:
-    """Tell what a sync would need and when it would be done, before it is enqueued."""
+    """Forecast a sync: calls, remaining quota, start and end. Enqueues nothing."""
     output = invocation.output
     invocation.gateway.datasets.check(provider, resource)
     found = invocation.gateway.plan(provider, resource, priority=priority)

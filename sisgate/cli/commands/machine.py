@@ -29,7 +29,7 @@ app = Commands()
     panel="Set up",
 )
 def env(invocation: Invocation) -> None:
-    """Print the environment for another app on this machine, the URL of Redis included."""
+    """Print the environment for another app on this machine."""
     settings, output = invocation.settings, invocation.output
     if uses_embedded_redis(settings) and not (settings.data_dir / "redis" / "redis.conf").exists():
         raise BrokerUnavailable(
@@ -53,10 +53,10 @@ def env(invocation: Invocation) -> None:
 def celery(
     invocation: Invocation,
     arguments: Annotated[
-        list[str] | None, typer.Argument(help="What follows `celery -A workers`.")
+        list[str] | None, typer.Argument(help="Arguments for `celery -A workers`.")
     ] = None,
 ) -> None:
-    """Run Celery with sisgate's own workers, whatever else is called `workers` here."""
+    """Run Celery with sisgate's workers."""
     require_extras("sisgate celery", "worker")
     environment = process_environment()
     if invocation.config is not None:
@@ -73,10 +73,10 @@ def powerschool_plugin(
     out: Annotated[Path, typer.Argument(help="Zip file to write.", dir_okay=False)],
     publisher: Annotated[str, typer.Option(help="Shown on the plugin's page.")] = "sisgate",
     contact_email: Annotated[
-        str, typer.Option(help="Whom the district asks.")
+        str, typer.Option(help="Contact shown to the district.")
     ] = "sisgate@example.org",
 ) -> None:
-    """Write the PowerSchool plugin: access request, and the queries of the fast way."""
+    """Write the PowerSchool plugin with the access request and the fast queries."""
     output = invocation.output
     try:
         write_plugin(out, publisher=publisher, contact_email=contact_email)

@@ -27,17 +27,15 @@ def master(
     invocation: Invocation,
     path: Annotated[
         Path | None,
-        typer.Argument(help="Where to.", dir_okay=False, show_default="where it is read from"),
+        typer.Argument(help="File to write.", dir_okay=False, show_default="where it is read from"),
     ] = None,
     renew: Annotated[
-        bool, typer.Option("--renew", help="Put a new key above those of an existing file.")
+        bool, typer.Option("--renew", help="Add a new key above those of an existing file.")
     ] = False,
-    lost: Annotated[
-        bool, typer.Option("--lost", help="Go on without the keys that the ledger misses.")
-    ] = False,
+    lost: Annotated[bool, typer.Option("--lost", help="Give up the missing keys.")] = False,
     reason: Reason = None,
 ) -> None:
-    """Make a master key file (mode 600), unless there is one or the ledger needs another."""
+    """Create a master key file (mode 600), unless one exists or the ledger needs another."""
     output = invocation.output
     target = path or invocation.settings.master_key_path
     if lost and (renew or path):
@@ -99,7 +97,7 @@ def _refuse_for_a_ledger_in_use(invocation: Invocation, output: Presenter) -> No
 
 @app.add("sisgate keys masters --json")
 def masters(invocation: Invocation) -> None:
-    """Show the master keys, where each comes from, and how much it has sealed."""
+    """List master keys: where each comes from, and how much it seals."""
     output = invocation.output
     _ = invocation.database
     found = invocation.gateway.keys.master.list()
@@ -120,9 +118,9 @@ def _sealed(key: MasterKeyUse) -> str:
     return ", ".join(f"{place} {count:,}" for place, count in key.sealed.items()) or "nothing"
 
 
-@app.add("sisgate keys rewrap", note="May be interrupted; the next one goes on where it was.")
+@app.add("sisgate keys rewrap", note="It can be interrupted; the next run continues.")
 def rewrap(invocation: Invocation, reason: Reason = None) -> None:
-    """Seal everything with the newest master key; the fleet goes on meanwhile."""
+    """Re-seal everything with the newest master key, while the fleet runs."""
     output = invocation.output
     _ = invocation.database
     moved: dict[str, int] = {}
@@ -157,7 +155,7 @@ def forget_master(
     ],
     reason: Reason = None,
 ) -> None:
-    """Take a master key that is no longer in use out of its file."""
+    """Remove an unused master key from its file."""
     output = invocation.output
     _ = invocation.database
     gone = invocation.gateway.keys.master.forget(key_id, actor=user_name(), reason=reason)

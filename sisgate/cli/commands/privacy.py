@@ -25,7 +25,7 @@ app = Commands()
     "sisgate erase --provider skyward --person - --dry-run < id.txt",
     "sisgate erase --provider skyward --person 8f3a-11 --reason 'request 2026-117'",
     "sisgate erase --provider skyward --person 8f3a-11 --lift --reason 'enrolled again'",
-    note="An id on a command line stands in the shell's history; - reads it from stdin.",
+    note="An id on the command line stays in the shell's history; - reads it from stdin.",
     panel="Control",
 )
 def erase(
@@ -43,18 +43,18 @@ def erase(
         ),
     ],
     resource: Annotated[
-        PersonResource | None, typer.Option("--resource", help="Where both have the id.")
+        PersonResource | None, typer.Option("--resource", help="If two persons share the id.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
     suppress: Annotated[
-        bool, typer.Option("--suppress/--no-suppress", help="Keep them out of later syncs.")
+        bool, typer.Option("--suppress/--no-suppress", help="Keep the person out of later syncs.")
     ] = True,
     lift: Annotated[
-        bool, typer.Option("--lift", help="Erase nothing; let later syncs bring them again.")
+        bool, typer.Option("--lift", help="Erase nothing; let later syncs bring the person back.")
     ] = False,
     reason: Reason = None,
 ) -> None:  # fmt: skip
-    """Erase a student or teacher from all tables, and search afterwards for what is left."""
+    """Erase a student or teacher from all tables, then search for what is left."""
     output = invocation.output
     sourced_id = sys.stdin.readline().strip() if person == "-" else person
     if not sourced_id:
@@ -120,10 +120,10 @@ def _show(output: Presenter, report: ErasureReport) -> None:
 def retention(
     invocation: Invocation,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell what would be deleted.")
+        bool, typer.Option("--dry-run", help="Only show what would be deleted.")
     ] = False,
 ) -> None:
-    """Delete what is kept no longer, table by table, as the settings of retention say."""
+    """Delete what is past its retention, table by table."""
     output = invocation.output
     work = invocation.gateway.privacy.retention
     swept = work.preview() if dry_run else work.run(actor=user_name())

@@ -15,7 +15,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.gateway import AbsentDataset, ProviderOverview
 
 app = Commands(
-    "providers", "Show providers: limits, quota left, keys, what holds them up.", panel="Look"
+    "providers", "List providers: limits, quota left, keys, and what holds them up.", panel="Look"
 )
 
 

@@ -14,14 +14,14 @@ from sisgate.cli.params import Reason
 from sisgate.cli.tables import Columns
 from sisgate.errors import UsageError
 
-app = Commands("quarantine", "Messages that no worker could take.", panel="Control")
+app = Commands("quarantine", "Messages that no worker could handle.", panel="Control")
 
-Message = Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id in the list.")]
+Message = Annotated[str, typer.Argument(metavar="MESSAGE", help="Id of the message.")]
 
 
 @app.add("sisgate quarantine list", "sisgate quarantine list --json", name="list")
 def list_all(invocation: Invocation) -> None:
-    """Show the messages, the newest first: queue, task and reason, and nothing of their content."""
+    """List the messages, newest first: queue, task and reason, without content."""
     output = invocation.output
     found = invocation.gateway.quarantine.list()
     now = invocation.clock.now()
@@ -39,18 +39,18 @@ def list_all(invocation: Invocation) -> None:
 @app.add(
     "sisgate quarantine show 3f8a91bc",
     "sisgate quarantine show 3f8a91bc --content --reason 'who sends this?'",
-    note="The content may hold anything, also secrets and student data.",
+    note="The content may hold secrets and student data.",
 )
 def show(
     invocation: Invocation,
     message: Message,
     content: Annotated[
         bool,
-        typer.Option("--content", help="Show the kept beginning itself; for admins, and audited."),
+        typer.Option("--content", help="Show the stored content. Admins only, and audited."),
     ] = False,
     reason: Reason = None,
 ) -> None:
-    """Show one message: where it was, why it is here, and its outline without values."""
+    """Show a message: its queue, the reason, and its structure without values."""
     desk, output = invocation.gateway.quarantine, invocation.output
     if reason is not None and not content:
         raise UsageError("--reason goes with --content.")
@@ -64,7 +64,7 @@ def show(
 
 @app.add("sisgate quarantine requeue 3f8a91bc --reason 'workers are upgraded'")
 def requeue(invocation: Invocation, message: Message, reason: Reason = None) -> None:
-    """Put a message back into its queue; a worker that cannot take it brings it here again."""
+    """Return a message to its queue."""
     output = invocation.output
     desk = invocation.gateway.quarantine
     queue = desk.requeue(message, actor=user_name(), reason=reason)
@@ -79,7 +79,7 @@ def drop(
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     reason: Reason = None,
 ) -> None:
-    """Forget a message."""
+    """Delete a message."""
     if (message is None) is not everything:
         raise UsageError("Name a message, or give --all.")
     output = invocation.output

@@ -36,7 +36,7 @@ _FIRST = (
 """Fields that tell most about a record, for the table."""
 
 Format = Literal["table", "jsonl", "csv"]
-OfFormat = Annotated[Format, typer.Option("--format", "-f", help="How they are written.")]
+OfFormat = Annotated[Format, typer.Option("--format", "-f", help="Output format.")]
 Limit = Annotated[
     int | None,
     typer.Option(
@@ -58,11 +58,11 @@ def records(
     form: OfFormat = "table",
     limit: Limit = None,
     include_deleted: Annotated[
-        bool, typer.Option("--include-deleted", help="Also those that are gone.")
+        bool, typer.Option("--include-deleted", help="Include deleted records.")
     ] = False,
     purpose: Purpose = None,
 ) -> None:
-    """Show the records of a dataset, in canonical OneRoster 1.2 shape."""
+    """Show the records of a dataset, as OneRoster 1.2."""
     output = invocation.output
     form = _form(form, invocation.as_json)
     count = _limit(limit, form)
@@ -94,13 +94,13 @@ def changes(
     invocation: Invocation,
     provider: Provider,
     resource: Resource,
-    since: Annotated[int, typer.Option(min=0, help="Only those numbered above this.")] = 0,
+    since: Annotated[int, typer.Option(min=0, help="Only changes above this number.")] = 0,
     follow: Annotated[bool, typer.Option("--follow", help="Wait for more until Ctrl-C.")] = False,
     form: OfFormat = "table",
     limit: Limit = None,
     purpose: Purpose = None,
 ) -> None:
-    """Show the inserts, updates and deletes of a dataset, in their order."""
+    """Show the inserts, updates and deletes of a dataset, in order."""
     output = invocation.output
     form = _form(form, invocation.as_json)
     invocation.gateway.datasets.check(provider, resource)

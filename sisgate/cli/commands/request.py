@@ -46,13 +46,13 @@ def request(
     path: Annotated[str, typer.Argument(help="Path at the provider.")],
     query: Annotated[
         list[str] | None,
-        typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be given several times."),
+        typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be repeated."),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option("--data", metavar="JSON|@FILE", help="Body to send."),
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the answer.")] = 10.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the response.")] = 10.0,
     priority: Priority = "urgent",
     include: Annotated[
         bool, typer.Option("--include", "-i", help="Show status and headers too.")
@@ -61,7 +61,7 @@ def request(
     on_unavailable: OnUnavailable = "wait",
     purpose: Purpose = None,
 ) -> None:
-    """Make one call to a provider within its quota, and show the answer."""
+    """Make one call to a provider within its quota, and show the response."""
     output = invocation.output
     path, pairs = _split(path)
     asked = {"query": pairs | _pairs(query or []), "json": _body(data), "priority": priority}

@@ -41,7 +41,7 @@ def sandbox(
     districts: Annotated[
         str | None,
         typer.Option(
-            help="KIND:STUDENTS or NAME=KIND:STUDENTS, several with commas.",
+            help="KIND:STUDENTS or NAME=KIND:STUDENTS, comma-separated.",
             show_default="one of each kind",
         ),
     ] = None,
@@ -51,9 +51,11 @@ def sandbox(
     ] = None,
     ports: Annotated[
         str | None,
-        typer.Option(help="A port for each district, with commas.", show_default="free ones"),
+        typer.Option(help="One port for each district, comma-separated.", show_default="free ones"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Other data; district n gets seed + n.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the data; district n gets seed + n.")
+    ] = None,
 ) -> None:
     """Serve simulated SIS over real HTTP until Ctrl-C, to develop and test against."""
     require_extras("sisgate sandbox", "sandbox")

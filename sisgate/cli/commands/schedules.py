@@ -10,12 +10,12 @@ from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation
 from sisgate.gateway.schedules import Schedule
 
-app = Commands("schedules", "See and run the schedules of the configuration.", panel="Work")
+app = Commands("schedules", "List and run schedules.", panel="Work")
 
 
 @app.add("sisgate schedules list", "sisgate schedules list --json", name="list")
 def list_all(invocation: Invocation) -> None:
-    """Show the schedules: what they sync, when they are due next, how the last run ended."""
+    """List schedules: what they sync, the next run, how the last one ended."""
     output = invocation.output
     found = invocation.gateway.schedules.list()
     output.table(
@@ -36,7 +36,7 @@ def run(
     invocation: Invocation,
     name: Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name.")],
 ) -> None:
-    """Ask for a schedule's syncs now; its next slot stays."""
+    """Run a schedule now; its next run stays."""
     output = invocation.output
     jobs = invocation.gateway.schedules.run(name)
     output.table([job.status() for job in jobs], {"job": "id", "resource": "resource"})

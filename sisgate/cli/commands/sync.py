@@ -48,7 +48,7 @@ def sync(
         list[str] | None,
         typer.Argument(
             metavar="[RESOURCE]...",
-            help="What to sync; without any, the whole roster.",
+            help="Datasets to sync. Without any, the whole roster.",
             autocompletion=complete_resource,
         ),
     ] = None,
@@ -57,7 +57,7 @@ def sync(
         Mode,
         typer.Option("--mode", help="How much of the list is read."),
     ] = "auto",
-    wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs to their end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs until they end.")] = False,
     timeout: Annotated[
         float | None,
         typer.Option(help="Deadline of the jobs, in seconds from now."),
@@ -66,13 +66,13 @@ def sync(
         bool, typer.Option("--allow-deletes", help="Approve any number of deletions.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Also datasets that the provider refused before.")
+        bool, typer.Option("--force", help="Include datasets the provider has refused.")
     ] = False,
     idempotency_key: IdempotencyKey = None,
     app: App = None,
     on_unavailable: OnUnavailable = "wait",
 ) -> None:
-    """Bring datasets of a provider into SQL: enqueue, and with --wait see it done."""
+    """Sync datasets of a provider into SQL."""
     output = invocation.output
     gateway = invocation.gateway
     wanted = resources or gateway.datasets.roster(provider, with_absent=force)

@@ -17,9 +17,7 @@ from sisgate.domain.validation import did_you_mean
 from sisgate.errors import UnknownResource
 from sisgate.gateway import Role, TokenInfo
 
-app = Commands(
-    "tokens", "Make, list, revoke and replace access tokens of apps and people.", panel="Set up"
-)
+app = Commands("tokens", "Create, list, revoke and replace access tokens.", panel="Set up")
 YEAR = timedelta(days=365)
 
 TokenId = Annotated[str, typer.Argument(metavar="ID", help="As `sisgate tokens list` shows it.")]
@@ -30,7 +28,7 @@ Life = Annotated[
         parser=length_or_never,
         metavar="LENGTH",
         show_default="365d",
-        help="How long it is good for, such as 90d; never for no end.",
+        help="How long it is valid, such as 90d, or never to expire.",
     ),
 ]
 
@@ -46,20 +44,20 @@ def add(
     roles: Annotated[
         list[Role],
         typer.Option(
-            "--role", "-r", help="Several times for several.",
+            "--role", "-r", help="What it may do. May be repeated.",
         ),
     ],
     scopes: Annotated[
         list[str] | None,
         typer.Option(
             "--scope", "-s", metavar="PROVIDER[/RESOURCE]",
-            help="What it is good for; several times for several.", show_default="everything",
+            help="Where it is valid. May be repeated.", show_default="everything",
         ),
     ] = None,
     expires: Life = YEAR,
     reason: Reason = None,
 ) -> None:  # fmt: skip
-    """Make a token. It is written to stdout once and stored nowhere."""
+    """Create a token. It is shown once, on stdout."""
     output = invocation.output
     for scope in scopes or ():
         _check_scope(invocation, scope)
@@ -89,9 +87,11 @@ def _check_scope(invocation: Invocation, scope: str) -> None:
 @app.add("sisgate tokens list --all", name="list")
 def list_tokens(
     invocation: Invocation,
-    every: Annotated[bool, typer.Option("--all", help="Also expired and revoked ones.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Include expired and revoked tokens.")
+    ] = False,
 ) -> None:
-    """Show which tokens there are, what they may do, and when they were last used."""
+    """List tokens: what they may do, and when they were last used."""
     output = invocation.output
     found = invocation.gateway.tokens.list(every=every)
     columns: Columns = {
@@ -109,7 +109,7 @@ def list_tokens(
 
 @app.add("sisgate tokens revoke 7fGh2kQp9Z --reason 'laptop lost'")
 def revoke(invocation: Invocation, token: TokenId, reason: Reason = None) -> None:
-    """End a token for the whole fleet, within a second."""
+    """Revoke a token for the whole fleet, within a second."""
     output = invocation.output
     ended = invocation.gateway.tokens.revoke(token, actor=user_name(), reason=reason)
     output.result(ended.as_dict(), f"Token {ended.id} of {ended.name} is revoked.")
@@ -126,13 +126,13 @@ def rotate(
             parser=length,
             metavar="LENGTH",
             show_default="1d",
-            help="How long the old one is good for beside the new one, such as 90s, 2h or 1d.",
+            help="How long the old token stays valid, such as 90s, 2h or 1d.",
         ),
     ] = timedelta(days=1),
     expires: Life = YEAR,
     reason: Reason = None,
 ) -> None:
-    """Make a token in place of another one, of the same name, roles and scopes."""
+    """Replace a token with a new one of the same name, roles and scopes."""
     output = invocation.output
     made = invocation.gateway.tokens.rotate(
         token,

@@ -24,15 +24,15 @@ app = Commands()
 @app.add(
     "sisgate up",
     "sisgate up --workers 8 --data-dir ./data",
-    note="SISGATE_BROKER_URL and SISGATE_DATABASE_URL name a Redis and PostgreSQL to use instead.",
+    note="SISGATE_BROKER_URL and SISGATE_DATABASE_URL select another Redis and database.",
     panel="Run",
 )
 def up(
     invocation: Invocation,
     workers: Annotated[
-        int, typer.Option("--workers", "-w", min=1, max=256, help="Calls made at a time.")
+        int, typer.Option("--workers", "-w", min=1, max=256, help="Calls at a time.")
     ] = 4,
-    flower: Annotated[bool, typer.Option(help="Start Flower, the monitor in the browser.")] = True,
+    flower: Annotated[bool, typer.Option(help="Start Flower, a monitor in the browser.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all log lines.")] = False,
 ) -> None:
     """Run Redis, workers, beat and Flower on this machine until Ctrl-C."""

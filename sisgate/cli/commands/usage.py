@@ -23,7 +23,7 @@ def usage(
     invocation: Invocation,
     provider: Annotated[
         str | None,
-        typer.Argument(help="Only of this provider.", autocompletion=complete_provider),
+        typer.Argument(help="Only this provider.", autocompletion=complete_provider),
     ] = None,
     since: Annotated[
         datetime | None,
@@ -31,11 +31,11 @@ def usage(
     ] = None,
     by: Annotated[
         Span,
-        typer.Option("--by", help="Over what is summed up."),
+        typer.Option("--by", help="Period to sum over."),
     ] = "total",
-    app: Annotated[str | None, typer.Option("--app", help="Only of this app.")] = None,
+    app: Annotated[str | None, typer.Option("--app", help="Only this app.")] = None,
 ) -> None:
-    """Show how many calls each app has used of each provider, and what came of them."""
+    """Show each app's calls to each provider, and their results."""
     output = invocation.output
     begin = since or past("1d")
     found = invocation.gateway.providers.usage(provider, app=app, since=begin, by=by)

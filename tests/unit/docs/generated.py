@@ -41,7 +41,7 @@ def commands() -> str:
 
 def answers() -> str:
     """What a response of a provider means for limiter, breaker, key and call."""
-    lines = ["| answer | limiter | circuit breaker | key | the call |", "|---|---|---|---|---|"]
+    lines = ["| response | limiter | circuit breaker | key | the call |", "|---|---|---|---|---|"]
     for kind, rule in RULES.items():
         cells = (
             kind.value, rule.pace.text, _BREAKER[rule.breaker], rule.key.value, rule.call.value,
@@ -110,7 +110,8 @@ def _usage(argument: Any) -> str:
 
 def _metavar(parameter: Any) -> str:
     if parameter.metavar:
-        name = re.sub(r"^\[(.*)\]$", r"\1", str(parameter.metavar).removesuffix("..."))
+        name = str(parameter.metavar).removesuffix("...")
+        name = re.sub(r"^\[(.*)\]$", r"\1", name).removesuffix("...")
         return name.replace("|", " or ")
     kind = parameter.type_descriptor
     if kind.is_choice:
