@@ -102,24 +102,31 @@ class Database:
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Session]:
         hook, is_committed = self.commit_hook, False
-        try:
-            with Session(engine, expire_on_commit=False, info={COMMIT_HOOK: hook}) as session:
-                try:
-                    with session.begin():
-                        yield session
-                        if hook is not None:
-                            hook.before_commit(session)
-                    is_committed = True
-                finally:
+        with (
+            self.explained(),
+            Session(engine, expire_on_commit=False, info={COMMIT_HOOK: hook}) as session,
+        ):
+            try:
+                with session.begin():
+                    yield session
                     if hook is not None:
-                        hook.settled(session, is_committed=is_committed)
+                        hook.before_commit(session)
+                is_committed = True
+            finally:
+                if hook is not None:
+                    hook.settled(session, is_committed=is_committed)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise `DatabaseUnavailable` with the reason where the ledger cannot be used."""
+        try:
+            yield
         except (DBAPIError, PoolTimeout) as error:
             if cure_of(error) is None:
                 raise
-            raise self.unavailable(error) from error
+            raise self._unavailable(error) from error
 
-    def unavailable(self, error: Exception) -> DatabaseUnavailable:
-        """Return the error that tells a user that the ledger cannot be used, and why."""
+    def _unavailable(self, error: Exception) -> DatabaseUnavailable:
         reason = str(getattr(error, "orig", error)).strip().splitlines() or ["no reason given"]
         cure = cure_of(error)
         return DatabaseUnavailable(

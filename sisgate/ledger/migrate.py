@@ -12,10 +12,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
 from sisgate.ledger.database import Database
-from sisgate.ledger.faults import cure_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -38,18 +36,18 @@ def upgrade(database: Database, version: str = "head") -> bool:
     database.create_file()
     # On SQLite the write lock, taken before the look, holds off other processes.
     engine = database.engine.execution_options(sisgate_writes=True)
-    try:
-        with _ALEMBIC, engine.connect() as connection, _unguarded(connection):
-            _wait_for_others(connection)
-            if _current(connection) == newest():
-                return False
-            command.upgrade(_config(connection), version)
-            connection.commit()
-            return True
-    except DBAPIError as error:
-        if cure_of(error) is None:
-            raise
-        raise database.unavailable(error) from error
+    with (
+        database.explained(),
+        _ALEMBIC,
+        engine.connect() as connection,
+        _unguarded(connection),
+    ):
+        _wait_for_others(connection)
+        if _current(connection) == newest():
+            return False
+        command.upgrade(_config(connection), version)
+        connection.commit()
+        return True
 
 
 @contextmanager
@@ -80,13 +78,8 @@ def _wait_for_others(connection: Connection) -> None:
 
 def current(database: Database) -> str | None:
     """Return the version of the tables, or None where there are none."""
-    try:
-        with database.engine.connect() as connection:
-            return _current(connection)
-    except DBAPIError as error:
-        if cure_of(error) is None:
-            raise
-        raise database.unavailable(error) from error
+    with database.explained(), database.engine.connect() as connection:
+        return _current(connection)
 
 
 def history() -> list[Script]:

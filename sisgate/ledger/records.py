@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
@@ -172,18 +172,12 @@ def stream_changes(
     `CursorTooOld` where some of them have been deleted after their time, `CursorAhead` where
     `since` is above the newest.
     """
+    names = ("provider", "resource", "sequence", "operation", "sourced_id", "changed_at")
+    data = case((Record.deleted_at.is_(None), Record.data), else_=None).label("data")
+    columns = [*(getattr(Change, name) for name in names), data]
     while True:
         query = (
-            select(
-                Change.provider,
-                Change.resource,
-                Change.sequence,
-                Change.operation,
-                Change.sourced_id,
-                Change.changed_at,
-                Record.data,
-                Record.deleted_at,
-            )
+            select(*columns)
             .outerjoin(
                 Record,
                 (Record.provider == Change.provider)
@@ -199,19 +193,11 @@ def stream_changes(
             .limit(STREAM_CHUNK)
         )
         with database.read() as session:
-            chunk = session.execute(query).all()
+            chunk = session.execute(query).mappings().all()
             # After the look at the changes: what was deleted before it is known by now.
             datasets.refuse_cursor(session, provider, resource, since)
         for row in chunk:
-            yield StoredChange(
-                provider=row.provider,
-                resource=row.resource,
-                sequence=row.sequence,
-                operation=row.operation,
-                sourced_id=row.sourced_id,
-                changed_at=row.changed_at,
-                data=row.data if row.deleted_at is None else None,
-            )
+            yield StoredChange(**row)
         if len(chunk) < STREAM_CHUNK:
             return
-        since = chunk[-1].sequence
+        since = chunk[-1]["sequence"]
