@@ -7,6 +7,8 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -47,13 +49,10 @@ class Presenter:
     def table(
         self, rows: Iterable[Any], columns: Columns, *, json: Any = None, empty: str = ""
     ) -> None:
-        """Show rows as a table, or as JSON: `json`, or else a list of each row's `as_dict()`.
-
-        Without rows people see `empty`.
-        """
+        """Show rows as a table, or as JSON: `json`, or else the rows. Without any, show `empty`."""
         found = list(rows)
         if self.as_json:
-            self.json([row.as_dict() for row in found] if json is None else json)
+            self.json(found if json is None else json)
         elif found or not empty:
             self.show(Grid(columns, found))
         else:
@@ -94,7 +93,7 @@ class Presenter:
     def fail(self, error: SisgateError) -> ExitCode:
         """Report the error that ends the command, on stderr and with `--json` also on stdout."""
         self.error(error)
-        self.json({"error": error.as_dict()})
+        self.json({"error": error})
         return exit_code(error)
 
     @contextmanager
@@ -107,7 +106,11 @@ class Presenter:
 
 
 def to_json(value: Any) -> str:
-    """Return one line of JSON; times as ISO 8601, what else is not JSON as text."""
+    """Return one line of JSON.
+
+    An object is what its `as_dict` returns, or the fields of its dataclass. Times are in ISO 8601,
+    lengths of time in seconds, and what else is not JSON as text.
+    """
     return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
@@ -143,8 +146,15 @@ def _console(*, stderr: bool) -> Console:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    match value:
+        case Mapping():
+            return dict(value)
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
     return str(value)

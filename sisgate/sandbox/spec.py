@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
 
 from sisgate.domain.rates import Rate
 
@@ -106,3 +109,78 @@ class SandboxSpec:
         names = [district.name for district in self.districts]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"a sandbox has districts of different names, not {names}")
+
+
+def parse_spec(
+    districts: str | None,
+    quota: str | None,
+    ports: str | None,
+    seed: int | None,
+    *,
+    host: str | None = None,
+    file: Path | None = None,
+) -> SandboxSpec:
+    """Return the sandbox that the options of a command line ask for; `file` is JSON of a spec.
+
+    Raises `ValueError` for what cannot be read, and for a port that cannot be opened.
+    """
+    found = DEFAULT_DISTRICTS
+    if file:
+        plain = json.loads(file.read_text(encoding="utf-8"))
+        found = tuple(DistrictSpec.from_dict(district) for district in plain["districts"])
+    if districts:
+        found = _districts(districts)
+    if ports:
+        found = _with_ports(ports, found)
+    if host:
+        found = tuple(replace(d, host=host) for d in found)
+    if quota:
+        found = tuple(replace(d, quota=None if quota == "none" else quota) for d in found)
+    if seed is not None:
+        found = tuple(replace(d, seed=seed + n) for n, d in enumerate(found))
+    if taken := _taken_port(found):
+        raise ValueError(taken)
+    return SandboxSpec(found)
+
+
+def _districts(text: str) -> tuple[DistrictSpec, ...]:
+    """Read `kind:students` or `name=kind:students`, several with commas. `ValueError` otherwise.
+
+    >>> [(d.name, d.kind, d.students) for d in _districts("lincoln=skyward:300,powerschool")]
+    [('lincoln', 'skyward', 300), ('powerschool', 'powerschool', 4000)]
+    """
+    districts: list[DistrictSpec] = []
+    for item in text.split(","):
+        label, equals, rest = item.strip().partition("=")
+        kind, colon, size = (rest if equals else label).partition(":")
+        name = label if equals else kind
+        if colon and not size.isdecimal():
+            raise ValueError(f"a number of students is written like 300, not {size!r}")
+        students = int(size) if colon else DEFAULT_STUDENTS
+        seed = DEFAULT_SEED + len(districts)
+        districts.append(DistrictSpec(name, cast("Kind", kind), students=students, seed=seed))
+    return tuple(districts)
+
+
+def _with_ports(text: str, districts: Sequence[DistrictSpec]) -> tuple[DistrictSpec, ...]:
+    """Return the districts with their ports, given with commas. `ValueError` otherwise."""
+    ports = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) < 65_536 for word in ports):
+        raise ValueError(f"a port is a number up to 65535, several with commas, not {text!r}")
+    if len(ports) != len(districts):
+        raise ValueError(f"{len(districts)} districts need as many ports, not {len(ports)}")
+    return tuple(replace(d, port=int(p)) for d, p in zip(districts, ports, strict=True))
+
+
+def _taken_port(districts: Sequence[DistrictSpec]) -> str | None:
+    """Return a sentence about the first port that cannot be opened, or None."""
+    for district in districts:
+        family = socket.AF_INET6 if ":" in district.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((district.host, district.port))
+            except OSError as error:
+                where = f"Port {district.port} of {district.host}, for {district.name},"
+                return f"{where} cannot be opened: {error.strerror}. Name another one with --ports."
+    return None

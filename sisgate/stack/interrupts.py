@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from sisgate.clock import Clock
+
 
 class Interrupts:
     """Counts the signals that asked us to stop, and remembers the first."""
@@ -28,6 +30,14 @@ class Interrupts:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1
         self.first = self.first or signal.Signals(number)
+
+
+def until_interrupted(clock: Clock, seconds: float) -> Iterator[None]:
+    """Yield every so many seconds, until somebody asks us to stop."""
+    with interrupts() as asked:
+        while asked.none:
+            yield
+            clock.sleep(seconds)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from sisgate.cli.app import Commands
-from sisgate.cli.commands.limits import warn_if_only_kept
+from sisgate.cli.commands.limits import show_change
 from sisgate.cli.formats import duration, moment
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason, complete_provider, time_ahead
@@ -20,7 +20,7 @@ from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid, shown
 from sisgate.errors import UsageError
 from sisgate.gateway.breakers import STATES, BreakerSetting, EndpointStatus
-from sisgate.stack.interrupts import interrupts
+from sisgate.stack.interrupts import until_interrupted
 
 app = Commands()
 
@@ -74,7 +74,20 @@ def breaker(
     if state is not None:
         if watch:
             raise UsageError("--watch shows breakers; it does not go with setting one.")
-        _set(invocation, output, provider, endpoint or None, state, until, reason)
+        breakers = invocation.gateway.providers.breakers(provider)
+        changed = breakers.set(
+            state, endpoint or None, until=until, actor=user_name(), reason=reason
+        )
+        show_change(
+            output,
+            _effect(target or "", state, until, len(changed)),
+            provider=provider,
+            state=state,
+            until=until,
+            changed=changed,
+            holds_now=breakers.holds_now,
+            endpoints=breakers.standings() if breakers.holds_now else None,
+        )
         return
     if until is not None or reason is not None:
         raise UsageError(f"--until and --reason go with {', '.join(STATES)}.")
@@ -87,37 +100,7 @@ def breaker(
         _show(output, _standings(invocation, names), invocation.clock.now())
 
 
-def _set(
-    invocation: Invocation,
-    output: Presenter,
-    provider: str,
-    endpoint: str | None,
-    word: str,
-    until: datetime | None,
-    reason: str | None,
-) -> None:
-    breakers = invocation.gateway.providers.breakers(provider)
-    changed = breakers.set(word, endpoint, until=until, actor=user_name(), reason=reason)
-    output.json(
-        {
-            "provider": provider,
-            "state": word,
-            "until": until.isoformat() if until else None,
-            "changed": changed,
-            "holds_now": breakers.holds_now,
-            "endpoints": (
-                [standing.as_dict() for standing in breakers.standings()]
-                if breakers.holds_now
-                else None
-            ),
-        }
-    )
-    warn_if_only_kept(output, holds_now=breakers.holds_now)
-    place = f"{provider}/{endpoint}" if endpoint else provider
-    output.show(Text(_words_after(place, word, until, len(changed))))
-
-
-def _words_after(place: str, word: str, end: datetime | None, changed: int) -> str:
+def _effect(place: str, word: str, end: datetime | None, changed: int) -> str:
     if word == "auto":
         if not changed:
             return f"{place} was not set by hand: its calls decide."
@@ -136,24 +119,19 @@ def _standings(invocation: Invocation, names: Sequence[str]) -> Standings:
 
 
 def _show(output: Presenter, standings: Standings, now: datetime) -> None:
-    found = {name: [one.as_dict() for one in endpoints] for name, endpoints in standings}
-    output.json({"at": now.isoformat(), "providers": found})
+    output.json({"at": now, "providers": dict(standings)})
     output.show(_screen(standings, now))
 
 
 def _watch(invocation: Invocation, output: Presenter, names: Sequence[str]) -> None:
-    with interrupts() as asked:
-        if output.as_json or not output.out.is_terminal:
-            while asked.none:
-                _show(output, _standings(invocation, names), invocation.clock.now())
-                invocation.clock.sleep(WATCH_SECONDS)
-            return
-        with Live(console=output.out, auto_refresh=False) as live:
-            while asked.none:
-                now = invocation.clock.now()
-                screen = _screen(_standings(invocation, names), now)
-                live.update(screen, refresh=True)
-                invocation.clock.sleep(WATCH_SECONDS)
+    clock = invocation.clock
+    if output.as_json or not output.out.is_terminal:
+        for _ in until_interrupted(clock, WATCH_SECONDS):
+            _show(output, _standings(invocation, names), clock.now())
+        return
+    with Live(console=output.out, auto_refresh=False) as live:
+        for _ in until_interrupted(clock, WATCH_SECONDS):
+            live.update(_screen(_standings(invocation, names), clock.now()), refresh=True)
 
 
 def _screen(standings: Standings, now: datetime) -> RenderableType:

@@ -145,11 +145,10 @@ def resolve(
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")] = None,
 ) -> None:
     """Settle a job whose outcome is unknown."""
-    output = invocation.output
     job_id = invocation.gateway.jobs.find(job)
     status = invocation.gateway.jobs.resolve(job_id, resolution, reason=reason, actor=user_name())
     again = f" and is tried again as {status.id}" if status.id != job_id else ""
-    output.result(status.as_dict(), f"Job {job_id} is resolved as {resolution}{again}.")
+    invocation.output.result(status, f"Job {job_id} is resolved as {resolution}{again}.")
 
 
 @dataclass

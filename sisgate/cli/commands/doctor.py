@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -46,7 +45,7 @@ def doctor(
         found.append(DiagnosticResult("configuration", "fail", str(error), remedy))
         _show(output, found[-1])
     count = {grade: sum(f.grade == grade for f in found) for grade in COLOURS}
-    output.json({"ok": not count["fail"], "findings": [asdict(f) for f in found]})
+    output.json({"ok": not count["fail"], "findings": found})
     verdict = "All is well." if count["ok"] == len(found) else (
         f"{count['fail']} failed, {count['warn']} to look at, {count['ok']} well."
     )  # fmt: skip

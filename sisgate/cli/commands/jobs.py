@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -53,12 +52,11 @@ def list_jobs(
     since: Since = None,
 ) -> None:  # fmt: skip
     """List the newest jobs, or the dead letters."""
-    output = invocation.output
     which = DeadLetterFilter(provider, of_app, error, since)
     if dead and states:
         raise UsageError("--state does not go with --dead: dead letters have failed.")
     if dead:
-        show_dead(invocation, output, which.find(invocation, limit))
+        show_dead(invocation, invocation.output, which.find(invocation, limit))
         return
     if which != DeadLetterFilter(provider):
         raise UsageError("--app, --error and --since choose among dead letters: add --dead.")
@@ -78,26 +76,24 @@ def list_jobs(
         "del": "deleted",
         "error": lambda status: (status.error or {}).get("message"),
     }
-    output.table(found, columns, empty="No job fits.")
+    invocation.output.table(found, columns, empty="No job fits.")
 
 
 @app.add("sisgate jobs show 3f8a")
 def show(invocation: Invocation, job: OneJob) -> None:
     """Show everything about a job."""
-    output = invocation.output
     status = invocation.gateway.jobs.status(invocation.gateway.jobs.find(job))
     wait, words = _wait(invocation, status)
     target = invocation.gateway.jobs.request_target(status.id)
-    found = {**status.as_dict(), "waits_for": wait, "request": asdict(target) if target else None}
-    output.facts(_details(status, words, target), json=found)
+    found = {**status.as_dict(), "waits_for": wait, "request": target}
+    invocation.output.facts(_details(status, words, target), json=found)
 
 
 @app.add("sisgate jobs cancel 3f8a")
 def cancel(invocation: Invocation, job: OneJob) -> None:
     """Cancel a job. A call in flight finishes, and its response is dropped."""
-    output = invocation.output
     status = invocation.gateway.jobs.cancel(invocation.gateway.jobs.find(job), actor=user_name())
-    output.result(status.as_dict(), f"Job {status.id} is cancelled.")
+    invocation.output.result(status, f"Job {status.id} is cancelled.")
 
 
 def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | None, str | None]:

@@ -121,14 +121,17 @@ def add(
     reason: Reason = None,
 ) -> None:
     """Store a key and use it at once; the previous one drains."""
-    output = invocation.output
     keys = _keys(invocation, provider)
     client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
     secret = entered_secret(secret_file, secret_env)
     info = keys.add(
         client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
     )
-    _tell(output, info, f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out.")
+    _tell(
+        invocation.output,
+        info,
+        f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out.",
+    )
 
 
 @app.add("sisgate keys stage skyward --client-id 42 --secret-file ./secret")
@@ -143,15 +146,16 @@ def stage(
     reason: Reason = None,
 ) -> None:
     """Store a key for the next rotation of its slot; no call uses it until then."""
-    output = invocation.output
     keys = _keys(invocation, provider)
     client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
     secret = entered_secret(secret_file, secret_env)
     info = keys.stage(
         client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
     )
-    _tell(output, info, f"Staged for the {slot} slot of {provider}.", info.destroyed)
-    output.note(f"`sisgate keys rotate {provider}` tries it out and replaces the active one.")
+    _tell(invocation.output, info, f"Staged for the {slot} slot of {provider}.", info.destroyed)
+    invocation.output.note(
+        f"`sisgate keys rotate {provider}` tries it out and replaces the active one."
+    )
 
 
 @app.add("sisgate keys list --json", name="list")
@@ -161,22 +165,20 @@ def list_all(
     every: Annotated[bool, typer.Option("--all", help="Include retired and revoked keys.")] = False,
 ) -> None:
     """List stored keys, without their secrets."""
-    output = invocation.output
     found = invocation.gateway.keys.list(provider, all_states=True)
     shown = [key for key in found if every or not key.state.is_final]
     more = " `--all` shows those that have ended." if found else ""
     empty = f"No keys. `sisgate keys add PROVIDER` stores one.{more}"
-    output.table(shown, key_columns(invocation.clock.now()), empty=empty)
+    invocation.output.table(shown, key_columns(invocation.clock.now()), empty=empty)
     for words in filter(None, map(canary_words, shown)):
-        output.show(words)
+        invocation.output.show(words)
 
 
 @app.add("sisgate keys usage skyward")
 def usage(invocation: Invocation, provider: Provider) -> None:
     """Show the use of a provider's keys: calls, errors, 429s, refusals, time to expiry."""
-    output = invocation.output
     found = invocation.gateway.keys.of(provider).usage()
-    output.table(found, USAGE, empty="No keys.")
+    invocation.output.table(found, USAGE, empty="No keys.")
 
 
 @app.add("sisgate keys rotate skyward --slot secondary")
@@ -187,11 +189,10 @@ def rotate(
     reason: Reason = None,
 ) -> None:
     """Replace the key of a slot now, with the staged key or one from the key source."""
-    output = invocation.output
     _keys(invocation, provider).rotate(slot=slot, actor=user_name(), reason=reason)
     asked = {"provider": provider, "slot": slot, "requested": True}
-    output.result(asked, f"The {slot} key of {provider} is to be rotated.")
-    output.note(WAIT)
+    invocation.output.result(asked, f"The {slot} key of {provider} is to be rotated.")
+    invocation.output.note(WAIT)
 
 
 @app.add("sisgate keys promote skyward 3f8a")
@@ -202,9 +203,8 @@ def promote(
     reason: Reason = None,
 ) -> None:
     """Make a staged or draining key active at once, without a canary."""
-    output = invocation.output
     info = _keys(invocation, provider).promote(key, actor=user_name(), reason=reason)
-    _tell(output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
+    _tell(invocation.output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
 
 
 @app.add("sisgate keys rollback skyward --reason 'reads no students'")
@@ -215,10 +215,9 @@ def rollback(
     reason: Reason = None,
 ) -> None:
     """Undo the last rotation while the old key still drains."""
-    output = invocation.output
     info = _keys(invocation, provider).rollback(slot=slot, actor=user_name(), reason=reason)
     words = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
-    _tell(output, info, words, info.destroyed)
+    _tell(invocation.output, info, words, info.destroyed)
 
 
 @app.add("sisgate keys revoke skyward 3f8a --reason 'leaked'")
@@ -229,12 +228,15 @@ def revoke(
     reason: Reason = None,
 ) -> None:
     """Destroy a key's secret for the whole fleet. This cannot be undone."""
-    output = invocation.output
     keys = _keys(invocation, provider)
     info = keys.revoke(key, actor=user_name(), reason=reason)
-    _tell(output, info, f"Key {info.id[:8]} of {provider} is revoked; its secret is destroyed.")
+    _tell(
+        invocation.output,
+        info,
+        f"Key {info.id[:8]} of {provider} is revoked; its secret is destroyed.",
+    )
     if not any(other.state in {"active", "draining"} for other in keys.list()):
-        output.warn(
+        invocation.output.warn(
             f"{provider} has no other key: its calls fail until `sisgate keys add {provider}`. "
             f"`sisgate pause {provider}` lets them wait."
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from sisgate.cli.app import Commands
 from sisgate.cli.formats import duration, moment, number
@@ -28,8 +27,9 @@ WHILE_HELD = {"paused": "while it is paused", "breaker": "while its breaker is h
 """What only a person ends."""
 
 
-def warn_if_only_kept(output: Presenter, *, holds_now: bool) -> None:
-    """Say of a change that Redis has not heard of where it is, and when it holds."""
+def show_change(output: Presenter, text: str, *, holds_now: bool, **values: Any) -> None:
+    """Show a change of a provider, and when it holds where Redis has not heard of it yet."""
+    output.result({**values, "holds_now": holds_now}, text)
     if not holds_now:
         output.warn(
             "Redis cannot be reached. Kept in the ledger; it holds as soon as Redis and a worker "
@@ -50,7 +50,6 @@ def set_limits(
     reason: Reason = None,
 ) -> None:
     """Change the limit of the whole fleet, from the next permit on."""
-    output = invocation.output
     if limits and reset:
         raise UsageError("Give limits or --reset, not both.")
     if not limits and not reset:
@@ -61,25 +60,27 @@ def set_limits(
     control = invocation.gateway.providers.control(provider)
     changed = control.set_limits(limits or None, actor=user_name(), reason=reason)
     if control.holds_now:
-        words = [str(window.rate) for window in control.state().windows]
+        rates = [str(window.rate) for window in control.state().windows]
     else:
-        words = limits or [str(rate) for rate in control.limits.windows]
-    holds = control.holds_now
-    output.json({"provider": provider, "limits": words, "changed": changed, "holds_now": holds})
-    warn_if_only_kept(output, holds_now=holds)
-    done = "is now" if changed else "was already"
-    output.show(Text(f"The limit of {provider} {done} {', '.join(words)}."))
+        rates = limits or [str(rate) for rate in control.limits.windows]
+    show_change(
+        invocation.output,
+        f"The limit of {provider} {'is now' if changed else 'was already'} {', '.join(rates)}.",
+        provider=provider,
+        limits=rates,
+        changed=changed,
+        holds_now=control.holds_now,
+    )
 
 
 @app.add("sisgate limits show powerschool")
 def show(invocation: Invocation, provider: Provider) -> None:
     """Show the limits in force, their use, and when the next call may be made."""
-    output = invocation.output
     state = invocation.gateway.providers.control(provider).state()
     columns: Columns = {"limit": "rate", "used": "used", "left": "left"}
-    output.table(state.windows, columns, json={"provider": provider, **state.as_dict()})
+    invocation.output.table(state.windows, columns, json={"provider": provider, **state.as_dict()})
     for line in _notes(provider, state, invocation.clock.now()):
-        output.show(Text(line))
+        invocation.output.show(line)
 
 
 @top.add(
@@ -97,27 +98,31 @@ def pause(
     reason: Reason = None,
 ) -> None:
     """Stop calls to a provider; its work waits. Without a time, until `sisgate resume`."""
-    output = invocation.output
     control = invocation.gateway.providers.control(provider)
     control.pause(until, actor=user_name(), reason=reason)
-    told = {"paused_until": until.isoformat() if until else None, "holds_now": control.holds_now}
-    output.json({"provider": provider, **told})
-    warn_if_only_kept(output, holds_now=control.holds_now)
-    words = f"until {moment(until)}" if until else f"until `sisgate resume {provider}`"
-    output.show(Text(f"{provider} is paused {words}. Work that waits loses nothing."))
+    end = moment(until) if until else f"`sisgate resume {provider}`"
+    show_change(
+        invocation.output,
+        f"{provider} is paused until {end}. Work that waits loses nothing.",
+        provider=provider,
+        paused_until=until,
+        holds_now=control.holds_now,
+    )
 
 
 @top.add("sisgate resume powerschool", panel="Control")
 def resume(invocation: Invocation, provider: Provider, reason: Reason = None) -> None:
     """Resume calls to a paused provider."""
-    output = invocation.output
     control = invocation.gateway.providers.control(provider)
     was_paused = control.resume(actor=user_name(), reason=reason)
-    told = {"paused_until": None, "changed": was_paused, "holds_now": control.holds_now}
-    output.json({"provider": provider, **told})
-    warn_if_only_kept(output, holds_now=control.holds_now)
-    words = "takes calls again" if was_paused else "was not paused; it takes calls"
-    output.show(Text(f"{provider} {words}."))
+    show_change(
+        invocation.output,
+        f"{provider} {'takes calls again' if was_paused else 'was not paused; it takes calls'}.",
+        provider=provider,
+        paused_until=None,
+        changed=was_paused,
+        holds_now=control.holds_now,
+    )
 
 
 @top.add("sisgate plan powerschool students", panel="Look")
@@ -131,8 +136,10 @@ def plan(
     output = invocation.output
     invocation.gateway.datasets.check(provider, resource)
     found = invocation.gateway.plan(provider, resource, priority=priority)
-    output.json({"provider": provider, "resource": resource, **found.as_dict()})
-    output.show(Text(f"{provider} {resource}: {_outlook(found, invocation.clock.now())}."))
+    output.result(
+        {"provider": provider, "resource": resource, **found.as_dict()},
+        f"{provider} {resource}: {_outlook(found, invocation.clock.now())}.",
+    )
     if found.obstacles:
         output.warn(" ".join(map(str, found.obstacles)))
 

@@ -55,7 +55,6 @@ def erase(
     reason: Reason = None,
 ) -> None:  # fmt: skip
     """Erase a student or teacher from all tables, then search for what is left."""
-    output = invocation.output
     sourced_id = sys.stdin.readline().strip() if person == "-" else person
     if not sourced_id:
         raise UsageError("There is no id of a person in --person.")
@@ -68,13 +67,13 @@ def erase(
         )
         is_back = "may bring the person again" if lifted else "did not leave that person out"
         told = {"provider": provider, "lifted": lifted}
-        output.result(told, f"Later syncs of {provider} {is_back}.")
+        invocation.output.result(told, f"Later syncs of {provider} {is_back}.")
         return
     report = gateway.privacy.erase(
         provider, sourced_id, resource=resource, actor=actor, reason=reason or "",
         suppress=suppress, dry_run=dry_run,
     )  # fmt: skip
-    _show(output, report)
+    _show(invocation.output, report)
     if not report.is_clean:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -84,7 +83,7 @@ def _show(output: Presenter, report: ErasureReport) -> None:
     output.table(
         sorted(report.done.items()),
         {"what": lambda row: row[0], done: lambda row: row[1]},
-        json=report.as_dict(),
+        json=report,
     )
     if report.dry_run:
         output.note("Nothing was erased.")
@@ -124,16 +123,15 @@ def retention(
     ] = False,
 ) -> None:
     """Delete what is past its retention, table by table."""
-    output = invocation.output
     work = invocation.gateway.privacy.retention
     swept = work.preview() if dry_run else work.run(actor=user_name())
     columns: Columns = {
         "setting": lambda one: one.rule.setting, "kept": _kept,
         "over before": lambda one: one.rule.before, "would go" if dry_run else "deleted": _rows,
     }  # fmt: skip
-    output.table(swept, columns, json=[_words(one) for one in swept])
+    invocation.output.table(swept, columns, json=[_words(one) for one in swept])
     if dry_run:
-        output.note("Nothing was deleted.")
+        invocation.output.note("Nothing was deleted.")
 
 
 def _words(one: RetentionResult) -> dict[str, Any]:

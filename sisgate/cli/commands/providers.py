@@ -54,12 +54,11 @@ def list_providers(invocation: Invocation) -> None:
 @app.add("sisgate providers show powerschool")
 def show(invocation: Invocation, provider: Provider) -> None:
     """Show everything about one provider."""
-    output = invocation.output
     found = invocation.gateway.providers.overview(provider)
     for text in found.unknown:
-        output.warn(text)
+        invocation.output.warn(text)
     (one,) = found.providers
-    output.facts(_rows(one), json=one.as_dict())
+    invocation.output.facts(_rows(one), json=one.as_dict())
 
 
 def _limits(one: ProviderOverview) -> str:

@@ -22,7 +22,6 @@ Message = Annotated[str, typer.Argument(metavar="MESSAGE", help="Id of the messa
 @app.add("sisgate quarantine list", "sisgate quarantine list --json", name="list")
 def list_all(invocation: Invocation) -> None:
     """List the messages, newest first: queue, task and reason, without content."""
-    output = invocation.output
     found = invocation.gateway.quarantine.list()
     now = invocation.clock.now()
     columns: Columns = {
@@ -33,7 +32,7 @@ def list_all(invocation: Invocation) -> None:
         "task": "task",
         "reason": "reason",
     }
-    output.table(found, columns, empty="No message is in quarantine.")
+    invocation.output.table(found, columns, empty="No message is in quarantine.")
 
 
 @app.add(
@@ -65,11 +64,10 @@ def show(
 @app.add("sisgate quarantine requeue 3f8a91bc --reason 'workers are upgraded'")
 def requeue(invocation: Invocation, message: Message, reason: Reason = None) -> None:
     """Return a message to its queue."""
-    output = invocation.output
     desk = invocation.gateway.quarantine
     queue = desk.requeue(message, actor=user_name(), reason=reason)
     told = {"id": message, "queue": queue}
-    output.result(told, f"Message {message} waits in the queue {queue} again.")
+    invocation.output.result(told, f"Message {message} waits in the queue {queue} again.")
 
 
 @app.add("sisgate quarantine drop 3f8a91bc", "sisgate quarantine drop --all")
@@ -82,9 +80,8 @@ def drop(
     """Delete a message."""
     if (message is None) is not everything:
         raise UsageError("Name a message, or give --all.")
-    output = invocation.output
     desk = invocation.gateway.quarantine
     ids = [message] if message is not None else [each.id for each in desk.list()]
     for each in ids:
         desk.drop(each, actor=user_name(), reason=reason)
-    output.result({"dropped": ids}, f"Dropped: {', '.join(ids) or 'none'}.")
+    invocation.output.result({"dropped": ids}, f"Dropped: {', '.join(ids) or 'none'}.")

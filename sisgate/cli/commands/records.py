@@ -63,8 +63,7 @@ def records(
     purpose: Purpose = None,
 ) -> None:
     """Show the records of a dataset, as OneRoster 1.2."""
-    output = invocation.output
-    form = _form(form, invocation.as_json)
+    form = "jsonl" if invocation.as_json else form
     count = _limit(limit, form)
     invocation.gateway.datasets.check(provider, resource)
 
@@ -82,7 +81,7 @@ def records(
         names = ["sourcedId", *columns, "changedAt", "deletedAt"]
         _write_csv(names, map(_csv_words, stream()))
     else:
-        _show_records(output, stream(), count)
+        _show_records(invocation.output, stream(), count)
 
 
 @app.add(
@@ -101,8 +100,7 @@ def changes(
     purpose: Purpose = None,
 ) -> None:
     """Show the inserts, updates and deletes of a dataset, in order."""
-    output = invocation.output
-    form = _form(form, invocation.as_json)
+    form = "jsonl" if invocation.as_json else form
     invocation.gateway.datasets.check(provider, resource)
     count = None if follow and limit is None else _limit(limit, form)
     read = partial(invocation.gateway.changes, provider, resource, purpose=purpose)
@@ -123,23 +121,13 @@ def changes(
     else:
         write_lines(_change_text(noted()), at_once=follow)
     if since and last == since and count != 0:
-        _warn_beyond(invocation, output, provider, resource, since)
-    output.note(f"cursor: {last}")
-
-
-def _warn_beyond(
-    invocation: Invocation, output: Presenter, provider: str, resource: str, since: int
-) -> None:
-    newest = invocation.gateway.datasets.cursor(provider, resource)
-    if since > newest:
-        output.warn(
-            f"The newest change of {provider} {resource} is number {newest}: the cursor {since} "
-            "comes from another ledger or dataset."
-        )
-
-
-def _form(form: Format, as_json: bool) -> Format:
-    return "jsonl" if as_json else form
+        newest = invocation.gateway.datasets.cursor(provider, resource)
+        if since > newest:
+            invocation.output.warn(
+                f"The newest change of {provider} {resource} is number {newest}: the cursor "
+                f"{since} comes from another ledger or dataset."
+            )
+    invocation.output.note(f"cursor: {last}")
 
 
 def _limit(limit: int | None, form: str) -> int | None:
@@ -171,7 +159,7 @@ def _show_records(output: Presenter, stream: Iterator[StoredRecord], count: int 
         "sourcedId": lambda record: Text(
             record.sourced_id, "dim strike" if record.deleted_at else ""
         ),
-        **{name: partial(_field, name=name) for name in fields},
+        **{name: partial(_field, name) for name in fields},
         "changed": "changed_at",
     }
     count_shown, rows = 0, chain([first], stream)
@@ -187,7 +175,7 @@ def _show_records(output: Presenter, stream: Iterator[StoredRecord], count: int 
         output.note(Text(f"The first {count_shown}; -n 0 shows all.", "dim"))
 
 
-def _field(record: StoredRecord, name: str) -> str:
+def _field(name: str, record: StoredRecord) -> str:
     return _plain(record.data.get(name))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -18,17 +17,19 @@ from sisgate.clock import SystemClock
 from sisgate.demo.folder import provider_toml
 from sisgate.errors import SisgateError, UsageError
 from sisgate.sandbox import (
-    DEFAULT_DISTRICTS,
     DistrictSpec,
     RunningDistrict,
     SandboxProcess,
     SandboxSpec,
 )
 from sisgate.sandbox.process import SandboxNotReady
-from sisgate.stack.interrupts import interrupts
+from sisgate.sandbox.spec import parse_spec
+from sisgate.stack.interrupts import until_interrupted
 from sisgate.start_up import require_extras
 
 app = Commands()
+
+ENTRANCE = ("url", "token_url", "oneroster_base", "client_id", "client_secret")
 
 
 @app.add(
@@ -59,43 +60,22 @@ def sandbox(
 ) -> None:
     """Serve simulated SIS over real HTTP until Ctrl-C, to develop and test against."""
     require_extras("sisgate sandbox", "sandbox")
-    output = invocation.output
-    spec = _spec(districts, quota, ports, seed)
-    with interrupts() as asked:
-        try:
-            process = SandboxProcess(spec).start()
-        except SandboxNotReady as error:
-            last = str(error).strip().splitlines()[-1]
-            raise SisgateError(f"The sandbox did not start: {last}") from error
-        try:
-            _announce(output, spec, process.districts)
-            clock = SystemClock()
-            while asked.none:
-                clock.sleep(0.2)
-        finally:
-            process.stop()
-    output.note("stopped.")
-
-
-def _spec(
-    districts: str | None, quota: str | None, ports: str | None, seed: int | None
-) -> SandboxSpec:
-    # It brings the web server along, which no other command needs.
-    from sisgate.sandbox.__main__ import parse_districts, parse_ports, taken_ports
-
     try:
-        found = parse_districts(districts) if districts else DEFAULT_DISTRICTS
-        if quota:
-            found = tuple(replace(d, quota=None if quota == "none" else quota) for d in found)
-        if seed is not None:
-            found = tuple(replace(d, seed=seed + n) for n, d in enumerate(found))
-        if ports:
-            found = parse_ports(ports, found)
-        if taken := taken_ports(found):
-            raise ValueError(taken)
-        return SandboxSpec(found)
+        spec = parse_spec(districts, quota, ports, seed)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    try:
+        process = SandboxProcess(spec).start()
+    except SandboxNotReady as error:
+        last = str(error).strip().splitlines()[-1]
+        raise SisgateError(f"The sandbox did not start: {last}") from error
+    try:
+        _announce(invocation.output, spec, process.districts)
+        for _ in until_interrupted(SystemClock(), 0.2):
+            pass
+    finally:
+        process.stop()
+    invocation.output.note("stopped.")
 
 
 def _announce(output: Presenter, spec: SandboxSpec, running: dict[str, RunningDistrict]) -> None:
@@ -115,11 +95,7 @@ def _facts(district: DistrictSpec, found: RunningDistrict) -> dict[str, Any]:
         "kind": district.kind,
         "students": district.students,
         "quota": str(district.rate) if district.rate else None,
-        "url": found.url,
-        "token_url": found.token_url,
-        "oneroster_base": found.oneroster_base,
-        "client_id": found.client_id,
-        "client_secret": found.client_secret,
+        **{name: getattr(found, name) for name in ENTRANCE},
     }
 
 
@@ -128,7 +104,7 @@ def _show(output: Presenter, districts: Sequence[Mapping[str, Any]], snippet: st
     for found in districts:
         size = f"{found['students']:,} students, quota {found['quota'] or 'none'}"
         output.show(Text.assemble((found["name"], "bold"), f" ({found['kind']}, {size})"))
-        for name in ("url", "token_url", "oneroster_base", "client_id", "client_secret"):
+        for name in ENTRANCE:
             if found[name]:
                 write_line(f"  {name.replace('_', ' '):<15} {found[name]}")
     output.show(Text("\nFor sisgate.toml:\n", "bold"))

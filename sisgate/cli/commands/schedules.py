@@ -16,9 +16,8 @@ app = Commands("schedules", "List and run schedules.", panel="Work")
 @app.add("sisgate schedules list", "sisgate schedules list --json", name="list")
 def list_all(invocation: Invocation) -> None:
     """List schedules: what they sync, the next run, how the last one ended."""
-    output = invocation.output
     found = invocation.gateway.schedules.list()
-    output.table(
+    invocation.output.table(
         found,
         {
             "schedule": "name",
@@ -37,10 +36,9 @@ def run(
     name: Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name.")],
 ) -> None:
     """Run a schedule now; its next run stays."""
-    output = invocation.output
     jobs = invocation.gateway.schedules.run(name)
-    output.table([job.status() for job in jobs], {"job": "id", "resource": "resource"})
-    output.note("`sisgate jobs list` shows how far they are.")
+    invocation.output.table([job.status() for job in jobs], {"job": "id", "resource": "resource"})
+    invocation.output.note("`sisgate jobs list` shows how far they are.")
 
 
 def _syncs(schedule: Schedule) -> str:

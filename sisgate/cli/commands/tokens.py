@@ -58,13 +58,12 @@ def add(
     reason: Reason = None,
 ) -> None:  # fmt: skip
     """Create a token. It is shown once, on stdout."""
-    output = invocation.output
     for scope in scopes or ():
         _check_scope(invocation, scope)
     made = invocation.gateway.tokens.add(
         name, roles, scopes=scopes or ["*"], life=expires, actor=user_name(), reason=reason
     )
-    _show_once(output, made)
+    _show_once(invocation.output, made)
 
 
 def _check_scope(invocation: Invocation, scope: str) -> None:
@@ -92,7 +91,6 @@ def list_tokens(
     ] = False,
 ) -> None:
     """List tokens: what they may do, and when they were last used."""
-    output = invocation.output
     found = invocation.gateway.tokens.list(every=every)
     columns: Columns = {
         "id": "id",
@@ -104,15 +102,14 @@ def list_tokens(
         "last used": "last_used_at",
     }
     empty = "No tokens. `sisgate tokens add NAME --role app` makes one."
-    output.table(found, columns, empty=empty)
+    invocation.output.table(found, columns, empty=empty)
 
 
 @app.add("sisgate tokens revoke 7fGh2kQp9Z --reason 'laptop lost'")
 def revoke(invocation: Invocation, token: TokenId, reason: Reason = None) -> None:
     """Revoke a token for the whole fleet, within a second."""
-    output = invocation.output
     ended = invocation.gateway.tokens.revoke(token, actor=user_name(), reason=reason)
-    output.result(ended.as_dict(), f"Token {ended.id} of {ended.name} is revoked.")
+    invocation.output.result(ended, f"Token {ended.id} of {ended.name} is revoked.")
 
 
 @app.add("sisgate tokens rotate 7fGh2kQp9Z --overlap 2h")
@@ -133,7 +130,6 @@ def rotate(
     reason: Reason = None,
 ) -> None:
     """Replace a token with a new one of the same name, roles and scopes."""
-    output = invocation.output
     made = invocation.gateway.tokens.rotate(
         token,
         overlap=overlap,
@@ -141,11 +137,11 @@ def rotate(
         actor=user_name(),
         reason=reason,
     )
-    _show_once(output, made)
+    _show_once(invocation.output, made)
 
 
 def _show_once(output: Presenter, made: TokenInfo) -> None:
-    output.json(made.as_dict())
+    output.json(made)
     if output.as_json or made.token is None:
         return
     write_line(made.token.get_secret_value())

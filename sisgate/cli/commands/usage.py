@@ -36,7 +36,6 @@ def usage(
     app: Annotated[str | None, typer.Option("--app", help="Only this app.")] = None,
 ) -> None:
     """Show each app's calls to each provider, and their results."""
-    output = invocation.output
     begin = since or past("1d")
     found = invocation.gateway.providers.usage(provider, app=app, since=begin, by=by)
     columns: Columns = {
@@ -44,7 +43,7 @@ def usage(
         "calls": "calls", "429": "throttled", "failed": "failed", "rows": "rows",
     }  # fmt: skip
     times: Columns = {} if by == "total" else {"from": "begin"}
-    output.table(found, {**times, **columns}, empty=f"No calls since {moment(begin)}.")
+    invocation.output.table(found, {**times, **columns}, empty=f"No calls since {moment(begin)}.")
 
 
 @app.add(
