@@ -1,4 +1,4 @@
-"""The one clock by which all hosts of a fleet go: that of the database, else that of Redis.
+"""The one clock that all hosts of a fleet share: that of the database, else that of Redis.
 
 A SQLite ledger has no clock of its own, and its processes share one machine; they go by Redis, so
 that one whose clock is off agrees with the others.

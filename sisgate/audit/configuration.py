@@ -1,4 +1,4 @@
-"""The effective configuration as fingerprints: the log tells when and where it changed."""
+"""The effective configuration as fingerprints: the log shows when and where it changed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sisgate.ledger.statements import lock_or_make
 from sisgate.settings import Settings
 
 _NETWORK = {"ca_file", "client_cert", "client_key", "proxy", "no_proxy"}
-"""Settings of a provider that each machine has of its own, and that may hold a password."""
+"""Settings of a provider that differ between machines, and that may hold a password."""
 
 _PLACES = {
     "data_dir", "config_file", "broker_url", "broker_ca_file",
     "broker_client_cert", "broker_client_key", "database_url", "master_key_file", "audit_key_file",
     "master_key", "token", "app_name", "providers", "apps", "schedules",
 }  # fmt: skip
-"""Settings that differ from process to process of one fleet, and those that are parts themselves.
+"""Settings that differ between processes of one fleet, and those that are parts themselves.
 
-A process that is told by its environment where things are has no other configuration than one that
+A process that learns from its environment where things are has the same configuration as one that
 finds them in the data folder.
 """
 
@@ -45,17 +45,17 @@ def fingerprints(settings: Settings) -> dict[str, str]:
 def note_configuration(session: Session, settings: Settings, role: str, now: datetime) -> None:
     """Record the configuration of a starting process if its role last had another one.
 
-    Of several that start at once one records it; the others wait for it where they differ.
+    Of several that start at once, one records it; the others wait for it if they differ.
     """
     parts = fingerprints(settings)
     known = session.get(AuditConfiguration, role)
     if known is not None and known.parts == parts:
         return
-    known = _locked(session, role, now)
-    before = known.parts
+    locked = lock_or_make(session, AuditConfiguration, role=role, parts={}, changed_at=now)
+    before = locked.parts
     if before == parts:
         return
-    known.parts, known.changed_at = parts, now
+    locked.parts, locked.changed_at = parts, now
     changed = sorted(name for name in {*before, *parts} if before.get(name) != parts.get(name))
     record(
         session, now, actor=role, action=CONFIGURATION_CHANGED, subject=role,
@@ -63,11 +63,6 @@ def note_configuration(session: Session, settings: Settings, role: str, now: dat
     )  # fmt: skip
 
 
-def _locked(session: Session, role: str, now: datetime) -> AuditConfiguration:
-    """Return the row of a role, locked until the transaction ends; made if need be."""
-    return lock_or_make(session, AuditConfiguration, role=role, parts={}, changed_at=now)
-
-
 def _whole(parts: dict[str, str]) -> str:
-    words = ",".join(f"{name}={value}" for name, value in sorted(parts.items()))
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
+    text = ",".join(f"{name}={value}" for name, value in sorted(parts.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""The events of jobs, calls and disclosures: their actions, and what each tells.
+"""The events of jobs, calls and disclosures: their actions and their content.
 
-An intent is written in the transaction that claims a call, before the provider is asked, and an
-outcome in the one that ends the claim. So an intent without an outcome is a worker that was lost,
-and the outcome `lost` follows when its lease is over.
+An intent is written in the transaction that claims a call, before the request is sent, and an
+outcome in the one that ends the claim. So an intent without an outcome means a lost worker, and the
+outcome `lost` follows when its lease is over.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ WORKER = "worker"
 
 
 def actor_of(app: str) -> str:
-    """Return how an app is called in the log, where people and workers act too."""
+    """Return the name of an app in the log, where people and workers act too."""
     return f"app:{app}"
 
 
 def job_accepted(session: Session, job: Job, now: datetime, *, by: str | None) -> None:
-    """A job was accepted. Of a request only the method is told: its path may name a person.
+    """A job was accepted. Of a request only the method is recorded: its path may name a person.
 
-    `by` is who asked in the app's name, where a token says so.
+    `by` is who enqueued it in the app's name, if a token says so.
     """
     record(
         session, now, actor=actor_of(job.app), action=JOB_ACCEPTED, subject=f"job/{job.id}",
@@ -48,7 +48,7 @@ def job_accepted(session: Session, job: Job, now: datetime, *, by: str | None) -
 
 
 def job_refused(session: Session, job: Job, now: datetime, *, code: str) -> None:
-    """A sync that was asked for by name was kept as a failed job, which says why."""
+    """A sync of an app that has only Celery was kept as a failed job, which says why."""
     record(
         session, now, actor=actor_of(job.app), action=JOB_REFUSED, subject=f"job/{job.id}",
         provider=job.provider, job=job.id, kind=job.kind, code=code,
@@ -65,7 +65,7 @@ def job_changed(
     reason: str | None = None,
     **detail: Any,
 ) -> None:
-    """A person cancelled a job, tried it again, or said what became of it."""
+    """A person cancelled, repeated or resolved a job."""
     record(
         session, now, actor=actor, action=f"jobs:job:{act}", subject=f"job/{job.id}",
         reason=reason, provider=job.provider, job=job.id, request_id=job.request_id, **detail,
@@ -73,7 +73,7 @@ def job_changed(
 
 
 def call_intended(session: Session, claim: Claim, now: datetime) -> None:
-    """A worker is about to ask the provider."""
+    """A worker is about to send a request to the provider."""
     call, job = claim.call, claim.job
     record(
         session, now, actor=WORKER, action=CALL_INTENT, subject=f"call/{call.id}",
@@ -83,7 +83,7 @@ def call_intended(session: Session, claim: Claim, now: datetime) -> None:
 
 
 def call_ended(session: Session, claim: Claim, outcome: str, now: datetime, **facts: Any) -> None:
-    """A worker has asked the provider, or has not after all; `outcome` tells what became of it."""
+    """A worker has ended its claim, whether or not a request was sent; `outcome` says how."""
     _ended(session, claim.call, claim.call.attempt, claim.job.request_id, outcome, now, facts)
 
 
@@ -96,7 +96,7 @@ def call_failed_over(
     status: int | None,
     key: str | None,
 ) -> None:
-    """A worker asks another endpoint within its claim: the former attempt ends, the next begins."""
+    """A worker turns to another endpoint within its claim: one attempt ends, the next begins."""
     facts = {"status": status, "key": key}
     request_id = claim.job.request_id
     _ended(session, claim.call, former, request_id, "failed over", now, facts)
@@ -104,7 +104,7 @@ def call_failed_over(
 
 
 def call_lost(session: Session, call: Call, now: datetime) -> None:
-    """A worker was lost while it made a call, whose claim has been taken away from it."""
+    """A worker was lost while it made a call, and its claim was revoked."""
     _ended(session, call, call.attempt - 1, None, "lost", now, {"then": call.state})
 
 
@@ -117,18 +117,18 @@ def _ended(
     now: datetime,
     facts: dict[str, Any],
 ) -> None:
-    told = {name: facts[name] for name in _FACTS if facts.get(name) is not None}
+    recorded = {name: facts[name] for name in _FACTS if facts.get(name) is not None}
     if (error := facts.get("error")) is not None:
-        told["error"] = error.get("code")
+        recorded["error"] = error.get("code")
     record(
         session, now, actor=WORKER, action=CALL_OUTCOME, subject=f"call/{call.id}",
         provider=call.provider, job=call.job_id, request_id=request_id,
-        attempt=attempt, outcome=outcome, **told,
+        attempt=attempt, outcome=outcome, **recorded,
     )  # fmt: skip
 
 
 _FACTS = ("endpoint", "status", "rows", "key", "then")
-"""What of a call's facts is told."""
+"""The facts of a call that are recorded."""
 
 
 def disclosed(
@@ -159,7 +159,7 @@ def call_disclosed(
     purpose: str | None = None,
     **detail: Any,
 ) -> None:
-    """What a request asked for is shown (`REQUEST_DISCLOSED`), or its answer given."""
+    """The target of a request is shown (`REQUEST_DISCLOSED`), or its answer given."""
     record(
         session, now, actor=actor, action=action, subject=f"job/{job.id}",
         reason=purpose, provider=job.provider, job=job.id, request_id=job.request_id,

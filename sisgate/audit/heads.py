@@ -1,4 +1,4 @@
-"""Heads: signed and kept outside the database, so that a log that lost its end is found out.
+"""Heads: signed and kept outside the database, to detect a log that lost its end.
 
 Each worker that seals reports whether its host could keep the head, because the file is on that
 host and seldom where somebody looks.
@@ -27,7 +27,7 @@ COMMAND_TIMEOUT = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Head:
-    """The end of the chain at one time: number and head of its newest seal, events until then."""
+    """The end of the chain at one time: number and head of the newest seal, events so far."""
 
     number: int
     at: str
@@ -38,7 +38,7 @@ class Head:
 
     @property
     def signed(self) -> bytes:
-        """The bytes that the signature is of: the other fields as a JSON array."""
+        """The bytes that are signed: the other fields as a JSON array."""
         return compact_json([self.number, self.at, self.total, self.head, self.key]).encode()
 
     @property
@@ -57,7 +57,7 @@ def head_of(seal: AuditSeal, keys: KeyRing) -> Head:
 
 
 def parse_head(line: str, keys: Verifiers) -> Head | None:
-    """Return the head that a line holds, or None where it is not one, or not signed by our keys."""
+    """Return the head that a line holds, or None if it is not one that our keys have signed."""
     try:
         head = Head(**json.loads(line))
         datetime.fromisoformat(head.at)
@@ -81,12 +81,12 @@ def append(path: Path, head: Head) -> None:
     except OSError as error:
         raise AuditError(
             f"The head of the audit log could not be written to {path}: {error.strerror}. Until it "
-            "can, a log whose end is cut off since the last head is not found out."
+            "can, it goes unnoticed if the log loses what was written since the last head."
         ) from error
 
 
 def can_append(path: Path) -> bool:
-    """Whether this process could add a head to a file, which may not be there yet."""
+    """Whether this process could add a head to a file, which need not exist yet."""
     return os.access(path if path.exists() else path.parent, os.W_OK)
 
 
@@ -104,20 +104,20 @@ def hand_over(command: Sequence[str], head: Head) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         raise AuditError(
             f"The command that takes heads of the audit log, {command[0]}, failed: "
-            f"{_words(error)}. It is run again with the next head."
+            f"{_reason(error)}. It is run again with the next head."
         ) from error
 
 
 def newest_in(path: Path, keys: KeyRing) -> Head | None:
-    """Return the newest head that stands near the end of a file, or None."""
+    """Return the newest head near the end of a file, or None."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 4096))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return None
-    found = [head for line in lines[-8:] if (head := parse_head(line, keys)) is not None]
-    return max(found, key=lambda head: head.number, default=None)
+    heads = [head for line in lines[-8:] if (head := parse_head(line, keys)) is not None]
+    return max(heads, key=lambda head: head.number, default=None)
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,10 @@ class Broken:
 
 
 def read_heads(paths: Sequence[Path], keys: Verifiers) -> Iterator[Head | Broken]:
-    """Stream the heads of files by number, and what stands between them that is none.
+    """Stream the heads of files by number, and the lines between them that are none.
 
-    What is in the files at the call is streamed, not what is added while it is read. Each file is
-    in order of its own; a file that does not exist raises `AuditError`.
+    What is added to the files after the call is not streamed. Each file is in order; a file that
+    does not exist raises `AuditError`.
     """
     try:
         sizes = [path.stat().st_size for path in paths]
@@ -140,7 +140,7 @@ def read_heads(paths: Sequence[Path], keys: Verifiers) -> Iterator[Head | Broken
         raise _unreadable(error) from error
     return heapq.merge(
         *(_read(path, keys, size) for path, size in zip(paths, sizes, strict=True)),
-        key=lambda found: found.number if isinstance(found, Head) else 0,
+        key=lambda each: each.number if isinstance(each, Head) else 0,
     )
 
 
@@ -161,7 +161,7 @@ def _unreadable(error: OSError) -> AuditError:
     return AuditError(f"The file of heads {error.filename} cannot be read: {error.strerror}.")
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
         return f"it ended with code {error.returncode}"
     if isinstance(error, subprocess.TimeoutExpired):
@@ -169,27 +169,27 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-SECONDS = 86_400
-"""A worker that has not sealed for so long says nothing any more."""
+REPORTED_SECONDS = 86_400
+"""How long the report of a worker that no longer seals counts."""
 
 
 @dataclass(frozen=True)
 class HeadReport:
-    """What a host's worker found at its last head: `error` is None where it could be kept."""
+    """Whether a host could keep the last head that its worker signed; `error` is None if so."""
 
     host: str
     path: str
     error: str | None
 
 
-def report(client: RedisClient, found: HeadReport) -> None:
-    """Note what a host found."""
-    client.hset(AUDIT_HEADS(), found.host, json.dumps([found.path, found.error]))
-    client.expire(AUDIT_HEADS(), SECONDS)
+def report(client: RedisClient, outcome: HeadReport) -> None:
+    """Store what a host reports."""
+    client.hset(AUDIT_HEADS(), outcome.host, json.dumps([outcome.path, outcome.error]))
+    client.expire(AUDIT_HEADS(), REPORTED_SECONDS)
 
 
 def reports(client: RedisClient) -> Sequence[HeadReport]:
-    """Return what each host found."""
-    found = client.hgetall(AUDIT_HEADS())
+    """Return what each host reported last."""
+    stored = client.hgetall(AUDIT_HEADS())
     # This client decodes nothing.
-    return [HeadReport(bytes(host).decode(), *json.loads(found[host])) for host in sorted(found)]  # type: ignore[arg-type]
+    return [HeadReport(bytes(host).decode(), *json.loads(stored[host])) for host in sorted(stored)]  # type: ignore[arg-type]

@@ -26,13 +26,12 @@ def record(
     request_id: str | None = None,
     **detail: Any,
 ) -> None:
-    """Add an event to the transaction of what it tells about: both are committed, or neither.
+    """Add an event to the transaction of what it is about: both are committed, or neither.
 
-    `action` is `source:subject:action`, for instance `limits:provider:set`. `provider` and `job`
-    are what the event can be searched by; `request_id` is the app's own id of what it asked for,
-    None for that of the job. Neither secrets nor student data belong into any of it: a person is
-    named by a pseudonym (`sisgate.privacy.suppression`). Raises at the commit, and undoes it, where
-    there is no audit key.
+    `action` is `source:subject:action`, for instance `limits:provider:set`. Events can be searched
+    by `provider` and `job`; `request_id` is the app's own id of its request, None for that of the
+    job. Neither secrets nor student data belong in any of it: a person is named by a pseudonym
+    (`sisgate.privacy.suppression`). Without an audit key the commit raises and is undone.
     """
     detail = {name: value for name, value in detail.items() if value is not None}
     draft = (

@@ -1,9 +1,9 @@
 """Writers: each commit that has events numbers them under one writer, without a gap.
 
-A writer serves one commit at a time, and only after that commit has surely succeeded another one.
-So whoever sees its event n in the database also sees n - 1, in every order in which transactions
-become visible, unless somebody has taken it away. A commit that failed, or whose fate is
-unknown, ends its writer: the next event begins a new one at 1.
+A writer serves one commit at a time, and another one only once that commit has surely succeeded. So
+whoever sees its event n in the database also sees n - 1, in whatever order transactions become
+visible, unless somebody has removed it. A commit that failed, or whose outcome is unknown, ends its
+writer: the next event begins a new one at 1.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sisgate.ledger.database import COMMIT_HOOK
 from sisgate.ledger.schema import AuditEvent
 
 LIFETIME = timedelta(hours=1)
-"""A writer takes no new events after so long: the sealer need not look at older ones for ever."""
+"""How long a writer takes new events, so that the sealer need not search old ones for ever."""
 
 _RANDOM_BITS = 20
 _PENDING = "sisgate.audit.pending"
@@ -48,7 +48,7 @@ class _Writer:
 class Writers:
     """The commit hook of a process that writes the audit log.
 
-    `keys` is asked at the first event; without a key that event's transaction fails: no audit, no
+    `keys` is called at the first event; without a key that event's transaction fails: no audit, no
     action. Threads may share it.
     """
 
@@ -96,7 +96,7 @@ class Writers:
         now = self._clock.now()
         with self._lock:
             if self._process != os.getpid():
-                # The parent goes on with its writers; a forked child begins its own.
+                # The parent continues with its writers; a forked child begins its own.
                 self._free, self._process = [], os.getpid()
             while self._free:
                 writer = self._free.pop()

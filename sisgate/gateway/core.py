@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action, Decision, Principal
+from sisgate.audit.log import record
 from sisgate.context import Context
 from sisgate.domain.validation import did_you_mean
 from sisgate.errors import UnknownProvider, UnknownResource
@@ -68,6 +71,15 @@ class Core:
         """
         if self._is_named:
             self.access.require(action)
+
+    def audit(self, actor: str, action: str, subject: str, **detail: Any) -> None:
+        """Write an event of its own about what the caller does.
+
+        `actor` is whom the event names, unless a token says who the caller is.
+        """
+        actor = self.access.principal().token_actor or actor
+        with self.database.write() as session:
+            record(session, self.clock.now(), actor=actor, action=action, subject=subject, **detail)
 
     def asker(self) -> str | None:
         """Return who asks, for the audit log: the token's owner, else the user of the machine."""

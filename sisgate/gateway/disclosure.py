@@ -1,7 +1,7 @@
-"""Disclosure: what is given to an app is written into the audit log before it is given.
+"""Disclosures: what is given to an app is written into the audit log before it is given.
 
-An event is small whatever it is about. Of records and changes it says which version of the
-dataset was read, of an answer it holds keyed marks of the identifiers that stand in it; from
+An event is small whatever it is about. For records and changes it says which version of the
+dataset was read; for an answer it holds keyed marks of the identifiers in it. From
 these `sisgate.privacy.disclosures` tells afterwards whether a person was among what was given.
 """
 
@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -30,7 +31,7 @@ T = TypeVar("T", StoredRecord, StoredChange)
 
 
 class Disclosures:
-    """Records what one gateway gives out: to whom, for what stated purpose, and what it was."""
+    """Audits what one gateway gives out: to whom, for what stated purpose, and what it was."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -38,7 +39,7 @@ class Disclosures:
 
     def records(
         self,
-        found: Iterator[StoredRecord],
+        records: Iterator[StoredRecord],
         provider: str,
         resource: str,
         *,
@@ -46,21 +47,22 @@ class Disclosures:
         purpose: str | None,
         request_id: str | None,
     ) -> Iterator[StoredRecord]:
-        """Pass on a stream of records, if there are any."""
-        version = self._version(provider, resource)
-        begin = {"version": version, "deleted": include_deleted or None}
+        """Pass on a stream of records, audited if there are any."""
 
-        def through(_: StoredRecord) -> int:
-            # Later than what was read, so that nobody who came meanwhile is missed.
-            return self._version(provider, resource)
+        def version(_: StoredRecord | None = None) -> int:
+            with self._core.database.read() as session:
+                return newest_change(session, provider, resource)
 
+        # At the end it is later than what was read, so that nobody who came meanwhile is missed.
         return self._stream(
-            found, provider, resource, purpose, request_id, "records", begin, through
-        )
+            records, {"version": version(), "deleted": include_deleted or None}, version,
+            provider=provider, dataset=resource, what="records", purpose=purpose,
+            request_id=request_id,
+        )  # fmt: skip
 
     def changes(
         self,
-        found: Iterator[StoredChange],
+        changes: Iterator[StoredChange],
         provider: str,
         resource: str,
         *,
@@ -68,30 +70,30 @@ class Disclosures:
         purpose: str | None,
         request_id: str | None,
     ) -> Iterator[StoredChange]:
-        """Pass on a stream of changes, if there are any."""
+        """Pass on a stream of changes, audited if there are any."""
         return self._stream(
-            found, provider, resource, purpose, request_id,
-            "changes", {"since": since}, lambda last: last.sequence,
+            changes, {"since": since}, lambda last: last.sequence,
+            provider=provider, dataset=resource, what="changes", purpose=purpose,
+            request_id=request_id,
         )  # fmt: skip
 
     def _stream(
         self,
-        found: Iterator[T],
-        provider: str,
-        resource: str,
-        purpose: str | None,
-        request_id: str | None,
-        what: str,
+        items: Iterator[T],
         begin: Mapping[str, Any],
         through: Callable[[T], int],
+        *,
+        provider: str,
+        dataset: str,
+        **about: Any,
     ) -> Iterator[T]:
-        """Pass on a stream with two events around it, which have the same `read`.
+        """Pass on a stream with an event before it and one after it, which share their `read`.
 
-        One is written before the first is given, and one with their number when the stream ends or
-        is left. An app that dies between has been given an unknown number.
+        The first holds `begin`, the last the number of items and `through` which version they go.
+        If an app dies between them, nobody knows how many it was given.
         """
-        last = next(found, None)
-        if last is None:
+        first = next(items, None)
+        if first is None:
             return
         actor, user = self._actor()
         read = secrets.token_hex(6)
@@ -100,18 +102,14 @@ class Disclosures:
             with self._core.database.write() as session:
                 events.disclosed(
                     session, self._core.clock.now(), actor=actor, provider=provider,
-                    dataset=resource, purpose=purpose, request_id=request_id,
-                    what=what, phase=phase, read=read, **detail,
+                    dataset=dataset, phase=phase, read=read, **about, **detail,
                 )  # fmt: skip
 
         note("begin", user=user, **begin)
-        given, complete = 0, False
+        given, complete, last = 0, False, first
         ids: set[str] = set()
         try:
-            given = 1
-            ids.add(last.sourced_id)
-            yield last
-            for last in found:
+            for last in chain([first], items):
                 given += 1
                 if given <= MOST_MARKS:
                     ids.add(last.sourced_id)
@@ -122,11 +120,11 @@ class Disclosures:
             with suppress(DatabaseUnavailable):
                 marks = None
                 if not complete and given <= MOST_MARKS:
-                    marks = self._marks(provider, {f"{resource}/{each}" for each in ids})
+                    marks = self._marks(provider, {f"{dataset}/{each}" for each in ids})
                 note("end", records=given, complete=complete, through=through(last), marks=marks)
 
     def answer(self, job_id: str, purpose: str | None, body: bytes) -> None:
-        """Note that the answer of a request is given, with marks of who is named in it."""
+        """Audit that the answer of a request is given, with marks of who is named in it."""
         actor, user = self._actor()
         with self._core.database.write() as session:
             job = jobs.get(session, job_id)
@@ -139,7 +137,7 @@ class Disclosures:
             )  # fmt: skip
 
     def request(self, job: Job, target: Mapping[str, Any]) -> None:
-        """Note that path and query of a request are shown: they may name a person."""
+        """Audit that path and query of a request are shown: they may name a person."""
         actor, user = self._actor()
         named = {unquote(part) for part in target["path"].split("/") if part}
         named |= set((target.get("query") or {}).values())
@@ -152,7 +150,7 @@ class Disclosures:
             )  # fmt: skip
 
     def _marks(self, provider: str, places: set[str]) -> str | None:
-        """Return marks of records; None in a process that has no master key to make them with."""
+        """Return marks of records; None in a process that has no master key to compute them."""
         try:
             with self._core.database.write() as session:
                 key = self._person_key(session)
@@ -164,12 +162,8 @@ class Disclosures:
         key = self._key = self._key or person_key(session, self._core.context.vault)
         return key
 
-    def _version(self, provider: str, resource: str) -> int:
-        with self._core.database.read() as session:
-            return newest_change(session, provider, resource)
-
     def _actor(self) -> tuple[str, str | None]:
-        """Return who is given it, and the user of the machine where a token is used by one."""
+        """Return who is given it, and the user of the machine if that is who uses a token."""
         user = self._core.user
         principal = self._core.access.principal()
         if principal.kind == "token":

@@ -1,4 +1,4 @@
-"""Schedules: syncs that are asked for by the clock, each slot once whoever looks how often."""
+"""Schedules: syncs that are enqueued by the clock, each occurrence once however often it runs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sisgate.ledger import schedules as ledger
 from sisgate.settings.model import ScheduleConfig
 
 Refused = Callable[[str, str, SisgateError], None]
-"""Told the schedule, the dataset and why."""
+"""Called with the schedule, the dataset and the error."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule: what it syncs and when, its next slot, and the newest job of each dataset."""
+    """A schedule: what it syncs, its next occurrence, and the newest job of each dataset."""
 
     name: str
     config: ScheduleConfig
@@ -41,7 +41,7 @@ class Schedule:
         return f"{self.config.cron} {self.config.zone}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
+        """Return the fields JSON-ready."""
         return {
             "name": self.name,
             "provider": self.config.provider,
@@ -55,7 +55,7 @@ class Schedule:
 
 
 class Schedules:
-    """The schedules of the configuration: how they stand, one run by hand, and what is due."""
+    """The schedules of the configuration: their status, a run by hand, and what is due."""
 
     def __init__(self, core: Core, syncs: Syncs, datasets: Datasets) -> None:
         self._core = core
@@ -63,10 +63,10 @@ class Schedules:
         self._datasets = datasets
 
     def list(self) -> Sequence[Schedule]:
-        """Return the schedules of the providers that who asks may look at, by name."""
+        """Return, by name, the schedules of the providers that the caller may see."""
         core = self._core
         core.access.require_role(Action.LOOK)
-        now, found = core.clock.now(), []
+        now, schedules = core.clock.now(), []
         for name, config in sorted(core.settings.schedules.items()):
             if not core.access.allows(Action.LOOK, config.provider):
                 continue
@@ -75,11 +75,12 @@ class Schedules:
                 rows = ledger.newest(session, name, 2 * len(resources))
             newest = {row.resource: status_of(row, {}) for row in reversed(rows)}
             jobs = [newest[each] for each in resources if each in newest]
-            found.append(Schedule(name, config, resources, config.recurrence.next(now), jobs))
-        return found
+            next_at = config.recurrence.next(now)
+            schedules.append(Schedule(name, config, resources, next_at, jobs))
+        return schedules
 
     def run(self, name: str) -> Sequence[Job]:
-        """Ask for a schedule's syncs now, whenever it is due; return their jobs."""
+        """Enqueue a schedule's syncs now, whenever it is due; return their jobs."""
         config = self._core.settings.schedules.get(name)
         if config is None:
             known = ", ".join(sorted(self._core.settings.schedules)) or "none"
@@ -91,38 +92,38 @@ class Schedules:
         return [self._sync(name, config, each, None) for each in self._offered(config)]
 
     def run_due(self, refused: Refused = lambda *_: None) -> Sequence[Job]:
-        """Ask for what is due and not asked for yet; return the new jobs.
+        """Enqueue what is due and not enqueued yet; return the new jobs.
 
         A dataset whose last scheduled sync has not ended waits for its end. What is `refused`, for
-        instance because too many jobs wait, is tried at the next look.
+        instance because too many jobs are waiting, is tried again in the next pass.
         """
-        now, made = self._core.clock.now(), []
+        now, jobs = self._core.clock.now(), []
         for name, config in self._core.settings.schedules.items():
-            slot = config.recurrence.last(now)
-            if now - slot > config.catch_up:
+            occurrence = config.recurrence.last(now)
+            if now - occurrence > config.catch_up:
                 continue
-            keys = {each: f"{slot.isoformat()}/{each}" for each in self._offered(config)}
+            keys = {each: f"{occurrence.isoformat()}/{each}" for each in self._offered(config)}
             with self._core.database.read() as session:
-                taken = ledger.taken(session, name, keys.values())
+                enqueued = ledger.taken(session, name, keys.values())
             for resource, key in keys.items():
-                if resource in taken:
+                if resource in enqueued:
                     continue
                 try:
-                    made.append(self._sync(name, config, resource, key))
+                    jobs.append(self._sync(name, config, resource, key))
                 except SisgateError as error:
                     refused(name, resource, error)
-        return made
+        return jobs
 
     def _resources(self, config: ScheduleConfig) -> tuple[str, ...]:
         provider = self._core.provider(config.provider)
         return config.resources or tuple(provider.dialect_class.resources)
 
     def _offered(self, config: ScheduleConfig) -> tuple[str, ...]:
-        """Return what a run syncs: of everything, what the provider offers."""
+        """Return what a run syncs: the configured datasets, else all that the provider offers."""
         if config.resources:
             return config.resources
-        left_out = {each.resource for each in self._datasets.absent(config.provider)}
-        return tuple(each for each in self._resources(config) if each not in left_out)
+        absent = {each.resource for each in self._datasets.absent(config.provider)}
+        return tuple(each for each in self._resources(config) if each not in absent)
 
     def _sync(self, name: str, config: ScheduleConfig, resource: str, key: str | None) -> Job:
         return self._syncs.enqueue(

@@ -1,8 +1,9 @@
-"""What providers were asked for: by whom, how often, and what came of it."""
+"""Usage of providers: by which app, how much, and with what outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
@@ -14,6 +15,7 @@ from sisgate.ledger import usage as ledger
 from sisgate.ledger.schema import UsageHour
 
 SINCE = timedelta(days=1)
+_COUNTS = ("calls", "throttled", "failed", "rows")
 
 _BEGINNINGS: Mapping[str, Callable[[datetime], datetime | None]] = {
     "total": lambda _: None,
@@ -21,15 +23,15 @@ _BEGINNINGS: Mapping[str, Callable[[datetime], datetime | None]] = {
     "hour": lambda hour: hour,
 }
 Span = Literal["total", "day", "hour"]
-"""Over what is summed up; a day is one of UTC."""
+"""The periods to sum up; a day is one of UTC."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What one app asked of one provider, in the hour or day that begins at `begin`, or in all.
+    """What one app used of one provider, in the hour or day that begins at `begin`, or in all.
 
     `calls` counts attempts, as the provider's quota does; `throttled` of them were answered 429,
-    `failed` had no answer or 5xx. `rows` came with good answers.
+    `failed` had no answer or 5xx. `rows` came with successful answers.
     """
 
     begin: datetime | None
@@ -41,7 +43,7 @@ class Usage:
     rows: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready, its time as ISO 8601."""
+        """Return the fields JSON-ready, with the time in ISO 8601."""
         return {**asdict(self), "begin": self.begin.isoformat() if self.begin else None}
 
 
@@ -53,7 +55,7 @@ def read_usage(
     until: datetime | None,
     by: str,
 ) -> list[Usage]:
-    """Return the usage that who asks may see; an app sees its own."""
+    """Return the usage that the caller may see; an app sees its own."""
     by = chosen("by", get_args(Span), by)
     since, until = aware("since", since), aware("until", until)
     if provider is not None:
@@ -66,18 +68,16 @@ def read_usage(
     since = ledger.hour_of(since or now - SINCE)
     with core.database.read() as session:
         hours = ledger.counted(session, since, until or now, provider, app)
-    seen = [hour for hour in hours if core.access.allows(Action.LOOK, hour.provider)]
-    return summed(seen, _BEGINNINGS[by])
+    visible = [hour for hour in hours if core.access.allows(Action.LOOK, hour.provider)]
+    return summed(visible, _BEGINNINGS[by])
 
 
 def summed(
     hours: Iterable[UsageHour], begin_of: Callable[[datetime], datetime | None]
 ) -> list[Usage]:
     """Return the sums by time, provider and app, in the order in which they come."""
-    sums: dict[tuple[datetime | None, str, str], list[int]] = {}
-    for one in hours:
-        key = (begin_of(one.hour), one.provider, one.app)
-        counts = (one.calls, one.throttled, one.failed, one.rows)
-        before: Sequence[int] = sums.get(key, (0, 0, 0, 0))
-        sums[key] = [old + new for old, new in zip(before, counts, strict=True)]
-    return [Usage(*key, *counts) for key, counts in sums.items()]
+    sums: dict[tuple[datetime | None, str, str], Counter[str]] = {}
+    for hour in hours:
+        key = (begin_of(hour.hour), hour.provider, hour.app)
+        sums.setdefault(key, Counter()).update({name: getattr(hour, name) for name in _COUNTS})
+    return [Usage(*key, *(counts[name] for name in _COUNTS)) for key, counts in sums.items()]
