@@ -28,7 +28,7 @@ from sisgate.domain.network import Network
 from sisgate.domain.secret import Secret, forget_locals
 from sisgate.domain.validation import usable_path
 from sisgate.errors import AnswerInvalid, CredentialError, ProviderUnavailable
-from sisgate.providers.dialect import HttpRequest, HttpResponse
+from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.settings.files import network_problem
 
 __all__ = ["AuthBase", "Bearer", "oauth1", "static_bearer"]

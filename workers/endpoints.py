@@ -94,7 +94,8 @@ class ProviderEndpoints:
         while serving:
             url = self._choose(serving, may_probe)
             if url is None:
-                waits += [v.wait_seconds for v in self.breakers.views() if _is_of(v, serving)]
+                views, urls = self.breakers.views(), {endpoint.url for endpoint in serving}
+                waits += [view.wait_seconds for view in views if view.endpoint in urls]
                 break
             try:
                 return self._begin(self._breakers[url])
@@ -207,10 +208,6 @@ def _door(view: BreakerView) -> Door:
     if view.state is State.CLOSED:
         return Door.OPEN_TO_ALL
     return Door.PROBE if view.wait_seconds <= 0 else Door.SHUT
-
-
-def _is_of(view: BreakerView, serving: Sequence[Endpoint]) -> bool:
-    return any(endpoint.url == view.endpoint for endpoint in serving)
 
 
 class TransitionLog(TransitionListener):

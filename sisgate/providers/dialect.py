@@ -11,65 +11,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from email.message import Message
 from typing import Any, ClassVar, Literal
 
 from sisgate.domain.records import ROSTER, Row
-from sisgate.errors import AnswerInvalid
-from sisgate.providers.json_body import decode, read_json
+from sisgate.domain.response_class import ResponseClass, of_status
+from sisgate.providers.http import HttpRequest, HttpResponse
+from sisgate.providers.refusals import (
+    ClassifiedResponse,
+    ProviderError,
+    message_of,
+    read_refusal,
+    says_permission_missing,
+    says_token_expired,
+)
 
 Paging = Literal["offset", "page", "single"]
 """How a list is cut: by row offset, by page number, or not at all."""
-
-
-@dataclass(frozen=True)
-class HttpRequest:
-    """One request relative to an endpoint's base URL. `path` begins with `/`."""
-
-    path: str
-    query: tuple[tuple[str, str], ...] = ()
-    method: str = "GET"
-    json_body: Any = None
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class HttpResponse:
-    """What came back. Header names are lower case; `body` is decoded from its transfer encoding.
-
-    `url` is the absolute URL that was asked, so that a dialect can tell whether a link in the
-    answer stays with the same origin. Where it is empty, only links without an origin are followed.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    elapsed_seconds: float = 0.0
-    url: str = ""
-
-    def json(self) -> Any:
-        """Return the body as JSON (see `read_json`); `AnswerInvalid` where it is something else."""
-        try:
-            return read_json(self.body, self.charset)
-        except ValueError as error:
-            kind = self.headers.get("content-type", "no content type")
-            what = f"that is not JSON ({kind}, {len(self.body)} bytes)"
-            what = f"with a body {what}" if self.body else "without a body"
-            raise AnswerInvalid(
-                f"The provider answered {self.status} {what}.", status=self.status
-            ) from error
-
-    @property
-    def charset(self) -> str | None:
-        """The character encoding that the content type declares, None where it declares none."""
-        message = Message()
-        message["content-type"] = self.headers.get("content-type", "")
-        return message.get_content_charset()
-
-    @property
-    def text(self) -> str:
-        """The body as text; what cannot be decoded is replaced."""
-        return decode(self.body, self.charset, errors="replace")
 
 
 @dataclass(frozen=True)
@@ -156,15 +113,6 @@ class Page:
 
 
 @dataclass(frozen=True)
-class ProviderError:
-    """What a provider says when it refuses, cut to a safe length."""
-
-    message: str
-    code: str | None = None
-    request_id: str | None = None
-
-
-@dataclass(frozen=True)
 class DialectOptions:
     """The part of a provider's configuration that its dialect reads."""
 
@@ -235,14 +183,28 @@ class Dialect(ABC):
     ) -> Page:
         """Return what a 2xx page said; `AnswerInvalid` where it is not in this dialect."""
 
-    @abstractmethod
     def read_error(self, response: HttpResponse) -> ProviderError:
         """Return what a refusal says. Never raises, whatever the body is (a proxy's HTML, …)."""
+        return read_refusal(response)
 
     def token_expired(self, response: HttpResponse) -> bool:
         """Whether this 401 or 403 says that the token has expired (and not that we may not)."""
         challenge = response.headers.get("www-authenticate", "").lower()
-        return response.status == 401 and ("invalid_token" in challenge or "expired" in challenge)
+        in_challenge = "invalid_token" in challenge or "expired" in challenge
+        return (response.status == 401 and in_challenge) or says_token_expired(response)
+
+    def classify(self, response: HttpResponse) -> ClassifiedResponse:
+        """Return the class of a response, with a message for people where it is not success."""
+        response_class = of_status(response.status)
+        if response_class is ResponseClass.DONE:
+            return ClassifiedResponse(response_class)
+        refusal = self.read_error(response)
+        if response_class is ResponseClass.KEY_REFUSED and self.token_expired(response):
+            response_class = ResponseClass.TOKEN_EXPIRED
+        elif response.status == 401 and not says_permission_missing(refusal):
+            response_class = ResponseClass.UNAUTHORIZED
+        message = message_of(response, refusal)
+        return ClassifiedResponse(response_class, message, refusal.code, refusal.request_id)
 
     @abstractmethod
     def probe_request(self) -> HttpRequest:

@@ -16,23 +16,13 @@ from urllib.parse import parse_qsl
 
 from sisgate.domain.records import ROSTER, Row
 from sisgate.errors import ConfigurationError, UnknownResource
-from sisgate.providers.dialect import (
-    Dialect,
-    DialectOptions,
-    HttpRequest,
-    HttpResponse,
-    Listing,
-    Page,
-    Position,
-    ProviderError,
-)
+from sisgate.providers.dialect import Dialect, DialectOptions, Listing, Page, Position
+from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.providers.oneroster_mapping import canonical_row
 from sisgate.providers.paging import Note, local_link, next_link, query_of, read_rows
 from sisgate.providers.refusals import (
     not_in_dialect,
     read_body,
-    read_refusal,
-    says_token_expired,
 )
 from sisgate.providers.values import utc_timestamp
 
@@ -163,14 +153,6 @@ class OneRoster(Dialect):
             more=more,
             link=link,
         )
-
-    def read_error(self, response: HttpResponse) -> ProviderError:
-        """`imsx_…` fields, `{"error": …}`, `{"message": …}` or the text of an HTML page."""
-        return read_refusal(response)
-
-    def token_expired(self, response: HttpResponse) -> bool:
-        """By the challenge, or by the text of the body (`Token has expired`)."""
-        return super().token_expired(response) or says_token_expired(response)
 
     def probe_request(self) -> HttpRequest:
         """One org."""

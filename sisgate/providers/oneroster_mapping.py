@@ -127,16 +127,12 @@ def canonical_row(resource: str, original: Any, note: Note | None = None) -> Row
         raise RowUnusable("sourcedId", "is missing or unusable")
     if resource in _USERS:
         original = _without_passwords(original)
-    data = _read_fields(_FIELDS[resource], original, note or _heard_by_nobody)
+    data = _read_fields(_FIELDS[resource], original, note or (lambda _field, _problem: None))
     data["sourcedId"] = sourced_id
     data.setdefault("status", "active")
     if resource in _USERS:
         _give_roles(resource, data)
     return Row(sourced_id, original if data == original else data, original)
-
-
-def _heard_by_nobody(_field: str, _problem: str) -> None:
-    pass
 
 
 def _read_fields(

@@ -12,7 +12,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 from sisgate.domain.records import Row
 from sisgate.errors import AnswerInvalid
-from sisgate.providers.dialect import Flaw, HttpResponse
+from sisgate.providers.dialect import Flaw
+from sisgate.providers.http import HttpResponse
 
 Note = Callable[[str, str], None]
 """Hears the name of a field that could not be used, and why."""
@@ -55,16 +56,13 @@ def read_rows(
             row_id, row = read(each, note)
         except RowUnusable as unusable:
             result.flaws.append(Flaw(number, unusable.field, unusable.problem, lost=True))
-            result.ids.append(_digest(each))
+            digest = hashlib.sha256(json.dumps(each, sort_keys=True).encode()).hexdigest()
+            result.ids.append(f"row-{digest[:24]}")
             continue
         result.ids.append(row_id)
         if row is not None:
             result.rows.append(row)
     return result
-
-
-def _digest(row: Any) -> str:
-    return "row-" + hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:24]
 
 
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")

@@ -17,15 +17,8 @@ from typing import Any
 
 from sisgate.domain.records import ROSTER, Row
 from sisgate.errors import UnknownResource
-from sisgate.providers.dialect import (
-    Dialect,
-    HttpRequest,
-    HttpResponse,
-    Listing,
-    Page,
-    Position,
-    ProviderError,
-)
+from sisgate.providers.dialect import Dialect, Listing, Page, Position
+from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.providers.paging import Note, read_rows
 from sisgate.providers.powerschool_mapping import record_of
 from sisgate.providers.powerschool_plugin import ENROLLMENTS_QUERY, SECTIONS_QUERY
@@ -33,8 +26,6 @@ from sisgate.providers.powerschool_wire import dcid, query_rows, read_number, re
 from sisgate.providers.refusals import (
     not_in_dialect,
     read_body,
-    read_refusal,
-    says_token_expired,
 )
 
 _QUERY_PATH = "/ws/schema/query/"
@@ -152,14 +143,6 @@ class PowerSchool(Dialect):
             listings=next_lists,
             flaws=page.flaws,
         )
-
-    def read_error(self, response: HttpResponse) -> ProviderError:
-        """`{"message": …, "errors": […]}`, `{"errorMessage": {"message": …}}` or a page's text."""
-        return read_refusal(response)
-
-    def token_expired(self, response: HttpResponse) -> bool:
-        """By the challenge or by the text; a missing permission is a 401 too and is not this."""
-        return super().token_expired(response) or says_token_expired(response)
 
     def probe_request(self) -> HttpRequest:
         """The district. `/ws/v1/metadata` is open to everybody and would prove nothing."""

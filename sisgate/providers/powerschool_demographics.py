@@ -48,7 +48,7 @@ def demographics_of(student: Mapping[str, Any]) -> dict[str, Any]:
 
 def _races(ethnicity: Mapping[str, Any]) -> dict[str, bool | None]:
     """Every race as a boolean once one is known; otherwise nothing."""
-    codes = [text(each, "federal_race_code_category") for each in _race_rows(ethnicity)]
+    codes = [text(each, "federal_race_code_category") for each in parts(ethnicity, "races", "race")]
     single = text(ethnicity, "scheduling_reporting_ethnicity")
     known = {_letter(code) for code in codes or [single]}
     if single == "M" and not codes:
@@ -58,10 +58,6 @@ def _races(ethnicity: Mapping[str, Any]) -> dict[str, bool | None]:
     races: dict[str, bool | None] = {name: letter in known for letter, name in _RACES.items()}
     races["demographicRaceTwoOrMoreRaces"] = len(known.intersection(_RACES)) > 1
     return races
-
-
-def _race_rows(ethnicity: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return parts(ethnicity, "races", "race")
 
 
 def _letter(code: str | None) -> str | None:

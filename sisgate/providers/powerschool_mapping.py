@@ -224,10 +224,6 @@ def _enrollment(row: Mapping[str, Any], context: Context) -> Fields:
     }
 
 
-def _demographics(row: Mapping[str, Any], _context: Context) -> Fields:
-    return {"sourcedId": dcid(row), **demographics_of(row)}
-
-
 _MAPPINGS: dict[str, Callable[[Mapping[str, Any], Context], Fields | None]] = {
     "orgs": _org,
     "terms": _term,
@@ -236,5 +232,5 @@ _MAPPINGS: dict[str, Callable[[Mapping[str, Any], Context], Fields | None]] = {
     "teachers": _teacher,
     "students": _student,
     "enrollments": _enrollment,
-    "demographics": _demographics,
+    "demographics": lambda row, _: {"sourcedId": dcid(row), **demographics_of(row)},
 }

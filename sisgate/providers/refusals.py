@@ -1,4 +1,4 @@
-"""The class of an answer, and what a refusal says: message, code and request id. Pure.
+"""What a provider says when it refuses: message, code and request id. Pure.
 
 Known forms: OneRoster's `imsx_…` fields (in a body or in `statusInfoSet`), OAuth 2's `error` and
 `error_description`, PowerSchool's `message` and `errors` or `errorMessage`, and the HTML or plain
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from sisgate.domain.response_class import ResponseClass, of_status
+from sisgate.domain.response_class import ResponseClass
 from sisgate.errors import MESSAGE_LIMIT, AnswerInvalid
-from sisgate.providers.dialect import Dialect, HttpResponse, ProviderError
+from sisgate.providers.http import HttpResponse
 
 _READ_LIMIT = 8192
 """Characters of a body without JSON that are looked at."""
@@ -29,6 +29,15 @@ _TITLE = re.compile(r"(?is)<title[^<>]*>([^<]*)")
 _TAG = re.compile(r"<[^<>]*>")
 _MISSING = re.compile(r"permission|privilege|insufficient|\bscopes?\b")
 _EXPIRED = re.compile(r"token (?:has |is )?expired|expired (?:access )?token|invalid_token")
+
+
+@dataclass(frozen=True)
+class ProviderError:
+    """What a provider says when it refuses, cut to a safe length."""
+
+    message: str
+    code: str | None = None
+    request_id: str | None = None
 
 
 def read_refusal(response: HttpResponse) -> ProviderError:
@@ -194,21 +203,9 @@ class ClassifiedResponse:
     request_id: str | None = None
 
 
-def classify_response(dialect: Dialect, response: HttpResponse) -> ClassifiedResponse:
-    """Return the class of a response, as its dialect tells."""
-    response_class = of_status(response.status)
-    if response_class is ResponseClass.DONE:
-        return ClassifiedResponse(response_class)
-    refusal = dialect.read_error(response)
-    if response_class is ResponseClass.KEY_REFUSED and dialect.token_expired(response):
-        response_class = ResponseClass.TOKEN_EXPIRED
-    elif response.status == 401 and not says_permission_missing(refusal):
-        response_class = ResponseClass.UNAUTHORIZED
-    message = _message_with_status(response, refusal.message[:MESSAGE_LIMIT])
-    return ClassifiedResponse(response_class, message, refusal.code, refusal.request_id)
-
-
-def _message_with_status(response: HttpResponse, message: str) -> str:
+def message_of(response: HttpResponse, refusal: ProviderError) -> str:
+    """Return the message of a refusal: its status, and what it says or where it redirects."""
+    message = refusal.message[:MESSAGE_LIMIT]
     bare = f"The provider answered {response.status}"
     if 300 <= response.status < 400 and "location" in response.headers:
         where = _place_of(response.headers["location"], response.url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -34,11 +34,10 @@ def _scope(value: str) -> str:
 ScheduleName = Annotated[str, Field(pattern=NAME)]
 
 
-def _kept(value: Any) -> Any:
-    return None if value == "keep" else value
-
-
-Kept = Annotated[Annotated[timedelta, Field(ge=timedelta(hours=1))] | None, BeforeValidator(_kept)]
+Kept = Annotated[
+    Annotated[timedelta, Field(ge=timedelta(hours=1))] | None,
+    BeforeValidator(lambda value: None if value == "keep" else value),
+]
 """How long something is kept, an hour at least; `"keep"` is for ever."""
 
 

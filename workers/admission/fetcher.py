@@ -123,7 +123,9 @@ class Fetcher:
         shares = {name: configs[name].slot_share or share for name in ready}
         took = 0
         while ready and not took:
-            wants = share_out(slots, busy, _running(), ready, shares)
+            names = (request.name or "" for request in list(state.reserved_requests))
+            running = Counter(name.removeprefix(CALL_TASK_PREFIX) for name in names)
+            wants = share_out(slots, busy, running, ready, shares)
             specs = {want.provider: self._runtime.limits(configs[want.provider]) for want in wants}
             # Before Redis is asked: its answer may be read long after the permits were granted.
             asked_at = self._runtime.clock.monotonic()
@@ -230,8 +232,3 @@ def is_shutting_down() -> bool:
     signals = (getattr(state, name) for name in ("should_stop", "should_terminate"))
     # A stop in order is noted as its exit code, 0, which equals False.
     return any(signal is not None and signal is not False for signal in signals)
-
-
-def _running() -> Counter[str]:
-    names = (request.name or "" for request in list(state.reserved_requests))
-    return Counter(name.removeprefix(CALL_TASK_PREFIX) for name in names)

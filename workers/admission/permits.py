@@ -21,7 +21,7 @@ from sisgate.domain.rates import parse_rate_hint
 from sisgate.errors import BrokerUnavailable, NoPermit
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim
-from sisgate.providers.dialect import HttpResponse
+from sisgate.providers.http import HttpResponse
 from sisgate.settings import ProviderConfig
 from workers.admission import limiter_recovery
 from workers.runtime import Runtime

@@ -19,8 +19,9 @@ from sisgate.errors import (
 )
 from sisgate.ledger.calls import Claim, Purpose
 from sisgate.ledger.jobs import how_to_resolve
-from sisgate.providers.dialect import HttpResponse, Listing, Page
-from sisgate.providers.refusals import ClassifiedResponse, classify_response
+from sisgate.providers.dialect import Listing, Page
+from sisgate.providers.http import HttpResponse
+from sisgate.providers.refusals import ClassifiedResponse
 from sisgate.settings import ProviderConfig
 from sisgate.sync.pages import is_behind
 from workers.calls.outcomes import (
@@ -116,7 +117,7 @@ def classify(
     at = _Case(config, claim, max(wait_seconds, _retry_after(reply, now)), jitter, judged)
     if reply.error is not None or reply.response is None:
         return _of_error(at, reply)
-    verdict = classify_response(config.dialect, reply.response)
+    verdict = config.dialect.classify(reply.response)
     error = _payload_of(verdict, reply.response)
     rule = verdict.response_class.rule
     match rule.call:

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from sisgate.credentials.sealed import open_request
 from sisgate.ledger.calls import Claim, Purpose
-from sisgate.providers.dialect import HttpRequest, Listing
+from sisgate.providers.dialect import Listing
+from sisgate.providers.http import HttpRequest
 from sisgate.settings import ProviderConfig
 from workers.admission.permits import LEAST_SECONDS, Permit
 from workers.endpoints import ProviderEndpoints, Route

@@ -11,7 +11,8 @@ from sisgate.errors import (
     ProviderUnavailable,
     SisgateError,
 )
-from sisgate.providers.dialect import HttpResponse, Listing, Page
+from sisgate.providers.dialect import Listing, Page
+from sisgate.providers.http import HttpResponse
 
 
 @dataclass(frozen=True)

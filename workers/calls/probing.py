@@ -12,7 +12,7 @@ from sisgate.domain.network import Network
 from sisgate.domain.response_class import Outcome, ResponseClass, of_status
 from sisgate.domain.retries import Blame, Failure
 from sisgate.errors import BrokerUnavailable, NoPermit, PermanentError, SisgateError
-from sisgate.providers.dialect import HttpRequest
+from sisgate.providers.http import HttpRequest
 from sisgate.settings import ProviderConfig
 from sisgate.settings.provider_parts import HealthConfig
 from workers.admission import permits

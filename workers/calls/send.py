@@ -18,7 +18,7 @@ from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, CredentialError, NoPermit, SisgateError, TokenRefused
 from sisgate.ledger import keys
 from sisgate.ledger.schema import Key
-from sisgate.providers.dialect import HttpRequest
+from sisgate.providers.http import HttpRequest
 from sisgate.transport import AuthBase
 from workers.admission import permits
 from workers.admission.permits import LEAST_SECONDS

@@ -36,7 +36,9 @@ def check(runtime: Runtime) -> None:
     ends_at = runtime.clock.monotonic() + RUN_SECONDS
     with suppress(BrokerUnavailable):
         for config in runtime.settings.providers.values():
-            if config.health is None or _is_paused(runtime, config):
+            if config.health is None:
+                continue
+            if runtime.limiter.state(config.name, runtime.limits(config)).paused_until is not None:
                 continue
             for view in runtime.endpoints(config).breakers.views():
                 if runtime.clock.monotonic() >= ends_at:
@@ -101,7 +103,3 @@ def _tell(runtime: Runtime, config: ProviderConfig, url: str, changed: str, repl
             reason=reason,
             endpoint=url,
         )
-
-
-def _is_paused(runtime: Runtime, config: ProviderConfig) -> bool:
-    return runtime.limiter.state(config.name, runtime.limits(config)).paused_until is not None

@@ -208,7 +208,8 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
         if tasks != self._busy_with:
             self._busy_with, self._busy_since = tasks, now
         full = now - self._busy_since if len(tasks) >= slots else 0.0
-        queues = () if is_shutting_down() else sorted(q.name for q in _queues(consumer))
+        served = () if is_shutting_down() else getattr(consumer.task_consumer, "queues", ())
+        queues = sorted(queue.name for queue in served)
         return {"queues": tuple(queues), "slots": slots, "busy": len(tasks), "full_seconds": full}
 
 
@@ -248,10 +249,6 @@ def watch_beat(app: Celery) -> None:
 def _runtime(app: Celery) -> Runtime:
     runtime: Runtime = getattr(app, RUNTIME)()
     return runtime
-
-
-def _queues(consumer: Any) -> list[Any]:
-    return [] if consumer.task_consumer is None else list(consumer.task_consumer.queues)
 
 
 def _is_solo(consumer: Any) -> bool:

@@ -10,15 +10,8 @@ from typing import Any
 import pytest
 
 from sisgate.errors import AnswerInvalid
-from sisgate.providers.dialect import (
-    Dialect,
-    DialectOptions,
-    HttpRequest,
-    HttpResponse,
-    Listing,
-    Page,
-    Position,
-)
+from sisgate.providers.dialect import Dialect, DialectOptions, Listing, Page, Position
+from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.providers.kinds import dialect_for
 from tests.contract.providers.variants import ORIGIN
 

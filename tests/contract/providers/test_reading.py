@@ -10,7 +10,8 @@ import pytest
 from sisgate.domain.rates import Rate
 from sisgate.domain.records import ROSTER
 from sisgate.errors import UnknownResource
-from sisgate.providers.dialect import HttpResponse, Listing, Position
+from sisgate.providers.dialect import Listing, Position
+from sisgate.providers.http import HttpResponse
 from tests.contract.providers.binding import problems_of
 from tests.contract.providers.variants import BY_NAME, VARIANTS, Variant, data_of, pages_of, rows_of
 

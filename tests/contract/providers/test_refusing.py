@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from sisgate.domain.records import ROSTER
 from sisgate.errors import MESSAGE_LIMIT, AnswerInvalid
-from sisgate.providers.dialect import HttpResponse, Listing, Page, Position
+from sisgate.providers.dialect import Listing, Page, Position
+from sisgate.providers.http import HttpResponse
 from tests.contract.providers.variants import BY_NAME, VARIANTS, Variant, pages_of
 
 variants = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)

@@ -12,15 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sisgate.domain.records import Row
-from sisgate.providers.dialect import (
-    Dialect,
-    DialectOptions,
-    HttpRequest,
-    HttpResponse,
-    Listing,
-    Page,
-    Position,
-)
+from sisgate.providers.dialect import Dialect, DialectOptions, Listing, Page, Position
+from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.providers.kinds import dialect_for
 
 ORIGIN = "https://sis.example.org"

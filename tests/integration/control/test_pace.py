@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from sisgate import Gateway
 from sisgate.domain.priorities import Priority
 from sisgate.ledger import audit_log
-from sisgate.providers.dialect import HttpResponse
+from sisgate.providers.http import HttpResponse
 from workers.admission import permits
 from workers.admission.permits import Permit
 from workers.runtime import Runtime

@@ -13,7 +13,7 @@ from sisgate.credentials.keys import Credential
 from sisgate.credentials.token_endpoint import fetch_token
 from sisgate.domain.secret import Secret
 from sisgate.errors import ProviderUnavailable
-from sisgate.providers.dialect import HttpRequest
+from sisgate.providers.http import HttpRequest
 from sisgate.settings import Endpoint, ProviderConfig
 from sisgate.transport import Bearer, Transport, oauth1
 

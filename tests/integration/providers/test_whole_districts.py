@@ -12,15 +12,8 @@ import pytest
 import requests
 
 from sisgate.domain.records import ROSTER, Row
-from sisgate.providers.dialect import (
-    Dialect,
-    DialectOptions,
-    HttpRequest,
-    HttpResponse,
-    Listing,
-    Page,
-    Position,
-)
+from sisgate.providers.dialect import Dialect, DialectOptions, Listing, Page, Position
+from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.providers.kinds import dialect_for
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec

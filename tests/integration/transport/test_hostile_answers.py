@@ -18,7 +18,7 @@ from sisgate.credentials.keys import Credential
 from sisgate.credentials.token_endpoint import fetch_token
 from sisgate.domain.secret import Secret
 from sisgate.errors import AnswerInvalid, ProviderUnavailable
-from sisgate.providers.dialect import HttpRequest, HttpResponse
+from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.settings import Endpoint, ProviderConfig
 from sisgate.transport import Transport
 from testbed.hostile import BROKEN, HEAD, Answer, self_signed, server

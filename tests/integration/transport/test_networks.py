@@ -16,7 +16,7 @@ from sisgate.domain.network import TlsFault
 from sisgate.domain.secret import Secret
 from sisgate.errors import ProviderUnavailable
 from sisgate.gateway.diagnosis.provider import endpoints
-from sisgate.providers.dialect import HttpRequest
+from sisgate.providers.http import HttpRequest
 from sisgate.settings import Endpoint, ProviderConfig
 from sisgate.transport import Transport
 from testbed.http_server import Asked, HttpServer, Reply, json_reply

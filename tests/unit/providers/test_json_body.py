@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.providers.json_body import DEPTH_LIMIT, read_json
+from sisgate.providers.http import DEPTH_LIMIT, read_json
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

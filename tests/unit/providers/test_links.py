@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sisgate.errors import AnswerInvalid
-from sisgate.providers.dialect import HttpResponse
+from sisgate.providers.http import HttpResponse
 from sisgate.providers.paging import local_link, next_link, read_links
 
 

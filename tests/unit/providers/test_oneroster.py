@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sisgate.errors import AnswerInvalid, ConfigurationError
-from sisgate.providers.dialect import DialectOptions, HttpResponse, Listing, Position
+from sisgate.providers.dialect import DialectOptions, Listing, Position
+from sisgate.providers.http import HttpResponse
 from sisgate.providers.kinds import DIALECTS, InfiniteCampus, Skyward, dialect_for
 from sisgate.providers.oneroster import OneRoster
 from sisgate.providers.oneroster_mapping import canonical_row

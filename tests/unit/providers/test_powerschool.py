@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from sisgate.errors import AnswerInvalid
-from sisgate.providers.dialect import DialectOptions, HttpResponse, Position
+from sisgate.providers.dialect import DialectOptions, Position
+from sisgate.providers.http import HttpResponse
 from sisgate.providers.powerschool import PowerSchool
 from sisgate.providers.powerschool_mapping import record_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sisgate.domain.response_class import ResponseClass
-from sisgate.providers.dialect import DialectOptions, HttpResponse
+from sisgate.providers.dialect import DialectOptions
+from sisgate.providers.http import HttpResponse
 from sisgate.providers.oneroster import OneRoster
-from sisgate.providers.refusals import classify_response
 
 ASKED = "https://sis.example/ims/oneroster/users?limit=100"
 
@@ -15,7 +15,7 @@ ASKED = "https://sis.example/ims/oneroster/users?limit=100"
 def said(status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> str:
     """Return the words for an answer."""
     response = HttpResponse(status, headers or {}, body, 0.1, ASKED)
-    return classify_response(OneRoster(DialectOptions()), response).message
+    return OneRoster(DialectOptions()).classify(response).message
 
 
 def test_an_answer_without_a_body_is_told_once() -> None:
@@ -46,7 +46,4 @@ def test_a_redirect_says_where_to_and_what_to_correct(location: str, where: str)
 def test_a_redirect_is_a_refusal_and_no_outage() -> None:
     """Asking once more would bring the same."""
     response = HttpResponse(301, {"location": "/x"}, b"", 0.1, ASKED)
-    assert (
-        classify_response(OneRoster(DialectOptions()), response).response_class
-        is ResponseClass.REFUSED
-    )
+    assert OneRoster(DialectOptions()).classify(response).response_class is ResponseClass.REFUSED

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sisgate.errors import UsageError
-from sisgate.providers.dialect import HttpRequest
+from sisgate.providers.http import HttpRequest
 from sisgate.transport import build_url
 
 BASE = "https://sis.test:8443/base"

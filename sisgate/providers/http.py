@@ -1,4 +1,4 @@
-"""Reading a provider's JSON so that whatever comes out can be hashed, logged and stored.
+"""Requests and responses as values, and reading JSON so that it can be hashed, logged and stored.
 
 The standard parser lets things through that break much later: `NaN` is no JSON for a database,
 half a surrogate pair cannot be encoded, PostgreSQL refuses NUL in text, and a value nested almost
@@ -12,8 +12,13 @@ import codecs
 import json
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
 from functools import partial
 from typing import Any
+
+from sisgate.errors import AnswerInvalid
 
 DEPTH_LIMIT = 32
 """How deep objects and lists may nest. OneRoster's own records need five levels."""
@@ -81,17 +86,15 @@ def read_json(body: bytes, charset: str | None = None) -> Any:
 
 
 def _parse(text: str) -> Any:
-    read = partial(json.loads, text, parse_constant=_null, parse_float=_finite, strict=False)
+    read = partial(
+        json.loads, text, parse_constant=lambda _: None, parse_float=_finite, strict=False
+    )
     try:
         return read()
     except json.JSONDecodeError:
         raise
     except ValueError:  # a whole number of more digits than Python reads
         return read(parse_int=_whole)
-
-
-def _null(_name: str) -> None:
-    return None
 
 
 def _finite(text: str) -> float | str:
@@ -131,3 +134,53 @@ def _storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_storable(key): _storable(each) for key, each in value.items()}
     return value
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """One request relative to an endpoint's base URL. `path` begins with `/`."""
+
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    json_body: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """What came back. Header names are lower case; `body` is decoded from its transfer encoding.
+
+    `url` is the absolute URL that was asked, so that a dialect can tell whether a link in the
+    answer stays with the same origin. Where it is empty, only links without an origin are followed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    elapsed_seconds: float = 0.0
+    url: str = ""
+
+    def json(self) -> Any:
+        """Return the body as JSON (see `read_json`); `AnswerInvalid` where it is something else."""
+        try:
+            return read_json(self.body, self.charset)
+        except ValueError as error:
+            kind = self.headers.get("content-type", "no content type")
+            what = f"that is not JSON ({kind}, {len(self.body)} bytes)"
+            what = f"with a body {what}" if self.body else "without a body"
+            raise AnswerInvalid(
+                f"The provider answered {self.status} {what}.", status=self.status
+            ) from error
+
+    @property
+    def charset(self) -> str | None:
+        """The character encoding that the content type declares, None where it declares none."""
+        message = Message()
+        message["content-type"] = self.headers.get("content-type", "")
+        return message.get_content_charset()
+
+    @property
+    def text(self) -> str:
+        """The body as text; what cannot be decoded is replaced."""
+        return decode(self.body, self.charset, errors="replace")
