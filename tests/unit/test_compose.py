@@ -70,6 +70,18 @@ def test_each_lasting_service_is_checked_restarted_and_given_time(name: str) -> 
     assert service["restart"] == "unless-stopped"
 
 
+def test_what_the_health_check_of_beat_uses_exists() -> None:
+    """Mypy does not see a script in YAML: what it imports, and what it takes of the context."""
+    script = OURS["beat"]["healthcheck"]["test"][3]
+    namespace: dict[str, Any] = {}
+    for line in script.splitlines():
+        if line.startswith(("from ", "import ")):
+            exec(line, namespace)
+    used = re.findall(r"Context\(.*?\)\.(\w+)", script)
+    assert used
+    assert all(hasattr(namespace["Context"], name) for name in used)
+
+
 @pytest.mark.parametrize("kind", ["secrets", "volumes"])
 def test_what_services_refer_to_is_declared_and_used(kind: str) -> None:
     """Named volumes and secrets, in both directions."""
