@@ -7,16 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from sisgate.access.policy import Action
-from sisgate.admission.spec import LimiterState
 from sisgate.cli.presenter import Presenter
 from sisgate.clock import Clock
 from sisgate.gateway import Gateway
-from sisgate.ledger.database import Database
-from sisgate.redis.client import RedisClient
-from sisgate.settings import ProviderConfig, Settings, load_settings
+from sisgate.settings import Settings, load_settings
 
 
 @dataclass
@@ -52,39 +48,6 @@ class Invocation:
     def clock(self) -> Clock:
         """The fleet's clock; it is this machine's where no server of the fleet can be reached."""
         return self.gateway.context.clock
-
-    @property
-    def database(self) -> Database:
-        """The ledger."""
-        return self.gateway.context.database
-
-    def authorise(self, action: Action, provider: str | None, *, of_installation: bool) -> None:
-        """Raise `AccessDenied` unless who runs the command may do that.
-
-        Where nobody is asked who they are, the database is not looked at.
-        """
-        settings = self.settings
-        if settings.access == "open" and settings.token is None:
-            return
-        if provider is not None:
-            self.gateway.access.require_any(action, provider)
-        elif of_installation:
-            self.gateway.access.require(action)
-        else:
-            self.gateway.access.require_role(action)
-
-    @property
-    def redis(self) -> RedisClient:
-        """Our own Redis client; it connects at its first command, and needs no database."""
-        return cast("RedisClient", self.gateway.context.redis)
-
-    def limiter_state(self, config: ProviderConfig) -> LimiterState:
-        """Return what the limiter knows of a provider, also of one without limits: pauses, blocks.
-
-        Raises `BrokerUnavailable`.
-        """
-        context = self.gateway.context
-        return context.limiter.state(config.name, context.limits(config))
 
 
 def user_name() -> str:

@@ -38,7 +38,6 @@ with gc_frozen_imports():
     )
     from sisgate.cli.exits import ExitCode
     from sisgate.cli.invocation import Invocation
-    from sisgate.cli.permissions import guarded
     from sisgate.cli.presenter import Presenter, write_line
     from sisgate.stack.data_folder import NO_SPACE
 
@@ -105,7 +104,7 @@ def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code. No error of sisgate gets past here."""
     output = Presenter(as_json="--json" in arguments)
     try:
-        ended = guarded(app)(arguments, prog_name="sisgate", standalone_mode=False)
+        ended = app(arguments, prog_name="sisgate", standalone_mode=False)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else ExitCode.OK
     except SisgateError as error:

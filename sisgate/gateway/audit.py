@@ -10,18 +10,25 @@ from sisgate.access.policy import Action
 from sisgate.audit import archive, export, sealer, verification
 from sisgate.audit.chain import VerificationResult
 from sisgate.audit.heads import Head, head_of, read_heads
-from sisgate.audit.keys import KeyRing, Verifiers
+from sisgate.audit.keys import AuditKey, KeyRing, Verifiers, write_new_key
 from sisgate.audit.log import record
 from sisgate.audit.verification import Progress
 from sisgate.domain.validation import aware
+from sisgate.errors import SisgateError, UsageError
+from sisgate.gateway.audit_following import Following
 from sisgate.gateway.core import Core
 from sisgate.ledger import audit_log
-from sisgate.ledger.audit_chain import newest_seal
+from sisgate.ledger.audit_chain import EVENT_COLUMNS, newest_seal
 from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import AuditEvent
 from sisgate.privacy.disclosures import PersonDisclosure, disclosures_of
 from sisgate.privacy.persons import PEOPLE, Person, Realms, checked_resource
 from sisgate.privacy.suppression import person_key
+
+EXPORT_COLUMNS = (
+    "row", *EVENT_COLUMNS, "mac", "events", "total", "covers", "digest", "head", "key", "signature",
+)  # fmt: skip
+"""What lines of an exported log hold: events, seals and the head differ by `row`."""
 
 
 def verify_signed(
@@ -104,6 +111,17 @@ class AuditLog:
                 )  # fmt: skip
         return sorted(dict.fromkeys(found), key=lambda each: each.at)
 
+    def follow(self, wanted: Filter, seen: Sequence[AuditEvent]) -> Following:
+        """Return what yields the events that fit and come after those that were `seen`."""
+        return Following(self.search, wanted, seen, self._clock.now())
+
+    def sealed_events(self) -> int | None:
+        """Return how many events are sealed, which is what `verify` has to do; None for none."""
+        self._access.require(Action.ADMINISTER)
+        with self._database.read() as session:
+            newest = newest_seal(session)
+        return newest.total if newest else None
+
     def verify(
         self, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None
     ) -> VerificationResult:
@@ -123,7 +141,8 @@ class AuditLog:
     def verify_export(
         self, path: Path, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None
     ) -> VerificationResult:
-        """Verify an exported file with the audit keys. The database is not asked."""
+        """Verify an exported file with the audit keys, which takes no ledger."""
+        self._access.require(Action.ADMINISTER)
         return export.verify_file(path, self.keys, progress, heads=read_heads(heads, self.keys))
 
     def export(self) -> Iterator[str]:
@@ -162,7 +181,25 @@ class AuditLog:
 
     def public_keys(self) -> Sequence[str]:
         """Return the public parts of the audit keys, for an auditor; the newest first."""
+        self._access.require(Action.ADMINISTER)
         return [str(key.public) for key in self.keys.keys]
+
+    def new_key(self, file: Path) -> AuditKey:
+        """Put a new key first in an audit key file; those that were in use stay, to verify with.
+
+        `UsageError` for a file that exists and is not the `audit_key_file` of the settings.
+        """
+        self._access.require(Action.ADMINISTER)
+        own = self._settings.audit_key_file
+        try:
+            known = self.keys.keys
+        except SisgateError:
+            if file.exists() or own is None:
+                raise
+            known = ()  # the file of the settings is about to be made
+        if file.exists() and own != file.absolute():
+            raise UsageError(f"{file} exists, and is not the audit_key_file of the settings.")
+        return write_new_key(file, known)
 
     @property
     def keys(self) -> KeyRing:

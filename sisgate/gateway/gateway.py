@@ -26,6 +26,7 @@ from sisgate.gateway.fleet import FleetStatus
 from sisgate.gateway.forecast import Plan, plan_sync
 from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.keys import Keys
+from sisgate.gateway.ledger import Ledger
 from sisgate.gateway.privacy import Privacy
 from sisgate.gateway.providers import Providers
 from sisgate.gateway.quarantine import QuarantineService
@@ -41,11 +42,11 @@ class Gateway:
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
     What apps call most is here; the rest is in parts: `jobs`, `datasets`, `schedules`, `providers`,
-    `keys`, `tokens`, `audit`, `privacy`, `quarantine`, `fleet` and `diagnosis`. Make one per
-    process, after a fork, and keep it: it holds connections. Methods block, and are safe to call
-    from threads. Every method may raise `DatabaseUnavailable`; then nothing was accepted. `user` is
-    who works at this machine, where it is a person and not an app: the audit log names them as
-    reader.
+    `keys`, `tokens`, `audit`, `privacy`, `quarantine`, `fleet`, `ledger` and `diagnosis`.
+    Make one per process, after a fork, and keep it: it holds connections. Methods block, and are
+    safe to call from threads. Every method may raise `DatabaseUnavailable`; then nothing was
+    accepted. `user` is who works at this machine, where it is a person and not an app: the audit
+    log names them as reader.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Gateway:
         self.privacy = Privacy(core)
         self.quarantine = QuarantineService(core)
         self.fleet = FleetStatus(core)
+        self.ledger = Ledger(core)
         self.diagnosis = Diagnosis(core, self._requests)
 
     def close(self) -> None:

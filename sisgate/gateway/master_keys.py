@@ -10,13 +10,14 @@ from sisgate.access.policy import Action
 from sisgate.audit import log as audit
 from sisgate.audit.keys import AuditKey, read_audit_keys
 from sisgate.credentials import sealed
-from sisgate.credentials.master import drop_master_key
+from sisgate.credentials.master import drop_master_key, make_master_key, renew_master_key
 from sisgate.credentials.sealed import Progress
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import InvalidState, UsageError
 from sisgate.gateway.core import Core
-from sisgate.gateway.missing_keys import GIVEN_UP, missing_keys
+from sisgate.gateway.ledger import Ledger
+from sisgate.gateway.missing_keys import GIVEN_UP, at_hand, missing_keys
 from sisgate.ledger.audit_chain import is_made_with
 
 
@@ -40,6 +41,7 @@ class MasterKeys:
     """
 
     def __init__(self, core: Core) -> None:
+        self._core = core
         self._settings = core.settings
         self._database = core.database
         self._tokens = StoredTokens(core.redis)
@@ -56,6 +58,40 @@ class MasterKeys:
             for key in vault.masters
         ]
         return known + [MasterKeyUse(each, None, False, uses) for each, uses in found.items()]
+
+    def make(self, path: Path | None = None) -> bool:
+        """Make a key file, unless there is one; return whether it was made.
+
+        Without `path` that is where keys are read from, unless they come from somewhere else.
+        Raises `OSError`. `check_ledger` says whether another key is needed.
+        """
+        self._core.require_unless_local(Action.ADMINISTER)
+        if path is None and at_hand(self._settings):
+            return False
+        return make_master_key(path or self._settings.master_key_path)
+
+    def renew(self, path: Path) -> str:
+        """Put a new key above those of a file and return its id. Raises `OSError`."""
+        self._core.require_unless_local(Action.ADMINISTER)
+        return renew_master_key(path).id.hex()
+
+    def check_ledger(self) -> None:
+        """Raise `CredentialError` where the ledger is in use with a key that is not here.
+
+        `UsageError` where its tables are not those of the code, `DatabaseUnavailable` where it
+        cannot be asked.
+        """
+        self._core.require_unless_local(Action.ADMINISTER)
+        settings = self._settings
+        if settings.is_embedded_database and not (settings.data_dir / "sisgate.db").exists():
+            return
+        found = Ledger(self._core).version()
+        if found.version is None:
+            return
+        if not found.is_newest:
+            raise UsageError("The ledger is of another version: run `sisgate db upgrade` first.")
+        if error := missing_keys(settings, self._database).error:
+            raise error
 
     def rewrap(self, *, actor: str, reason: str | None = None) -> Iterator[Progress]:
         """Seal everything with the newest master key, and yield after each batch.

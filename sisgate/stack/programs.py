@@ -12,8 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sisgate
-from sisgate.embedded.redis_conf import HOST, free_port, port_is_free
+from sisgate.embedded.redis_conf import (
+    HOST,
+    broker_url,
+    free_port,
+    port_is_free,
+    uses_embedded_redis,
+)
 from sisgate.embedded.redis_server import EmbeddedRedis
+from sisgate.errors import BrokerUnavailable
 from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.settings import Settings
 from sisgate.settings.load import BROKER_TLS_FILES
@@ -142,6 +149,20 @@ def variables(settings: Settings, broker_url: str) -> dict[str, str]:
         "SISGATE_AUDIT_KEY_FILE": settings.audit_key_file,
     }
     return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def variables_for_apps(settings: Settings) -> dict[str, str]:
+    """Return the variables for another app on this machine; `BrokerUnavailable` before any start.
+
+    The URL of the embedded Redis is that of its last start.
+    """
+    folder = settings.data_dir
+    if uses_embedded_redis(settings) and not (folder / "redis" / "redis.conf").exists():
+        raise BrokerUnavailable(
+            f"The Redis of the data folder {folder} has never been started, so it has no URL yet. "
+            "Start it with `sisgate up`."
+        )
+    return variables(settings, broker_url(settings))
 
 
 def child_environment(

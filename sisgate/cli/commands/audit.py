@@ -13,10 +13,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sisgate.audit.archive import Segment
-from sisgate.audit.keys import write_new_key
 from sisgate.cli.app import Commands
-from sisgate.cli.commands.audit_following import Following
 from sisgate.cli.commands.audit_screens import (
     event_words,
     json_line,
@@ -30,11 +27,9 @@ from sisgate.cli.formats import number
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import time_ago
 from sisgate.cli.presenter import write_lines
-from sisgate.errors import AuditError, DatabaseUnavailable, SisgateError, UsageError
-from sisgate.gateway.audit import verify_signed
-from sisgate.ledger.audit_chain import EVENT_COLUMNS, newest_seal
-from sisgate.ledger.audit_log import Filter
-from sisgate.ledger.schema import AuditEvent
+from sisgate.errors import AuditError, CredentialError, DatabaseUnavailable, UsageError
+from sisgate.gateway import AuditEvent, AuditFilter, Segment
+from sisgate.gateway.audit import EXPORT_COLUMNS, verify_signed
 from sisgate.stack.interrupts import interrupts
 
 app = Commands("audit", "Read, verify and export the audit log.", panel="Look")
@@ -44,11 +39,6 @@ MOST_SHOWN = 1000
 """Events that a search shows as a table unless told otherwise."""
 
 COLUMNS = ("at", "actor", "action", "subject", "reason", "provider", "job", "request", "detail")
-
-CSV_COLUMNS = (
-    "row", *EVENT_COLUMNS, "mac", "events", "total", "covers", "digest", "head", "key", "signature",
-)  # fmt: skip
-"""Of an exported log: events, seals and the head differ by `row`."""
 
 Actor = Annotated[str | None, typer.Option(help="Who did it: app:NAME, a user, worker.")]
 ActionName = Annotated[str | None, typer.Option("--action", help="Beginning of the action.")]
@@ -73,7 +63,7 @@ def tail(
     provider: ProviderName = None,
 ) -> None:
     """Show the newest events."""
-    wanted = Filter(actor=actor, action=action, provider=provider)
+    wanted = AuditFilter(actor=actor, action=action, provider=provider)
     newest = list(reversed(invocation.gateway.audit.tail(wanted, limit=limit)))
     if not follow:
         show_events(invocation.output, newest)
@@ -114,7 +104,7 @@ def search(
     if person is not None:
         subjects += invocation.gateway.privacy.pseudonyms(*_person(person))
     found: Iterable[AuditEvent] = log.search(
-        Filter(
+        AuditFilter(
             actor=actor, action=action, subjects=tuple(subjects), provider=provider, job=job,
             request_id=request, since=since, until=until,
         )
@@ -148,7 +138,7 @@ def export(
     if form == "jsonl" or invocation.as_json:
         write_lines(lines)
         return
-    writer = csv.DictWriter(sys.stdout, CSV_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, EXPORT_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for line in lines:
         ((kind, words),) = json.loads(line).items()
@@ -181,27 +171,26 @@ def verify(
     """
     if public_key and exported is None:
         raise UsageError("--public-key is for an exported file: name it.")
-    output = invocation.output
+    output, log = invocation.output, invocation.gateway.audit
     begun, kept = invocation.clock.monotonic(), heads or ()
     with output.progress() as bars:
-        bar = bars.add_task("verifying", total=None if exported else _total(invocation))
+        bar = bars.add_task("verifying", total=None if exported else log.sealed_events())
 
         def progress(done: int) -> None:
             bars.update(bar, completed=done)
 
         if exported is None:
-            verdict = invocation.gateway.audit.verify(heads=kept, progress=progress)
+            verdict = log.verify(heads=kept, progress=progress)
         elif public_key:
             verdict = verify_signed(exported, public_key, heads=kept, progress=progress)
         else:
             try:
-                log = invocation.gateway.audit
-            except DatabaseUnavailable as error:
-                raise DatabaseUnavailable(
+                verdict = log.verify_export(exported, heads=kept, progress=progress)
+            except (CredentialError, DatabaseUnavailable) as error:
+                raise type(error)(
                     f"{error.message} On a machine without it, --public-key verifies an export: "
                     "give it what `sisgate audit public-key` prints there."
                 ) from error
-            verdict = log.verify_export(exported, heads=kept, progress=progress)
     seconds = invocation.clock.monotonic() - begun
     show_verdict(output, verdict, seconds)
     if not verdict.is_whole:
@@ -288,27 +277,18 @@ def new_key(
     file: Annotated[Path, typer.Argument(help="The audit key file.")],
 ) -> None:
     """Add a new key to an audit key file; older keys stay, to verify with."""
-    output = invocation.output
-    settings = invocation.settings
-    try:
-        known = invocation.gateway.audit.keys.keys
-    except SisgateError:
-        if file.exists() or settings.audit_key_file is None:
-            raise
-        known = ()  # the file of the settings is about to be made
-    if file.exists() and settings.audit_key_file != file.absolute():
-        raise UsageError(f"{file} exists, and is not the audit_key_file of the settings.")
-    made = write_new_key(file, known)
-    output.result(
+    made = invocation.gateway.audit.new_key(file)
+    invocation.output.result(
         {"file": str(file), "key": made.id.hex(), "public": str(made.public)},
         f"Audit key {made.id.hex()} is first in {file}. Set audit_key_file to it, and restart "
         f"every process. Its heads are signed for {made.public}.",
     )
 
 
-def _follow(invocation: Invocation, wanted: Filter, seen: list[AuditEvent]) -> Iterator[AuditEvent]:
-    log, now = invocation.gateway.audit, invocation.clock.now()
-    following = Following(log.search, wanted, seen, now)
+def _follow(
+    invocation: Invocation, wanted: AuditFilter, seen: list[AuditEvent]
+) -> Iterator[AuditEvent]:
+    following = invocation.gateway.audit.follow(wanted, seen)
     with interrupts() as asked:
         while asked.none:
             invocation.clock.sleep(FOLLOW_SECONDS)
@@ -320,9 +300,3 @@ def _person(text: str) -> tuple[str, str]:
     if not slash or not sourced_id:
         raise UsageError("Write a person as PROVIDER/ID, such as skyward/8f3a-11.")
     return provider, sourced_id
-
-
-def _total(invocation: Invocation) -> int | None:
-    with invocation.database.read() as session:
-        newest = newest_seal(session)
-    return newest.total if newest else None

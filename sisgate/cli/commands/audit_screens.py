@@ -8,12 +8,10 @@ from typing import Any
 
 from rich.text import Text
 
-from sisgate.audit.chain import IssueKind, VerificationResult
 from sisgate.cli.formats import moment, number
 from sisgate.cli.presenter import Presenter, to_json, write_lines
 from sisgate.cli.tables import Columns
-from sisgate.ledger.schema import AuditEvent
-from sisgate.privacy.disclosures import PersonDisclosure
+from sisgate.gateway import AuditEvent, IssueKind, PersonDisclosure, VerificationResult
 
 
 def show_events(output: Presenter, found: Iterable[AuditEvent]) -> None:

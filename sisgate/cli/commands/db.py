@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import typer
 
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason
-from sisgate.ledger.database import Database
 from sisgate.stack import data_folder
 
 app = Commands(
@@ -21,34 +22,26 @@ app = Commands(
 @app.add("sisgate db upgrade")
 def upgrade(invocation: Invocation) -> None:
     """Run missing migrations. Several hosts may run it at once."""
-    from sisgate.ledger import migrate
-
-    output = invocation.output
-    settings = invocation.settings
-    if settings.is_embedded_database:
-        data_folder.make(settings.data_dir)
-    database = Database(settings.sqlalchemy_url)
-    ran, version = migrate.upgrade(database), migrate.newest()
+    if invocation.settings.is_embedded_database:
+        data_folder.make(invocation.settings.data_dir)
+    ledger = invocation.gateway.ledger
+    ran, found = ledger.upgrade(), ledger.version()
     words = "is now at" if ran else "is already at"
-    output.result(
-        {"database": database.address, "version": version, "upgraded": ran},
-        f"The database {database.address} {words} version {version}.",
+    invocation.output.result(
+        {"database": found.database, "version": found.version, "upgraded": ran},
+        f"The database {found.database} {words} version {found.version}.",
     )
 
 
 @app.add("sisgate db current --json")
 def current(invocation: Invocation) -> None:
     """Show the version of the tables. Exits with 1 if it is not the newest."""
-    from sisgate.ledger import migrate
-
-    output = invocation.output
-    database = invocation.database
-    version, newest = migrate.current(database), migrate.newest()
+    output, found = invocation.output, invocation.gateway.ledger.version()
     output.result(
-        {"database": database.address, "version": version, "newest": newest},
-        f"{database.address}: version {version or 'none'}, newest {newest}",
+        asdict(found),
+        f"{found.database}: version {found.version or 'none'}, newest {found.newest}",
     )
-    if version != newest:
+    if not found.is_newest:
         output.note("Run `sisgate db upgrade`.")
         raise typer.Exit(ExitCode.FAILED)
 

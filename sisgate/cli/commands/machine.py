@@ -12,11 +12,10 @@ import typer
 from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import write_line
-from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
-from sisgate.errors import BrokerUnavailable, UsageError
+from sisgate.errors import UsageError
 from sisgate.providers.powerschool_plugin import write_plugin
 from sisgate.settings.load import process_environment
-from sisgate.stack.programs import celery_command, variables
+from sisgate.stack.programs import celery_command, variables_for_apps
 from sisgate.start_up import require_extras
 
 app = Commands()
@@ -30,14 +29,8 @@ app = Commands()
 )
 def env(invocation: Invocation) -> None:
     """Print the environment for another app on this machine."""
-    settings, output = invocation.settings, invocation.output
-    if uses_embedded_redis(settings) and not (settings.data_dir / "redis" / "redis.conf").exists():
-        raise BrokerUnavailable(
-            f"The Redis of the data folder {settings.data_dir} has never been started, so it has "
-            "no URL yet. Start it with `sisgate up`."
-        )
-    found = variables(settings, broker_url(settings))
-    output.json(found)
+    found = variables_for_apps(invocation.settings)
+    invocation.output.json(found)
     if not invocation.as_json:
         for name, value in found.items():
             write_line(f"export {name}={shlex.quote(value)}")

@@ -13,11 +13,8 @@ from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason
 from sisgate.cli.presenter import Presenter
-from sisgate.credentials.master import make_master_key, renew_master_key
 from sisgate.errors import CredentialError, DatabaseUnavailable, UsageError
 from sisgate.gateway.master_keys import MasterKeyUse
-from sisgate.gateway.missing_keys import at_hand, missing_keys
-from sisgate.ledger import migrate
 
 app = Commands()
 
@@ -36,23 +33,28 @@ def master(
     reason: Reason = None,
 ) -> None:
     """Create a master key file (mode 600), unless one exists or the ledger needs another."""
-    output = invocation.output
+    output, keys = invocation.output, invocation.gateway.keys.master
     target = path or invocation.settings.master_key_path
     if lost and (renew or path):
         raise UsageError("--lost goes alone: its key is made where it is read from.")
     if not lost and not target.exists():
-        _refuse_for_a_ledger_in_use(invocation, output)
+        try:
+            keys.check_ledger()
+        except DatabaseUnavailable as error:
+            # A fleet's key may be made before its database runs; `up` and `doctor` look again.
+            text = f"Whether the ledger is in use with another key is not known: {error.message}"
+            output.warn(text)
     try:
         if lost:
             _give_up(invocation, output, reason)
             return
         if renew:
-            key = renew_master_key(target)
-            told = {"path": target, "made": True, "master_key": key.id.hex()}
-            output.result(told, f"{key.id.hex()} is the newest master key in {target} now.")
+            key = keys.renew(target)
+            told = {"path": target, "made": True, "master_key": key}
+            output.result(told, f"{key} is the newest master key in {target} now.")
             output.note("Restart all processes with this file, then run `sisgate keys rewrap`.")
             return
-        made = make_master_key(target)
+        made = keys.make(target)
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror}.") from error
     if made:
@@ -64,42 +66,20 @@ def master(
 
 def _give_up(invocation: Invocation, output: Presenter, reason: str | None) -> None:
     """Name the missing keys as lost, with a new key where there is none at all."""
-    settings = invocation.settings
-    path = settings.master_key_path
-    _ = invocation.database
-    made = not at_hand(settings) and make_master_key(path)
-    lost = invocation.gateway.keys.master.give_up(actor=user_name(), reason=reason)
+    path, keys = invocation.settings.master_key_path, invocation.gateway.keys.master
+    invocation.gateway.ledger.version()  # no key is made where there is no ledger that misses one
+    made = keys.make()
+    lost = keys.give_up(actor=user_name(), reason=reason)
     words = f"Given up as lost: {', '.join(lost)}." if lost else "No key is missing."
     output.result({"path": path, "made": made, "lost": lost}, words)
     if made:
         output.show(f"Made {path}. Keep a copy. Enter the keys of the providers anew.")
 
 
-def _refuse_for_a_ledger_in_use(invocation: Invocation, output: Presenter) -> None:
-    """Raise `CredentialError` where the ledger needs a key that is not here."""
-    settings = invocation.settings
-    if settings.is_embedded_database and not (settings.data_dir / "sisgate.db").exists():
-        return
-    try:
-        version = migrate.current(invocation.database)
-        if version is None:
-            return
-        if version != migrate.newest():
-            raise UsageError("The ledger is of another version: run `sisgate db upgrade` first.")
-        missing = missing_keys(settings, invocation.database).error
-    except DatabaseUnavailable as error:
-        # A fleet's key may be made before its database runs; `sisgate up` and `doctor` look again.
-        output.warn(f"Whether the ledger is in use with another key is not known: {error.message}")
-        return
-    if missing is not None:
-        raise missing
-
-
 @app.add("sisgate keys masters --json")
 def masters(invocation: Invocation) -> None:
     """List master keys: where each comes from, and how much it seals."""
     output = invocation.output
-    _ = invocation.database
     found = invocation.gateway.keys.master.list()
     output.table(
         found,
@@ -122,7 +102,6 @@ def _sealed(key: MasterKeyUse) -> str:
 def rewrap(invocation: Invocation, reason: Reason = None) -> None:
     """Re-seal everything with the newest master key, while the fleet runs."""
     output = invocation.output
-    _ = invocation.database
     moved: dict[str, int] = {}
     unopened: dict[str, tuple[str, ...]] = {}
     with output.progress() as bars:
@@ -157,7 +136,6 @@ def forget_master(
 ) -> None:
     """Remove an unused master key from its file."""
     output = invocation.output
-    _ = invocation.database
     gone = invocation.gateway.keys.master.forget(key_id, actor=user_name(), reason=reason)
     words = f"{gone} is forgotten. What backups hold under it opens only with a copy."
     output.result({"forgotten": gone}, words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sisgate.cli.commands.audit_following import Following
+from sisgate.gateway.audit_following import Following
 from sisgate.ledger import audit_log
 from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import AuditEvent

@@ -1,0 +1,165 @@
+"""Every command asks the gateway who runs it: none looks into the ledger by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.main import app, execute
+from sisgate.gateway import Gateway, TokenInfo
+from sisgate.settings import load_settings
+
+Run = Callable[[str, TokenInfo], tuple[int, Any]]
+
+CONFIG = """
+access = "tokens"
+[providers.lincoln]
+kind = "oneroster"
+token_url = "https://sis.test/token"
+[[providers.lincoln.endpoints]]
+url = "https://sis.test"
+[schedules.nightly]
+provider = "lincoln"
+cron = "0 2 * * *"
+"""
+
+OF_THE_MACHINE = {
+    "demo", "up", "celery", "sandbox", "doctor", "env", "powerschool-plugin",
+    "keys master", "db upgrade", "db current",
+}  # fmt: skip
+"""They work on files and processes of this machine: its own users decide about them."""
+
+ARGUMENTS = {
+    "sync": "lincoln students",
+    "request": "lincoln GET /x",
+    "jobs list": "",
+    "jobs show": "3f8a",
+    "jobs cancel": "3f8a",
+    "jobs retry": "3f8a",
+    "jobs resolve": "3f8a --as done",
+    "schedules list": "",
+    "schedules run": "nightly",
+    "records": "lincoln students",
+    "changes": "lincoln students",
+    "providers": "",
+    "providers show": "lincoln",
+    "usage": "",
+    "plan": "lincoln students",
+    "metrics": "",
+    "audit tail": "",
+    "audit search": "",
+    "audit export": "",
+    "audit verify": "",
+    "audit public-key": "",
+    "audit disclosures": "lincoln/1",
+    "audit seal": "",
+    "audit head": "",
+    "audit archive": "old.jsonl --before 1d",
+    "audit new-key": "audit.key",
+    "limits set": "lincoln 5/h",
+    "limits show": "lincoln",
+    "pause": "lincoln",
+    "resume": "lincoln",
+    "breaker": "",
+    "quarantine list": "",
+    "quarantine show": "3f8a",
+    "quarantine requeue": "3f8a",
+    "quarantine drop": "3f8a",
+    "erase": "--provider lincoln --person 1 --reason x",
+    "retention": "",
+    "keys add": "lincoln --client-id 1 --secret-env SECRET",
+    "keys stage": "lincoln --client-id 1 --secret-env SECRET",
+    "keys list": "",
+    "keys usage": "lincoln",
+    "keys rotate": "lincoln",
+    "keys promote": "lincoln 3f8a",
+    "keys rollback": "lincoln",
+    "keys revoke": "lincoln 3f8a",
+    "keys masters": "",
+    "keys rewrap": "",
+    "keys forget-master": "3f8a",
+    "tokens add": "ana --role app",
+    "tokens list": "",
+    "tokens revoke": "3f8a",
+    "tokens rotate": "3f8a",
+    "db restored": "",
+}
+"""By command what it is run with here."""
+
+
+def commands(command: Any, path: str = "") -> Iterator[str]:
+    """All commands as they are written, and groups that do something by themselves."""
+    if not isinstance(command, TyperGroup) or (path and command.invoke_without_command):
+        yield path
+    if isinstance(command, TyperGroup):
+        for name, below in command.commands.items():
+            yield from commands(below, f"{path} {name}".strip())
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """That of whoever runs the installation, which asks everybody else for a token."""
+    (tmp_path / "sisgate.toml").write_text(CONFIG, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SISGATE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("SISGATE_BROKER_URL", redis_url)
+    monkeypatch.setenv("SECRET", "s3cret")
+    execute(["keys", "master"])
+    execute(["db", "upgrade"])
+    with closing(Gateway(load_settings().model_copy(update={"access": "open"}))) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command with a token; return its exit code and the first line of its JSON."""
+
+    def one(command: str, made: TokenInfo) -> tuple[int, Any]:
+        assert made.token is not None
+        monkeypatch.setenv("SISGATE_TOKEN", made.token.get_secret_value())
+        capsys.readouterr()
+        code = execute([*command.split(), *ARGUMENTS[command].split(), "--json"])
+        return code, json.loads(capsys.readouterr().out.splitlines()[0])
+
+    return one
+
+
+def test_every_command_is_tried_here() -> None:
+    """A new one is not forgotten."""
+    assert set(commands(typer.main.get_command(app))) == set(ARGUMENTS) | OF_THE_MACHINE
+
+
+def test_a_revoked_token_does_nothing(gateway: Gateway, run: Run) -> None:
+    """No command shows or changes anything with it."""
+    token = gateway.tokens.add("eve", ["admin"])
+    gateway.tokens.revoke(token.id)
+    results = {command: run(command, token) for command in ARGUMENTS}
+    assert {
+        command: result
+        for command, result in results.items()
+        if result[0] != ExitCode.NO_PERMISSION or result[1]["error"]["code"] != "not_authenticated"
+    } == {}
+
+
+def test_a_token_for_another_provider_gets_nothing(gateway: Gateway, run: Run) -> None:
+    """It is refused, finds no such job, or sees an empty list."""
+    token = gateway.tokens.add("portal", ["app", "operator"], scopes=["roosevelt"])
+    refusals = {ExitCode.NO_PERMISSION: "access_denied", ExitCode.NOT_FOUND: "unknown_job"}
+    allowed = {}
+    for command in ARGUMENTS:
+        code, found = run(command, token)
+        if "error" in found:
+            found = found["error"]["code"] != refusals.get(ExitCode(code)) and found
+        elif isinstance(found, dict):
+            found = found["providers"]
+        if found:
+            allowed[command] = found
+    assert allowed == {}
