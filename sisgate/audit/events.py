@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from sisgate.audit.log import record
-from sisgate.ledger.calls import Claim
+from sisgate.ledger.calls import Claim, ClaimedCall
+from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Call, Job
 
 JOB_ACCEPTED = "gateway:job:accept"
@@ -34,7 +35,7 @@ def actor_of(app: str) -> str:
     return f"app:{app}"
 
 
-def job_accepted(session: Session, job: Job, now: datetime, *, by: str | None) -> None:
+def job_accepted(session: Session, job: NewJob | Job, now: datetime, *, by: str | None) -> None:
     """A job was accepted. Of a request only the method is recorded: its path may name a person.
 
     `by` is who enqueued it in the app's name, if a token says so.
@@ -110,7 +111,7 @@ def call_lost(session: Session, call: Call, now: datetime) -> None:
 
 def _ended(
     session: Session,
-    call: Call,
+    call: Call | ClaimedCall,
     attempt: int,
     request_id: str | None,
     outcome: str,

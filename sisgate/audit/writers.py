@@ -23,6 +23,7 @@ from sisgate.audit.content import event_content, micros
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.clock import Clock
 from sisgate.ledger.database import COMMIT_HOOK
+from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import AuditEvent
 
 LIFETIME = timedelta(hours=1)
@@ -35,7 +36,10 @@ _IN_USE = "sisgate.audit.writer"
 Draft = tuple[Any, ...]
 """An event before it is numbered: `EVENT_COLUMNS` without the first two."""
 
-_INSERT = insert(cast(Table, AuditEvent.__table__))
+_TABLE = cast(Table, AuditEvent.__table__)
+_INSERT = Prepared(
+    lambda _: insert(_TABLE).values({c.name: given(c.name, c.type) for c in _TABLE.columns})
+)
 
 
 @dataclass
@@ -82,7 +86,7 @@ class Writers:
         for draft in drafts:
             writer.last += 1
             rows.append(_row(key, (writer.id, writer.last, *draft)))
-        session.connection().execute(_INSERT, rows)
+        _INSERT.run_each(session, rows)
 
     def settled(self, session: Session, *, is_committed: bool) -> None:
         """Keep the writer for the next commit, or end it."""

@@ -20,6 +20,7 @@ from sisgate.credentials.master import ID_BYTES
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import Vault
 from sisgate.errors import BrokerUnavailable, CredentialError, InvalidState
+from sisgate.ledger.calls import ClaimedJob
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response
@@ -33,7 +34,7 @@ def seal_request(vault: Vault, job: NewJob, target: Mapping[str, Any]) -> NewJob
     return replace(job, options={"method": target["method"]}, sealed_request=sealed)
 
 
-def open_request(vault: Vault, job: Job) -> dict[str, Any]:
+def open_request(vault: Vault, job: Job | ClaimedJob) -> dict[str, Any]:
     """Return method, path, query and json of a request job.
 
     Rows from before requests were sealed hold them in plain text. Raises `CredentialError` if it

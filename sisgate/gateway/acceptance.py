@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit import events
 from sisgate.audit.configuration import note_configuration
+from sisgate.clock import Clock
 from sisgate.context import Context
 from sisgate.domain.priorities import PRIORITIES, Priority
 from sisgate.domain.states import JobKind, JobState
@@ -22,14 +24,15 @@ from sisgate.errors import (
     SisgateError,
     UsageError,
 )
-from sisgate.ledger import call_queue, jobs
-from sisgate.ledger.call_queue import NewCall
-from sisgate.ledger.calls import Purpose
+from sisgate.ledger import jobs
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Job
 
 LONGEST_SECONDS = 10**9
 """The longest timeout, some thirty years: beyond, a deadline may have no date."""
+
+COUNTED_FOR_SECONDS = 1.0
+"""How long a count of a provider's jobs is gone by."""
 
 
 class Acceptance:
@@ -40,6 +43,7 @@ class Acceptance:
         self._database = context.database
         self._publisher = context.publisher
         self._clock = context.clock
+        self._backlogs = Backlogs(context.clock)
         self._has_noted_configuration = False
 
     def new_job(
@@ -87,24 +91,17 @@ class Acceptance:
         accepted. A broker that is down does not keep a job from being accepted.
         """
         now = self._clock.now()
-        address: tuple[int, str, int] | None = None
         with self._database.write() as session:
             if first is not None and (earlier := first(session, now)) is not None:
                 return earlier, False
-            row, is_new = jobs.accept(
-                session, new, now, published_at=now, asks_the_same=asks_the_same
-            )
-            if is_new:
+            accepted = jobs.accept_to_publish(session, new, now, asks_the_same)
+            if accepted.is_new:
                 self._refuse_beyond_backlog(session, new.provider)
-                events.job_accepted(session, row, now, by=by)
+                events.job_accepted(session, new, now, by=by)
                 self._note_configuration(session, now)
-            if is_new and new.kind is JobKind.REQUEST:
-                call_queue.plan(session, row, [NewCall(Purpose.REQUEST, target=new.options)], now)
-                (call_id,) = call_queue.queue_next(session, row.id, 1, now)
-                address = (call_id, new.provider, int(new.priority))
-        if is_new:
-            self._publish(row.id, int(new.priority), address)
-        return row.id, is_new
+        if accepted.is_new:
+            self._publish(new, accepted.call_id)
+        return accepted.job_id, accepted.is_new
 
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
@@ -132,7 +129,7 @@ class Acceptance:
     def _refuse_beyond_backlog(self, session: Session, provider: str) -> None:
         config = self._settings.providers[provider]
         most = config.max_waiting_jobs
-        if not jobs.has_more_live(session, provider, most):
+        if self._backlogs.has_room(session, provider, most):
             return
         pace = min((rate.per_second for rate in config.windows), default=1.0)
         raise BacklogFull(
@@ -142,18 +139,45 @@ class Acceptance:
             provider=provider,
         )
 
-    def _publish(self, job_id: str, priority: int, address: tuple[int, str, int] | None) -> None:
+    def _publish(self, new: NewJob, call_id: int | None) -> None:
         try:
-            if address is not None:
-                self._publisher.call(*address)
+            if call_id is not None:
+                self._publisher.call(call_id, new.provider, int(new.priority))
             else:
-                self._publisher.plan(job_id, priority)
+                self._publisher.plan(new.id, int(new.priority))
         except BrokerUnavailable:
             # Accepted all the same: the reconciler publishes what was not, once Redis is back.
             # A database that is away as well changes nothing: the job is in it, and is found
             # overdue a little later.
             with suppress(DatabaseUnavailable), self._database.write() as session:
-                jobs.mark_published(session, [job_id], None)
+                jobs.mark_published(session, [new.id], None)
+
+
+class Backlogs:
+    """How many more jobs of each provider may be accepted before they are counted again.
+
+    Counting goes through all jobs that wait, so it is not done for each that comes. A tenth of the
+    room that was there is used for a second at most: near the limit every job is counted, and far
+    from it all processes of a fleet together cannot go beyond by much.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._left: dict[str, tuple[int, float]] = {}
+        self._lock = threading.Lock()
+
+    def has_room(self, session: Session, provider: str, most: int) -> bool:
+        """Return whether a job that has just been inserted is not one too many."""
+        now = self._clock.monotonic()
+        with self._lock:
+            left, until = self._left.get(provider, (0, now))
+            if left > 0 and now < until:
+                self._left[provider] = left - 1, until
+                return True
+        room = most - jobs.live_count(session, provider, most + 1)
+        with self._lock:
+            self._left[provider] = room // 10, now + COUNTED_FOR_SECONDS
+        return room >= 0
 
 
 def urgency_of(priority: str | Priority) -> Priority:

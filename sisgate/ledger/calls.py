@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, CursorResult, Row, case, delete, func, sel
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
-from sisgate.ledger.schema import Attempt, Call, Job, ListingRow
+from sisgate.ledger import call_statements
+from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.providers.dialect import Position
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -28,13 +29,62 @@ class Purpose(StrEnum):
     REQUEST = "request"
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A call that this worker may make: its row, its job and its listing, detached."""
+@dataclass(slots=True)
+class ClaimedCall:
+    """What a worker needs of the row of a call that it has claimed; `Call` explains the names."""
 
-    call: Call
-    job: Job
-    listing: ListingRow | None
+    id: int
+    job_id: str
+    listing_id: int | None
+    provider: str
+    priority: int
+    purpose: str
+    attempt: int
+    tries: int
+    is_retry: bool
+    look: int
+    start: int | None
+    page: int | None
+    size: int | None
+    link: str | None
+    target: dict[str, Any] | None
+    lease_until: datetime
+    error: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """What a worker needs of the job of its call, as it was when the call was claimed."""
+
+    id: str
+    kind: str
+    app: str
+    provider: str
+    resource: str | None
+    priority: int
+    options: dict[str, Any]
+    sealed_request: bytes | None = field(repr=False)
+    expires_at: datetime | None
+    mode: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedListing:
+    """What a worker needs of the listing that its call reads, as it was then."""
+
+    id: int
+    plan: dict[str, Any]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A call that this worker may make, its job and its listing."""
+
+    call: ClaimedCall
+    job: ClaimedJob
+    listing: ClaimedListing | None
 
     @property
     def position(self) -> Position:
@@ -48,7 +98,7 @@ class Claim:
         return self.call.purpose == Purpose.REQUEST and target.get("method") not in SAFE_METHODS
 
 
-def position_of(call: Call) -> Position:
+def position_of(call: Call | ClaimedCall) -> Position:
     """Return the position that a call's columns hold."""
     return Position(start=call.start or 0, page=call.page or 1, size=call.size, link=call.link)
 
@@ -60,39 +110,20 @@ def claim(
 
     One conditional UPDATE: a second delivery of the same message finds the call running or ended.
     """
-    claimed = session.execute(
-        update(Call)
-        .where(
-            Call.id == call_id,
-            Call.state == CallState.QUEUED.value,
-            select(Job.id)
-            .where(Job.id == Call.job_id, Job.state.in_([s.value for s in LIVE_JOB_STATES]))
-            .exists(),
-        )
-        .values(
-            state=CallState.RUNNING.value,
-            attempt=Call.attempt + 1,
-            started_at=now,
-            lease_until=now + lease,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    if not _touched(claimed):
+    found = call_statements.claim(session, call_id, now, lease, permit)
+    if found is None:
         _cancel_unwanted(session, call_id, now)
         return None
-    call, job, listing = session.execute(
-        select(Call, Job, ListingRow)
-        .join(Job, Job.id == Call.job_id)
-        .outerjoin(ListingRow, ListingRow.id == Call.listing_id)
-        .where(Call.id == call_id)
-    ).one()
-    begin_attempt(session, call, now, permit)
-    return Claim(call, job, listing)
+    call, job, listing = found
+    return Claim(
+        ClaimedCall(*call),
+        ClaimedJob(*job),
+        ClaimedListing(*listing) if listing[0] is not None else None,
+    )
 
 
-def begin_attempt(session: Session, call: Call, now: datetime, permit: str | None) -> None:
+def begin_attempt(session: Session, call: ClaimedCall, now: datetime, permit: str | None) -> None:
     """Write that a call, which has its attempt number and lease, is begun."""
-    assert call.lease_until is not None
     session.add(
         Attempt(
             call_id=call.id,
@@ -121,7 +152,9 @@ def _cancel_unwanted(session: Session, call_id: int, now: datetime) -> None:
     )
 
 
-def finish(session: Session, claimed: Call, state: CallState, now: datetime, **facts: Any) -> bool:
+def finish(
+    session: Session, claimed: ClaimedCall, state: CallState, now: datetime, **facts: Any
+) -> bool:
     """Write a claimed call's outcome; False if the claim was lost to a later attempt.
 
     After False the caller rolls back: a late writer must leave no trace.
@@ -133,7 +166,7 @@ def finish(session: Session, claimed: Call, state: CallState, now: datetime, **f
 
 def put_back(
     session: Session,
-    claimed: Call,
+    claimed: ClaimedCall,
     now: datetime,
     *,
     not_before: datetime,
@@ -162,7 +195,7 @@ def put_back(
     )
 
 
-def release(session: Session, claimed: Call, *, not_before: datetime) -> bool:
+def release(session: Session, claimed: ClaimedCall, *, not_before: datetime) -> bool:
     """Undo a claim whose call was not begun: it waits, and nothing is held against it."""
     session.execute(
         delete(Attempt).where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
@@ -181,7 +214,7 @@ def release(session: Session, claimed: Call, *, not_before: datetime) -> bool:
 
 
 def _leave(
-    session: Session, claimed: Call, now: datetime, answered: int | None, **values: Any
+    session: Session, claimed: ClaimedCall, now: datetime, answered: int | None, **values: Any
 ) -> bool:
     left = session.execute(
         update(Call)
@@ -259,7 +292,7 @@ def last_error(session: Session, job_id: str) -> str | None:
     return error.get("message") if error else None
 
 
-def forget_attempt(session: Session, claimed: Call) -> None:
+def forget_attempt(session: Session, claimed: ClaimedCall) -> None:
     """Forget an attempt that the provider cannot have seen: it counts against no quota."""
     session.execute(
         delete(Attempt).where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
@@ -286,7 +319,7 @@ def is_running(session: Session, job_id: str) -> bool:
     return session.scalar(running.limit(1)) is not None
 
 
-def note_permit(session: Session, claimed: Call, permit: str) -> None:
+def note_permit(session: Session, claimed: ClaimedCall, permit: str) -> None:
     """Note the permit of a call that was claimed without one."""
     session.execute(
         update(Attempt)

@@ -16,10 +16,9 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
 from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, UnknownJob
-from sisgate.ledger import call_queue, calls, deletions
+from sisgate.ledger import call_queue, call_statements, calls, deletions
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Dataset, Job
-from sisgate.ledger.statements import insert_into
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,42 @@ def accept(
     `IdempotencyConflict` when that one was asked for with other arguments: another fingerprint,
     or what `asks_the_same` says where it is given.
     """
+    values = _values_of(new, now, published_at)
+    if call_statements.insert_job(session, values):
+        return Job(**values), True
+    return _earlier(session, new, asks_the_same), False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that is in the ledger, and if it is new the call of a request, which is queued."""
+
+    job_id: str
+    is_new: bool
+    call_id: int | None = None
+
+
+def accept_to_publish(
+    session: Session,
+    new: NewJob,
+    now: datetime,
+    asks_the_same: Callable[[Job], bool] | None = None,
+) -> Accepted:
+    """Accept a job as `accept` does; a request with its one call. The caller publishes it."""
+    values, call_id = _values_of(new, now, now), None
+    if new.kind is JobKind.REQUEST:
+        call_id = call_statements.insert_request(session, values, new.options)
+        is_new = call_id is not None
+    else:
+        is_new = call_statements.insert_job(session, values)
+    if is_new:
+        return Accepted(new.id, True, call_id)
+    return Accepted(_earlier(session, new, asks_the_same).id, False)
+
+
+def _values_of(new: NewJob, now: datetime, published_at: datetime | None) -> dict[str, Any]:
     begins = new.kind is JobKind.REQUEST
-    values = {
+    return {
         "id": new.id,
         "kind": new.kind.value,
         # A request needs no planning: its one call is queued with it.
@@ -73,7 +106,7 @@ def accept(
         "provider": new.provider,
         "resource": new.resource,
         "priority": int(new.priority),
-        "options": dict(new.options),
+        "options": new.options,
         "sealed_request": new.sealed_request,
         "idempotency_key": new.idempotency_key,
         "fingerprint": new.fingerprint,
@@ -82,12 +115,11 @@ def accept(
         "expires_at": new.expires_at,
         "request_id": new.request_id,
     }
-    statement = (
-        insert_into(session, Job).values(**values).on_conflict_do_nothing().returning(Job.id)
-    )
-    if session.scalar(statement) is not None:
-        return Job(**values), True
-    earlier = _earlier(session, new)
+
+
+def _earlier(session: Session, new: NewJob, asks_the_same: Callable[[Job], bool] | None) -> Job:
+    """Return the job that was there already; `IdempotencyConflict` unless it asks the same."""
+    earlier = _find_earlier(session, new)
     is_same = earlier.fingerprint == new.fingerprint
     if not (asks_the_same(earlier) if asks_the_same else is_same):
         raise IdempotencyConflict(
@@ -95,10 +127,10 @@ def accept(
             "with other arguments. Use a new key for a new request.",
             job=earlier.id,
         )
-    return earlier, False
+    return earlier
 
 
-def _earlier(session: Session, new: NewJob) -> Job:
+def _find_earlier(session: Session, new: NewJob) -> Job:
     by_id = session.get(Job, new.id)
     by_key = None
     # NULL is no key: looked for, it would be that of every job that came without one.
@@ -266,15 +298,14 @@ def cancel(session: Session, job_id: str, now: datetime) -> Job:
     return job
 
 
-def has_more_live(session: Session, provider: str, most: int) -> bool:
-    """Return whether more than `most` jobs of a provider have not ended."""
-    one_more = (
+def live_count(session: Session, provider: str, most: int) -> int:
+    """Return how many jobs of a provider have not ended; no more than `most` are counted."""
+    live = (
         select(Job.state)
         .where(Job.provider == provider, Job.state.in_([s.value for s in LIVE_JOB_STATES]))
-        .offset(most)
-        .limit(1)
+        .limit(most)
     )
-    return session.scalar(one_more) is not None
+    return session.scalar(select(func.count()).select_from(live.subquery())) or 0
 
 
 def running_beside(session: Session, job: Job) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState
-from sisgate.ledger.calls import Purpose
+from sisgate.ledger.calls import ClaimedCall, Purpose
 from sisgate.ledger.schema import Call, Job, ListingRow
 
 
@@ -76,7 +76,7 @@ def adopt(session: Session, pages: Sequence[Call], job: Job, row: ListingRow) ->
     )
 
 
-def pages_to_compare(session: Session, call: Call) -> Sequence[Call]:
+def pages_to_compare(session: Session, call: ClaimedCall) -> Sequence[Call]:
     """Return the pages of a chain that tell whether `call` came to one that was read before.
 
     They are the first page, the page just before, which finds a server that ignores the position

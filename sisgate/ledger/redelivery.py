@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobState
-from sisgate.ledger.calls import changes_something
+from sisgate.ledger.calls import ClaimedCall, changes_something
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.statements import change
 
@@ -170,7 +170,7 @@ def recover_lost(
     )
 
 
-def take_up_again(session: Session, job: Job, claimed: Call, now: datetime) -> None:
+def take_up_again(session: Session, job: Job, claimed: ClaimedCall, now: datetime) -> None:
     """Give a request that was taken for lost back to its worker, which had only stood still.
 
     Nobody else makes a request whose outcome is unknown, and its worker knows the outcome. So the

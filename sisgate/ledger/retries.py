@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState
-from sisgate.ledger.calls import begin_attempt
+from sisgate.ledger.calls import ClaimedCall, begin_attempt
 from sisgate.ledger.redelivery import Address, publish_again
 from sisgate.ledger.schema import Attempt, Call
 from sisgate.ledger.statements import change, count, is_postgresql
@@ -46,7 +46,7 @@ def due(session: Session, now: datetime, policy_of: Callable[[str], RetryPolicy]
 
 def begin_again(
     session: Session,
-    claimed: Call,
+    claimed: ClaimedCall,
     now: datetime,
     lease: timedelta,
     *,
@@ -77,7 +77,7 @@ def begin_again(
     return True
 
 
-def _has_room_for(session: Session, call: Call, policy: RetryPolicy, now: datetime) -> bool:
+def _has_room_for(session: Session, call: ClaimedCall, policy: RetryPolicy, now: datetime) -> bool:
     """Return whether a running call may be repeated at once; room stays its own until the commit.
 
     A call that is a retry already has its place.

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from sisgate.ledger import call_queue, calls, datasets, listings, records
 from sisgate.ledger.call_queue import NewCall
-from sisgate.ledger.calls import Claim, Purpose
-from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
+from sisgate.ledger.calls import Claim, ClaimedCall, Purpose
+from sisgate.ledger.schema import Dataset, Job, ListingRow
 from sisgate.providers.dialect import Listing, Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync import start
@@ -113,7 +113,7 @@ def bridge_target(bridge: Bridge) -> dict[str, object]:
     return {"seam": bridge.seam, "before": list(bridge.before), "after": list(bridge.after)}
 
 
-def judged_target(call: Call, page: Page) -> dict[str, object] | None:
+def judged_target(call: ClaimedCall, page: Page) -> dict[str, object] | None:
     """Return a bridge's target with the word whether it closed its seam."""
     if call.purpose != Purpose.BRIDGE or call.target is None:
         return call.target
@@ -123,7 +123,7 @@ def judged_target(call: Call, page: Page) -> dict[str, object] | None:
     return {**target, "bridged": bridge.is_proof(page)}
 
 
-def _earlier(session: Session, call: Call) -> list[Earlier]:
+def _earlier(session: Session, call: ClaimedCall) -> list[Earlier]:
     earlier = []
     for page in listings.pages_to_compare(session, call):
         edges = page.edges or {"first": [], "last": []}

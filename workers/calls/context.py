@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from sisgate.credentials.sealed import open_request
 from sisgate.ledger.calls import Claim, Purpose
@@ -34,11 +36,16 @@ class CallContext:
     """When its time is over by the machine's monotonic clock; it runs from the first route on."""
 
     @cached_property
+    def target(self) -> Mapping[str, Any]:
+        """What a request asks for, opened; raises as `open_request` does."""
+        return open_request(self.runtime.vault, self.claim.job)
+
+    @cached_property
     def request(self) -> HttpRequest:
         """The HTTP request that the call stands for; raises as `open_request` does."""
         call, listing_row = self.claim.call, self.claim.listing
         if call.purpose == Purpose.REQUEST:
-            target = open_request(self.runtime.vault, self.claim.job)
+            target = self.target
             query = tuple((str(k), str(v)) for k, v in target["query"].items())
             return HttpRequest(target["path"], query, target["method"], target["json"])
         assert listing_row is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,10 +11,18 @@ import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events
-from sisgate.credentials.sealed import marks_of, open_request
+from sisgate.credentials.sealed import marks_of
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
-from sisgate.ledger import access, call_queue, controls, jobs, redelivery, responses
+from sisgate.ledger import (
+    access,
+    call_queue,
+    call_statements,
+    controls,
+    jobs,
+    redelivery,
+    responses,
+)
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.schema import Job, Response
@@ -58,8 +67,7 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
     holds; after that the call is another worker's.
     """
     runtime, entry = call.runtime, _Entry(call, reply, outcome, _kept(call, outcome))
-    lease_until = call.claim.call.lease_until
-    written: tuple[Job, list[int], bool] | None = None
+    written: _Written | None = None
     while written is None:
         try:
             written = _write(entry)
@@ -67,14 +75,22 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
             log.warning("late_answer_dropped", call=call.claim.call.id, provider=call.config.name)
             return
         except DatabaseUnavailable:
-            if lease_until is None or runtime.clock.now() >= lease_until:
+            if runtime.clock.now() >= call.claim.call.lease_until:
                 raise
             runtime.clock.sleep(OWN_OUTAGE_SECONDS)
-    job, ids, ended = written
-    planning.publish(runtime, job, ids)
-    if ended:
-        log.info("job_ended", job=job.id, state=job.state, provider=job.provider)
+    planning.publish(runtime, call.claim.job, written.call_ids)
+    if written.state.is_final:
+        job = call.claim.job
+        log.info("job_ended", job=job.id, state=written.state.value, provider=job.provider)
         runtime.wakeups.announce(job.id)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What the transaction left: the job's state, and the calls to publish."""
+
+    state: JobState
+    call_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -99,8 +115,9 @@ class _Entry:
         """The call as this worker claimed it."""
         return self.call.claim
 
-    def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
-        """End the call with what is known of its reply."""
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the reply."""
         facts: dict[str, Any] = {"endpoint": self.reply.endpoint}
         if (response := self.reply.response) is not None:
             facts |= {
@@ -108,6 +125,11 @@ class _Entry:
                 "body_bytes": len(response.body),
                 "elapsed_ms": round(response.elapsed_seconds * 1000),
             }
+        return facts
+
+    def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
+        """End the call with what is known of its reply."""
+        facts = self.facts
         if not ledger.finish(session, self.claim.call, state, now, **facts, **more):
             raise LateWriter
         events.call_ended(
@@ -141,11 +163,15 @@ class _Entry:
         events.call_ended(session, self.claim, "waits", now, **told)
 
 
-def _write(entry: _Entry) -> tuple[Job, list[int], bool]:
-    """Write the outcome in one transaction; return the job, the calls to publish, if it ended."""
+def _write(entry: _Entry) -> _Written:
+    """Write the outcome in one transaction."""
     runtime, claim = entry.call.runtime, entry.claim
     with runtime.database.write() as session:
         now = runtime.clock.now()
+        if isinstance(entry.outcome, Answered):
+            ended = _end_answered(session, entry, entry.outcome, now)
+            if ended is not None:
+                return _Written(ended)
         # The job first, then the rest: every writer locks in this order.
         job = jobs.lock(session, claim.job.id)
         assert job is not None
@@ -165,7 +191,35 @@ def _write(entry: _Entry) -> tuple[Job, list[int], bool]:
         if job.kind == JobKind.SYNC:
             window = planning.window_of(session, runtime, job)
             ids = call_queue.queue_next(session, job.id, window, now)
-        return job, ids, JobState(job.state).is_final
+        return _Written(JobState(job.state), ids)
+
+
+def _end_answered(
+    session: Session, entry: _Entry, outcome: Answered, now: datetime
+) -> JobState | None:
+    """End a request that was answered, in few statements; return its job's new state.
+
+    None where its job has ended meanwhile: then nothing is written, and all of the rules apply.
+    """
+    claim = entry.claim
+    state = call_statements.lock_job(session, claim.job.id)
+    if state is None or JobState(state).is_final:
+        return None
+    is_good = outcome.error is None
+    facts = entry.facts
+    call = {
+        "id": claim.call.id, "attempt": claim.call.attempt, "error": outcome.error,
+        "state": (CallState.DONE if is_good else CallState.FAILED).value, **facts,
+    }  # fmt: skip
+    new_state = JobState.DONE if is_good else JobState.FAILED
+    job = {"state": new_state.value, "error": outcome.error, "sent": entry.call.sent}
+    response = _response_of(entry, outcome, now)
+    if not call_statements.end_answered(session, call, job, response, now):
+        raise LateWriter
+    events.call_ended(
+        session, claim, call["state"], now, key=entry.reply.key, error=outcome.error, **facts
+    )
+    return new_state
 
 
 def _without_erased(session: Session, entry: _Entry, job: Job) -> _Entry:
@@ -275,28 +329,29 @@ def _kept(call: CallContext, outcome: CallOutcome) -> _Kept:
     settings, vault, job = call.runtime.settings, call.runtime.vault, call.claim.job
     body = outcome.response.body[: settings.response_max_bytes]
     sealed = vault.seal(body, f"responses/{job.id}")
-    target = open_request(vault, job)
-    return _Kept(sealed, marks_of(vault, job.app, job.provider, target)[0])
+    return _Kept(sealed, marks_of(vault, job.app, job.provider, call.target)[0])
 
 
 def _store(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
     assert isinstance(entry.outcome, Answered)
-    response, error = entry.outcome.response, entry.outcome.error
-    settings = entry.call.runtime.settings
-    responses.store(
-        session,
-        Response(
-            job_id=job.id,
-            status=response.status,
-            headers={k: v for k, v in response.headers.items() if k in RESPONSE_HEADERS},
-            sealed_body=entry.kept.sealed_body,
-            asked=entry.kept.asked,
-            stored_at=now,
-            truncated=len(response.body) > settings.response_max_bytes,
-            delete_after=now + settings.response_retention,
-        ),
-    )
+    error = entry.outcome.error
+    responses.store(session, Response(**_response_of(entry, entry.outcome, now)))
     jobs.end(session, job, JobState.FAILED if error else JobState.DONE, now, error=error)
+
+
+def _response_of(entry: _Entry, outcome: Answered, now: datetime) -> dict[str, Any]:
+    """Return the row of the response that is kept."""
+    response, settings = outcome.response, entry.call.runtime.settings
+    return {
+        "job_id": entry.claim.job.id,
+        "status": response.status,
+        "headers": {k: v for k, v in response.headers.items() if k in RESPONSE_HEADERS},
+        "sealed_body": entry.kept.sealed_body,
+        "asked": entry.kept.asked,
+        "stored_at": now,
+        "truncated": len(response.body) > settings.response_max_bytes,
+        "delete_after": now + settings.response_retention,
+    }
 
 
 def _continue(session: Session, config: ProviderConfig, job: Job, now: datetime) -> None:

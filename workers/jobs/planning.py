@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.states import JobState
 from sisgate.errors import BrokerUnavailable
 from sisgate.ledger import call_queue, jobs
+from sisgate.ledger.calls import ClaimedJob
 from sisgate.ledger.schema import Job
 from sisgate.sync import start
 from workers.runtime import Runtime
@@ -57,11 +58,13 @@ def window_of(session: Session, runtime: Runtime, job: Job) -> int:
     return max(1, round(WINDOW * weight / siblings))
 
 
-def publish(runtime: Runtime, job: Job, call_ids: Sequence[int]) -> None:
+def publish(runtime: Runtime, job: Job | ClaimedJob, call_ids: Sequence[int]) -> None:
     """Publish calls of a job after the commit that queued them.
 
     A broker that is down loses nothing: the reconciler sees calls that nobody received.
     """
+    if not call_ids:
+        return
     try:
         runtime.publisher.calls((call_id, job.provider, job.priority) for call_id in call_ids)
     except BrokerUnavailable:

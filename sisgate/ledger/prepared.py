@@ -1,0 +1,96 @@
+"""Statements of the hot path: rendered once for each kind of database, then only given values.
+
+SQLAlchemy goes through a statement at each run to find what it has rendered before, which costs
+more than all the rest. A prepared one keeps the text, and how each value is written and read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, ClauseElement, Dialect, bindparam
+from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
+
+_PREFIX = "p_"
+"""A parameter may not have the name of a column that is set."""
+
+
+def given(name: str, type_: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+    """Return the place of a value that is given at each run."""
+    return bindparam(_PREFIX + name, type_=type_)
+
+
+class Prepared:
+    """A statement as `build` makes it, once for PostgreSQL (True) and once for SQLite.
+
+    Its values are either `given` or literals. No defaults of columns are filled in.
+    """
+
+    def __init__(self, build: Callable[[bool], ClauseElement]) -> None:
+        self._build = build
+        self._rendered: dict[str, _Rendered] = {}
+
+    def run(self, session: Session, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Return the rows that it selects, or that are returned."""
+        connection = session.connection()
+        rendered = self._on(connection.dialect)
+        result = connection.exec_driver_sql(rendered.text, rendered.parameters(values))
+        return rendered.read(result.fetchall()) if result.returns_rows else []
+
+    def run_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it for each of the rows of values, at once."""
+        connection = session.connection()
+        rendered = self._on(connection.dialect)
+        parameters = [rendered.parameters(values) for values in rows]
+        connection.exec_driver_sql(
+            rendered.text, parameters if len(parameters) > 1 else parameters[0]
+        )
+
+    def _on(self, dialect: Dialect) -> _Rendered:
+        rendered = self._rendered.get(dialect.name)
+        if rendered is None:
+            statement = self._build(dialect.name == "postgresql")
+            rendered = self._rendered[dialect.name] = _Rendered(statement, dialect)
+        return rendered
+
+
+class _Rendered:
+    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        self._positions: Sequence[str] | None = compiled.positiontup
+        self._writers: Mapping[str, Callable[[Any], Any]] = compiled._bind_processors
+        self._constants = {
+            name: self._written(name, value)
+            for name, value in compiled.params.items()
+            if not name.startswith(_PREFIX)
+        }
+        readers = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None)
+            for column in compiled._result_columns
+        ]
+        self._readers = [(place, read) for place, read in enumerate(readers) if read is not None]
+
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        """Return values as the driver takes them."""
+        found = dict(self._constants)
+        for name, value in values.items():
+            place = _PREFIX + name
+            found[place] = self._written(place, value)
+        return found if self._positions is None else tuple(found[name] for name in self._positions)
+
+    def read(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """Return rows as their types are in Python."""
+        found = []
+        for row in rows:
+            values = list(row)
+            for place, read in self._readers:
+                values[place] = read(values[place])
+            found.append(tuple(values))
+        return found
+
+    def _written(self, name: str, value: Any) -> Any:
+        write = self._writers.get(name)
+        return value if write is None else write(value)
