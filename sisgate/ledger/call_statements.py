@@ -20,6 +20,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -172,7 +173,7 @@ def _claim(is_postgresql: bool) -> Any:
     """Claim a queued call of a live job; in PostgreSQL with its attempt, and read all of it."""
     statement = update(_CALLS).where(
         _CALLS.c.id == given("call_id"),
-        _CALLS.c.state == literal_column(f"'{CallState.QUEUED.value}'"),
+        _is(CallState.QUEUED),
         exists().where(_JOBS.c.id == _CALLS.c.job_id, _JOBS.c.state.in_(_LIVE)),
     )
     claimed = statement.values(
@@ -221,7 +222,7 @@ def _end_call(is_postgresql: bool) -> Any:
         .where(
             _CALLS.c.id == given("call_id"),
             _CALLS.c.attempt == given("attempt"),
-            _CALLS.c.state == literal_column(f"'{CallState.RUNNING.value}'"),
+            _is(CallState.RUNNING),
         )
         .values(
             lease_until=None,
@@ -283,6 +284,12 @@ def _end_job(_: bool) -> Any:
             calls_made=_JOBS.c.calls_made + given("sent", _JOBS.c.calls_made.type),
         )
     )
+
+
+def _is(state: CallState) -> ColumnElement[bool]:
+    # In a form that no index of states serves: without statistics PostgreSQL would prefer one to
+    # the primary key, and go through all calls of the state.
+    return (_CALLS.c.state == literal_column(f"'{state.value}'")).is_(true())
 
 
 def _given(table: Table, name: str) -> ColumnElement[Any]:

@@ -204,10 +204,12 @@ def _begin_for_ping(dialect: Any) -> None:
     The pool asks before it hands out a connection, replaces a dead one and asks the next. psycopg
     would send BEGIN with the first statement in any case, so asking costs no round trip.
     """
-    set_level = dialect.set_isolation_level
+    set_level, done = dialect.set_isolation_level, dialect.dbapi.pq.ExecStatus.COMMAND_OK
 
     def ping(connection: Any) -> bool:
-        connection.execute("BEGIN")
+        # By libpq: `execute` would send a BEGIN of its own before this one.
+        if connection.pgconn.exec_(b"BEGIN").status != done:
+            raise dialect.dbapi.OperationalError(connection.pgconn.get_error_message())
         return True
 
     def set_isolation_level(connection: Any, level: str) -> None:

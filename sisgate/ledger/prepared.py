@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ClauseElement, Dialect, bindparam
+from sqlalchemy import BindParameter, ClauseElement, Connection, Dialect, bindparam
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
+_CONNECTION = "sisgate.connection"
 _PREFIX = "p_"
 """A parameter may not have the name of a column that is set."""
 
@@ -34,14 +35,14 @@ class Prepared:
 
     def run(self, session: Session, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the rows that it selects, or that are returned."""
-        connection = session.connection()
+        connection = _connection_of(session)
         rendered = self._on(connection.dialect)
         result = connection.exec_driver_sql(rendered.text, rendered.parameters(values))
         return rendered.read(result.fetchall()) if result.returns_rows else []
 
     def run_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each of the rows of values, at once."""
-        connection = session.connection()
+        connection = _connection_of(session)
         rendered = self._on(connection.dialect)
         parameters = [rendered.parameters(values) for values in rows]
         connection.exec_driver_sql(
@@ -54,6 +55,14 @@ class Prepared:
             statement = self._build(dialect.name == "postgresql")
             rendered = self._rendered[dialect.name] = _Rendered(statement, dialect)
         return rendered
+
+
+def _connection_of(session: Session) -> Connection:
+    # A session of `Database` has one transaction; asking it for its connection takes long.
+    found: Connection | None = session.info.get(_CONNECTION)
+    if found is None or found.closed or found.invalidated:
+        found = session.info[_CONNECTION] = session.connection()
+    return found
 
 
 class _Rendered:
