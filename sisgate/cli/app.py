@@ -27,9 +27,7 @@ DataDir = Annotated[
 Json = Annotated[
     bool,
     typer.Option(
-        "--json",
-        help="Write JSON to stdout; messages go to stderr.",
-        rich_help_panel=PANEL,
+        "--json", help="Write JSON to stdout; messages go to stderr.", rich_help_panel=PANEL
     ),
 ]
 

@@ -170,8 +170,7 @@ Provider = Annotated[
     typer.Argument(help="Name of a provider in sisgate.toml.", autocompletion=complete_provider),
 ]
 MaybeProvider = Annotated[
-    str | None,
-    typer.Argument(help="Only this provider.", autocompletion=complete_provider),
+    str | None, typer.Argument(help="Only this provider.", autocompletion=complete_provider)
 ]
 OfProvider = Annotated[
     str | None,
@@ -193,8 +192,7 @@ Priority = Annotated[
 ]
 App = Annotated[str | None, typer.Option("--app", help="Name of the calling app in the ledger.")]
 IdempotencyKey = Annotated[
-    str | None,
-    typer.Option("--idempotency-key", help="The same key returns the first job again."),
+    str | None, typer.Option("--idempotency-key", help="The same key returns the first job again.")
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")]
 Purpose = Annotated[str | None, typer.Option(help="What they are for, for the audit log.")]

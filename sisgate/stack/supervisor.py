@@ -75,11 +75,7 @@ class Supervisor:
     """Runs programs. `on_line` gets each line a program writes, `on_event` what happens to it."""
 
     def __init__(
-        self,
-        clock: Clock,
-        *,
-        on_line: Callable[[str, str], None],
-        on_event: Callable[[str], None],
+        self, clock: Clock, *, on_line: Callable[[str, str], None], on_event: Callable[[str], None]
     ) -> None:
         self._clock = clock
         self._on_line = on_line

@@ -52,14 +52,9 @@ def breaker(
     ] = None,
     state: Annotated[
         BreakerSetting | None,
-        typer.Argument(
-            help="State to set by hand. Without it, show the breakers.",
-        ),
+        typer.Argument(help="State to set by hand. Without it, show the breakers."),
     ] = None,
-    until: Annotated[
-        datetime | None,
-        time_ahead("When that ends", "--until"),
-    ] = None,
+    until: Annotated[datetime | None, time_ahead("When that ends", "--until")] = None,
     reason: Reason = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")

@@ -13,7 +13,7 @@ import typer
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import exit_code
 from sisgate.cli.invocation import Invocation, user_name
-from sisgate.cli.params import OneJob, complete_provider, time_ago
+from sisgate.cli.params import OfProvider, OneJob, time_ago
 from sisgate.cli.presenter import Presenter
 from sisgate.errors import DeferredError, SisgateError, UsageError
 from sisgate.gateway import DeadLetter
@@ -21,14 +21,6 @@ from sisgate.gateway.jobs import Resolution
 
 app = Commands()
 
-OfProvider = Annotated[
-    str | None,
-    typer.Option(
-        "--provider",
-        help="Only this provider.",
-        autocompletion=complete_provider,
-    ),
-]
 OfApp = Annotated[str | None, typer.Option("--app", help="Dead letters of this app.")]
 OfError = Annotated[
     str | None,
@@ -38,10 +30,7 @@ OfError = Annotated[
         help="Dead letters with this error, such as provider_unavailable.",
     ),
 ]
-Since = Annotated[
-    datetime | None,
-    time_ago("Dead letters from then on", "--since"),
-]
+Since = Annotated[datetime | None, time_ago("Dead letters from then on", "--since")]
 
 
 @dataclass(frozen=True)
@@ -95,8 +84,7 @@ def _error_words(letter: DeadLetter) -> str:
 def retry(
     invocation: Invocation,
     jobs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[JOB...]", help="Ids, or their beginnings."),
+        list[str] | None, typer.Argument(metavar="[JOB...]", help="Ids, or their beginnings.")
     ] = None,
     dead: Annotated[bool, typer.Option("--dead", help="All matching dead letters.")] = False,
     provider: OfProvider = None,
@@ -138,8 +126,7 @@ def resolve(
     resolution: Annotated[
         Resolution,
         typer.Option(
-            "--as",
-            help="What happened to it; retry: not carried out, and enqueued again.",
+            "--as", help="What happened to it; retry: not carried out, and enqueued again."
         ),
     ],
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")] = None,

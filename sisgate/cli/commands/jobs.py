@@ -8,17 +8,10 @@ import typer
 
 from sisgate.cli.app import Commands
 from sisgate.cli.commands import dead_letters
-from sisgate.cli.commands.dead_letters import (
-    DeadLetterFilter,
-    OfApp,
-    OfError,
-    OfProvider,
-    Since,
-    show_dead,
-)
+from sisgate.cli.commands.dead_letters import DeadLetterFilter, OfApp, OfError, Since, show_dead
 from sisgate.cli.formats import number, short_moment, zone_name
 from sisgate.cli.invocation import Invocation, user_name
-from sisgate.cli.params import OneJob
+from sisgate.cli.params import OfProvider, OneJob
 from sisgate.cli.tables import Columns
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from textwrap import shorten
 from typing import Annotated
 
@@ -16,17 +17,18 @@ from sisgate.cli.formats import moment, state
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import (
     ClientId,
+    MaybeProvider,
     Provider,
     Reason,
     SecretEnv,
     SecretFile,
-    complete_provider,
     entered_client_id,
     entered_secret,
     time_ahead,
 )
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
+from sisgate.domain.secret import Secret
 from sisgate.gateway import KeyInfo, Slot
 from sisgate.gateway.keys import ProviderKeys
 
@@ -92,18 +94,8 @@ def life(left: timedelta | None) -> Text:
 app = Commands("keys", "Store, rotate and revoke the providers' keys.", panel="Set up")
 
 OfSlot = Annotated[Slot, typer.Option("--slot", help="Slot of the key.")]
-Expires = Annotated[
-    datetime | None,
-    time_ahead("When it expires"),
-]
-KeyId = Annotated[
-    str,
-    typer.Argument(metavar="KEY", help="Id of a key, or its beginning."),
-]
-MaybeProvider = Annotated[
-    str | None,
-    typer.Argument(help="Only this provider.", autocompletion=complete_provider),
-]
+Expires = Annotated[datetime | None, time_ahead("When it expires")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Id of a key, or its beginning.")]
 WAIT = "The rotation goes on by itself, as beat finds it: `sisgate keys list` shows how far it is."
 
 
@@ -122,8 +114,7 @@ def add(
 ) -> None:
     """Store a key and use it at once; the previous one drains."""
     keys = _keys(invocation, provider)
-    client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
-    secret = entered_secret(secret_file, secret_env)
+    client_id, secret = _entered(invocation, provider, client_id, secret_file, secret_env)
     info = keys.add(
         client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
     )
@@ -147,8 +138,7 @@ def stage(
 ) -> None:
     """Store a key for the next rotation of its slot; no call uses it until then."""
     keys = _keys(invocation, provider)
-    client_id = entered_client_id(client_id or _fixed_client_id(invocation, provider))
-    secret = entered_secret(secret_file, secret_env)
+    client_id, secret = _entered(invocation, provider, client_id, secret_file, secret_env)
     info = keys.stage(
         client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
     )
@@ -183,10 +173,7 @@ def usage(invocation: Invocation, provider: Provider) -> None:
 
 @app.add("sisgate keys rotate skyward --slot secondary")
 def rotate(
-    invocation: Invocation,
-    provider: Provider,
-    slot: OfSlot = "primary",
-    reason: Reason = None,
+    invocation: Invocation, provider: Provider, slot: OfSlot = "primary", reason: Reason = None
 ) -> None:
     """Replace the key of a slot now, with the staged key or one from the key source."""
     _keys(invocation, provider).rotate(slot=slot, actor=user_name(), reason=reason)
@@ -196,12 +183,7 @@ def rotate(
 
 
 @app.add("sisgate keys promote skyward 3f8a")
-def promote(
-    invocation: Invocation,
-    provider: Provider,
-    key: KeyId,
-    reason: Reason = None,
-) -> None:
+def promote(invocation: Invocation, provider: Provider, key: KeyId, reason: Reason = None) -> None:
     """Make a staged or draining key active at once, without a canary."""
     info = _keys(invocation, provider).promote(key, actor=user_name(), reason=reason)
     _tell(invocation.output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
@@ -209,10 +191,7 @@ def promote(
 
 @app.add("sisgate keys rollback skyward --reason 'reads no students'")
 def rollback(
-    invocation: Invocation,
-    provider: Provider,
-    slot: OfSlot = "primary",
-    reason: Reason = None,
+    invocation: Invocation, provider: Provider, slot: OfSlot = "primary", reason: Reason = None
 ) -> None:
     """Undo the last rotation while the old key still drains."""
     info = _keys(invocation, provider).rollback(slot=slot, actor=user_name(), reason=reason)
@@ -221,12 +200,7 @@ def rollback(
 
 
 @app.add("sisgate keys revoke skyward 3f8a --reason 'leaked'")
-def revoke(
-    invocation: Invocation,
-    provider: Provider,
-    key: KeyId,
-    reason: Reason = None,
-) -> None:
+def revoke(invocation: Invocation, provider: Provider, key: KeyId, reason: Reason = None) -> None:
     """Destroy a key's secret for the whole fleet. This cannot be undone."""
     keys = _keys(invocation, provider)
     info = keys.revoke(key, actor=user_name(), reason=reason)
@@ -248,10 +222,17 @@ def _keys(invocation: Invocation, provider: str) -> ProviderKeys:
     return keys
 
 
-def _fixed_client_id(invocation: Invocation, provider: str) -> str | None:
-    """A static bearer token belongs to no client id: then none is asked for."""
-    is_bearer = invocation.settings.providers[provider].auth_method == "bearer"
-    return "bearer" if is_bearer else None
+def _entered(
+    invocation: Invocation,
+    provider: str,
+    client_id: str | None,
+    file: Path | None,
+    variable: str | None,
+) -> tuple[str, Secret]:
+    # A static bearer token belongs to no client id: then none is asked for.
+    if invocation.settings.providers[provider].auth_method == "bearer":
+        client_id = client_id or "bearer"
+    return entered_client_id(client_id), entered_secret(file, variable)
 
 
 def _tell(

@@ -91,10 +91,7 @@ def show(invocation: Invocation, provider: Provider) -> None:
 def pause(
     invocation: Invocation,
     provider: Provider,
-    until: Annotated[
-        datetime | None,
-        time_ahead("How long", "--until", "--for"),
-    ] = None,
+    until: Annotated[datetime | None, time_ahead("How long", "--until", "--for")] = None,
     reason: Reason = None,
 ) -> None:
     """Stop calls to a provider; its work waits. Without a time, until `sisgate resume`."""
@@ -127,10 +124,7 @@ def resume(invocation: Invocation, provider: Provider, reason: Reason = None) ->
 
 @top.add("sisgate plan powerschool students", panel="Look")
 def plan(
-    invocation: Invocation,
-    provider: Provider,
-    resource: Resource,
-    priority: Priority = "normal",
+    invocation: Invocation, provider: Provider, resource: Resource, priority: Priority = "normal"
 ) -> None:
     """Forecast a sync: calls, remaining quota, start and end. Enqueues nothing."""
     output = invocation.output

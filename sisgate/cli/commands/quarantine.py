@@ -44,8 +44,7 @@ def show(
     invocation: Invocation,
     message: Message,
     content: Annotated[
-        bool,
-        typer.Option("--content", help="Show the stored content. Admins only, and audited."),
+        bool, typer.Option("--content", help="Show the stored content. Admins only, and audited.")
     ] = False,
     reason: Reason = None,
 ) -> None:

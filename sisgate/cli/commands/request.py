@@ -15,13 +15,7 @@ from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.formats import duration
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.params import (
-    IdempotencyKey,
-    OnUnavailable,
-    Priority,
-    Provider,
-    Purpose,
-)
+from sisgate.cli.params import IdempotencyKey, OnUnavailable, Priority, Provider, Purpose
 from sisgate.cli.presenter import Presenter
 from sisgate.errors import JobExpired, UsageError
 from sisgate.gateway import Answer
@@ -49,8 +43,7 @@ def request(
         typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be repeated."),
     ] = None,
     data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="JSON|@FILE", help="Body to send."),
+        str | None, typer.Option("--data", metavar="JSON|@FILE", help="Body to send.")
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the response.")] = 10.0,
     priority: Priority = "urgent",

@@ -16,12 +16,7 @@ from sisgate.cli.presenter import Presenter, write_line
 from sisgate.clock import SystemClock
 from sisgate.demo.folder import provider_toml
 from sisgate.errors import SisgateError, UsageError
-from sisgate.sandbox import (
-    DistrictSpec,
-    RunningDistrict,
-    SandboxProcess,
-    SandboxSpec,
-)
+from sisgate.sandbox import DistrictSpec, RunningDistrict, SandboxProcess, SandboxSpec
 from sisgate.sandbox.process import SandboxNotReady
 from sisgate.sandbox.spec import parse_spec
 from sisgate.stack.interrupts import until_interrupted
@@ -47,8 +42,7 @@ def sandbox(
         ),
     ] = None,
     quota: Annotated[
-        str | None,
-        typer.Option(help="Such as 1000/h, or none.", show_default="that of the kind"),
+        str | None, typer.Option(help="Such as 1000/h, or none.", show_default="that of the kind")
     ] = None,
     ports: Annotated[
         str | None,

@@ -53,14 +53,10 @@ def sync(
         ),
     ] = None,
     priority: Priority = "normal",
-    mode: Annotated[
-        Mode,
-        typer.Option("--mode", help="How much of the list is read."),
-    ] = "auto",
+    mode: Annotated[Mode, typer.Option("--mode", help="How much of the list is read.")] = "auto",
     wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs until they end.")] = False,
     timeout: Annotated[
-        float | None,
-        typer.Option(help="Deadline of the jobs, in seconds from now."),
+        float | None, typer.Option(help="Deadline of the jobs, in seconds from now.")
     ] = None,
     allow_deletes: Annotated[
         bool, typer.Option("--allow-deletes", help="Approve any number of deletions.")

@@ -131,11 +131,7 @@ def rotate(
 ) -> None:
     """Replace a token with a new one of the same name, roles and scopes."""
     made = invocation.gateway.tokens.rotate(
-        token,
-        overlap=overlap,
-        life=expires,
-        actor=user_name(),
-        reason=reason,
+        token, overlap=overlap, life=expires, actor=user_name(), reason=reason
     )
     _show_once(invocation.output, made)
 

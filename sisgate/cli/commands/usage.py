@@ -10,7 +10,7 @@ import typer
 from sisgate.cli.app import Commands
 from sisgate.cli.formats import moment
 from sisgate.cli.invocation import Invocation
-from sisgate.cli.params import complete_provider, past, time_ago
+from sisgate.cli.params import MaybeProvider, past, time_ago
 from sisgate.cli.presenter import write_line
 from sisgate.cli.tables import Columns
 from sisgate.gateway.usage import Span
@@ -21,18 +21,9 @@ app = Commands()
 @app.add("sisgate usage", "sisgate usage powerschool --since 30d --by day --json", panel="Look")
 def usage(
     invocation: Invocation,
-    provider: Annotated[
-        str | None,
-        typer.Argument(help="Only this provider.", autocompletion=complete_provider),
-    ] = None,
-    since: Annotated[
-        datetime | None,
-        time_ago("From then on", show_default="1d"),
-    ] = None,
-    by: Annotated[
-        Span,
-        typer.Option("--by", help="Period to sum over."),
-    ] = "total",
+    provider: MaybeProvider = None,
+    since: Annotated[datetime | None, time_ago("From then on", show_default="1d")] = None,
+    by: Annotated[Span, typer.Option("--by", help="Period to sum over.")] = "total",
     app: Annotated[str | None, typer.Option("--app", help="Only this app.")] = None,
 ) -> None:
     """Show each app's calls to each provider, and their results."""
