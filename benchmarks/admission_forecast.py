@@ -17,7 +17,7 @@ from sisgate.gateway import Job
 from sisgate.ledger.schema import Call
 from testbed.fleet import Process
 
-LIMIT = 'limit = "60/10s"\npage_size = 100'
+LIMIT = {"limit": "60/10s", "page_size": 100}
 RESOURCES = ("students", "enrollments", "classes")
 LEAST_SECONDS = 2.0
 """Of what begins sooner a part is measured that means nothing: a tenth of 20 ms is no promise."""
@@ -76,11 +76,11 @@ def _outcome(product: Product, job: Job, asked_at: float, expected_at: float) ->
 
 @contextmanager
 def _product(ground: Ground) -> Iterator[Product]:
-    with ground.product("sqlite", LIMIT) as product:
+    with ground.product("sqlite", **LIMIT) as product:
         folder = product.log_path.parent
         command = f"-A workers beat -s {folder / 'beat'} -l WARNING"
-        product.start_worker()
-        beat = Process(command, (), product.environment, folder / "beat.log")
+        product.begin()
+        beat = Process(command, (), product.environment(), folder / "beat.log")
         try:
             yield product
         finally:

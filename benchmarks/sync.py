@@ -88,7 +88,7 @@ def _rounds(ground: Ground, engine: str, scale: Scale) -> Samples:
 def sisgate_loads(ground: Ground, engine: str, students: int) -> tuple[list[float], int]:
     """Sync twice; return the seconds of each and the largest peak of a worker process."""
     with ground.product(engine) as product:
-        product.start_worker()
+        product.begin()
         seconds = []
         for expected in (students, 0):
             begun = time.perf_counter()

@@ -78,14 +78,14 @@ class Stack:
         self.start_worker(concurrency=concurrency)
         self.spawn("beat", "-s", str(self.folder / "beat"), "-l", "WARNING")
 
-    def start_worker(self, *, concurrency: int = 2) -> subprocess.Popen[bytes]:
+    def start_worker(self, *, concurrency: int = 2, level: str = "INFO") -> subprocess.Popen[bytes]:
         """Start one more worker and return its process."""
         queues = ",".join(["sisgate", *self.sandbox.districts])
         number = len(self._processes)
         name = f"w{number}@%h"
         alone = ("--without-mingle", "--without-gossip")  # as `sisgate up` starts it
         return self.spawn(
-            "worker", "-Q", queues, "-c", str(concurrency), "-n", name, "-l", "INFO", *alone
+            "worker", "-Q", queues, "-c", str(concurrency), "-n", name, "-l", level, *alone
         )
 
     def spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
