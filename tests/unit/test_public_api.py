@@ -31,7 +31,7 @@ FACADE = {
     "acting_as", "answer", "changes", "close", "enqueue_request", "from_env", "job", "on", "plan",
     "records", "request", "sync",
     "access", "context", "settings",
-    "audit", "datasets", "fleet", "jobs", "keys", "privacy", "providers", "quarantine",
+    "audit", "datasets", "diagnosis", "fleet", "jobs", "keys", "privacy", "providers", "quarantine",
     "schedules", "tokens",
 }  # fmt: skip
 GATEWAY = ["celery", "redis", "sqlalchemy"]

@@ -8,10 +8,11 @@ from sisgate.access.policy import Action
 from sisgate.credentials.vault import Vault
 from sisgate.errors import SisgateError
 from sisgate.gateway.core import Core
-from sisgate.gateway.diagnosis import fleet, provider, servers
+from sisgate.gateway.diagnosis import fleet, servers
 from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.gateway.requests import Requests
 from sisgate.settings import ProviderConfig
+from sisgate.start_up import require_extras
 
 PROBE_SECONDS = 15.0
 
@@ -27,10 +28,12 @@ class Diagnosis:
         """Yield the results one by one, since a provider may take seconds to answer.
 
         With `probe` one call is made to each provider, which costs one permit each. What cannot be
-        checked is a result, too: nothing is raised but `AccessDenied`, for a caller without rights.
+        checked is a result, too: nothing is raised but `AccessDenied`, for a caller without rights,
+        and `ConfigurationError` where the extra `worker` is not installed.
         """
         core = self._core
         core.require_unless_local(Action.ADMINISTER)
+        require_extras("A diagnosis", "worker")
         yield servers.configuration(core)
         yield servers.data_folder(core)
         has_ledger = has_redis = False
@@ -55,6 +58,9 @@ class Diagnosis:
     def _provider(
         self, config: ProviderConfig, vault: Vault, *, probe: bool
     ) -> Iterator[DiagnosticResult]:
+        # It makes requests, which an app that only enqueues cannot and need not.
+        from sisgate.gateway.diagnosis import provider
+
         works = config.auth_method == "none"
         if not works:
             for result in provider.keys(self._core, config, vault):
