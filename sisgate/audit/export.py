@@ -183,7 +183,7 @@ class _File:
         ):
             self._add(IssueKind.NOT_SIGNED, "the signature is not of these lines")
         if self._next()[0] != "end":
-            what = "the line stands after the signature, which nothing follows"
+            what = "the line comes after the signature, which must be the last"
             self._add(IssueKind.INSERTED, what)
 
     def _events(self, kind: str, writer: Any = None) -> Iterator[EventRow]:

@@ -150,7 +150,7 @@ _Unexplained = Iterator[tuple[str, str]]
 
 def _jobs(session: Session, since: datetime | None) -> _Unexplained:
     for job_id in audit_log.jobs_without(session, [JOB_ACCEPTED, JOB_REFUSED], since):
-        yield f"job {job_id}", "no event tells that it was accepted"
+        yield f"job {job_id}", "no event says that it was accepted"
 
 
 def _keys(session: Session, since: datetime | None) -> _Unexplained:
@@ -161,7 +161,7 @@ def _keys(session: Session, since: datetime | None) -> _Unexplained:
     known = {(subject, _detail(detail).get("key")) for subject, _, detail in events}
     for provider, key_id in keys:
         if (provider, key_id) not in known:
-            yield f"key {key_id} of {provider}", "no event tells where it came from"
+            yield f"key {key_id} of {provider}", "no event says where it came from"
 
 
 def _tokens(session: Session, since: datetime | None) -> _Unexplained:
@@ -171,7 +171,7 @@ def _tokens(session: Session, since: datetime | None) -> _Unexplained:
     known = {subject for subject, *_ in audit_log.details_of(session, TOKEN_ADDED)}
     for token_id in tokens:
         if f"token {token_id}" not in known:
-            yield f"token {token_id}", "no event tells who made it"
+            yield f"token {token_id}", "no event says who made it"
 
 
 def _controls(session: Session, since: datetime | None) -> _Unexplained:
@@ -193,9 +193,9 @@ def _controls(session: Session, since: datetime | None) -> _Unexplained:
         if control.windows is not None and control.windows != limits.get(control.provider):
             yield place, f"its limit {', '.join(control.windows)} is not the last one in the log"
         if control.paused and not paused.get(control.provider):
-            yield place, "it is paused, and no event tells by whom"
+            yield place, "it is paused, and no event says by whom"
         if control.pins and control.provider not in pinned:
-            yield place, "a breaker is pinned, and no event tells by whom"
+            yield place, "a breaker is pinned, and no event says by whom"
 
 
 def _detail(text: str | None) -> dict[str, Any]:

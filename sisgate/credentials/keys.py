@@ -52,7 +52,7 @@ def add_key(
 ) -> Key:
     """Store a key as the active one of its slot and return its row.
 
-    The key before it drains for the overlap, or is retired at once where there is none.
+    The key before it drains for the overlap; without an overlap it is retired at once.
     """
     lock_slot(session, provider, slot)
     key = _insert(session, vault, provider, slot, new, now)
@@ -105,8 +105,8 @@ def _insert(
 
 def sealed_with(session: Session, providers: Sequence[str]) -> dict[str, set[str]]:
     """Return the ids of the master keys that sealed the usable keys of each provider."""
-    found = sealed_secrets(session, providers)
-    return {provider: {master_id_of(each) for each in found[provider]} for provider in found}
+    secrets = sealed_secrets(session, providers)
+    return {name: {master_id_of(each) for each in sealed} for name, sealed in secrets.items()}
 
 
 def open_key(vault: Vault, key: Key) -> Credential:

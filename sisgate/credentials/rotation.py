@@ -221,7 +221,7 @@ def _bring(
 def _due(slot: SlotView, active: KeyView | None, policy: Policy, now: datetime) -> str:
     """Return why a rotation is due, or an empty text."""
     if slot.requested:
-        return "it was asked for"
+        return "it was requested"
     if active is None:
         return ""
     if active.expires_at is not None and active.expires_at - policy.warn_before <= now:

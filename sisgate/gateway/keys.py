@@ -236,19 +236,19 @@ class Keys:
         return ProviderKeys(self._core, self._core.provider(provider))
 
     def list(self, provider: str | None = None, *, all_states: bool = False) -> Sequence[KeyInfo]:
-        """Return the keys of one provider, or of all whose keys who asks may see; newest first.
+        """Return the keys of one provider, or of all whose keys the caller may see; newest first.
 
-        With `all_states` also those that have ended.
+        With `all_states`, including those that have ended.
         """
         if provider is not None:
             return self.of(provider).list(all_states=all_states)
         access = self._core.access
         access.require_role(Action.KEYS)
         with self._core.database.read() as session:
-            found = [key_info(key) for key in keys.list_keys(session)]
+            infos = [key_info(key) for key in keys.list_keys(session)]
         return [
             info
-            for info in found
+            for info in infos
             if access.allows(Action.KEYS, info.provider) and (all_states or not info.state.is_final)
         ]
 

@@ -50,17 +50,16 @@ class ResidualMatch:
 
 def find_owned(session: Session, person: Person) -> Sequence[Record]:
     """Return the person's records: their own, their demographics, their enrollments."""
-    found = persons.records_of(
-        session, person.provider, person.sourced_id, [*PEOPLE, "demographics"]
-    )
-    return [record for record in found if person.owns(record.resource, record.data)]
+    resources = [*PEOPLE, "demographics"]
+    records = persons.records_of(session, person.provider, person.sourced_id, resources)
+    return [record for record in records if person.owns(record.resource, record.data)]
 
 
 def find_mentions(session: Session, person: Person) -> Sequence[Mention]:
     """Return the records of others that refer to the person, without the references."""
     mentions = []
-    found = persons.records_containing(session, person.provider, person.sourced_id)
-    for resource, sourced_id, data, original in found:
+    rows = persons.records_containing(session, person.provider, person.sourced_id)
+    for resource, sourced_id, data, original in rows:
         if person.owns(resource, data):
             continue
         row = Row(sourced_id, data, original)
@@ -79,12 +78,12 @@ def find_residual_data(
     matches = [
         ResidualMatch("records", "data", rows, "identifier", brought) for rows in returned if rows
     ]
-    telling = [*([each] for each in matcher.distinctive), *matcher.names]
+    any_of = [*([each] for each in matcher.distinctive), *matcher.names]
     for table in persons.TABLES:
         if table.name in _SETTINGS:
             continue
         counts: Counter[tuple[str, Kind, str]] = Counter()
-        for row in persons.rows_containing(session, table, telling):
+        for row in persons.rows_containing(session, table, any_of):
             provider = str(row.get("provider", person.provider))
             for column, text in _texts(table.name, row):
                 if matcher.has_identifier(text):

@@ -122,8 +122,8 @@ class ResidualData:
         return any(self._matcher.matches_json(value) for value in values)
 
     def _has_ids(self, call: Call) -> bool:
-        found = (each for value in (call.edges, call.target) for _, each in leaves(value))
-        return any(isinstance(each, str) and each in self._ids for each in found)
+        values = (each for value in (call.edges, call.target) for _, each in leaves(value))
+        return any(isinstance(each, str) and each in self._ids for each in values)
 
     def _asks_for(self, job: Job) -> bool:
         if job.kind != JobKind.REQUEST.value:
