@@ -16,7 +16,7 @@ from sisgate.admission.spec import LimitSpec
 from sisgate.audit.keys import AuditKey, KeyRing, read_audit_keys
 from sisgate.audit.writers import Writers
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.provider_breakers import breakers_of
+from sisgate.breakers.spec import BreakerSpec
 from sisgate.broker import Publisher
 from sisgate.clock import Clock
 from sisgate.credentials.master import MasterKey, master_keys
@@ -105,7 +105,7 @@ class Context:
             self.redis,
             config.name,
             urls,
-            breakers_of(config, config.lease),
+            BreakerSpec.of(config),
             script_clock=self.script_clock,
         )
 

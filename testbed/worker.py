@@ -73,7 +73,7 @@ class Worker:
         reconciler.reconcile(self.runtime)
         made = 0
         for call_id in self._queued():
-            held = self.runtime.endpoints(self.config).breakers.held_seconds()
+            held = self.runtime.endpoints(self.config).breakers.open_seconds()
             if held:
                 break
             execute.make_call(self.runtime, self.config, call_id)
@@ -93,7 +93,7 @@ class Worker:
 
     def _idle_seconds(self) -> float:
         """Return until when nothing is due: the breaker is open, or what waits does so for long."""
-        held = self.runtime.endpoints(self.config).breakers.held_seconds()
+        held = self.runtime.endpoints(self.config).breakers.open_seconds()
         if held:
             return held + STEP_SECONDS
         with self.runtime.database.read() as session:

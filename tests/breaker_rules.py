@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sisgate.breakers.spec import WINDOW_BUCKETS, BreakerSpec, Pass, State, Transition
+from sisgate.breakers.spec import WINDOW_BUCKETS, BreakerSpec, BreakerToken, State, Transition
 from sisgate.domain.response_class import Outcome
 
 
@@ -81,11 +81,11 @@ def open_ms(spec: BreakerSpec, openings: int, draw: float) -> int:
 
 def ask(
     breaker: Breaker, spec: BreakerSpec, now: int
-) -> tuple[Breaker, Pass | None, list[Transition]]:
+) -> tuple[Breaker, BreakerToken | None, list[Transition]]:
     """Ask to make a call; None is no. After an opening the first to ask makes the probe."""
     breaker, changes = settle(breaker, now)
     if breaker.state is State.CLOSED:
-        return breaker, Pass(breaker.generation), changes
+        return breaker, BreakerToken(breaker.generation), changes
     if wait_ms(breaker, now) > 0:
         return breaker, None, changes
     if breaker.state is State.OPEN:
@@ -94,13 +94,13 @@ def ask(
     number = breaker.probe + 1
     lease_ends = now + round(spec.probe_lease_seconds * 1000)
     breaker = replace(breaker, probe=number, probe_until_ms=lease_ends)
-    return breaker, Pass(breaker.generation, number), changes
+    return breaker, BreakerToken(breaker.generation, number), changes
 
 
 def report(
     breaker: Breaker,
     spec: BreakerSpec,
-    leave: Pass,
+    token: BreakerToken,
     outcome: Outcome,
     took_ms: float,
     now: int,
@@ -108,11 +108,11 @@ def report(
 ) -> Changed:
     """Tell what came of a call. Ignored when the breaker has changed since it was let pass."""
     breaker, changes = settle(breaker, now)
-    if leave.generation != breaker.generation:
+    if token.generation != breaker.generation:
         return breaker, changes
     slow = took_ms >= spec.slow_seconds * 1000
     is_counted = breaker.pin_until_ms is None and outcome is not Outcome.NEUTRAL
-    if breaker.state is State.HALF_OPEN and leave.probe == breaker.probe:
+    if breaker.state is State.HALF_OPEN and token.probe == breaker.probe:
         breaker = replace(breaker, probe_until_ms=0)
         if is_counted:
             breaker, more = _after_probe(breaker, spec, outcome, slow, now, draw)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-import pybreaker
 import structlog
 
-from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, Passage, TransitionListener
+from sisgate.breakers.breaker import BreakerCall, BreakerOpen, FleetBreaker
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.spec import BreakerView, State, Transition
+from sisgate.breakers.spec import BreakerView, State
 from sisgate.clock import Clock
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
@@ -20,26 +19,26 @@ from sisgate.redis.client import RedisClient
 from sisgate.routing.fleet import FleetEndpoints, Known
 from sisgate.routing.outliers import RoutingSpec, outliers
 from sisgate.routing.paths import members, rules_of
-from sisgate.routing.snapshot import Candidate, Door, Snapshot, warmth_after
-from sisgate.routing.strategies import STRATEGIES
+from sisgate.routing.strategies import STRATEGIES, Availability, Candidate, Snapshot, ramp_up_after
 from sisgate.settings import Endpoint, ProviderConfig
 
 log = structlog.get_logger()
 
-LONGEST_HOLD_SECONDS = 600.0
+LONGEST_WAIT_SECONDS = 600.0
 """A pin without end is looked at again after so long."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """Leave to make one call to one endpoint. It ends with `ProviderEndpoints.using`.
+    """One call to one endpoint, inside its breaker. `with route: …` guards the request.
 
-    `token` stands for the call among the endpoint's running ones, where there is a choice.
+    What the body judges is reported to breaker and routing. A body that raises says nothing about
+    the endpoint. A Redis that is down is only logged.
     """
 
     breaker: FleetBreaker
-    passage: Passage
-    token: str | None = None
+    call: BreakerCall
+    guard: ExitStack
 
     @property
     def url(self) -> str:
@@ -49,7 +48,17 @@ class Route:
     @property
     def is_probe(self) -> bool:
         """Whether the call is to find out if the endpoint is back."""
-        return self.passage.leave.probe > 0
+        return self.call.token.probe > 0
+
+    def __enter__(self) -> BreakerCall:
+        return self.call
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the breaker, also with a call that was not made."""
+        self.guard.close()
 
 
 class ProviderEndpoints:
@@ -61,7 +70,6 @@ class ProviderEndpoints:
         config: ProviderConfig,
         breakers: FleetBreakers,
         *,
-        listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
         rng: random.Random | None = None,
         script_clock: Clock | None = None,
     ) -> None:
@@ -74,12 +82,10 @@ class ProviderEndpoints:
             redis, config.name, urls, RoutingSpec(), script_clock=script_clock
         )
         self.breakers = breakers
-        self._breakers = {
-            url: FleetBreaker(self.breakers, url, listeners=listeners) for url in urls
-        }
+        self._breakers = {url: FleetBreaker(breakers, url) for url in urls}
 
     def open(self, path: str, tried: Collection[str] = (), *, may_probe: bool = True) -> Route:
-        """Choose an endpoint for a path and get its breaker's leave.
+        """Choose an endpoint for a path and begin a call inside its breaker.
 
         Where another endpoint is well, only a call that may be repeated is used as a probe of one
         that was not. Raises `CircuitOpen` with the seconds to wait when none of the endpoints that
@@ -99,58 +105,30 @@ class ProviderEndpoints:
                 break
             try:
                 return self._begin(self._breakers[url])
-            except BreakerOpen as held:
+            except BreakerOpen as refused:
                 # Another worker was faster, or nothing was known of it.
-                waits.append(held.seconds)
+                waits.append(refused.seconds)
                 serving = [endpoint for endpoint in serving if endpoint.url != url]
         raise CircuitOpen(
             f"No endpoint of {self._config.name} that serves {path} may be called now.",
             seconds=min(waits),
         )
 
-    @contextmanager
-    def using(self, route: Route) -> Iterator[Passage]:
-        """Tell breaker and routing what came of a call, as its passage was judged in the body.
-
-        A body that raises says nothing about the endpoint. A Redis that is down is only logged.
-        """
-        route.passage.judge(Outcome.NEUTRAL)
-        try:
-            yield route.passage
-        finally:
-            self._close(route)
-
-    def close_unused(self, route: Route) -> None:
-        """Give back the leave to make a call that is not made."""
-        with self.using(route):
-            pass
-
     def note_check(self, url: str, *, good: bool, holds: float) -> str:
         """Note a health check; return `well` or `unwell` where that changed, else an empty text."""
         return self._fleet.note_check(url, good=good, holds=holds)
 
-    def held_seconds(self) -> float:
-        """Return how long every endpoint is held; 0 when one may be called, or nobody knows."""
+    def open_seconds(self) -> float:
+        """Return how long no endpoint may be called; 0 when one may be, or nobody knows."""
         try:
-            return min(self.breakers.held_seconds() or 0.0, LONGEST_HOLD_SECONDS)
+            return min(self.breakers.open_seconds() or 0.0, LONGEST_WAIT_SECONDS)
         except BrokerUnavailable:
             return 0.0
 
     def note_no_call(self) -> None:
         """Tell that a message was taken off the queue and no endpoint was asked for it."""
         with suppress(BrokerUnavailable):
-            self.breakers.refresh_hold()
-
-    def _close(self, route: Route) -> None:
-        route.breaker.report(route.passage)
-        if route.token is None:
-            return
-        outcome = route.passage.outcome or Outcome.NEUTRAL
-        took_seconds = route.passage.took_seconds or 0.0
-        with suppress(BrokerUnavailable):
-            self._fleet.finish(route.url, route.token, outcome.value, took_seconds)
-            if outcome is Outcome.FAILURE:
-                self._eject_outliers()
+            self.breakers.refresh_gate()
 
     def _choose(self, serving: Sequence[Endpoint], may_probe: bool) -> str | None:
         if len(self._config.endpoints) == 1:
@@ -162,10 +140,20 @@ class ProviderEndpoints:
         return choice.url if choice else None
 
     def _begin(self, breaker: FleetBreaker) -> Route:
-        passage = breaker.ask()
-        if len(self._config.endpoints) == 1:
-            return Route(breaker, passage)
-        return Route(breaker, passage, self._fleet.begin(breaker.endpoint, self._config.lease))
+        with ExitStack() as guard:
+            call = guard.enter_context(breaker.calling())
+            call.judge(Outcome.NEUTRAL)
+            if len(self._config.endpoints) > 1:
+                token = self._fleet.begin(breaker.endpoint, self._config.lease)
+                guard.callback(self._finish, breaker.endpoint, token, call)
+            return Route(breaker, call, guard.pop_all())
+
+    def _finish(self, url: str, token: str, call: BreakerCall) -> None:
+        outcome = call.outcome or Outcome.NEUTRAL
+        with suppress(BrokerUnavailable):
+            self._fleet.finish(url, token, outcome.value, call.took_seconds or 0.0)
+            if outcome is Outcome.FAILURE:
+                self._eject_outliers()
 
     def _snapshot(self, serving: Sequence[Endpoint]) -> Snapshot:
         turn, known = self._fleet.look(take_turn=True)
@@ -196,33 +184,15 @@ def _candidate(
     return Candidate(
         url=endpoint.url,
         weight=endpoint.weight,
-        door=_door(view),
+        availability=_availability(view),
         ejected=known.record.ejected,
         in_flight=known.in_flight,
         latency_seconds=known.latency_seconds,
-        warmth=warmth_after(min(back, default=None), slow_start_seconds),
+        ramp_up=ramp_up_after(min(back, default=None), slow_start_seconds),
     )
 
 
-def _door(view: BreakerView) -> Door:
+def _availability(view: BreakerView) -> Availability:
     if view.state is State.CLOSED:
-        return Door.OPEN_TO_ALL
-    return Door.PROBE if view.wait_seconds <= 0 else Door.SHUT
-
-
-class TransitionLog(TransitionListener):
-    """Logs each transition of a provider's breakers; the audit log has them from the journal."""
-
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
-
-    def transition(self, cb: FleetBreaker, transition: Transition) -> None:
-        """Log one."""
-        log.warning(
-            "breaker_changed",
-            provider=self._provider,
-            endpoint=cb.endpoint,
-            before=transition.before.value,
-            after=transition.after.value,
-            reason=transition.reason,
-        )
+        return Availability.OPEN_TO_ALL
+    return Availability.PROBE if view.wait_seconds <= 0 else Availability.SHUT

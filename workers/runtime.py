@@ -18,7 +18,7 @@ from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport import Transport
-from workers.endpoints import ProviderEndpoints, TransitionLog
+from workers.endpoints import ProviderEndpoints
 
 RUNTIME = "sisgate_runtime"
 """The attribute of the Celery app that gives the runtime of the calling process."""
@@ -66,7 +66,6 @@ class Runtime(Context):
                     self.redis,
                     config,
                     self.breakers(config),
-                    listeners=[TransitionLog(config.name)],
                     script_clock=self.script_clock,
                 )
         return endpoints

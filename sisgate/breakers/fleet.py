@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sisgate.breakers.spec import BreakerSpec, BreakerView, Pass, State, Transition
+from sisgate.breakers.spec import BreakerSpec, BreakerToken, BreakerView, State, Transition
 from sisgate.clock import Clock
 from sisgate.domain.response_class import Outcome
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import BREAKER_COUNTS, BREAKER_LOG, BREAKERS, PROBE_GATE
-from sisgate.redis.scripts import run_script, script_time
+from sisgate.redis.scripts import Argument, ProviderScripts
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The answer to who wants to call: leave, or how long there will be none."""
+class Permission:
+    """The answer to who wants to call: a token, or None and how long there will be none."""
 
-    leave: Pass | None
+    token: BreakerToken | None
     state: State
     wait_seconds: float
     transitions: tuple[Transition, ...]
@@ -34,7 +34,7 @@ class FleetBreakers:
     """The breakers of one provider's endpoints. Safe to share between threads.
 
     Every method raises `BrokerUnavailable` when Redis cannot be reached: whoever asks then has no
-    leave and makes no call, and nothing but Redis coming back is needed to go on. What was told
+    token and makes no call, and nothing but Redis coming back is needed to go on. What was reported
     may have been noted or not. Each transition is returned to exactly one caller in the fleet, the
     one whose question or report made it. `script_clock` stands in for the time of Redis and `draw`
     for the random numbers of the jitter, in tests.
@@ -55,33 +55,30 @@ class FleetBreakers:
         self.provider = provider
         self.endpoints = tuple(endpoints)
         self.spec = spec
-        self._keys = [
-            family(provider=provider)
-            for family in (BREAKERS, PROBE_GATE, BREAKER_LOG, BREAKER_COUNTS)
-        ]
-        self._redis = redis
-        self._endpoints_json = json.dumps(self.endpoints)
-        self._script_clock = script_clock
+        families = (BREAKERS, PROBE_GATE, BREAKER_LOG, BREAKER_COUNTS)
+        keys = [family(provider=provider) for family in families]
+        head = (spec.encoded, json.dumps(self.endpoints))
+        self._scripts = ProviderScripts(redis, "breakers", keys, head, script_clock)
         self._draw = draw
 
-    def ask(self, endpoint: str) -> Asked:
-        """Ask to call an endpoint. Leave that is given is followed by a `report`."""
+    def ask(self, endpoint: str) -> Permission:
+        """Ask to call an endpoint. A token that is given is followed by a `report`."""
         answer = self._run("ask", endpoint)
-        leave = None
+        token = None
         if "generation" in answer:
-            leave = Pass(int(answer["generation"]), int(answer["probe"]))
-        wait = 0.0 if leave else _seconds(answer["wait"])
-        return Asked(leave, State(answer["state"]), wait, _transitions(answer))
+            token = BreakerToken(int(answer["generation"]), int(answer["probe"]))
+        wait = 0.0 if token else _seconds(answer["wait"])
+        return Permission(token, State(answer["state"]), wait, _transitions(answer))
 
     def report(
-        self, endpoint: str, leave: Pass, outcome: Outcome, took_seconds: float = 0.0
+        self, endpoint: str, token: BreakerToken, outcome: Outcome, took_seconds: float = 0.0
     ) -> tuple[Transition, ...]:
-        """Tell what came of a call. A neutral outcome gives a probe's place to the next."""
+        """Report what came of a call. A neutral outcome gives a probe's place to the next."""
         answer = self._run(
             "report",
             endpoint,
-            leave.generation,
-            leave.probe,
+            token.generation,
+            token.probe,
             outcome.value,
             repr(took_seconds * 1000),
             repr(self._draw()),
@@ -116,14 +113,15 @@ class FleetBreakers:
 
     def views(self) -> list[BreakerView]:
         """Return what is known of each endpoint's breaker; changes nothing."""
-        return [_view(raw) for raw in self._run("look")]
+        return [_view(raw) for raw in self._run("views")]
 
     def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
         """Return by endpoint its calls by outcome, and its transitions by new state and reason.
 
         They grow until Redis is emptied, and begin anew then.
         """
-        raw: dict[bytes, bytes] = self._redis.hgetall(self._keys[3])  # type: ignore[assignment]  # this client decodes nothing
+        key = BREAKER_COUNTS(provider=self.provider)
+        raw: dict[bytes, bytes] = self._scripts.client.hgetall(key)  # type: ignore[assignment]  # decodes nothing
         calls: dict[str, dict[str, int]] = {}
         changes: dict[str, dict[tuple[str, str], int]] = {}
         for name, count in raw.items():
@@ -136,15 +134,15 @@ class FleetBreakers:
                 changes.setdefault(endpoint, {})[state, reason] = int(count)
         return calls, changes
 
-    def refresh_hold(self) -> bool:
-        """Write the hold anew from the breakers; return whether the provider is held.
+    def refresh_gate(self) -> bool:
+        """Write the probe gate anew from the breakers; return whether there is one.
 
         For a message that was taken as a probe and then called nothing.
         """
         return bool(self._run("refresh"))
 
-    def held_seconds(self) -> float | None:
-        """Return how long every endpoint is held, None while one is closed."""
+    def open_seconds(self) -> float | None:
+        """Return how long no endpoint may be called, None while one is closed."""
         first = self.first_to_pass()
         return None if first is None else first.wait_seconds
 
@@ -155,9 +153,8 @@ class FleetBreakers:
             return None
         return min(views, key=lambda view: view.wait_seconds)
 
-    def _run(self, name: str, *args: str | float) -> Any:
-        head = (script_time(self._script_clock), self.spec.encoded, self._endpoints_json)
-        answer = run_script(self._redis, f"breakers/{name}", self._keys, (*head, *args))
+    def _run(self, name: str, *args: Argument) -> Any:
+        answer = self._scripts.run(name, *args)
         return answer if isinstance(answer, int) else json.loads(answer)
 
 

@@ -1,4 +1,4 @@
-"""What a breaker is told and answers, as values. No I/O."""
+"""When breakers open and close, and what they answer, as values. No I/O."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from sisgate.errors import CircuitOpen
+from sisgate.settings import ProviderConfig
 
 WINDOW_BUCKETS = 10
 """Parts of the sliding window: what is counted leaves it a part at a time."""
 
 
 class State(StrEnum):
-    """The states of a breaker, by pybreaker's words."""
+    """The states of a breaker, by pybreaker's names."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -38,7 +38,7 @@ class BreakerSpec:
     a random part of up to `jitter` of it. Openings count in a row until the breaker has stayed
     closed for `healthy_seconds`. Then the breaker is half-open: calls pass one at a time in the
     whole fleet. `success_threshold` successes close it; a failure, or a call so slow that it
-    counts as one, opens it again. Who asked and never told the outcome holds the place of the
+    counts as one, opens it again. Who asked and never reported the outcome keeps the place of the
     probe for `probe_lease_seconds`, which therefore is longer than any call.
     """
 
@@ -67,6 +67,11 @@ class BreakerSpec:
             raise ValueError("times are positive")
         if self.open_cap_seconds < self.open_seconds:
             raise ValueError("open_cap_seconds is at least open_seconds")
+
+    @classmethod
+    def of(cls, config: ProviderConfig) -> BreakerSpec:
+        """Return the specification of a provider; a call, and so a probe, ends within its lease."""
+        return cls(probe_lease_seconds=config.lease, **config.breaker.model_dump())
 
     @property
     def bucket_ms(self) -> int:
@@ -97,8 +102,8 @@ class BreakerSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """Leave to call an endpoint. What came of it is told with it.
+class BreakerToken:
+    """Stands for a call that a breaker let pass. Its outcome is reported with it.
 
     `generation` grows with each change of the breaker; the outcome of a call of an earlier one is
     ignored. `probe` numbers the probes of a half-open breaker; 0 is an ordinary call.
@@ -158,7 +163,3 @@ class BreakerView:
             "failures_in_a_row": self.failures_in_a_row,
             "openings": self.openings,
         }
-
-
-class EndpointHeld(CircuitOpen):
-    """The endpoint's breaker lets no call pass now. `seconds` may be infinite (pinned open)."""

@@ -80,6 +80,36 @@ def run_scripts(client: Redis, calls: Sequence[ScriptCall]) -> list[Any]:
     return answers
 
 
+class ProviderScripts:
+    """The scripts of one room on one provider's keys. Each takes the time and `head` first.
+
+    `clock` stands in for the `TIME` of Redis, in tests.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        room: str,
+        keys: Sequence[str],
+        head: Sequence[Argument],
+        clock: Clock | None,
+    ) -> None:
+        self.client = client
+        self._room = room
+        self._keys = keys
+        self._head = head
+        self._clock = clock
+
+    def call(self, name: str, *args: Argument) -> ScriptCall:
+        """Return one run of a script, for `run_scripts`."""
+        args = (script_time(self._clock), *self._head, *args)
+        return ScriptCall(f"{self._room}/{name}", self._keys, args)
+
+    def run(self, name: str, *args: Argument) -> Any:
+        """Run a script; raises as `run_script`."""
+        return run_script(self.client, *self.call(name, *args))
+
+
 def script_time(clock: Clock | None) -> str:
     """Return what a script takes for the time: that of a clock, or '' for the `TIME` of Redis.
 

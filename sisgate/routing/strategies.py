@@ -1,6 +1,7 @@
-"""The strategies: pure functions from a snapshot, and a source of chance, to an endpoint.
+"""The choice of an endpoint: what it is made from, and the strategies. Pure.
 
-Each answers None when no endpoint may be called, and never with one that is shut, or ejected while
+A strategy is a function from a snapshot of the endpoints, and a source of chance, to one of them.
+It answers None when no endpoint may be called, and never with one that is shut, or ejected while
 another is not. Only `Snapshot.turn` and the random numbers make two answers differ.
 """
 
@@ -8,11 +9,85 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
 
-from sisgate.routing.snapshot import Candidate, Snapshot
+SLOW_START_FLOOR = 0.1
+"""The least part of its weight that an endpoint has when it comes back."""
+
+
+class Availability(Enum):
+    """What the circuit breaker of an endpoint would say to a call."""
+
+    OPEN_TO_ALL = "open to all"
+    PROBE = "probe"
+    SHUT = "shut"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One endpoint. `latency_seconds` is its peak EWMA, None while nothing is known.
+
+    `ejected` holds for outliers and for those that fail their health checks. `ramp_up` is the part
+    of its weight that it has in slow start, 1 otherwise.
+    """
+
+    url: str
+    weight: int = 1
+    availability: Availability = Availability.OPEN_TO_ALL
+    ejected: bool = False
+    in_flight: int = 0
+    latency_seconds: float | None = None
+    ramp_up: float = 1.0
+
+    @property
+    def effective_weight(self) -> float:
+        """The weight that counts now."""
+        return self.weight * self.ramp_up
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The endpoints among which to choose, in the order of the configuration.
+
+    `turn` grows by one with each choice in the whole fleet.
+    """
+
+    candidates: tuple[Candidate, ...]
+    turn: int = 0
+
+    @property
+    def usable(self) -> tuple[Candidate, ...]:
+        """Those that may be called: not shut, and not ejected unless all are."""
+        through = tuple(c for c in self.candidates if c.availability is Availability.OPEN_TO_ALL)
+        return tuple(c for c in through if not c.ejected) or through
+
+    @property
+    def probes(self) -> tuple[Candidate, ...]:
+        """Those whose breaker waits for one call to try whether they are back."""
+        return tuple(c for c in self.candidates if c.availability is Availability.PROBE)
+
+    def without(self, urls: Collection[str]) -> Snapshot:
+        """Return the snapshot without some endpoints, which have been tried."""
+        rest = tuple(c for c in self.candidates if c.url not in urls)
+        return Snapshot(rest, self.turn)
+
+
+def ramp_up_after(seconds: float | None, slow_start_seconds: float) -> float:
+    """Return the part of its weight that an endpoint has so long after it came back.
+
+    Linear from `SLOW_START_FLOOR` to 1; None is for those that never were away.
+
+    >>> [ramp_up_after(s, 30) for s in (None, 0, 15, 30, 99)]
+    [1.0, 0.1, 0.5, 1.0, 1.0]
+    """
+    if seconds is None or slow_start_seconds <= 0:
+        return 1.0
+    return min(1.0, max(SLOW_START_FLOOR, seconds / slow_start_seconds))
+
 
 Strategy = Callable[[Snapshot, random.Random], Candidate | None]
 
@@ -25,7 +100,7 @@ UNKNOWN_LATENCY_SECONDS = 1e6
 
 def round_robin(snapshot: Snapshot, _rng: random.Random) -> Candidate | None:
     """One after the other, whatever the weights; an endpoint in slow start skips turns."""
-    return _in_turn(snapshot.usable, [c.warmth for c in snapshot.usable], snapshot.turn)
+    return _in_turn(snapshot.usable, [c.ramp_up for c in snapshot.usable], snapshot.turn)
 
 
 def weighted(snapshot: Snapshot, _rng: random.Random) -> Candidate | None:

@@ -56,13 +56,13 @@ def make_call(
         probing.in_place_of(call)
         return
     while True:
-        with call.endpoints.using(call.route) as passage:
+        with call.route as guarded:  # inside the endpoint's circuit breaker
             reply, read = _ask(call)  # authorise, send, learn
             breaker, judged = read.breaker, classify.NOT_JUDGED
             if read.may_be_repeated and probing.asks_for_blame(call):
                 breaker, judged = probing.judge(call, reply)
                 read = _classify(call, reply, judged=judged)
-            passage.judge(breaker, reply.took_seconds)
+            guarded.judge(breaker, reply.took_seconds)
         may_fail_over = read.may_be_repeated and reply.is_authorised
         if not (may_fail_over and failover.to_another_endpoint(call, reply)):
             break
@@ -154,7 +154,7 @@ def _outcome(call: CallContext, read: Classification, judged: Judged) -> CallOut
     if judged.blame is Blame.CALL:
         return read.outcome
     # What only tried out the endpoint waits, behind others, for the next time.
-    return read.as_probe(call.endpoints.held_seconds() + probing.AFTER_PROBE_SECONDS)
+    return read.as_probe(call.endpoints.open_seconds() + probing.AFTER_PROBE_SECONDS)
 
 
 def _not_made(call: CallContext, error: SisgateError) -> None:

@@ -33,7 +33,7 @@ def to_another_endpoint(call: CallContext, reply: Reply) -> bool:
     # Where a health path is the probe, a call is not.
     is_free = not (route.is_probe and call.config.health)
     if not is_free or not _take_permit(call, reply):
-        call.endpoints.close_unused(route)
+        route.close()
         return False
     call.take(route)
     log.info(

@@ -98,15 +98,15 @@ def in_place_of(call: CallContext) -> None:
     It is made with the call's permit and in its attempt, so limiter and ledger know of it. Where no
     key is left for it the call fails, as it would have by itself.
     """
-    with call.endpoints.using(call.route) as breaker:
+    with call.route as guarded:
         reply, outcome = _ask(call)
-        breaker.judge(outcome, reply.took_seconds)
+        guarded.judge(outcome, reply.took_seconds)
     call.runtime.wakeups.signal_work(call.config.name)
     if isinstance(reply.error, PermanentError) and not reply.is_authorised:
         # No key is left: the endpoint was not asked, and the call could not ask it either.
         persist.record(call, reply, Fails(reply.error.as_dict()))
         return
-    seconds = call.endpoints.held_seconds()
+    seconds = call.endpoints.open_seconds()
     if outcome is not Outcome.SUCCESS:
         seconds += AFTER_PROBE_SECONDS
     message = f"{call.route.url} was tried first by another request."

@@ -1,7 +1,7 @@
 --- @include "rules"
 --- @include "grant"
 -- Take messages off a provider's queue, each with a permit, the most urgent first.
--- KEYS: 1 to 3 the limiter's, 4 unacked, 5 unacked_index, 6 the queue's hold, 7 … the queue's lists
+-- KEYS: 1 to 3 the limiter's, 4 unacked, 5 unacked_index, 6 its probe gate, 7 … the queue's lists
 -- by priority.
 -- ARGV: now, spec ('' for no limit), most of any priority, most of normal and low, and then the
 -- priority of each list.
@@ -12,8 +12,8 @@
 -- message when its worker dies between the two. It enters before it leaves, so that an error
 -- half-way leaves it in both and not in neither: the ledger makes a second delivery harmless.
 --
--- While every endpoint of the provider is held by its circuit breaker the queue has a hold: nothing
--- is taken until its time comes, then one message. Its worker asks a breaker, which moves the hold.
+-- While no circuit breaker of the provider is closed there is a probe gate: nothing is taken until
+-- its time comes, then one message. Its worker asks a breaker, which moves the gate.
 
 local TAKEN_MS = 5000
 
@@ -45,10 +45,10 @@ if not off then
   end
 end
 
-local hold = redis.call('HGET', KEYS[6], 'until')
-local held_for = hold and tonumber(hold) - now
-if held_for then
-  local most = held_for > 0 and 0 or 1
+local gate = redis.call('HGET', KEYS[6], 'until')
+local shut_for = gate and tonumber(gate) - now
+if shut_for then
+  local most = shut_for > 0 and 0 or 1
   any, rest = math.min(any, most), math.min(rest, most)
 end
 
@@ -84,10 +84,10 @@ for i = 7, #KEYS do
   left = left + waiting
   if waiting > 0 and not next_priority then next_priority = priority end
 end
-if held_for and count > 4 then
+if shut_for and count > 4 then
   redis.call('HSET', KEYS[6], 'until', string.format('%.0f', now + TAKEN_MS))
-elseif held_for and held_for > 0 and left > 0 then
-  why, longest_wait = 'circuit_open', held_for
+elseif shut_for and shut_for > 0 and left > 0 then
+  why, longest_wait = 'circuit_open', shut_for
 end
 if count > 4 and next_priority and (not why or why == 'granted') then
   -- Told with the grant, so that nobody has to come back only to hear that the bucket is empty.

@@ -7,8 +7,8 @@ local answer = { state = breaker.state, wait = wait_ms(breaker), probe = 0 }
 
 if breaker.state == 'closed' then
   answer.generation = breaker.generation
-  -- A hold that outlived its reason (the endpoints were others) ends with the first call.
-  if redis.call('EXISTS', KEYS[2]) == 1 then write_hold() end
+  -- A gate that outlived its reason (the endpoints were others) goes with the first call.
+  if redis.call('EXISTS', KEYS[2]) == 1 then write_gate() end
 elseif answer.wait <= 0 then
   if breaker.state == 'open' then move(breaker, 'half-open', 'due') end
   breaker.probe, breaker.probe_until = breaker.probe + 1, now + spec.probe_lease

@@ -1,5 +1,5 @@
 --- @include "rules"
--- Write the hold anew from the breakers: what was taken as a probe turned out to be none, or the
--- endpoints are others. ARGV: … Returns 1 if the provider is held.
+-- Write the probe gate anew from the breakers: what was taken as a probe turned out to be none, or
+-- the endpoints are others. ARGV: … Returns 1 if there is a gate.
 
-return write_hold()
+return write_gate()

@@ -2,14 +2,14 @@
 -- The rules of a breaker; tests/breaker_rules.py is a model of them. Every script of this folder
 -- includes them.
 --
--- KEYS of every script: 1 the provider's breakers, a hash of JSON by endpoint; 2 its hold; 3 its
+-- KEYS of every script: 1 the provider's breakers, a hash of JSON by endpoint; 2 its probe gate; 3 its
 -- journal, a stream of transitions that somebody copies to where they are kept; 4 its counts, a
 -- hash: `calls|ENDPOINT|OUTCOME` and `changes|ENDPOINT|STATE|REASON`.
 -- ARGV of every script: 1 the time in ms ('' for the time of Redis), 2 the specification, 3 the
 -- endpoints as a JSON array, and then its own. Times are whole milliseconds.
 --
--- The hold is for those who take messages off the provider's queue. It exists while no breaker of
--- the provider is closed. Before its `until` (ms) nothing is taken; after it one message, and
+-- The probe gate is for those who take messages off the provider's queue. It exists while no breaker
+-- of the provider is closed. Before its `until` (ms) nothing is taken; after it one message, and
 -- whoever takes it sets `until` to the time at which the next may be taken.
 
 local FOREVER_MS = 9e15
@@ -73,9 +73,9 @@ local function load(endpoint)
   return settle(read(redis.call('HGET', KEYS[1], endpoint)))
 end
 
--- Write the hold that follows from all breakers of the provider; return whether there is one.
-local function write_hold()
-  local held = FOREVER_MS
+-- Write the probe gate that follows from all breakers of the provider; return whether there is one.
+local function write_gate()
+  local opens_at = FOREVER_MS
   for _, json in ipairs(redis.call('HMGET', KEYS[1], unpack(endpoints))) do
     local breaker = read(json)
     if breaker.pin_until and breaker.pin_until <= now then
@@ -85,9 +85,9 @@ local function write_hold()
       redis.call('DEL', KEYS[2])
       return 0
     end
-    held = math.min(held, now + wait_ms(breaker))
+    opens_at = math.min(opens_at, now + wait_ms(breaker))
   end
-  redis.call('HSET', KEYS[2], 'until', string.format('%.0f', held))
+  redis.call('HSET', KEYS[2], 'until', string.format('%.0f', opens_at))
   return 1
 end
 
@@ -106,6 +106,6 @@ local function save(endpoint, breaker)
   if #breaker.window == 0 then breaker.window = nil end
   redis.call('HSET', KEYS[1], endpoint, cjson.encode(breaker))
   journal(endpoint)
-  -- While one is closed and none changes there is no hold to write.
-  if breaker.state ~= 'closed' or #changes > 0 then write_hold() end
+  -- While one is closed and none changes there is no gate to write.
+  if breaker.state ~= 'closed' or #changes > 0 then write_gate() end
 end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ import pybreaker
 import pytest
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from structlog.testing import capture_logs
 
-from sisgate.breakers.breaker import BreakerOpen, FleetBreaker, TransitionListener
+from sisgate.breakers.breaker import BreakerOpen, FleetBreaker
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.spec import BreakerSpec, State, Transition
+from sisgate.breakers.spec import BreakerSpec, State
 from sisgate.clock import ManualClock, SystemClock, poll_until
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
@@ -29,19 +31,11 @@ class Down(Exception):
     """The endpoint fails."""
 
 
-class NotFound(Exception):
-    """The caller asked wrongly."""
-
-
-class Ear(TransitionListener):
+class Ear(pybreaker.CircuitBreakerListener):
     """Remembers what it hears."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
         self.changes: list[tuple[str, str]] = []
-
-    def transition(self, cb: FleetBreaker, transition: Transition) -> None:
-        self.heard.append(f"{cb.endpoint} {transition.after} {transition.reason}")
 
     def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
         self.changes.append((old_state.name, new_state.name))
@@ -50,6 +44,15 @@ class Ear(TransitionListener):
 def fleet_of(redis: RedisClient, clock: ManualClock, *endpoints: str) -> FleetBreakers:
     """Return what one worker has of the fleet's breakers."""
     return FleetBreakers(redis, "lincoln", endpoints or (A,), SPEC, script_clock=clock)
+
+
+def logged(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the transitions in a log."""
+    return [
+        f"{entry['endpoint']} {entry['after']} {entry['reason']}"
+        for entry in entries
+        if entry["event"] == "breaker_changed"
+    ]
 
 
 def held_until(redis: RedisClient) -> float:
@@ -74,14 +77,15 @@ def test_what_one_worker_sees_every_worker_knows(redis: RedisClient, clock: Manu
     breakers = [
         FleetBreaker(fleet_of(redis, clock), A, listeners=[ear], clock=clock) for ear in ears
     ]
-    for breaker in breakers:
-        fail(breaker)
-    for breaker in breakers:
-        with pytest.raises(pybreaker.CircuitBreakerError):
-            breaker.call(pytest.fail, "a call was made")
-        assert breaker.current_state == breaker.state.name == pybreaker.STATE_OPEN
-    assert [ear.heard for ear in ears] == [[], [], [f"{A} open failures"]]
-    assert ears[2].changes == [("closed", "open")]
+    with capture_logs() as entries:
+        for breaker in breakers:
+            fail(breaker)
+        for breaker in breakers:
+            with pytest.raises(pybreaker.CircuitBreakerError):
+                breaker.call(pytest.fail, "a call was made")
+            assert breaker.current_state == pybreaker.STATE_OPEN
+    assert logged(entries) == [f"{A} open failures"]
+    assert [ear.changes for ear in ears] == [[], [], [("closed", "open")]]
 
 
 def test_who_is_refused_learns_how_long(redis: RedisClient, clock: ManualClock) -> None:
@@ -89,8 +93,8 @@ def test_who_is_refused_learns_how_long(redis: RedisClient, clock: ManualClock) 
     breaker = FleetBreaker(fleet_of(redis, clock), A, clock=clock)
     fail(breaker, 3)
     clock.advance(4)
-    with pytest.raises(CircuitOpen) as refused:
-        breaker.ask()
+    with pytest.raises(CircuitOpen) as refused, breaker.calling():
+        pass
     assert isinstance(refused.value, BreakerOpen)
     assert refused.value.seconds == 6
 
@@ -101,35 +105,48 @@ def test_only_one_of_many_threads_probes(redis: RedisClient, clock: ManualClock)
     fail(breakers[0], 3)
     clock.advance(10)
     passed: list[FleetBreaker] = []
+    refused: list[FleetBreaker] = []
+    all_asked = threading.Event()
 
     def probe(breaker: FleetBreaker) -> None:
         try:
-            breaker.ask()
+            with breaker.calling():
+                passed.append(breaker)
+                all_asked.wait(timeout=20)
         except BreakerOpen:
-            return
-        passed.append(breaker)
+            refused.append(breaker)
+            if len(refused) == len(breakers) - 1:
+                all_asked.set()
 
     threads = [threading.Thread(target=probe, args=(breaker,)) for breaker in breakers]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(timeout=20)
     assert len(passed) == 1
+    assert len(refused) == len(breakers) - 1
 
 
-def test_an_excluded_error_is_neutral_and_frees_the_probe(
-    redis: RedisClient, clock: ManualClock
-) -> None:
-    """In pybreaker itself it would be a success and close the breaker."""
-    breaker = FleetBreaker(fleet_of(redis, clock), A, exclude=[NotFound], clock=clock)
+def test_a_neutral_call_frees_the_probe(redis: RedisClient, clock: ManualClock) -> None:
+    """In pybreaker itself an excluded error would be a success and close the breaker."""
+    breaker = FleetBreaker(fleet_of(redis, clock), A, clock=clock)
     fail(breaker, 3)
     clock.advance(10)
     for _ in range(3):
-        with pytest.raises(NotFound), breaker.calling():
-            raise NotFound
+        with breaker.calling() as call:
+            call.judge(Outcome.NEUTRAL)
         assert breaker.current_state == pybreaker.STATE_HALF_OPEN
     for _ in range(2):
         assert breaker.call(lambda: 7) == 7
+    assert breaker.current_state == pybreaker.STATE_CLOSED
+
+
+def test_what_ends_a_process_is_neutral(redis: RedisClient, clock: ManualClock) -> None:
+    """It says nothing about the endpoint."""
+    breaker = FleetBreaker(fleet_of(redis, clock), A, clock=clock)
+    for _ in range(3):
+        with pytest.raises(SystemExit), breaker.calling():
+            raise SystemExit
     assert breaker.current_state == pybreaker.STATE_CLOSED
 
 
@@ -137,8 +154,8 @@ def test_a_call_may_be_judged_by_its_answer(redis: RedisClient, clock: ManualClo
     """An answer of 500 is no exception and a failure all the same."""
     breaker = FleetBreaker(fleet_of(redis, clock), A, clock=clock)
     for _ in range(3):
-        with breaker.calling() as passage:
-            passage.judge(Outcome.FAILURE, took_seconds=0.2)
+        with breaker.calling() as call:
+            call.judge(Outcome.FAILURE, took_seconds=0.2)
     assert breaker.current_state == pybreaker.STATE_OPEN
 
 
@@ -155,36 +172,35 @@ def test_calls_of_one_breaker_run_side_by_side(redis: RedisClient, clock: Manual
 
 
 def test_a_pin_holds_until_its_time(redis: RedisClient, clock: ManualClock) -> None:
-    """Set by one, heeded by all, and ended by itself."""
-    ear = Ear()
-    breaker = FleetBreaker(fleet_of(redis, clock), A, listeners=[ear], clock=clock)
-    breaker.pin(State.OPEN, clock.now() + timedelta(seconds=90))
+    """Set by one, heeded by all, and ended by itself. Only changes of the state are told."""
+    ear, fleet = Ear(), fleet_of(redis, clock)
+    breaker = FleetBreaker(fleet, A, listeners=[ear], clock=clock)
+    fleet.pin(A, State.OPEN, clock.now() + timedelta(seconds=90))
     clock.advance(89)
-    with pytest.raises(BreakerOpen):
-        breaker.ask()
-    clock.advance(1)
-    with breaker.calling():
+    with pytest.raises(BreakerOpen), breaker.calling():
         pass
-    assert ear.heard == [
-        f"{A} open pinned",
-        f"{A} open pin_ended",
-        f"{A} half-open due",
-    ]
+    clock.advance(1)
+    with capture_logs() as entries, breaker.calling():
+        pass
+    assert logged(entries) == [f"{A} open pin_ended", f"{A} half-open due"]
+    assert ear.changes == [("open", "half-open")]
 
 
-def test_pybreakers_own_switches_pin(redis: RedisClient, clock: ManualClock) -> None:
-    """`open` and `close` last until `auto`, not until a timeout."""
-    breaker = FleetBreaker(fleet_of(redis, clock), A, clock=clock)
-    breaker.close()
+def test_a_pin_without_end_lasts_until_unpinned(redis: RedisClient, clock: ManualClock) -> None:
+    """Whatever comes of the calls, and however long it takes."""
+    fleet = fleet_of(redis, clock)
+    breaker = FleetBreaker(fleet, A, clock=clock)
+    fleet.pin(A, State.CLOSED)
     fail(breaker, 30)
     assert breaker.current_state == pybreaker.STATE_CLOSED
-    breaker.open()
+    fleet.pin(A, State.OPEN)
     clock.advance(1e6)
-    with pytest.raises(BreakerOpen) as refused:
-        breaker.ask()
+    with pytest.raises(BreakerOpen) as refused, breaker.calling():
+        pass
     assert refused.value.seconds == float("inf")
-    breaker.auto()
-    breaker.ask()
+    fleet.unpin(A)
+    with breaker.calling():
+        pass
 
 
 def test_the_queue_is_held_only_while_no_endpoint_is_closed(
@@ -195,11 +211,11 @@ def test_the_queue_is_held_only_while_no_endpoint_is_closed(
     now_ms = clock.now().timestamp() * 1000
     fail(FleetBreaker(fleet, A, clock=clock), 3)
     assert not redis.exists(PROBE_GATE(provider="lincoln"))
-    assert fleet.held_seconds() is None
+    assert fleet.open_seconds() is None
     clock.advance(3)
     fail(FleetBreaker(fleet, B, clock=clock), 3)
     assert held_until(redis) == now_ms + 10_000
-    assert fleet.held_seconds() == 7
+    assert fleet.open_seconds() == 7
     clock.advance(7)
     for _ in range(2):
         with FleetBreaker(fleet, A, clock=clock).calling():

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.journal import read_journals
-from sisgate.breakers.spec import BreakerSpec, Pass, State, Transition
+from sisgate.breakers.spec import BreakerSpec, BreakerToken, State, Transition
 from sisgate.clock import ManualClock
 from sisgate.domain.response_class import Outcome
 from sisgate.redis.client import RedisClient
@@ -61,7 +61,7 @@ class Running:
     """A call that was let pass and has not ended."""
 
     endpoint: str
-    leave: Pass
+    token: BreakerToken
     until: float
 
 
@@ -114,18 +114,18 @@ class BreakerMachine(RuleBasedStateMachine):
     def ask(self, endpoint: str) -> None:
         """A worker asks to call."""
         before = self.probes(endpoint)
-        self.model[endpoint], leave, changes = rules.ask(self.model[endpoint], self.spec, self.now)
+        self.model[endpoint], token, changes = rules.ask(self.model[endpoint], self.spec, self.now)
         asked = self.fleet.ask(endpoint)
-        assert asked.leave == leave
+        assert asked.token == token
         self.compare(endpoint, asked.transitions, changes)
-        if leave is None:
+        if token is None:
             wait = rules.wait_ms(self.model[endpoint], self.now)
             assert asked.wait_seconds == seconds(wait)
             return
-        if leave.probe:
+        if token.probe:
             assert not before, "two probes at once"
         lease = self.spec.probe_lease_seconds
-        self.running.append(Running(endpoint, leave, self.clock.monotonic() + lease))
+        self.running.append(Running(endpoint, token, self.clock.monotonic() + lease))
 
     @precondition(lambda self: self.running)
     @rule(
@@ -160,9 +160,9 @@ class BreakerMachine(RuleBasedStateMachine):
         """Tell both what came of a call."""
         self.draw = draw
         self.model[call.endpoint], changes = rules.report(
-            self.model[call.endpoint], self.spec, call.leave, outcome, took * 1000, self.now, draw
+            self.model[call.endpoint], self.spec, call.token, outcome, took * 1000, self.now, draw
         )
-        told = self.fleet.report(call.endpoint, call.leave, outcome, took)
+        told = self.fleet.report(call.endpoint, call.token, outcome, took)
         self.compare(call.endpoint, told, changes)
 
     @precondition(lambda self: self.running)
@@ -245,9 +245,9 @@ class BreakerMachine(RuleBasedStateMachine):
             call
             for call in self.running
             if call.endpoint == endpoint
-            and call.leave.probe
-            and call.leave.generation == generation
-            and call.leave.probe == self.model[endpoint].probe
+            and call.token.probe
+            and call.token.generation == generation
+            and call.token.probe == self.model[endpoint].probe
             and self.model[endpoint].probe_until_ms > self.now
         ]
 

@@ -11,7 +11,7 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.slots import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.breakers.fleet import FleetBreakers
-from sisgate.breakers.spec import BreakerSpec, Pass, State
+from sisgate.breakers.spec import BreakerSpec, BreakerToken, State
 from sisgate.clock import ManualClock
 from sisgate.domain.response_class import Outcome
 from sisgate.redis.client import RedisClient
@@ -43,11 +43,11 @@ def admit(admitter: Admitter) -> Admitted:
     return admitted
 
 
-def ask(breakers: FleetBreakers) -> Pass:
-    """Ask for leave, which is given."""
-    leave = breakers.ask(URL).leave
-    assert leave is not None
-    return leave
+def ask(breakers: FleetBreakers) -> BreakerToken:
+    """Ask for a token, which is given."""
+    token = breakers.ask(URL).token
+    assert token is not None
+    return token
 
 
 def fail(breakers: FleetBreakers) -> None:
@@ -73,10 +73,10 @@ def test_when_the_opening_is_over_one_message_is_the_probe(
     clock.advance(10)
     assert len(admit(admitter).messages) == 1
     assert admit(admitter).messages == ()
-    leave = ask(breakers)
+    token = ask(breakers)
     clock.advance(100)
     assert admit(admitter).messages == ()
-    breakers.report(URL, leave, Outcome.SUCCESS)
+    breakers.report(URL, token, Outcome.SUCCESS)
     assert len(admit(admitter).messages) == 5
 
 
@@ -101,7 +101,7 @@ def test_a_message_that_called_nothing_makes_room_at_once(
     fail(breakers)
     clock.advance(10)
     assert len(admit(admitter).messages) == 1
-    assert breakers.refresh_hold()
+    assert breakers.refresh_gate()
     assert len(admit(admitter).messages) == 1
 
 
@@ -113,7 +113,7 @@ def test_a_hold_that_outlived_its_reason_ends_with_the_first_call(
     anew = FleetBreakers(redis, "p", ("https://b.test",), SPEC, script_clock=clock)
     clock.advance(10)
     assert len(admit(admitter).messages) == 1
-    assert anew.ask("https://b.test").leave is not None
+    assert anew.ask("https://b.test").token is not None
     assert len(admit(admitter).messages) == 5
 
 

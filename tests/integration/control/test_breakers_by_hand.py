@@ -8,7 +8,7 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.breakers.journal import read_journals
-from sisgate.breakers.spec import Pass, State
+from sisgate.breakers.spec import BreakerToken, State
 from sisgate.clock import poll_until
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import UnknownProvider, UsageError
@@ -38,9 +38,9 @@ def fail(runtime: Runtime, url: str, times: int) -> None:
     """Let calls fail."""
     breakers = runtime.endpoints(runtime.settings.providers["twin"]).breakers
     for _ in range(times):
-        leave = breakers.ask(url).leave
-        assert leave is not None
-        breakers.report(url, leave, Outcome.FAILURE)
+        token = breakers.ask(url).token
+        assert token is not None
+        breakers.report(url, token, Outcome.FAILURE)
 
 
 def test_a_pin_holds_for_every_worker_at_once(gateway: Gateway, runtime: Runtime) -> None:
@@ -50,8 +50,8 @@ def test_a_pin_holds_for_every_worker_at_once(gateway: Gateway, runtime: Runtime
     )
     assert changed == [A]
     breakers = runtime.endpoints(runtime.settings.providers["twin"]).breakers
-    assert breakers.ask(A).leave is None
-    assert breakers.ask(B).leave is not None
+    assert breakers.ask(A).token is None
+    assert breakers.ask(B).token is not None
     gateway.providers.breakers("twin").set("close", "1", actor="ana")
     fail(runtime, A, 30)
     assert states(gateway) == [("closed", True), ("closed", False)]
@@ -146,11 +146,11 @@ def test_a_pin_ends_by_itself(gateway: Gateway, runtime: Runtime) -> None:
     until = runtime.clock.now() + timedelta(seconds=1)
     gateway.providers.breakers("twin").set("open", "sis-a", until=until, actor="ana")
     breakers = runtime.endpoints(runtime.settings.providers["twin"]).breakers
-    passed: list[Pass] = []
+    passed: list[BreakerToken] = []
 
     def asked() -> bool:
-        leave = breakers.ask(A).leave
-        passed.extend([leave] if leave else [])
+        token = breakers.ask(A).token
+        passed.extend([token] if token else [])
         return bool(passed)
 
     assert poll_until(asked, clock=runtime.clock, timeout_seconds=20)

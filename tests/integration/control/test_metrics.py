@@ -45,9 +45,9 @@ def test_breakers_and_calls_are_counted_by_the_scripts_that_move_them(
     """Whoever told them, and also what a pin does not let count."""
     breakers = runtime.endpoints(runtime.settings.providers["twin"]).breakers
     for outcome in (Outcome.SUCCESS, Outcome.NEUTRAL, *[Outcome.FAILURE] * 3):
-        leave = breakers.ask(A).leave
-        assert leave is not None
-        breakers.report(A, leave, outcome)
+        token = breakers.ask(A).token
+        assert token is not None
+        breakers.report(A, token, outcome)
     gateway.providers.breakers("twin").set("half-open", "2", actor="ana")
     found = samples(gateway)
     calls = {o: found["sisgate_calls_total", of("twin", A, o)] for o in Outcome}

@@ -99,8 +99,8 @@ def test_an_open_breaker_tells_what_failed(gateway: Gateway, run: Run) -> None:
     config = gateway.context.settings.providers["lincoln"]
     breakers, url = gateway.context.breakers(config), config.endpoints[0].url
     job = gateway.enqueue_request("lincoln", "GET", "/orgs")
-    while (leave := breakers.ask(url).leave) is not None:
-        breakers.report(url, leave, Outcome.FAILURE)
+    while (token := breakers.ask(url).token) is not None:
+        breakers.report(url, token, Outcome.FAILURE)
     with gateway.context.database.write() as session:
         error = {"code": "provider_refused", "message": "The provider answered 503: Moving house."}
         session.query(Call).one().error = error

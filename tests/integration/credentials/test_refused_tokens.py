@@ -246,9 +246,9 @@ def test_a_key_that_a_probe_finds_refused_is_suspect(make_worker: MakeWorker, si
     worker = make_worker(f"{OAUTH}\nbreaker = {{{{ fail_max = 1, open_seconds = 0.001 }}}}")
     sis.token_answer = json_reply({"error": "invalid_client"}, 401)
     breakers = worker.runtime.endpoints(worker.config).breakers
-    leave = breakers.ask(sis.server.url).leave
-    assert leave is not None
-    breakers.report(sis.server.url, leave, Outcome.FAILURE)
+    token = breakers.ask(sis.server.url).token
+    assert token is not None
+    breakers.report(sis.server.url, token, Outcome.FAILURE)
     job = worker.runtime.gateway.enqueue_request("lincoln", "POST", "/x", timeout=600)
     assert worker.make(job) == "failed"
     assert [key.suspect_at is None for key in worker.keys] == [False]

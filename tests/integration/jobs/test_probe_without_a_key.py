@@ -25,9 +25,9 @@ def bench(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Bench]:
     bench = Bench(tmp_path, redis_url, ledger_url, recorder, MORE)
     breakers = bench.runtime.endpoints(bench.config).breakers
     (url,) = (endpoint.url for endpoint in bench.config.endpoints)
-    leave = breakers.ask(url).leave
-    assert leave is not None
-    breakers.report(url, leave, Outcome.FAILURE)
+    token = breakers.ask(url).token
+    assert token is not None
+    breakers.report(url, token, Outcome.FAILURE)
     yield bench
     bench.close()
     recorder.stop()

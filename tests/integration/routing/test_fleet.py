@@ -11,8 +11,7 @@ from sisgate.clock import ManualClock
 from sisgate.redis.client import RedisClient
 from sisgate.routing.fleet import FleetEndpoints
 from sisgate.routing.outliers import EndpointHistory, RoutingSpec, outliers
-from sisgate.routing.snapshot import Candidate, Snapshot
-from sisgate.routing.strategies import STRATEGIES
+from sisgate.routing.strategies import STRATEGIES, Candidate, Snapshot
 
 A, B, C = "https://a.test", "https://b.test", "https://c.test"
 SPEC = RoutingSpec(minimum_calls=4)

@@ -168,10 +168,10 @@ def test_the_health_path_is_the_probe_and_the_call_waits(
     with runtime.database.read() as session:
         (call_id,) = session.scalars(select(schema.Call.id))
     recorder.down.add("a")
-    with endpoints.using(endpoints.open("/x")) as passage:
+    with endpoints.open("/x") as guarded:
         assert config.health is not None
         url = f"{recorder.url('lincoln')}/a"
-        passage.judge(probing.ask_health(runtime, config.health, url, config.network)[1])
+        guarded.judge(probing.ask_health(runtime, config.health, url, config.network)[1])
     (view,) = endpoints.breakers.views()
     assert view.state is State.OPEN
 

@@ -152,7 +152,7 @@ def test_an_unsafe_request_is_never_risked_as_a_probe(
     for job in lists:
         worker.gateway.jobs.cancel(job)
     reads = [request(worker) for _ in range(5)]
-    while breakers.held_seconds() is None:
+    while breakers.open_seconds() is None:
         worker.work()
     path = "/ims/oneroster/rostering/v1p2/orgs"
     post = worker.gateway.enqueue_request("lincoln", "POST", path, json={"a": 1}, timeout=3600).id

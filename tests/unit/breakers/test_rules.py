@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.breakers.spec import BreakerSpec, Pass, State
+from sisgate.breakers.spec import BreakerSpec, BreakerToken, State
 from sisgate.domain.response_class import Outcome
 from tests import breaker_rules as rules
 from tests.breaker_rules import Breaker
@@ -22,9 +22,9 @@ def after(
     breaker = breaker or Breaker()
     words = {"f": Outcome.FAILURE, "n": Outcome.NEUTRAL, "s": Outcome.SUCCESS}
     for letter in outcomes:
-        breaker, leave, _ = rules.ask(breaker, spec, NOW)
-        if leave is not None:
-            breaker, _ = rules.report(breaker, spec, leave, words[letter], took_ms, NOW, 0.0)
+        breaker, token, _ = rules.ask(breaker, spec, NOW)
+        if token is not None:
+            breaker, _ = rules.report(breaker, spec, token, words[letter], took_ms, NOW, 0.0)
     return breaker
 
 
@@ -62,9 +62,9 @@ def test_what_left_the_window_no_longer_counts() -> None:
     """Nine failures spread over time do not meet one of today."""
     breaker = after(CALM, "fsfsfsfsf")
     later = NOW + 61_000
-    _, leave, _ = rules.ask(breaker, CALM, later)
-    assert leave is not None
-    breaker, _ = rules.report(breaker, CALM, leave, Outcome.SUCCESS, 1, later, 0.0)
+    _, token, _ = rules.ask(breaker, CALM, later)
+    assert token is not None
+    breaker, _ = rules.report(breaker, CALM, token, Outcome.SUCCESS, 1, later, 0.0)
     assert breaker.state is State.CLOSED
     assert rules.totals(breaker, CALM, later) == (1, 0, 0)
 
@@ -90,9 +90,9 @@ def test_a_failed_probe_opens_it_for_twice_as_long() -> None:
     for _ in range(7):
         spans.append(breaker.open_until_ms - now)
         now = breaker.open_until_ms
-        breaker, leave, _ = rules.ask(breaker, CALM, now)
-        assert leave is not None
-        breaker, _ = rules.report(breaker, CALM, leave, Outcome.FAILURE, 1, now, 0.0)
+        breaker, token, _ = rules.ask(breaker, CALM, now)
+        assert token is not None
+        breaker, _ = rules.report(breaker, CALM, token, Outcome.FAILURE, 1, now, 0.0)
     assert spans == [30_000, 60_000, 120_000, 240_000, 480_000, 600_000, 600_000]
 
 
@@ -101,22 +101,22 @@ def test_successes_of_probes_close_it() -> None:
     breaker = after(CALM, "fffff")
     now = breaker.open_until_ms
     for _ in range(2):
-        breaker, leave, _ = rules.ask(breaker, CALM, now)
-        assert leave is not None
-        breaker, _ = rules.report(breaker, CALM, leave, Outcome.SUCCESS, 1, now, 0.0)
+        breaker, token, _ = rules.ask(breaker, CALM, now)
+        assert token is not None
+        breaker, _ = rules.report(breaker, CALM, token, Outcome.SUCCESS, 1, now, 0.0)
     assert breaker.state is State.CLOSED
     relapsed, healthy = breaker, breaker
     for _ in range(5):
-        leave = Pass(breaker.generation)
-        relapsed, _ = rules.report(relapsed, CALM, leave, Outcome.FAILURE, 1, now + 1, 0.0)
-        healthy, _ = rules.report(healthy, CALM, leave, Outcome.FAILURE, 1, now + 600_000, 0.0)
+        token = BreakerToken(breaker.generation)
+        relapsed, _ = rules.report(relapsed, CALM, token, Outcome.FAILURE, 1, now + 1, 0.0)
+        healthy, _ = rules.report(healthy, CALM, token, Outcome.FAILURE, 1, now + 600_000, 0.0)
     assert relapsed.openings == 2
     assert healthy.openings == 1
 
 
 def test_a_late_answer_of_an_earlier_generation_is_ignored() -> None:
     """A call that hung since before the outage does not open the breaker that has recovered."""
-    old = Pass(0)
+    old = BreakerToken(0)
     breaker = after(CALM, "fffff")
     assert rules.report(breaker, CALM, old, Outcome.SUCCESS, 1, NOW + 30_001, 0.0) == (breaker, [])
 
@@ -138,10 +138,10 @@ def test_whatever_happens_a_call_passes_in_the_end(history: list[tuple[str, int]
     breaker, now = Breaker(), NOW
     for letter, step in history:
         now += step
-        breaker, leave, _ = rules.ask(breaker, CALM, now)
-        if leave is not None and letter != "n":
+        breaker, token, _ = rules.ask(breaker, CALM, now)
+        if token is not None and letter != "n":
             outcome = Outcome.FAILURE if letter == "f" else Outcome.SUCCESS
-            breaker, _ = rules.report(breaker, CALM, leave, outcome, 1, now, 0.0)
+            breaker, _ = rules.report(breaker, CALM, token, outcome, 1, now, 0.0)
     assert rules.wait_ms(breaker, now) <= 600_000
 
 

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.routing.snapshot import Candidate, Door, Snapshot
-from sisgate.routing.strategies import STRATEGIES, Strategy, smooth_order
+from sisgate.routing.strategies import (
+    STRATEGIES,
+    Availability,
+    Candidate,
+    Snapshot,
+    Strategy,
+    smooth_order,
+)
 
 every_strategy = pytest.mark.parametrize("name", list(STRATEGIES))
 
@@ -20,11 +26,11 @@ candidates = st.lists(
         Candidate,
         url=st.text("abcdefgh", min_size=1, max_size=4),
         weight=st.integers(1, 20),
-        door=st.sampled_from(Door),
+        availability=st.sampled_from(Availability),
         ejected=st.booleans(),
         in_flight=st.integers(0, 50),
         latency_seconds=st.none() | st.floats(0, 60),
-        warmth=st.floats(0.1, 1),
+        ramp_up=st.floats(0.1, 1),
     ),
     max_size=6,
     unique_by=lambda c: c.url,
@@ -60,7 +66,7 @@ def test_only_endpoints_that_may_be_called_are_chosen(
     """Never a shut one, an ejected one only where all are, and None only where all are shut."""
     snapshot = Snapshot(candidates, turn)
     choice = STRATEGIES[name](snapshot, random.Random(seed))
-    through = [c for c in candidates if c.door is Door.OPEN_TO_ALL]
+    through = [c for c in candidates if c.availability is Availability.OPEN_TO_ALL]
     well = [c for c in through if not c.ejected]
     assert choice in (well or through) if through else choice is None
 
@@ -79,7 +85,7 @@ def test_the_same_snapshot_and_seed_give_the_same_choice(
 @every_strategy
 def test_a_single_endpoint_is_always_chosen(name: str) -> None:
     """Whatever its load."""
-    only = Candidate("a", weight=7, in_flight=99, latency_seconds=30.0, warmth=0.1)
+    only = Candidate("a", weight=7, in_flight=99, latency_seconds=30.0, ramp_up=0.1)
     assert spread(STRATEGIES[name], [only], 50) == {"a": 50}
 
 
@@ -88,7 +94,7 @@ def test_without_endpoints_there_is_no_choice(name: str) -> None:
     """Neither with none configured nor with all shut."""
     rng = random.Random(7)
     assert STRATEGIES[name](Snapshot(()), rng) is None
-    shut = tuple(Candidate(url, door=Door.SHUT) for url in "ab")
+    shut = tuple(Candidate(url, availability=Availability.SHUT) for url in "ab")
     assert STRATEGIES[name](Snapshot(shut), rng) is None
 
 
@@ -144,7 +150,7 @@ def test_an_unknown_endpoint_is_tried_with_one_call_at_a_time() -> None:
 @every_strategy
 def test_an_endpoint_that_comes_back_is_warmed_up(name: str) -> None:
     """It gets fewer calls than its equal, and some."""
-    endpoints = [Candidate("a"), Candidate("b", warmth=0.1), Candidate("c"), Candidate("d")]
+    endpoints = [Candidate("a"), Candidate("b", ramp_up=0.1), Candidate("c"), Candidate("d")]
     chosen = spread(STRATEGIES[name], endpoints, 2000)
     assert 0 < chosen["b"] < 0.7 * min(chosen["a"], chosen["c"], chosen["d"])
 
