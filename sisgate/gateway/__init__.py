@@ -10,8 +10,8 @@ from sisgate.gateway.datasets import AbsentDataset
 from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.gateway.forecast import Plan
 from sisgate.gateway.gateway import Gateway
-from sisgate.gateway.job import JobStatus
-from sisgate.gateway.jobs import DeadLetter, Job
+from sisgate.gateway.job import DeadLetter, JobStatus
+from sisgate.gateway.jobs import Job
 from sisgate.gateway.key_info import KeyInfo
 from sisgate.gateway.liveness import Liveness
 from sisgate.gateway.overview import Overview, ProviderOverview

@@ -74,6 +74,24 @@ class JobStatus:
         return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in words.items()}
 
 
+@dataclass(frozen=True)
+class DeadLetter:
+    """A job that sisgate gave up, with the most tries and lost workers of any of its calls."""
+
+    job: JobStatus
+    tries: int
+    lost_workers: int
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.job.id
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the job's status JSON-ready, with both numbers."""
+        return {**self.job.as_dict(), "tries": self.tries, "lost_workers": self.lost_workers}
+
+
 def raise_unless_successful(status: JobStatus) -> None:
     """Raise what fits the end of the job; nothing for `done` and `held`."""
     if status.state in {JobState.DONE, JobState.HELD}:

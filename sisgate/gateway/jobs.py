@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-from sqlalchemy.orm import Session
+from typing import TYPE_CHECKING
 
 from sisgate.access.policy import Action
-from sisgate.audit import events
-from sisgate.credentials.sealed import open_request, seal_request
-from sisgate.domain.priorities import Priority
-from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.states import JobState
 from sisgate.domain.validation import aware, chosen
 from sisgate.errors import JobExpired, SisgateError, UnknownJob, UsageError
 from sisgate.gateway.acceptance import Acceptance
@@ -23,6 +17,7 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.deprecated import called
 from sisgate.gateway.forecast import Plan, plan_job
 from sisgate.gateway.job import (
+    DeadLetter,
     JobStatus,
     is_visible,
     own_app,
@@ -32,32 +27,10 @@ from sisgate.gateway.job import (
     status_of,
     visible_status,
 )
+from sisgate.gateway.job_actions import JobActions
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.waiting import Wait, wait_of, why_unanswered
 from sisgate.ledger import dead_letters, jobs
-from sisgate.ledger import schema as tables
-from sisgate.ledger.jobs import NewJob
-from sisgate.sync.start import READ_SINCE, RESUMES
-
-Resolution = Literal["done", "failed", "retry"]
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A job that sisgate gave up, with the most tries and lost workers of any of its calls."""
-
-    job: JobStatus
-    tries: int
-    lost_workers: int
-
-    @property
-    def id(self) -> str:
-        """The job's id."""
-        return self.job.id
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the job's status JSON-ready, with both numbers."""
-        return {**self.job.as_dict(), "tries": self.tries, "lost_workers": self.lost_workers}
 
 
 class Job:
@@ -131,6 +104,7 @@ class Jobs:
         self._core = core
         self._acceptance = acceptance
         self._answers = answers
+        self._actions = JobActions(core, acceptance)
 
     def job(self, job_id: str) -> Job:
         """Return a handle on a job; `UnknownJob` where there is none."""
@@ -307,12 +281,7 @@ class Jobs:
 
         `actor` is who does it, for the audit log.
         """
-        who, core = self._actor(job_id, actor), self._core
-        with core.database.write() as session:
-            now = core.clock.now()
-            job = jobs.cancel(session, job_id, now)
-            events.job_changed(session, job, "cancel", now, actor=who)
-        core.wakeups.announce(job_id)
+        self._actions.cancel(self.status(job_id), actor)
         return self.status(job_id)
 
     def retry(self, job_id: str, *, actor: str | None = None) -> Job:
@@ -321,34 +290,7 @@ class Jobs:
         Once only: asked again, it returns the same new job, whose `is_new` is then False. `actor`
         is who does it, for the audit log. `InvalidState` for a job in another state.
         """
-        who = self._actor(job_id, actor)
-        core = self._core
-        with core.database.read() as session:
-            old = jobs.get(session, job_id)
-        if old.retried_as is not None:
-            return Job(self, old.retried_as)
-        core.provider(old.provider)
-        new = NewJob(
-            id=str(uuid.uuid4()),
-            kind=JobKind(old.kind),
-            app=old.app,
-            provider=old.provider,
-            resource=old.resource,
-            priority=Priority(old.priority),
-            options=_options_of_retry(old),
-        )
-
-        def begin(session: Session, now: datetime) -> str | None:
-            earlier = dead_letters.begin_retry(session, old.id, new.id)
-            if earlier is None:
-                events.job_changed(session, old, "retry", now, actor=who, new=new.id)
-            return earlier
-
-        if new.kind is JobKind.REQUEST and old.state != JobState.UNKNOWN:
-            vault = core.context.vault
-            new = seal_request(vault, new, open_request(vault, old))
-        by = core.access.principal().token_actor
-        new_id, is_new = self._acceptance.accept(new, by=by, first=begin)
+        new_id, is_new = self._actions.retry(self.status(job_id), actor)
         return Job(self, new_id, is_new=is_new)
 
     def resolve(
@@ -364,35 +306,9 @@ class Jobs:
         With `retry` it has failed and is enqueued once more; the status returned is that of the new
         job. The audit log tells who said so. `InvalidState` for a job that is not `unknown`.
         """
-        resolution = chosen("resolution", get_args(Resolution), resolution)
-        who = self._actor(job_id, actor)
-        state = JobState.DONE if resolution == "done" else JobState.FAILED
-        with self._core.database.write() as session:
-            because = f": {reason}" if reason else ""
-            note = f"{who} resolved it as {resolution}{because}."
-            job = dead_letters.resolve(session, job_id, state, note)
-            now = self._core.clock.now()
-            events.job_changed(
-                session, job, "resolve", now, actor=who, reason=reason, resolution=resolution
-            )
-        counts = self.retry(job_id, actor=actor).id if resolution == "retry" else job_id
-        return self.status(counts)
-
-    def _actor(self, job_id: str, named: str | None) -> str:
-        """Return who does it, for the audit log: who the token says, or else who is named."""
-        status = self.status(job_id)
-        principal = self._core.access.principal()
-        action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
-        self._core.access.require(action, status.provider, status.resource)
-        return principal.token_actor or named or principal.actor
+        self._actions.resolve(self.status(job_id), resolution, reason, actor)
+        again = resolution == "retry"
+        return self.retry(job_id, actor=actor).status() if again else self.status(job_id)
 
     if not TYPE_CHECKING:  # so that a type checker finds the old calls
         __call__ = called("jobs", "list")
-
-
-def _options_of_retry(old: tables.Job) -> dict[str, Any]:
-    """Return the options of a job that retries one: of a sync it goes on where that one ended."""
-    options = {name: value for name, value in old.options.items() if name != READ_SINCE}
-    if old.kind == JobKind.SYNC and old.state == JobState.FAILED:
-        options[RESUMES] = old.id
-    return options

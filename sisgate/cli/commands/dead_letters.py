@@ -17,7 +17,7 @@ from sisgate.cli.params import OfProvider, OneJob, time_ago
 from sisgate.cli.presenter import Presenter
 from sisgate.errors import DeferredError, SisgateError, UsageError
 from sisgate.gateway import DeadLetter
-from sisgate.gateway.jobs import Resolution
+from sisgate.gateway.job_actions import Resolution
 
 app = Commands()
 

@@ -1,0 +1,106 @@
+"""What a person does about a job: cancel it, try it again, say what became of it."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from sqlalchemy.orm import Session
+
+from sisgate.access.policy import Action
+from sisgate.audit import events
+from sisgate.credentials.sealed import open_request, seal_request
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.validation import chosen
+from sisgate.gateway.acceptance import Acceptance
+from sisgate.gateway.core import Core
+from sisgate.gateway.job import JobStatus
+from sisgate.ledger import dead_letters, jobs
+from sisgate.ledger.jobs import NewJob
+from sisgate.ledger.schema import Job
+from sisgate.sync.start import READ_SINCE, RESUMES
+
+Resolution = Literal["done", "failed", "retry"]
+
+
+class JobActions:
+    """Each is allowed to the app whose job it is, and to operators, and is in the audit log.
+
+    `actor` is who does it, where no token says that.
+    """
+
+    def __init__(self, core: Core, acceptance: Acceptance) -> None:
+        self._core = core
+        self._acceptance = acceptance
+
+    def cancel(self, status: JobStatus, actor: str | None) -> None:
+        """End a live job; `InvalidState` when it has ended."""
+        who, core = self._actor(status, actor), self._core
+        with core.database.write() as session:
+            now = core.clock.now()
+            job = jobs.cancel(session, status.id, now)
+            events.job_changed(session, job, "cancel", now, actor=who)
+        core.wakeups.announce(status.id)
+
+    def retry(self, status: JobStatus, actor: str | None) -> tuple[str, bool]:
+        """Accept a job anew; return the id of the new job, and whether it is new."""
+        who, core = self._actor(status, actor), self._core
+        with core.database.read() as session:
+            old = jobs.get(session, status.id)
+        if old.retried_as is not None:
+            return old.retried_as, False
+        core.provider(old.provider)
+        new = NewJob(
+            id=str(uuid.uuid4()),
+            kind=JobKind(old.kind),
+            app=old.app,
+            provider=old.provider,
+            resource=old.resource,
+            priority=Priority(old.priority),
+            options=_options_of_retry(old),
+        )
+
+        def begin(session: Session, now: datetime) -> str | None:
+            earlier = dead_letters.begin_retry(session, old.id, new.id)
+            if earlier is None:
+                events.job_changed(session, old, "retry", now, actor=who, new=new.id)
+            return earlier
+
+        if new.kind is JobKind.REQUEST and old.state != JobState.UNKNOWN:
+            vault = core.context.vault
+            new = seal_request(vault, new, open_request(vault, old))
+        by = core.access.principal().token_actor
+        return self._acceptance.accept(new, by=by, first=begin)
+
+    def resolve(
+        self, status: JobStatus, resolution: str, reason: str | None, actor: str | None
+    ) -> None:
+        """End a job whose outcome is unknown, as done or (also for `retry`) as failed."""
+        resolution = chosen("resolution", get_args(Resolution), resolution)
+        who = self._actor(status, actor)
+        state = JobState.DONE if resolution == "done" else JobState.FAILED
+        with self._core.database.write() as session:
+            because = f": {reason}" if reason else ""
+            note = f"{who} resolved it as {resolution}{because}."
+            job = dead_letters.resolve(session, status.id, state, note)
+            now = self._core.clock.now()
+            events.job_changed(
+                session, job, "resolve", now, actor=who, reason=reason, resolution=resolution
+            )
+
+    def _actor(self, status: JobStatus, named: str | None) -> str:
+        """Return who does it, for the audit log: who the token says, or else who is named."""
+        principal = self._core.access.principal()
+        action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
+        self._core.access.require(action, status.provider, status.resource)
+        return principal.token_actor or named or principal.actor
+
+
+def _options_of_retry(old: Job) -> dict[str, Any]:
+    """Return the options of a job that retries one: of a sync it goes on where that one ended."""
+    options = {name: value for name, value in old.options.items() if name != READ_SINCE}
+    if old.kind == JobKind.SYNC and old.state == JobState.FAILED:
+        options[RESUMES] = old.id
+    return options
