@@ -19,8 +19,8 @@ from sisgate.providers.dialect import Listing
 from sisgate.settings import ProviderConfig
 from sisgate.sync import progress, start
 from sisgate.sync.completeness import MAX_PASSES, CompletenessResult, PageFact, assess, full_passes
-from sisgate.sync.flaws import NAMED, Flaws, of_pages
 from sisgate.sync.pages import Edges
+from sisgate.sync.progress import NAMED, Flaws, of_pages
 
 DELETE_SHARE = 0.2
 """A sync that would delete more than this share of a dataset is held for a person."""

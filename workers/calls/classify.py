@@ -24,7 +24,7 @@ from sisgate.providers.http import HttpResponse
 from sisgate.providers.refusals import ClassifiedResponse
 from sisgate.settings import ProviderConfig
 from sisgate.sync.pages import is_behind
-from workers.calls.outcomes import (
+from workers.calls.context import (
     Answered,
     CallOutcome,
     Counted,

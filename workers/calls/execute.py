@@ -24,8 +24,7 @@ from workers.admission import permits
 from workers.admission.permits import Permit
 from workers.calls import classify, failover, persist, probing, send
 from workers.calls.classify import Classification, Judged
-from workers.calls.context import CallContext
-from workers.calls.outcomes import CallOutcome, Reply, Waits
+from workers.calls.context import CallContext, CallOutcome, Reply, Waits
 from workers.calls.send import Keyring
 from workers.runtime import Runtime
 

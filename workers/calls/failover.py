@@ -11,8 +11,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.ledger import calls, retries
 from workers.admission.permits import Permit
-from workers.calls.context import CallContext
-from workers.calls.outcomes import Reply
+from workers.calls.context import CallContext, Reply
 
 log = structlog.get_logger()
 

@@ -30,11 +30,11 @@ from sisgate.privacy import suppression
 from sisgate.privacy.persons import Realms
 from sisgate.providers.dialect import Page
 from sisgate.settings import ProviderConfig
-from sisgate.sync import conclude, flaws, progress
+from sisgate.sync import conclude, progress
 from workers.calls.classify import OWN_OUTAGE_SECONDS
-from workers.calls.context import CallContext
-from workers.calls.outcomes import (
+from workers.calls.context import (
     Answered,
+    CallContext,
     CallOutcome,
     Counted,
     ErrorPayload,
@@ -254,7 +254,7 @@ def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
                 total=page.total,
                 edges=progress.edges_json(page),
                 target=progress.judged_target(entry.claim.call, page),
-                error=flaws.flaws_json(page.flaws),
+                error=progress.flaws_json(page.flaws),
             )
         case Answered(_, error):
             ended = CallState.DONE if error is None else CallState.FAILED

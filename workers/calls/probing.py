@@ -19,8 +19,7 @@ from workers.admission import permits
 from workers.admission.permits import Permit
 from workers.calls import failover, persist, send
 from workers.calls.classify import Judged
-from workers.calls.context import CallContext
-from workers.calls.outcomes import Fails, Reply, Waits
+from workers.calls.context import CallContext, Fails, Reply, Waits
 from workers.calls.send import Keyring
 from workers.runtime import Runtime
 

@@ -22,8 +22,7 @@ from sisgate.providers.http import HttpRequest
 from sisgate.transport import AuthBase
 from workers.admission import permits
 from workers.admission.permits import LEAST_SECONDS
-from workers.calls.context import CallContext
-from workers.calls.outcomes import Reply, UsedToken
+from workers.calls.context import CallContext, Reply, UsedToken
 
 log = structlog.get_logger()
 

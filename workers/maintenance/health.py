@@ -18,7 +18,7 @@ from sisgate.settings.provider_parts import HealthConfig
 from workers.admission import limiter_recovery, permits
 from workers.admission.permits import Permit
 from workers.calls import probing
-from workers.calls.outcomes import Reply
+from workers.calls.context import Reply
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
