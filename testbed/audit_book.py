@@ -15,10 +15,10 @@ from sisgate.audit.heads import Head, head_of
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.log import record
 from sisgate.audit.writers import Writers
-from sisgate.clock import ManualClock
 from sisgate.ledger import audit_guard
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal
+from testbed.clock import ManualClock
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 KEYS = KeyRing([AuditKey(b"k" * 32)])

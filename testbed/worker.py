@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 from sqlalchemy import func, select
 
-from sisgate.clock import Clock, ManualClock
+from sisgate.clock import Clock
 from sisgate.gateway import JobStatus
 from sisgate.ledger import migrate
 from sisgate.ledger import schema as tables
 from sisgate.settings import Settings
+from testbed.clock import ManualClock
 from workers.calls import execute
 from workers.jobs import planning
 from workers.maintenance import reconciler

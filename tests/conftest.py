@@ -9,8 +9,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from sisgate.clock import ManualClock
 from sisgate.redis.client import RedisClient, connect
+from testbed.clock import ManualClock
 from testbed.ledgers import Ledgers
 from testbed.postgres import PostgresServer
 from testbed.redis import RedisServer

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sisgate.errors import ConfigurationError
-from sisgate.providers.dialect import Dialect, DialectOptions
+from sisgate.providers.dialect import Dialect
 from sisgate.providers.oneroster import OneRoster
 from sisgate.providers.powerschool import PowerSchool
 
@@ -59,11 +58,3 @@ DIALECTS: dict[str, type[Dialect]] = {
     "powerschool": PowerSchool,
     "skyward": Skyward,
 }
-
-
-def dialect_for(kind: str, options: DialectOptions | None = None) -> Dialect:
-    """Return the dialect of `kind`; `ConfigurationError` where the kind or an option is unknown."""
-    if kind not in DIALECTS:
-        known = ", ".join(sorted(DIALECTS))
-        raise ConfigurationError(f"There is no kind {kind!r} of provider; there are {known}.")
-    return DIALECTS[kind](options or DialectOptions())

@@ -11,9 +11,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import event, func, select
 
-from sisgate.clock import ManualClock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import schema as tables
+from testbed.clock import ManualClock
 from tests.faults.fleet import CLOCK, Fleet
 from workers.calls import execute
 from workers.runtime import Runtime

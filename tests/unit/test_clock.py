@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sisgate.clock import READ_EVERY_SECONDS, ManualClock, ReferenceClock
+from sisgate.clock import READ_EVERY_SECONDS, ReferenceClock
+from testbed.clock import ManualClock
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 9, 1, 8, tzinfo=UTC)

@@ -11,7 +11,6 @@ from sisgate.access.authorizer import Authorizer, authenticate
 from sisgate.access.policy import Action, Principal, Role
 from sisgate.access.token_service import TokenInfo, TokenService
 from sisgate.access.tokens import new_token
-from sisgate.clock import ManualClock
 from sisgate.errors import (
     AccessDenied,
     InvalidState,
@@ -22,6 +21,7 @@ from sisgate.errors import (
 from sisgate.ledger import audit_log
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AccessToken
+from testbed.clock import ManualClock
 
 
 @pytest.fixture

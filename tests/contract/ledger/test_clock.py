@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from sisgate.clock import READ_EVERY_SECONDS, ManualClock, ReferenceClock, SystemClock
+from sisgate.clock import READ_EVERY_SECONDS, ReferenceClock, SystemClock
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping, read_clock
 from sisgate.ledger.schema import Job
+from testbed.clock import ManualClock
 
 CLOSE = timedelta(seconds=20)
 """The database is on this machine; only a slow one makes them differ."""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.ledger import usage
 from sisgate.ledger.database import Database
@@ -15,6 +14,7 @@ from sisgate.ledger.schema import Attempt, Call, Job, UsageHour
 from sisgate.privacy.retention import Retention
 from sisgate.settings import Settings
 from sisgate.settings.model import RetentionConfig
+from testbed.clock import ManualClock
 from tests.contract.ledger.rows import LEASE, NOW, at_once, planned
 
 HOUR = timedelta(hours=1)

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import select, text
 
 from sisgate.audit import log as audit
-from sisgate.clock import ManualClock
 from sisgate.credentials.master import MasterKey
 from sisgate.credentials.sealed import open_request, seal_request
 from sisgate.credentials.vault import Vault
@@ -26,6 +25,7 @@ from sisgate.privacy.erasure import Erasure
 from sisgate.privacy.persons import Realms
 from sisgate.providers.dialect import Page
 from sisgate.settings import Endpoint, ProviderConfig
+from testbed.clock import ManualClock
 from tests.contract.ledger.rows import NOW, new_job, queued, write
 
 ADA = "stu-4711"

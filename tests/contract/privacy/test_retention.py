@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from sisgate.clock import ManualClock
 from sisgate.domain.rates import Rate
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import CursorTooOld
@@ -31,6 +30,7 @@ from sisgate.ledger.schema import (
 from sisgate.privacy.retention import Retention, Rule
 from sisgate.settings import Settings
 from sisgate.settings.model import RetentionConfig
+from testbed.clock import ManualClock
 from tests.contract.ledger.rows import LEASE, NOW, delete_marked, queued, row, write
 
 Make = Callable[..., Retention]

@@ -12,7 +12,7 @@ import pytest
 from sisgate.errors import AnswerInvalid
 from sisgate.providers.dialect import Dialect, DialectOptions, Listing, Page, Position
 from sisgate.providers.http import HttpRequest, HttpResponse
-from sisgate.providers.kinds import dialect_for
+from sisgate.providers.kinds import DIALECTS
 from tests.contract.providers.variants import ORIGIN
 
 ROWS = 23
@@ -110,7 +110,7 @@ CUTS = {
 @pytest.mark.parametrize("size", [None, 5])
 def test_every_oneroster_row_is_read_once(kind: str, cut: Cut, size: int | None) -> None:
     """With and without totals and links, clamped or not."""
-    dialect = dialect_for(kind, DialectOptions(page_size=size))
+    dialect = DIALECTS[kind](DialectOptions(page_size=size))
     (listing,) = dialect.plan("students", since=None)
     ids = read_all("students", dialect, listing, oneroster_server(cut))
     assert ids == [f"u{n:03d}" for n in range(ROWS)]
@@ -120,7 +120,7 @@ def test_every_oneroster_row_is_read_once(kind: str, cut: Cut, size: int | None)
 @pytest.mark.parametrize("clamp", [1, 7, 23, 100])
 def test_every_powerschool_row_is_read_once(resource: str, clamp: int) -> None:
     """The server's own size of pages does not matter, and a PowerQuery may tell its count."""
-    dialect = dialect_for("powerschool", DialectOptions())
+    dialect = DIALECTS["powerschool"](DialectOptions())
     (listing,) = dialect.plan(resource, since=None)
     for total in (False, True):
         ids = read_all(resource, dialect, listing, powerschool_server(Cut(clamp, total)))
@@ -131,7 +131,7 @@ def test_every_powerschool_row_is_read_once(resource: str, clamp: int) -> None:
 @pytest.mark.parametrize("text", ["", "-3", "many", "1.5", "²", "9" * 40])
 def test_a_total_that_is_no_number_is_unknown(kind: str, text: str) -> None:
     """Garbage in X-Total-Count must neither fail a sync nor end it early."""
-    dialect = dialect_for(kind, DialectOptions())
+    dialect = DIALECTS[kind](DialectOptions())
     (listing,) = dialect.plan("students", since=None)
     response = HttpResponse(200, {"x-total-count": text}, b'{"users": []}')
     page = dialect.read_page("students", listing, Position(), response)
@@ -157,7 +157,7 @@ def test_a_total_that_is_no_number_is_unknown(kind: str, text: str) -> None:
 )
 def test_a_link_never_leads_away(target: str) -> None:
     """A next link to another origin or out of the base URL is an invalid answer."""
-    dialect = dialect_for("oneroster", DialectOptions())
+    dialect = DIALECTS["oneroster"](DialectOptions())
     (listing,) = dialect.plan("students", since=None)
     response = HttpResponse(
         200,

@@ -14,7 +14,7 @@ from typing import Any
 from sisgate.domain.records import Row
 from sisgate.providers.dialect import Dialect, DialectOptions, Listing, Page, Position
 from sisgate.providers.http import HttpRequest, HttpResponse
-from sisgate.providers.kinds import dialect_for
+from sisgate.providers.kinds import DIALECTS
 
 ORIGIN = "https://sis.example.org"
 ANSWERS = Path(__file__).parent / "answers"
@@ -33,7 +33,7 @@ class Variant:
 
     @property
     def dialect(self) -> Dialect:
-        return dialect_for(self.kind, self.options)
+        return DIALECTS[self.kind](self.options)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """Answer a request, 404 where the variant does not know the path."""

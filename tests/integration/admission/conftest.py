@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sisgate.admission.limiter import Limiter
-from sisgate.clock import ManualClock
 from sisgate.redis.client import RedisClient
+from testbed.clock import ManualClock
 
 
 @pytest.fixture

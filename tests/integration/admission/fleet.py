@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LimitSpec
-from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
+from testbed.clock import ManualClock
 
 SMALLEST_STEP = 1e-6
 

@@ -7,9 +7,9 @@ import pytest
 from sisgate.admission.forecast import Outlook, calls_ahead, nth_grant
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LimitSpec
-from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
+from testbed.clock import ManualClock
 from tests.integration.admission.fleet import Fleet
 
 

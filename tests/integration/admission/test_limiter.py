@@ -11,11 +11,11 @@ from redis.retry import Retry
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.schedule import ConcurrencySchedule, ConcurrencyWindow
 from sisgate.admission.spec import LedgerCall, LimitSpec
-from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import BrokerUnavailable
 from sisgate.redis.client import RedisClient
+from testbed.clock import ManualClock
 
 URGENT, HIGH, NORMAL, LOW = Priority
 TEN = LimitSpec((Rate(10, 10),), burst=10)

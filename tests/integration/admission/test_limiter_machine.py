@@ -25,10 +25,10 @@ from hypothesis.stateful import (
 
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import Grant, LedgerCall, LimitSpec
-from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.redis.client import RedisClient
+from testbed.clock import ManualClock
 from tests.integration.admission.fleet import Span, most_in_a_window
 
 LEASE_SECONDS = 8.0

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LedgerCall, LimitSpec
-from sisgate.clock import ManualClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.redis.client import RedisClient
+from testbed.clock import ManualClock
 
 URGENT = Priority.URGENT
 SPEC = LimitSpec((Rate(10, 10),), burst=10, lease_seconds=30)

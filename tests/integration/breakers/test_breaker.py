@@ -16,11 +16,12 @@ from structlog.testing import capture_logs
 from sisgate.breakers.breaker import BreakerOpen, FleetBreaker
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerSpec, State
-from sisgate.clock import ManualClock, SystemClock, poll_until
+from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.redis.client import RedisClient, connect
 from sisgate.redis.keys import PROBE_GATE
+from testbed.clock import ManualClock
 from testbed.redis import RedisServer
 
 A, B = "https://a.test", "https://b.test"

@@ -21,10 +21,10 @@ from hypothesis.stateful import (
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.journal import read_journals
 from sisgate.breakers.spec import BreakerSpec, BreakerToken, State, Transition
-from sisgate.clock import ManualClock
 from sisgate.domain.response_class import Outcome
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import PROBE_GATE
+from testbed.clock import ManualClock
 from tests import breaker_rules as rules
 from tests.breaker_rules import Breaker
 

@@ -12,10 +12,10 @@ from sisgate.admission.slots import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerSpec, BreakerToken, State
-from sisgate.clock import ManualClock
 from sisgate.domain.response_class import Outcome
 from sisgate.redis.client import RedisClient
 from sisgate.redis.queues import queue_keys
+from testbed.clock import ManualClock
 
 URL = "https://a.test"
 SPEC = BreakerSpec(fail_max=1, open_seconds=10, jitter=0.0, success_threshold=1)

@@ -9,12 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from sisgate import Gateway
-from sisgate.clock import ManualClock
 from sisgate.context import Context
 from sisgate.domain.secret import Secret
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.provider import expiring_keys
 from sisgate.ledger import audit_log
+from testbed.clock import ManualClock
 from workers.maintenance import rotation
 from workers.runtime import Runtime
 

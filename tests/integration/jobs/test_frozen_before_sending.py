@@ -12,11 +12,12 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
 
-from sisgate.clock import ManualClock, SystemClock
+from sisgate.clock import SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.secret import Secret
 from sisgate.gateway import Gateway
 from sisgate.ledger.schema import Attempt, Call
+from testbed.clock import ManualClock
 from testbed.installation import install
 from testbed.recorder import Recorder
 from workers.admission.permits import Permit

@@ -15,9 +15,9 @@ from redis import Redis
 
 from beat_schedule import beat_schedule
 from sisgate.broker import celery_app
-from sisgate.clock import ManualClock
 from sisgate.redis.keys import WAITING_TASK
 from sisgate.settings import load_settings
+from testbed.clock import ManualClock
 from workers.runtime import RUNTIME, RuntimeOfProcess
 from workers.task_types import SteadyScheduler
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sisgate import Gateway
-from sisgate.clock import ManualClock
 from sisgate.errors import UsageError
+from testbed.clock import ManualClock
 from testbed.installation import install
 from tests.contract.ledger.rows import at_once
 

@@ -14,7 +14,7 @@ import requests
 from sisgate.domain.records import ROSTER, Row
 from sisgate.providers.dialect import Dialect, DialectOptions, Listing, Page, Position
 from sisgate.providers.http import HttpRequest, HttpResponse
-from sisgate.providers.kinds import dialect_for
+from sisgate.providers.kinds import DIALECTS
 from sisgate.sandbox.process import RunningDistrict, SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
 from tests.contract.providers.binding import problems_of
@@ -64,7 +64,7 @@ class Reader:
 
     @property
     def dialect(self) -> Dialect:
-        return dialect_for(self.district.kind, self.options)
+        return DIALECTS[self.district.kind](self.options)
 
     def send(self, request: HttpRequest) -> HttpResponse:
         """Send one request as the transport will."""

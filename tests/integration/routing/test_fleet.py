@@ -7,7 +7,6 @@ from collections import Counter
 
 import pytest
 
-from sisgate.clock import ManualClock
 from sisgate.redis.client import RedisClient
 from sisgate.routing.fleet import FleetEndpoints
 from sisgate.routing.outliers import EndpointHistory, RoutingSpec, outliers

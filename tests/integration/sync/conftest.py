@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sisgate.clock import ManualClock
+from testbed.clock import ManualClock
 from testbed.installation import install
 from testbed.provider import Answered, Provider
 from testbed.worker import NAME, Worker, runtime_of

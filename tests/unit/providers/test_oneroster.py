@@ -11,10 +11,11 @@ import pytest
 from sisgate.errors import AnswerInvalid, ConfigurationError
 from sisgate.providers.dialect import DialectOptions, Listing, Position
 from sisgate.providers.http import HttpResponse
-from sisgate.providers.kinds import DIALECTS, InfiniteCampus, Skyward, dialect_for
+from sisgate.providers.kinds import DIALECTS, InfiniteCampus, Skyward
 from sisgate.providers.oneroster import OneRoster
 from sisgate.providers.oneroster_mapping import canonical_row
 from sisgate.providers.values import iso_date, reference, utc_text
+from sisgate.settings import ProviderConfig
 
 
 def oneroster(**options: Any) -> OneRoster:
@@ -330,10 +331,8 @@ def test_only_unambiguous_days_become_days(text: str, expected: str) -> None:
 
 def test_the_registry_names_what_there_is() -> None:
     """An unknown kind is answered with the known ones, and each is filed under its own name."""
-    with pytest.raises(
-        ConfigurationError, match="infinite_campus, oneroster, powerschool, skyward"
-    ):
-        dialect_for("aeries")
+    with pytest.raises(ValueError, match="infinite_campus, oneroster, powerschool, skyward"):
+        ProviderConfig(name="a", kind="aeries", endpoints=[{"url": "https://sis.test"}])
     assert all(dialect.kind == kind for kind, dialect in DIALECTS.items())
 
 
