@@ -11,6 +11,7 @@ from sisgate.redis.client import RedisClient
 from sisgate.routing.fleet import FleetEndpoints
 from sisgate.routing.outliers import EndpointHistory, RoutingSpec, outliers
 from sisgate.routing.strategies import STRATEGIES, Candidate, Snapshot
+from testbed.clock import ManualClock
 
 A, B, C = "https://a.test", "https://b.test", "https://c.test"
 SPEC = RoutingSpec(minimum_calls=4)
