@@ -1,4 +1,4 @@
-"""The audit log as apps and the command line see it: read, verify, export, archive."""
+"""The audit log: reading, verifying, exporting and archiving it."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def verify_signed(
 ) -> VerificationResult:
     """Verify an exported file with public keys alone, as an auditor does on another machine.
 
-    A key is `ID:BASE64`, or the path of a file of such lines. What is found is what was changed
-    since the export, and what is not as in the `heads` that the auditor was given before. Raises
+    A key is `ID:BASE64`, or the path of a file of such lines. The result reports what was changed
+    since the export, and what contradicts the `heads` that the auditor was given before. Raises
     `UsageError` and `AuditError`.
     """
     keys = Verifiers.public(public_keys)
@@ -49,7 +49,7 @@ def verify_signed(
 
 
 class AuditLog:
-    """Reading needs the right to administer, and verifying the audit keys besides.
+    """What an admin does with the audit log. Verifying it also needs the audit keys.
 
     Methods raise `AccessDenied`, `CredentialError` and `AuditError`.
     """
@@ -62,13 +62,13 @@ class AuditLog:
         self._access = core.access
 
     def tail(self, wanted: Filter | None = None, *, limit: int = 50) -> Sequence[AuditEvent]:
-        """Return the newest events that fit, newest first."""
+        """Return the newest matching events, newest first."""
         self._access.require(Action.ADMINISTER)
         with self._database.read() as session:
             return audit_log.tail(session, wanted, limit=limit)
 
     def search(self, wanted: Filter) -> Iterator[AuditEvent]:
-        """Stream the events that fit, oldest first."""
+        """Stream the matching events, oldest first."""
         self._access.require(Action.ADMINISTER)
         return self._search(wanted)
 
@@ -86,37 +86,37 @@ class AuditLog:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Sequence[PersonDisclosure]:
-        """Return who was given a person's records, or an answer naming them; the oldest first.
+        """Return who was given a person's records, or an answer naming them; oldest first.
 
-        `resource` is `students` or `teachers` where the provider numbers them apart; both without
-        it. The question is in the log, too, under the person's pseudonym. Raises
+        `resource` is `students` or `teachers` where the provider numbers them separately; by
+        default both are searched. The query is audited, too, under the person's pseudonym. Raises
         `UnknownProvider`, and `UsageError` for another resource.
         """
         principal = self._access.require(Action.ADMINISTER)
         since, until = aware("since", since), aware("until", until)
         config = self._core.provider(provider)
         realms = Realms.of(config)
-        named = checked_resource(resource)
-        wanted = PEOPLE if named is None else (named,)
-        found: list[PersonDisclosure] = []
+        resources = PEOPLE if resource is None else (resource,)
+        checked_resource(resource)
+        disclosures: list[PersonDisclosure] = []
         with self._database.write() as session:
             key = person_key(session, self._core.context.vault)
-            for realm in sorted({realms.of_resource(each) for each in wanted}):
+            for realm in sorted({realms.of_resource(each) for each in resources}):
                 person = Person(provider, realms, realm, sourced_id)
-                found += disclosures_of(session, person, key, since=since, until=until)
+                disclosures += disclosures_of(session, person, key, since=since, until=until)
                 record(
                     session, self._clock.now(), actor=principal.token_actor or actor,
                     action="audit:person:disclosures", provider=provider,
                     subject=key.pseudonym(provider, realm, sourced_id),
                 )  # fmt: skip
-        return sorted(dict.fromkeys(found), key=lambda each: each.at)
+        return sorted(dict.fromkeys(disclosures), key=lambda each: each.at)
 
     def follow(self, wanted: Filter, seen: Sequence[AuditEvent]) -> Following:
-        """Return what yields the events that fit and come after those that were `seen`."""
+        """Return what yields the matching events that come after those that were `seen`."""
         return Following(self.search, wanted, seen, self._clock.now())
 
     def sealed_events(self) -> int | None:
-        """Return how many events are sealed, which is what `verify` has to do; None for none."""
+        """Return how many events are sealed, of which `verify` reports progress; None for none."""
         self._access.require(Action.ADMINISTER)
         with self._database.read() as session:
             newest = newest_seal(session)
@@ -127,13 +127,13 @@ class AuditLog:
     ) -> VerificationResult:
         """Verify the whole log, and its end against files of heads.
 
-        Without `heads` the file of the settings is used, if it is there.
+        Without `heads` the file of the settings is used, if it exists.
         """
         self._access.require(Action.ADMINISTER)
         keys = self.keys
         default = self._settings.audit_heads_path
         files = list(heads) or ([default] if default.exists() else [])
-        # What is in them before the database is read: see `verification.verify`.
+        # Their content from before the database is read: see `verification.verify`.
         known = read_heads(files, keys)
         with self._database.snapshot() as session:
             return verification.verify(session, keys, known, progress, now=self._clock.now())
@@ -141,7 +141,7 @@ class AuditLog:
     def verify_export(
         self, path: Path, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None
     ) -> VerificationResult:
-        """Verify an exported file with the audit keys, which takes no ledger."""
+        """Verify an exported file with the audit keys, without the ledger."""
         self._access.require(Action.ADMINISTER)
         return export.verify_file(path, self.keys, progress, heads=read_heads(heads, self.keys))
 
@@ -157,10 +157,10 @@ class AuditLog:
             yield from export.lines(session, keys)
 
     def seal(self) -> int | None:
-        """Seal what is new now; return the seal's number, None where nothing is new."""
+        """Seal what is new now; return the seal's number, None if nothing is new."""
         self._access.require(Action.ADMINISTER)
-        made = sealer.seal(self._database, self.keys, self._clock)
-        return made.number if made else None
+        new = sealer.seal(self._database, self.keys, self._clock)
+        return new.number if new else None
 
     def head(self) -> Head | None:
         """Return the signed head of the newest seal, to be kept somewhere else."""
@@ -180,12 +180,12 @@ class AuditLog:
         )
 
     def public_keys(self) -> Sequence[str]:
-        """Return the public parts of the audit keys, for an auditor; the newest first."""
+        """Return the public parts of the audit keys for an auditor, newest first."""
         self._access.require(Action.ADMINISTER)
         return [str(key.public) for key in self.keys.keys]
 
     def new_key(self, file: Path) -> AuditKey:
-        """Put a new key first in an audit key file; those that were in use stay, to verify with.
+        """Put a new key first in an audit key file; the keys in use stay, to verify with.
 
         `UsageError` for a file that exists and is not the `audit_key_file` of the settings.
         """

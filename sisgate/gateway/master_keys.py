@@ -1,4 +1,4 @@
-"""The master keys: what each has sealed, moving everything to the newest, forgetting an old one."""
+"""The master keys: what each has sealed, moving everything to the newest, removing an old one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sisgate.access.policy import Action
-from sisgate.audit import log as audit
 from sisgate.audit.keys import AuditKey, read_audit_keys
 from sisgate.credentials import sealed
 from sisgate.credentials.master import drop_master_key, make_master_key, renew_master_key
@@ -25,7 +24,7 @@ from sisgate.ledger.audit_chain import is_made_with
 class MasterKeyUse:
     """One master key: its id in hex, where it was read from, what it has sealed by place.
 
-    `origin` is None for one that sealed something and that this process does not have.
+    `origin` is None if this process does not have the key, although it has sealed something.
     """
 
     id: str
@@ -35,40 +34,35 @@ class MasterKeyUse:
 
 
 class MasterKeys:
-    """Needs the master keys of the fleet, as workers do, and the right to administer it.
+    """What an admin does with the master keys. This process needs them, as workers do.
 
     Methods raise `CredentialError` and `AccessDenied`.
     """
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._settings = core.settings
-        self._database = core.database
-        self._tokens = StoredTokens(core.redis)
-        self._clock = core.clock
-        self._access = core.access
 
     def list(self) -> list[MasterKeyUse]:
-        """Return the keys, the newest first; then those that are missing."""
-        self._access.require(Action.ADMINISTER)
-        vault = vault_of(self._settings)
-        found = sealed.uses(self._database)
+        """Return the keys, newest first; then those that are missing."""
+        self._core.access.require(Action.ADMINISTER)
+        vault = vault_of(self._core.settings)
+        uses = sealed.uses(self._core.database)
         known = [
-            MasterKeyUse(key.id.hex(), key.origin, key is vault.newest, found.pop(key.id.hex(), {}))
+            MasterKeyUse(key.id.hex(), key.origin, key is vault.newest, uses.pop(key.id.hex(), {}))
             for key in vault.masters
         ]
-        return known + [MasterKeyUse(each, None, False, uses) for each, uses in found.items()]
+        return known + [MasterKeyUse(key_id, None, False, by) for key_id, by in uses.items()]
 
     def make(self, path: Path | None = None) -> bool:
-        """Make a key file, unless there is one; return whether it was made.
+        """Create a key file unless there is one; return whether it was created.
 
-        Without `path` that is where keys are read from, unless they come from somewhere else.
-        Raises `OSError`. `check_ledger` says whether another key is needed.
+        Without `path` it is where keys are read from, unless they come from somewhere else. Raises
+        `OSError`. `check_ledger` says whether another key is needed.
         """
         self._core.require_unless_local(Action.ADMINISTER)
-        if path is None and at_hand(self._settings):
+        if path is None and at_hand(self._core.settings):
             return False
-        return make_master_key(path or self._settings.master_key_path)
+        return make_master_key(path or self._core.settings.master_key_path)
 
     def renew(self, path: Path) -> str:
         """Put a new key above those of a file and return its id. Raises `OSError`."""
@@ -76,49 +70,49 @@ class MasterKeys:
         return renew_master_key(path).id.hex()
 
     def check_ledger(self) -> None:
-        """Raise `CredentialError` where the ledger is in use with a key that is not here.
+        """Raise `CredentialError` if the ledger is in use with a key that is not here.
 
-        `UsageError` where its tables are not those of the code, `DatabaseUnavailable` where it
-        cannot be asked.
+        `UsageError` if its tables are not those of the code, `DatabaseUnavailable` if it cannot be
+        reached.
         """
         self._core.require_unless_local(Action.ADMINISTER)
-        settings = self._settings
+        settings = self._core.settings
         if settings.is_embedded_database and not (settings.data_dir / "sisgate.db").exists():
             return
-        found = Ledger(self._core).version()
-        if found.version is None:
+        schema = Ledger(self._core).version()
+        if schema.version is None:
             return
-        if not found.is_newest:
+        if not schema.is_newest:
             raise UsageError("The ledger is of another version: run `sisgate db upgrade` first.")
-        if error := missing_keys(settings, self._database).error:
+        if error := missing_keys(settings, self._core.database).error:
             raise error
 
     def rewrap(self, *, actor: str, reason: str | None = None) -> Iterator[Progress]:
         """Seal everything with the newest master key, and yield after each batch.
 
-        May be interrupted and begun again; safe while the fleet works.
+        May be interrupted and started again; safe while the fleet works.
         """
-        self._access.require(Action.ADMINISTER)
-        vault = vault_of(self._settings)
-        # Told before it begins: an interrupted one has moved something too.
-        self._note("keys:master:rewrap", vault.newest.id.hex(), actor, reason)
-        yield from sealed.rewrap(self._database, vault, self._tokens)
+        self._core.access.require(Action.ADMINISTER)
+        vault = vault_of(self._core.settings)
+        # Audited before it begins: an interrupted one has moved something too.
+        self._core.audit(actor, "keys:master:rewrap", vault.newest.id.hex(), reason=reason)
+        yield from sealed.rewrap(self._core.database, vault, StoredTokens(self._core.redis))
 
     def forget(self, key_id: str, *, actor: str, reason: str | None = None) -> str:
-        """Take a master key out of its file and return its id; `key_id` may be cut short.
+        """Remove a master key from its file and return its id; `key_id` may be abbreviated.
 
-        `UsageError` where there is no such key or it stands in no file, `InvalidState` where it is
-        the newest, something is still sealed with it, or the audit log is still proven by it.
+        Raises `UsageError` if there is no such key or it is in no file, and `InvalidState` if it is
+        the newest, something is still sealed with it, or the audit log still needs it.
         """
-        found = [key for key in self.list() if key_id and key.id.startswith(key_id)]
-        if len(found) != 1 or found[0].origin is None:
+        matches = [key for key in self.list() if key_id and key.id.startswith(key_id)]
+        if len(matches) != 1:
             raise UsageError(
-                f"{len(found) or 'No'} master keys begin with {key_id!r}. "
+                f"{len(matches) or 'No'} master keys begin with {key_id!r}. "
                 "`sisgate keys masters` shows them."
-                if len(found) != 1
-                else f"Master key {found[0].id} is not here, so there is nothing to forget."
             )
-        (key,) = found
+        (key,) = matches
+        if key.origin is None:
+            raise UsageError(f"Master key {key.id} is not here, so there is nothing to forget.")
         if key.is_newest:
             raise InvalidState(f"Master key {key.id} is the newest one: it seals. It stays.")
         if key.sealed:
@@ -127,56 +121,44 @@ class MasterKeys:
                 f"Master key {key.id} is still in use ({places}), so it stays. Run "
                 "`sisgate keys rewrap` first."
             )
-        assert key.origin is not None
-        self._refuse_what_proves_the_log(key.id)
+        self._check_audit_log(key.id)
         if key.origin in {"environment", "command"}:
             raise UsageError(
-                f"Master key {key.id} is not in use any more. It comes from the {key.origin}: take "
-                "it away there."
+                f"Master key {key.id} is not in use any more. It comes from the {key.origin}: "
+                "remove it there."
             )
         try:
             drop_master_key(Path(key.origin), bytes.fromhex(key.id))
         except OSError as error:
             raise UsageError(
                 f"{key.origin} cannot be written ({error.strerror}). Master key {key.id} is not in "
-                "use any more: take its line away where the file is made."
+                "use any more: remove its line where the file comes from."
             ) from error
-        self._note("keys:master:forget", key.id, actor, reason)
+        self._core.audit(actor, "keys:master:forget", key.id, reason=reason)
         return key.id
 
     def give_up(self, *, actor: str, reason: str | None = None) -> tuple[str, ...]:
-        """Name every missing key as lost and return their ids.
+        """Declare every missing key lost and return their ids.
 
         `sisgate up` then starts without them. What they sealed stays, and never opens.
         """
-        self._access.require(Action.ADMINISTER)
-        missing = missing_keys(self._settings, self._database)
+        self._core.access.require(Action.ADMINISTER)
+        missing = missing_keys(self._core.settings, self._core.database)
         for key_id in missing.ids:
-            self._note(GIVEN_UP, key_id, actor, reason)
+            self._core.audit(actor, GIVEN_UP, key_id, reason=reason)
         return tuple(missing.ids)
 
-    def _refuse_what_proves_the_log(self, key_id: str) -> None:
-        """Raise `InvalidState` where the audit key that follows from a master key is needed."""
-        (master,) = (m for m in vault_of(self._settings).masters if m.id.hex() == key_id)
-        own, file = AuditKey.of_master(master.material), self._settings.audit_key_file
+    def _check_audit_log(self, key_id: str) -> None:
+        """Raise `InvalidState` if the audit log needs the audit key derived from a master key."""
+        settings = self._core.settings
+        (master,) = (m for m in vault_of(settings).masters if m.id.hex() == key_id)
+        own, file = AuditKey.of_master(master.material), settings.audit_key_file
         if file is not None and read_audit_keys(file).of(own.id) is not None:
             return
-        with self._database.read() as session:
+        with self._core.database.read() as session:
             if is_made_with(session, own.id):
                 raise InvalidState(
-                    f"Events of the audit log are proven by master key {key_id}, so it stays. Run "
-                    "`sisgate audit new-key FILE` and set audit_key_file to it first: that file "
-                    "keeps what verifies them."
+                    f"Events of the audit log are authenticated with master key {key_id}, so it "
+                    "stays. Run `sisgate audit new-key FILE` and set audit_key_file to it first: "
+                    "that file keeps what verifies them."
                 )
-
-    def _note(self, action: str, subject: str, actor: str, reason: str | None) -> None:
-        principal = self._access.principal()
-        with self._database.write() as session:
-            audit.record(
-                session,
-                self._clock.now(),
-                actor=principal.token_actor or actor,
-                action=action,
-                subject=subject,
-                reason=reason,
-            )
