@@ -18,7 +18,7 @@ from sqlalchemy import Connection, event, insert, text
 from sisgate import Gateway
 from sisgate.clock import SystemClock
 from sisgate.errors import IdempotencyConflict, SisgateError, UsageError
-from sisgate.ledger import schedules
+from sisgate.ledger import job_search
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Dataset, Job
 
@@ -156,7 +156,7 @@ def accept_in_every_way(gateway: Gateway, provider: str, app: str) -> None:
     gateway.jobs.status(task)
     gateway.jobs.cancel(task)
     with gateway.context.database.read() as session:
-        schedules.taken(session, app.removeprefix("schedule/"), ["slot/students"])
+        job_search.taken_by(session, app.removeprefix("schedule/"), ["slot/students"])
     gateway.providers.control(provider).pause(actor="test")
     for choice in ("stale", "fail"):
         for resource in ("students", "orgs"):

@@ -17,6 +17,7 @@ from sisgate.domain.states import JobKind, JobState, KeyState
 from sisgate.ledger import call_queue, jobs
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
+from sisgate.ledger.job_search import of_ids
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.keys import USABLE, all_slots, live_keys
 from sisgate.ledger.schema import Job, Key, KeySlot
@@ -102,7 +103,7 @@ def _slot(
 
 
 def _probes(session: Session, keys: Iterable[Key]) -> dict[str, Job]:
-    return jobs.of_ids(session, [key.probe_job for key in keys if key.probe_job])
+    return of_ids(session, [key.probe_job for key in keys if key.probe_job])
 
 
 def _outcome(job_id: str | None, job: Job | None) -> Probe:

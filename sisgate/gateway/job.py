@@ -17,6 +17,7 @@ from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.calls import counts_by_state
+from sisgate.ledger.job_search import of_ids
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def read_status(session: Session, job_id: str) -> JobStatus:
 
 def read_statuses(session: Session, job_ids: Sequence[str]) -> list[JobStatus]:
     """Return the statuses of jobs in the order of their ids, in two statements for any number."""
-    rows = jobs.of_ids(session, job_ids)
+    rows = of_ids(session, job_ids)
     counts = counts_by_state(session, job_ids)
     return [status_of(rows[each], counts.get(each, {})) for each in job_ids if each in rows]
 

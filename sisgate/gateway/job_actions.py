@@ -17,7 +17,7 @@ from sisgate.domain.validation import chosen
 from sisgate.gateway.acceptance import Acceptance
 from sisgate.gateway.core import Core
 from sisgate.gateway.job import JobStatus
-from sisgate.ledger import dead_letters, jobs
+from sisgate.ledger import jobs
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Job
 from sisgate.sync.start import READ_SINCE, RESUMES
@@ -63,7 +63,7 @@ class JobActions:
         )
 
         def begin(session: Session, now: datetime) -> str | None:
-            earlier = dead_letters.begin_retry(session, old.id, new.id)
+            earlier = jobs.begin_retry(session, old.id, new.id)
             if earlier is None:
                 events.job_changed(session, old, "retry", now, actor=who, new=new.id)
             return earlier
@@ -84,7 +84,7 @@ class JobActions:
         with self._core.database.write() as session:
             because = f": {reason}" if reason else ""
             note = f"{who} resolved it as {resolution}{because}."
-            job = dead_letters.resolve(session, status.id, state, note)
+            job = jobs.resolve(session, status.id, state, note)
             now = self._core.clock.now()
             events.job_changed(
                 session, job, "resolve", now, actor=who, reason=reason, resolution=resolution

@@ -30,7 +30,7 @@ from sisgate.gateway.job import (
 from sisgate.gateway.job_actions import JobActions
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.waiting import Wait, wait_of, why_unanswered
-from sisgate.ledger import dead_letters, jobs
+from sisgate.ledger import job_search
 
 
 class Job:
@@ -122,7 +122,7 @@ class Jobs:
             raise UsageError("A job is named by its id or the beginning of it.")
         principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
-            found = jobs.ids_beginning(
+            found = job_search.ids_beginning(
                 session,
                 wanted,
                 app=own_app(principal),
@@ -167,7 +167,7 @@ class Jobs:
         if provider is not None:
             self._core.provider(provider)
         principal = self._core.access.require_role(Action.LOOK)
-        found = jobs.find(
+        found = job_search.find(
             self._core.database,
             states=wanted,
             provider=provider,
@@ -263,7 +263,7 @@ class Jobs:
             if app not in {None, principal.name}:
                 return []
             app = principal.name
-        found = dead_letters.find(
+        found = job_search.find_dead(
             self._core.database,
             provider=provider,
             app=app,

@@ -15,7 +15,7 @@ from sisgate.gateway.datasets import Datasets
 from sisgate.gateway.job import JobStatus, status_of
 from sisgate.gateway.jobs import Job
 from sisgate.gateway.syncs import Syncs
-from sisgate.ledger import schedules as ledger
+from sisgate.ledger import job_search
 from sisgate.settings.model import ScheduleConfig
 
 Refused = Callable[[str, str, SisgateError], None]
@@ -72,7 +72,7 @@ class Schedules:
                 continue
             resources = self._resources(config)
             with core.database.read() as session:
-                rows = ledger.newest(session, name, 2 * len(resources))
+                rows = job_search.newest_of(session, name, 2 * len(resources))
             newest = {row.resource: status_of(row, {}) for row in reversed(rows)}
             jobs = [newest[each] for each in resources if each in newest]
             next_at = config.recurrence.next(now)
@@ -104,7 +104,7 @@ class Schedules:
                 continue
             keys = {each: f"{occurrence.isoformat()}/{each}" for each in self._offered(config)}
             with self._core.database.read() as session:
-                enqueued = ledger.taken(session, name, keys.values())
+                enqueued = job_search.taken_by(session, name, keys.values())
             for resource, key in keys.items():
                 if resource in enqueued:
                     continue
@@ -128,5 +128,5 @@ class Schedules:
     def _sync(self, name: str, config: ScheduleConfig, resource: str, key: str | None) -> Job:
         return self._syncs.enqueue(
             config.provider, resource, priority=config.priority, mode=config.mode,
-            idempotency_key=key, app=ledger.app_of(name),
+            idempotency_key=key, app=job_search.app_of(name),
         )  # fmt: skip

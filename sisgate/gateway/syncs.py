@@ -15,7 +15,7 @@ from sisgate.gateway.acceptance import Acceptance, request_id_of
 from sisgate.gateway.availability import hold_of, on_unavailable_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.jobs import Job, Jobs
-from sisgate.ledger import jobs
+from sisgate.ledger.datasets import last_sync
 from sisgate.ledger.jobs import NewJob
 
 Mode = Literal["auto", "full", "incremental"]
@@ -89,7 +89,7 @@ class Syncs:
         app = None if self._core.access.principal().sees_all_jobs else new.app
         now = self._core.clock.now()
         with self._core.database.read() as session:
-            last = jobs.last_sync(session, new.provider, new.resource or "", app)
+            last = last_sync(session, new.provider, new.resource or "", app)
         if on_unavailable == "stale" and last is not None:
             return Job(self._jobs, last[0], age_seconds=max(0.0, (now - last[1]).total_seconds()))
         raise hold.refusal(new.provider, now, synced_at=last[1].isoformat() if last else None)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import CursorAhead, CursorTooOld
+from sisgate.ledger.job_search import whose
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.ledger.statements import lock_or_make
 
@@ -25,6 +26,27 @@ REFUSED = frozenset({403, 404, 405, 410, 501})
 def lock(session: Session, provider: str, resource: str) -> Dataset:
     """Return the dataset with its row locked until the transaction ends, made if need be."""
     return lock_or_make(session, Dataset, provider=provider, resource=resource)
+
+
+def last_sync(
+    session: Session, provider: str, resource: str, app: str | None = None
+) -> tuple[str, datetime] | None:
+    """Return the last job that synced a dataset, of an app or of any, and when it was last read."""
+    row = session.execute(
+        select(Job.id, Dataset.synced_at)
+        .join(Dataset, (Dataset.provider == Job.provider) & (Dataset.resource == Job.resource))
+        .where(
+            Job.kind == JobKind.SYNC.value,
+            Job.state.in_([JobState.DONE.value, JobState.HELD.value]),
+            Job.resource == resource,
+            Dataset.synced_at.is_not(None),
+            Job.ended_at.is_not(None),
+            *whose(provider, app, None),
+        )
+        .order_by(Job.ended_at.desc())
+        .limit(1)
+    ).first()
+    return None if row is None or row[1] is None else (row[0], row[1])
 
 
 def newest_change(session: Session, provider: str, resource: str) -> int:

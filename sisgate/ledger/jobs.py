@@ -6,19 +6,18 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, func, or_, select, true, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
 from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, UnknownJob
 from sisgate.ledger import call_queue, call_statements, calls, deletions
-from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Dataset, Job
+from sisgate.ledger.schema import Job
 
 
 @dataclass(frozen=True)
@@ -157,14 +156,6 @@ def get(session: Session, job_id: str) -> Job:
     return job
 
 
-def of_ids(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
-    """Return the jobs that there are, by id, as they are now."""
-    if not job_ids:
-        return {}
-    query = select(Job).where(Job.id.in_(job_ids)).execution_options(populate_existing=True)
-    return {job.id: job for job in session.scalars(query)}
-
-
 def unknown(job_id: str) -> UnknownJob:
     """Return the error for a job that does not exist, or not for who asks."""
     return UnknownJob(
@@ -180,82 +171,6 @@ def lock(session: Session, job_id: str) -> Job | None:
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-
-
-def find(
-    database: Database,
-    *,
-    states: Sequence[JobState] = (),
-    provider: str | None = None,
-    app: str | None = None,
-    places: Sequence[tuple[str, str]] | None = None,
-    limit: int = 50,
-) -> list[Job]:
-    """Return the newest jobs that fit, newest first.
-
-    `places` are pairs of provider and resource in one of which a job must be; `*` is any.
-    """
-    query = select(Job).order_by(Job.accepted_at.desc(), Job.id).limit(limit)
-    if states:
-        query = query.where(Job.state.in_([s.value for s in states]))
-    query = query.where(*whose(provider, app, places))
-    with database.read() as session:
-        return list(session.scalars(query))
-
-
-def ids_beginning(
-    session: Session,
-    beginning: str,
-    *,
-    app: str | None,
-    places: Sequence[tuple[str, str]],
-    limit: int,
-) -> Sequence[str]:
-    """Return ids that begin so, of jobs of an app and in certain places as with `find`."""
-    query = select(Job.id).where(
-        Job.id.startswith(beginning, autoescape=True), *whose(None, app, places)
-    )
-    return session.scalars(query.limit(limit)).all()
-
-
-def whose(
-    provider: str | None, app: str | None, places: Sequence[tuple[str, str]] | None
-) -> list[ColumnElement[bool]]:
-    """Return the conditions of jobs of a provider, of an app, and in certain places."""
-    found: list[ColumnElement[bool]] = []
-    if provider:
-        found.append(Job.provider == provider)
-    if app:
-        found.append(Job.app == app)
-    if places is not None and ("*", "*") not in places:
-        found.append(or_(false(), *(_is_at(*place) for place in places)))
-    return found
-
-
-def _is_at(provider: str, resource: str) -> ColumnElement[bool]:
-    same_provider = true() if provider == "*" else Job.provider == provider
-    return same_provider & (true() if resource == "*" else Job.resource == resource)
-
-
-def last_sync(
-    session: Session, provider: str, resource: str, app: str | None = None
-) -> tuple[str, datetime] | None:
-    """Return the last job that synced a dataset, of an app or of any, and when it was last read."""
-    row = session.execute(
-        select(Job.id, Dataset.synced_at)
-        .join(Dataset, (Dataset.provider == Job.provider) & (Dataset.resource == Job.resource))
-        .where(
-            Job.kind == JobKind.SYNC.value,
-            Job.state.in_([JobState.DONE.value, JobState.HELD.value]),
-            Job.resource == resource,
-            Dataset.synced_at.is_not(None),
-            Job.ended_at.is_not(None),
-            *whose(provider, app, None),
-        )
-        .order_by(Job.ended_at.desc())
-        .limit(1)
-    ).first()
-    return None if row is None or row[1] is None else (row[0], row[1])
 
 
 def mark_published(session: Session, job_ids: Sequence[str], now: datetime | None) -> None:
@@ -308,40 +223,6 @@ def live_count(session: Session, provider: str, most: int) -> int:
     return session.scalar(select(func.count()).select_from(live.subquery())) or 0
 
 
-def running_beside(session: Session, job: Job) -> int:
-    """Return how many syncs of the same app, provider and priority run, this one included."""
-    running = session.scalar(
-        select(func.count())
-        .select_from(Job)
-        .where(
-            Job.provider == job.provider,
-            Job.state == JobState.RUNNING.value,
-            Job.kind == JobKind.SYNC.value,
-            Job.app == job.app,
-            Job.priority == job.priority,
-        )
-    )
-    return max(1, running or 0)
-
-
-def due_for_planning(
-    session: Session, now: datetime, overdue: timedelta, limit: int = 500
-) -> list[Job]:
-    """Return accepted jobs whose plan message was never published, or went missing."""
-    return list(
-        session.scalars(
-            select(Job)
-            .where(
-                Job.state == JobState.ACCEPTED.value,
-                (Job.published_at.is_(None) & (Job.accepted_at < now - overdue / 10))
-                | (Job.published_at < now - overdue),
-            )
-            .order_by(Job.priority, Job.accepted_at)
-            .limit(limit)
-        )
-    )
-
-
 def overdue_providers(session: Session, now: datetime) -> list[str]:
     """Return the providers of the live jobs whose deadline has passed."""
     states = [s.value for s in LIVE_JOB_STATES]
@@ -386,6 +267,51 @@ def end_unanswered(session: Session, job: Job, now: datetime, error: Mapping[str
         f"carries it out is not known, and it is not repeated. {how_to_resolve(job.id)}",
     }
     end(session, job, JobState.UNKNOWN, now, error=words)
+
+
+REPEATABLE = (JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED)
+"""States in which a job may be enqueued once more."""
+
+
+def begin_retry(session: Session, job_id: str, new_id: str) -> str | None:
+    """Note as which job a job is enqueued once more; return the earlier one where there is one.
+
+    So a job is tried again once, however often that is asked for. Raises `InvalidState`.
+    """
+    job = lock(session, job_id) or get(session, job_id)
+    if job.retried_as is not None:
+        return job.retried_as
+    if job.state == JobState.UNKNOWN:
+        raise InvalidState(
+            f"Whether the provider carried out job {job.id} is not known, so that it may happen "
+            f"twice. {how_to_resolve(job.id)}",
+            job=job.id,
+        )
+    if job.state not in {state.value for state in REPEATABLE}:
+        raise InvalidState(
+            f"Job {job.id} is {job.state}; only failed, expired and cancelled jobs can be tried "
+            "again.",
+            job=job.id,
+        )
+    job.retried_as = new_id
+    return None
+
+
+def resolve(session: Session, job_id: str, state: JobState, note: str) -> Job:
+    """Say what became of a job whose outcome is unknown: `done` or `failed`.
+
+    Raises `InvalidState` where that is known already.
+    """
+    job = lock(session, job_id) or get(session, job_id)
+    if job.state != JobState.UNKNOWN:
+        raise InvalidState(
+            f"Job {job.id} is {job.state}: there is nothing unknown about it to resolve.",
+            job=job.id,
+        )
+    job.state, job.note = state.value, note
+    if state is JobState.DONE:
+        job.error = None
+    return job
 
 
 def how_to_resolve(job_id: str) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, literal
 from sqlalchemy.orm import Session
 
 from sisgate.ledger.database import Database
-from sisgate.ledger.jobs import whose
+from sisgate.ledger.job_search import whose
 from sisgate.ledger.schema import Attempt, Call, Job, UsageHour, UtcDateTime
 from sisgate.ledger.statements import insert_into
 

@@ -11,6 +11,7 @@ from sisgate.domain.states import JobState
 from sisgate.errors import BrokerUnavailable
 from sisgate.ledger import call_queue, jobs
 from sisgate.ledger.calls import ClaimedJob
+from sisgate.ledger.job_search import running_beside
 from sisgate.ledger.schema import Job
 from sisgate.sync import start
 from workers.runtime import Runtime
@@ -54,7 +55,7 @@ def window_of(session: Session, runtime: Runtime, job: Job) -> int:
     """Return how many calls of a job may be outstanding: its part of its app's window."""
     app = runtime.settings.apps.get(job.app)
     weight = app.weight if app else 1.0
-    siblings = jobs.running_beside(session, job)
+    siblings = running_beside(session, job)
     return max(1, round(WINDOW * weight / siblings))
 
 

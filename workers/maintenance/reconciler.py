@@ -17,6 +17,7 @@ from sisgate.domain.states import CallState, JobState
 from sisgate.errors import BrokerUnavailable, OutcomeUnknown, SisgateError
 from sisgate.gateway.liveness import why_waiting
 from sisgate.ledger import jobs, redelivery, retries
+from sisgate.ledger.job_search import due_for_planning
 from sisgate.ledger.schema import Call, Job
 from sisgate.redis.queues import PLANNER_QUEUE, list_lengths, queue_keys
 from sisgate.redis.scripts import Argument, run_script
@@ -124,7 +125,7 @@ def _publish_due(runtime: Runtime) -> None:
         return config.retry.policy if config else RetryPolicy()
 
     with runtime.database.write() as session:
-        waiting = jobs.due_for_planning(session, now, OVERDUE)
+        waiting = due_for_planning(session, now, OVERDUE)
         jobs.mark_published(session, [job.id for job in waiting], now)
         due = redelivery.due(session, now) + retries.due(session, now, policy_of)
     for job in waiting:

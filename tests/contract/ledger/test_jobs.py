@@ -16,6 +16,7 @@ from sisgate.ledger import call_queue, calls, jobs
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
+from sisgate.ledger.job_search import due_for_planning
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Call
 from tests.contract.ledger.rows import NOW, accepted, at_once, new_job, queued
@@ -137,7 +138,7 @@ def test_a_plan_message_that_is_missing_is_due(database: Database) -> None:
 
     def due(seconds: float) -> set[str]:
         with database.read() as session:
-            found = jobs.due_for_planning(session, NOW + timedelta(seconds=seconds), overdue)
+            found = due_for_planning(session, NOW + timedelta(seconds=seconds), overdue)
             return {job.id for job in found}
 
     assert due(1) == set()

@@ -1,0 +1,176 @@
+"""Which jobs there are: by id, by owner and place, of a schedule, given up, or to be planned."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, false, func, or_, select, true
+from sqlalchemy.orm import Session
+
+from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobKind, JobState
+from sisgate.ledger.database import Database
+from sisgate.ledger.schema import Call, Job
+
+
+def of_ids(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
+    """Return the jobs that there are, by id, as they are now."""
+    if not job_ids:
+        return {}
+    query = select(Job).where(Job.id.in_(job_ids)).execution_options(populate_existing=True)
+    return {job.id: job for job in session.scalars(query)}
+
+
+def ids_beginning(
+    session: Session,
+    beginning: str,
+    *,
+    app: str | None,
+    places: Sequence[tuple[str, str]],
+    limit: int,
+) -> Sequence[str]:
+    """Return ids that begin so, of jobs of an app and in certain places as with `find`."""
+    query = select(Job.id).where(
+        Job.id.startswith(beginning, autoescape=True), *whose(None, app, places)
+    )
+    return session.scalars(query.limit(limit)).all()
+
+
+def find(
+    database: Database,
+    *,
+    states: Sequence[JobState] = (),
+    provider: str | None = None,
+    app: str | None = None,
+    places: Sequence[tuple[str, str]] | None = None,
+    limit: int = 50,
+) -> list[Job]:
+    """Return the newest jobs that fit, newest first.
+
+    `places` are pairs of provider and resource in one of which a job must be; `*` is any.
+    """
+    query = select(Job).order_by(Job.accepted_at.desc(), Job.id).limit(limit)
+    if states:
+        query = query.where(Job.state.in_([s.value for s in states]))
+    query = query.where(*whose(provider, app, places))
+    with database.read() as session:
+        return list(session.scalars(query))
+
+
+@dataclass(frozen=True)
+class DeadJob:
+    """A job that was given up, with what it cost: the most of any of its failed calls."""
+
+    job: Job
+    tries: int
+    lost_workers: int
+
+
+def find_dead(
+    database: Database,
+    *,
+    provider: str | None = None,
+    app: str | None = None,
+    error: str | None = None,
+    since: datetime | None = None,
+    places: Sequence[tuple[str, str]] | None = None,
+    limit: int | None = None,
+) -> list[DeadJob]:
+    """Return what was given up and not tried again, the oldest first.
+
+    `error` is the code of its error, `since` when it was given up at the earliest. None for all.
+    """
+    failed = (Call.job_id == Job.id) & (Call.state == CallState.FAILED.value)
+    query = (
+        select(
+            Job,
+            func.coalesce(func.max(Call.tries), 0).label("tries"),
+            func.coalesce(func.max(Call.lost_workers), 0).label("lost_workers"),
+        )
+        .outerjoin(Call, failed)
+        .where(Job.dead, Job.retried_as.is_(None), *whose(provider, app, places))
+        .group_by(Job.id)
+        .order_by(Job.ended_at, Job.id)
+        .limit(limit)
+    )
+    if error is not None:
+        query = query.where(Job.error["code"].as_string() == error)
+    if since is not None:
+        query = query.where(Job.ended_at >= since)
+    with database.read() as session:
+        return [DeadJob(*row) for row in session.execute(query)]
+
+
+def whose(
+    provider: str | None, app: str | None, places: Sequence[tuple[str, str]] | None
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of jobs of a provider, of an app, and in certain places."""
+    found: list[ColumnElement[bool]] = []
+    if provider:
+        found.append(Job.provider == provider)
+    if app:
+        found.append(Job.app == app)
+    if places is not None and ("*", "*") not in places:
+        found.append(or_(false(), *(_is_at(*place) for place in places)))
+    return found
+
+
+def _is_at(provider: str, resource: str) -> ColumnElement[bool]:
+    same_provider = true() if provider == "*" else Job.provider == provider
+    return same_provider & (true() if resource == "*" else Job.resource == resource)
+
+
+def app_of(schedule: str) -> str:
+    """Return the app that a schedule's jobs are of."""
+    return f"schedule/{schedule}"
+
+
+def taken_by(session: Session, schedule: str, keys: Collection[str]) -> frozenset[str]:
+    """Return the resources that have a job with one of the keys, or one that has not ended."""
+    of_schedule = select(Job.resource).where(Job.app == app_of(schedule))
+    # Two statements, each with an index: with OR all jobs that the schedule ever had are read.
+    is_live = Job.state.in_([state.value for state in LIVE_JOB_STATES])
+    live = session.scalars(of_schedule.where(is_live)).all()
+    keyed = session.scalars(of_schedule.where(Job.idempotency_key.in_(keys))).all()
+    return frozenset(resource for resource in (*live, *keyed) if resource)
+
+
+def newest_of(session: Session, schedule: str, limit: int) -> Sequence[Job]:
+    """Return the newest jobs of a schedule, newest first."""
+    query = select(Job).where(Job.app == app_of(schedule))
+    return session.scalars(query.order_by(Job.accepted_at.desc(), Job.id).limit(limit)).all()
+
+
+def running_beside(session: Session, job: Job) -> int:
+    """Return how many syncs of the same app, provider and priority run, this one included."""
+    running = session.scalar(
+        select(func.count())
+        .select_from(Job)
+        .where(
+            Job.provider == job.provider,
+            Job.state == JobState.RUNNING.value,
+            Job.kind == JobKind.SYNC.value,
+            Job.app == job.app,
+            Job.priority == job.priority,
+        )
+    )
+    return max(1, running or 0)
+
+
+def due_for_planning(
+    session: Session, now: datetime, overdue: timedelta, limit: int = 500
+) -> list[Job]:
+    """Return accepted jobs whose plan message was never published, or went missing."""
+    return list(
+        session.scalars(
+            select(Job)
+            .where(
+                Job.state == JobState.ACCEPTED.value,
+                (Job.published_at.is_(None) & (Job.accepted_at < now - overdue / 10))
+                | (Job.published_at < now - overdue),
+            )
+            .order_by(Job.priority, Job.accepted_at)
+            .limit(limit)
+        )
+    )
