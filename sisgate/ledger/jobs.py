@@ -18,6 +18,7 @@ from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
 from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, UnknownJob
 from sisgate.ledger import call_queue, call_statements, calls, deletions
 from sisgate.ledger.schema import Job
+from sisgate.ledger.statements import count
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def live_count(session: Session, provider: str, most: int) -> int:
         .where(Job.provider == provider, Job.state.in_([s.value for s in LIVE_JOB_STATES]))
         .limit(most)
     )
-    return session.scalar(select(func.count()).select_from(live.subquery())) or 0
+    return count(session, live)
 
 
 def overdue_providers(session: Session, now: datetime) -> list[str]:
