@@ -1,4 +1,4 @@
-"""From an app that has Celery and not sisgate: ask for a sync by the task's name."""
+"""From an app that has Celery and not sisgate: enqueue a sync by the task's name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ sisgate.conf.update(
 
 
 def enqueue_sync(provider: str, resource: str, *, priority: str = "normal") -> str:
-    """Ask for a sync and return the job's id, by which `sisgate jobs show` finds it."""
+    """Enqueue a sync and return the job's id, for `sisgate jobs show`."""
     task = sisgate.send_task(
         "sisgate.sync",
         kwargs={

@@ -6,7 +6,7 @@ from sisgate import Gateway, SisgateError
 
 
 def main() -> None:
-    """Read the students who changed since cursor 0, and ask the provider about its district."""
+    """Sync students, read what changed since cursor 0, and make one call."""
     gateway = Gateway.from_env(app="gradebook")
 
     job = gateway.sync("powerschool", "students", priority="high")
@@ -26,7 +26,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except TimeoutError as error:  # the time to wait was over; the job goes on
+    except TimeoutError as error:  # the wait is over; the job continues
         raise SystemExit(str(error)) from error
     except SisgateError as error:
         raise SystemExit(f"{error.code}: {error}") from error

@@ -18,7 +18,7 @@ from sisgate.embedded.redis_conf import free_port
 from testbed.stack import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
-BLOCK = re.compile(r"(?:`([\w.]+)`[^`\n]*:\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"(?:`(\w+\.\w+)`[^`\n]*:\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What only shows something may be run again until it shows what the page has.
 SHOWS = re.compile(r"sisgate (?:providers|breaker$|audit|jobs (?:list|show))")
 AN_ID = "2af34d6f"
