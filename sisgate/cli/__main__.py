@@ -15,6 +15,8 @@ def run() -> None:
         if (extra := extra_of(error.name)) is None:
             raise
         sys.exit(f"error: {missing_extra(extra, 'The command line').message}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(execute(sys.argv[1:]))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
@@ -126,6 +127,14 @@ def write_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
         sys.stdout.write(f"{line}\n")
         if at_once:
             sys.stdout.flush()
+    sys.stdout.flush()
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows to stdout as CSV; what stands in no column is left out."""
+    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     sys.stdout.flush()
 
 

@@ -1,36 +1,24 @@
-"""`sisgate audit`: who did what, and whether the log of it is whole."""
+"""`sisgate audit tail`, `search` and `disclosures`: who did what, and who read whose data."""
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from sisgate.cli.app import Commands
-from sisgate.cli.commands.audit_screens import (
-    event_words,
-    json_line,
-    show_disclosures,
-    show_events,
-    show_verdict,
-    text_line,
-)
-from sisgate.cli.exits import ExitCode
-from sisgate.cli.formats import number
+from sisgate.cli.commands import audit_chain
+from sisgate.cli.formats import moment, number
 from sisgate.cli.invocation import Invocation, user_name
-from sisgate.cli.params import time_ago
-from sisgate.cli.presenter import write_lines
-from sisgate.errors import AuditError, CredentialError, DatabaseUnavailable, UsageError
-from sisgate.gateway import AuditEvent, AuditFilter, Segment
-from sisgate.gateway.audit import EXPORT_COLUMNS, verify_signed
-from sisgate.stack.interrupts import interrupts
+from sisgate.cli.params import OfProvider, time_ago
+from sisgate.cli.presenter import Presenter, to_json, write_csv, write_lines
+from sisgate.cli.tables import Columns
+from sisgate.errors import UsageError
+from sisgate.gateway import AuditEvent, AuditFilter
+from sisgate.stack.interrupts import until_interrupted
 
 app = Commands("audit", "Read, verify and export the audit log.", panel="Look")
 
@@ -47,7 +35,6 @@ Person = Annotated[
     str | None,
     typer.Option(metavar="PROVIDER/ID", help="A person, found by pseudonym: skyward/8f3a-11."),
 ]
-ProviderName = Annotated[str | None, typer.Option("--provider", help="Only this provider.")]
 JobId = Annotated[str | None, typer.Option("--job", help="Only this job.")]
 Since = Annotated[datetime | None, time_ago("From then on")]
 Until = Annotated[datetime | None, time_ago("Before then")]
@@ -60,17 +47,19 @@ def tail(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
     actor: Actor = None,
     action: ActionName = None,
-    provider: ProviderName = None,
+    provider: OfProvider = None,
 ) -> None:
     """Show the newest events."""
     wanted = AuditFilter(actor=actor, action=action, provider=provider)
     newest = list(reversed(invocation.gateway.audit.tail(wanted, limit=limit)))
     if not follow:
-        show_events(invocation.output, newest)
+        _show_events(invocation.output, newest)
         return
-    write = json_line if invocation.as_json else text_line
+    write = _json_line if invocation.as_json else _text_line
+    following = invocation.gateway.audit.follow(wanted, newest)
     write_lines(map(write, newest), at_once=True)
-    write_lines(map(write, _follow(invocation, wanted, newest)), at_once=True)
+    for _ in until_interrupted(invocation.clock, FOLLOW_SECONDS):
+        write_lines(map(write, following.new()), at_once=True)
 
 
 @app.add(
@@ -83,7 +72,7 @@ def search(
     action: ActionName = None,
     subject: Subject = None,
     person: Person = None,
-    provider: ProviderName = None,
+    provider: OfProvider = None,
     job: JobId = None,
     request: Annotated[
         str | None, typer.Option("--request", help="The app's own request id.")
@@ -110,100 +99,18 @@ def search(
         )
     )  # fmt: skip
     if invocation.as_json or form == "jsonl":
-        write_lines(map(json_line, islice(found, limit)))
+        write_lines(map(_json_line, islice(found, limit)))
     elif form == "csv":
-        writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**event_words(e), "detail": e.detail_text} for e in islice(found, limit))
+        rows = ({**_event(e), "detail": e.detail_text} for e in islice(found, limit))
+        write_csv(COLUMNS, rows)
     else:
         # A table is laid out as a whole, so it must end somewhere.
         most = limit or MOST_SHOWN
         shown = list(islice(found, most + 1))
-        show_events(invocation.output, shown[:most])
+        _show_events(invocation.output, shown[:most])
         if len(shown) > most:
             more = "--limit, --since or --format jsonl shows more"
             invocation.output.note(f"These are the first {number(most)}; {more}.")
-
-
-@app.add("sisgate audit export > audit.jsonl", "sisgate audit verify audit.jsonl")
-def export(
-    invocation: Invocation,
-    form: Annotated[
-        Literal["jsonl", "csv"],
-        typer.Option("--format", help="Only jsonl can be verified."),
-    ] = "jsonl",
-) -> None:
-    """Write the whole log with its seals and signed head."""
-    lines = invocation.gateway.audit.export()
-    if form == "jsonl" or invocation.as_json:
-        write_lines(lines)
-        return
-    writer = csv.DictWriter(sys.stdout, EXPORT_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for line in lines:
-        ((kind, words),) = json.loads(line).items()
-        writer.writerow({"row": kind, **words})
-
-
-@app.add("sisgate audit verify", "sisgate audit verify --heads /mnt/worm/heads.jsonl",
-        "sisgate audit verify audit.jsonl --public-key audit-public-keys",
-        note="Exits with 1 if anything is wrong.")  # fmt: skip
-def verify(
-    invocation: Invocation,
-    exported: Annotated[
-        Path | None,
-        typer.Argument(metavar="EXPORT", help="Exported file to check instead of the database."),
-    ] = None,
-    heads: Annotated[
-        list[Path] | None,
-        typer.Option(help="File of heads; by default the configured one."),
-    ] = None,
-    public_key: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY", help="Verify EXPORT with only this public key, or file of keys."
-        ),
-    ] = None,
-) -> None:
-    """Check every event, seal and link, and the log's end against the heads kept outside.
-
-    With EXPORT and --public-key, no database or configuration is needed.
-    """
-    if public_key and exported is None:
-        raise UsageError("--public-key is for an exported file: name it.")
-    output, log = invocation.output, invocation.gateway.audit
-    begun, kept = invocation.clock.monotonic(), heads or ()
-    with output.progress() as bars:
-        bar = bars.add_task("verifying", total=None if exported else log.sealed_events())
-
-        def progress(done: int) -> None:
-            bars.update(bar, completed=done)
-
-        if exported is None:
-            verdict = log.verify(heads=kept, progress=progress)
-        elif public_key:
-            verdict = verify_signed(exported, public_key, heads=kept, progress=progress)
-        else:
-            try:
-                verdict = log.verify_export(exported, heads=kept, progress=progress)
-            except (CredentialError, DatabaseUnavailable) as error:
-                raise type(error)(
-                    f"{error.message} On a machine without it, --public-key verifies an export: "
-                    "give it what `sisgate audit public-key` prints there."
-                ) from error
-    seconds = invocation.clock.monotonic() - begun
-    show_verdict(output, verdict, seconds)
-    if not verdict.is_whole:
-        raise typer.Exit(ExitCode.FAILED)
-
-
-@app.add("sisgate audit public-key > audit-public-keys", name="public-key")
-def public_key(invocation: Invocation) -> None:
-    """Show the public audit keys, which an auditor needs besides an export."""
-    found = invocation.gateway.audit.public_keys()
-    invocation.output.json({"keys": found})
-    if not invocation.as_json:
-        write_lines(found)
 
 
 @app.add(
@@ -223,76 +130,27 @@ def disclosures(
     until: Until = None,
 ) -> None:
     """Show who read a person's records or a response naming them, when, and why."""
-    output = invocation.output
-    provider, sourced_id = _person(person)
+    output, (provider, sourced_id) = invocation.output, _person(person)
     found = invocation.gateway.audit.disclosures(
-        provider, sourced_id, actor=user_name(), resource=resource,
-        since=since, until=until,
-    )  # fmt: skip
-    show_disclosures(output, found)
-
-
-@app.add("sisgate audit seal")
-def seal(invocation: Invocation) -> None:
-    """Seal new events now; beat does so every second."""
-    output = invocation.output
-    made = invocation.gateway.audit.seal()
-    output.result({"seal": made}, f"Seal {made} was made." if made else "Nothing was new.")
-
-
-@app.add("sisgate audit head > head.json")
-def head(
-    invocation: Invocation,
-) -> None:
-    """Show the signed head of the log, to keep elsewhere."""
-    found = invocation.gateway.audit.head()
-    if found is None:
-        raise AuditError("Nothing is sealed yet. Beat does so every second while it runs.")
-    write_lines([found.line])
-
-
-@app.add("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01")
-def archive(
-    invocation: Invocation,
-    file: Annotated[Path, typer.Argument(help="New file to write.")],
-    before: Annotated[datetime, time_ago("What was sealed before")],
-    reason: Annotated[str | None, typer.Option(help="Why, for the audit log.")] = None,
-) -> None:
-    """Move the oldest part of the log into a file."""
-    output = invocation.output
-    done = invocation.gateway.audit.archive(Segment(before), file, actor=user_name(), reason=reason)
-    output.result(
-        {
-            "file": str(done.path), "through": done.through, "head": done.head,
-            "events": done.events, "sha256": done.sha256,
-        },
-        f"{number(done.events)} events up to seal {done.through} are in {done.path} now. "
-        f"Its SHA-256 is {done.sha256}.",
-    )  # fmt: skip
-
-
-@app.add("sisgate audit new-key ./secrets/audit_key", name="new-key")
-def new_key(
-    invocation: Invocation,
-    file: Annotated[Path, typer.Argument(help="The audit key file.")],
-) -> None:
-    """Add a new key to an audit key file; older keys stay, to verify with."""
-    made = invocation.gateway.audit.new_key(file)
-    invocation.output.result(
-        {"file": str(file), "key": made.id.hex(), "public": str(made.public)},
-        f"Audit key {made.id.hex()} is first in {file}. Set audit_key_file to it, and restart "
-        f"every process. Its heads are signed for {made.public}.",
+        provider, sourced_id, actor=user_name(), resource=resource, since=since, until=until
     )
-
-
-def _follow(
-    invocation: Invocation, wanted: AuditFilter, seen: list[AuditEvent]
-) -> Iterator[AuditEvent]:
-    following = invocation.gateway.audit.follow(wanted, seen)
-    with interrupts() as asked:
-        while asked.none:
-            invocation.clock.sleep(FOLLOW_SECONDS)
-            yield from following.new()
+    columns: Columns = {
+        "when": "at",
+        "who": lambda each: f"{each.actor}, {each.user}" if each.user else each.actor,
+        "what": lambda each: f"{'' if each.is_certain else 'perhaps '}{each.what} of {each.place}",
+        "fields": lambda each: "all" if each.fields is None else ", ".join(each.fields),
+        "purpose": lambda each: each.purpose or "not stated",
+    }
+    output.table(
+        found,
+        columns,
+        json={"disclosures": found},
+        empty="Nobody was given this person's records, as far as the log reaches.",
+    )
+    if not all(each.is_certain for each in found):
+        output.note(
+            "“perhaps”: the reader stopped before the end, or the answer cannot be searched."
+        )
 
 
 def _person(text: str) -> tuple[str, str]:
@@ -300,3 +158,42 @@ def _person(text: str) -> tuple[str, str]:
     if not slash or not sourced_id:
         raise UsageError("Write a person as PROVIDER/ID, such as skyward/8f3a-11.")
     return provider, sourced_id
+
+
+def _show_events(output: Presenter, events: Sequence[AuditEvent]) -> None:
+    """Show events as a table, or as lines of JSON."""
+    if output.as_json:
+        write_lines(map(_json_line, events))
+        return
+    columns: Columns = {
+        "at": "at", "actor": "actor", "action": "action", "subject": "subject", "detail": _detail,
+    }  # fmt: skip
+    output.table(events, columns, empty="No events.")
+
+
+def _detail(event: AuditEvent) -> str:
+    words = [f"{name}={value}" for name, value in (event.detail or {}).items() if value is not None]
+    return "  ".join(([event.reason] if event.reason else []) + words)
+
+
+def _event(event: AuditEvent) -> dict[str, Any]:
+    """Return an event JSON-ready."""
+    return {
+        "at": event.at, "actor": event.actor, "action": event.action, "subject": event.subject,
+        "reason": event.reason, "provider": event.provider, "job": event.job_id,
+        "request": event.request_id or event.job_id, "detail": event.detail,
+    }  # fmt: skip
+
+
+def _json_line(event: AuditEvent) -> str:
+    """Return an event as a line of JSON."""
+    return to_json({"event": f"{event.writer}/{event.number}", **_event(event)})
+
+
+def _text_line(event: AuditEvent) -> str:
+    """Return an event as a line of text."""
+    parts = (moment(event.at), event.actor, event.action, event.subject, _detail(event))
+    return "  ".join(filter(None, parts))
+
+
+app.add_typer(audit_chain.app)

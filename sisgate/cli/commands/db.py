@@ -12,11 +12,7 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason
 from sisgate.stack import data_folder
 
-app = Commands(
-    "db",
-    "Upgrade the database, and restart feeds after a restore.",
-    panel="Set up",
-)
+app = Commands("db", "Upgrade the database, and restart feeds after a restore.", panel="Set up")
 
 
 @app.add("sisgate db upgrade")
@@ -38,8 +34,7 @@ def current(invocation: Invocation) -> None:
     """Show the version of the tables. Exits with 1 if it is not the newest."""
     output, found = invocation.output, invocation.gateway.ledger.version()
     output.result(
-        asdict(found),
-        f"{found.database}: version {found.version or 'none'}, newest {found.newest}",
+        asdict(found), f"{found.database}: version {found.version or 'none'}, newest {found.newest}"
     )
     if not found.is_newest:
         output.note("Run `sisgate db upgrade`.")
@@ -49,9 +44,8 @@ def current(invocation: Invocation) -> None:
 @app.add("sisgate db restored --reason 'backup of last night'")
 def restored(invocation: Invocation, reason: Reason = None) -> None:
     """After restoring an older backup: make every app that follows changes start over."""
-    output = invocation.output
     begun = invocation.gateway.datasets.begin_feeds_anew(actor=user_name(), reason=reason or "")
-    output.result(
+    invocation.output.result(
         {"datasets": list(begun)},
         f"The feeds of {len(begun)} datasets go on above all numbers given so far. An app that "
         "holds a cursor of before gets CursorTooOld, reads the records anew and goes on.",

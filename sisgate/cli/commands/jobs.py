@@ -31,7 +31,7 @@ def list_jobs(
     states: Annotated[
         list[JobState] | None,
         typer.Option(
-            "--state", "-s",
+            "--state", "-s", metavar="STATE",
             help="Only this state. May be repeated.",
         ),
     ] = None,

@@ -93,7 +93,9 @@ def life(left: timedelta | None) -> Text:
 
 app = Commands("keys", "Store, rotate and revoke the providers' keys.", panel="Set up")
 
-OfSlot = Annotated[Slot, typer.Option("--slot", help="Slot of the key.")]
+OfSlot = Annotated[
+    Slot, typer.Option("--slot", metavar="SLOT", help="primary, secondary or backup.")
+]
 Expires = Annotated[datetime | None, time_ahead("When it expires")]
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Id of a key, or its beginning.")]
 WAIT = "The rotation goes on by itself, as beat finds it: `sisgate keys list` shows how far it is."

@@ -70,12 +70,11 @@ def powerschool_plugin(
     ] = "sisgate@example.org",
 ) -> None:
     """Write the PowerSchool plugin with the access request and the fast queries."""
-    output = invocation.output
     try:
         write_plugin(out, publisher=publisher, contact_email=contact_email)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}.") from error
-    output.result(
+    invocation.output.result(
         {"path": out.absolute()},
         f"Wrote {out}. The district installs it under System > System Settings > Plugin "
         "Management, enables it, and reads client id and secret there.",

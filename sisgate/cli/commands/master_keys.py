@@ -79,9 +79,8 @@ def _give_up(invocation: Invocation, output: Presenter, reason: str | None) -> N
 @app.add("sisgate keys masters --json")
 def masters(invocation: Invocation) -> None:
     """List master keys: where each comes from, and how much it seals."""
-    output = invocation.output
     found = invocation.gateway.keys.master.list()
-    output.table(
+    invocation.output.table(
         found,
         {"id": "id", "use": _use, "from": "origin", "has sealed": _sealed},
         json=[{**asdict(key), "sealed": dict(key.sealed)} for key in found],
@@ -101,10 +100,9 @@ def _sealed(key: MasterKeyUse) -> str:
 @app.add("sisgate keys rewrap", note="It can be interrupted; the next run continues.")
 def rewrap(invocation: Invocation, reason: Reason = None) -> None:
     """Re-seal everything with the newest master key, while the fleet runs."""
-    output = invocation.output
     moved: dict[str, int] = {}
     unopened: dict[str, tuple[str, ...]] = {}
-    with output.progress() as bars:
+    with invocation.output.progress() as bars:
         tasks = {}
         steps = invocation.gateway.keys.master.rewrap(actor=user_name(), reason=reason)
         for step in steps:
@@ -114,7 +112,7 @@ def rewrap(invocation: Invocation, reason: Reason = None) -> None:
             moved[step.name], unopened[step.name] = step.moved, step.unopened
     lost = [place for places in unopened.values() for place in places]
     words = ", ".join(f"{name} {count:,}" for name, count in moved.items() if count)
-    output.result(
+    invocation.output.result(
         {"moved": moved, "unopened": lost},
         f"Moved to the newest master key: {words or 'nothing was left to move'}.",
     )
@@ -135,7 +133,6 @@ def forget_master(
     reason: Reason = None,
 ) -> None:
     """Remove an unused master key from its file."""
-    output = invocation.output
     gone = invocation.gateway.keys.master.forget(key_id, actor=user_name(), reason=reason)
     words = f"{gone} is forgotten. What backups hold under it opens only with a copy."
-    output.result({"forgotten": gone}, words)
+    invocation.output.result({"forgotten": gone}, words)

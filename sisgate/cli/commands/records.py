@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +16,7 @@ from sisgate.cli.app import Commands
 from sisgate.cli.formats import moment
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Provider, Purpose, Resource
-from sisgate.cli.presenter import Presenter, to_json, write_lines
+from sisgate.cli.presenter import Presenter, to_json, write_csv, write_lines
 from sisgate.cli.tables import Columns
 from sisgate.gateway import StoredChange, StoredRecord
 from sisgate.stack.interrupts import interrupts
@@ -79,7 +78,7 @@ def records(
         # Records differ in their fields: the first pass finds the columns, the second writes.
         columns = sorted({name for record in stream() for name in record.data} - {"sourcedId"})
         names = ["sourcedId", *columns, "changedAt", "deletedAt"]
-        _write_csv(names, map(_csv_words, stream()))
+        write_csv(names, map(_csv_words, stream()))
     else:
         _show_records(invocation.output, stream(), count)
 
@@ -117,7 +116,7 @@ def changes(
     if form == "jsonl":
         write_lines(map(_change_line, noted()), at_once=follow)
     elif form == "csv":
-        _write_csv(["sequence", "operation", "sourcedId", "changedAt"], map(_change_row, noted()))
+        write_csv(["sequence", "operation", "sourcedId", "changedAt"], map(_change_row, noted()))
     else:
         write_lines(_change_text(noted()), at_once=follow)
     if since and last == since and count != 0:
@@ -219,14 +218,6 @@ def _change_text(stream: Iterable[StoredChange]) -> Iterator[str]:
     for change in stream:
         when = moment(change.changed_at)
         yield f"{change.sequence:>9}  {change.operation:<6}  {when:<23}  {change.sourced_id}"
-
-
-def _write_csv(columns: list[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(row)
-    sys.stdout.flush()
 
 
 def _plain(value: Any) -> str:

@@ -1,0 +1,200 @@
+"""`sisgate audit verify`, `export`, `archive` and the rest that keeps the log provable."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.text import Text
+
+from sisgate.cli.app import Commands
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.formats import moment, number
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import Reason, time_ago
+from sisgate.cli.presenter import Presenter, write_csv, write_lines
+from sisgate.errors import AuditError, CredentialError, DatabaseUnavailable, UsageError
+from sisgate.gateway import IssueKind, Segment, VerificationResult
+from sisgate.gateway.audit import EXPORT_COLUMNS, verify_signed
+
+app = Commands()
+
+
+@app.add("sisgate audit export > audit.jsonl", "sisgate audit verify audit.jsonl")
+def export(
+    invocation: Invocation,
+    form: Annotated[
+        Literal["jsonl", "csv"], typer.Option("--format", help="Only jsonl can be verified.")
+    ] = "jsonl",
+) -> None:
+    """Write the whole log with its seals and signed head."""
+    lines = invocation.gateway.audit.export()
+    if form == "jsonl" or invocation.as_json:
+        write_lines(lines)
+        return
+    parsed = (json.loads(line).items() for line in lines)
+    write_csv(EXPORT_COLUMNS, ({"row": kind, **fields} for ((kind, fields),) in parsed))
+
+
+@app.add("sisgate audit verify", "sisgate audit verify --heads /mnt/worm/heads.jsonl",
+        "sisgate audit verify audit.jsonl --public-key audit-public-keys",
+        note="Exits with 1 if anything is wrong.")  # fmt: skip
+def verify(
+    invocation: Invocation,
+    exported: Annotated[
+        Path | None,
+        typer.Argument(metavar="EXPORT", help="Exported file to check instead of the database."),
+    ] = None,
+    heads: Annotated[
+        list[Path] | None, typer.Option(help="File of heads; by default the configured one.")
+    ] = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Verify EXPORT with only this public key, or file of keys."
+        ),
+    ] = None,
+) -> None:
+    """Check every event, seal and link, and the log's end against the heads kept outside.
+
+    With EXPORT and --public-key, no database or configuration is needed.
+    """
+    if public_key and exported is None:
+        raise UsageError("--public-key is for an exported file: name it.")
+    output, log = invocation.output, invocation.gateway.audit
+    begun, kept = invocation.clock.monotonic(), heads or ()
+    with output.progress() as bars:
+        bar = bars.add_task("verifying", total=None if exported else log.sealed_events())
+
+        def progress(done: int) -> None:
+            bars.update(bar, completed=done)
+
+        if exported is None:
+            result = log.verify(heads=kept, progress=progress)
+        elif public_key:
+            result = verify_signed(exported, public_key, heads=kept, progress=progress)
+        else:
+            try:
+                result = log.verify_export(exported, heads=kept, progress=progress)
+            except (CredentialError, DatabaseUnavailable) as error:
+                raise type(error)(
+                    f"{error.message} On a machine without it, --public-key verifies an export: "
+                    "give it what `sisgate audit public-key` prints there."
+                ) from error
+    _show_result(output, result, invocation.clock.monotonic() - begun)
+    if not result.is_whole:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _heads(result: VerificationResult) -> str:
+    if not result.heads:
+        return "none"
+    return f"{number(result.heads)}, the newest of seal {result.newest_head}"
+
+
+def _show_result(output: Presenter, result: VerificationResult, seconds: float) -> None:
+    """Show what verification found."""
+    rows: list[tuple[str, object]] = [
+        ("events", f"{number(result.events)} checked in {seconds:.1f} s"),
+        ("seals", f"{number(result.seals)}, the newest at {moment(result.last_sealed_at)}"),
+        ("not yet sealed", result.unsealed),
+        ("heads kept outside", _heads(result)),
+    ]
+    output.facts(rows, json={**_as_json(result), "seconds": round(seconds, 2)})
+    if result.findings and not output.as_json:
+        output.table(
+            result.findings,
+            {
+                "where": "place",
+                "what": lambda each: Text(each.kind.value, "bold red"),
+                "detail": "what",
+            },
+        )
+    left = result.counts.total() - len(result.findings)
+    if left > 0:
+        output.note(f"And {number(left)} more.")
+    if not result.heads:
+        output.warn("There are no heads to compare with: a log whose end was cut off looks whole.")
+    if result.is_whole:
+        output.show(Text("The log is whole.", "bold green"))
+    else:
+        what = "The log was changed."
+        if set(result.counts) == {IssueKind.UNKNOWN_KEY}:
+            what = "Audit keys are missing here, or the log was forged."
+        output.show(Text(f"{what} docs/explanation/audit.md tells what to do.", "bold red"))
+
+
+def _as_json(result: VerificationResult) -> dict[str, Any]:
+    """Return what verification found, JSON-ready."""
+    return {
+        "whole": result.is_whole, "events": result.events, "seals": result.seals,
+        "unsealed": result.unsealed, "heads": result.heads, "last_seal": result.last_seal,
+        "last_sealed_at": result.last_sealed_at, "newest_head": result.newest_head,
+        "counts": {kind.value: count for kind, count in result.counts.items()},
+        "findings": [
+            {"kind": found.kind.value, "place": found.place, "what": found.what}
+            for found in result.findings
+        ],
+    }  # fmt: skip
+
+
+@app.add("sisgate audit public-key > audit-public-keys", name="public-key")
+def public_key(invocation: Invocation) -> None:
+    """Show the public audit keys, which an auditor needs besides an export."""
+    found = invocation.gateway.audit.public_keys()
+    invocation.output.json({"keys": found})
+    if not invocation.as_json:
+        write_lines(found)
+
+
+@app.add("sisgate audit seal")
+def seal(invocation: Invocation) -> None:
+    """Seal new events now; beat does so every second."""
+    made = invocation.gateway.audit.seal()
+    invocation.output.result(
+        {"seal": made}, f"Seal {made} was made." if made else "Nothing was new."
+    )
+
+
+@app.add("sisgate audit head > head.json")
+def head(invocation: Invocation) -> None:
+    """Show the signed head of the log, to keep elsewhere."""
+    found = invocation.gateway.audit.head()
+    if found is None:
+        raise AuditError("Nothing is sealed yet. Beat does so every second while it runs.")
+    write_lines([found.line])
+
+
+@app.add("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01")
+def archive(
+    invocation: Invocation,
+    file: Annotated[Path, typer.Argument(help="New file to write.")],
+    before: Annotated[datetime, time_ago("What was sealed before")],
+    reason: Reason = None,
+) -> None:
+    """Move the oldest part of the log into a file."""
+    done = invocation.gateway.audit.archive(Segment(before), file, actor=user_name(), reason=reason)
+    invocation.output.result(
+        {
+            "file": str(done.path), "through": done.through, "head": done.head,
+            "events": done.events, "sha256": done.sha256,
+        },
+        f"{number(done.events)} events up to seal {done.through} are in {done.path} now. "
+        f"Its SHA-256 is {done.sha256}.",
+    )  # fmt: skip
+
+
+@app.add("sisgate audit new-key ./secrets/audit_key", name="new-key")
+def new_key(
+    invocation: Invocation, file: Annotated[Path, typer.Argument(help="The audit key file.")]
+) -> None:
+    """Add a new key to an audit key file; older keys stay, to verify with."""
+    made = invocation.gateway.audit.new_key(file)
+    invocation.output.result(
+        {"file": str(file), "key": made.id.hex(), "public": str(made.public)},
+        f"Audit key {made.id.hex()} is first in {file}. Set audit_key_file to it, and restart "
+        f"every process. Its heads are signed for {made.public}.",
+    )
