@@ -160,7 +160,6 @@ def test_the_command_says_what_is_kept_only(
     """A warning and 0: there is nothing to be done again."""
     monkeypatch.setattr(Invocation, "gateway", alone)
     monkeypatch.setattr(Invocation, "settings", alone.settings)
-    monkeypatch.setattr(Invocation, "database", alone.context.database)
     assert execute([*words, "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["holds_now"] is False

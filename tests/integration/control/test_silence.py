@@ -30,13 +30,7 @@ def run(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
     """Run a command beside the gateway's fleet; return all that it said."""
-    parts = {
-        "gateway": gateway,
-        "database": gateway.context.database,
-        "redis": gateway.context.redis,
-    }
-    for name, part in parts.items():
-        monkeypatch.setattr(Invocation, name, part)
+    monkeypatch.setattr(Invocation, "gateway", gateway)
     monkeypatch.setattr(Invocation, "settings", gateway.settings)
 
     def said(*words: str) -> str:
