@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from sisgate.admission.limiter import Limiter
-from sisgate.admission.provider_limits import limits_of
 from sisgate.admission.spec import LimitSpec
 from sisgate.audit.keys import AuditKey, KeyRing, read_audit_keys
 from sisgate.audit.writers import Writers
@@ -95,7 +94,7 @@ class Context:
         """Return the limits of a provider; a permit that is never finished counts for a lease."""
         spec = self._limits.get(config.name)
         if spec is None:
-            spec = self._limits[config.name] = limits_of(config, config.lease)
+            spec = self._limits[config.name] = LimitSpec.of(config)
         return spec
 
     def breakers(self, config: ProviderConfig) -> FleetBreakers:

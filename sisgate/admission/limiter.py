@@ -23,16 +23,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sisgate.admission.answers import read_grant, read_state
-from sisgate.admission.schedule import concurrency_at
-from sisgate.admission.spec import (
+from sisgate.admission.spec import LimitSpec, concurrency_at, encode_spec, window_pairs
+from sisgate.admission.state import (
     OFF_PERMIT,
     Grant,
     LedgerCall,
     LimiterState,
-    LimitSpec,
-    encode_spec,
-    window_pairs,
+    read_grant,
+    read_state,
 )
 from sisgate.admission.throttle import FACTOR_FLOOR
 from sisgate.clock import Clock, SystemClock
@@ -101,16 +99,16 @@ class Limiter:
 
     def unblock(self, provider: str) -> None:
         """Lift a block before its time."""
-        self._run("forget", provider, "blocked_until", "block_reason")
+        self._redis.hdel(LIMIT_STATE(provider=provider), "blocked_until", "block_reason")
 
     def pause(self, provider: str, until: datetime | None = None) -> None:
         """Grant nothing until `until`, or until `resume` when None."""
         end = "inf" if until is None else f"{until.timestamp() * 1000:.3f}"
-        self._run("set_pause", provider, end)
+        self._redis.hset(LIMIT_STATE(provider=provider), "paused_until", end)
 
     def resume(self, provider: str) -> None:
         """End a pause. A block stays."""
-        self._run("forget", provider, "paused_until")
+        self._redis.hdel(LIMIT_STATE(provider=provider), "paused_until")
 
     def set_factor(self, provider: str, factor: float, *, was: float | None = None) -> bool:
         """Set the adaptive factor, cut to [`FACTOR_FLOOR`, 1]; return whether it was set.
@@ -129,8 +127,13 @@ class Limiter:
         """
         if windows is not None and not windows:
             raise ValueError("an override has at least one window; None ends it")
-        text = "" if windows is None else json.dumps(window_pairs(tuple(windows)))
-        return int(self._run("set_limits", provider, text))
+        pipe, key = self._redis.pipeline(), LIMIT_STATE(provider=provider)
+        if windows is None:
+            pipe.hdel(key, "limits")
+        else:
+            pipe.hset(key, "limits", json.dumps(window_pairs(tuple(windows))))
+        pipe.hincrby(key, "limits_version", 1)
+        return int(pipe.execute()[-1])
 
     def overrides(self, providers: Sequence[str]) -> dict[str, tuple[Rate, ...] | None]:
         """Return what `set_limits` has set for each provider, None for nothing; one round trip."""

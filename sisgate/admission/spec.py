@@ -1,38 +1,57 @@
-"""What the limiter is asked, told and answers, as values. No I/O."""
+"""The limits of one provider, as its configuration gives them. No I/O."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from zoneinfo import ZoneInfo
 
-from sisgate.admission.schedule import ConcurrencySchedule
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
-
-Reason = Literal[
-    "granted",
-    "window",
-    "bucket",
-    "reserve",
-    "interval",
-    "concurrency",
-    "blocked",
-    "paused",
-    "unknown",
-    "off",
-]
-REASONS: tuple[Reason, ...] = get_args(Reason)
+from sisgate.settings import ProviderConfig
 
 DEFAULT_RESERVES: Mapping[Priority, float] = MappingProxyType(
     {Priority.URGENT: 0.0, Priority.HIGH: 0.02, Priority.NORMAL: 0.05, Priority.LOW: 0.10}
 )
-OFF_PERMIT = "off"
-"""The permit of a provider without limits: nothing is counted for it."""
+
+WEEKDAYS = frozenset(range(5))
+"""Monday to Friday, as `datetime.weekday` numbers them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyWindow:
+    """`limit` calls at once from `start` to `end` of local time on `days`.
+
+    `end` is not included. A window whose end is not after its start runs past midnight and belongs
+    to the day on which it starts.
+    """
+
+    start: time
+    end: time
+    limit: int
+    days: frozenset[int] = WEEKDAYS
+
+    def holds(self, local: datetime) -> bool:
+        """Return whether the window is in force at a local time."""
+        moment, day = local.time(), local.weekday()
+        if self.start < self.end:
+            return day in self.days and self.start <= moment < self.end
+        began_today = day in self.days and moment >= self.start
+        began_yesterday = (day - 1) % 7 in self.days and moment < self.end
+        return began_today or began_yesterday
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencySchedule:
+    """Windows in the time zone `zone` (IANA name); outside of them `otherwise` (None: no limit)."""
+
+    zone: str
+    windows: tuple[ConcurrencyWindow, ...]
+    otherwise: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,19 @@ class LimitSpec:
         if any(not 0 <= share < 1 for share in self.reserves.values()):
             raise ValueError("a reserve is a share from 0 up to, not including, 1")
 
+    @classmethod
+    def of(cls, config: ProviderConfig) -> LimitSpec:
+        """Return a provider's limits; a permit that is never finished counts for a lease."""
+        return cls(
+            windows=config.windows,
+            burst=config.burst,
+            min_interval_seconds=config.min_interval_seconds,
+            max_concurrency=config.max_concurrency or config.dialect_class.default_concurrency,
+            lease_seconds=config.lease,
+            arrival_bound_seconds=config.arrival_bound_seconds,
+            schedule=_schedule(config),
+        )
+
     @cached_property
     def off(self) -> bool:
         """Whether there is nothing to limit."""
@@ -97,92 +129,17 @@ class LimitSpec:
         return max((rate.period_seconds for rate in self.windows), default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """The answer to an ask: `permits`, at most as many as wanted, or why none.
+def concurrency_at(spec: LimitSpec, now: datetime) -> int | None:
+    """Return how many calls may run at once at `now` (aware); None means any number.
 
-    `wait_seconds` is 0 when granted; else the earliest time at which a permit of this priority
-    could exist as far as is known now. `factor` is the adaptive factor the answer was given under:
-    what is learned from the call goes back with it (`Limiter.set_factor(…, was=factor)`).
+    Of all windows in force and `max_concurrency` the smallest number counts.
     """
-
-    permits: tuple[str, ...]
-    wait_seconds: float
-    reason: Reason
-    factor: float = 1.0
-
-    def __bool__(self) -> bool:
-        return bool(self.permits)
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerCall:
-    """A call as the ledger knows it, for `rebuild`. `completed_at` None: running or crashed.
-
-    With its permit a running call can still be finished after the rebuild and is then free in time;
-    without, it counts to the end of its lease, and once more when it is finished.
-    """
-
-    started_at: datetime
-    completed_at: datetime | None
-    lease_until: datetime
-    permit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WindowState:
-    """How much of one window is used; calls in flight count."""
-
-    rate: Rate
-    used: int
-
-    @property
-    def left(self) -> int:
-        """Calls that the window still has."""
-        return max(0, self.rate.calls - self.used)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {"limit": str(self.rate), "used": self.used, "left": self.left}
-
-
-@dataclass(frozen=True, slots=True)
-class LimiterState:
-    """What the limiter of one provider knows now. `known` is False until `rebuild`.
-
-    `paused_until` is None when not paused, and `datetime.max` (UTC) for a pause without end.
-    """
-
-    provider: str
-    known: bool
-    epoch: str
-    windows: tuple[WindowState, ...]
-    tokens: float
-    burst: int
-    in_flight: int
-    factor: float
-    blocked_seconds: float
-    block_reason: str
-    paused_until: datetime | None
-    overridden: bool
-    limits_version: int
-    next_permit_in_seconds: Mapping[Priority, float]
-    waiting_for: Mapping[Priority, Reason]
-
-    def next_permits(self) -> dict[str, float]:
-        """Return in how many seconds the next permit can exist, by the word for the priority."""
-        return {p.word: round(seconds, 3) for p, seconds in self.next_permit_in_seconds.items()}
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what people are shown, JSON-ready."""
-        return {
-            "windows": [window.as_dict() for window in self.windows],
-            "overridden": self.overridden,
-            "factor": self.factor,
-            "blocked_seconds": self.blocked_seconds,
-            "paused_until": self.paused_until.isoformat() if self.paused_until else None,
-            "next_permit_in_seconds": self.next_permits(),
-        }
+    limits: Sequence[int | None] = ()
+    if spec.schedule is not None:
+        local = now.astimezone(ZoneInfo(spec.schedule.zone))
+        limits = [w.limit for w in spec.schedule.windows if w.holds(local)]
+        limits = limits or [spec.schedule.otherwise]
+    return min((n for n in (*limits, spec.max_concurrency) if n is not None), default=None)
 
 
 def encode_spec(spec: LimitSpec, concurrency: int | None) -> str:
@@ -204,3 +161,11 @@ def encode_spec(spec: LimitSpec, concurrency: int | None) -> str:
 def window_pairs(windows: tuple[Rate, ...]) -> list[tuple[int, float]]:
     """Return each window as its calls and its period in milliseconds."""
     return [(rate.calls, rate.period_seconds * 1000) for rate in windows]
+
+
+def _schedule(config: ProviderConfig) -> ConcurrencySchedule | None:
+    hours = config.school_hours
+    if hours is None:
+        return None
+    window = ConcurrencyWindow(hours.start, hours.end, hours.max_concurrency, hours.days)
+    return ConcurrencySchedule(hours.zone, (window,))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import re
 import subprocess
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Self
 
 from sisgate.clock import Clock, SystemClock, poll_until
-from sisgate.embedded import damage
 from sisgate.embedded.redis_binary import find_redis_server
 from sisgate.embedded.redis_conf import RedisConf, port_is_free
 from sisgate.errors import BrokerUnavailable, ConfigurationError
@@ -21,6 +22,16 @@ START_ATTEMPTS = 3
 
 STOP_SECONDS = 10.0
 LOG_TAIL_LINES = 15
+
+AOF_FILES = ("appendonlydir", "appendonly.aof")
+"""Where Redis 7 and Valkey keep it, and where Redis 6 does."""
+
+_READING_FAILED = re.compile(r"append[- ]?only|\bAOF\b|\bRDB\b|manifest", re.IGNORECASE)
+_NOT_DAMAGE = re.compile(
+    r"No space left|quota exceeded|Permission denied|Read-only file system|Input/output error|"
+    r"Too many open files|Ready to accept connections",
+    re.IGNORECASE,
+)
 
 
 class EmbeddedRedis:
@@ -108,9 +119,9 @@ class EmbeddedRedis:
         `code` and `log` are how it ended and what it wrote since its start. Returns what was done,
         or None. The next start begins empty: the ledger has the work.
         """
-        if not damage.cannot_read(code, log):
+        if not cannot_read(code, log):
             return None
-        moved = damage.put_aside(self._directory, self._clock.now())
+        moved = put_aside(self._directory, self._clock.now())
         if not moved:
             return None
         names = " and ".join(map(str, moved))
@@ -229,3 +240,23 @@ def _answering_pid(conf: RedisConf) -> int | None:
         client.ping()
         return int(client.info("server")["process_id"])
     return None
+
+
+def cannot_read(code: int, log: Sequence[str]) -> bool:
+    """Return whether a server that ended with `code` could not read its append-only file.
+
+    `log` is what it wrote since its start. A server that was killed, that had begun to serve, or
+    that could not open a sound file says nothing about the file.
+
+    >>> said = "# Bad file format reading the append only file: make a backup of your AOF file"
+    >>> cannot_read(1, [said]), cannot_read(-9, [said])
+    (True, False)
+    """
+    text = "\n".join(log)
+    return code > 0 and bool(_READING_FAILED.search(text)) and not _NOT_DAMAGE.search(text)
+
+
+def put_aside(directory: Path, now: datetime) -> list[Path]:
+    """Rename the append-only files in `directory`; return their new names, if there were any."""
+    found = [directory / name for name in AOF_FILES if (directory / name).exists()]
+    return [path.rename(f"{path}.damaged-{now:%Y%m%dT%H%M%SZ}") for path in found]

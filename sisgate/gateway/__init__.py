@@ -2,7 +2,7 @@
 
 from sisgate.access.policy import Role
 from sisgate.access.token_service import TokenInfo
-from sisgate.admission.spec import LimiterState
+from sisgate.admission.state import LimiterState
 from sisgate.audit.archive import Segment
 from sisgate.audit.chain import IssueKind, VerificationResult
 from sisgate.gateway.answer import Answer

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from sisgate.access.policy import Action
 from sisgate.admission.forecast import Outlook
-from sisgate.admission.spec import LimiterState, LimitSpec
+from sisgate.admission.spec import LimitSpec
+from sisgate.admission.state import LimiterState
 from sisgate.audit import log as audit
 from sisgate.domain.rates import Rate
 from sisgate.domain.validation import aware

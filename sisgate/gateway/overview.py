@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sisgate.admission.spec import LimiterState, WindowState
+from sisgate.admission.state import LimiterState, WindowState
 from sisgate.breakers.spec import State
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.breakers import EndpointStatus, ProviderBreakers

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
-from sisgate.admission.provider_limits import checks_since
-from sisgate.admission.spec import LedgerCall
+from sisgate.admission.state import LedgerCall, checks_since
 from sisgate.breakers.spec import State
 from sisgate.ledger import calls as ledger
 from sisgate.ledger import controls

@@ -12,7 +12,7 @@ from typing import Any, Self
 import structlog
 
 from sisgate.admission.limiter import PERMIT_USE_SECONDS
-from sisgate.admission.spec import Grant
+from sisgate.admission.state import Grant
 from sisgate.admission.throttle import ThrottleDecision, ThrottleSignal, decide
 from sisgate.audit import log as audit
 from sisgate.bounded_http import checked_before_write

@@ -13,8 +13,8 @@ from typing import Any
 from sisgate.clock import SystemClock
 from sisgate.credentials.vault import Vault
 from sisgate.domain.network import cure, tls_fault, why_unreachable
+from sisgate.embedded.redis_binary import version_of
 from sisgate.embedded.redis_conf import uses_embedded_redis
-from sisgate.embedded.server_version import version_of
 from sisgate.errors import BrokerUnavailable, SisgateError
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade

@@ -11,7 +11,8 @@ from redis.exceptions import ResponseError
 from sisgate.admission.admitter import Admitted, Admitter
 from sisgate.admission.limiter import MOST_PERMITS, Limiter
 from sisgate.admission.slots import Want
-from sisgate.admission.spec import OFF_PERMIT, LimitSpec
+from sisgate.admission.spec import LimitSpec
+from sisgate.admission.state import OFF_PERMIT
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import BrokerUnavailable

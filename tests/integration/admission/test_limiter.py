@@ -9,8 +9,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sisgate.admission.limiter import Limiter
-from sisgate.admission.schedule import ConcurrencySchedule, ConcurrencyWindow
-from sisgate.admission.spec import LedgerCall, LimitSpec
+from sisgate.admission.spec import ConcurrencySchedule, ConcurrencyWindow, LimitSpec
+from sisgate.admission.state import LedgerCall
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.errors import BrokerUnavailable

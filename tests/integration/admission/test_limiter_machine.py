@@ -24,7 +24,8 @@ from hypothesis.stateful import (
 )
 
 from sisgate.admission.limiter import Limiter
-from sisgate.admission.spec import Grant, LedgerCall, LimitSpec
+from sisgate.admission.spec import LimitSpec
+from sisgate.admission.state import Grant, LedgerCall
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.redis.client import RedisClient

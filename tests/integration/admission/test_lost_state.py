@@ -6,7 +6,8 @@ import threading
 from datetime import timedelta
 
 from sisgate.admission.limiter import Limiter
-from sisgate.admission.spec import LedgerCall, LimitSpec
+from sisgate.admission.spec import LimitSpec
+from sisgate.admission.state import LedgerCall
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.redis.client import RedisClient

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import select
 
-from sisgate.admission.provider_limits import checks_since
+from sisgate.admission.state import checks_since
 from sisgate.breakers.spec import State
 from sisgate.clock import SystemClock, poll_until
 from sisgate.ledger import schema

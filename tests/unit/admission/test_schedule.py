@@ -6,8 +6,7 @@ from datetime import UTC, datetime, time
 
 import pytest
 
-from sisgate.admission.schedule import ConcurrencySchedule, ConcurrencyWindow, concurrency_at
-from sisgate.admission.spec import LimitSpec
+from sisgate.admission.spec import ConcurrencySchedule, ConcurrencyWindow, LimitSpec, concurrency_at
 
 SCHOOL_HOURS = ConcurrencySchedule(
     "America/Chicago", (ConcurrencyWindow(time(7), time(17), 1),), otherwise=5

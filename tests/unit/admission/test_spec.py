@@ -7,7 +7,8 @@ import json
 import pytest
 
 from sisgate.admission.limiter import Limiter
-from sisgate.admission.spec import OFF_PERMIT, LimitSpec, encode_spec
+from sisgate.admission.spec import LimitSpec, encode_spec
+from sisgate.admission.state import OFF_PERMIT
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.redis.client import RedisClient

@@ -16,7 +16,6 @@ from rich.text import Text
 from sisgate import errors
 from sisgate.cli.main import app
 from sisgate.domain.response_class import RULES, Outcome
-from sisgate.redis.keys import FAMILIES
 
 DOCS = Path(__file__).parents[3] / "docs"
 _BREAKER = {
@@ -57,21 +56,11 @@ def error_tree() -> str:
     return f"```\n{inspect.cleandoc(tree[0])}\n```\n"
 
 
-def redis_keys() -> str:
-    """Every key of sisgate in Redis."""
-    lines = ["| key | type | holds | expires | written by |", "|---|---|---|---|---|"]
-    for family in FAMILIES:
-        cells = (f"`{family.pattern}`", family.type, family.holds, family.expires, family.writer)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
 # The page and the name of the part in it.
 PARTS = {
     ("reference/cli.md", "commands"): commands,
     ("reference/errors.md", "answers"): answers,
     ("reference/errors.md", "tree"): error_tree,
-    ("reference/redis-keys.md", "keys"): redis_keys,
 }
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sisgate.embedded.redis_binary import find_redis_server
-from sisgate.embedded.server_version import ServerVersion
+from sisgate.embedded.redis_binary import ServerVersion, find_redis_server
 from sisgate.errors import ConfigurationError
 
 
