@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from sisgate.cli.app import Commands
-from sisgate.cli.exits import exit_code
+from sisgate.cli.exits import ExitCode, exit_code
 from sisgate.cli.invocation import Invocation, user_name
-from sisgate.cli.params import OfProvider, OneJob, time_ago
+from sisgate.cli.params import OfProvider, OneJob, Reason, time_ago
 from sisgate.cli.presenter import Presenter
 from sisgate.errors import DeferredError, SisgateError, UsageError
 from sisgate.gateway import DeadLetter
@@ -99,23 +99,28 @@ def retry(
     which = DeadLetterFilter(provider, of_app, error, since)
     if bool(jobs) == dead or not (dead or which.is_empty):
         raise UsageError("Name jobs, or choose dead letters with --dead and its filters.")
-    lost: list[SisgateError] = []
+    refused: list[SisgateError] = []
     if dead:
         letters = which.find(invocation)
         if dry_run or not letters:
             show_dead(invocation, output, letters)
             return
-        confirm(output, len(letters), yes=yes)
+        _confirm(output, len(letters), yes=yes)
         found = [letter.id for letter in letters]
     else:
-        found, lost = _full_ids(invocation, output, jobs or [])
+        found = _find(invocation, jobs or [], refused)
         if dry_run:
             output.result(found, "\n".join(found))
             return
-    done = retry_each(invocation, output, found)
-    output.json(done.made)
-    _show_retried(output, done.made, is_bulk=dead)
-    if refused := [*lost, *done.refused]:
+    made = _retry_each(invocation, found, refused)
+    output.json(made)
+    if dead:
+        output.show(f"{len(made):,} jobs are tried again.")
+    else:
+        for pair in made:
+            again = "is tried again" if pair["is_new"] else "was tried again before,"
+            output.show(f"Job {pair['retry_of']} {again} as {pair['job']}.")
+    if refused:
         raise typer.Exit(exit_code(refused[0]))
 
 
@@ -129,7 +134,7 @@ def resolve(
             "--as", help="What happened to it; retry: not carried out, and enqueued again."
         ),
     ],
-    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")] = None,
+    reason: Reason = None,
 ) -> None:
     """Settle a job whose outcome is unknown."""
     job_id = invocation.gateway.jobs.find(job)
@@ -138,40 +143,51 @@ def resolve(
     invocation.output.result(status, f"Job {job_id} is resolved as {resolution}{again}.")
 
 
-@dataclass
-class Round:
-    """What became of many jobs that were to be tried again."""
+def _find(
+    invocation: Invocation, beginnings: Sequence[str], refused: list[SisgateError]
+) -> list[str]:
+    """Return the ids of jobs; what is wrong with one is reported, and the others go on."""
+    found: list[str] = []
+    for beginning in beginnings:
+        try:
+            found.append(invocation.gateway.jobs.find(beginning))
+        except UsageError as error:
+            refused.append(error)
+            invocation.output.error(error)
+    return found
 
-    made: list[dict[str, Any]] = field(default_factory=list)
-    refused: list[SisgateError] = field(default_factory=list)
 
-
-def retry_each(invocation: Invocation, output: Presenter, job_ids: Sequence[str]) -> Round:
+def _retry_each(
+    invocation: Invocation, job_ids: Sequence[str], refused: list[SisgateError]
+) -> list[dict[str, Any]]:
     """Enqueue jobs once more, with a bar where there are many; each once, however often it is run.
 
-    A job that cannot be tried again is told, and the others go on. What cannot be taken now (a
+    A job that cannot be tried again is reported, and the others go on. What cannot be taken now (a
     backlog that is full) ends it, and so does Ctrl-C; the same command goes on with the rest.
     """
-    done = Round()
+    made: list[dict[str, Any]] = []
+    output = invocation.output
     try:
         with output.progress(is_shown=len(job_ids) > 1) as bars:
             bar = bars.add_task("trying again", total=len(job_ids))
             for job_id in job_ids:
                 try:
                     job = invocation.gateway.jobs.retry(job_id, actor=user_name())
-                    done.made.append({"job": job.id, "retry_of": job_id, "is_new": job.is_new})
+                    made.append({"job": job.id, "retry_of": job_id, "is_new": job.is_new})
                 except UsageError as error:
-                    done.refused.append(error)
+                    refused.append(error)
                     output.error(error)
                 bars.advance(bar)
     except (KeyboardInterrupt, DeferredError):
-        words = f"{len(done.made):,} of {len(job_ids):,} jobs were tried again."
-        output.note(f"{words} The same command goes on with the rest; none is tried twice.")
+        output.note(
+            f"{len(made):,} of {len(job_ids):,} jobs were tried again. The same command goes on "
+            "with the rest; none is tried twice."
+        )
         raise
-    return done
+    return made
 
 
-def confirm(output: Presenter, count: int, *, yes: bool) -> None:
+def _confirm(output: Presenter, count: int, *, yes: bool) -> None:
     """Ask whether so many jobs are to be tried again; `UsageError` where nobody can be asked."""
     if yes:
         return
@@ -179,28 +195,6 @@ def confirm(output: Presenter, count: int, *, yes: bool) -> None:
         raise UsageError(
             f"{count:,} dead letters fit. Add --yes to try them again, or --dry-run to see them."
         )
-    typer.confirm(f"Try {count:,} jobs again?", abort=True, err=True)
-
-
-def _show_retried(output: Presenter, made: Sequence[Mapping[str, Any]], *, is_bulk: bool) -> None:
-    if is_bulk:
-        output.show(f"{len(made):,} jobs are tried again.")
-        return
-    for pair in made:
-        was = "is tried again" if pair["is_new"] else "was tried again before,"
-        output.show(f"Job {pair['retry_of']} {was} as {pair['job']}.")
-
-
-def _full_ids(
-    invocation: Invocation, output: Presenter, words: Sequence[str]
-) -> tuple[list[str], list[SisgateError]]:
-    """Return the ids of jobs, and the errors of those that are none; the others go on."""
-    found: list[str] = []
-    lost: list[SisgateError] = []
-    for word in words:
-        try:
-            found.append(invocation.gateway.jobs.find(word))
-        except UsageError as error:
-            lost.append(error)
-            output.error(error)
-    return found, lost
+    if not typer.confirm(f"Try {count:,} jobs again?", err=True):
+        output.note("Nothing was tried again.")
+        raise typer.Exit(ExitCode.FAILED)
