@@ -66,7 +66,7 @@ def queue_next(session: Session, job_id: str, window: int, now: datetime) -> lis
         .select_from(Call)
         .where(
             Call.job_id == job_id,
-            Call.state.in_([CallState.QUEUED.value, CallState.RUNNING.value]),
+            Call.state.in_([CallState.QUEUED, CallState.RUNNING]),
         )
     )
     free = window - (outstanding or 0)
@@ -76,7 +76,7 @@ def queue_next(session: Session, job_id: str, window: int, now: datetime) -> lis
         select(Call.id)
         .where(
             Call.job_id == job_id,
-            Call.state == CallState.PLANNED.value,
+            Call.state == CallState.PLANNED,
             Call.is_retry.is_(False),
             or_(Call.not_before.is_(None), Call.not_before <= now),
         )
@@ -89,7 +89,7 @@ def queue_next(session: Session, job_id: str, window: int, now: datetime) -> lis
 def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
     ids = session.scalars(
         update(Call)
-        .where(Call.id.in_(chosen), Call.state == CallState.PLANNED.value)
+        .where(Call.id.in_(chosen), Call.state == CallState.PLANNED)
         .values(state=CallState.QUEUED.value, published_at=now, not_before=None)
         .returning(Call.id)
         .execution_options(synchronize_session=False)
@@ -99,6 +99,6 @@ def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
 
 def withdraw(session: Session, job_id: str, now: datetime) -> None:
     """Cancel the calls of a job that have not been begun."""
-    is_waiting = Call.state.in_([CallState.PLANNED.value, CallState.QUEUED.value])
+    is_waiting = Call.state.in_([CallState.PLANNED, CallState.QUEUED])
     waiting = update(Call).where(Call.job_id == job_id, is_waiting)
     change(session, waiting.values(state=CallState.CANCELLED.value, ended_at=now))

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Row, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
 from sisgate.ledger import call_statements
 from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.ledger.statements import change, count
 from sisgate.providers.dialect import Position
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -138,18 +139,9 @@ def begin_attempt(session: Session, call: ClaimedCall, now: datetime, permit: st
 
 def _cancel_unwanted(session: Session, call_id: int, now: datetime) -> None:
     # A call may be put back in the moment in which its job is cancelled; its message ends it.
-    session.execute(
-        update(Call)
-        .where(
-            Call.id == call_id,
-            Call.state == CallState.QUEUED.value,
-            select(Job.id)
-            .where(Job.id == Call.job_id, Job.state.in_([s.value for s in FINAL_JOB_STATES]))
-            .exists(),
-        )
-        .values(state=CallState.CANCELLED.value, ended_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    ended = select(Job.id).where(Job.id == Call.job_id, Job.state.in_(FINAL_JOB_STATES)).exists()
+    unwanted = update(Call).where(Call.id == call_id, Call.state == CallState.QUEUED, ended)
+    change(session, unwanted.values(state=CallState.CANCELLED, ended_at=now))
 
 
 def finish(
@@ -197,52 +189,34 @@ def put_back(
 
 def release(session: Session, claimed: ClaimedCall, *, not_before: datetime) -> bool:
     """Undo a claim whose call was not begun: it waits, and nothing is held against it."""
-    session.execute(
-        delete(Attempt).where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
-    )
-    released = session.execute(
-        update(Call)
-        .where(
-            Call.id == claimed.id,
-            Call.attempt == claimed.attempt,
-            Call.state == CallState.RUNNING.value,
-        )
-        .values(state=_waiting_if_wanted(), not_before=not_before, lease_until=None)
-        .execution_options(synchronize_session=False)
-    )
-    return _touched(released)
+    forget_attempt(session, claimed)
+    waiting = {"state": _waiting_if_wanted(), "not_before": not_before, "lease_until": None}
+    return change(session, update(Call).where(is_held(claimed)).values(waiting)) == 1
 
 
 def _leave(
     session: Session, claimed: ClaimedCall, now: datetime, answered: int | None, **values: Any
 ) -> bool:
-    left = session.execute(
-        update(Call)
-        .where(
-            Call.id == claimed.id,
-            Call.attempt == claimed.attempt,
-            Call.state == CallState.RUNNING.value,
-        )
-        .values(lease_until=None, **values)
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(
-        update(Attempt)
-        .where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
-        .values(ended_at=now, status=answered)
-        .execution_options(synchronize_session=False)
-    )
-    return _touched(left)
+    left = change(session, update(Call).where(is_held(claimed)).values(lease_until=None, **values))
+    end_attempt(session, claimed, now, answered)
+    return left == 1
+
+
+def is_held(claimed: ClaimedCall) -> ColumnElement[bool]:
+    """Return the condition that a call is still its worker's, which fences all that one writes."""
+    is_same = (Call.id == claimed.id) & (Call.attempt == claimed.attempt)
+    return is_same & (Call.state == CallState.RUNNING)
+
+
+def end_attempt(session: Session, claimed: ClaimedCall, now: datetime, status: int | None) -> None:
+    """Write when the attempt of a claim ended, and with what answer."""
+    change(session, update(Attempt).where(_own(claimed)).values(ended_at=now, status=status))
 
 
 def live_count(session: Session, job_id: str) -> int:
     """Return how many calls of a job have not ended."""
-    count = session.scalar(
-        select(func.count())
-        .select_from(Call)
-        .where(Call.job_id == job_id, Call.state.in_([s.value for s in LIVE_CALL_STATES]))
-    )
-    return count or 0
+    is_live = Call.state.in_(LIVE_CALL_STATES)
+    return count(session, select(Call.id).where(Call.job_id == job_id, is_live))
 
 
 def counts_by_state(session: Session, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -253,14 +227,14 @@ def counts_by_state(session: Session, job_ids: Sequence[str]) -> dict[str, dict[
         .group_by(Call.job_id, Call.state)
     )
     counts: dict[str, dict[str, int]] = {}
-    for job_id, state, count in rows:
-        counts.setdefault(job_id, {})[state] = count
+    for job_id, state, number in rows:
+        counts.setdefault(job_id, {})[state] = number
     return counts
 
 
 def waiting(session: Session, job_id: str) -> Sequence[Row[Any, datetime | None]]:
     """Return the error and `not_before` of a job's calls that have not ended."""
-    live = Call.state.in_([state.value for state in LIVE_CALL_STATES])
+    live = Call.state.in_(LIVE_CALL_STATES)
     query = select(Call.error, Call.not_before).where(Call.job_id == job_id, live)
     return session.execute(query).all()
 
@@ -294,9 +268,7 @@ def last_error(session: Session, job_id: str) -> str | None:
 
 def forget_attempt(session: Session, claimed: ClaimedCall) -> None:
     """Forget an attempt that the provider cannot have seen: it counts against no quota."""
-    session.execute(
-        delete(Attempt).where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
-    )
+    change(session, delete(Attempt).where(_own(claimed)))
 
 
 def changes_something() -> ColumnElement[bool]:
@@ -308,24 +280,20 @@ def changes_something() -> ColumnElement[bool]:
 def may_be_done(session: Session, job_id: str) -> bool:
     """Return whether a call is under way that the provider may be carrying out."""
     running = select(Call.id).where(
-        Call.job_id == job_id, Call.state == CallState.RUNNING.value, changes_something()
+        Call.job_id == job_id, Call.state == CallState.RUNNING, changes_something()
     )
     return session.scalar(running.limit(1)) is not None
 
 
 def is_running(session: Session, job_id: str) -> bool:
     """Return whether a call of a job is under way."""
-    running = select(Call.id).where(Call.job_id == job_id, Call.state == CallState.RUNNING.value)
+    running = select(Call.id).where(Call.job_id == job_id, Call.state == CallState.RUNNING)
     return session.scalar(running.limit(1)) is not None
 
 
 def note_permit(session: Session, claimed: ClaimedCall, permit: str) -> None:
     """Note the permit of a call that was claimed without one."""
-    session.execute(
-        update(Attempt)
-        .where(Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
-        .values(permit=permit)
-    )
+    change(session, update(Attempt).where(_own(claimed)).values(permit=permit))
 
 
 def recent_attempts(session: Session, provider: str, since: datetime) -> list[Attempt]:
@@ -341,11 +309,9 @@ def recent_attempts(session: Session, provider: str, since: datetime) -> list[At
 
 def _waiting_if_wanted() -> Any:
     # The call of a job that has ended would be published for ever, and never claimed.
-    live = [state.value for state in LIVE_JOB_STATES]
-    wanted = select(Job.id).where(Job.id == Call.job_id, Job.state.in_(live)).exists()
+    wanted = select(Job.id).where(Job.id == Call.job_id, Job.state.in_(LIVE_JOB_STATES)).exists()
     return case((wanted, CallState.PLANNED.value), else_=CallState.CANCELLED.value)
 
 
-def _touched(result: Any) -> bool:
-    assert isinstance(result, CursorResult)
-    return result.rowcount == 1
+def _own(claimed: ClaimedCall) -> ColumnElement[bool]:
+    return (Attempt.call_id == claimed.id) & (Attempt.number == claimed.attempt)

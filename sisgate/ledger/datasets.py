@@ -36,8 +36,8 @@ def last_sync(
         select(Job.id, Dataset.synced_at)
         .join(Dataset, (Dataset.provider == Job.provider) & (Dataset.resource == Job.resource))
         .where(
-            Job.kind == JobKind.SYNC.value,
-            Job.state.in_([JobState.DONE.value, JobState.HELD.value]),
+            Job.kind == JobKind.SYNC,
+            Job.state.in_([JobState.DONE, JobState.HELD]),
             Job.resource == resource,
             Dataset.synced_at.is_not(None),
             Job.ended_at.is_not(None),
@@ -113,9 +113,9 @@ def absent(session: Session, provider: str, now: datetime) -> list[Job]:
         return []
     failed = (
         (Job.provider == provider)
-        & (Job.state == JobState.FAILED.value)
+        & (Job.state == JobState.FAILED)
         & (Job.accepted_at > now - ASK_AGAIN)
-        & (Job.kind == JobKind.SYNC.value)
+        & (Job.kind == JobKind.SYNC)
     )
     newest = (
         select(Job.resource, func.max(Job.accepted_at).label("at"))

@@ -68,9 +68,10 @@ RECORDS = _rows_of(Record, lambda before: Record.deleted_at < before, "records")
 
 def _ended(before: datetime) -> Select[Any]:
     # A call under way when its job was cancelled still has its outcome to write.
-    running = select(Call.id).where(Call.job_id == Job.id, Call.state == CallState.RUNNING.value)
-    final = [state.value for state in FINAL_JOB_STATES]
-    return select(Job.id).where(Job.ended_at < before, Job.state.in_(final), ~running.exists())
+    running = select(Call.id).where(Call.job_id == Job.id, Call.state == CallState.RUNNING)
+    return select(Job.id).where(
+        Job.ended_at < before, Job.state.in_(FINAL_JOB_STATES), ~running.exists()
+    )
 
 
 def _count_jobs(session: Session, before: datetime) -> Counter[str]:

@@ -52,7 +52,7 @@ def find(
     """
     query = select(Job).order_by(Job.accepted_at.desc(), Job.id).limit(limit)
     if states:
-        query = query.where(Job.state.in_([s.value for s in states]))
+        query = query.where(Job.state.in_(states))
     query = query.where(*whose(provider, app, places))
     with database.read() as session:
         return list(session.scalars(query))
@@ -81,7 +81,7 @@ def find_dead(
 
     `error` is the code of its error, `since` when it was given up at the earliest. None for all.
     """
-    failed = (Call.job_id == Job.id) & (Call.state == CallState.FAILED.value)
+    failed = (Call.job_id == Job.id) & (Call.state == CallState.FAILED)
     query = (
         select(
             Job,
@@ -130,7 +130,7 @@ def taken_by(session: Session, schedule: str, keys: Collection[str]) -> frozense
     """Return the resources that have a job with one of the keys, or one that has not ended."""
     of_schedule = select(Job.resource).where(Job.app == app_of(schedule))
     # Two statements, each with an index: with OR all jobs that the schedule ever had are read.
-    is_live = Job.state.in_([state.value for state in LIVE_JOB_STATES])
+    is_live = Job.state.in_(LIVE_JOB_STATES)
     live = session.scalars(of_schedule.where(is_live)).all()
     keyed = session.scalars(of_schedule.where(Job.idempotency_key.in_(keys))).all()
     return frozenset(resource for resource in (*live, *keyed) if resource)
@@ -149,8 +149,8 @@ def running_beside(session: Session, job: Job) -> int:
         .select_from(Job)
         .where(
             Job.provider == job.provider,
-            Job.state == JobState.RUNNING.value,
-            Job.kind == JobKind.SYNC.value,
+            Job.state == JobState.RUNNING,
+            Job.kind == JobKind.SYNC,
             Job.app == job.app,
             Job.priority == job.priority,
         )
@@ -166,7 +166,7 @@ def due_for_planning(
         session.scalars(
             select(Job)
             .where(
-                Job.state == JobState.ACCEPTED.value,
+                Job.state == JobState.ACCEPTED,
                 (Job.published_at.is_(None) & (Job.accepted_at < now - overdue / 10))
                 | (Job.published_at < now - overdue),
             )

@@ -218,7 +218,7 @@ def live_count(session: Session, provider: str, most: int) -> int:
     """Return how many jobs of a provider have not ended; no more than `most` are counted."""
     live = (
         select(Job.state)
-        .where(Job.provider == provider, Job.state.in_([s.value for s in LIVE_JOB_STATES]))
+        .where(Job.provider == provider, Job.state.in_(LIVE_JOB_STATES))
         .limit(most)
     )
     return count(session, live)
@@ -226,8 +226,7 @@ def live_count(session: Session, provider: str, most: int) -> int:
 
 def overdue_providers(session: Session, now: datetime) -> list[str]:
     """Return the providers of the live jobs whose deadline has passed."""
-    states = [s.value for s in LIVE_JOB_STATES]
-    query = select(Job.provider).where(Job.state.in_(states), Job.expires_at <= now)
+    query = select(Job.provider).where(Job.state.in_(LIVE_JOB_STATES), Job.expires_at <= now)
     return list(session.scalars(query.distinct()))
 
 
@@ -240,7 +239,7 @@ def expire_overdue(
     """
     overdue = session.scalars(
         select(Job)
-        .where(Job.state.in_([s.value for s in LIVE_JOB_STATES]), Job.expires_at <= now)
+        .where(Job.state.in_(LIVE_JOB_STATES), Job.expires_at <= now)
         .with_for_update(skip_locked=True)
     )
     expired = []

@@ -37,7 +37,7 @@ def keys_of(
     """Return the keys of a slot, oldest first; with `states`, only those in one of them."""
     query = select(Key).where(Key.provider == provider, Key.slot == slot)
     if states:
-        query = query.where(Key.state.in_([state.value for state in states]))
+        query = query.where(Key.state.in_(states))
     return session.scalars(query.order_by(Key.created_at, Key.id)).all()
 
 
@@ -49,7 +49,7 @@ def list_keys(session: Session, provider: str | None = None) -> list[Key]:
 
 def active_slots(session: Session) -> dict[str, list[str]]:
     """Return by provider which of its slots have an active key."""
-    query = select(Key.provider, Key.slot).where(Key.state == KeyState.ACTIVE.value)
+    query = select(Key.provider, Key.slot).where(Key.state == KeyState.ACTIVE)
     found: dict[str, list[str]] = {}
     for provider, slot in session.execute(query.order_by(Key.provider, Key.created_at.desc())):
         found.setdefault(provider, []).append(slot)

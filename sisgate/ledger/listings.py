@@ -46,8 +46,8 @@ def pages_of(session: Session, job_id: str) -> Sequence[Call]:
         select(Call)
         .where(
             Call.job_id == job_id,
-            Call.state == CallState.DONE.value,
-            Call.purpose.in_([Purpose.PAGE.value, Purpose.BRIDGE.value]),
+            Call.state == CallState.DONE,
+            Call.purpose.in_([Purpose.PAGE, Purpose.BRIDGE]),
         )
         .order_by(Call.id)
     ).all()
@@ -85,8 +85,8 @@ def pages_to_compare(session: Session, call: ClaimedCall) -> Sequence[Call]:
     """
     earlier = (
         Call.listing_id == call.listing_id,
-        Call.state == CallState.DONE.value,
-        Call.purpose == Purpose.PAGE.value,
+        Call.state == CallState.DONE,
+        Call.purpose == Purpose.PAGE,
         Call.look == call.look,
         Call.id < call.id,
     )

@@ -31,7 +31,7 @@ Address = tuple[int, str, int]
 
 def due(session: Session, now: datetime, limit: int = 500) -> list[Address]:
     """Move calls whose wait is over to `queued`; retries, which have a budget, are in `retries`."""
-    planned = Call.state == CallState.PLANNED.value
+    planned = Call.state == CallState.PLANNED
     ids = select(Call.id).where(planned, Call.not_before <= now, Call.is_retry.is_(False))
     ids = ids.order_by(Call.priority, Call.not_before).limit(limit)
     chosen = Call.id.in_(ids.with_for_update(skip_locked=True)) & planned
@@ -42,7 +42,7 @@ def waiting_queues(session: Session, now: datetime, grace: timedelta) -> list[tu
     """Return provider and priority of each queue with a call published more than `grace` ago."""
     rows = session.execute(
         select(Call.provider, Call.priority)
-        .where(Call.state == CallState.QUEUED.value, Call.published_at < now - grace)
+        .where(Call.state == CallState.QUEUED, Call.published_at < now - grace)
         .group_by(Call.provider, Call.priority)
     )
     return [(row.provider, row.priority) for row in rows]
@@ -122,7 +122,7 @@ def recover_lost(
     which is `unknown`: they are returned for the caller to end their jobs, which are locked.
     Another call of an ended job is cancelled. `tell` is told of each, as it is afterwards.
     """
-    expired = (Call.state == CallState.RUNNING.value) & (Call.lease_until < now)
+    expired = (Call.state == CallState.RUNNING) & (Call.lease_until < now)
     # Jobs first, in one order, as every writer locks; those at work elsewhere wait for their turn.
     locked = session.scalars(
         select(Job)
@@ -162,7 +162,7 @@ def recover_lost(
         session.scalars(
             select(Call).where(
                 Call.job_id.in_(live),
-                Call.state.in_([CallState.FAILED.value, CallState.UNKNOWN.value]),
+                Call.state.in_([CallState.FAILED, CallState.UNKNOWN]),
                 Call.lost_workers > 0,
                 Call.ended_at.is_(None),
             )
@@ -182,7 +182,7 @@ def take_up_again(session: Session, job: Job, claimed: ClaimedCall, now: datetim
     is_untouched = (
         Call.id == claimed.id,
         Call.attempt == claimed.attempt + 1,
-        Call.state == CallState.UNKNOWN.value,
+        Call.state == CallState.UNKNOWN,
     )
     returned = {"attempt": claimed.attempt, "state": CallState.RUNNING.value, "ended_at": None}
     if not change(session, update(Call).where(*is_untouched).values(returned)):
@@ -196,7 +196,7 @@ def take_up_again(session: Session, job: Job, claimed: ClaimedCall, now: datetim
 
 def _queued_before(before: datetime, ids: Select[int]) -> ColumnElement[bool]:
     """Return the condition of those of the chosen calls that were last published before a time."""
-    is_old = (Call.state == CallState.QUEUED.value) & (Call.published_at < before)
+    is_old = (Call.state == CallState.QUEUED) & (Call.published_at < before)
     # Asked again where the row is written: another reconciler may have published it meanwhile.
     return Call.id.in_(ids.where(is_old).with_for_update(skip_locked=True)) & is_old
 

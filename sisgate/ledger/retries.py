@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState
-from sisgate.ledger.calls import ClaimedCall, begin_attempt
+from sisgate.ledger.calls import ClaimedCall, begin_attempt, end_attempt, is_held
 from sisgate.ledger.redelivery import Address, publish_again
-from sisgate.ledger.schema import Attempt, Call
+from sisgate.ledger.schema import Call
 from sisgate.ledger.statements import change, count, is_postgresql
 
 Held = Row[int, int]
@@ -39,7 +39,7 @@ def due(session: Session, now: datetime, policy_of: Callable[[str], RetryPolicy]
         room = max(0, allowed - _out(session, provider))
         begins, more = waiting[:room], waiting[room:]
         begins += more[: _make_way(session, provider, [row.priority for row in more], now)]
-        chosen = Call.id.in_([row.id for row in begins]) & (Call.state == CallState.PLANNED.value)
+        chosen = Call.id.in_([row.id for row in begins]) & (Call.state == CallState.PLANNED)
         found += publish_again(session, chosen, now, state=CallState.QUEUED.value, not_before=None)
     return found
 
@@ -62,16 +62,10 @@ def begin_again(
     if not _has_room_for(session, claimed, policy, now):
         return False
     end = now + lease
-    is_claimed = (
-        Call.id == claimed.id,
-        Call.attempt == claimed.attempt,
-        Call.state == CallState.RUNNING.value,
-    )
     next_attempt = {"attempt": Call.attempt + 1, "lease_until": end, "is_retry": True}
-    if not change(session, update(Call).where(*is_claimed).values(next_attempt)):
+    if not change(session, update(Call).where(is_held(claimed)).values(next_attempt)):
         return False
-    former = (Attempt.call_id == claimed.id, Attempt.number == claimed.attempt)
-    change(session, update(Attempt).where(*former).values(ended_at=now, status=status))
+    end_attempt(session, claimed, now, status)
     claimed.attempt, claimed.lease_until, claimed.is_retry = claimed.attempt + 1, end, True
     begin_attempt(session, claimed, now, permit)
     return True
@@ -101,7 +95,7 @@ def _alone(session: Session, provider: str) -> None:
 def _providers_with_due(session: Session, now: datetime) -> list[str]:
     query = (
         select(Call.provider)
-        .where(Call.is_retry, Call.state == CallState.PLANNED.value, Call.not_before <= now)
+        .where(Call.is_retry, Call.state == CallState.PLANNED, Call.not_before <= now)
         .distinct()
     )
     return sorted(session.scalars(query))
@@ -111,7 +105,7 @@ def _waiting(session: Session, provider: str, now: datetime, most: int) -> list[
     due = (
         Call.is_retry,
         Call.provider == provider,
-        Call.state == CallState.PLANNED.value,
+        Call.state == CallState.PLANNED,
         Call.not_before <= now,
     )
     query = select(Call.id, Call.priority).where(*due)
@@ -122,7 +116,7 @@ def _waiting(session: Session, provider: str, now: datetime, most: int) -> list[
 
 def _allowed(session: Session, provider: str, policy: RetryPolicy) -> int:
     """Return how many retries may be out at a time beside the calls that run now."""
-    running = Call.state == CallState.RUNNING.value
+    running = Call.state == CallState.RUNNING
     return policy.retries_allowed(
         count(session, select(Call.id).where(Call.provider == provider, running))
     )
@@ -130,7 +124,7 @@ def _allowed(session: Session, provider: str, policy: RetryPolicy) -> int:
 
 def _out(session: Session, provider: str) -> int:
     """Return how many retries of a provider are out."""
-    out = Call.state.in_([CallState.QUEUED.value, CallState.RUNNING.value])
+    out = Call.state.in_([CallState.QUEUED, CallState.RUNNING])
     return count(session, select(Call.id).where(Call.provider == provider, Call.is_retry, out))
 
 
@@ -146,7 +140,7 @@ def _make_way(session: Session, provider: str, priorities: list[int], now: datet
         .where(
             Call.is_retry,
             Call.provider == provider,
-            Call.state == CallState.QUEUED.value,
+            Call.state == CallState.QUEUED,
             Call.priority > min(priorities),
         )
         .order_by(Call.priority.desc(), Call.published_at.desc())
@@ -155,5 +149,5 @@ def _make_way(session: Session, provider: str, priorities: list[int], now: datet
     giving = [
         row.id for row, wanted in zip(queued, priorities, strict=False) if wanted < row.priority
     ]
-    moved = update(Call).where(Call.id.in_(giving), Call.state == CallState.QUEUED.value)
+    moved = update(Call).where(Call.id.in_(giving), Call.state == CallState.QUEUED)
     return change(session, moved.values(state=CallState.PLANNED.value, not_before=now))

@@ -36,7 +36,7 @@ def backlog(session: Session, provider: str, priority: Priority, *, without: str
     live = session.scalars(
         select(Job).where(
             Job.provider == provider,
-            Job.state.in_([s.value for s in LIVE_JOB_STATES]),
+            Job.state.in_(LIVE_JOB_STATES),
             Job.priority <= int(priority),
         )
     ).all()
@@ -66,8 +66,8 @@ def usual_calls(session: Session, provider: str, resource: str | None) -> int | 
         .where(
             Job.provider == provider,
             Job.resource == resource,
-            Job.kind == JobKind.SYNC.value,
-            Job.state == JobState.DONE.value,
+            Job.kind == JobKind.SYNC,
+            Job.state == JobState.DONE,
             Job.complete.is_(True),
         )
         .order_by(Job.ended_at.desc())
@@ -129,7 +129,7 @@ def _unplanned(session: Session, job: Job) -> int:
 def _live_calls(session: Session, chosen: ColumnElement[bool]) -> dict[str, int]:
     rows = session.execute(
         select(Call.job_id, func.count())
-        .where(chosen, Call.state.in_([s.value for s in LIVE_CALL_STATES]))
+        .where(chosen, Call.state.in_(LIVE_CALL_STATES))
         .group_by(Call.job_id)
     )
     return {row[0]: row[1] for row in rows}
