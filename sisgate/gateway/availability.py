@@ -28,9 +28,9 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Hold:
-    """Why a provider takes no calls, and when the next one is made; None until a person acts.
+    """Why a provider takes no calls, and when the next is made; None until somebody acts.
 
-    `by_hand` tells a breaker that somebody holds from one that opened by itself. `failure` is what
+    `by_hand`: somebody holds the breaker; it did not open by itself. `failure` is what
     failed a call that waits for a breaker, where there is one.
     """
 
@@ -44,7 +44,7 @@ class Hold:
         return _WHY[self.reason].format(name=name)
 
     def explanation(self, name: str) -> str:
-        """Return the words that follow "takes no calls:", with what a person can do about it.
+        """Return what follows "takes no calls:", with what can be done about it.
 
         >>> Hold("paused", None).explanation("lincoln")
         'it is paused without an end. `sisgate resume lincoln` ends that.'
@@ -89,9 +89,9 @@ def on_unavailable_of(word: str) -> OnUnavailable:
 
 
 def hold_of(context: Context, config: ProviderConfig) -> Hold | None:
-    """Return what keeps every call of a provider from being made now, None for nothing.
+    """Return what blocks every call of a provider now; None for nothing.
 
-    Of several the one that ends last is told. A breaker whose probe is due holds nothing: the call
+    Of several, the one that ends last. A breaker whose probe is due holds nothing: the call
     that asks may be the probe. Quota that is used up is no hold either: such work has its turn.
     Raises `BrokerUnavailable`.
     """

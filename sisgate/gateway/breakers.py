@@ -1,4 +1,4 @@
-"""What a person sees and does of a provider's circuit breakers while the fleet runs."""
+"""The circuit breakers of a provider: their state, and pinning them by hand."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ STATES: dict[str, State | None] = {
     "half-open": State.HALF_OPEN,
     "auto": None,
 }
-"""The words for what can be done by hand, with the state that it pins; None ends a pin."""
+"""The settings that can be made by hand, with the state that each pins; None ends a pin."""
 
 
 @dataclass(frozen=True)
 class EndpointStatus:
-    """One endpoint: its breaker, and what the choice of an endpoint knows of it.
+    """One endpoint: its breaker, and what routing knows of it.
 
-    `number` is its place in the configuration, from 1. `unwell` means that it fails its health
-    checks, `ejected` that it gets no calls while another endpoint can have them. `checked_seconds`
+    `number` is its place in the configuration, from 1. `unwell`: it fails its health checks.
+    `ejected`: it gets no calls while another endpoint can take them. `checked_seconds`
     is the age of its last health check, None for none.
     """
 
@@ -52,20 +52,21 @@ class EndpointStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
-        words = {
+        return {
+            "number": self.number,
+            **self.breaker.as_dict(),
             "ejected": self.ejected,
             "unwell": self.unwell,
             "checked_seconds": self.checked_seconds,
         }
-        return {"number": self.number, **self.breaker.as_dict(), **words}
 
 
 class ProviderBreakers:
-    """The breakers of one provider. What is set is kept, audited, and holds for the whole fleet.
+    """The breakers of one provider. Each change is stored, audited and holds for the fleet.
 
     A pin fixes the state of a breaker whatever its calls come to, until its time or `auto`. It is
-    written to the ledger first, then to Redis; a Redis that did not hear of it, or was wiped, hears
-    of it from the reconciler, and `holds_now` is False until then. Methods raise
+    written to the ledger first, then to Redis. The reconciler brings it to a Redis that was away or
+    wiped; `holds_now` is False until then. Methods raise
     `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
     """
 
@@ -76,10 +77,10 @@ class ProviderBreakers:
         self._breakers = core.context.breakers(config)
         self._routes = FleetEndpoints(core.redis, config.name, self._urls, RoutingSpec())
         self.holds_now = True
-        """Whether Redis, and so the fleet, has heard of the last pin that was set here."""
+        """Whether Redis, and so the fleet, has the last pin set here."""
 
     def standings(self) -> list[EndpointStatus]:
-        """Return how each endpoint stands now, in the order of the configuration."""
+        """Return the state of each endpoint, in the order of the configuration."""
         self._core.access.require_any(Action.LOOK, self._config.name)
         views = self._breakers.views()
         _, known = self._routes.look()
@@ -138,7 +139,7 @@ class ProviderBreakers:
         return changed
 
     def _apply(self, pins: dict[str, Pin]) -> None:
-        # Also when nothing changed: Redis may not have heard of it.
+        # Also when nothing changed: Redis may not have it.
         try:
             self._breakers.set_pins({u: (State(pin.state), pin.until) for u, pin in pins.items()})
         except BrokerUnavailable:
@@ -159,9 +160,9 @@ class ProviderBreakers:
     def _named(self, endpoint: str | None) -> Sequence[str]:
         if endpoint is None:
             return self._urls
-        found = endpoints_named(endpoint, self._urls)
-        if len(found) == 1:
-            return found
+        matches = endpoints_named(endpoint, self._urls)
+        if len(matches) == 1:
+            return matches
         known = ", ".join(f"{i} ({short_name(url)})" for i, url in enumerate(self._urls, start=1))
-        trouble = "may mean several endpoints" if found else "is no endpoint"
+        trouble = "may mean several endpoints" if matches else "is no endpoint"
         raise UsageError(f"{endpoint!r} {trouble} of {self._config.name}; it has {known}.")

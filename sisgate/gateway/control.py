@@ -19,10 +19,10 @@ from sisgate.settings import ProviderConfig
 
 
 class ProviderControl:
-    """Limits and pauses of one provider. Each change is kept, audited, and holds for the fleet.
+    """Limits and pauses of one provider. Each change is stored, audited and holds for the fleet.
 
-    The ledger is written first, then Redis. Where Redis cannot be reached a change is made all the
-    same: it is kept, `holds_now` is False, and it holds once the reconciler has told Redis. Methods
+    A change is written to the ledger first, then to Redis. While Redis cannot be reached, it is
+    stored, `holds_now` is False, and it holds once the reconciler has written it to Redis. Methods
     raise `AccessDenied` and `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
     """
 
@@ -31,11 +31,11 @@ class ProviderControl:
         self._config = config
         self._spec = core.context.limits(config)
         self.holds_now = True
-        """Whether Redis, and so the fleet, has heard of the last change that was made here."""
+        """Whether Redis, and so the fleet, has the last change made here."""
 
     @property
     def limits(self) -> LimitSpec:
-        """The limits as configured, which the limiter is asked with."""
+        """The configured limits."""
         return self._spec
 
     def state(self) -> LimiterState:
@@ -44,7 +44,7 @@ class ProviderControl:
         return self._core.limiter.state(self._config.name, self._spec)
 
     def outlook(self, latency_seconds: float) -> Outlook | None:
-        """Return what the next grants depend on, or None while nobody can tell.
+        """Return what the next grants depend on; None while unknown.
 
         That is while the limiter waits to be rebuilt, and while a pause has no end.
         """
@@ -100,8 +100,8 @@ class ProviderControl:
                     before=before,
                     after=control.windows,
                 )
-        # Also when nothing changed: Redis may not have heard of it.
-        self._tell_redis(lambda: self._core.limiter.set_limits(name, windows))
+        # Also when nothing changed: Redis may not have it.
+        self._write_to_redis(lambda: self._core.limiter.set_limits(name, windows))
         return changed
 
     def pause(
@@ -116,19 +116,19 @@ class ProviderControl:
         if until is not None and until <= self._core.clock.now():
             raise UsageError(f"The end of the pause, {until.isoformat()}, has passed already.")
         self._set_pause(paused=True, until=until, actor=actor, reason=reason)
-        self._tell_redis(lambda: self._core.limiter.pause(self._config.name, until))
+        self._write_to_redis(lambda: self._core.limiter.pause(self._config.name, until))
 
     def resume(self, *, actor: str, reason: str | None = None) -> bool:
         """Make calls again; return whether it was paused."""
         actor = self._may_change(actor)
         was_paused = self._set_pause(paused=False, until=None, actor=actor, reason=reason)
-        # Also when it was not paused: Redis may not have heard of an earlier `resume`.
-        self._tell_redis(lambda: self._core.limiter.resume(self._config.name))
+        # Also when it was not paused: Redis may not have an earlier `resume`.
+        self._write_to_redis(lambda: self._core.limiter.resume(self._config.name))
         return was_paused
 
-    def _tell_redis(self, tell: Callable[[], object]) -> None:
+    def _write_to_redis(self, write: Callable[[], object]) -> None:
         try:
-            tell()
+            write()
         except BrokerUnavailable:
             self.holds_now = False
             return
@@ -136,7 +136,7 @@ class ProviderControl:
         self._core.wakeups.signal_work(self._config.name)
 
     def _may_change(self, actor: str) -> str:
-        """Return whom the audit log names: who asks, if a token says so; `AccessDenied` else."""
+        """Return the actor for the audit log: the token's owner if there is one."""
         principal = self._core.access.require(Action.CONTROL, self._config.name)
         return principal.token_actor or actor
 

@@ -1,4 +1,4 @@
-"""What every part of the gateway works with: the shared context, and who asks."""
+"""What every part of the gateway works with: the shared context, and the caller."""
 
 from __future__ import annotations
 
@@ -82,16 +82,16 @@ class Core:
             record(session, self.clock.now(), actor=actor, action=action, subject=subject, **detail)
 
     def asker(self) -> str | None:
-        """Return who asks, for the audit log: the token's owner, else the user of the machine."""
+        """Return the caller for the audit log: the token's owner, else the user of the machine."""
         return self.access.principal().token_actor or self.user
 
-    def app_of(self, principal: Principal, asked: str | None) -> str | None:
+    def app_of(self, principal: Principal, named: str | None) -> str | None:
         """Return whose job it is: an app with a token is who its token says."""
         if principal.may_name_apps:
-            return asked
+            return named
         own = self._own_name
-        named = asked or (own if own != Settings.model_fields["app_name"].default else None)
-        if named not in {None, principal.name}:
-            words = f"its token is that of {principal.name}, so it cannot ask as {named}"
-            self.access.refuse(principal, Action.ENQUEUE, f"app {named}", Decision(False, words))
+        app = named or (own if own != Settings.model_fields["app_name"].default else None)
+        if app not in {None, principal.name}:
+            reason = f"its token is that of {principal.name}, so it cannot ask as {app}"
+            self.access.refuse(principal, Action.ENQUEUE, f"app {app}", Decision(False, reason))
         return principal.name

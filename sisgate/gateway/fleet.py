@@ -13,22 +13,22 @@ from sisgate.monitoring.reading import FleetReading
 
 
 class FleetStatus:
-    """What a screen or a monitor asks of all workers, planners and beat together."""
+    """The state of all workers, planners and beat together, for screens and monitors."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
 
     def liveness(self, providers: Sequence[str] | None = None) -> Liveness:
-        """Return which processes of the fleet are alive, and what keeps jobs from going on.
+        """Return which processes are alive, and what blocks jobs.
 
         Those of some `providers`, or of all.
-        A Redis or ledger that cannot be reached is told by it and raises nothing.
+        A Redis or ledger that cannot be reached is an obstacle, and raises nothing.
         """
         self._core.access.require_role(Action.LOOK)
         return read_liveness(self._core.context, providers)
 
     def metrics(self) -> FleetReading:
-        """Return how the fleet stands, in numbers; `BrokerUnavailable` where Redis is away."""
+        """Return the state of the fleet in numbers; `BrokerUnavailable` where Redis is away."""
         return metrics.read(self._core)
 
     def openmetrics(self) -> str:

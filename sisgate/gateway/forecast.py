@@ -1,4 +1,4 @@
-"""When a job will begin and end, as far as quota and backlog tell."""
+"""When a job will begin and end, from quota and backlog."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from sisgate.liveness.obstacles import Obstacle
 
 @dataclass(frozen=True)
 class Plan:
-    """What a job needs and when it gets it. Times are None while nobody can tell.
+    """What a job needs and when it gets it. Times are None while unknown.
 
     `calls` is None for a dataset that has never been synced: its length is not known. `left` is
-    what the tightest window has left now, None without a limit. No time is told while the provider
-    is paused or its breaker held open without end, while the limiter is being rebuilt, or while
-    something of the fleet is not alive: then there are the `obstacles`. `hold` is why the provider
+    what the tightest window has left now, None without a limit. Times are unknown while the
+    provider is paused or its breaker held open without end, while the limiter is being rebuilt, and
+    while there are `obstacles`: something of the fleet is not alive. `hold` is why the provider
     takes no calls now.
     """
 

@@ -1,4 +1,4 @@
-"""How a job stands, and who may see it."""
+"""The status of a job, and who may see it."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class JobStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the status JSON-ready, times as ISO 8601."""
-        words = {**asdict(self), "priority": self.priority.word, "state": self.state.value}
-        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in words.items()}
+        values = {**asdict(self), "priority": self.priority.word, "state": self.state.value}
+        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in values.items()}
 
 
 @dataclass(frozen=True)
@@ -109,19 +109,19 @@ def raise_unless_successful(status: JobStatus) -> None:
 
 
 def is_visible(principal: Principal, status: JobStatus) -> bool:
-    """Return whether a job exists for who asks: in their scopes, and for an app its own."""
+    """Return whether the caller may see a job: it is in their scopes and, for an app, its own."""
     if not principal.sees_all_jobs and status.app != principal.name:
         return False
     return decide(principal, Action.LOOK, status.provider, status.resource).allowed
 
 
 def own_app(principal: Principal) -> str | None:
-    """Return the app whose jobs alone exist for who asks, None where those of all apps do."""
+    """Return the only app whose jobs the caller may see; None for all apps."""
     return None if principal.sees_all_jobs else principal.name
 
 
 def places_of(principal: Principal) -> list[tuple[str, str]]:
-    """Return the providers and resources in which a job must be to exist for who asks."""
+    """Return the providers and resources whose jobs the caller may see."""
     return [(scope.provider, scope.resource) for scope in principal.scopes]
 
 
@@ -133,7 +133,7 @@ def visible(principal: Principal, status: JobStatus) -> JobStatus:
 
 
 def visible_status(core: Core, job_id: str) -> JobStatus:
-    """Return the status of a job that exists for who asks; `UnknownJob` else."""
+    """Return the status of a job that the caller may see; `UnknownJob` otherwise."""
     principal = core.access.require_role(Action.LOOK)
     with core.database.read() as session:
         status = read_status(session, job_id)

@@ -1,4 +1,4 @@
-"""Jobs: how they stand, waiting for their end, and what a person does about them."""
+"""Jobs: their status, waiting for their end, and acting on them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from sisgate.ledger import job_search
 class Job:
     """A handle on a job. Cheap: it holds the id and asks the ledger.
 
-    `is_new` tells that this very call made the job, and not an earlier one of the same key.
-    `age_seconds` is None, except where the provider takes no calls and old data was asked for
-    then: the job is the one that brought them, so many seconds ago.
+    `is_new` is False where an earlier call with the same key created the job.
+    `age_seconds` is None unless old data was accepted while the provider takes no calls: then it is
+    the age of the data that this job fetched.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class Job:
 
     @property
     def expected_start(self) -> datetime | None:
-        """When its first call is made, or was; None while nobody can tell."""
+        """When its first call is or was made; None while unknown."""
         return self._jobs.expected(self.id).starts_at
 
     @property
     def expected_finish(self) -> datetime | None:
-        """When it ends, or ended; None while nobody can tell."""
+        """When it ends or ended; None while unknown."""
         return self._jobs.expected(self.id).done_by
 
     def cancel(self) -> JobStatus:
@@ -93,12 +93,12 @@ class Job:
 
     def answer(self, *, purpose: str | None = None) -> Answer:
         """Return the answer of a `request` job that has ended; `purpose` is for the audit log."""
-        found = self._jobs.answer(self.id, purpose=purpose)
-        return replace(found, is_stale=True) if self.is_stale else found
+        answer = self._jobs.answer(self.id, purpose=purpose)
+        return replace(answer, is_stale=True) if self.is_stale else answer
 
 
 class Jobs:
-    """The jobs that exist for who asks: an app's own, or all for an operator."""
+    """The jobs that the caller may see: an app's own, or all for an operator."""
 
     def __init__(self, core: Core, acceptance: Acceptance, answers: Answers) -> None:
         self._core = core
@@ -114,7 +114,7 @@ class Jobs:
     def find(self, beginning: str) -> str:
         """Return the id of the one job whose id begins so.
 
-        Jobs that do not exist for who asks are not found. `UnknownJob`, and `UsageError` where
+        Jobs that the caller may not see do not count. `UnknownJob`, and `UsageError` where
         several begin so.
         """
         wanted = beginning.strip().lower()
@@ -122,34 +122,34 @@ class Jobs:
             raise UsageError("A job is named by its id or the beginning of it.")
         principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
-            found = job_search.ids_beginning(
+            ids = job_search.ids_beginning(
                 session,
                 wanted,
                 app=own_app(principal),
                 places=places_of(principal),
                 limit=3,
             )
-        if not found:
+        if not ids:
             raise UnknownJob(f"No job's id begins with {wanted}. See `sisgate jobs list`.")
-        if wanted in found:
+        if wanted in ids:
             return wanted
-        if len(found) > 1:
-            several = ", ".join(job_id[: len(wanted) + 4] for job_id in found)
+        if len(ids) > 1:
+            several = ", ".join(job_id[: len(wanted) + 4] for job_id in ids)
             raise UsageError(
                 f"Several jobs begin with {wanted} ({several}, …): write more of the id."
             )
-        return found[0]
+        return ids[0]
 
     def status(self, job_id: str) -> JobStatus:
         """Return the status of a job; `UnknownJob` where there is none."""
         return visible_status(self._core, job_id)
 
     def statuses(self, job_ids: Sequence[str]) -> Sequence[JobStatus]:
-        """Return the statuses of several jobs in one look; unknown ids are left out."""
+        """Return the statuses of several jobs at one time; unknown ids are left out."""
         principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
-            found = read_statuses(session, job_ids)
-        return [status for status in found if is_visible(principal, status)]
+            statuses = read_statuses(session, job_ids)
+        return [status for status in statuses if is_visible(principal, status)]
 
     def list(
         self,
@@ -160,14 +160,14 @@ class Jobs:
     ) -> Sequence[JobStatus]:
         """Return the newest jobs, newest first. Their `calls` are not counted.
 
-        `states` is one state or several, as `JobState` or by their words; none are all.
+        `states` is one state or several, as `JobState` or by name; none means all.
         """
-        words = [states] if isinstance(states, str) else states
-        wanted = [JobState(chosen("state", JobState, word)) for word in words]
+        names = [states] if isinstance(states, str) else states
+        wanted = [JobState(chosen("state", JobState, name)) for name in names]
         if provider is not None:
             self._core.provider(provider)
         principal = self._core.access.require_role(Action.LOOK)
-        found = job_search.find(
+        rows = job_search.find(
             self._core.database,
             states=wanted,
             provider=provider,
@@ -175,7 +175,7 @@ class Jobs:
             places=places_of(principal),
             limit=limit,
         )
-        return [status_of(job, {}) for job in found]
+        return [status_of(job, {}) for job in rows]
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Return the status of a job once it has ended.
@@ -220,13 +220,13 @@ class Jobs:
     def waits_for(self, job_id: str) -> Wait | None:
         """Return what a job waits for and until when; None if it has ended or is not kept waiting.
 
-        A Redis that is away, and a worker, planner or beat that is not alive, are told as `down`
-        with its `obstacles`.
+        The reason is `down`, with `obstacles`, while Redis cannot be reached or a process that it
+        needs is not alive.
         """
         return wait_of(self._core, self.status(job_id))
 
     def why_unanswered(self, provider: str, error: JobExpired) -> SisgateError:
-        """Return the error that tells why a request to a provider got no answer in time.
+        """Return the error that explains why a request got no answer in time.
 
         It is that of the provider, or of the fleet, else `error` with what is known of the quota.
         """
@@ -263,7 +263,7 @@ class Jobs:
             if app not in {None, principal.name}:
                 return []
             app = principal.name
-        found = job_search.find_dead(
+        rows = job_search.find_dead(
             self._core.database,
             provider=provider,
             app=app,
@@ -272,9 +272,7 @@ class Jobs:
             places=places_of(principal),
             limit=limit,
         )
-        return [
-            DeadLetter(status_of(dead.job, {}), dead.tries, dead.lost_workers) for dead in found
-        ]
+        return [DeadLetter(status_of(dead.job, {}), dead.tries, dead.lost_workers) for dead in rows]
 
     def cancel(self, job_id: str, *, actor: str | None = None) -> JobStatus:
         """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none.
@@ -304,7 +302,7 @@ class Jobs:
         """Say what became of a job whose outcome is unknown: `done`, `failed` or `retry`.
 
         With `retry` it has failed and is enqueued once more; the status returned is that of the new
-        job. The audit log tells who said so. `InvalidState` for a job that is not `unknown`.
+        job. The audit log keeps who decided. `InvalidState` for a job that is not `unknown`.
         """
         self._actions.resolve(self.status(job_id), resolution, reason, actor)
         again = resolution == "retry"

@@ -1,4 +1,4 @@
-"""Whether the fleet is alive, as every screen and the errors of expired jobs tell it."""
+"""Whether the fleet is alive, as every screen and the error of an expired job reports it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from sisgate.liveness.obstacles import Cause, Obstacle
 
 @dataclass(frozen=True)
 class Liveness:
-    """What is known of the fleet's processes, and what keeps jobs from going on.
+    """The known processes of the fleet, and what blocks jobs.
 
-    `fleet` is None while Redis cannot be reached: then nobody can tell.
+    `fleet` is None, which means unknown, while Redis cannot be reached.
     """
 
     fleet: Fleet | None
     obstacles: Sequence[Obstacle]
 
     def stopping(self, provider: str) -> tuple[Obstacle, ...]:
-        """Return what keeps the jobs of a provider from going on."""
+        """Return what blocks the jobs of a provider."""
         return tuple(one for one in self.obstacles if one.concerns(provider))
 
     def as_dict(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Liveness:
 
 
 def read_liveness(context: Context, providers: Sequence[str] | None = None) -> Liveness:
-    """Return how the fleet is, for some providers or all. Raises nothing: all is told by it."""
+    """Return the state of the fleet, for some providers or all. An outage raises nothing."""
     settings = context.settings
     names = list(settings.providers) if providers is None else providers
     try:
@@ -53,28 +53,28 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
     except BrokerUnavailable:
         is_embedded = uses_embedded_redis(settings)
         return Liveness(None, [judge.redis_unreachable(is_embedded=is_embedded)])
-    found = []
+    obstacles = []
     sealed: Mapping[str, AbstractSet[str]] = {}
     if refused is not None:
-        found.append(judge.redis_refuses_writes(refused))
+        obstacles.append(judge.redis_refuses_writes(refused))
     try:
         sealed = _sealed_with(context, names)
     except DatabaseUnavailable as error:
-        found.append(_schema(context) or judge.ledger_unreachable(error.message))
+        obstacles.append(_schema(context) or judge.ledger_unreachable(error.message))
     else:
         if fleet.reconcile_failure is not None and (behind := _schema(context)) is not None:
-            found.append(behind)
-    # Behind a Redis that takes no heartbeats all look as if they were gone.
-    found += [judge.provider_missing(name) for name in names if name not in settings.providers]
+            obstacles.append(behind)
+    # Behind a Redis that takes no heartbeats, every process looks dead.
+    obstacles += [judge.provider_missing(name) for name in names if name not in settings.providers]
     names = [name for name in names if name in settings.providers]
     if refused is None:
-        found += judge.obstacles(fleet, names, version=__version__, sealed_with=sealed)
-    return Liveness(fleet, found)
+        obstacles += judge.obstacles(fleet, names, version=__version__, sealed_with=sealed)
+    return Liveness(fleet, obstacles)
 
 
 def _schema(context: Context) -> Obstacle | None:
     """Return that the tables are not those of the code, which statements only fail of."""
-    from sisgate.ledger import migrate  # alembic takes its time, and this is rarely asked
+    from sisgate.ledger import migrate  # alembic is slow to import, and this is rare
 
     with suppress(DatabaseUnavailable):
         version, newest = migrate.current(context.database), migrate.newest()

@@ -1,4 +1,4 @@
-"""Providers as a person or a screen looks at them: configuration, quota, backlog, what is wrong."""
+"""The state of providers: configuration, quota, backlog, obstacles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ProviderOverview:
     """One provider. What only Redis knows is None while it is away, `key_slots` without the ledger.
 
     `waiting` are messages of its queue, `key_slots` those that have an active key. `absent` are the
-    datasets that it doesn't offer; None where nobody asked for them.
+    datasets that it doesn't offer; None if not requested.
     """
 
     config: ProviderConfig
@@ -57,13 +57,13 @@ class ProviderOverview:
     @property
     def is_held(self) -> bool:
         """Whether no endpoint's breaker is closed."""
-        found = self.endpoints or ()
-        return bool(found) and all(one.breaker.state is not State.CLOSED for one in found)
+        states = {one.breaker.state for one in self.endpoints or ()}
+        return bool(states) and State.CLOSED not in states
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
         config, state = self.config, self.limiter
-        found: dict[str, Any] = {
+        values: dict[str, Any] = {
             "name": config.name,
             "kind": config.kind,
             "limits": [str(rate) for rate in config.windows],
@@ -89,20 +89,20 @@ class ProviderOverview:
             "resources": list(config.dialect_class.resources),
         }
         if self.absent is not None:
-            found["absent"] = [each.as_dict() for each in self.absent]
-        return found
+            values["absent"] = [each.as_dict() for each in self.absent]
+        return values
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Providers, and in `unknown` why something of them is not known: ledger or Redis is away."""
+    """Providers, and in `unknown` what is not known of them because ledger or Redis is away."""
 
     providers: Sequence[ProviderOverview]
     unknown: Sequence[str]
 
 
 def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
-    """Return how providers stand that who asks may look at."""
+    """Return the state of providers that the caller may look at."""
     unknown: list[str] = []
     slots: dict[str, list[str]] | None = None
     try:

@@ -1,4 +1,4 @@
-"""The providers of the configuration: how they stand, and what can be changed at run time."""
+"""The configured providers: their state, and what can be changed at run time."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Providers:
         return self._core.provider(name)
 
     def names(self) -> Sequence[str]:
-        """Return the names of the providers that who asks may look at."""
+        """Return the names of the providers that the caller may look at."""
         principal = self._core.access.require_role(Action.LOOK)
         return [name for name in self._core.settings.providers if covers_some(principal, name)]
 
     def overview(self, name: str | None = None) -> Overview:
-        """Return how the providers stand that who asks may look at: quota, backlog, keys.
+        """Return the state of the providers that the caller may look at: quota, backlog, keys.
 
         Of one provider, if `name` is given, also the datasets that it doesn't offer. A ledger or a
         Redis that is away raises nothing: what it knows is then missing.
@@ -44,12 +44,12 @@ class Providers:
             return read_overview(self._core, [self.get(each) for each in self.names()])
         config = self.get(name)
         self._core.access.require_any(Action.LOOK, name)
-        found = read_overview(self._core, [config])
+        overview = read_overview(self._core, [config])
         with suppress(DatabaseUnavailable):  # which is in `unknown`
-            (one,) = found.providers
+            (one,) = overview.providers
             absent = absent_datasets(self._core, name)
-            return replace(found, providers=[replace(one, absent=absent)])
-        return found
+            return replace(overview, providers=[replace(one, absent=absent)])
+        return overview
 
     def control(self, name: str) -> ProviderControl:
         """Return what can be changed about a provider at run time: limits and pauses."""

@@ -20,7 +20,7 @@ from sisgate.ledger import calls
 from sisgate.liveness.obstacles import Obstacle, sentences
 
 WORTH_TELLING = timedelta(seconds=1)
-"""A wait for quota is told as one from this length on."""
+"""Shorter waits for quota are not reported."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Wait:
         }
 
     def explanation(self, provider: str) -> str:
-        """Return the words that follow "waits for": the fleet, a held provider, or its turn."""
+        """Return what follows "waits for": the fleet, an unavailable provider, or its turn."""
         if self.obstacles:
             return f"the fleet. {sentences(self.obstacles)}"
         if self.hold is not None:
@@ -80,7 +80,7 @@ def wait_of(core: Core, status: JobStatus) -> Wait | None:
     with core.database.read() as session:
         waiting = calls.waiting(session, status.id)
         failure = calls.last_failure(session, job_id=status.id)
-    # Failures of which the provider is to blame spend no try, so the number of tries tells nothing.
+    # Failures that are the provider's fault spend no try, so the number of tries does not help.
     again = [at for error, at in waiting if error and at is not None and at > now]
     if again and len(again) == len(waiting):
         return Wait("retry", min(again), failure=failure)
