@@ -20,7 +20,7 @@ from sisgate.broker import (
     TaskTimeouts,
     call_task,
 )
-from sisgate.errors import DatabaseUnavailable
+from sisgate.errors import DatabaseUnavailable, SisgateError
 from sisgate.ledger import usage
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import ProviderConfig, Settings
@@ -32,7 +32,7 @@ from workers.jobs import planning
 from workers.jobs.app_tasks import AppTasks, EarlyCancels, Result, TaskMessage
 from workers.jobs.replies import Replies
 from workers.maintenance import audit, health, heartbeats, reconciler, rotation
-from workers.runtime import RUNTIME, RuntimeOfProcess
+from workers.runtime import RUNTIME, Runtime, RuntimeOfProcess
 from workers.task_types import FleetTask, PeriodicTask
 
 log = structlog.get_logger()
@@ -55,9 +55,8 @@ def register(app: Celery, settings: Settings) -> None:
     for config in settings.providers.values():
         _register_call(app, runtime, config)
 
-    _register_reconciler(app, runtime)
-    _register_upkeep(app, runtime)
-    _register_audit(app, runtime, settings)
+    _register_periodic(app, runtime)
+    worker_init.connect(lambda **_: audit.note_start(settings), weak=False)
     heartbeats.watch_beat(app)
     heartbeats.watch_clock(app)
 
@@ -68,79 +67,61 @@ def register(app: Celery, settings: Settings) -> None:
     app.steps["consumer"].add("workers.maintenance.heartbeats:WorkerHeartbeat")
 
 
-def upkeep(app: Celery, **options: Any) -> Any:
-    """Register a task that beat sends, without events: Flower's list is for work.
+def _retention(runtime: Runtime, *, scans: bool = False) -> None:
+    """Delete what is over; with `scans` by the rules that go through whole tables."""
+    swept = runtime.gateway.privacy.retention.run(
+        actor="beat",
+        only=lambda rule: (rule.name == SCANS) is scans,
+        seconds=SCAN_SECONDS if scans else RETENTION_SECONDS,
+    )
+    for one in swept:
+        if one.rows:
+            log.info("retention_deleted", rule=one.rule.name, finished=one.finished, **one.rows)
+
+
+def _rollups(runtime: Runtime) -> None:
+    """Count the calls of the hours that are over, so that the calls may be deleted."""
+    for hour in usage.roll_up(runtime.database, runtime.clock.now()):
+        log.info("usage_rolled_up", hour=hour.isoformat())
+
+
+def _schedules(runtime: Runtime) -> None:
+    def refused(name: str, resource: str, error: SisgateError) -> None:
+        fields = {"schedule": name, "resource": resource, "code": error.code}
+        log.warning("schedule_refused", **fields, reason=error.message)
+
+    runtime.gateway.schedules.run_due(refused)
+
+
+PERIODIC: Mapping[str, Callable[..., None]] = {
+    "sisgate.reconcile": reconciler.reconcile,
+    "sisgate.redeliver": reconciler.redeliver,
+    "sisgate.age": reconciler.age,
+    "sisgate.retention": _retention,
+    "sisgate.rollups": _rollups,
+    "sisgate.schedules": _schedules,
+    "sisgate.health": health.check,
+    "sisgate.rotate": rotation.rotate,
+    "sisgate.audit.seal": audit.seal,
+    "sisgate.audit.head": audit.seal_and_keep_head,
+}
+"""What beat sends, by name."""
+
+
+def _register_periodic(app: Celery, runtime: RuntimeOfProcess) -> None:
+    """Register what beat sends, without events: Flower's list is for work.
 
     There are several of these tasks a second, more than of all others in a fleet at rest.
     """
-    return app.task(base=PeriodicTask, send_events=False, **options)
+    rotate = {"soft_time_limit": ROTATE_SECONDS, "time_limit": ROTATE_SECONDS + 10}
 
+    def register_one(name: str, do: Callable[..., None], **options: Any) -> None:
+        @app.task(name=name, base=PeriodicTask, send_events=False, **options)
+        def run(**arguments: Any) -> None:
+            do(runtime(), **arguments)
 
-def _register_reconciler(app: Celery, runtime: RuntimeOfProcess) -> None:
-    @upkeep(app, name="sisgate.reconcile")
-    def reconcile() -> None:
-        reconciler.reconcile(runtime())
-
-    @upkeep(app, name="sisgate.redeliver")
-    def redeliver() -> None:
-        reconciler.redeliver(runtime())
-
-    @upkeep(app, name="sisgate.age")
-    def age() -> None:
-        reconciler.age(runtime())
-
-
-def _register_upkeep(app: Celery, runtime: RuntimeOfProcess) -> None:
-    @upkeep(app, name="sisgate.retention")
-    def retention(*, scans: bool = False) -> None:
-        """Delete what is over; with `scans` by the rules that go through whole tables."""
-        swept = runtime().gateway.privacy.retention.run(
-            actor="beat",
-            only=lambda rule: (rule.name == SCANS) is scans,
-            seconds=SCAN_SECONDS if scans else RETENTION_SECONDS,
-        )
-        for one in swept:
-            if one.rows:
-                log.info("retention_deleted", rule=one.rule.name, finished=one.finished, **one.rows)
-
-    @upkeep(app, name="sisgate.rollups")
-    def rollups() -> None:
-        """Count the calls of the hours that are over, so that the calls may be deleted."""
-        for hour in usage.roll_up(runtime().database, runtime().clock.now()):
-            log.info("usage_rolled_up", hour=hour.isoformat())
-
-    @upkeep(app, name="sisgate.schedules")
-    def schedules() -> None:
-        runtime().gateway.schedules.run_due(
-            lambda name, resource, error: log.warning(
-                "schedule_refused", schedule=name, resource=resource, code=error.code,
-                reason=error.message,
-            )
-        )  # fmt: skip
-
-    @upkeep(app, name="sisgate.health")
-    def check_health() -> None:
-        health.check(runtime())
-
-    @upkeep(
-        app, name="sisgate.rotate", soft_time_limit=ROTATE_SECONDS, time_limit=ROTATE_SECONDS + 10
-    )
-    def rotate() -> None:
-        rotation.rotate(runtime())
-
-
-def _register_audit(app: Celery, runtime: RuntimeOfProcess, settings: Settings) -> None:
-    @upkeep(app, name="sisgate.audit.seal")
-    def audit_seal() -> None:
-        audit.seal(runtime())
-
-    @upkeep(app, name="sisgate.audit.head")
-    def audit_head() -> None:
-        audit.seal_and_keep_head(runtime())
-
-    @worker_init.connect(weak=False)
-    def note_start(**_: Any) -> None:
-        audit.note_start(settings)
+    for name, do in PERIODIC.items():
+        register_one(name, do, **(rotate if name == "sisgate.rotate" else {}))
 
 
 def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
