@@ -42,7 +42,7 @@ PROVIDER = "alpha"
 WARM_CALLS, CALLS = 20, 200
 
 STEPS: dict[str, tuple[Any, str]] = {
-    "publish": (Publisher, "_publish"),
+    "publish": (Publisher, "all"),
     "claim": (execute, "_claim"),
     "route": (execute, "_route"),
     "send": (execute, "_ask"),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from sisgate.errors import SisgateError
 
 if TYPE_CHECKING:
-    from sisgate.gateway import Answer, Gateway, Job, JobStatus, Plan
+    from sisgate.gateway import Answer, Gateway, Job, JobStatus, NewRequest, NewSync, Plan
 
-__all__ = ["Answer", "Gateway", "Job", "JobStatus", "Plan", "SisgateError"]
+__all__ = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan", "SisgateError"]
 __version__ = "0.1.0"
 
 if not TYPE_CHECKING:  # with it, every misspelt name would pass a type checker

@@ -152,9 +152,7 @@ class Publisher:
 
     def plans(self, jobs: Iterable[tuple[str, int]]) -> None:
         """Ask workers to plan jobs given as (id, priority)."""
-        self._publish(
-            (PLAN_TASK, {"job_id": job_id}, PLANNER_QUEUE, priority) for job_id, priority in jobs
-        )
+        self.all(jobs, ())
 
     def call(self, call_id: int, provider: str, priority: int) -> None:
         """Put a call into its provider's queue."""
@@ -166,19 +164,30 @@ class Publisher:
         Those of a provider that is not configured any more stay in the ledger: one such must not
         keep back the others'. They are published again when it is back.
         """
-        self._publish(
-            (call_task(provider), {"call_id": call_id}, provider, priority)
-            for call_id, provider, priority in addresses
-            if provider in self._providers
-        )
+        self.all((), addresses)
 
-    def _publish(self, tasks: Iterable[tuple[str, dict[str, Any], str, int]]) -> None:
+    def all(self, plans: Iterable[tuple[str, int]], calls: Iterable[tuple[int, str, int]]) -> None:
+        """Publish as `plans` and `calls` do, in one round trip."""
+        lists: dict[str, list[str]] = {}
+
+        def add(task: str, kwargs: dict[str, Any], queue: str, priority: int) -> None:
+            text = task_message(task, kwargs, queue, priority)
+            lists.setdefault(list_key(queue, priority), []).append(text)
+
+        for job_id, priority in plans:
+            add(PLAN_TASK, {"job_id": job_id}, PLANNER_QUEUE, priority)
+        providers = set()
+        for call_id, provider, priority in calls:
+            if provider in self._providers:
+                add(call_task(provider), {"call_id": call_id}, provider, priority)
+                providers.add(provider)
+        self._push(lists, providers)
+
+    def _push(self, lists: Mapping[str, list[str]], providers: Iterable[str]) -> None:
         pipe = self._redis.pipeline(transaction=False)
-        queues = set()
-        for task, kwargs, queue, priority in tasks:
-            pipe.lpush(list_key(queue, priority), task_message(task, kwargs, queue, priority))
-            queues.add(queue)
-        for provider in queues - {PLANNER_QUEUE}:
+        for key, messages in lists.items():
+            pipe.lpush(key, *messages)
+        for provider in providers:
             self._signal(provider, pipe)
         commands = list(pipe.command_stack)
         try:

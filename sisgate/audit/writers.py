@@ -22,9 +22,13 @@ from sqlalchemy.orm import Session
 from sisgate.audit.content import event_content, micros
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.clock import Clock
+from sisgate.ledger.bulk_statements import insert_rows
 from sisgate.ledger.database import COMMIT_HOOK
 from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import AuditEvent
+
+FEW_ROWS = 10
+"""More events than so many are one statement in PostgreSQL, instead of one each."""
 
 LIFETIME = timedelta(hours=1)
 """How long a writer takes new events, so that the sealer need not search old ones for ever."""
@@ -86,7 +90,10 @@ class Writers:
         for draft in drafts:
             writer.last += 1
             rows.append(_row(key, (writer.id, writer.last, *draft)))
-        _INSERT.run_each(session, rows)
+        if len(rows) > FEW_ROWS and session.get_bind().dialect.name == "postgresql":
+            insert_rows(session, _TABLE, rows)
+        else:
+            _INSERT.run_each(session, rows)
 
     def settled(self, session: Session, *, is_committed: bool) -> None:
         """Keep the writer for the next commit, or end it."""

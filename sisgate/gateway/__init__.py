@@ -14,6 +14,7 @@ from sisgate.gateway.job import DeadLetter, JobStatus
 from sisgate.gateway.jobs import Job
 from sisgate.gateway.key_info import KeyInfo
 from sisgate.gateway.liveness import Liveness
+from sisgate.gateway.orders import NewRequest, NewSync
 from sisgate.gateway.overview import Overview, ProviderOverview
 from sisgate.ledger.audit_log import Filter as AuditFilter
 from sisgate.ledger.keys import Slot
@@ -28,7 +29,7 @@ from sisgate.privacy.retention import RetentionResult
 __all__ = [
     "AbsentDataset", "Answer", "AuditEvent", "AuditFilter", "Cause", "DeadLetter",
     "DiagnosticResult", "ErasureReport", "Gateway", "IssueKind", "Job", "JobStatus", "KeyInfo",
-    "LimiterState", "Liveness", "Obstacle", "Overview", "PersonDisclosure", "PersonResource",
-    "Plan", "ProviderOverview", "RetentionResult", "Role", "Segment", "Slot", "StoredChange",
-    "StoredRecord", "TokenInfo", "VerificationResult",
+    "LimiterState", "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview",
+    "PersonDisclosure", "PersonResource", "Plan", "ProviderOverview", "RetentionResult", "Role",
+    "Segment", "Slot", "StoredChange", "StoredRecord", "TokenInfo", "VerificationResult",
 ]  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -21,6 +22,7 @@ from sisgate.errors import (
     BacklogFull,
     BrokerUnavailable,
     DatabaseUnavailable,
+    IdempotencyConflict,
     SisgateError,
     UsageError,
 )
@@ -33,6 +35,14 @@ LONGEST_SECONDS = 10**9
 
 COUNTED_FOR_SECONDS = 1.0
 """How long a count of a provider's jobs is gone by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job to accept. `asks_the_same` compares an earlier one, whose arguments may be sealed."""
+
+    new: NewJob
+    asks_the_same: Callable[[Job], bool] | None = None
 
 
 class Acceptance:
@@ -100,8 +110,35 @@ class Acceptance:
                 events.job_accepted(session, new, now, by=by)
                 self._note_configuration(session, now)
         if accepted.is_new:
-            self._publish(new, accepted.call_id)
+            self._publish([(new, accepted.call_id)])
         return accepted.job_id, accepted.is_new
+
+    def accept_all(
+        self, orders: Sequence[Order], *, by: str | None = None
+    ) -> list[tuple[str, bool]]:
+        """Accept many jobs in one transaction; return for each what `accept` returns.
+
+        An error of one has its `index`, and nothing was accepted. Publishes in one round trip.
+        """
+        now = self._clock.now()
+        accepted: list[jobs.Accepted] = []
+        new: dict[str, list[int]] = {}
+        with self._database.write() as session:
+            try:
+                for order, found in zip(orders, _accepted(session, orders, now), strict=True):
+                    if found.is_new:
+                        events.job_accepted(session, order.new, now, by=by)
+                        new.setdefault(order.new.provider, []).append(len(accepted))
+                    accepted.append(found)
+            except IdempotencyConflict as error:
+                raise at_item(error, len(accepted)) from None
+            for provider, places in new.items():
+                self._refuse_beyond_backlog(session, provider, places)
+            if new:
+                self._note_configuration(session, now)
+        both = zip(orders, accepted, strict=True)
+        self._publish([(order.new, found.call_id) for order, found in both if found.is_new])
+        return [(found.job_id, found.is_new) for found in accepted]
 
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
@@ -126,31 +163,42 @@ class Acceptance:
             note_configuration(session, self._settings, role, now)
             self._has_noted_configuration = True
 
-    def _refuse_beyond_backlog(self, session: Session, provider: str) -> None:
+    def _refuse_beyond_backlog(
+        self, session: Session, provider: str, places: Sequence[int] = ()
+    ) -> None:
+        """Raise `BacklogFull` if what has just been inserted is too much.
+
+        `places` are those of the items of a bulk: the first one too many is named.
+        """
         config = self._settings.providers[provider]
         most = config.max_waiting_jobs
-        if self._backlogs.has_room(session, provider, most):
+        excess = self._backlogs.excess(session, provider, most, len(places) or 1)
+        if excess <= 0:
             return
         pace = min((rate.per_second for rate in config.windows), default=1.0)
-        raise BacklogFull(
+        error = BacklogFull(
             f"{most} jobs of {provider} wait already, so this one was not accepted. Try again "
             "later, cancel what is no longer wanted, or raise max_waiting_jobs.",
             seconds=max(1.0, 1 / pace),
             provider=provider,
         )
+        raise at_item(error, places[-excess]) if places else error
 
-    def _publish(self, new: NewJob, call_id: int | None) -> None:
-        try:
-            if call_id is not None:
-                self._publisher.call(call_id, new.provider, int(new.priority))
+    def _publish(self, accepted: Sequence[tuple[NewJob, int | None]]) -> None:
+        plans, calls = [], []
+        for new, call_id in accepted:
+            if call_id is None:
+                plans.append((new.id, int(new.priority)))
             else:
-                self._publisher.plan(new.id, int(new.priority))
+                calls.append((call_id, new.provider, int(new.priority)))
+        try:
+            self._publisher.all(plans, calls)
         except BrokerUnavailable:
             # Accepted all the same: the reconciler publishes what was not, once Redis is back.
             # A database that is away as well changes nothing: the job is in it, and is found
             # overdue a little later.
             with suppress(DatabaseUnavailable), self._database.write() as session:
-                jobs.mark_published(session, [new.id], None)
+                jobs.mark_published(session, [new.id for new, _ in accepted], None)
 
 
 class Backlogs:
@@ -166,18 +214,22 @@ class Backlogs:
         self._left: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
 
-    def has_room(self, session: Session, provider: str, most: int) -> bool:
-        """Return whether a job that has just been inserted is not one too many."""
+    def excess(self, session: Session, provider: str, most: int, count: int) -> int:
+        """Return how many of `count` jobs that have just been inserted are too many."""
         now = self._clock.monotonic()
         with self._lock:
             left, until = self._left.get(provider, (0, now))
-            if left > 0 and now < until:
-                self._left[provider] = left - 1, until
-                return True
-        room = most - jobs.live_count(session, provider, most + 1)
+            if left >= count and now < until:
+                self._left[provider] = left - count, until
+                return 0
+        room = most - jobs.live_count(session, provider, most + count)
         with self._lock:
-            self._left[provider] = room // 10, now + COUNTED_FOR_SECONDS
-        return room >= 0
+            self._left[provider] = max(0, room // 10), now + COUNTED_FOR_SECONDS
+        return min(count, max(0, -room))
+
+
+def _accepted(session: Session, orders: Sequence[Order], now: datetime) -> Iterator[jobs.Accepted]:
+    return jobs.accept_many(session, [(each.new, each.asks_the_same) for each in orders], now)
 
 
 def urgency_of(priority: str | Priority) -> Priority:
@@ -195,3 +247,11 @@ def request_id_of(text: str | None) -> str | None:
     if text is not None and not (0 < len(text) <= 100 and text.isprintable()):
         raise UsageError("a request id has 1 to 100 printable characters.")
     return text
+
+
+def at_item(error: SisgateError, index: int) -> SisgateError:
+    """Return an error of one of many items, with the `index` of that one, from 0."""
+    error.detail["index"] = index
+    error.message = f"Item {index}: {error.message}"
+    error.args = (error.message,)
+    return error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +17,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.gateway.acceptance import Acceptance, urgency_of
 from sisgate.gateway.answer import Answer, Answers
 from sisgate.gateway.audit import AuditLog
+from sisgate.gateway.bulk import Bulk
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import Datasets
 from sisgate.gateway.deprecated import moved
@@ -27,6 +28,7 @@ from sisgate.gateway.forecast import Plan, plan_sync
 from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.keys import Keys
 from sisgate.gateway.ledger import Ledger
+from sisgate.gateway.orders import NewRequest, NewSync
 from sisgate.gateway.privacy import Privacy
 from sisgate.gateway.providers import Providers
 from sisgate.gateway.quarantine import QuarantineService
@@ -103,6 +105,7 @@ class Gateway:
         self.datasets = Datasets(core, disclosures)
         self._requests = Requests(core, acceptance, self.jobs)
         self._syncs = Syncs(core, acceptance, self.jobs)
+        self._bulk = Bulk(core, acceptance, self.jobs, self._syncs, self._requests)
         self.schedules = Schedules(core, self._syncs, self.datasets)
         self.providers = Providers(core)
         self.keys = Keys(core)
@@ -149,11 +152,12 @@ class Gateway:
         raises `ProviderHeld`; with `stale` the job of the last sync is returned instead, where
         there was one, and tells the `age_seconds` of the records, which can be read at any time.
         """
-        return self._syncs.enqueue(
+        wanted = NewSync(
             provider, resource, priority=priority, mode=mode, allow_deletes=allow_deletes,
             idempotency_key=idempotency_key, timeout=timeout, expires_at=expires_at,
             job_id=job_id, app=app, request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
+        return self._syncs.enqueue(wanted)
 
     def request(
         self,
@@ -180,11 +184,11 @@ class Gateway:
         of the next probe; or `stale`, for GET: the last good answer to the same question of the
         same app that is still kept, with its age. Without one, and where the call fails, it raises.
         """
-        wanted = self._requests.wanted(
+        new = NewRequest(
             provider, method, path, query=query, json=json, priority=priority, timeout=timeout,
             idempotency_key=idempotency_key, request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
-        return self._requests.answered(wanted, timeout, purpose)
+        return self._requests.answered(self._requests.wanted(new), timeout, purpose)
 
     def enqueue_request(
         self,
@@ -205,11 +209,21 @@ class Gateway:
         `on_unavailable` as with `request`; with `stale` the job may be an earlier one that has the
         old answer, and then tells its `age_seconds`.
         """
-        wanted = self._requests.wanted(
+        new = NewRequest(
             provider, method, path, query=query, json=json, priority=priority, timeout=timeout,
             idempotency_key=idempotency_key, request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
-        return self._requests.enqueue(wanted)
+        return self._requests.enqueue(self._requests.wanted(new))
+
+    def enqueue(self, items: Sequence[NewSync | NewRequest]) -> list[Job]:
+        """Accept up to 10,000 syncs and requests at once, and return their jobs in order.
+
+        All are accepted, or none: what is wrong with one raises as for that one alone, with its
+        place as `index` in the error's `detail`. One transaction and one round trip to Redis make
+        this far cheaper than one after the other. Of items with an `idempotency_key` that was used
+        before the first job is returned, as always; `Job.is_new` tells.
+        """
+        return self._bulk.enqueue(items)
 
     def job(self, job_id: str) -> Job:
         """Return a handle on a job; `UnknownJob` where there is none."""

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action
 from sisgate.credentials.sealed import marks_of, open_request, seal_request
 from sisgate.credentials.vault import Vault
-from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.domain.validation import chosen, usable_path
 from sisgate.errors import (
@@ -23,13 +22,14 @@ from sisgate.errors import (
     JobFailed,
     UsageError,
 )
-from sisgate.gateway.acceptance import Acceptance, request_id_of
+from sisgate.gateway.acceptance import Acceptance, Order, request_id_of
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.availability import OnUnavailable, hold_of, on_unavailable_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.job import JobStatus, raise_unless_successful
 from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.liveness import why_waiting
+from sisgate.gateway.orders import NewRequest
 from sisgate.ledger import call_queue, calls, jobs, responses
 from sisgate.ledger import schema as tables
 from sisgate.ledger.jobs import NewJob
@@ -68,29 +68,19 @@ class Requests:
         self._acceptance = acceptance
         self._jobs = jobs
 
-    def wanted(
-        self,
-        provider: str,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None,
-        json: Any,
-        priority: str | Priority,
-        timeout: float | None,
-        idempotency_key: str | None,
-        request_id: str | None,
-        on_unavailable: str,
-    ) -> Wanted:
+    def wanted(self, request: NewRequest) -> Wanted:
         """Return a request that has been checked, and that who asks may make."""
+        provider = request.provider
         self._core.provider(provider)
         principal = self._core.access.require(Action.REQUEST, provider)
-        target, instead = target_of(method, path, query, json, on_unavailable)
+        target, instead = target_of(
+            request.method, request.path, request.query, request.json, request.on_unavailable
+        )
         new = self._acceptance.new_job(
-            JobKind.REQUEST, provider, priority, idempotency_key, timeout, None,
-            self._core.app_of(principal, None),
+            JobKind.REQUEST, provider, request.priority, request.idempotency_key, request.timeout,
+            None, self._core.app_of(principal, None),
         )  # fmt: skip
-        return Wanted(replace(new, request_id=request_id_of(request_id)), target, instead)
+        return Wanted(replace(new, request_id=request_id_of(request.request_id)), target, instead)
 
     def enqueue(self, wanted: Wanted) -> Job:
         """Accept a request and return its job, or the job that has an old answer to it.
@@ -101,6 +91,14 @@ class Requests:
             old = self._instead_of_waiting(wanted)
             if old is not None:
                 return old
+        order = self.order(wanted)
+        job_id, is_new = self._acceptance.accept(
+            order.new, order.asks_the_same, by=self._core.asker()
+        )
+        return Job(self._jobs, job_id, is_new=is_new)
+
+    def order(self, wanted: Wanted) -> Order:
+        """Return a request as it is accepted: sealed."""
         vault, new = self._vault, wanted.new
 
         def asks_the_same(earlier: tables.Job) -> bool:
@@ -112,10 +110,7 @@ class Requests:
             except InvalidState:
                 return False
 
-        sealed = seal_request(vault, new, wanted.target)
-        by = self._core.asker()
-        job_id, is_new = self._acceptance.accept(sealed, asks_the_same, by=by)
-        return Job(self._jobs, job_id, is_new=is_new)
+        return Order(seal_request(vault, new, wanted.target), asks_the_same)
 
     def answered(self, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
         """Accept a request and wait for its answer; raises as `Gateway.request`."""

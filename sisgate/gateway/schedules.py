@@ -14,6 +14,7 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import Datasets
 from sisgate.gateway.job import JobStatus, status_of
 from sisgate.gateway.jobs import Job
+from sisgate.gateway.orders import NewSync
 from sisgate.gateway.syncs import Syncs
 from sisgate.ledger import job_search
 from sisgate.settings.model import ScheduleConfig
@@ -126,7 +127,8 @@ class Schedules:
         return tuple(each for each in self._resources(config) if each not in absent)
 
     def _sync(self, name: str, config: ScheduleConfig, resource: str, key: str | None) -> Job:
-        return self._syncs.enqueue(
+        wanted = NewSync(
             config.provider, resource, priority=config.priority, mode=config.mode,
             idempotency_key=key, app=job_search.app_of(name),
         )  # fmt: skip
+        return self._syncs.enqueue(wanted)

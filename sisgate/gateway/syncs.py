@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Literal, get_args
 
 from sisgate.access.policy import Action
-from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind
 from sisgate.domain.validation import aware, chosen
 from sisgate.errors import UsageError
@@ -15,6 +13,7 @@ from sisgate.gateway.acceptance import Acceptance, request_id_of
 from sisgate.gateway.availability import hold_of, on_unavailable_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.jobs import Job, Jobs
+from sisgate.gateway.orders import NewSync
 from sisgate.ledger.datasets import last_sync
 from sisgate.ledger.jobs import NewJob
 
@@ -30,29 +29,25 @@ class Syncs:
         self._acceptance = acceptance
         self._jobs = jobs
 
-    def enqueue(
-        self,
-        provider: str,
-        resource: str,
-        *,
-        priority: str | Priority = "normal",
-        mode: str = "auto",
-        allow_deletes: bool = False,
-        idempotency_key: str | None = None,
-        timeout: float | None = None,
-        expires_at: datetime | None = None,
-        job_id: str | None = None,
-        app: str | None = None,
-        request_id: str | None = None,
-        on_unavailable: str = "wait",
-    ) -> Job:
+    def enqueue(self, wanted: NewSync) -> Job:
         """Accept a sync and return its job at once; see `Gateway.sync`."""
+        new = self.new_job(wanted)
+        if on_unavailable_of(wanted.on_unavailable) != "wait":
+            old = self._last_sync_if_held(new, wanted.on_unavailable)
+            if old is not None:
+                return old
+        job_id, is_new = self._acceptance.accept(new, by=self._core.asker())
+        return Job(self._jobs, job_id, is_new=is_new)
+
+    def new_job(self, wanted: NewSync) -> NewJob:
+        """Return the job of a sync that has been checked, and that who asks may enqueue."""
+        provider, resource = wanted.provider, wanted.resource
         self._core.provider(provider)
         principal = self._core.access.require(Action.ENQUEUE, provider, resource)
         self._core.check_dataset(provider, resource)
-        mode = chosen("mode", get_args(Mode), mode)
+        mode = chosen("mode", get_args(Mode), wanted.mode)
         options: dict[str, Any] = {"mode": mode}
-        if allow_deletes:
+        if wanted.allow_deletes:
             if mode == "incremental":
                 raise UsageError(
                     "allow_deletes needs a full read: an incremental one does not see what is "
@@ -60,26 +55,16 @@ class Syncs:
                 )
             self._core.access.require(Action.CONTROL, provider, resource)
             options["allow_deletes"] = True
-        expires_at = aware("expires_at", expires_at)
+        expires_at = aware("expires_at", wanted.expires_at)
         new = self._acceptance.new_job(
-            JobKind.SYNC, provider, priority, idempotency_key, timeout, job_id,
-            self._core.app_of(principal, app),
+            JobKind.SYNC, provider, wanted.priority, wanted.idempotency_key, wanted.timeout,
+            wanted.job_id, self._core.app_of(principal, wanted.app),
         )  # fmt: skip
-        if on_unavailable_of(on_unavailable) != "wait":
-            old = self._last_sync_if_held(replace(new, resource=resource), on_unavailable)
-            if old is not None:
-                return old
         deadline = min(filter(None, (new.expires_at, expires_at)), default=None)
-        return self._accept(
-            replace(
-                new, resource=resource, options=options, expires_at=deadline,
-                request_id=request_id_of(request_id),
-            )
+        return replace(
+            new, resource=resource, options=options, expires_at=deadline,
+            request_id=request_id_of(wanted.request_id),
         )  # fmt: skip
-
-    def _accept(self, new: NewJob) -> Job:
-        job_id, is_new = self._acceptance.accept(new, by=self._core.asker())
-        return Job(self._jobs, job_id, is_new=is_new)
 
     def _last_sync_if_held(self, new: NewJob, on_unavailable: str) -> Job | None:
         """Return the job of the last sync if the provider is held; None if it takes calls."""

@@ -45,12 +45,12 @@ _LISTINGS, _RESPONSES = _table(ListingRow), _table(Response)
 
 _LIVE: list[ColumnElement[str]] = [literal_column(f"'{state.value}'") for state in LIVE_JOB_STATES]
 
-_GIVEN_OF_JOB = (
+GIVEN_OF_JOB = (
     "id", "kind", "state", "app", "provider", "resource", "priority", "options", "sealed_request",
     "idempotency_key", "fingerprint", "accepted_at", "published_at", "started_at", "expires_at",
     "request_id",
 )  # fmt: skip
-_TALLIES = ("rows_seen", "inserted", "updated", "deleted", "calls_made", "throttled")
+TALLIES = ("rows_seen", "inserted", "updated", "deleted", "calls_made", "throttled")
 OF_CALL = (
     "id", "job_id", "listing_id", "provider", "priority", "purpose", "attempt", "tries", "is_retry",
     "look", "start", "page", "size", "link", "target", "lease_until", "error",
@@ -81,6 +81,16 @@ def insert_request(session: Session, values: NewValues, target: NewValues) -> in
         return None
     rows = _INSERT_CALL.run(session, values)
     return int(rows[0][0]) if rows else None
+
+
+def insert_job_quietly(session: Session, rows: Sequence[NewValues]) -> None:
+    """Insert many jobs; those that are there already are left out without a word."""
+    _INSERT_JOB_QUIETLY.run_each(session, rows)
+
+
+def insert_call(session: Session, rows: Sequence[NewValues]) -> None:
+    """Insert the calls of many requests; `rows` are their jobs' with the `target` of each."""
+    _INSERT_CALL_QUIETLY.run_each(session, rows)
 
 
 def claim(
@@ -139,13 +149,17 @@ def lock_job(session: Session, job_id: str) -> str | None:
 
 
 def _insert_job(is_postgresql: bool) -> Any:
-    values: dict[str, Any] = {name: _given(_JOBS, name) for name in _GIVEN_OF_JOB}
-    values |= dict.fromkeys(_TALLIES, literal_column("0")) | {"dead": false()}
+    return _insert_job_quietly(is_postgresql).returning(_JOBS.c.id)
+
+
+def _insert_job_quietly(is_postgresql: bool) -> Any:
+    values: dict[str, Any] = {name: _given(_JOBS, name) for name in GIVEN_OF_JOB}
+    values |= dict.fromkeys(TALLIES, literal_column("0")) | {"dead": false()}
     statement = (postgresql if is_postgresql else sqlite).insert(_JOBS).values(values)
-    return statement.on_conflict_do_nothing().returning(_JOBS.c.id)
+    return statement.on_conflict_do_nothing()
 
 
-def _insert_call(is_postgresql: bool) -> Any:
+def _insert_call(is_postgresql: bool, *, returns: bool = True) -> Any:
     """Insert the one call of a request, queued, and in PostgreSQL its job before it."""
     zero: ColumnElement[int] = literal_column("0")
     one: ColumnElement[int] = literal_column("1")
@@ -166,7 +180,7 @@ def _insert_call(is_postgresql: bool) -> Any:
     if accepted is not None:
         found = found.select_from(accepted)
     statement = insert(_CALLS).from_select(list(values), found, include_defaults=False)
-    return statement.returning(_CALLS.c.id)
+    return statement.returning(_CALLS.c.id) if returns else statement
 
 
 def _claim(is_postgresql: bool) -> Any:
@@ -297,6 +311,8 @@ def _given(table: Table, name: str) -> ColumnElement[Any]:
 
 
 _INSERT_JOB, _INSERT_CALL = Prepared(_insert_job), Prepared(_insert_call)
+_INSERT_JOB_QUIETLY = Prepared(_insert_job_quietly)
+_INSERT_CALL_QUIETLY = Prepared(lambda _: _insert_call(False, returns=False))
 _CLAIM = Prepared(_claim)
 _BEGIN_ATTEMPT = Prepared(lambda _: _begin_attempt(_CALLS, _CALLS.c.id == given("call_id")))
 _READ_CLAIM = Prepared(lambda _: _read_claim(_CALLS).where(_CALLS.c.id == given("call_id")))

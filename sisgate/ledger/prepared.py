@@ -71,6 +71,7 @@ class _Rendered:
         self.text = str(compiled)
         self._positions: Sequence[str] | None = compiled.positiontup
         self._writers: Mapping[str, Callable[[Any], Any]] = compiled._bind_processors
+        self._places = frozenset(compiled.params)
         self._constants = {
             name: self._written(name, value)
             for name, value in compiled.params.items()
@@ -83,11 +84,12 @@ class _Rendered:
         self._readers = [(place, read) for place, read in enumerate(readers) if read is not None]
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
-        """Return values as the driver takes them."""
+        """Return values as the driver takes them; those that have no place are left out."""
         found = dict(self._constants)
         for name, value in values.items():
             place = _PREFIX + name
-            found[place] = self._written(place, value)
+            if place in self._places:
+                found[place] = self._written(place, value)
         return found if self._positions is None else tuple(found[name] for name in self._positions)
 
     def read(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from sisgate import errors
 from sisgate.gateway.deprecated import MOVED
 from sisgate.settings import load_settings
 
-NAMES = ["Answer", "Gateway", "Job", "JobStatus", "Plan", "SisgateError"]
+NAMES = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan", "SisgateError"]
 HEAVY = [
     "alembic",
     "fastapi",
@@ -28,8 +28,8 @@ HEAVY = [
     "uvicorn",
 ]
 FACADE = {
-    "acting_as", "answer", "changes", "close", "enqueue_request", "from_env", "job", "on", "plan",
-    "records", "request", "sync",
+    "acting_as", "answer", "changes", "close", "enqueue", "enqueue_request", "from_env", "job",
+    "on", "plan", "records", "request", "sync",
     "access", "context", "settings",
     "audit", "datasets", "diagnosis", "fleet", "jobs", "keys", "privacy", "providers", "quarantine",
     "schedules", "tokens",

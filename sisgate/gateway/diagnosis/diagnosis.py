@@ -10,6 +10,7 @@ from sisgate.errors import SisgateError
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis import fleet, servers
 from sisgate.gateway.diagnosis.result import DiagnosticResult
+from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.requests import Requests
 from sisgate.settings import ProviderConfig
 from sisgate.start_up import require_extras
@@ -76,12 +77,11 @@ class Diagnosis:
     def _probe(self, config: ProviderConfig) -> DiagnosticResult:
         subject, request = f"{config.name} call", config.dialect.probe_request()
         try:
-            wanted = self._requests.wanted(
+            new = NewRequest(
                 config.name, request.method, request.path, query=dict(request.query),
-                json=request.json_body, priority="urgent", timeout=PROBE_SECONDS,
-                idempotency_key=None, request_id=None, on_unavailable="wait",
+                json=request.json_body, timeout=PROBE_SECONDS,
             )  # fmt: skip
-            answer = self._requests.answered(wanted, PROBE_SECONDS, None)
+            answer = self._requests.answered(self._requests.wanted(new), PROBE_SECONDS, None)
         except SisgateError as error:
             remedy = "See `sisgate providers` for what holds it up."
             return DiagnosticResult(subject, "fail", error.message, remedy)

@@ -1,0 +1,46 @@
+"""What an app can ask for, as values: a sync, or one request to a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sisgate.domain.priorities import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class NewSync:
+    """A sync of one dataset; `Gateway.sync` explains the names."""
+
+    provider: str
+    resource: str
+    _: KW_ONLY
+    priority: str | Priority = "normal"
+    mode: str = "auto"
+    allow_deletes: bool = False
+    idempotency_key: str | None = None
+    timeout: float | None = None
+    expires_at: datetime | None = None
+    job_id: str | None = None
+    app: str | None = None
+    request_id: str | None = None
+    on_unavailable: str = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """One call to a provider; `Gateway.enqueue_request` explains the names."""
+
+    provider: str
+    method: str
+    path: str = field(repr=False)
+    _: KW_ONLY
+    query: Mapping[str, str] | None = field(default=None, repr=False)
+    json: Any = field(default=None, repr=False)
+    priority: str | Priority = "urgent"
+    timeout: float | None = None
+    idempotency_key: str | None = None
+    request_id: str | None = None
+    on_unavailable: str = "wait"
