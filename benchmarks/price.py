@@ -24,6 +24,7 @@ from benchmarks.meter import Cost, Meter, metered
 from benchmarks.plain_calls import PLAIN_QUEUE, TASK, make_table
 from benchmarks.report import Report, per_second, tell, times
 from benchmarks.scale import QUICK, Scale
+from sisgate import NewRequest
 from sisgate.admission.admitter import Admitter
 from sisgate.admission.slots import Want
 from sisgate.broker import Publisher
@@ -36,17 +37,18 @@ from testbed.recorder import Recorder
 from testbed.redis import RedisServer
 from workers.admission.permits import Permit
 from workers.calls import execute, persist
-from workers.endpoints import ProviderEndpoints
+from workers.endpoints import Route
 
 PROVIDER = "alpha"
 WARM_CALLS, CALLS = 20, 200
+BULK = "enqueue, all at once"
 
 STEPS: dict[str, tuple[Any, str]] = {
     "publish": (Publisher, "all"),
     "claim": (execute, "_claim"),
     "route": (execute, "_route"),
     "send": (execute, "_ask"),
-    "report": (ProviderEndpoints, "_close"),
+    "report": (Route, "close"),
     "record": (persist, "record"),
     "wake": (Wakeups, "announce"),
 }
@@ -61,7 +63,7 @@ def run(scale: Scale) -> Report:
     try:
         for engine in ENGINES:
             measure_steps(report, postgres, engine)
-        measure_acceptance(report, postgres, 300 if quick else 1500)
+        measure_acceptance(report, postgres, 1_000 if quick else 20_000)
         measure_calls(report, postgres, *((200, 2) if quick else (400, 5)))
     finally:
         postgres.stop()
@@ -144,7 +146,9 @@ def measure_acceptance(report: Report, postgres: PostgresServer, count: int) -> 
             for turn in range(-1, 10):
                 for way, enqueue in ways.items():
                     begun, used = time.perf_counter(), time.process_time()
-                    for number in range(each):
+                    if way == BULK:
+                        enqueue(each)
+                    for number in range(each if way != BULK else 0):
                         enqueue(number)
                     used, took = time.process_time() - used, time.perf_counter() - begun
                     if turn >= 0:
@@ -171,6 +175,9 @@ def _contenders(fleet: Fleet) -> dict[str, Callable[[int], object]]:
         "send_task": lambda number: plain.send_task(TASK, args=[number], queue=PLAIN_QUEUE),
         "enqueue_request": lambda number: gateway.enqueue_request(PROVIDER, "GET", f"/{number}"),
         "sync": lambda _: gateway.sync(PROVIDER, "users"),
+        BULK: lambda count: gateway.enqueue(
+            [NewRequest(PROVIDER, "GET", f"/{number}") for number in range(count)]
+        ),
     }
 
 

@@ -31,8 +31,8 @@ FACADE = {
     "acting_as", "answer", "changes", "close", "enqueue", "enqueue_request", "from_env", "job",
     "on", "plan", "records", "request", "sync",
     "access", "context", "settings",
-    "audit", "datasets", "diagnosis", "fleet", "jobs", "keys", "privacy", "providers", "quarantine",
-    "schedules", "tokens",
+    "audit", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy", "providers",
+    "quarantine", "schedules", "tokens",
 }  # fmt: skip
 GATEWAY = ["celery", "redis", "sqlalchemy"]
 
