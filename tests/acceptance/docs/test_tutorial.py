@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from sisgate.clock import SystemClock, poll_until
 from sisgate.embedded.redis_conf import free_port
 from testbed.stack import PATIENCE_SECONDS
@@ -30,21 +32,35 @@ gateway = Gateway.from_env(app="recipes")
 """
 
 
-def test_tutorial_example_and_recipes_run_as_they_are_written(tmp_path: Path) -> None:
-    """Only the sandbox's port is another one, because tests share a machine."""
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Whoever has done the first page. Only the sandbox's port is another one."""
     with ExitStack() as stack:
-        reader = Reader(tmp_path, str(free_port()), stack)
+        reader = Reader(tmp_path_factory.mktemp("tutorial"), str(free_port()), stack)
         reader.read("first-sync")
-        reader.read("from-an-app")
-        (example,) = re.findall(r"```python\n(.*?)\n```", text_of("README.md"), re.DOTALL)
-        shown = reader.python(example)
-        assert "done: " in shown
-        assert re.search(r"^200 \d+ bytes$", shown, re.MULTILINE)
-        for page in RUN:
-            blocks = re.findall(r"```python\n(.*?)\n```", text_of(page), re.DOTALL)
-            reader.python(SETUP + "\n".join(b for b in blocks if "PASSWORD" not in b))
-        reader.stop("sisgate sandbox")
-        reader.read("when-the-sis-is-down")
+        yield reader
+
+
+def test_the_app_of_the_tutorial_and_the_readme(reader: Reader) -> None:
+    """They enqueue, read, follow changes and make one call."""
+    reader.read("from-an-app")
+    (example,) = re.findall(r"```python\n(.*?)\n```", text_of("README.md"), re.DOTALL)
+    shown = reader.python(example)
+    assert "done: " in shown
+    assert re.search(r"^200 \d+ bytes$", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_python_of_a_page(reader: Reader, page: str) -> None:
+    """Block after block in one program."""
+    blocks = re.findall(r"```python\n(.*?)\n```", text_of(page), re.DOTALL)
+    reader.python(SETUP + "\n".join(b for b in blocks if "PASSWORD" not in b))
+
+
+def test_the_outage_of_the_tutorial(reader: Reader) -> None:
+    """The sandbox stops, and is started again on the way."""
+    reader.stop("sisgate sandbox")
+    reader.read("when-the-sis-is-down")
 
 
 class Reader:

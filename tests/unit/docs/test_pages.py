@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import subprocess
@@ -31,6 +32,10 @@ PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
 # The options of the whole program, which may stand anywhere.
 EVERYWHERE = {"--json", "--config", "--data-dir", "--version", "--help", "-c", "-d", "-h"}
 EVERYWHERE |= {"--install-completion", "--show-completion"}
+# Files, tasks, an entry point, and the package that the layers leave room for.
+NO_MODULES = ("sisgate.toml", "sisgate.db", "sisgate.example", "sisgate.cdx", "sisgate.web")
+NO_MODULES += tuple(f"sisgate.{task}" for task in ("sync", "status", "cancel", "call", "rotate"))
+NO_MODULES += ("sisgate.key_sources", "sisgate.workers")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
@@ -109,6 +114,24 @@ def test_the_architecture_names_every_part_and_no_file_that_is_gone() -> None:
                 rf"^\s*(?:def|class) {symbol}\b", path.read_text("utf-8"), re.MULTILINE
             )
             assert defined, f"{name} has no {symbol}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_and_names_of_the_package_exist(page: Path) -> None:
+    """`sisgate.clock` is a module, `sisgate.clock.poll_until` a name in one."""
+    for name in re.findall(r"`(sisgate(?:\.\w+)+)", page.read_text("utf-8")):
+        if not name.startswith(NO_MODULES):
+            assert resolves(name), name
+
+
+def resolves(name: str) -> bool:
+    """Whether a dotted name is a module, or something in one."""
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        module, _, last = name.rpartition(".")
+        return hasattr(importlib.import_module(module), last)
+    return True
 
 
 @pytest.mark.parametrize(
