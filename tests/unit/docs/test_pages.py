@@ -32,10 +32,15 @@ PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
 # The options of the whole program, which may stand anywhere.
 EVERYWHERE = {"--json", "--config", "--data-dir", "--version", "--help", "-c", "-d", "-h"}
 EVERYWHERE |= {"--install-completion", "--show-completion"}
-# Files, tasks, an entry point, and the package that the layers leave room for.
-NO_MODULES = ("sisgate.toml", "sisgate.db", "sisgate.example", "sisgate.cdx", "sisgate.web")
-NO_MODULES += tuple(f"sisgate.{task}" for task in ("sync", "status", "cancel", "call", "rotate"))
-NO_MODULES += ("sisgate.key_sources", "sisgate.workers")
+# Files, tasks, an entry point, and packages that do not exist: one day, and by decision 0011.
+NO_MODULES = tuple(
+    f"sisgate.{name}"
+    for name in (
+        *("toml", "db", "example", "cdx"),
+        *("sync", "status", "cancel", "call", "rotate"),
+        *("key_sources", "web", "workers"),
+    )
+)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
