@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -16,6 +16,7 @@ from sisgate.clock import Clock
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.redis.client import RedisClient
+from sisgate.redis.scripts import run_scripts
 from sisgate.routing.fleet import FleetEndpoints, Known
 from sisgate.routing.outliers import RoutingSpec, outliers
 from sisgate.routing.paths import members, rules_of
@@ -73,6 +74,7 @@ class ProviderEndpoints:
         rng: random.Random | None = None,
         script_clock: Clock | None = None,
     ) -> None:
+        self._redis = redis
         self._config = config
         self._rng = rng or random.Random()
         self._rules = rules_of(config.kind, config.paths)
@@ -140,25 +142,27 @@ class ProviderEndpoints:
         return choice.url if choice else None
 
     def _begin(self, breaker: FleetBreaker) -> Route:
-        with ExitStack() as guard:
-            call = guard.enter_context(breaker.calling())
-            call.judge(Outcome.NEUTRAL)
-            if len(self._config.endpoints) > 1:
-                token = self._fleet.begin(breaker.endpoint, self._config.lease)
-                guard.callback(self._finish, breaker.endpoint, token, call)
-            return Route(breaker, call, guard.pop_all())
+        guard = ExitStack()
+        return Route(breaker, guard.enter_context(self._guarded(breaker)), guard)
 
-    def _finish(self, url: str, token: str, call: BreakerCall) -> None:
-        outcome = call.outcome or Outcome.NEUTRAL
-        with suppress(BrokerUnavailable):
-            self._fleet.finish(url, token, outcome.value, call.took_seconds or 0.0)
-            if outcome is Outcome.FAILURE:
+    @contextmanager
+    def _guarded(self, breaker: FleetBreaker) -> Iterator[BreakerCall]:
+        running = None
+        if len(self._config.endpoints) > 1:
+            running = self._fleet.running_call(breaker.endpoint, self._config.lease)
+        with breaker.calling(running) as call:
+            call.judge(Outcome.NEUTRAL)
+            yield call
+        if running is not None and call.outcome is Outcome.FAILURE:
+            with suppress(BrokerUnavailable):
                 self._eject_outliers()
 
     def _snapshot(self, serving: Sequence[Endpoint]) -> Snapshot:
-        turn, known = self._fleet.look(take_turn=True)
+        calls = [self._fleet.take_turn_call(), self.breakers.views_call()]
+        of_routing, of_breakers = run_scripts(self._redis, calls)
+        turn, known = self._fleet.read(of_routing)
         by_url = {k.record.url: k for k in known}
-        views = {view.endpoint: view for view in self.breakers.views()}
+        views = {view.endpoint: view for view in self.breakers.read_views(of_breakers)}
         slow_start = self._fleet.spec.slow_start_seconds
         return Snapshot(
             tuple(_candidate(e, by_url[e.url], views[e.url], slow_start) for e in serving), turn

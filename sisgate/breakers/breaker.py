@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pybreaker
 import structlog
@@ -21,6 +21,7 @@ from sisgate.breakers.spec import BreakerToken, Transition
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
+from sisgate.redis.scripts import ScriptCall
 
 log = structlog.get_logger()
 
@@ -46,6 +47,18 @@ class BreakerCall:
         """Say what the call tells about its endpoint."""
         self.outcome = outcome
         self.took_seconds = took_seconds
+
+
+class Companion(Protocol):
+    """What is noted of a call in the round trips in which its breaker is asked and told."""
+
+    def begin(self) -> ScriptCall:
+        """Return the script that goes with the question."""
+        ...
+
+    def end(self, outcome: Outcome, took_seconds: float) -> ScriptCall:
+        """Return the script that goes with the report."""
+        ...
 
 
 class FleetStorage(pybreaker.CircuitMemoryStorage):
@@ -92,14 +105,16 @@ class FleetBreaker(pybreaker.CircuitBreaker):
         )
 
     @contextmanager
-    def calling(self) -> Iterator[BreakerCall]:
+    def calling(self, companion: Companion | None = None) -> Iterator[BreakerCall]:
         """Guard a call in the body of a `with` statement, which may `judge` it.
 
         Raises `BreakerOpen` with the seconds to wait where none may be made now.
         """
-        answer = self._fleet.ask(self.endpoint)
+        answer = self._fleet.ask(self.endpoint, *([companion.begin()] if companion else ()))
         self._notify(answer.transitions)
         if answer.token is None:
+            if companion is not None:
+                self._fleet.run(companion.end(Outcome.NEUTRAL, 0.0))
             raise BreakerOpen(
                 f"The circuit breaker of {self.name} is {answer.state} and lets no call pass now.",
                 seconds=answer.wait_seconds,
@@ -117,16 +132,19 @@ class FleetBreaker(pybreaker.CircuitBreaker):
                 call.outcome = _outcome_of(failure)
             if call.took_seconds is None:
                 call.took_seconds = self._clock.monotonic() - begun
-            self._report(call.token, call.outcome, call.took_seconds)
+            self._report(call.token, call.outcome, call.took_seconds, companion)
 
     def call(self, func: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call a function guarded."""
         with self.calling():
             return func(*args, **kwargs)
 
-    def _report(self, token: BreakerToken, outcome: Outcome, took_seconds: float) -> None:
+    def _report(
+        self, token: BreakerToken, outcome: Outcome, took: float, companion: Companion | None
+    ) -> None:
+        alongside = [companion.end(outcome, took)] if companion else ()
         try:
-            transitions = self._fleet.report(self.endpoint, token, outcome, took_seconds)
+            transitions = self._fleet.report(self.endpoint, token, outcome, took, *alongside)
         except BrokerUnavailable:
             log.warning("breaker_outcome_lost", breaker=self.name, outcome=outcome.value)
         else:

@@ -17,7 +17,7 @@ from sisgate.clock import Clock
 from sisgate.domain.response_class import Outcome
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import BREAKER_COUNTS, BREAKER_LOG, BREAKERS, PROBE_GATE
-from sisgate.redis.scripts import Argument, ProviderScripts
+from sisgate.redis.scripts import Argument, ProviderScripts, ScriptCall, run_scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,12 @@ class FleetBreakers:
         self._scripts = ProviderScripts(redis, "breakers", keys, head, script_clock)
         self._draw = draw
 
-    def ask(self, endpoint: str) -> Permission:
-        """Ask to call an endpoint. A token that is given is followed by a `report`."""
-        answer = self._run("ask", endpoint)
+    def ask(self, endpoint: str, *alongside: ScriptCall) -> Permission:
+        """Ask to call an endpoint. A token that is given is followed by a `report`.
+
+        `alongside` are scripts of others to be run in the same round trip.
+        """
+        answer = self._run("ask", endpoint, alongside=alongside)
         token = None
         if "generation" in answer:
             token = BreakerToken(int(answer["generation"]), int(answer["probe"]))
@@ -71,7 +74,12 @@ class FleetBreakers:
         return Permission(token, State(answer["state"]), wait, _transitions(answer))
 
     def report(
-        self, endpoint: str, token: BreakerToken, outcome: Outcome, took_seconds: float = 0.0
+        self,
+        endpoint: str,
+        token: BreakerToken,
+        outcome: Outcome,
+        took_seconds: float = 0.0,
+        *alongside: ScriptCall,
     ) -> tuple[Transition, ...]:
         """Report what came of a call. A neutral outcome gives a probe's place to the next."""
         answer = self._run(
@@ -82,6 +90,7 @@ class FleetBreakers:
             outcome.value,
             repr(took_seconds * 1000),
             repr(self._draw()),
+            alongside=alongside,
         )
         return _transitions(answer)
 
@@ -113,7 +122,15 @@ class FleetBreakers:
 
     def views(self) -> list[BreakerView]:
         """Return what is known of each endpoint's breaker; changes nothing."""
-        return [_view(raw) for raw in self._run("views")]
+        return self.read_views(self._scripts.run("views"))
+
+    def views_call(self) -> ScriptCall:
+        """Return the script of `views`, to be run together with others."""
+        return self._scripts.call("views")
+
+    def read_views(self, answer: bytes) -> list[BreakerView]:
+        """Return the views in the answer of that script."""
+        return [_view(raw) for raw in json.loads(answer)]
 
     def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
         """Return by endpoint its calls by outcome, and its transitions by new state and reason.
@@ -134,6 +151,10 @@ class FleetBreakers:
                 changes.setdefault(endpoint, {})[state, reason] = int(count)
         return calls, changes
 
+    def run(self, call: ScriptCall) -> None:
+        """Run a script that went alongside a question which was refused."""
+        run_scripts(self._scripts.client, [call])
+
     def refresh_gate(self) -> bool:
         """Write the probe gate anew from the breakers; return whether there is one.
 
@@ -153,8 +174,9 @@ class FleetBreakers:
             return None
         return min(views, key=lambda view: view.wait_seconds)
 
-    def _run(self, name: str, *args: Argument) -> Any:
-        answer = self._scripts.run(name, *args)
+    def _run(self, name: str, *args: Argument, alongside: Sequence[ScriptCall] = ()) -> Any:
+        call = self._scripts.call(name, *args)
+        answer, *_ = run_scripts(self._scripts.client, [call, *alongside])
         return answer if isinstance(answer, int) else json.loads(answer)
 
 

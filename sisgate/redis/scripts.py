@@ -66,8 +66,8 @@ def run_script(client: Redis, name: str, keys: Sequence[str], args: Sequence[Arg
 
 def run_scripts(client: Redis, calls: Sequence[ScriptCall]) -> list[Any]:
     """Run several scripts in one round trip, each atomic by itself; else as `run_script`."""
-    if not calls:
-        return []
+    if len(calls) <= 1:
+        return [run_script(client, *call) for call in calls]
     with translated():
         answers = _pipelined(client, calls, by_hash=True)
         missing = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]

@@ -1,7 +1,7 @@
 """What the fleet knows of a provider's endpoints: running calls, latency, failures, health.
 
-In Redis, one Lua script and one round trip for each operation, by the `TIME` of Redis. A running
-call counts until it ends or its lease does, so a worker that dies leaves nothing behind.
+In Redis, one Lua script for each operation, by the `TIME` of Redis. A running call counts until it
+ends or its lease does, so a worker that dies leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sisgate.clock import Clock
+from sisgate.domain.response_class import Outcome
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import ROUTES, RUNNING_CALLS
-from sisgate.redis.scripts import run_script, script_time
+from sisgate.redis.scripts import ProviderScripts, ScriptCall
 from sisgate.routing.outliers import EndpointHistory, RoutingSpec, eject_seconds, most_ejected
-
-Outcome = Literal["success", "failure", "neutral"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,31 @@ class Known:
     unwell: bool
     back_seconds: float | None
     checked_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCall:
+    """One call among the running ones of its endpoint, until its end or that of its lease.
+
+    It has no round trips of its own: its scripts run along with those of the circuit breaker.
+    """
+
+    scripts: ProviderScripts
+    endpoint: str
+    lease_seconds: float
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def begin(self) -> ScriptCall:
+        """Return the script that counts the call as running."""
+        return self.scripts.call(
+            "begin", self.endpoint, self.token, round(self.lease_seconds * 1000)
+        )
+
+    def end(self, outcome: Outcome, took_seconds: float) -> ScriptCall:
+        """Return the script that notes how it has ended; a neutral outcome teaches nothing."""
+        return self.scripts.call(
+            "finish", self.endpoint, self.token, outcome.value, repr(took_seconds * 1000)
+        )
 
 
 class FleetEndpoints:
@@ -55,28 +79,27 @@ class FleetEndpoints:
     ) -> None:
         self.endpoints = tuple(endpoints)
         self.spec = spec
-        self._redis = redis
-        self._keys = [
-            ROUTES(provider=provider),
-            *(RUNNING_CALLS(provider=provider, endpoint=url) for url in self.endpoints),
-        ]
-        self._script_clock = script_clock
-        self._head = [_encoded(spec), json.dumps(self.endpoints)]
+        running = (RUNNING_CALLS(provider=provider, endpoint=url) for url in self.endpoints)
+        head = (_encoded(spec), json.dumps(self.endpoints))
+        keys = (ROUTES(provider=provider), *running)
+        self._scripts = ProviderScripts(redis, "routing", keys, head, script_clock)
 
     def look(self, *, take_turn: bool = False) -> tuple[int, list[Known]]:
         """Return the turn and what is known of each endpoint, in order."""
-        answer = json.loads(self._run("look", int(take_turn)))
-        return int(answer["turn"]), [_known(raw) for raw in answer["endpoints"]]
+        return self.read(self._scripts.run("read", int(take_turn)))
 
-    def begin(self, endpoint: str, lease_seconds: float) -> str:
-        """Count a call as running until `finish` or the end of its lease; return its token."""
-        token = uuid.uuid4().hex
-        self._run("begin", endpoint, token, round(lease_seconds * 1000))
-        return token
+    def take_turn_call(self) -> ScriptCall:
+        """Return the script that takes a turn and looks, to be run together with others."""
+        return self._scripts.call("read", 1)
 
-    def finish(self, endpoint: str, token: str, outcome: Outcome, took_seconds: float) -> None:
-        """Tell that a call has ended and how; a neutral outcome teaches nothing."""
-        self._run("finish", endpoint, token, outcome, repr(took_seconds * 1000))
+    def read(self, answer: bytes) -> tuple[int, list[Known]]:
+        """Return what the answer of that script tells."""
+        found = json.loads(answer)
+        return int(found["turn"]), [_known(raw) for raw in found["endpoints"]]
+
+    def running_call(self, endpoint: str, lease_seconds: float) -> RunningCall:
+        """Return a call of an endpoint, to be counted as running."""
+        return RunningCall(self._scripts, endpoint, lease_seconds)
 
     def eject(self, record: EndpointHistory) -> bool:
         """Eject what `outliers` found; return whether this call did it.
@@ -85,7 +108,7 @@ class FleetEndpoints:
         """
         lasts_ms = round(eject_seconds(self.spec, record.ejections + 1) * 1000)
         most = most_ejected(len(self.endpoints), self.spec.most_ejected)
-        return bool(self._run("eject", record.url, record.ejections, lasts_ms, most))
+        return bool(self._scripts.run("eject", record.url, record.ejections, lasts_ms, most))
 
     def note_check(
         self, endpoint: str, *, good: bool, holds: float
@@ -95,12 +118,8 @@ class FleetEndpoints:
         `check_fall` bad ones in a row make an endpoint unwell, `check_rise` good ones well again,
         and so does a time of `holds` seconds without a check.
         """
-        answer: Any = self._run("check", endpoint, int(good), round(holds * 1000))
+        answer: Any = self._scripts.run("check", endpoint, int(good), round(holds * 1000))
         return "well" if answer == b"well" else "unwell" if answer == b"unwell" else ""
-
-    def _run(self, name: str, *args: str | float) -> Any:
-        args = (script_time(self._script_clock), *self._head, *args)
-        return run_script(self._redis, f"routing/{name}", self._keys, args)
 
 
 def _encoded(spec: RoutingSpec) -> str:

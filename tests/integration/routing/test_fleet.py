@@ -7,8 +7,10 @@ from collections import Counter
 
 import pytest
 
+from sisgate.domain.response_class import Outcome
 from sisgate.redis.client import RedisClient
-from sisgate.routing.fleet import FleetEndpoints
+from sisgate.redis.scripts import run_scripts
+from sisgate.routing.fleet import FleetEndpoints, RunningCall
 from sisgate.routing.outliers import EndpointHistory, RoutingSpec, outliers
 from sisgate.routing.strategies import STRATEGIES, Candidate, Snapshot
 from testbed.clock import ManualClock
@@ -36,8 +38,20 @@ def latency(fleet: FleetEndpoints, place: int = 0) -> float:
 
 def call(fleet: FleetEndpoints, url: str, *, fails: bool = False, seconds: float = 0.1) -> None:
     """Make a call."""
-    token = fleet.begin(url, 60)
-    fleet.finish(url, token, "failure" if fails else "success", seconds)
+    outcome = Outcome.FAILURE if fails else Outcome.SUCCESS
+    end(begin(fleet, url), outcome, seconds)
+
+
+def begin(fleet: FleetEndpoints, url: str) -> RunningCall:
+    """Begin a call."""
+    made = fleet.running_call(url, 60)
+    run_scripts(made.scripts.client, [made.begin()])
+    return made
+
+
+def end(made: RunningCall, outcome: Outcome, seconds: float) -> None:
+    """End a call."""
+    run_scripts(made.scripts.client, [made.end(outcome, seconds)])
 
 
 def check(fleet: FleetEndpoints, *, good: bool) -> str:
@@ -47,10 +61,10 @@ def check(fleet: FleetEndpoints, *, good: bool) -> str:
 
 def test_running_calls_are_counted_until_they_end(fleet: FleetEndpoints) -> None:
     """A second finish takes nothing more away."""
-    first, _ = fleet.begin(A, 60), fleet.begin(A, 60)
-    fleet.begin(B, 60)
+    first, _ = begin(fleet, A), begin(fleet, A)
+    begin(fleet, B)
     for _ in range(2):
-        fleet.finish(A, first, "neutral", 0.1)
+        end(first, Outcome.NEUTRAL, 0.1)
     assert running(fleet) == [1, 1, 0]
 
 
@@ -58,12 +72,12 @@ def test_calls_of_a_dead_worker_end_with_their_lease(
     fleet: FleetEndpoints, clock: ManualClock, redis: RedisClient
 ) -> None:
     """Nobody finishes them, and nothing of them stays."""
-    fleet.begin(A, 60)
+    begin(fleet, A)
     clock.advance(59)
     assert running(fleet) == [1, 0, 0]
     clock.advance(1)
     assert running(fleet) == [0, 0, 0]
-    fleet.begin(A, 60)
+    begin(fleet, A)
     assert redis.zcard(f"sisgate:1:route:{{lincoln}}:running:{A}") == 1
 
 
