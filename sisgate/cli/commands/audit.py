@@ -24,7 +24,7 @@ app = Commands("audit", "Read, verify and export the audit log.", panel="Look")
 
 FOLLOW_SECONDS = 1.0
 MOST_SHOWN = 1000
-"""Events that a search shows as a table unless told otherwise."""
+"""Events that a search shows in a table by default."""
 
 COLUMNS = ("at", "actor", "action", "subject", "reason", "provider", "job", "request", "detail")
 
@@ -172,8 +172,8 @@ def _show_events(output: Presenter, events: Sequence[AuditEvent]) -> None:
 
 
 def _detail(event: AuditEvent) -> str:
-    words = [f"{name}={value}" for name, value in (event.detail or {}).items() if value is not None]
-    return "  ".join(([event.reason] if event.reason else []) + words)
+    parts = [f"{name}={value}" for name, value in (event.detail or {}).items() if value is not None]
+    return "  ".join(([event.reason] if event.reason else []) + parts)
 
 
 def _event(event: AuditEvent) -> dict[str, Any]:

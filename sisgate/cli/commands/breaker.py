@@ -136,8 +136,8 @@ def _screen(standings: Standings, now: datetime) -> RenderableType:
         "provider": lambda row: Text(row[0], "bold"),
         "#": lambda row: row[1].number,
         "endpoint": lambda row: row[1].short_name,
-        "state": lambda row: _state_words(row[1]),
-        "by hand": lambda row: _pin_words(row[1], now),
+        "state": lambda row: _state(row[1]),
+        "by hand": lambda row: _pin(row[1], now),
         "next probe": lambda row: _next(row[1]),
         "in a row": lambda row: row[1].breaker.failures_in_a_row,
         "failed": lambda row: _share(row[1].breaker.failures, row[1].breaker.calls),
@@ -149,14 +149,14 @@ def _screen(standings: Standings, now: datetime) -> RenderableType:
     return Group(Grid(columns, rows), Text(f"at {moment(now)}", "dim"))
 
 
-def _state_words(one: EndpointStatus) -> Text:
-    words = shown(one.breaker.state)
+def _state(one: EndpointStatus) -> Text:
+    text = shown(one.breaker.state)
     if one.unwell or one.ejected:
-        words.append(" unwell" if one.unwell else " ejected", "yellow")
-    return words
+        text.append(" unwell" if one.unwell else " ejected", "yellow")
+    return text
 
 
-def _pin_words(one: EndpointStatus, now: datetime) -> Text:
+def _pin(one: EndpointStatus, now: datetime) -> Text:
     view = one.breaker
     if not view.pinned:
         return Text("-")

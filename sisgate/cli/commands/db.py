@@ -22,10 +22,10 @@ def upgrade(invocation: Invocation) -> None:
         data_folder.make(invocation.settings.data_dir)
     ledger = invocation.gateway.ledger
     ran, found = ledger.upgrade(), ledger.version()
-    words = "is now at" if ran else "is already at"
+    change = "is now at" if ran else "is already at"
     invocation.output.result(
         {"database": found.database, "version": found.version, "upgraded": ran},
-        f"The database {found.database} {words} version {found.version}.",
+        f"The database {found.database} {change} version {found.version}.",
     )
 
 

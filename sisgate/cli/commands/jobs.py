@@ -76,10 +76,10 @@ def list_jobs(
 def show(invocation: Invocation, job: OneJob) -> None:
     """Show everything about a job."""
     status = invocation.gateway.jobs.status(invocation.gateway.jobs.find(job))
-    wait, words = _wait(invocation, status)
+    wait, explanation = _wait(invocation, status)
     target = invocation.gateway.jobs.request_target(status.id)
     found = {**status.as_dict(), "waits_for": wait, "request": target}
-    invocation.output.facts(_details(status, words, target), json=found)
+    invocation.output.facts(_details(status, explanation, target), json=found)
 
 
 @app.add("sisgate jobs cancel 3f8a")
@@ -98,17 +98,17 @@ def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | N
 
 
 def _changed(status: JobStatus) -> str:
-    words = ("inserted", "updated", "deleted")
-    return ", ".join(f"{number(getattr(status, word))} {word}" for word in words)
+    kinds = ("inserted", "updated", "deleted")
+    return ", ".join(f"{number(getattr(status, kind))} {kind}" for kind in kinds)
 
 
-def _dead_words(status: JobStatus) -> str | None:
+def _dead(status: JobStatus) -> str | None:
     if not status.dead or status.retried_as is not None:
         return None
     return f"given up; `sisgate jobs retry {status.id[:8]}` tries it again"
 
 
-def _target_words(target: RequestTarget | None) -> str | None:
+def _target(target: RequestTarget | None) -> str | None:
     if target is None:
         return None
     if target.path is None:
@@ -126,7 +126,7 @@ def _details(
         ("state", status.state),
         ("waits for", waits_for),
         ("what", f"{status.kind} {status.provider} {status.resource or ''} {status.mode or ''}"),
-        ("request", _target_words(target)),
+        ("request", _target(target)),
         ("app", f"{status.app}, priority {status.priority.word}"),
         ("accepted", status.accepted_at),
         ("started", status.started_at or "-"),
@@ -138,7 +138,7 @@ def _details(
         ("records", f"{number(status.rows_seen)} read, {_changed(status)}"),
         ("complete", status.complete),
         ("note", status.note),
-        ("dead letter", _dead_words(status)),
+        ("dead letter", _dead(status)),
         ("tried again as", status.retried_as),
         *(status.error or {}).items(),
     ]

@@ -39,22 +39,22 @@ REASON_LENGTH = 160
 def key_columns(now: datetime) -> Columns:
     """Return the columns of keys; what a provider has against one stands beside its state."""
     return {
-        "key": "id", "provider": "provider", "slot": "slot", "state": _state_words,
+        "key": "id", "provider": "provider", "slot": "slot", "state": _state,
         "client id": "client_id", "stored": "created_at",
         "life left": lambda key: life(key.expires_at - now if key.expires_at else None),
     }  # fmt: skip
 
 
-def _state_words(key: KeyInfo) -> Text:
-    words = state(key.state.value)
+def _state(key: KeyInfo) -> Text:
+    text = state(key.state.value)
     if key.suspect_at is not None:
-        words.append(" suspect", "red")
+        text.append(" suspect", "red")
     if key.canary_failed_at is not None:
-        words.append(" canary failed", "red")
-    return words
+        text.append(" canary failed", "red")
+    return text
 
 
-def canary_words(key: KeyInfo) -> str | None:
+def canary_failure(key: KeyInfo) -> str | None:
     """Return when and why the canary of a staged key failed, and when it is tried again."""
     if key.canary_failed_at is None:
         return None
@@ -87,8 +87,8 @@ def life(left: timedelta | None) -> Text:
     if left <= timedelta(0):
         return Text("expired", "red")
     days, seconds = left.days, left.seconds
-    words = f"{days} d" if days else f"{seconds // 3600} h" if seconds >= 3600 else "under 1 h"
-    return Text(words, "" if days >= 14 else "yellow")
+    text = f"{days} d" if days else f"{seconds // 3600} h" if seconds >= 3600 else "under 1 h"
+    return Text(text, "" if days >= 14 else "yellow")
 
 
 app = Commands("keys", "Store, rotate and revoke the providers' keys.", panel="Set up")
@@ -120,7 +120,7 @@ def add(
     info = keys.add(
         client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
     )
-    _tell(
+    _show(
         invocation.output,
         info,
         f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out.",
@@ -144,7 +144,7 @@ def stage(
     info = keys.stage(
         client_id, secret, slot=slot, expires_at=expires, actor=user_name(), reason=reason
     )
-    _tell(invocation.output, info, f"Staged for the {slot} slot of {provider}.", info.destroyed)
+    _show(invocation.output, info, f"Staged for the {slot} slot of {provider}.", info.destroyed)
     invocation.output.note(
         f"`sisgate keys rotate {provider}` tries it out and replaces the active one."
     )
@@ -162,8 +162,8 @@ def list_all(
     more = " `--all` shows those that have ended." if found else ""
     empty = f"No keys. `sisgate keys add PROVIDER` stores one.{more}"
     invocation.output.table(shown, key_columns(invocation.clock.now()), empty=empty)
-    for words in filter(None, map(canary_words, shown)):
-        invocation.output.show(words)
+    for text in filter(None, map(canary_failure, shown)):
+        invocation.output.show(text)
 
 
 @app.add("sisgate keys usage skyward")
@@ -188,7 +188,7 @@ def rotate(
 def promote(invocation: Invocation, provider: Provider, key: KeyId, reason: Reason = None) -> None:
     """Make a staged or draining key active at once, without a canary."""
     info = _keys(invocation, provider).promote(key, actor=user_name(), reason=reason)
-    _tell(invocation.output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
+    _show(invocation.output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
 
 
 @app.add("sisgate keys rollback skyward --reason 'reads no students'")
@@ -197,8 +197,8 @@ def rollback(
 ) -> None:
     """Undo the last rotation while the old key still drains."""
     info = _keys(invocation, provider).rollback(slot=slot, actor=user_name(), reason=reason)
-    words = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
-    _tell(invocation.output, info, words, info.destroyed)
+    text = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
+    _show(invocation.output, info, text, info.destroyed)
 
 
 @app.add("sisgate keys revoke skyward 3f8a --reason 'leaked'")
@@ -206,7 +206,7 @@ def revoke(invocation: Invocation, provider: Provider, key: KeyId, reason: Reaso
     """Destroy a key's secret for the whole fleet. This cannot be undone."""
     keys = _keys(invocation, provider)
     info = keys.revoke(key, actor=user_name(), reason=reason)
-    _tell(
+    _show(
         invocation.output,
         info,
         f"Key {info.id[:8]} of {provider} is revoked; its secret is destroyed.",
@@ -237,12 +237,12 @@ def _entered(
     return entered_client_id(client_id), entered_secret(file, variable)
 
 
-def _tell(
-    output: Presenter, info: KeyInfo, words: str, destroyed: Sequence[str] | None = None
+def _show(
+    output: Presenter, info: KeyInfo, text: str, destroyed: Sequence[str] | None = None
 ) -> None:
     """Tell what became of a key, and which staged ones had to go where some may have."""
     more = {} if destroyed is None else {"destroyed": list(destroyed)}
-    output.result({**info.as_dict(), **more}, words)
+    output.result({**info.as_dict(), **more}, text)
     for key in destroyed or ():
         output.warn(f"Key {key[:8]}, which was staged there, is revoked; its secret is destroyed.")
 

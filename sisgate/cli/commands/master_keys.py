@@ -50,18 +50,18 @@ def master(
             return
         if renew:
             key = keys.renew(target)
-            told = {"path": target, "made": True, "master_key": key}
-            output.result(told, f"{key} is the newest master key in {target} now.")
+            result = {"path": target, "made": True, "master_key": key}
+            output.result(result, f"{key} is the newest master key in {target} now.")
             output.note("Restart all processes with this file, then run `sisgate keys rewrap`.")
             return
         made = keys.make(target)
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror}.") from error
     if made:
-        words = f"Made {target}. Keep a copy: without it, no stored key can be opened."
+        text = f"Made {target}. Keep a copy: without it, no stored key can be opened."
     else:
-        words = f"{target} exists already and is left as it is. --renew puts a new key into it."
-    output.result({"path": target, "made": made}, words)
+        text = f"{target} exists already and is left as it is. --renew puts a new key into it."
+    output.result({"path": target, "made": made}, text)
 
 
 def _give_up(invocation: Invocation, output: Presenter, reason: str | None) -> None:
@@ -70,8 +70,8 @@ def _give_up(invocation: Invocation, output: Presenter, reason: str | None) -> N
     invocation.gateway.ledger.version()  # no key is made where there is no ledger that misses one
     made = keys.make()
     lost = keys.give_up(actor=user_name(), reason=reason)
-    words = f"Given up as lost: {', '.join(lost)}." if lost else "No key is missing."
-    output.result({"path": path, "made": made, "lost": lost}, words)
+    text = f"Given up as lost: {', '.join(lost)}." if lost else "No key is missing."
+    output.result({"path": path, "made": made, "lost": lost}, text)
     if made:
         output.show(f"Made {path}. Keep a copy. Enter the keys of the providers anew.")
 
@@ -111,10 +111,10 @@ def rewrap(invocation: Invocation, reason: Reason = None) -> None:
             bars.update(tasks[step.name], completed=step.moved)
             moved[step.name], unopened[step.name] = step.moved, step.unopened
     lost = [place for places in unopened.values() for place in places]
-    words = ", ".join(f"{name} {count:,}" for name, count in moved.items() if count)
+    text = ", ".join(f"{name} {count:,}" for name, count in moved.items() if count)
     invocation.output.result(
         {"moved": moved, "unopened": lost},
-        f"Moved to the newest master key: {words or 'nothing was left to move'}.",
+        f"Moved to the newest master key: {text or 'nothing was left to move'}.",
     )
     if lost:
         raise CredentialError(
@@ -134,5 +134,5 @@ def forget_master(
 ) -> None:
     """Remove an unused master key from its file."""
     gone = invocation.gateway.keys.master.forget(key_id, actor=user_name(), reason=reason)
-    words = f"{gone} is forgotten. What backups hold under it opens only with a copy."
-    invocation.output.result({"forgotten": gone}, words)
+    text = f"{gone} is forgotten. What backups hold under it opens only with a copy."
+    invocation.output.result({"forgotten": gone}, text)

@@ -66,8 +66,8 @@ def erase(
             provider, sourced_id, actor=actor, reason=reason or "", resource=resource
         )
         is_back = "may bring the person again" if lifted else "did not leave that person out"
-        told = {"provider": provider, "lifted": lifted}
-        invocation.output.result(told, f"Later syncs of {provider} {is_back}.")
+        result = {"provider": provider, "lifted": lifted}
+        invocation.output.result(result, f"Later syncs of {provider} {is_back}.")
         return
     report = gateway.privacy.erase(
         provider, sourced_id, resource=resource, actor=actor, reason=reason or "",
@@ -129,12 +129,12 @@ def retention(
         "setting": lambda one: one.rule.setting, "kept": _kept,
         "over before": lambda one: one.rule.before, "would go" if dry_run else "deleted": _rows,
     }  # fmt: skip
-    invocation.output.table(swept, columns, json=[_words(one) for one in swept])
+    invocation.output.table(swept, columns, json=[_as_json(one) for one in swept])
     if dry_run:
         invocation.output.note("Nothing was deleted.")
 
 
-def _words(one: RetentionResult) -> dict[str, Any]:
+def _as_json(one: RetentionResult) -> dict[str, Any]:
     rule = one.rule
     return {
         "setting": rule.setting,
@@ -153,5 +153,5 @@ def _kept(one: RetentionResult) -> str:
 
 
 def _rows(one: RetentionResult) -> Text | str:
-    words = ", ".join(f"{number(count)} {name}" for name, count in one.rows.items() if count)
-    return words or Text("nothing", "dim")
+    rows = ", ".join(f"{number(count)} {name}" for name, count in one.rows.items() if count)
+    return rows or Text("nothing", "dim")

@@ -49,24 +49,24 @@ def show(
     reason: Reason = None,
 ) -> None:
     """Show a message: its queue, the reason, and its structure without values."""
-    desk, output = invocation.gateway.quarantine, invocation.output
+    service, output = invocation.gateway.quarantine, invocation.output
     if reason is not None and not content:
         raise UsageError("--reason goes with --content.")
-    told = desk.show(message)
+    shown = service.show(message)
     if content:
-        text = desk.content(message, actor=user_name(), reason=reason)
-        told["content"] = text.decode("utf-8", "backslashreplace")
-    rows = {**told, "outline": json.dumps(told["outline"], indent=2)}
-    output.facts(rows.items(), json=told)
+        text = service.content(message, actor=user_name(), reason=reason)
+        shown["content"] = text.decode("utf-8", "backslashreplace")
+    rows = {**shown, "outline": json.dumps(shown["outline"], indent=2)}
+    output.facts(rows.items(), json=shown)
 
 
 @app.add("sisgate quarantine requeue 3f8a91bc --reason 'workers are upgraded'")
 def requeue(invocation: Invocation, message: Message, reason: Reason = None) -> None:
     """Return a message to its queue."""
-    desk = invocation.gateway.quarantine
-    queue = desk.requeue(message, actor=user_name(), reason=reason)
-    told = {"id": message, "queue": queue}
-    invocation.output.result(told, f"Message {message} waits in the queue {queue} again.")
+    service = invocation.gateway.quarantine
+    queue = service.requeue(message, actor=user_name(), reason=reason)
+    shown = {"id": message, "queue": queue}
+    invocation.output.result(shown, f"Message {message} waits in the queue {queue} again.")
 
 
 @app.add("sisgate quarantine drop 3f8a91bc", "sisgate quarantine drop --all")
@@ -79,8 +79,8 @@ def drop(
     """Delete a message."""
     if (message is None) is not everything:
         raise UsageError("Name a message, or give --all.")
-    desk = invocation.gateway.quarantine
-    ids = [message] if message is not None else [each.id for each in desk.list()]
+    service = invocation.gateway.quarantine
+    ids = [message] if message is not None else [each.id for each in service.list()]
     for each in ids:
-        desk.drop(each, actor=user_name(), reason=reason)
+        service.drop(each, actor=user_name(), reason=reason)
     invocation.output.result({"dropped": ids}, f"Dropped: {', '.join(ids) or 'none'}.")

@@ -73,12 +73,12 @@ def records(
         return islice(found, count)
 
     if form == "jsonl":
-        write_lines(to_json(_record_words(record)) for record in stream())
+        write_lines(to_json(_as_json(record)) for record in stream())
     elif form == "csv":
         # Records differ in their fields: the first pass finds the columns, the second writes.
         columns = sorted({name for record in stream() for name in record.data} - {"sourcedId"})
         names = ["sourcedId", *columns, "changedAt", "deletedAt"]
-        write_csv(names, map(_csv_words, stream()))
+        write_csv(names, map(_csv_row, stream()))
     else:
         _show_records(invocation.output, stream(), count)
 
@@ -178,7 +178,7 @@ def _field(name: str, record: StoredRecord) -> str:
     return _plain(record.data.get(name))
 
 
-def _record_words(record: StoredRecord) -> dict[str, Any]:
+def _as_json(record: StoredRecord) -> dict[str, Any]:
     return {
         "sourcedId": record.sourced_id,
         "firstSeen": record.first_seen,
@@ -189,11 +189,11 @@ def _record_words(record: StoredRecord) -> dict[str, Any]:
     }
 
 
-def _csv_words(record: StoredRecord) -> dict[str, Any]:
-    words = {name: _plain(value) for name, value in record.data.items()}
+def _csv_row(record: StoredRecord) -> dict[str, Any]:
+    fields = {name: _plain(value) for name, value in record.data.items()}
     deleted = record.deleted_at.isoformat() if record.deleted_at else ""
     return {
-        **words,
+        **fields,
         "sourcedId": record.sourced_id,
         "changedAt": record.changed_at.isoformat(),
         "deletedAt": deleted,

@@ -122,9 +122,9 @@ def _split(path: str) -> tuple[str, dict[str, str]]:
     return plain, dict(parse_qsl(query, keep_blank_values=True))
 
 
-def _pairs(words: list[str]) -> dict[str, str]:
+def _pairs(options: list[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
-    for word in words:
+    for word in options:
         name, equals, value = word.partition("=")
         if not equals or not name:
             raise UsageError(f"--query is written NAME=VALUE, not {word!r}.")

@@ -74,7 +74,7 @@ def sync(
     wanted = resources or gateway.datasets.roster(provider, with_absent=force)
     _check(invocation, provider, wanted)
     if not resources and not force:
-        _tell_of_absent(output, gateway, provider)
+        _note_absent(output, gateway, provider)
     found = [
         gateway.sync(
             provider,
@@ -118,7 +118,7 @@ def _show_stale(output: Presenter, statuses: Sequence[JobStatus], found: Sequenc
     )
 
 
-def _tell_of_absent(output: Presenter, gateway: Gateway, provider: str) -> None:
+def _note_absent(output: Presenter, gateway: Gateway, provider: str) -> None:
     names = [each.resource for each in gateway.datasets.absent(provider)]
     if names:
         output.note(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from sisgate.cli.commands.keys import canary_words
+from sisgate.cli.commands.keys import canary_failure
 from sisgate.cli.formats import moment
 from sisgate.credentials.keys import open_key
 from sisgate.credentials.master import make_master_key
@@ -109,7 +109,7 @@ def test_a_staged_key_that_has_to_go_is_told(keys: ProviderKeys) -> None:
 def test_a_canary_that_failed_is_told(keys: ProviderKeys, database: Database) -> None:
     """When, why, and when it is tried again; of no key that merely waits."""
     staged = keys.stage("new", Secret("new"), actor="test")
-    assert (staged.canary_failed_at, canary_words(staged)) == (None, None)
+    assert (staged.canary_failed_at, canary_failure(staged)) == (None, None)
     with database.write() as session:
         key = session.get_one(Key, staged.id)
         key.updated_at, key.reason = staged.created_at, "lincoln refused our key."
@@ -117,7 +117,7 @@ def test_a_canary_that_failed_is_told(keys: ProviderKeys, database: Database) ->
     failed, active = keys.list()
     assert active.canary_failed_at is None
     assert failed.canary_failed_at == staged.created_at
-    words = canary_words(failed)
+    words = canary_failure(failed)
     assert words is not None
     assert f"its canary failed at {moment(failed.canary_failed_at)}: lincoln refused our" in words
     assert f"tried again at {moment(failed.next_probe_at)}." in words
