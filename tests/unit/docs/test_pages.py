@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import subprocess
+import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,22 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{path} has no heading {anchor}"
 
 
+def test_what_pages_link_to_is_in_the_source_distribution() -> None:
+    """A reader of the unpacked archive finds it, too."""
+    project = tomllib.loads(text_of("pyproject.toml"))
+    shipped = [*project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"], "LICENSE"]
+    for page in PAGES:
+        for path, _ in LINK.findall(page.read_text("utf-8")):
+            top = (page.parent / path).resolve().relative_to(ROOT).parts[:1]
+            assert not top or any(fnmatch(top[0], pattern) for pattern in shipped), path
+
+
 def test_pages_that_code_and_messages_name_exist() -> None:
     """A message that sends its reader to `docs/…` sends them to a page, and to a heading of it."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
+    folders = ("sisgate", "workers", "tests", "testbed", "benchmarks", "examples", "docs")
+    files = [p for folder in folders for p in (ROOT / folder).rglob("*")]
     named = set()
-    for name in listed.stdout.split("\0"):
-        path = ROOT / name
+    for path in [*files, *ROOT.iterdir()]:
         if path.suffix in {".py", ".toml", ".yml", ".md", ".lua", ""} and path.is_file():
             text = path.read_text("utf-8", errors="ignore")
             named |= set(re.findall(r"(?<![\w/])(docs/[\w/-]+\.md)(?:#([\w-]+))?", text))
