@@ -26,7 +26,7 @@ from benchmarks.report import Report, per_second, tell, times
 from benchmarks.scale import QUICK, Scale
 from sisgate import NewRequest
 from sisgate.admission.admitter import Admitter
-from sisgate.admission.slots import Want
+from sisgate.admission.slot_sharing import Want
 from sisgate.broker import Publisher
 from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.wakeups import Wakeups

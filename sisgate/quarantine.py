@@ -1,6 +1,6 @@
 """Messages that no worker could take, kept in Redis for a person.
 
-A message may hold anything, also what must not be in one. So what is told of it is its size, the
+A message may hold anything, also what must not be in one. So what is shown of it is its size, the
 reason, and its outline (`sisgate.domain.message_shape`).
 """
 
@@ -63,7 +63,7 @@ class BadMessage:
         return self.size == len(self.text)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what is told of it, JSON-ready."""
+        """Return what may be shown of it, JSON-ready."""
         return {
             "id": self.id,
             "at": self.at,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sisgate.admission.limiter import MOST_PERMITS, Limiter
-from sisgate.admission.slots import Want
+from sisgate.admission.slot_sharing import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.domain.priorities import PRIORITY_STEPS
 from sisgate.redis.client import RedisClient
@@ -86,7 +86,7 @@ class Admitter:
             *lists,
         )
         now, encoded = self._limiter.script_args(spec)
-        most, rest = min(want.pressing, MOST_PERMITS), min(want.rest, MOST_PERMITS)
+        most, rest = min(want.messages, MOST_PERMITS), min(want.background, MOST_PERMITS)
         return ScriptCall("admission/admit", keys, (now, encoded, most, rest, *PRIORITY_STEPS))
 
 

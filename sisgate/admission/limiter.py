@@ -10,8 +10,8 @@ backlog therefore uses `period / (period + L)` of the limit. The **token bucket*
 
 Each operation is one Lua script and one round trip. The clock is the `TIME` of Redis.
 
-State that is missing is not assumed to be full: `take` answers `unknown` until `rebuild` was told
-the calls of the ledger. A permit is used within `PERMIT_USE_SECONDS` or handed back; whoever
+State that is missing is not assumed to be full: `take` answers `unknown` until `rebuild` has been
+given the calls of the ledger. A permit is used within `PERMIT_USE_SECONDS` or handed back; whoever
 rebuilds reads the ledger no sooner than that after the first `unknown`, because by then each
 permit of the former epoch that will be used is the claim of a call in the ledger.
 """
@@ -81,7 +81,7 @@ class Limiter:
         return read_grant(self._run("take", provider, time, encoded, int(priority), want))
 
     def finish(self, provider: str, permit: str) -> None:
-        """Tell that the call of a permit was made and has ended, well or not. Repeats are harmless.
+        """Report that the call of a permit was made and has ended, well or not. May be repeated.
 
         The sooner after the answer's first byte, the sooner the slot is free again.
         """
@@ -204,7 +204,7 @@ def _unlimited(want: int) -> Grant:
 
 
 def _known_call(call: LedgerCall, spec: LimitSpec, as_of: datetime) -> tuple[str, str, str]:
-    """Return what `rebuild.lua` is told of a call; only differences, so that clocks may differ."""
+    """Return the arguments of `rebuild.lua` for a call; time spans only, as clocks may differ."""
     lease_ms = 0.0 if call.completed_at else (call.lease_until - as_of) / MILLISECOND
     seen_by = call.completed_at or call.lease_until
     if spec.arrival_bound_seconds is not None:

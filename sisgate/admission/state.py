@@ -1,4 +1,4 @@
-"""What the limiter answers and is told, as values. No I/O."""
+"""What goes into the limiter and comes out of it, as values. No I/O."""
 
 from __future__ import annotations
 

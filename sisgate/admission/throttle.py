@@ -77,7 +77,7 @@ class ThrottleSignal:
     """What came back. `status` is None when nothing did.
 
     `permits_left` is what our own windows had left (the least of them): only with it are a
-    provider's hints on good answers heeded, because a provider whose limit we use to the full
+    provider's hints on good answers considered, because a provider whose limit we use to the full
     always says that nothing is left.
     """
 
@@ -120,7 +120,7 @@ def decide(
         return ThrottleDecision(lowered, block, "refused")
     if not pace.recovers:
         return ThrottleDecision(factor, 0.0, "unchanged")
-    hinted = _heed_hint(factor, answer, now, cap_seconds)
+    hinted = _follow_hint(factor, answer, now, cap_seconds)
     if hinted is not None:
         return hinted
     allowed = max(FACTOR_FLOOR, answer.latency.gradient)
@@ -145,7 +145,7 @@ def _block_seconds(
     return min(cap_seconds, 1 / factor) if pace.always_blocks else 0.0
 
 
-def _heed_hint(
+def _follow_hint(
     factor: float, answer: ThrottleSignal, now: datetime, cap_seconds: float
 ) -> ThrottleDecision | None:
     """Slow down or stop where the provider has clearly less left than we believe."""

@@ -50,7 +50,7 @@ class BreakerCall:
 
 
 class Companion(Protocol):
-    """What is noted of a call in the round trips in which its breaker is asked and told."""
+    """What is noted of a call in the round trips of its breaker's question and report."""
 
     def begin(self) -> ScriptCall:
         """Return the script that goes with the question."""
@@ -84,7 +84,7 @@ class FleetBreaker(pybreaker.CircuitBreaker):
 
     Where Redis cannot be reached, `calling` raises `BrokerUnavailable` and no call is made. An
     outcome that cannot be reported is logged and lost: at worst a probe's lease runs out. Each
-    transition is logged, and told to the listeners, where it was made: once in the fleet.
+    transition is logged, and passed to the listeners, where it was made: once in the fleet.
     """
 
     def __init__(

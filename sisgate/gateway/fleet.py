@@ -8,8 +8,8 @@ from sisgate.access.policy import Action
 from sisgate.gateway import metrics
 from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import Liveness, read_liveness
+from sisgate.monitoring.fleet_snapshot import FleetSnapshot
 from sisgate.monitoring.openmetrics import render
-from sisgate.monitoring.reading import FleetReading
 
 
 class FleetStatus:
@@ -27,7 +27,7 @@ class FleetStatus:
         self._core.access.require_role(Action.LOOK)
         return read_liveness(self._core.context, providers)
 
-    def metrics(self) -> FleetReading:
+    def metrics(self) -> FleetSnapshot:
         """Return the state of the fleet in numbers; `BrokerUnavailable` where Redis is away."""
         return metrics.read(self._core)
 

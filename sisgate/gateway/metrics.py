@@ -18,11 +18,11 @@ from sisgate.ledger import workload
 from sisgate.ledger.keys import list_keys
 from sisgate.ledger.schema import Key
 from sisgate.ledger.workload import Counts
-from sisgate.monitoring.reading import (
-    EndpointReading,
-    FleetReading,
-    ProviderReading,
-    WindowReading,
+from sisgate.monitoring.fleet_snapshot import (
+    EndpointSnapshot,
+    FleetSnapshot,
+    ProviderSnapshot,
+    WindowSnapshot,
 )
 from sisgate.quarantine import Quarantine
 from sisgate.redis.queues import PLANNER_QUEUE, list_lengths
@@ -30,7 +30,7 @@ from sisgate.redis.queues import PLANNER_QUEUE, list_lengths
 DAY_SECONDS = 86_400.0
 
 
-def read(core: Core) -> FleetReading:
+def read(core: Core) -> FleetSnapshot:
     """Return how all providers of the configuration stand.
 
     Raises `BrokerUnavailable` and `DatabaseUnavailable`: half a reading would look like a whole.
@@ -51,7 +51,7 @@ def read(core: Core) -> FleetReading:
         for name in names
     ]
     kinds = Counter(one.kind for one in alive)
-    return FleetReading(
+    return FleetSnapshot(
         providers,
         len(Quarantine(core.redis).messages()),
         alive={
@@ -76,17 +76,17 @@ def _provider(
     key_days: Mapping[str, float],
     waiting: Mapping[tuple[str, int], int],
     workers: int,
-) -> ProviderReading:
+) -> ProviderSnapshot:
     config = core.provider(name)
     state = ProviderControl(core, config).state()
     breakers = ProviderBreakers(core, config)
     calls, transitions = breakers.counts()
     windows = state.windows if state.known else ()
     standings = breakers.standings()
-    return ProviderReading(
+    return ProviderSnapshot(
         name=name,
         endpoints=[
-            EndpointReading(
+            EndpointSnapshot(
                 url=one.breaker.endpoint,
                 state=one.breaker.state.value,
                 pinned=one.breaker.pinned,
@@ -97,7 +97,7 @@ def _provider(
             )
             for one in standings
         ],
-        windows=[WindowReading(str(w.rate), w.rate.calls, w.used, w.left) for w in windows],
+        windows=[WindowSnapshot(str(w.rate), w.rate.calls, w.used, w.left) for w in windows],
         factor=state.factor,
         blocked_seconds=max(0.0, state.blocked_seconds),
         paused=state.paused_until is not None,

@@ -41,7 +41,7 @@ WATCH_SECONDS = 15.0
 class Heartbeat:
     """What a process says of itself, and when it last did.
 
-    `queues` are those that a worker takes messages from now, without those that it was told to
+    `queues` are those that a worker takes messages from now, without those that it has been made to
     leave (`cancel_consumer`); beat has none. `full_seconds` is for how long every slot has been
     busy with the same tasks, 0 while one is free. `clock_offset_seconds` is how far the host's
     clock is ahead of that of Redis, known to `clock_error_seconds`; None while it is not known.

@@ -16,10 +16,10 @@ RECONCILE_SECONDS = 10.0
 """A reconcile is due every second; none for this long stops what waits for one."""
 
 FULL_SECONDS = 60.0
-"""Slots that have been busy with the same tasks for so long are told."""
+"""Slots that have been busy with the same tasks for so long are reported."""
 
 CLOCK_SECONDS = 1.0
-"""Clocks of hosts that differ by more from that of Redis are told."""
+"""Hosts whose clocks differ by more from that of Redis are reported."""
 
 
 class Cause(StrEnum):
@@ -78,7 +78,7 @@ def sentences(obstacles: Iterable[Obstacle]) -> str:
 
 
 def redis_unreachable(*, is_embedded: bool) -> Obstacle:
-    """Return what is to be told while nothing of the fleet can be known."""
+    """Return the obstacle while nothing can be known of the fleet."""
     remedy = "Check SISGATE_BROKER_URL, and that Redis runs and can be reached from here."
     if is_embedded:
         remedy = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
@@ -86,7 +86,7 @@ def redis_unreachable(*, is_embedded: bool) -> Obstacle:
 
 
 def redis_refuses_writes(why: str) -> Obstacle:
-    """Return what is to be told of a Redis that only reads."""
+    """Return the obstacle of a Redis that takes no writes."""
     return Obstacle(
         Cause.REDIS_REFUSES_WRITES,
         f"Redis refuses writes: {why}",
@@ -96,12 +96,12 @@ def redis_refuses_writes(why: str) -> Obstacle:
 
 
 def ledger_unreachable(remedy: str) -> Obstacle:
-    """Return what is to be told of a database that does not answer."""
+    """Return the obstacle of a database that does not answer."""
     return Obstacle(Cause.LEDGER_UNREACHABLE, "the ledger cannot be reached", remedy)
 
 
 def schema_behind(version: str | None, newest: str) -> Obstacle:
-    """Return what is to be told of a database whose tables are not those of the code."""
+    """Return the obstacle of a database whose tables are not those of the code."""
     return Obstacle(
         Cause.SCHEMA_BEHIND,
         f"the ledger is at version {version or 'none'}, and the code needs {newest}",
@@ -110,7 +110,7 @@ def schema_behind(version: str | None, newest: str) -> Obstacle:
 
 
 def provider_missing(provider: str) -> Obstacle:
-    """Return what is to be told of a provider that has work and is not configured (any more)."""
+    """Return the obstacle of a provider that has work and is not configured (any more)."""
     return Obstacle(
         Cause.PROVIDER_MISSING,
         f"{provider} is not in the configuration",
@@ -219,13 +219,13 @@ def _keys(fleet: Fleet, provider: str, masters: AbstractSet[str]) -> Iterator[Ob
 
 
 def _clocks(fleet: Fleet) -> Iterator[Obstacle]:
-    told: set[str] = set()
+    reported: set[str] = set()
     for one in fleet.processes:
         offset = one.clock_offset_seconds
-        if not one.is_alive or offset is None or one.host in told:
+        if not one.is_alive or offset is None or one.host in reported:
             continue
         if abs(offset) - one.clock_error_seconds > CLOCK_SECONDS:
-            told.add(one.host)
+            reported.add(one.host)
             yield Obstacle(
                 Cause.CLOCKS_DIFFER,
                 f"the clock of host {one.host} is {abs(offset):.1f} s "

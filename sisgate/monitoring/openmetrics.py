@@ -1,8 +1,8 @@
-"""A reading as OpenMetrics text. Labels take their values from the configuration and from enums."""
+"""A snapshot of the fleet as OpenMetrics text. Labels come from configuration and enums only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import (
@@ -14,149 +14,133 @@ from prometheus_client.metrics_core import (
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from sisgate.monitoring.reading import FleetReading
+from sisgate.monitoring.fleet_snapshot import FleetSnapshot
 
 STATES = ("closed", "open", "half-open")
+Values = Iterable[tuple[Sequence[str], float]]
+"""The values of a metric, each with its labels."""
 
 
-def render(reading: FleetReading) -> str:
+def render(fleet: FleetSnapshot) -> str:
     """Return the text that a scraper reads."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Reading(reading))
+    registry.register(_Snapshot(fleet))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library types it so
     return text.decode()
 
 
-class _Reading(Collector):
+class _Snapshot(Collector):
     """What prometheus_client asks for the families of metrics."""
 
-    def __init__(self, reading: FleetReading) -> None:
-        self._reading = reading
+    def __init__(self, fleet: FleetSnapshot) -> None:
+        self._fleet = fleet
 
     def collect(self) -> Iterator[Metric]:
-        yield from _of_endpoints(self._reading)
-        yield from _of_limits(self._reading)
-        yield from _of_work(self._reading)
-        yield from _of_fleet(self._reading)
+        yield from _of_endpoints(self._fleet)
+        yield from _of_limits(self._fleet)
+        yield from _of_work(self._fleet)
+        yield from _of_fleet(self._fleet)
 
 
-def _of_endpoints(reading: FleetReading) -> Iterator[Metric]:
+def _of_endpoints(fleet: FleetSnapshot) -> Iterator[Metric]:
     labels = ("provider", "endpoint")
+    endpoints = [((p.name, one.url), one) for p in fleet.providers for one in p.endpoints]
     state = StateSetMetricFamily("sisgate_breaker_state", "State of the breaker.", labels=labels)
-    pinned = GaugeMetricFamily(
-        "sisgate_breaker_pinned", "Whether it is set by hand.", labels=labels
+    for place, one in endpoints:
+        state.add_metric(place, {name: name == one.state for name in STATES})
+    yield state
+    for name, text, field in (
+        ("sisgate_breaker_pinned", "Whether it is set by hand.", "pinned"),
+        ("sisgate_endpoint_ejected", "Whether it is left out as an outlier or unwell.", "ejected"),
+        ("sisgate_endpoint_unwell", "Whether it fails its health checks.", "unwell"),
+    ):
+        values = ((place, getattr(one, field)) for place, one in endpoints)
+        yield _gauge(name, text, labels, values)
+    yield _counter(
+        "sisgate_calls",
+        "Calls by what they say of the endpoint.",
+        (*labels, "outcome"),
+        (((*place, key), n) for place, one in endpoints for key, n in one.calls.items()),
     )
-    ejected = GaugeMetricFamily(
-        "sisgate_endpoint_ejected", "Whether it is left out as an outlier or unwell.", labels=labels
-    )
-    unwell = GaugeMetricFamily(
-        "sisgate_endpoint_unwell", "Whether it fails its health checks.", labels=labels
-    )
-    calls = CounterMetricFamily(
-        "sisgate_calls", "Calls by what they told of the endpoint.", labels=(*labels, "outcome")
-    )
-    transitions = CounterMetricFamily(
+    yield _counter(
         "sisgate_breaker_transitions",
         "Transitions by the new state and why.",
-        labels=(*labels, "state", "reason"),
-    )
-    for provider in reading.providers:
-        for one in provider.endpoints:
-            place = (provider.name, one.url)
-            state.add_metric(place, {name: name == one.state for name in STATES})
-            pinned.add_metric(place, one.pinned)
-            ejected.add_metric(place, one.ejected)
-            unwell.add_metric(place, one.unwell)
-            for outcome, count in one.calls.items():
-                calls.add_metric((*place, outcome), count)
-            for change, count in one.transitions.items():
-                transitions.add_metric((*place, *change), count)
-    yield from (state, pinned, ejected, unwell, calls, transitions)
-
-
-def _of_limits(reading: FleetReading) -> Iterator[Metric]:
-    windows = ("provider", "window")
-    limit = GaugeMetricFamily("sisgate_limit_calls", "Calls of the limit.", labels=windows)
-    used = GaugeMetricFamily("sisgate_limit_used", "Calls used of the limit.", labels=windows)
-    left = GaugeMetricFamily("sisgate_limit_left", "Calls left of the limit.", labels=windows)
-    for provider in reading.providers:
-        for window in provider.windows:
-            place = (provider.name, window.rate)
-            limit.add_metric(place, window.limit)
-            used.add_metric(place, window.used)
-            left.add_metric(place, window.left)
-    yield from (limit, used, left)
-    yield _gauge(
-        reading, "sisgate_limit_factor", "Adaptive factor of the pace, 1 for none.", "factor"
-    )
-    yield _gauge(
-        reading, "sisgate_limit_blocked_seconds", "Seconds of a block left.", "blocked_seconds"
-    )
-    yield _gauge(reading, "sisgate_provider_paused", "Whether it is paused.", "paused")
-    yield _gauge(reading, "sisgate_calls_in_flight", "Calls under way.", "in_flight")
-
-
-def _of_work(reading: FleetReading) -> Iterator[Metric]:
-    waiting = GaugeMetricFamily(
-        "sisgate_queue_messages", "Messages that wait.", labels=("provider", "priority")
-    )
-    jobs = GaugeMetricFamily(
-        "sisgate_jobs", "Jobs in the ledger by state.", labels=("provider", "state")
-    )
-    keys = GaugeMetricFamily(
-        "sisgate_key_expiry_days", "Days until the active key expires.", labels=("provider", "slot")
-    )
-    for provider in reading.providers:
-        for family, values in (
-            (waiting, provider.waiting),
-            (jobs, provider.jobs),
-            (keys, provider.key_days),
-        ):
-            for label, value in values.items():
-                family.add_metric((provider.name, label), value)
-    yield from (waiting, jobs, keys)
-    yield _gauge(reading, "sisgate_queue_held", "Whether no endpoint may be called.", "held")
-    yield _gauge(
-        reading, "sisgate_dead_letters", "Jobs given up and not tried again.", "dead_letters"
-    )
-    yield _gauge(
-        reading, "sisgate_lost_workers", "Workers lost under calls of the ledger.", "lost_workers"
-    )
-    yield GaugeMetricFamily(
-        "sisgate_quarantine_messages", "Messages in quarantine.", reading.quarantined
+        (*labels, "state", "reason"),
+        (((*place, *key), n) for place, one in endpoints for key, n in one.transitions.items()),
     )
 
 
-def _of_fleet(reading: FleetReading) -> Iterator[Metric]:
-    alive = GaugeMetricFamily("sisgate_alive", "Processes that are alive.", labels=("kind",))
-    for kind, count in reading.alive.items():
-        alive.add_metric((kind,), count)
-    yield alive
-    yield _gauge(reading, "sisgate_workers", "Workers alive that serve it.", "workers")
-    obstacles = GaugeMetricFamily(
-        "sisgate_obstacle", "What keeps jobs from going on.", labels=("provider", "cause")
+def _of_limits(fleet: FleetSnapshot) -> Iterator[Metric]:
+    windows = [((p.name, window.rate), window) for p in fleet.providers for window in p.windows]
+    for name, text, field in (
+        ("sisgate_limit_calls", "Calls of the limit.", "limit"),
+        ("sisgate_limit_used", "Calls used of the limit.", "used"),
+        ("sisgate_limit_left", "Calls left of the limit.", "left"),
+    ):
+        values = ((place, getattr(window, field)) for place, window in windows)
+        yield _gauge(name, text, ("provider", "window"), values)
+    yield from _of_providers(
+        fleet,
+        ("sisgate_limit_factor", "Adaptive factor of the pace, 1 for none.", "factor"),
+        ("sisgate_limit_blocked_seconds", "Seconds of a block left.", "blocked_seconds"),
+        ("sisgate_provider_paused", "Whether it is paused.", "paused"),
+        ("sisgate_calls_in_flight", "Calls under way.", "in_flight"),
     )
-    for cause, provider in reading.obstacles:
-        obstacles.add_metric((provider or "", cause), 1)
-    yield obstacles
-    if reading.reconciled_seconds is not None:
-        yield GaugeMetricFamily(
-            "sisgate_reconcile_age_seconds",
-            "Seconds since the last reconcile.",
-            reading.reconciled_seconds,
+
+
+def _of_work(fleet: FleetSnapshot) -> Iterator[Metric]:
+    for name, text, label, field in (
+        ("sisgate_queue_messages", "Messages that wait.", "priority", "waiting"),
+        ("sisgate_jobs", "Jobs in the ledger by state.", "state", "jobs"),
+        ("sisgate_key_expiry_days", "Days until the active key expires.", "slot", "key_days"),
+    ):
+        values = (
+            ((p.name, key), number)
+            for p in fleet.providers
+            for key, number in getattr(p, field).items()
         )
-    offsets = GaugeMetricFamily(
-        "sisgate_clock_offset_seconds",
-        "How far a host's clock is ahead of Redis.",
-        labels=("host",),
+        yield _gauge(name, text, ("provider", label), values)
+    yield from _of_providers(
+        fleet,
+        ("sisgate_queue_held", "Whether no endpoint may be called.", "held"),
+        ("sisgate_dead_letters", "Jobs given up and not tried again.", "dead_letters"),
+        ("sisgate_lost_workers", "Workers lost under calls of the ledger.", "lost_workers"),
     )
-    for host, seconds in reading.clock_offsets.items():
-        offsets.add_metric((host,), seconds)
-    yield offsets
+    quarantined = [((), fleet.quarantined)]
+    yield _gauge("sisgate_quarantine_messages", "Messages in quarantine.", (), quarantined)
 
 
-def _gauge(reading: FleetReading, name: str, words: str, field: str) -> Metric:
-    family = GaugeMetricFamily(name, words, labels=("provider",))
-    for provider in reading.providers:
-        family.add_metric((provider.name,), float(getattr(provider, field)))
+def _of_fleet(fleet: FleetSnapshot) -> Iterator[Metric]:
+    alive = (((kind,), count) for kind, count in fleet.alive.items())
+    yield _gauge("sisgate_alive", "Processes that are alive.", ("kind",), alive)
+    yield from _of_providers(fleet, ("sisgate_workers", "Workers alive that serve it.", "workers"))
+    obstacles = (((provider or "", cause), 1) for cause, provider in fleet.obstacles)
+    text = "What keeps jobs from going on."
+    yield _gauge("sisgate_obstacle", text, ("provider", "cause"), obstacles)
+    if fleet.reconciled_seconds is not None:
+        age = [((), fleet.reconciled_seconds)]
+        text = "Seconds since the last reconcile."
+        yield _gauge("sisgate_reconcile_age_seconds", text, (), age)
+    offsets = (((host,), seconds) for host, seconds in fleet.clock_offsets.items())
+    text = "How far a host's clock is ahead of Redis."
+    yield _gauge("sisgate_clock_offset_seconds", text, ("host",), offsets)
+
+
+def _of_providers(fleet: FleetSnapshot, *metrics: tuple[str, str, str]) -> Iterator[Metric]:
+    for name, text, field in metrics:
+        values = (((p.name,), getattr(p, field)) for p in fleet.providers)
+        yield _gauge(name, text, ("provider",), values)
+
+
+def _gauge(name: str, text: str, labels: Sequence[str], values: Values) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for place, value in values:
+        family.add_metric(place, float(value))
+    return family
+
+
+def _counter(name: str, text: str, labels: Sequence[str], values: Values) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for place, value in values:
+        family.add_metric(place, float(value))
     return family

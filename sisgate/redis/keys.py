@@ -1,4 +1,4 @@
-"""Every key of the fleet in Redis. What each holds is told in docs/reference/redis-keys.md.
+"""Every key of the fleet in Redis. docs/reference/redis-keys.md says what each holds.
 
 All begin with `PREFIX`, whose number changes where the meaning of a key does. Braces around a
 provider's name keep the keys of one script in one slot of a cluster.

@@ -14,7 +14,7 @@ from celery.worker import state
 from kombu.transport.virtual import QoS as VirtualQoS
 
 from sisgate.admission.admitter import Admitted, Admitter, Taken
-from sisgate.admission.slots import DEFAULT_SHARE, share_out
+from sisgate.admission.slot_sharing import DEFAULT_SHARE, share_out
 from sisgate.broker import CALL_TASK_PREFIX
 from sisgate.redis.queues import UNACKED, UNACKED_INDEX
 from workers.admission import limiter_recovery

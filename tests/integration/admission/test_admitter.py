@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from sisgate.admission.admitter import Admitted, Admitter
 from sisgate.admission.limiter import MOST_PERMITS, Limiter
-from sisgate.admission.slots import Want
+from sisgate.admission.slot_sharing import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.admission.state import OFF_PERMIT
 from sisgate.domain.priorities import Priority
@@ -42,9 +42,9 @@ def put(redis: RedisClient, tags: Iterable[str], priority: Priority = Priority.N
         redis.lpush(queue_keys("p")[list(Priority).index(priority)], text_of(tag))
 
 
-def admit(admitter: Admitter, pressing: int, rest: int, spec: LimitSpec = OFF) -> Admitted:
+def admit(admitter: Admitter, messages: int, rest: int, spec: LimitSpec = OFF) -> Admitted:
     """Ask once for provider p."""
-    (admitted,) = admitter.admit([Want("p", pressing, rest)], {"p": spec})
+    (admitted,) = admitter.admit([Want("p", messages, rest)], {"p": spec})
     return admitted
 
 

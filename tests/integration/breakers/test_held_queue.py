@@ -8,7 +8,7 @@ import pytest
 
 from sisgate.admission.admitter import Admitted, Admitter
 from sisgate.admission.limiter import Limiter
-from sisgate.admission.slots import Want
+from sisgate.admission.slot_sharing import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerSpec, BreakerToken, State

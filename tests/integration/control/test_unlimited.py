@@ -8,7 +8,7 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.admission.admitter import Admitted, Admitter
-from sisgate.admission.slots import Want
+from sisgate.admission.slot_sharing import Want
 from sisgate.redis.client import RedisClient, connect
 from sisgate.redis.queues import queue_keys
 

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.admission.slots import KEEP_ONE_FROM, Want, share_out
+from sisgate.admission.slot_sharing import KEEP_ONE_FROM, Want, share_out
 
 NAMES = ["a", "b", "c", "d"]
 SHARES = dict.fromkeys(NAMES, 0.5)
@@ -56,12 +56,12 @@ def test_no_more_is_asked_for_than_there_is(
     free = max(0, slots - busy)
     kept = 1 if slots >= KEEP_ONE_FROM else 0
 
-    assert sum(want.pressing for want in wants) <= free
-    assert sum(want.rest for want in wants) <= max(0, free - kept)
+    assert sum(want.messages for want in wants) <= free
+    assert sum(want.background for want in wants) <= max(0, free - kept)
     for want in wants:
-        assert 0 <= want.rest <= want.pressing
-        assert want.pressing > 0
-        assert counted[want.provider] + want.rest <= max(
+        assert 0 <= want.background <= want.messages
+        assert want.messages > 0
+        assert counted[want.provider] + want.background <= max(
             1, int(slots * share), counted[want.provider]
         )
     assert len({want.provider for want in wants}) == len(wants)

@@ -1,4 +1,4 @@
-"""How the fleet stands at one moment, as values. Names of providers and states only, no ids."""
+"""The state of the fleet at one moment, as values. Names of providers and states only, no ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class EndpointReading:
+class EndpointSnapshot:
     """One endpoint. `calls` are counted by outcome, `transitions` by the new state and why."""
 
     url: str
@@ -21,7 +21,7 @@ class EndpointReading:
 
 
 @dataclass(frozen=True)
-class WindowReading:
+class WindowSnapshot:
     """One limit of a provider, such as `1000/h`, and how much of it is used."""
 
     rate: str
@@ -31,7 +31,7 @@ class WindowReading:
 
 
 @dataclass(frozen=True)
-class ProviderReading:
+class ProviderSnapshot:
     """One provider. `waiting` counts messages by priority, `key_days` tells the life left by slot.
 
     `workers` are those alive that serve it.
@@ -40,8 +40,8 @@ class ProviderReading:
     """
 
     name: str
-    endpoints: Sequence[EndpointReading]
-    windows: Sequence[WindowReading]
+    endpoints: Sequence[EndpointSnapshot]
+    windows: Sequence[WindowSnapshot]
     factor: float
     blocked_seconds: float
     paused: bool
@@ -56,7 +56,7 @@ class ProviderReading:
 
 
 @dataclass(frozen=True)
-class FleetReading:
+class FleetSnapshot:
     """All providers of the configuration, and what belongs to none.
 
     `alive` counts processes by what they are: `worker`, `planner`, `beat`. `obstacles` are the
@@ -65,7 +65,7 @@ class FleetReading:
     ahead of Redis.
     """
 
-    providers: Sequence[ProviderReading]
+    providers: Sequence[ProviderSnapshot]
     quarantined: int
     alive: Mapping[str, int]
     obstacles: Sequence[tuple[str, str | None]]

@@ -14,11 +14,11 @@ KEEP_ONE_FROM = 4
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """How many messages to ask for: `pressing` of any priority, of them `rest` normal or low."""
+    """How many messages to ask for; of them at most `background` of normal or low priority."""
 
     provider: str
-    pressing: int
-    rest: int
+    messages: int
+    background: int
 
 
 def share_out(
@@ -36,9 +36,9 @@ def share_out(
     Urgent and high work may go over its provider's share, into the slot that is kept.
 
     >>> share_out(4, 0, {}, ["a", "b"], {"a": 0.75, "b": 0.75})
-    [Want(provider='a', pressing=2, rest=2), Want(provider='b', pressing=2, rest=1)]
+    [Want(provider='a', messages=2, background=2), Want(provider='b', messages=2, background=1)]
     >>> share_out(4, 3, {"a": 3}, ["a", "b"], {"a": 0.75, "b": 0.75})
-    [Want(provider='a', pressing=1, rest=0)]
+    [Want(provider='a', messages=1, background=0)]
     """
     free = slots - busy
     rest_free = free - (1 if slots >= KEEP_ONE_FROM else 0)
