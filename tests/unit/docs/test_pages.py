@@ -130,6 +130,22 @@ def test_the_architecture_names_every_part_and_no_file_that_is_gone() -> None:
             assert defined, f"{name} has no {symbol}"
 
 
+def test_the_rooms_of_the_workers_hold_what_the_drawing_says() -> None:
+    """Each module in a room's row, and where to look."""
+    page = text_of("docs/explanation/architecture.md")
+    _, rooms_on = page.split("### The rooms of `workers`\n")
+    table = [line for line in rooms_on.split("\n## ")[0].splitlines() if line.startswith("|")]
+    for row in table[2:]:
+        names, holds, look = row.strip("|").split(" | ")
+        rooms = re.findall(r"`(\w+)`", names)
+        folders = [ROOT / "workers", *(ROOT / "workers" / room for room in rooms)]
+        for module in re.findall(r"`(\w+)`", holds):
+            assert any((f / f"{module}.py").exists() for f in folders), f"{names}: {module}"
+        for module, symbol in re.findall(r"`(\w+)\.(?:\w+\.)?(\w+)`", look):
+            (file,) = [f / f"{module}.py" for f in folders if (f / f"{module}.py").exists()]
+            assert re.search(rf"(?:def|class) {symbol}\b", file.read_text("utf-8")), look
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_modules_and_names_of_the_package_exist(page: Path) -> None:
     """`sisgate.clock` is a module, `sisgate.clock.poll_until` a name in one."""
