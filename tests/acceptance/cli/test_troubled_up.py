@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,10 +60,10 @@ def test_a_damaged_append_only_file_is_put_aside_and_the_work_goes_on(
 
 
 @pytest.fixture
-def small(tmp_path: Path, sandbox_toml: str) -> Iterator[Command]:
+def small(sandbox_toml: str) -> Iterator[Command]:
     """A data folder on a disk of its own. Mounting one takes root; nothing else can fill a disk."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
+    # Not in tmp_path: after a killed run, pytest could not delete its folders while one is mounted.
+    disk = Path(tempfile.mkdtemp(prefix="sisgate-disk-"))
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("a small disk can only be mounted by root")
@@ -72,6 +73,7 @@ def small(tmp_path: Path, sandbox_toml: str) -> Iterator[Command]:
     finally:
         made.down()
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
+        disk.rmdir()
 
 
 def test_a_full_disk_ends_nothing_and_all_goes_on_when_there_is_space(
