@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from sisgate.admission.limiter import Limiter
@@ -17,14 +18,14 @@ from sisgate.audit.writers import Writers
 from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerSpec
 from sisgate.broker import Publisher
-from sisgate.clock import Clock
+from sisgate.clock import Clock, ReferenceClock
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.credentials.vault import Vault
 from sisgate.embedded.redis_conf import broker_url
-from sisgate.fleet_clock import fleet_clock
-from sisgate.ledger.database import Database
+from sisgate.errors import SisgateError
+from sisgate.ledger.database import Database, is_sqlite, read_clock
 from sisgate.liveness.heartbeats import Heartbeats
-from sisgate.redis.client import connect
+from sisgate.redis.client import RedisClient, connect
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.wakeups import Wakeups
 
@@ -55,6 +56,28 @@ class made_once(Generic[T]):  # noqa: N801 - a decorator
         return value
 
 
+def fleet_clock(settings: Settings) -> ReferenceClock:
+    """Return the clock that all hosts of a fleet share: the database's, or with SQLite Redis's.
+
+    Processes with a SQLite ledger share one machine, but they, too, go by Redis, so that one whose
+    clock is off agrees with the others. Nothing is connected before the time is read.
+    """
+    client: RedisClient | None = None
+
+    def read() -> datetime | None:
+        nonlocal client
+        try:
+            if not is_sqlite(settings.sqlalchemy_url):
+                return read_clock(settings.sqlalchemy_url)
+            client = client or connect(broker_url(settings))
+            seconds, micros = client.time()
+        except (SisgateError, OSError, ValueError):
+            return None
+        return datetime.fromtimestamp(seconds + micros / 1e6, UTC)
+
+    return ReferenceClock(read)
+
+
 class Context:
     """Settings, clock, ledger, Redis and what is kept there. Safe to share between threads."""
 
@@ -69,7 +92,7 @@ class Context:
         self.settings = settings
         self.script_clock = script_clock
         """Stands in for the time of Redis, for tests that move time."""
-        self.clock = clock or fleet_clock(lambda: settings)
+        self.clock = clock or fleet_clock(settings)
         # The ledger of the data folder is created by `sisgate up` and `sisgate db upgrade`.
         self.database = database or Database(
             settings.sqlalchemy_url, must_exist=settings.is_embedded_database

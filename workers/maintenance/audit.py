@@ -13,9 +13,8 @@ from sisgate.audit import log as audit
 from sisgate.audit.configuration import note_configuration
 from sisgate.audit.heads import HeadReport, report
 from sisgate.breakers.journal import Entry, forget_through, read_journals
-from sisgate.context import open_ledger
+from sisgate.context import fleet_clock, open_ledger
 from sisgate.errors import AuditError, BrokerUnavailable, SisgateError
-from sisgate.fleet_clock import fleet_clock
 from sisgate.ledger import controls
 from sisgate.ledger.audit_chain import newest_seal
 from sisgate.settings import Settings
@@ -69,7 +68,7 @@ def keep_head(runtime: Runtime) -> None:
 
 def note_start(settings: Settings) -> None:
     """Record the configuration that this worker starts with, if the fleet had another one."""
-    clock = fleet_clock(lambda: settings)
+    clock = fleet_clock(settings)
     # A connection of its own, closed again: what the pool forks later must not share one.
     database = open_ledger(settings, clock)
     try:

@@ -81,4 +81,4 @@ def test_methods_that_have_become_parts_can_still_be_called(gateway: Gateway) ->
 
 def test_a_name_that_never_was_is_not_there(gateway: Gateway) -> None:
     """As of any object."""
-    assert not hasattr(gateway, "enqueue")
+    assert not hasattr(gateway, "enqueue_everything")
