@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sisgate.access.policy import Action
 from sisgate.audit.events import FEEDS_BEGUN_ANEW
@@ -32,14 +31,6 @@ class AbsentDataset:
     job: str
     since: datetime
     asked_again_at: datetime
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {
-            **asdict(self),
-            "since": self.since.isoformat(),
-            "asked_again_at": self.asked_again_at.isoformat(),
-        }
 
 
 def absent_datasets(core: Core, provider: str) -> Sequence[AbsentDataset]:

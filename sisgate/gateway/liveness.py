@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from sisgate import __version__
 from sisgate.context import Context
@@ -32,15 +31,6 @@ class Liveness:
     def stopping(self, provider: str) -> tuple[Obstacle, ...]:
         """Return what blocks the jobs of a provider."""
         return tuple(one for one in self.obstacles if one.concerns(provider))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        fleet = self.fleet or Fleet()
-        return {
-            "obstacles": [one.as_dict() for one in self.obstacles],
-            "processes": [one.as_dict() for one in fleet.processes],
-            "reconciled_seconds": fleet.reconciled_seconds,
-        }
 
 
 def read_liveness(context: Context, providers: Sequence[str] | None = None) -> Liveness:

@@ -61,7 +61,7 @@ class ProviderOverview:
         return bool(states) and State.CLOSED not in states
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
+        """Return what people are shown, for a writer of JSON that takes dataclasses."""
         config, state = self.config, self.limiter
         values: dict[str, Any] = {
             "name": config.name,
@@ -73,7 +73,7 @@ class ProviderOverview:
             "auth": config.auth_method,
             "token_url": config.token_endpoint,
             "keys": self.key_slots,
-            "windows": [window.as_dict() for window in self.windows],
+            "windows": list(self.windows),
             "overridden": self.is_overridden,
             "in_flight": state.in_flight if state else None,
             "factor": state.factor if state else None,
@@ -83,13 +83,13 @@ class ProviderOverview:
             "next_permit_in_seconds": state.next_permits() if state else {},
             "waiting": self.waiting,
             "held": self.is_held,
-            "breakers": self.endpoints and [one.as_dict() for one in self.endpoints],
-            "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
+            "breakers": self.endpoints,
+            "obstacles": list(self.obstacles),
             "known": bool(state and state.known),
             "resources": list(config.dialect_class.resources),
         }
         if self.absent is not None:
-            values["absent"] = [each.as_dict() for each in self.absent]
+            values["absent"] = list(self.absent)
         return values
 
 

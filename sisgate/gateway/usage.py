@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from sisgate.access.policy import Action
 from sisgate.domain.validation import aware, chosen
@@ -41,10 +41,6 @@ class Usage:
     throttled: int
     failed: int
     rows: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields JSON-ready, with the time in ISO 8601."""
-        return {**asdict(self), "begin": self.begin.isoformat() if self.begin else None}
 
 
 def read_usage(

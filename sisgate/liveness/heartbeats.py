@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Literal
 
 from sisgate.clock import Clock
 from sisgate.errors import BrokerUnavailable
@@ -69,10 +69,6 @@ class Heartbeat:
     def is_alive(self) -> bool:
         """Whether it came recently enough."""
         return self.age_seconds <= ALIVE_SECONDS
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {**asdict(self), "is_alive": self.is_alive}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ def test_workers_of_every_pool_are_seen_by_the_queues_that_they_take_from(
     for worker in workers:
         worker.signal(signal.SIGTERM)
     comes(
-        lambda: not fleet.gateway.fleet.liveness().as_dict()["processes"], "all have left in order"
+        lambda: not ((seen := fleet.gateway.fleet.liveness().fleet) and seen.processes),
+        "all have left in order",
     )
 
 
