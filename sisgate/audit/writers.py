@@ -14,21 +14,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, insert
 from sqlalchemy.orm import Session
 
 from sisgate.audit.content import event_content, micros
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.clock import Clock
-from sisgate.ledger.bulk_statements import insert_rows
+from sisgate.ledger import audit_log
 from sisgate.ledger.database import COMMIT_HOOK
-from sisgate.ledger.prepared import Prepared, given
-from sisgate.ledger.schema import AuditEvent
-
-FEW_ROWS = 10
-"""More events than so many are one statement in PostgreSQL, instead of one each."""
 
 LIFETIME = timedelta(hours=1)
 """How long a writer takes new events, so that the sealer need not search old ones for ever."""
@@ -39,11 +33,6 @@ _IN_USE = "sisgate.audit.writer"
 
 Draft = tuple[Any, ...]
 """An event before it is numbered: `EVENT_COLUMNS` without the first two."""
-
-_TABLE = cast(Table, AuditEvent.__table__)
-_INSERT = Prepared(
-    lambda _: insert(_TABLE).values({c.name: given(c.name, c.type) for c in _TABLE.columns})
-)
 
 
 @dataclass
@@ -90,10 +79,7 @@ class Writers:
         for draft in drafts:
             writer.last += 1
             rows.append(_row(key, (writer.id, writer.last, *draft)))
-        if len(rows) > FEW_ROWS and session.get_bind().dialect.name == "postgresql":
-            insert_rows(session, _TABLE, rows)
-        else:
-            _INSERT.run_each(session, rows)
+        audit_log.append(session, rows)
 
     def settled(self, session: Session, *, is_committed: bool) -> None:
         """Keep the writer for the next commit, or end it."""

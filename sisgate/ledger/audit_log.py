@@ -1,15 +1,27 @@
-"""The events of the audit log in the ledger: those that fit a search, and rows that have none."""
+"""The events of the audit log in the ledger: appending, searching, and rows that have none."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, Select, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, Table, insert, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from sisgate.ledger.bulk_statements import insert_rows
+from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import AccessToken, AuditEvent, Control, Job, Key
+from sisgate.ledger.statements import is_postgresql
+
+FEW_ROWS = 10
+"""More events than so many are one statement in PostgreSQL, instead of one each."""
+
+_TABLE = cast(Table, AuditEvent.__table__)
+_INSERT = Prepared(
+    lambda _: insert(_TABLE).values({c.name: given(c.name, c.type) for c in _TABLE.columns})
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,14 @@ class Filter:
         if self.until is not None:
             query = query.where(event.at < self.until)
         return query
+
+
+def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert events, each with all its columns."""
+    if len(rows) > FEW_ROWS and is_postgresql(session):
+        insert_rows(session, _TABLE, rows)
+    else:
+        _INSERT.run_each(session, rows)
 
 
 def tail(

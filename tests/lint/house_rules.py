@@ -21,7 +21,6 @@ MAY_READ_CLOCKS = ("sisgate/clock.py", "sisgate/sandbox/")
 MAY_BUILD_QUERIES = (
     "sisgate/ledger/",
     "sisgate/settings/urls.py",  # parses the URL of a database, before there is one
-    "sisgate/audit/writers.py",  # inserts events at the commit, on the way of every call
 )
 # Public classes of sisgate and workers that still share a name. The list only becomes shorter.
 SHARED_NAMES = {"Job": 2}
