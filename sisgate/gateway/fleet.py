@@ -9,7 +9,6 @@ from sisgate.gateway import metrics
 from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import Liveness, read_liveness
 from sisgate.monitoring.fleet_snapshot import FleetSnapshot
-from sisgate.monitoring.openmetrics import render
 
 
 class FleetStatus:
@@ -33,4 +32,7 @@ class FleetStatus:
 
     def openmetrics(self) -> str:
         """Return the same as OpenMetrics text."""
+        # Few need it, and its library comes with the extra `cli` only.
+        from sisgate.monitoring.openmetrics import render
+
         return render(self.metrics())

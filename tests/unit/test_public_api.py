@@ -20,6 +20,7 @@ HEAVY = [
     "faker",
     "flower",
     "orjson",
+    "prometheus_client",
     "psycopg",
     "pybreaker",
     "requests",
