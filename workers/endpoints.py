@@ -17,9 +17,9 @@ from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.redis.client import RedisClient
 from sisgate.redis.scripts import run_scripts
+from sisgate.routing.endpoints import members, rules_of
 from sisgate.routing.fleet import FleetEndpoints, Known
 from sisgate.routing.outliers import RoutingSpec, outliers
-from sisgate.routing.paths import members, rules_of
 from sisgate.routing.strategies import STRATEGIES, Availability, Candidate, Snapshot, ramp_up_after
 from sisgate.settings import Endpoint, ProviderConfig
 

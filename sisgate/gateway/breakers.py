@@ -15,8 +15,8 @@ from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import controls
 from sisgate.ledger.controls import Pin
+from sisgate.routing.endpoints import endpoints_named, short_name
 from sisgate.routing.fleet import FleetEndpoints
-from sisgate.routing.names import endpoints_named, short_name
 from sisgate.routing.outliers import RoutingSpec
 from sisgate.settings import ProviderConfig
 

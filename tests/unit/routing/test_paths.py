@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from sisgate.routing.endpoints import members
+from sisgate.settings import Endpoint, PathRule
 
-from sisgate.routing.paths import members
-from sisgate.settings import PathRule
-
-
-@dataclass(frozen=True)
-class Server:
-    url: str
-    group: str | None = None
-
-
-MAIN, OTHER, BULK = Server("main"), Server("other"), Server("bulk", "bulk")
+MAIN, OTHER = Endpoint(url="https://main.test"), Endpoint(url="https://other.test")
+BULK = Endpoint(url="https://bulk.test", group="bulk")
 RULES = [
     PathRule(pattern="/ws/bulk/*", group="bulk"),
     PathRule(pattern="/ws/*", group="absent"),
