@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sisgate.sandbox.population.draws import draw, salt_of
 from sisgate.sandbox.population.keys import Table
+from sisgate.sandbox.population.layout import draw, salt_of
 from sisgate.sandbox.population.roster import (
     SCHOOL_YEAR,
     SEMESTERS,

@@ -7,9 +7,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from sisgate.sandbox.population.draws import picks, salt_of
 from sisgate.sandbox.population.keys import Table
-from sisgate.sandbox.population.layout import CLASSES_PER_COHORT
+from sisgate.sandbox.population.layout import CLASSES_PER_COHORT, picks, salt_of
 from sisgate.sandbox.population.roster import Roster
 
 FIRST_CHANGE = datetime(2026, 9, 1, 8, tzinfo=UTC)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sisgate.sandbox.population.draws import draw, name_pools, salt_of
 from sisgate.sandbox.population.keys import StridedKeys, Table
 from sisgate.sandbox.population.layout import (
     CLASSES_PER_COHORT,
@@ -18,6 +17,9 @@ from sisgate.sandbox.population.layout import (
     LEVELS,
     Layout,
     School,
+    draw,
+    name_pools,
+    salt_of,
 )
 
 SCHOOL_YEAR = 2026

@@ -12,10 +12,9 @@ from starlette.types import Scope
 
 from sisgate.sandbox.district import District
 from sisgate.sandbox.population.keys import Table
-from sisgate.sandbox.powerschool.lists import KeyList, Lists
+from sisgate.sandbox.powerschool.lists import KeyList, Lists, Searches
 from sisgate.sandbox.powerschool.queries import MAX_PAGE_SIZE, PowerQueries, Record
 from sisgate.sandbox.powerschool.rows import PowerSchoolRows, Row
-from sisgate.sandbox.powerschool.search import Searches
 from sisgate.sandbox.tokens import TokenState
 from sisgate.sandbox.vendor import Refusal, VendorServer, json_reply, whole_number
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.sandbox.powerschool.search import parse_search
+from sisgate.sandbox.powerschool.lists import parse_search
 
 ROW: dict[str, Any] = {
     "id": 8,
