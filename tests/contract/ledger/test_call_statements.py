@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text, update
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState, JobKind, JobState
@@ -19,6 +19,7 @@ from sisgate.ledger.calls import Claim
 from sisgate.ledger.database import Database
 from sisgate.ledger.jobs import Accepted, NewJob
 from sisgate.ledger.schema import Attempt, Base, Call, Job, ListingRow, Response
+from testbed.statement_costs import costs_of
 from tests.contract.ledger.rows import LEASE, NOW, at_once, new_job, queued
 
 T = TypeVar("T", bound=Base)
@@ -265,3 +266,20 @@ def test_ids_are_texts_of_any_kind(database: Database) -> None:
     odd = "it's %s ? :p " + str(uuid.uuid4())[:20]
     assert accept(database, request(id=odd)).job_id == odd
     assert row(database, Job, odd).id == odd
+
+
+def test_no_step_goes_through_the_calls_that_wait(database: Database) -> None:
+    """Whatever PostgreSQL thinks: by its statistics no call waits, and then many do."""
+    waiting = 2_000
+    queued(database, 500)
+    with database.write() as session:
+        session.execute(update(Call).values(state=CallState.DONE.value))
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    queued(database, waiting)
+    new = request()
+    with costs_of(database) as costs:
+        claim = claimed(database, new)
+        assert answer(database, claim)
+    cost, statement = costs.dearest
+    assert cost < waiting / 4, statement
