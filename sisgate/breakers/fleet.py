@@ -16,7 +16,7 @@ from sisgate.breakers.spec import BreakerSpec, BreakerToken, BreakerView, State,
 from sisgate.clock import Clock
 from sisgate.domain.response_class import Outcome
 from sisgate.redis.client import RedisClient
-from sisgate.redis.keys import BREAKER_COUNTS, BREAKER_LOG, BREAKERS, PROBE_GATE
+from sisgate.redis.keys import BREAKER_COUNTS, BREAKER_JOURNAL, BREAKERS, PROBE_GATE
 from sisgate.redis.scripts import Argument, ProviderScripts, ScriptCall, run_scripts
 
 
@@ -55,7 +55,7 @@ class FleetBreakers:
         self.provider = provider
         self.endpoints = tuple(endpoints)
         self.spec = spec
-        families = (BREAKERS, PROBE_GATE, BREAKER_LOG, BREAKER_COUNTS)
+        families = (BREAKERS, PROBE_GATE, BREAKER_JOURNAL, BREAKER_COUNTS)
         keys = [family(provider=provider) for family in families]
         head = (spec.encoded, json.dumps(self.endpoints))
         self._scripts = ProviderScripts(redis, "breakers", keys, head, script_clock)

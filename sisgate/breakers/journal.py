@@ -14,7 +14,7 @@ from typing import Any
 
 from sisgate.breakers.spec import State, Transition
 from sisgate.redis.client import RedisClient
-from sisgate.redis.keys import BREAKER_LOG
+from sisgate.redis.keys import BREAKER_JOURNAL
 
 BATCH = 500
 """Entries that are read at once."""
@@ -41,14 +41,14 @@ def read_journals(redis: RedisClient, providers: Sequence[str]) -> dict[str, lis
     """
     pipe = redis.pipeline(transaction=False)
     for provider in providers:
-        pipe.xrange(BREAKER_LOG(provider=provider), count=BATCH)
+        pipe.xrange(BREAKER_JOURNAL(provider=provider), count=BATCH)
     found = zip(providers, pipe.execute(), strict=True)
     return {provider: [_entry(*raw) for raw in answer] for provider, answer in found if answer}
 
 
 def forget_through(redis: RedisClient, provider: str, entry_id: str) -> None:
     """Drop the entries up to this one, which are kept elsewhere now. `BrokerUnavailable`."""
-    key = BREAKER_LOG(provider=provider)
+    key = BREAKER_JOURNAL(provider=provider)
     pipe = redis.pipeline(transaction=False)
     pipe.xtrim(key, minid=entry_id, approximate=False)
     pipe.xdel(key, entry_id)
