@@ -14,7 +14,8 @@ from sisgate.errors import CredentialError, InvalidState, ProviderRefused
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
 from sisgate.gateway.job import visible_status
-from sisgate.ledger import jobs, responses
+from sisgate.ledger import jobs
+from sisgate.ledger.schema import Response
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Answers:
         core = self._core
         core.access.require(Action.READ, visible_status(core, job_id).provider)
         with core.database.read() as session:
-            stored = responses.get(session, job_id)
+            stored = session.get(Response, job_id)
         if stored is None:
             raise InvalidState(
                 f"No answer of job {job_id} is kept. Answers of requests are kept for "

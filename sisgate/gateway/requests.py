@@ -30,8 +30,9 @@ from sisgate.gateway.job import JobStatus, raise_unless_successful
 from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.orders import NewRequest
-from sisgate.ledger import call_queue, calls, jobs, responses
+from sisgate.ledger import call_queue, calls, jobs
 from sisgate.ledger import schema as tables
+from sisgate.ledger.job_search import last_good_response
 from sisgate.ledger.jobs import NewJob
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -157,7 +158,7 @@ class Requests:
         marks = marks_of(self._vault, wanted.new.app, wanted.new.provider, wanted.target)
         now = self._core.clock.now()
         with self._core.database.read() as session:
-            found = responses.last_good(session, marks, now)
+            found = last_good_response(session, marks, now)
         if found is None or found.stored_at is None:
             return None
         age = max(0.0, (now - found.stored_at).total_seconds())

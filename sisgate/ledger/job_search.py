@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobKind, JobState
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Call, Job
+from sisgate.ledger.schema import Call, Job, Response
 
 
 def of_ids(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
@@ -140,6 +140,24 @@ def newest_of(session: Session, schedule: str, limit: int) -> Sequence[Job]:
     """Return the newest jobs of a schedule, newest first."""
     query = select(Job).where(Job.app == app_of(schedule))
     return session.scalars(query.order_by(Job.accepted_at.desc(), Job.id).limit(limit)).all()
+
+
+def last_good_response(session: Session, asked: Sequence[str], now: datetime) -> Response | None:
+    """Return the newest good response to the same question that is kept, or None.
+
+    `asked` are the marks that the question may have been stored with.
+    """
+    return session.scalar(
+        select(Response)
+        .where(
+            Response.asked.in_(asked),
+            Response.status < 300,
+            Response.stored_at.is_not(None),
+            Response.delete_after > now,
+        )
+        .order_by(Response.stored_at.desc())
+        .limit(1)
+    )
 
 
 def running_beside(session: Session, job: Job) -> int:

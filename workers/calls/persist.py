@@ -21,7 +21,6 @@ from sisgate.ledger import (
     controls,
     jobs,
     redelivery,
-    responses,
 )
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.calls import Claim
@@ -335,7 +334,7 @@ def _kept(call: CallContext, outcome: CallOutcome) -> _Kept:
 def _store(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
     assert isinstance(entry.outcome, Answered)
     error = entry.outcome.error
-    responses.store(session, Response(**_response_of(entry, entry.outcome, now)))
+    session.merge(Response(**_response_of(entry, entry.outcome, now)))
     jobs.end(session, job, JobState.FAILED if error else JobState.DONE, now, error=error)
 
 

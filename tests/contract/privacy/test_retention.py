@@ -14,7 +14,7 @@ from sqlalchemy import func, insert, select, update
 from sisgate.domain.rates import Rate
 from sisgate.domain.states import CallState, JobState
 from sisgate.errors import CursorTooOld
-from sisgate.ledger import audit_log, calls, controls, datasets, expiry, jobs, records, responses
+from sisgate.ledger import audit_log, calls, controls, datasets, expiry, jobs, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import (
     Attempt,
@@ -70,7 +70,7 @@ def ended_job(database: Database, pages: int, at: datetime = NOW, **words: Any) 
         session.execute(done)
         session.add(ListingRow(job_id=job_id, name="students", plan={}))
         answer = Response(job_id=job_id, status=200, headers={}, sealed_body=b"x", delete_after=at)
-        responses.store(session, answer)
+        session.merge(answer)
         jobs.end(session, jobs.get(session, job_id), JobState.DONE, at)
     return job_id
 

@@ -12,7 +12,7 @@ from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import AccessDenied, UsageError
-from sisgate.ledger import datasets, deletions, responses
+from sisgate.ledger import datasets, deletions
 from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import Response
 from sisgate.privacy.disclosures import PersonDisclosure
@@ -47,7 +47,7 @@ def answered(gateway: Gateway, content: bytes) -> str:
         kept_until = NOW + timedelta(days=36500)
         answer = Response(job_id=job, status=200, headers={}, sealed_body=sealed,
                           truncated=False, delete_after=kept_until)  # fmt: skip
-        responses.store(session, answer)
+        session.merge(answer)
     return job
 
 
