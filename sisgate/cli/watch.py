@@ -99,7 +99,7 @@ def watch(
     """Follow jobs, given as ids by provider, until all have ended.
 
     Ends early, with live jobs in the answer, when `wanted` is false or `timeout` seconds have
-    passed. The jobs go on either way. `pause` is what to do for some seconds between two looks.
+    passed. The jobs continue either way. `pause` is what to do for some seconds between two looks.
     """
     clock = gateway.context.clock
     begun, asked = clock.monotonic(), -QUOTA_SECONDS
@@ -157,7 +157,7 @@ def _remark(now: datetime, wait: PermitWait | None) -> str:
         return ""
     until = clock_time(now, wait.seconds)
     why = "the provider asked us to wait" if wait.reason == "blocked" else "quota used up"
-    return f"{why}, goes on at {until}"
+    return f"{why}, continues at {until}"
 
 
 def _count(text: str) -> TextColumn:

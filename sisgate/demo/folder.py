@@ -64,7 +64,7 @@ def open_demo(folder: Path, students: int | None) -> Demo:
     wanted = students or (mark["students"] if mark else DEFAULT_DISTRICTS[0].students)
     if mark and wanted != mark["students"]:
         raise UsageError(
-            f"{folder} holds a demo of {mark['students']} students. Add --fresh to begin anew with "
+            f"{folder} holds a demo of {mark['students']} students. Add --fresh to start over with "
             f"{wanted}, or name another folder with --data-dir."
         )
     kept: dict[str, int] = mark["ports"] if mark else {}
@@ -126,7 +126,7 @@ def _read_mark(folder: Path) -> dict[str, Any] | None:
         return None
     except (ValueError, KeyError, TypeError):
         raise ConfigurationError(
-            f"{folder / MARK} cannot be read. Begin anew with --fresh."
+            f"{folder / MARK} cannot be read. Start over with --fresh."
         ) from None
 
 

@@ -62,7 +62,7 @@ class Hold:
         failed = f" The last failure: {self.failure}" if self.failure else ""
         return (
             f"its breaker is open {until}; then one call tries whether it is back.{failed} "
-            f"`sisgate breaker {name}` shows how it stands."
+            f"`sisgate breaker {name}` shows its state."
         )
 
     def refusal(self, name: str, now: datetime, hint: str = "", **detail: Any) -> ProviderHeld:

@@ -185,7 +185,7 @@ class Jobs:
         status = self.ended_within(job_id, timeout)
         if status is None:
             why = why_waiting(self._core.context, self.status(job_id).provider)
-            fate = f". {why['message']} The job is kept and waits." if why else "; it goes on."
+            fate = f". {why['message']} The job is kept and waits." if why else "; it continues."
             raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s{fate}")
         return status
 

@@ -41,7 +41,7 @@ class MissingKeys:
         return CredentialError(
             f"The ledger is in use and needs keys that are not here: {'; '.join(keys)}. Put the "
             "master key, or the audit key file, back from your copy (docs/explanation/keys.md). "
-            "If it is gone for good, `sisgate keys master --lost` goes on without what it sealed."
+            "If it is gone for good, `sisgate keys master --lost` continues without what it sealed."
         )
 
 

@@ -122,7 +122,7 @@ class Requests:
         if status is None:
             status = self._give_up(job, wanted.new.provider)
         if status is None:
-            raise TimeoutError(f"Job {job.id} has not ended within {timeout:g} s; it goes on.")
+            raise TimeoutError(f"Job {job.id} has not ended within {timeout:g} s; it continues.")
         try:
             return self._answer_or_raise(status, purpose)
         except (JobExpired, JobFailed) as error:

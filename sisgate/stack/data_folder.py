@@ -144,7 +144,7 @@ class Disk:
         if full:
             self._tell(
                 f"the disk of {self._folder} is full: nothing new is accepted and no call is made. "
-                "Free some space; everything goes on by itself then."
+                "Free some space; everything then continues by itself."
             )
         else:
             self._tell(f"there is space again in {self._folder}: going on.")

@@ -124,7 +124,7 @@ def _show_result(output: Presenter, result: VerificationResult, seconds: float) 
         what = "The log was changed."
         if set(result.counts) == {IssueKind.UNKNOWN_KEY}:
             what = "Audit keys are missing here, or the log was forged."
-        output.show(Text(f"{what} docs/explanation/audit.md tells what to do.", "bold red"))
+        output.show(Text(f"{what} What to do: docs/how-to/verify-the-audit-log.md.", "bold red"))
 
 
 def _as_json(result: VerificationResult) -> dict[str, Any]:

@@ -47,6 +47,6 @@ def restored(invocation: Invocation, reason: Reason = None) -> None:
     begun = invocation.gateway.datasets.begin_feeds_anew(actor=user_name(), reason=reason or "")
     invocation.output.result(
         {"datasets": list(begun)},
-        f"The feeds of {len(begun)} datasets go on above all numbers given so far. An app that "
-        "holds a cursor of before gets CursorTooOld, reads the records anew and goes on.",
+        f"The feeds of {len(begun)} datasets continue above all numbers used so far. An app "
+        "with an earlier cursor gets CursorTooOld and starts over.",
     )

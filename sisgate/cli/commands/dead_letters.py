@@ -180,8 +180,8 @@ def _retry_each(
                 bars.advance(bar)
     except (KeyboardInterrupt, DeferredError):
         output.note(
-            f"{len(made):,} of {len(job_ids):,} jobs were tried again. The same command goes on "
-            "with the rest; none is tried twice."
+            f"{len(made):,} of {len(job_ids):,} jobs were retried. The same command continues "
+            "with the rest; none is retried twice."
         )
         raise
     return made

@@ -108,7 +108,7 @@ def _too_long(seen: Watched) -> bool:
 
 
 def _interrupted(output: Presenter) -> ExitCode:
-    output.note("Stopping. Nothing is lost: the next `sisgate demo` goes on where this ended.")
+    output.note("Stopping. Nothing is lost: the next `sisgate demo` continues where this ended.")
     output.json({"ok": False, "interrupted": True})
     return ExitCode.INTERRUPTED
 
@@ -119,13 +119,13 @@ def _explain(now: datetime, output: Presenter, watched: Watched, asked: Interrup
     seconds = max(wait.seconds for wait in watched.waits.values())
     names = ", ".join(watched.waits)
     if any(wait.reason == "paused" for wait in watched.waits.values()):
-        output.warn(f"{names} is paused. Begin anew with `sisgate demo --fresh`.")
+        output.warn(f"{names} is paused. Start over with `sisgate demo --fresh`.")
         output.json({"ok": False, "waiting": list(watched.waits)})
         return ExitCode.TRY_AGAIN
     output.warn(
         f"Earlier runs have used up the hourly quota of {names}, and sisgate keeps to it. Run "
-        f"`sisgate demo` again at {clock_time(now, seconds)} (in {duration(seconds)}): it goes on "
-        "where this ended. `sisgate demo --fresh` begins anew."
+        f"`sisgate demo` again at {clock_time(now, seconds)} (in {duration(seconds)}): it "
+        "continues where this ended. `sisgate demo --fresh` starts over."
     )
     output.json({"ok": False, "deferred_seconds": round(seconds), "waiting": list(watched.waits)})
     return ExitCode.TRY_AGAIN

@@ -47,7 +47,7 @@ def doctor(
     count = {grade: sum(f.grade == grade for f in found) for grade in COLOURS}
     output.json({"ok": not count["fail"], "findings": found})
     verdict = "All is well." if count["ok"] == len(found) else (
-        f"{count['fail']} failed, {count['warn']} to look at, {count['ok']} well."
+        f"{count['fail']} failed, {count['warn']} warnings, {count['ok']} ok."
     )  # fmt: skip
     output.show(Text(verdict, "bold"))
     if count["fail"]:

@@ -98,7 +98,7 @@ OfSlot = Annotated[
 ]
 Expires = Annotated[datetime | None, time_ahead("When it expires")]
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Id of a key, or its beginning.")]
-WAIT = "The rotation goes on by itself, as beat finds it: `sisgate keys list` shows how far it is."
+WAIT = "The rotation continues in the background: `sisgate keys list` shows its progress."
 
 
 @app.add(
@@ -123,7 +123,7 @@ def add(
     _show(
         invocation.output,
         info,
-        f"Stored as the {slot} key of {provider}. `sisgate doctor` tries it out.",
+        f"Stored as the {slot} key of {provider}. `sisgate doctor` tests it.",
     )
 
 
@@ -146,7 +146,7 @@ def stage(
     )
     _show(invocation.output, info, f"Staged for the {slot} slot of {provider}.", info.destroyed)
     invocation.output.note(
-        f"`sisgate keys rotate {provider}` tries it out and replaces the active one."
+        f"`sisgate keys rotate {provider}` tests it and replaces the active one."
     )
 
 
@@ -180,7 +180,7 @@ def rotate(
     """Replace the key of a slot now, with the staged key or one from the key source."""
     _keys(invocation, provider).rotate(slot=slot, actor=user_name(), reason=reason)
     asked = {"provider": provider, "slot": slot, "requested": True}
-    invocation.output.result(asked, f"The {slot} key of {provider} is to be rotated.")
+    invocation.output.result(asked, f"The {slot} key of {provider} will be rotated.")
     invocation.output.note(WAIT)
 
 

@@ -73,7 +73,7 @@ def _give_up(invocation: Invocation, output: Presenter, reason: str | None) -> N
     text = f"Given up as lost: {', '.join(lost)}." if lost else "No key is missing."
     output.result({"path": path, "made": made, "lost": lost}, text)
     if made:
-        output.show(f"Made {path}. Keep a copy. Enter the keys of the providers anew.")
+        output.show(f"Made {path}. Keep a copy. Store the provider keys again.")
 
 
 @app.add("sisgate keys masters --json")

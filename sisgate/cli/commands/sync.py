@@ -123,7 +123,7 @@ def _note_absent(output: Presenter, gateway: Gateway, provider: str) -> None:
     if names:
         output.note(
             f"Without {', '.join(names)}, which {provider} refused. `sisgate providers show "
-            f"{provider}` says how and when they are asked for again; --force asks now."
+            f"{provider}` says why, and when they are tried again; --force tries now."
         )
 
 
@@ -158,9 +158,9 @@ def _show_accepted(
     output.table(statuses, columns)
     sisgate = commands_of(invocation.settings)
     output.note(
-        f"They go on by themselves{'' if goes_on else ' then'}. "
-        f"Look at one with `{sisgate} jobs show {statuses[0].id[:8]}`, "
-        f"at all with `{sisgate} jobs list`; `sync --wait` follows its jobs to their end."
+        f"They run by themselves{'' if goes_on else ' then'}. "
+        f"Show one with `{sisgate} jobs show {statuses[0].id[:8]}`, "
+        f"all with `{sisgate} jobs list`; `sync --wait` follows its jobs to their end."
     )
 
 
@@ -179,7 +179,7 @@ def _follow(
         return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
     if not is_told:
         _warn_of_fleet(invocation, output, provider)
-    rest = "The jobs go on"
+    rest = "The jobs continue"
     if timeout is not None:
         rest = "A job ends as expired when its deadline has passed"
     output.note(f"{rest}. See `{commands_of(invocation.settings)} jobs list`.")

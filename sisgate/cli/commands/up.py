@@ -57,7 +57,7 @@ def up(
                 show("sisgate", "stopping; calls under way may end. Ctrl-C hurries.")
         finally:
             stack.stop(lambda: asked.again)
-    show("sisgate", "stopped. Accepted work goes on with the next start.")
+    show("sisgate", "stopped. Accepted work continues with the next start.")
     output.json({"event": "stopped"})
 
 
