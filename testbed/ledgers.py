@@ -10,9 +10,13 @@ from functools import cached_property
 from pathlib import Path
 
 import psycopg
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
 
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
+from sisgate.ledger.schema import Base
 from testbed.postgres import PostgresServer
 
 # The audit log refuses to be emptied; as a replica no trigger runs. Only what has rows is emptied:
@@ -94,3 +98,9 @@ def ledger_of(postgres: PostgresServer, engine: str) -> Iterator[tuple[Path, str
             yield Path(folder), postgres.url(name)
         finally:
             postgres.drop_database(name)
+
+
+def differences(connection: Connection) -> list[object]:
+    """Return how the tables differ from the code's schema; empty when they agree."""
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, Base.metadata))

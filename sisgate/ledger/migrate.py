@@ -99,17 +99,6 @@ def newest() -> str:
     return head
 
 
-def differences(connection: Connection) -> list[object]:
-    """Return how the tables differ from the code's schema; empty when they agree."""
-    from alembic.autogenerate import compare_metadata
-    from alembic.runtime.migration import MigrationContext
-
-    from sisgate.ledger.schema import Base
-
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return list(compare_metadata(context, Base.metadata))
-
-
 def _current(connection: Connection) -> str | None:
     from alembic.runtime.migration import MigrationContext
 

@@ -15,9 +15,8 @@ import redis
 import sqlalchemy
 
 from sisgate.clock import SystemClock, poll_until
-from sisgate.ledger import migrate
 from sisgate.ledger.schema import AuditEvent, Base
-from testbed.ledgers import Ledgers
+from testbed.ledgers import Ledgers, differences
 from testbed.postgres import PostgresServer, copied_wheel, wheel_binaries
 from testbed.process import LeashedServer, ServerDidNotStart, server_folder
 
@@ -49,7 +48,7 @@ def test_ledger_has_all_tables_and_no_rows_for_every_test(ledger_url: str, turn:
     """Each turn writes what the audit log keeps from being deleted."""
     engine = sqlalchemy.create_engine(ledger_url)
     with engine.connect() as connection:
-        assert migrate.differences(connection) == []
+        assert differences(connection) == []
         for table in Base.metadata.sorted_tables:
             assert connection.execute(sqlalchemy.select(table)).all() == []
     with engine.begin() as connection:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping
+from testbed.ledgers import differences
 from tests.contract.ledger.rows import at_once
 
 OLD_JOB = text(
@@ -30,7 +31,7 @@ OLD_CALL = text(
 def test_the_migrations_make_exactly_the_schema(database: Database) -> None:
     """Nothing is missing and nothing is left over."""
     with database.engine.connect() as connection:
-        assert migrate.differences(connection) == []
+        assert differences(connection) == []
     assert migrate.current(database) == migrate.newest()
 
 
