@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,9 @@ LONGEST_SECONDS = 10**9
 
 COUNTED_FOR_SECONDS = 1.0
 """How long a count of a provider's jobs is gone by."""
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""Characters that PostgreSQL has no place for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,13 @@ class Acceptance:
                 f"A timeout is a positive number of seconds, at most {LONGEST_SECONDS:,}, not "
                 f"{timeout:g}."
             )
-        if idempotency_key is not None and not 0 < len(idempotency_key) <= 255:
-            raise UsageError("an idempotency key has 1 to 255 characters.")
+        if idempotency_key is not None and not (
+            0 < len(idempotency_key) <= 255 and not _UNSTORABLE.search(idempotency_key)
+        ):
+            raise UsageError(
+                "an idempotency key has 1 to 255 characters, none of them NUL or half a surrogate "
+                "pair."
+            )
         now = self._clock.now()
         return NewJob(
             id=job_id or str(uuid.uuid4()),

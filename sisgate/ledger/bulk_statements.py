@@ -31,6 +31,8 @@ def insert_jobs(
 
     The ids must be new ones. A job whose idempotency key is there already is left out.
     """
+    # In one order, as a key waits for another transaction with it: else two could for each other.
+    rows = sorted(rows, key=lambda row: (row["app"], row["idempotency_key"] or ""))
     if session.get_bind().dialect.name == "postgresql":
         return _insert_jobs_as_json(session, rows, now)
     insert_job_quietly(session, rows)
@@ -41,6 +43,22 @@ def insert_jobs(
         insert_call(session, [{**row, "target": row["options"]} for row in requests])
     calls = _by_ids(session, Call.job_id, Call.id, ids=[row["id"] for row in requests])
     return dict.fromkeys(new) | {row[0]: row[1] for row in calls}
+
+
+def jobs_by_key(
+    session: Session, rows: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, str | None], Job]:
+    """Return the jobs that have the apps and idempotency keys of rows, by both."""
+    keys: dict[str, list[str]] = {}
+    for row in rows:
+        keys.setdefault(row["app"], []).append(row["idempotency_key"])
+    found: dict[tuple[str, str | None], Job] = {}
+    for app, of_app in keys.items():
+        for begin in range(0, len(of_app), CHUNK):
+            some = Job.idempotency_key.in_(of_app[begin : begin + CHUNK])
+            jobs = session.scalars(select(Job).where(Job.app == app, some))
+            found |= {(app, job.idempotency_key): job for job in jobs}
+    return found
 
 
 def insert_rows(session: Session, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -105,11 +105,15 @@ def accept_many(
     """
     values = [_values_of(new, now, now) for new, _ in orders]
     inserted = bulk_statements.insert_jobs(session, values, now)
+    earlier = bulk_statements.jobs_by_key(
+        session, [row for row in values if row["id"] not in inserted]
+    )
     for new, asks_the_same in orders:
         if new.id in inserted:
             yield Accepted(new.id, True, inserted[new.id])
         else:
-            yield Accepted(_earlier(session, new, asks_the_same).id, False)
+            found = earlier[new.app, new.idempotency_key]
+            yield Accepted(_if_same(found, new, asks_the_same).id, False)
 
 
 def _values_of(new: NewJob, now: datetime, published_at: datetime | None) -> dict[str, Any]:
@@ -137,7 +141,10 @@ def _values_of(new: NewJob, now: datetime, published_at: datetime | None) -> dic
 
 def _earlier(session: Session, new: NewJob, asks_the_same: Callable[[Job], bool] | None) -> Job:
     """Return the job that was there already; `IdempotencyConflict` unless it asks the same."""
-    earlier = _find_earlier(session, new)
+    return _if_same(_find_earlier(session, new), new, asks_the_same)
+
+
+def _if_same(earlier: Job, new: NewJob, asks_the_same: Callable[[Job], bool] | None) -> Job:
     is_same = earlier.fingerprint == new.fingerprint
     if not (asks_the_same(earlier) if asks_the_same else is_same):
         raise IdempotencyConflict(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select, text
 
 from sisgate import Gateway, NewRequest, NewSync, SisgateError
+from sisgate.clock import SystemClock, poll_until
 from sisgate.credentials.sealed import open_request
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import JobKind
 from sisgate.errors import (
     BacklogFull,
     BrokerUnavailable,
@@ -18,6 +23,8 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.gateway.bulk import MOST_AT_ONCE
+from sisgate.ledger import jobs as ledger_jobs
+from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import AuditEvent, Base, Call
 from sisgate.ledger.schema import Job as JobRow
 from sisgate.redis.queues import PLANNER_QUEUE, queue_keys
@@ -112,6 +119,59 @@ def test_what_was_enqueued_before_is_returned(gateway: Gateway) -> None:
     assert jobs[1].id == jobs[2].id
     assert (count(gateway, JobRow), count(gateway, Call)) == (3, 3)
     assert len(messages(gateway, "open")) == 3
+
+
+def test_enqueued_again_each_is_found_in_few_statements(gateway: Gateway) -> None:
+    """Who lost the answer asks again: one by one that would lock SQLite for minutes."""
+    items = [request(number, idempotency_key=f"k{number}") for number in range(300)]
+    first = gateway.enqueue(items)
+    seen: list[str] = []
+    engine = gateway.context.database.engine
+    event.listen(engine, "before_cursor_execute", lambda _, __, text, *___: seen.append(text))
+    again = gateway.enqueue([*items, *items])
+    assert [job.id for job in again] == [job.id for job in first] * 2
+    assert not any(job.is_new for job in again)
+    assert len(seen) < 10, len(seen)
+
+
+def test_two_with_the_same_keys_do_not_wait_for_each_other(gateway: Gateway) -> None:
+    """In whatever order they name them: PostgreSQL would end one of the two."""
+    database = gateway.context.database
+    if database.is_sqlite:
+        return  # one writer at a time: there it cannot happen
+    keys = ("a", "m", "z")
+    first = gateway.enqueue([request(0)])
+    with ThreadPoolExecutor(2) as pool:
+        with suppress(InterruptedError), database.write() as session:
+            # Both get as far as this key, and then wait.
+            app = session.get_one(JobRow, first[0].id).app
+            new = NewJob("blocks", JobKind.SYNC, app, "open", Priority.LOW, idempotency_key="m")
+            ledger_jobs.accept(session, new, gateway.context.clock.now())
+            both = [
+                pool.submit(gateway.enqueue, [request(1, idempotency_key=key) for key in order])
+                for order in (keys, keys[::-1])
+            ]
+            clock = SystemClock()
+            assert poll_until(lambda: _waiting(gateway) == 2, clock=clock, timeout_seconds=20)
+            raise InterruptedError
+        one, other = (future.result(timeout=20) for future in both)
+    assert [job.id for job in one] == [job.id for job in reversed(other)]
+    assert sorted(job.is_new for job in (*one, *other)) == [False] * 3 + [True] * 3
+
+
+def _waiting(gateway: Gateway) -> int:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with gateway.context.database.read() as session:
+        return session.scalar(text(waiting)) or 0
+
+
+@pytest.mark.parametrize("key", ["", "a\0b", "\ud800", "k" * 256])
+def test_a_key_that_cannot_be_kept_is_refused(gateway: Gateway, key: str) -> None:
+    """On both databases, and before anything is sent to them."""
+    with pytest.raises(UsageError, match="1 to 255 characters"):
+        gateway.enqueue_request("open", "GET", "/x", idempotency_key=key)
+    with pytest.raises(UsageError, match=r"Item 0: .* 1 to 255 characters"):
+        gateway.enqueue([request(idempotency_key=key)])
 
 
 @pytest.mark.parametrize(
