@@ -21,7 +21,7 @@ from sisgate.broker import Publisher
 from sisgate.clock import Clock, ReferenceClock
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.credentials.vault import Vault
-from sisgate.embedded.redis_conf import broker_url
+from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
 from sisgate.errors import SisgateError
 from sisgate.ledger.database import Database, is_sqlite, read_clock
 from sisgate.liveness.heartbeats import Heartbeats
@@ -56,6 +56,13 @@ class made_once(Generic[T]):  # noqa: N801 - a decorator
         return value
 
 
+def connect_fleet(settings: Settings) -> RedisClient:
+    """Return a client of the fleet's Redis, also of an embedded one that has yet to start."""
+    if uses_embedded_redis(settings):
+        return connect(lambda: broker_url(settings))
+    return connect(broker_url(settings))
+
+
 def fleet_clock(settings: Settings) -> ReferenceClock:
     """Return the clock that all hosts of a fleet share: the database's, or with SQLite Redis's.
 
@@ -69,7 +76,7 @@ def fleet_clock(settings: Settings) -> ReferenceClock:
         try:
             if not is_sqlite(settings.sqlalchemy_url):
                 return read_clock(settings.sqlalchemy_url)
-            client = client or connect(broker_url(settings))
+            client = client or connect_fleet(settings)
             seconds, micros = client.time()
         except (SisgateError, OSError, ValueError):
             return None
@@ -101,7 +108,7 @@ class Context:
             self.database.commit_hook = Writers(lambda: self.audit_keys, self.clock)
             self.database.show_time(self.clock)
         # Any: what a command returns depends on options that redis-py's types do not follow.
-        self.redis: Any = connect(broker_url(settings))
+        self.redis: Any = connect_fleet(settings)
         self.wakeups = Wakeups(self.redis, self.clock)
         self.limiter = Limiter(self.redis, clock=self.clock, script_clock=script_clock)
         self.making = threading.RLock()

@@ -5,6 +5,7 @@ Celery's transport is connected by kombu, not here. Make a client after a fork.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -58,10 +59,26 @@ class RedisSubscription(PubSub):
             return super().get_message(ignore_subscribe_messages, timeout)
 
 
-def connect(url: str, **options: Any) -> RedisClient:
+class FollowingConnection(redis.Connection):
+    """Connects to where a URL leads at that moment: without TLS, and not to a socket file."""
+
+    def __init__(self, *, url_of: Callable[[], str], **options: Any) -> None:
+        self._url_of = url_of
+        super().__init__(**{**parse_url(url_of()), **options})  # type: ignore[no-untyped-call]
+
+    def _connect(self) -> Any:
+        address = parse_url(self._url_of())
+        self.host, self.port = address["host"], address["port"]
+        self.password = address.get("password")
+        return super()._connect()  # type: ignore[no-untyped-call]
+
+
+def connect(url: str | Callable[[], str], **options: Any) -> RedisClient:
     """Return a client of the Redis at a URL; it connects with its first command.
 
-    `options` are redis-py's, in place of the bounds that all parts of the fleet wait for Redis.
+    A function is asked for the URL at each new connection, for an embedded server, which may start
+    later than its clients and take another port. `options` are redis-py's, in place of the bounds
+    that all parts of the fleet wait for Redis.
     """
     bounds: dict[str, Any] = {
         "socket_timeout": 5,
@@ -69,4 +86,8 @@ def connect(url: str, **options: Any) -> RedisClient:
         "socket_keepalive": True,
         "health_check_interval": 30,
     }
-    return RedisClient.from_url(url, **{**bounds, **options})  # type: ignore[return-value]  # typed as its base
+    bounds |= options
+    if isinstance(url, str):
+        return RedisClient.from_url(url, **bounds)  # type: ignore[return-value]  # typed as its base
+    pool = redis.ConnectionPool(connection_class=FollowingConnection, url_of=url, **bounds)
+    return RedisClient.from_pool(pool)  # type: ignore[return-value]

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from sisgate.clock import SystemClock, poll_until
 from sisgate.embedded import EmbeddedRedis
 from sisgate.embedded.redis_conf import HOST, RedisConf, is_own_url
 from sisgate.errors import BrokerUnavailable, ConfigurationError
+from sisgate.gateway import Gateway
+from sisgate.settings import load_settings
 
 
 @pytest.fixture
@@ -208,3 +211,19 @@ def test_a_file_that_ends_in_the_middle_of_a_command_is_read(data_dir: Path) -> 
     with EmbeddedRedis(data_dir) as second:
         assert ask(second, "GET", "waiting") == "12"
     assert not list((data_dir / "redis").glob("*.damaged-*"))
+
+
+def test_a_gateway_older_than_its_redis_finds_it_and_follows_it(tmp_path: Path) -> None:
+    """An app may start before `sisgate up`, and outlive it: the next one may take another port."""
+    gateway = Gateway(load_settings(data_dir=tmp_path))
+    client = gateway.context.redis
+    with pytest.raises(BrokerUnavailable):
+        client.ping()
+    with EmbeddedRedis(tmp_path):
+        assert client.ping()
+        before = RedisConf.load(tmp_path / "redis")
+    replace(before, password="x" * 32).with_new_port().write()
+    with EmbeddedRedis(tmp_path):
+        assert client.ping()
+        assert RedisConf.load(tmp_path / "redis").url != before.url
+    gateway.close()
