@@ -23,10 +23,11 @@ def task_message(task: str, kwargs: Mapping[str, str | int], queue: str, priorit
     body = json.dumps([[], kwargs, _EMBEDDED])
     template = _template(task, queue, priority, os.getpid())
     return (
-        template.replace(_BODY, b64encode(body.encode()).decode())
-        .replace(_ARGUMENTS, json.dumps(repr(kwargs))[1:-1])
-        .replace(_ID, str(uuid.uuid4()))
+        template.replace(_ID, str(uuid.uuid4()))
         .replace(_TAG, str(uuid.uuid4()))
+        .replace(_BODY, b64encode(body.encode()).decode())
+        # At last: an app's own id of its job may read like one of the places.
+        .replace(_ARGUMENTS, json.dumps(repr(kwargs))[1:-1])
     )
 
 

@@ -71,6 +71,7 @@ def _without_ids(message: dict[str, Any]) -> dict[str, Any]:
     [
         (CALL_TASK_PREFIX + PROVIDER, {"call_id": 17}, PROVIDER),
         (PLAN_TASK, {"job_id": "6f3a'\"é"}, PLANNER_QUEUE),
+        (PLAN_TASK, {"job_id": "@id@ @tag@ @body@ @arguments@"}, PLANNER_QUEUE),
     ],
 )
 def test_a_message_is_what_celery_itself_would_send(
