@@ -85,9 +85,9 @@ class Acceptance:
             )
         now = self._clock.now()
         return NewJob(
-            id=job_id or str(uuid.uuid4()),
+            id=_printable("a job id", job_id or None, 36) or str(uuid.uuid4()),
             kind=kind,
-            app=app or self._settings.app_name,
+            app=_printable("the name of an app", app or None, 100) or self._settings.app_name,
             provider=provider,
             priority=urgency_of(priority),
             idempotency_key=idempotency_key,
@@ -253,8 +253,12 @@ def urgency_of(priority: str | Priority) -> Priority:
 
 def request_id_of(text: str | None) -> str | None:
     """Return an app's own id of what it asks for; `UsageError` if it cannot be kept."""
-    if text is not None and not (0 < len(text) <= 100 and text.isprintable()):
-        raise UsageError("a request id has 1 to 100 printable characters.")
+    return _printable("a request id", text, 100)
+
+
+def _printable(what: str, text: str | None, most: int) -> str | None:
+    if text is not None and not (0 < len(text) <= most and text.isprintable()):
+        raise UsageError(f"{what} has 1 to {most} printable characters.")
     return text
 
 
