@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan", "SisgateError"]
 __version__ = "0.1.0"
 
-if not TYPE_CHECKING:  # with it, every misspelt name would pass a type checker
+if not TYPE_CHECKING:  # otherwise every misspelt name would pass a type checker
 
     def __getattr__(name: str) -> object:
-        """Load the gateway when it is first asked for: most modules of sisgate do without it."""
+        """Load the gateway on first access: most modules of sisgate do without it."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module("sisgate.gateway"), name)

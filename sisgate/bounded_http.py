@@ -1,11 +1,11 @@
-"""Requests that begin in time, and answers that end in time and in size, whatever happens.
+"""Requests that start in time, and responses bounded in time and size, whatever happens.
 
-A socket's timeout bounds one read. A server that sends a byte of its head now and then meets it
-each time, and `http.client` reads up to a hundred lines: that is not a deadline.
+A socket's timeout bounds one read. A server that sends its head byte by byte never exceeds it, and
+`http.client` reads up to a hundred lines: that is not a deadline.
 
-Nothing bounds how long a process stands still between two of its own steps: a machine is suspended,
-a container frozen. So whoever may send only until some time checks that after the connection is
-made, directly before the request is written (`checked_before_write`).
+Nothing bounds how long a process pauses between two steps: a machine is suspended, a container
+frozen. So a caller that may send only until a certain time checks it once connected, directly
+before the request is written (`checked_before_write`).
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ _CHECKS: ContextVar[tuple[Check, ...]] = ContextVar("checks_before_write", defau
 
 @contextlib.contextmanager
 def checked_before_write(check: Check) -> Iterator[None]:
-    """Call `check` before each request that is written inside; what it raises stops the request.
+    """Call `check` before each request written inside the context; an error stops the request.
 
-    It runs when the connection stands, and nothing but the write comes after it. Checks of outer
-    contexts run first.
+    It runs once connected, immediately before the write. Checks of outer contexts run first.
     """
     token = _CHECKS.set((*_CHECKS.get(), check))
     try:
@@ -49,7 +48,7 @@ def checked_before_write(check: Check) -> Iterator[None]:
 
 
 class BodyTooLarge(ValueError):
-    """A body of more bytes than are read. `size` is what the head declares, None without it."""
+    """A body above the limit. `size` is what the head declares, None without it."""
 
     def __init__(self, limit: int, size: int | None) -> None:
         super().__init__(f"more than {limit} bytes")
@@ -63,7 +62,7 @@ def _cut(sock: socket.socket) -> None:
 
 class _Bounded(HTTPConnection):
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
-        """Write the head of the request, unless it has become too late for it."""
+        """Write the head of the request, unless a check stops it."""
         checks = _CHECKS.get()
         if checks and self.sock is None:
             self.connect()
@@ -72,7 +71,7 @@ class _Bounded(HTTPConnection):
         super().endheaders(*args, **kwargs)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        """Read the head of the answer within the connection's timeout as a whole."""
+        """Read the whole head of the response within the connection's timeout."""
         if not isinstance(self.timeout, int | float) or self.sock is None:
             return super().getresponse()
         watchdog = threading.Timer(self.timeout, _cut, [self.sock])
@@ -100,10 +99,10 @@ _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 class BoundedAdapter(HTTPAdapter):
-    """The adapter of requests, over connections whose answer begins in time."""
+    """The adapter of requests, over connections whose response starts in time."""
 
     def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-        """Make the pool manager with our pools."""
+        """Create the pool manager with our pools."""
         super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]  # passed on as given
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
@@ -115,11 +114,10 @@ class BoundedAdapter(HTTPAdapter):
 
 
 class BoundedSession(Session):
-    """A session that reaches others by one `Network` and follows no redirect.
+    """A session over one `Network` that follows no redirect and ignores the environment.
 
-    Not even half: `requests` reads the body of a redirect, however long, also where it is not to
-    follow it. It takes nothing from the machine's environment by itself: a netrc must not replace
-    a provider's credentials.
+    `requests` reads the body of a redirect, however long, even when not following it. A netrc must
+    not replace a provider's credentials.
     """
 
     def __init__(
@@ -144,24 +142,24 @@ class BoundedSession(Session):
         self.mount("http://", adapter)
 
     def request(self, method: str, url: str, **kwargs: Any) -> Response:  # type: ignore[override]  # only what we use
-        """Send a request, by the proxy where there is one for the URL."""
+        """Send a request, through the proxy where there is one for the URL."""
         proxy = self.network.proxy_for(url)
         proxies = {"https": proxy} if proxy is not None else None
         return super().request(method, url, proxies=proxies, **kwargs)
 
     def get_redirect_target(self, resp: Response) -> str | None:
-        """Return that there is none."""
+        """Return None: no response is a redirect."""
         return None
 
 
 def network_failure(error: Exception, network: Network) -> tuple[str, dict[str, Any]] | None:
-    """Return what TLS or the proxy had to do with a request that failed, and ids for its error.
+    """Return the message and detail of a failure by TLS or the proxy; None for any other.
 
-    `sent` is among them where the request cannot have left. None where it was neither.
+    The detail has `sent` False where the request cannot have left.
     """
     if isinstance(error, ProxyError):
-        answered = re.search(r"Tunnel connection failed: (\d{3})", str(error))
-        status = int(answered[1]) if answered else None
+        match = re.search(r"Tunnel connection failed: (\d{3})", str(error))
+        status = int(match[1]) if match else None
         if status == 407:
             what = "wants another user name and password: correct them in `proxy` or HTTPS_PROXY"
         elif status is not None:
@@ -180,15 +178,15 @@ def network_failure(error: Exception, network: Network) -> tuple[str, dict[str, 
 
 
 def read_within(raw: BaseHTTPResponse, clock: Clock, deadline: float, limit: int) -> bytes:
-    """Return a body that was asked for as a stream; `deadline` is one of the monotonic clock.
+    """Return the body of a streamed response; `deadline` is by the monotonic clock.
 
     Raises `requests.Timeout` at the deadline, `BodyTooLarge` beyond `limit` bytes, and what urllib3
-    raises for a body that is cut or malformed. What is declared as too large is not read at all.
+    raises for a truncated or malformed body. A body declared as too large is not read at all.
     """
     declared = _declared_size(raw)
     if declared is not None and declared > limit:
         raise BodyTooLarge(limit, declared)
-    # read1 returns what has come, so a trickle of bytes meets the deadline between two reads.
+    # read1 returns what has arrived, so the deadline is checked even while bytes trickle in.
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -206,7 +204,7 @@ def read_within(raw: BaseHTTPResponse, clock: Clock, deadline: float, limit: int
 
 
 def _declared_size(raw: BaseHTTPResponse) -> int | None:
-    """Return the length that the head declares; None for none, or one of a compressed body."""
+    """Return the length that the head declares; None without one or for a compressed body."""
     text = raw.headers.get("content-length", "")
     if raw.headers.get("content-encoding") or not (text.isascii() and text.isdigit()):
         return None

@@ -1,6 +1,6 @@
-"""The one place of the library that knows Celery: how the app is set up, and publishing.
+"""The only module of the library that knows Celery: it sets up the app and publishes.
 
-Messages carry ids, nothing else. The ledger owns the work; a message only wakes a worker up.
+Messages carry ids, nothing else. The ledger owns the work; a message only wakes a worker.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ SYNC_TASK = "sisgate.sync"
 CANCEL_TASK = "sisgate.cancel"
 STATUS_TASK = "sisgate.status"
 APP_TASKS = frozenset({SYNC_TASK, CANCEL_TASK, STATUS_TASK})
-"""What apps that have only Celery ask for by name."""
+"""The tasks that apps with only Celery send by name."""
 
 PLAN_TASK = "sisgate.sync.plan"
 CALL_TASK_PREFIX = "sisgate.call."
 LIMITS_TASK = "sisgate.limits.set"
 
 ADMISSION_MARK = "x-sisgate-admission"
-"""The argument of a queue whose messages are taken by permit; `inspect active_queues` shows it."""
+"""Marks, as a queue argument, queues consumed by permit; `inspect active_queues` shows it."""
 
 PLANNER_SECONDS = 60.0
-"""What the planner and the beat tasks may take."""
+"""Time limit of the planner's and beat's tasks."""
 
 
 @dataclass(frozen=True)
 class TaskTimeouts:
-    """The times of one provider's call, each longer than the one before it (seconds).
+    """The time limits of one provider's call in seconds: answer < soft < hard < lease.
 
     >>> limits = TaskTimeouts(answer=30, lease=100)
     >>> limits.soft, limits.hard
@@ -53,12 +53,12 @@ class TaskTimeouts:
 
     @classmethod
     def of(cls, config: ProviderConfig) -> TaskTimeouts:
-        """Return the times of a provider's calls."""
+        """Return the time limits of a provider's calls."""
         return cls(config.timeout_seconds, config.lease)
 
     @property
     def soft(self) -> float:
-        """When a task is asked to stop: the answer's time and a token fetch have passed."""
+        """When a task is interrupted: long enough for a token fetch and the response."""
         return self.answer + (self.lease - self.answer) * 4 / 7
 
     @property
@@ -73,8 +73,8 @@ def call_task(provider: str) -> str:
 
 
 def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Celery:
-    """Return a Celery app set up for sisgate; workers add their tasks to it, and their `amqp`."""
-    # Not at the top: who only publishes needs no Celery, which takes long to import.
+    """Return a Celery app set up for sisgate; workers add their tasks and their `amqp`."""
+    # Imported here because Celery is slow to import, and publishing does not need it.
     from celery import Celery
 
     app = Celery("sisgate", set_as_current=False, amqp=amqp)
@@ -88,7 +88,7 @@ def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Cele
         broker_transport_options={
             "priority_steps": list(PRIORITY_STEPS),
             "queue_order_strategy": "priority",
-            # Nothing is held for long, so what a dead worker held comes back within minutes.
+            # Nothing is held for long, so a dead worker's messages are redelivered within minutes.
             "visibility_timeout": int(max(longest, PLANNER_SECONDS) + 60),
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
@@ -126,14 +126,14 @@ def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Cele
 def _queue(name: str, arguments: Mapping[str, str] | None = None) -> Queue:
     from kombu.entity import Exchange, Queue
 
-    # An exchange of its own: queues that share one by routing key would all get each message.
+    # An exchange of its own: queues bound to one by the same key would all get each message.
     return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
 
 
 class Publisher:
-    """Hands ids to the broker. Every failure is `BrokerUnavailable`; nothing is lost by it.
+    """Hands ids to the broker. Every failure is `BrokerUnavailable` and loses nothing.
 
-    `signal` adds to a pipeline what wakes the workers that wait for the calls of a provider.
+    `signal` adds to a pipeline what wakes the workers waiting for a provider's calls.
     """
 
     def __init__(
@@ -161,8 +161,8 @@ class Publisher:
     def calls(self, addresses: Iterable[tuple[int, str, int]]) -> None:
         """Publish calls given as (id, provider, priority).
 
-        Those of a provider that is not configured any more stay in the ledger: one such must not
-        keep back the others'. They are published again when it is back.
+        Those of a provider that is no longer configured stay in the ledger, without holding back
+        the others, and are published when it is configured again.
         """
         self.all((), addresses)
 
@@ -194,13 +194,13 @@ class Publisher:
             try:
                 pipe.execute()
             except BrokerUnavailable:
-                # Once more at once: a pooled connection may have died with an old Redis. A message
+                # Retry immediately: a pooled connection may have died with an old Redis. A message
                 # that arrives twice is harmless, since one claim wins.
                 pipe.command_stack = commands
                 pipe.execute()
         except BrokerUnavailable as error:
             raise BrokerUnavailable(
-                f"{error.message} What was accepted stays in the ledger and is published when "
-                "Redis is back.",
+                f"{error.message} Accepted work stays in the ledger and is published when Redis "
+                "is back.",
                 **error.detail,
             ) from error

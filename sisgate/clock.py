@@ -1,4 +1,4 @@
-"""Time is a value that is handed in: the one place that reads the machine's clocks."""
+"""The only module that reads the machine's clocks; other code is passed a `Clock`."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any, Protocol
 
 
 class Clock(Protocol):
-    """What code that needs time is given."""
+    """What code that needs time takes as an argument."""
 
     def now(self) -> datetime:
         """Return the wall-clock time, aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds from a fixed point that never go back, time asleep included.
+        """Return seconds since a fixed point; never goes back and counts time asleep.
 
         Processes of one machine count from the same point.
         """
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Sleep for `seconds`."""
         ...
 
 
@@ -33,16 +33,16 @@ READ_EVERY_SECONDS = 30.0
 """How often the clock of the reference is read."""
 
 RETRY_SECONDS = 2.0
-"""When a reference that was never reached is asked again."""
+"""How soon a reference that was never reached is tried again."""
 
 SLOW_SECONDS = 1.0
-"""A reading that took longer says too little."""
+"""A reading that took longer is too imprecise."""
 
 STEP_SECONDS = 1.0
-"""By so much the machine's two clocks may drift apart between two readings."""
+"""How far the machine's two clocks may drift apart between two readings."""
 
 _COUNTS_SLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux stops `CLOCK_MONOTONIC` while the machine is suspended; macOS has it go on."""
+"""Linux stops `CLOCK_MONOTONIC` while the machine is suspended; macOS keeps it running."""
 
 
 class SystemClock:
@@ -53,7 +53,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Return the seconds since the machine started, those in which it was suspended too."""
+        """Return the seconds since the machine started, including time suspended."""
         return time.clock_gettime(_COUNTS_SLEEP)
 
     def sleep(self, seconds: float) -> None:
@@ -63,7 +63,7 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What the reference said, and what this machine's clocks did in that moment."""
+    """The time of the reference, and of this machine's clocks at that moment."""
 
     theirs: datetime
     monotonic: float
@@ -71,12 +71,11 @@ class _Reading:
 
 
 class ReferenceClock:
-    """The clock of one server, carried on between two readings by this machine's monotonic one.
+    """The clock of one server, extrapolated between readings by this machine's monotonic clock.
 
-    What hosts compare with each other, they take from one such server; so it does not matter how
-    their own clocks stand, nor that one of them is set while it runs. `read` asks the server; it
-    returns None when that cannot be reached. Until it was reached once, this machine's own clock
-    is what there is.
+    Hosts take every time they compare from the same server, so their own clocks may be wrong, or be
+    set while in use. `read` returns the server's time, None when it cannot be reached. Until it is
+    first reached, this machine's wall clock is used.
     """
 
     def __init__(self, read: Callable[[], datetime | None], machine: Clock | None = None) -> None:
@@ -106,25 +105,25 @@ class ReferenceClock:
 
     @property
     def is_due(self) -> bool:
-        """Whether whoever can read the server's clock at no great cost should `note` it."""
+        """Whether a caller that can read the server's clock cheaply should `note` it."""
         early = self._machine.monotonic() + READ_EVERY_SECONDS / 2
         return self._is_due(early, self._machine.now() + timedelta(seconds=READ_EVERY_SECONDS / 2))
 
     def refresh(self) -> None:
-        """Ask for the server's time somewhat before it is due, so that `now` need not.
+        """Read the server's time slightly before it is due, so that `now` need not.
 
-        For who is about to hold a lock for which others wait, and asks for the time under it.
+        For callers about to call `now` while holding a contended lock.
         """
         if self.is_due:
             self._ask()
 
     def note(self, theirs: datetime, begun: float) -> None:
-        """Go by a reading of the server's clock that was asked for at `begun` (monotonic)."""
+        """Use a reading of the server's clock that was requested at `begun` (monotonic)."""
         ended = self._machine.monotonic()
         took = ended - begun
         self._ask_at = ended + READ_EVERY_SECONDS
         if took > SLOW_SECONDS and self._reading is not None:
-            # The process stood still, or the network did: the older reading says more.
+            # The process or the network stalled: the older reading is more precise.
             self._ask_at = ended
             return
         middle = theirs.astimezone(UTC) + timedelta(seconds=took / 2)
@@ -133,18 +132,18 @@ class ReferenceClock:
     def _is_due(self, monotonic: float, wall: datetime) -> bool:
         if self._reading is None or monotonic >= self._ask_at:
             return monotonic >= self._ask_at
-        # The machine's clock was set, or all its clocks stood still: a virtual machine was moved.
+        # The machine's clock was set, or all its clocks stopped: a virtual machine was moved.
         elapsed = (wall - self._reading.wall).total_seconds()
         return abs(elapsed - (monotonic - self._reading.monotonic)) > STEP_SECONDS
 
     def _ask(self) -> None:
-        # One thread asks; the others go on with what is known, or wait where nothing is.
+        # One thread reads; the others use the last reading, or wait if there is none.
         if not self._asking.acquire(blocking=self._reading is None):
             return
         try:
             begun = self._machine.monotonic()
             if self._reading is None and begun < self._ask_at:
-                return  # another thread has tried meanwhile
+                return  # another thread has just tried
             theirs = self._read()
             if theirs is not None:
                 self.note(theirs, begun)
@@ -152,7 +151,7 @@ class ReferenceClock:
             seconds = RETRY_SECONDS if self._reading is None else READ_EVERY_SECONDS
             self._ask_at = self._machine.monotonic() + seconds
             if self._reading is not None:
-                # What was noticed of the machine's own clock has been tried to make good.
+                # The change of the machine's clock is dealt with: do not retry for its sake.
                 self._reading = replace(self._reading, **self._here())
         finally:
             self._asking.release()

@@ -1,7 +1,7 @@
-"""The composition root: what a process works with, put together once from its settings.
+"""The composition root: what a process works with, built once from its settings.
 
-Apps, workers and the command line all build on a `Context`. Make it after the fork: it holds
-connections, each of which is made with its first use.
+Apps, workers and the command line all build on a `Context`. Create it after the fork: it holds
+connections, each opened on first use.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ T = TypeVar("T")
 
 
 class made_once(Generic[T]):  # noqa: N801 - a decorator
-    """A property of a `Context` that is made at its first use, once however many threads ask.
+    """A property of a `Context`, created on first use and once for all threads.
 
-    `functools.cached_property` makes it once for each thread from Python 3.12 on.
+    From Python 3.12 on, `functools.cached_property` may run once in each thread.
     """
 
     def __init__(self, make: Callable[[Any], T]) -> None:
@@ -47,12 +47,12 @@ class made_once(Generic[T]):  # noqa: N801 - a decorator
 
     def __get__(self, context: Context | None, _owner: type) -> T:
         if context is None:
-            return self  # type: ignore[return-value]  # asked for on the class
+            return self  # type: ignore[return-value]  # accessed on the class
         with context.making:
-            made = vars(context)
-            if self._name not in made:
-                made[self._name] = self._make(context)
-            value: T = made[self._name]
+            values = vars(context)
+            if self._name not in values:
+                values[self._name] = self._make(context)
+            value: T = values[self._name]
         return value
 
 
@@ -66,8 +66,8 @@ def connect_fleet(settings: Settings) -> RedisClient:
 def fleet_clock(settings: Settings) -> ReferenceClock:
     """Return the clock that all hosts of a fleet share: the database's, or with SQLite Redis's.
 
-    Processes with a SQLite ledger share one machine, but they, too, go by Redis, so that one whose
-    clock is off agrees with the others. Nothing is connected before the time is read.
+    Processes with a SQLite ledger share one machine, yet use the clock of Redis too, so that they
+    agree even if it is wrong. Nothing is connected before the time is first read.
     """
     client: RedisClient | None = None
 
@@ -86,7 +86,7 @@ def fleet_clock(settings: Settings) -> ReferenceClock:
 
 
 class Context:
-    """Settings, clock, ledger, Redis and what is kept there. Safe to share between threads."""
+    """Settings, clock, ledger, Redis and what is stored there. Safe to share between threads."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Context:
     ) -> None:
         self.settings = settings
         self.script_clock = script_clock
-        """Stands in for the time of Redis, for tests that move time."""
+        """Replaces the time of Redis in tests."""
         self.clock = clock or fleet_clock(settings)
         # The ledger of the data folder is created by `sisgate up` and `sisgate db upgrade`.
         self.database = database or Database(
@@ -112,7 +112,7 @@ class Context:
         self.wakeups = Wakeups(self.redis, self.clock)
         self.limiter = Limiter(self.redis, clock=self.clock, script_clock=script_clock)
         self.making = threading.RLock()
-        """Held while a property is made; one may need another."""
+        """Held while a property is created; one may need another."""
         self._limits: dict[str, LimitSpec] = {}
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Context:
         self.redis.close()
 
     def limits(self, config: ProviderConfig) -> LimitSpec:
-        """Return the limits of a provider; a permit that is never finished counts for a lease."""
+        """Return the limits of a provider."""
         spec = self._limits.get(config.name)
         if spec is None:
             spec = self._limits[config.name] = LimitSpec.of(config)
@@ -140,22 +140,22 @@ class Context:
 
     @made_once
     def master_keys(self) -> list[MasterKey]:
-        """The master keys as they were at the first use: `master_key_command` runs once."""
+        """The master keys as of the first use: `master_key_command` runs once."""
         return master_keys(self.settings)
 
     @made_once
     def vault(self) -> Vault:
-        """What seals and opens secrets. `CredentialError` where there is no master key."""
+        """Seals and opens secrets. `CredentialError` without a master key."""
         return Vault(self.master_keys)
 
     @made_once
     def audit_keys(self) -> KeyRing:
-        """What authenticates and seals the audit log. `CredentialError` as `audit_keys`."""
+        """The keys that authenticate and seal the audit log; raises as `audit_keys`."""
         return _audit_keys(self.settings, lambda: self.master_keys)
 
     @made_once
     def publisher(self) -> Publisher:
-        """What hands ids to the broker."""
+        """Publishes ids to the broker."""
         return Publisher(self.redis, self.settings.providers, self.wakeups.signal_work)
 
     @made_once
@@ -165,12 +165,12 @@ class Context:
 
 
 def open_ledger(settings: Settings, clock: Clock) -> Database:
-    """Return the ledger. The audit keys are read with the first event, and then kept."""
+    """Return the ledger. The audit keys are read at the first event, then cached."""
     return with_audit_log(Database(settings.sqlalchemy_url), settings, clock)
 
 
 def with_audit_log(database: Database, settings: Settings, clock: Clock) -> Database:
-    """Return a database whose transactions may hold events, and by which the clock goes."""
+    """Return the database ready to write audit events and to set the clock."""
     if database.commit_hook is None:
         database.show_time(clock)
         database.commit_hook = Writers(lambda: audit_keys(settings), clock)
@@ -178,9 +178,9 @@ def with_audit_log(database: Database, settings: Settings, clock: Clock) -> Data
 
 
 def audit_keys(settings: Settings) -> KeyRing:
-    """Return the audit keys: those of their own file, else one for each master key.
+    """Return the audit keys: those of `audit_key_file`, else one for each master key.
 
-    Raises `CredentialError` where neither can be read.
+    Raises `CredentialError` if neither can be read.
     """
     return _audit_keys(settings, lambda: master_keys(settings))
 

@@ -1,4 +1,4 @@
-"""Every error sisgate raises, in one tree. Branch by what you would do about it.
+"""Every error sisgate raises, in one tree. Branch on what you would do about it.
 
 ::
 
@@ -7,11 +7,11 @@
     │   ├── BrokerUnavailable         Redis cannot be reached
     │   ├── DatabaseUnavailable       the ledger cannot be reached; nothing was accepted
     │   └── ProviderUnavailable       5xx, reset, timeout, truncated or malformed response
-    ├── DeferredError             wait: carries the seconds; no try is spent
+    ├── DeferredError             wait: carries the seconds; no attempt is spent
     │   ├── NoPermit                  the provider's quota has no permit now
     │   ├── Throttled                 the provider responded 429
     │   ├── CircuitOpen               every breaker of the provider is open
-    │   ├── ProviderHeld              it takes no calls now, and the app chose not to wait
+    │   ├── ProviderHeld              it accepts no calls now, and the app chose not to wait
     │   └── BacklogFull               the backlog is full; nothing was accepted
     └── PermanentError            correct something first
         ├── ConfigurationError        sisgate.toml or the environment is wrong
@@ -43,8 +43,8 @@
             └── JobExpired
 
 A message says what happened, what it means and what to do. It never holds a secret, and never
-student data: a provider's own message is cut to `MESSAGE_LIMIT` characters and its bodies are
-not quoted.
+student data: a provider's own message is cut to `MESSAGE_LIMIT` characters, and its response bodies
+are never quoted.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ from __future__ import annotations
 from typing import Any
 
 MESSAGE_LIMIT = 300
-"""Characters of a provider's own words that an error may carry."""
+"""Characters of a provider's own message that an error may carry."""
 
 
 class SisgateError(Exception):
     """Base of all errors of sisgate.
 
-    `detail` holds ids and numbers fit for a log line or a JSON answer.
+    `detail` holds ids and numbers fit for a log line or a JSON response.
     """
 
     code = "error"
@@ -69,7 +69,7 @@ class SisgateError(Exception):
         self.detail: dict[str, Any] = {k: v for k, v in detail.items() if v is not None}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the error as JSON-ready words: `code`, `message` and the detail."""
+        """Return the error JSON-ready: `code`, `message` and the detail."""
         return {"code": self.code, "message": self.message, **self.detail}
 
 
@@ -92,13 +92,13 @@ class DatabaseUnavailable(TransientError):
 
 
 class ProviderUnavailable(TransientError):
-    """The provider failed: 5xx, connection reset, timeout, truncated or malformed answer."""
+    """The provider failed: 5xx, connection reset, timeout, truncated or malformed response."""
 
     code = "provider_unavailable"
 
 
 class DeferredError(SisgateError):
-    """Waiting is not failing: come back after `seconds`; no attempt is spent."""
+    """Waiting is not failing: try again after `seconds`; no attempt is spent."""
 
     code = "deferred"
 
@@ -114,30 +114,30 @@ class NoPermit(DeferredError):
 
 
 class Throttled(DeferredError):
-    """The provider answered 429. `seconds` is what its Retry-After asked for, capped."""
+    """The provider responded 429. `seconds` is its Retry-After, capped."""
 
     code = "throttled"
 
 
 class CircuitOpen(DeferredError):
-    """Every endpoint of the provider is held by its circuit breaker."""
+    """The circuit breaker of every endpoint of the provider is open."""
 
     code = "circuit_open"
 
 
 class ProviderHeld(DeferredError):
-    """The provider takes no calls now, and who asked did not want to wait; nothing was accepted.
+    """The provider accepts no calls now, and the caller chose not to wait; nothing was accepted.
 
-    `detail` has the `reason` (`breaker`, `paused` or `blocked`) and, where it can be told,
-    `next_probe_at`: when the next call is made to it, as ISO 8601. `seconds` is until then, or
-    until it is worth asking again.
+    `detail` has the `reason` (`breaker`, `paused` or `blocked`) and, where it is known,
+    `next_probe_at`, the ISO 8601 time of the next call to it. `seconds` is how long to wait before
+    trying again.
     """
 
     code = "provider_held"
 
 
 class BacklogFull(DeferredError):
-    """Too much work waits for this provider already; the job was refused."""
+    """Too much work is already waiting for this provider; the job was refused."""
 
     code = "backlog_full"
 
@@ -190,13 +190,13 @@ class UnknownJob(NotFound):
 
 
 class IdempotencyConflict(UsageError):
-    """The idempotency key was used before with other arguments."""
+    """The idempotency key was already used with other arguments."""
 
     code = "idempotency_conflict"
 
 
 class InvalidState(UsageError):
-    """The job or message is in a state in which this cannot be done."""
+    """The state of the job or message does not allow this."""
 
     code = "invalid_state"
 
@@ -208,7 +208,7 @@ class UnknownToken(NotFound):
 
 
 class UnknownPerson(NotFound):
-    """No record of the provider is that person's."""
+    """The provider has no record of that person."""
 
     code = "unknown_person"
 
@@ -234,29 +234,29 @@ class UnknownSchedule(NotFound):
 class CursorAhead(UsageError):
     """The cursor is above the newest change, as after a restore of an older backup.
 
-    The dataset is to be read anew. `detail` has `newest`, the number to go on from.
+    Read the dataset from the start. `detail` has `newest`, the number to continue from.
     """
 
     code = "cursor_ahead"
 
 
 class CursorTooOld(UsageError):
-    """Changes after the cursor are gone: the dataset is to be read anew.
+    """Changes after the cursor have been deleted: read the dataset from the start.
 
-    `detail` has `horizon`, the last number that is gone, and `newest`.
+    `detail` has `horizon`, the last deleted number, and `newest`.
     """
 
     code = "cursor_too_old"
 
 
 class AccessDenied(PermanentError):
-    """Who asks may not do that."""
+    """The caller may not do that."""
 
     code = "access_denied"
 
 
 class NotAuthenticated(AccessDenied):
-    """No token was given, or it is not valid."""
+    """There is no token, or it is invalid."""
 
     code = "not_authenticated"
 
@@ -274,21 +274,21 @@ class TokenRefused(CredentialError):
 
 
 class KeySourceFailed(CredentialError):
-    """A key source brought no new key, or could not take an old one back."""
+    """A key source produced no new key, or could not revoke an old one."""
 
     code = "key_source_failed"
 
 
 class ProviderRefused(PermanentError):
-    """The provider answered 4xx. `detail` has its status, message and request id."""
+    """The provider responded 4xx. `detail` has its status, message and request id."""
 
     code = "provider_refused"
 
 
 class AnswerInvalid(PermanentError):
-    """The provider's answer came whole but is not in its dialect, or is too large.
+    """The provider's response is complete but not in its dialect, or is too large.
 
-    `is_final`: to ask again changes nothing.
+    `is_final`: repeating the call changes nothing.
     """
 
     code = "answer_invalid"
@@ -299,13 +299,13 @@ class AnswerInvalid(PermanentError):
 
 
 class AuditError(PermanentError):
-    """The audit log could not be sealed, archived or read, or its head could not be kept."""
+    """The audit log could not be sealed, archived or read, or its head could not be stored."""
 
     code = "audit"
 
 
 class JobFailed(PermanentError):
-    """The job that was waited for ended without success; `detail` tells how."""
+    """The job ended without success; `detail` says how."""
 
     code = "job_failed"
 
@@ -317,9 +317,9 @@ class JobCancelled(JobFailed):
 
 
 class OutcomeUnknown(JobFailed):
-    """A request that changes something was sent, and whether it was carried out is not known.
+    """A request that changes something was sent, and its outcome is unknown.
 
-    It is not repeated. Look at the provider, then say what became of it: `gateway.jobs.resolve`.
+    It is not repeated. Check with the provider, then record the outcome: `gateway.jobs.resolve`.
     """
 
     code = "outcome_unknown"

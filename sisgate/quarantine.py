@@ -1,7 +1,7 @@
-"""Messages that no worker could take, kept in Redis for a person.
+"""Messages that no worker could process, kept in Redis for inspection.
 
-A message may hold anything, also what must not be in one. So what is shown of it is its size, the
-reason, and its outline (`sisgate.domain.message_shape`).
+A message may hold anything, including personal data. So only its size, the reason and its outline
+(`sisgate.domain.message_shape`) are shown.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from sisgate.redis.queues import queue_keys
 from sisgate.redis.scripts import run_script
 
 LENGTH = 100
-"""Messages kept; the oldest go first."""
+"""Messages kept; the oldest are dropped first."""
 
 KEPT_BYTES = 8_000
-"""How much of a message is kept. Ours have about 1,000 bytes."""
+"""How much of a message is kept. Ours are about 1,000 bytes."""
 
 NO_QUEUE = "?"
-"""Where the queue is not known: kombu tells none for what is no JSON."""
+"""Stands for an unknown queue: kombu reports none for a message that is not JSON."""
 
 _QUEUE = re.compile(r"[a-z][a-z0-9_-]*|\?")
-"""Queues of the fleet. A message is never put back into another list."""
+"""Queues of the fleet. A message is never put back into any other list."""
 
 
 @dataclass(frozen=True)
 class BadMessage:
-    """A message in quarantine. `task` is None where it names none that can be shown.
+    """A message in quarantine. `task` is None if it names none that can be shown.
 
-    `at` is None for what is in the list and no worker has put there; it can be read and dropped.
+    `at` is None for an entry that no worker put into the list; it can be read and dropped.
     """
 
     id: str
@@ -53,17 +53,17 @@ class BadMessage:
     task: str | None
     size: int
     text: bytes = field(repr=False)
-    """Its beginning, at most `KEPT_BYTES`. Not for showing."""
+    """Its first `KEPT_BYTES` at most. Never shown."""
     entry: bytes = field(default=b"", repr=False)
-    """What stands for it in Redis."""
+    """The raw entry in Redis."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of it was kept."""
+        """Whether the entire message was kept."""
         return self.size == len(self.text)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what may be shown of it, JSON-ready."""
+        """Return what may be shown, JSON-ready."""
         return {
             "id": self.id,
             "at": self.at,
@@ -83,7 +83,7 @@ class Quarantine:
 
     def put(self, text: bytes, reason: str, queue: str) -> str:
         """Keep a message and return its id."""
-        # Workers on several hosts write here, so no host's own clock is asked.
+        # Workers on several hosts write here, so no host's own clock is used.
         seconds, micros = self._redis.time()
         entry = {
             "id": secrets.token_hex(4),
@@ -99,57 +99,57 @@ class Quarantine:
         return str(entry["id"])
 
     def messages(self) -> Sequence[BadMessage]:
-        """Return what is in quarantine, the newest first."""
-        found = self._redis.lrange(QUARANTINE(), 0, -1)
-        return [_message(bytes(raw)) for raw in found]  # type: ignore[arg-type]  # this client decodes nothing
+        """Return the messages, newest first."""
+        entries = self._redis.lrange(QUARANTINE(), 0, -1)
+        return [_message(bytes(raw)) for raw in entries]  # type: ignore[arg-type]  # this client decodes nothing
 
     def message(self, message_id: str) -> BadMessage:
-        """Return one; `UnknownMessage` where there is none (any more)."""
+        """Return one message; `UnknownMessage` if it is not, or no longer, there."""
         for message in self.messages():
             if message.id == message_id:
                 return message
         raise unknown(message_id)
 
     def requeue(self, message: BadMessage) -> None:
-        """Put a message that `refusal` has nothing against back into its queue, by its priority.
+        """Put a message for which `refusal` returns None back into its queue, by its priority.
 
-        Raises `UnknownMessage` where it is gone. A worker that cannot take it puts it here again.
+        Raises `UnknownMessage` if it is gone. A worker that cannot process it quarantines it again.
         """
         keys = (QUARANTINE(), _list_of(message))
         if not run_script(self._redis, "redis/move_message", keys, (message.entry, message.text)):
             raise unknown(message.id)
 
     def drop(self, message: BadMessage) -> None:
-        """Forget a message; `UnknownMessage` where it is gone."""
+        """Delete a message; `UnknownMessage` if it is gone."""
         if not self._redis.lrem(QUARANTINE(), 1, message.entry):  # type: ignore[arg-type]  # takes bytes
             raise unknown(message.id)
 
 
 def refusal(message: BadMessage) -> str | None:
-    """Return why a message cannot be put back into its queue, None if it can.
+    """Return why a message cannot be put back into its queue; None if it can.
 
     >>> from datetime import UTC
     >>> bad = BadMessage("1", datetime.now(UTC), "lincoln", "not an object", None, 2, b"42")
     >>> refusal(bad)
-    'Message 1 is no JSON object: no worker can ever take it. Drop it.'
+    'Message 1 is not a JSON object: no worker can ever process it. Drop it.'
     """
     if not message.is_whole:
-        return f"Of message {message.id} only the first {KEPT_BYTES:,} bytes were kept. Drop it."
+        return f"Only the first {KEPT_BYTES:,} bytes of message {message.id} were kept. Drop it."
     if message.queue == NO_QUEUE or not isinstance(parsed(message.text), dict):
-        return f"Message {message.id} is no JSON object: no worker can ever take it. Drop it."
+        return f"Message {message.id} is not a JSON object: no worker can ever process it. Drop it."
     return None
 
 
 def unknown(message_id: str) -> UnknownMessage:
     """Return the error for an id that no message has."""
     return UnknownMessage(
-        f"No message {message_id[:40]} is in quarantine (any more). `sisgate quarantine list` "
-        "shows those that are."
+        f"No message {message_id[:40]} is in quarantine; it may have been removed. "
+        "`sisgate quarantine list` shows all messages."
     )
 
 
 def _list_of(message: BadMessage) -> str:
-    """Return the Redis list of the message's queue and priority; the most urgent for an odd one."""
+    """Return the Redis list of the message's queue and priority, the most urgent by default."""
     payload = json.loads(message.text)
     properties = payload.get("properties")
     priority = properties.get("priority") if isinstance(properties, dict) else None
@@ -158,7 +158,7 @@ def _list_of(message: BadMessage) -> str:
 
 
 class _Entry(BaseModel):
-    """What a worker has put into the list. Anybody with the broker's password can add to it."""
+    """An entry as a worker writes it. Anybody with the broker's password can add others."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

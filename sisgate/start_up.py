@@ -1,4 +1,4 @@
-"""Starting a process: modules load with the garbage collector off, and a missing extra is named."""
+"""Starting a process: imports without garbage collection, and errors that name missing extras."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sisgate.errors import ConfigurationError
 
 @contextmanager
 def gc_frozen_imports() -> Iterator[None]:
-    """Keep the garbage collector off while modules load, and what they made out of its sight after.
+    """Disable the garbage collector while modules load, and exempt their objects afterwards.
 
-    Modules make some 100,000 objects that stay until the end. Going through them again and again
-    is a sixth of the time that a command or a worker takes to start, and each collection later
-    would go through them too; in the children of a worker it would also copy their memory.
+    Modules create some 100,000 permanent objects. Scanning them repeatedly takes a sixth of the
+    start-up time of a command or worker, and later collections would scan them too; in a worker's
+    child processes that would also copy their memory.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -34,11 +34,11 @@ EXTRAS = {
     "sandbox": ("fastapi", "uvicorn", "faker", "orjson", "python_multipart"),
     "postgres": ("psycopg",),
 }
-"""What a person asks for by extra. `embedded` is missed where a server is looked for."""
+"""The modules of each extra. `embedded` is checked where the Redis server is looked up."""
 
 
 def extra_of(module: str | None) -> str | None:
-    """Return the extra that brings a module, or None.
+    """Return the extra that installs a module, or None.
 
     >>> extra_of("requests.adapters"), extra_of("json")
     ('worker', None)
@@ -52,7 +52,7 @@ def missing_extra(extra: str, what: str) -> ConfigurationError:
     return ConfigurationError(
         f"{what} needs the extra '{extra}' of sisgate, which is not installed. "
         f"Install it with: pip install 'sisgate[{extra}]' "
-        "('sisgate[all]' brings everything that one machine needs)."
+        "('sisgate[all]' installs everything that one machine needs)."
     )
 
 

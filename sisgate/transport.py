@@ -1,4 +1,4 @@
-"""Sending a request. Whatever the other side does, this ends by its deadline and its size cap."""
+"""Sending a request, within its deadline and size cap whatever the other side does."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ _SIGNATURES = {"HMAC-SHA1": SIGNATURE_HMAC_SHA1, "HMAC-SHA256": SIGNATURE_HMAC_S
 
 
 class Bearer(AuthBase):
-    """Puts the token into the header as the request leaves. RFC 6750."""
+    """Adds the token to the request's header (RFC 6750)."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Authorise the request."""
+        """Authorize the request."""
         request.headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
         return request
 
 
 def static_bearer(key: Credential) -> AuthBase:
-    """Send the key's secret itself, a token that never expires."""
+    """Use the key's secret as a bearer token that never expires."""
     if not _SENDABLE.fullmatch(key.secret.get_secret_value()):
         raise CredentialError(
-            f"The secret of {key.label} of {key.provider} cannot be sent as a bearer token: it has "
-            "a space, a line break or a character that is not ASCII. Enter it again with "
+            f"The secret of {key.label} of {key.provider} cannot be sent as a bearer token: it "
+            "contains a space, a line break or a non-ASCII character. Enter it again with "
             f"`sisgate keys add {key.provider}`.",
             provider=key.provider,
             key=key.id,
@@ -63,9 +63,9 @@ def static_bearer(key: Credential) -> AuthBase:
 
 
 def oauth1(key: Credential, signature: str, now: datetime) -> AuthBase:
-    """Sign with `HMAC-SHA256`, as most OneRoster 1.1 servers ask for, or `HMAC-SHA1`; RFC 5849.
+    """Sign with `HMAC-SHA256`, which most OneRoster 1.1 servers require, or `HMAC-SHA1`; RFC 5849.
 
-    Servers refuse a signature whose time is minutes off, so `now` is the fleet's and no host's.
+    Servers refuse a signature whose time is minutes off, so `now` is the fleet's, not the host's.
     """
     auth: AuthBase = OAuth1(
         key.client_id,
@@ -81,11 +81,11 @@ MIB = 1024 * 1024
 SAFE_PATH = "/:@!$&'()*+,;=-._~%"
 
 PUBLIC = Network()
-"""As a provider is reached for which nothing is configured."""
+"""The default: no proxy, and the system's certificates."""
 
 
-class _Connected(Exception):  # no error
-    """The connection stands, and that was all that was wanted."""
+class _Connected(Exception):  # not an error
+    """The connection is established, so `connect` is done."""
 
 
 def _stop() -> None:
@@ -95,8 +95,8 @@ def _stop() -> None:
 class Transport:
     """Keeps connections to endpoints open between calls. One per process and thread.
 
-    Redirects are never followed: they would carry credentials to another place, and would be a
-    second call on one permit.
+    Redirects are never followed: they would send credentials to another host, and make a second
+    call on one permit.
     """
 
     def __init__(self, clock: Clock, *, user_agent: str = "sisgate") -> None:
@@ -105,7 +105,7 @@ class Transport:
         self._sessions: dict[Network, BoundedSession] = {}
 
     def close(self) -> None:
-        """Close the connections that are kept open."""
+        """Close all open connections."""
         for session in self._sessions.values():
             session.close()
 
@@ -113,7 +113,7 @@ class Transport:
         session = self._sessions.get(network)
         if session is None:
             if (problem := network_problem(network)) is not None:
-                raise ProviderUnavailable(f"The provider was not asked: {problem}.", sent=False)
+                raise ProviderUnavailable(f"The request was not sent: {problem}.", sent=False)
             session = BoundedSession(network, connections=64, connections_kept=8)
             headers = {"User-Agent": self._user_agent, "Accept": "application/json"}
             session.headers.update(headers)
@@ -121,7 +121,7 @@ class Transport:
         return session
 
     def connect(self, base_url: str, network: Network) -> None:
-        """Connect to an endpoint, by TLS where it is https, and send nothing.
+        """Connect to an endpoint, with TLS for https, and send nothing.
 
         Raises `ProviderUnavailable` as `send` does.
         """
@@ -144,12 +144,12 @@ class Transport:
     ) -> HttpResponse:
         """Send one request and return the whole response, whatever its status.
 
-        Where the process stood still until the connection was made, the answer has its time from
-        the write on, up to `must_end_at` of the monotonic clock.
+        If the process was suspended until past the deadline while connecting, the timeout restarts
+        at the write, up to `must_end_at` by the monotonic clock.
 
-        Raises `ProviderUnavailable` when the answer did not come, not in time or not whole. Its
-        detail `sent` is False when the provider cannot have seen the request. `AnswerInvalid` when
-        the answer is too large, or compressed in another way than it says.
+        Raises `ProviderUnavailable` for a response that is missing, late or truncated; its detail
+        `sent` is False if the provider cannot have seen the request. Raises `AnswerInvalid` for a
+        response that is too large, or not compressed as it declares.
         """
         url = build_url(base_url, request)
         begun = self._clock.monotonic()
@@ -193,7 +193,7 @@ class Transport:
             sent = not _never_sent(error)
             raise _unavailable("refused or cut the connection", error, sent=sent) from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            raise _unavailable("sent an answer that was cut short or malformed", error) from error
+            raise _unavailable("sent a truncated or malformed response", error) from error
         headers = {name.lower(): value for name, value in response.headers.items()}
         elapsed = self._clock.monotonic() - begun
         return HttpResponse(response.status_code, headers, body, elapsed, url)
@@ -210,8 +210,8 @@ def _too_large(size: int | None, limit: int) -> AnswerInvalid:
     most = limit / MIB
     size_text = f"is {size / MIB:.1f} MiB" if size is not None else f"is more than {most:g} MiB"
     return AnswerInvalid(
-        f"The provider's answer {size_text}, and max_body_mb allows {most:g}. It was not read. "
-        "Raise max_body_mb of the provider if such answers are right, or lower its page_size.",
+        f"The provider's response {size_text}, and max_body_mb allows {most:g}. It was not read. "
+        "Raise the provider's max_body_mb if such responses are valid, or lower its page_size.",
         is_final=True,
         body_bytes=size,
         max_body_mb=most,
@@ -224,8 +224,8 @@ def _body_of(response: requests.Response, clock: Clock, deadline: float, limit: 
     except DecodeError as error:
         encoding = response.headers.get("content-encoding", "")[:40]
         raise AnswerInvalid(
-            "The provider sent an answer whose body is not what its header Content-Encoding says: "
-            f"{encoding!r}. It, or a proxy in front of it, has to be corrected."
+            f"The body of the provider's response is not encoded as its Content-Encoding header "
+            f"says: {encoding!r}. The provider, or a proxy in front of it, must be fixed."
         ) from error
 
 

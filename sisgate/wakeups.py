@@ -1,4 +1,4 @@
-"""Waking those who wait: for a job's end, or for work. Redis pub/sub is only a hint."""
+"""Waking those who wait for a job's end or for work. Redis pub/sub is only a hint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sisgate.redis.client import RedisClient, RedisPipeline, RedisSubscription
 from sisgate.redis.keys import WORK_CHANNEL, job_channel
 
 POLL_SECONDS = 1.0
-"""How often a waiter looks at the ledger by itself, in case a hint was lost."""
+"""How often a waiter checks the ledger by itself, in case a hint was lost."""
 
 
 class Wakeups:
@@ -22,14 +22,14 @@ class Wakeups:
         self._clock = clock
 
     def announce(self, job_id: str) -> None:
-        """Wake whoever waits for the job. A Redis that is down only makes them a second late."""
+        """Wake those waiting for the job. Without Redis they notice a second later."""
         with suppress(BrokerUnavailable):
             self._redis.publish(job_channel(job_id), b"ended")
 
     def signal_work(self, provider: str, pipe: RedisPipeline | None = None) -> None:
-        """Wake the workers that wait for a provider's calls; they look by themselves as well.
+        """Wake the workers waiting for a provider's calls; they also poll.
 
-        With `pipe` as part of a pipeline, which the caller executes.
+        With `pipe`, only add this to a pipeline, which the caller executes.
         """
         with suppress(BrokerUnavailable):
             (self._redis if pipe is None else pipe).publish(WORK_CHANNEL, provider)
@@ -41,9 +41,9 @@ class Wakeups:
         return pubsub
 
     def wait(self, job_id: str, ended: Callable[[], bool], timeout_seconds: float | None) -> bool:
-        """Return True as soon as `ended()` is, False when the time is over first.
+        """Return True as soon as `ended()` does, False at the timeout.
 
-        `ended` is asked at once, after each announcement, and every `POLL_SECONDS`.
+        `ended` is called immediately, after each announcement, and every `POLL_SECONDS`.
         """
         with self._subscription(job_id) as pause:
             begun = self._clock.monotonic()
@@ -71,7 +71,7 @@ class Wakeups:
 
         try:
             with suppress(BrokerUnavailable):
-                # Subscribed before the first look, so that no announcement falls in between.
+                # Subscribed before the first check, so that no announcement falls in between.
                 pubsub.subscribe(job_channel(job_id))
             yield pause
         finally:

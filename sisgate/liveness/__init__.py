@@ -1,1 +1,1 @@
-"""Which processes of the fleet are alive, and what keeps jobs from going on."""
+"""Which processes of the fleet are alive, and what blocks jobs."""

@@ -1,7 +1,7 @@
-"""Heartbeats: every worker and beat says now and then that it is alive, and what it serves.
+"""Heartbeats: every worker and beat regularly reports that it is alive and what it serves.
 
-They live in Redis, because what a job needs to go on is Redis first, and are dated by the `TIME` of
-Redis: the clocks of hosts may differ. A process that is frozen, or whose loop hangs, sends none.
+They are kept in Redis, which every job needs, and dated by its `TIME`, because hosts' clocks may
+differ. A process that is frozen, or whose loop hangs, sends none.
 """
 
 from __future__ import annotations
@@ -28,25 +28,24 @@ EVERY_SECONDS = 5.0
 """How often a process sends its heartbeat."""
 
 ALIVE_SECONDS = 15.0
-"""A process that has been silent for longer is not taken for alive."""
+"""A process that has been silent for longer does not count as alive."""
 
 FORGET_SECONDS = 86_400.0
-"""A process that has been silent for so long, and was not stopped in order, is forgotten."""
+"""A process that has been silent for this long, without an orderly stop, is forgotten."""
 
 WATCH_SECONDS = 15.0
-"""How long one process is the one that watches the others, unless it renews that."""
+"""How long a process stays the one that watches the others, unless it renews its turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a process says of itself, and when it last did.
+    """What a process reported about itself, and when.
 
-    `queues` are those that a worker takes messages from now, without those that it has been made to
-    leave (`cancel_consumer`); beat has none. `full_seconds` is for how long every slot has been
-    busy with the same tasks, 0 while one is free. `clock_offset_seconds` is how far the host's
-    clock is ahead of that of Redis, known to `clock_error_seconds`; None while it is not known.
-    `master_keys` are the ids of those that the process has. `age_seconds` is how long ago the
-    heartbeat came, by the clock of Redis.
+    `queues` are those that a worker consumes now, without those removed by `cancel_consumer`; beat
+    has none. `full_seconds` is how long every slot has been busy with the same tasks, 0 while one
+    is free. `clock_offset_seconds` is how far the host's clock is ahead of Redis's, accurate to
+    `clock_error_seconds`; None while unknown. `master_keys` are the ids of the master keys that the
+    process has. `age_seconds` is the age of the heartbeat by the clock of Redis.
     """
 
     id: str
@@ -73,10 +72,10 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All processes that were heard of, the last one first, and the reconciles.
+    """All known processes, the most recently seen first, and the state of reconciliation.
 
-    `reconciled_seconds` is how long ago a reconcile last ended well, None if none ever has;
-    `reconcile_failure` is why the ones since have failed, None where they have not.
+    `reconciled_seconds` is how long ago a reconcile last succeeded, None for never;
+    `reconcile_failure` is why those since have failed, None if they have not.
     """
 
     processes: Sequence[Heartbeat] = ()
@@ -86,7 +85,7 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True)
 class ClockDifference:
-    """How far this host's clock is ahead of that of Redis, and how far off that may be."""
+    """How far this host's clock is ahead of Redis's, and the error of that measurement."""
 
     seconds: float
     error_seconds: float
@@ -99,7 +98,7 @@ class Heartbeats:
         self._redis = redis
 
     def send(self, heartbeat: Heartbeat) -> bool:
-        """Note that a process is alive; return whether it is the one that watches the others."""
+        """Record that a process is alive; return whether it is the one that watches the others."""
         body = asdict(heartbeat)
         del body["age_seconds"]
         keys = (HEARTBEATS(), HEARTBEAT_TIMES(), HEARTBEAT_WATCH())
@@ -108,18 +107,18 @@ class Heartbeats:
         return bool(run_script(self._redis, "liveness/beat", keys, args))
 
     def withdraw(self, process_id: str) -> None:
-        """Forget a process that stops in order."""
+        """Forget a process that stops in an orderly way."""
         pipe = self._redis.pipeline()
         pipe.hdel(HEARTBEATS(), process_id)
         pipe.zrem(HEARTBEAT_TIMES(), process_id)
         pipe.execute()
 
     def note_reconcile(self, failure: str | None = None) -> None:
-        """Note that a reconcile has ended, or why it failed."""
+        """Record that a reconcile has ended, or why it failed."""
         run_script(self._redis, "liveness/reconciled", [RECONCILES()], [failure or ""])
 
     def read(self) -> Fleet:
-        """Return all processes that were heard of within a day, in one round trip."""
+        """Return all processes seen within a day, in one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         pipe.time()
         pipe.hgetall(HEARTBEATS())
@@ -131,13 +130,13 @@ class Heartbeats:
         read = (_heartbeat(body, ages.get(name)) for name, body in bodies.items())
         done, reason = reconciles.get(b"done_ms"), reconciles.get(b"reason")
         return Fleet(
-            sorted(filter(None, read), key=lambda one: one.age_seconds),
+            sorted(filter(None, read), key=lambda heartbeat: heartbeat.age_seconds),
             None if done is None else max(0.0, (now_ms - float(done)) / 1000),
             None if reason is None else reason.decode(),
         )
 
     def refusal_of_writes(self) -> str | None:
-        """Return why Redis answers but takes no writes (memory, a replica), or None."""
+        """Return why Redis responds but refuses writes (memory, a replica), or None."""
         try:
             self._redis.set(WRITE_PROBE(), b"1", px=1000)
         except BrokerUnavailable as error:
@@ -145,7 +144,7 @@ class Heartbeats:
         return None
 
     def clock_difference(self, clock: Clock) -> ClockDifference:
-        """Return how far this host's clock is ahead of that of Redis: one round trip."""
+        """Return how far this host's clock is ahead of Redis's, in one round trip."""
         begun, sent = clock.now(), clock.monotonic()
         seconds, micros = self._redis.time()
         took = max(0.0, clock.monotonic() - sent)
@@ -154,13 +153,13 @@ class Heartbeats:
 
 
 def _heartbeat(body: bytes, age_seconds: float | None) -> Heartbeat | None:
-    """Return a heartbeat as it was read; None for one of another version that does not fit."""
+    """Return the heartbeat in `body`; None for one of an incompatible version."""
     known = {field.name for field in fields(Heartbeat)}
     try:
-        found = {name: value for name, value in json.loads(body).items() if name in known}
+        values = {name: value for name, value in json.loads(body).items() if name in known}
         for name in ("queues", "master_keys"):
-            found[name] = tuple(found.get(name, ()))
-        heartbeat = Heartbeat(**found)
+            values[name] = tuple(values.get(name, ()))
+        heartbeat = Heartbeat(**values)
     except (ValueError, TypeError, AttributeError):
         return None
     return None if age_seconds is None else replace(heartbeat, age_seconds=age_seconds)

@@ -1,4 +1,4 @@
-"""What keeps jobs from going on: the one judgement, and the one wording, of all screens. Pure."""
+"""What blocks jobs: one judgement and one wording for all screens. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sisgate.liveness.heartbeats import Fleet, Heartbeat
 from sisgate.redis.queues import PLANNER_QUEUE
 
 RECONCILE_SECONDS = 10.0
-"""A reconcile is due every second; none for this long stops what waits for one."""
+"""A reconcile is due every second; without one for this long, the work that needs it is stuck."""
 
 FULL_SECONDS = 60.0
-"""Slots that have been busy with the same tasks for so long are reported."""
+"""Slots that have been busy with the same tasks for this long are reported."""
 
 CLOCK_SECONDS = 1.0
-"""Hosts whose clocks differ by more from that of Redis are reported."""
+"""Hosts whose clocks differ from Redis's by more than this are reported."""
 
 
 class Cause(StrEnum):
@@ -45,8 +45,8 @@ class Cause(StrEnum):
 class Obstacle:
     """One thing that is wrong. `message` has no full stop; `remedy` is whole sentences.
 
-    `provider` is None for what concerns all. Where it `stops` jobs they do not go on until it is
-    gone; else a person should know of it.
+    `provider` is None for what concerns all. An obstacle that `stops` jobs blocks them until it is
+    gone; any other is a warning.
     """
 
     cause: Cause
@@ -56,11 +56,11 @@ class Obstacle:
     stops: bool = True
 
     def __str__(self) -> str:
-        """Return it with what helps against it, as sentences."""
+        """Return the message and the remedy as sentences."""
         return f"{self.message[:1].upper()}{self.message[1:]}. {self.remedy}"
 
     def concerns(self, provider: str) -> bool:
-        """Return whether jobs of a provider stand still because of it."""
+        """Return whether it blocks a provider's jobs."""
         return self.stops and self.provider in {None, provider}
 
     def as_dict(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Obstacle:
 
 
 def sentences(obstacles: Iterable[Obstacle]) -> str:
-    """Return each message with what helps against it, as sentences.
+    """Return each message with its remedy, as sentences.
 
     >>> sentences([Obstacle(Cause.BEAT_MISSING, "beat is not running", "Start it.")])
     'Beat is not running. Start it.'
@@ -78,20 +78,20 @@ def sentences(obstacles: Iterable[Obstacle]) -> str:
 
 
 def redis_unreachable(*, is_embedded: bool) -> Obstacle:
-    """Return the obstacle while nothing can be known of the fleet."""
-    remedy = "Check SISGATE_BROKER_URL, and that Redis runs and can be reached from here."
+    """Return the obstacle of a Redis that does not answer: nothing is known of the fleet."""
+    remedy = "Check SISGATE_BROKER_URL, and that Redis is running and reachable from here."
     if is_embedded:
         remedy = "Start `sisgate up`. Until then work is accepted and waits in the ledger."
     return Obstacle(Cause.REDIS_UNREACHABLE, "Redis cannot be reached", remedy)
 
 
 def redis_refuses_writes(why: str) -> Obstacle:
-    """Return the obstacle of a Redis that takes no writes."""
+    """Return the obstacle of a Redis that refuses writes."""
     return Obstacle(
         Cause.REDIS_REFUSES_WRITES,
         f"Redis refuses writes: {why}",
-        "Nothing is published or admitted until it takes writes again. Give it memory or disk, or "
-        "let SISGATE_BROKER_URL lead to the primary.",
+        "Nothing is published or admitted until it accepts writes again. Give it more memory or "
+        "disk, or point SISGATE_BROKER_URL at the primary.",
     )
 
 
@@ -101,21 +101,21 @@ def ledger_unreachable(remedy: str) -> Obstacle:
 
 
 def schema_behind(version: str | None, newest: str) -> Obstacle:
-    """Return the obstacle of a database whose tables are not those of the code."""
+    """Return the obstacle of a database whose schema is older than the code's."""
     return Obstacle(
         Cause.SCHEMA_BEHIND,
         f"the ledger is at version {version or 'none'}, and the code needs {newest}",
-        "`sisgate db upgrade`, then start workers and beat again.",
+        "Run `sisgate db upgrade`, then restart workers and beat.",
     )
 
 
 def provider_missing(provider: str) -> Obstacle:
-    """Return the obstacle of a provider that has work and is not configured (any more)."""
+    """Return the obstacle of a provider that has work but is not, or no longer, configured."""
     return Obstacle(
         Cause.PROVIDER_MISSING,
         f"{provider} is not in the configuration",
-        f"Put [providers.{provider}] back, where workers and beat read it too, and its work goes "
-        "on; or cancel it with `sisgate jobs cancel`.",
+        f"Restore [providers.{provider}], also where workers and beat read it, and its work "
+        "resumes; or cancel the work with `sisgate jobs cancel`.",
         provider,
     )
 
@@ -127,25 +127,25 @@ def obstacles(
     version: str,
     sealed_with: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
 ) -> list[Obstacle]:
-    """Return what keeps jobs from going on, most general first, then what should be known.
+    """Return what blocks jobs, most general first, then the warnings.
 
-    `providers` are those of the configuration, and `version` is that of the code that asks.
-    `sealed_with` gives for providers that need a key the ids of the master keys that theirs were
-    sealed with, none where they have no key.
+    `providers` are those of the configuration, and `version` is that of the calling code.
+    `sealed_with` maps each provider that needs a key to the ids of the master keys that sealed its
+    keys, empty where it has none.
     """
-    found = [*_central(fleet)]
+    blocking = [*_central(fleet)]
     for provider in providers:
-        found += _serving(fleet, provider)
+        blocking += _serving(fleet, provider)
         if provider in sealed_with:
-            found += _keys(fleet, provider, sealed_with[provider])
-    return [*found, *_clocks(fleet), *_versions(fleet, version)]
+            blocking += _keys(fleet, provider, sealed_with[provider])
+    return [*blocking, *_clocks(fleet), *_versions(fleet, version)]
 
 
 def _central(fleet: Fleet) -> Iterator[Obstacle]:
-    planners = [one for one in fleet.processes if PLANNER_QUEUE in one.queues]
-    beats = [one for one in fleet.processes if one.kind == "beat"]
+    planners = [process for process in fleet.processes if PLANNER_QUEUE in process.queues]
+    beats = [process for process in fleet.processes if process.kind == "beat"]
     both_run = True
-    if not any(one.is_alive for one in planners):
+    if not any(planner.is_alive for planner in planners):
         both_run = False
         yield Obstacle(
             Cause.PLANNER_MISSING,
@@ -153,7 +153,7 @@ def _central(fleet: Fleet) -> Iterator[Obstacle]:
             "Start a worker of its queue: `sisgate celery worker -Q sisgate`, or `sisgate up` on "
             "one machine.",
         )
-    if not any(one.is_alive for one in beats):
+    if not any(beat.is_alive for beat in beats):
         both_run = False
         yield Obstacle(
             Cause.BEAT_MISSING,
@@ -167,33 +167,33 @@ def _central(fleet: Fleet) -> Iterator[Obstacle]:
         yield Obstacle(
             Cause.RECONCILE_OVERDUE,
             f"no reconcile has succeeded {since}{why}",
-            "Beat and the planner run, so look into the planner's log: whether it reaches the "
-            "database, whether its slots are busy, and whether the hosts' clocks agree.",
+            "Beat and the planner are running, so check the planner's log: does it reach the "
+            "database, are its slots busy, do the hosts' clocks agree?",
         )
 
 
 def _serving(fleet: Fleet, provider: str) -> Iterator[Obstacle]:
-    ever = [one for one in fleet.processes if provider in one.queues]
-    alive = [one for one in ever if one.is_alive]
+    serving = [process for process in fleet.processes if provider in process.queues]
+    alive = [process for process in serving if process.is_alive]
     if not alive:
-        last = f"; the last one {_absence(ever)}" if ever else ""
+        last = f"; the last one {_absence(serving)}" if serving else ""
         yield Obstacle(
             Cause.WORKER_MISSING,
             f"no worker serves {provider}{last}",
             f"Start one: `sisgate celery worker -Q {provider}`, or `sisgate up` on one machine. A "
-            "worker that was told to leave the queue comes back by `sisgate celery control "
+            "worker that was removed from the queue rejoins it with `sisgate celery control "
             f"add_consumer {provider}`.",
             provider,
         )
         return
-    full = min(one.full_seconds for one in alive)
+    full = min(process.full_seconds for process in alive)
     if full > FULL_SECONDS:
         yield Obstacle(
             Cause.SLOTS_FULL,
             f"every slot of the workers that serve {provider} has been busy with the same tasks "
             f"for {length(full)}",
-            "`sisgate celery inspect active` shows with what. Give the workers more slots "
-            "(-c), or start more of them.",
+            "`sisgate celery inspect active` shows which. Give the workers more slots (-c), or "
+            "start more workers.",
             provider,
         )
 
@@ -207,28 +207,28 @@ def _keys(fleet: Fleet, provider: str, masters: AbstractSet[str]) -> Iterator[Ob
             provider,
         )
         return
-    serving = [one for one in fleet.processes if one.is_alive and provider in one.queues]
-    if serving and not any(masters & set(one.master_keys) for one in serving):
+    serving = [p for p in fleet.processes if p.is_alive and provider in p.queues]
+    if serving and not any(masters & set(process.master_keys) for process in serving):
         yield Obstacle(
             Cause.MASTER_KEY_MISSING,
             f"no worker that serves {provider} has the master key of its key, "
             f"{' or '.join(sorted(masters))}",
-            "Give the workers that master key (SISGATE_MASTER_KEY_FILE) and start them again.",
+            "Give the workers that master key (SISGATE_MASTER_KEY_FILE) and restart them.",
             provider,
         )
 
 
 def _clocks(fleet: Fleet) -> Iterator[Obstacle]:
     reported: set[str] = set()
-    for one in fleet.processes:
-        offset = one.clock_offset_seconds
-        if not one.is_alive or offset is None or one.host in reported:
+    for process in fleet.processes:
+        offset = process.clock_offset_seconds
+        if not process.is_alive or offset is None or process.host in reported:
             continue
-        if abs(offset) - one.clock_error_seconds > CLOCK_SECONDS:
-            reported.add(one.host)
+        if abs(offset) - process.clock_error_seconds > CLOCK_SECONDS:
+            reported.add(process.host)
             yield Obstacle(
                 Cause.CLOCKS_DIFFER,
-                f"the clock of host {one.host} is {abs(offset):.1f} s "
+                f"the clock of host {process.host} is {abs(offset):.1f} s "
                 f"{'ahead of' if offset > 0 else 'behind'} that of Redis",
                 "Synchronise the hosts' clocks (chrony, systemd-timesyncd).",
                 stops=False,
@@ -236,28 +236,28 @@ def _clocks(fleet: Fleet) -> Iterator[Obstacle]:
 
 
 def _versions(fleet: Fleet, version: str) -> Iterator[Obstacle]:
-    others = sorted({one.version for one in fleet.processes if one.is_alive} - {version})
+    others = sorted({p.version for p in fleet.processes if p.is_alive} - {version})
     if others:
         yield Obstacle(
             Cause.VERSIONS_DIFFER,
             f"processes of the fleet run version {', '.join(others)}, and this is {version}",
-            "Bring all of them to one version.",
+            "Run the same version everywhere.",
             stops=False,
         )
 
 
-def _absence(once: Sequence[Heartbeat]) -> str:
-    """Return that something is missing; `once` are those that are silent now, the last first.
+def _absence(silent: Sequence[Heartbeat]) -> str:
+    """Return how something is missing; `silent` are past heartbeats, the latest first.
 
     >>> beat = Heartbeat("id", "beat", "host", 1, "beat", "1", age_seconds=40.4)
     >>> _absence([beat]), _absence([])
     ('has not been seen for 40 s', 'is not running')
     """
-    return f"has not been seen for {length(once[0].age_seconds)}" if once else "is not running"
+    return f"has not been seen for {length(silent[0].age_seconds)}" if silent else "is not running"
 
 
 def length(seconds: float) -> str:
-    """Return a length of time in its largest whole unit but one.
+    """Return a duration in seconds, minutes, or hours and minutes.
 
     >>> [length(s) for s in (40.4, 119, 120, 7260)]
     ['40 s', '119 s', '2 min', '2 h 1 min']

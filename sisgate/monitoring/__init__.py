@@ -1,1 +1,1 @@
-"""How the fleet stands, in numbers, and those numbers as OpenMetrics text."""
+"""The state of the fleet in numbers, and those numbers as OpenMetrics text."""

@@ -1,4 +1,4 @@
-"""The state of the fleet at one moment, as values. Names of providers and states only, no ids."""
+"""The state of the fleet at one moment. Names of providers and states only, no ids."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ class WindowSnapshot:
 
 @dataclass(frozen=True)
 class ProviderSnapshot:
-    """One provider. `waiting` counts messages by priority, `key_days` tells the life left by slot.
+    """One provider. `waiting` counts messages by priority; `key_days` is the life left by slot.
 
-    `workers` are those alive that serve it.
-
-    `windows` is empty while the limiter is not known, and where there is no limit.
+    `workers` counts those alive that serve it. `windows` is empty without a limit, and while the
+    limiter's state is unknown.
     """
 
     name: str
@@ -57,12 +56,11 @@ class ProviderSnapshot:
 
 @dataclass(frozen=True)
 class FleetSnapshot:
-    """All providers of the configuration, and what belongs to none.
+    """All configured providers, and what belongs to none.
 
-    `alive` counts processes by what they are: `worker`, `planner`, `beat`. `obstacles` are the
-    causes of what keeps jobs from going on, with the provider or None for all. `reconciled_seconds`
-    is how long ago the last reconcile was, None for never. `clock_offsets` are by host, in seconds
-    ahead of Redis.
+    `alive` counts processes by kind: `worker`, `planner`, `beat`. `obstacles` are the causes of
+    what blocks jobs, with the provider or None for all. `reconciled_seconds` is how long ago the
+    last reconcile was, None for never. `clock_offsets` are by host, in seconds ahead of Redis.
     """
 
     providers: Sequence[ProviderSnapshot]
@@ -74,11 +72,11 @@ class FleetSnapshot:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
-        found = asdict(self)
-        for provider in found["providers"]:
+        snapshot = asdict(self)
+        for provider in snapshot["providers"]:
             for endpoint in provider["endpoints"]:
                 endpoint["transitions"] = [
                     {"state": state, "reason": reason, "count": count}
                     for (state, reason), count in endpoint["transitions"].items()
                 ]
-        return found
+        return snapshot

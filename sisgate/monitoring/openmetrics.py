@@ -22,7 +22,7 @@ Values = Iterable[tuple[Sequence[str], float]]
 
 
 def render(fleet: FleetSnapshot) -> str:
-    """Return the text that a scraper reads."""
+    """Return the snapshot as OpenMetrics text."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(fleet))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library types it so
@@ -50,21 +50,21 @@ def _of_endpoints(fleet: FleetSnapshot) -> Iterator[Metric]:
         state.add_metric(place, {name: name == one.state for name in STATES})
     yield state
     for name, text, field in (
-        ("sisgate_breaker_pinned", "Whether it is set by hand.", "pinned"),
-        ("sisgate_endpoint_ejected", "Whether it is left out as an outlier or unwell.", "ejected"),
+        ("sisgate_breaker_pinned", "Whether an operator has pinned it.", "pinned"),
+        ("sisgate_endpoint_ejected", "Whether it is ejected as an outlier or unwell.", "ejected"),
         ("sisgate_endpoint_unwell", "Whether it fails its health checks.", "unwell"),
     ):
         values = ((place, getattr(one, field)) for place, one in endpoints)
         yield _gauge(name, text, labels, values)
     yield _counter(
         "sisgate_calls",
-        "Calls by what they say of the endpoint.",
+        "Calls by outcome.",
         (*labels, "outcome"),
         (((*place, key), n) for place, one in endpoints for key, n in one.calls.items()),
     )
     yield _counter(
         "sisgate_breaker_transitions",
-        "Transitions by the new state and why.",
+        "Transitions by new state and reason.",
         (*labels, "state", "reason"),
         (((*place, *key), n) for place, one in endpoints for key, n in one.transitions.items()),
     )
@@ -82,15 +82,15 @@ def _of_limits(fleet: FleetSnapshot) -> Iterator[Metric]:
     yield from _of_providers(
         fleet,
         ("sisgate_limit_factor", "Adaptive factor of the pace, 1 for none.", "factor"),
-        ("sisgate_limit_blocked_seconds", "Seconds of a block left.", "blocked_seconds"),
+        ("sisgate_limit_blocked_seconds", "Seconds left of a block.", "blocked_seconds"),
         ("sisgate_provider_paused", "Whether it is paused.", "paused"),
-        ("sisgate_calls_in_flight", "Calls under way.", "in_flight"),
+        ("sisgate_calls_in_flight", "Calls in flight.", "in_flight"),
     )
 
 
 def _of_work(fleet: FleetSnapshot) -> Iterator[Metric]:
     for name, text, label, field in (
-        ("sisgate_queue_messages", "Messages that wait.", "priority", "waiting"),
+        ("sisgate_queue_messages", "Messages waiting.", "priority", "waiting"),
         ("sisgate_jobs", "Jobs in the ledger by state.", "state", "jobs"),
         ("sisgate_key_expiry_days", "Days until the active key expires.", "slot", "key_days"),
     ):
@@ -103,8 +103,8 @@ def _of_work(fleet: FleetSnapshot) -> Iterator[Metric]:
     yield from _of_providers(
         fleet,
         ("sisgate_queue_held", "Whether no endpoint may be called.", "held"),
-        ("sisgate_dead_letters", "Jobs given up and not tried again.", "dead_letters"),
-        ("sisgate_lost_workers", "Workers lost under calls of the ledger.", "lost_workers"),
+        ("sisgate_dead_letters", "Jobs given up for good.", "dead_letters"),
+        ("sisgate_lost_workers", "Workers lost while making calls.", "lost_workers"),
     )
     quarantined = [((), fleet.quarantined)]
     yield _gauge("sisgate_quarantine_messages", "Messages in quarantine.", (), quarantined)
@@ -115,7 +115,7 @@ def _of_fleet(fleet: FleetSnapshot) -> Iterator[Metric]:
     yield _gauge("sisgate_alive", "Processes that are alive.", ("kind",), alive)
     yield from _of_providers(fleet, ("sisgate_workers", "Workers alive that serve it.", "workers"))
     obstacles = (((provider or "", cause), 1) for cause, provider in fleet.obstacles)
-    text = "What keeps jobs from going on."
+    text = "What blocks jobs."
     yield _gauge("sisgate_obstacle", text, ("provider", "cause"), obstacles)
     if fleet.reconciled_seconds is not None:
         age = [((), fleet.reconciled_seconds)]
