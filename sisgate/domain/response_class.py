@@ -1,7 +1,7 @@
 """What came back, as a class, and what each class means for limiter, breaker, key and call. Pure.
 
-`RULES` is the one table of this; docs/reference/errors.md shows it. What a dialect knows of a
-refusal is added in `sisgate.providers.refusals`, what a call has gone through in
+`RULES` is the one table of this; docs/reference/errors.md shows it. What a dialect
+knows of a refusal is added by `Dialect.classify`, what a call has gone through by
 `workers.calls.classify`.
 """
 

@@ -173,7 +173,7 @@ class Fetcher:
         except Exception as error:  # noqa: BLE001  # whatever is in the queue, the worker must live
             self._quarantine(admitted.provider, taken, error)
             return
-        # `permits.lua` has put it into `unacked`; here it is only noted as this worker's.
+        # `admit.lua` has put it into `unacked`; here it is only noted as this worker's.
         VirtualQoS.append(channel.qos, message, taken.tag)
         consumer.on_message(message)
 
