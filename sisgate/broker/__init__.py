@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sisgate.domain.priorities import PRIORITY_STEPS, Priority
 from sisgate.broker.task_messages import task_message
+from sisgate.domain.priorities import PRIORITY_STEPS, Priority
 from sisgate.errors import BrokerUnavailable
 from sisgate.redis.client import RedisClient, RedisPipeline
 from sisgate.redis.queues import PLANNER_QUEUE, list_key
