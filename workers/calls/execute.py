@@ -39,10 +39,18 @@ def make_call(
 ) -> None:
     """Make one call if it is still to be made. `permit` is what admission took for it."""
     claimed_at = runtime.clock.monotonic()
-    call = _claim(runtime, config, call_id, permit)
-    if call is None and permit is not None:
-        permits.hand_back(runtime, config, permit)
-    if call is None or not _hold_permit(call, permit, claimed_at):
+    call: CallContext | None = None
+    try:
+        call = _claim(runtime, config, call_id, permit)
+    finally:
+        # Also where the ledger is away: else an outage of it would use up the quota.
+        if call is None and permit is not None:
+            permits.hand_back(runtime, config, permit)
+        if call is None:
+            runtime.endpoints(config).note_no_call()
+    if call is None:
+        return
+    if not _hold_permit(call, permit, claimed_at):
         runtime.endpoints(config).note_no_call()
         return
     try:

@@ -15,7 +15,9 @@ from urllib3.connection import HTTPConnection
 from sisgate.clock import SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.secret import Secret
+from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway import Gateway
+from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Attempt, Call
 from testbed.clock import ManualClock
 from testbed.installation import install
@@ -251,3 +253,20 @@ def test_a_token_is_not_fetched_after_that(
         assert (call.state, call.tries) == ("planned", 0)
     finally:
         bench.close()
+
+
+def test_a_ledger_that_is_away_uses_up_no_permits(
+    bench: Bench, provider: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be claimed is not sent, and leaves the quota to what can be, afterwards."""
+    bench.ask("GET")
+    with monkeypatch.context() as patched:
+        gone = Database(f"sqlite:///{tmp_path / 'gone.sqlite3'}", must_exist=True)
+        patched.setattr(bench.runtime, "database", gone)
+        for _ in range(3):
+            with pytest.raises(DatabaseUnavailable):
+                bench.make()
+    assert provider["lincoln"].times == []
+    assert bench.permits_left == 10
+    assert bench.make().state == "done"
+    assert bench.permits_left == 9
