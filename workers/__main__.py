@@ -1,6 +1,6 @@
 """`python -P …/workers/__main__.py worker -Q powerschool`: `celery -A workers` with this package.
 
-For `sisgate up` and `sisgate celery`, which may run where another package is called `workers`.
+For `sisgate up` and `sisgate celery`, which may run next to another package named `workers`.
 Nothing of sisgate is imported before Celery has patched the interpreter for `-P gevent`.
 """
 
@@ -12,14 +12,14 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Be the `celery` command for this package, whatever the folder and PYTHONPATH hold."""
+    """Run the `celery` command for this package, whatever the folder and PYTHONPATH hold."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     # `sisgate celery --help` shows Celery's own name.
     sys.argv = ["celery", "-A", "workers", *sys.argv[1:]]
     from celery import maybe_patch_concurrency
 
     maybe_patch_concurrency()
-    # Before Celery puts the current folder in front of the path: what is loaded stays ours.
+    # Loaded before Celery prepends the current folder to the path, so that it is ours.
     import_module("workers")
     from celery.bin.celery import main as celery
 

@@ -1,4 +1,4 @@
-"""The one place that builds at import, because the `celery` command asks for it."""
+"""The only module that builds at import: the `celery` command requires it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers import runtime, tasks
 try:
     settings = load_settings()
 except SisgateError as error:
-    # A mistake in the configuration ends in a message, not in a traceback of the celery command.
+    # A configuration mistake ends in a message, not in a traceback of the celery command.
     sys.exit(f"sisgate: {error.message}")
 
 runtime.configure()

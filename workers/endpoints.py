@@ -1,4 +1,4 @@
-"""The way of a call to an endpoint: choose one, ask its breaker, and learn from what came of it."""
+"""Routing a call: choose an endpoint, pass its breaker, and learn from the outcome."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from sisgate.settings import Endpoint, ProviderConfig
 log = structlog.get_logger()
 
 LONGEST_WAIT_SECONDS = 600.0
-"""A pin without end is looked at again after so long."""
+"""How soon a pin without an end is checked again."""
 
 
 @dataclass(frozen=True)
 class Route:
     """One call to one endpoint, inside its breaker. `with route: …` guards the request.
 
-    What the body judges is reported to breaker and routing. A body that raises says nothing about
+    The body's judgement is reported to breaker and routing. A body that raises says nothing about
     the endpoint. A Redis that is down is only logged.
     """
 
@@ -48,7 +48,7 @@ class Route:
 
     @property
     def is_probe(self) -> bool:
-        """Whether the call is to find out if the endpoint is back."""
+        """Whether the call tests if the endpoint has recovered."""
         return self.call.token.probe > 0
 
     def __enter__(self) -> BreakerCall:
@@ -58,7 +58,7 @@ class Route:
         self.close()
 
     def close(self) -> None:
-        """Leave the breaker, also with a call that was not made."""
+        """Leave the breaker, even if no call was made."""
         self.guard.close()
 
 
@@ -87,11 +87,11 @@ class ProviderEndpoints:
         self._breakers = {url: FleetBreaker(breakers, url) for url in urls}
 
     def open(self, path: str, tried: Collection[str] = (), *, may_probe: bool = True) -> Route:
-        """Choose an endpoint for a path and begin a call inside its breaker.
+        """Choose an endpoint for a path, not one of `tried`, and begin a call inside its breaker.
 
-        Where another endpoint is well, only a call that may be repeated is used as a probe of one
-        that was not. Raises `CircuitOpen` with the seconds to wait when none of the endpoints that
-        serve the path, without those that were tried, may be called now, and `BrokerUnavailable`.
+        Without `may_probe`, an endpoint due for a probe is chosen only if no other is usable.
+        Raises `CircuitOpen` with the seconds to wait when no endpoint that serves the path may be
+        called now, and `BrokerUnavailable`.
         """
         serving = [
             endpoint
@@ -108,7 +108,7 @@ class ProviderEndpoints:
             try:
                 return self._begin(self._breakers[url])
             except BreakerOpen as refused:
-                # Another worker was faster, or nothing was known of it.
+                # Another worker was faster, or its state was unknown.
                 waits.append(refused.seconds)
                 serving = [endpoint for endpoint in serving if endpoint.url != url]
         raise CircuitOpen(
@@ -117,18 +117,18 @@ class ProviderEndpoints:
         )
 
     def note_check(self, url: str, *, good: bool, holds: float) -> str:
-        """Note a health check; return `well` or `unwell` where that changed, else an empty text."""
+        """Record a health check; return `well` or `unwell` if that changed, else `""`."""
         return self._fleet.note_check(url, good=good, holds=holds)
 
     def open_seconds(self) -> float:
-        """Return how long no endpoint may be called; 0 when one may be, or nobody knows."""
+        """Return how long no endpoint may be called; 0 if one may be, or if it is unknown."""
         try:
             return min(self.breakers.open_seconds() or 0.0, LONGEST_WAIT_SECONDS)
         except BrokerUnavailable:
             return 0.0
 
     def note_no_call(self) -> None:
-        """Tell that a message was taken off the queue and no endpoint was asked for it."""
+        """Report that a message was consumed without calling any endpoint."""
         with suppress(BrokerUnavailable):
             self.breakers.refresh_gate()
 

@@ -1,4 +1,4 @@
-"""What a worker process works with. Connections are made after the fork, on first use."""
+"""What a worker process works with. Connections are opened after the fork, on first use."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from sisgate.transport import Transport
 from workers.endpoints import ProviderEndpoints
 
 RUNTIME = "sisgate_runtime"
-"""The attribute of the Celery app that gives the runtime of the calling process."""
+"""The attribute of the Celery app that returns the runtime of the calling process."""
 
 
 class Runtime(Context):
-    """The connections of one process, each made when it is first needed."""
+    """The connections of one process, each opened on first use."""
 
     def __init__(
         self,
@@ -41,17 +41,17 @@ class Runtime(Context):
 
     @made_once
     def gateway(self) -> Gateway:
-        """The gateway of the fleet itself, which may do everything."""
+        """The fleet's own gateway, which may do everything."""
         return Gateway.on(self, principal=INTERNAL)
 
     @made_once
     def broker_authorizer(self) -> Authorizer:
-        """What may be asked for by whoever can write to the broker."""
+        """Authorizes whoever can write to the broker."""
         principal = broker_principal(self.settings.access, self.settings.broker_scopes)
         return Authorizer(self.database, self.clock, principal=principal)
 
     def latency_of(self, provider: str, seconds: float | None) -> LatencyTrend:
-        """Return the trend of a provider's latency as this process has seen it, one more added."""
+        """Return the trend of a provider's latency in this process, with `seconds` added."""
         trend = self._latencies.get(provider, LatencyTrend())
         if seconds is not None:
             trend = self._latencies[provider] = trend.seen(seconds)
@@ -82,7 +82,7 @@ class Runtime(Context):
 
     @property
     def transport(self) -> Transport:
-        """This thread's connections to providers; a requests session is not made to be shared."""
+        """This thread's connections to providers; a requests session must not be shared."""
         if not hasattr(self._local, "transport"):
             self._local.transport = Transport(self.clock)
         transport: Transport = self._local.transport
@@ -90,7 +90,7 @@ class Runtime(Context):
 
 
 class RuntimeOfProcess:
-    """Gives each process its own runtime, also when a pool forks after the first use."""
+    """Gives each process its own runtime, even if a pool forks after the first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -106,13 +106,13 @@ class RuntimeOfProcess:
             return self._runtime
 
 
-LIBRARIES_THAT_TELL = ("urllib3", "requests", "requests_oauthlib", "oauthlib")
-"""What they log at DEBUG are paths with their queries, signatures and what was signed."""
+VERBOSE_LIBRARIES = ("urllib3", "requests", "requests_oauthlib", "oauthlib")
+"""At DEBUG they log paths with queries, signatures and the signed text."""
 
 
 def configure() -> None:
     """Send structlog's events to the standard library's logging, whose level `-l` sets."""
-    for name in LIBRARIES_THAT_TELL:
+    for name in VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

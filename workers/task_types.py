@@ -1,8 +1,8 @@
-"""The kinds of tasks, and beat's scheduler: at most one message of a periodic task waits.
+"""Task base classes, and beat's scheduler: at most one message of a periodic task waits.
 
-Celery's own means go by wall clocks: beat's schedule by that of its host, and `expires`, set by
-the sender, by that of the worker. With hosts 2 s apart every message of a task that runs each
-second was dropped; with beat's clock set back nothing was sent until it had caught up.
+Celery's own means depend on wall clocks: beat's schedule on its host's, and `expires`, set by the
+sender, on the worker's. With hosts 2 s apart, every message of a task that runs each second was
+dropped; after beat's clock was set back, nothing was sent until it had caught up.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ log = structlog.get_logger()
 
 
 class FleetTask(Task):
-    """A task that logs an error of ours in one line.
+    """A task that logs a `SisgateError` in one line.
 
-    That the database or Redis is away is no defect, and a traceback from each task, several a
-    second, would hide one.
+    An outage of the database or Redis is not a defect, and a traceback from each task, several a
+    second, would hide real ones.
     """
 
     abstract = True
     throws = (SisgateError,)  # type: ignore[assignment]  # typed as an empty tuple
 
     def on_failure(self, exc: Exception, task_id: str, *_: Any) -> None:
-        """Log what Celery leaves out."""
+        """Log the reason, which Celery omits."""
         if isinstance(exc, SisgateError):
             log.warning(
                 "task_failed", task=self.name, id=task_id, code=exc.code, reason=exc.message
@@ -43,16 +43,16 @@ class FleetTask(Task):
 
 
 WAITING_SECONDS = 5
-"""So long no other message is sent; then the one that waits may have been lost."""
+"""How long no other message is sent; after that the waiting one may have been lost."""
 
 FIRST_SECONDS = 60.0
-"""What runs more seldom is begun so long after beat: one that is restarted often runs it, too."""
+"""Longest delay of a task's first run, so that a beat that restarts often runs rare tasks too."""
 
 
 class SteadyScheduler(Scheduler):
-    """Sends each task at its interval of the machine's monotonic clock. Keeps no file.
+    """Sends each task at its interval by the machine's monotonic clock. Keeps no file.
 
-    A task without effect when repeated may run again after a restart, so there is nothing to keep.
+    All tasks are idempotent and may run again after a restart, so there is nothing to keep.
     """
 
     def __init__(self, *args: Any, clock: Clock | None = None, **kwargs: Any) -> None:
@@ -67,7 +67,7 @@ class SteadyScheduler(Scheduler):
             interval = _interval(entry)
             due = self._due.setdefault(name, now + min(interval, FIRST_SECONDS))
             if due <= now:
-                # What was missed, asleep say, is not made up for.
+                # Missed runs, after a suspend for example, are not made up for.
                 self._due[name] = max(due + interval, now)
                 self.apply_entry(self.reserve(entry), producer=self.producer)
         left = min(self._due.values(), default=now + self.max_interval) - self._clock.monotonic()
@@ -75,9 +75,9 @@ class SteadyScheduler(Scheduler):
 
 
 class PeriodicTask(FleetTask):
-    """A task of beat's schedule, of which at most one message waits to be taken.
+    """A task of beat's schedule, with at most one message waiting, by the clock of Redis alone.
 
-    So a planner that was away has nothing to catch up on. By the clock of Redis alone.
+    So a planner that was away has nothing to catch up on.
     """
 
     abstract = True
@@ -88,16 +88,16 @@ class PeriodicTask(FleetTask):
         kwargs: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Any:
-        """Send a message unless one waits already; then return None."""
+        """Send a message; if one is waiting already, return None."""
         is_first: Any = True
-        # Whether Redis takes the message is seen when it is sent.
+        # If Redis is down, sending the message will raise.
         with suppress(BrokerUnavailable):
             client = getattr(self.app, RUNTIME)().redis
             is_first = client.set(self._key(kwargs), b"", nx=True, ex=WAITING_SECONDS)
         return super().apply_async(args, kwargs, **options) if is_first else None
 
     def before_start(self, task_id: str, args: Any, kwargs: Mapping[str, Any]) -> None:
-        """Let the next message be sent: this one has been taken."""
+        """Allow the next message: this one has been consumed."""
         with suppress(BrokerUnavailable):
             getattr(self.app, RUNTIME)().redis.delete(self._key(kwargs))
 
@@ -107,5 +107,5 @@ class PeriodicTask(FleetTask):
 
 
 def _interval(entry: ScheduleEntry) -> float:
-    assert isinstance(entry.schedule, schedule), "an interval, no crontab"
+    assert isinstance(entry.schedule, schedule), "an interval, not a crontab"
     return entry.schedule.run_every.total_seconds()

@@ -1,4 +1,4 @@
-"""The tasks of the fleet. Each takes ids and hands over to the module that does the work."""
+"""The fleet's tasks. Each takes ids and calls the module that does the work."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from workers.task_types import FleetTask, PeriodicTask
 log = structlog.get_logger()
 
 RETENTION_SECONDS, SCAN_SECONDS = 5.0, 30.0
-"""How long one run deletes: a planner with one slot has other things to do. The rest goes next."""
+"""How long one run deletes: a planner with one slot has other work. The next run continues."""
 
 RETRY_SECONDS = 2.0
-"""How long what was asked for by name waits for a database that is away."""
+"""How long a task sent by an app waits for a database that is unavailable."""
 
 ROTATE_SECONDS = 100
-"""Key sources may be slow. Less than the visibility timeout; what is left is for the next run."""
+"""Key sources may be slow. Less than the visibility timeout; the next run continues."""
 
 
 def register(app: Celery, settings: Settings) -> None:
-    """Give the app its tasks and its schedule."""
+    """Register the app's tasks and its schedule."""
     runtime = RuntimeOfProcess(settings)
     setattr(app, RUNTIME, runtime)
     _register_sync(app, runtime)
@@ -68,19 +68,20 @@ def register(app: Celery, settings: Settings) -> None:
 
 
 def _retention(runtime: Runtime, *, scans: bool = False) -> None:
-    """Delete what is over; with `scans` by the rules that go through whole tables."""
+    """Delete expired rows; with `scans`, by the rules that scan whole tables."""
     swept = runtime.gateway.privacy.retention.run(
         actor="beat",
         only=lambda rule: (rule.name == SCANS) is scans,
         seconds=SCAN_SECONDS if scans else RETENTION_SECONDS,
     )
-    for one in swept:
-        if one.rows:
-            log.info("retention_deleted", rule=one.rule.name, finished=one.finished, **one.rows)
+    for sweep in swept:
+        if sweep.rows:
+            fields = {"rule": sweep.rule.name, "finished": sweep.finished}
+            log.info("retention_deleted", **fields, **sweep.rows)
 
 
 def _rollups(runtime: Runtime) -> None:
-    """Count the calls of the hours that are over, so that the calls may be deleted."""
+    """Count the calls of past hours, so that the calls may be deleted."""
     for hour in usage.roll_up(runtime.database, runtime.clock.now()):
         log.info("usage_rolled_up", hour=hour.isoformat())
 
@@ -109,10 +110,7 @@ PERIODIC: Mapping[str, Callable[..., None]] = {
 
 
 def _register_periodic(app: Celery, runtime: RuntimeOfProcess) -> None:
-    """Register what beat sends, without events: Flower's list is for work.
-
-    There are several of these tasks a second, more than of all others in a fleet at rest.
-    """
+    """Register what beat sends, without events: several a second would flood Flower's list."""
     rotate = {"soft_time_limit": ROTATE_SECONDS, "time_limit": ROTATE_SECONDS + 10}
 
     def register_one(name: str, do: Callable[..., None], **options: Any) -> None:
@@ -136,10 +134,10 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
     def answer(
         task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], do: Callable[..., Result]
     ) -> Result:
-        """Do what a message asks for. Without the database it is tried again; the asker has gone.
+        """Execute a message; retry while the database is unavailable, since the sender has gone.
 
-        A planner has nothing else to do then than to wait here, and a countdown would end by the
-        clock of whichever host takes the message next.
+        Without the database a planner has nothing else to do, so it waits here; a countdown would
+        end by the clock of whichever host receives the message next.
         """
         own = runtime()
         apps = AppTasks(own.gateway, own.broker_authorizer, EarlyCancels(own.redis))
@@ -152,7 +150,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
 
     @for_apps(SYNC_TASK)
     def sync(self: Any, *args: Any, **kwargs: Any) -> Result:
-        """Accept a sync that another Celery app asks for; the task's id becomes the job's."""
+        """Accept a sync from another Celery app; the task's id becomes the job's."""
         return answer(self, args, kwargs, partial(AppTasks.sync, job_id=str(self.request.id)))
 
     @for_apps(CANCEL_TASK)
@@ -162,14 +160,14 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
 
     @for_apps(STATUS_TASK)
     def status(self: Any, *args: Any, **kwargs: Any) -> Result:
-        """Answer how a job of another Celery app stands."""
+        """Return the status of another Celery app's job."""
         return answer(self, args, kwargs, AppTasks.status)
 
     @app.task(name=LIMITS_TASK, base=FleetTask)
     def set_limits(provider: str, limit: str | float | None) -> None:
-        """Set the fleet's limit to what Celery's `rate_limit` was set to; 0 or None ends that.
+        """Set the fleet's limit to the value of Celery's `rate_limit`; 0 or None resets it.
 
-        Anybody who can push a message can name this task, so it trusts no sender.
+        Anybody who can push a message can send this task, so it trusts no sender.
         """
         rate_limits.set_fleet_limit(runtime(), provider, limit)
 

@@ -40,22 +40,22 @@ from workers.calls.context import (
 )
 
 NEW_TOKEN_SECONDS = 1.0
-"""How long a call waits whose new token is not accepted yet: clocks of servers differ."""
+"""How long a call waits whose new token is not yet accepted: servers' clocks differ."""
 
 NO_SUCH_PAGE = (404, 410, 416)
-"""How servers refuse a page behind the end of a list."""
+"""How servers refuse a page beyond the end of a list."""
 
 OWN_OUTAGE_SECONDS = 2.0
-"""How long a call waits when Redis or the database failed under it."""
+"""How long a call waits after a failure of Redis or the database."""
 
 
 @dataclass(frozen=True)
 class Classification:
-    """What a reply means to the endpoint's breaker, to its key, and the outcome of the call.
+    """What a reply means to the endpoint's breaker and to its key, and the outcome of the call.
 
-    `failure` is there when the provider failed a call that it may be asked again: at once
-    elsewhere, or later. `drops_token` tells that the token must not be used any more, `refusal`
-    that the provider refused the key: another key may be accepted.
+    `failure` is set when the provider failed a call that may be repeated: immediately elsewhere, or
+    later. `drops_token`: the token must no longer be used. `refusal` is set when the provider
+    refused the key: another key may be accepted.
     """
 
     breaker: Outcome
@@ -66,13 +66,13 @@ class Classification:
 
     @property
     def may_be_repeated(self) -> bool:
-        """Whether the provider failed and the same may be asked elsewhere at once."""
+        """Whether the provider failed and another endpoint may be tried immediately."""
         return self.failure is not None
 
     def as_probe(self, seconds: float) -> CallOutcome:
-        """Return what to write where the call was not made for its own sake.
+        """Return the outcome to record for a call that served as a probe.
 
-        What failed only as a probe waits for so many seconds and spends no try.
+        A failed probe waits for `seconds` and spends no attempt.
         """
         return self.outcome if self.failure is None else Waits(self.failure, seconds, is_retry=True)
 
@@ -90,11 +90,11 @@ NOT_JUDGED = Judged()
 
 @dataclass(frozen=True)
 class _Case:
-    """What a decision about a failure looks at beside the failure."""
+    """What a decision about a failure depends on besides the failure."""
 
     config: ProviderConfig
     claim: Claim
-    asked_seconds: float
+    retry_after_seconds: float
     jitter: float
     judged: Judged
 
@@ -109,10 +109,10 @@ def classify(
     jitter: float,
     judged: Judged = NOT_JUDGED,
 ) -> Classification:
-    """Return what a reply means. What is slow (parsing) happens here, before locks are taken.
+    """Return what a reply means. Slow work (parsing) happens here, before locks are taken.
 
-    `wait_seconds` is how long the provider asked all of us to stay away, 0 for not at all,
-    `jitter` a random number in [0, 1], and `judged` what is known of whose fault a failure is.
+    `wait_seconds` is how long the provider asked the whole fleet to wait, 0 for not at all,
+    `jitter` a random number in [0, 1], and `judged` whose fault a failure is, if known.
     """
     at = _Case(config, claim, max(wait_seconds, _retry_after(reply, now)), jitter, judged)
     if reply.error is not None or reply.response is None:
@@ -136,7 +136,7 @@ def classify(
 
 
 def _retry_after(reply: Reply, now: datetime) -> float:
-    """Return the seconds that an answer's own Retry-After asks for, 0 for none."""
+    """Return the seconds of the response's Retry-After, 0 without one."""
     header = reply.response.headers.get("retry-after") if reply.response is not None else None
     return parse_retry_after(header, now) or 0.0
 
@@ -173,15 +173,15 @@ def _of_refusal(
 def _with_another_token(
     claim: Claim, kind: ResponseClass, token: UsedToken | None, error: ErrorPayload
 ) -> Waits | None:
-    """Return that the call is repeated, once, with another token; None where that does not help.
+    """Return a wait, at most once, for a retry with another token; None if that would not help.
 
-    A server that lost its tokens (a restart) often answers a bare 401. Only a token that was not
-    fetched just now is doubted for that; what is said to have expired always is.
+    A server that lost its tokens (a restart) often responds with a bare 401, which casts doubt on
+    any token but a new one. A token reported as expired is always replaced.
     """
     if token is None or (claim.call.error or {}).get("code") == "token_expired":
         return None
     if kind is ResponseClass.TOKEN_EXPIRED:
-        # New, and refused all the same: the server that checks it may know it in a moment only.
+        # Refused although new: the server that checks it may not know it yet.
         seconds = NEW_TOKEN_SECONDS if token.is_new else 0.0
     elif kind is ResponseClass.UNAUTHORIZED and not token.is_new:
         seconds = 0.0
@@ -207,7 +207,7 @@ def _refused(
 
 
 def _is_end_of_list(claim: Claim, status: int) -> bool:
-    """Whether a refusal says that no page lies behind the rows that are known."""
+    """Whether a refusal means that no page follows the known rows."""
     assert claim.listing is not None
     is_page = claim.call.purpose == Purpose.PAGE
     return is_page and status in NO_SUCH_PAGE and is_behind(claim.position, claim.listing.total)
@@ -216,7 +216,7 @@ def _is_end_of_list(claim: Claim, status: int) -> bool:
 def _of_error(at: _Case, reply: Reply) -> Classification:
     error = reply.error or SisgateError("no answer")
     if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
-        # The provider has not failed, so no try is spent.
+        # The provider has not failed, so no attempt is spent.
         kind = ResponseClass.OWN_OUTAGE
         return Classification(kind.rule.breaker, Waits(error.as_dict(), OWN_OUTAGE_SECONDS))
     if isinstance(error, DeferredError):
@@ -231,10 +231,10 @@ def _of_error(at: _Case, reply: Reply) -> Classification:
 
 
 def _of_invalid(at: _Case, kind: ResponseClass, invalid: AnswerInvalid) -> Classification:
-    """The endpoint works, and what it says is of no use: the fault is this call's own.
+    """The endpoint works, but its response is unusable: the fault is this call's own.
 
-    It says nothing about the endpoint, and costs a try also where the call was its probe. It may
-    have been a hiccup of something in between, so the same is asked once more, and no more.
+    It says nothing about the endpoint and spends an attempt, even as a probe. It may have been a
+    glitch of something in between, so the call is repeated exactly once.
     """
     call, error, breaker = at.claim.call, invalid.as_dict(), kind.rule.breaker
     if at.claim.changes_something:
@@ -244,7 +244,7 @@ def _of_invalid(at: _Case, kind: ResponseClass, invalid: AnswerInvalid) -> Class
     if invalid.is_final or was_invalid or tries >= at.config.retry.policy.tries:
         return Classification(breaker, Fails({**error, "tries": tries}, tries))
     seconds = at.config.retry.policy.backoff_seconds(tries, at.jitter)
-    return Classification(breaker, Waits(error, at.asked_seconds + seconds, spends_try=True))
+    return Classification(breaker, Waits(error, at.retry_after_seconds + seconds, spends_try=True))
 
 
 def _of_failure(
@@ -254,7 +254,7 @@ def _of_failure(
     failure = Failure(
         call.tries,
         was_sent and at.claim.changes_something,
-        at.asked_seconds,
+        at.retry_after_seconds,
         at.judged.blame,
         at.judged.in_a_row,
     )
@@ -271,7 +271,7 @@ def _of_failure(
 def _unknown(claim: Claim, error: ErrorPayload) -> Unknown:
     method = (claim.call.target or {}).get("method")
     message = (
-        f"{error['message']} Whether the provider carried out the {method} is not known, "
+        f"{error['message']} It is unknown whether the provider carried out the {method}, "
         f"so it is not repeated. {how_to_resolve(claim.job.id)}"
     )
     return Unknown({**error, "code": OutcomeUnknown.code, "message": message})

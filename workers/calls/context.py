@@ -1,4 +1,4 @@
-"""What one call carries from step to step, what a request of it brought, and what it comes to."""
+"""What one call carries from step to step, the reply to a request, and the call's outcome."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class UsedToken:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a call brought: a response, or the error that stood in its way.
+    """The reply to a request: a response, or the error that prevented one.
 
-    Without authorisation (its token could not be had) the endpoint itself was asked nothing.
-    `key` is the id of the key that it was asked with, `token` the access token, if there is one.
+    Without authorization (no token could be fetched) nothing was sent to the endpoint. `key` is the
+    id of the key used, `token` the access token, if there is one.
     """
 
     endpoint: str
@@ -77,14 +77,14 @@ class Counted:
 
 @dataclass(frozen=True)
 class PageRead:
-    """A page of a listing is in hand."""
+    """A page of a listing was read."""
 
     page: Page
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A request got its answer, which is stored. With an error the provider refused it."""
+    """A request got a response, which is stored. With `error` the provider refused it."""
 
     response: HttpResponse
     error: ErrorPayload | None = None
@@ -92,7 +92,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class ReadOtherwise:
-    """A refusal after which the sync reads on by other plans, or without its filter by None."""
+    """A refusal after which the sync continues with other plans; None: without its filter."""
 
     error: ErrorPayload
     plans: Sequence[Listing] | None = None
@@ -100,7 +100,7 @@ class ReadOtherwise:
 
 @dataclass(frozen=True)
 class RateLimited:
-    """The provider asked to wait, for `block_seconds` if it said how long (else 0)."""
+    """The provider is rate-limiting; `block_seconds` is how long to wait, 0 if not given."""
 
     error: ErrorPayload
     block_seconds: float = 0.0
@@ -110,8 +110,8 @@ class RateLimited:
 class Waits:
     """The call waits in the ledger.
 
-    `spends_try`: it has failed by its own fault. `is_retry`: it has failed, whosever fault it was,
-    so it counts against the budget for retries from now on.
+    `spends_try`: the failure is its own fault. `is_retry`: it has failed, whoever was at fault, so
+    it now counts against the budget for retries.
     """
 
     error: ErrorPayload
@@ -122,7 +122,7 @@ class Waits:
 
 @dataclass(frozen=True)
 class Fails:
-    """The call has failed, and its job with it. `tries`: given up after so many failures."""
+    """The call has failed, and its job with it. `tries`: given up after that many attempts."""
 
     error: ErrorPayload
     tries: int | None = None
@@ -130,7 +130,7 @@ class Fails:
 
 @dataclass(frozen=True)
 class Unknown:
-    """The provider may have carried out the request, and must not be asked again."""
+    """The provider may have carried out the request, so it must not be repeated."""
 
     error: ErrorPayload
 
@@ -140,30 +140,30 @@ CallOutcome = Counted | PageRead | Answered | ReadOtherwise | RateLimited | Wait
 
 @dataclass(eq=False, repr=False)
 class CallContext:
-    """A claimed call under way. Its steps move it on: each request has a permit and a route."""
+    """A claimed call in progress. Each of its requests has a permit and a route."""
 
     runtime: Runtime
     config: ProviderConfig
     claim: Claim
     permit: Permit = field(init=False)
-    """That of the request which is made now or next."""
+    """The permit of the current or next request."""
     route: Route = field(init=False)
-    """Where it goes now."""
+    """The current route."""
     tried: list[str] = field(default_factory=list, init=False)
-    """The endpoints that it was routed to, in order."""
+    """The endpoints tried, in order."""
     sent: int = field(default=0, init=False)
     """How many requests the provider may have seen."""
     ends_at: float = field(init=False)
-    """When its time is over by the machine's monotonic clock; it runs from the first route on."""
+    """When its time ends by the machine's monotonic clock, counted from the first route."""
 
     @cached_property
     def target(self) -> Mapping[str, Any]:
-        """What a request asks for, opened; raises as `open_request` does."""
+        """The target of a request, decrypted; raises as `open_request` does."""
         return open_request(self.runtime.vault, self.claim.job)
 
     @cached_property
     def request(self) -> HttpRequest:
-        """The HTTP request that the call stands for; raises as `open_request` does."""
+        """The HTTP request of the call; raises as `open_request` does."""
         call, listing_row = self.claim.call, self.claim.listing
         if call.purpose == Purpose.REQUEST:
             target = self.target
@@ -183,7 +183,7 @@ class CallContext:
         return self.runtime.endpoints(self.config)
 
     def take(self, route: Route) -> None:
-        """Go this way from now on."""
+        """Switch to this route."""
         if not self.tried:
             self.ends_at = self.runtime.clock.monotonic() + self.config.timeout_seconds
         self.route = route
@@ -191,7 +191,7 @@ class CallContext:
 
     @property
     def has_time(self) -> bool:
-        """Whether one more request may be made for it now."""
+        """Whether there is time for one more request."""
         left = self.ends_at - self.runtime.clock.monotonic()
         return left >= LEAST_SECONDS and not self.is_overdue
 

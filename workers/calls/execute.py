@@ -31,13 +31,13 @@ from workers.runtime import Runtime
 log = structlog.get_logger()
 
 LONGEST_WAIT_SECONDS = 30.0
-"""A call that no endpoint may take is looked at again after so long at most."""
+"""How long, at most, a call waits that no endpoint may take."""
 
 
 def make_call(
     runtime: Runtime, config: ProviderConfig, call_id: int, permit: Permit | None = None
 ) -> None:
-    """Make one call if it is still to be made. `permit` is what admission took for it."""
+    """Make one call if it is still due. `permit` is what admission took for it."""
     claimed_at = runtime.clock.monotonic()
     call: CallContext | None = None
     try:
@@ -79,7 +79,7 @@ def make_call(
 def _claim(
     runtime: Runtime, config: ProviderConfig, call_id: int, permit: Permit | None
 ) -> CallContext | None:
-    """Return the call, claimed; None where it is not ours to make."""
+    """Claim the call; return None if it is not ours to make."""
     lease = timedelta(seconds=config.lease)
     with runtime.database.write() as session:
         held = permit.id if permit else None
@@ -91,9 +91,9 @@ def _claim(
 
 
 def _hold_permit(call: CallContext, permit: Permit | None, claimed_at: float) -> bool:
-    """Give a call the permit of its message or another one; return False where it has to wait."""
-    # Looked at after the claim, which may have waited for a lock: a permit that is used is in the
-    # ledger within `PERMIT_USE_SECONDS`, or a rebuild would not know of it.
+    """Give a call the permit of its message or another one; return False if it must wait."""
+    # Checked after the claim, which may have waited for a lock: a permit in use must be in the
+    # ledger within `PERMIT_USE_SECONDS`, or a rebuild would miss it.
     now, bound = call.runtime.clock.monotonic(), call.config.arrival_bound_seconds
     if permit is not None and permit.is_fresh(now, bound):
         call.permit = permit
@@ -109,16 +109,16 @@ def _hold_permit(call: CallContext, permit: Permit | None, claimed_at: float) ->
 
 
 def _route(call: CallContext) -> None:
-    """Choose an endpoint whose breaker lets the call pass; raises what says why there is none."""
+    """Choose an endpoint whose breaker lets the call pass; raises the reason if there is none."""
     may_probe = call.config.health is not None or call.request.method in ledger.SAFE_METHODS
     call.take(call.endpoints.open(call.request.path, may_probe=may_probe))
 
 
 def _ask(call: CallContext) -> tuple[Reply, Classification]:
-    """Ask one endpoint, with one key after the other while the provider refuses them.
+    """Call one endpoint, trying one key after another while the provider refuses them.
 
-    Each request has a permit of its own. Returns the last reply, and what it means. Where a key is
-    left but no permit or time, the call waits.
+    Each request has its own permit. Returns the last reply and what it means. If a key is left but
+    no permit or time, the call waits.
     """
     keyring = Keyring(call)
     while True:
@@ -153,19 +153,19 @@ def _classify(
 
 
 def _outcome(call: CallContext, read: Classification, judged: Judged) -> CallOutcome:
-    """Return what is to be recorded of a call that may have been a probe."""
+    """Return the outcome to record for a call that may have been a probe."""
     if not call.route.is_probe:
         return read.outcome
-    # The next probe, or all the work that was held, need not wait for a look.
+    # The next probe, or all the work that was held, need not wait for a poll.
     call.runtime.wakeups.signal_work(call.config.name)
     if judged.blame is Blame.CALL:
         return read.outcome
-    # What only tried out the endpoint waits, behind others, for the next time.
+    # A call that was only a probe waits for its next turn, behind others.
     return read.as_probe(call.endpoints.open_seconds() + probing.AFTER_PROBE_SECONDS)
 
 
 def _not_made(call: CallContext, error: SisgateError) -> None:
-    """Let a call wait that cannot be made now; nothing is held against it."""
+    """Postpone a call that cannot be made now; no attempt is spent."""
     runtime, claim = call.runtime, call.claim
     reply = Reply("", error=error, is_authorised=False)
     if isinstance(error, DeferredError):
@@ -177,8 +177,8 @@ def _not_made(call: CallContext, error: SisgateError) -> None:
         return
     seconds = max(0.05, seconds)
     if claim.changes_something:
-        # While this worker stood still it may have been taken for lost, and the outcome for
-        # unknown. It is known.
+        # While this worker was suspended, it may have been declared lost and the outcome unknown.
+        # But it is known.
         persist.record(call, reply, Waits(claim.call.error or error.as_dict(), seconds))
     else:
         with runtime.database.write() as session:

@@ -1,4 +1,4 @@
-"""Failover: the same call once more at another endpoint, with a permit of its own."""
+"""Failover: the same call again at another endpoint, with its own permit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ log = structlog.get_logger()
 
 
 def to_another_endpoint(call: CallContext, reply: Reply) -> bool:
-    """Give a call permit and route for a second request; return whether there are both.
+    """Give a call a permit and a route for a second request; return whether both are available.
 
-    The first one has failed and may be repeated. False means: no time left, no other endpoint that
-    may be called, no permit now, or no room in the budget for retries. Then the call is tried
-    again later, in its turn.
+    The first has failed and may be repeated. False means: no time left, no other endpoint that may
+    be called, no permit now, or no room in the budget for retries. The call is then tried again
+    later, in its turn.
     """
     if len(call.tried) >= len(call.config.endpoints) or not call.has_time:
         return False
@@ -29,7 +29,7 @@ def to_another_endpoint(call: CallContext, reply: Reply) -> bool:
         route = call.endpoints.open(call.request.path, call.tried, may_probe=False)
     except (CircuitOpen, BrokerUnavailable):
         return False
-    # Where a health path is the probe, a call is not.
+    # If the health path serves as the probe, a call must not.
     is_free = not (route.is_probe and call.config.health)
     if not is_free or not _take_permit(call, reply):
         route.close()
@@ -57,12 +57,12 @@ def with_next_key(call: CallContext, reply: Reply) -> bool:
 
 
 def for_control(call: CallContext, reply: Reply) -> bool:
-    """Give a call that has failed a permit for a control request; return whether there is one."""
+    """Give a failed call a permit for a control request; return whether there is one."""
     return not call.is_overdue and _take_permit(call, reply)
 
 
 def _take_permit(call: CallContext, reply: Reply) -> bool:
-    """Begin the call again under a new permit, after a request that brought `reply`."""
+    """Restart the call under a new permit, after a request that returned `reply`."""
     runtime, config, claim = call.runtime, call.config, call.claim
     priority, asked_at = Priority(claim.call.priority), runtime.clock.monotonic()
     try:

@@ -1,4 +1,4 @@
-"""What a call came to is written: one transaction that ends it and carries all its effects."""
+"""Recording a call's outcome: one transaction ends the call and carries all its effects."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ log = structlog.get_logger()
 RESPONSE_HEADERS = frozenset(
     {"content-type", "etag", "last-modified", "link", "x-total-count", "retry-after"}
 )
-"""Headers of a provider's answer that are passed on to the app."""
+"""Headers of a provider's response that are passed on to the app."""
 
 
 class LateWriter(Exception):
-    """The claim was taken over by a later attempt; this one must leave no trace."""
+    """A later attempt took over the claim; this one must leave no trace."""
 
 
 def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
-    """Write a call's outcome, publish what follows, and wake whoever waits.
+    """Write a call's outcome, publish what follows, and wake those waiting.
 
-    An answer in hand cost a permit, so a database that is away is waited for as long as the claim
-    holds; after that the call is another worker's.
+    The response cost a permit, so an unavailable database is waited for while the claim lasts;
+    after that the call is another worker's.
     """
     runtime, entry = call.runtime, _Entry(call, reply, outcome, _kept(call, outcome))
     written: _Written | None = None
@@ -86,7 +86,7 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
 
 @dataclass(frozen=True)
 class _Written:
-    """What the transaction left: the job's state, and the calls to publish."""
+    """The result of the transaction: the job's state, and the calls to publish."""
 
     state: JobState
     call_ids: Sequence[int] = ()
@@ -94,7 +94,7 @@ class _Written:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What is kept of an answer beside its head: its body, and what it is found again by."""
+    """The stored part of a response besides its head: the body, and the marks to search by."""
 
     sealed_body: bytes = b""
     asked: str | None = None
@@ -102,7 +102,7 @@ class _Kept:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One call's outcome, as it is to be written."""
+    """One call's outcome, ready to be written."""
 
     call: CallContext
     reply: Reply
@@ -116,7 +116,7 @@ class _Entry:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is known of the reply."""
+        """The known facts of the reply."""
         facts: dict[str, Any] = {"endpoint": self.reply.endpoint}
         if (response := self.reply.response) is not None:
             facts |= {
@@ -127,7 +127,7 @@ class _Entry:
         return facts
 
     def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
-        """End the call with what is known of its reply."""
+        """End the call with the facts of its reply."""
         facts = self.facts
         if not ledger.finish(session, self.claim.call, state, now, **facts, **more):
             raise LateWriter
@@ -158,8 +158,8 @@ class _Entry:
             error=error,
         ):
             raise LateWriter
-        told = {"status": self.reply.status, "key": self.reply.key, "error": error}
-        events.call_ended(session, self.claim, "waits", now, **told)
+        fields = {"status": self.reply.status, "key": self.reply.key, "error": error}
+        events.call_ended(session, self.claim, "waits", now, **fields)
 
 
 def _write(entry: _Entry) -> _Written:
@@ -196,9 +196,9 @@ def _write(entry: _Entry) -> _Written:
 def _end_answered(
     session: Session, entry: _Entry, outcome: Answered, now: datetime
 ) -> JobState | None:
-    """End a request that was answered, in few statements; return its job's new state.
+    """End an answered request in few statements; return its job's new state.
 
-    None where its job has ended meanwhile: then nothing is written, and all of the rules apply.
+    None if the job has already ended: then nothing is written, and the full rules apply.
     """
     claim = entry.claim
     state = call_statements.lock_job(session, claim.job.id)
@@ -222,7 +222,7 @@ def _end_answered(
 
 
 def _without_erased(session: Session, entry: _Entry, job: Job) -> _Entry:
-    """Leave out of a page who has been erased and is to stay so."""
+    """Remove erased persons from a page, so that they stay erased."""
     if not isinstance(entry.outcome, PageRead) or job.resource is None:
         return entry
     digests = access.suppressed(session, job.provider)
@@ -276,7 +276,7 @@ def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
 
 
 def _follow(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
-    """Write what the outcome of a call means to its live job."""
+    """Apply the outcome of a call to its live job."""
     match entry.outcome:
         case Counted(total):
             progress.record_count(session, entry.claim, job, total, now)
@@ -290,18 +290,17 @@ def _follow(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
             why = "the provider refused the filter"
             progress.give_up_filter(session, job, entry.call.config, why, now)
         case Fails(error, tries):
-            words = {**error, "call": entry.claim.call.id}
-            gave_up = tries is not None
-            jobs.end(session, job, JobState.FAILED, now, error=words, dead=gave_up)
+            error = {**error, "call": entry.claim.call.id}
+            jobs.end(session, job, JobState.FAILED, now, error=error, dead=tries is not None)
         case Unknown(error):
-            words = {**error, "call": entry.claim.call.id}
-            jobs.end(session, job, JobState.UNKNOWN, now, error=words)
+            error = {**error, "call": entry.claim.call.id}
+            jobs.end(session, job, JobState.UNKNOWN, now, error=error)
         case _:
             pass
 
 
 def _clear_up(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
-    """End a job whose time was over while its call was under way, now that its fate is known."""
+    """End a job whose deadline passed while its call was in progress."""
     match entry.outcome:
         case Answered():
             job.error = None
@@ -309,8 +308,8 @@ def _clear_up(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
         case Unknown(error):
             jobs.end(session, job, JobState.UNKNOWN, now, error=error)
         case _:
-            words = "The deadline passed before the provider had answered. It was not carried out."
-            error = {"code": JobExpired.code, "message": words}
+            message = "The deadline passed before the provider responded. It was not carried out."
+            error = {"code": JobExpired.code, "message": message}
             jobs.end(session, job, JobState.EXPIRED, now, error=error)
 
 
@@ -322,7 +321,7 @@ def _record_page(session: Session, entry: _Entry, job: Job, page: Page, now: dat
 
 
 def _kept(call: CallContext, outcome: CallOutcome) -> _Kept:
-    """Seal the body of an answer to keep; sealing is slow, so it is done before locks."""
+    """Seal the body of a response to keep; this is slow, so it is done before locks."""
     if not isinstance(outcome, Answered):
         return _Kept()
     settings, vault, job = call.runtime.settings, call.runtime.vault, call.claim.job
@@ -339,7 +338,7 @@ def _store(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
 
 
 def _response_of(entry: _Entry, outcome: Answered, now: datetime) -> dict[str, Any]:
-    """Return the row of the response that is kept."""
+    """Return the row of the stored response."""
     response, settings = outcome.response, entry.call.runtime.settings
     return {
         "job_id": entry.claim.job.id,
@@ -357,7 +356,7 @@ def _continue(session: Session, config: ProviderConfig, job: Job, now: datetime)
     is_live = not JobState(job.state).is_final
     session.flush()
     if not is_live:
-        # The job ended while this call was under way; nothing of it may be made any more.
+        # The job ended while this call was in progress; no more of its calls may be made.
         call_queue.withdraw(session, job.id, now)
     elif job.kind == JobKind.SYNC and ledger.live_count(session, job.id) == 0:
         conclude.conclude(session, job, config, now)

@@ -1,8 +1,8 @@
-"""Whose fault is a failure? A control request tells whether the endpoint answers otherwise.
+"""Whose fault is a failure? A control request shows whether the endpoint otherwise works.
 
-It is the health path where one is configured, else the cheapest request that the kind of provider
-has. It stands in for a call that would not be a good probe, and it is asked after a call that has
-failed again: an endpoint that answers it has no outage, so the failure is the call's own.
+It is the health path if one is configured, else the cheapest request of the provider's kind. It
+replaces a call that would make a poor probe, and follows a call that has failed again: an endpoint
+that answers it has no outage, so the failure is the call's own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_BODY_BYTES = 1_048_576
 def ask_health(
     runtime: Runtime, health: HealthConfig, url: str, network: Network
 ) -> tuple[Reply, Outcome]:
-    """Ask an endpoint for its health path; return what came and what that says of it."""
+    """Request an endpoint's health path; return the reply and what it says about the endpoint."""
     begun = runtime.clock.monotonic()
     try:
         response = runtime.transport.send(
@@ -41,7 +41,7 @@ def ask_health(
             max_body_bytes=MAX_BODY_BYTES,
         )
     except NoPermit as late:
-        # Nothing was sent, so nothing was learnt.
+        # Nothing was sent, so nothing was learned.
         return Reply(url, error=late), Outcome.NEUTRAL
     except SisgateError as error:
         took = runtime.clock.monotonic() - begun
@@ -51,7 +51,7 @@ def ask_health(
 
 
 def health_outcome(health: HealthConfig, status: int) -> Outcome:
-    """Return what a status says of the endpoint; 429 speaks of the quota and not of health.
+    """Return what a status says about the endpoint; 429 is about the quota, not health.
 
     >>> health = HealthConfig(path="/health", expected=(200, 204))
     >>> [health_outcome(health, status).value for status in (204, 302, 401, 429, 503)]
@@ -75,7 +75,7 @@ def settle_health(
 
 
 AFTER_PROBE_SECONDS = 1.0
-"""What served as a probe and failed waits so much longer than the next probe."""
+"""A failed probe waits this much longer than until the next probe."""
 
 CONTROL_SECONDS = 10.0
 """How long a control request may take at most."""
@@ -84,46 +84,46 @@ CONTROL_SECONDS = 10.0
 def is_better(call: CallContext) -> bool:
     """Whether a control request makes a better probe than the call.
 
-    A call that has failed before may do so by its own fault, and one that changes something must
-    not be risked.
+    A call that has failed before may be at fault itself, and one that changes something must not be
+    risked.
     """
     claim = call.claim
     return call.config.health is not None or claim.call.is_retry or claim.changes_something
 
 
 def in_place_of(call: CallContext) -> None:
-    """Probe by a control request in the place of the call, which waits and spends no try.
+    """Probe by a control request in place of the call, which waits and spends no attempt.
 
-    It is made with the call's permit and in its attempt, so limiter and ledger know of it. Where no
-    key is left for it the call fails, as it would have by itself.
+    It uses the call's permit and attempt, so limiter and ledger count it. If no key is left for it,
+    the call fails, as it would have by itself.
     """
     with call.route as guarded:
         reply, outcome = _ask(call)
         guarded.judge(outcome, reply.took_seconds)
     call.runtime.wakeups.signal_work(call.config.name)
     if isinstance(reply.error, PermanentError) and not reply.is_authorised:
-        # No key is left: the endpoint was not asked, and the call could not ask it either.
+        # No key is left: nothing was sent, and the call could not be sent either.
         persist.record(call, reply, Fails(reply.error.as_dict()))
         return
     seconds = call.endpoints.open_seconds()
     if outcome is not Outcome.SUCCESS:
         seconds += AFTER_PROBE_SECONDS
-    message = f"{call.route.url} was tried first by another request."
+    message = f"{call.route.url} was probed first by another request."
     error = call.claim.call.error or {"code": "probed", "message": message}
     persist.record(call, reply, Waits(error, seconds))
 
 
 def asks_for_blame(call: CallContext) -> bool:
-    """Whether it has to be known whose fault it is that a call has failed."""
+    """Whether the call's failure must be attributed."""
     row, policy = call.claim.call, call.config.retry.policy
     return Failure(row.tries).asks_for_blame(policy, has_failed=row.is_retry)
 
 
 def judge(call: CallContext, reply: Reply) -> tuple[Outcome, Judged]:
-    """Return what a failure that is not reported yet says of the endpoint, and whose fault it is.
+    """Return what an unreported failure says about the endpoint, and whose fault it is.
 
-    A request that could not even be sent is the endpoint's. Another endpoint that is left to try,
-    or no permit for a control request: it goes by whether the endpoint's last answer was good.
+    A request that could not even be sent is the endpoint's fault. If another endpoint is left to
+    try, or there is no permit for a control request, the endpoint's previous result decides.
     """
     in_a_row = _failures_in_a_row(call)
     blamed = Judged(Blame.ENDPOINT, in_a_row + 1)
@@ -140,16 +140,16 @@ def judge(call: CallContext, reply: Reply) -> tuple[Outcome, Judged]:
 
 
 def _tells_of(call: CallContext) -> bool:
-    """Whether a control request is another one than the request that failed."""
+    """Whether a control request differs from the request that failed."""
     if call.config.health is not None:
         return call.request.path != call.config.health.path
     return call.request.path != call.config.dialect.probe_request().path
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Return what the answer to a control request says of the endpoint.
+    """Return what the reply to a control request says about the endpoint.
 
-    A refusal is an answer too: it shows that the endpoint works.
+    Even a refusal shows that the endpoint works.
     """
     if not reply.is_authorised:
         return Outcome.NEUTRAL
@@ -160,7 +160,7 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def _ask(call: CallContext) -> tuple[Reply, Outcome]:
-    """Make a control request; return the reply, and what it says of the endpoint."""
+    """Make a control request; return the reply, and what it says about the endpoint."""
     runtime, config, health = call.runtime, call.config, call.config.health
     if health is not None:
         with permits.checking(runtime, config, call.permit):
@@ -172,14 +172,14 @@ def _ask(call: CallContext) -> tuple[Reply, Outcome]:
     keyring = Keyring(call)
     reply = send.send(call, config.dialect.probe_request(), ends_at, keyring)
     send.settle(call, reply)
-    # That the endpoint refuses the request says little of the key; that its token is refused does.
+    # A refused request says little about the key; a refused token does.
     keyring.note(reply, refused=None)
     keyring.settle(was_accepted=False, is_cut_short=False)
     return reply, outcome_of(reply)
 
 
 def _failures_in_a_row(call: CallContext) -> int:
-    """Return the endpoint's failures in a row so far; those of a breaker that is not closed."""
+    """Return the endpoint's failures in a row so far; `fail_max` if its breaker is not closed."""
     most = call.config.breaker.fail_max
     try:
         views = call.endpoints.breakers.views()

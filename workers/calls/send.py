@@ -1,6 +1,6 @@
-"""One request of a call: authorised by one key after the other, sent, and its permit used up.
+"""One request of a call: authorized by one key after another, sent, and its permit used up.
 
-No process keeps an opened key: every call reads the ledger, so the fleet goes by a change at once.
+No process caches a decrypted key: every call reads the ledger, so a change takes effect at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 class Keyring:
     """The keys of a provider for one attempt of a call.
 
-    A call that is there to try a key uses that one only, and says nothing about others.
+    A call that probes a key uses only that key, and says nothing about others.
     """
 
     def __init__(self, call: CallContext) -> None:
@@ -45,10 +45,10 @@ class Keyring:
         self._uses: list[Use] = []
 
     def authorise(self) -> tuple[AuthBase | None, UsedToken | None]:
-        """Return the request's authorisation, and the access token in it where there is one.
+        """Return the request's authorization, and its access token if there is one.
 
-        A key whose token is refused is passed over. Raises `TokenRefused` when none is left,
-        `CredentialError` where there is none or the best one does not open, and what else
+        A key whose token is refused is skipped. Raises `TokenRefused` when none is left,
+        `CredentialError` if there is none or the best one cannot be decrypted, and whatever
         `TokenCache.get` raises.
         """
         if self._config.auth_method == "none":
@@ -79,13 +79,13 @@ class Keyring:
 
     @property
     def current(self) -> str | None:
-        """The id of the key that was opened last, None before the first or where none is needed."""
+        """The id of the key last used, None before the first or if none is needed."""
         return self._current.id if self._current is not None else None
 
     def note(self, reply: Reply, *, refused: str | None) -> bool:
-        """Note what came of a request with the current key; return whether another key is left.
+        """Record the reply to a request with the current key; return whether another key is left.
 
-        `refused` is the provider's message where it refused the key.
+        `refused` is the provider's message if it refused the key.
         """
         if self._current is None or not reply.is_authorised:
             return False
@@ -98,10 +98,10 @@ class Keyring:
         return self._only is None and any(key.id not in self._refused for key in self._keys)
 
     def settle(self, *, was_accepted: bool, is_cut_short: bool) -> None:
-        """Count the requests, and put those keys under suspicion that the provider refused.
+        """Count the requests, and mark the keys that the provider refused as suspect.
 
-        Where it refused every key (`was_accepted` is false) it may be the request that it refuses:
-        then a key that was looked at lately stays as it is. `is_cut_short`: not all were tried.
+        If it refused every key (`was_accepted` is false), the request may be at fault: then a key
+        that was checked recently is not marked. `is_cut_short`: not all were tried.
         """
         with suppress(BrokerUnavailable):
             if self._uses:
@@ -126,7 +126,7 @@ class Keyring:
             key = session.get(Key, self._only)
         if key is None or KeyState(key.state).is_final:
             raise CredentialError(
-                f"Key {self._only[:8]} of {self._config.name} was to be tried, and is gone."
+                f"Key {self._only[:8]} of {self._config.name} was to be probed, but is gone."
             )
         return [key]
 
@@ -158,9 +158,9 @@ class Keyring:
 
 
 def send(call: CallContext, request: HttpRequest, ends_at: float, keyring: Keyring) -> Reply:
-    """Send one request with the best key left; what stands in its way is in the reply.
+    """Send one request with the best key left; an error is in the reply.
 
-    `request` is the call's own, or one in its place that has until `ends_at`.
+    `request` is the call's own, or a replacement; it has until `ends_at`.
     """
     runtime, config, permit, url = call.runtime, call.config, call.permit, call.route.url
     latest = permit.ends_at(config)
@@ -183,7 +183,7 @@ def send(call: CallContext, request: HttpRequest, ends_at: float, keyring: Keyri
                 must_end_at=latest,
             )
     except NoPermit as late:
-        # A token was fetched, or the process stood still: nothing has left this machine.
+        # A token fetch, or a suspended process, took too long: nothing has left this machine.
         return Reply(url, error=late, key=keyring.current, is_authorised=False)
     except SisgateError as error:
         took = runtime.clock.monotonic() - begun
