@@ -213,9 +213,9 @@ class Acceptance:
 class Backlogs:
     """How many more jobs of each provider may be accepted before they are counted again.
 
-    Counting goes through all jobs that wait, so it is not done for each that comes. A tenth of the
-    room that was there is used for a second at most: near the limit every job is counted, and far
-    from it all processes of a fleet together cannot go beyond by much.
+    Counting goes through all jobs that wait, so it is not done for each that comes. A hundredth of
+    the room that was there is used, for a second at most: near the limit every job is counted, and
+    each process of a fleet can go beyond it by one in a hundred.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -233,7 +233,7 @@ class Backlogs:
                 return 0
         room = most - jobs.live_count(session, provider, most + count)
         with self._lock:
-            self._left[provider] = max(0, room // 10), now + COUNTED_FOR_SECONDS
+            self._left[provider] = max(0, room // 100), now + COUNTED_FOR_SECONDS
         return min(count, max(0, -room))
 
 
