@@ -80,7 +80,7 @@ def test_failing_at_once_tells_the_time_of_the_next_probe(gateway: Gateway) -> N
         assert held.value.detail["reason"] == "paused"
         told = datetime.fromisoformat(held.value.detail["next_probe_at"])
         assert abs(told - until) < timedelta(seconds=1)
-        assert 590 < held.value.seconds <= 600
+        assert 590 < held.value.seconds < 601
     assert gateway.jobs.list() == []
 
 
@@ -108,7 +108,8 @@ def test_open_breakers_hold_it_until_the_probe_is_due(gateway: Gateway) -> None:
     gateway.providers.breakers("lincoln").set("open", until=until, actor="ana")
     with pytest.raises(ProviderHeld, match="circuit breaker") as held:
         ask(gateway, "fail")
-    assert 50 < held.value.seconds <= 60
+    # The fleet's clock is estimated anew now and then, and may step back by a few milliseconds.
+    assert 50 < held.value.seconds < 61
     gateway.providers.breakers("lincoln").set("open", actor="ana")
     with pytest.raises(ProviderHeld) as held:
         ask(gateway, "fail")
