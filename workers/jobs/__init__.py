@@ -1,1 +1,1 @@
-"""Jobs before their first call: what other Celery apps ask for by name, and planning."""
+"""Jobs before their first call: the tasks of other Celery apps, and planning."""

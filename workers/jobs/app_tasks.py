@@ -1,8 +1,8 @@
-"""What another Celery app asks for by name: `send_task("sisgate.sync", kwargs=…)` and the like.
+"""Tasks that other Celery apps send by name: `send_task("sisgate.sync", kwargs=…)` and the like.
 
-Nobody checked the arguments before they came here, and the asker has only the task's id, which
-becomes the job's. So whatever is wrong with them is reported by a failed job of that id, and by the
-result of the task, which an app with the backend `rpc://` receives.
+The arguments arrive unchecked, and the sender has only the task's id, which becomes the job's. So
+errors are reported by a failed job of that id, and by the result of the task, which an app with the
+backend `rpc://` receives.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from sisgate.redis.keys import EARLY_CANCEL
 log = structlog.get_logger()
 
 Result = dict[str, Any]
-"""What a task returns: an object that JSON has a form for."""
+"""What a task returns: a JSON-ready object."""
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
 
@@ -46,7 +46,7 @@ TAKES = {
     "app": "a text of 1 to 100 printable characters",
     "job_id": f"the id of a job, a text of at most {ID_LENGTH} characters",
 }
-"""What an argument is, where it is not just a text."""
+"""What an argument is, unless it is any text."""
 
 
 def _printable(text: str) -> str:
@@ -59,7 +59,7 @@ AppName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_pr
 
 
 class SyncArguments(BaseModel):
-    """The arguments of `sisgate.sync`. Strict: a number is not taken for a word."""
+    """The arguments of `sisgate.sync`. Strict: a number does not pass as a text."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -84,9 +84,9 @@ class JobArguments(BaseModel):
 
 @dataclass(frozen=True)
 class TaskMessage:
-    """What a message says besides which task it is for.
+    """The content of a message.
 
-    `refused` names what it asks for that the fleet doesn't do, such as callbacks.
+    `refused` names unsupported options that it uses, such as callbacks.
     """
 
     task: str
@@ -103,8 +103,8 @@ class TaskMessage:
         task = self.task
         if self.refused:
             raise UsageError(
-                f"{task} takes no {self.refused}: what a message asks the fleet to send on, or to "
-                "hold for later, is not done. Send the task without it, when it is wanted."
+                f"{task} takes no {self.refused}: the fleet neither sends follow-up tasks nor "
+                "delays a message. Send the task without it, at the time it should run."
             )
         if len(self.args) > len(positional):
             raise UsageError(f"{task} takes {' and '.join(positional)}, the rest by name.")
@@ -119,17 +119,17 @@ class TaskMessage:
 
 @dataclass(frozen=True)
 class AppTasks:
-    """Does what other Celery apps ask for. `authorizer` is for whoever can write to the broker."""
+    """Executes other Celery apps' tasks. `authorizer` is for whoever can write to the broker."""
 
     gateway: Gateway
     authorizer: Authorizer
     early: EarlyCancels
 
     def sync(self, message: TaskMessage, job_id: str) -> Result:
-        """Accept the sync, or keep a failed job that says what is wrong with it.
+        """Accept the sync, or store a failed job that says what is wrong with it.
 
-        Returns the job's id, with its state, and the error where there is one. Raises `BacklogFull`
-        and `DatabaseUnavailable`; a second delivery finds the job of the first.
+        Returns the job's id, its state, and the error if there is one. Raises `BacklogFull` and
+        `DatabaseUnavailable`; a second delivery returns the job of the first.
         """
         if len(job_id) > ID_LENGTH or not job_id.isprintable():
             error = UsageError(f"A task id has at most {ID_LENGTH} printable characters.")
@@ -137,11 +137,11 @@ class AppTasks:
             return _refusal(error)
         jobs = self.gateway.jobs
         try:
-            asked = message.read(SyncArguments, "provider", "resource")
-            self.authorizer.require(Action.ENQUEUE, asked.provider, asked.resource)
-            if asked.allow_deletes:
-                self.authorizer.require(Action.CONTROL, asked.provider, asked.resource)
-            job = self.gateway.sync(**asked.model_dump(), job_id=job_id)
+            sync = message.read(SyncArguments, "provider", "resource")
+            self.authorizer.require(Action.ENQUEUE, sync.provider, sync.resource)
+            if sync.allow_deletes:
+                self.authorizer.require(Action.CONTROL, sync.provider, sync.resource)
+            job = self.gateway.sync(**sync.model_dump(), job_id=job_id)
         except (UsageError, AccessDenied) as error:
             log.warning("sync_refused", job=job_id, code=error.code)
             named = {"app": "celery", **message.named("provider", "resource")}
@@ -150,18 +150,18 @@ class AppTasks:
             try:
                 jobs.refuse(job_id, provider, resource, app, error)
             except IdempotencyConflict:
-                # The id is that of another job, which must not be reported as failed.
+                # The id belongs to another job, which must not be reported as failed.
                 log.warning("task_id_used_twice", job=job_id)
             return _refusal(error, job=job_id, state=JobState.FAILED.value)
         state = JobState.ACCEPTED if job.is_new else None
-        if self.early.has(job.id, asked.app):
+        if self.early.has(job.id, sync.app):
             state = None
             with suppress(InvalidState):
-                jobs.cancel(job.id, actor=f"celery app {asked.app}")
+                jobs.cancel(job.id, actor=f"celery app {sync.app}")
         return {"job": job.id, "state": (state or job.status().state).value, "error": None}
 
     def status(self, message: TaskMessage) -> Result:
-        """Return what the ledger knows of a job of the app; no student data."""
+        """Return the status of a job of the app; no student data."""
         try:
             return self._own_job(message).as_dict()
         except SisgateError as error:
@@ -170,15 +170,15 @@ class AppTasks:
     def cancel(self, message: TaskMessage) -> Result:
         """Cancel a job of the app and return its status. Raises `DatabaseUnavailable`.
 
-        A cancel of an unknown job is noted, because its sync may have been overtaken.
+        A cancel of an unknown job is noted, because it may have overtaken its sync.
         """
         try:
             try:
                 own = self._own_job(message)
             except UnknownJob:
-                asked = message.read(JobArguments, "job_id")
-                self.early.note(asked.job_id, asked.app)
-                # Looked for once more: it may have been accepted just before that was noted.
+                arguments = message.read(JobArguments, "job_id")
+                self.early.note(arguments.job_id, arguments.app)
+                # Checked again: it may have been accepted just before that was noted.
                 own = self._own_job(message)
             self.authorizer.require(Action.ENQUEUE, own.provider, own.resource)
             return self.gateway.jobs.cancel(own.id, actor=f"celery app {own.app}").as_dict()
@@ -187,12 +187,12 @@ class AppTasks:
             return _refusal(error)
 
     def _own_job(self, message: TaskMessage) -> JobStatus:
-        """Return the status of the job that is asked for; `UnknownJob` unless it is the app's."""
-        asked = message.read(JobArguments, "job_id")
-        job = self.gateway.jobs.status(asked.job_id)
+        """Return the status of the message's job; `UnknownJob` unless it is the app's."""
+        arguments = message.read(JobArguments, "job_id")
+        job = self.gateway.jobs.status(arguments.job_id)
         may_see = self.authorizer.allows(Action.LOOK, job.provider, job.resource)
-        if job.app != asked.app or not may_see:
-            raise unknown(asked.job_id)
+        if job.app != arguments.app or not may_see:
+            raise unknown(arguments.job_id)
         return job
 
 
@@ -226,33 +226,33 @@ def _problems(
 
 
 def _storable(value: Any) -> str:
-    """Return the value as text that any database and any terminal takes."""
+    """Return the value as text safe for any database and terminal."""
     text = value if isinstance(value, str) else type(value).__name__
     return "".join(c if c.isprintable() else "?" for c in text.replace("\0", ""))
 
 
 KEPT_SECONDS = 3600
-"""For so long a cancel waits for its sync."""
+"""How long a cancel waits for its sync."""
 
 
 class EarlyCancels:
-    """Cancels that overtook their sync: the sync is cancelled when it comes.
+    """Cancels that overtook their sync: the sync is cancelled on arrival.
 
-    Two messages of one queue may be handled side by side or come back after a worker was lost, so
-    `sisgate.cancel` may be handled before the `sisgate.sync` that was sent before it. Kept in Redis
-    alone: without it a cancel that came too early is refused, and that is all.
+    Messages of one queue may be handled in parallel, or redelivered after a worker was lost, so
+    `sisgate.cancel` may be handled before the `sisgate.sync` that was sent first. Kept only in
+    Redis: without it an early cancel is merely refused.
     """
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
     def note(self, job_id: str, app: str) -> None:
-        """Note that an app has cancelled a job that is not known."""
+        """Record that an app has cancelled an unknown job."""
         with suppress(BrokerUnavailable):
             self._redis.set(EARLY_CANCEL(job=job_id), app, ex=KEPT_SECONDS)
 
     def has(self, job_id: str, app: str) -> bool:
-        """Return whether the app has cancelled the job before it was known."""
+        """Return whether the app cancelled the job before it was known."""
         with suppress(BrokerUnavailable):
             return self._redis.get(EARLY_CANCEL(job=job_id)) == app.encode()
         return False

@@ -21,14 +21,14 @@ log = structlog.get_logger()
 WINDOW = 10
 """Calls of one app, provider and priority that are outstanding at a time, by weight.
 
-They stand in one queue, first in, first out, and each that ends is followed by the next of its
-job. So two apps share the quota in proportion to their windows whatever the size of their jobs,
-and a share that nobody uses goes to the others by itself.
+They share one first-in, first-out queue, and each that ends is followed by the next of its job. So
+apps share the quota in proportion to their windows, whatever the size of their jobs, and an unused
+share goes to the others automatically.
 """
 
 
 def plan(runtime: Runtime, job_id: str) -> None:
-    """Plan a job, once: a second delivery finds it planned and only fills its window."""
+    """Plan a job once: a second delivery only fills its window."""
     now = runtime.clock.now()
     with runtime.database.write() as session:
         job = jobs.lock(session, job_id)
@@ -52,7 +52,7 @@ def plan(runtime: Runtime, job_id: str) -> None:
 
 
 def window_of(session: Session, runtime: Runtime, job: Job) -> int:
-    """Return how many calls of a job may be outstanding: its part of its app's window."""
+    """Return how many calls of a job may be outstanding: its share of its app's window."""
     app = runtime.settings.apps.get(job.app)
     weight = app.weight if app else 1.0
     siblings = running_beside(session, job)
@@ -62,7 +62,7 @@ def window_of(session: Session, runtime: Runtime, job: Job) -> int:
 def publish(runtime: Runtime, job: Job | ClaimedJob, call_ids: Sequence[int]) -> None:
     """Publish calls of a job after the commit that queued them.
 
-    A broker that is down loses nothing: the reconciler sees calls that nobody received.
+    A broker that is down loses nothing: the reconciler publishes calls that no worker received.
     """
     if not call_ids:
         return

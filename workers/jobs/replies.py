@@ -1,7 +1,7 @@
-"""Results for apps that have only Celery, by Celery's own `rpc://`: one message to who asked.
+"""Results for apps that have only Celery, by Celery's own `rpc://`: one message to the sender.
 
-Nothing is kept. The reply goes to the queue that the message names in `reply_to`, which an app
-with `result_backend = "rpc://"` reads, and is gone after a while if nobody does.
+Nothing is stored. The reply goes to the queue named in the message's `reply_to`, which an app with
+`result_backend = "rpc://"` reads; unread, it expires.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from sisgate.redis.errors import RedisError
 log = structlog.get_logger()
 
 REPLY_SECONDS = 3600
-"""How long a reply that nobody reads stays in Redis."""
+"""How long an unread reply stays in Redis."""
 
 
 class Replies(RPCBackend):
-    """The backend of the tasks that apps ask for."""
+    """The result backend of the tasks that apps send."""
 
     def __init__(self, app: Any, client: Callable[[], RedisClient]) -> None:
         super().__init__(app)
-        # A task that waits for Redis here would keep its slot.
+        # A task waiting here for Redis would occupy its slot.
         self.retry_policy = {"max_retries": 1, "interval_start": 0, "interval_max": 0}
         self._client = client
 
@@ -37,9 +37,10 @@ class Replies(RPCBackend):
         self, task_id: str, result: Any, state: str, traceback: Any = None,
         request: Any = None, **_: Any,
     ) -> Any:  # fmt: skip
-        """Send the result, if anybody waits for it. A Redis that is away now costs the reply only.
+        """Send the result, if anybody waits for it. Without Redis only the reply is lost.
 
-        Of an error that is not ours only the name is sent, and no traceback: both may hold data.
+        Of an error that is not a `SisgateError` only the name is sent: message and traceback may
+        hold data.
         """
         if request is None or not _is_reply_queue(request.reply_to):
             return result
@@ -55,9 +56,9 @@ class Replies(RPCBackend):
 
 
 def _is_reply_queue(name: object) -> bool:
-    """Whether a queue can be that of an app's replies, which Celery names by a UUID.
+    """Whether a queue can be an app's reply queue, which Celery names by a UUID.
 
-    Any other name may be a queue of the fleet, or no queue at all.
+    Any other name may be one of the fleet's queues, or none at all.
     """
     if not isinstance(name, str):
         return False

@@ -1,1 +1,1 @@
-"""What beat sends, and the heartbeats: recovery, health, key rotation, sealing of the audit log."""
+"""Beat's tasks, and the heartbeats: recovery, health, key rotation, sealing of the audit log."""

@@ -1,4 +1,4 @@
-"""The fleet's part in the audit log: sealing, its heads, and the breakers' transitions."""
+"""The fleet's duties for the audit log: sealing, heads, and the breakers' transitions."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ROLE = "worker"
 
 
 def seal(runtime: Runtime) -> None:
-    """Link what is new into the chain."""
+    """Link new events into the chain."""
     sealer.seal(runtime.database, runtime.audit_keys, runtime.clock)
 
 
 def seal_and_keep_head(runtime: Runtime) -> None:
-    """Seal, look more closely than usual, and keep the head."""
+    """Seal, checking more closely than usual, and store the head."""
     if sealer.seal(runtime.database, runtime.audit_keys, runtime.clock, closely=True) is None:
-        return  # another worker was first, and keeps the head
+        return  # another worker was first, and stores the head
     path, error = str(runtime.settings.audit_heads_path), None
     try:
         keep_head(runtime)
@@ -46,12 +46,12 @@ def seal_and_keep_head(runtime: Runtime) -> None:
 
 
 def keep_head(runtime: Runtime) -> None:
-    """Add the newest head to the file, and hand it to the command, unless it is there already.
+    """Append the newest head to the file and pass it to the command, unless it is already stored.
 
-    An end that is behind the head that was kept last is logged as an error.
+    A newest head older than the stored one is logged as an error.
     """
     settings, keys = runtime.settings, runtime.audit_keys
-    # The file first: what another worker adds between the two looks is then in the database.
+    # The file first: whatever another worker adds to it before the query is in the database.
     kept = heads.newest_in(settings.audit_heads_path, keys)
     with runtime.database.read() as session:
         newest = newest_seal(session)
@@ -67,9 +67,9 @@ def keep_head(runtime: Runtime) -> None:
 
 
 def note_start(settings: Settings) -> None:
-    """Record the configuration that this worker starts with, if the fleet had another one."""
+    """Record the configuration that this worker starts with, if it differs from the fleet's."""
     clock = fleet_clock(settings)
-    # A connection of its own, closed again: what the pool forks later must not share one.
+    # Its own connection, closed again: processes that the pool forks later must not share one.
     database = open_ledger(settings, clock)
     try:
         with database.write() as session:
@@ -81,10 +81,10 @@ def note_start(settings: Settings) -> None:
 
 
 def audit_transitions(runtime: Runtime) -> None:
-    """Write what the journals hold into the audit log, each transition exactly once.
+    """Write the journals' transitions into the audit log, each exactly once.
 
-    Many may do so at once and die at any point: the audit events and the id of the last entry are
-    one transaction, under the lock of the provider's row. Raises `BrokerUnavailable`.
+    Safe to run concurrently and to die at any point: the audit events and the id of the last entry
+    are one transaction, under the lock of the provider's row. Raises `BrokerUnavailable`.
     """
     for provider, entries in read_journals(runtime.redis, list(runtime.settings.providers)).items():
         last = _write(runtime, provider, entries)
@@ -92,7 +92,7 @@ def audit_transitions(runtime: Runtime) -> None:
 
 
 def _write(runtime: Runtime, provider: str, entries: Sequence[Entry]) -> str:
-    """Write the entries that are new; return the id of the last one that is written."""
+    """Write the new entries; return the id of the last one written."""
     with runtime.database.write() as session:
         control = controls.lock(session, provider, runtime.clock.now())
         new = [entry for entry in entries if entry.is_after(control.journal_read)]

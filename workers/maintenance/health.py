@@ -1,4 +1,4 @@
-"""Health checks: each endpoint is asked for its health path, once an interval in the fleet."""
+"""Health checks: the fleet requests each endpoint's health path once per interval."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from workers.runtime import Runtime
 log = structlog.get_logger()
 
 RUN_SECONDS = 5.0
-"""After so long a run begins no further check: what is left is for the next run."""
+"""After this long a run starts no further check; the rest is for the next run."""
 
 
 def check(runtime: Runtime) -> None:
     """Check the endpoints that are due. A Redis that is down postpones it.
 
-    An endpoint whose breaker is not closed is left to the breaker's probe, and a provider that is
-    paused is asked nothing.
+    An endpoint whose breaker is not closed is left to the breaker's probe, and a paused provider
+    is not called.
     """
     ends_at = runtime.clock.monotonic() + RUN_SECONDS
     with suppress(BrokerUnavailable):
@@ -48,8 +48,8 @@ def check(runtime: Runtime) -> None:
 
 
 def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: str) -> None:
-    # Whoever takes the claim makes the check, so any number of beats makes one. It is taken before
-    # the check: one whose worker dies is made an interval later, and never twice.
+    # The claim ensures one check however many beats run. It is taken before the check: if the
+    # worker dies, the check is made an interval later, and never twice.
     claim = HEALTH_CLAIM(provider=config.name, endpoint=url)
     claimed_at = runtime.clock.monotonic()
     if not runtime.redis.set(claim, b"1", nx=True, px=round(health.interval_seconds * 1000)):
@@ -75,11 +75,11 @@ def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: 
     good = outcome is Outcome.SUCCESS
     changed = runtime.endpoints(config).note_check(url, good=good, holds=health.holds_seconds)
     if changed:
-        _tell(runtime, config, url, changed, reply)
+        _report(runtime, config, url, changed, reply)
 
 
 def _permit(runtime: Runtime, config: ProviderConfig) -> Permit | None:
-    # With the lowest priority: a check is not to take what urgent work is kept.
+    # With the lowest priority, so that a check never takes the reserve of urgent work.
     asked_at = runtime.clock.monotonic()
     grant = runtime.limiter.take(config.name, runtime.limits(config), Priority.LOW)
     if grant:
@@ -89,7 +89,7 @@ def _permit(runtime: Runtime, config: ProviderConfig) -> Permit | None:
     return None
 
 
-def _tell(runtime: Runtime, config: ProviderConfig, url: str, changed: str, reply: Reply) -> None:
+def _report(runtime: Runtime, config: ProviderConfig, url: str, changed: str, reply: Reply) -> None:
     reason = f"answered {reply.status}" if reply.status else type(reply.error).__name__
     event = "endpoint_well" if changed == "well" else "endpoint_unwell"
     log.warning(event, provider=config.name, endpoint=url, reason=reason)

@@ -1,4 +1,4 @@
-"""What workers and beat do to be seen: heartbeats, and watching those of the others."""
+"""Sending the heartbeats of workers and beat, and watching those of the others."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from workers.runtime import RUNTIME, Runtime
 
 log = structlog.get_logger()
 
-TOLD_AGAIN_SECONDS = 60.0
-"""An obstacle that lasts is logged again so often."""
+REPEAT_SECONDS = 60.0
+"""How often a lasting obstacle is logged again."""
 
 
 class Pulse:
-    """The heartbeat of one process. It never raises: others report a Redis that is away."""
+    """The heartbeat of one process. It never raises: others report an unavailable Redis."""
 
     def __init__(self, runtime: Runtime, **identity: Any) -> None:
         self._runtime = runtime
         self._heartbeats = runtime.heartbeats
         self._machine = SystemClock()
         self.clock_fault: str | None = None
-        """Why this host must not work, as of the last heartbeat."""
+        """Why this host must not run workers, as of the last heartbeat."""
         self._identity = {
             "id": secrets.token_hex(8),
             "host": socket.gethostname(),
@@ -55,7 +55,7 @@ class Pulse:
         self._watch = Watch()
 
     def send(self, **news: Any) -> None:
-        """Say that the process is alive, and `news` of what it serves; watch if it is its turn."""
+        """Report that the process is alive, with `news` of its state; watch if it is its turn."""
         try:
             clock = self._heartbeats.clock_difference(self._machine)
             self.clock_fault = clock_fault(clock, self._runtime.settings)
@@ -69,12 +69,12 @@ class Pulse:
             if self._heartbeats.send(heartbeat):
                 fleet = self._heartbeats.read()
                 present = obstacles(fleet, self._runtime.settings.providers, version=__version__)
-                self._watch.look(present, self._runtime.clock.monotonic())
+                self._watch.check(present, self._runtime.clock.monotonic())
         except BrokerUnavailable as error:
             log.debug("heartbeat_not_sent", reason=error.message)
 
     def _masters(self) -> tuple[str, ...]:
-        """Return the ids of the master keys; once there are any they stay, as in the pool."""
+        """Return the ids of the master keys, cached once known, as in the pool."""
         if not self._master_keys:
             with suppress(CredentialError):
                 keys = master_keys(self._runtime.settings)
@@ -82,16 +82,16 @@ class Pulse:
         return self._master_keys
 
     def withdraw(self) -> None:
-        """Say that the process stops in order."""
+        """Report that the process stops in an orderly way."""
         with suppress(BrokerUnavailable):
             self._heartbeats.withdraw(self._identity["id"])
 
 
 def clock_fault(clock: ClockDifference, settings: Settings) -> str | None:
-    """Return why a host with such a clock must not work, or None if it may.
+    """Return why a host with such a clock must not run workers, or None if it may.
 
-    What is compared across hosts goes by one clock whatever a host's is. A host that is so far off
-    is misconfigured: certificates, logs and Celery's own times would be wrong there.
+    Times compared across hosts are by one clock, whatever a host's is. But a host this far off is
+    misconfigured: certificates, logs and Celery's own times would be wrong there.
     """
     most = settings.max_clock_difference
     off = timedelta(seconds=round(abs(clock.seconds)))
@@ -100,13 +100,13 @@ def clock_fault(clock: ClockDifference, settings: Settings) -> str | None:
     where = "ahead of" if clock.seconds > 0 else "behind"
     return (
         f"The clock of host {socket.gethostname()} is {off} {where} that of Redis, more "
-        f"than max_clock_difference ({most}). No worker and no beat runs here until it is "
+        f"than max_clock_difference ({most}). No worker or beat runs here until it is "
         "synchronised (chrony, systemd-timesyncd)."
     )
 
 
 def refuse_wrong_clock(runtime: Runtime) -> None:
-    """End this process with a message where its host's clock is too far off."""
+    """Exit with a message if this host's clock is too far off."""
     with suppress(BrokerUnavailable):
         difference = runtime.heartbeats.clock_difference(SystemClock())
         if (fault := clock_fault(difference, runtime.settings)) is not None:
@@ -115,26 +115,25 @@ def refuse_wrong_clock(runtime: Runtime) -> None:
 
 
 class Watch:
-    """Logs the fleet's obstacles that last, again and again until they are gone."""
+    """Logs the fleet's lasting obstacles, repeatedly until they are gone."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
-        self._told_at: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
-    def look(self, present: list[Obstacle], now: float) -> None:
-        """Log what was found twice in a row; what begins or ends with a fleet does not last."""
-        keys = {f"{one.cause} {one.provider}": one for one in present}
-        for key, one in keys.items():
-            told_at = self._told_at.get(key)
-            is_due = told_at is None or now - told_at >= TOLD_AGAIN_SECONDS
+    def check(self, present: list[Obstacle], now: float) -> None:
+        """Log obstacles present twice in a row; those of a starting or stopping fleet pass."""
+        keys = {f"{obstacle.cause} {obstacle.provider}": obstacle for obstacle in present}
+        for key, obstacle in keys.items():
+            logged_at = self._logged_at.get(key)
+            is_due = logged_at is None or now - logged_at >= REPEAT_SECONDS
             if key in self._seen and is_due:
-                log.warning(
-                    "fleet_obstacle", cause=one.cause.value, what=one.message, remedy=one.remedy
-                )
-                self._told_at[key] = now
-        for key in self._told_at.keys() - keys.keys():
+                what, remedy = obstacle.message, obstacle.remedy
+                log.warning("fleet_obstacle", cause=obstacle.cause.value, what=what, remedy=remedy)
+                self._logged_at[key] = now
+        for key in self._logged_at.keys() - keys.keys():
             log.info("fleet_obstacle_gone", cause=key.split(" ")[0])
-            del self._told_at[key]
+            del self._logged_at[key]
         self._seen = set(keys)
 
 
@@ -151,15 +150,15 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
         self._busy_since = 0.0
 
     def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
-        """Begin, in a worker whose loop turns while tasks run (prefork, threads)."""
+        """Start, in a worker whose loop runs alongside tasks (prefork, threads)."""
         if not _is_solo(consumer):
             self._beat(consumer)
             self._timer = hub.call_repeatedly(EVERY_SECONDS, self._beat, consumer)
 
     def start(self, consumer: Any) -> None:
-        """Begin, in a worker without a loop (gevent, eventlet), or whose loop runs tasks (solo).
+        """Start, in a worker without a loop (gevent, eventlet), or whose loop runs tasks (solo).
 
-        No process is forked by these, so a thread does no harm there.
+        These fork no process, so a thread is safe.
         """
         if consumer.hub is None or _is_solo(consumer):
             self._stopped = threading.Event()
@@ -169,7 +168,7 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
             ).start()
 
     def stop(self, consumer: Any) -> None:
-        """Send no more; after a lost connection it starts anew."""
+        """Stop sending; after a lost connection it is started again."""
         self._stopped.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -195,7 +194,7 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
                 )
             self._pulse.send(**self._news(consumer))
             if self._pulse.clock_fault is not None and not is_shutting_down():
-                # It was set while the worker ran. Started again, the worker refuses.
+                # The clock was set while the worker ran. A restarted worker refuses to run.
                 log.error("clock_refused", reason=self._pulse.clock_fault)
                 state.should_stop = EX_FAILURE  # type: ignore[assignment]
         except Exception:
@@ -214,7 +213,7 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
 
 
 def watch_clock(app: Celery) -> None:
-    """Let no worker start on a host whose clock is too far off."""
+    """Prevent workers from starting on a host whose clock is too far off."""
 
     @worker_init.connect(weak=False)
     def begin(**_: Any) -> None:
@@ -222,9 +221,9 @@ def watch_clock(app: Celery) -> None:
 
 
 def watch_beat(app: Celery) -> None:
-    """Let beat's process send heartbeats, when it has published one of its tasks.
+    """Make beat send heartbeats whenever it publishes one of its tasks.
 
-    Whatever scheduler it runs, one that publishes nothing is not alive to anybody.
+    Whatever its scheduler, a beat that publishes nothing does not count as alive.
     """
 
     @beat_init.connect(weak=False)

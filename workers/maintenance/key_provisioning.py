@@ -1,4 +1,4 @@
-"""Provisioning of keys: a new one requested under a lease, an old one handed back."""
+"""Provisioning of keys: requesting a new one under a lease, revoking an old one."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from workers.runtime import Runtime
 log = structlog.get_logger()
 
 ORDER_TRIES = 3
-"""How often a source may fail before an order is given up."""
+"""How often a source may fail before an order is abandoned."""
 
 
 def begin(runtime: Runtime, config: ProviderConfig, slot: Slot, row: KeySlot) -> KeyRequest:
-    """Note that a new key is requested, and by when; return the request. The caller holds the slot.
+    """Record that a new key is requested, and until when; return the request.
 
-    A request that is still open, because its worker was lost, keeps its id.
+    The caller holds the slot. A request left open by a lost worker keeps its id.
     """
     seconds = config.rotation.source_seconds
     row.order_id = row.order_id or str(uuid.uuid4())
@@ -41,7 +41,7 @@ def begin(runtime: Runtime, config: ProviderConfig, slot: Slot, row: KeySlot) ->
 
 
 def provision(runtime: Runtime, request: KeyRequest, policy: Policy) -> None:
-    """Ask the source and store the key it returns, or note why it returned none."""
+    """Request a key from the source and store it, or record why there is none."""
     new: NewKey | None = None
     failure, name = "", request.config.name
     try:
@@ -62,7 +62,7 @@ def provision(runtime: Runtime, request: KeyRequest, policy: Policy) -> None:
             slot=request.slot, source=request.config.rotation.source, ordered=True,
         )  # fmt: skip
         row.order_id, row.leased_until, row.order_tries, row.not_before = None, None, 0, None
-        record(session, runtime, name, request.slot, "stage", "its source brought it", key.id)
+        record(session, runtime, name, request.slot, "stage", "provided by its source", key.id)
 
 
 def _note_failure(
@@ -84,7 +84,7 @@ def _note_failure(
 
 
 def deprovision(config: ProviderConfig, slot_name: str, key: Key) -> None:
-    """Tell the source that a key is no longer used. If that fails, a person has to."""
+    """Have the source revoke a key that is no longer used. If that fails, a person has to."""
     if key.source == "hand" or key.source != config.rotation.source:
         return
     request = KeyRequest(key.id, config, slot_name, None, config.rotation.source_seconds)
@@ -111,7 +111,7 @@ def record(
     reason: str,
     key_id: str | None,
 ) -> None:
-    """Write what the rotation does to the audit log."""
+    """Record a step of the rotation in the audit log."""
     audit.record(
         session,
         runtime.clock.now(),

@@ -32,14 +32,14 @@ OVERDUE = timedelta(seconds=30)
 """An accepted job whose plan message was published this long ago is published again."""
 
 AGE_AFTER = timedelta(minutes=15)
-"""Work that waited so long in its queue moves up one priority, so that low is not starved."""
+"""Work that waited this long in its queue moves up one priority, so that low is not starved."""
 
 GRACE = timedelta(seconds=10)
-"""A queued call is looked for in its empty list only after this long."""
+"""A queued call counts as missing from its empty list only after this long."""
 
 
 def reconcile(runtime: Runtime) -> None:
-    """Expire, recover, and publish what is due; note that this was done, or why not."""
+    """Expire, recover, and publish what is due; record the success or the failure."""
     try:
         _reconcile(runtime)
     except SisgateError as error:
@@ -67,7 +67,7 @@ def _reconcile(runtime: Runtime) -> None:
 
 
 def redeliver(runtime: Runtime) -> None:
-    """Publish again what the broker has lost, and fetch what was sent to no queue of ours."""
+    """Republish what the broker has lost, and collect messages sent to Celery's default queue."""
     with _postponed_without_redis():
         move_unaddressed(runtime)
         now = runtime.clock.now()
@@ -84,7 +84,7 @@ def redeliver(runtime: Runtime) -> None:
 
 
 def age(runtime: Runtime) -> None:
-    """Raise the priority of work that is starved."""
+    """Raise the priority of starved work."""
     with _postponed_without_redis():
         with runtime.database.write() as session:
             aged = redelivery.age(session, runtime.clock.now(), AGE_AFTER)
@@ -103,7 +103,7 @@ def _end_overdue(runtime: Runtime) -> list[str]:
     now = runtime.clock.now()
     with runtime.database.read() as session:
         overdue = jobs.overdue_providers(session, now)
-    # Asked for before the transaction: a Redis that is slow must not keep the ledger locked.
+    # Read before the transaction: a slow Redis must not keep the ledger locked.
     known = {name: why_waiting(runtime, name, reconciles=True) for name in overdue}
     why = {name: reason for name, reason in known.items() if reason}
     with runtime.database.write() as session:
@@ -134,20 +134,20 @@ def _publish_due(runtime: Runtime) -> None:
 
 
 def _end_lost(session: Session, job: Job, call: Call, now: datetime) -> None:
-    """End the job of a call whose worker was lost and that is not made again."""
+    """End the job of a call whose worker was lost and that is not repeated."""
     if call.state == CallState.UNKNOWN:
         method = (call.target or {}).get("method", "request")
         error = {
             "code": OutcomeUnknown.code,
-            "message": f"The worker was lost while it made the {method}. Whether the provider "
-            f"carried it out is not known, so it is not repeated. {jobs.how_to_resolve(job.id)}",
+            "message": f"The worker was lost while making the {method}. It is unknown whether the "
+            "provider carried it out, so it is not repeated. " + jobs.how_to_resolve(job.id),
         }
         jobs.end(session, job, JobState.UNKNOWN, now, error={**error, "call": call.id})
         return
     error = {
         "code": "poison",
-        "message": f"Call {call.id} was under way on {call.lost_workers} workers that died or "
-        "were killed. It is not tried again by itself; look into the workers' logs, then "
+        "message": f"Call {call.id} was in progress on {call.lost_workers} workers that died or "
+        "were killed. It is not retried automatically: check the workers' logs, then run "
         f"`sisgate jobs retry {job.id[:8]}`.",
     }
     jobs.end(session, job, JobState.FAILED, now, error={**error, "call": call.id}, dead=True)
@@ -155,20 +155,20 @@ def _end_lost(session: Session, job: Job, call: Call, now: datetime) -> None:
 
 DEFAULT_QUEUE = "celery"
 SEARCHED_AT_EACH_END = 200
-"""Messages of a list: what another app has piled up in between is not searched."""
+"""Messages of a list that are searched: another app may have piled up many in between."""
 
 
 def move_unaddressed(runtime: Runtime) -> int:
     """Move the contract's messages from Celery's default queue to the planner's; return how many.
 
-    They were sent without a queue. Nobody of ours reads that one, and another app on the same Redis
-    may: its messages are not touched. Each is moved in one step, so it is never in both lists or
-    in none. Raises `BrokerUnavailable`.
+    They were sent without a queue. The fleet does not consume the default queue, but another app on
+    the same Redis may: its messages are not touched. Each move is atomic, so a message is never in
+    both lists or in neither. Raises `BrokerUnavailable`.
     """
     client, moved = runtime.redis, 0
     for source, target in zip(queue_keys(DEFAULT_QUEUE), queue_keys(PLANNER_QUEUE), strict=True):
         args: list[Argument] = [SEARCHED_AT_EACH_END, MAX_MESSAGE_BYTES, *APP_TASKS]
-        # What has waited longest goes first.
+        # Oldest first.
         for text in reversed(run_script(client, "redis/find_messages", [source], args)):
             addressed = _addressed_to_planner(text)
             if addressed is not None:
@@ -180,7 +180,7 @@ def move_unaddressed(runtime: Runtime) -> int:
 
 
 def _addressed_to_planner(text: bytes) -> str | None:
-    """Return a message of the contract as if it had been sent there; None for any other."""
+    """Return a message of the contract readdressed to the planner; None for any other."""
     try:
         payload = read_message(text)
     except ValueError:

@@ -1,8 +1,7 @@
-"""One run over the keys of all providers: what is due is done, one step in one transaction.
+"""One run over the keys of all providers: do what is due, each step in its own transaction.
 
-Nothing is remembered between steps but what is in the ledger. A run that is killed anywhere is
-followed by the next one of beat, and two runs at once do each step once: what is to be done is
-asked again under the slot's lock.
+All state is in the ledger. Beat's next run continues a run that was killed anywhere, and two
+concurrent runs do each step once: the next step is determined again under the slot's lock.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from workers.runtime import Runtime
 log = structlog.get_logger()
 
 MOST_STEPS = 10
-"""Steps of one slot in one run; what is left is for the next run."""
+"""Steps of one slot in one run; the rest is for the next run."""
 
 ALERTS = frozenset({"fail", "give up", "reinstate", "revoke"})
-"""Steps that somebody should look at."""
+"""Steps that need a person's attention."""
 
 
 def rotate(runtime: Runtime) -> None:
-    """Do what is due about every key. Raises nothing for one provider that keeps others waiting."""
+    """Do what is due for every key. A permanent error of one provider does not block the others."""
     add_counts(runtime)
     with runtime.database.read() as session:
         now = runtime.clock.now()
@@ -51,12 +50,12 @@ def rotate(runtime: Runtime) -> None:
                 if not _advance(runtime, config, slot_name):
                     break
         except PermanentError as error:
-            # A secret that does not open, say. The other providers' keys do not wait for that.
+            # For example, a secret that cannot be decrypted.
             log.exception("rotation_failed", provider=provider, slot=slot_name, reason=error.code)
 
 
 def add_counts(runtime: Runtime) -> None:
-    """Add the counts of used keys to the ledger. A Redis that is down is only late."""
+    """Add the usage counts of keys to the ledger. An outage of Redis only delays this."""
     try:
         batch, counts = runtime.usage.take()
         if not counts:
@@ -84,14 +83,14 @@ def _advance(runtime: Runtime, config: ProviderConfig, slot_name: str) -> bool:
         if step is None:
             return False
         if step.act == "retire" and step.key != (retiring.id if retiring else None):
-            return True  # decided meanwhile: the next pass deprovisions it first
+            return True  # decided since: the next pass deprovisions it first
         if step.act == "order":
             request = key_provisioning.begin(runtime, config, slot, row)
         if step.act in {"probe", "check"}:
             call = _begin_probe(session, config, slot, row, step, runtime)
         else:
             _change(slot, row, step, policy, runtime)
-        _tell(session, runtime, config, slot, step)
+        _report(session, runtime, config, slot, step)
     if call is not None:
         _publish(runtime, call)
     if request is not None:
@@ -133,7 +132,7 @@ def _begin_probe(
 
 
 def _change(slot: Slot, row: KeySlot, step: Step, policy: Policy, runtime: Runtime) -> None:
-    """Carry out a step that is a change of rows only."""
+    """Carry out a step that only changes rows."""
     if step.act == "order":
         return
     now, key = runtime.clock.now(), slot.key(step.key)
@@ -170,12 +169,12 @@ def _try_later(key: Key, step: Step, slot: Slot, runtime: Runtime) -> None:
 
 
 def _answer(slot: Slot, key: Key) -> str:
-    """Return what the provider said to the request that tried a key."""
+    """Return the provider's message to the request that probed a key."""
     job = slot.probe_of(key)
     return str((job.error or {}).get("message", "")) if job is not None else ""
 
 
-def _tell(
+def _report(
     session: Session, runtime: Runtime, config: ProviderConfig, slot: Slot, step: Step
 ) -> None:
     if step.act in {"check", "later"}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from structlog.testing import capture_logs
 
 from sisgate.liveness.obstacles import Cause, Obstacle
-from workers.maintenance.heartbeats import TOLD_AGAIN_SECONDS, Watch
+from workers.maintenance.heartbeats import REPEAT_SECONDS, Watch
 
 BEAT = Obstacle(Cause.BEAT_MISSING, "beat is not running", "Start it.")
 CLARK = Obstacle(Cause.WORKER_MISSING, "no worker serves clark", "Start one.", "clark")
@@ -16,7 +16,7 @@ def logged(*looks: tuple[float, list[Obstacle]]) -> list[tuple[str, str]]:
     watch = Watch()
     with capture_logs() as events:
         for at, found in looks:
-            watch.look(found, at)
+            watch.check(found, at)
     return [(event["event"], event["cause"]) for event in events]
 
 
@@ -29,7 +29,7 @@ def test_what_lasts_is_told_once_a_minute_and_so_is_its_end() -> None:
     """Each by itself."""
     told = ("fleet_obstacle", "beat_missing")
     gone = ("fleet_obstacle_gone", "beat_missing")
-    looks = [(0, [BEAT]), (5, [BEAT]), (10, [BEAT]), (5 + TOLD_AGAIN_SECONDS, [BEAT])]
+    looks = [(0, [BEAT]), (5, [BEAT]), (10, [BEAT]), (5 + REPEAT_SECONDS, [BEAT])]
     assert logged(*looks, (100, [])) == [told, told, gone]
     assert logged((0, [BEAT, CLARK]), (5, [BEAT, CLARK]), (10, [CLARK])) == [
         told,
