@@ -1,4 +1,4 @@
-"""How a function becomes a command: with examples, and the global options wherever they stand."""
+"""Turns functions into commands with examples, and accepts global options in any position."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Json = Annotated[
 
 
 class Group(TyperGroup):
-    """A group that names its commands to whoever writes one that it does not have."""
+    """A group that lists its commands when asked for an unknown one."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the first argument names."""
@@ -45,7 +45,7 @@ class Group(TyperGroup):
 
 
 class Commands(typer.Typer):
-    """A group of commands; without a name, commands of a module that stand at the top."""
+    """A group of commands; without a name, its commands are top-level."""
 
     def __init__(self, name: str | None = None, summary: str = "", panel: str = "") -> None:
         self.panel = panel
@@ -79,7 +79,7 @@ class Commands(typer.Typer):
         return register
 
     def add_default(self, *examples: str) -> Callable[[Command], Command]:
-        """Register what the group does when no command of it is named."""
+        """Register what the group does without a command."""
 
         def register(function: Command) -> Command:
             callback = self.callback(
@@ -92,23 +92,23 @@ class Commands(typer.Typer):
 
 
 def global_options(as_json: Json = False, config: Config = None, data_dir: DataDir = None) -> None:
-    """Declare the options that every command takes."""
+    """Declare the options of every command."""
 
 
 _GLOBAL = inspect.signature(global_options, eval_str=True).parameters
 
 
 def _command(function: Callable[..., None]) -> Callable[..., None]:
-    """Return what typer calls: a function of the context, of its own and the global options."""
+    """Return a function for typer: it takes the context, its own and the global options."""
     signature = inspect.signature(function, eval_str=True)
     own = list(signature.parameters.values())[1:]
     added = [each for each in _GLOBAL.values() if each.name not in signature.parameters]
 
-    def run(context: typer.Context, **given: Any) -> None:
+    def run(context: typer.Context, **arguments: Any) -> None:
         invocation = invocation_of(context)
-        invocation.take({each.name: given.pop(each.name) for each in added})
+        invocation.take({each.name: arguments.pop(each.name) for each in added})
         if context.invoked_subcommand is None:
-            function(invocation, **given)
+            function(invocation, **arguments)
 
     context = inspect.Parameter(
         "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
@@ -120,7 +120,7 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _nothing(_invocation: Invocation) -> None:
-    """Take the global options of a group."""
+    """Accept the global options of a group."""
 
 
 def invocation_of(context: typer.Context) -> Invocation:
@@ -132,6 +132,6 @@ def invocation_of(context: typer.Context) -> Invocation:
 
 
 def _epilog(examples: tuple[str, ...], note: str = "") -> str:
-    """Return the end of a command's help: each example on a line, then a note."""
+    """Return the end of a command's help: the examples, then a note."""
     lines = [f"[bold]{command.replace('[', chr(92) + '[')}[/bold]" for command in examples]
     return "\n\n".join(["Examples:", *lines, *([note] if note else [])])

@@ -1,4 +1,4 @@
-"""Exit codes, and which error ends with which."""
+"""Exit codes, and the errors that they report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sisgate.errors import (
 
 
 class ExitCode(IntEnum):
-    """What a shell sees. 75 is EX_TEMPFAIL and 77 EX_NOPERM of sysexits.h, 130 is 128 + SIGINT."""
+    """Exit codes. 75 is EX_TEMPFAIL and 77 EX_NOPERM of sysexits.h, 130 is 128 + SIGINT."""
 
     OK = 0
     FAILED = 1
@@ -49,7 +49,7 @@ _BY_ERROR: tuple[tuple[type[SisgateError], ExitCode], ...] = (
 
 
 def exit_code(error: SisgateError) -> ExitCode:
-    """Return the exit code of an error; what nothing else fits has simply failed.
+    """Return the exit code of an error; `FAILED` if it has none of its own.
 
     >>> exit_code(NotFound("no such job")).value
     3

@@ -1,4 +1,4 @@
-"""How things look: numbers, times, states, prefixed log lines, command lines to copy."""
+"""Formats numbers, times, states, log lines and command lines."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ COLOURS = {
     "half-open": "yellow",
     "open": "bold red",
 }
-"""Of the words for states of jobs, keys, tokens and breakers, wherever they are shown."""
+"""Colours of the states of jobs, keys, tokens and breakers."""
 
 
 def state(word: str) -> Text:
-    """Return the word for a state in its colour."""
+    """Return a state in its colour."""
     return Text(word, COLOURS.get(word, ""))
 
 
 def number(value: int | None) -> str:
-    """Return a number with separators.
+    """Format a number with thousands separators; `-` for None.
 
     >>> number(12345), number(None)
     ('12,345', '-')
@@ -54,46 +54,46 @@ def number(value: int | None) -> str:
 
 
 def short_moment(value: datetime) -> str:
-    """Return month, day and time in the machine's own zone, for a column that names the zone."""
+    """Format month, day and local time, without the zone."""
     return f"{value.astimezone():%m-%d %H:%M}"
 
 
 def zone_name(now: datetime) -> str:
-    """Return the name of the machine's own time zone."""
+    """Return the name of the local time zone."""
     return f"{now.astimezone():%Z}"
 
 
 def clock_time(now: datetime, seconds: float) -> str:
-    """Return the local time of day in `seconds` from now, with its zone."""
+    """Format the local time of day `seconds` after `now`, with its zone."""
     return f"{(now + timedelta(seconds=seconds)).astimezone():%H:%M %Z}"
 
 
 def child_line(name: str, line: str) -> Text:
-    """Return a line of a child's log behind its name."""
+    """Return a line of a child's log, prefixed with its name."""
     return Text.assemble((f"{name:<7} | ", CHILD_COLOURS.get(name, "bold cyan")), Text(line))
 
 
 def commands_of(settings: Settings) -> str:
-    """Return the words that a command line for these settings begins with."""
-    words = [program()]
+    """Return the beginning of a command line for these settings."""
+    parts = [program()]
     if settings.data_dir != default_data_dir().absolute():
-        words += ["--data-dir", shown_path(settings.data_dir)]
+        parts += ["--data-dir", shown_path(settings.data_dir)]
     config = settings.config_file
     if config is not None and config not in config_candidates(settings.data_dir):
-        words += ["--config", shown_path(config)]
-    return " ".join(words)
+        parts += ["--config", shown_path(config)]
+    return " ".join(parts)
 
 
 def program() -> str:
-    """Return how this program was called: `sisgate`, or its path where PATH doesn't lead to it."""
-    called = Path(sys.argv[0])
-    if called.name != "sisgate" or shutil.which("sisgate") == str(called.absolute()):
+    """Return `sisgate`, or the path of this program if PATH does not lead to it."""
+    path = Path(sys.argv[0])
+    if path.name != "sisgate" or shutil.which("sisgate") == str(path.absolute()):
         return "sisgate"
-    return shown_path(called.absolute())
+    return shown_path(path.absolute())
 
 
 def shown_path(path: Path) -> str:
-    """Return a path as a shell reads it, relative where that is shorter."""
-    here = Path.cwd()
-    short = path.relative_to(here) if path.is_relative_to(here) else path
+    """Return a path quoted for a shell, relative to the working directory where possible."""
+    folder = Path.cwd()
+    short = path.relative_to(folder) if path.is_relative_to(folder) else path
     return shlex.quote(str(short))

@@ -1,4 +1,4 @@
-"""What one run of the command works with, made from the global options when it is needed."""
+"""The settings, gateway and output of one run of the command, created on first use."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from sisgate.settings import Settings, load_settings
 
 @dataclass
 class Invocation:
-    """The global options, and the connections that follow from them."""
+    """The global options, and what they lead to."""
 
     config: Path | None = None
     data_dir: Path | None = None
     as_json: bool = False
 
     def take(self, options: Mapping[str, Any]) -> None:
-        """Take those of the global options that were given."""
+        """Set the global options that are present."""
         for name in ("config", "data_dir", "as_json"):
             if options.get(name):
                 setattr(self, name, options[name])
@@ -41,17 +41,17 @@ class Invocation:
 
     @cached_property
     def gateway(self) -> Gateway:
-        """The gateway. It connects at its first use."""
+        """The gateway. It connects on first use."""
         return Gateway(self.settings, user=user_name())
 
     @property
     def clock(self) -> Clock:
-        """The fleet's clock; it is this machine's where no server of the fleet can be reached."""
+        """The fleet's clock, or this machine's if no server can be reached."""
         return self.gateway.context.clock
 
 
 def user_name() -> str:
-    """Return who runs the command, for the audit log."""
+    """Return the name of the user, for the audit log."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

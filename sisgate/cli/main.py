@@ -1,4 +1,4 @@
-"""The `sisgate` command: all groups together, and every way it can end."""
+"""The `sisgate` command: all its groups, and its exit codes."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ for commands in (
     app.add_typer(commands, rich_help_panel=commands.panel)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(is_requested: bool) -> None:
+    if is_requested:
         write_line(f"sisgate {__version__}")
         raise typer.Exit
 
@@ -92,19 +92,19 @@ def global_options(
         ),
     ] = None,
     as_json: Json = False,
-    version: Annotated[  # noqa: ARG001 - the callback has done it all
+    version: Annotated[  # noqa: ARG001 - the callback does it all
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Take the options of every command, which may stand before it, too."""
+    """Accept the global options before a command."""
     context.obj = Invocation(config, data_dir, as_json)
 
 
 def execute(arguments: list[str]) -> int:
-    """Run one command and return its exit code. No error of sisgate gets past here."""
+    """Run one command and return its exit code, reporting every `SisgateError`."""
     output = Presenter(as_json="--json" in arguments)
     try:
-        ended = app(arguments, prog_name="sisgate", standalone_mode=False)
+        result = app(arguments, prog_name="sisgate", standalone_mode=False)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else ExitCode.OK
     except SisgateError as error:
@@ -123,13 +123,13 @@ def execute(arguments: list[str]) -> int:
         return ExitCode.INTERRUPTED
     except TyperException as error:
         return _wrong_command_line(output, error)
-    return ended if isinstance(ended, int) else ExitCode.OK
+    return result if isinstance(result, int) else ExitCode.OK
 
 
 def _wrong_command_line(output: Presenter, error: TyperException) -> ExitCode:
     command = getattr(getattr(error, "ctx", None), "command_path", "sisgate")
     message = error.format_message().replace(": Value error, ", ": ")
-    if not message:  # a group without a command, whose help has been shown instead
+    if not message:  # A group without a command has shown its help.
         output.json({"error": UsageError(f"{command} needs a command.").as_dict()})
         return ExitCode.USAGE
     code = output.fail(UsageError(message))

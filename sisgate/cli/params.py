@@ -1,7 +1,6 @@
 """Options and arguments that several commands share: times, secrets, names.
 
-One rule holds for all times: so long ago or from now (90s, 30m, 2h, 1d), or ISO 8601. A time
-without a zone is in that of this machine, as times are shown.
+A time is relative (90s, 30m, 2h, 1d) or ISO 8601, in this machine's zone unless it names one.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ from sisgate.settings.files import decode_text, read_text
 from sisgate.settings.load import read_secret_variable
 
 LONGEST = timedelta(days=36_500)
-"""From today on a time so far away can still be written as a date."""
+"""The longest relative time; further away, a date overflows."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def complete_provider(context: typer.Context, incomplete: str) -> list[str]:
-    """Complete the name of a configured provider. Completing never fails."""
+    """Complete the name of a configured provider. Never fails."""
     settings = _settings(context)
     names = sorted(settings.providers) if settings else []
     return [name for name in names if name.startswith(incomplete)]
 
 
 def complete_resource(context: typer.Context, incomplete: str) -> list[str]:
-    """Complete a resource of the provider that stands before it."""
+    """Complete a resource of the provider named before it."""
     settings, provider = _settings(context), context.params.get("provider")
     config = settings.providers.get(provider or "") if settings else None
     names = list(config.dialect_class.resources if config else ROSTER)
@@ -47,18 +46,18 @@ def complete_resource(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _settings(context: typer.Context) -> Settings | None:
-    given: dict[str, Any] = {**context.find_root().params}
-    given |= {name: value for name, value in context.params.items() if value}
-    # A configuration with mistakes completes nothing; the command itself will report them.
+    options: dict[str, Any] = {**context.find_root().params}
+    options |= {name: value for name, value in context.params.items() if value}
+    # The command itself reports mistakes in the configuration.
     with suppress(Exception):
-        return Invocation(given.get("config"), given.get("data_dir")).settings
+        return Invocation(options.get("config"), options.get("data_dir")).settings
     return None
 
 
 def length(text: str | timedelta) -> timedelta:
-    """Return the length that a text such as 90s, 30m, 2h or 1d is; `UsageError` for another one.
+    """Parse a length of time such as 90s, 30m, 2h or 1d; `UsageError` if it is malformed.
 
-    A length stays as it is: typer parses the default of an option, too.
+    A `timedelta` is returned as is, because typer also parses defaults.
 
     >>> length("2h")
     datetime.timedelta(seconds=7200)
@@ -74,12 +73,12 @@ def length(text: str | timedelta) -> timedelta:
 
 
 def length_or_never(text: str | timedelta) -> timedelta | None:
-    """Return a length, or None for `never`."""
+    """Parse a length of time; None for `never`."""
     return None if text == "never" else length(text)
 
 
 def at(text: str, now: datetime, direction: int) -> datetime:
-    """Return the time that a text is; a length counts from `now` on (1) or back (-1).
+    """Parse a time; a length counts forward (`direction` 1) or back (-1) from `now`.
 
     >>> from datetime import UTC
     >>> now = datetime(2026, 9, 1, 8, tzinfo=UTC)
@@ -90,7 +89,7 @@ def at(text: str, now: datetime, direction: int) -> datetime:
         return now + direction * length(text)
     try:
         time = datetime.fromisoformat(text)
-        # Without a zone it is this machine's, which may not have that year.
+        # This machine's zone may not have that year.
         return time if time.tzinfo else time.astimezone()
     except (ValueError, OverflowError):
         raise UsageError(
@@ -100,40 +99,40 @@ def at(text: str, now: datetime, direction: int) -> datetime:
 
 
 def past(text: str) -> datetime:
-    """Return the time that an option such as `--since` names."""
+    """Parse the time of an option such as `--since`."""
     return at(text, SystemClock().now(), -1)
 
 
 def future(text: str) -> datetime:
-    """Return the time to come that an option such as `--until` names."""
+    """Parse a future time, of an option such as `--until`."""
     now = SystemClock().now()
     end = at(text, now, 1)
     if end <= now:
-        raise UsageError(f"{text[:40]} has passed already.")
+        raise UsageError(f"{text[:40]} has already passed.")
     return end
 
 
 def time_ago(what: str, *names: str, **more: Any) -> Any:
-    """Return an option that takes a time, counted back from now; `what` begins its help."""
+    """Return an option for a past time; `what` begins its help."""
     rule = "2h or 1d ago, or ISO 8601; without a zone, this machine's."
     return typer.Option(*names, parser=past, metavar="TIME", help=f"{what}: {rule}", **more)
 
 
 def time_ahead(what: str, *names: str, **more: Any) -> Any:
-    """Return an option that takes a time to come, counted from now."""
+    """Return an option for a future time; `what` begins its help."""
     rule = "30m, 2h or 1d from now, or ISO 8601; without a zone, this machine's."
     return typer.Option(*names, parser=future, metavar="TIME", help=f"{what}: {rule}", **more)
 
 
-def entered_client_id(given: str | None) -> str:
-    """Return the client id that was given, or ask for it."""
-    return given or _ask("Client id", hidden=False)
+def entered_client_id(client_id: str | None) -> str:
+    """Return the client id, prompting if it is None."""
+    return client_id or _prompt("Client id", hidden=False)
 
 
 def entered_secret(file: Path | None, variable: str | None) -> Secret:
-    """Return the secret; `UsageError` where there is none, or two places are named.
+    """Return the secret from a file, stdin (`-`), a variable or a prompt.
 
-    A secret is never an argument: it is asked for, or comes from a file, stdin or a variable.
+    Raises `UsageError` if it is empty or two sources are given.
     """
     if file and variable:
         raise UsageError("Give --secret-file or --secret-env, not both.")
@@ -148,18 +147,18 @@ def entered_secret(file: Path | None, variable: str | None) -> Secret:
     elif variable:
         text, where = read_secret_variable(variable) or "", f"the variable {variable}"
     else:
-        text, where = _ask("Secret", hidden=True), "the answer"
+        text, where = _prompt("Secret", hidden=True), "the answer"
     secret = text.strip("\r\n")
     if not secret:
         raise UsageError(f"There is no secret in {where}.")
     return Secret(secret)
 
 
-def _ask(what: str, *, hidden: bool) -> str:
+def _prompt(what: str, *, hidden: bool) -> str:
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{what} cannot be asked for, because the input is no terminal. Give --client-id, and "
-            "the secret by --secret-file or --secret-env."
+            f"Cannot prompt for the {what.lower()}: the input is not a terminal. Give --client-id, "
+            "and the secret with --secret-file or --secret-env."
         )
     answer: str = typer.prompt(what, hide_input=hidden, err=True)
     return answer
@@ -183,28 +182,28 @@ Resource = Annotated[
         autocompletion=complete_resource,
     ),
 ]
-OneJob = Annotated[str, typer.Argument(metavar="JOB", help="Id, or its beginning.")]
+OneJob = Annotated[str, typer.Argument(metavar="JOB", help="Id, or the beginning of one.")]
 Priority = Annotated[
     PriorityName,
     typer.Option(
-        "--priority", "-p", metavar="|".join(PRIORITIES), help="More urgent work goes first."
+        "--priority", "-p", metavar="|".join(PRIORITIES), help="More urgent work runs first."
     ),
 ]
 App = Annotated[str | None, typer.Option("--app", help="Name of the calling app in the ledger.")]
 IdempotencyKey = Annotated[
-    str | None, typer.Option("--idempotency-key", help="The same key returns the first job again.")
+    str | None, typer.Option("--idempotency-key", help="The same key returns the same job.")
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")]
-Purpose = Annotated[str | None, typer.Option(help="What they are for, for the audit log.")]
+Purpose = Annotated[str | None, typer.Option(help="Why the data is read, for the audit log.")]
 OnUnavailable = Annotated[
     Instead,
     typer.Option(
         "--on-unavailable",
-        help="While the provider takes no calls: wait, fail at once, or return old data.",
+        help="If the provider takes no calls: wait, fail at once, or return old data.",
     ),
 ]
 ClientId = Annotated[
-    str | None, typer.Option(help="Client id or consumer key.", show_default="asked for")
+    str | None, typer.Option(help="Client id or consumer key.", show_default="prompt")
 ]
 SecretFile = Annotated[Path | None, typer.Option(help="File with the secret; - for stdin.")]
 SecretEnv = Annotated[str | None, typer.Option(metavar="NAME", help="Variable with the secret.")]

@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, everything else to stderr, and with `--json` only JSON."""
+"""Output: results go to stdout (with `--json`, only JSON), messages to stderr."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from sisgate.cli.tables import Columns, Facts, Grid, Prose
 from sisgate.errors import SisgateError
 
 PIPED_WIDTH = 200
-"""Columns of what goes into a pipe or file, which has no width of its own; COLUMNS sets another."""
+"""Width of output to a pipe or file; COLUMNS overrides it."""
 
 
 class Presenter:
-    """The two streams of one command, and the one presenter of what it found.
+    """Writes the results and messages of one command.
 
-    `result`, `table` and `facts` show a thing to people, or write it as JSON where that was asked
-    for. rich leaves colours out for NO_COLOR and for no terminal.
+    `result`, `table` and `facts` write text or, with `--json`, JSON. rich omits colours for
+    NO_COLOR and outside a terminal.
     """
 
     def __init__(self, as_json: bool = False) -> None:
@@ -39,67 +39,67 @@ class Presenter:
 
     @property
     def is_live(self) -> bool:
-        """Whether bars can move on stderr."""
+        """Whether stderr can show progress bars."""
         return self.err.is_terminal and not self.err.is_dumb_terminal
 
     def result(self, value: Any, text: str | Text) -> None:
-        """Show what a command did, as a sentence or as JSON."""
+        """Show a result, as `text` or as JSON."""
         self.json(value)
         self.show(text)
 
     def table(
         self, rows: Iterable[Any], columns: Columns, *, json: Any = None, empty: str = ""
     ) -> None:
-        """Show rows as a table, or as JSON: `json`, or else the rows. Without any, show `empty`."""
-        found = list(rows)
+        """Show rows as a table, or `empty` without any; with `--json`, write `json` or the rows."""
+        listed = list(rows)
         if self.as_json:
-            self.json(found if json is None else json)
-        elif found or not empty:
-            self.show(Grid(columns, found))
+            self.json(listed if json is None else json)
+        elif listed or not empty:
+            self.show(Grid(columns, listed))
         else:
             self.show(Text(empty, "dim"))
 
     def facts(self, rows: Iterable[tuple[str, object]], *, json: Any) -> None:
-        """Show names and values side by side without those that are None, or `json`."""
+        """Show names and values, leaving out None; with `--json`, write `json`."""
         self.json(json)
         self.show(Facts(list(rows)))
 
     def show(self, renderable: RenderableType) -> None:
-        """Show a table, a panel or a line to people; nothing with `--json`."""
+        """Show a table, a panel or a line; nothing with `--json`."""
         if not self.as_json:
             _print(self.out, renderable)
 
     def command(self, line: str) -> None:
-        """Show a command line to be copied: it is never folded."""
+        """Show a command line to copy, unwrapped."""
         if not self.as_json:
             self.out.print(Text(f"  {line}", "cyan"), soft_wrap=True)
 
     def json(self, value: Any) -> None:
-        """Write one JSON value as one line, if `--json` was asked for."""
+        """With `--json`, write a value as one line."""
         if self.as_json:
             write_line(to_json(value))
 
     def note(self, text: str | Text) -> None:
-        """Say something beside the result, on stderr."""
+        """Write a message to stderr."""
         _print(self.err, text)
 
     def warn(self, text: str) -> None:
-        """Say on stderr what a person should know."""
+        """Write a warning to stderr."""
         self.note(Text.assemble(("warning: ", "yellow"), text))
 
     def error(self, error: SisgateError) -> None:
-        """Say on stderr that one of several things went wrong; the command goes on."""
+        """Write an error to stderr; the command continues."""
         self.note(Text.assemble(("error: ", "bold red"), str(error)))
 
     def fail(self, error: SisgateError) -> ExitCode:
-        """Report the error that ends the command, on stderr and with `--json` also on stdout."""
+        """Report the error that ends the command: on stderr, and with `--json` also on stdout."""
         self.error(error)
         self.json({"error": error})
         return exit_code(error)
 
     @contextmanager
     def progress(self, *, is_shown: bool = True) -> Iterator[Progress]:
-        """Give bars on stderr with "done of all" for work that takes long, while it lasts."""
+        """Show progress bars on stderr until the context ends."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         is_off = not (is_shown and self.is_live)
         with Progress(*columns, console=self.err, disable=is_off) as bars:
@@ -109,20 +109,20 @@ class Presenter:
 def to_json(value: Any) -> str:
     """Return one line of JSON.
 
-    An object is what its `as_dict` returns, or the fields of its dataclass. Times are in ISO 8601,
-    lengths of time in seconds, and what else is not JSON as text.
+    Objects are written by their `as_dict` or dataclass fields, times in ISO 8601, lengths of time
+    in seconds, everything else as text.
     """
     return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
 def write_line(text: str) -> None:
-    """Write a line to stdout as it is, without markup, wrapping or colours."""
+    """Write a line to stdout, without markup, wrapping or colours."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def write_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
-    """Write lines to stdout as they come, each flushed if `at_once`."""
+    """Write lines to stdout, flushing each if `at_once`."""
     for line in lines:
         sys.stdout.write(f"{line}\n")
         if at_once:
@@ -131,7 +131,7 @@ def write_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows to stdout as CSV; what stands in no column is left out."""
+    """Write rows to stdout as CSV, ignoring fields without a column."""
     writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
@@ -141,12 +141,12 @@ def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None
 def _print(console: Console, what: RenderableType) -> None:
     if isinstance(what, str | Text):
         what = Prose(what) if console.is_terminal else what
-    # What is longer than the terminal is for the terminal to wrap.
+    # The terminal wraps long lines, so that copying gives them whole.
     console.print(what, soft_wrap=True)
 
 
 def _console(*, stderr: bool) -> Console:
-    # What is shown is data: `keys:key:add` holds no emoji, and nobody's name is a colour.
+    # Data is not markup: `keys:key:add` holds no emoji, and no name is a colour.
     plain = partial(Console, stderr=stderr, highlight=False, markup=False, emoji=False)
     console = plain()
     if console.is_terminal:

@@ -1,8 +1,8 @@
-"""Tables and lists of facts that lose nothing, however narrow the terminal. Pure layout.
+"""Lays out tables and lists of facts without losing content on narrow terminals. Pure.
 
-A table that fits has one line a row. Where it does not fit, long texts are folded between words, or
-the last columns move below their row, each value behind its name: whichever takes fewer lines. No
-value is cut and no word is broken, so that an id can be copied from any screen.
+A table that fits has one line per row. Otherwise long texts wrap between words, or the last columns
+move below their row as names and values, whichever takes fewer lines. No value is cut and no word
+broken, so that an id can be copied from any screen.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from rich.text import Text
 from sisgate.cli.formats import duration, moment, number, state
 
 Columns = Mapping[str, str | Callable[[Any], object]]
-"""Names of columns, each with the attribute (or key) that it shows, or a function of the row."""
+"""Column names, each with the attribute or key that it shows, or a function of the row."""
 
 GAP = "  "
 BELOW = "    "
 BETWEEN = " · "
 PROSE_WIDTH = 24
-"""A text may be folded to a column of this width, and no narrower."""
+"""The narrowest column that text wraps in."""
 
 _WORD = re.compile(r"[^\s`]*`[^`\n]+`\S*|\S+")
-"""A word, or a command in backticks: neither is broken."""
+"""An unbreakable word, or a command in backticks."""
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "�")
 del _CONTROLS[ord("\n")]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of rows, laid out for the width it is shown at."""
+    """A table of rows, laid out for the available width."""
 
     columns: Columns
     rows: Sequence[Any]
@@ -56,7 +56,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Prose:
-    """A text, broken between words, and never within a command in backticks."""
+    """A text that wraps between words, never within a command in backticks."""
 
     text: str | Text
 
@@ -67,7 +67,7 @@ class Prose:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values side by side; a value of None is left out."""
+    """Names and values side by side, without values of None."""
 
     rows: Sequence[tuple[str, object]]
     style: str = "bold cyan"
@@ -82,12 +82,12 @@ class Facts:
 
 
 def shown(value: object) -> Text:
-    r"""Return a value as people read it: numbers grouped, times local, states in their colour.
+    r"""Format a value for people: grouped numbers, local times, coloured states.
 
     >>> [str(shown(value)) for value in (12345, True, None, ["a", "b"], timedelta(seconds=75))]
     ['12,345', 'yes', '-', 'a, b', '1 min 15 s']
 
-    Control characters would be orders to the terminal:
+    Control characters never reach the terminal:
 
     >>> str(shown("\x1b[2J"))
     '�[2J'
@@ -137,7 +137,7 @@ class _Layout:
             yield from self._below(row, beside)
 
     def _beside(self) -> int:
-        """Return how many columns stand side by side; those behind them go below their row."""
+        """Return how many columns fit side by side; the rest goes below each row."""
         fitting = [
             count for count in range(1, len(self.header) + 1) if self._least(count) <= self.width
         ]
@@ -148,7 +148,7 @@ class _Layout:
 
     @cached_property
     def _leasts(self) -> list[int]:
-        """The width that each column needs, so that no word of it is broken."""
+        """The least width of each column that breaks no word."""
         longest = [
             max(
                 (cell_len(word) for row in self.rows for word in _WORD.findall(row[place].plain)),
@@ -163,7 +163,7 @@ class _Layout:
 
     @cached_property
     def _naturals(self) -> list[int]:
-        """The width that each column would like to have."""
+        """The width of each column without wrapping."""
         return [
             max(
                 cell_len(name),
@@ -174,7 +174,7 @@ class _Layout:
         ]
 
     def _widths(self, count: int) -> list[int]:
-        """Return the widths of the first columns: the widest give way first."""
+        """Return the widths of the first `count` columns; the widest shrink first."""
         widths, least = self._naturals[:count], self._leasts[:count]
         spare = self.width - len(GAP) * (count - 1)
         while sum(widths) > spare:
@@ -186,7 +186,7 @@ class _Layout:
         return widths
 
     def _height(self, beside: int) -> int:
-        """Return about how many lines the rows take with so many columns side by side."""
+        """Estimate the lines of all rows with `beside` columns side by side."""
         widths, height = self._widths(beside), 0
         room = max(1, self.width - len(BELOW))
         for row in self.rows:
@@ -194,7 +194,7 @@ class _Layout:
             rest = [
                 len(self.header[n]) + 1 + cell_len(row[n].plain)
                 for n in range(beside, len(self.header))
-                if _is_said(row[n])
+                if _is_filled(row[n])
             ]
             height += -(-(sum(rest) + len(BETWEEN) * (len(rest) - 1)) // room) if rest else 0
         return height
@@ -210,11 +210,11 @@ class _Layout:
         return _line(whole)
 
     def _below(self, row: Sequence[Text], beside: int) -> Iterable[Text]:
-        """Return the lines with what did not fit beside the rest, each value behind its name."""
+        """Return lines of names and values for the columns that did not fit."""
         indent = BELOW if beside else ""
         room, line = self.width - len(indent), Text()
         for place in range(beside, len(self.header)):
-            if not _is_said(row[place]):
+            if not _is_filled(row[place]):
                 continue
             item = Text.assemble((self.header[place], "dim"), " ", row[place])
             if line and cell_len(line.plain) + len(BETWEEN) + cell_len(item.plain) > room:
@@ -239,12 +239,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | timedelta) and not isinstance(value, bool | Enum)
 
 
-def _is_said(cell: Text) -> bool:
+def _is_filled(cell: Text) -> bool:
     return cell.plain not in {"", "-"}
 
 
 def _folded(text: Text, width: int) -> Sequence[Text]:
-    """Return the lines of a text, broken between words only."""
+    """Return the lines of a text, wrapped between words."""
     lines: list[Text] = []
     for paragraph in text.split("\n", allow_blank=True):
         start, breaks = 0, []
@@ -259,5 +259,5 @@ def _folded(text: Text, width: int) -> Sequence[Text]:
 
 
 def _line(*parts: Text) -> Text:
-    # What is longer than the terminal is for the terminal to wrap, so that copying gives it whole.
+    # The terminal wraps long lines, so that copying gives them whole.
     return Text.assemble(*parts, no_wrap=True, overflow="ignore")

@@ -1,4 +1,4 @@
-"""Following jobs to their end, with a bar for each provider while they work."""
+"""Follows jobs until they end, with a progress bar for each provider."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from sisgate.domain.states import CallState
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway import Gateway, JobStatus
 
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 QUOTA_SECONDS = 1.0
-"""How often the limiter is asked why a provider does not go on."""
+"""How often to query the limiter for what a provider waits for."""
 
-WORTH_TELLING_SECONDS = 10.0
-"""A wait for a permit is told from this length on; shorter ones belong to an even spread."""
+LONG_WAIT_SECONDS = 10.0
+"""Shorter waits for a permit are not shown: they come from spreading calls evenly."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How far the jobs of one provider are."""
+    """The progress of one provider's jobs."""
 
     jobs: int
     jobs_ended: int
@@ -44,7 +44,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class PermitWait:
-    """A provider's next permit is this far away, and why."""
+    """The seconds until a provider's next permit, and the reason."""
 
     seconds: float
     reason: str
@@ -52,7 +52,7 @@ class PermitWait:
 
 @dataclass
 class Watched:
-    """What was seen: the last statuses, and the providers that wait for a permit."""
+    """The last statuses, and the providers that wait for a permit."""
 
     statuses: dict[str, Sequence[JobStatus]]
     waits: dict[str, PermitWait]
@@ -60,16 +60,16 @@ class Watched:
     @property
     def is_final(self) -> bool:
         """Whether every job has ended."""
-        return all(status.is_final for found in self.statuses.values() for status in found)
+        return all(status.is_final for status in self.jobs)
 
     @property
     def jobs(self) -> list[JobStatus]:
         """All statuses."""
-        return [status for found in self.statuses.values() for status in found]
+        return [status for each in self.statuses.values() for status in each]
 
 
 def standing(statuses: Sequence[JobStatus]) -> Standing:
-    """Return how far jobs are. A job without steps yet counts as one step to come."""
+    """Return the progress of jobs. A job without steps yet counts as one step."""
     steps = [max(1, sum(status.calls.values())) for status in statuses]
     ended = [
         total
@@ -92,43 +92,43 @@ def watch(
     output: Presenter,
     jobs: Mapping[str, Sequence[str]],
     *,
-    wanted: Callable[[Watched], bool] = lambda _: True,
+    proceed: Callable[[Watched], bool] = lambda _: True,
     timeout: float | None = None,
     pause: Callable[[float], None] | None = None,
 ) -> Watched:
     """Follow jobs, given as ids by provider, until all have ended.
 
-    Ends early, with live jobs in the answer, when `wanted` is false or `timeout` seconds have
-    passed. The jobs continue either way. `pause` is what to do for some seconds between two looks.
+    Stops early when `proceed` returns false or after `timeout` seconds; the jobs continue.
+    `pause` replaces the clock's `sleep` between two polls.
     """
     clock = gateway.context.clock
-    begun, asked = clock.monotonic(), -QUOTA_SECONDS
+    begun, queried = clock.monotonic(), -QUOTA_SECONDS
     watched = Watched({}, {})
     with _Bars(output, list(jobs)) as bars:
         while True:
             watched.statuses = {name: gateway.jobs.statuses(ids) for name, ids in jobs.items()}
             waited = clock.monotonic() - begun
-            if waited - asked >= QUOTA_SECONDS:
-                watched.waits, asked = _waits(gateway, watched), waited
+            if waited - queried >= QUOTA_SECONDS:
+                watched.waits, queried = _waits(gateway, watched), waited
             for name, statuses in watched.statuses.items():
                 bars.show(name, standing(statuses), _remark(clock.now(), watched.waits.get(name)))
             late = timeout is not None and waited >= timeout
-            if watched.is_final or late or not wanted(watched):
+            if watched.is_final or late or not proceed(watched):
                 return watched
-            (pause or clock.sleep)(LOOK_SECONDS)
+            (pause or clock.sleep)(POLL_SECONDS)
 
 
 def _waits(gateway: Gateway, watched: Watched) -> dict[str, PermitWait]:
-    found: dict[str, PermitWait] = {}
+    waits: dict[str, PermitWait] = {}
     liveness = gateway.fleet.liveness(list(watched.statuses))
     for name, statuses in watched.statuses.items():
         live = [status for status in statuses if not status.is_final]
         if live and name in gateway.settings.providers:
-            stopping = "; ".join(one.message for one in liveness.stopping(name))
+            stopping = "; ".join(reason.message for reason in liveness.stopping(name))
             wait = PermitWait(0.0, stopping) if stopping else _permit_wait(gateway, name, live)
             if wait is not None:
-                found[name] = wait
-    return found
+                waits[name] = wait
+    return waits
 
 
 def _permit_wait(gateway: Gateway, name: str, live: Sequence[JobStatus]) -> PermitWait | None:
@@ -153,7 +153,7 @@ def _remark(now: datetime, wait: PermitWait | None) -> str:
         return "paused"
     if wait.seconds == 0:
         return wait.reason
-    if wait.seconds < WORTH_TELLING_SECONDS:
+    if wait.seconds < LONG_WAIT_SECONDS:
         return ""
     until = clock_time(now, wait.seconds)
     why = "the provider asked us to wait" if wait.reason == "blocked" else "quota used up"
@@ -165,17 +165,17 @@ def _count(text: str) -> TextColumn:
 
 
 class _Bars:
-    """A bar per provider on a terminal; elsewhere a line when a provider has ended."""
+    """A bar per provider on a terminal; elsewhere a line when its remark changes."""
 
     def __init__(self, output: Presenter, names: Sequence[str]) -> None:
         self._output = output
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✓[/green]"),
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None),
             _count("{task.completed:,}/{task.total:,} steps"),
-            # Rows as they are read: a page may hold a row twice, and one row may be two records.
+            # Not records: a page may repeat a row, and one row may give two records.
             _count("{task.fields[rows]} rows read"),
             TextColumn("[yellow]{task.fields[remark]}[/yellow]"),
             console=output.err,
@@ -194,7 +194,7 @@ class _Bars:
         self._progress.stop()
 
     def show(self, name: str, standing: Standing, remark: str) -> None:
-        """Move a provider's bar."""
+        """Update a provider's bar."""
         self._progress.update(
             self._tasks[name],
             total=standing.steps,
@@ -202,15 +202,15 @@ class _Bars:
             rows=number(standing.rows),
             remark="" if standing.is_final else remark,
         )
-        self._tell(name, standing, remark)
+        self._note(name, standing, remark)
 
-    def _tell(self, name: str, standing: Standing, remark: str) -> None:
+    def _note(self, name: str, standing: Standing, remark: str) -> None:
         if self._output.is_live:
             return
-        words = remark if not standing.is_final else "all ended"
-        if words and f"{name} {words}" not in self._told:
-            self._told.add(f"{name} {words}")
+        text = remark if not standing.is_final else "all ended"
+        if text and f"{name} {text}" not in self._shown:
+            self._shown.add(f"{name} {text}")
             self._output.note(
-                f"{name}: {words} ({standing.jobs_ended} of {standing.jobs} jobs, "
+                f"{name}: {text} ({standing.jobs_ended} of {standing.jobs} jobs, "
                 f"{number(standing.calls)} calls, {number(standing.rows)} rows read)"
             )

@@ -154,7 +154,7 @@ class ProviderBreakers:
             raise UsageError("`auto` ends a pin now, so it takes no end.")
         until = aware("until", until)
         if until is not None and until <= now:
-            raise UsageError(f"The end of the pin, {until.isoformat()}, has passed already.")
+            raise UsageError(f"The end of the pin, {until.isoformat()}, has already passed.")
         return Pin(state.value, until) if state is not None else None
 
     def _named(self, endpoint: str | None) -> Sequence[str]:

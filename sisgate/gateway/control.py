@@ -114,7 +114,7 @@ class ProviderControl:
         actor = self._may_change(actor)
         until = aware("until", until)
         if until is not None and until <= self._core.clock.now():
-            raise UsageError(f"The end of the pause, {until.isoformat()}, has passed already.")
+            raise UsageError(f"The end of the pause, {until.isoformat()}, has already passed.")
         self._set_pause(paused=True, until=until, actor=actor, reason=reason)
         self._write_to_redis(lambda: self._core.limiter.pause(self._config.name, until))
 

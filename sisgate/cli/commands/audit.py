@@ -24,39 +24,39 @@ app = Commands("audit", "Read, verify and export the audit log.", panel="Look")
 
 FOLLOW_SECONDS = 1.0
 MOST_SHOWN = 1000
-"""Events that a search shows in a table by default."""
+"""Default limit of events in a table."""
 
 COLUMNS = ("at", "actor", "action", "subject", "reason", "provider", "job", "request", "detail")
 
 Actor = Annotated[str | None, typer.Option(help="Who did it: app:NAME, a user, worker.")]
-ActionName = Annotated[str | None, typer.Option("--action", help="Beginning of the action.")]
-Subject = Annotated[str | None, typer.Option(help="What it was done to.")]
+ActionName = Annotated[str | None, typer.Option("--action", help="The action, or its beginning.")]
+Subject = Annotated[str | None, typer.Option(help="The object of the action.")]
 Person = Annotated[
     str | None,
-    typer.Option(metavar="PROVIDER/ID", help="A person, found by pseudonym: skyward/8f3a-11."),
+    typer.Option(metavar="PROVIDER/ID", help="Events about this person, such as skyward/8f3a-11."),
 ]
 JobId = Annotated[str | None, typer.Option("--job", help="Only this job.")]
-Since = Annotated[datetime | None, time_ago("From then on")]
-Until = Annotated[datetime | None, time_ago("Before then")]
+Since = Annotated[datetime | None, time_ago("Only from this time")]
+Until = Annotated[datetime | None, time_ago("Only before this time")]
 
 
 @app.add("sisgate audit tail -n 50", "sisgate audit tail -f --json")
 def tail(
     invocation: Invocation,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more events.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
     actor: Actor = None,
     action: ActionName = None,
     provider: OfProvider = None,
 ) -> None:
     """Show the newest events."""
-    wanted = AuditFilter(actor=actor, action=action, provider=provider)
-    newest = list(reversed(invocation.gateway.audit.tail(wanted, limit=limit)))
+    query = AuditFilter(actor=actor, action=action, provider=provider)
+    newest = list(reversed(invocation.gateway.audit.tail(query, limit=limit)))
     if not follow:
         _show_events(invocation.output, newest)
         return
     write = _json_line if invocation.as_json else _text_line
-    following = invocation.gateway.audit.follow(wanted, newest)
+    following = invocation.gateway.audit.follow(query, newest)
     write_lines(map(write, newest), at_once=True)
     for _ in until_interrupted(invocation.clock, FOLLOW_SECONDS):
         write_lines(map(write, following.new()), at_once=True)
@@ -92,25 +92,25 @@ def search(
     subjects = [subject] if subject else []
     if person is not None:
         subjects += invocation.gateway.privacy.pseudonyms(*_person(person))
-    found: Iterable[AuditEvent] = log.search(
+    events: Iterable[AuditEvent] = log.search(
         AuditFilter(
             actor=actor, action=action, subjects=tuple(subjects), provider=provider, job=job,
             request_id=request, since=since, until=until,
         )
     )  # fmt: skip
     if invocation.as_json or form == "jsonl":
-        write_lines(map(_json_line, islice(found, limit)))
+        write_lines(map(_json_line, islice(events, limit)))
     elif form == "csv":
-        rows = ({**_event(e), "detail": e.detail_text} for e in islice(found, limit))
+        rows = ({**_event(e), "detail": e.detail_text} for e in islice(events, limit))
         write_csv(COLUMNS, rows)
     else:
-        # A table is laid out as a whole, so it must end somewhere.
+        # A table is laid out as a whole: it needs a limit.
         most = limit or MOST_SHOWN
-        shown = list(islice(found, most + 1))
+        shown = list(islice(events, most + 1))
         _show_events(invocation.output, shown[:most])
         if len(shown) > most:
-            more = "--limit, --since or --format jsonl shows more"
-            invocation.output.note(f"These are the first {number(most)}; {more}.")
+            more = "for more, use --limit, --since or --format jsonl"
+            invocation.output.note(f"Only the first {number(most)} are shown; {more}.")
 
 
 @app.add(
@@ -129,9 +129,9 @@ def disclosures(
     since: Since = None,
     until: Until = None,
 ) -> None:
-    """Show who read a person's records or a response naming them, when, and why."""
+    """Show who read records or responses with a person's data, when, and why."""
     output, (provider, sourced_id) = invocation.output, _person(person)
-    found = invocation.gateway.audit.disclosures(
+    disclosures = invocation.gateway.audit.disclosures(
         provider, sourced_id, actor=user_name(), resource=resource, since=since, until=until
     )
     columns: Columns = {
@@ -142,15 +142,13 @@ def disclosures(
         "purpose": lambda each: each.purpose or "not stated",
     }
     output.table(
-        found,
+        disclosures,
         columns,
-        json={"disclosures": found},
-        empty="Nobody was given this person's records, as far as the log reaches.",
+        json={"disclosures": disclosures},
+        empty="Nobody has read this person's records, as far back as the log reaches.",
     )
-    if not all(each.is_certain for each in found):
-        output.note(
-            "“perhaps”: the reader stopped before the end, or the answer cannot be searched."
-        )
+    if not all(each.is_certain for each in disclosures):
+        output.note("“perhaps”: the reader stopped early, or the response cannot be searched.")
 
 
 def _person(text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""`sisgate audit verify`, `export`, `archive` and the rest that keeps the log provable."""
+"""`sisgate audit verify`, `export`, `archive` and other commands that prove the log intact."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def verify(
         typer.Argument(metavar="EXPORT", help="Exported file to check instead of the database."),
     ] = None,
     heads: Annotated[
-        list[Path] | None, typer.Option(help="File of heads; by default the configured one.")
+        list[Path] | None, typer.Option(help="File of heads. Default: the configured one.")
     ] = None,
     public_key: Annotated[
         list[str] | None,
@@ -58,12 +58,12 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Check every event, seal and link, and the log's end against the heads kept outside.
+    """Check every event, seal and link, and the end of the log against heads kept elsewhere.
 
     With EXPORT and --public-key, no database or configuration is needed.
     """
     if public_key and exported is None:
-        raise UsageError("--public-key is for an exported file: name it.")
+        raise UsageError("--public-key needs EXPORT, an exported file.")
     output, log = invocation.output, invocation.gateway.audit
     begun, kept = invocation.clock.monotonic(), heads or ()
     with output.progress() as bars:
@@ -81,8 +81,8 @@ def verify(
                 result = log.verify_export(exported, heads=kept, progress=progress)
             except (CredentialError, DatabaseUnavailable) as error:
                 raise type(error)(
-                    f"{error.message} On a machine without it, --public-key verifies an export: "
-                    "give it what `sisgate audit public-key` prints there."
+                    f"{error.message} To verify the export here, give --public-key the output of "
+                    "`sisgate audit public-key` from the machine that wrote it."
                 ) from error
     _show_result(output, result, invocation.clock.monotonic() - begun)
     if not result.is_whole:
@@ -96,12 +96,12 @@ def _heads(result: VerificationResult) -> str:
 
 
 def _show_result(output: Presenter, result: VerificationResult, seconds: float) -> None:
-    """Show what verification found."""
+    """Show the result of a verification."""
     rows: list[tuple[str, object]] = [
         ("events", f"{number(result.events)} checked in {seconds:.1f} s"),
         ("seals", f"{number(result.seals)}, the newest at {moment(result.last_sealed_at)}"),
         ("not yet sealed", result.unsealed),
-        ("heads kept outside", _heads(result)),
+        ("heads kept elsewhere", _heads(result)),
     ]
     output.facts(rows, json={**_as_json(result), "seconds": round(seconds, 2)})
     if result.findings and not output.as_json:
@@ -113,77 +113,79 @@ def _show_result(output: Presenter, result: VerificationResult, seconds: float) 
                 "detail": "what",
             },
         )
-    left = result.counts.total() - len(result.findings)
-    if left > 0:
-        output.note(f"And {number(left)} more.")
+    more = result.counts.total() - len(result.findings)
+    if more > 0:
+        output.note(f"And {number(more)} more.")
     if not result.heads:
-        output.warn("There are no heads to compare with: a log whose end was cut off looks whole.")
+        output.warn(
+            "There are no heads to compare with: a missing end of the log would go unnoticed."
+        )
     if result.is_whole:
         output.show(Text("The log is whole.", "bold green"))
     else:
         what = "The log was changed."
         if set(result.counts) == {IssueKind.UNKNOWN_KEY}:
-            what = "Audit keys are missing here, or the log was forged."
-        output.show(Text(f"{what} What to do: docs/how-to/verify-the-audit-log.md.", "bold red"))
+            what = "Audit keys are missing, or the log was forged."
+        output.show(Text(f"{what} See docs/how-to/verify-the-audit-log.md.", "bold red"))
 
 
 def _as_json(result: VerificationResult) -> dict[str, Any]:
-    """Return what verification found, JSON-ready."""
+    """Return the result of a verification, JSON-ready."""
     return {
         "whole": result.is_whole, "events": result.events, "seals": result.seals,
         "unsealed": result.unsealed, "heads": result.heads, "last_seal": result.last_seal,
         "last_sealed_at": result.last_sealed_at, "newest_head": result.newest_head,
         "counts": {kind.value: count for kind, count in result.counts.items()},
         "findings": [
-            {"kind": found.kind.value, "place": found.place, "what": found.what}
-            for found in result.findings
+            {"kind": finding.kind.value, "place": finding.place, "what": finding.what}
+            for finding in result.findings
         ],
     }  # fmt: skip
 
 
 @app.add("sisgate audit public-key > audit-public-keys", name="public-key")
 def public_key(invocation: Invocation) -> None:
-    """Show the public audit keys, which an auditor needs besides an export."""
-    found = invocation.gateway.audit.public_keys()
-    invocation.output.json({"keys": found})
+    """Show the public audit keys that an auditor needs with an export."""
+    keys = invocation.gateway.audit.public_keys()
+    invocation.output.json({"keys": keys})
     if not invocation.as_json:
-        write_lines(found)
+        write_lines(keys)
 
 
 @app.add("sisgate audit seal")
 def seal(invocation: Invocation) -> None:
     """Seal new events now; beat does so every second."""
-    made = invocation.gateway.audit.seal()
-    invocation.output.result(
-        {"seal": made}, f"Seal {made} was made." if made else "Nothing was new."
-    )
+    seal = invocation.gateway.audit.seal()
+    invocation.output.result({"seal": seal}, f"Created seal {seal}." if seal else "No new events.")
 
 
 @app.add("sisgate audit head > head.json")
 def head(invocation: Invocation) -> None:
-    """Show the signed head of the log, to keep elsewhere."""
-    found = invocation.gateway.audit.head()
-    if found is None:
-        raise AuditError("Nothing is sealed yet. Beat does so every second while it runs.")
-    write_lines([found.line])
+    """Show the signed head of the log, to keep on another system."""
+    latest = invocation.gateway.audit.head()
+    if latest is None:
+        raise AuditError("Nothing is sealed yet. Beat seals new events every second.")
+    write_lines([latest.line])
 
 
 @app.add("sisgate audit archive ./audit-2025.jsonl --before 2026-01-01")
 def archive(
     invocation: Invocation,
     file: Annotated[Path, typer.Argument(help="New file to write.")],
-    before: Annotated[datetime, time_ago("What was sealed before")],
+    before: Annotated[datetime, time_ago("Archive what was sealed before")],
     reason: Reason = None,
 ) -> None:
     """Move the oldest part of the log into a file."""
-    done = invocation.gateway.audit.archive(Segment(before), file, actor=user_name(), reason=reason)
+    moved = invocation.gateway.audit.archive(
+        Segment(before), file, actor=user_name(), reason=reason
+    )
     invocation.output.result(
         {
-            "file": str(done.path), "through": done.through, "head": done.head,
-            "events": done.events, "sha256": done.sha256,
+            "file": str(moved.path), "through": moved.through, "head": moved.head,
+            "events": moved.events, "sha256": moved.sha256,
         },
-        f"{number(done.events)} events up to seal {done.through} are in {done.path} now. "
-        f"Its SHA-256 is {done.sha256}.",
+        f"Moved {number(moved.events)} events up to seal {moved.through} to {moved.path}. "
+        f"Its SHA-256 is {moved.sha256}.",
     )  # fmt: skip
 
 
@@ -191,10 +193,10 @@ def archive(
 def new_key(
     invocation: Invocation, file: Annotated[Path, typer.Argument(help="The audit key file.")]
 ) -> None:
-    """Add a new key to an audit key file; older keys stay, to verify with."""
-    made = invocation.gateway.audit.new_key(file)
+    """Add a new key to an audit key file. Older keys stay for verification."""
+    key = invocation.gateway.audit.new_key(file)
     invocation.output.result(
-        {"file": str(file), "key": made.id.hex(), "public": str(made.public)},
-        f"Audit key {made.id.hex()} is first in {file}. Set audit_key_file to it, and restart "
-        f"every process. Its heads are signed for {made.public}.",
+        {"file": str(file), "key": key.id.hex(), "public": str(key.public)},
+        f"Audit key {key.id.hex()} is now first in {file}. Set audit_key_file to this file and "
+        f"restart every process. The public key of its heads is {key.public}.",
     )

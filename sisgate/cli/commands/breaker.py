@@ -1,4 +1,4 @@
-"""`sisgate breaker`: how the circuit breakers of endpoints stand, and fixing them by hand."""
+"""`sisgate breaker`: shows the circuit breakers of endpoints, and sets them by hand."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def breaker(
 ) -> None:
     """Show circuit breakers, or set them by hand."""
     output = invocation.output
-    invocation.settings  # noqa: B018 - mistakes in the file come before an unknown name
+    invocation.settings  # noqa: B018 - report mistakes in the file before an unknown name
     provider, _, endpoint = (target or "").partition("/")
     if target is not None and (not provider or (not endpoint and "/" in target)):
         raise UsageError(f"Write PROVIDER or PROVIDER/ENDPOINT, not {target!r}.")
     if state is not None:
         if watch:
-            raise UsageError("--watch shows breakers; it does not go with setting one.")
+            raise UsageError("--watch does not combine with setting a breaker.")
         breakers = invocation.gateway.providers.breakers(provider)
         changed = breakers.set(
             state, endpoint or None, until=until, actor=user_name(), reason=reason
@@ -85,9 +85,9 @@ def breaker(
         )
         return
     if until is not None or reason is not None:
-        raise UsageError(f"--until and --reason go with {', '.join(STATES)}.")
+        raise UsageError(f"--until and --reason need a state to set: {', '.join(STATES)}.")
     if endpoint:
-        raise UsageError(f"Say what to do with {target}: {', '.join(STATES)}.")
+        raise UsageError(f"Give the state to set for {target}: {', '.join(STATES)}.")
     names = [provider] if provider else invocation.gateway.providers.names()
     if watch:
         _watch(invocation, output, names)
@@ -95,18 +95,18 @@ def breaker(
         _show(output, _standings(invocation, names), invocation.clock.now())
 
 
-def _effect(place: str, word: str, end: datetime | None, changed: int) -> str:
-    if word == "auto":
+def _effect(place: str, setting: str, end: datetime | None, changed: int) -> str:
+    if setting == "auto":
         if not changed:
             return f"{place} was not set by hand: its calls decide."
-        return f"{place}: its calls decide again. What was open is due for a probe."
-    done = {
-        "open": "is held open: no call is made to it",
-        "close": "is held closed: every call is made, whatever comes of it",
-        "half-open": "is held half-open: calls are made one at a time",
-    }[word]
+        return f"{place}: its calls decide again. An open breaker is due for a probe."
+    effect = {
+        "open": "is held open: it gets no calls",
+        "close": "is held closed: it gets every call, even if calls fail",
+        "half-open": "is held half-open: it gets one call at a time",
+    }[setting]
     when = f"until {moment(end)}" if end else f"until `sisgate breaker {place} auto`"
-    return f"{place} {done}, {when}." + ("" if changed else " It was so already.")
+    return f"{place} {effect}, {when}." + ("" if changed else " It was already.")
 
 
 def _standings(invocation: Invocation, names: Sequence[str]) -> Standings:
@@ -145,19 +145,19 @@ def _screen(standings: Standings, now: datetime) -> RenderableType:
         "since": lambda row: _ago(row[1].breaker.changed_at, now),
         "checked": lambda row: _checked(row[1]),
     }
-    rows = [(name, one) for name, endpoints in standings for one in endpoints]
+    rows = [(name, status) for name, endpoints in standings for status in endpoints]
     return Group(Grid(columns, rows), Text(f"at {moment(now)}", "dim"))
 
 
-def _state(one: EndpointStatus) -> Text:
-    text = shown(one.breaker.state)
-    if one.unwell or one.ejected:
-        text.append(" unwell" if one.unwell else " ejected", "yellow")
+def _state(status: EndpointStatus) -> Text:
+    text = shown(status.breaker.state)
+    if status.unwell or status.ejected:
+        text.append(" unwell" if status.unwell else " ejected", "yellow")
     return text
 
 
-def _pin(one: EndpointStatus, now: datetime) -> Text:
-    view = one.breaker
+def _pin(status: EndpointStatus, now: datetime) -> Text:
+    view = status.breaker
     if not view.pinned:
         return Text("-")
     if view.pinned_until is None:
@@ -166,7 +166,7 @@ def _pin(one: EndpointStatus, now: datetime) -> Text:
 
 
 def _share(part: int, calls: int) -> str:
-    """Return a share of the calls in the window.
+    """Format a share of the calls in the window.
 
     >>> _share(3, 12), _share(0, 0)
     ('3 of 12, 25 %', '-')
@@ -178,13 +178,13 @@ def _ago(then: datetime | None, now: datetime) -> str:
     return "-" if then is None else f"{duration(max(0.0, (now - then).total_seconds()))} ago"
 
 
-def _checked(one: EndpointStatus) -> str:
-    return "-" if one.checked_seconds is None else f"{duration(one.checked_seconds)} ago"
+def _checked(status: EndpointStatus) -> str:
+    return "-" if status.checked_seconds is None else f"{duration(status.checked_seconds)} ago"
 
 
-def _next(one: EndpointStatus) -> str:
-    """Return when a call may be made as a probe; a dash where calls need no probe."""
-    view = one.breaker
+def _next(status: EndpointStatus) -> str:
+    """Return when the next probe is due; a dash if none is needed."""
+    view = status.breaker
     if view.state.value == "closed":
         return "-"
     if view.wait_seconds == float("inf"):

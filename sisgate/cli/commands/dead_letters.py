@@ -1,4 +1,4 @@
-"""`sisgate jobs retry` and `resolve`: what a person does about jobs that did not succeed."""
+"""`sisgate jobs retry` and `resolve`: handle jobs that did not succeed."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ OfError = Annotated[
         help="Dead letters with this error, such as provider_unavailable.",
     ),
 ]
-Since = Annotated[datetime | None, time_ago("Dead letters from then on", "--since")]
+Since = Annotated[datetime | None, time_ago("Dead letters since", "--since")]
 
 
 @dataclass(frozen=True)
 class DeadLetterFilter:
-    """Which dead letters are meant."""
+    """Selects dead letters."""
 
     provider: str | None = None
     app: str | None = None
@@ -44,11 +44,11 @@ class DeadLetterFilter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether all of them are."""
+        """Whether it selects all."""
         return self == DeadLetterFilter()
 
     def find(self, invocation: Invocation, limit: int | None = None) -> Sequence[DeadLetter]:
-        """Return those that fit; `UnknownProvider` and `UsageError` where one cannot be meant."""
+        """Return the matches; `UnknownProvider` or `UsageError` for an impossible filter."""
         if self.provider is not None:
             invocation.gateway.providers.get(self.provider)
         return invocation.gateway.jobs.dead(
@@ -57,7 +57,7 @@ class DeadLetterFilter:
 
 
 def show_dead(invocation: Invocation, output: Presenter, letters: Sequence[DeadLetter]) -> None:
-    """Show dead letters, with what each died of."""
+    """Show dead letters with their last errors."""
     now = invocation.clock.now()
     output.table(
         letters,
@@ -69,13 +69,13 @@ def show_dead(invocation: Invocation, output: Presenter, letters: Sequence[DeadL
             "what": lambda letter: letter.job.resource or letter.job.kind,
             "tries": "tries",
             "lost": "lost_workers",
-            "last error": _error_words,
+            "last error": _error_text,
         },
-        empty="No dead letter fits.",
+        empty="No matching dead letters.",
     )
 
 
-def _error_words(letter: DeadLetter) -> str:
+def _error_text(letter: DeadLetter) -> str:
     error = letter.job.error or {}
     return f"{error.get('code', '')}: {error.get('message', '')}"
 
@@ -84,7 +84,7 @@ def _error_words(letter: DeadLetter) -> str:
 def retry(
     invocation: Invocation,
     jobs: Annotated[
-        list[str] | None, typer.Argument(metavar="[JOB...]", help="Ids, or their beginnings.")
+        list[str] | None, typer.Argument(metavar="[JOB...]", help="Ids, or the beginnings of ids.")
     ] = None,
     dead: Annotated[bool, typer.Option("--dead", help="All matching dead letters.")] = False,
     provider: OfProvider = None,
@@ -98,7 +98,7 @@ def retry(
     output = invocation.output
     which = DeadLetterFilter(provider, of_app, error, since)
     if bool(jobs) == dead or not (dead or which.is_empty):
-        raise UsageError("Name jobs, or choose dead letters with --dead and its filters.")
+        raise UsageError("Give jobs, or select dead letters with --dead and its filters.")
     refused: list[SisgateError] = []
     if dead:
         letters = which.find(invocation)
@@ -106,19 +106,19 @@ def retry(
             show_dead(invocation, output, letters)
             return
         _confirm(output, len(letters), yes=yes)
-        found = [letter.id for letter in letters]
+        job_ids = [letter.id for letter in letters]
     else:
-        found = _find(invocation, jobs or [], refused)
+        job_ids = _find(invocation, jobs or [], refused)
         if dry_run:
-            output.result(found, "\n".join(found))
+            output.result(job_ids, "\n".join(job_ids))
             return
-    made = _retry_each(invocation, found, refused)
-    output.json(made)
+    retried = _retry_each(invocation, job_ids, refused)
+    output.json(retried)
     if dead:
-        output.show(f"{len(made):,} jobs are tried again.")
+        output.show(f"{len(retried):,} jobs were retried.")
     else:
-        for pair in made:
-            again = "is tried again" if pair["is_new"] else "was tried again before,"
+        for pair in retried:
+            again = "is retried" if pair["is_new"] else "was already retried"
             output.show(f"Job {pair['retry_of']} {again} as {pair['job']}.")
     if refused:
         raise typer.Exit(exit_code(refused[0]))
@@ -131,7 +131,7 @@ def resolve(
     resolution: Annotated[
         Resolution,
         typer.Option(
-            "--as", help="What happened to it; retry: not carried out, and enqueued again."
+            "--as", help="Its outcome; retry: it was not carried out and is enqueued again."
         ),
     ],
     reason: Reason = None,
@@ -139,62 +139,62 @@ def resolve(
     """Settle a job whose outcome is unknown."""
     job_id = invocation.gateway.jobs.find(job)
     status = invocation.gateway.jobs.resolve(job_id, resolution, reason=reason, actor=user_name())
-    again = f" and is tried again as {status.id}" if status.id != job_id else ""
+    again = f" and retried as {status.id}" if status.id != job_id else ""
     invocation.output.result(status, f"Job {job_id} is resolved as {resolution}{again}.")
 
 
 def _find(
     invocation: Invocation, beginnings: Sequence[str], refused: list[SisgateError]
 ) -> list[str]:
-    """Return the ids of jobs; what is wrong with one is reported, and the others go on."""
-    found: list[str] = []
+    """Return the ids of jobs, reporting those without a single match."""
+    job_ids: list[str] = []
     for beginning in beginnings:
         try:
-            found.append(invocation.gateway.jobs.find(beginning))
+            job_ids.append(invocation.gateway.jobs.find(beginning))
         except UsageError as error:
             refused.append(error)
             invocation.output.error(error)
-    return found
+    return job_ids
 
 
 def _retry_each(
     invocation: Invocation, job_ids: Sequence[str], refused: list[SisgateError]
 ) -> list[dict[str, Any]]:
-    """Enqueue jobs once more, with a bar where there are many; each once, however often it is run.
+    """Retry each job once, however often this runs, with a progress bar for several.
 
-    A job that cannot be tried again is reported, and the others go on. What cannot be taken now (a
-    backlog that is full) ends it, and so does Ctrl-C; the same command goes on with the rest.
+    Jobs that cannot be retried are reported. A full backlog or Ctrl-C ends the loop; the same
+    command then continues with the rest.
     """
-    made: list[dict[str, Any]] = []
+    retried: list[dict[str, Any]] = []
     output = invocation.output
     try:
         with output.progress(is_shown=len(job_ids) > 1) as bars:
-            bar = bars.add_task("trying again", total=len(job_ids))
+            bar = bars.add_task("retrying", total=len(job_ids))
             for job_id in job_ids:
                 try:
                     job = invocation.gateway.jobs.retry(job_id, actor=user_name())
-                    made.append({"job": job.id, "retry_of": job_id, "is_new": job.is_new})
+                    retried.append({"job": job.id, "retry_of": job_id, "is_new": job.is_new})
                 except UsageError as error:
                     refused.append(error)
                     output.error(error)
                 bars.advance(bar)
     except (KeyboardInterrupt, DeferredError):
         output.note(
-            f"{len(made):,} of {len(job_ids):,} jobs were retried. The same command continues "
+            f"{len(retried):,} of {len(job_ids):,} jobs were retried. The same command continues "
             "with the rest; none is retried twice."
         )
         raise
-    return made
+    return retried
 
 
 def _confirm(output: Presenter, count: int, *, yes: bool) -> None:
-    """Ask whether so many jobs are to be tried again; `UsageError` where nobody can be asked."""
+    """Ask for confirmation; `UsageError` outside a terminal."""
     if yes:
         return
     if output.as_json or not (sys.stdin.isatty() and output.is_live):
         raise UsageError(
-            f"{count:,} dead letters fit. Add --yes to try them again, or --dry-run to see them."
+            f"{count:,} dead letters match. Add --yes to retry them, or --dry-run to see them."
         )
-    if not typer.confirm(f"Try {count:,} jobs again?", err=True):
-        output.note("Nothing was tried again.")
+    if not typer.confirm(f"Retry {count:,} jobs?", err=True):
+        output.note("No job was retried.")
         raise typer.Exit(ExitCode.FAILED)

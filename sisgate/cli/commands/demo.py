@@ -1,4 +1,4 @@
-"""`sisgate demo`: three simulated districts, synced into SQL by the real stack."""
+"""`sisgate demo`: syncs three simulated districts into SQL with the real stack."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ app = Commands()
 
 
 PATIENCE_SECONDS = 45.0
-"""A demo waits so long for a permit; for a longer wait it ends and says when it goes on."""
+"""If the next permit is further away, the demo ends and says when to continue."""
 
 
 @app.add(
@@ -63,23 +63,23 @@ def demo(
     plan = open_demo(folder, students)
     output.note(Text("Starting Redis, a worker, beat and three simulated SIS …", "dim"))
     with (
-        interrupts() as asked,
-        running(plan, folder, lambda: asked.none, lambda: asked.again) as run,
+        interrupts() as stops,
+        running(plan, folder, lambda: stops.none, lambda: stops.again) as run,
     ):
-        code = _interrupted(output) if run is None else _show(run, output, asked, keep=keep)
+        code = _interrupted(output) if run is None else _show(run, output, stops, keep=keep)
     raise typer.Exit(code)
 
 
-def _show(run: DemoRun, output: Presenter, asked: Interrupts, *, keep: bool) -> ExitCode:
+def _show(run: DemoRun, output: Presenter, stops: Interrupts, *, keep: bool) -> ExitCode:
     watched = watch(
         run.gateway,
         output,
         run.enqueue(),
-        wanted=lambda seen: asked.none and not _too_long(seen),
+        proceed=lambda watched: stops.none and not _too_long(watched),
         pause=run.stack.keep_running,
     )
     if not watched.is_final:
-        return _explain(run.gateway.context.clock.now(), output, watched, asked)
+        return _explain(run.gateway.context.clock.now(), output, watched, stops)
     report = run.report(watched.statuses)
     output.json(report)
     output.show("")
@@ -89,32 +89,31 @@ def _show(run: DemoRun, output: Presenter, asked: Interrupts, *, keep: bool) -> 
     output.show("")
     output.show(_verdict(report))
     output.show(Text("\nLook at the records:"))
-    for words in ("records powerschool students -n 10", "changes skyward enrollments -n 10"):
-        output.command(f"{commands_of(run.settings)} {words}")
-    if keep and asked.none:
-        output.note("Running on until Ctrl-C.")
-        run.stack.run(lambda: asked.none)
+    for command in ("records powerschool students -n 10", "changes skyward enrollments -n 10"):
+        output.command(f"{commands_of(run.settings)} {command}")
+    if keep and stops.none:
+        output.note("Running until Ctrl-C.")
+        run.stack.run(lambda: stops.none)
     return ExitCode.OK if report["ok"] else ExitCode.FAILED
 
 
-def _too_long(seen: Watched) -> bool:
-    """Whether all that is left waits for a permit that is far away."""
-    left = {
-        name for name, statuses in seen.statuses.items() if not all(s.is_final for s in statuses)
+def _too_long(watched: Watched) -> bool:
+    """Whether every unfinished provider waits for a distant permit."""
+    unfinished = {
+        name for name, statuses in watched.statuses.items() if not all(s.is_final for s in statuses)
     }
-    return bool(left) and all(
-        name in seen.waits and seen.waits[name].seconds > PATIENCE_SECONDS for name in left
-    )
+    waits = (watched.waits.get(name) for name in unfinished)
+    return bool(unfinished) and all(wait and wait.seconds > PATIENCE_SECONDS for wait in waits)
 
 
 def _interrupted(output: Presenter) -> ExitCode:
-    output.note("Stopping. Nothing is lost: the next `sisgate demo` continues where this ended.")
+    output.note("Stopping. Nothing is lost: the next `sisgate demo` continues from here.")
     output.json({"ok": False, "interrupted": True})
     return ExitCode.INTERRUPTED
 
 
-def _explain(now: datetime, output: Presenter, watched: Watched, asked: Interrupts) -> ExitCode:
-    if not asked.none:
+def _explain(now: datetime, output: Presenter, watched: Watched, stops: Interrupts) -> ExitCode:
+    if not stops.none:
         return _interrupted(output)
     seconds = max(wait.seconds for wait in watched.waits.values())
     names = ", ".join(watched.waits)
@@ -125,7 +124,7 @@ def _explain(now: datetime, output: Presenter, watched: Watched, asked: Interrup
     output.warn(
         f"Earlier runs have used up the hourly quota of {names}, and sisgate keeps to it. Run "
         f"`sisgate demo` again at {clock_time(now, seconds)} (in {duration(seconds)}): it "
-        "continues where this ended. `sisgate demo --fresh` starts over."
+        "continues from here. `sisgate demo --fresh` starts over."
     )
     output.json({"ok": False, "deferred_seconds": round(seconds), "waiting": list(watched.waits)})
     return ExitCode.TRY_AGAIN
@@ -134,8 +133,8 @@ def _explain(now: datetime, output: Presenter, watched: Watched, asked: Interrup
 def _resources_table(providers: Mapping[str, Mapping[str, Any]]) -> Grid:
     rows = [
         {"provider": name, "resource": resource, **row}
-        for name, found in providers.items()
-        for resource, row in found["resources"].items()
+        for name, provider in providers.items()
+        for resource, row in provider["resources"].items()
     ]
     columns: Columns = {
         "provider": lambda row: Text(row["provider"], "bold cyan"),
@@ -158,7 +157,7 @@ def _providers_table(providers: Mapping[str, Mapping[str, Any]]) -> Grid:
         "throttled": lambda row: row["sandbox"]["throttled"],
         "time": lambda row: timedelta(seconds=row["seconds"]),
     }
-    return Grid(columns, [{"provider": name, **found} for name, found in providers.items()])
+    return Grid(columns, [{"provider": name, **provider} for name, provider in providers.items()])
 
 
 def _verdict(report: Mapping[str, Any]) -> Text:

@@ -1,4 +1,4 @@
-"""`sisgate doctor`: what is wrong, and what helps."""
+"""`sisgate doctor`: finds what is wrong and how to fix it."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def doctor(
 ) -> None:
     """Check configuration, database, Redis, workers, keys and tokens. Exits with 1 on a failure."""
     output = invocation.output
-    found: list[DiagnosticResult] = []
+    findings: list[DiagnosticResult] = []
     try:
         for finding in invocation.gateway.diagnosis.run(probe=probe):
-            found.append(finding)
+            findings.append(finding)
             _show(output, finding)
     except SisgateError as error:
         remedy = (
-            "Change these lines, then run `sisgate doctor` again. sisgate.example.toml explains "
+            "Correct these lines, then run `sisgate doctor` again. sisgate.example.toml explains "
             "every setting."
             if isinstance(error, ConfigurationError)
             else None
         )
-        found.append(DiagnosticResult("configuration", "fail", str(error), remedy))
-        _show(output, found[-1])
-    count = {grade: sum(f.grade == grade for f in found) for grade in COLOURS}
-    output.json({"ok": not count["fail"], "findings": found})
-    verdict = "All is well." if count["ok"] == len(found) else (
+        findings.append(DiagnosticResult("configuration", "fail", str(error), remedy))
+        _show(output, findings[-1])
+    count = {grade: sum(f.grade == grade for f in findings) for grade in COLOURS}
+    output.json({"ok": not count["fail"], "findings": findings})
+    verdict = "All is well." if count["ok"] == len(findings) else (
         f"{count['fail']} failed, {count['warn']} warnings, {count['ok']} ok."
     )  # fmt: skip
     output.show(Text(verdict, "bold"))

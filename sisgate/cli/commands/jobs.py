@@ -1,4 +1,4 @@
-"""`sisgate jobs`: what was asked for, and what became of it."""
+"""`sisgate jobs`: lists, shows and cancels jobs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def list_jobs(
         list[JobState] | None,
         typer.Option(
             "--state", "-s", metavar="STATE",
-            help="Only this state. May be repeated.",
+            help="Only jobs in this state. May be repeated.",
         ),
     ] = None,
     provider: OfProvider = None,
@@ -47,13 +47,13 @@ def list_jobs(
     """List the newest jobs, or the dead letters."""
     which = DeadLetterFilter(provider, of_app, error, since)
     if dead and states:
-        raise UsageError("--state does not go with --dead: dead letters have failed.")
+        raise UsageError("--state does not combine with --dead: dead letters have failed.")
     if dead:
         show_dead(invocation, invocation.output, which.find(invocation, limit))
         return
     if which != DeadLetterFilter(provider):
-        raise UsageError("--app, --error and --since choose among dead letters: add --dead.")
-    found = invocation.gateway.jobs.list(states=states or (), provider=provider, limit=limit)
+        raise UsageError("--app, --error and --since select dead letters: add --dead.")
+    jobs = invocation.gateway.jobs.list(states=states or (), provider=provider, limit=limit)
     accepted = f"accepted {zone_name(invocation.clock.now())}"
     columns: Columns = {
         "job": "id",
@@ -69,7 +69,7 @@ def list_jobs(
         "del": "deleted",
         "error": lambda status: (status.error or {}).get("message"),
     }
-    invocation.output.table(found, columns, empty="No job fits.")
+    invocation.output.table(jobs, columns, empty="No matching jobs.")
 
 
 @app.add("sisgate jobs show 3f8a")
@@ -78,19 +78,19 @@ def show(invocation: Invocation, job: OneJob) -> None:
     status = invocation.gateway.jobs.status(invocation.gateway.jobs.find(job))
     wait, explanation = _wait(invocation, status)
     target = invocation.gateway.jobs.request_target(status.id)
-    found = {**status.as_dict(), "waits_for": wait, "request": target}
-    invocation.output.facts(_details(status, explanation, target), json=found)
+    value = {**status.as_dict(), "waits_for": wait, "request": target}
+    invocation.output.facts(_details(status, explanation, target), json=value)
 
 
 @app.add("sisgate jobs cancel 3f8a")
 def cancel(invocation: Invocation, job: OneJob) -> None:
-    """Cancel a job. A call in flight finishes, and its response is dropped."""
+    """Cancel a job. A call in flight finishes; its response is discarded."""
     status = invocation.gateway.jobs.cancel(invocation.gateway.jobs.find(job), actor=user_name())
     invocation.output.result(status, f"Job {status.id} is cancelled.")
 
 
 def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | None, str | None]:
-    """Return what a job waits for, for programs and for people; None twice for nothing."""
+    """Return what a job waits for, as JSON and as text; None for nothing."""
     if status.is_final:
         return None, None
     wait = invocation.gateway.jobs.waits_for(status.id)
@@ -105,7 +105,7 @@ def _changed(status: JobStatus) -> str:
 def _dead(status: JobStatus) -> str | None:
     if not status.dead or status.retried_as is not None:
         return None
-    return f"given up; `sisgate jobs retry {status.id[:8]}` tries it again"
+    return f"given up; retry with `sisgate jobs retry {status.id[:8]}`"
 
 
 def _target(target: RequestTarget | None) -> str | None:
@@ -120,7 +120,7 @@ def _target(target: RequestTarget | None) -> str | None:
 def _details(
     status: JobStatus, waits_for: str | None, target: RequestTarget | None
 ) -> list[tuple[str, object]]:
-    steps = ", ".join(f"{count} {word}" for word, count in sorted(status.calls.items()))
+    steps = ", ".join(f"{count} {call_state}" for call_state, count in sorted(status.calls.items()))
     return [
         ("job", status.id),
         ("state", status.state),
@@ -139,7 +139,7 @@ def _details(
         ("complete", status.complete),
         ("note", status.note),
         ("dead letter", _dead(status)),
-        ("tried again as", status.retried_as),
+        ("retried as", status.retried_as),
         *(status.error or {}).items(),
     ]
 

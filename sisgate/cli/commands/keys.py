@@ -33,11 +33,11 @@ from sisgate.gateway import KeyInfo, Slot
 from sisgate.gateway.keys import ProviderKeys
 
 REASON_LENGTH = 160
-"""Characters of what a provider said that are shown of it."""
+"""Characters shown of a provider's message."""
 
 
 def key_columns(now: datetime) -> Columns:
-    """Return the columns of keys; what a provider has against one stands beside its state."""
+    """Return the columns of a table of keys."""
     return {
         "key": "id", "provider": "provider", "slot": "slot", "state": _state,
         "client id": "client_id", "stored": "created_at",
@@ -55,14 +55,14 @@ def _state(key: KeyInfo) -> Text:
 
 
 def canary_failure(key: KeyInfo) -> str | None:
-    """Return when and why the canary of a staged key failed, and when it is tried again."""
+    """Return when and why a staged key's canary failed, and when the next one runs."""
     if key.canary_failed_at is None:
         return None
     why = shorten(key.reason or "", REASON_LENGTH, placeholder="…")
-    again = f"at {moment(key.next_probe_at)}" if key.next_probe_at else "as soon as beat finds it"
+    again = f"at {moment(key.next_probe_at)}" if key.next_probe_at else "as soon as beat runs"
     return (
         f"Key {key.id[:8]}: its canary failed at {moment(key.canary_failed_at)}: "
-        f"{why.rstrip('.')}. It is tried again {again}."
+        f"{why.rstrip('.')}. The next canary runs {again}."
     )
 
 
@@ -73,17 +73,17 @@ USAGE: Columns = {
     "last used": "last_used_at", "first refused": "first_refused_at",
     "last refused": "last_refused_at", "life left": lambda use: life(use.remaining),
 }  # fmt: skip
-"""Columns of how keys were used."""
+"""Columns of the use of keys."""
 
 
 def life(left: timedelta | None) -> Text:
-    """Return the life that a key has left.
+    """Format the time left until a key expires.
 
     >>> str(life(timedelta(days=3, hours=5))), str(life(timedelta(hours=5))), str(life(None))
-    ('3 d', '5 h', 'not known')
+    ('3 d', '5 h', 'unknown')
     """
     if left is None:
-        return Text("not known", "dim")
+        return Text("unknown", "dim")
     if left <= timedelta(0):
         return Text("expired", "red")
     days, seconds = left.days, left.seconds
@@ -97,7 +97,7 @@ OfSlot = Annotated[
     Slot, typer.Option("--slot", metavar="SLOT", help="primary, secondary or backup.")
 ]
 Expires = Annotated[datetime | None, time_ahead("When it expires")]
-KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Id of a key, or its beginning.")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY", help="Id of a key, or the beginning of one.")]
 WAIT = "The rotation continues in the background: `sisgate keys list` shows its progress."
 
 
@@ -114,7 +114,7 @@ def add(
     expires: Expires = None,
     reason: Reason = None,
 ) -> None:
-    """Store a key and use it at once; the previous one drains."""
+    """Store a key and use it at once. The previous key drains."""
     keys = _keys(invocation, provider)
     client_id, secret = _entered(invocation, provider, client_id, secret_file, secret_env)
     info = keys.add(
@@ -138,7 +138,7 @@ def stage(
     expires: Expires = None,
     reason: Reason = None,
 ) -> None:
-    """Store a key for the next rotation of its slot; no call uses it until then."""
+    """Store a key for the next rotation of its slot. No call uses it before."""
     keys = _keys(invocation, provider)
     client_id, secret = _entered(invocation, provider, client_id, secret_file, secret_env)
     info = keys.stage(
@@ -157,10 +157,10 @@ def list_all(
     every: Annotated[bool, typer.Option("--all", help="Include retired and revoked keys.")] = False,
 ) -> None:
     """List stored keys, without their secrets."""
-    found = invocation.gateway.keys.list(provider, all_states=True)
-    shown = [key for key in found if every or not key.state.is_final]
-    more = " `--all` shows those that have ended." if found else ""
-    empty = f"No keys. `sisgate keys add PROVIDER` stores one.{more}"
+    keys = invocation.gateway.keys.list(provider, all_states=True)
+    shown = [key for key in keys if every or not key.state.is_final]
+    more = " `--all` shows retired and revoked keys." if keys else ""
+    empty = f"No keys. Store one with `sisgate keys add PROVIDER`.{more}"
     invocation.output.table(shown, key_columns(invocation.clock.now()), empty=empty)
     for text in filter(None, map(canary_failure, shown)):
         invocation.output.show(text)
@@ -169,18 +169,18 @@ def list_all(
 @app.add("sisgate keys usage skyward")
 def usage(invocation: Invocation, provider: Provider) -> None:
     """Show the use of a provider's keys: calls, errors, 429s, refusals, time to expiry."""
-    found = invocation.gateway.keys.of(provider).usage()
-    invocation.output.table(found, USAGE, empty="No keys.")
+    rows = invocation.gateway.keys.of(provider).usage()
+    invocation.output.table(rows, USAGE, empty="No keys.")
 
 
 @app.add("sisgate keys rotate skyward --slot secondary")
 def rotate(
     invocation: Invocation, provider: Provider, slot: OfSlot = "primary", reason: Reason = None
 ) -> None:
-    """Replace the key of a slot now, with the staged key or one from the key source."""
+    """Replace the key of a slot now with the staged key or one from the key source."""
     _keys(invocation, provider).rotate(slot=slot, actor=user_name(), reason=reason)
-    asked = {"provider": provider, "slot": slot, "requested": True}
-    invocation.output.result(asked, f"The {slot} key of {provider} will be rotated.")
+    request = {"provider": provider, "slot": slot, "requested": True}
+    invocation.output.result(request, f"The {slot} key of {provider} will be rotated.")
     invocation.output.note(WAIT)
 
 
@@ -188,14 +188,14 @@ def rotate(
 def promote(invocation: Invocation, provider: Provider, key: KeyId, reason: Reason = None) -> None:
     """Make a staged or draining key active at once, without a canary."""
     info = _keys(invocation, provider).promote(key, actor=user_name(), reason=reason)
-    _show(invocation.output, info, f"Key {info.id[:8]} is the {info.slot} key of {provider} now.")
+    _show(invocation.output, info, f"Key {info.id[:8]} is now the {info.slot} key of {provider}.")
 
 
 @app.add("sisgate keys rollback skyward --reason 'reads no students'")
 def rollback(
     invocation: Invocation, provider: Provider, slot: OfSlot = "primary", reason: Reason = None
 ) -> None:
-    """Undo the last rotation while the old key still drains."""
+    """Undo the last rotation while the old key drains."""
     info = _keys(invocation, provider).rollback(slot=slot, actor=user_name(), reason=reason)
     text = f"Key {info.id[:8]} of the {slot} slot of {provider} is {info.state}."
     _show(invocation.output, info, text, info.destroyed)
@@ -220,7 +220,7 @@ def revoke(invocation: Invocation, provider: Provider, key: KeyId, reason: Reaso
 
 def _keys(invocation: Invocation, provider: str) -> ProviderKeys:
     keys = invocation.gateway.keys.of(provider)
-    keys.list()  # what is not allowed, or without a ledger, is refused before a secret is entered
+    keys.list()  # fail before prompting for a secret
     return keys
 
 
@@ -231,7 +231,7 @@ def _entered(
     file: Path | None,
     variable: str | None,
 ) -> tuple[str, Secret]:
-    # A static bearer token belongs to no client id: then none is asked for.
+    # A static bearer token has no client id.
     if invocation.settings.providers[provider].auth_method == "bearer":
         client_id = client_id or "bearer"
     return entered_client_id(client_id), entered_secret(file, variable)
@@ -240,11 +240,11 @@ def _entered(
 def _show(
     output: Presenter, info: KeyInfo, text: str, destroyed: Sequence[str] | None = None
 ) -> None:
-    """Tell what became of a key, and which staged ones had to go where some may have."""
+    """Show the change of a key, and the staged keys that it destroyed."""
     more = {} if destroyed is None else {"destroyed": list(destroyed)}
     output.result({**info.as_dict(), **more}, text)
     for key in destroyed or ():
-        output.warn(f"Key {key[:8]}, which was staged there, is revoked; its secret is destroyed.")
+        output.warn(f"The staged key {key[:8]} of this slot is revoked; its secret is destroyed.")
 
 
 app.add_typer(master_keys.app)

@@ -1,4 +1,4 @@
-"""`sisgate limits`, `pause`, `resume` and `plan`: quota while the fleet runs."""
+"""`sisgate limits`, `pause`, `resume` and `plan`: show and change quota at run time."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ app = Commands(
 
 
 WHILE_HELD = {"paused": "while it is paused", "breaker": "while its breaker is held open"}
-"""What only a person ends."""
+"""Holds that only a person ends."""
 
 
 def show_change(output: Presenter, text: str, *, holds_now: bool, **values: Any) -> None:
-    """Show a change of a provider, and when it holds where Redis has not heard of it yet."""
+    """Show a change of a provider, with a warning if Redis does not have it yet."""
     output.result({**values, "holds_now": holds_now}, text)
     if not holds_now:
         output.warn(
-            "Redis cannot be reached. Kept in the ledger; it holds as soon as Redis and a worker "
-            "are back."
+            "Redis cannot be reached. The change is in the ledger and takes effect once Redis and "
+            "a worker are back."
         )
 
 
@@ -49,13 +49,13 @@ def set_limits(
     ] = False,
     reason: Reason = None,
 ) -> None:
-    """Change the limit of the whole fleet, from the next permit on."""
+    """Change the limit of the whole fleet, starting with the next permit."""
     if limits and reset:
         raise UsageError("Give limits or --reset, not both.")
     if not limits and not reset:
         raise UsageError(
-            f"No limit is named. `sisgate limits set {provider} 500/h` sets one, `sisgate limits "
-            f"set {provider} --reset` goes back to the configuration's."
+            f"Give a limit, as in `sisgate limits set {provider} 500/h`, or return to the "
+            f"configured ones with `sisgate limits set {provider} --reset`."
         )
     control = invocation.gateway.providers.control(provider)
     changed = control.set_limits(limits or None, actor=user_name(), reason=reason)
@@ -75,7 +75,7 @@ def set_limits(
 
 @app.add("sisgate limits show powerschool")
 def show(invocation: Invocation, provider: Provider) -> None:
-    """Show the limits in force, their use, and when the next call may be made."""
+    """Show the limits in force, their use, and the time of the next call."""
     state = invocation.gateway.providers.control(provider).state()
     columns: Columns = {"limit": "rate", "used": "used", "left": "left"}
     invocation.output.table(state.windows, columns, json={"provider": provider, **state.as_dict()})
@@ -94,13 +94,13 @@ def pause(
     until: Annotated[datetime | None, time_ahead("How long", "--until", "--for")] = None,
     reason: Reason = None,
 ) -> None:
-    """Stop calls to a provider; its work waits. Without a time, until `sisgate resume`."""
+    """Stop calls to a provider until a time, or until `sisgate resume`. Its work waits."""
     control = invocation.gateway.providers.control(provider)
     control.pause(until, actor=user_name(), reason=reason)
     end = moment(until) if until else f"`sisgate resume {provider}`"
     show_change(
         invocation.output,
-        f"{provider} is paused until {end}. Work that waits loses nothing.",
+        f"{provider} is paused until {end}. Its work waits; nothing is lost.",
         provider=provider,
         paused_until=until,
         holds_now=control.holds_now,
@@ -129,34 +129,34 @@ def plan(
     """Forecast a sync: calls, remaining quota, start and end. Enqueues nothing."""
     output = invocation.output
     invocation.gateway.datasets.check(provider, resource)
-    found = invocation.gateway.plan(provider, resource, priority=priority)
+    forecast = invocation.gateway.plan(provider, resource, priority=priority)
     output.result(
-        {"provider": provider, "resource": resource, **found.as_dict()},
-        f"{provider} {resource}: {_outlook(found, invocation.clock.now())}.",
+        {"provider": provider, "resource": resource, **forecast.as_dict()},
+        f"{provider} {resource}: {_outlook(forecast, invocation.clock.now())}.",
     )
-    if found.obstacles:
-        output.warn(" ".join(map(str, found.obstacles)))
+    if forecast.obstacles:
+        output.warn(" ".join(map(str, forecast.obstacles)))
 
 
 def _outlook(plan: Plan, now: datetime) -> str:
     calls = "1 call" if plan.calls == 1 else f"{number(plan.calls)} calls"
-    needs = f"needs {calls}" if plan.calls else "its length is not known before its first sync"
+    needs = f"needs {calls}" if plan.calls else "its length is unknown before the first sync"
     if plan.obstacles:
         missing = "; ".join(obstacle.message for obstacle in plan.obstacles)
-        return f"{needs}; times are not known while {missing}"
+        return f"{needs}; times are unknown while {missing}"
     if plan.starts_at is None:
         is_endless = plan.hold is not None and plan.hold.next_probe_at is None
         when = WHILE_HELD[plan.hold.reason] if plan.hold and is_endless else "before its first call"
-        return f"{needs}; quota and times are not known {when}"
+        return f"{needs}; quota and times are unknown {when}"
     left = "no limit" if plan.left is None else f"{number(plan.left)} left"
-    done = _away(plan.done_by, now) or "at a time not known yet"
+    done = _away(plan.done_by, now) or "at an unknown time"
     return f"{needs}; {left}; starts {_away(plan.starts_at, now)}; done {done}"
 
 
 def _notes(provider: str, state: LimiterState, now: datetime) -> list[str]:
     notes = []
     if state.overridden:
-        notes.append(f"Set at run time; `sisgate limits set {provider} --reset` ends that.")
+        notes.append(f"Set at run time; undo with `sisgate limits set {provider} --reset`.")
     if state.factor < 1:
         notes.append(f"Lowered by the adaptive throttle to {state.factor:.0%} of its usual pace.")
     if state.blocked_seconds > 0:

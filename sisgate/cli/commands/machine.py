@@ -1,4 +1,4 @@
-"""`sisgate env`, `celery` and `powerschool-plugin`: what this installation gives to others."""
+"""`sisgate env`, `celery` and `powerschool-plugin`: what connects others to this installation."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ app = Commands()
 )
 def env(invocation: Invocation) -> None:
     """Print the environment for another app on this machine."""
-    found = variables_for_apps(invocation.settings)
-    invocation.output.json(found)
+    variables = variables_for_apps(invocation.settings)
+    invocation.output.json(variables)
     if not invocation.as_json:
-        for name, value in found.items():
+        for name, value in variables.items():
             write_line(f"export {name}={shlex.quote(value)}")
 
 
@@ -40,7 +40,7 @@ def env(invocation: Invocation) -> None:
     "sisgate celery worker -Q powerschool -n powerschool@%h",
     "sisgate celery beat",
     "sisgate celery inspect ping",
-    panel="Run",  # What follows the first word is for Celery, `--help` too.
+    panel="Run",  # All arguments are for Celery, even `--help`.
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def celery(

@@ -1,4 +1,4 @@
-"""`sisgate keys master`, `masters`, `rewrap` and `forget-master`: what seals the stored secrets."""
+"""`sisgate keys master`, `masters`, `rewrap` and `forget-master`: the keys that seal secrets."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ def master(
     invocation: Invocation,
     path: Annotated[
         Path | None,
-        typer.Argument(help="File to write.", dir_okay=False, show_default="where it is read from"),
+        typer.Argument(help="File to write.", dir_okay=False, show_default="the configured file"),
     ] = None,
     renew: Annotated[
-        bool, typer.Option("--renew", help="Add a new key above those of an existing file.")
+        bool, typer.Option("--renew", help="Add a new first key to an existing file.")
     ] = False,
-    lost: Annotated[bool, typer.Option("--lost", help="Give up the missing keys.")] = False,
+    lost: Annotated[bool, typer.Option("--lost", help="Give up the missing keys as lost.")] = False,
     reason: Reason = None,
 ) -> None:
     """Create a master key file (mode 600), unless one exists or the ledger needs another."""
     output, keys = invocation.output, invocation.gateway.keys.master
     target = path or invocation.settings.master_key_path
     if lost and (renew or path):
-        raise UsageError("--lost goes alone: its key is made where it is read from.")
+        raise UsageError("--lost takes neither PATH nor --renew: it writes the configured file.")
     if not lost and not target.exists():
         try:
             keys.check_ledger()
         except DatabaseUnavailable as error:
-            # A fleet's key may be made before its database runs; `up` and `doctor` look again.
-            text = f"Whether the ledger is in use with another key is not known: {error.message}"
+            # A fleet's key may be created before its database runs; `up` and `doctor` check again.
+            text = f"Cannot tell whether the ledger uses another key: {error.message}"
             output.warn(text)
     try:
         if lost:
@@ -51,39 +51,39 @@ def master(
         if renew:
             key = keys.renew(target)
             result = {"path": target, "made": True, "master_key": key}
-            output.result(result, f"{key} is the newest master key in {target} now.")
+            output.result(result, f"{key} is now the newest master key in {target}.")
             output.note("Restart all processes with this file, then run `sisgate keys rewrap`.")
             return
-        made = keys.make(target)
+        is_new = keys.make(target)
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror}.") from error
-    if made:
-        text = f"Made {target}. Keep a copy: without it, no stored key can be opened."
+    if is_new:
+        text = f"Created {target}. Keep a copy: without it, no stored key can be opened."
     else:
-        text = f"{target} exists already and is left as it is. --renew puts a new key into it."
-    output.result({"path": target, "made": made}, text)
+        text = f"{target} already exists and is unchanged. --renew adds a new key to it."
+    output.result({"path": target, "made": is_new}, text)
 
 
 def _give_up(invocation: Invocation, output: Presenter, reason: str | None) -> None:
-    """Name the missing keys as lost, with a new key where there is none at all."""
+    """Give up the missing keys as lost; create a key if there is none."""
     path, keys = invocation.settings.master_key_path, invocation.gateway.keys.master
-    invocation.gateway.ledger.version()  # no key is made where there is no ledger that misses one
-    made = keys.make()
+    invocation.gateway.ledger.version()  # without a ledger, no key is missing
+    is_new = keys.make()
     lost = keys.give_up(actor=user_name(), reason=reason)
     text = f"Given up as lost: {', '.join(lost)}." if lost else "No key is missing."
-    output.result({"path": path, "made": made, "lost": lost}, text)
-    if made:
-        output.show(f"Made {path}. Keep a copy. Store the provider keys again.")
+    output.result({"path": path, "made": is_new, "lost": lost}, text)
+    if is_new:
+        output.show(f"Created {path}. Keep a copy, then store the provider keys again.")
 
 
 @app.add("sisgate keys masters --json")
 def masters(invocation: Invocation) -> None:
-    """List master keys: where each comes from, and how much it seals."""
-    found = invocation.gateway.keys.master.list()
+    """List master keys: their origin, and how much each seals."""
+    keys = invocation.gateway.keys.master.list()
     invocation.output.table(
-        found,
+        keys,
         {"id": "id", "use": _use, "from": "origin", "has sealed": _sealed},
-        json=[{**asdict(key), "sealed": dict(key.sealed)} for key in found],
+        json=[{**asdict(key), "sealed": dict(key.sealed)} for key in keys],
     )
 
 
@@ -97,7 +97,7 @@ def _sealed(key: MasterKeyUse) -> str:
     return ", ".join(f"{place} {count:,}" for place, count in key.sealed.items()) or "nothing"
 
 
-@app.add("sisgate keys rewrap", note="It can be interrupted; the next run continues.")
+@app.add("sisgate keys rewrap", note="Can be interrupted; the next run continues.")
 def rewrap(invocation: Invocation, reason: Reason = None) -> None:
     """Re-seal everything with the newest master key, while the fleet runs."""
     moved: dict[str, int] = {}
@@ -114,11 +114,11 @@ def rewrap(invocation: Invocation, reason: Reason = None) -> None:
     text = ", ".join(f"{name} {count:,}" for name, count in moved.items() if count)
     invocation.output.result(
         {"moved": moved, "unopened": lost},
-        f"Moved to the newest master key: {text or 'nothing was left to move'}.",
+        f"Moved to the newest master key: {text or 'nothing was left'}.",
     )
     if lost:
         raise CredentialError(
-            f"{len(lost)} do not open, because their master key is missing or they were changed: "
+            f"{len(lost)} cannot be opened, because their master key is missing or they changed: "
             f"{', '.join(lost[:5])}{' …' if len(lost) > 5 else ''}. "
             "`sisgate keys masters` shows which master key is missing."
         )
@@ -128,11 +128,11 @@ def rewrap(invocation: Invocation, reason: Reason = None) -> None:
 def forget_master(
     invocation: Invocation,
     key_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Id of a master key, or its beginning.")
+        str, typer.Argument(metavar="ID", help="Id of a master key, or the beginning of one.")
     ],
     reason: Reason = None,
 ) -> None:
     """Remove an unused master key from its file."""
     gone = invocation.gateway.keys.master.forget(key_id, actor=user_name(), reason=reason)
-    text = f"{gone} is forgotten. What backups hold under it opens only with a copy."
+    text = f"{gone} is forgotten. Backups that it sealed need a copy of it."
     invocation.output.result({"forgotten": gone}, text)

@@ -1,4 +1,4 @@
-"""`sisgate erase` and `retention`: what is deleted, on request and by age."""
+"""`sisgate erase` and `retention`: delete data on request and by age."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ app = Commands()
     "sisgate erase --provider skyward --person - --dry-run < id.txt",
     "sisgate erase --provider skyward --person 8f3a-11 --reason 'request 2026-117'",
     "sisgate erase --provider skyward --person 8f3a-11 --lift --reason 'enrolled again'",
-    note="An id on the command line stays in the shell's history; - reads it from stdin.",
+    note="The shell keeps an id on the command line in its history; - reads it from stdin.",
     panel="Control",
 )
 def erase(
@@ -50,24 +50,24 @@ def erase(
         bool, typer.Option("--suppress/--no-suppress", help="Keep the person out of later syncs.")
     ] = True,
     lift: Annotated[
-        bool, typer.Option("--lift", help="Erase nothing; let later syncs bring the person back.")
+        bool, typer.Option("--lift", help="Erase nothing; let later syncs store the person again.")
     ] = False,
     reason: Reason = None,
 ) -> None:  # fmt: skip
-    """Erase a student or teacher from all tables, then search for what is left."""
+    """Erase a student or teacher from all tables, then search for remaining data."""
     sourced_id = sys.stdin.readline().strip() if person == "-" else person
     if not sourced_id:
-        raise UsageError("There is no id of a person in --person.")
+        raise UsageError("--person is empty: give the id of a person.")
     if not reason and not dry_run:
-        raise UsageError("--reason says why, without naming the person; it is kept for the audit.")
+        raise UsageError("Give a --reason for the audit log, without naming the person.")
     gateway, actor = invocation.gateway, user_name()
     if lift:
         lifted = gateway.privacy.lift(
             provider, sourced_id, actor=actor, reason=reason or "", resource=resource
         )
-        is_back = "may bring the person again" if lifted else "did not leave that person out"
+        change = "store the person again" if lifted else "were not leaving that person out"
         result = {"provider": provider, "lifted": lifted}
-        invocation.output.result(result, f"Later syncs of {provider} {is_back}.")
+        invocation.output.result(result, f"Later syncs of {provider} {change}.")
         return
     report = gateway.privacy.erase(
         provider, sourced_id, resource=resource, actor=actor, reason=reason or "",
@@ -79,7 +79,7 @@ def erase(
 
 
 def _show(output: Presenter, report: ErasureReport) -> None:
-    done = "would go" if report.dry_run else "erased"
+    done = "would be erased" if report.dry_run else "erased"
     output.table(
         sorted(report.done.items()),
         {"what": lambda row: row[0], done: lambda row: row[1]},
@@ -94,18 +94,18 @@ def _show(output: Presenter, report: ErasureReport) -> None:
         }  # fmt: skip
         output.show(Grid(left, report.left))
     else:
-        output.show("All tables were searched for their identifiers and names: nothing found.")
+        output.show("A search of all tables for their identifiers and names found nothing.")
     if report.suppressed:
         output.show("Later syncs leave the person out; --lift ends that.")
     else:
-        output.warn("The next sync brings the person back, as long as the provider has them.")
+        output.warn("The next sync stores the person again, as long as the provider has them.")
     if report.compacted is False:
         output.warn(
             "The database is in use, so freed space in its file was not overwritten. Run the same "
-            "command once more when less is going on."
+            "command again when the database is less busy."
         )
     output.note(
-        "Apps that read the records, exports and backups have copies of their own: "
+        "Apps that read the records, exports and backups keep their own copies: "
         "docs/explanation/privacy.md."
     )
 
@@ -113,7 +113,7 @@ def _show(output: Presenter, report: ErasureReport) -> None:
 @app.add(
     "sisgate retention --dry-run",
     "sisgate retention",
-    note="Beat does the same every 5 minutes. Ctrl-C stops between two batches.",
+    note="Beat does this every 5 minutes. Ctrl-C stops between two batches.",
     panel="Control",
 )
 def retention(
@@ -122,36 +122,37 @@ def retention(
         bool, typer.Option("--dry-run", help="Only show what would be deleted.")
     ] = False,
 ) -> None:
-    """Delete what is past its retention, table by table."""
+    """Delete data past its retention period, table by table."""
     work = invocation.gateway.privacy.retention
     swept = work.preview() if dry_run else work.run(actor=user_name())
     columns: Columns = {
-        "setting": lambda one: one.rule.setting, "kept": _kept,
-        "over before": lambda one: one.rule.before, "would go" if dry_run else "deleted": _rows,
+        "setting": lambda result: result.rule.setting, "kept": _kept,
+        "expired before": lambda result: result.rule.before,
+        "would be deleted" if dry_run else "deleted": _rows,
     }  # fmt: skip
-    invocation.output.table(swept, columns, json=[_as_json(one) for one in swept])
+    invocation.output.table(swept, columns, json=[_as_json(result) for result in swept])
     if dry_run:
         invocation.output.note("Nothing was deleted.")
 
 
-def _as_json(one: RetentionResult) -> dict[str, Any]:
-    rule = one.rule
+def _as_json(result: RetentionResult) -> dict[str, Any]:
+    rule = result.rule
     return {
         "setting": rule.setting,
         "keep_seconds": rule.keep.total_seconds() if rule.keep is not None else None,
         "before": rule.before,
-        "rows": dict(one.rows),
+        "rows": dict(result.rows),
     }
 
 
-def _kept(one: RetentionResult) -> str:
-    keep = one.rule.keep
+def _kept(result: RetentionResult) -> str:
+    keep = result.rule.keep
     if keep is None:
-        return "for ever"
+        return "forever"
     hours = keep.total_seconds() / 3600
     return f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} h"
 
 
-def _rows(one: RetentionResult) -> Text | str:
-    rows = ", ".join(f"{number(count)} {name}" for name, count in one.rows.items() if count)
+def _rows(result: RetentionResult) -> Text | str:
+    rows = ", ".join(f"{number(count)} {name}" for name, count in result.rows.items() if count)
     return rows or Text("nothing", "dim")

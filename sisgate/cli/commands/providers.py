@@ -1,4 +1,4 @@
-"""`sisgate providers`: what is configured, and how it stands with its quota."""
+"""`sisgate providers`: the configured providers, and the state of their quotas."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sisgate.domain.priorities import Priority
 from sisgate.gateway import AbsentDataset, ProviderOverview
 
 app = Commands(
-    "providers", "List providers: limits, quota left, keys, and what holds them up.", panel="Look"
+    "providers", "List providers: limits, quota left, keys, and obstacles.", panel="Look"
 )
 
 
 COLUMNS: Columns = {
-    "provider": lambda one: Text(one.name, "bold"),
-    "limit": lambda one: _limits(one),
-    "used": lambda one: one.windows[0].used if one.windows else None,
-    "left": lambda one: one.windows[0].left if one.windows else None,
+    "provider": lambda each: Text(each.name, "bold"),
+    "limit": lambda each: _limits(each),
+    "used": lambda each: each.windows[0].used if each.windows else None,
+    "left": lambda each: each.windows[0].left if each.windows else None,
     "waiting": "waiting",
-    "key": lambda one: _keys(one.key_slots),
-    "state": lambda one: _state(one),
-    "kind": lambda one: one.config.kind,
-    "auth": lambda one: one.config.auth_method,
+    "key": lambda each: _keys(each.key_slots),
+    "state": lambda each: _state(each),
+    "kind": lambda each: each.config.kind,
+    "auth": lambda each: each.config.auth_method,
 }
 
 
@@ -36,36 +36,35 @@ COLUMNS: Columns = {
 def list_providers(invocation: Invocation) -> None:
     """Show all providers."""
     output = invocation.output
-    found = invocation.gateway.providers.overview()
-    for text in found.unknown:
+    overview = invocation.gateway.providers.overview()
+    for text in overview.unknown:
         output.warn(text)
     output.table(
-        found.providers,
+        overview.providers,
         COLUMNS,
-        empty="No provider is configured. sisgate.example.toml explains how; `sisgate demo` shows "
-        "it.",
+        empty="No provider is configured. See sisgate.example.toml, or try `sisgate demo`.",
     )
-    for text in dict.fromkeys(str(each) for one in found.providers for each in one.obstacles):
+    for text in dict.fromkeys(str(one) for each in overview.providers for one in each.obstacles):
         output.warn(text)
-    if any(one.is_overridden for one in found.providers):
+    if any(each.is_overridden for each in overview.providers):
         output.note("* set at run time: `sisgate limits show PROVIDER`")
 
 
 @app.add("sisgate providers show powerschool")
 def show(invocation: Invocation, provider: Provider) -> None:
     """Show everything about one provider."""
-    found = invocation.gateway.providers.overview(provider)
-    for text in found.unknown:
+    overview = invocation.gateway.providers.overview(provider)
+    for text in overview.unknown:
         invocation.output.warn(text)
-    (one,) = found.providers
-    invocation.output.facts(_rows(one), json=one.as_dict())
+    (details,) = overview.providers
+    invocation.output.facts(_rows(details), json=details.as_dict())
 
 
-def _limits(one: ProviderOverview) -> str:
-    """Return the limits in force; a star marks those that were set at run time."""
-    if one.is_overridden:
-        return ", ".join(str(window.rate) for window in one.windows) + " *"
-    return ", ".join(map(str, one.config.windows)) or "off"
+def _limits(provider: ProviderOverview) -> str:
+    """Return the limits in force, with a star if they were set at run time."""
+    if provider.is_overridden:
+        return ", ".join(str(window.rate) for window in provider.windows) + " *"
+    return ", ".join(map(str, provider.config.windows)) or "off"
 
 
 def _keys(slots: Sequence[str] | None) -> Text:
@@ -74,63 +73,63 @@ def _keys(slots: Sequence[str] | None) -> Text:
     return Text(", ".join(sorted(slots)), "green") if slots else Text("missing", "bold red")
 
 
-def _state(one: ProviderOverview) -> Text:
-    state = one.limiter
+def _state(provider: ProviderOverview) -> Text:
+    state = provider.limiter
     if state is None:
         return Text("?", "yellow")
-    if one.obstacles:
-        return Text(one.obstacles[0].message, "bold red")
+    if provider.obstacles:
+        return Text(provider.obstacles[0].message, "bold red")
     if state.paused_until is not None:
         return Text("paused", "yellow")
     if state.blocked_seconds:
         return Text(f"blocked {duration(state.blocked_seconds)}", "yellow")
-    if one.is_held:
-        return Text("held by its breaker" + "s" * (len(one.config.endpoints) > 1), "bold red")
+    if provider.is_held:
+        return Text("held by its breaker" + "s" * (len(provider.config.endpoints) > 1), "bold red")
     wait = state.next_permit_in_seconds.get(Priority.NORMAL, 0)
     if state.known and wait > 0:
         return Text(f"next in {duration(wait)}", "yellow")
     return Text("ready", "green")
 
 
-def _endpoints(one: ProviderOverview) -> list[str]:
-    lines = [f"{endpoint.url} (weight {endpoint.weight})" for endpoint in one.config.endpoints]
-    for place, endpoint in enumerate(one.endpoints or ()):
+def _endpoints(provider: ProviderOverview) -> list[str]:
+    lines = [f"{endpoint.url} (weight {endpoint.weight})" for endpoint in provider.config.endpoints]
+    for place, endpoint in enumerate(provider.endpoints or ()):
         if (state := endpoint.breaker.state.value) != "closed":
-            lines[place] += f": breaker {state}, see `sisgate breaker {one.name}`"
+            lines[place] += f": breaker {state}, see `sisgate breaker {provider.name}`"
     return lines
 
 
 def _absent(absent: AbsentDataset) -> str:
     return (
         f"{absent.resource}: {absent.message.rstrip('.')} (job {absent.job}). Syncs of "
-        f"everything leave it out and ask again from {moment(absent.asked_again_at)} on."
+        f"everything leave it out until {moment(absent.asked_again_at)}."
     )
 
 
-def _rows(one: ProviderOverview) -> list[tuple[str, object]]:
-    config, state = one.config, one.limiter
-    windows = [f"{w.used:,} used, {w.left:,} left of {w.rate}" for w in one.windows]
+def _rows(provider: ProviderOverview) -> list[tuple[str, object]]:
+    config, state = provider.config, provider.limiter
+    windows = [f"{w.used:,} used, {w.left:,} left of {w.rate}" for w in provider.windows]
     rows: list[tuple[str, object]] = [
-        ("provider", one.name),
+        ("provider", provider.name),
         ("kind", config.kind),
-        ("limit", _limits(one)),
+        ("limit", _limits(provider)),
         *(("quota", line) for line in windows or ["not counted yet"]),
         ("in flight", state and state.in_flight),
-        ("waiting", f"{number(one.waiting)} messages"),
-        ("state", _state(one)),
-        *(("stopped by", str(each)) for each in one.obstacles),
-        *(("endpoint", line) for line in _endpoints(one)),
+        ("waiting", f"{number(provider.waiting)} messages"),
+        ("state", _state(provider)),
+        *(("stopped by", str(each)) for each in provider.obstacles),
+        *(("endpoint", line) for line in _endpoints(provider)),
         ("path", getattr(config.dialect, "base_path", None) or None),
         ("auth", config.auth_method),
         ("token", config.token_endpoint or "none"),
-        ("keys", _keys(one.key_slots)),
+        ("keys", _keys(provider.key_slots)),
         ("resources", ", ".join(config.dialect_class.resources)),
-        *(("not offered", _absent(each)) for each in one.absent or ()),
+        *(("not offered", _absent(each)) for each in provider.absent or ()),
     ]
     if state and state.blocked_seconds and state.block_reason:
         rows.append(("blocked", state.block_reason))
     if state and state.factor < 1:
         rows.append(
-            ("slowed to", f"{state.factor:.0%} of the limit, because it asked for a slower pace")
+            ("slowed to", f"{state.factor:.0%} of the limit, because it asked for fewer calls")
         )
     return rows

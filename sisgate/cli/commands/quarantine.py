@@ -1,4 +1,4 @@
-"""`sisgate quarantine`: messages that no worker could take."""
+"""`sisgate quarantine`: messages that no worker could handle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Message = Annotated[str, typer.Argument(metavar="MESSAGE", help="Id of the messa
 @app.add("sisgate quarantine list", "sisgate quarantine list --json", name="list")
 def list_all(invocation: Invocation) -> None:
     """List the messages, newest first: queue, task and reason, without content."""
-    found = invocation.gateway.quarantine.list()
+    messages = invocation.gateway.quarantine.list()
     now = invocation.clock.now()
     columns: Columns = {
         "message": "id",
@@ -32,7 +32,7 @@ def list_all(invocation: Invocation) -> None:
         "task": "task",
         "reason": "reason",
     }
-    invocation.output.table(found, columns, empty="No message is in quarantine.")
+    invocation.output.table(messages, columns, empty="No message is in quarantine.")
 
 
 @app.add(
@@ -51,7 +51,7 @@ def show(
     """Show a message: its queue, the reason, and its structure without values."""
     service, output = invocation.gateway.quarantine, invocation.output
     if reason is not None and not content:
-        raise UsageError("--reason goes with --content.")
+        raise UsageError("--reason requires --content.")
     shown = service.show(message)
     if content:
         text = service.content(message, actor=user_name(), reason=reason)
@@ -66,19 +66,21 @@ def requeue(invocation: Invocation, message: Message, reason: Reason = None) -> 
     service = invocation.gateway.quarantine
     queue = service.requeue(message, actor=user_name(), reason=reason)
     shown = {"id": message, "queue": queue}
-    invocation.output.result(shown, f"Message {message} waits in the queue {queue} again.")
+    invocation.output.result(shown, f"Message {message} is back in the queue {queue}.")
 
 
 @app.add("sisgate quarantine drop 3f8a91bc", "sisgate quarantine drop --all")
 def drop(
     invocation: Invocation,
-    message: Annotated[str | None, typer.Argument(metavar="MESSAGE", help="Its id.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    message: Annotated[
+        str | None, typer.Argument(metavar="MESSAGE", help="Id of the message.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Delete all messages.")] = False,
     reason: Reason = None,
 ) -> None:
     """Delete a message."""
     if (message is None) is not everything:
-        raise UsageError("Name a message, or give --all.")
+        raise UsageError("Give a message or --all.")
     service = invocation.gateway.quarantine
     ids = [message] if message is not None else [each.id for each in service.list()]
     for each in ids:

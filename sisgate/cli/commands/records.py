@@ -1,4 +1,4 @@
-"""`sisgate records` and `sisgate changes`: the data, streamed in constant memory."""
+"""`sisgate records` and `sisgate changes`: stream the data in constant memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FIRST = (
     "courseCode", "role", "user", "class", "course", "school", "org", "beginDate", "endDate",
     "startDate", "birthDate", "sex", "email", "username",
 )  # fmt: skip
-"""Fields that tell most about a record, for the table."""
+"""The most informative fields, for the table."""
 
 Format = Literal["table", "jsonl", "csv"]
 OfFormat = Annotated[Format, typer.Option("--format", "-f", help="Output format.")]
@@ -67,15 +67,15 @@ def records(
     invocation.gateway.datasets.check(provider, resource)
 
     def stream() -> Iterator[StoredRecord]:
-        found = invocation.gateway.records(
+        all_records = invocation.gateway.records(
             provider, resource, include_deleted=include_deleted, purpose=purpose
         )
-        return islice(found, count)
+        return islice(all_records, count)
 
     if form == "jsonl":
         write_lines(to_json(_as_json(record)) for record in stream())
     elif form == "csv":
-        # Records differ in their fields: the first pass finds the columns, the second writes.
+        # Fields differ between records: the first pass finds the columns, the second writes.
         columns = sorted({name for record in stream() for name in record.data} - {"sourcedId"})
         names = ["sourcedId", *columns, "changedAt", "deletedAt"]
         write_csv(names, map(_csv_row, stream()))
@@ -93,7 +93,9 @@ def changes(
     provider: Provider,
     resource: Resource,
     since: Annotated[int, typer.Option(min=0, help="Only changes above this number.")] = 0,
-    follow: Annotated[bool, typer.Option("--follow", help="Wait for more until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Wait for more changes until Ctrl-C.")
+    ] = False,
     form: OfFormat = "table",
     limit: Limit = None,
     purpose: Purpose = None,
@@ -103,8 +105,8 @@ def changes(
     invocation.gateway.datasets.check(provider, resource)
     count = None if follow and limit is None else _limit(limit, form)
     read = partial(invocation.gateway.changes, provider, resource, purpose=purpose)
-    found = _follow(invocation, read, since) if follow else read(since=since)
-    stream = islice(found, count)
+    all_changes = _follow(invocation, read, since) if follow else read(since=since)
+    stream = islice(all_changes, count)
     last = since
 
     def noted() -> Iterator[StoredChange]:
@@ -124,7 +126,7 @@ def changes(
         if since > newest:
             invocation.output.warn(
                 f"The newest change of {provider} {resource} is number {newest}: the cursor "
-                f"{since} comes from another ledger or dataset."
+                f"{since} is from another ledger or dataset."
             )
     invocation.output.note(f"cursor: {last}")
 
@@ -138,12 +140,12 @@ def _limit(limit: int | None, form: str) -> int | None:
 def _follow(
     invocation: Invocation, read: Callable[..., Iterator[StoredChange]], since: int
 ) -> Iterator[StoredChange]:
-    with interrupts() as asked:
-        while asked.none:
+    with interrupts() as stops:
+        while stops.none:
             for change in read(since=since):
                 since = change.sequence
                 yield change
-                if asked.count:
+                if stops.count:
                     return
             invocation.clock.sleep(FOLLOW_SECONDS)
 
@@ -151,7 +153,7 @@ def _follow(
 def _show_records(output: Presenter, stream: Iterator[StoredRecord], count: int | None) -> None:
     first = next(stream, None)
     if first is None:
-        output.note("No records. `sisgate sync` brings them.")
+        output.note("No records. `sisgate sync` reads them.")
         return
     fields = [name for name in _FIRST if name in first.data][:TABLE_COLUMNS]
     columns: Columns = {
@@ -163,15 +165,15 @@ def _show_records(output: Presenter, stream: Iterator[StoredRecord], count: int 
     }
     count_shown, rows = 0, chain([first], stream)
     others: set[str] = set()
-    # Some hundred rows to a table, so that the memory stays what it is.
+    # Tables of a few hundred rows keep memory constant.
     while chunk := list(islice(rows, 500)):
         output.table(chunk, columns)
         count_shown += len(chunk)
         others.update(*(record.data for record in chunk))
     if others := others.difference(fields, {"sourcedId"}):
-        output.note(Text(f"Also there, with --json: {', '.join(sorted(others))}.", "dim"))
+        output.note(Text(f"More fields with --json: {', '.join(sorted(others))}.", "dim"))
     if count_shown == count:
-        output.note(Text(f"The first {count_shown}; -n 0 shows all.", "dim"))
+        output.note(Text(f"Only the first {count_shown}; -n 0 shows all.", "dim"))
 
 
 def _field(name: str, record: StoredRecord) -> str:
@@ -221,7 +223,7 @@ def _change_text(stream: Iterable[StoredChange]) -> Iterator[str]:
 
 
 def _plain(value: Any) -> str:
-    """Return a field in one cell: a reference as its id, a list with commas, the rest as JSON."""
+    """Format a field: a reference as its id, a list with commas, other objects as JSON."""
     if value is None:
         return ""
     if isinstance(value, Mapping):

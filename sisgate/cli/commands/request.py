@@ -1,4 +1,4 @@
-"""`sisgate request`: one call to a provider, in its turn, with its answer."""
+"""`sisgate request`: makes one call to a provider and shows the response."""
 
 from __future__ import annotations
 
@@ -57,25 +57,27 @@ def request(
     """Make one call to a provider within its quota, and show the response."""
     output = invocation.output
     path, pairs = _split(path)
-    asked = {"query": pairs | _pairs(query or []), "json": _body(data), "priority": priority}
-    asked["on_unavailable"] = on_unavailable
+    target = {"query": pairs | _pairs(query or []), "json": _body(data), "priority": priority}
+    target["on_unavailable"] = on_unavailable
     try:
         answer = invocation.gateway.request(
             provider, method, path, timeout=timeout, idempotency_key=idempotency_key,
-            purpose=purpose, **asked,
+            purpose=purpose, **target,
         )  # fmt: skip
     except JobExpired as error:
         raise invocation.gateway.jobs.why_unanswered(provider, error) from error
     except TimeoutError as error:
-        raise JobExpired(f"{error} Ask again with the same key, or a longer --timeout.") from error
+        raise JobExpired(
+            f"{error} Run it again with the same key, or with a longer --timeout."
+        ) from error
     _show(output, answer, include=include)
     if answer.is_stale:
         age = "some time" if answer.age_seconds is None else duration(answer.age_seconds)
-        output.warn(f"No new answer could be had from {provider}. This one is {age} old.")
+        output.warn(f"{provider} gave no new response; this one is {age} old.")
     if answer.truncated:
-        output.warn("The answer was longer than response_max_bytes and has been cut.")
+        output.warn("The response exceeds response_max_bytes and is cut off.")
     if not answer.ok:
-        output.note(f"The provider answered {answer.status}.")
+        output.note(f"The provider responded with {answer.status}.")
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -100,7 +102,7 @@ def _show(output: Presenter, answer: Answer, *, include: bool) -> None:
             output.out.print(f"{name}: {value}", style="dim", soft_wrap=True)
         output.out.print()
     if parsed is not None and output.out.is_terminal:
-        # The terminal wraps: what is copied from it is still JSON.
+        # The terminal wraps, so that a copy is still JSON.
         output.out.print(JSON(answer.text), soft_wrap=True)
         return
     sys.stdout.flush()
@@ -124,10 +126,10 @@ def _split(path: str) -> tuple[str, dict[str, str]]:
 
 def _pairs(options: list[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
-    for word in options:
-        name, equals, value = word.partition("=")
+    for pair in options:
+        name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise UsageError(f"--query is written NAME=VALUE, not {word!r}.")
+            raise UsageError(f"--query takes NAME=VALUE, not {pair!r}.")
         pairs[name] = value
     return pairs
 

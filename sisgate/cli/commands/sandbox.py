@@ -42,7 +42,7 @@ def sandbox(
         ),
     ] = None,
     quota: Annotated[
-        str | None, typer.Option(help="Such as 1000/h, or none.", show_default="that of the kind")
+        str | None, typer.Option(help="Such as 1000/h, or none.", show_default="by kind")
     ] = None,
     ports: Annotated[
         str | None,
@@ -52,7 +52,7 @@ def sandbox(
         int | None, typer.Option(help="Seed of the data; district n gets seed + n.")
     ] = None,
 ) -> None:
-    """Serve simulated SIS over real HTTP until Ctrl-C, to develop and test against."""
+    """Serve simulated SIS over HTTP until Ctrl-C, for development and tests."""
     require_extras("sisgate sandbox", "sandbox")
     try:
         spec = parse_spec(districts, quota, ports, seed)
@@ -83,31 +83,34 @@ def _announce(output: Presenter, spec: SandboxSpec, running: dict[str, RunningDi
     output.note("Serving until Ctrl-C.")
 
 
-def _facts(district: DistrictSpec, found: RunningDistrict) -> dict[str, Any]:
+def _facts(district: DistrictSpec, running: RunningDistrict) -> dict[str, Any]:
     return {
         "name": district.name,
         "kind": district.kind,
         "students": district.students,
         "quota": str(district.rate) if district.rate else None,
-        **{name: getattr(found, name) for name in ENTRANCE},
+        **{name: getattr(running, name) for name in ENTRANCE},
     }
 
 
 def _show(output: Presenter, districts: Sequence[Mapping[str, Any]], snippet: str) -> None:
-    # Values are written as they are, each on a line, so that they can be copied at any width.
-    for found in districts:
-        size = f"{found['students']:,} students, quota {found['quota'] or 'none'}"
-        output.show(Text.assemble((found["name"], "bold"), f" ({found['kind']}, {size})"))
+    # One unwrapped value a line can be copied at any width.
+    for district in districts:
+        size = f"{district['students']:,} students, quota {district['quota'] or 'none'}"
+        output.show(Text.assemble((district["name"], "bold"), f" ({district['kind']}, {size})"))
         for name in ENTRANCE:
-            if found[name]:
-                write_line(f"  {name.replace('_', ' '):<15} {found[name]}")
+            if district[name]:
+                write_line(f"  {name.replace('_', ' '):<15} {district[name]}")
     output.show(Text("\nFor sisgate.toml:\n", "bold"))
     write_line(snippet)
     output.show(Text("\nAfter `sisgate up`, the keys:\n", "bold"))
-    for found in districts:
-        secret, client_id = shlex.quote(found["client_secret"]), shlex.quote(found["client_id"])
+    for district in districts:
+        secret, client_id = (
+            shlex.quote(district["client_secret"]),
+            shlex.quote(district["client_id"]),
+        )
         write_line(
             f"printf %s {secret} | "
-            f"{program()} keys add {found['name']} --client-id {client_id} --secret-file -"
+            f"{program()} keys add {district['name']} --client-id {client_id} --secret-file -"
         )
     write_line("")

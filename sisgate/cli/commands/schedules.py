@@ -1,4 +1,4 @@
-"""`sisgate schedules`: what is synced by the clock."""
+"""`sisgate schedules`: lists schedules and runs them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ app = Commands("schedules", "List and run schedules.", panel="Work")
 
 @app.add("sisgate schedules list", "sisgate schedules list --json", name="list")
 def list_all(invocation: Invocation) -> None:
-    """List schedules: what they sync, the next run, how the last one ended."""
-    found = invocation.gateway.schedules.list()
+    """List schedules: what they sync, the next run, the result of the last one."""
+    schedules = invocation.gateway.schedules.list()
     invocation.output.table(
-        found,
+        schedules,
         {
             "schedule": "name",
             "syncs": _syncs,
@@ -26,19 +26,19 @@ def list_all(invocation: Invocation) -> None:
             "next": "next_at",
             "last": lambda schedule: sorted({job.state for job in schedule.jobs}),
         },
-        empty="No schedules. A [schedules.NAME] table in sisgate.toml makes one.",
+        empty="No schedules. Add a [schedules.NAME] table to sisgate.toml.",
     )
 
 
 @app.add("sisgate schedules run nightly")
 def run(
     invocation: Invocation,
-    name: Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name.")],
+    name: Annotated[str, typer.Argument(metavar="SCHEDULE", help="Name of the schedule.")],
 ) -> None:
-    """Run a schedule now; its next run stays."""
+    """Run a schedule now; its next run does not move."""
     jobs = invocation.gateway.schedules.run(name)
     invocation.output.table([job.status() for job in jobs], {"job": "id", "resource": "resource"})
-    invocation.output.note("`sisgate jobs list` shows how far they are.")
+    invocation.output.note("`sisgate jobs list` shows their progress.")
 
 
 def _syncs(schedule: Schedule) -> str:

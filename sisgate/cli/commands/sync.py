@@ -1,4 +1,4 @@
-"""`sisgate sync`: ask for datasets, and follow them to their end."""
+"""`sisgate sync`: enqueues syncs of datasets, and follows them until they end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ app = Commands()
 
 
 GRACE_SECONDS = 5.0
-"""A job past its deadline is ended by the reconciler, which looks every second."""
+"""The reconciler ends jobs past their deadline within a few seconds."""
 
 
 @app.add(
@@ -48,12 +48,12 @@ def sync(
         list[str] | None,
         typer.Argument(
             metavar="[RESOURCE]...",
-            help="Datasets to sync. Without any, the whole roster.",
+            help="Datasets to sync. Default: the whole roster.",
             autocompletion=complete_resource,
         ),
     ] = None,
     priority: Priority = "normal",
-    mode: Annotated[Mode, typer.Option("--mode", help="How much of the list is read.")] = "auto",
+    mode: Annotated[Mode, typer.Option("--mode", help="How much of the dataset to read.")] = "auto",
     wait: Annotated[bool, typer.Option("--wait", help="Follow the jobs until they end.")] = False,
     timeout: Annotated[
         float | None, typer.Option(help="Deadline of the jobs, in seconds from now.")
@@ -71,38 +71,38 @@ def sync(
     """Sync datasets of a provider into SQL."""
     output = invocation.output
     gateway = invocation.gateway
-    wanted = resources or gateway.datasets.roster(provider, with_absent=force)
-    _check(invocation, provider, wanted)
+    names = resources or gateway.datasets.roster(provider, with_absent=force)
+    _check(invocation, provider, names)
     if not resources and not force:
         _note_absent(output, gateway, provider)
-    found = [
+    jobs = [
         gateway.sync(
             provider,
             resource,
             priority=priority,
             mode=mode,
             allow_deletes=allow_deletes,
-            idempotency_key=_key_of(idempotency_key, resource, len(wanted)),
+            idempotency_key=_key_of(idempotency_key, resource, len(names)),
             timeout=timeout,
             app=app,
             on_unavailable=on_unavailable,
         )
-        for resource in wanted
+        for resource in names
     ]
-    jobs = [job.id for job in found]
-    if all(job.is_stale for job in found):
-        _show_stale(output, gateway.jobs.statuses(jobs), found)
+    ids = [job.id for job in jobs]
+    if all(job.is_stale for job in jobs):
+        _show_stale(output, gateway.jobs.statuses(ids), jobs)
         return
     is_stopped = _warn_of_fleet(invocation, output, provider)
     if not wait:
-        _show_accepted(invocation, output, gateway.jobs.statuses(jobs), goes_on=not is_stopped)
+        _show_accepted(invocation, output, gateway.jobs.statuses(ids), is_stopped=is_stopped)
         return
-    raise typer.Exit(_follow(invocation, provider, jobs, timeout, is_told=is_stopped))
+    raise typer.Exit(_follow(invocation, provider, ids, timeout, is_stopped=is_stopped))
 
 
-def _show_stale(output: Presenter, statuses: Sequence[JobStatus], found: Sequence[Job]) -> None:
-    """Show how old the data of a provider is that takes no calls now; nothing was enqueued."""
-    ages = {job.id: job.age_seconds or 0.0 for job in found}
+def _show_stale(output: Presenter, statuses: Sequence[JobStatus], jobs: Sequence[Job]) -> None:
+    """Show the age of the data when nothing was enqueued because the provider takes no calls."""
+    ages = {job.id: job.age_seconds or 0.0 for job in jobs}
     output.table(
         statuses,
         {
@@ -113,8 +113,8 @@ def _show_stale(output: Presenter, statuses: Sequence[JobStatus], found: Sequenc
         json=[{**status.as_dict(), "age_seconds": ages[status.id]} for status in statuses],
     )
     output.warn(
-        f"{statuses[0].provider} takes no calls now, so nothing was enqueued. What was read before "
-        "stays readable with `sisgate records`."
+        f"{statuses[0].provider} takes no calls now, so nothing was enqueued. `sisgate records` "
+        "shows the data of earlier syncs."
     )
 
 
@@ -122,13 +122,13 @@ def _note_absent(output: Presenter, gateway: Gateway, provider: str) -> None:
     names = [each.resource for each in gateway.datasets.absent(provider)]
     if names:
         output.note(
-            f"Without {', '.join(names)}, which {provider} refused. `sisgate providers show "
-            f"{provider}` says why, and when they are tried again; --force tries now."
+            f"Skipping {', '.join(names)}, which {provider} refused. `sisgate providers show "
+            f"{provider}` says why, and when to try again; --force tries now."
         )
 
 
 def _check(invocation: Invocation, provider: str, resources: Sequence[str]) -> None:
-    # All or nothing: a typing error in the last name must not leave the first ones enqueued.
+    # All or nothing: a typo in the last name must not leave the first ones enqueued.
     try:
         invocation.gateway.datasets.check(provider, *resources)
     except UnknownResource as error:
@@ -136,12 +136,12 @@ def _check(invocation: Invocation, provider: str, resources: Sequence[str]) -> N
 
 
 def _key_of(key: str | None, resource: str, count: int) -> str | None:
-    # One key is for one request, so several datasets need one each.
+    # Each dataset needs its own key.
     return f"{key}/{resource}" if key and count > 1 else key
 
 
 def _warn_of_fleet(invocation: Invocation, output: Presenter, provider: str) -> bool:
-    """Tell what keeps the jobs from going on; return whether there is anything."""
+    """Warn of what stops the jobs; return whether anything does."""
     stopping = invocation.gateway.fleet.liveness([provider]).stopping(provider)
     if stopping:
         output.warn(f"The jobs wait. {' '.join(map(str, stopping))}")
@@ -149,7 +149,7 @@ def _warn_of_fleet(invocation: Invocation, output: Presenter, provider: str) -> 
 
 
 def _show_accepted(
-    invocation: Invocation, output: Presenter, statuses: Sequence[JobStatus], *, goes_on: bool
+    invocation: Invocation, output: Presenter, statuses: Sequence[JobStatus], *, is_stopped: bool
 ) -> None:
     columns: Columns = {
         "job": "id", "provider": "provider", "resource": "resource", "state": "state",
@@ -158,32 +158,41 @@ def _show_accepted(
     output.table(statuses, columns)
     sisgate = commands_of(invocation.settings)
     output.note(
-        f"They run by themselves{'' if goes_on else ' then'}. "
+        f"They run in the background{' then' if is_stopped else ''}. "
         f"Show one with `{sisgate} jobs show {statuses[0].id[:8]}`, "
-        f"all with `{sisgate} jobs list`; `sync --wait` follows its jobs to their end."
+        f"all with `{sisgate} jobs list`; `sync --wait` follows jobs until they end."
     )
 
 
 def _follow(
-    invocation: Invocation, provider: str, jobs: list[str], timeout: float | None, *, is_told: bool
+    invocation: Invocation,
+    provider: str,
+    jobs: list[str],
+    timeout: float | None,
+    *,
+    is_stopped: bool,
 ) -> ExitCode:
     output = invocation.output
     limit = None if timeout is None else timeout + GRACE_SECONDS
-    with interrupts() as asked:
+    with interrupts() as stops:
         watched = watch(
-            invocation.gateway, output, {provider: jobs}, wanted=lambda _: asked.none, timeout=limit
+            invocation.gateway,
+            output,
+            {provider: jobs},
+            proceed=lambda _: stops.none,
+            timeout=limit,
         )
     _show_ended(output, watched.jobs)
     if watched.is_final:
         failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
         return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
-    if not is_told:
+    if not is_stopped:
         _warn_of_fleet(invocation, output, provider)
     rest = "The jobs continue"
     if timeout is not None:
-        rest = "A job ends as expired when its deadline has passed"
+        rest = "A job past its deadline expires"
     output.note(f"{rest}. See `{commands_of(invocation.settings)} jobs list`.")
-    return ExitCode.TRY_AGAIN if asked.none else ExitCode.INTERRUPTED
+    return ExitCode.TRY_AGAIN if stops.none else ExitCode.INTERRUPTED
 
 
 def _show_ended(output: Presenter, statuses: Sequence[JobStatus]) -> None:
@@ -198,13 +207,13 @@ def _show_ended(output: Presenter, statuses: Sequence[JobStatus]) -> None:
     for status in statuses:
         if status.state is JobState.HELD:
             output.warn(
-                f"{status.resource}: deletions are held back. If they are right, approve them: "
+                f"{status.resource}: deletions are held back. If they are correct, approve them: "
                 f"sisgate sync {status.provider} {status.resource} --mode full --allow-deletes"
             )
 
 
 def remarks(statuses: Sequence[JobStatus]) -> list[str]:
-    """Return why jobs failed and what is noted of them; what several share is said once."""
+    """Return the errors and notes of jobs, each once with all its datasets."""
     datasets: dict[str, list[str]] = {}
     for status in statuses:
         for text in ((status.error or {}).get("message"), status.note):

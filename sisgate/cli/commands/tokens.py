@@ -1,4 +1,4 @@
-"""`sisgate tokens`: access tokens of apps and people. A token is shown once, when it is made."""
+"""`sisgate tokens`: access tokens of apps and people. A token is shown only when created."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Life = Annotated[
         parser=length_or_never,
         metavar="LENGTH",
         show_default="365d",
-        help="How long it is valid, such as 90d, or never to expire.",
+        help="How long it is valid, such as 90d, or never.",
     ),
 ]
 
@@ -40,7 +40,7 @@ Life = Annotated[
 )
 def add(
     invocation: Invocation,
-    name: Annotated[str, typer.Argument(help="The app or person it is for.")],
+    name: Annotated[str, typer.Argument(help="The app or person that uses it.")],
     roles: Annotated[
         list[Role],
         typer.Option(
@@ -57,29 +57,29 @@ def add(
     expires: Life = YEAR,
     reason: Reason = None,
 ) -> None:  # fmt: skip
-    """Create a token. It is shown once, on stdout."""
+    """Create a token, and show it this once on stdout."""
     for scope in scopes or ():
         _check_scope(invocation, scope)
-    made = invocation.gateway.tokens.add(
+    token = invocation.gateway.tokens.add(
         name, roles, scopes=scopes or ["*"], life=expires, actor=user_name(), reason=reason
     )
-    _show_once(invocation.output, made)
+    _show_once(invocation.output, token)
 
 
 def _check_scope(invocation: Invocation, scope: str) -> None:
-    """Raise `UnknownProvider` or `UnknownResource` for a scope that leads nowhere."""
+    """Raise `UnknownProvider` or `UnknownResource` for a scope that matches nothing."""
     provider, _, resource = scope.partition("/")
     resources = [] if resource in {"", "*"} else [resource]
     if provider != "*":
         invocation.gateway.datasets.check(provider, *resources)
         return
-    known = {
+    offered = {
         each for config in invocation.settings.providers.values()
         for each in config.dialect_class.resources
     }  # fmt: skip
-    if not known.issuperset(resources):
+    if not offered.issuperset(resources):
         raise UnknownResource(
-            f"No provider has a resource {resource!r}.{did_you_mean(resource, known)}"
+            f"No provider has a resource {resource!r}.{did_you_mean(resource, offered)}"
         )
 
 
@@ -90,8 +90,8 @@ def list_tokens(
         bool, typer.Option("--all", help="Include expired and revoked tokens.")
     ] = False,
 ) -> None:
-    """List tokens: what they may do, and when they were last used."""
-    found = invocation.gateway.tokens.list(every=every)
+    """List tokens: their roles, scopes and last use."""
+    tokens = invocation.gateway.tokens.list(every=every)
     columns: Columns = {
         "id": "id",
         "name": "name",
@@ -101,8 +101,8 @@ def list_tokens(
         "expires": "expires_at",
         "last used": "last_used_at",
     }
-    empty = "No tokens. `sisgate tokens add NAME --role app` makes one."
-    invocation.output.table(found, columns, empty=empty)
+    empty = "No tokens. Create one with `sisgate tokens add NAME --role app`."
+    invocation.output.table(tokens, columns, empty=empty)
 
 
 @app.add("sisgate tokens revoke 7fGh2kQp9Z --reason 'laptop lost'")
@@ -130,19 +130,19 @@ def rotate(
     reason: Reason = None,
 ) -> None:
     """Replace a token with a new one of the same name, roles and scopes."""
-    made = invocation.gateway.tokens.rotate(
+    new = invocation.gateway.tokens.rotate(
         token, overlap=overlap, life=expires, actor=user_name(), reason=reason
     )
-    _show_once(invocation.output, made)
+    _show_once(invocation.output, new)
 
 
-def _show_once(output: Presenter, made: TokenInfo) -> None:
-    output.json(made)
-    if output.as_json or made.token is None:
+def _show_once(output: Presenter, token: TokenInfo) -> None:
+    output.json(token)
+    if output.as_json or token.token is None:
         return
-    write_line(made.token.get_secret_value())
-    until = f"until {moment(made.expires_at)}" if made.expires_at else "without end"
+    write_line(token.token.get_secret_value())
+    life = f"valid until {moment(token.expires_at)}" if token.expires_at else "never expires"
     output.note(
-        f"The token {made.id} of {made.name} ({', '.join(made.roles)}; {', '.join(made.scopes)}), "
-        f"good {until}. It is shown this once: keep it where secrets are kept."
+        f"Token {token.id} of {token.name} ({', '.join(token.roles)}; {', '.join(token.scopes)}), "
+        f"{life}. It is not shown again: store it as a secret."
     )

@@ -30,7 +30,7 @@ app = Commands()
 def up(
     invocation: Invocation,
     workers: Annotated[
-        int, typer.Option("--workers", "-w", min=1, max=256, help="Calls at a time.")
+        int, typer.Option("--workers", "-w", min=1, max=256, help="Number of calls at a time.")
     ] = 4,
     flower: Annotated[bool, typer.Option(help="Start Flower, a monitor in the browser.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all log lines.")] = False,
@@ -45,19 +45,19 @@ def up(
     def show(name: str, line: str) -> None:
         output.note(child_line(name, line))
 
-    with interrupts() as asked:
+    with interrupts() as stops:
         stack = EmbeddedStack(settings, invocation.clock, on_line=show, verbose=verbose)
         stack.start(processes=workers, with_flower=flower)
         try:
-            # A Redis that is named and silent is reported at once; it may be started later.
-            if stack.silent_redis is not None or stack.await_up(lambda: asked.none):
+            # A configured Redis may start later: its silence is reported at once.
+            if stack.silent_redis is not None or stack.await_up(lambda: stops.none):
                 _announce(settings, stack, output)
-            stack.run(lambda: asked.none)
-            if asked.first:
-                show("sisgate", "stopping; calls under way may end. Ctrl-C hurries.")
+            stack.run(lambda: stops.none)
+            if stops.first:
+                show("sisgate", "stopping after the calls in flight. Ctrl-C again stops at once.")
         finally:
-            stack.stop(lambda: asked.again)
-    show("sisgate", "stopped. Accepted work continues with the next start.")
+            stack.stop(lambda: stops.again)
+    show("sisgate", "stopped. Accepted work continues after the next start.")
     output.json({"event": "stopped"})
 
 
@@ -80,8 +80,8 @@ def _announce(settings: Settings, stack: EmbeddedStack, output: Presenter) -> No
     output.show(Text("Ctrl-C stops it.", "dim"))
     if stack.silent_redis is not None:
         output.warn(
-            f"Redis does not answer ({stack.silent_redis}), so nothing is done until it does: "
-            "check the URL in SISGATE_BROKER_URL (or broker_url). Without one, `up` starts a Redis."
+            f"Redis does not respond ({stack.silent_redis}), so no work runs until it does. Check "
+            "SISGATE_BROKER_URL (or broker_url). Without a URL, `up` starts its own Redis."
         )
 
 
@@ -97,22 +97,22 @@ def _about(settings: Settings, stack: EmbeddedStack) -> list[tuple[str, object]]
             ("", f"user and password: {stack.flower.password_file}"),
         ]
     if stack.made_master_key:
-        rows.append(("key", f"made {settings.master_key_path}: keep a copy in a safe place"))
+        rows.append(("key", f"created {settings.master_key_path}: keep a copy in a safe place"))
     return [*rows, *_next_steps(settings, sisgate)]
 
 
 def _next_steps(settings: Settings, sisgate: str) -> list[tuple[str, str]]:
     if not settings.providers:
         return [
-            ("next", "no provider is configured yet: describe one in sisgate.toml"),
-            ("", "(sisgate.example.toml explains every option), then start again."),
-            ("", "Nothing to connect to? `sisgate demo` or `sisgate sandbox` gives you one."),
+            ("next", "no provider is configured yet: add one to sisgate.toml"),
+            ("", "(sisgate.example.toml explains every option), then restart."),
+            ("", "No SIS to connect to? Try `sisgate demo` or `sisgate sandbox`."),
         ]
     name = next(iter(settings.providers))
     return [
         ("keys", f"{sisgate} keys add {name}"),
         ("enqueue", f"{sisgate} sync {name} students --wait"),
-        ("env", f"{sisgate} env   # what another app here needs in its environment"),
+        ("env", f"{sisgate} env   # environment for other apps on this machine"),
         ("python", "from sisgate import Gateway"),
         ("", f'job = Gateway.from_env().sync("{name}", "students")'),
     ]

@@ -1,4 +1,4 @@
-"""`sisgate usage` and `metrics`: what providers were asked for, by app; how the fleet stands."""
+"""`sisgate usage` and `metrics`: calls by provider and app, and the state of the fleet."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def usage(
 ) -> None:
     """Show each app's calls to each provider, and their results."""
     begin = since or past("1d")
-    found = invocation.gateway.providers.usage(provider, app=app, since=begin, by=by)
+    rows = invocation.gateway.providers.usage(provider, app=app, since=begin, by=by)
     columns: Columns = {
         "provider": "provider", "app": "app",
         "calls": "calls", "429": "throttled", "failed": "failed", "rows": "rows",
     }  # fmt: skip
     times: Columns = {} if by == "total" else {"from": "begin"}
-    invocation.output.table(found, {**times, **columns}, empty=f"No calls since {moment(begin)}.")
+    invocation.output.table(rows, {**times, **columns}, empty=f"No calls since {moment(begin)}.")
 
 
 @app.add(

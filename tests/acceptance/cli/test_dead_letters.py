@@ -34,7 +34,7 @@ def test_dead_letters_are_listed_and_tried_again_in_bulk(
     assert operator.json("jobs", "retry", *chosen, "--yes") == []
     again = operator.json("jobs", "retry", dead[0])
     assert again[0]["job"] in {pair["job"] for pair in made}
-    assert "was tried again before" in operator("jobs", "retry", dead[0])
+    assert "was already retried as" in operator("jobs", "retry", dead[0])
 
 
 def test_an_unknown_outcome_is_told_and_resolved(sqlite_stack: Stack, operator: Operator) -> None:

@@ -31,7 +31,7 @@ from tests.acceptance.cli.command import Command
         (["records", "skyward", "orgs", "-f", "xml"], 2, "'xml' is not one of 'table'"),
         (["sync", "skyward", "orgs", "--timeout", "1e400"], 2, "positive number of seconds"),
         (["request", "skyward", "GET", "/x", "--timeout", "nan"], 2, "positive number of seconds"),
-        (["keys", "add", "skyward"], 2, "cannot be asked for"),
+        (["keys", "add", "skyward"], 2, "Cannot prompt for"),
         (["keys", "add", "skyward", "--client-id", "x", "--secret-env", "NONE"], 2, "no secret"),
         (["sandbox", "--districts", "moodle:3"], 2, "kind is one of"),
         (["sandbox", "--districts", "skyward:many"], 2, "written like 300"),
@@ -150,5 +150,5 @@ def test_jobs_with_a_deadline_expire_where_nothing_runs(command: Command) -> Non
     command("db", "upgrade")
     command("keys", "master")
     ended = command("sync", "skyward", "orgs", "--wait", "--timeout", "0.1", code=75)
-    assert "ends as expired when its deadline has passed" in ended.stderr
+    assert "A job past its deadline expires" in ended.stderr
     assert "Start `sisgate up`" in ended.stderr

@@ -42,7 +42,7 @@ def test_a_staged_key_waits_and_is_taken_back(stored: Command) -> None:
     assert "staged" in shown
     assert SECRET not in shown + str(keys(stored, "--all"))
     words = ("keys", "stage", NAME, "--client-id", "newer", "--secret-file", "-")
-    assert f"Key {staged['key'][:8]}, which was staged" in stored(*words, stdin=SECRET).stderr
+    assert f"The staged key {staged['key'][:8]} of" in stored(*words, stdin=SECRET).stderr
     taken = stored.json("keys", "rollback", NAME)
     assert (taken["state"], len(taken["destroyed"])) == ("active", 1)
     assert [key["state"] for key in keys(stored)] == ["active"]

@@ -67,7 +67,7 @@ def test_ctrl_c_stops_everything_and_the_next_run_goes_on(tmp_path: Path) -> Non
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
-    assert "continues where this ended" in said
+    assert "continues from here" in said
     command.wait_until_gone()
     report, _ = demo(folder)
     assert report["ok"]

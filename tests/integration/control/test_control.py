@@ -163,4 +163,4 @@ def test_the_command_says_what_is_kept_only(
     assert execute([*words, "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["holds_now"] is False
-    assert "Kept in the ledger" in said.err
+    assert "The change is in the ledger" in said.err

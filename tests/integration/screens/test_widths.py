@@ -143,7 +143,7 @@ def test_keys_and_tokens(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -
     """Whole ids, as their commands take them."""
     (key,) = gateway.keys.of(PROVIDER).list()
     text = shown(capsys, "keys", "list")
-    for value in (key.id, PROVIDER, "primary", "active", CLIENT, "not known"):
+    for value in (key.id, PROVIDER, "primary", "active", CLIENT, "unknown"):
         assert value in text
     assert key.id in shown(capsys, "keys", "usage", PROVIDER)
     assert str(gateway.settings.master_key_path) in shown(capsys, "keys", "masters")

@@ -46,5 +46,5 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
 
 def test_an_end_that_has_passed_is_refused() -> None:
     """A pause until yesterday is a mistake."""
-    with pytest.raises(UsageError, match="has passed"):
+    with pytest.raises(UsageError, match="has already passed"):
         future("2020-01-01")
