@@ -1,4 +1,4 @@
-"""Taking messages off provider queues, each with a permit, in one step in Redis."""
+"""Taking messages off provider queues, each with a permit, atomically in Redis."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sisgate.redis.keys import PROBE_GATE, limiter_keys
 from sisgate.redis.queues import UNACKED, UNACKED_INDEX, queue_keys
 from sisgate.redis.scripts import ScriptCall, run_scripts
 
-MOST_LOOKED_AT = 1000
-"""Queues that one script looks at: Lua hands over at most 8,000 values, and each has its lists."""
+MOST_QUEUES = 1000
+"""Queues checked by one script: Lua passes at most 8,000 values, and each queue has four lists."""
 
 
 class Taken(NamedTuple):
     """A message off its queue, with its permit.
 
-    `tag` is the name under which it stands in `unacked`, '' where the text has none that can be
-    read: such a message stands nowhere any more and cannot be delivered.
+    `tag` is its name in `unacked`, '' if none can be read from the text: such a message is no
+    longer stored anywhere and cannot be delivered.
     """
 
     permit: str
@@ -35,8 +35,9 @@ class Taken(NamedTuple):
 class Admitted:
     """What was taken for one provider.
 
-    `messages` come most urgent first. When fewer came than were wanted, `reason` tells why. `left`
-    messages still wait; the next could have a permit after `wait_seconds`, if nobody signals.
+    `messages` are in order, most urgent first; if there are fewer than requested, `reason` says
+    why. `left` messages still wait; the next may get a permit after `wait_seconds`, unless a signal
+    comes earlier.
     """
 
     provider: str
@@ -48,16 +49,16 @@ class Admitted:
 
 
 class Admitter:
-    """Asks Redis what waits, and takes it. One round trip each, whatever the number of queues."""
+    """Finds and takes waiting messages, in one round trip each whatever the number of queues."""
 
     def __init__(self, redis: RedisClient, limiter: Limiter) -> None:
         self._redis = redis
         self._limiter = limiter
 
     def waiting(self, providers: Sequence[str]) -> list[str]:
-        """Return those providers in whose queues messages wait."""
-        starts = range(0, len(providers), MOST_LOOKED_AT)
-        parts = [providers[start : start + MOST_LOOKED_AT] for start in starts]
+        """Return the providers whose queues have messages."""
+        starts = range(0, len(providers), MOST_QUEUES)
+        parts = [providers[start : start + MOST_QUEUES] for start in starts]
         calls = [
             ScriptCall("admission/backlog", [key for name in part for key in queue_keys(name)])
             for part in parts
@@ -65,16 +66,16 @@ class Admitter:
         answers = run_scripts(self._redis, calls)
         return [
             part[place]
-            for part, found in zip(parts, answers, strict=True)
-            for place in sorted({int(each) // len(PRIORITY_STEPS) for each in found})
+            for part, lists in zip(parts, answers, strict=True)
+            for place in sorted({int(each) // len(PRIORITY_STEPS) for each in lists})
         ]
 
     def admit(self, wants: Iterable[Want], specs: Mapping[str, LimitSpec]) -> list[Admitted]:
-        """Take up to the wanted messages of each provider; those without a permit stay."""
-        asked = list(wants)
-        calls = [self._call(want, specs[want.provider]) for want in asked]
+        """Take up to the wanted messages of each provider; those without a permit stay queued."""
+        wants = list(wants)
+        calls = [self._call(want, specs[want.provider]) for want in wants]
         answers = run_scripts(self._redis, calls)
-        return [_read(want.provider, answer) for want, answer in zip(asked, answers, strict=True)]
+        return [_read(want.provider, answer) for want, answer in zip(wants, answers, strict=True)]
 
     def _call(self, want: Want, spec: LimitSpec) -> ScriptCall:
         lists = queue_keys(want.provider)

@@ -1,8 +1,8 @@
-"""When will calls be granted? Pure: what the limiter and the backlog look like in, times out.
+"""When will calls be granted? Pure: from the state of limiter and backlog to times.
 
-The limiter's own rules are played forward: the bucket fills, slots of the windows become free one
-period after the calls that hold them, and each granted call holds its slot for its latency and a
-period. What cannot be known (429s, outages, work that arrives later) is not guessed at.
+This simulates the limiter's rules: the bucket fills, slots of the windows become free one period
+after the calls that hold them, and each granted call holds its slot for its latency plus a period.
+It ignores what cannot be known: 429s, outages, work that arrives later.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 
 MOST_PLAYED = 20_000
-"""Grants played one by one; beyond them the pace of the windows is extrapolated."""
+"""Grants simulated one by one; beyond that the windows' pace is extrapolated."""
 
 
 @dataclass(frozen=True)
 class Outlook:
     """What grants depend on. Times are seconds from now; negative ones have passed.
 
-    `ended_at` are the completions of the calls that the windows still count, those that run being
-    taken to end after `latency_seconds`. `held_seconds` is how long nothing is granted at all
-    (blocked, paused). `pace` is the bucket's refill in tokens a second, factor included.
+    `ended_at` are the completions of the calls that the windows still count; running calls are
+    assumed to end after `latency_seconds`. `held_seconds` is how long nothing is granted at all
+    (blocked, paused). `pace` is the bucket's refill in tokens a second, including the factor.
     """
 
     windows: Sequence[Rate]
@@ -59,7 +59,7 @@ class _Bucket:
     def __init__(self, outlook: Outlook) -> None:
         self._tokens, self._filled_at = outlook.tokens, 0.0
         self._burst, self._pace = float(outlook.burst), outlook.pace
-        # While a window is full only so much gathers, lest every burst come back a period later.
+        # While a window is full the bucket is capped, or each burst would recur a period later.
         low_reserve = math.floor(DEFAULT_RESERVES[Priority.LOW] * outlook.burst)
         self._full_cap = min(self._burst, low_reserve + 2 + outlook.pace * 0.05)
 
@@ -69,12 +69,12 @@ class _Bucket:
         self._filled_at = max(at, self._filled_at)
 
     def wait_for_window(self, since: float, until: float) -> None:
-        """Let tokens flow while a window is full."""
+        """Refill while a window is full."""
         self._fill(since, self._burst)
         self._fill(until, self._full_cap)
 
     def take(self, at: float) -> float:
-        """Take one token at `at`, or as soon after it as there is one; return when."""
+        """Take a token at `at`, or as soon afterwards as there is one; return when."""
         self._fill(at, self._burst)
         if self._tokens < 1:
             at += (1 - self._tokens) / self._pace

@@ -1,7 +1,7 @@
 """The limiter: permits for calls, counted in Redis for the whole fleet.
 
-Two parts, and both must agree. The **sliding window** is the hard cap: a permit counts from its
-grant until `period` after its completion, or after the end of its lease when it is never finished.
+A permit needs both of two parts. The **sliding window** is the hard cap: a permit counts from its
+grant until `period` after its completion, or after the end of its lease if it is never finished.
 The provider saw the call somewhere between, so no window of `period` seconds holds more than
 `limit` arrivals. Proof: let q be the last permit granted of those that arrive in a window
 [s, s + period]. Each other p of them completed at or after s, so at the grant of q it still
@@ -10,10 +10,10 @@ backlog therefore uses `period / (period + L)` of the limit. The **token bucket*
 
 Each operation is one Lua script and one round trip. The clock is the `TIME` of Redis.
 
-State that is missing is not assumed to be full: `take` answers `unknown` until `rebuild` has been
-given the calls of the ledger. A permit is used within `PERMIT_USE_SECONDS` or handed back; whoever
-rebuilds reads the ledger no sooner than that after the first `unknown`, because by then each
-permit of the former epoch that will be used is the claim of a call in the ledger.
+Missing state is not assumed to be full: `take` returns `unknown` until `rebuild` has received the
+calls of the ledger. A permit is used within `PERMIT_USE_SECONDS` or handed back; a rebuild reads
+the ledger no sooner than that after the first `unknown`, because by then each permit of the former
+epoch that will be used is the claim of a call in the ledger.
 """
 
 from __future__ import annotations
@@ -41,21 +41,20 @@ from sisgate.redis.keys import LIMIT_STATE, limiter_keys
 from sisgate.redis.scripts import run_script, script_time
 
 PERMIT_USE_SECONDS = 2.0
-"""A permit that was not used for so long is handed back."""
+"""A permit unused for this long is handed back."""
 
 MILLISECOND = timedelta(milliseconds=1)
 
 MOST_PERMITS = 1000
-"""The most permits of one ask."""
+"""The most permits of one `take`."""
 
 
 class Limiter:
     """Grants permits. Safe to share between threads if the Redis client is.
 
-    Every method raises `BrokerUnavailable` when Redis cannot be reached; what it asked for may
-    then have happened or not, and a permit whose grant was lost counts until its lease ends.
-    `clock` reads schedules and ages of ledger calls. `script_clock` stands in for the `TIME` of
-    Redis, for tests that move time.
+    Every method raises `BrokerUnavailable` when Redis cannot be reached; the operation may then
+    have happened or not, and a permit whose grant was lost counts until its lease ends. `clock` is
+    for schedules and ages of ledger calls. `script_clock` replaces the `TIME` of Redis in tests.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Limiter:
     def take(
         self, provider: str, spec: LimitSpec | None, priority: Priority, want: int = 1
     ) -> Grant:
-        """Ask for up to `want` permits now. Without limits (`off`) no round trip is made."""
+        """Request up to `want` permits now. Without limits (`off`) there is no round trip."""
         if spec is None or spec.off:
             return _unlimited(want)
         if not 1 <= want <= MOST_PERMITS:
@@ -81,9 +80,9 @@ class Limiter:
         return read_grant(self._run("take", provider, time, encoded, int(priority), want))
 
     def finish(self, provider: str, permit: str) -> None:
-        """Report that the call of a permit was made and has ended, well or not. May be repeated.
+        """Report that the call of a permit has ended, successfully or not. May be repeated.
 
-        The sooner after the answer's first byte, the sooner the slot is free again.
+        The sooner after the response's first byte, the sooner the slot is free again.
         """
         if permit != OFF_PERMIT:
             self._run("finish", provider, self._now_ms(), permit)
@@ -111,19 +110,20 @@ class Limiter:
         self._redis.hdel(LIMIT_STATE(provider=provider), "paused_until")
 
     def set_factor(self, provider: str, factor: float, *, was: float | None = None) -> bool:
-        """Set the adaptive factor, cut to [`FACTOR_FLOOR`, 1]; return whether it was set.
+        """Set the adaptive factor, clamped to [`FACTOR_FLOOR`, 1]; return whether it was set.
 
-        With `was` only while the factor is still that: of many calls that were granted under one
-        factor and fare alike, only the first one moves it.
+        With `was`, only while the factor still has that value: of many calls granted under one
+        factor with the same outcome, only the first moves it.
         """
         factor = min(1.0, max(FACTOR_FLOOR, factor))
         return bool(self._run("set_factor", provider, repr(factor), "" if was is None else was))
 
     def set_limits(self, provider: str, windows: Sequence[Rate] | None) -> int:
-        """Override the windows of the specification for the whole fleet; None ends that.
+        """Override the windows of the specification for the whole fleet; None ends the override.
 
-        Holds from the next `take` of any worker. Returns the version, which grows by one. A longer
-        period than any before makes the limiter `unknown` until `rebuild`. Kept in Redis only.
+        Effective from the next `take` of any worker. Returns the version, which grows by one. A
+        period longer than any before makes the limiter `unknown` until `rebuild`. Stored only in
+        Redis.
         """
         if windows is not None and not windows:
             raise ValueError("an override has at least one window; None ends it")
@@ -136,22 +136,22 @@ class Limiter:
         return int(pipe.execute()[-1])
 
     def overrides(self, providers: Sequence[str]) -> dict[str, tuple[Rate, ...] | None]:
-        """Return what `set_limits` has set for each provider, None for nothing; one round trip."""
+        """Return each provider's override, None for none, in one round trip."""
         with self._redis.pipeline(transaction=False) as pipe:
             for provider in providers:
                 pipe.hget(LIMIT_STATE(provider=provider), "limits")
-            found = pipe.execute()
+            texts = pipe.execute()
         return {
             provider: tuple(Rate(int(c), ms / 1000) for c, ms in json.loads(text)) if text else None
-            for provider, text in zip(providers, found, strict=True)
+            for provider, text in zip(providers, texts, strict=True)
         }
 
     def rebuild(self, provider: str, spec: LimitSpec, calls: Iterable[LedgerCall]) -> bool:
-        """Begin counting with what the ledger knows; return whether this rebuild was the one.
+        """Start counting from the calls in the ledger; return whether this call did so.
 
-        `calls` are those of the last `longest_period_seconds`, running ones included; the first
-        start of all is a rebuild with none. Where state exists and reaches back far enough nothing
-        happens, so any number of rebuilders may race.
+        `calls` are those of the last `longest_period_seconds`, including running ones; the very
+        first start is a rebuild without any. If state exists and reaches back far enough, nothing
+        happens, so any number of rebuilds may race.
         """
         as_of = self._clock.now()
         known: list[str] = []
@@ -161,14 +161,14 @@ class Limiter:
         return bool(answer)
 
     def state(self, provider: str, spec: LimitSpec) -> LimiterState:
-        """Return what the limiter knows; changes nothing."""
+        """Return the limiter's state, without changing it."""
         answer = self._run("state", provider, self._now_ms(), self._encoded(spec))
         return read_state(provider, json.loads(answer))
 
     def ended_at(self, provider: str, latency_seconds: float) -> list[float]:
-        """Return when the calls that count ended, in seconds from now, for forecasts.
+        """Return when the counted calls ended, in seconds from now, for forecasts.
 
-        A call that runs is taken to end after `latency_seconds`.
+        A running call is assumed to end after `latency_seconds`.
         """
         _, calls, flight = limiter_keys(provider)
         with self._redis.pipeline(transaction=False) as pipe:

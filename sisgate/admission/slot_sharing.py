@@ -9,12 +9,12 @@ DEFAULT_SHARE = 0.75
 """The share of a worker's slots that one of several providers may fill with normal and low work."""
 
 KEEP_ONE_FROM = 4
-"""A worker with so many slots keeps one of them for urgent and high work."""
+"""A worker with at least this many slots keeps one of them for urgent and high work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """How many messages to ask for; of them at most `background` of normal or low priority."""
+    """How many messages to take, at most `background` of them of normal or low priority."""
 
     provider: str
     messages: int
@@ -28,12 +28,12 @@ def share_out(
     waiting: Sequence[str],
     shares: Mapping[str, float],
 ) -> list[Want]:
-    """Return what to ask for each provider with waiting work, at most one `Want` a provider.
+    """Return how many messages to take from each provider with waiting work.
 
-    `slots` are the worker's, `busy` those taken by anything, `running` the calls under way by
-    provider, `waiting` the providers to serve in the order to serve them, `shares` the part of the
-    slots one provider may fill (the bulkhead; for a worker that serves one provider, 1.0).
-    Urgent and high work may go over its provider's share, into the slot that is kept.
+    `slots` are the worker's, `busy` those taken by anything, `running` the calls in progress by
+    provider, `waiting` the providers to serve, in order, `shares` the part of the slots that each
+    provider may fill (the bulkhead; 1.0 for a worker that serves one provider). Urgent and high
+    work may exceed its provider's share and use the reserved slot.
 
     >>> share_out(4, 0, {}, ["a", "b"], {"a": 0.75, "b": 0.75})
     [Want(provider='a', messages=2, background=2), Want(provider='b', messages=2, background=1)]

@@ -1,4 +1,4 @@
-"""What goes into the limiter and comes out of it, as values. No I/O."""
+"""The values that go into the limiter and come out of it. No I/O."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _KNOWN_REASONS = {reason.encode(): reason for reason in REASONS}
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The answer to an ask: `permits`, at most as many as wanted, or why none.
+    """The result of `Limiter.take`: `permits`, at most as many as wanted, or why there are none.
 
-    `wait_seconds` is 0 when granted; else the earliest time at which a permit of this priority
-    could exist as far as is known now. `factor` is the adaptive factor the answer was given under:
-    what is learned from the call goes back with it (`Limiter.set_factor(…, was=factor)`).
+    `wait_seconds` is 0 when granted, else the earliest time, as far as is known now, of a permit
+    for this priority. `factor` is the adaptive factor at the grant; report what the call teaches
+    with it (`Limiter.set_factor(…, was=factor)`).
     """
 
     permits: tuple[str, ...]
@@ -51,9 +51,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class LedgerCall:
-    """A call as the ledger knows it, for `rebuild`. `completed_at` None: running or crashed.
+    """A call in the ledger, for `rebuild`. `completed_at` None: running or crashed.
 
-    With its permit a running call can still be finished after the rebuild and is then free in time;
+    With its permit, a running call can still be finished after the rebuild, which frees its slot;
     without, it counts to the end of its lease, and once more when it is finished.
     """
 
@@ -72,7 +72,7 @@ class WindowState:
 
     @property
     def left(self) -> int:
-        """Calls that the window still has."""
+        """Calls left in the window."""
         return max(0, self.rate.calls - self.used)
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class WindowState:
 
 @dataclass(frozen=True, slots=True)
 class LimiterState:
-    """What the limiter of one provider knows now. `known` is False until `rebuild`.
+    """The current state of one provider's limiter. `known` is False until `rebuild`.
 
     `paused_until` is None when not paused, and `datetime.max` (UTC) for a pause without end.
     """
@@ -104,11 +104,11 @@ class LimiterState:
     waiting_for: Mapping[Priority, Reason]
 
     def next_permits(self) -> dict[str, float]:
-        """Return in how many seconds the next permit can exist, by the word for the priority."""
+        """Return the seconds until the next permit is possible, by priority name."""
         return {p.word: round(seconds, 3) for p, seconds in self.next_permit_in_seconds.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what people are shown, JSON-ready."""
+        """Return what is shown to people, JSON-ready."""
         return {
             "windows": [window.as_dict() for window in self.windows],
             "overridden": self.overridden,
@@ -120,7 +120,7 @@ class LimiterState:
 
 
 def read_grant(answer: Sequence[bytes]) -> Grant:
-    """Read the answer of `take.lua`: reason, ms to wait, factor, permits."""
+    """Read the reply of `take.lua`: reason, ms to wait, factor, permits."""
     reason, wait_ms, factor, *permits = answer
     return Grant(
         permits=tuple(permit.decode() for permit in permits),
@@ -167,8 +167,8 @@ def _pause_end(text: str) -> datetime | None:
 def checks_since(config: ProviderConfig, since: datetime, now: datetime) -> list[LedgerCall]:
     """Return the counted health checks that may have been made since then, for a rebuild.
 
-    The ledger does not know them. An endpoint is checked once an interval at most, so the n-th
-    latest check was made at least n intervals ago; each is taken to be as late as it can have been.
+    The ledger does not record them. An endpoint is checked at most once per interval, so the n-th
+    latest check was made at least n intervals ago; each is assumed to be as late as possible.
     """
     health = config.health
     if health is None or not health.counts:

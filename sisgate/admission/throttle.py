@@ -1,9 +1,9 @@
-"""The adaptive throttle: what an answer means for the pace of its provider. Pure.
+"""The adaptive throttle: what a response means for the pace of its provider. Pure.
 
 Additive increase, multiplicative decrease (Chiu and Jain 1989, as in TCP). The factor scales the
-refill of the token bucket; the sliding window stays the hard cap whatever the factor is. A decision
-is meant for the factor its call was granted under (`Limiter.set_factor(…, was=…)`): of a hundred
-calls in flight that are all refused only the first one halves the pace.
+refill of the token bucket; the sliding window stays the hard cap whatever the factor. A decision
+applies to the factor at its call's grant (`Limiter.set_factor(…, was=…)`): of a hundred calls in
+flight that are all refused, only the first halves the pace.
 """
 
 from __future__ import annotations
@@ -20,31 +20,30 @@ FACTOR_FLOOR = 0.05
 """The factor never goes below this: some calls must go out to learn from."""
 
 RECOVERY_STEP = 0.02
-"""What each success adds: about fifty from the floor to full pace."""
+"""What each success adds: from the floor to full pace takes about fifty."""
 
 LATENCY_TOLERANCE = 2.0
-"""Answers may take so many times the usual before the pace is lowered."""
+"""Responses may take this many times as long as usual before the pace is lowered."""
 
 LATENCY_UNSUSPICIOUS_SECONDS = 0.5
-"""Faster answers are no sign of load, however much slower than usual they are."""
+"""Faster responses are no sign of load, however much slower than usual they are."""
 
 LATENCY_LEAST_ANSWERS = 50
-"""What is usual is not known before so many answers."""
+"""The usual latency is unknown before this many responses."""
 
 LATENCY_STEP = 0.9
-"""The most that one slow answer leaves of the factor."""
+"""One slow response scales the factor by no less than this."""
 
 FOREIGN_USE = 0.8
-"""Less than this share of what we believe is left means that somebody else spends the quota."""
+"""If less than this share of our own count is left, somebody else is using the quota."""
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyTrend:
-    """Two moving averages of latency: `recent` follows within about 10 answers, `usual` 500.
+    """Two moving averages of latency: `recent` over about 10 responses, `usual` over 500.
 
-    Of fewer `answers` they are the plain mean, so that the first ones do not weigh more than
-    others: a provider whose answers take 0 to 5 seconds at random is not slow because the first
-    one was quick.
+    Over fewer `answers` they are the plain mean, so that the first ones do not weigh more: a
+    provider whose responses take 0 to 5 seconds at random is not slow because the first was quick.
 
     >>> LatencyTrend().seen(0.2).seen(0.4)
     LatencyTrend(recent=0.30000000000000004, usual=0.30000000000000004, answers=2)
@@ -55,7 +54,7 @@ class LatencyTrend:
     answers: int = 0
 
     def seen(self, seconds: float) -> LatencyTrend:
-        """Return the trend after one more answer."""
+        """Return the trend after one more response."""
         answers = self.answers + 1
         return LatencyTrend(
             self.recent + (seconds - self.recent) / min(answers, 10),
@@ -74,11 +73,11 @@ class LatencyTrend:
 
 @dataclass(frozen=True, slots=True)
 class ThrottleSignal:
-    """What came back. `status` is None when nothing did.
+    """What a call returned. `status` is None without a response.
 
-    `permits_left` is what our own windows had left (the least of them): only with it are a
-    provider's hints on good answers considered, because a provider whose limit we use to the full
-    always says that nothing is left.
+    `permits_left` is the least that our own windows had left: without it a provider's hints on
+    successful responses are ignored, because a provider whose limit we fully use always reports
+    that nothing is left.
     """
 
     status: int | None
@@ -89,7 +88,7 @@ class ThrottleSignal:
 
 @dataclass(frozen=True, slots=True)
 class ThrottleDecision:
-    """The factor to go on with and for how long to block; 0 for not at all."""
+    """The next factor, and how long to block, 0 for not at all."""
 
     factor: float
     block_seconds: float
@@ -99,12 +98,12 @@ class ThrottleDecision:
 def decide(
     factor: float, answer: ThrottleSignal, now: datetime, *, cap_seconds: float = MAX_BLOCK_SECONDS
 ) -> ThrottleDecision:
-    """Return what to do after an answer to a call that was granted under `factor`.
+    """Return what to do after the response to a call that was granted under `factor`.
 
-    429 and 503 lower the factor and block for what Retry-After or the reset of an empty quota ask
-    for; a 429 that says nothing blocks for 1/factor seconds, which doubles each time. Other 5xx and
-    lost answers change nothing: they are the breaker's. All else is success and raises the factor,
-    unless hints or latency lower it.
+    429 and 503 lower the factor and block for the time of Retry-After or until an empty quota
+    resets; a 429 without either blocks for 1/factor seconds, which doubles each time. Other 5xx and
+    lost responses change nothing: they are the breaker's. All else is success and raises the
+    factor, unless hints or latency lower it.
 
     >>> from datetime import UTC
     >>> now = datetime(2026, 9, 1, tzinfo=UTC)
@@ -136,9 +135,9 @@ def _block_seconds(
     retry_after = next(
         (value for name, value in answer.headers.items() if name.lower() == "retry-after"), None
     )
-    asked = parse_retry_after(retry_after, now, cap_seconds=cap_seconds)
-    if asked is not None and asked > 0:
-        return asked
+    seconds = parse_retry_after(retry_after, now, cap_seconds=cap_seconds)
+    if seconds is not None and seconds > 0:
+        return seconds
     hint = parse_rate_hint(answer.headers, now, cap_seconds=cap_seconds)
     if hint.remaining == 0 and hint.reset_seconds:
         return hint.reset_seconds
@@ -148,7 +147,7 @@ def _block_seconds(
 def _follow_hint(
     factor: float, answer: ThrottleSignal, now: datetime, cap_seconds: float
 ) -> ThrottleDecision | None:
-    """Slow down or stop where the provider has clearly less left than we believe."""
+    """Slow down or stop if the provider has clearly less left than our own count says."""
     believed = answer.permits_left
     hint = parse_rate_hint(answer.headers, now, cap_seconds=cap_seconds)
     if believed is None or believed < 2 or hint.remaining is None:

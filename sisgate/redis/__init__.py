@@ -1,1 +1,1 @@
-"""The one room that knows Redis: clients, key names, scripts, URLs, and what its errors mean."""
+"""The only package that knows Redis: clients, key names, scripts, URLs, and its errors."""

@@ -1,6 +1,6 @@
-"""Clients for the fleet's own state in Redis: bounded waits, and errors of our own tree.
+"""Clients for the fleet's state in Redis: bounded waits, and errors of our own tree.
 
-Celery's transport is connected by kombu, not here. Make a client after a fork.
+Celery's transport is connected by kombu, not here. Create a client after a fork.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from sisgate.redis.errors import translated
 
 
 class RedisClient(redis.Redis):
-    """redis-py's client, whose commands raise `BrokerUnavailable` in place of redis-py's errors.
+    """redis-py's client, whose commands raise `BrokerUnavailable` instead of redis-py's errors.
 
-    It decodes nothing: texts come as bytes. Safe to share between threads.
+    It decodes nothing: replies are bytes. Safe to share between threads.
     """
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Send one command and return the answer to it."""
+        """Send one command and return its reply."""
         with translated():
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> RedisPipeline:
-        """Return a pipeline: commands that are sent, and answered, together."""
+        """Return a pipeline of commands that are sent together."""
         callbacks = self.response_callbacks
         return RedisPipeline(self.connection_pool, callbacks, transaction, shard_hint)
 
@@ -40,7 +40,7 @@ class RedisPipeline(Pipeline):
     """redis-py's pipeline, which raises `BrokerUnavailable` as well."""
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Send the commands and return their answers."""
+        """Send the commands and return their replies."""
         with translated():
             return super().execute(raise_on_error)
 
@@ -49,18 +49,18 @@ class RedisSubscription(PubSub):
     """redis-py's subscription, which raises `BrokerUnavailable` as well."""
 
     def execute_command(self, *args: Any) -> Any:
-        """Subscribe, or end that."""
+        """Subscribe or unsubscribe."""
         with translated():
             return super().execute_command(*args)  # type: ignore[no-untyped-call]
 
     def get_message(self, ignore_subscribe_messages: bool = False, timeout: float = 0.0) -> Any:
-        """Return the next message, None where none comes within `timeout` seconds."""
+        """Return the next message, None if there is none within `timeout` seconds."""
         with translated():
             return super().get_message(ignore_subscribe_messages, timeout)
 
 
 class FollowingConnection(redis.Connection):
-    """Connects to where a URL leads at that moment: without TLS, and not to a socket file."""
+    """Connects to the URL of the moment, over TCP without TLS."""
 
     def __init__(self, *, url_of: Callable[[], str], **options: Any) -> None:
         self._url_of = url_of
@@ -76,9 +76,9 @@ class FollowingConnection(redis.Connection):
 def connect(url: str | Callable[[], str], **options: Any) -> RedisClient:
     """Return a client of the Redis at a URL; it connects with its first command.
 
-    A function is asked for the URL at each new connection, for an embedded server, which may start
-    later than its clients and take another port. `options` are redis-py's, in place of the bounds
-    that all parts of the fleet wait for Redis.
+    A function is called for the URL at each new connection, for an embedded server, which may start
+    after its clients and on another port. `options` are redis-py's and override the fleet's
+    timeouts.
     """
     bounds: dict[str, Any] = {
         "socket_timeout": 5,

@@ -1,7 +1,7 @@
-"""What redis-py's errors mean in our error tree: the one translation.
+"""The translation of redis-py's errors into our error tree.
 
-A client made by `sisgate.redis.client` raises nothing else. kombu has clients of its own, whose
-errors reach us as redis-py's own `RedisError`.
+A client of `sisgate.redis.client` raises nothing else. kombu has its own clients, whose errors
+reach us as redis-py's `RedisError`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sisgate.domain.network import why_unreachable
 from sisgate.errors import BrokerUnavailable
 
 REFUSALS: tuple[type[Exception], ...] = (ResponseError, BrokerUnavailable)
-"""Redis can be connected to and does not do what it was asked, now or at the next attempt."""
+"""Redis accepts connections but refuses a command, now and at the next attempt."""
 
 _WRITE_REFUSALS = {
     "OutOfMemoryError": "it is at its memory limit",
@@ -24,11 +24,11 @@ _WRITE_REFUSALS = {
     "MISCONF": "it cannot save to its disk",
     "NOREPLICAS": "too few of its replicas can be reached",
 }
-"""By the class that redis-py has for an answer, else by the first word of the answer."""
+"""By redis-py's class for the reply, else by the reply's first word."""
 
 
 def unavailable(error: RedisError) -> BrokerUnavailable:
-    """Return our error for one of redis-py's; `cause` in its detail names the class.
+    """Return our error for one of redis-py's; `cause` in its detail is the class name.
 
     >>> from redis.exceptions import OutOfMemoryError, TimeoutError
     >>> unavailable(TimeoutError("10.0.0.1:6379 …")).message
@@ -51,7 +51,7 @@ def unavailable(error: RedisError) -> BrokerUnavailable:
 def translated() -> Iterator[None]:
     """Raise `BrokerUnavailable` for redis-py's errors in the body.
 
-    `NoScriptError` passes: it is an answer to who runs a script by its hash.
+    `NoScriptError` passes: it is for the code that runs a script by its hash.
     """
     try:
         yield
@@ -62,9 +62,9 @@ def translated() -> Iterator[None]:
 
 
 def refusal_of_writes(error: BrokerUnavailable) -> str | None:
-    """Return why Redis answers but takes no writes (memory, a replica); None for anything else.
+    """Return why Redis responds but refuses writes (memory, a replica); None for any other reason.
 
-    Raises the error where Redis did not answer at all.
+    Raises the error if Redis did not respond at all.
     """
     if not isinstance(error.__cause__, ResponseError):
         raise error
@@ -72,7 +72,7 @@ def refusal_of_writes(error: BrokerUnavailable) -> str | None:
 
 
 def is_wrong_password(error: BrokerUnavailable) -> bool:
-    """Whether Redis answered that the user name or password is wrong."""
+    """Whether Redis refused the user name or password."""
     return isinstance(error.__cause__, AuthenticationError)
 
 

@@ -1,7 +1,7 @@
 """Every key of the fleet in Redis. docs/reference/redis-keys.md says what each holds.
 
-All begin with `PREFIX`, whose number changes where the meaning of a key does. Braces around a
-provider's name keep the keys of one script in one slot of a cluster.
+All begin with `PREFIX`, whose number changes when the meaning of a key does. Braces around a
+provider's name keep the keys of one script in one cluster slot.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class KeyFamily:
 
     template: str
     type: str
-    """By the word of Redis: hash, list, set, stream, string, zset."""
+    """Redis's name of the type: hash, list, set, stream, string, zset."""
 
     def __call__(self, **names: str) -> str:
         """Return the key of one provider, endpoint or job."""
@@ -56,7 +56,7 @@ EARLY_CANCEL = _ours("cancelled-early:{job}", "string")
 WAITING_TASK = _ours("waiting:{task}", "string")
 
 FAMILIES = tuple(value for value in globals().values() if isinstance(value, KeyFamily))
-"""All keys of ours, in the order of the page."""
+"""All our keys, in the order of that page."""
 
 WORK_CHANNEL = f"{PREFIX}work"
 """Pub/sub: names of providers with new work."""
@@ -73,7 +73,7 @@ def token_lock(token: str) -> str:
 
 
 def token_wait(token: str) -> str:
-    """Return the key that exists while a token must not be asked for."""
+    """Return the key that exists while a token must not be requested."""
     return f"{token}:wait"
 
 

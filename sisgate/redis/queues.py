@@ -1,4 +1,4 @@
-"""Celery's queues as its transport keeps them in Redis: one list for each priority step."""
+"""Celery's queues as its transport stores them in Redis: one list per priority step."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sisgate.domain.priorities import PRIORITY_STEPS
 from sisgate.redis.client import RedisClient
 
 PLANNER_QUEUE = "sisgate"
-"""Where syncs are planned, and beat's tasks are done."""
+"""The queue of sync planning and of beat's tasks."""
 
 PRIORITY_SEPARATOR = "\x06\x16"
-"""What kombu puts between a queue's name and a priority step in the name of a list."""
+"""kombu's separator of queue name and priority step in the name of a list."""
 
 UNACKED, UNACKED_INDEX = "unacked", "unacked_index"
-"""kombu's own keys: what was delivered and not acknowledged, and since when."""
+"""kombu's keys: unacknowledged deliveries, and their times."""
 
 
 def queue_keys(queue: str) -> list[str]:

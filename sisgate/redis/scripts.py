@@ -1,8 +1,8 @@
-"""Lua scripts: read with what they include, run by their hash, many in one round trip.
+"""Lua scripts: read with their includes, run by their hash, many in one round trip.
 
-A script is named by its room: `breakers/ask` is `sisgate/breakers/lua/ask.lua`. A line
-`--- @include "rules"` stands for `rules.lua` of the same folder, or of `sisgate/redis/lua`; what
-several parts of a script include stands in it once.
+A script is named after its package: `breakers/ask` is `sisgate/breakers/lua/ask.lua`. A line
+`--- @include "rules"` inserts `rules.lua` of the same folder, or of `sisgate/redis/lua`, once per
+script.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _INCLUDE = re.compile(r'^--- @include "(\w+)"\n', re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The whole text of a script, and the hash under which Redis keeps it."""
+    """The full text of a script, and the hash under which Redis caches it."""
 
     text: str
     sha: str
@@ -45,16 +45,16 @@ class ScriptCall(NamedTuple):
 
 @cache
 def script(name: str) -> Script:
-    """Return the script of a name such as `breakers/ask`."""
+    """Return the script with a name such as `breakers/ask`."""
     room, _, file = name.partition("/")
     text = _read(room, file, set())
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 def run_script(client: Redis, name: str, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
-    """Run a script in one round trip, two where Redis does not have it yet.
+    """Run a script in one round trip, two if Redis does not have it yet.
 
-    Raises `BrokerUnavailable` for every error of Redis. The script may have run all the same.
+    Raises `BrokerUnavailable` for every error of Redis; the script may have run nevertheless.
     """
     code = script(name)
     with translated():
@@ -81,9 +81,9 @@ def run_scripts(client: Redis, calls: Sequence[ScriptCall]) -> list[Any]:
 
 
 class ProviderScripts:
-    """The scripts of one room on one provider's keys. Each takes the time and `head` first.
+    """One package's scripts on one provider's keys. Each takes the time and `head` first.
 
-    `clock` stands in for the `TIME` of Redis, in tests.
+    `clock` replaces the `TIME` of Redis in tests.
     """
 
     def __init__(
@@ -111,15 +111,15 @@ class ProviderScripts:
 
 
 def script_time(clock: Clock | None) -> str:
-    """Return what a script takes for the time: that of a clock, or '' for the `TIME` of Redis.
+    """Return a script's time argument: that of a clock, or '' for the `TIME` of Redis.
 
-    Milliseconds since 1970, with three decimals. Only tests give a clock.
+    Milliseconds since 1970, with three decimals. Only tests pass a clock.
     """
     return "" if clock is None else f"{clock.now().timestamp() * 1000:.3f}"
 
 
 def _read(room: str, file: str, included: set[str]) -> str:
-    """Return a file's text behind what it includes; '' where it was included before."""
+    """Return a file's text with its includes; '' if it was already included."""
     if file in included:
         return ""
     included.add(file)

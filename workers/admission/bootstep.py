@@ -22,20 +22,20 @@ from workers.admission.fetcher import Fetcher, admitted_queues
 
 
 class CallRequest(Request):
-    """A call in this worker; its end frees a slot, so it wakes the admission."""
+    """A call in this worker; its end frees a slot, so it wakes admission."""
 
     def acknowledge(self) -> None:
-        """Acknowledge the message and look for the next one."""
+        """Acknowledge the message and wake admission."""
         super().acknowledge()
         self.task.app.sisgate_slot_freed()
 
     def reject(self, requeue: bool = False) -> None:
-        """Reject the message and look for the next one."""
+        """Reject the message and wake admission."""
         super().reject(requeue)
         self.task.app.sisgate_slot_freed()
 
     def revoked(self) -> bool:
-        """Return whether the task was revoked; then its permit is not used."""
+        """Return whether the task was revoked; if so, hand back its permit."""
         is_revoked: bool = super().revoked()
         if is_revoked and (permit := self._permit()) is not None:
             with suppress(BrokerUnavailable):
@@ -43,16 +43,16 @@ class CallRequest(Request):
         return is_revoked
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        """Handle a task that raised; what it called or not has ended, so its permit has too.
+        """Handle a task that raised: any call has ended, so its permit is finished.
 
-        Where the process was lost the permit counts to the end of its lease, the safe side.
+        If the process was lost, the permit counts to the end of its lease, to be safe.
         """
         try:
             return super().on_failure(exc_info, *args, **kwargs)
         finally:
             was_lost = isinstance(exc_info.exception, WorkerLostError | Terminated)
             if not was_lost and (permit := self._permit()) is not None:
-                # A Redis that is away now must not keep the slot taken.
+                # An outage of Redis must not keep the slot occupied.
                 with suppress(BrokerUnavailable):
                     self._limiter().finish(self._provider, permit)
 
@@ -69,7 +69,7 @@ class CallRequest(Request):
 
 
 class Admission(bootsteps.StartStopStep):
-    """Runs the fetcher as long as the consumer runs; starts anew after each reconnect."""
+    """Runs the fetcher while the consumer runs; restarts after each reconnect."""
 
     requires = (Tasks,)  # type: ignore[assignment]  # typed as an empty tuple
 
@@ -78,23 +78,23 @@ class Admission(bootsteps.StartStopStep):
         self._driver: HubDriver | GreenDriver | None = None
 
     def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
-        """Begin, in a worker with an event loop (prefork, threads, solo)."""
+        """Start, in a worker with an event loop (prefork, threads, solo)."""
         self._begin(consumer, HubDriver(hub, consumer.app.sisgate_runtime()))
 
     def start(self, consumer: Any) -> None:
-        """Begin, in a worker without an event loop (gevent, eventlet)."""
+        """Start, in a worker without an event loop (gevent, eventlet)."""
         if consumer.hub is None:
             self._begin(consumer, GreenDriver(consumer.app.sisgate_runtime()))
 
     def stop(self, consumer: Any) -> None:
-        """Take no more messages."""
+        """Stop taking messages."""
         consumer.app.sisgate_slot_freed = _nothing
         if self._driver is not None:
             self._driver.stop()
             self._driver = None
 
     def info(self, consumer: Any) -> dict[str, Any]:
-        """Tell `inspect stats` which queues are admitted by permit."""
+        """Report to `inspect stats` which queues are admitted by permit."""
         return {"sisgate": {"admitted_by_permit": sorted(admitted_queues(consumer))}}
 
     def _begin(self, consumer: Any, driver: HubDriver | GreenDriver) -> None:

@@ -1,4 +1,4 @@
-"""The worker's consumer: provider queues are shown, but their messages are not pushed to it."""
+"""The worker's consumer: it lists provider queues, but their messages are not pushed to it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from sisgate.redis.errors import REFUSALS, RedisError
 from workers.admission.messages import NotOurs, check, put_aside
 
 LOST_CONNECTION = (RedisError, OSError, BrokerUnavailable)
-"""What is taken for a lost connection beside what kombu knows as such."""
+"""Errors treated as a lost connection besides kombu's own."""
 
 REFUSED_SECONDS = 1.0
-"""How long a worker waits before it connects again to a Redis that answers and refuses."""
+"""How long a worker waits before it reconnects to a Redis that refuses commands."""
 
 REPLY_QUEUE = ".reply.celery.pidbox"
-"""How the names of the queues end in which answers to remote control come."""
+"""The suffix of the queues that receive replies to remote control."""
 
 
 def is_admitted(queue: Queue) -> bool:
@@ -43,7 +43,7 @@ def is_admitted(queue: Queue) -> bool:
 
 
 class PushConsumer(KombuConsumer):
-    """Consumes all queues but those admitted by permit, which stay in its list to be seen."""
+    """Consumes all queues but those admitted by permit, which only stay listed."""
 
     def _basic_consume(self, queue: Queue, *args: Any, **kwargs: Any) -> Any:
         if is_admitted(queue):
@@ -58,10 +58,10 @@ class AdmittingAMQP(AMQP):
 
 
 class SteadyQoS(RedisQoS):
-    """kombu's record of what was delivered, dated by the clock of Redis.
+    """kombu's record of deliveries, dated by the clock of Redis.
 
-    kombu dates it by the worker's clock: one that is ahead took messages from workers that were at
-    work on them. What `admit.lua` delivers is dated by `TIME` too.
+    kombu uses the worker's clock: a worker whose clock is ahead took messages from workers still
+    processing them. What `admit.lua` delivers is dated by `TIME` too.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ class SteadyQoS(RedisQoS):
 
     @property
     def visibility_timeout(self) -> float:
-        """How long ago by this worker's clock a message was delivered that is taken for lost."""
+        """The age by this worker's clock at which a delivered message counts as lost."""
         ahead = (self._machine.now() - self._clock.now()).total_seconds()
         return float(self.channel.visibility_timeout) + ahead
 
@@ -94,18 +94,18 @@ class SteadyQoS(RedisQoS):
 
 
 class CheckingChannel(kombu_redis.Channel):
-    """kombu's channel, which lives on when a message that was pushed to it cannot be read."""
+    """kombu's channel, which survives a pushed message that cannot be read."""
 
     QoS = SteadyQoS
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         client = super()._create_client(asynchronous=asynchronous)
-        # By this client messages are pushed; kombu reads them where an error ends the worker.
+        # Messages are pushed through this client; kombu parses them where an error ends the worker.
         client.set_response_callback("BRPOP", self._readable)
         return client
 
     def _readable(self, popped: Any, **_: Any) -> Any:
-        """Return what was popped; None, as when nothing was, for what is no JSON of kombu's."""
+        """Return what was popped; None, as if nothing was, for what is not kombu's JSON."""
         if not popped:
             return None
         key, text = popped
@@ -119,17 +119,17 @@ class CheckingChannel(kombu_redis.Channel):
         return key, text
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """Acknowledge; nothing where the connection is gone that the message came by.
+        """Acknowledge, unless the connection that delivered the message is gone.
 
-        A task may end after its connection was replaced. Its message comes back by the visibility
-        timeout, and the ledger's claims make that harmless. kombu 5.7.0 raises an error that ends
-        the worker.
+        A task may end after its connection was replaced. Its message is then redelivered after the
+        visibility timeout, which the ledger's claims make harmless. kombu 5.7.0 raises an error
+        that ends the worker.
         """
         if not self._is_gone:
             super().basic_ack(delivery_tag, multiple=multiple)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Reject; nothing where the connection is gone, as with `basic_ack`."""
+        """Reject, unless the connection is gone, as with `basic_ack`."""
         if not self._is_gone:
             super().basic_reject(delivery_tag, requeue=requeue)
 
@@ -139,7 +139,7 @@ class CheckingChannel(kombu_redis.Channel):
 
 
 class CheckingTransport(kombu_redis.Transport):
-    """kombu's transport, which puts aside what Celery could not survive."""
+    """kombu's transport, which quarantines messages that would crash Celery."""
 
     Channel = CheckingChannel
 
@@ -148,8 +148,8 @@ class CheckingTransport(kombu_redis.Transport):
         self.connection_errors = (*self.connection_errors, *LOST_CONNECTION)
 
     def _deliver(self, message: Any, queue: str) -> None:
-        # Remote control and events have shapes of their own: they come by pub/sub, and answers to
-        # remote control (workers that start ask the others) by a queue of the asker's.
+        # Remote control and events have their own formats: they arrive by pub/sub, and replies to
+        # remote control (starting workers query the others) by a queue of the sender's.
         is_broadcast = any(queue in channel._fanout_queues for channel in self.channels)
         if is_broadcast or queue.endswith(REPLY_QUEUE):
             super()._deliver(message, queue)
@@ -158,18 +158,18 @@ class CheckingTransport(kombu_redis.Transport):
             check(message)
             super()._deliver(message, queue)
         except (ValueError, AttributeError, TypeError, LookupError) as error:
-            # Raised before it became a task: what follows keeps its errors to itself, below.
+            # Raised before it became a task; later errors are handled in `create_task_handler`.
             with self.channels[0].conn_or_acquire() as client:
                 put_aside(client, dumps(message), error, queue)
 
 
 class AdmittingConsumer(Consumer):
-    """Celery's consumer, which lives on a Redis that fails and on messages that are none."""
+    """Celery's consumer, which survives a failing Redis and malformed messages."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A Redis that answers and refuses (out of memory, a replica, a key of another type, no
-        # right) is as good as lost. Celery would take these for mistakes of its own, and end.
+        # A Redis that refuses commands (out of memory, a replica, a key of another type, no
+        # permission) is as good as lost. Celery would treat these as bugs, and exit.
         self.connection_errors = (*self.connection_errors, *LOST_CONNECTION)
 
     def connection_for_read(self, heartbeat: Any = None) -> Any:
@@ -180,7 +180,7 @@ class AdmittingConsumer(Consumer):
         )
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Return Celery's handler of messages, with its errors kept to the message at fault."""
+        """Return Celery's message handler, with its errors confined to the faulty message."""
         handle = super().create_task_handler(*args, **kwargs)
         connection_errors = self.connection_errors
 
@@ -195,25 +195,25 @@ class AdmittingConsumer(Consumer):
         return handle_or_refuse
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
-        """Put aside what is no task."""
+        """Quarantine a message that is not a task."""
         self._refuse(message, NotOurs("no task"))
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """Put aside a task that this worker does not have."""
+        """Quarantine a task that this worker does not have."""
         self._refuse(message, NotOurs("unknown task"))
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        """Put aside a task whose message is malformed."""
+        """Quarantine a task whose message is malformed."""
         self._refuse(message, exc)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Put aside what cannot be decoded."""
+        """Quarantine what cannot be decoded."""
         self._refuse(message, exc)
 
     def _refuse(self, message: Any, reason: Exception) -> None:
         runtime = self.app.sisgate_runtime()
         queue = message.delivery_info.get("routing_key", NO_QUEUE)
-        # Not kept: one who puts the message back does not put back a permit.
+        # Not kept: a message that is put back later must not carry an old permit.
         permit = message.headers.pop("sisgate_permit", None) or {}
         put_aside(runtime.redis, dumps(message._raw), reason, queue)
         if permit:
@@ -223,11 +223,11 @@ class AdmittingConsumer(Consumer):
             message.reject()
 
     def on_connection_error_after_connected(self, exc: BaseException) -> Any:
-        """Reconnect, also where Redis cannot be reached while messages are unacked.
+        """Reconnect, even if Redis cannot be reached while messages are unacked.
 
         kombu 5.7.0 then fails inside the handler (QoS.restore_unacked has no connection) and the
-        worker exits. What was unacked comes back by the visibility timeout, and the ledger's
-        claims make a second delivery harmless.
+        worker exits. Unacked messages are redelivered after the visibility timeout, which the
+        ledger's claims make harmless.
         """
         _pause_if_refused(exc)
         try:
@@ -237,7 +237,7 @@ class AdmittingConsumer(Consumer):
             return None
 
     def on_connection_error_before_connected(self, exc: BaseException) -> Any:
-        """Connect again, not at once where Redis refuses what belongs to connecting."""
+        """Reconnect, after a pause if Redis refused a command while connecting."""
         _pause_if_refused(exc)
         return super().on_connection_error_before_connected(exc)
 
@@ -253,6 +253,6 @@ class AdmittingConsumer(Consumer):
 
 
 def _pause_if_refused(error: BaseException) -> None:
-    # It can be connected to at once, and would refuse the next message as well.
+    # Reconnecting would succeed immediately, and the next command would be refused as well.
     if isinstance(error, REFUSALS):
         SystemClock().sleep(REFUSED_SECONDS)

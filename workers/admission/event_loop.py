@@ -1,4 +1,4 @@
-"""What drives the fetcher: the worker's event loop, or a green thread where there is none."""
+"""Driving the fetcher: by the worker's event loop, or by a green thread if there is none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workers.runtime import Runtime
 log = structlog.get_logger()
 
 RETRY_SECONDS = 1.0
-"""How long it waits after Redis did not answer."""
+"""How long the fetcher waits after Redis did not answer."""
 
 
 class HubDriver:
@@ -33,30 +33,30 @@ class HubDriver:
         self._signal_fd = -1
         self._is_due = False
         self._has_stopped = False
-        # The loop polls before it runs what was asked for while it ran callbacks (kombu's
-        # `call_soon`), so it is woken the way it wakes up for anything: by a socket.
+        # The loop polls before it runs what callbacks scheduled (kombu's `call_soon`), so it is
+        # woken the way it always is: by a socket.
         self._bell, self._bell_rope = socket.socketpair()
         self._bell.setblocking(False)
         self._bell_rope.setblocking(False)
 
     def begin(self, fetcher: Fetcher) -> None:
-        """Fetch for the first time as soon as the loop turns."""
+        """Schedule the first fetch for the loop's next turn."""
         self._fetcher = fetcher
         self._hub.add_reader(self._bell, self._on_bell)
-        # A signal to stop does not end the loop's poll, which may last a second more.
+        # A signal to stop does not interrupt the loop's poll, which may last another second.
         worker_shutting_down.connect(self._on_shutdown)
         self._listen()
         self.wake()
 
     def wake(self) -> None:
-        """Fetch as soon as the loop turns. From any thread; many calls are one fetch."""
+        """Fetch at the loop's next turn. Callable from any thread; many calls are one fetch."""
         if not self._is_due:
             self._is_due = True
             with contextlib.suppress(OSError):  # stopped
                 self._bell_rope.send(b"\0")
 
     def stop(self) -> None:
-        """Fetch no more."""
+        """Stop fetching."""
         self._has_stopped = True
         worker_shutting_down.disconnect(self._on_shutdown)
         if self._timer is not None:
@@ -98,8 +98,8 @@ class HubDriver:
         try:
             self._signals = self._runtime.wakeups.signals()
             self._signal_socket = self._signals.connection._sock  # redis-py shows no fd
-            # By number: of a socket that redis-py has closed the loop could no longer be told,
-            # and whoever was given its number next would wake us.
+            # By number: the loop could not unregister a socket that redis-py has closed, and the
+            # next one to reuse its number would wake us.
             self._signal_fd = self._signal_socket.fileno()
             self._hub.add_reader(self._signal_fd, self._on_signal)
         except (BrokerUnavailable, OSError):
@@ -119,7 +119,7 @@ class HubDriver:
             while (message := self._signals.get_message(timeout=0)) is not None:
                 is_ours = self._fetcher.note_signal(message["data"].decode()) or is_ours
             if self._signals.connection._sock is not self._signal_socket:
-                # redis-py has connected again by itself; signals may have been lost meanwhile.
+                # redis-py has reconnected by itself; signals may have been lost in between.
                 raise BrokerUnavailable("The connection for signals was lost.")
         except (BrokerUnavailable, OSError):
             self._unlisten()
@@ -130,7 +130,7 @@ class HubDriver:
 
 
 class GreenDriver:
-    """Runs the fetcher in a thread, which gevent and eventlet make a green one."""
+    """Runs the fetcher in a thread, a green one under gevent and eventlet."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -138,17 +138,17 @@ class GreenDriver:
         self._has_stopped = False
 
     def begin(self, fetcher: Fetcher) -> None:
-        """Start to fetch."""
+        """Start fetching."""
         self._fetcher = fetcher
         for target in (self._fetch, self._listen):
             threading.Thread(target=target, daemon=True, name="sisgate-admission").start()
 
     def wake(self) -> None:
-        """Fetch at once."""
+        """Fetch immediately."""
         self._due.set()
 
     def stop(self) -> None:
-        """Fetch no more."""
+        """Stop fetching."""
         self._has_stopped = True
         self._due.set()
 
@@ -156,7 +156,7 @@ class GreenDriver:
         while not self._has_stopped:
             self._due.clear()
             seconds = guarded(self._fetcher)
-            # Also with nothing to wait for the others get their turn: a fetch may not switch.
+            # Yields to other greenlets even with no wait: a fetch itself may not switch.
             self._due.wait(max(seconds, 0.0005))
 
     def _listen(self) -> None:
@@ -180,7 +180,7 @@ def guarded(fetcher: Fetcher) -> float:
         return fetcher.fetch()
     except BrokerUnavailable as error:
         log.warning("admission_waits", reason=error.message)
-    except (RedisError, OSError) as error:  # kombu's, as messages are handed to Celery
+    except (RedisError, OSError) as error:  # kombu's, while messages are handed to Celery
         log.warning("admission_waits", reason=type(error).__name__)
     except Exception:
         log.exception("admission_failed")

@@ -1,8 +1,8 @@
-"""The fetcher: with free slots in hand, messages are taken for which there are permits.
+"""The fetcher: fills free slots with messages for which there are permits.
 
-What it knows of each queue is when to ask for it next: at once after a signal or while it gives,
-when a permit may become free while it does not. So the work of a fetch depends on the queues that
-have work, not on those that the worker serves; those are swept once in a while.
+For each queue it knows when to try next: immediately after a signal or while messages come, else
+when a permit may become free. So a fetch costs as much as there are queues with work, not as many
+as the worker serves; those are swept occasionally.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ IDLE_SECONDS = 1.0
 """The longest time between two fetches, and between two sweeps."""
 
 MOST_SWEPT = 50
-"""Queues that one sweep covers; with more it takes turns, so that its cost does not grow."""
+"""Queues that one sweep covers; with more they take turns, so that its cost does not grow."""
 
 SOON_SECONDS = 0.05
-"""How long it waits for a consumer that is being set up."""
+"""How long the fetcher waits for a consumer that is being set up."""
 
 RESTORE_SECONDS = 10.0
-"""How often a worker without pushed queues looks for what dead workers held."""
+"""How often a worker without pushed queues restores what dead workers held."""
 
 LONGEST_WAIT_SECONDS = 5.0
-"""A wait for a permit is looked into again so soon, should the signal of a change be lost.
+"""The longest wait for a permit before trying again, in case the signal of a change is lost.
 
-Where more queues wait than `MOST_ASKED` the time grows with their number, so the cost does not.
+With more waiting queues than `MOST_ASKED`, the time grows with their number, so the cost does not.
 """
 
 MOST_ASKED = 20
@@ -46,7 +46,7 @@ AT_ONCE = 0.0
 
 
 class Fetcher:
-    """One fetch: what waits, which slots are free, take and hand over."""
+    """Takes messages for the worker's free slots and hands them to Celery."""
 
     def __init__(self, consumer: Any, runtime: Runtime) -> None:
         self._consumer = consumer
@@ -60,7 +60,7 @@ class Fetcher:
         self._turn = 0
 
     def note_signal(self, provider: str) -> bool:
-        """Note that a provider may have new work; return whether this worker serves it."""
+        """Record that a provider may have new work; return whether this worker serves it."""
         is_ours = provider in admitted_queues(self._consumer)
         if is_ours:
             self._ask_at[provider] = AT_ONCE
@@ -71,7 +71,7 @@ class Fetcher:
         self._sweep_at, self._sweep_all = AT_ONCE, True
 
     def fetch(self) -> float:
-        """Take what there are slots and permits for; return the seconds until the next fetch."""
+        """Take messages while there are slots and permits; return the seconds to the next fetch."""
         if is_shutting_down():
             return IDLE_SECONDS
         if not self._can_deliver():
@@ -92,7 +92,7 @@ class Fetcher:
             ready = ready[turn:] + ready[:turn]
             if self._take(ready, len(providers), slots, busy, now):
                 return AT_ONCE
-        # What waits and was not taken has no slot: the end of a task wakes the next fetch.
+        # Messages not taken lack a slot: the end of a task triggers the next fetch.
         return self._next_fetch(providers, now)
 
     def _can_deliver(self) -> bool:
@@ -101,7 +101,7 @@ class Fetcher:
         return consumer is not None and consumer.on_message is not None
 
     def _sweep(self, providers: list[str], now: float) -> None:
-        """Look for messages whose signal was lost, in the queues that are not asked for anyway."""
+        """Find messages whose signal was lost, in the queues that are not due anyway."""
         self._sweep_at = now + IDLE_SECONDS
         most = len(providers) if self._sweep_all else MOST_SWEPT
         if self._sweep_all or not self._unswept:
@@ -113,10 +113,10 @@ class Fetcher:
             self._ask_at.setdefault(name, AT_ONCE)
 
     def _take(self, ready: list[str], served: int, slots: int, busy: int, now: float) -> bool:
-        """Ask for the ready providers, in turn; return whether anything was taken.
+        """Take messages of the ready providers, in turn; return whether there were any.
 
-        There may be fewer slots than providers, and those asked first may have nothing for the
-        slot that is left (it is kept for urgent and high work), so the others are asked as well.
+        There may be fewer slots than providers, and the first ones may have nothing for the last
+        slot (kept for urgent and high work), so the others are tried as well.
         """
         configs = self._runtime.settings.providers
         share = 1.0 if served == 1 else DEFAULT_SHARE
@@ -127,7 +127,7 @@ class Fetcher:
             running = Counter(name.removeprefix(CALL_TASK_PREFIX) for name in names)
             wants = share_out(slots, busy, running, ready, shares)
             specs = {want.provider: self._runtime.limits(configs[want.provider]) for want in wants}
-            # Before Redis is asked: its answer may be read long after the permits were granted.
+            # Before the call: its answer may be read long after the permits were granted.
             asked_at = self._runtime.clock.monotonic()
             for admitted in self._admitter.admit(wants, specs):
                 for taken in admitted.messages:
@@ -138,7 +138,7 @@ class Fetcher:
         return took > 0
 
     def _note(self, admitted: Admitted, now: float) -> None:
-        """Note when to ask for a provider again."""
+        """Record when to try a provider again."""
         name = admitted.provider
         if admitted.reason == "unknown":
             limiter_recovery.note_unknown(self._runtime, name)
@@ -152,7 +152,7 @@ class Fetcher:
             self._ask_at[name] = AT_ONCE
 
     def _next_fetch(self, providers: list[str], now: float) -> float:
-        # What is due and was not taken waits for a slot, whose end wakes the fetcher.
+        # Due messages that were not taken wait for a slot; the end of a task wakes the fetcher.
         times = [at for name in providers if (at := self._ask_at.get(name, AT_ONCE)) > now]
         return max(0.001, min([*times, self._sweep_at]) - now)
 
@@ -173,7 +173,7 @@ class Fetcher:
         except Exception as error:  # noqa: BLE001  # whatever is in the queue, the worker must live
             self._quarantine(admitted.provider, taken, error)
             return
-        # `admit.lua` has put it into `unacked`; here it is only noted as this worker's.
+        # `admit.lua` has put it into `unacked`; here it is only recorded as this worker's.
         VirtualQoS.append(channel.qos, message, taken.tag)
         consumer.on_message(message)
 
@@ -186,7 +186,7 @@ class Fetcher:
         self._runtime.limiter.hand_back(provider, taken.permit)
 
     def _restore_lost(self, now: float) -> None:
-        """Put back what dead workers held; kombu does it only for channels that are pushed to."""
+        """Restore what dead workers held; kombu does it only for channels with pushed queues."""
         if now < self._restore_at:
             return
         self._restore_at = now + RESTORE_SECONDS
@@ -206,7 +206,7 @@ def admitted_queues(consumer: Any) -> list[str]:
 
 def slots_of(consumer: Any) -> int:
     """Return how many tasks the worker runs at a time, or may grow to."""
-    # A pool that is scaled by load grows when it is given more than it has processes for.
+    # An autoscaled pool grows when it gets more tasks than it has processes.
     scaler = getattr(consumer.controller, "autoscaler", None)
     size: int = consumer.pool.num_processes
     return max(size, scaler.max_concurrency) if scaler else size
@@ -215,8 +215,8 @@ def slots_of(consumer: Any) -> int:
 def taken_slots(consumer: Any, slots: int) -> int:
     """Return how many slots are not free for calls.
 
-    A worker that serves the planner's queue beside providers keeps a slot for it: when calls fill
-    the worker, nobody would plan, reconcile or seal, and the calls may wait for just that.
+    A worker that serves the planner's queue besides providers keeps a slot for it: if calls filled
+    the worker, nothing would plan, reconcile or seal, and the calls may depend on just that.
     """
     names = [request.name or "" for request in list(state.reserved_requests)]
     busy = len(names)
@@ -230,5 +230,5 @@ def is_shutting_down() -> bool:
     """Return whether the worker was asked to stop and takes no more messages."""
     # Worker state is a module's globals, set by the signal handlers.
     signals = (getattr(state, name) for name in ("should_stop", "should_terminate"))
-    # A stop in order is noted as its exit code, 0, which equals False.
+    # An orderly stop is stored as its exit code, 0, which equals False.
     return any(signal is not None and signal is not False for signal in signals)

@@ -1,4 +1,4 @@
-"""The limiter of a Redis that was wiped: it counts again by the ledger, and knows what was set."""
+"""Recovering the limiter after Redis was wiped: from the ledger's calls and controls."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ log = structlog.get_logger()
 
 
 def note_unknown(runtime: Runtime, provider: str) -> None:
-    """Ask the reconciler to rebuild the limiter's state; `BrokerUnavailable` if Redis is lost."""
+    """Have the reconciler rebuild the limiter's state; `BrokerUnavailable` without Redis."""
     runtime.redis.hsetnx(UNKNOWN_LIMITS(), provider, _redis_time(runtime))
 
 
 def rebuild_unknown(runtime: Runtime) -> None:
-    """Begin counting with what the ledger knows, where Redis has lost it.
+    """Rebuild lost limiters from the ledger.
 
-    Permits granted before are used within `PERMIT_USE_SECONDS`, so the ledger is read only that
-    long after the loss was noticed: then each of them is an attempt there.
+    Earlier permits are used within `PERMIT_USE_SECONDS`, so the ledger is read only that long after
+    the loss was noticed: by then each of them is an attempt there.
     """
     unknown = runtime.redis.hgetall(UNKNOWN_LIMITS())
     now = _redis_time(runtime) if unknown else 0.0
@@ -48,11 +48,11 @@ def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
     with runtime.database.read() as session:
         control = controls.get(session, config.name)
         windows = controls.windows_of(control) or ()
-        # A limit that was set at run time may look further back than the configured one.
+        # A limit set at run time may have a longer period than the configured one.
         periods = [spec.longest_period_seconds, *(rate.period_seconds for rate in windows)]
         since = now - timedelta(seconds=max(periods) + spec.lease_seconds)
         attempts = ledger.recent_attempts(session, config.name, since)
-    # What was set comes first: from the rebuild on, permits are granted by it.
+    # Controls first: from the rebuild on, permits are granted by them.
     if control is not None:
         _apply(runtime, control, now)
     known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in attempts]
@@ -62,10 +62,10 @@ def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
 
 
 def apply_controls(runtime: Runtime) -> None:
-    """Make Redis agree with what was set at run time, where it was wiped or missed the setting."""
+    """Restore controls set at run time in a Redis that was wiped or missed them."""
     with runtime.database.read() as session:
         overrides = controls.all_set(session)
-    # Of all, not the newest: the clocks of the hosts that change something may disagree.
+    # Of all, not just the newest: the clocks of the hosts that set them may disagree.
     stamps = ",".join(
         f"{control.provider}={control.changed_at.isoformat()}" for control in overrides
     )
@@ -96,6 +96,6 @@ def _apply(runtime: Runtime, control: Control, now: datetime) -> None:
 
 
 def _redis_time(runtime: Runtime) -> float:
-    # Workers on several hosts compare these times, so no host's own clock is asked.
+    # Workers on several hosts compare these times, so no host's own clock is used.
     seconds, micros = runtime.redis.time()
     return float(seconds) + float(micros) / 1e6

@@ -1,4 +1,4 @@
-"""What a message of ours looks like; whatever else is found in a queue is put aside."""
+"""The format of the fleet's messages; anything else in a queue is quarantined."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ MAX_MESSAGE_BYTES = 1_000_000
 
 
 CALLBACKS = {"callbacks": "link", "errbacks": "link_error", "chain": "chain", "chord": "chord"}
-"""What Celery embeds in a message for the worker to send on, and what its callers name it."""
+"""What Celery embeds in a message for the worker to send on, and the name its callers use."""
 
 REFUSED = "sisgate_refused"
-"""The header that tells a task what was taken out of its message; a text."""
+"""The header that lists, as text, what was removed from a task's message."""
 
 
 class NotOurs(ValueError):
-    """A message that Celery could not survive, or that would take too much to read."""
+    """A message that would crash Celery, or that is too expensive to read."""
 
 
 def read_message(text: bytes) -> dict[str, Any]:
-    """Return the payload of a message; `NotOurs` or another `ValueError` where it is none."""
+    """Return the payload of a message; raises `NotOurs` or another `ValueError` if invalid."""
     if len(text) > MAX_MESSAGE_BYTES:
         raise NotOurs(f"{len(text)} bytes")
     try:
@@ -50,12 +50,12 @@ def read_message(text: bytes) -> dict[str, Any]:
 def check(payload: Any) -> None:
     """Raise `NotOurs` unless Celery can make a task request of a payload.
 
-    Celery 5.7 takes these shapes for granted and exits where they do not hold. Compression is
-    refused because a small message may become gigabytes when it is read.
+    Celery 5.7 takes these shapes for granted and exits if they do not hold. Compression is refused
+    because a small message may expand to gigabytes.
 
-    A message asks for one task, now. Callbacks would let whoever may push a message have the fleet
-    send any other one, and an ETA is held in the memory of a worker. The tasks that apps ask for
-    lose them here and then say so to who asked; any other message is refused.
+    A message requests one task, now. Callbacks would let anyone who can push a message make the
+    fleet send any other, and an ETA is held in a worker's memory. The tasks that apps send lose
+    them here and report that to the sender; any other message is refused.
     """
     _expect(isinstance(payload, dict), "not an object")
     headers, properties = payload.get("headers"), payload.get("properties")
@@ -87,7 +87,7 @@ def check(payload: Any) -> None:
 
 
 def put_aside(client: RedisClient, text: bytes | str, reason: Exception, queue: str) -> None:
-    """Put a message that was refused in quarantine, and tell of it without its content."""
+    """Put a refused message in quarantine, and log that without its content."""
     what = str(reason) if isinstance(reason, NotOurs) else type(reason).__name__
     # The decoder's errors may carry a text that is not even Unicode.
     kept = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
@@ -96,31 +96,31 @@ def put_aside(client: RedisClient, text: bytes | str, reason: Exception, queue: 
 
 
 def _refused(payload: Mapping[str, Any]) -> str:
-    """Return what a message asks for beside its task, as Celery's callers name it; or ''.
+    """Return what a message requests besides its task, as Celery's callers name it; or ''.
 
-    Celery merges headers and what is embedded in the body into one request, so both are looked at,
-    and nothing else may stand in the body: it could replace what admission has put into a header.
+    Celery merges the headers and what the body embeds into one request, so both are checked, and
+    the body may embed nothing else: it could replace a header set by admission.
     """
     headers, (_, _, embedded) = payload["headers"], _body(payload)
     _expect(embedded.keys() <= CALLBACKS.keys(), "its body has more than a task")
-    asked = [word for name, word in CALLBACKS.items() if embedded.get(name) or headers.get(name)]
+    extras = [label for name, label in CALLBACKS.items() if embedded.get(name) or headers.get(name)]
     if headers.get("eta") is not None:
-        asked.append("eta or countdown")
-    return ", ".join(asked)
+        extras.append("eta or countdown")
+    return ", ".join(extras)
 
 
 def _body(payload: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
-    """Return the arguments of a message and what is embedded, read as Celery will read them."""
+    """Return a message's arguments and what its body embeds, read as Celery will read them."""
     _expect(payload.get("content-type") == "application/json", "not JSON")
     _expect(payload.get("content-encoding") in {"utf-8", "UTF-8"}, "not UTF-8")
     encoding, text = payload["properties"].get("body_encoding"), payload["body"]
     _expect(encoding in {None, "base64"}, "an unknown encoding of the body")
     try:
-        # As kombu does it: what is not of the alphabet is skipped.
+        # As kombu does: characters outside the alphabet are skipped.
         body = loads(base64.b64decode(text) if encoding else text)
     except Exception:  # noqa: BLE001  # kombu makes dates, decimals and UUIDs, each with its errors
         raise NotOurs("the body cannot be read") from None
-    # A body that is an object is of Celery's first protocol, which has callbacks elsewhere.
+    # A body that is an object is in Celery's protocol 1, which has callbacks elsewhere.
     _expect(isinstance(body, list) and len(body) == 3, "the body is not of Celery's protocol 2")
     args, kwargs, embedded = body
     _expect(isinstance(args, list) and isinstance(kwargs, dict), "no arguments")

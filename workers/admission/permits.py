@@ -1,4 +1,4 @@
-"""Permits: what one allows, how a call gets one, and what its end teaches the limiter."""
+"""Permits: what one allows, how a call gets one, and what the limiter learns from its end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from workers.admission import limiter_recovery
 from workers.runtime import Runtime
 
 LEAST_SECONDS = 1.0
-"""With less time than this left an answer is not waited for."""
+"""The least time to wait for a response; with less left, no request is sent."""
 
 REDIS_LOST_SECONDS = 2.0
 """How long a call waits when Redis cannot be asked for a permit."""
@@ -35,10 +35,10 @@ REDIS_LOST_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Permit:
-    """A permit in hand, and the adaptive factor under which it was granted.
+    """A permit, and the adaptive factor under which it was granted.
 
-    Its times are those of this machine's monotonic clock, taken before the limiter was asked and
-    before the call was claimed: so by no clock does it, or the claim, end before `ends_at`.
+    Its times are by this machine's monotonic clock, taken before the request to the limiter and
+    before the claim of the call: so neither permit nor claim ends before `ends_at` by any clock.
     """
 
     id: str
@@ -54,17 +54,17 @@ class Permit:
 
     @classmethod
     def of_grant(cls, grant: Grant, asked_at: float, claimed_at: float = inf) -> Self:
-        """Return the first permit of a grant that was asked for at `asked_at`."""
+        """Return the first permit of a grant that was requested at `asked_at`."""
         return cls(grant.permits[0], grant.factor, asked_at, claimed_at)
 
     def ends_at(self, config: ProviderConfig) -> float:
-        """Return when it, or the claim of its call, may be another's: nothing is sent after it."""
+        """Return when the permit or the claim may pass to another: nothing is sent after that."""
         return min(self.granted_at, self.claimed_at) + config.lease
 
     def check(self, config: ProviderConfig, now: float) -> None:
         """Raise `NoPermit` unless a request may be written now.
 
-        The process may have stood still since the permit was looked at last.
+        The process may have been suspended since the last check.
         """
         bound = config.arrival_bound_seconds
         if now + LEAST_SECONDS > self.ends_at(config):
@@ -75,8 +75,8 @@ class Permit:
     def is_fresh(self, now: float, arrival_bound_seconds: float | None) -> bool:
         """Whether it may still be used at `now`; see `PERMIT_USE_SECONDS`.
 
-        Where the provider is promised to see a call within a bound of its grant, half of that is
-        for us and half for the way there.
+        If the provider must see a call within a bound of its grant, half of the bound is for us and
+        half for the network.
         """
         longest = PERMIT_USE_SECONDS
         if arrival_bound_seconds is not None:
@@ -87,15 +87,15 @@ class Permit:
 def checking(
     runtime: Runtime, config: ProviderConfig, permit: Permit
 ) -> AbstractContextManager[None]:
-    """Return the context in which nothing is written to a provider once the permit has ended."""
+    """Return a context in which nothing is written to a provider once the permit has ended."""
     return checked_before_write(lambda: permit.check(config, runtime.clock.monotonic()))
 
 
 def take(runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: float) -> Permit:
-    """Return a permit for a call that came without one; `NoPermit` where there is none now.
+    """Return a permit for a call that came without one; raises `NoPermit` if there is none now.
 
-    Admission hands over each message with its permit. This is the way of those that came another
-    way, or whose permit grew too old.
+    Admission delivers each message with a permit. This is for messages that arrived another way, or
+    whose permit grew too old.
     """
     asked_at = runtime.clock.monotonic()
     spec = runtime.limits(config)
@@ -116,9 +116,9 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: flo
 
 
 def hand_back(runtime: Runtime, config: ProviderConfig, permit: Permit) -> float:
-    """Give back a permit whose call did not leave this machine; nothing has to be waited for.
+    """Give back a permit whose call did not leave this machine; return 0 seconds to wait.
 
-    A Redis that fails now only makes the permit count to the end of its lease.
+    If Redis fails, the permit merely counts to the end of its lease.
     """
     with suppress(BrokerUnavailable):
         runtime.limiter.hand_back(config.name, permit.id)
@@ -131,10 +131,10 @@ log = structlog.get_logger()
 def learn(
     runtime: Runtime, config: ProviderConfig, permit: Permit, response: HttpResponse | None
 ) -> float:
-    """Tell the limiter that the call has ended and what came back; return the seconds to wait.
+    """Report a call's end and response to the limiter; return the seconds to wait.
 
-    The seconds are those for which the provider asked us to stay away, 0 for none. A Redis that
-    fails now does not cost the answer: the permit then counts to the end of its lease.
+    The seconds are how long the provider asked us to wait, 0 for none. If Redis fails, the response
+    is not lost: the permit then counts to the end of its lease.
     """
     status = response.status if response else None
     latency = runtime.latency_of(config.name, response.elapsed_seconds if response else None)
@@ -144,7 +144,7 @@ def learn(
         runtime.limiter.finish(config.name, permit.id)
         left = _permits_left(runtime, config, headers, now)
         decision = decide(permit.factor, ThrottleSignal(status, headers, latency, left), now)
-        # What the provider asks for is always heeded; the pace is ours to lower, or only to tell.
+        # The provider's request is always heeded; the pace is lowered, or in shadow mode logged.
         if decision.block_seconds > 0:
             runtime.limiter.block(config.name, decision.block_seconds, f"answered {status}")
         if decision.factor != permit.factor and config.adaptive != "off":
@@ -157,7 +157,7 @@ def learn(
 def _permits_left(
     runtime: Runtime, config: ProviderConfig, headers: Mapping[str, str], now: datetime
 ) -> int | None:
-    """Return what our own windows have left, where the provider tells what its own have."""
+    """Return what our windows have left, if the provider reports what its own have."""
     if parse_rate_hint(headers, now).remaining is None:
         return None
     windows = runtime.limiter.state(config.name, runtime.limits(config)).windows
@@ -182,7 +182,7 @@ def _change_pace(
         after=round(decision.factor, 3),
         reason=decision.reason,
     )
-    # Recovery comes in many small steps; its end tells enough.
+    # Recovery takes many small steps; only its end is audited.
     if not changed or is_shadow or permit.factor < decision.factor < 1:
         return
     with runtime.database.write() as session:

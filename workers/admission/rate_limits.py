@@ -1,8 +1,8 @@
-"""The limit of a provider as Celery's own means set it: `control.rate_limit`, Flower, by name.
+"""A provider's limit as set by Celery's own means: `control.rate_limit`, Flower, by name.
 
-Whoever can write to the broker can send these, so they lower a limit and never raise it above the
-configuration, unless that says `broker_may_raise_limits`. Of Celery's remote control two commands
-are replaced, by their names: `rate_limit`, which `control.rate_limit` and Flower's form send, and
+Anyone who can write to the broker can send these, so they may lower a limit but not raise it above
+the configuration, unless that sets `broker_may_raise_limits`. Two of Celery's remote control
+commands are replaced by name: `rate_limit`, which `control.rate_limit` and Flower's form send, and
 `registered`, from which Flower shows the limits.
 """
 
@@ -30,17 +30,17 @@ log = structlog.get_logger()
 def windows_asked(
     limit: object, config: ProviderConfig, *, may_raise: bool
 ) -> tuple[Rate, ...] | None:
-    """Return the windows that a `rate_limit` stands for; None where the configured ones hold again.
+    """Return the windows that a `rate_limit` stands for; None to restore the configured ones.
 
-    A bare number is so many calls in the provider's own period, that of its tightest window.
-    Configured windows that the new rate does not imply stay in force beside it.
-    Raises `UsageError` for what is no limit, and `AccessDenied` for more than is configured.
+    A bare number is a number of calls per period of the provider's tightest window. Configured
+    windows that the new rate does not imply stay in force besides it.
+    Raises `UsageError` for an invalid limit, and `AccessDenied` for more than is configured.
     """
     name, configured = config.name, config.windows
     if not configured:
         raise UsageError(
-            f"The limit of {name} is off in the configuration. Give it a limit there first; then "
-            "it can be changed at run time."
+            f"The limit of {name} is off in the configuration. Set one there first; then it can be "
+            "changed at run time."
         )
     tightest = min(configured, key=lambda rate: rate.per_second)
     text = "0" if limit is None else f"{limit:g}" if isinstance(limit, float) else str(limit)
@@ -52,7 +52,7 @@ def windows_asked(
         rate = Rate.parse(f"{calls}/{tightest.period_seconds}s" if is_bare else text)
     except ValueError:
         raise UsageError(
-            f"{text[:40]!r} is no limit. Write a rate such as 500/h, 20/s or 60/10s, or a whole "
+            f"{text[:40]!r} is not a limit. Use a rate such as 500/h, 20/s or 60/10s, or a whole "
             f"number: 500 is {Rate(500, tightest.period_seconds)} for {name}. 0 resets it to the "
             f"configured {shown(configured)}."
         ) from None
@@ -67,7 +67,7 @@ def windows_asked(
 
 
 def set_fleet_limit(runtime: Runtime, provider: str, limit: object) -> None:
-    """Set the limit of the fleet; what may not be set is logged, and in the audit log if denied."""
+    """Set the fleet's limit; a refusal is logged, and audited if access was denied."""
     try:
         control = runtime.gateway.providers.control(str(provider))
         config = runtime.settings.providers[provider]
@@ -82,7 +82,7 @@ def set_fleet_limit(runtime: Runtime, provider: str, limit: object) -> None:
 
 
 def shown(windows: Sequence[Rate]) -> str:
-    """Return limits as a person writes them."""
+    """Return limits as people write them."""
     return ", ".join(map(str, windows))
 
 
@@ -91,7 +91,7 @@ def _is_faster(rate: Rate, than: Rate) -> bool:
 
 
 def _implies(rate: Rate, window: Rate) -> bool:
-    """Whether a window can never be passed while a rate holds."""
+    """Whether a window can never be exceeded while a rate holds."""
     return rate.calls * math.ceil(window.period_seconds / rate.period_seconds) <= window.calls
 
 
@@ -120,11 +120,11 @@ celery_registered = control.Panel.data["registered"]
     signature="<task_name> <rate_limit (e.g., 500/h | 500 | 0)>",
 )
 def rate_limit(state: Any, task_name: str, rate_limit: Any, **_: Any) -> Any:
-    """Set the fleet's limit of a provider, kept in the ledger; the reply says what became of it.
+    """Set the fleet's limit of a provider, stored in the ledger; the reply states the result.
 
-    Every worker that hears of it sends the same task, whether it has heard of that limit before or
-    not: it may have been changed elsewhere since. The worker's own process opens no connection to
-    the database, because it forks.
+    Every worker that receives this sends the same task, even if it knows the limit already: it may
+    have been changed elsewhere since. The worker's main process opens no connection to the
+    database, because it forks.
     """
     settings = state.app.sisgate_runtime().settings
     config = settings.providers.get(task_name.removeprefix(CALL_TASK_PREFIX))
@@ -150,7 +150,7 @@ def rate_limit(state: Any, task_name: str, rate_limit: Any, **_: Any) -> Any:
     signature="[attr1 [attr2 [... [attrN]]]]",
 )
 def registered(state: Any, **arguments: Any) -> Any:
-    """List the registered tasks, those of calls with the limit that holds now."""
+    """List the registered tasks, call tasks with their current limit."""
     runtime = state.app.sisgate_runtime()
     configs = runtime.settings.providers
     try:
