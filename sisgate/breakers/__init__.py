@@ -1,1 +1,1 @@
-"""Circuit breakers: one for each endpoint, its state shared by the fleet."""
+"""Circuit breakers: one per endpoint, with state shared by the fleet."""

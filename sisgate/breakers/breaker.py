@@ -1,9 +1,9 @@
-"""pybreaker's circuit breaker of one endpoint, its state and its decisions shared by the fleet.
+"""pybreaker's circuit breaker of one endpoint, with state and decisions shared by the fleet.
 
-pybreaker 1.4.1 decides in each process: it counts there, every instance probes when half-open, an
+pybreaker 1.4.1 decides per process: it counts there, every instance probes when half-open, an
 excluded exception counts as a success, and `call` holds a lock while the function runs. Here its
-`CircuitBreaker` keeps its states, errors and listeners; `calling` asks and reports by one script in
-Redis each.
+`CircuitBreaker` provides states, errors and listeners; `calling` asks and reports with one script
+in Redis each.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class BreakerOpen(CircuitOpen, pybreaker.CircuitBreakerError):
 
 @dataclass
 class BreakerCall:
-    """A call inside its breaker. Where it is not judged, an exception is a failure.
+    """A call inside its breaker. Unless judged, an exception is a failure.
 
-    `took_seconds` None: as long as it was inside.
+    `took_seconds` None: the time spent inside.
     """
 
     token: BreakerToken
@@ -44,34 +44,34 @@ class BreakerCall:
     took_seconds: float | None = None
 
     def judge(self, outcome: Outcome, took_seconds: float | None = None) -> None:
-        """Say what the call tells about its endpoint."""
+        """Set what the call says about its endpoint."""
         self.outcome = outcome
         self.took_seconds = took_seconds
 
 
 class Companion(Protocol):
-    """What is noted of a call in the round trips of its breaker's question and report."""
+    """Scripts that run in the round trips of a breaker's `ask` and `report`."""
 
     def begin(self) -> ScriptCall:
-        """Return the script that goes with the question."""
+        """Return the script to run with `ask`."""
         ...
 
     def end(self, outcome: Outcome, took_seconds: float) -> ScriptCall:
-        """Return the script that goes with the report."""
+        """Return the script to run with `report`."""
         ...
 
 
 class FleetStorage(pybreaker.CircuitMemoryStorage):
-    """Where pybreaker reads the state of a breaker. Only the scripts change it."""
+    """Supplies pybreaker with the state of a breaker. Only the scripts change it."""
 
     def __init__(self, fleet: FleetBreakers, endpoint: str) -> None:
         super().__init__(pybreaker.STATE_CLOSED)
         self._fleet = fleet
         self._endpoint = endpoint
 
-    @property  # type: ignore[misc]  # read-only: an instance that knows less must not reset it
+    @property  # type: ignore[misc]  # read-only: no single instance may reset it
     def state(self) -> str:
-        """The state; open while Redis cannot be reached, because then no call passes."""
+        """The state; open while Redis is unreachable, because then no call passes."""
         try:
             views = self._fleet.views()
         except BrokerUnavailable:
@@ -80,11 +80,11 @@ class FleetStorage(pybreaker.CircuitMemoryStorage):
 
 
 class FleetBreaker(pybreaker.CircuitBreaker):
-    """The breaker of one endpoint. Safe to share between threads; nothing is locked in a call.
+    """The breaker of one endpoint. Safe to share between threads; no lock is held during a call.
 
-    Where Redis cannot be reached, `calling` raises `BrokerUnavailable` and no call is made. An
-    outcome that cannot be reported is logged and lost: at worst a probe's lease runs out. Each
-    transition is logged, and passed to the listeners, where it was made: once in the fleet.
+    If Redis cannot be reached, `calling` raises `BrokerUnavailable` and no call is made. An outcome
+    that cannot be reported is logged and lost: at worst a probe's lease runs out. Each transition
+    is logged, and passed to the listeners, once in the fleet: by the process that caused it.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class FleetBreaker(pybreaker.CircuitBreaker):
     def calling(self, companion: Companion | None = None) -> Iterator[BreakerCall]:
         """Guard a call in the body of a `with` statement, which may `judge` it.
 
-        Raises `BreakerOpen` with the seconds to wait where none may be made now.
+        Raises `BreakerOpen` with the seconds to wait if no call may be made now.
         """
         answer = self._fleet.ask(self.endpoint, *([companion.begin()] if companion else ()))
         self._notify(answer.transitions)
@@ -161,7 +161,7 @@ class FleetBreaker(pybreaker.CircuitBreaker):
                 reason=transition.reason,
             )
             if transition.before is transition.after:
-                continue  # only a pin came or went
+                continue  # only a pin was set or removed
             before = self._create_new_state(transition.before.value)
             after = self._create_new_state(transition.after.value)
             for listener in self.listeners:
@@ -171,5 +171,5 @@ class FleetBreaker(pybreaker.CircuitBreaker):
 def _outcome_of(error: BaseException | None) -> Outcome:
     if error is None:
         return Outcome.SUCCESS
-    # What ends a process or a greenlet says nothing about the endpoint.
+    # An exception that ends a process or greenlet says nothing about the endpoint.
     return Outcome.FAILURE if isinstance(error, Exception) else Outcome.NEUTRAL

@@ -1,4 +1,4 @@
-"""The breakers of a provider, kept in Redis for the whole fleet.
+"""The breakers of a provider, stored in Redis for the whole fleet.
 
 Each operation is one Lua script and one round trip; the clock is the `TIME` of Redis.
 """
@@ -22,7 +22,7 @@ from sisgate.redis.scripts import Argument, ProviderScripts, ScriptCall, run_scr
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """The answer to who wants to call: a token, or None and how long there will be none."""
+    """The reply of `ask`: a token, or None and how long there will be none."""
 
     token: BreakerToken | None
     state: State
@@ -33,11 +33,11 @@ class Permission:
 class FleetBreakers:
     """The breakers of one provider's endpoints. Safe to share between threads.
 
-    Every method raises `BrokerUnavailable` when Redis cannot be reached: whoever asks then has no
-    token and makes no call, and nothing but Redis coming back is needed to go on. What was reported
-    may have been noted or not. Each transition is returned to exactly one caller in the fleet, the
-    one whose question or report made it. `script_clock` stands in for the time of Redis and `draw`
-    for the random numbers of the jitter, in tests.
+    Every method raises `BrokerUnavailable` when Redis cannot be reached: the caller then has no
+    token and makes no call, and all resumes when Redis is back. A report may have been recorded or
+    not. Each transition is returned to exactly one caller in the fleet, the one whose `ask` or
+    `report` caused it. `script_clock` replaces the time of Redis, and `draw` the random numbers of
+    the jitter, in tests.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class FleetBreakers:
         self._draw = draw
 
     def ask(self, endpoint: str, *alongside: ScriptCall) -> Permission:
-        """Ask to call an endpoint. A token that is given is followed by a `report`.
+        """Ask to call an endpoint. Every token must be followed by a `report`.
 
-        `alongside` are scripts of others to be run in the same round trip.
+        `alongside` are other scripts to run in the same round trip.
         """
         answer = self._run("ask", endpoint, alongside=alongside)
         token = None
@@ -81,7 +81,7 @@ class FleetBreakers:
         took_seconds: float = 0.0,
         *alongside: ScriptCall,
     ) -> tuple[Transition, ...]:
-        """Report what came of a call. A neutral outcome gives a probe's place to the next."""
+        """Report a call's outcome. A neutral one passes a probe's turn to the next call."""
         answer = self._run(
             "report",
             endpoint,
@@ -102,18 +102,18 @@ class FleetBreakers:
         return _transitions(self._run("pin", endpoint, state.value, end))
 
     def unpin(self, endpoint: str) -> tuple[Transition, ...]:
-        """Let traffic move the state on from where it was pinned; an open one is due at once."""
+        """Let traffic change the pinned state again; an open one is due for a probe immediately."""
         return _transitions(self._run("pin", endpoint, "auto", ""))
 
-    def set_pins(self, wanted: Mapping[str, tuple[State, datetime | None]]) -> bool:
-        """Make the pins those that are wanted, by endpoint; return whether anything changed.
+    def set_pins(self, pins: Mapping[str, tuple[State, datetime | None]]) -> bool:
+        """Set the pins by endpoint and remove all others; return whether anything changed.
 
-        What is as wanted already is left alone, so that telling it again is no transition. Pins of
-        endpoints that are not configured (any more) are passed over.
+        A pin already in place is left alone, so repeating it causes no transition. Pins of unknown
+        endpoints are ignored.
         """
         changes = 0
         for view in self.views():
-            pin = wanted.get(view.endpoint)
+            pin = pins.get(view.endpoint)
             if pin is not None and not _is_pinned_so(view, *pin):
                 changes += len(self.pin(view.endpoint, *pin))
             elif pin is None and view.pinned:
@@ -121,21 +121,21 @@ class FleetBreakers:
         return changes > 0
 
     def views(self) -> list[BreakerView]:
-        """Return what is known of each endpoint's breaker; changes nothing."""
+        """Return the state of each endpoint's breaker, without changing it."""
         return self.read_views(self._scripts.run("views"))
 
     def views_call(self) -> ScriptCall:
-        """Return the script of `views`, to be run together with others."""
+        """Return the script of `views`, to run together with others."""
         return self._scripts.call("views")
 
     def read_views(self, answer: bytes) -> list[BreakerView]:
-        """Return the views in the answer of that script."""
+        """Return the views in the reply of that script."""
         return [_view(raw) for raw in json.loads(answer)]
 
     def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
         """Return by endpoint its calls by outcome, and its transitions by new state and reason.
 
-        They grow until Redis is emptied, and begin anew then.
+        They grow until Redis is emptied, and restart then.
         """
         key = BREAKER_COUNTS(provider=self.provider)
         raw: dict[bytes, bytes] = self._scripts.client.hgetall(key)  # type: ignore[assignment]  # decodes nothing
@@ -152,13 +152,13 @@ class FleetBreakers:
         return calls, changes
 
     def run(self, call: ScriptCall) -> None:
-        """Run a script that went alongside a question which was refused."""
+        """Run a companion's script after a refused `ask`."""
         run_scripts(self._scripts.client, [call])
 
     def refresh_gate(self) -> bool:
-        """Write the probe gate anew from the breakers; return whether there is one.
+        """Rewrite the probe gate from the breakers; return whether there is one.
 
-        For a message that was taken as a probe and then called nothing.
+        For a message that was taken as a probe and then made no call.
         """
         return bool(self._run("refresh"))
 

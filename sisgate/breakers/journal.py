@@ -1,8 +1,8 @@
-"""The journal: each transition of a provider's breakers, kept in Redis until it is written down.
+"""The journal: each transition of a provider's breakers, kept in Redis until it is copied.
 
-The scripts add an entry in the same step that changes a breaker, so a worker that dies right after
-takes no transition with it. Who copies entries keeps the id of the last one where the copies are,
-in one transaction with them: then each is copied once, however often it is read.
+The scripts add an entry atomically with the change of a breaker, so a worker that dies right after
+loses no transition. A copier stores the id of the last entry in the same transaction as the copies:
+then each is copied once, however often it is read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import BREAKER_JOURNAL
 
 BATCH = 500
-"""Entries that are read at once."""
+"""Entries read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,19 @@ class Entry:
 
 
 def read_journals(redis: RedisClient, providers: Sequence[str]) -> dict[str, list[Entry]]:
-    """Return what waits in each journal, oldest first, in one round trip; those with none not.
+    """Return the entries of each non-empty journal, oldest first, in one round trip.
 
     Raises `BrokerUnavailable`.
     """
     pipe = redis.pipeline(transaction=False)
     for provider in providers:
         pipe.xrange(BREAKER_JOURNAL(provider=provider), count=BATCH)
-    found = zip(providers, pipe.execute(), strict=True)
-    return {provider: [_entry(*raw) for raw in answer] for provider, answer in found if answer}
+    journals = zip(providers, pipe.execute(), strict=True)
+    return {provider: [_entry(*raw) for raw in rows] for provider, rows in journals if rows}
 
 
 def forget_through(redis: RedisClient, provider: str, entry_id: str) -> None:
-    """Drop the entries up to this one, which are kept elsewhere now. `BrokerUnavailable`."""
+    """Drop the entries up to and including this one. Raises `BrokerUnavailable`."""
     key = BREAKER_JOURNAL(provider=provider)
     pipe = redis.pipeline(transaction=False)
     pipe.xtrim(key, minid=entry_id, approximate=False)
@@ -56,10 +56,10 @@ def forget_through(redis: RedisClient, provider: str, entry_id: str) -> None:
 
 
 def _entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    words: dict[str, Any] = {name.decode(): value.decode() for name, value in fields.items()}
-    change = Transition(State(words["before"]), State(words["after"]), words["reason"])
-    at = datetime.fromtimestamp(float(words["at"]) / 1000, UTC)
-    return Entry(entry_id.decode(), words["endpoint"], change, at)
+    texts: dict[str, Any] = {name.decode(): value.decode() for name, value in fields.items()}
+    change = Transition(State(texts["before"]), State(texts["after"]), texts["reason"])
+    at = datetime.fromtimestamp(float(texts["at"]) / 1000, UTC)
+    return Entry(entry_id.decode(), texts["endpoint"], change, at)
 
 
 def _place(entry_id: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""When breakers open and close, and what they answer, as values. No I/O."""
+"""When breakers open and close, and the values they return. No I/O."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from sisgate.settings import ProviderConfig
 
 WINDOW_BUCKETS = 10
-"""Parts of the sliding window: what is counted leaves it a part at a time."""
+"""Parts of the sliding window: counts leave it one part at a time."""
 
 
 class State(StrEnum):
-    """The states of a breaker, by pybreaker's names."""
+    """The states of a breaker, with pybreaker's names."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -29,17 +29,17 @@ class BreakerSpec:
 
     A breaker opens on `fail_max` failures in a row, or when at least `minimum_calls` were counted
     over the last `window_seconds` and the share of failures among them is at least
-    `failure_rate`, or the share of calls of `slow_seconds` and more, well or not, at least
+    `failure_rate`, or the share of calls of `slow_seconds` or more, successful or not, at least
     `slow_rate` (resilience4j's rule for time-based windows, and its defaults for slow calls,
     https://resilience4j.readme.io/docs/circuitbreaker). The window consists of `WINDOW_BUCKETS`
     parts, so it reaches back between nine tenths of `window_seconds` and all of it.
 
     The n-th opening in a row lasts `open_seconds * 2 ** (n - 1)`, at most `open_cap_seconds`, less
     a random part of up to `jitter` of it. Openings count in a row until the breaker has stayed
-    closed for `healthy_seconds`. Then the breaker is half-open: calls pass one at a time in the
-    whole fleet. `success_threshold` successes close it; a failure, or a call so slow that it
-    counts as one, opens it again. Who asked and never reported the outcome keeps the place of the
-    probe for `probe_lease_seconds`, which therefore is longer than any call.
+    closed for `healthy_seconds`. Afterwards the breaker is half-open: calls pass one at a time in
+    the whole fleet. `success_threshold` successes close it; a failure or a slow call opens it
+    again. A probe whose outcome is never reported blocks the next one for `probe_lease_seconds`,
+    which is therefore longer than any call.
     """
 
     fail_max: int = 5
@@ -103,7 +103,7 @@ class BreakerSpec:
 
 @dataclass(frozen=True, slots=True)
 class BreakerToken:
-    """Stands for a call that a breaker let pass. Its outcome is reported with it.
+    """Identifies a call that a breaker let pass, in the report of its outcome.
 
     `generation` grows with each change of the breaker; the outcome of a call of an earlier one is
     ignored. `probe` numbers the probes of a half-open breaker; 0 is an ordinary call.
@@ -115,7 +115,7 @@ class BreakerToken:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One change of a breaker. `before` and `after` are equal where only a pin came or went."""
+    """One change of a breaker. `before` equals `after` if only a pin was set or removed."""
 
     before: State
     after: State
@@ -124,12 +124,12 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class BreakerView:
-    """What is known of one breaker.
+    """The state of one breaker.
 
-    `wait_seconds` is 0 when a call would pass now, and infinite when only a person can change
-    that. `pinned_until` is None for a pin without end. `changed_at` is when state or
-    pin last changed, None for never. `closed_seconds` tells how long it has been closed, None when
-    it never was open. Calls, failures and slow calls are those of the window.
+    `wait_seconds` is 0 when a call would pass now, and infinite when only an operator can change
+    that. `pinned_until` is None for a pin without end. `changed_at` is when state or pin last
+    changed, None for never. `closed_seconds` is how long it has been closed, None if it was never
+    open. Calls, failures and slow calls are those of the window.
     """
 
     endpoint: str
@@ -148,7 +148,7 @@ class BreakerView:
     closed_seconds: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what people are shown, JSON-ready."""
+        """Return what is shown to people, JSON-ready."""
         endless = self.wait_seconds == float("inf")
         return {
             "endpoint": self.endpoint,

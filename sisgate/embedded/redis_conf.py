@@ -1,4 +1,4 @@
-"""The redis.conf of an embedded Redis, which keeps its port and password; and the URL of Redis."""
+"""The redis.conf of an embedded Redis, which stores its port and password; and the URL of Redis."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RedisConf:
 
     @property
     def path(self) -> Path:
-        """The file that redis-server is given."""
+        """The configuration file of redis-server."""
         return self.directory / "redis.conf"
 
     @property
@@ -54,12 +54,12 @@ class RedisConf:
 
     @property
     def url(self) -> str:
-        """What clients connect to. It holds the password."""
+        """The URL for clients, with the password."""
         return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
     @classmethod
     def load(cls, directory: Path) -> RedisConf:
-        """Return port and password of the last start, or new ones where there are none."""
+        """Return the port and password of the last start, or new ones if there are none."""
         text = ""
         with contextlib.suppress(FileNotFoundError):
             text = (directory / "redis.conf").read_text("utf-8")
@@ -72,11 +72,11 @@ class RedisConf:
         )
 
     def with_new_port(self) -> RedisConf:
-        """Return the same on a port that is free now."""
+        """Return a copy with a free port."""
         return replace(self, port=free_port())
 
     def write(self) -> None:
-        """Write the file, readable by its owner only, at once or not at all."""
+        """Write the file atomically, readable only by its owner."""
         text = _TEMPLATE.format(
             host=HOST,
             port=self.port,
@@ -95,8 +95,8 @@ class RedisConf:
 def broker_url(settings: Settings) -> str:
     """Return the Redis URL: the configured one, or that of the embedded server.
 
-    Clients take no lock. Where no embedded server ever ran its URL leads nowhere: work is then
-    accepted into the ledger, and is published once `sisgate up` runs.
+    Clients take no lock. If no embedded server ever ran, nothing listens at the URL: work is then
+    accepted into the ledger, and published once `sisgate up` runs.
     """
     if settings.broker_url is None or uses_embedded_redis(settings):
         return RedisConf.load(settings.data_dir.absolute() / "redis").url
@@ -104,26 +104,26 @@ def broker_url(settings: Settings) -> str:
 
 
 def uses_embedded_redis(settings: Settings) -> bool:
-    """Return whether Redis is that of the data folder: none is named, or `sisgate env` named it."""
+    """Return whether Redis is the data folder's: no URL is set, or `sisgate env` set it."""
     if settings.broker_url is None:
         return True
     return is_own_url(settings.data_dir, settings.broker_url.get_secret_value())
 
 
 def is_own_url(data_dir: Path, url: str) -> bool:
-    """Return whether a URL is of the server of a data folder: of this start or an earlier one.
+    """Return whether a URL is that of a data folder's server, now or at an earlier start.
 
-    Its random password tells; its port may have been replaced since.
+    Its random password identifies it; its port may have been replaced since.
     """
     directory = data_dir.absolute() / "redis"
     if not (directory / "redis.conf").exists():
         return False
-    conf, given = RedisConf.load(directory), urlsplit(url)
-    return given.hostname == HOST and given.password == conf.password
+    conf, address = RedisConf.load(directory), urlsplit(url)
+    return address.hostname == HOST and address.password == conf.password
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on now."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

@@ -18,13 +18,13 @@ from sisgate.errors import BrokerUnavailable, ConfigurationError
 from sisgate.redis.client import connect
 
 START_ATTEMPTS = 3
-"""A port that was free may be taken before Redis listens on it: then the next one is tried."""
+"""A free port may be taken before Redis listens on it: then the next one is tried."""
 
 STOP_SECONDS = 10.0
 LOG_TAIL_LINES = 15
 
 AOF_FILES = ("appendonlydir", "appendonly.aof")
-"""Where Redis 7 and Valkey keep it, and where Redis 6 does."""
+"""Where Redis 7 and Valkey store the append-only file, and where Redis 6 does."""
 
 _READING_FAILED = re.compile(r"append[- ]?only|\bAOF\b|\bRDB\b|manifest", re.IGNORECASE)
 _NOT_DAMAGE = re.compile(
@@ -35,13 +35,13 @@ _NOT_DAMAGE = re.compile(
 
 
 class EmbeddedRedis:
-    """A Redis of our own on 127.0.0.1, with its files in `data_dir/redis`.
+    """A private Redis on 127.0.0.1, with its files in `data_dir/redis`.
 
-    Port and password are random, kept from start to start in a redis.conf that only its owner can
-    read, and never on a command line. Data is appended to a file that is synced every second, and
-    nothing is ever evicted. Use it directly (`start`, `stop`, or `with`), or hand `command()` to a
-    supervisor; either way this object must stay alive as long as the server: it holds the
-    folder's lock until `stop`.
+    Port and password are random, stored across starts in a redis.conf that only its owner can read,
+    and never on a command line. Data is appended to a file that is synced every second, and nothing
+    is ever evicted. Use it directly (`start`, `stop`, or `with`), or pass `command()` to a
+    supervisor; either way this object must live as long as the server: it holds the folder's lock
+    until `stop`.
     """
 
     def __init__(self, data_dir: Path, *, clock: Clock | None = None) -> None:
@@ -70,14 +70,14 @@ class EmbeddedRedis:
     def command(self) -> list[str]:
         """Return the arguments that run the server in the foreground, for a supervisor.
 
-        Takes the folder's lock and writes redis.conf; a port that somebody else has taken since
-        the last start is replaced. Raises `ConfigurationError` when another live instance has the
-        folder, when the folder cannot be written, or when there is no redis-server.
+        Takes the folder's lock and writes redis.conf; a port taken by somebody else since the last
+        start is replaced. Raises `ConfigurationError` when another live instance has the folder,
+        when the folder cannot be written, or when there is no redis-server.
         """
         return [str(find_redis_server()), str(self._prepared().path)]
 
     def start(self, timeout_seconds: float = 30.0) -> None:
-        """Start the server and return when it answers; does nothing when it runs already.
+        """Start the server and return when it responds; does nothing if it is already running.
 
         Raises what `command` raises, and `BrokerUnavailable` with the end of the server's log.
         """
@@ -100,7 +100,7 @@ class EmbeddedRedis:
         raise BrokerUnavailable(f"Redis found no free port in {START_ATTEMPTS} attempts.")
 
     def wait_ready(self, timeout_seconds: float = 30.0) -> None:
-        """Return when the server answers, whoever started it; else raise `BrokerUnavailable`."""
+        """Return when the server responds, whoever started it; else raise `BrokerUnavailable`."""
         conf = self._prepared()
         settled = poll_until(
             lambda: self._has_ended() or _answering_pid(conf) is not None,
@@ -114,10 +114,10 @@ class EmbeddedRedis:
             )
 
     def put_aside_if_damaged(self, code: int, log: Sequence[str]) -> str | None:
-        """Put an append-only file aside that the server, which ended, could not read.
+        """Set aside an append-only file that made the server exit because it could not be read.
 
-        `code` and `log` are how it ended and what it wrote since its start. Returns what was done,
-        or None. The next start begins empty: the ledger has the work.
+        `code` is its exit code and `log` what it wrote since its start. Returns a message about
+        what was done, or None. The next start begins empty: the ledger has the work.
         """
         if not cannot_read(code, log):
             return None
@@ -126,13 +126,13 @@ class EmbeddedRedis:
             return None
         names = " and ".join(map(str, moved))
         return (
-            f"Redis could not read its append-only file, which was put aside as {names}. It begins "
-            "empty; accepted work is in the ledger and goes on. Only syncs that another Celery app "
-            "had sent by name, and that no planner had taken yet, are lost: send them again."
+            f"Redis could not read its append-only file, which was put aside as {names}. It starts "
+            "empty; accepted work is in the ledger and continues. Only syncs that another Celery "
+            "app had sent by name, and that no planner had received, are lost: send them again."
         )
 
     def stop(self) -> None:
-        """Stop the server if `start` started it, keeping its data, and let go of the folder."""
+        """Stop the server if `start` started it, keeping its data, and release the folder."""
         self._terminate()
         self._conf = None
         if self._lock is not None:
@@ -147,7 +147,7 @@ class EmbeddedRedis:
         self.stop()
 
     def _prepared(self) -> RedisConf:
-        """Return the configuration; the first time, take the folder and write it."""
+        """Return the configuration; the first time, lock the folder and write it."""
         if self._conf is not None:
             return self._conf
         self._take_folder()
@@ -188,7 +188,7 @@ class EmbeddedRedis:
         self._lock = lock
 
     def _stop_survivor(self, conf: RedisConf) -> None:
-        """Stop our own Redis where it outlived a supervisor that was killed. We hold the lock."""
+        """Stop our own Redis if it outlived a killed supervisor. We hold the lock."""
         if _answering_pid(conf) is None:
             return
         client = connect(conf.url, socket_timeout=STOP_SECONDS)
@@ -200,7 +200,7 @@ class EmbeddedRedis:
         command = self.command()
         with self.log_path.open("ab") as log:
             self._log_start = log.tell()
-            # A session of its own: Ctrl-C in the terminal is for us, who then stop it in order.
+            # Its own session: Ctrl-C in the terminal is for us; we then stop it in order.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -222,14 +222,13 @@ class EmbeddedRedis:
         return code
 
     def _has_ended(self) -> bool:
-        """Whether the server that `start` started has ended by itself."""
+        """Whether the server that `start` started has exited by itself."""
         return self._process is not None and self._process.poll() is not None
 
     def _log_tail(self) -> str:
         with contextlib.suppress(FileNotFoundError):
-            said = self.log_path.read_bytes()[self._log_start :].decode("utf-8", "replace")
-            lines = said.splitlines()
-            return "\n".join(lines[-LOG_TAIL_LINES:])
+            text = self.log_path.read_bytes()[self._log_start :].decode("utf-8", "replace")
+            return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
         return "(no log)"
 
 
@@ -245,11 +244,11 @@ def _answering_pid(conf: RedisConf) -> int | None:
 def cannot_read(code: int, log: Sequence[str]) -> bool:
     """Return whether a server that ended with `code` could not read its append-only file.
 
-    `log` is what it wrote since its start. A server that was killed, that had begun to serve, or
-    that could not open a sound file says nothing about the file.
+    `log` is what it wrote since its start. A server that was killed, had started serving, or could
+    not open an intact file says nothing about the file.
 
-    >>> said = "# Bad file format reading the append only file: make a backup of your AOF file"
-    >>> cannot_read(1, [said]), cannot_read(-9, [said])
+    >>> line = "# Bad file format reading the append only file: make a backup of your AOF file"
+    >>> cannot_read(1, [line]), cannot_read(-9, [line])
     (True, False)
     """
     text = "\n".join(log)
@@ -258,5 +257,5 @@ def cannot_read(code: int, log: Sequence[str]) -> bool:
 
 def put_aside(directory: Path, now: datetime) -> list[Path]:
     """Rename the append-only files in `directory`; return their new names, if there were any."""
-    found = [directory / name for name in AOF_FILES if (directory / name).exists()]
-    return [path.rename(f"{path}.damaged-{now:%Y%m%dT%H%M%SZ}") for path in found]
+    files = [directory / name for name in AOF_FILES if (directory / name).exists()]
+    return [path.rename(f"{path}.damaged-{now:%Y%m%dT%H%M%SZ}") for path in files]

@@ -1,1 +1,1 @@
-"""Which endpoint of a provider takes a call, and what endpoints have shown of themselves."""
+"""Which endpoint of a provider takes a call, and the endpoints' track records."""

@@ -1,4 +1,4 @@
-"""Which of a provider's endpoints serve a path, and which one a text names. Pure."""
+"""Which of a provider's endpoints serve a path, and which one a name refers to. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KIND_RULES: Mapping[str, tuple[PathRule, ...]] = MappingProxyType(
         )
     }
 )
-"""What is usual for a kind, after a provider's own rules. Groups without endpoints don't matter."""
+"""Default rules by kind, after a provider's own. Groups without endpoints have no effect."""
 
 _WAYS: tuple[Callable[[str], str], ...] = (
     lambda url: url,
@@ -47,8 +47,8 @@ def group_of(path: str, rules: Sequence[PathRule]) -> str | None:
 def members(path: str, endpoints: Sequence[Endpoint], rules: Sequence[PathRule]) -> list[Endpoint]:
     """Return the endpoints that may serve a path, never none.
 
-    A group without endpoints is as if its rule were not there. A path without a group goes to the
-    endpoints without one, or to all if each has one.
+    The rule of a group without endpoints is ignored. A path without a group goes to the endpoints
+    without one, or to all if each has one.
     """
     served = {endpoint.group for endpoint in endpoints}
     group = group_of(path, [rule for rule in rules if rule.group in served])
@@ -56,10 +56,10 @@ def members(path: str, endpoints: Sequence[Endpoint], rules: Sequence[PathRule])
 
 
 def endpoints_named(text: str, urls: Sequence[str]) -> list[str]:
-    """Return the endpoints that a text may mean; of several ways to read it the first that fits.
+    """Return the endpoints that a text may mean, by the first reading that matches any.
 
-    A number is the place in the configuration, from 1. Else it is the URL, the URL without its
-    scheme, host and port, the host, the first label of the host, or the last part of the URL.
+    A number is the position in the configuration, from 1. Otherwise it is the URL, the URL without
+    its scheme, host and port, the host, the first label of the host, or the last part of the URL.
 
     >>> urls = ["https://sis-a.lincoln.test", "https://sis-b.lincoln.test/api"]
     >>> [endpoints_named(text, urls) for text in ("2", "sis-a", "SIS-B.lincoln.test", "sis-c")]
@@ -69,10 +69,10 @@ def endpoints_named(text: str, urls: Sequence[str]) -> list[str]:
     if text.isascii() and text.isdigit():
         place = int(text) - 1
         return [urls[place]] if 0 <= place < len(urls) else []
-    wanted = text.rstrip("/").casefold()
+    name = text.rstrip("/").casefold()
     for way in _WAYS:
-        if found := [url for url in urls if way(url).casefold() == wanted]:
-            return found
+        if matches := [url for url in urls if way(url).casefold() == name]:
+            return matches
     return []
 
 

@@ -1,7 +1,7 @@
-"""What the fleet knows of a provider's endpoints: running calls, latency, failures, health.
+"""What the fleet knows about a provider's endpoints: running calls, latency, failures, health.
 
-In Redis, one Lua script for each operation, by the `TIME` of Redis. A running call counts until it
-ends or its lease does, so a worker that dies leaves nothing behind.
+Stored in Redis, with one Lua script per operation, by the `TIME` of Redis. A running call counts
+until it or its lease ends, so a worker that dies leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from sisgate.routing.outliers import EndpointHistory, RoutingSpec, eject_seconds
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of one endpoint. `back_seconds` None: it never was away.
+    """The known state of one endpoint. `back_seconds` None: it was never ejected.
 
-    `unwell` are those that fail their health checks; they are ejected too. `checked_seconds` tells
-    how long ago the last check was, None for never.
+    An endpoint that fails its health checks is `unwell`, and ejected too. `checked_seconds` is how
+    long ago the last check was, None for never.
     """
 
     record: EndpointHistory
@@ -38,9 +38,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class RunningCall:
-    """One call among the running ones of its endpoint, until its end or that of its lease.
+    """One running call of an endpoint, until it or its lease ends.
 
-    It has no round trips of its own: its scripts run along with those of the circuit breaker.
+    It has no round trips of its own: its scripts run with those of the circuit breaker.
     """
 
     scripts: ProviderScripts
@@ -55,7 +55,7 @@ class RunningCall:
         )
 
     def end(self, outcome: Outcome, took_seconds: float) -> ScriptCall:
-        """Return the script that notes how it has ended; a neutral outcome teaches nothing."""
+        """Return the script that records the call's end; a neutral outcome has no effect."""
         return self.scripts.call(
             "finish", self.endpoint, self.token, outcome.value, repr(took_seconds * 1000)
         )
@@ -64,8 +64,8 @@ class RunningCall:
 class FleetEndpoints:
     """The endpoints of one provider. Safe to share between threads.
 
-    Every method raises `BrokerUnavailable` when Redis cannot be reached. `script_clock` stands in
-    for the time of Redis in tests.
+    Every method raises `BrokerUnavailable` when Redis cannot be reached. `script_clock` replaces
+    the time of Redis in tests.
     """
 
     def __init__(
@@ -85,26 +85,26 @@ class FleetEndpoints:
         self._scripts = ProviderScripts(redis, "routing", keys, head, script_clock)
 
     def look(self, *, take_turn: bool = False) -> tuple[int, list[Known]]:
-        """Return the turn and what is known of each endpoint, in order."""
+        """Return the turn and the state of each endpoint, in order."""
         return self.read(self._scripts.run("read", int(take_turn)))
 
     def take_turn_call(self) -> ScriptCall:
-        """Return the script that takes a turn and looks, to be run together with others."""
+        """Return the script that takes a turn and reads, to run together with others."""
         return self._scripts.call("read", 1)
 
     def read(self, answer: bytes) -> tuple[int, list[Known]]:
-        """Return what the answer of that script tells."""
-        found = json.loads(answer)
-        return int(found["turn"]), [_known(raw) for raw in found["endpoints"]]
+        """Return the turn and the states in the reply of that script."""
+        reply = json.loads(answer)
+        return int(reply["turn"]), [_known(raw) for raw in reply["endpoints"]]
 
     def running_call(self, endpoint: str, lease_seconds: float) -> RunningCall:
         """Return a call of an endpoint, to be counted as running."""
         return RunningCall(self._scripts, endpoint, lease_seconds)
 
     def eject(self, record: EndpointHistory) -> bool:
-        """Eject what `outliers` found; return whether this call did it.
+        """Eject an outlier; return whether this call did it.
 
-        The cap holds also when many workers decide at once.
+        The cap holds even when many workers decide at once.
         """
         lasts_ms = round(eject_seconds(self.spec, record.ejections + 1) * 1000)
         most = most_ejected(len(self.endpoints), self.spec.most_ejected)
@@ -113,10 +113,10 @@ class FleetEndpoints:
     def note_check(
         self, endpoint: str, *, good: bool, holds: float
     ) -> Literal["well", "unwell", ""]:
-        """Note a health check; return what it changed.
+        """Record a health check; return what it changed.
 
-        `check_fall` bad ones in a row make an endpoint unwell, `check_rise` good ones well again,
-        and so does a time of `holds` seconds without a check.
+        `check_fall` failures in a row make an endpoint unwell; `check_rise` successes, or `holds`
+        seconds without a check, make it well again.
         """
         answer: Any = self._scripts.run("check", endpoint, int(good), round(holds * 1000))
         return "well" if answer == b"well" else "unwell" if answer == b"unwell" else ""

@@ -1,4 +1,4 @@
-"""Which endpoints are worse than the others and get no calls for a while. Pure."""
+"""Which endpoints fail more than the others and get no calls for a while. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RoutingSpec:
-    """How what endpoints show of themselves is used.
+    """How the endpoints' track records are used.
 
     An endpoint is an outlier when it was called at least `minimum_calls` times over the last
-    `window_seconds` and failed at least `failure_share` of them, and at least twice the share that
-    the others failed. It is ejected for `eject_seconds`, twice as long each time in a row, at most
-    `eject_cap_seconds`. At most `most_ejected` of a provider's endpoints are ejected at once, one
-    of two at least, and never all. `decay_seconds` is the time constant of the latency's EWMA.
+    `window_seconds` and failed at least `failure_share` of them, and at least twice the share of
+    the others. It is ejected for `eject_seconds`, twice as long each time in a row, at most
+    `eject_cap_seconds`. At most the share `most_ejected` of a provider's endpoints is ejected at
+    once, but always one if there are two, and never all. `decay_seconds` is the time constant of
+    the latency's EWMA.
     """
 
     slow_start_seconds: float = 30.0
@@ -32,7 +33,7 @@ class RoutingSpec:
 
 @dataclass(frozen=True, slots=True)
 class EndpointHistory:
-    """What one endpoint has shown lately."""
+    """The recent calls of one endpoint."""
 
     url: str
     calls: int = 0
@@ -42,7 +43,7 @@ class EndpointHistory:
 
 
 def most_ejected(endpoints: int, share: float) -> int:
-    """Return how many of so many endpoints may be ejected at once.
+    """Return how many of `endpoints` may be ejected at once.
 
     >>> [most_ejected(n, 0.5) for n in (1, 2, 3, 4, 10)]
     [0, 1, 1, 2, 5]
@@ -53,7 +54,7 @@ def most_ejected(endpoints: int, share: float) -> int:
 
 
 def outliers(records: Sequence[EndpointHistory], spec: RoutingSpec) -> list[EndpointHistory]:
-    """Return the endpoints to eject now, the worst first, as far as the cap allows.
+    """Return the endpoints to eject now, worst first, within the cap.
 
     >>> spec = RoutingSpec()
     >>> good, bad = (
@@ -66,9 +67,9 @@ def outliers(records: Sequence[EndpointHistory], spec: RoutingSpec) -> list[Endp
     []
     """
     room = most_ejected(len(records), spec.most_ejected) - sum(r.ejected for r in records)
-    found = [r for r in records if not r.ejected and _stands_out(r, records, spec)]
-    found.sort(key=lambda r: r.failures / r.calls, reverse=True)
-    return found[: max(0, room)]
+    worst = [r for r in records if not r.ejected and _is_outlier(r, records, spec)]
+    worst.sort(key=lambda r: r.failures / r.calls, reverse=True)
+    return worst[: max(0, room)]
 
 
 def eject_seconds(spec: RoutingSpec, ejections: int) -> float:
@@ -80,7 +81,7 @@ def eject_seconds(spec: RoutingSpec, ejections: int) -> float:
     return float(min(spec.eject_cap_seconds, spec.eject_seconds * 2.0 ** min(ejections - 1, 30)))
 
 
-def _stands_out(
+def _is_outlier(
     record: EndpointHistory, records: Sequence[EndpointHistory], spec: RoutingSpec
 ) -> bool:
     if record.calls < spec.minimum_calls:

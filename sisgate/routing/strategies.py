@@ -1,8 +1,8 @@
-"""The choice of an endpoint: what it is made from, and the strategies. Pure.
+"""The strategies that choose an endpoint, and their input. Pure.
 
-A strategy is a function from a snapshot of the endpoints, and a source of chance, to one of them.
-It answers None when no endpoint may be called, and never with one that is shut, or ejected while
-another is not. Only `Snapshot.turn` and the random numbers make two answers differ.
+A strategy is a function from a snapshot of the endpoints, and a random generator, to one of them.
+It returns None when no endpoint may be called, and never one that is shut, or ejected while another
+is not. It depends on nothing but the snapshot and the random numbers.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from functools import lru_cache
 from types import MappingProxyType
 
 SLOW_START_FLOOR = 0.1
-"""The least part of its weight that an endpoint has when it comes back."""
+"""The share of its weight that a recovered endpoint starts with."""
 
 
 class Availability(Enum):
-    """What the circuit breaker of an endpoint would say to a call."""
+    """What the circuit breaker of an endpoint lets pass."""
 
     OPEN_TO_ALL = "open to all"
     PROBE = "probe"
@@ -29,10 +29,10 @@ class Availability(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One endpoint. `latency_seconds` is its peak EWMA, None while nothing is known.
+    """One endpoint. `latency_seconds` is its peak EWMA, None while unknown.
 
-    `ejected` holds for outliers and for those that fail their health checks. `ramp_up` is the part
-    of its weight that it has in slow start, 1 otherwise.
+    `ejected` is true for outliers and for endpoints that fail their health checks. `ramp_up` is the
+    share of its weight during slow start, 1 otherwise.
     """
 
     url: str
@@ -45,13 +45,13 @@ class Candidate:
 
     @property
     def effective_weight(self) -> float:
-        """The weight that counts now."""
+        """The current weight."""
         return self.weight * self.ramp_up
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The endpoints among which to choose, in the order of the configuration.
+    """The endpoints to choose from, in the order of the configuration.
 
     `turn` grows by one with each choice in the whole fleet.
     """
@@ -67,19 +67,19 @@ class Snapshot:
 
     @property
     def probes(self) -> tuple[Candidate, ...]:
-        """Those whose breaker waits for one call to try whether they are back."""
+        """Those whose breaker is due for a probe."""
         return tuple(c for c in self.candidates if c.availability is Availability.PROBE)
 
     def without(self, urls: Collection[str]) -> Snapshot:
-        """Return the snapshot without some endpoints, which have been tried."""
+        """Return the snapshot without the endpoints already tried."""
         rest = tuple(c for c in self.candidates if c.url not in urls)
         return Snapshot(rest, self.turn)
 
 
 def ramp_up_after(seconds: float | None, slow_start_seconds: float) -> float:
-    """Return the part of its weight that an endpoint has so long after it came back.
+    """Return the share of its weight that an endpoint has `seconds` after its recovery.
 
-    Linear from `SLOW_START_FLOOR` to 1; None is for those that never were away.
+    Linear from `SLOW_START_FLOOR` to 1; None is for endpoints that were never down.
 
     >>> [ramp_up_after(s, 30) for s in (None, 0, 15, 30, 99)]
     [1.0, 0.1, 0.5, 1.0, 1.0]
@@ -92,24 +92,24 @@ def ramp_up_after(seconds: float | None, slow_start_seconds: float) -> float:
 Strategy = Callable[[Snapshot, random.Random], Candidate | None]
 
 WEIGHT_STEPS = 10
-"""Weights in slow start are rounded to tenths, so that few orders are worked out."""
+"""Weights in slow start are rounded to tenths, so that few orders are computed."""
 
 UNKNOWN_LATENCY_SECONDS = 1e6
-"""What a running call at an endpoint whose latency is not known yet counts: one at a time."""
+"""The cost of a running call at an endpoint of unknown latency: it gets one call at a time."""
 
 
 def round_robin(snapshot: Snapshot, _rng: random.Random) -> Candidate | None:
-    """One after the other, whatever the weights; an endpoint in slow start skips turns."""
+    """In turn, whatever the weights; an endpoint in slow start skips turns."""
     return _in_turn(snapshot.usable, [c.ramp_up for c in snapshot.usable], snapshot.turn)
 
 
 def weighted(snapshot: Snapshot, _rng: random.Random) -> Candidate | None:
-    """In proportion to the weights, as evenly spread as can be (nginx's smooth round robin)."""
+    """In proportion to the weights, spread evenly (nginx's smooth round robin)."""
     return _in_turn(snapshot.usable, [c.effective_weight for c in snapshot.usable], snapshot.turn)
 
 
 def least_connections(snapshot: Snapshot, _rng: random.Random) -> Candidate | None:
-    """The fewest running calls for its weight; among equals in turn, by weight."""
+    """The fewest running calls relative to weight; among equals in turn, by weight."""
     usable = snapshot.usable
     if not usable:
         return None
@@ -121,7 +121,7 @@ def least_connections(snapshot: Snapshot, _rng: random.Random) -> Candidate | No
 def latency_aware(snapshot: Snapshot, rng: random.Random) -> Candidate | None:
     """The better of two chosen at random, by the peak EWMA of latency times running calls.
 
-    Two random choices avoid the herd that runs to the one best endpoint of an old snapshot
+    Two random choices avoid herding to the single best endpoint of an old snapshot
     (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001); peak EWMA as in
     Finagle's load balancer. The two are drawn in proportion to the weights.
     """
@@ -147,8 +147,8 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
 def smooth_order(weights: tuple[int, ...]) -> tuple[int, ...]:
     """Return one round of nginx's smooth weighted round robin, as places in `weights`.
 
-    In each step every endpoint gains its weight, the one with most is chosen and pays the sum of
-    all weights (ngx_http_upstream_round_robin.c, since nginx 1.3.1).
+    In each step every endpoint gains its weight; the one with the most is chosen and pays the sum
+    of all weights (ngx_http_upstream_round_robin.c, since nginx 1.3.1).
 
     >>> "".join("abc"[i] for i in smooth_order((5, 1, 1)))
     'aabacaa'
