@@ -1,4 +1,4 @@
-"""Configuration: read once from `sisgate.toml` and the environment, frozen, then handed around."""
+"""Configuration: read once from `sisgate.toml` and the environment, frozen, then passed on."""
 
 from sisgate.settings.load import load_settings
 from sisgate.settings.model import Settings

@@ -1,4 +1,4 @@
-"""What every part of the configuration is, and the types that its parts share."""
+"""The base class of every part of the configuration, and shared types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Frozen(BaseModel):
-    """A part of the configuration: frozen, and an unknown word is a mistake."""
+    """A part of the configuration: frozen, and an unknown name is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -18,7 +18,7 @@ def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"{value!r} is no time zone; write one like America/Chicago") from None
+        raise ValueError(f"{value!r} is not a time zone; use one like America/Chicago") from None
     return value
 
 

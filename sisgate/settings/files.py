@@ -1,4 +1,4 @@
-"""Files that the configuration names: texts as editors save them, key files, PEM files."""
+"""Files named in the configuration: texts as editors save them, key files, PEM files."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""UTF-32 before UTF-16, whose mark its own begins with."""
+"""UTF-32 before UTF-16, because its mark begins with that of UTF-16."""
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file, without a byte order mark and with LF as the end of lines.
+    """Return the text of a file, without a byte order mark and with LF line endings.
 
-    UTF-8, or what a byte order mark says. Raises `OSError`, and `ValueError` with what is wrong
-    and no byte of the content where it is something else.
+    UTF-8, unless a byte order mark says otherwise. Raises `OSError`, and for any other encoding
+    `ValueError`, whose message holds nothing of the content.
     """
     return decode_text(path.read_bytes())
 
@@ -52,7 +52,7 @@ def decode_text(content: bytes) -> str:
     except UnicodeDecodeError as error:
         line = body[: error.start].count(b"\n") + 1
         where = f"line {line} is" if encoding == "utf-8" else "it is"
-        # The error of the decoder holds the content.
+        # The decoder's error holds the content.
         raise ValueError(f"{where} not {encoding.upper()}: save it as UTF-8") from None
     if "\0" in text:
         raise ValueError("it has NUL bytes (UTF-16 without a byte order mark?): save it as UTF-8")
@@ -63,7 +63,7 @@ KEY_BYTES = 32
 
 
 def decode_keys(text: str) -> list[bytes]:
-    """Return the keys of a key file, one of 256 bits in base64 a line; empty if it is not one."""
+    """Return the keys of a key file, 256 bits in base64 per line; empty if it is not one."""
     try:
         keys = [base64.b64decode(line, validate=True) for line in text.split()]
     except (binascii.Error, ValueError):
@@ -74,8 +74,8 @@ def decode_keys(text: str) -> list[bytes]:
 def write_keys(path: Path, keys: Iterable[bytes], *, overwrite: bool) -> None:
     """Write a key file that only this user can read. Raises `OSError`.
 
-    One that is overwritten is replaced in one step: a crash leaves the old keys or the new ones.
-    Without `overwrite`, a file that exists raises `FileExistsError`.
+    Overwriting is atomic: a crash leaves the old keys or the new ones. Without `overwrite`, an
+    existing file raises `FileExistsError`.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = path.with_name(f".{path.name}.new") if overwrite else path
@@ -107,34 +107,34 @@ def certificate_problem(
 ) -> str | None:
     """Return what is wrong with a client certificate and its key (PEM), or None.
 
-    Without `key` the key is in the file of the certificate. A key that is encrypted needs its
-    password: OpenSSL would ask the terminal for it, and wait.
+    Without `key` the key is in the certificate's file. An encrypted key needs its password:
+    otherwise OpenSSL would prompt for it on the terminal.
     """
     for path in (certificate, key):
         if path is not None and (what := _unreadable(path)):
             return what
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    asked: list[bool] = []
+    prompts: list[bool] = []
 
     def no_password() -> str:
-        asked.append(True)
+        prompts.append(True)
         return ""
 
     try:
         context.load_cert_chain(certificate, key, password=password or no_password)
     except (ssl.SSLError, ValueError):
-        if asked:
+        if prompts:
             return f"the key in {key or certificate} is encrypted: give it without a password"
-        return f"{certificate} and {key or 'the key in it'} are no certificate and its key in PEM"
+        return f"{certificate} and {key or 'the key in it'} are not a certificate and its key (PEM)"
     except OSError as error:
         return f"{certificate} cannot be read: {error.strerror}"
     return None
 
 
 def network_problem(network: Network) -> str | None:
-    """Return what is wrong with the files that a provider is reached with, or None."""
+    """Return what is wrong with the TLS files of a provider, or None."""
     bundle = network.ca_file
-    # A folder is what OpenSSL's c_rehash makes; requests takes one as well.
+    # A folder as made by OpenSSL's c_rehash; requests accepts one as well.
     if bundle is not None and not bundle.is_dir() and (what := authorities_problem(bundle)):
         return f"ca_file: {what}"
     if network.client_cert is not None:

@@ -23,27 +23,27 @@ from sisgate.settings.urls import URL_PROBLEMS, unencoded, with_tls_files
 DEFAULT_CONFIG_NAME = "sisgate.toml"
 
 STACK_CONFIG_NAME = "configuration-file.txt"
-"""In the data folder: the path of the file that `sisgate up` last ran there with."""
+"""In the data folder: the path of the file that `sisgate up` last used there."""
 
 NOT_IN_FILE = {"data_dir", "config_file", "token", "master_key"}
-"""What says where the file is cannot stand in it; secrets are not for a file that is shared."""
+"""Settings that locate the file, and secrets, which do not belong in a shared file."""
 
 KEY_FILES = ("master_key_file", "audit_key_file", "audit_heads_file")
-"""Files that every process of a host must find, whatever folder it runs in."""
+"""Files that every process of a host must find, whatever its working folder."""
 
 BROKER_TLS_FILES = {
     "broker_ca_file": "ssl_ca_certs",
     "broker_client_cert": "ssl_certfile",
     "broker_client_key": "ssl_keyfile",
 }
-"""The settings for TLS to Redis, and what redis-py calls them in a URL."""
+"""The settings for TLS to Redis, and redis-py's names for them in a URL."""
 
 
 class Environment(BaseSettings):
     """The environment variables, all prefixed `SISGATE_`.
 
     `SISGATE_BROKER_URL_FILE`, `SISGATE_DATABASE_URL_FILE` and `SISGATE_TOKEN_FILE` name files that
-    hold the value, so that a password or token can come as a mounted secret.
+    hold the value, so that a password or token can be a mounted secret.
     """
 
     model_config = SettingsConfigDict(env_prefix="SISGATE_", env_ignore_empty=True)
@@ -68,16 +68,16 @@ class Environment(BaseSettings):
 def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -> Settings:
     """Read file and environment and return the frozen settings.
 
-    The file is `config`, else `SISGATE_CONFIG`, else `sisgate.toml` in the current folder, else
-    the one in the data folder, else the one that `sisgate up` last ran with there; without any, no
-    provider is configured. Raises `ConfigurationError` with every mistake and its place at once.
+    The file is `config`, else `SISGATE_CONFIG`, else `sisgate.toml` in the current folder, else the
+    one in the data folder, else the one that `sisgate up` last used there; without any, no provider
+    is configured. Raises one `ConfigurationError` with every mistake and its place.
     """
     env = _environment()
     folder = (data_dir or env.data_dir or default_data_dir()).expanduser().absolute()
     path = _config_path(config or env.config, folder)
     problems: list[str] = []
     source, values = _read_file(path, problems)
-    # What the environment says beats the file, as everywhere.
+    # The environment overrides the file.
     from_environment = {
         "master_key_file": env.master_key_file and env.master_key_file.absolute(),
         "master_key": env.master_key,
@@ -93,19 +93,19 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
     }
     values |= {name: value for name, value in from_environment.items() if value is not None}
     tls_files = {
-        name: given.absolute() if (given := getattr(env, name)) else values.get(name)
+        name: file.absolute() if (file := getattr(env, name)) else values.get(name)
         for name in BROKER_TLS_FILES
     }
     values |= {name: file for name, file in tls_files.items() if file is not None}
     _add_tls_files(values, path)
     for name, problem_of in URL_PROBLEMS.items():
-        given = values.get(name)
-        url = given.get_secret_value() if isinstance(given, SecretStr) else given
+        value = values.get(name)
+        url = value.get_secret_value() if isinstance(value, SecretStr) else value
         if isinstance(url, str) and (what := problem_of(url)):
             problems.append(_url_problem(name, env, source, what))
     values |= {"data_dir": folder, "config_file": path}
     try:
-        # Also when there are problems already, so that all of them are shown.
+        # Validated even if there are problems already, so that all are shown.
         settings = Settings(**{k: v for k, v in values.items() if k in Settings.model_fields})
     except ValidationError as error:
         problems += source.problems(error, Settings)
@@ -122,9 +122,9 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
 
 
 def _add_tls_files(values: dict[str, Any], path: Path | None) -> None:
-    """Put the files for TLS to Redis into its URL, by which every client and child gets them."""
-    given = values.get("broker_url")
-    url = given.get_secret_value() if isinstance(given, SecretStr) else given
+    """Put the files for TLS to Redis into its URL, which every client and child process gets."""
+    value = values.get("broker_url")
+    url = value.get_secret_value() if isinstance(value, SecretStr) else value
     if not isinstance(url, str) or unencoded(url):
         return
     files = {
@@ -134,7 +134,7 @@ def _add_tls_files(values: dict[str, Any], path: Path | None) -> None:
 
 
 def relative_to(config: Path | None, file: Any) -> Any:
-    """Return a file that is named in the configuration: relative to that, not to each process."""
+    """Return a file named in the configuration, resolved relative to the configuration file."""
     if not isinstance(file, str | Path):
         return file
     place = Path(file).expanduser()
@@ -168,7 +168,7 @@ def process_environment() -> dict[str, str]:
 
 
 def read_secret_variable(name: str) -> str | None:
-    """Return the value of an environment variable that the user named to hold a secret."""
+    """Return the value of an environment variable that the user chose for a secret."""
     return os.environ.get(name)
 
 
@@ -184,7 +184,7 @@ def _config_path(named: Path | None, data_dir: Path) -> Path | None:
 
 
 def config_candidates(data_dir: Path) -> list[Path]:
-    """Return where a configuration file is looked for when none is named, the first first."""
+    """Return the paths to search for a configuration file when none is named, in order."""
     candidates = [Path(DEFAULT_CONFIG_NAME).absolute(), data_dir / DEFAULT_CONFIG_NAME]
     with suppress(OSError, UnicodeDecodeError):
         candidates.append(Path((data_dir / STACK_CONFIG_NAME).read_text(encoding="utf-8")))
@@ -195,7 +195,7 @@ def _secret(
     value: SecretStr | None, file: Path | None, variable: str, problems: list[str]
 ) -> SecretStr | None:
     if value is not None:
-        # An env_file with the line ends of Windows leaves a carriage return at its end.
+        # An env_file with Windows line endings leaves a trailing carriage return.
         return SecretStr(value.get_secret_value().strip())
     if file is None:
         return None
@@ -216,7 +216,7 @@ def _url_problem(name: str, env: Environment, source: ConfigSource, what: str) -
 
 
 def _read_file(path: Path | None, problems: list[str]) -> tuple[ConfigSource, dict[str, Any]]:
-    """Return the file with the settings in it; what is wrong with it is added to `problems`."""
+    """Return the file and its settings; adds what is wrong with it to `problems`."""
     if path is None:
         return ConfigSource(), {}
     source = ConfigSource(path)
@@ -234,7 +234,7 @@ def _read_file(path: Path | None, problems: list[str]) -> tuple[ConfigSource, di
     network, network_problems = network_defaults(os.environ)
     configs = _providers(providers, path, source, problems, network)
     if any(e.url.startswith("https:") for config in configs.values() for e in config.endpoints):
-        # A proxy that cannot be used concerns nobody who has a sandbox only.
+        # An unusable proxy does not matter for sandboxes.
         problems += network_problems
     values["providers"] = configs
     unknown = set(raw) - (set(Settings.model_fields) - NOT_IN_FILE)
@@ -260,7 +260,7 @@ def _providers(
         place = ("providers", name)
         has_good_name = NAME.fullmatch(name) and name not in RESERVED_NAMES
         if not has_good_name:
-            # What else is wrong with it is shown all the same, so that one round corrects all.
+            # Its other mistakes are reported too, so that all can be corrected at once.
             what = (
                 "a name has lower-case letters, digits, _ and -; it begins with a letter and is "
                 "not 'sisgate'"
@@ -281,9 +281,9 @@ def _providers(
 
 
 def _networked(table: Mapping[str, Any], path: Path, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a provider's table with what the machine's environment says of its network.
+    """Return a provider's table completed with the environment's network settings.
 
-    What the table says itself goes first; NO_PROXY is about the proxy of the environment only.
+    The table's own settings take precedence; NO_PROXY applies only to the environment's proxy.
     """
     files = ("ca_file", "client_cert", "client_key")
     own = {**table, **{name: relative_to(path, table[name]) for name in files if name in table}}

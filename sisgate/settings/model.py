@@ -1,4 +1,4 @@
-"""The shape of the configuration. Secrets of providers never stand in it."""
+"""The structure of the configuration. It never holds secrets of providers."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ Kept = Annotated[
     Annotated[timedelta, Field(ge=timedelta(hours=1))] | None,
     BeforeValidator(lambda value: None if value == "keep" else value),
 ]
-"""How long something is kept, an hour at least; `"keep"` is for ever."""
+"""How long something is kept, at least an hour; `"keep"` means for ever."""
 
 
 class RetentionConfig(Frozen):
-    """How long what is kept, as `[retention]` says. None is for ever."""
+    """Retention periods, `[retention]`. None means for ever."""
 
     jobs: Kept = timedelta(days=90)
     changes: Kept = timedelta(days=365)
@@ -52,13 +52,13 @@ class RetentionConfig(Frozen):
 
 
 class AppConfig(Frozen):
-    """A calling app, as `[apps.NAME]` describes it. Quota is shared in proportion to `weight`."""
+    """A calling app, `[apps.NAME]`. Quota is shared in proportion to `weight`."""
 
     weight: Annotated[float, Field(gt=0, le=100)] = 1.0
 
 
 class Settings(Frozen):
-    """Everything that was read, once."""
+    """The whole configuration."""
 
     data_dir: Path
     config_file: Path | None = None
@@ -106,21 +106,20 @@ class Settings(Frozen):
 
     @property
     def makes_master_key(self) -> bool:
-        """Whether `sisgate up` makes the file, as nothing else gives a master key."""
+        """Whether `sisgate up` creates the file, because no other master key is configured."""
         others = (self.master_key_file, self.master_key, self.master_key_command)
         return not any(others)
 
     @property
     def audit_heads_path(self) -> Path:
-        """Where the heads of the audit log are added to."""
+        """The file to which heads of the audit log are appended."""
         return self.audit_heads_file or self.data_dir / "audit-heads.jsonl"
 
 
 class ScheduleConfig(Frozen):
-    """When which datasets of a provider are synced; `sisgate.gateway.schedules` tells how.
+    """When to sync which datasets of a provider; see `sisgate.gateway.schedules`.
 
-    No `resources` are all that the provider has. A run that was missed by more than `catch_up`,
-    because nothing ran, is passed over.
+    Without `resources`, all of the provider's. A run missed by more than `catch_up` is skipped.
     """
 
     provider: str
@@ -159,6 +158,6 @@ def mistakes(
         elif unknown := set(schedule.resources) - set(config.dialect_class.resources):
             offered = ", ".join(config.dialect_class.resources)
             yield (*place, "resources"), f"{', '.join(sorted(unknown))} is not among {offered}"
-        # A run is known by its job: one that was deleted would be run once more.
+        # A run is identified by its job: if that were deleted, it would run again.
         if jobs_kept is not None and schedule.catch_up > jobs_kept:
             yield (*place, "catch_up"), "must be at most retention.jobs"

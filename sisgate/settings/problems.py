@@ -1,4 +1,4 @@
-"""What is wrong with the configuration, in plain words and with its place in the file."""
+"""What is wrong with the configuration, in plain language and with its place in the file."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _SHAPES: Mapping[str, str] = {
     "dict": "write a table",
     "model": "write a table",
 }
-"""By the beginning of the type, for values of the wrong type."""
+"""By the prefix of the error's type, for values of the wrong type."""
 
 
 def plain_message(kind: str, message: str, context: Mapping[str, Any]) -> str:
-    """Return what is wrong in plain words; what has none here, as pydantic says it.
+    """Return what is wrong in plain language, or else in pydantic's.
 
     >>> plain_message("missing", "Field required", {})
     'is missing'
@@ -69,13 +69,13 @@ Place = tuple[str | int, ...]
 """The keys and indexes that lead to a value, outermost first."""
 
 _PYDANTIC_STEPS = {"function-after", "tuple[Rate, ...]"}
-"""What pydantic puts into a place beside keys."""
+"""What pydantic adds to a place besides keys."""
 
 _HEADER = re.compile(r"^\s*(?P<open>\[{1,2})\s*(?P<path>[^\]]+?)\s*\]{1,2}")
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int:
-    r"""Return the line (from 1) of the innermost part of `place` that can be found.
+    r"""Return the line (from 1) of the innermost part of `place` that is in the text.
 
     >>> line_of(
     ...     '[providers.a]\nkind = "x"\n[[providers.a.endpoints]]\nurl = 1\n',
@@ -85,7 +85,7 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
     >>> line_of('[a]\nkind = "x"\n\n[[a.endpoints]]\nurl = 1\n', ("a", "endpoints"))
     4
     """
-    wanted = [str(part) for part in place]
+    parts = [str(part) for part in place]
     best_line, best_depth = 1, 0
     table: list[str] = []
     seen: dict[tuple[str, ...], int] = {}
@@ -102,9 +102,9 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
             here = [*table, *keys]
         else:
             continue
-        # `[[providers.a.endpoints]]` is where the list of endpoints begins, too.
-        here = here[: len(wanted)]
-        if len(here) > best_depth and here == wanted[: len(here)]:
+        # `[[providers.a.endpoints]]` also starts the list of endpoints.
+        here = here[: len(parts)]
+        if len(here) > best_depth and here == parts[: len(here)]:
             best_line, best_depth = number, len(here)
     return best_line
 
@@ -113,14 +113,14 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
 class ConfigSource:
     """A configuration file and its text, for messages that name a place in it.
 
-    Without a path the configuration is the environment's.
+    Without a path the configuration comes from the environment.
     """
 
     path: Path | None = None
     text: str = ""
 
     def problem(self, place: Place, what: str) -> str:
-        """Return one problem after its place: `sisgate.toml:7: providers.lincoln.kind: …`."""
+        """Return a problem prefixed with its place: `sisgate.toml:7: providers.lincoln.kind: …`."""
         names = [str(part) for part in place if part not in _PYDANTIC_STEPS]
         where = f"{self.path.name}:{line_of(self.text, place)}" if self.path else "environment"
         return f"{where}: {'.'.join(names)}: {what}"
@@ -128,10 +128,10 @@ class ConfigSource:
     def problems(
         self, error: ValidationError, model: type[BaseModel], table: Place = ()
     ) -> list[str]:
-        """Return the problems that pydantic has with the `table` of a model."""
+        """Return pydantic's problems with the `table` of a model."""
         items = error.errors(include_url=False, include_input=False)
         places = [item["loc"] for item in items]
-        # "At least one item" of a list whose only item is wrong says nothing.
+        # "At least one item" for a list whose only item is wrong is misleading.
         return [
             self.problem(
                 (*table, *loc),
@@ -144,23 +144,23 @@ class ConfigSource:
 
 
 def in_file_order(problems: Iterable[str]) -> list[str]:
-    """Return problems sorted by the line that they name; those of the environment come first."""
+    """Return problems sorted by line; those of the environment come first."""
 
     def line(problem: str) -> int:
-        named = re.match(r"[^:]*:(\d+):", problem)
-        return int(named[1]) if named else 0
+        match = re.match(r"[^:]*:(\d+):", problem)
+        return int(match[1]) if match else 0
 
     return sorted(problems, key=line)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that suggests the nearest known name, or nothing."""
+    """Return the end of a sentence that suggests the nearest known name, or ''."""
     hint = did_you_mean(name, known)
     return f".{hint}" if hint else ""
 
 
 def _nearest_setting(kind: str, place: Place, model: type[BaseModel]) -> str:
-    """Return a suggestion where a setting does not exist in its table; else nothing."""
+    """Return a suggestion for a setting that does not exist in its table; else ''."""
     if kind != "extra_forbidden":
         return ""
     table: type[BaseModel] | None = model

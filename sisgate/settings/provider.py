@@ -33,23 +33,23 @@ from sisgate.settings.provider_parts import (
 from sisgate.settings.provider_urls import HttpUrl, Origin, proxy_url, taken_apart
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-"""Provider names are queue names, task names and file names too, hence the narrow alphabet."""
+"""Provider names are also queue, task and file names, hence the narrow alphabet."""
 
 RESERVED_NAMES = frozenset({"sisgate"})
 """`sisgate` is the queue of the planner."""
 
 LEASE_MARGIN_SECONDS = 70.0
-"""How much longer than its answer may take a call is its worker's, unless configured."""
+"""Default lease of a call beyond its timeout."""
 
 TOKEN_MARGIN_SECONDS = 40.0
-"""The least of it where a token may have to be fetched, or waited for, before the call."""
+"""The least margin if a token may have to be fetched, or waited for, before the call."""
 
 CHECKS_SHARE = 0.25
-"""The most of a limit that health checks may use, and that a rebuild takes them to have used."""
+"""The most of a limit that health checks may use, and that a rebuild assumes they used."""
 
 
 def _windows(value: Any) -> Any:
-    if isinstance(value, tuple):  # read already
+    if isinstance(value, tuple):  # already parsed
         return value
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
@@ -58,7 +58,7 @@ def _windows(value: Any) -> Any:
 
 
 def _spaced(value: Any) -> Any:
-    """Return scopes that were written as a list as OAuth wants them."""
+    """Return scopes written as a list in OAuth's form."""
     if isinstance(value, list) and all(isinstance(scope, str) for scope in value):
         return " ".join(value)
     return value
@@ -68,11 +68,11 @@ Windows = Annotated[tuple[Rate, ...], BeforeValidator(_windows)]
 
 
 class ProviderConfig(Frozen):
-    """One SIS of one district, as `[providers.NAME]` describes it."""
+    """One SIS of one district, `[providers.NAME]`."""
 
     name: str
     kind: str
-    # Before the URLs: whether they may be unencrypted is asked when they are read.
+    # Before the URLs, whose validation depends on it.
     allow_insecure: bool = False
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     strategy: Literal["weighted", "round_robin", "least_connections", "latency_aware"] = "weighted"
@@ -141,7 +141,7 @@ class ProviderConfig(Frozen):
         plain = [url for url in urls if url.startswith("http:")]
         if plain and not info.data.get("allow_insecure"):
             raise ValueError(
-                f"{plain[0]} is not encrypted: keys and student data would be readable on the way. "
+                f"{plain[0]} is not encrypted: keys and student data would be readable in transit. "
                 "Use https, or set allow_insecure = true for a test server"
             )
         return value
@@ -166,24 +166,24 @@ class ProviderConfig(Frozen):
 
     @property
     def windows(self) -> tuple[Rate, ...]:
-        """The limits that hold for this provider; empty when the limit is off."""
+        """The effective limits; empty when the limit is off."""
         if self.limit == "off":
             return ()
         return self.limit or (Rate.parse(self.dialect_class.default_limit),)
 
     @property
     def lease(self) -> float:
-        """Seconds after which a call that was begun and not ended is another worker's to make."""
+        """Seconds after which another worker may take over an unfinished call."""
         return self.lease_seconds or self.timeout_seconds + LEASE_MARGIN_SECONDS
 
     @property
     def auth_method(self) -> str:
-        """How requests are authorised; the kind's usual way unless configured."""
+        """How requests are authorised; the kind's default unless configured."""
         return self.auth or self.dialect_class.default_auth
 
     @property
     def network(self) -> Network:
-        """How it is reached."""
+        """How to reach it."""
         proxy = self.proxy.get_secret_value() if self.proxy is not None else None
         return Network(
             self.ca_file, self.client_cert, self.client_key, proxy or None, self.no_proxy
@@ -196,12 +196,12 @@ class ProviderConfig(Frozen):
 
     @property
     def auth_scope(self) -> str | None:
-        """The OAuth scope asked for; the kind's usual one unless configured."""
+        """The OAuth scope to request; the kind's default unless configured."""
         return self.scope if self.scope is not None else self.dialect.token_scope()
 
     @property
     def token_endpoint(self) -> str | None:
-        """The URL that gives tokens, or None where none is needed."""
+        """The URL of the token endpoint, or None if none is needed."""
         if not self.fetches_tokens:
             return None
         path = self.dialect.token_path()
@@ -212,7 +212,7 @@ class ProviderConfig(Frozen):
         groups = {endpoint.group for endpoint in self.endpoints}
         for rule in self.paths:
             if rule.group not in groups:
-                raise ValueError(f"no endpoint of {self.name} stands in the group {rule.group!r}")
+                raise ValueError(f"no endpoint of {self.name} is in the group {rule.group!r}")
         return self
 
     @model_validator(mode="after")
@@ -220,8 +220,8 @@ class ProviderConfig(Frozen):
         least = self.timeout_seconds + (TOKEN_MARGIN_SECONDS if self.fetches_tokens else 1.0)
         if self.lease < least:
             raise ValueError(
-                f"lease_seconds is at least {least:g} here: a call may take so long, and must not "
-                "be given to another worker before"
+                f"lease_seconds is at least {least:g} here: a call may take that long, and must "
+                "not be given to another worker before"
             )
         return self
 
@@ -240,8 +240,8 @@ class ProviderConfig(Frozen):
             least = len(self.endpoints) * window.period_seconds / most
             if self.health.interval_seconds < least:
                 raise ValueError(
-                    f"health.interval_seconds is at least {least:g} here: checks that count take "
-                    f"at most {CHECKS_SHARE:.0%} of a limit. Set health.counts = false where the "
+                    f"health.interval_seconds is at least {least:g} here: checks that count may "
+                    f"use at most {CHECKS_SHARE:.0%} of a limit. Set health.counts = false if the "
                     "provider does not count them"
                 )
         return self
@@ -255,5 +255,5 @@ class ProviderConfig(Frozen):
     @model_validator(mode="after")
     def _token_url_is_known(self) -> ProviderConfig:
         if self.fetches_tokens and self.token_endpoint is None:
-            raise ValueError(f"kind {self.kind} has no usual token endpoint: set token_url")
+            raise ValueError(f"kind {self.kind} has no default token endpoint: set token_url")
         return self

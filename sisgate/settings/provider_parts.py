@@ -23,14 +23,14 @@ class Endpoint(Frozen):
 
 
 class PathRule(Frozen):
-    """Paths that match `pattern`, in which `*` stands for anything, go to a group of endpoints."""
+    """Paths that match `pattern`, in which `*` matches anything, go to a group of endpoints."""
 
     pattern: str
     group: str
 
 
 class BreakerConfig(Frozen):
-    """When the circuit breaker of an endpoint opens and closes; `BreakerSpec` tells how."""
+    """When the circuit breaker of an endpoint opens and closes; see `BreakerSpec`."""
 
     fail_max: Annotated[int, Field(ge=1)] = 5
     failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -51,7 +51,7 @@ class BreakerConfig(Frozen):
 
 
 class RetryConfig(Frozen):
-    """How a provider's calls are tried again; `RetryPolicy` tells how."""
+    """How a provider's calls are retried; see `RetryPolicy`."""
 
     tries: Annotated[int, Field(ge=1, le=100)] = 5
     base_seconds: Annotated[float, Field(gt=0, le=3600)] = 2.0
@@ -67,12 +67,12 @@ class RetryConfig(Frozen):
 
     @property
     def policy(self) -> RetryPolicy:
-        """The same as a value that decides."""
+        """The policy with these settings."""
         return RetryPolicy(**self.model_dump())
 
 
 class SchoolHours(Frozen):
-    """Local times in which a provider takes fewer calls at once, `days` from 0, Monday."""
+    """Local times with fewer concurrent calls; `days` count from 0, Monday."""
 
     zone: Zone
     start: time
@@ -82,9 +82,9 @@ class SchoolHours(Frozen):
 
 
 class HealthConfig(Frozen):
-    """A GET of `path` at each endpoint, without credentials, that is to answer one of `expected`.
+    """A GET of `path` at each endpoint, without credentials, that should respond with `expected`.
 
-    `counts`: the provider counts it against its quota, so that each takes a permit.
+    `counts`: the provider counts it against its quota, so each check takes a permit.
     """
 
     path: str
@@ -105,15 +105,15 @@ class HealthConfig(Frozen):
 
     @property
     def holds_seconds(self) -> float:
-        """How long a check's result holds without a further check: nobody may be checking."""
+        """How long a check's result is valid without another check, in case checks stop."""
         return 3 * self.interval_seconds + self.timeout_seconds + 60
 
 
 class RotationConfig(Frozen):
-    """How the keys of a provider are replaced; `sisgate.credentials.rotation` tells what follows.
+    """How the keys of a provider are replaced; see `sisgate.credentials.rotation`.
 
     `source` is `hand` (a person stages the new key) or the name of an entry point of the group
-    `sisgate.key_sources`; `options` are handed to it.
+    `sisgate.key_sources`, which receives `options`.
     """
 
     interval: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
@@ -128,7 +128,7 @@ class RotationConfig(Frozen):
 
     @property
     def has_source(self) -> bool:
-        """Whether a plug-in brings new keys."""
+        """Whether a plug-in supplies new keys."""
         return self.source != "hand"
 
     @field_validator("canary_path")

@@ -1,4 +1,4 @@
-"""The URLs of a provider: its endpoints, the path of its API in them, and the proxy before it."""
+"""The URLs of a provider: its endpoints, its API's path in them, and its proxy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _http_url(value: str) -> str:
     try:
         _ = parts.port
     except ValueError:
-        # Python's error quotes it, and it may be a password.
+        # Python's error quotes the port, which may be part of a password.
         raise ValueError("the port is not a number from 0 to 65535") from None
     return value.rstrip("/")
 
@@ -36,7 +36,7 @@ def _base_url(value: str) -> str:
     if "@" in value:
         raise ValueError(NO_PASSWORD)
     if "?" in value or "#" in value:
-        raise ValueError("write the URL without ? and #: paths are put behind it")
+        raise ValueError("write the URL without ? and #: paths are appended to it")
     return _http_url(value)
 
 
@@ -60,9 +60,9 @@ _POWERSCHOOL = re.compile(r"/ws(/v1|/schema|/schema/query)?/?$")
 def taken_apart(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a provider's settings with the API's path moved from its endpoints to `base_path`.
 
-    A OneRoster URL is often given whole. Its path is the base path, and says the version where none
-    is configured; a PowerSchool URL may end in `/ws/v1`, which is left out. `ValueError` where the
-    endpoints or `base_path` say different things.
+    OneRoster URLs often include the path: it becomes the base path, and sets the version if none is
+    configured; a PowerSchool URL may end in `/ws/v1`, which is dropped. Raises `ValueError` if the
+    endpoints or `base_path` contradict each other.
 
     >>> settings = taken_apart(
     ...     {"kind": "oneroster", "endpoints": [{"url": "https://sis.example/ims/oneroster/v1p1/"}]}
@@ -83,7 +83,7 @@ def taken_apart(values: Mapping[str, Any]) -> dict[str, Any]:
         configured = values.get("base_path")
         if others or (isinstance(configured, str) and configured.rstrip("/") != path):
             raise ValueError(
-                f"the endpoints' URLs hold the path of OneRoster, {path}, and "
+                f"the endpoints' URLs include the OneRoster path {path}, but "
                 f"{'not all the same one' if others else f'base_path is {configured}'}: write "
                 "the URLs without it, and the whole path as base_path"
             )
@@ -110,7 +110,7 @@ _NO_PROXY_VARIABLES = ("no_proxy", "NO_PROXY")
 
 
 def proxy_url(value: Any) -> Any:
-    """Return the URL of a proxy; `""` is none. `ValueError` without the URL, which may be secret.
+    """Return the URL of a proxy; `""` is none. Errors omit the URL, which may be secret.
 
     >>> proxy_url("proxy.test:8080")
     'http://proxy.test:8080'
@@ -128,16 +128,15 @@ def proxy_url(value: Any) -> Any:
         is_usable = False
     if not is_usable:
         raise ValueError(
-            "write the URL of an HTTP proxy, such as http://proxy.example:8080; SOCKS is not spoken"
+            "write an HTTP proxy's URL, such as http://proxy.example:8080; SOCKS is not supported"
         )
     return url
 
 
 def network_defaults(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Return `ca_file`, `proxy` and `no_proxy` as the machine's environment has them for all.
+    """Return the environment's `ca_file`, `proxy` and `no_proxy`, and their problems.
 
-    Of several variables the first that is set counts, in the order in which `requests` looks. The
-    second value is what is wrong with them, for those whom it concerns.
+    Of several variables the first that is set counts, in the order of `requests`.
     """
     defaults: dict[str, Any] = {}
     problems: list[str] = []

@@ -1,4 +1,4 @@
-"""The URLs of Redis and of the ledger: what is wrong with one, without repeating its password."""
+"""The URLs of Redis and the ledger: what is wrong with one, without repeating its password."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OPTIONS = _TLS_OPTIONS | {
     "health_check_interval",
     "client_name",
 }
-"""The parameters of a Redis URL that every client of the fleet understands, by redis-py's names."""
+"""The parameters of a Redis URL that every client of the fleet supports, by redis-py's names."""
 
 _VERIFIES = frozenset({"none", "optional", "required"})
 
@@ -44,9 +44,9 @@ def with_driver(url: str) -> str:
 
 
 def unencoded(url: str) -> str | None:
-    """Return what to do about a password with characters that end it, or None where all is well.
+    """Return what to do about a user name or password with reserved characters; None without any.
 
-    Clients would take the rest of the password for the host, and name that in messages.
+    Clients would take the rest of the password for the host, and show that in messages.
 
     >>> unencoded("redis://:pa%40ss@redis.test/0?client_name=x")
     >>> unencoded("redis://:pa@ss/wo#rd@redis.test/0")
@@ -70,7 +70,7 @@ def broker_problem(url: str) -> str | None:
     >>> broker_problem("redis://redis.test/0?ssl_cert_reqs=none")
     'ssl_cert_reqs is for TLS: write rediss://'
     """
-    # Loaded with the first connection anyway, and not by those who make none.
+    # Imported lazily: only processes that connect to Redis need it.
     from sisgate.redis.client import parse_url
 
     hint = "write redis:// or rediss://, host, port and the number of the database"
@@ -89,21 +89,21 @@ def broker_problem(url: str) -> str | None:
 
 
 def _wrong_value(error: str) -> str | None:
-    """Return which parameter redis-py cannot read, or None; it names only those it knows."""
+    """Return which parameter redis-py cannot parse, or None; it names only those it knows."""
     match = re.match(r"Invalid value for '(\w+)'", error)
     if match is None:
         return None
     numbers = ": 771 is TLS 1.2, 772 is TLS 1.3" if match[1] == "ssl_min_version" else ""
-    return f"{match[1]} has a value that cannot be used{numbers}"
+    return f"{match[1]} has an invalid value{numbers}"
 
 
 def _options_problem(url: str, options: Mapping[str, Any]) -> str | None:
-    given = [name for name, _ in _query(url)]
-    if unknown := [name for name in given if name not in _OPTIONS]:
-        # Not quoted: what is unknown may be the rest of a password.
-        names = ", ".join(sorted(_OPTIONS))
-        return f"{len(unknown)} of its parameters behind ? cannot be used; known are {names}"
-    tls = [name for name in given if name in _TLS_OPTIONS]
+    names = [name for name, _ in _query(url)]
+    if unknown := [name for name in names if name not in _OPTIONS]:
+        # Not quoted: an unknown one may be the rest of a password.
+        known = ", ".join(sorted(_OPTIONS))
+        return f"{len(unknown)} of its parameters after ? cannot be used; known are {known}"
+    tls = [name for name in names if name in _TLS_OPTIONS]
     if tls and not url.startswith("rediss://"):
         return f"{', '.join(tls)} is for TLS: write rediss://"
     if options.get("ssl_cert_reqs", "required") not in _VERIFIES:
@@ -122,16 +122,16 @@ def _options_problem(url: str, options: Mapping[str, Any]) -> str | None:
 def with_tls_files(url: str, files: Mapping[str, Path | None]) -> str:
     """Return the URL of Redis with files (by redis-py's names) as its parameters.
 
-    What is written in the way of Celery (`ssl_cert_reqs=CERT_REQUIRED`) is put in redis-py's.
+    Celery's spelling (`ssl_cert_reqs=CERT_REQUIRED`) is converted to redis-py's.
 
     >>> with_tls_files("rediss://redis.test/0?db=1", {"ssl_ca_certs": Path("/ca.pem")})
     'rediss://redis.test/0?db=1&ssl_ca_certs=%2Fca.pem'
     """
-    given = dict(_query(url))
-    query = {**given, **{name: str(file.absolute()) for name, file in files.items() if file}}
+    original = dict(_query(url))
+    query = {**original, **{name: str(file.absolute()) for name, file in files.items() if file}}
     if (verify := query.get("ssl_cert_reqs", "")).startswith("CERT_"):
         query["ssl_cert_reqs"] = verify.removeprefix("CERT_").lower()
-    if query == given:
+    if query == original:
         return url
     return f"{url.partition('?')[0]}?{urlencode(query)}"
 
@@ -173,16 +173,16 @@ _TRANSPORT_OPTIONS = (
     "health_check_interval",
     "client_name",
 )
-"""The parameters of a Redis URL that kombu takes as options of its transport."""
+"""The parameters of a Redis URL that kombu takes as transport options."""
 
 
 @dataclass(frozen=True)
 class BrokerAddress:
-    """Where Redis is: `url` without parameters, `use_ssl` and `options` for Celery's settings.
+    """The address of Redis: `url` without parameters, `use_ssl` and `options` for Celery.
 
-    redis-py reads the whole URL itself. kombu connects without TLS where its transport is named by
-    a class, whatever the URL's scheme, and Flower reads no parameters: both know of TLS by
-    `broker_use_ssl` alone. The certificate is verified unless the URL says otherwise.
+    redis-py reads the whole URL itself. kombu connects without TLS if its transport is named by a
+    class, whatever the URL's scheme, and Flower reads no parameters: both use TLS only because of
+    `broker_use_ssl`. The certificate is verified unless the URL says otherwise.
     """
 
     url: str
@@ -202,11 +202,11 @@ class BrokerAddress:
         """
         from sisgate.redis.client import parse_url
 
-        given, parts = parse_url(url), urlsplit(url)
-        tls = {name: value for name, value in given.items() if name.startswith("ssl_")}
+        values, parts = parse_url(url), urlsplit(url)
+        tls = {name: value for name, value in values.items() if name.startswith("ssl_")}
         use_ssl = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **tls}
         return cls(
-            urlunsplit((parts.scheme, parts.netloc, f"/{given.get('db', 0)}", "", "")),
+            urlunsplit((parts.scheme, parts.netloc, f"/{values.get('db', 0)}", "", "")),
             use_ssl if parts.scheme == "rediss" else None,
-            {name: given[name] for name in _TRANSPORT_OPTIONS if name in given},
+            {name: values[name] for name in _TRANSPORT_OPTIONS if name in values},
         )

@@ -77,8 +77,8 @@ def test_a_table_goes_before_the_environment(
     [
         ("http://ana:perch@trout@proxy.test", "percent-encode"),
         ("http://ana:perch/trout@proxy.test", "percent-encode"),
-        ("socks5://ana:perchtrout@proxy.test", "SOCKS is not spoken"),
-        ("http://ana:perchtrout@proxy.test:port", "write the URL of an HTTP proxy"),
+        ("socks5://ana:perchtrout@proxy.test", "SOCKS is not supported"),
+        ("http://ana:perchtrout@proxy.test:port", "write an HTTP proxy's URL"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_told_without_its_password(

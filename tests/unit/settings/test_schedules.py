@@ -30,7 +30,7 @@ def told(tmp_path: Path, words: str) -> str:
         ('provider = "lincoln"\nevery = 5', 6, "at least"),
         ('provider = "lincon"\nevery = "PT1H"', 5, "no provider 'lincon'"),
         ('provider = "lincoln"\nresources = ["pupils"]\nevery = "PT1H"', 6, "pupils"),
-        ('provider = "lincoln"\nevery = "PT1H"\nzone = "Chicago"', 7, "no time zone"),
+        ('provider = "lincoln"\nevery = "PT1H"\nzone = "Chicago"', 7, "not a time zone"),
         ('provider = "lincoln"\nevery = "P365D"\ncatch_up = "P200D"', 7, "retention.jobs"),
     ],
 )

@@ -53,8 +53,8 @@ def test_any_encoded_password_is_taken(shape: str, password: str) -> None:
         ("ssl_keyfile=/k.pem", "ssl_certfile, which is missing"),
         ("ssl_certfile=/nowhere/c.pem", "/nowhere/c.pem cannot be read"),
         ("swordfish=1", "1 of its parameters"),
-        ("ssl_min_version=TLSv1_2", "ssl_min_version has a value .* 771 is TLS 1.2"),
-        ("socket_timeout=soon", "socket_timeout has a value that cannot be used$"),
+        ("ssl_min_version=TLSv1_2", "ssl_min_version has an invalid value.* 771 is TLS 1.2"),
+        ("socket_timeout=soon", "socket_timeout has an invalid value$"),
     ],
 )
 def test_parameters_that_cannot_be_used_are_told(query: str, words: str) -> None:
@@ -72,7 +72,7 @@ def test_files_that_are_no_certificates_and_encrypted_keys_are_named(tmp_path: P
     encrypted = Authority(tmp_path).issue("sisgate", password="swordfish")
     for query, words in (
         (f"ssl_ca_certs={text}", "holds no certificates"),
-        (f"ssl_certfile={text}", "are no certificate and its key"),
+        (f"ssl_certfile={text}", "are not a certificate and its key"),
         (f"ssl_certfile={encrypted}", "is encrypted"),
     ):
         assert words in str(broker_problem(f"rediss://redis.test/0?{query}"))
