@@ -1,4 +1,4 @@
-"""Accepting work: a row in the ledger first, a message to the broker second."""
+"""Accepting work: first a row in the ledger, then a message to the broker."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Job
 
 LONGEST_SECONDS = 10**9
-"""The longest timeout, some thirty years: beyond, a deadline may have no date."""
+"""The longest timeout, some thirty years; beyond it, dates may overflow."""
 
 COUNTED_FOR_SECONDS = 1.0
-"""How long a count of a provider's jobs is gone by."""
+"""How long a count of a provider's jobs stays valid."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""Characters that PostgreSQL has no place for."""
+"""Characters that PostgreSQL cannot store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A job to accept. `asks_the_same` compares an earlier one, whose arguments may be sealed."""
+    """A job to accept. `asks_the_same` compares it to an earlier one, which may be sealed."""
 
     new: NewJob
     asks_the_same: Callable[[Job], bool] | None = None
 
 
 class Acceptance:
-    """Turns what apps ask for into jobs. What it has returned is never lost."""
+    """Turns requests of apps into jobs. An accepted job is never lost."""
 
     def __init__(self, context: Context) -> None:
         self._settings = context.settings
@@ -70,7 +70,7 @@ class Acceptance:
         job_id: str | None,
         app: str | None,
     ) -> NewJob:
-        """Return a job with its id and deadline; `UsageError` if something is wrong with it."""
+        """Return a job with its id and deadline; `UsageError` for invalid arguments."""
         if timeout is not None and not 0 < timeout <= LONGEST_SECONDS:
             raise UsageError(
                 f"A timeout is a positive number of seconds, at most {LONGEST_SECONDS:,}, not "
@@ -104,10 +104,10 @@ class Acceptance:
     ) -> tuple[str, bool]:
         """Accept a job and return its id with True, or that of its earlier one with False.
 
-        `first` is done first in the same transaction; where it returns the id of a job, nothing is
-        accepted but that one is returned. `by` is who asks, for the audit log.
-        Raises `IdempotencyConflict`, `BacklogFull` and `DatabaseUnavailable`; then nothing was
-        accepted. A broker that is down does not keep a job from being accepted.
+        `first` runs first in the same transaction; if it returns the id of a job, that id is
+        returned and nothing accepted. `by` is the caller, for the audit log. Raises
+        `IdempotencyConflict`, `BacklogFull` and `DatabaseUnavailable`; then nothing was accepted.
+        The broker may be down.
         """
         now = self._clock.now()
         with self._database.write() as session:
@@ -127,18 +127,19 @@ class Acceptance:
     ) -> list[tuple[str, bool]]:
         """Accept many jobs in one transaction; return for each what `accept` returns.
 
-        An error of one has its `index`, and nothing was accepted. Publishes in one round trip.
+        On an error, which has the `index` of its item, nothing is accepted. Publishes in one round
+        trip.
         """
         now = self._clock.now()
         accepted: list[jobs.Accepted] = []
         new: dict[str, list[int]] = {}
         with self._database.write() as session:
             try:
-                for order, found in zip(orders, _accepted(session, orders, now), strict=True):
-                    if found.is_new:
+                for order, result in zip(orders, _accepted(session, orders, now), strict=True):
+                    if result.is_new:
                         events.job_accepted(session, order.new, now, by=by)
                         new.setdefault(order.new.provider, []).append(len(accepted))
-                    accepted.append(found)
+                    accepted.append(result)
             except IdempotencyConflict as error:
                 raise at_item(error, len(accepted)) from None
             for provider, places in new.items():
@@ -146,15 +147,15 @@ class Acceptance:
             if new:
                 self._note_configuration(session, now)
         both = zip(orders, accepted, strict=True)
-        self._publish([(order.new, found.call_id) for order, found in both if found.is_new])
-        return [(found.job_id, found.is_new) for found in accepted]
+        self._publish([(order.new, result.call_id) for order, result in both if result.is_new])
+        return [(result.job_id, result.is_new) for result in accepted]
 
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
     ) -> None:
-        """Keep a sync that was asked for by name but cannot be accepted, as a failed job.
+        """Store a sync that was sent by task name but cannot be accepted, as a failed job.
 
-        A Celery app has only the job's id to ask with, so the reason must be found there.
+        A Celery app has only the job's id, so that it finds the reason there.
         """
         new = NewJob(job_id, JobKind.SYNC, app[:100], provider[:63], Priority.NORMAL, resource[:40])
         now = self._clock.now()
@@ -166,7 +167,7 @@ class Acceptance:
                 events.job_refused(session, kept, now, code=error.code)
 
     def _note_configuration(self, session: Session, now: datetime) -> None:
-        # With the first job of this process: making a gateway opens no connection.
+        # With the first job of this process: creating a gateway opens no connection.
         if not self._has_noted_configuration:
             role = events.actor_of(self._settings.app_name)
             note_configuration(session, self._settings, role, now)
@@ -175,9 +176,9 @@ class Acceptance:
     def _refuse_beyond_backlog(
         self, session: Session, provider: str, places: Sequence[int] = ()
     ) -> None:
-        """Raise `BacklogFull` if what has just been inserted is too much.
+        """Raise `BacklogFull` if the jobs just inserted exceed the limit.
 
-        `places` are those of the items of a bulk: the first one too many is named.
+        `places` are the indexes of bulk items, so that the error names the first one in excess.
         """
         config = self._settings.providers[provider]
         most = config.max_waiting_jobs
@@ -186,8 +187,8 @@ class Acceptance:
             return
         pace = min((rate.per_second for rate in config.windows), default=1.0)
         error = BacklogFull(
-            f"{most} jobs of {provider} wait already, so this one was not accepted. Try again "
-            "later, cancel what is no longer wanted, or raise max_waiting_jobs.",
+            f"{most} jobs of {provider} are already waiting, so this one was not accepted. Try "
+            "again later, cancel jobs that are no longer needed, or raise max_waiting_jobs.",
             seconds=max(1.0, 1 / pace),
             provider=provider,
         )
@@ -203,19 +204,18 @@ class Acceptance:
         try:
             self._publisher.all(plans, calls)
         except BrokerUnavailable:
-            # Accepted all the same: the reconciler publishes what was not, once Redis is back.
-            # A database that is away as well changes nothing: the job is in it, and is found
-            # overdue a little later.
+            # The jobs are accepted: the reconciler publishes them once Redis is back, a little
+            # later if the database is away as well.
             with suppress(DatabaseUnavailable), self._database.write() as session:
                 jobs.mark_published(session, [new.id for new, _ in accepted], None)
 
 
 class Backlogs:
-    """How many more jobs of each provider may be accepted before they are counted again.
+    """How many more jobs of each provider may be accepted before the next count.
 
-    Counting goes through all jobs that wait, so it is not done for each that comes. A hundredth of
-    the room that was there is used, for a second at most: near the limit every job is counted, and
-    each process of a fleet can go beyond it by one in a hundred.
+    Counting reads all waiting jobs, so it does not happen for each new one. A count allows a
+    hundredth of the free room, for a second at most: near the limit every job is counted, and each
+    process of a fleet can exceed it by one percent.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -224,7 +224,7 @@ class Backlogs:
         self._lock = threading.Lock()
 
     def excess(self, session: Session, provider: str, most: int, count: int) -> int:
-        """Return how many of `count` jobs that have just been inserted are too many."""
+        """Return how many of the `count` jobs just inserted exceed the limit `most`."""
         now = self._clock.monotonic()
         with self._lock:
             left, until = self._left.get(provider, (0, now))
@@ -242,7 +242,7 @@ def _accepted(session: Session, orders: Sequence[Order], now: datetime) -> Itera
 
 
 def urgency_of(priority: str | Priority) -> Priority:
-    """Return the priority of a word; `UsageError` names those there are."""
+    """Return a priority by name; `UsageError` lists the valid names."""
     if isinstance(priority, str):
         priority = chosen("priority", PRIORITIES, priority.lower())
     try:
@@ -252,7 +252,7 @@ def urgency_of(priority: str | Priority) -> Priority:
 
 
 def request_id_of(text: str | None) -> str | None:
-    """Return an app's own id of what it asks for; `UsageError` if it cannot be kept."""
+    """Return an app's own request id, checked; `UsageError` if it cannot be stored."""
     return _printable("a request id", text, 100)
 
 
@@ -263,7 +263,7 @@ def _printable(what: str, text: str | None, most: int) -> str | None:
 
 
 def at_item(error: SisgateError, index: int) -> SisgateError:
-    """Return an error of one of many items, with the `index` of that one, from 0."""
+    """Return an error of one of many items with its `index`, from 0."""
     error.detail["index"] = index
     error.message = f"Item {index}: {error.message}"
     error.args = (error.message,)

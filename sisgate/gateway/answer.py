@@ -1,4 +1,4 @@
-"""The provider's answers to `request` jobs, and what was asked."""
+"""The provider's responses to `request` jobs, and their targets."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from sisgate.ledger.schema import Response
 class Answer:
     """One response of a provider, as if it had been called directly.
 
-    `body` holds student data, so the repr leaves it out. `truncated` tells that it was longer
-    than the configured cap. `age_seconds` is how long ago it came, None where that was not noted.
-    `is_stale` tells that it is an old one, given because no new one could be had.
+    `body` holds student data, so the repr omits it. `truncated`: it exceeded the configured
+    cap. `age_seconds` is its age, None if unknown. `is_stale`: an old response, because the
+    provider gave no new one.
     """
 
     job_id: str
@@ -46,11 +46,11 @@ class Answer:
         return self.body.decode("utf-8", errors="replace")
 
     def json(self) -> Any:
-        """Return the body as JSON; `ValueError` where it is not."""
+        """Return the body as JSON; `ValueError` if it is not JSON."""
         return json.loads(self.body)
 
     def raise_for_status(self) -> Answer:
-        """Return self, or raise `ProviderRefused` where the status is 400 or above."""
+        """Return self, or raise `ProviderRefused` if the status is 400 or above."""
         if self.ok:
             return self
         raise ProviderRefused(
@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class RequestTarget:
-    """What a `request` job asks of its provider. `hidden` says why path and query are not shown."""
+    """The target of a `request` job. `hidden` says why path and query are not shown."""
 
     method: str | None
     path: str | None = None
@@ -69,14 +69,14 @@ class RequestTarget:
 
 
 class Answers:
-    """The answers that are kept, opened for who may read them."""
+    """The stored responses, opened for callers who may read them."""
 
     def __init__(self, core: Core, disclosures: Disclosures) -> None:
         self._core = core
         self._disclosures = disclosures
 
     def target(self, job_id: str) -> RequestTarget | None:
-        """Return what a job asks of its provider, as far as it may be shown; None for a sync."""
+        """Return the target of a job, as far as the caller may see it; None for a sync."""
         core = self._core
         provider = visible_status(core, job_id).provider
         with core.database.read() as session:
@@ -85,7 +85,7 @@ class Answers:
             return None
         method = str(job.options["method"]) if "method" in job.options else None
         if not core.access.allows(Action.READ, provider):
-            return RequestTarget(method, hidden=f"it takes the right to read {provider}")
+            return RequestTarget(method, hidden=f"you may not read {provider}")
         try:
             target = open_request(core.context.vault, job)
         except (InvalidState, CredentialError) as error:
@@ -94,14 +94,14 @@ class Answers:
         return RequestTarget(target["method"], target["path"], target.get("query"))
 
     def get(self, job_id: str, *, purpose: str | None = None) -> Answer:
-        """Return an answer, opened, after noting who is given it; `InvalidState` without one."""
+        """Open a response after auditing its reader; `InvalidState` without one."""
         core = self._core
         core.access.require(Action.READ, visible_status(core, job_id).provider)
         with core.database.read() as session:
             stored = session.get(Response, job_id)
         if stored is None:
             raise InvalidState(
-                f"No answer of job {job_id} is kept. Answers of requests are kept for "
+                f"No response to job {job_id} is stored. Responses are kept for "
                 f"{core.settings.response_retention}.",
                 job=job_id,
             )

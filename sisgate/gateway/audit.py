@@ -28,7 +28,7 @@ from sisgate.privacy.suppression import person_key
 EXPORT_COLUMNS = (
     "row", *EVENT_COLUMNS, "mac", "events", "total", "covers", "digest", "head", "key", "signature",
 )  # fmt: skip
-"""What lines of an exported log hold: events, seals and the head differ by `row`."""
+"""Columns of an exported log; `row` tells events, seals and the head apart."""
 
 
 def verify_signed(
@@ -40,16 +40,15 @@ def verify_signed(
 ) -> VerificationResult:
     """Verify an exported file with public keys alone, as an auditor does on another machine.
 
-    A key is `ID:BASE64`, or the path of a file of such lines. The result reports what was changed
-    since the export, and what contradicts the `heads` that the auditor was given before. Raises
-    `UsageError` and `AuditError`.
+    A key is `ID:BASE64`, or the path of a file of such lines. The result reports changes since the
+    export and contradictions to earlier `heads`. Raises `UsageError` and `AuditError`.
     """
     keys = Verifiers.public(public_keys)
     return export.verify_file(path, keys, progress, heads=read_heads(heads, keys))
 
 
 class AuditLog:
-    """What an admin does with the audit log. Verifying it also needs the audit keys.
+    """Access to the audit log for admins. Verifying it also needs the audit keys.
 
     Methods raise `AccessDenied`, `CredentialError` and `AuditError`.
     """
@@ -86,10 +85,10 @@ class AuditLog:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Sequence[PersonDisclosure]:
-        """Return who was given a person's records, or an answer naming them; oldest first.
+        """Return who read a person's records or responses with their data, oldest first.
 
-        `resource` is `students` or `teachers` where the provider numbers them separately; by
-        default both are searched. The query is audited, too, under the person's pseudonym. Raises
+        `resource` is `students` or `teachers` if the provider numbers them separately; by default
+        both are searched. The query itself is audited under the person's pseudonym. Raises
         `UnknownProvider`, and `UsageError` for another resource.
         """
         principal = self._access.require(Action.ADMINISTER)
@@ -112,11 +111,11 @@ class AuditLog:
         return sorted(dict.fromkeys(disclosures), key=lambda each: each.at)
 
     def follow(self, wanted: Filter, seen: Sequence[AuditEvent]) -> Following:
-        """Return what yields the matching events that come after those that were `seen`."""
+        """Return an object that yields the matching events after those in `seen`."""
         return Following(self.search, wanted, seen, self._clock.now())
 
     def sealed_events(self) -> int | None:
-        """Return how many events are sealed, of which `verify` reports progress; None for none."""
+        """Return the number of sealed events, the total of `verify`'s progress; None for none."""
         self._access.require(Action.ADMINISTER)
         with self._database.read() as session:
             newest = newest_seal(session)
@@ -127,16 +126,16 @@ class AuditLog:
     ) -> VerificationResult:
         """Verify the whole log, and its end against files of heads.
 
-        Without `heads` the file of the settings is used, if it exists.
+        Without `heads`, the configured file is used if it exists.
         """
         self._access.require(Action.ADMINISTER)
         keys = self.keys
         default = self._settings.audit_heads_path
         files = list(heads) or ([default] if default.exists() else [])
-        # Their content from before the database is read: see `verification.verify`.
-        known = read_heads(files, keys)
+        # Read them before the database: see `verification.verify`.
+        kept = read_heads(files, keys)
         with self._database.snapshot() as session:
-            return verification.verify(session, keys, known, progress, now=self._clock.now())
+            return verification.verify(session, keys, kept, progress, now=self._clock.now())
 
     def verify_export(
         self, path: Path, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None
@@ -157,13 +156,13 @@ class AuditLog:
             yield from export.lines(session, keys)
 
     def seal(self) -> int | None:
-        """Seal what is new now; return the seal's number, None if nothing is new."""
+        """Seal new events now; return the seal's number, or None without any."""
         self._access.require(Action.ADMINISTER)
         new = sealer.seal(self._database, self.keys, self._clock)
         return new.number if new else None
 
     def head(self) -> Head | None:
-        """Return the signed head of the newest seal, to be kept somewhere else."""
+        """Return the signed head of the newest seal, to keep on another system."""
         self._access.require(Action.ADMINISTER)
         with self._database.read() as session:
             newest = newest_seal(session)
@@ -185,21 +184,21 @@ class AuditLog:
         return [str(key.public) for key in self.keys.keys]
 
     def new_key(self, file: Path) -> AuditKey:
-        """Put a new key first in an audit key file; the keys in use stay, to verify with.
+        """Add a new first key to an audit key file; the old keys stay for verification.
 
-        `UsageError` for a file that exists and is not the `audit_key_file` of the settings.
+        Raises `UsageError` for an existing file that is not the configured `audit_key_file`.
         """
         self._access.require(Action.ADMINISTER)
         own = self._settings.audit_key_file
         try:
-            known = self.keys.keys
+            old = self.keys.keys
         except SisgateError:
             if file.exists() or own is None:
                 raise
-            known = ()  # the file of the settings is about to be made
+            old = ()  # the configured file does not exist yet
         if file.exists() and own != file.absolute():
-            raise UsageError(f"{file} exists, and is not the audit_key_file of the settings.")
-        return write_new_key(file, known)
+            raise UsageError(f"{file} exists, and is not the configured audit_key_file.")
+        return write_new_key(file, old)
 
     @property
     def keys(self) -> KeyRing:

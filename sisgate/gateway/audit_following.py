@@ -1,4 +1,4 @@
-"""What is new in the audit log since a look before: for `sisgate audit tail --follow`."""
+"""Follows the audit log, for `sisgate audit tail --follow`."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from sisgate.ledger.audit_log import Filter
 from sisgate.ledger.schema import AuditEvent
 
 OVERLAP = timedelta(seconds=30)
-"""How much earlier than what was seen last an event may still appear: its transaction was long."""
+"""How far before the newest event others may still appear, from long transactions."""
 
-Look = Callable[[Filter], Iterable[AuditEvent]]
+Search = Callable[[Filter], Iterable[AuditEvent]]
 
 
 class Following:
-    """Yields each event that fits once, in the order in which it appears.
+    """Yields each matching event once, in order of appearance.
 
-    `seen` are the newest events, as they were shown; `now` stands in where there is none.
+    `seen` are the newest events so far; without any, `now` is the start.
     """
 
     def __init__(
-        self, look: Look, wanted: Filter, seen: Sequence[AuditEvent], now: datetime
+        self, search: Search, query: Filter, seen: Sequence[AuditEvent], now: datetime
     ) -> None:
-        self._look = look
-        self._wanted = wanted
+        self._search = search
+        self._query = query
         self._newest = max((event.at for event in seen), default=now)
-        # What is older than the last one shown was there before, whether it was shown or not.
+        # Older events are not new, even if they were not shown.
         older = (event for event in self._around() if event.at <= self._newest)
         self._known = {_place(event): event.at for event in (*older, *seen)}
 
     def new(self) -> Iterator[AuditEvent]:
-        """Look once more."""
+        """Yield the events since the last call."""
         for event in self._around():
             if _place(event) not in self._known:
                 self._known[_place(event)] = event.at
@@ -42,7 +42,7 @@ class Following:
         self._known = {place: at for place, at in self._known.items() if at >= begin}
 
     def _around(self) -> Iterable[AuditEvent]:
-        return self._look(replace(self._wanted, since=self._newest - OVERLAP))
+        return self._search(replace(self._query, since=self._newest - OVERLAP))
 
 
 def _place(event: AuditEvent) -> tuple[int, int]:

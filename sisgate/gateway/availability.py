@@ -1,4 +1,4 @@
-"""Whether a provider takes calls now, for apps that don't want to wait while it doesn't."""
+"""Whether a provider takes calls now, for apps that do not wait."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sisgate.ledger import calls
 from sisgate.settings import ProviderConfig
 
 OnUnavailable = Literal["wait", "fail", "stale"]
-"""What to do while a provider takes no calls: wait for it, fail at once, or give old data."""
+"""What to do while a provider takes no calls: wait, fail at once, or return old data."""
 
 ASK_AGAIN_SECONDS = 60.0
-"""When it is worth asking again about a provider that only a person can let on."""
+"""When to retry if only a person can release the provider."""
 
 _WHY = {
     "breaker": "Every endpoint of {name} is held by its circuit breaker",
@@ -30,8 +30,8 @@ _WHY = {
 class Hold:
     """Why a provider takes no calls, and when the next is made; None until somebody acts.
 
-    `by_hand`: somebody holds the breaker; it did not open by itself. `failure` is what
-    failed a call that waits for a breaker, where there is one.
+    `by_hand`: a person holds the breaker open. `failure` is the last failure of a call that waits
+    for a breaker, if any.
     """
 
     reason: Literal["breaker", "paused", "blocked"]
@@ -39,19 +39,17 @@ class Hold:
     by_hand: bool = False
     failure: str | None = None
 
-    def reason_words(self, name: str) -> str:
-        """Return why, as a sentence without its full stop."""
+    def reason_text(self, name: str) -> str:
+        """Return the reason as a sentence without a full stop."""
         return _WHY[self.reason].format(name=name)
 
     def explanation(self, name: str) -> str:
-        """Return what follows "takes no calls:", with what can be done about it.
+        """Return the reason, to follow "takes no calls:", and the remedy.
 
         >>> Hold("paused", None).explanation("lincoln")
-        'it is paused without an end. `sisgate resume lincoln` ends that.'
+        'it is paused indefinitely. `sisgate resume lincoln` ends that.'
         """
-        until = (
-            f"until {local_time(self.next_probe_at)}" if self.next_probe_at else "without an end"
-        )
+        until = f"until {local_time(self.next_probe_at)}" if self.next_probe_at else "indefinitely"
         if self.reason == "paused":
             return f"it is paused {until}. `sisgate resume {name}` ends that."
         if self.reason == "blocked":
@@ -61,20 +59,20 @@ class Hold:
             return f"its breaker is open (held by hand) {until}. {ends}"
         failed = f" The last failure: {self.failure}" if self.failure else ""
         return (
-            f"its breaker is open {until}; then one call tries whether it is back.{failed} "
+            f"its breaker is open {until}; then one call probes it.{failed} "
             f"`sisgate breaker {name}` shows its state."
         )
 
     def refusal(self, name: str, now: datetime, hint: str = "", **detail: Any) -> ProviderHeld:
-        """Return the error for an app that did not want to wait."""
-        until, seconds = "until somebody lets it on", ASK_AGAIN_SECONDS
+        """Return the error for an app that does not wait."""
+        until, seconds = "until somebody releases it", ASK_AGAIN_SECONDS
         if self.next_probe_at is not None:
             until = f"until {self.next_probe_at:%Y-%m-%d %H:%M:%S} UTC"
             seconds = max(0.0, (self.next_probe_at - now).total_seconds())
         failed = f" The last failure: {self.failure}" if self.failure else ""
         return ProviderHeld(
-            f"{self.reason_words(name)}: no call is made {until}.{failed} Nothing was "
-            f"accepted. Ask again then, or let it wait.{hint}",
+            f"{self.reason_text(name)}: no call is made {until}.{failed} Nothing was "
+            f"accepted. Try again then, or let it wait.{hint}",
             seconds=seconds,
             provider=name,
             reason=self.reason,
@@ -84,15 +82,15 @@ class Hold:
 
 
 def on_unavailable_of(word: str) -> OnUnavailable:
-    """Return the word if it is one; `UsageError` else."""
+    """Return a valid value of `on_unavailable`; `UsageError` otherwise."""
     return cast("OnUnavailable", chosen("on_unavailable", get_args(OnUnavailable), word))
 
 
 def hold_of(context: Context, config: ProviderConfig) -> Hold | None:
     """Return what blocks every call of a provider now; None for nothing.
 
-    Of several, the one that ends last. A breaker whose probe is due holds nothing: the call
-    that asks may be the probe. Quota that is used up is no hold either: such work has its turn.
+    Of several, the one that ends last. A breaker whose probe is due is no hold: the caller's call
+    may be the probe. Neither is used-up quota, which only delays work.
     Raises `BrokerUnavailable`.
     """
     now = context.clock.now()
@@ -117,7 +115,7 @@ def _last_failure(context: Context, provider: str) -> str | None:
         with context.database.read() as session:
             return calls.last_failure(session, provider=provider)
     except DatabaseUnavailable:
-        return None  # the hold is known all the same
+        return None  # the hold is known anyway
 
 
 def _end(hold: Hold) -> datetime:

@@ -27,12 +27,12 @@ STATES: dict[str, State | None] = {
     "half-open": State.HALF_OPEN,
     "auto": None,
 }
-"""The settings that can be made by hand, with the state that each pins; None ends a pin."""
+"""The settings by hand, with the state that each pins; None ends a pin."""
 
 
 @dataclass(frozen=True)
 class EndpointStatus:
-    """One endpoint: its breaker, and what routing knows of it.
+    """One endpoint: its breaker and its state in routing.
 
     `number` is its place in the configuration, from 1. `unwell`: it fails its health checks.
     `ejected`: it gets no calls while another endpoint can take them. `checked_seconds`
@@ -47,7 +47,7 @@ class EndpointStatus:
 
     @property
     def short_name(self) -> str:
-        """The endpoint by its host, as people name it."""
+        """The host or a short form of it."""
         return short_name(self.breaker.endpoint)
 
     def as_dict(self) -> dict[str, Any]:
@@ -62,12 +62,12 @@ class EndpointStatus:
 
 
 class ProviderBreakers:
-    """The breakers of one provider. Each change is stored, audited and holds for the fleet.
+    """The breakers of one provider. Each change is stored, audited and applies to the fleet.
 
-    A pin fixes the state of a breaker whatever its calls come to, until its time or `auto`. It is
-    written to the ledger first, then to Redis. The reconciler brings it to a Redis that was away or
-    wiped; `holds_now` is False until then. Methods raise
-    `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
+    A pin fixes the state of a breaker, whatever the results of its calls, until a time or `auto`.
+    It is written to the ledger, then to Redis. If Redis is away or wiped, the reconciler writes it
+    later, and `holds_now` is False until then. Methods raise `DatabaseUnavailable`, and those that
+    only read `BrokerUnavailable`.
     """
 
     def __init__(self, core: Core, config: ProviderConfig) -> None:
@@ -83,14 +83,14 @@ class ProviderBreakers:
         """Return the state of each endpoint, in the order of the configuration."""
         self._core.access.require_any(Action.LOOK, self._config.name)
         views = self._breakers.views()
-        _, known = self._routes.look()
+        _, routes = self._routes.look()
         return [
             EndpointStatus(number, view, seen.record.ejected, seen.unwell, seen.checked_seconds)
-            for number, (view, seen) in enumerate(zip(views, known, strict=True), start=1)
+            for number, (view, seen) in enumerate(zip(views, routes, strict=True), start=1)
         ]
 
     def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
-        """Return by endpoint its calls by outcome, and its transitions by new state and reason."""
+        """Return calls by endpoint and outcome, and transitions by endpoint, state and reason."""
         self._core.access.require_any(Action.LOOK, self._config.name)
         return self._breakers.counts()
 
@@ -105,9 +105,9 @@ class ProviderBreakers:
     ) -> list[str]:
         """Pin breakers `open`, `close` or `half-open`, or end their pins with `auto`.
 
-        All of the provider's, or that of one `endpoint`: its number, host or URL. `until` (aware)
-        ends the pin by itself. Returns the URLs of those for which something changed. Raises
-        `UsageError` for a word, an endpoint or a time that is none.
+        Applies to all endpoints, or to one `endpoint` by number, host or URL. The pin ends at
+        `until` (aware). Returns the URLs of changed endpoints. Raises `UsageError` for an unknown
+        word or endpoint and for a time in the past.
         """
         name = self._config.name
         principal = self._core.access.require(Action.CONTROL, name)
@@ -139,7 +139,7 @@ class ProviderBreakers:
         return changed
 
     def _apply(self, pins: dict[str, Pin]) -> None:
-        # Also when nothing changed: Redis may not have it.
+        # Even if nothing changed: Redis may lack it.
         try:
             self._breakers.set_pins({u: (State(pin.state), pin.until) for u, pin in pins.items()})
         except BrokerUnavailable:
@@ -163,6 +163,6 @@ class ProviderBreakers:
         matches = endpoints_named(endpoint, self._urls)
         if len(matches) == 1:
             return matches
-        known = ", ".join(f"{i} ({short_name(url)})" for i, url in enumerate(self._urls, start=1))
-        trouble = "may mean several endpoints" if matches else "is no endpoint"
-        raise UsageError(f"{endpoint!r} {trouble} of {self._config.name}; it has {known}.")
+        names = ", ".join(f"{i} ({short_name(url)})" for i, url in enumerate(self._urls, start=1))
+        problem = "may mean several endpoints" if matches else "is not an endpoint"
+        raise UsageError(f"{endpoint!r} {problem} of {self._config.name}; it has {names}.")

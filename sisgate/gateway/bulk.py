@@ -1,4 +1,4 @@
-"""Many syncs and requests at once: one transaction and one round trip to Redis, all or nothing."""
+"""Bulk enqueuing: one transaction and one round trip to Redis, all or nothing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sisgate.gateway.requests import Requests
 from sisgate.gateway.syncs import Syncs
 
 MOST_AT_ONCE = 10_000
-"""How many may be enqueued at once: their transaction keeps other writers of SQLite waiting."""
+"""The most items at once: their transaction blocks other writers of SQLite."""
 
 
 class Bulk:
-    """What `Gateway.enqueue` does."""
+    """Implements `Gateway.enqueue`."""
 
     def __init__(
         self, core: Core, acceptance: Acceptance, jobs: Jobs, syncs: Syncs, requests: Requests
@@ -29,10 +29,10 @@ class Bulk:
         self._requests = requests
 
     def enqueue(self, items: Sequence[NewSync | NewRequest]) -> list[Job]:
-        """Accept all and return their jobs in order, or raise with the `index` of the bad item."""
+        """Accept all items and return their jobs in order, or raise with the `index` of one."""
         if len(items) > MOST_AT_ONCE:
             raise UsageError(
-                f"{len(items):,} are too many at once. Enqueue at most {MOST_AT_ONCE:,} at a time."
+                f"{len(items):,} items are too many. Enqueue at most {MOST_AT_ONCE:,} at once."
             )
         orders: list[Order] = []
         try:
@@ -46,9 +46,9 @@ class Bulk:
 
     def _order(self, item: NewSync | NewRequest) -> Order:
         if item.on_unavailable != "wait":
-            raise UsageError("on_unavailable is for one job at a time: many always wait.")
+            raise UsageError("on_unavailable works for single jobs only: bulk items always wait.")
         if isinstance(item, NewRequest):
             return self._requests.order(self._requests.wanted(item))
         if item.job_id is not None:
-            raise UsageError("job_id is for one sync at a time; use an idempotency_key.")
+            raise UsageError("job_id works for single syncs only: use an idempotency_key.")
         return Order(self._syncs.new_job(item))

@@ -1,4 +1,4 @@
-"""What a person can change about a provider while the fleet runs."""
+"""Changing the limits of a provider and pausing it while the fleet runs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sisgate.settings import ProviderConfig
 
 
 class ProviderControl:
-    """Limits and pauses of one provider. Each change is stored, audited and holds for the fleet.
+    """Limits and pauses of one provider. Each change is stored, audited and applies to the fleet.
 
-    A change is written to the ledger first, then to Redis. While Redis cannot be reached, it is
-    stored, `holds_now` is False, and it holds once the reconciler has written it to Redis. Methods
-    raise `AccessDenied` and `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
+    A change is written to the ledger, then to Redis. If Redis cannot be reached, `holds_now` is
+    False, and the change takes effect once the reconciler has written it to Redis. Methods raise
+    `AccessDenied` and `DatabaseUnavailable`, and those that only read `BrokerUnavailable`.
     """
 
     def __init__(self, core: Core, config: ProviderConfig) -> None:
@@ -44,9 +44,9 @@ class ProviderControl:
         return self._core.limiter.state(self._config.name, self._spec)
 
     def outlook(self, latency_seconds: float) -> Outlook | None:
-        """Return what the next grants depend on; None while unknown.
+        """Return what the next grants depend on.
 
-        That is while the limiter waits to be rebuilt, and while a pause has no end.
+        None while the limiter is being rebuilt, and during a pause without an end.
         """
         if self._spec.off:
             return Outlook((), (), 1.0, 1, 1.0, latency_seconds=latency_seconds)
@@ -71,17 +71,17 @@ class ProviderControl:
     def set_limits(
         self, limits: str | Sequence[str] | None, *, actor: str, reason: str | None = None
     ) -> bool:
-        """Set the limits, `"500/h"` or several; None goes back to those of the configuration.
+        """Set the limits, `"500/h"` or several; None restores the configured ones.
 
-        Returns whether anything changed. `UsageError` for a rate that cannot be read, and for a
-        provider whose limit is off in the configuration.
+        Returns whether anything changed. Raises `UsageError` for a malformed rate, and for a
+        provider whose configured limit is off.
         """
         actor = self._may_change(actor)
         windows = _parse(limits)
         if self._config.limit == "off":
             raise UsageError(
                 f"The limit of {self._config.name} is off in the configuration, so its calls are "
-                "not counted. Give it a limit there first; then it can be changed at run time."
+                "not counted. Configure a limit first; then you can change it at run time."
             )
         name, now = self._config.name, self._core.clock.now()
         with self._core.database.write() as session:
@@ -100,16 +100,16 @@ class ProviderControl:
                     before=before,
                     after=control.windows,
                 )
-        # Also when nothing changed: Redis may not have it.
+        # Even if nothing changed: Redis may lack it.
         self._write_to_redis(lambda: self._core.limiter.set_limits(name, windows))
         return changed
 
     def pause(
         self, until: datetime | None = None, *, actor: str, reason: str | None = None
     ) -> None:
-        """Make no calls until `until` (aware), or until `resume` when None. Work waits.
+        """Stop calls until `until` (aware), or until `resume` if None. Work waits.
 
-        Raises `UsageError` for a time that is none, or has passed.
+        Raises `UsageError` for a naive time or one in the past.
         """
         actor = self._may_change(actor)
         until = aware("until", until)
@@ -119,10 +119,10 @@ class ProviderControl:
         self._write_to_redis(lambda: self._core.limiter.pause(self._config.name, until))
 
     def resume(self, *, actor: str, reason: str | None = None) -> bool:
-        """Make calls again; return whether it was paused."""
+        """Resume calls; return whether the provider was paused."""
         actor = self._may_change(actor)
         was_paused = self._set_pause(paused=False, until=None, actor=actor, reason=reason)
-        # Also when it was not paused: Redis may not have an earlier `resume`.
+        # Even if it was not paused: Redis may lack an earlier `resume`.
         self._write_to_redis(lambda: self._core.limiter.resume(self._config.name))
         return was_paused
 
@@ -143,7 +143,7 @@ class ProviderControl:
     def _set_pause(
         self, *, paused: bool, until: datetime | None, actor: str, reason: str | None
     ) -> bool:
-        """Keep and audit it; return whether it was paused before."""
+        """Store and audit the change; return whether it was paused before."""
         name, now = self._config.name, self._core.clock.now()
         with self._core.database.write() as session:
             control = controls.lock(session, name, now)
@@ -170,5 +170,5 @@ def _parse(limits: str | Sequence[str] | None) -> tuple[Rate, ...] | None:
     except ValueError as error:
         raise UsageError(str(error)) from None
     if not windows:
-        raise UsageError("name at least one limit, such as 500/h")
+        raise UsageError("Give at least one limit, such as 500/h.")
     return windows

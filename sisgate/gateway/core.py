@@ -1,4 +1,4 @@
-"""What every part of the gateway works with: the shared context, and the caller."""
+"""What all parts of the gateway share: the context and the caller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sisgate.settings import ProviderConfig, Settings
 
 
 class Core:
-    """One caller's view of a context that all callers share. Makes no connection of its own."""
+    """One caller's view of the shared context. Opens no connections of its own."""
 
     def __init__(
         self, context: Context, *, principal: Principal | None = None, user: str | None = None
@@ -22,9 +22,9 @@ class Core:
         self.context = context
         self.settings = settings = context.settings
         self.user = user
-        """Who works at this machine, for the audit log; None in an app, which has its name."""
+        """The user of this machine, for the audit log; None in an app, which has a name."""
         self._is_named = principal is not None
-        # A caller that is given has no name in the environment of this process.
+        # The environment of this process does not name another caller.
         self._own_name = settings.app_name if principal is None else None
         self.clock = context.clock
         self.database = context.database
@@ -40,7 +40,7 @@ class Core:
         )
 
     def provider(self, name: str) -> ProviderConfig:
-        """Return the configuration of a provider; `UnknownProvider` where there is none."""
+        """Return the configuration of a provider; `UnknownProvider` if there is none."""
         config = self.settings.providers.get(name)
         if config is None:
             known = ", ".join(sorted(self.settings.providers)) or "none"
@@ -53,7 +53,7 @@ class Core:
         return config
 
     def check_dataset(self, provider: str, *resources: str) -> None:
-        """Raise `UnknownProvider`, or `UnknownResource` that lists what there is."""
+        """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
         config = self.provider(provider)
         known = config.dialect_class.resources
         unknown = [resource for resource in resources if resource not in known]
@@ -65,17 +65,17 @@ class Core:
             )
 
     def require_unless_local(self, action: Action) -> None:
-        """Check a caller that this process acts for; whoever runs it has its files anyway.
+        """Check a caller other than the user of this process, who has access to its files anyway.
 
-        For what works on this machine, and must work where no token can be checked.
+        For local actions that must work even if no token can be checked.
         """
         if self._is_named:
             self.access.require(action)
 
     def audit(self, actor: str, action: str, subject: str, **detail: Any) -> None:
-        """Write an event of its own about what the caller does.
+        """Write a single event about an action of the caller.
 
-        `actor` is whom the event names, unless a token says who the caller is.
+        It names `actor`, unless a token identifies the caller.
         """
         actor = self.access.principal().token_actor or actor
         with self.database.write() as session:
@@ -86,7 +86,7 @@ class Core:
         return self.access.principal().token_actor or self.user
 
     def app_of(self, principal: Principal, named: str | None) -> str | None:
-        """Return whose job it is: an app with a token is who its token says."""
+        """Return the owner of a job: with a token, the token's app."""
         if principal.may_name_apps:
             return named
         own = self._own_name

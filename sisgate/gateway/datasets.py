@@ -1,4 +1,4 @@
-"""What was synced: which datasets there are, their records, and the feed of their changes."""
+"""Synced datasets: their records, and the feeds of their changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sisgate.ledger.records import (
 
 @dataclass(frozen=True)
 class AbsentDataset:
-    """A dataset that a provider refused: what it said, in which job, and when we ask again."""
+    """A dataset that a provider refused: its message, the job, and the time of the next try."""
 
     resource: str
     status: int
@@ -47,20 +47,20 @@ def absent_datasets(core: Core, provider: str) -> Sequence[AbsentDataset]:
 
 
 class Datasets:
-    """The datasets that were synced. What is given out is in the audit log."""
+    """The synced datasets. Every read is audited."""
 
     def __init__(self, core: Core, disclosures: Disclosures) -> None:
         self._core = core
         self._disclosures = disclosures
 
     def check(self, provider: str, *resources: str) -> None:
-        """Raise `UnknownProvider`, or `UnknownResource` that lists what there is."""
+        """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
         self._core.check_dataset(provider, *resources)
 
     def roster(self, provider: str, *, with_absent: bool = False) -> tuple[str, ...]:
-        """Return what a sync of a provider's whole roster reads, parents before children.
+        """Return the datasets of a provider's whole roster, parents before children.
 
-        Without the datasets that it doesn't offer (`absent`), unless those are wanted, too.
+        Leaves out those that it does not offer (`absent`), unless `with_absent`.
         """
         every = self._core.provider(provider).dialect_class.roster
         left_out = () if with_absent else {each.resource for each in self.absent(provider)}
@@ -69,15 +69,15 @@ class Datasets:
     def absent(self, provider: str) -> Sequence[AbsentDataset]:
         """Return the datasets that a provider refused (403, 404, …) and that were never read.
 
-        Syncs of everything leave them out for 7 days and then ask again; a sync that names one
-        always asks.
+        Syncs of the whole roster leave them out for 7 days and then try again; a sync that names
+        one always tries.
         """
         self._core.provider(provider)
         self._core.access.require_any(Action.LOOK, provider)
         return absent_datasets(self._core, provider)
 
     def count(self, provider: str, resource: str) -> int:
-        """Return how many records of a dataset are not deleted."""
+        """Return the number of records in a dataset, without deleted ones."""
         self._core.check_dataset(provider, resource)
         self._core.access.require(Action.LOOK, provider, resource)
         with self._core.database.read() as session:
@@ -95,11 +95,11 @@ class Datasets:
         """Stream the records of a dataset in order of sourcedId; see `Gateway.records`."""
         self._core.check_dataset(provider, resource)
         self._core.access.require(Action.READ, provider, resource)
-        found = stream_records(
+        rows = stream_records(
             self._core.database, provider, resource, include_deleted=include_deleted
         )
         return self._disclosures.records(
-            found, provider, resource,
+            rows, provider, resource,
             include_deleted=include_deleted, purpose=purpose, request_id=request_id,
         )  # fmt: skip
 
@@ -115,15 +115,15 @@ class Datasets:
         """Stream the changes numbered above the cursor `since`; see `Gateway.changes`."""
         self._core.check_dataset(provider, resource)
         self._core.access.require(Action.READ, provider, resource)
-        found = stream_changes(self._core.database, provider, resource, since=since)
+        rows = stream_changes(self._core.database, provider, resource, since=since)
         return self._disclosures.changes(
-            found, provider, resource, since=since, purpose=purpose, request_id=request_id
+            rows, provider, resource, since=since, purpose=purpose, request_id=request_id
         )
 
     def cursor(self, provider: str, resource: str) -> int:
         """Return the number of the newest change, 0 before the first.
 
-        Taken before a dataset is read anew, it is where to go on with its changes.
+        Take it before reading a dataset again; then continue with the changes above it.
         """
         self._core.check_dataset(provider, resource)
         self._core.access.require(Action.READ, provider, resource)
@@ -131,10 +131,10 @@ class Datasets:
             return datasets.newest_change(session, provider, resource)
 
     def begin_feeds_anew(self, *, actor: str, reason: str = "") -> Sequence[str]:
-        """Have every reader of changes start anew, after an older ledger was restored.
+        """Make every reader of changes start over, after restoring an older ledger.
 
-        Whatever cursor an app holds, it then gets `CursorTooOld`, and no changes that got the same
-        numbers twice are missed. Returns the datasets as `PROVIDER/RESOURCE`.
+        Any cursor then raises `CursorTooOld`, so that no reader misses changes whose numbers were
+        used twice. Returns the datasets as `PROVIDER/RESOURCE`.
         """
         principal = self._core.access.require(Action.ADMINISTER)
         who = principal.token_actor or actor

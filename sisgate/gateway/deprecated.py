@@ -1,4 +1,4 @@
-"""Names of the gateway that have moved into its parts. They go with the next version."""
+"""Deprecated names of the gateway. The next version removes them."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ MOVED = {
     "wakeups": "context.wakeups",
     "limiter": "context.limiter",
 }
-"""The old names of attributes and methods, with where each is now."""
+"""Old names of attributes and methods, with their new places."""
 
 
 def moved(gateway: object, name: str) -> Any:
-    """Return what is meant by an old name; `AttributeError` where it is none."""
+    """Return what an old name refers to; `AttributeError` for an unknown name."""
     if name == "master_keys":
         _warn("master_keys()", "keys.master", 4)
         return lambda: attrgetter("keys.master")(gateway)
@@ -58,18 +58,18 @@ def moved(gateway: object, name: str) -> Any:
 
 
 def called(old: str, new: str) -> Callable[..., Any]:
-    """Return the `__call__` of a part whose name was that of a method; it does what that did."""
+    """Return a `__call__` for a part that replaces a method of the same name."""
 
-    def call(part: object, *given: Any, **named: Any) -> Any:
+    def call(part: object, *positional: Any, **keywords: Any) -> Any:
         _warn(f"{old}()", f"{old}.{new}()", 3)
-        return getattr(part, new)(*given, **named)
+        return getattr(part, new)(*positional, **keywords)
 
     return call
 
 
 def _warn(name: str, place: str, stacklevel: int) -> None:
     warnings.warn(
-        f"Gateway.{name} is now Gateway.{place}; the old name goes with the next version.",
+        f"Gateway.{name} is now Gateway.{place}; the next version removes the old name.",
         DeprecationWarning,
         stacklevel=stacklevel,
     )

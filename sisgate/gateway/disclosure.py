@@ -1,8 +1,8 @@
-"""Disclosures: what is given to an app is written into the audit log before it is given.
+"""Disclosures: data is recorded in the audit log before an app receives it.
 
-An event is small whatever it is about. For records and changes it says which version of the
-dataset was read; for an answer it holds keyed marks of the identifiers in it. From
-these `sisgate.privacy.disclosures` tells afterwards whether a person was among what was given.
+Events stay small. For records and changes they hold the version of the dataset, for a response
+keyed marks of its identifiers. From these, `sisgate.privacy.disclosures` finds out later whether
+a person's data was included.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T", StoredRecord, StoredChange)
 
 
 class Disclosures:
-    """Audits what one gateway gives out: to whom, for what stated purpose, and what it was."""
+    """Audits the data that one gateway returns: reader, stated purpose and content."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -53,7 +53,7 @@ class Disclosures:
             with self._core.database.read() as session:
                 return newest_change(session, provider, resource)
 
-        # At the end it is later than what was read, so that nobody who came meanwhile is missed.
+        # The version at the end is later than the rows read, so that no person is missed.
         return self._stream(
             records, {"version": version(), "deleted": include_deleted or None}, version,
             provider=provider, dataset=resource, what="records", purpose=purpose,
@@ -87,10 +87,10 @@ class Disclosures:
         dataset: str,
         **about: Any,
     ) -> Iterator[T]:
-        """Pass on a stream with an event before it and one after it, which share their `read`.
+        """Pass on a stream between two events that share their `read`.
 
-        The first holds `begin`, the last the number of items and `through` which version they go.
-        If an app dies between them, nobody knows how many it was given.
+        The first holds `begin`, the last the number of items and the version that they go
+        `through`. If the app dies in between, the number stays unknown.
         """
         first = next(items, None)
         if first is None:
@@ -106,25 +106,25 @@ class Disclosures:
                 )  # fmt: skip
 
         note("begin", user=user, **begin)
-        given, complete, last = 0, False, first
+        sent, complete, last = 0, False, first
         ids: set[str] = set()
         try:
             for last in chain([first], items):
-                given += 1
-                if given <= MOST_MARKS:
+                sent += 1
+                if sent <= MOST_MARKS:
                     ids.add(last.sourced_id)
                 yield last
             complete = True
         finally:
-            # What was given cannot be taken back: the first event stands for it.
+            # The first event covers data that has already been read.
             with suppress(DatabaseUnavailable):
                 marks = None
-                if not complete and given <= MOST_MARKS:
+                if not complete and sent <= MOST_MARKS:
                     marks = self._marks(provider, {f"{dataset}/{each}" for each in ids})
-                note("end", records=given, complete=complete, through=through(last), marks=marks)
+                note("end", records=sent, complete=complete, through=through(last), marks=marks)
 
     def answer(self, job_id: str, purpose: str | None, body: bytes) -> None:
-        """Audit that the answer of a request is given, with marks of who is named in it."""
+        """Audit the disclosure of a response, with marks of its identifiers."""
         actor, user = self._actor()
         with self._core.database.write() as session:
             job = jobs.get(session, job_id)
@@ -137,7 +137,7 @@ class Disclosures:
             )  # fmt: skip
 
     def request(self, job: Job, target: Mapping[str, Any]) -> None:
-        """Audit that path and query of a request are shown: they may name a person."""
+        """Audit the disclosure of a request's path and query, which may name a person."""
         actor, user = self._actor()
         named = {unquote(part) for part in target["path"].split("/") if part}
         named |= set((target.get("query") or {}).values())
@@ -150,7 +150,7 @@ class Disclosures:
             )  # fmt: skip
 
     def _marks(self, provider: str, places: set[str]) -> str | None:
-        """Return marks of records; None in a process that has no master key to compute them."""
+        """Return marks of records; None in a process without a master key."""
         try:
             with self._core.database.write() as session:
                 key = self._person_key(session)
@@ -163,7 +163,7 @@ class Disclosures:
         return key
 
     def _actor(self) -> tuple[str, str | None]:
-        """Return who is given it, and the user of the machine if that is who uses a token."""
+        """Return the reader, and the user of the machine if they use a token."""
         user = self._core.user
         principal = self._core.access.principal()
         if principal.kind == "token":

@@ -1,4 +1,4 @@
-"""The fleet as a whole: whether its processes are alive, and its numbers."""
+"""The state of the fleet: live processes and metrics."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from sisgate.monitoring.fleet_snapshot import FleetSnapshot
 
 
 class FleetStatus:
-    """The state of all workers, planners and beat together, for screens and monitors."""
+    """The state of all workers, planners and beat, for screens and monitors."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
 
     def liveness(self, providers: Sequence[str] | None = None) -> Liveness:
-        """Return which processes are alive, and what blocks jobs.
+        """Return which processes are alive, and what blocks jobs of some `providers` or all.
 
-        Those of some `providers`, or of all.
-        A Redis or ledger that cannot be reached is an obstacle, and raises nothing.
+        An unreachable Redis or ledger is an obstacle, not an error.
         """
         self._core.access.require_role(Action.LOOK)
         return read_liveness(self._core.context, providers)
 
     def metrics(self) -> FleetSnapshot:
-        """Return the state of the fleet in numbers; `BrokerUnavailable` where Redis is away."""
+        """Return the metrics of the fleet; `BrokerUnavailable` if Redis cannot be reached."""
         return metrics.read(self._core)
 
     def openmetrics(self) -> str:
-        """Return the same as OpenMetrics text."""
-        # Few need it, and its library comes with the extra `cli` only.
+        """Return the metrics as OpenMetrics text."""
+        # Its library comes only with the extra `cli`.
         from sisgate.monitoring.openmetrics import render
 
         return render(self.metrics())

@@ -1,4 +1,4 @@
-"""When a job will begin and end, from quota and backlog."""
+"""Forecasts when jobs begin and end, from quota and backlog."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ from sisgate.liveness.obstacles import Obstacle
 
 @dataclass(frozen=True)
 class Plan:
-    """What a job needs and when it gets it. Times are None while unknown.
+    """The calls of a job and their times. Times are None while unknown.
 
-    `calls` is None for a dataset that has never been synced: its length is not known. `left` is
-    what the tightest window has left now, None without a limit. Times are unknown while the
-    provider is paused or its breaker held open without end, while the limiter is being rebuilt, and
-    while there are `obstacles`: something of the fleet is not alive. `hold` is why the provider
-    takes no calls now.
+    `calls` is None for a dataset of unknown length, never synced before. `left` is the quota left
+    in the tightest window, None without a limit. Times are unknown while the provider is paused or
+    its breaker held open without end, while the limiter is being rebuilt, and while `obstacles`
+    stop the fleet. `hold` is why the provider takes no calls now.
     """
 
     calls: int | None
@@ -60,7 +59,7 @@ def plan_sync(core: Core, provider: str, resource: str, priority: Priority) -> P
 
 
 def plan_job(core: Core, job_id: str) -> Plan:
-    """Return when an accepted job begins and ends; for what has happened, the times it did."""
+    """Return when an accepted job begins and ends, or when it did."""
     with core.database.read() as session:
         job = session.get_one(Job, job_id)
         if JobState(job.state).is_final:
@@ -71,7 +70,7 @@ def plan_job(core: Core, job_id: str) -> Plan:
 
 
 def plan_rest(core: Core, job_id: str) -> Plan:
-    """Return when the calls that a live job has yet to make begin and end."""
+    """Return when the remaining calls of a live job begin and end."""
     with core.database.read() as session:
         job = session.get_one(Job, job_id)
         remaining = workload.remaining(session, job)

@@ -1,4 +1,4 @@
-"""The gateway: the whole of sisgate as an app sees it."""
+"""The gateway: the interface of sisgate for apps."""
 
 from __future__ import annotations
 
@@ -43,12 +43,11 @@ from sisgate.settings import Settings, load_settings
 class Gateway:
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
-    What apps call most is here; the rest is in parts: `jobs`, `datasets`, `schedules`, `providers`,
-    `keys`, `tokens`, `audit`, `privacy`, `quarantine`, `fleet`, `ledger` and `diagnosis`.
-    Make one per process, after a fork, and keep it: it holds connections. Methods block, and are
-    safe to call from threads. Every method may raise `DatabaseUnavailable`; then nothing was
-    accepted. `user` is who works at this machine, where it is a person and not an app: the audit
-    log names them as reader.
+    The most common calls are here; the rest is in parts: `jobs`, `datasets`, `schedules`,
+    `providers`, `keys`, `tokens`, `audit`, `privacy`, `quarantine`, `fleet`, `ledger` and
+    `diagnosis`. Create one per process, after forking, and keep it: it holds connections. Methods
+    block and are thread-safe. Every method may raise `DatabaseUnavailable`; then nothing was
+    accepted. `user` names the person at this machine, if it is not an app, in the audit log.
     """
 
     def __init__(
@@ -70,34 +69,34 @@ class Gateway:
         """Return a gateway for the configuration file and environment of this process.
 
         `app` names the calling app in the ledger (else `SISGATE_APP`, else `default`). `token`
-        says who asks (else `SISGATE_TOKEN`); an app with a token has the token's name. Whether it
-        is good is found out at the first use, which raises `NotAuthenticated` if not.
+        authenticates the caller (else `SISGATE_TOKEN`), and an app with a token has its name. The
+        first call checks it and raises `NotAuthenticated` if it is not valid.
         """
-        given = {"app_name": app, "token": SecretStr(token) if token else None}
-        update = {name: value for name, value in given.items() if value}
+        overrides = {"app_name": app, "token": SecretStr(token) if token else None}
+        update = {name: value for name, value in overrides.items() if value}
         return cls(load_settings(config).model_copy(update=update))
 
     @classmethod
     def on(
         cls, context: Context, *, principal: Principal | None = None, user: str | None = None
     ) -> Self:
-        """Return a gateway on a context that is there already, and whose connections it shares."""
-        made = cls.__new__(cls)
-        made._compose(Core(context, principal=principal, user=user), Acceptance(context))
-        return made
+        """Return a gateway that shares the connections of an existing context."""
+        gateway = cls.__new__(cls)
+        gateway._compose(Core(context, principal=principal, user=user), Acceptance(context))
+        return gateway
 
     def acting_as(self, principal: Principal, *, user: str | None = None) -> Self:
-        """Return the same gateway for another caller, for instance one that a token stands for.
+        """Return the same gateway for another caller, such as the owner of a token.
 
-        It shares all connections, so it costs next to nothing: make one for each request that is
-        served, with what `tokens.authenticate` returns, and close the first gateway only.
+        It shares all connections and is cheap: create one for each request that you serve, with the
+        result of `tokens.authenticate`, and close only the first gateway.
         """
         other = type(self).__new__(type(self))
         other._compose(Core(self.context, principal=principal, user=user), self._acceptance)
         return other
 
     def _compose(self, core: Core, acceptance: Acceptance) -> None:
-        """Build the parts. They know the core and those before them, and never the gateway."""
+        """Build the parts. They depend on the core and earlier parts, never on the gateway."""
         self._core, self._acceptance = core, acceptance
         self.context, self.settings, self.access = core.context, core.settings, core.access
         disclosures = Disclosures(core)
@@ -118,7 +117,7 @@ class Gateway:
         self.diagnosis = Diagnosis(core, self._requests)
 
     def close(self) -> None:
-        """Close all connections, also those of gateways that act for others."""
+        """Close all connections, including those of gateways for other callers."""
         self.context.close()
 
     def sync(
@@ -139,25 +138,24 @@ class Gateway:
     ) -> Job:
         """Accept a sync of one dataset and return its job at once.
 
-        `mode` is `full`, `incremental`, or `auto`: incremental between full ones where the
-        provider can filter by date. `allow_deletes` approves any number of deletions; with it
-        `auto` reads in full, and `incremental`, which sees no deletions, is refused. `timeout`
-        in seconds, or `expires_at` (aware), is the job's deadline: then it ends as `expired`, also
-        while it waits. The same `idempotency_key` of an app returns the first
-        job again. Raises `UnknownProvider`, `UnknownResource`, `UsageError`,
-        `IdempotencyConflict`, `BacklogFull`, `DatabaseUnavailable`. With the broker down the job is
-        accepted all the same and is published once the broker is back.
+        `mode` is `full`, `incremental`, or `auto`: incremental between full reads if the
+        provider can filter by date. `allow_deletes` approves any number of deletions; `auto` then
+        reads in full, and `incremental`, which sees no deletions, is refused. `timeout` in seconds,
+        or `expires_at` (aware), is the deadline after which the job ends as `expired`, even if it
+        is still waiting. The same `idempotency_key` of an app returns the same job. Raises
+        `UnknownProvider`, `UnknownResource`, `UsageError`, `IdempotencyConflict`, `BacklogFull`,
+        `DatabaseUnavailable`. If the broker is down, the job is accepted and published later.
 
-        `on_unavailable` as with `request`. With `fail` and `stale` a provider that takes no calls
-        raises `ProviderHeld`; with `stale` the job of the last sync is returned instead, where
-        there was one, and tells the `age_seconds` of the records, which can be read at any time.
+        `on_unavailable` as with `request`. With `fail` and `stale`, a provider that takes no calls
+        raises `ProviderHeld`; with `stale`, the job of the last sync, if any, is returned instead,
+        with the `age_seconds` of its records.
         """
-        wanted = NewSync(
+        new = NewSync(
             provider, resource, priority=priority, mode=mode, allow_deletes=allow_deletes,
             idempotency_key=idempotency_key, timeout=timeout, expires_at=expires_at,
             job_id=job_id, app=app, request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
-        return self._syncs.enqueue(wanted)
+        return self._syncs.enqueue(new)
 
     def request(
         self,
@@ -174,15 +172,15 @@ class Gateway:
         purpose: str | None = None,
         on_unavailable: str = "wait",
     ) -> Answer:
-        """Make one call to a provider and return its answer, whatever its status.
+        """Make one call to a provider and return its response, whatever the status.
 
-        The call takes its turn in the provider's quota. Raises `JobExpired` when no answer came
-        within `timeout` seconds, `JobFailed` when none could be had.
+        The call waits for its turn in the provider's quota. Raises `JobExpired` if no response
+        arrives within `timeout` seconds, and `JobFailed` if the call fails.
 
-        `on_unavailable` is what to do while the provider takes no calls, because every breaker is
-        open, or it is paused or blocked: `wait`; `fail`, which raises `ProviderHeld` with the time
-        of the next probe; or `stale`, for GET: the last good answer to the same question of the
-        same app that is still kept, with its age. Without one, and where the call fails, it raises.
+        `on_unavailable` applies while the provider takes no calls, because every breaker is open,
+        or it is paused or blocked: `wait`; `fail`, which raises `ProviderHeld` with the time of the
+        next probe; or `stale`, for GET, which returns the last stored good response to the same
+        request of the same app, with its age, or raises if there is none.
         """
         new = NewRequest(
             provider, method, path, query=query, json=json, priority=priority, timeout=timeout,
@@ -206,8 +204,8 @@ class Gateway:
     ) -> Job:
         """Accept one call to a provider and return its job at once.
 
-        `on_unavailable` as with `request`; with `stale` the job may be an earlier one that has the
-        old answer, and then tells its `age_seconds`.
+        `on_unavailable` as with `request`; with `stale` the job may be an earlier one, with the
+        `age_seconds` of its response.
         """
         new = NewRequest(
             provider, method, path, query=query, json=json, priority=priority, timeout=timeout,
@@ -218,26 +216,25 @@ class Gateway:
     def enqueue(self, items: Sequence[NewSync | NewRequest]) -> list[Job]:
         """Accept up to 10,000 syncs and requests at once, and return their jobs in order.
 
-        All are accepted, or none: what is wrong with one raises as for that one alone, with its
-        place as `index` in the error's `detail`. One transaction and one round trip to Redis make
-        this far cheaper than one after the other. Of items with an `idempotency_key` that was used
-        before the first job is returned, as always; `Job.is_new` tells.
+        Accepts all or none: an invalid item raises its usual error, with its `index` in the
+        error's `detail`. One transaction and one round trip to Redis make this far cheaper than
+        single calls. A repeated `idempotency_key` returns the first job; `Job.is_new` tells.
         """
         return self._bulk.enqueue(items)
 
     def job(self, job_id: str) -> Job:
-        """Return a handle on a job; `UnknownJob` where there is none."""
+        """Return a handle on a job; `UnknownJob` if there is none."""
         return self.jobs.job(job_id)
 
     def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
-        """Return the answer of a `request` job; `InvalidState` when there is none (any more).
+        """Return the response to a `request` job; `InvalidState` if none is stored.
 
-        The audit log tells who was given it, and the stated `purpose`.
+        The audit log records the reader and the stated `purpose`.
         """
         return self.jobs.answer(job_id, purpose=purpose)
 
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
-        """Tell what a sync would need, before anything is enqueued: calls, quota left, times."""
+        """Forecast a sync without enqueuing it: calls, quota left, times."""
         self._core.check_dataset(provider, resource)
         self.access.require(Action.LOOK, provider, resource)
         return plan_sync(self._core, provider, resource, urgency_of(priority))
@@ -253,8 +250,8 @@ class Gateway:
     ) -> Iterator[StoredRecord]:
         """Stream the records of a dataset in order of sourcedId.
 
-        The audit log tells who was given them, how many, and for what stated `purpose`, and
-        `audit.disclosures` of which person.
+        The audit log records the reader, the number of records and the stated `purpose`;
+        `audit.disclosures` finds the readers of a person's records.
         """
         return self.datasets.records(
             provider, resource,
@@ -272,17 +269,17 @@ class Gateway:
     ) -> Iterator[StoredChange]:
         """Stream the changes numbered above the cursor `since`, and end at the newest.
 
-        The number of the last one received is the next cursor. Numbers become visible in order.
-        Reading raises `CursorTooOld` where changes above the cursor are gone, and `CursorAhead`
-        where the feed ends below it; in both cases the dataset is to be read anew (`cursor`).
-        The audit log tells who was given them, how many, and for what stated `purpose`.
+        The number of the last change is the next cursor. Numbers become visible in order. Raises
+        `CursorTooOld` if changes above the cursor are gone and `CursorAhead` if the feed ends below
+        it; in both cases, read the dataset again (`datasets.cursor`). The audit log records the
+        reader, the number of changes and the stated `purpose`.
         """
         return self.datasets.changes(
             provider, resource, since=since, purpose=purpose, request_id=request_id
         )
 
-    if not TYPE_CHECKING:  # so that a type checker finds the old names
+    if not TYPE_CHECKING:  # so that a type checker reports the old names
 
         def __getattr__(self, name: str) -> Any:
-            """Return what has an older name, for one version, with a `DeprecationWarning`."""
+            """Return what an older name refers to, with a `DeprecationWarning`."""
             return moved(self, name)

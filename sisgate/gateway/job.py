@@ -22,12 +22,11 @@ from sisgate.ledger.job_search import of_ids
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What the ledger knows of a job now.
+    """The state of a job in the ledger.
 
-    `calls` counts its calls by state. `complete` is None until a sync ends, then whether the
-    whole list was read; `note` says why not, or what a person should know. `error` has `code`,
-    `message` and ids. `dead`: sisgate gave it up. `retried_as` is the job as which it was enqueued
-    once more.
+    `calls` counts its calls by state. `complete` is None until a sync ends, then whether it read
+    the whole dataset; `note` says why not, or holds other remarks. `error` has `code`, `message`
+    and ids. `dead`: sisgate gave it up. `retried_as` is the id of the job that retries it.
     """
 
     id: str
@@ -94,7 +93,7 @@ class DeadLetter:
 
 
 def raise_unless_successful(status: JobStatus) -> None:
-    """Raise what fits the end of the job; nothing for `done` and `held`."""
+    """Raise the error for a job's final state; nothing for `done` and `held`."""
     if status.state in {JobState.DONE, JobState.HELD}:
         return
     kind = {
@@ -109,7 +108,7 @@ def raise_unless_successful(status: JobStatus) -> None:
 
 
 def is_visible(principal: Principal, status: JobStatus) -> bool:
-    """Return whether the caller may see a job: it is in their scopes and, for an app, its own."""
+    """Return whether a job is in the caller's scopes and, for an app, its own."""
     if not principal.sees_all_jobs and status.app != principal.name:
         return False
     return decide(principal, Action.LOOK, status.provider, status.resource).allowed
@@ -126,7 +125,7 @@ def places_of(principal: Principal) -> list[tuple[str, str]]:
 
 
 def visible(principal: Principal, status: JobStatus) -> JobStatus:
-    """Return the status, or raise `UnknownJob` as for one that does not exist."""
+    """Return the status, or raise `UnknownJob` as if it did not exist."""
     if not is_visible(principal, status):
         raise jobs.unknown(status.id)
     return status
@@ -141,20 +140,20 @@ def visible_status(core: Core, job_id: str) -> JobStatus:
 
 
 def read_status(session: Session, job_id: str) -> JobStatus:
-    """Return the status of a job; `UnknownJob` where there is none."""
+    """Return the status of a job; `UnknownJob` if there is none."""
     job = jobs.get(session, job_id)
     return status_of(job, counts_by_state(session, [job_id]).get(job_id, {}))
 
 
 def read_statuses(session: Session, job_ids: Sequence[str]) -> list[JobStatus]:
-    """Return the statuses of jobs in the order of their ids, in two statements for any number."""
+    """Return the statuses of jobs in the order of their ids, with two statements."""
     rows = of_ids(session, job_ids)
     counts = counts_by_state(session, job_ids)
     return [status_of(rows[each], counts.get(each, {})) for each in job_ids if each in rows]
 
 
 def status_of(job: tables.Job, calls: Mapping[str, int]) -> JobStatus:
-    """Return the status that a job's row and its calls by state make."""
+    """Return the status from a job's row and its calls by state."""
     own: dict[str, Any] = {
         "state": JobState(job.state),
         "priority": Priority(job.priority),

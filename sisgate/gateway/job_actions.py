@@ -1,4 +1,4 @@
-"""What a person does about a job: cancel it, try it again, say what became of it."""
+"""Cancelling, retrying and resolving jobs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Resolution = Literal["done", "failed", "retry"]
 
 
 class JobActions:
-    """Each is allowed to the app whose job it is, and to operators, and is in the audit log.
+    """Actions for operators and the app that owns the job. Each is audited.
 
-    `actor` is who does it, where no token says that.
+    `actor` is the caller's name for the audit log, unless a token identifies them.
     """
 
     def __init__(self, core: Core, acceptance: Acceptance) -> None:
@@ -36,7 +36,7 @@ class JobActions:
         self._acceptance = acceptance
 
     def cancel(self, status: JobStatus, actor: str | None) -> None:
-        """End a live job; `InvalidState` when it has ended."""
+        """End a live job; `InvalidState` if it has ended."""
         who, core = self._actor(status, actor), self._core
         with core.database.write() as session:
             now = core.clock.now()
@@ -45,7 +45,7 @@ class JobActions:
         core.wakeups.announce(status.id)
 
     def retry(self, status: JobStatus, actor: str | None) -> tuple[str, bool]:
-        """Accept a job anew; return the id of the new job, and whether it is new."""
+        """Retry a job; return the id of the job that retries it, and whether that is new."""
         who, core = self._actor(status, actor), self._core
         with core.database.read() as session:
             old = jobs.get(session, status.id)
@@ -77,7 +77,7 @@ class JobActions:
     def resolve(
         self, status: JobStatus, resolution: str, reason: str | None, actor: str | None
     ) -> None:
-        """End a job whose outcome is unknown, as done or (also for `retry`) as failed."""
+        """End a job of unknown outcome as done or, also for `retry`, as failed."""
         resolution = chosen("resolution", get_args(Resolution), resolution)
         who = self._actor(status, actor)
         state = JobState.DONE if resolution == "done" else JobState.FAILED
@@ -91,7 +91,7 @@ class JobActions:
             )
 
     def _actor(self, status: JobStatus, named: str | None) -> str:
-        """Return who does it, for the audit log: who the token says, or else who is named."""
+        """Return the actor for the audit log: the token's owner, else `named`."""
         principal = self._core.access.principal()
         action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
         self._core.access.require(action, status.provider, status.resource)
@@ -99,7 +99,7 @@ class JobActions:
 
 
 def _options_of_retry(old: Job) -> dict[str, Any]:
-    """Return the options of a job that retries one: of a sync it goes on where that one ended."""
+    """Return the options of a retry: a failed sync resumes where it ended."""
     options = {name: value for name, value in old.options.items() if name != READ_SINCE}
     if old.kind == JobKind.SYNC and old.state == JobState.FAILED:
         options[RESUMES] = old.id

@@ -1,4 +1,4 @@
-"""Jobs: their status, waiting for their end, and acting on them."""
+"""Jobs: their status, waiting for them, and actions on them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from sisgate.ledger import job_search
 
 
 class Job:
-    """A handle on a job. Cheap: it holds the id and asks the ledger.
+    """A handle on a job. Cheap: it holds the id and reads the ledger.
 
-    `is_new` is False where an earlier call with the same key created the job.
-    `age_seconds` is None unless old data was accepted while the provider takes no calls: then it is
-    the age of the data that this job fetched.
+    `is_new` is False if an earlier call with the same key created the job. `age_seconds` is the age
+    of the data that it fetched if it replaces a new job while the provider takes no calls, else
+    None.
     """
 
     def __init__(
@@ -56,22 +56,21 @@ class Job:
 
     @property
     def is_stale(self) -> bool:
-        """Whether it stands for old data, because the provider takes no calls now."""
+        """Whether it holds old data, because the provider takes no calls now."""
         return self.age_seconds is not None
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
 
     def status(self) -> JobStatus:
-        """Return what the ledger knows now."""
+        """Return the current status."""
         return self._jobs.status(self.id)
 
     def wait(self, timeout: float | None = None) -> JobStatus:
         """Wait until the job has ended, at most `timeout` seconds, and return its status.
 
-        Raises `TimeoutError` when the time is over first (the job goes on), and `JobFailed`,
-        `JobCancelled`, `JobExpired` or `OutcomeUnknown` when it ended without success. A `held`
-        job is returned.
+        Raises `TimeoutError` on timeout (the job continues), and `JobFailed`, `JobCancelled`,
+        `JobExpired` or `OutcomeUnknown` if it did not succeed. A `held` job is returned.
         """
         status = self._jobs.wait(self.id, timeout)
         raise_unless_successful(status)
@@ -88,11 +87,11 @@ class Job:
         return self._jobs.expected(self.id).done_by
 
     def cancel(self) -> JobStatus:
-        """Cancel the job; `InvalidState` when it has ended already."""
+        """Cancel the job; `InvalidState` if it has ended."""
         return self._jobs.cancel(self.id)
 
     def answer(self, *, purpose: str | None = None) -> Answer:
-        """Return the answer of a `request` job that has ended; `purpose` is for the audit log."""
+        """Return the response to an ended `request` job; `purpose` is for the audit log."""
         answer = self._jobs.answer(self.id, purpose=purpose)
         return replace(answer, is_stale=True) if self.is_stale else answer
 
@@ -107,45 +106,44 @@ class Jobs:
         self._actions = JobActions(core, acceptance)
 
     def job(self, job_id: str) -> Job:
-        """Return a handle on a job; `UnknownJob` where there is none."""
+        """Return a handle on a job; `UnknownJob` if there is none."""
         self.status(job_id)
         return Job(self, job_id)
 
     def find(self, beginning: str) -> str:
-        """Return the id of the one job whose id begins so.
+        """Return the id of the one visible job whose id begins with `beginning`.
 
-        Jobs that the caller may not see do not count. `UnknownJob`, and `UsageError` where
-        several begin so.
+        Raises `UnknownJob` for no match and `UsageError` for several.
         """
-        wanted = beginning.strip().lower()
-        if not wanted:
-            raise UsageError("A job is named by its id or the beginning of it.")
+        prefix = beginning.strip().lower()
+        if not prefix:
+            raise UsageError("Give a job's id, or the beginning of it.")
         principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
             ids = job_search.ids_beginning(
                 session,
-                wanted,
+                prefix,
                 app=own_app(principal),
                 places=places_of(principal),
                 limit=3,
             )
         if not ids:
-            raise UnknownJob(f"No job's id begins with {wanted}. See `sisgate jobs list`.")
-        if wanted in ids:
-            return wanted
+            raise UnknownJob(f"No job's id begins with {prefix}. See `sisgate jobs list`.")
+        if prefix in ids:
+            return prefix
         if len(ids) > 1:
-            several = ", ".join(job_id[: len(wanted) + 4] for job_id in ids)
+            several = ", ".join(job_id[: len(prefix) + 4] for job_id in ids)
             raise UsageError(
-                f"Several jobs begin with {wanted} ({several}, …): write more of the id."
+                f"Several jobs begin with {prefix} ({several}, …): give more of the id."
             )
         return ids[0]
 
     def status(self, job_id: str) -> JobStatus:
-        """Return the status of a job; `UnknownJob` where there is none."""
+        """Return the status of a job; `UnknownJob` if there is none."""
         return visible_status(self._core, job_id)
 
     def statuses(self, job_ids: Sequence[str]) -> Sequence[JobStatus]:
-        """Return the statuses of several jobs at one time; unknown ids are left out."""
+        """Return the statuses of several jobs from one snapshot, leaving out unknown ids."""
         principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
             statuses = read_statuses(session, job_ids)
@@ -158,18 +156,18 @@ class Jobs:
         provider: str | None = None,
         limit: int = 50,
     ) -> Sequence[JobStatus]:
-        """Return the newest jobs, newest first. Their `calls` are not counted.
+        """Return the newest jobs, newest first. Their `calls` are empty.
 
         `states` is one state or several, as `JobState` or by name; none means all.
         """
         names = [states] if isinstance(states, str) else states
-        wanted = [JobState(chosen("state", JobState, name)) for name in names]
+        selected = [JobState(chosen("state", JobState, name)) for name in names]
         if provider is not None:
             self._core.provider(provider)
         principal = self._core.access.require_role(Action.LOOK)
         rows = job_search.find(
             self._core.database,
-            states=wanted,
+            states=selected,
             provider=provider,
             app=own_app(principal),
             places=places_of(principal),
@@ -180,7 +178,7 @@ class Jobs:
     def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Return the status of a job once it has ended.
 
-        Raises `TimeoutError` when the time is over first, with what keeps the job from going on.
+        Raises `TimeoutError` on timeout, with what the job waits for.
         """
         status = self.ended_within(job_id, timeout)
         if status is None:
@@ -190,7 +188,7 @@ class Jobs:
         return status
 
     def ended_within(self, job_id: str, timeout: float | None) -> JobStatus | None:
-        """Return the status of a job once it has ended, None when the time is over first."""
+        """Return the status of a job once it has ended; None on timeout."""
         status: JobStatus | None = None
 
         def ended() -> bool:
@@ -201,34 +199,33 @@ class Jobs:
         return status if self._core.wakeups.wait(job_id, ended, timeout) else None
 
     def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
-        """Return the answer of a `request` job; see `Gateway.answer`."""
+        """Return the response to a `request` job; see `Gateway.answer`."""
         return self._answers.get(job_id, purpose=purpose)
 
     def request_target(self, job_id: str) -> RequestTarget | None:
-        """Return what a `request` job asks of its provider; None for a sync.
+        """Return the target of a `request` job; None for a sync.
 
-        Method, path and query are sealed in the ledger, because they may name students: path and
-        query are shown to those who may read the provider's data.
+        It is sealed in the ledger because it may name students: path and query are shown only to
+        callers who may read the provider's data.
         """
         return self._answers.target(job_id)
 
     def expected(self, job_id: str) -> Plan:
-        """Tell when an accepted job begins and ends."""
+        """Forecast when an accepted job begins and ends."""
         self.status(job_id)
         return plan_job(self._core, job_id)
 
     def waits_for(self, job_id: str) -> Wait | None:
-        """Return what a job waits for and until when; None if it has ended or is not kept waiting.
+        """Return what a job waits for and until when; None if it has ended or need not wait.
 
-        The reason is `down`, with `obstacles`, while Redis cannot be reached or a process that it
-        needs is not alive.
+        The reason is `down`, with `obstacles`, while Redis or a process that it needs is down.
         """
         return wait_of(self._core, self.status(job_id))
 
     def why_unanswered(self, provider: str, error: JobExpired) -> SisgateError:
-        """Return the error that explains why a request got no answer in time.
+        """Return the error that explains why a request got no response in time.
 
-        It is that of the provider, or of the fleet, else `error` with what is known of the quota.
+        It is an error of the provider or the fleet, else `error`, with the state of the quota.
         """
         self._core.access.require_any(Action.LOOK, provider)
         return why_unanswered(self._core, provider, error)
@@ -236,9 +233,9 @@ class Jobs:
     def refuse(
         self, job_id: str, provider: str, resource: str, app: str, error: SisgateError
     ) -> None:
-        """Keep a sync that was asked for by name but cannot be accepted, as a failed job.
+        """Store a sync that was sent by task name but cannot be accepted, as a failed job.
 
-        For the fleet, which acts for whoever can write to the broker.
+        For the fleet, which acts for anyone who can write to the broker.
         """
         self._core.access.require(Action.ADMINISTER)
         self._acceptance.refuse(job_id, provider, resource, app, error)
@@ -252,10 +249,10 @@ class Jobs:
         since: datetime | None = None,
         limit: int | None = 50,
     ) -> Sequence[DeadLetter]:
-        """Return the dead letters, the oldest first: jobs given up and not tried again since.
+        """Return the dead letters, oldest first: jobs given up and not retried since.
 
-        Given up are those whose call the provider failed at each of its tries, and those whose call
-        lost its worker 3 times. `error` is a code, `since` an aware time; no `limit` with None.
+        A job is given up when the provider fails each try of a call, or a call loses its worker 3
+        times. `error` is a code, `since` an aware time, `limit` None for all.
         """
         principal = self._core.access.require_role(Action.LOOK)
         since = aware("since", since)
@@ -275,18 +272,18 @@ class Jobs:
         return [DeadLetter(status_of(dead.job, {}), dead.tries, dead.lost_workers) for dead in rows]
 
     def cancel(self, job_id: str, *, actor: str | None = None) -> JobStatus:
-        """Cancel a live job; `InvalidState` when it has ended, `UnknownJob` where there is none.
+        """Cancel a live job; `InvalidState` if it has ended, `UnknownJob` if there is none.
 
-        `actor` is who does it, for the audit log.
+        `actor` is the caller's name for the audit log.
         """
         self._actions.cancel(self.status(job_id), actor)
         return self.status(job_id)
 
     def retry(self, job_id: str, *, actor: str | None = None) -> Job:
-        """Enqueue a job that failed, expired or was cancelled once more, as a new job.
+        """Retry a job that failed, expired or was cancelled, as a new job.
 
-        Once only: asked again, it returns the same new job, whose `is_new` is then False. `actor`
-        is who does it, for the audit log. `InvalidState` for a job in another state.
+        A second call returns the same new job, with `is_new` False. `actor` is the caller's name
+        for the audit log. Raises `InvalidState` for a job in another state.
         """
         new_id, is_new = self._actions.retry(self.status(job_id), actor)
         return Job(self, new_id, is_new=is_new)
@@ -299,14 +296,14 @@ class Jobs:
         reason: str | None = None,
         actor: str | None = None,
     ) -> JobStatus:
-        """Say what became of a job whose outcome is unknown: `done`, `failed` or `retry`.
+        """Settle a job of unknown outcome as `done`, `failed` or `retry`.
 
-        With `retry` it has failed and is enqueued once more; the status returned is that of the new
-        job. The audit log keeps who decided. `InvalidState` for a job that is not `unknown`.
+        `retry` marks it failed, enqueues it again and returns the status of the new job. The audit
+        log records who decided. Raises `InvalidState` for a job that is not `unknown`.
         """
         self._actions.resolve(self.status(job_id), resolution, reason, actor)
         again = resolution == "retry"
         return self.retry(job_id, actor=actor).status() if again else self.status(job_id)
 
-    if not TYPE_CHECKING:  # so that a type checker finds the old calls
+    if not TYPE_CHECKING:  # so that a type checker reports the old calls
         __call__ = called("jobs", "list")

@@ -1,4 +1,4 @@
-"""What is shown of a key: everything except its secret."""
+"""Keys without their secrets."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sisgate.ledger.schema import Key, KeyUsage
 class KeyInfo:
     """One key without its secret. Times are aware; None means never, or unknown.
 
-    `suspect_at` is since when the provider refuses it, `reason` what it said, or why the key ended.
-    Of a staged key, `canary_failed_at` is when its last canary failed or was inconclusive, for
-    `reason`; `next_probe_at` is when it is tried again, None where beat may do so at once.
-    `destroyed` holds the ids of other keys whose secrets this very change destroyed.
+    `suspect_at` is when the provider began to refuse it, `reason` its message or why the key
+    ended. For a staged key, `canary_failed_at` is when its last canary failed or was inconclusive,
+    for `reason`, and `next_probe_at` when the next one runs, None for at once. `destroyed` holds
+    the ids of other keys whose secrets this change destroyed.
     """
 
     id: str
@@ -40,7 +40,7 @@ class KeyInfo:
     destroyed: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields JSON-ready except for the times, `destroyed` left out."""
+        """Return the fields without `destroyed`, JSON-ready except for the times."""
         values = asdict(self)
         del values["destroyed"]
         return {"key": values.pop("id"), **values, "state": self.state.value}
@@ -48,10 +48,9 @@ class KeyInfo:
 
 @dataclass(frozen=True)
 class KeyUse:
-    """How a key was used. `refused` counts 401 and 403, `errors` everything else but 429.
+    """The use of a key. `refused` counts 401 and 403, `errors` all other errors but 429.
 
-    `remaining` is its life from now on, None where its expiry is unknown. Counts are up to some
-    seconds old.
+    `remaining` is the time until it expires, None if unknown. Counts lag by a few seconds.
     """
 
     key: KeyInfo
@@ -65,16 +64,16 @@ class KeyUse:
     remaining: timedelta | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields JSON-ready except for the times; life left as `remaining_seconds`."""
+        """Return the fields JSON-ready except for the times, with `remaining_seconds`."""
         values = {**self.key.as_dict(), **asdict(self), "key": self.key.id}
         left = values.pop("remaining")
         return {**values, "remaining_seconds": left.total_seconds() if left else None}
 
 
 def key_info(key: Key, destroyed: Iterable[Key] = ()) -> KeyInfo:
-    """Return what is shown of a key; `destroyed` are those that had to go for it."""
+    """Return a key without its secret; `destroyed` are the keys that the change destroyed."""
     columns = {f.name: getattr(key, f.name) for f in fields(KeyInfo) if hasattr(key, f.name)}
-    # Only a canary that did not pass gives a staged key a reason.
+    # Only a failed canary gives a staged key a reason.
     has_failed = key.state == KeyState.STAGED.value and key.reason is not None
     return KeyInfo(
         **{**columns, "state": KeyState(key.state), "source": key.source or "hand"},
@@ -84,7 +83,7 @@ def key_info(key: Key, destroyed: Iterable[Key] = ()) -> KeyInfo:
 
 
 def key_use(key: Key, use: KeyUsage | None, now: datetime) -> KeyUse:
-    """Return how a key was used; `use` is None if it never was."""
+    """Return the use of a key; `use` is None if it was never used."""
     columns = {f.name: getattr(use, f.name) for f in fields(KeyUse) if hasattr(use, f.name)}
     never: dict[str, Any] = {
         **dict.fromkeys(("calls", "errors", "throttled", "refused"), 0),

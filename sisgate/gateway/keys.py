@@ -1,4 +1,4 @@
-"""The providers' keys: what a person or a program can do with them. No secret comes back."""
+"""Managing the providers' keys. No method returns a secret."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMING = (KeyState.STAGED, KeyState.CANARY)
 
 @dataclass
 class _Change:
-    """One change of a slot, whose row is locked. `key_id` is the key that the audit log names."""
+    """One change of a slot with a locked row. `key_id` is the key named in the audit log."""
 
     session: Session
     row: KeySlot
@@ -42,7 +42,7 @@ class _Change:
 class ProviderKeys:
     """Adds, stages, rotates and revokes the keys of one provider. Each change is audited.
 
-    Calls read their key from the ledger, so a change holds for the fleet once it is committed.
+    Calls read their key from the ledger, so a change applies to the fleet once committed.
     Methods raise `AccessDenied`, `DatabaseUnavailable`, and `UsageError` for an unknown key.
     """
 
@@ -60,9 +60,9 @@ class ProviderKeys:
         actor: str,
         reason: str | None = None,
     ) -> KeyInfo:
-        """Store a key and use it at once; the active one before it drains for the overlap.
+        """Store a key and use it at once; the previous one drains for the overlap.
 
-        It is not tried out first; for that, `stage` it and `rotate`.
+        The key is not tested; for that, use `stage` and `rotate`.
         """
         new, overlap = _new_key(client_id, secret, expires_at), self._config.rotation.overlap
         vault, now = self._core.context.vault, self._core.clock.now()
@@ -84,9 +84,9 @@ class ProviderKeys:
         actor: str,
         reason: str | None = None,
     ) -> KeyInfo:
-        """Store a key for the next rotation of its slot. A key staged there before is revoked.
+        """Store a key for the next rotation of its slot, and revoke any staged before.
 
-        Its id is in `destroyed`, as with `rollback`.
+        Their ids are in `destroyed`, as with `rollback`.
         """
         new = _new_key(client_id, secret, expires_at)
         vault, now = self._core.context.vault, self._core.clock.now()
@@ -97,14 +97,14 @@ class ProviderKeys:
             return key_info(key, replaced)
 
     def list(self, *, all_states: bool = False) -> Sequence[KeyInfo]:
-        """Return the keys, newest first; with `all_states`, including those that have ended."""
+        """Return the keys, newest first; with `all_states`, also retired and revoked ones."""
         self._core.access.require(Action.KEYS, self._config.name)
         with self._core.database.read() as session:
             infos = [key_info(key) for key in keys.list_keys(session, self._config.name)]
         return [info for info in infos if all_states or not info.state.is_final]
 
     def usage(self) -> Sequence[KeyUse]:
-        """Return how each key was used, newest first, including those that have ended."""
+        """Return the use of each key, newest first, also of retired and revoked ones."""
         self._core.access.require(Action.KEYS, self._config.name)
         now = self._core.clock.now()
         with self._core.database.read() as session:
@@ -113,16 +113,16 @@ class ProviderKeys:
             return [key_use(key, uses.get(key.id), now) for key in rows]
 
     def rotate(self, *, slot: str = "primary", actor: str, reason: str | None = None) -> None:
-        """Begin a rotation now: with the staged key, else with one of the provider's source.
+        """Begin a rotation now, with the staged key or one from the provider's source.
 
-        Raises `InvalidState` if there is neither. Beat carries it out within seconds.
+        Raises `InvalidState` without either. Beat performs it within seconds.
         """
         with self._slot(slot, "rotate", actor, reason) as change:
             staged = keys.keys_of(change.session, self._config.name, slot, (KeyState.STAGED,))
             if not staged and not self._config.rotation.has_source:
                 raise InvalidState(
                     f"No new key is staged for the {slot} slot of {self._config.name}, and no "
-                    f"source brings one. Run `sisgate keys stage {self._config.name}` first."
+                    f"source provides one. Run `sisgate keys stage {self._config.name}` first."
                 )
             for key in staged:
                 key.ordered, key.next_probe_at, key.probes_failed = True, None, 0
@@ -130,7 +130,7 @@ class ProviderKeys:
                 change.row.requested_at, change.row.not_before = self._core.clock.now(), None
 
     def promote(self, key_id: str, *, actor: str, reason: str | None = None) -> KeyInfo:
-        """Make a staged or draining key the active one now, without its canary."""
+        """Make a staged or draining key active now, without a canary."""
         with self._key(key_id, "promote", actor, reason) as (session, key):
             if KeyState(key.state) not in {*COMING, KeyState.DRAINING}:
                 raise InvalidState(f"Key {key.id[:8]} is {key.state}; it cannot be promoted.")
@@ -138,10 +138,10 @@ class ProviderKeys:
             return key_info(key)
 
     def rollback(self, *, slot: str = "primary", actor: str, reason: str | None = None) -> KeyInfo:
-        """Undo the last rotation of a slot and return the key that is active then.
+        """Undo the last rotation of a slot and return the key that is then active.
 
-        A staged key or canary is revoked. Without one, the draining key becomes active again and
-        the one that had replaced it drains. Raises `InvalidState` if there is nothing to undo.
+        Revokes a staged key or canary. Without one, the draining key becomes active again and its
+        successor drains. Raises `InvalidState` if there is nothing to undo.
         """
         now, name = self._core.clock.now(), self._config.name
         with self._slot(slot, "rollback", actor, reason) as change:
@@ -157,8 +157,8 @@ class ProviderKeys:
                 return key_info((active or coming)[0], coming)
             if not draining:
                 raise InvalidState(
-                    f"Nothing is under way in the {slot} slot of {name}, and its last key has "
-                    "been retired: there is nothing to go back to."
+                    f"No rotation is under way in the {slot} slot of {name}, and its last key has "
+                    "been retired: there is nothing to undo."
                 )
             newest = max(draining, key=lambda key: key.updated_at)
             keys.activate(session, newest, now, self._config.rotation.overlap)
@@ -168,17 +168,16 @@ class ProviderKeys:
     def revoke(self, key_id: str, *, actor: str, reason: str | None = None) -> KeyInfo:
         """Destroy a key's secret now, for the whole fleet. This cannot be undone.
 
-        Requests that have already left with it run to their end. If the slot has a draining key,
-        that one becomes active again; if the provider has no other key, its calls fail until one
-        is added.
+        Requests already sent with it finish. A draining key of the slot becomes active again; if
+        the provider has no other key, its calls fail until one is added.
         """
         now = self._core.clock.now()
         with self._key(key_id, "revoke", actor, reason) as (_, key):
             if KeyState(key.state).is_final:
-                raise InvalidState(f"Key {key.id[:8]} is {key.state} already.")
+                raise InvalidState(f"Key {key.id[:8]} is already {key.state}.")
             keys.end(key, KeyState.REVOKED, now, reason or f"revoked by {actor}")
             info = key_info(key)
-        # A token that stays in Redis is sealed, no call uses it, and it expires by itself.
+        # A token left in Redis is sealed and unused, and it expires.
         with suppress(BrokerUnavailable):
             StoredTokens(self._core.redis).drop(self._config.name, info.id)
         return info
@@ -189,7 +188,7 @@ class ProviderKeys:
     ) -> Iterator[_Change]:
         """Lock a slot for one change, and audit it in the same transaction.
 
-        `key_id` is the key that the change is about, None where it is about the slot.
+        `key_id` is the changed key, None for a change of the slot.
         """
         principal = self._core.access.require(Action.KEYS, self._config.name)
         slot = chosen("slot", keys.SLOTS, slot)
@@ -211,7 +210,7 @@ class ProviderKeys:
     def _key(
         self, key_id: str, act: str, actor: str, reason: str | None
     ) -> Iterator[tuple[Session, Key]]:
-        """Lock the slot of a key for one change of it."""
+        """Lock the slot of a key for one change of the key."""
         with self._core.database.read() as session:
             key = keys.get_key(session, self._config.name, key_id)
         with self._slot(key.slot, act, actor, reason, key.id) as change:
@@ -232,13 +231,13 @@ class Keys:
         self._core = core
 
     def of(self, provider: str) -> ProviderKeys:
-        """Return the keys of a provider: add, stage, rotate, promote, roll back, revoke, usage."""
+        """Return the keys of a provider."""
         return ProviderKeys(self._core, self._core.provider(provider))
 
     def list(self, provider: str | None = None, *, all_states: bool = False) -> Sequence[KeyInfo]:
-        """Return the keys of one provider, or of all whose keys the caller may see; newest first.
+        """Return the keys of one provider or of all that the caller may see, newest first.
 
-        With `all_states`, including those that have ended.
+        With `all_states`, also retired and revoked ones.
         """
         if provider is not None:
             return self.of(provider).list(all_states=all_states)
@@ -254,8 +253,8 @@ class Keys:
 
     @property
     def master(self) -> MasterKeys:
-        """The master keys: what each has sealed, and moving everything to the newest."""
+        """The master keys."""
         return MasterKeys(self._core)
 
-    if not TYPE_CHECKING:  # so that a type checker finds the old calls
+    if not TYPE_CHECKING:  # so that a type checker reports the old calls
         __call__ = called("keys", "of")

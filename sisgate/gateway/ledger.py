@@ -1,4 +1,4 @@
-"""The version of the ledger's tables, and bringing them to that of the code."""
+"""The version of the ledger's tables, and upgrading them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sisgate.gateway.core import Core
 
 @dataclass(frozen=True)
 class LedgerVersion:
-    """Where the ledger is, the version of its tables (None without any) and that of the code."""
+    """The ledger's address, the version of its tables (None without any), and the code's."""
 
     database: str
     version: str | None
@@ -18,26 +18,26 @@ class LedgerVersion:
 
     @property
     def is_newest(self) -> bool:
-        """Whether the tables are those of the code."""
+        """Whether the tables match the code."""
         return self.version == self.newest
 
 
 class Ledger:
-    """For whoever runs this process. Methods raise `DatabaseUnavailable`."""
+    """For the user of this process. Methods raise `DatabaseUnavailable`."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
 
     def version(self) -> LedgerVersion:
         """Return the version of the tables."""
-        from sisgate.ledger import migrate  # alembic takes its time, and this is rarely asked
+        from sisgate.ledger import migrate  # alembic is slow to import and rarely needed
 
         self._core.require_unless_local(Action.LOOK)
         database = self._core.database
         return LedgerVersion(database.address, migrate.current(database), migrate.newest())
 
     def upgrade(self) -> bool:
-        """Run the missing migrations; return whether there were any. Safe from many places."""
+        """Run missing migrations; return whether there were any. Safe to run concurrently."""
         from sisgate.ledger import migrate
 
         self._core.require_unless_local(Action.ADMINISTER)

@@ -1,4 +1,4 @@
-"""Whether the fleet is alive, as every screen and the error of an expired job reports it."""
+"""Whether the fleet is alive, for screens and the errors of expired jobs."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Liveness:
 
     def stopping(self, provider: str) -> tuple[Obstacle, ...]:
         """Return what blocks the jobs of a provider."""
-        return tuple(one for one in self.obstacles if one.concerns(provider))
+        return tuple(each for each in self.obstacles if each.concerns(provider))
 
 
 def read_liveness(context: Context, providers: Sequence[str] | None = None) -> Liveness:
-    """Return the state of the fleet, for some providers or all. An outage raises nothing."""
+    """Return the state of the fleet, for some providers or all. An outage is no error."""
     settings = context.settings
     names = list(settings.providers) if providers is None else providers
     try:
@@ -54,7 +54,7 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
     else:
         if fleet.reconcile_failure is not None and (behind := _schema(context)) is not None:
             obstacles.append(behind)
-    # Behind a Redis that takes no heartbeats, every process looks dead.
+    # If Redis refuses heartbeats, every process appears dead.
     obstacles += [judge.provider_missing(name) for name in names if name not in settings.providers]
     names = [name for name in names if name in settings.providers]
     if refused is None:
@@ -63,7 +63,7 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
 
 
 def _schema(context: Context) -> Obstacle | None:
-    """Return that the tables are not those of the code, which statements only fail of."""
+    """Return the obstacle that the tables do not match the code, or None."""
     from sisgate.ledger import migrate  # alembic is slow to import, and this is rare
 
     with suppress(DatabaseUnavailable):
@@ -83,24 +83,24 @@ def _sealed_with(context: Context, names: Sequence[str]) -> Mapping[str, Abstrac
 
 
 _DISPROVED = {Cause.RECONCILE_OVERDUE, Cause.PLANNER_MISSING, Cause.BEAT_MISSING}
-"""What cannot be, or is over, where the planner was just sent a reconcile by beat."""
+"""Causes that a reconcile from beat to the planner has just disproved."""
 
 _BY_HEARTBEATS = {Cause.WORKER_MISSING, Cause.MASTER_KEY_MISSING}
-"""What is concluded from heartbeats of others; none at all is no proof of it."""
+"""Causes that follow from heartbeats; no heartbeat at all proves none of them."""
 
 
 def _is_heard(liveness: Liveness) -> bool:
-    return liveness.fleet is not None and any(one.is_alive for one in liveness.fleet.processes)
+    return liveness.fleet is not None and any(each.is_alive for each in liveness.fleet.processes)
 
 
 def why_waiting(
     context: Context, provider: str, *, reconciles: bool = False
 ) -> dict[str, str] | None:
-    """Return why the jobs of a provider do not go on now, for the error of one that ends of it.
+    """Return why the jobs of a provider do not proceed, for the error of an expired job.
 
-    That is a `message` of whole sentences and its `cause`; None where nothing is known. For who
-    `reconciles`, that nobody has done so for some time is over, but it was why. A Redis that was
-    restarted or emptied knows no heartbeat yet, and the planner and beat run nevertheless.
+    The result has a `message` of whole sentences and its `cause`; None if nothing is known. A
+    caller that `reconciles` ends an overdue reconcile, but it was the reason. A Redis that was
+    restarted or emptied has no heartbeats yet, although the planner and beat are running.
     """
     liveness = read_liveness(context, [provider])
     stopping = liveness.stopping(provider)
@@ -120,5 +120,5 @@ def why_waiting(
     with suppress(BrokerUnavailable):
         hold = config and hold_of(context, config)
         if hold:
-            return {"message": f"{hold.reason_words(provider)}.", "cause": hold.reason}
+            return {"message": f"{hold.reason_text(provider)}.", "cause": hold.reason}
     return None

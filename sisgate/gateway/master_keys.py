@@ -22,9 +22,9 @@ from sisgate.ledger.audit_chain import is_made_with
 
 @dataclass(frozen=True)
 class MasterKeyUse:
-    """One master key: its id in hex, where it was read from, what it has sealed by place.
+    """One master key: its id in hex, its origin, and the number of secrets sealed by place.
 
-    `origin` is None if this process does not have the key, although it has sealed something.
+    `origin` is None if this process lacks the key.
     """
 
     id: str
@@ -34,7 +34,7 @@ class MasterKeyUse:
 
 
 class MasterKeys:
-    """What an admin does with the master keys. This process needs them, as workers do.
+    """Managing the master keys, for admins. This process needs them, as workers do.
 
     Methods raise `CredentialError` and `AccessDenied`.
     """
@@ -43,21 +43,21 @@ class MasterKeys:
         self._core = core
 
     def list(self) -> list[MasterKeyUse]:
-        """Return the keys, newest first; then those that are missing."""
+        """Return the keys, newest first, then the missing ones."""
         self._core.access.require(Action.ADMINISTER)
         vault = vault_of(self._core.settings)
         uses = sealed.uses(self._core.database)
-        known = [
+        present = [
             MasterKeyUse(key.id.hex(), key.origin, key is vault.newest, uses.pop(key.id.hex(), {}))
             for key in vault.masters
         ]
-        return known + [MasterKeyUse(key_id, None, False, by) for key_id, by in uses.items()]
+        return present + [MasterKeyUse(key_id, None, False, by) for key_id, by in uses.items()]
 
     def make(self, path: Path | None = None) -> bool:
-        """Create a key file unless there is one; return whether it was created.
+        """Create a key file unless it exists; return whether it was created.
 
-        Without `path` it is where keys are read from, unless they come from somewhere else. Raises
-        `OSError`. `check_ledger` says whether another key is needed.
+        Without `path`, creates the configured file, unless keys come from elsewhere. Raises
+        `OSError`. `check_ledger` reports whether the ledger needs another key.
         """
         self._core.require_unless_local(Action.ADMINISTER)
         if path is None and at_hand(self._core.settings):
@@ -65,15 +65,14 @@ class MasterKeys:
         return make_master_key(path or self._core.settings.master_key_path)
 
     def renew(self, path: Path) -> str:
-        """Put a new key above those of a file and return its id. Raises `OSError`."""
+        """Add a new first key to a file and return its id. Raises `OSError`."""
         self._core.require_unless_local(Action.ADMINISTER)
         return renew_master_key(path).id.hex()
 
     def check_ledger(self) -> None:
-        """Raise `CredentialError` if the ledger is in use with a key that is not here.
+        """Raise `CredentialError` if the ledger uses a key that is missing here.
 
-        `UsageError` if its tables are not those of the code, `DatabaseUnavailable` if it cannot be
-        reached.
+        Raises `UsageError` if its tables do not match the code, and `DatabaseUnavailable`.
         """
         self._core.require_unless_local(Action.ADMINISTER)
         settings = self._core.settings
@@ -83,38 +82,38 @@ class MasterKeys:
         if schema.version is None:
             return
         if not schema.is_newest:
-            raise UsageError("The ledger is of another version: run `sisgate db upgrade` first.")
+            raise UsageError("The ledger has another version: run `sisgate db upgrade` first.")
         if error := missing_keys(settings, self._core.database).error:
             raise error
 
     def rewrap(self, *, actor: str, reason: str | None = None) -> Iterator[Progress]:
-        """Seal everything with the newest master key, and yield after each batch.
+        """Re-seal everything with the newest master key, and yield after each batch.
 
-        May be interrupted and started again; safe while the fleet works.
+        Can be interrupted and started again; safe while the fleet runs.
         """
         self._core.access.require(Action.ADMINISTER)
         vault = vault_of(self._core.settings)
-        # Audited before it begins: an interrupted one has moved something too.
+        # Audited first, because an interrupted run has moved secrets too.
         self._core.audit(actor, "keys:master:rewrap", vault.newest.id.hex(), reason=reason)
         yield from sealed.rewrap(self._core.database, vault, StoredTokens(self._core.redis))
 
     def forget(self, key_id: str, *, actor: str, reason: str | None = None) -> str:
         """Remove a master key from its file and return its id; `key_id` may be abbreviated.
 
-        Raises `UsageError` if there is no such key or it is in no file, and `InvalidState` if it is
-        the newest, something is still sealed with it, or the audit log still needs it.
+        Raises `UsageError` if there is no such key or it is not in a file, and `InvalidState` if it
+        is the newest, still seals secrets, or the audit log needs it.
         """
         matches = [key for key in self.list() if key_id and key.id.startswith(key_id)]
         if len(matches) != 1:
             raise UsageError(
                 f"{len(matches) or 'No'} master keys begin with {key_id!r}. "
-                "`sisgate keys masters` shows them."
+                "`sisgate keys masters` lists them."
             )
         (key,) = matches
         if key.origin is None:
-            raise UsageError(f"Master key {key.id} is not here, so there is nothing to forget.")
+            raise UsageError(f"Master key {key.id} is missing here: there is nothing to forget.")
         if key.is_newest:
-            raise InvalidState(f"Master key {key.id} is the newest one: it seals. It stays.")
+            raise InvalidState(f"Master key {key.id} is the newest, so it stays.")
         if key.sealed:
             places = ", ".join(f"{count} in {place}" for place, count in key.sealed.items())
             raise InvalidState(
@@ -124,15 +123,15 @@ class MasterKeys:
         self._check_audit_log(key.id)
         if key.origin in {"environment", "command"}:
             raise UsageError(
-                f"Master key {key.id} is not in use any more. It comes from the {key.origin}: "
+                f"Master key {key.id} is no longer in use. It comes from the {key.origin}: "
                 "remove it there."
             )
         try:
             drop_master_key(Path(key.origin), bytes.fromhex(key.id))
         except OSError as error:
             raise UsageError(
-                f"{key.origin} cannot be written ({error.strerror}). Master key {key.id} is not in "
-                "use any more: remove its line where the file comes from."
+                f"{key.origin} cannot be written ({error.strerror}). Master key {key.id} is no "
+                "longer in use: remove its line from the source of the file."
             ) from error
         self._core.audit(actor, "keys:master:forget", key.id, reason=reason)
         return key.id
@@ -140,7 +139,7 @@ class MasterKeys:
     def give_up(self, *, actor: str, reason: str | None = None) -> tuple[str, ...]:
         """Declare every missing key lost and return their ids.
 
-        `sisgate up` then starts without them. What they sealed stays, and never opens.
+        `sisgate up` then starts without them. What they sealed can never be opened.
         """
         self._core.access.require(Action.ADMINISTER)
         missing = missing_keys(self._core.settings, self._core.database)
@@ -160,5 +159,5 @@ class MasterKeys:
                 raise InvalidState(
                     f"Events of the audit log are authenticated with master key {key_id}, so it "
                     "stays. Run `sisgate audit new-key FILE` and set audit_key_file to it first: "
-                    "that file keeps what verifies them."
+                    "that file keeps the key that verifies them."
                 )

@@ -1,4 +1,4 @@
-"""Reads how the fleet stands, for metrics: Redis for what is now, the ledger for the work."""
+"""Reads the metrics of the fleet from Redis and the ledger."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ DAY_SECONDS = 86_400.0
 
 
 def read(core: Core) -> FleetSnapshot:
-    """Return how all providers of the configuration stand.
+    """Return the state of all configured providers.
 
-    Raises `BrokerUnavailable` and `DatabaseUnavailable`: half a reading would look like a whole.
+    Raises `BrokerUnavailable` and `DatabaseUnavailable` rather than return partial data.
     """
     core.access.require(Action.LOOK)
     with core.database.read() as session:
@@ -44,13 +44,13 @@ def read(core: Core) -> FleetSnapshot:
     liveness = read_liveness(core.context)
     if liveness.fleet is None:
         raise BrokerUnavailable("Redis cannot be reached.")
-    alive = [one for one in liveness.fleet.processes if one.is_alive]
-    serving = Counter(queue for one in alive for queue in one.queues)
+    alive = [each for each in liveness.fleet.processes if each.is_alive]
+    serving = Counter(queue for each in alive for queue in each.queues)
     providers = [
         _provider(core, name, counts, key_days.get(name, {}), waiting, serving[name])
         for name in names
     ]
-    kinds = Counter(one.kind for one in alive)
+    kinds = Counter(each.kind for each in alive)
     return FleetSnapshot(
         providers,
         len(Quarantine(core.redis).messages()),
@@ -59,12 +59,12 @@ def read(core: Core) -> FleetSnapshot:
             "planner": serving[PLANNER_QUEUE],
             "beat": kinds["beat"],
         },
-        obstacles=[(one.cause.value, one.provider) for one in liveness.obstacles],
+        obstacles=[(each.cause.value, each.provider) for each in liveness.obstacles],
         reconciled_seconds=liveness.fleet.reconciled_seconds,
         clock_offsets={
-            one.host: one.clock_offset_seconds
-            for one in alive
-            if one.clock_offset_seconds is not None
+            each.host: each.clock_offset_seconds
+            for each in alive
+            if each.clock_offset_seconds is not None
         },
     )
 
@@ -87,15 +87,15 @@ def _provider(
         name=name,
         endpoints=[
             EndpointSnapshot(
-                url=one.breaker.endpoint,
-                state=one.breaker.state.value,
-                pinned=one.breaker.pinned,
-                ejected=one.ejected,
-                unwell=one.unwell,
-                calls=calls.get(one.breaker.endpoint, {}),
-                transitions=transitions.get(one.breaker.endpoint, {}),
+                url=each.breaker.endpoint,
+                state=each.breaker.state.value,
+                pinned=each.breaker.pinned,
+                ejected=each.ejected,
+                unwell=each.unwell,
+                calls=calls.get(each.breaker.endpoint, {}),
+                transitions=transitions.get(each.breaker.endpoint, {}),
             )
-            for one in standings
+            for each in standings
         ],
         windows=[WindowSnapshot(str(w.rate), w.rate.calls, w.used, w.left) for w in windows],
         factor=state.factor,
@@ -103,7 +103,7 @@ def _provider(
         paused=state.paused_until is not None,
         in_flight=state.in_flight,
         waiting={p.name.lower(): waiting[name, int(p)] for p in Priority},
-        held=all(one.breaker.state is not State.CLOSED for one in standings),
+        held=all(each.breaker.state is not State.CLOSED for each in standings),
         jobs={state: counts.jobs[name, state] for state in JobState},
         dead_letters=counts.dead_letters[name],
         lost_workers=counts.lost_workers[name],
@@ -113,7 +113,7 @@ def _provider(
 
 
 def _key_days(core: Core, keys: Iterable[Key]) -> Mapping[str, Mapping[str, float]]:
-    """Return how many days the active keys are still valid, by provider and slot."""
+    """Return the days until the active keys expire, by provider and slot."""
     now = core.clock.now()
     days: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for key in keys:

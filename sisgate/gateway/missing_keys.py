@@ -1,4 +1,4 @@
-"""Master and audit keys that a ledger needs and this process does not have."""
+"""Master and audit keys that the ledger needs and this process lacks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sisgate.ledger.database import Database
 from sisgate.settings import Settings
 
 GIVEN_UP = "keys:master:lost"
-"""The event that declares a missing key lost: from then on its absence stops nobody."""
+"""The event that declares a missing key lost, so that processes run without it."""
 
 
 @dataclass(frozen=True)
 class MissingKeys:
-    """What is missing: master keys by id with what each has sealed by place, audit keys by id."""
+    """Missing master keys by id, with their sealed secrets by place, and missing audit keys."""
 
     masters: Mapping[str, Mapping[str, int]]
     audit: tuple[str, ...]
@@ -33,30 +33,30 @@ class MissingKeys:
 
     @property
     def error(self) -> CredentialError | None:
-        """The error that says what is missing, or None."""
+        """The error that names the missing keys, or None."""
         keys = [f"master key {key} ({_places(uses)})" for key, uses in self.masters.items()]
         keys += [f"audit key {key} (the newest of the audit log)" for key in self.audit]
         if not keys:
             return None
         return CredentialError(
-            f"The ledger is in use and needs keys that are not here: {'; '.join(keys)}. Put the "
-            "master key, or the audit key file, back from your copy (docs/explanation/keys.md). "
-            "If it is gone for good, `sisgate keys master --lost` continues without what it sealed."
+            f"The ledger needs keys that are missing here: {'; '.join(keys)}. Restore the "
+            "master key or the audit key file from your copy (docs/explanation/keys.md). If it is "
+            "lost, `sisgate keys master --lost` continues without what it sealed."
         )
 
 
 def missing_keys(settings: Settings, database: Database) -> MissingKeys:
-    """Return what the ledger needs and is not here, except what was declared lost.
+    """Return the keys that the ledger needs and this process lacks, except those declared lost.
 
-    Of the audit log, the newest seal and event are checked. The ledger must have its tables. Raises
-    `CredentialError` if there is a key that cannot be read.
+    Checks the newest seal and event of the audit log. The ledger must have its tables. Raises
+    `CredentialError` for an unreadable key.
     """
     masters = at_hand(settings)
-    here = {master.id.hex() for master in masters}
+    present = {master.id.hex() for master in masters}
     audit_here = set[str]()
     if masters or settings.audit_key_file is not None:
         audit_here = {key.id.hex() for key in audit_keys(settings).keys}
-    uses = {key: by for key, by in sealed.uses(database).items() if key not in here}
+    uses = {key: by for key, by in sealed.uses(database).items() if key not in present}
     with database.read() as session:
         proving = {mac[:ID_BYTES].hex() for mac in newest_macs(session)} - audit_here
         lost = audit_log.subjects(session, GIVEN_UP, {*uses, *proving})
@@ -67,7 +67,7 @@ def missing_keys(settings: Settings, database: Database) -> MissingKeys:
 
 
 def at_hand(settings: Settings) -> list[MasterKey]:
-    """Return the master keys; none if they could only be in the file and it does not exist."""
+    """Return the master keys; none if the configured file does not exist."""
     elsewhere = settings.master_key is not None or settings.master_key_command
     if not elsewhere and not settings.master_key_path.exists():
         return []

@@ -1,4 +1,4 @@
-"""What an app can ask for, as values: a sync, or one request to a provider."""
+"""What apps can enqueue: a sync, or one request to a provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sisgate.domain.priorities import Priority
 
 @dataclass(frozen=True, slots=True)
 class NewSync:
-    """A sync of one dataset; `Gateway.sync` explains the names."""
+    """A sync of one dataset; see `Gateway.sync`."""
 
     provider: str
     resource: str
@@ -31,7 +31,7 @@ class NewSync:
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """One call to a provider; `Gateway.enqueue_request` explains the names."""
+    """One call to a provider; see `Gateway.enqueue_request`."""
 
     provider: str
     method: str

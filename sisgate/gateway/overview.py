@@ -23,10 +23,10 @@ from sisgate.settings import ProviderConfig
 
 @dataclass(frozen=True)
 class ProviderOverview:
-    """One provider. What only Redis knows is None while it is away, `key_slots` without the ledger.
+    """One provider. Values from Redis are None while it is away, `key_slots` without the ledger.
 
-    `waiting` are messages of its queue, `key_slots` those that have an active key. `absent` are the
-    datasets that it doesn't offer; None if not requested.
+    `waiting` counts messages in its queue; `key_slots` have an active key. `absent` are the
+    datasets that it does not offer, None if not requested.
     """
 
     config: ProviderConfig
@@ -44,8 +44,8 @@ class ProviderOverview:
 
     @property
     def windows(self) -> Sequence[WindowState]:
-        """The limits in force and what is used of them; none before they are counted."""
-        # Limits set at run time hold, and are known, also before the first call.
+        """The limits in force and their use; empty before the first count."""
+        # Limits set at run time are known even before the first call.
         state = self.limiter
         return state.windows if state and (state.known or state.overridden) else ()
 
@@ -57,11 +57,11 @@ class ProviderOverview:
     @property
     def is_held(self) -> bool:
         """Whether no endpoint's breaker is closed."""
-        states = {one.breaker.state for one in self.endpoints or ()}
+        states = {each.breaker.state for each in self.endpoints or ()}
         return bool(states) and State.CLOSED not in states
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what people are shown, for a writer of JSON that takes dataclasses."""
+        """Return the fields JSON-ready, except for dataclasses."""
         config, state = self.config, self.limiter
         values: dict[str, Any] = {
             "name": config.name,
@@ -95,14 +95,14 @@ class ProviderOverview:
 
 @dataclass(frozen=True)
 class Overview:
-    """Providers, and in `unknown` what is not known of them because ledger or Redis is away."""
+    """Providers, and in `unknown` the reasons why parts of their state are missing."""
 
     providers: Sequence[ProviderOverview]
     unknown: Sequence[str]
 
 
 def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
-    """Return the state of providers that the caller may look at."""
+    """Return the state of providers that the caller may see."""
     unknown: list[str] = []
     slots: dict[str, list[str]] | None = None
     try:
@@ -110,31 +110,31 @@ def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
             slots = active_slots(session)
     except DatabaseUnavailable as error:
         unknown.append(error.message)
-    known = [
+    providers = [
         ProviderOverview(config, None if slots is None else slots.get(config.name, []))
         for config in configs
     ]
     try:
-        return Overview(_with_redis(core, known), unknown)
+        return Overview(_with_redis(core, providers), unknown)
     except BrokerUnavailable:
-        unknown.append("Redis cannot be reached, so quota and backlog are not known.")
-        return Overview(known, unknown)
+        unknown.append("Redis cannot be reached, so quota and backlog are unknown.")
+        return Overview(providers, unknown)
 
 
-def _with_redis(core: Core, known: Sequence[ProviderOverview]) -> Sequence[ProviderOverview]:
-    names = [one.name for one in known]
+def _with_redis(core: Core, providers: Sequence[ProviderOverview]) -> Sequence[ProviderOverview]:
+    names = [each.name for each in providers]
     depths = queue_depths(core.redis, names)
     liveness = read_liveness(core.context, names)
     return [
         ProviderOverview(
-            one.config,
-            one.key_slots,
-            ProviderControl(core, one.config).state(),
-            depths[one.name],
-            ProviderBreakers(core, one.config).standings(),
-            liveness.stopping(one.name),
+            each.config,
+            each.key_slots,
+            ProviderControl(core, each.config).state(),
+            depths[each.name],
+            ProviderBreakers(core, each.config).standings(),
+            liveness.stopping(each.name),
         )
-        for one in known
+        for each in providers
     ]
 
 

@@ -20,7 +20,7 @@ class Privacy:
 
     @property
     def retention(self) -> Retention:
-        """How long things are kept: a preview, and deleting what has expired."""
+        """Retention: a preview, and deletion of expired data."""
         core = self._core
         principal = core.access.require(Action.ADMINISTER)
         return Retention(core.database, core.settings, core.clock, by=principal.token_actor)
@@ -36,9 +36,9 @@ class Privacy:
         suppress: bool = True,
         dry_run: bool = False,
     ) -> ErasureReport:
-        """Erase a person; report what was done and what a search found afterwards.
+        """Erase a person; report the deletions and the result of a search afterwards.
 
-        `resource` is `students` or `teachers` where the id alone does not say which. `suppress`
+        `resource` is `students` or `teachers` if the id is ambiguous. `suppress`
         keeps the person out of later syncs. `dry_run` only counts. Raises `UnknownPerson`.
         """
         erasure, who = self._erasure(provider, actor)
@@ -55,7 +55,7 @@ class Privacy:
         reason: str,
         resource: str | None = None,
     ) -> bool:
-        """Let later syncs bring an erased person again; return whether they were kept out."""
+        """Let later syncs store an erased person again; return whether they were suppressed."""
         erasure, who = self._erasure(provider, actor)
         return erasure.lift(sourced_id, resource, actor=who, reason=reason)
 

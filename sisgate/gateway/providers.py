@@ -1,4 +1,4 @@
-"""The configured providers: their state, and what can be changed at run time."""
+"""The configured providers: their state and run-time changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sisgate.settings import ProviderConfig
 
 
 class Providers:
-    """Methods that name a provider raise `UnknownProvider` where there is none."""
+    """The configured providers. Methods raise `UnknownProvider` for an unknown name."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -30,39 +30,39 @@ class Providers:
         return self._core.provider(name)
 
     def names(self) -> Sequence[str]:
-        """Return the names of the providers that the caller may look at."""
+        """Return the names of the providers that the caller may see."""
         principal = self._core.access.require_role(Action.LOOK)
         return [name for name in self._core.settings.providers if covers_some(principal, name)]
 
     def overview(self, name: str | None = None) -> Overview:
-        """Return the state of the providers that the caller may look at: quota, backlog, keys.
+        """Return the state of one provider or of all that the caller may see: quota, backlog, keys.
 
-        Of one provider, if `name` is given, also the datasets that it doesn't offer. A ledger or a
-        Redis that is away raises nothing: what it knows is then missing.
+        For one provider, includes the datasets that it does not offer. If the ledger or Redis is
+        away, its values are missing and nothing is raised.
         """
         if name is None:
             return read_overview(self._core, [self.get(each) for each in self.names()])
         config = self.get(name)
         self._core.access.require_any(Action.LOOK, name)
         overview = read_overview(self._core, [config])
-        with suppress(DatabaseUnavailable):  # which is in `unknown`
-            (one,) = overview.providers
+        with suppress(DatabaseUnavailable):  # `unknown` reports it
+            (provider,) = overview.providers
             absent = absent_datasets(self._core, name)
-            return replace(overview, providers=[replace(one, absent=absent)])
+            return replace(overview, providers=[replace(provider, absent=absent)])
         return overview
 
     def control(self, name: str) -> ProviderControl:
-        """Return what can be changed about a provider at run time: limits and pauses."""
+        """Return the limits and pauses of a provider, to change at run time."""
         return ProviderControl(self._core, self._core.provider(name))
 
     def breakers(self, name: str) -> ProviderBreakers:
-        """Return a provider's circuit breakers: how they stand, and fixing them by hand."""
+        """Return the circuit breakers of a provider."""
         return ProviderBreakers(self._core, self._core.provider(name))
 
     def hold(self, name: str) -> Hold | None:
-        """Return why a provider takes no calls now and when the next is made; None if it does.
+        """Return why a provider takes no calls now and until when; None if it does.
 
-        Raises `BrokerUnavailable`: then no call is made either.
+        Raises `BrokerUnavailable`; without Redis, no calls are made either.
         """
         config = self._core.provider(name)
         self._core.access.require_any(Action.LOOK, name)
@@ -77,9 +77,9 @@ class Providers:
         until: datetime | None = None,
         by: str = "total",
     ) -> Sequence[Usage]:
-        """Return how many calls each app has used of each provider, and what came of them.
+        """Return the calls of each app to each provider, and their results.
 
-        `since` is a day ago unless it is given; whole hours are counted, up to now. `by` is
-        `total`, `day` (of UTC) or `hour`. An app sees its own.
+        Counts whole hours from `since` (default: a day ago) to `until` (default: now). `by` is
+        `total`, `day` (UTC) or `hour`. An app sees only its own calls.
         """
         return read_usage(self._core, provider, app, since, until, by)

@@ -1,4 +1,4 @@
-"""Messages that no worker could take: what a person sees of them, and does about them."""
+"""Messages that no worker could handle: showing, requeuing and dropping them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sisgate.quarantine import BadMessage, Quarantine, refusal
 
 
 class QuarantineService:
-    """The messages in quarantine. Each action is audited before it is carried out.
+    """The messages in quarantine. Each action is audited first.
 
     Methods raise `UnknownMessage`, `BrokerUnavailable` and `DatabaseUnavailable`.
     """
@@ -34,16 +34,16 @@ class QuarantineService:
         return {**message.as_dict(), "outline": outline(message.text)}
 
     def content(self, message_id: str, *, actor: str, reason: str | None = None) -> bytes:
-        """Return the beginning of a message that was kept, which may hold anything. For admins."""
+        """Return the stored beginning of a message. For admins, as it may hold anything."""
         self._core.access.require(Action.ADMINISTER)
         message = self._quarantine.message(message_id)
         self._audit("read", message, actor, reason)
         return message.text
 
     def requeue(self, message_id: str, *, actor: str, reason: str | None = None) -> str:
-        """Put a message back into its queue, for instance after an upgrade; return the queue.
+        """Return a message to its queue, for instance after an upgrade; return the queue.
 
-        Raises `InvalidState` for a message that was cut short or can never be taken.
+        Raises `InvalidState` for a message that was cut off or can never be handled.
         """
         self._core.access.require(Action.CONTROL)
         message = self._quarantine.message(message_id)

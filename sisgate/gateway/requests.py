@@ -1,4 +1,4 @@
-"""One call to a provider for an app: asked for, waited for and answered, maybe with old data."""
+"""One call to a provider for an app: accepting it, and waiting for its response."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A request as it was asked for: method, path, query and json in `target`."""
+    """A checked request: method, path, query and json are in `target`."""
 
     new: NewJob
     target: Mapping[str, Any]
@@ -50,19 +50,19 @@ class Wanted:
 def target_of(
     method: str, path: str, query: Mapping[str, str] | None, json: Any, on_unavailable: str
 ) -> tuple[dict[str, Any], OnUnavailable]:
-    """Return what is asked for, checked; `UsageError` says what is wrong with it."""
+    """Return the checked target and `on_unavailable`; `UsageError` for invalid values."""
     method, instead = method.upper(), on_unavailable_of(on_unavailable)
     method = chosen("method", get_args(Method), method)
     if instead == "stale" and method != "GET":
-        raise UsageError(f"on_unavailable='stale' is for GET: a {method} has no old answer.")
-    words = {str(name): str(value) for name, value in (query or {}).items()}
-    target = {"method": method, "path": usable_path(path), "query": words, "json": json}
+        raise UsageError(f"on_unavailable='stale' is for GET only: a {method} has no old response.")
+    pairs = {str(name): str(value) for name, value in (query or {}).items()}
+    target = {"method": method, "path": usable_path(path), "query": pairs, "json": json}
     _refuse_unless_json(target)
     return target, instead
 
 
 class Requests:
-    """What `Gateway.request` and `Gateway.enqueue_request` do."""
+    """Implements `Gateway.request` and `Gateway.enqueue_request`."""
 
     def __init__(self, core: Core, acceptance: Acceptance, jobs: Jobs) -> None:
         self._core = core
@@ -70,7 +70,7 @@ class Requests:
         self._jobs = jobs
 
     def wanted(self, request: NewRequest) -> Wanted:
-        """Return a request that has been checked, and that who asks may make."""
+        """Check a request and that the caller may make it."""
         provider = request.provider
         self._core.provider(provider)
         principal = self._core.access.require(Action.REQUEST, provider)
@@ -84,9 +84,9 @@ class Requests:
         return Wanted(replace(new, request_id=request_id_of(request.request_id)), target, instead)
 
     def enqueue(self, wanted: Wanted) -> Job:
-        """Accept a request and return its job, or the job that has an old answer to it.
+        """Accept a request and return its job, or one with an old response to it.
 
-        Raises `ProviderHeld` where the provider takes no calls and waiting is not wanted.
+        Raises `ProviderHeld` if the provider takes no calls and the caller does not wait.
         """
         if wanted.on_unavailable != "wait":
             old = self._instead_of_waiting(wanted)
@@ -99,7 +99,7 @@ class Requests:
         return Job(self._jobs, job_id, is_new=is_new)
 
     def order(self, wanted: Wanted) -> Order:
-        """Return a request as it is accepted: sealed."""
+        """Return a sealed request, ready to accept."""
         vault, new = self._vault, wanted.new
 
         def asks_the_same(earlier: tables.Job) -> bool:
@@ -114,7 +114,7 @@ class Requests:
         return Order(seal_request(vault, new, wanted.target), asks_the_same)
 
     def answered(self, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
-        """Accept a request and wait for its answer; raises as `Gateway.request`."""
+        """Accept a request and wait for its response; see `Gateway.request`."""
         job = self.enqueue(wanted)
         if job.is_stale:
             return job.answer(purpose=purpose)
@@ -136,7 +136,7 @@ class Requests:
         return self._core.context.vault
 
     def _instead_of_waiting(self, wanted: Wanted) -> Job | None:
-        """Return the job with an old answer if the provider is held; None if it takes calls."""
+        """Return the job with an old response if the provider is held; None if it takes calls."""
         core, name = self._core, wanted.new.provider
         is_stale_wanted = wanted.on_unavailable == "stale"
         try:
@@ -150,22 +150,22 @@ class Requests:
             return None
         if is_stale_wanted and (old := self._last_good(wanted)) is not None:
             return old
-        hint = " No old answer to the same question is kept." if is_stale_wanted else ""
+        hint = " No old response to the same request is stored." if is_stale_wanted else ""
         raise hold.refusal(name, core.clock.now(), hint)
 
     def _last_good(self, wanted: Wanted) -> Job | None:
-        """Return the job that holds the newest good answer to the same request of the same app."""
+        """Return the job with the newest good response to the same request of the same app."""
         marks = marks_of(self._vault, wanted.new.app, wanted.new.provider, wanted.target)
         now = self._core.clock.now()
         with self._core.database.read() as session:
-            found = last_good_response(session, marks, now)
-        if found is None or found.stored_at is None:
+            stored = last_good_response(session, marks, now)
+        if stored is None or stored.stored_at is None:
             return None
-        age = max(0.0, (now - found.stored_at).total_seconds())
-        return Job(self._jobs, found.job_id, age_seconds=age)
+        age = max(0.0, (now - stored.stored_at).total_seconds())
+        return Job(self._jobs, stored.job_id, age_seconds=age)
 
     def _give_up(self, job: Job, provider: str) -> JobStatus | None:
-        """End a request whose time is over; None if it is an earlier one, which is not ours."""
+        """End a request past its timeout; None if an earlier call created it."""
         why = why_waiting(self._core.context, provider)
         with self._core.database.write() as session:
             row = jobs.lock(session, job.id)
@@ -186,10 +186,10 @@ class Requests:
 
 
 def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return the error of a job whose calls that were not begun have been withdrawn."""
+    """Return the error of a job after withdrawing the calls that had not begun."""
     is_under_way = calls.is_running(session, job.id)
     fate = (
-        "The call is under way; its answer is dropped."
+        "The call is in flight; its response is discarded."
         if is_under_way
         else "The call was not made and has been withdrawn."
     )
@@ -198,8 +198,8 @@ def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None)
         return {"code": "job_expired", "message": message, "cause": why["cause"]}
     return {
         "code": "job_expired",
-        "message": f"{job.provider} gave no answer in time. {fate} Ask with a longer timeout, or "
-        "look at `sisgate providers` for what holds it up.",
+        "message": f"{job.provider} gave no answer in time. {fate} Use a longer timeout, or see "
+        "`sisgate providers` for what holds it up.",
     }
 
 

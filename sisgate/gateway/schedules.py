@@ -1,4 +1,4 @@
-"""Schedules: syncs that are enqueued by the clock, each occurrence once however often it runs."""
+"""Schedules: syncs that beat enqueues, once for each occurrence."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Schedule:
 
 
 class Schedules:
-    """The schedules of the configuration: their status, a run by hand, and what is due."""
+    """The configured schedules: their status, runs by hand, and due runs."""
 
     def __init__(self, core: Core, syncs: Syncs, datasets: Datasets) -> None:
         self._core = core
@@ -64,7 +64,7 @@ class Schedules:
         self._datasets = datasets
 
     def list(self) -> Sequence[Schedule]:
-        """Return, by name, the schedules of the providers that the caller may see."""
+        """Return the schedules that the caller may see, sorted by name."""
         core = self._core
         core.access.require_role(Action.LOOK)
         now, schedules = core.clock.now(), []
@@ -81,7 +81,7 @@ class Schedules:
         return schedules
 
     def run(self, name: str) -> Sequence[Job]:
-        """Enqueue a schedule's syncs now, whenever it is due; return their jobs."""
+        """Enqueue a schedule's syncs now, due or not; return their jobs."""
         config = self._core.settings.schedules.get(name)
         if config is None:
             known = ", ".join(sorted(self._core.settings.schedules)) or "none"
@@ -93,10 +93,10 @@ class Schedules:
         return [self._sync(name, config, each, None) for each in self._offered(config)]
 
     def run_due(self, refused: Refused = lambda *_: None) -> Sequence[Job]:
-        """Enqueue what is due and not enqueued yet; return the new jobs.
+        """Enqueue due syncs; return the new jobs.
 
-        A dataset whose last scheduled sync has not ended waits for its end. What is `refused`, for
-        instance because too many jobs are waiting, is tried again in the next pass.
+        A dataset waits until its last scheduled sync has ended. A sync that is `refused`, for
+        instance because too many jobs are waiting, is retried in the next pass.
         """
         now, jobs = self._core.clock.now(), []
         for name, config in self._core.settings.schedules.items():
@@ -120,15 +120,15 @@ class Schedules:
         return config.resources or tuple(provider.dialect_class.resources)
 
     def _offered(self, config: ScheduleConfig) -> tuple[str, ...]:
-        """Return what a run syncs: the configured datasets, else all that the provider offers."""
+        """Return the configured datasets, else all that the provider offers."""
         if config.resources:
             return config.resources
         absent = {each.resource for each in self._datasets.absent(config.provider)}
         return tuple(each for each in self._resources(config) if each not in absent)
 
     def _sync(self, name: str, config: ScheduleConfig, resource: str, key: str | None) -> Job:
-        wanted = NewSync(
+        new = NewSync(
             config.provider, resource, priority=config.priority, mode=config.mode,
             idempotency_key=key, app=job_search.app_of(name),
         )  # fmt: skip
-        return self._syncs.enqueue(wanted)
+        return self._syncs.enqueue(new)

@@ -1,4 +1,4 @@
-"""One sync of a dataset for an app: checked and accepted, or answered by the last one."""
+"""One sync of a dataset for an app: accepting it, or returning the last one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sisgate.ledger.datasets import last_sync
 from sisgate.ledger.jobs import NewJob
 
 Mode = Literal["auto", "full", "incremental"]
-"""How much of a list is read."""
+"""How much of a dataset is read."""
 
 
 class Syncs:
-    """What `Gateway.sync` does, also for schedules."""
+    """Implements `Gateway.sync`, also for schedules."""
 
     def __init__(self, core: Core, acceptance: Acceptance, jobs: Jobs) -> None:
         self._core = core
@@ -40,7 +40,7 @@ class Syncs:
         return Job(self._jobs, job_id, is_new=is_new)
 
     def new_job(self, wanted: NewSync) -> NewJob:
-        """Return the job of a sync that has been checked, and that who asks may enqueue."""
+        """Check a sync and that the caller may enqueue it; return its job."""
         provider, resource = wanted.provider, wanted.resource
         self._core.provider(provider)
         principal = self._core.access.require(Action.ENQUEUE, provider, resource)
@@ -50,8 +50,8 @@ class Syncs:
         if wanted.allow_deletes:
             if mode == "incremental":
                 raise UsageError(
-                    "allow_deletes needs a full read: an incremental one does not see what is "
-                    "gone. Use mode full, or auto, which then reads in full."
+                    "allow_deletes needs a full read: an incremental one does not see deletions. "
+                    "Use mode full, or auto, which then reads in full."
                 )
             self._core.access.require(Action.CONTROL, provider, resource)
             options["allow_deletes"] = True

@@ -1,4 +1,4 @@
-"""Usage of providers: by which app, how much, and with what outcome."""
+"""Calls by provider and app, and their results."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _BEGINNINGS: Mapping[str, Callable[[datetime], datetime | None]] = {
     "hour": lambda hour: hour,
 }
 Span = Literal["total", "day", "hour"]
-"""The periods to sum up; a day is one of UTC."""
+"""The periods to sum over; days are in UTC."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What one app used of one provider, in the hour or day that begins at `begin`, or in all.
+    """One app's calls to one provider, in the period that begins at `begin` or in total.
 
-    `calls` counts attempts, as the provider's quota does; `throttled` of them were answered 429,
-    `failed` had no answer or 5xx. `rows` came with successful answers.
+    `calls` counts attempts, like the provider's quota; of them, `throttled` got a 429 and `failed`
+    a 5xx or no response. `rows` came with successful responses.
     """
 
     begin: datetime | None
@@ -51,7 +51,7 @@ def read_usage(
     until: datetime | None,
     by: str,
 ) -> list[Usage]:
-    """Return the usage that the caller may see; an app sees its own."""
+    """Return the usage that the caller may see; an app sees only its own."""
     by = chosen("by", get_args(Span), by)
     since, until = aware("since", since), aware("until", until)
     if provider is not None:
@@ -71,7 +71,7 @@ def read_usage(
 def summed(
     hours: Iterable[UsageHour], begin_of: Callable[[datetime], datetime | None]
 ) -> list[Usage]:
-    """Return the sums by time, provider and app, in the order in which they come."""
+    """Return the sums by time, provider and app, in order of appearance."""
     sums: dict[tuple[datetime | None, str, str], Counter[str]] = {}
     for hour in hours:
         key = (begin_of(hour.hour), hour.provider, hour.app)

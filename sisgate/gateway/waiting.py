@@ -19,7 +19,7 @@ from sisgate.gateway.liveness import read_liveness
 from sisgate.ledger import calls
 from sisgate.liveness.obstacles import Obstacle, sentences
 
-WORTH_TELLING = timedelta(seconds=1)
+LEAST_WAIT = timedelta(seconds=1)
 """Shorter waits for quota are not reported."""
 
 
@@ -27,9 +27,9 @@ WORTH_TELLING = timedelta(seconds=1)
 class Wait:
     """What a job waits for, and until when; None until a person acts.
 
-    That something of the fleet is `down`: then there are the `obstacles`. That its provider takes
-    no calls: then there is its `hold`, whose reason this is. Or its own turn: a `retry`, or
-    `quota`. `failure` is what failed the call that a breaker or a retry keeps waiting.
+    If the fleet is `down`, `obstacles` say why. If the provider takes no calls, `hold` has the same
+    reason. Otherwise the job waits for its turn: a `retry` or `quota`. `failure` is the last
+    failure of a call that waits for a breaker or a retry.
     """
 
     reason: Literal["down", "breaker", "paused", "blocked", "retry", "quota"]
@@ -49,7 +49,7 @@ class Wait:
         }
 
     def explanation(self, provider: str) -> str:
-        """Return what follows "waits for": the fleet, an unavailable provider, or its turn."""
+        """Return the reason, to follow "waits for"."""
         if self.obstacles:
             return f"the fleet. {sentences(self.obstacles)}"
         if self.hold is not None:
@@ -61,10 +61,10 @@ class Wait:
 
 
 def wait_of(core: Core, status: JobStatus) -> Wait | None:
-    """Return what a job waits for, None for nothing: it has ended, or has a call under way.
+    """Return what a job waits for; None if it has ended or has a call in flight.
 
-    What of the fleet is not alive comes first, then what holds the whole provider. Raises
-    `BrokerUnavailable` where Redis goes away meanwhile.
+    Obstacles of the fleet come first, then a hold of the provider. Raises `BrokerUnavailable` if
+    Redis goes away meanwhile.
     """
     if status.is_final:
         return None
@@ -80,13 +80,13 @@ def wait_of(core: Core, status: JobStatus) -> Wait | None:
     with core.database.read() as session:
         waiting = calls.waiting(session, status.id)
         failure = calls.last_failure(session, job_id=status.id)
-    # Failures that are the provider's fault spend no try, so the number of tries does not help.
+    # Failures that are the provider's fault spend no try, so tries do not tell retries.
     again = [at for error, at in waiting if error and at is not None and at > now]
     if again and len(again) == len(waiting):
         return Wait("retry", min(again), failure=failure)
     begins = plan_rest(core, status.id).starts_at
-    now = core.clock.now()  # reading what is ahead may have taken a while
-    return Wait("quota", begins) if begins and begins - now >= WORTH_TELLING else None
+    now = core.clock.now()  # reading the queue may have taken a while
+    return Wait("quota", begins) if begins and begins - now >= LEAST_WAIT else None
 
 
 def why_unanswered(core: Core, provider: str, error: JobExpired) -> SisgateError:
@@ -99,7 +99,7 @@ def why_unanswered(core: Core, provider: str, error: JobExpired) -> SisgateError
     if failure is not None:
         return ProviderUnavailable(
             f"{provider} gave no answer in time. The last try: {failure} "
-            "It may be tried again; `sisgate doctor` examines the provider.",
+            "You can try again; `sisgate doctor` checks the provider.",
             provider=provider,
             job=job,
         )
@@ -121,6 +121,6 @@ def _what_holds(core: Core, provider: str) -> str | None:
         return f"{provider} takes no calls: {hold.explanation(provider)}"
     state = core.limiter.state(provider, core.context.limits(config))
     seconds = state.next_permit_in_seconds.get(Priority.URGENT, 0.0)
-    if not state.known or seconds < WORTH_TELLING.total_seconds():
+    if not state.known or seconds < LEAST_WAIT.total_seconds():
         return None
     return f"{provider} has no quota left: the next call can be made in {duration(seconds)}."

@@ -1,1 +1,1 @@
-"""What is wrong with an installation, and what helps: the checks of `sisgate doctor`."""
+"""The checks of `sisgate doctor`."""

@@ -1,4 +1,4 @@
-"""The checks of an installation in their order, as `sisgate doctor` runs them."""
+"""The checks of `sisgate doctor`, in order."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Diagnosis:
         self._requests = requests
 
     def run(self, *, probe: bool = False) -> Iterator[DiagnosticResult]:
-        """Yield the results one by one, since a provider may take seconds to answer.
+        """Yield the results one by one, because a provider may take seconds to respond.
 
-        With `probe` one call is made to each provider, which costs one permit each. What cannot be
-        checked is a result, too: nothing is raised but `AccessDenied`, for a caller without rights,
-        and `ConfigurationError` where the extra `worker` is not installed.
+        With `probe`, makes one call to each provider, at the cost of a permit. A check that fails
+        is a result, too; raises only `AccessDenied`, and `ConfigurationError` without the extra
+        `worker`.
         """
         core = self._core
         core.require_unless_local(Action.ADMINISTER)
@@ -59,7 +59,7 @@ class Diagnosis:
     def _provider(
         self, config: ProviderConfig, vault: Vault, *, probe: bool
     ) -> Iterator[DiagnosticResult]:
-        # It makes requests, which an app that only enqueues cannot and need not.
+        # It needs the HTTP client, which apps that only enqueue lack.
         from sisgate.gateway.diagnosis import provider
 
         works = config.auth_method == "none"
@@ -90,5 +90,5 @@ class Diagnosis:
             return DiagnosticResult(subject, "ok", what)
         remedy = "Ask the provider which resources this key may read, and check url and base_path."
         if config.auth_method == "oauth1":
-            remedy += f" Or does it want another oauth1_signature than {config.oauth1_signature}?"
+            remedy += f" Or set another oauth1_signature than {config.oauth1_signature}."
         return DiagnosticResult(subject, "fail", what, remedy)

@@ -1,4 +1,4 @@
-"""Checks of the fleet: which processes are alive, and what they could not deal with."""
+"""Checks of the fleet: live processes, quarantine, heads of the audit log."""
 
 from __future__ import annotations
 
@@ -25,83 +25,83 @@ SUBJECTS = {
     Cause.CLOCKS_DIFFER: "clocks",
     Cause.VERSIONS_DIFFER: "versions",
 }
-"""The subject of a result. Redis, ledger and keys that are missing have checks of their own."""
+"""The subjects of results. Redis, ledger and missing keys have their own checks."""
 
 
 def processes(core: Core) -> Iterator[DiagnosticResult]:
-    """Yield what keeps jobs from going on, and who is alive where nothing is missing."""
-    found = read_liveness(core.context)
-    known = [one for one in found.obstacles if one.cause in SUBJECTS]
-    for one in known:
-        grade: Grade = "fail" if one.stops else "warn"
-        yield DiagnosticResult(SUBJECTS[one.cause], grade, one.message, one.remedy)
-    if found.fleet is not None:
-        missing = {SUBJECTS[one.cause] for one in known}
-        for subject, what in _alive(core, found.fleet):
+    """Yield the obstacles of jobs, and the live processes where nothing is missing."""
+    liveness = read_liveness(core.context)
+    obstacles = [each for each in liveness.obstacles if each.cause in SUBJECTS]
+    for each in obstacles:
+        grade: Grade = "fail" if each.stops else "warn"
+        yield DiagnosticResult(SUBJECTS[each.cause], grade, each.message, each.remedy)
+    if liveness.fleet is not None:
+        missing = {SUBJECTS[each.cause] for each in obstacles}
+        for subject, what in _alive(core, liveness.fleet):
             if subject not in missing:
                 yield DiagnosticResult(subject, "ok", what)
 
 
 def _alive(core: Core, fleet: Fleet) -> Iterator[tuple[str, str]]:
-    alive = [one for one in fleet.processes if one.is_alive]
+    alive = [each for each in fleet.processes if each.is_alive]
     names = [PLANNER_QUEUE, *core.settings.providers]
     try:
         depths = queue_depths(core.redis, names)
     except BrokerUnavailable:
         depths = dict.fromkeys(names, 0)
-    planners = [one for one in alive if PLANNER_QUEUE in one.queues]
+    planners = [each for each in alive if PLANNER_QUEUE in each.queues]
     waiting = f"{depths[PLANNER_QUEUE]:,} messages wait"
     yield "planner", f"{_places(planners)}; {waiting}"
-    yield "beat", _places([one for one in alive if one.kind == "beat"])
+    yield "beat", _places([each for each in alive if each.kind == "beat"])
     if fleet.reconciled_seconds is not None:
         yield "reconcile", f"the last one {fleet.reconciled_seconds:.0f} s ago"
     if core.settings.providers:
-        workers = [one for one in alive if set(names[1:]) & set(one.queues)]
-        slots = sum(one.slots for one in workers)
+        workers = [each for each in alive if set(names[1:]) & set(each.queues)]
+        slots = sum(each.slots for each in workers)
         waiting = f"{sum(depths[name] for name in names[1:]):,} messages wait"
         yield "worker", f"every provider is served: {_places(workers)}, {slots} slots; {waiting}"
 
 
 def quarantine(core: Core) -> Iterator[DiagnosticResult]:
-    """Yield a result where messages were put aside."""
+    """Yield a result if there are messages in quarantine."""
     try:
         count = len(Quarantine(core.redis).messages())
     except BrokerUnavailable:
         return
     if count:
-        what = f"{count} messages that no worker could take"
+        what = f"{count} messages that no worker could handle"
         yield DiagnosticResult("quarantine", "warn", what, "`sisgate quarantine list` shows them.")
 
 
 def audit_heads(core: Core) -> Iterator[DiagnosticResult]:
-    """Yield whether the heads of the audit log can be kept, on each host that did it lately."""
+    """Yield whether hosts can keep the heads of the audit log, for each recent host."""
     try:
-        found = reports(core.redis)
+        heads = reports(core.redis)
     except BrokerUnavailable:
         return
     remedy = (
-        "On that host give the worker of the queue `sisgate` a place that it can write and that "
-        "lasts (in a container a volume for SISGATE_DATA_DIR), or set audit_heads_file or "
+        "On that host, give the worker of the queue `sisgate` persistent, writable storage (in a "
+        "container, a volume for SISGATE_DATA_DIR), or set audit_heads_file or "
         "audit_heads_command."
     )
-    for one in found:
-        if one.error is not None:
-            yield DiagnosticResult("audit heads", "fail", f"{one.host}: {one.error}", remedy)
-    if found and all(one.error is None for one in found):
-        places = ", ".join(f"{one.path} on {one.host}" for one in found)
+    for each in heads:
+        if each.error is not None:
+            yield DiagnosticResult("audit heads", "fail", f"{each.host}: {each.error}", remedy)
+    if heads and all(each.error is None for each in heads):
+        places = ", ".join(f"{each.path} on {each.host}" for each in heads)
         yield DiagnosticResult("audit heads", "ok", f"kept in {places}")
     path = core.settings.audit_heads_path
-    if not found and not can_append(path):
-        what = f"{path} cannot be written on this host, and no worker has kept one lately"
+    if not heads and not can_append(path):
+        what = f"{path} cannot be written on this host, and no worker has kept a head recently"
         yield DiagnosticResult("audit heads", "warn", what, remedy)
 
 
 def _places(processes: Sequence[Heartbeat]) -> str:
-    """Return how many processes there are and where, by host.
+    """Return the number of processes and their hosts.
 
     >>> beat = Heartbeat("id", "beat", "app-1", 7, "beat", "1")
     >>> _places([beat])
     '1 alive on app-1'
     """
-    hosts = ", ".join(sorted({one.host for one in processes}))
+    hosts = ", ".join(sorted({each.host for each in processes}))
     return f"{len(processes)} alive on {hosts}"

@@ -27,9 +27,9 @@ from sisgate.transport import Transport
 
 
 def keys(core: Core, config: ProviderConfig, vault: Vault) -> Iterator[DiagnosticResult]:
-    """Yield a result for each key that calls may use: a token is fetched with it where there are.
+    """Yield a result for each usable key, fetching a token with it if the provider has tokens.
 
-    The best one must work; of the others it is said before they are needed.
+    The first key must work; a fault of the others is a warning.
     """
     try:
         with core.database.read() as session:
@@ -43,7 +43,7 @@ def keys(core: Core, config: ProviderConfig, vault: Vault) -> Iterator[Diagnosti
             grade = "warn"
         slot = f", {key.slot}" if len(usable) > 1 else ""
         if key.state == KeyState.DRAINING:
-            slot += ", draining: a newer one has replaced it"
+            slot += ", draining: a newer key has replaced it"
         label = f"key {key.id[:8]}{slot}, client id {key.client_id}"
         yield DiagnosticResult(f"{config.name} key", grade, f"{label}: {what}", remedy)
 
@@ -66,7 +66,7 @@ def _tried(
         if {"tls", "proxy_status"} & error.detail.keys():
             remedy = None  # the message says what to do
         elif isinstance(error, ProviderUnavailable):
-            remedy = f"Is it running, and can it be reached from here? {remedy}"
+            remedy = f"Check that it runs and can be reached from here. {remedy}"
         return "fail", error.message, None if isinstance(error, CredentialError) else remedy
     return "ok", f"{config.token_endpoint} gave a token for {lifetime:.0f} s", None
 
@@ -75,7 +75,7 @@ def expiring_keys(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResu
     """Yield a result for each active key that expires within `rotation.warn_before`."""
     now = core.clock.now()
     with core.database.read() as session:
-        found = [
+        expiring = [
             key
             for key in list_keys(session, config.name)
             if key.state == KeyState.ACTIVE
@@ -83,9 +83,9 @@ def expiring_keys(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResu
             and key.expires_at - config.rotation.warn_before <= now
         ]
     by_hand = config.rotation.source == "hand"
-    for key in found:
+    for key in expiring:
         assert key.expires_at is not None
-        words = (
+        text = (
             "has expired" if key.expires_at <= now else f"expires at {local_time(key.expires_at)}"
         )
         slot = f" --slot {key.slot}" if key.slot != "primary" else ""
@@ -93,15 +93,15 @@ def expiring_keys(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResu
             f"sisgate keys stage {config.name}{slot}" if by_hand else "See `sisgate audit tail`."
         )
         yield DiagnosticResult(
-            f"{config.name} key", "warn", f"key {key.id[:8]} ({key.slot}) {words}", remedy
+            f"{config.name} key", "warn", f"key {key.id[:8]} ({key.slot}) {text}", remedy
         )
 
 
 def endpoints(config: ProviderConfig, clock: Clock) -> Iterator[DiagnosticResult]:
-    """Yield whether each endpoint can be connected to. Nothing is sent, so no permit is spent.
+    """Yield whether each endpoint accepts connections. Sends nothing and spends no permit.
 
-    A certificate that is not trusted is not trusted by workers either; that a server cannot be
-    reached may be so from here only.
+    Workers do not trust an untrusted certificate either, but may reach a server that is unreachable
+    from here.
     """
     transport, network = Transport(clock), config.network
     subject = f"{config.name} endpoint"
@@ -126,11 +126,11 @@ def endpoints(config: ProviderConfig, clock: Clock) -> Iterator[DiagnosticResult
 
 
 def hold(core: Core, config: ProviderConfig) -> Iterator[DiagnosticResult]:
-    """Yield a result where a provider takes no calls now."""
+    """Yield a result if a provider takes no calls now."""
     try:
-        found = hold_of(core.context, config)
+        current = hold_of(core.context, config)
     except BrokerUnavailable:
-        return  # there is a result of it already
-    if found is not None:
-        what = f"takes no calls: {found.explanation(config.name)}"
+        return  # another check reports it
+    if current is not None:
+        what = f"takes no calls: {current.explanation(config.name)}"
         yield DiagnosticResult(config.name, "warn", what)

@@ -1,4 +1,4 @@
-"""What one check found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Grade = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True)
 class DiagnosticResult:
-    """What was checked, how it is, and what helps against it; None where nothing is to be done."""
+    """The subject of a check, its grade, the finding, and the remedy (None without one)."""
 
     subject: str
     grade: Grade

@@ -1,4 +1,4 @@
-"""Checks of this machine and of the servers that everything needs: ledger, Redis, master key."""
+"""Checks of this machine, the ledger, Redis and the master key."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def configuration(core: Core) -> DiagnosticResult:
     if core.settings.providers:
         names = ", ".join(core.settings.providers)
         return DiagnosticResult("configuration", "ok", f"{place}: {names}")
-    remedy = "Describe one in sisgate.toml; sisgate.example.toml explains how."
+    remedy = "Add one to sisgate.toml; see sisgate.example.toml."
     return DiagnosticResult("configuration", "warn", f"{place}: no provider", remedy)
 
 
 def data_folder(core: Core) -> DiagnosticResult:
-    """Return whether the data folder can be written, has room and is closed to others."""
+    """Return whether the data folder is writable, has free space and is private."""
     folder = core.settings.data_dir
     if not folder.is_dir():
         return DiagnosticResult(
-            "data folder", "warn", f"{folder} does not exist", "`sisgate up` makes it."
+            "data folder", "warn", f"{folder} does not exist", "`sisgate up` creates it."
         )
     if not os.access(folder, os.W_OK):
         return DiagnosticResult(
@@ -52,7 +52,7 @@ def data_folder(core: Core) -> DiagnosticResult:
     if free < FREE_BYTES:
         what = f"{folder}: only {free >> 20} MB free"
         return DiagnosticResult(
-            "data folder", "warn", what, "Make room: nothing is accepted without disk."
+            "data folder", "warn", what, "Free some space: a full disk stops all work."
         )
     if folder.stat().st_mode & stat.S_IRWXO:
         what = f"{folder} can be entered by every user of this machine, and holds student data"
@@ -61,8 +61,8 @@ def data_folder(core: Core) -> DiagnosticResult:
 
 
 def ledger(core: Core) -> Iterator[DiagnosticResult]:
-    """Yield whether the ledger answers, has the tables of the code and takes a write."""
-    from sisgate.ledger import migrate  # alembic takes its time, and this is rarely asked
+    """Yield whether the ledger responds, has the newest tables and accepts writes."""
+    from sisgate.ledger import migrate  # alembic is slow to import and rarely needed
 
     database = core.database
     try:
@@ -75,7 +75,7 @@ def ledger(core: Core) -> Iterator[DiagnosticResult]:
             "Check SISGATE_DATABASE_URL, and that PostgreSQL runs and can be reached from here."
         )
         if core.settings.is_embedded_database:
-            remedy = "Start `sisgate up`, which makes it."
+            remedy = "Start `sisgate up`, which creates it."
         yield DiagnosticResult("database", "fail", error.message, remedy)
         return
     if version != newest:
@@ -88,7 +88,7 @@ def ledger(core: Core) -> Iterator[DiagnosticResult]:
 
 
 def redis_server(core: Core, *, accepts: bool) -> Iterator[DiagnosticResult]:
-    """Yield whether Redis answers and is fit for use; `accepts` tells that the ledger is."""
+    """Yield whether Redis responds and is fit for use; `accepts`: the ledger is."""
     try:
         seconds, micros = core.redis.time()
         info, policy = _facts_of_server(core.redis)
@@ -100,8 +100,8 @@ def redis_server(core: Core, *, accepts: bool) -> Iterator[DiagnosticResult]:
             return
         why = why_unreachable(error.__cause__ or error)
         remedy = (
-            "Check SISGATE_BROKER_URL (rediss:// where it wants TLS), and that Redis runs and can "
-            "be reached from here."
+            "Check SISGATE_BROKER_URL (rediss:// for TLS), and that Redis runs and can be reached "
+            "from here."
         )
         if uses_embedded_redis(core.settings):
             remedy = "Start `sisgate up`."
@@ -118,7 +118,7 @@ def redis_server(core: Core, *, accepts: bool) -> Iterator[DiagnosticResult]:
     moment = datetime.fromtimestamp(seconds + micros / 1e6, tz=UTC)
     yield _clock(core, "clock of Redis", moment)
     if info is None or "redis_version" not in info:
-        yield DiagnosticResult("redis", "ok", "answers; this user is not shown its version")
+        yield DiagnosticResult("redis", "ok", "responds, but hides its version from this user")
         return
     version = version_of(info)
     if policy not in {None, "noeviction"}:
@@ -134,10 +134,9 @@ def redis_server(core: Core, *, accepts: bool) -> Iterator[DiagnosticResult]:
 
 
 def _facts_of_server(client: RedisClient) -> tuple[dict[str, Any] | None, str | None]:
-    """Return what Redis says of itself, and its maxmemory-policy; None for what it refuses to say.
+    """Return Redis's INFO and maxmemory-policy; None for what it does not reveal.
 
-    Neither is needed for work. An ACL may keep both from this user, and a managed Redis does not
-    know CONFIG at all.
+    An ACL may hide both from this user, and managed Redis services may lack CONFIG.
     """
     info, policy = None, None
     with suppress(BrokerUnavailable):
@@ -148,7 +147,7 @@ def _facts_of_server(client: RedisClient) -> tuple[dict[str, Any] | None, str | 
 
 
 def _clock(core: Core, subject: str, theirs: datetime) -> DiagnosticResult:
-    # Not the fleet's clock, which goes by that of the server.
+    # Not the fleet's clock, which follows the server's.
     off = abs((SystemClock().now() - theirs).total_seconds())
     if off < CLOCK_WARN_SECONDS:
         return DiagnosticResult(subject, "ok", f"{off * 1000:.0f} ms from this machine's")
@@ -161,14 +160,14 @@ def _clock(core: Core, subject: str, theirs: datetime) -> DiagnosticResult:
 
 
 def master_key(core: Core, *, has_ledger: bool) -> tuple[Vault | None, DiagnosticResult]:
-    """Return the vault, if its keys are here, and whether they are those that the ledger needs."""
+    """Return the vault, if its keys are present, and whether the ledger needs others."""
     missing: SisgateError | None = None
     vault = None
     try:
         missing = missing_keys(core.settings, core.database).error if has_ledger else None
         vault = core.context.vault
     except SisgateError as error:
-        # That the ledger is in use with another key says more than that there is none.
+        # Keys that the ledger needs are more specific than no key at all.
         missing = missing or error
     if missing is not None or vault is None:
         return vault, DiagnosticResult("master key", "fail", missing.message if missing else "")

@@ -94,7 +94,7 @@ def test_rollback_takes_a_coming_key_away_first(keys: ProviderKeys) -> None:
     keys.stage("new", Secret("new"), actor="test")
     assert keys.rollback(actor="test").client_id == "old"
     assert states(keys) == {"old": "active"}
-    with pytest.raises(InvalidState, match="nothing to go back to"):
+    with pytest.raises(InvalidState, match="nothing to undo"):
         keys.rollback(actor="test")
 
 
@@ -120,7 +120,7 @@ def test_a_canary_that_failed_is_told(keys: ProviderKeys, database: Database) ->
     words = canary_failure(failed)
     assert words is not None
     assert f"its canary failed at {moment(failed.canary_failed_at)}: lincoln refused our" in words
-    assert f"tried again at {moment(failed.next_probe_at)}." in words
+    assert f"The next canary runs at {moment(failed.next_probe_at)}." in words
 
 
 def test_revoke_destroys_and_cannot_be_repeated(keys: ProviderKeys) -> None:
@@ -128,7 +128,7 @@ def test_revoke_destroys_and_cannot_be_repeated(keys: ProviderKeys) -> None:
     (key,) = keys.list()
     assert keys.revoke(key.id, actor="test", reason="leaked").reason == "leaked"
     assert states(keys) == {}
-    with pytest.raises(InvalidState, match="revoked already"):
+    with pytest.raises(InvalidState, match="already revoked"):
         keys.revoke(key.id, actor="test")
     with pytest.raises(InvalidState, match="cannot be promoted"):
         keys.promote(key.id, actor="test")

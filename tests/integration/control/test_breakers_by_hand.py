@@ -161,9 +161,12 @@ def test_a_pin_ends_by_itself(gateway: Gateway, runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "message"),
     [
-        ("sis-c", "'sis-c' is no endpoint of twin; it has 1 (sis-a.twin.test), 2 (sis-b.twin.test"),
-        ("3", "'3' is no endpoint of twin"),
-        ("", "'' is no endpoint of twin"),
+        (
+            "sis-c",
+            "'sis-c' is not an endpoint of twin; it has 1 (sis-a.twin.test), 2 (sis-b.twin.test",
+        ),
+        ("3", "'3' is not an endpoint of twin"),
+        ("", "'' is not an endpoint of twin"),
     ],
 )
 def test_an_unknown_endpoint_is_told_with_those_there_are(

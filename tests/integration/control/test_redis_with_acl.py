@@ -33,7 +33,7 @@ def test_doctor_does_without_what_an_acl_keeps_from_it(restricted: Gateway) -> N
     """It says what it cannot tell, and goes on with the rest."""
     findings = list(restricted.diagnosis.run())
     (redis,) = (found for found in findings if found.subject == "redis")
-    assert (redis.grade, redis.what) == ("ok", "answers; this user is not shown its version")
+    assert (redis.grade, redis.what) == ("ok", "responds, but hides its version from this user")
     assert "clock of Redis" in {found.subject for found in findings}
 
 

@@ -48,13 +48,13 @@ def test_an_open_breaker_is_told_as_the_cause(gateway: Gateway, run: Run) -> Non
     assert "`sisgate breaker lincoln auto`" in words
     assert "longer timeout" not in words
     gateway.providers.breakers("lincoln").set("open", actor="ana")
-    assert "(held by hand) without an end" in run(*ASKED, code=75)
+    assert "(held by hand) indefinitely" in run(*ASKED, code=75)
 
 
 def test_a_pause_and_a_block_are_told_as_the_cause(gateway: Gateway, run: Run) -> None:
     """The pause with what ends it."""
     gateway.providers.control("lincoln").pause(actor="ana")
-    assert "it is paused without an end. `sisgate resume lincoln`" in run(*ASKED, code=75)
+    assert "it is paused indefinitely. `sisgate resume lincoln`" in run(*ASKED, code=75)
     gateway.providers.control("lincoln").resume(actor="ana")
     gateway.context.limiter.block("lincoln", 120.0, "answered 429")
     assert "lincoln takes no calls: it asked us to wait until 20" in run(*ASKED, code=75)
@@ -149,7 +149,7 @@ def test_a_job_tells_that_redis_is_down(
 def test_a_plan_tells_why_its_times_are_not_known(gateway: Gateway, run: Run) -> None:
     """An open breaker without an end, as a pause."""
     gateway.providers.breakers("lincoln").set("open", actor="ana")
-    assert "not known while its breaker is held open" in run("plan", "lincoln", "students")
+    assert "unknown while its breaker is held open" in run("plan", "lincoln", "students")
     gateway.providers.breakers("lincoln").set("auto", actor="ana")
     gateway.providers.control("lincoln").pause(actor="ana")
-    assert "not known while it is paused" in run("plan", "lincoln", "students")
+    assert "unknown while it is paused" in run("plan", "lincoln", "students")

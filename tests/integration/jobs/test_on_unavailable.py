@@ -87,7 +87,7 @@ def test_failing_at_once_tells_the_time_of_the_next_probe(gateway: Gateway) -> N
 def test_what_only_a_person_ends_has_no_time(gateway: Gateway) -> None:
     """A pause without end: it says so, and when it is worth asking again."""
     pause(gateway)
-    with pytest.raises(ProviderHeld, match="until somebody lets it on") as held:
+    with pytest.raises(ProviderHeld, match="until somebody releases it") as held:
         ask(gateway, "fail")
     assert "next_probe_at" not in held.value.detail
     assert held.value.seconds == 60
@@ -140,7 +140,7 @@ def test_another_question_has_no_old_answer(gateway: Gateway) -> None:
     answered(gateway, b"it", MINUTE)
     pause(gateway)
     for path, limit in (("/classes", "1"), ("/orgs", "2")):
-        with pytest.raises(ProviderHeld, match="No old answer"):
+        with pytest.raises(ProviderHeld, match="No old response"):
             ask(gateway, "stale", path, limit=limit)
 
 

@@ -119,7 +119,7 @@ def test_what_a_request_asks_is_for_those_who_may_read(
     monkeypatch.setenv("SISGATE_TOKEN", token.get_secret_value())
     details = shown(capsys, "jobs", "show", dead.id)
     assert "/orgs" not in details
-    assert f"GET (path not shown: it takes the right to read {PROVIDER})" in details
+    assert f"GET (path not shown: you may not read {PROVIDER})" in details
 
 
 def test_providers_breakers_and_limits(
