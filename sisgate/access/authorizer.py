@@ -59,7 +59,7 @@ def authenticate(database: Database, clock: Clock, text: str | None) -> Principa
         raise refused(
             "none",
             "not a token",
-            "What was given is not a token of sisgate: it was cut or mistyped. A token is "
+            "This is not a sisgate token: it was truncated or mistyped. A token reads "
             "sisgate_ID_SECRET, as `sisgate tokens add` printed it.",
         )
     now = clock.now()

@@ -155,7 +155,7 @@ def decide(
     >>> decide(app, Action.READ, "lincoln", "teachers").reason
     'its scopes (lincoln/students) do not cover lincoln/teachers'
     >>> decide(app, Action.CONTROL, "lincoln").reason
-    'control needs the role operator or admin, and it has app'
+    '`control` needs the role operator or admin, and its role is app'
     """
     by_role = decide_role(principal, action)
     if not by_role.allowed:
@@ -174,7 +174,7 @@ def decide_role(principal: Principal, action: Action) -> Decision:
         return Decision(True)
     needed = " or ".join(role.value for role in Role if action in ALLOWED[role])
     has = ", ".join(sorted(role.value for role in principal.roles)) or "none"
-    return Decision(False, f"{action.value} needs the role {needed}, and it has {has}")
+    return Decision(False, f"`{action.value}` needs the role {needed}, and its role is {has}")
 
 
 def covers_some(principal: Principal, provider: str) -> bool:

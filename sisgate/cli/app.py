@@ -32,6 +32,14 @@ Json = Annotated[
 ]
 
 
+ELSEWHERE = {
+    "status": " `sisgate providers`, `sisgate jobs list` and `sisgate doctor` show the state.",
+    "start": " `sisgate up` starts sisgate.",
+    "stop": " Ctrl-C stops `sisgate up`.",
+}
+"""Commands that other tools have, and what does their work here."""
+
+
 class Group(TyperGroup):
     """A group that lists its commands when asked for an unknown one."""
 
@@ -40,7 +48,8 @@ class Group(TyperGroup):
         try:
             return super().resolve_command(ctx, args)
         except typer.exceptions.TyperException as error:
-            error.message = f"{error.message} Commands: {', '.join(self.list_commands(ctx))}."
+            hint = ELSEWHERE.get(args[0], "") if ctx.parent is None else ""
+            error.message = f"{error.message}{hint} Commands: {', '.join(self.list_commands(ctx))}."
             raise
 
 

@@ -41,6 +41,9 @@ with gc_frozen_imports():
     from sisgate.cli.presenter import Presenter, write_line
     from sisgate.stack.data_folder import NO_SPACE
 
+NOT_A_NUMBER = "Input should be a valid integer, unable to parse string as an integer"
+"""What Typer says of a text where a whole number belongs."""
+
 app = Commands("sisgate", "Job orchestration between school apps and Student Information Systems.")
 for commands in (
     demo.app,
@@ -129,6 +132,7 @@ def execute(arguments: list[str]) -> int:
 def _wrong_command_line(output: Presenter, error: TyperException) -> ExitCode:
     command = getattr(getattr(error, "ctx", None), "command_path", "sisgate")
     message = error.format_message().replace(": Value error, ", ": ")
+    message = message.replace(NOT_A_NUMBER, "It takes a whole number.")
     if not message:  # A group without a command has shown its help.
         output.json({"error": UsageError(f"{command} needs a command.").as_dict()})
         return ExitCode.USAGE

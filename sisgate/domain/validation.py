@@ -72,9 +72,15 @@ def usable_path(path: str) -> str:
     ('/ws/v1/school/5', '/ws/v1/a%2Fb')
     """
     if not (_is_written_well(path) and _stays(path)):
+        if not path.startswith("/"):
+            raise UsageError(f"A path starts with /, such as /ws/v1/district, not {path[:100]!r}.")
+        if "?" in path:
+            raise UsageError(
+                f"A path has no query in it; give the query separately. Refused: {path[:100]!r}."
+            )
         raise UsageError(
-            "A path begins with one /, stays below the provider's base path however often it is "
-            f"decoded, and carries no query of its own; {path[:100]!r} does not."
+            "A path starts with a single / and stays below the provider's base path, however "
+            f"often it is decoded; {path[:100]!r} does not."
         )
     return path
 

@@ -41,6 +41,10 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """Characters that PostgreSQL cannot store."""
 
 
+def _is_duration(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and 0 < seconds <= LONGEST_SECONDS
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A job to accept. `asks_the_same` compares it to an earlier one, which may be sealed."""
@@ -71,16 +75,16 @@ class Acceptance:
         app: str | None,
     ) -> NewJob:
         """Return a job with its id and deadline; `UsageError` for invalid arguments."""
-        if timeout is not None and not 0 < timeout <= LONGEST_SECONDS:
+        if timeout is not None and not _is_duration(timeout):
             raise UsageError(
                 f"A timeout is a positive number of seconds, at most {LONGEST_SECONDS:,}, not "
-                f"{timeout:g}."
+                f"{timeout!r}."
             )
         if idempotency_key is not None and not (
             0 < len(idempotency_key) <= 255 and not _UNSTORABLE.search(idempotency_key)
         ):
             raise UsageError(
-                "an idempotency key has 1 to 255 characters, none of them NUL or half a surrogate "
+                "An idempotency key has 1 to 255 characters, none of them NUL or half a surrogate "
                 "pair."
             )
         now = self._clock.now()

@@ -30,6 +30,10 @@ class Bulk:
 
     def enqueue(self, items: Sequence[NewSync | NewRequest]) -> list[Job]:
         """Accept all items and return their jobs in order, or raise with the `index` of one."""
+        if not isinstance(items, Sequence):
+            raise UsageError(
+                f"enqueue takes a list of NewSync and NewRequest, not a {type(items).__name__}."
+            )
         if len(items) > MOST_AT_ONCE:
             raise UsageError(
                 f"{len(items):,} items are too many. Enqueue at most {MOST_AT_ONCE:,} at once."
@@ -45,6 +49,11 @@ class Bulk:
         return [Job(self._jobs, job_id, is_new=is_new) for job_id, is_new in accepted]
 
     def _order(self, item: NewSync | NewRequest) -> Order:
+        if not isinstance(item, NewSync | NewRequest):
+            raise UsageError(
+                f"enqueue takes NewSync and NewRequest, not a {type(item).__name__}; "
+                'NewSync("powerschool", "students") is one.'
+            )
         if item.on_unavailable != "wait":
             raise UsageError("on_unavailable works for single jobs only: bulk items always wait.")
         if isinstance(item, NewRequest):

@@ -245,8 +245,8 @@ def _refuse_to_create(_dialect: Any, _record: Any, arguments: list[Any], _option
     file = Path(arguments[0])
     if not file.exists():
         raise DatabaseUnavailable(
-            f"There is no database at {file} yet, so nothing was accepted. Start sisgate with "
-            "`sisgate up`, or name its data folder with --data-dir."
+            f"There is no database at {file} yet. Start sisgate with `sisgate up`, or name its "
+            "data folder with --data-dir."
         )
 
 

@@ -74,7 +74,7 @@ def refuse_cursor(session: Session, provider: str, resource: str, since: int) ->
     dataset = session.get(Dataset, (provider, resource))
     newest, horizon = (dataset.last_sequence, dataset.change_horizon) if dataset else (0, 0)
     anew = (
-        f"Note the newest number, which is {newest} now, read the records anew, and go on with the "
+        f"Note the newest number, {newest} now, read all records again, and then follow the "
         "changes since that number."
     )
     detail = {"provider": provider, "resource": resource, "cursor": since, "newest": newest}

@@ -115,12 +115,13 @@ def changes(
             last = change.sequence
             yield change
 
+    shown = noted() if follow else _begun(noted())
     if form == "jsonl":
-        write_lines(map(_change_line, noted()), at_once=follow)
+        write_lines(map(_change_line, shown), at_once=follow)
     elif form == "csv":
-        write_csv(["sequence", "operation", "sourcedId", "changedAt"], map(_change_row, noted()))
+        write_csv(["sequence", "operation", "sourcedId", "changedAt"], map(_change_row, shown))
     else:
-        write_lines(_change_text(noted()), at_once=follow)
+        write_lines(_change_text(shown), at_once=follow)
     if since and last == since and count != 0:
         newest = invocation.gateway.datasets.cursor(provider, resource)
         if since > newest:
@@ -213,6 +214,11 @@ def _change_row(change: StoredChange) -> dict[str, Any]:
 
 def _change_line(change: StoredChange) -> str:
     return to_json({**_change_row(change), "data": change.data})
+
+
+def _begun(stream: Iterator[StoredChange]) -> Iterator[StoredChange]:
+    """Read the first, so that an error comes before the header of a table."""
+    return chain(list(islice(stream, 1)), stream)
 
 
 def _change_text(stream: Iterable[StoredChange]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from tests.acceptance.cli.command import Command
         (["jobs", "list", "--state", "sleeping"], 2, "'sleeping' is not one of 'accepted'"),
         (["sync", "skyward", "orgs", "--priority", "asap"], 2, "'asap' is not one of 'urgent'"),
         (["sync", "skyward", "orgs", "--mode", "half"], 2, "'half' is not one of 'auto'"),
-        (["request", "skyward", "GET", "no-slash"], 2, "begins with one /"),
+        (["request", "skyward", "GET", "no-slash"], 2, "A path starts with /"),
         (["request", "skyward", "BREW", "/pot"], 2, "method is one of"),
         (["request", "skyward", "GET", "/x", "-q", "novalue"], 2, "NAME=VALUE"),
         (["request", "skyward", "POST", "/x", "--data", "{"], 2, "not JSON"),
@@ -35,7 +35,9 @@ from tests.acceptance.cli.command import Command
         (["keys", "add", "skyward", "--client-id", "x", "--secret-env", "NONE"], 2, "no secret"),
         (["sandbox", "--districts", "moodle:3"], 2, "kind is one of"),
         (["sandbox", "--districts", "skyward:many"], 2, "written like 300"),
-        (["status"], 2, "Commands: demo, up"),
+        (["statsu"], 2, "Commands: demo, up"),
+        (["status"], 2, "`sisgate doctor` show the state. Commands: demo, up"),
+        (["records", "skyward", "orgs", "-n", "x"], 2, "'-n': It takes a whole number."),
         (["jobs", "lsit"], 2, "Did you mean 'list'"),
     ],
 )
@@ -46,6 +48,17 @@ def test_a_mistake_is_told_in_words(
     assert execute(["--data-dir", str(running.folder), *words]) == code
     said = capsys.readouterr()
     assert says in " ".join(said.err.split())
+    assert said.out == ""
+
+
+def test_a_wrong_cursor_is_an_error_without_an_empty_table(
+    running: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The header comes with the first change."""
+    words = ["--data-dir", str(running.folder), "changes", "skyward", "orgs", "--since", "999999"]
+    assert execute(words) == 2
+    said = capsys.readouterr()
+    assert "then follow the changes since" in said.err
     assert said.out == ""
 
 

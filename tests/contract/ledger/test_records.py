@@ -223,7 +223,7 @@ def test_a_cursor_above_the_end_of_the_feed_is_refused(database: Database) -> No
     """As after a restore of an older backup; the newest number itself is a good cursor."""
     write(database, [row("a"), row("b")])
     assert feed(database, 2) == []
-    with pytest.raises(CursorAhead, match="read the records anew") as ahead:
+    with pytest.raises(CursorAhead, match="read all records again") as ahead:
         feed(database, 3)
     assert (ahead.value.detail["cursor"], ahead.value.detail["newest"]) == (3, 2)
     with pytest.raises(CursorAhead):

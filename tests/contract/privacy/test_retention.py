@@ -150,7 +150,7 @@ def test_a_cursor_below_the_horizon_is_told_and_one_above_reads_on(
     ]
     assert read == [horizon + 1, horizon + 2]
     for since in (0, horizon - 1):
-        with pytest.raises(CursorTooOld, match="read the records anew") as too_old:
+        with pytest.raises(CursorTooOld, match="read all records again") as too_old:
             list(records.stream_changes(database, "lincoln", "students", since=since))
         assert too_old.value.detail["newest"] == horizon + 2
     write(database, [row("next")], now=clock.now())

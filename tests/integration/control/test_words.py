@@ -27,8 +27,8 @@ def test_states_are_one_or_several_as_words_or_members(gateway: Gateway, states:
         assert [each.id for each in gateway.jobs.list(states=states)] == [job.id]
 
 
-@pytest.mark.parametrize("timeout", [0.0, -1.0, 1e300, float("inf"), float("nan")])
-def test_a_timeout_that_is_no_time_is_refused(gateway: Gateway, timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [0.0, -1.0, 1e300, float("inf"), float("nan"), "10", [5]])
+def test_a_timeout_that_is_no_time_is_refused(gateway: Gateway, timeout: Any) -> None:
     """A deadline has a date."""
     for ask in (
         lambda: gateway.sync("lincoln", "orgs", timeout=timeout),

@@ -233,6 +233,24 @@ def test_with_redis_away_all_are_accepted_and_marked(
         assert set(session.scalars(select(JobRow.published_at))) == {None}
 
 
+@pytest.mark.parametrize(
+    ("items", "given"),
+    [
+        (NewSync("open", "students"), "not a NewSync"),
+        ([("open", "students")], "not a tuple"),
+        ([NewSync("open", "students"), {"provider": "open"}], "Item 1: .* not a dict"),
+        ("open", "not a str"),
+    ],
+)
+def test_what_is_neither_a_sync_nor_a_request_is_refused(
+    gateway: Gateway, items: Any, given: str
+) -> None:
+    """With a usage error that says what is taken, and nothing is accepted."""
+    with pytest.raises(UsageError, match=given):
+        gateway.enqueue(items)
+    assert count(gateway, JobRow) == 0
+
+
 def test_nothing_and_too_much(gateway: Gateway) -> None:
     """An empty list is no error; what would lock the ledger for long is."""
     assert gateway.enqueue([]) == []
