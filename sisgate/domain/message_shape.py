@@ -1,4 +1,4 @@
-"""The shape of a message that may hold anything, without any of its values. Pure."""
+"""The outline of a message that may hold anything, without its values. Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NAMES = frozenset(
 
 
 def task_of(text: bytes) -> str | None:
-    """Return the task that a message names, None for none or for what is no name of a task.
+    """Return the task that a message names, None without a valid name.
 
     >>> task_of(b'{"headers": {"task": "sisgate.sync"}}')
     'sisgate.sync'
@@ -59,12 +59,12 @@ def task_of(text: bytes) -> str | None:
 
 
 def shown_task(task: object) -> str | None:
-    """Return the name of a task, None for what is no name of one and may hold anything."""
+    """Return the name of a task, None for anything that is not a valid name."""
     return task if isinstance(task, str) and _TASK.fullmatch(task) else None
 
 
 def outline(text: bytes) -> Any:
-    """Return the shape of a message without its values, and without names that are not Celery's.
+    """Return the outline of a message, without values and without names that are not Celery's.
 
     >>> outline(b'{"body": "W10=", "headers": {"id": 7, "Eve K": 1}}')
     {'body': 'text, 4 characters', 'headers': {'id': 'number', 'other names': 1}}
@@ -94,7 +94,7 @@ def _outline(value: Any, depth: int = 0) -> Any:
 
 
 def parsed(text: bytes) -> Any:
-    """Return what a text is as JSON, None where it is none."""
+    """Return the parsed JSON, None if it is invalid."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

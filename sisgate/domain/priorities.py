@@ -27,7 +27,7 @@ class Priority(IntEnum):
 
     @classmethod
     def parse(cls, word: str | int | Priority) -> Priority:
-        """Return the priority of a word or step; `ValueError` names the four."""
+        """Return the priority of a name or step; `ValueError` lists the four."""
         if isinstance(word, int):
             return cls(word)
         try:

@@ -65,7 +65,7 @@ class Rate:
 
 
 MAX_BLOCK_SECONDS = 3600.0
-"""The longest that a provider's answer may block it."""
+"""The longest time that a provider's response may block it."""
 
 _LONGEST_HEADER = 512
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
@@ -77,7 +77,7 @@ _EPOCH_MS_FROM = 1e12
 
 @dataclass(frozen=True, slots=True)
 class RateHint:
-    """What a provider says is left; None where it does not say."""
+    """What a provider reports as left; None for what it does not report."""
 
     remaining: float | None
     reset_seconds: float | None
@@ -86,10 +86,10 @@ class RateHint:
 def parse_retry_after(
     raw: str | None, now: datetime, *, cap_seconds: float = MAX_BLOCK_SECONDS
 ) -> float | None:
-    """Return the seconds that Retry-After asks for, from 0 to `cap_seconds`; None if unreadable.
+    """Return the seconds of a Retry-After, from 0 to `cap_seconds`; None if unreadable.
 
     Seconds or an HTTP-date in any of its three forms. Of several (repeated headers are joined by
-    commas) the longest counts. What lies in the past is 0.
+    commas) the longest counts. A date in the past is 0.
 
     >>> now = datetime(2026, 9, 1, tzinfo=UTC)
     >>> parse_retry_after("120", now), parse_retry_after("Tue, 01 Sep 2026 00:00:30 GMT", now)
@@ -130,7 +130,7 @@ def _http_date(text: str) -> datetime | None:
 def parse_rate_hint(
     headers: Mapping[str, str], now: datetime, *, cap_seconds: float = MAX_BLOCK_SECONDS
 ) -> RateHint:
-    """Return what the headers say is left of the tightest policy, and when it starts anew.
+    """Return what is left of the tightest policy in the headers, and when it resets.
 
     >>> now = datetime(2026, 9, 1, tzinfo=UTC)
     >>> parse_rate_hint({"RateLimit": '"burst";r=9;t=1, "hour";r=3;t=900'}, now)

@@ -1,6 +1,6 @@
 """Records: one entity of a school's roster in canonical OneRoster 1.2 shape. Pure.
 
-A provider gives a person of two schools once for each; `merged` makes one record of the rows.
+A provider returns a person of two schools once for each; `merged` joins the rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROSTER: tuple[str, ...] = (
 """What every kind offers, parents before children."""
 
 
-# Made once: `json.dumps` with options makes an encoder for each row. What came from JSON is a tree.
+# Created once: `json.dumps` with options creates an encoder per call. Parsed JSON has no cycles.
 _plain = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 _canonical = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True
@@ -35,11 +35,11 @@ _canonical = json.JSONEncoder(
 
 @dataclass(frozen=True)
 class Row:
-    """One record as a provider gave it.
+    """One record as a provider sent it.
 
-    `data` is canonical OneRoster 1.2, JSON-ready; `original` is what the provider sent. A row
-    whose `data["status"]` is `tobedeleted` is the provider's own word that the record is gone.
-    `untold` are fields that this way of reading never tells: where they are stored, they stay.
+    `data` is canonical OneRoster 1.2, JSON-ready; `original` is what the provider sent. If
+    `data["status"]` is `tobedeleted`, the provider reports that the record is gone. `untold` are
+    fields that this way of reading never returns: stored values are kept.
     """
 
     sourced_id: str
@@ -48,7 +48,7 @@ class Row:
     untold: tuple[str, ...] = ()
 
     def completed(self, stored: Mapping[str, Any]) -> Row:
-        """Return the row with what is stored of the fields that it cannot tell."""
+        """Return the row with the stored values of its `untold` fields."""
         kept = {name: stored[name] for name in self.untold if name in stored}
         return Row(self.sourced_id, {**self.data, **kept}, self.original) if kept else self
 
@@ -66,7 +66,7 @@ class Row:
 
     @cached_property
     def content_hash(self) -> bytes:
-        """SHA-256 of the canonical data: two rows with equal hashes say the same."""
+        """SHA-256 of the canonical data: rows with equal hashes are equal."""
         return hashlib.sha256(self.data_json.encode()).digest()
 
     @property
@@ -76,7 +76,7 @@ class Row:
 
     @property
     def last_modified(self) -> datetime | None:
-        """The provider's own time of the last change, aware, or None where it gives none."""
+        """The provider's time of the last change, aware, or None without one."""
         text = self.data.get("dateLastModified")
         if not isinstance(text, str):
             return None
@@ -88,7 +88,7 @@ class Row:
 
 
 def orgs_of(data: Mapping[str, Any]) -> list[str] | None:
-    """Return the ids of the orgs of a person's roles; None where the record has no roles."""
+    """Return the ids of the orgs of a person's roles; None if the record has no roles."""
     roles = data.get("roles")
     if not isinstance(roles, list) or not roles:
         return None
@@ -96,9 +96,9 @@ def orgs_of(data: Mapping[str, Any]) -> list[str] | None:
 
 
 def merged(stored: Mapping[str, Any], row: Row) -> Row | None:
-    """Return a record with the roles of both, else as `row` has it; None where neither has others.
+    """Return `row` with the stored roles in other orgs; None if there is nothing to merge.
 
-    Only people have roles. What is said of an org by `row` replaces what was said of it before.
+    Only people have roles. The roles of `row` replace the stored ones in the same orgs.
     """
     before, now = orgs_of(stored), orgs_of(row.data)
     if before is None or now is None or set(before) == set(now):

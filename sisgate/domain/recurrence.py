@@ -1,4 +1,4 @@
-"""When something that recurs is due. Pure."""
+"""When something recurring is due. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TICK = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Recurrence:
-    """A cron expression of five fields in a time zone, or a length of time that repeats.
+    """A cron expression of five fields in a time zone, or a repeating interval.
 
     On the days when the clocks change, a job of a fixed hour that would be skipped runs right
     after the gap, and one of a repeated hour runs once, as with Debian's cron.
@@ -35,7 +35,7 @@ class Recurrence:
         """
         if self.every is not None:
             return EPOCH + (now - EPOCH) // self.every * self.every
-        # It looks strictly before, and whole seconds are all that it knows.
+        # CronSim searches strictly before a time, in whole seconds.
         local = now.astimezone(ZoneInfo(self.zone)).replace(microsecond=0) + _TICK
         return next(CronSim(self.cron or "", local, reverse=True)).astimezone(UTC)
 
@@ -53,7 +53,7 @@ class Recurrence:
 
 
 def checked_cron(text: str) -> str:
-    """Return a cron expression if it is one and ever due; `ValueError` otherwise."""
+    """Return the cron expression if it is valid and ever due; `ValueError` otherwise."""
     if len(text.split()) != FIELDS:
         raise ValueError(
             f"write the five fields of a cron expression, such as 0 2 * * 1-5, not {text!r}"

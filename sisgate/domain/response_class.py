@@ -1,8 +1,7 @@
-"""What came back, as a class, and what each class means for limiter, breaker, key and call. Pure.
+"""The classes of responses, and their meaning for limiter, breaker, key and call. Pure.
 
-`RULES` is the one table of this; docs/reference/errors.md shows it. What a dialect
-knows of a refusal is added by `Dialect.classify`, what a call has gone through by
-`workers.calls.classify`.
+`RULES` is the one table of this; docs/reference/errors.md shows it. `Dialect.classify` adds what a
+dialect knows of a refusal, `workers.calls.classify` the call's history.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from enum import Enum, StrEnum
 class Outcome(StrEnum):
     """What a call says about its endpoint to the circuit breaker.
 
-    Neutral answers (429, 401, what the client did wrong) say nothing: they neither trip nor heal.
+    Neutral responses (429, 401, the client's mistakes) neither open nor close it.
     """
 
     SUCCESS = "success"
@@ -24,11 +23,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What an answer means for the adaptive factor of its provider.
+    """What a response means for the adaptive factor of its provider.
 
-    `leaves` is the part of the factor that a refusal leaves; below 1 the provider is blocked for as
-    long as it asks, and with `always_blocks` also where it does not say how long. `recovers`: the
-    factor may rise again.
+    `leaves` is the multiplier of the factor; below 1 the provider is blocked for as long as it
+    asks, and with `always_blocks` even if it does not say how long. `recovers`: the factor may rise
+    again.
     """
 
     text: str
@@ -42,7 +41,7 @@ UNCHANGED = Pace("unchanged")
 
 
 class KeyEffect(Enum):
-    """What becomes of the key and the access token that a request was made with."""
+    """What happens to the key and the access token of a request."""
 
     STAYS = "stays"
     TOKEN_DROPPED = "the token is dropped; after a second refusal the key is suspect"
@@ -50,27 +49,27 @@ class KeyEffect(Enum):
 
 
 class CallFate(Enum):
-    """What becomes of the call."""
+    """What happens to the call."""
 
     DONE = "done"
-    WAITS = "waits that long, spends no try"
-    WAITS_SHORTLY = "waits 2 s, spends no try"
+    WAITS = "waits that long, spends no attempt"
+    WAITS_SHORTLY = "waits 2 s, spends no attempt"
     NEW_TOKEN = "repeated once with a new token; then as with a refused key"
     NEXT_KEY = (
-        "repeated at once with the next key; without one, as other 4xx. "
+        "repeated immediately with the next key; without one, as other 4xx. "
         "[Several keys](../explanation/keys.md#several-keys)"
     )
     FAILS = (
-        "fails at once, with the provider's message; redirects are not followed. A sync may "
+        "fails immediately, with the provider's message; redirects are not followed. A sync may "
         "continue without a refused filter or sort, or without the PowerSchool plugin"
     )
-    TRIED_AGAIN = "tried again"
-    ONCE_MORE = "tried once more, then fails; too large a response fails at once"
+    TRIED_AGAIN = "retried"
+    ONCE_MORE = "retried once, then fails; too large a response fails immediately"
     MISCONFIGURED = "fails: correct the configuration"
 
 
 class ResponseClass(Enum):
-    """The classes of what a request may bring; the value says how one is recognised."""
+    """The classes of responses; the value says how one is recognised."""
 
     DONE = "2xx, 304"
     RATE_LIMITED = "429"
@@ -81,12 +80,12 @@ class ResponseClass(Enum):
     OVERLOADED = "503"
     UNAVAILABLE = "other 5xx"
     TIMED_OUT = "408"
-    NO_RESPONSE = "reset, timeout, cut short, TLS failure"
+    NO_RESPONSE = "reset, timeout, truncated, TLS failure"
     UNREADABLE = "too large, or not compressed as declared"
     NOT_IN_DIALECT = "2xx that is not in the dialect"
     NO_TOKEN = "no token: its endpoint is down or returns something else"
     TOLD_TO_WAIT = (
-        "no token: 429, or 503 with Retry-After; 30 s if unnamed; all calls with that key"
+        "no token: 429, or 503 with Retry-After; 30 s by default; all calls with that key"
     )
     MISCONFIGURED = (
         "no token: 3xx, 404, 405, `invalid_scope`, `invalid_request`, `unsupported_grant_type`"

@@ -1,4 +1,4 @@
-"""Whether and when a failed call is tried again, and how many retries run at a time. Pure.
+"""Whether and when a failed call is retried, and how many retries run at a time. Pure.
 
 The wait is exponential with full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog,
 2015); the budget is that of Envoy's circuit breakers (`RetryBudget` with `budget_percent` and
@@ -14,11 +14,11 @@ from math import floor
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How one provider's calls are tried again.
+    """How one provider's calls are retried.
 
     `tries`: how often a call may fail by its own fault before it is given up. `base_seconds` and
     `cap_seconds`: the longest wait after the first failure, and after any. `budget`: the share of
-    the running calls that may be retries; `min_concurrency` of them run in any case.
+    the running calls that may be retries; `min_concurrency` of them may always run.
     """
 
     tries: int = 5
@@ -40,7 +40,7 @@ class RetryPolicy:
         return ceiling * jitter
 
     def retries_allowed(self, running: int) -> int:
-        """Return how many retries may be out while so many calls of the provider run.
+        """Return how many retries may run while `running` calls of the provider run.
 
         >>> [RetryPolicy().retries_allowed(n) for n in (0, 10, 19, 20, 100)]
         [3, 3, 3, 4, 20]
@@ -49,7 +49,7 @@ class RetryPolicy:
 
 
 class Blame(Enum):
-    """Whose fault a failure is: the endpoint answers other requests, or it does not."""
+    """Whose fault a failure is: the call's if the endpoint answers other requests."""
 
     CALL = "call"
     ENDPOINT = "endpoint"
@@ -57,13 +57,12 @@ class Blame(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is known of a call that the provider failed.
+    """A call that the provider failed.
 
-    `tries`: those it has spent before this failure. `may_be_done`: it changes something at the
-    provider and was sent, so it may have been carried out. `asked_seconds`: what Retry-After asks
-    for, capped.
-    `blame` None: that was not asked, as after a first failure. `in_a_row`: the endpoint's failures
-    in a row with this one, where that is known.
+    `tries`: attempts spent before this failure. `may_be_done`: it changes something at the provider
+    and was sent, so it may have been carried out. `asked_seconds`: the Retry-After, capped. `blame`
+    None: not determined, as after a first failure. `in_a_row`: the endpoint's failures in a row
+    including this one, if known.
     """
 
     tries: int
@@ -73,13 +72,13 @@ class Failure:
     in_a_row: int = 0
 
     def asks_for_blame(self, policy: RetryPolicy, *, has_failed: bool) -> bool:
-        """Return whether it has to be known whose fault it is: the second time, and the last."""
+        """Return whether the failure must be attributed: at the second one, and the last."""
         return has_failed or self.tries + 1 >= policy.tries
 
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """It is tried again after so many seconds."""
+    """Retry after `seconds`."""
 
     seconds: float
     spends_try: bool = True
@@ -87,24 +86,24 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """It has failed so many times: no more."""
+    """No more attempts after `tries` failures."""
 
     tries: int
 
 
 @dataclass(frozen=True, slots=True)
 class MayBeDone:
-    """It must not be repeated, because it may have been carried out."""
+    """Do not repeat it: it may have been carried out."""
 
 
 def decide(policy: RetryPolicy, failure: Failure, jitter: float) -> TryAgain | GiveUp | MayBeDone:
     """Return what becomes of a failed call; `jitter` is a random number in [0, 1].
 
-    An endpoint that fails every request has an outage, and that is its breaker's business: it
-    spends no tries, however long it lasts. A call is given up where the endpoint is well otherwise.
+    An endpoint that fails every request has an outage, which is its breaker's business: it spends
+    no attempts, however long it lasts. A call is given up only if the endpoint is otherwise well.
 
-    What the provider asks for is waited for in full, and the jitter comes on top, so that all
-    who were given the same time don't come back at once.
+    A Retry-After is waited for in full, and jitter is added, so that calls given the same time do
+    not retry simultaneously.
 
     >>> decide(RetryPolicy(), Failure(tries=0, asked_seconds=30.0), jitter=0.5)
     TryAgain(seconds=31.0, spends_try=True)

@@ -10,7 +10,7 @@ MASK = "Secret(hidden)"
 
 
 class HoldsSecret(Protocol):
-    """What gives a secret out when it is asked by name: `Secret`, and pydantic's `SecretStr`."""
+    """Anything with `get_secret_value`: `Secret`, and pydantic's `SecretStr`."""
 
     def get_secret_value(self) -> str:
         """Return the plain text."""
@@ -20,7 +20,7 @@ class HoldsSecret(Protocol):
 class Secret:
     """A text whose repr, str, format, copies and JSON show nothing, and that cannot be pickled.
 
-    Only `get_secret_value` gives it out; call it where the text leaves, and keep no local of it.
+    Only `get_secret_value` returns it; call it where the text leaves, and keep no local of it.
 
     >>> f"{Secret('hunter2')}", repr([Secret("hunter2")])
     ('Secret(hidden)', '[Secret(hidden)]')
@@ -46,7 +46,7 @@ class Secret:
             return NotImplemented
         return hmac.compare_digest(self._plain.encode(), other._plain.encode())
 
-    __hash__ = None  # type: ignore[assignment]  # a set of secrets is nothing to have
+    __hash__ = None  # type: ignore[assignment]  # nobody needs a set of secrets
 
     def __copy__(self) -> Self:
         return self
@@ -64,7 +64,7 @@ class Secret:
 def forget_locals(error: BaseException) -> None:
     """Clear the locals of all frames that an error passed through and that have ended.
 
-    A library's frames hold headers and bodies in plain; error reporters write locals down.
+    A library's frames hold plain headers and bodies, and error reporters record locals.
     """
     seen: BaseException | None = error
     while seen is not None:

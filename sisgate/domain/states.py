@@ -6,16 +6,16 @@ from enum import StrEnum
 
 
 class JobKind(StrEnum):
-    """What an app can ask for."""
+    """What an app can request."""
 
     SYNC = "sync"
     REQUEST = "request"
 
 
 class JobState(StrEnum):
-    """The life of a job. `held` is final too: done, but deletions wait for a person's word.
+    """The life of a job. `held` is final too: done, but deletions wait for a person's approval.
 
-    `unknown`: whether the provider carried out the request nobody here can tell.
+    `unknown`: it is unknown whether the provider carried out the request.
     """
 
     ACCEPTED = "accepted"
@@ -37,8 +37,8 @@ class CallState(StrEnum):
     """The life of a call.
 
     `planned`: in the ledger only (not yet published, or waiting until `not_before`).
-    `queued`: published to the provider's queue. `running`: claimed under a lease. `unknown`: made,
-    and without an answer that tells whether the provider carried it out.
+    `queued`: published to the provider's queue. `running`: claimed under a lease. `unknown`: sent,
+    but it is unknown whether the provider carried it out.
     """
 
     PLANNED = "planned"

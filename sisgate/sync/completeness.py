@@ -10,14 +10,14 @@ from sisgate.providers.dialect import Listing, Page, Position
 from sisgate.sync.pages import OVERLAP, Edges, bridge
 
 MAX_PASSES = 3
-"""How often a list that changes while being read is read again before we give up."""
+"""How often a list that changes while being read is reread before we give up."""
 
 
 @dataclass(frozen=True)
 class PageFact:
-    """What the ledger remembers of one page.
+    """What the ledger stores about one page.
 
-    `total` and `more` are what this very page said; `refused`: there was no page. A bridge
+    `total` and `more` are what this page itself reported; `refused`: there was no page. A bridge
     has the `seam` that it was read to prove and, as `bridged`, whether it did.
     """
 
@@ -38,13 +38,13 @@ class PageFact:
 
     @property
     def is_beginning(self) -> bool:
-        """Whether this page began to read the list."""
+        """Whether this page is the first of a pass."""
         return self.seam is None and self.position.start == 0 and self.position.page == 1
 
 
 @dataclass(frozen=True)
 class Bridge:
-    """A page to read over a broken seam: it must hold a row of `before` and one of `after`.
+    """A page to read across a broken seam: it must hold a row of `before` and one of `after`.
 
     With nothing in `after` the seam is the list's end: the page must reach it.
     """
@@ -69,11 +69,11 @@ class Bridge:
 class CompletenessResult:
     """Complete or not, and what to read again.
 
-    `complete`: every row that existed throughout the reading was received. `proven`: that holds
-    by the seams of the pages; where False (page numbers, opaque links, small pages) it rests on
-    counts alone, and deletions need a second pass. What to read before judging again: `bridges`
-    (each with the seam it is to prove), `extend` (pages where none came), or `reread`, everything.
-    `beyond` is the page that would show the end of a complete list whose end only its total tells.
+    `complete`: every row that existed throughout the reading was received. `proven`: the seams of
+    the pages prove that; if False (page numbers, opaque links, small pages) it rests on counts
+    alone, and deletions need a second pass. What to read before judging again: `bridges` (each with
+    the seam it should prove), `extend` (missing pages), or `reread`, everything. `beyond` is the
+    page that would prove the end of a complete list if only its total shows it.
     """
 
     complete: bool
@@ -91,14 +91,14 @@ def assess(
     """Judge a listing whose planned pages have all been read.
 
     `facts` are its pages and bridges in the order of their planning, `total` is the length last
-    heard of, `passes` how often the listing has been read, in full or in part. Only the newest
+    reported, `passes` how often the listing has been read, in full or in part. Only the newest
     pass from the beginning counts.
     """
     newest = max((f.pass_number for f in facts if f.is_beginning), default=1)
     facts = [f for f in facts if f.pass_number >= newest]
     pages = sorted((f for f in facts if f.seam is None), key=lambda f: f.position.start)
     if not pages:
-        # A count of 0 is a list read; else the server took back what it offered.
+        # With a count of 0 the list is read; else the server withdrew what it offered.
         return CompletenessResult(total == 0, proven=total == 0, reason="no page was read")
     if listing.paging == "single":
         return CompletenessResult(complete=True, proven=True)
@@ -111,7 +111,7 @@ def assess(
     pages, has_echo = _without_echo(pages)
     if _has_repeat(pages):
         return CompletenessResult(
-            False, reason="the provider gave the same page at different positions"
+            False, reason="the provider returned the same page at different positions"
         )
     again = passes < MAX_PASSES
     if any(a.more and b.refused for a, b in pairwise(pages)):
@@ -131,7 +131,7 @@ def _without_total(fact: PageFact) -> PageFact:
 
 
 def _is_unchanging(pages: Sequence[PageFact], total: int | None) -> bool:
-    """Whether the server gave its whole list each time, whatever place and size were asked for."""
+    """Whether the server returned its whole list each time, ignoring position and size."""
     first, *others = pages
     if not others or first.rows == 0 or total not in {None, first.rows}:
         return False
@@ -145,7 +145,7 @@ def _is_unchanging(pages: Sequence[PageFact], total: int | None) -> bool:
 
 
 def _without_echo(pages: Sequence[PageFact]) -> tuple[list[PageFact], bool]:
-    """Leave out a short last page that came once more for what lies behind it."""
+    """Drop repetitions of a short last page, returned for positions beyond it."""
     kept, longest = list(pages), max(page.rows for page in pages)
     while len(kept) > 2 and kept[-1].rows > OVERLAP:
         before, last = kept[-2:]
@@ -156,11 +156,11 @@ def _without_echo(pages: Sequence[PageFact]) -> tuple[list[PageFact], bool]:
 
 
 def _beyond(listing: Listing, pages: Sequence[PageFact]) -> Position | None:
-    """Return the page to read for a proof of the end, None where the pages have it.
+    """Return the page to read to prove the end, None if the pages already do.
 
-    A page that is shorter than another one, an empty page, and the server's own word show the
-    end. The total alone does not: of a server that clamps the size and counts the page, the first
-    page looks like a whole list. A count that has a resource of its own cannot do that.
+    A page shorter than another one, an empty page, or the server's statement proves the end. The
+    total alone does not: if a server clamps the size and counts the page, the first page looks like
+    a whole list. A separate count resource is reliable.
     """
     filled = [page for page in pages if page.rows]
     if not filled or listing.counted_by is not None or len(filled) < len(pages):

@@ -1,4 +1,4 @@
-"""The end of a sync: was everything read, what is gone, and is that believable?"""
+"""The end of a sync: was everything read, what is gone, and is that plausible?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DELETE_SHARE = 0.2
 """A sync that would delete more than this share of a dataset is held for a person."""
 
 ALWAYS_BELIEVED = 10
-"""So few deletions are not held, however small the dataset, while most of it stays."""
+"""Up to this many deletions are not held, however small the dataset, if most of it stays."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def conclude(session: Session, job: Job, config: ProviderConfig, now: datetime) 
 def _doubt_filter(
     session: Session, job: Job, config: ProviderConfig, dataset: Dataset, now: datetime
 ) -> None:
-    """Read in full, because the filter did not give back the newest record that is known.
+    """Read in full, because the filter did not return the newest known record.
 
-    The record may have been deleted at the provider, so the full read tells whether the filter is
-    to blame. Where no such record is known, an answer without any row is blamed at once.
+    The record may have been deleted at the provider, so the full read shows whether the filter is
+    to blame. If no such record is known, the filter is blamed for an empty response immediately.
     """
     why = "the provider's filter did not give back the newest known record"
     if dataset.newest_id is None:
@@ -77,10 +77,10 @@ def _doubt_filter(
 def _prove(
     session: Session, job: Job, dataset: Dataset, judged: Sequence[_Judged], now: datetime
 ) -> bool:
-    """Plan what is still needed to believe a complete full read; return whether there is any.
+    """Plan what is still needed to trust a complete full read; return whether anything is.
 
-    Where records are absent, each list is proven by its pages or read twice. Then, and in the
-    first full read of a dataset, the end of a list is not taken from its total alone.
+    If records are absent, each list must be proven by its pages or read twice. Then, and in the
+    first full read of a dataset, a list's total alone does not prove its end.
     """
     absent = deletions.count(session, dataset, job.id, job.generation).absent
     planned = False
@@ -109,7 +109,7 @@ def _end(
     *,
     complete: bool,
 ) -> None:
-    """End the sync: delete what is gone if that is believable, else hold it for a person."""
+    """End the sync: delete what is gone if that is plausible, else hold it for a person."""
     job.complete = complete
     is_full = job.mode == "full" and job.complete
     generation = job.generation if is_full else None
@@ -138,7 +138,7 @@ def _note_synced(session: Session, job: Job, dataset: Dataset, now: datetime) ->
     is_newer = dataset.high_water is None or (job.high_water or dataset.high_water) > (
         dataset.high_water
     )
-    # A full read knows all times there are, so it also corrects a wrong one.
+    # A full read sees all times, so it also corrects a wrong one.
     if job.high_water is not None and (is_newer or job.mode == "full"):
         dataset.high_water, dataset.newest_id = job.high_water, job.newest_id
     if job.mode == "incremental":
@@ -148,14 +148,14 @@ def _note_synced(session: Session, job: Job, dataset: Dataset, now: datetime) ->
     if job.witness is not None and records.is_live(
         session, dataset, job.witness, job.generation or 0
     ):
-        # The record is there, and the filter had not given it.
+        # The record exists, but the filter had not returned it.
         dataset.filter_works = False
 
 
 def is_suspicious(doomed: Doomed, *, inserted: int) -> bool:
-    """Return whether a sync would delete more of a dataset than is believed.
+    """Return whether a sync would delete implausibly much of a dataset.
 
-    `inserted` records are new in this sync: they make up for none that go.
+    `inserted` records are new in this sync and do not make up for deleted ones.
 
     >>> is_suspicious(Doomed(live=100, marked=5, absent=15), inserted=0)
     False
@@ -167,7 +167,7 @@ def is_suspicious(doomed: Doomed, *, inserted: int) -> bool:
     False
     """
     if doomed.count == 0:
-        return False  # then it is not counted how many live, either
+        return False  # then `live` is not counted either
     known = doomed.live - inserted
     if doomed.count <= ALWAYS_BELIEVED and doomed.count < known - doomed.count:
         return False
@@ -176,12 +176,12 @@ def is_suspicious(doomed: Doomed, *, inserted: int) -> bool:
 
 def _held_note(doomed: Doomed, known: int) -> str:
     parts = [
-        f"{doomed.absent} were not in the provider's list any more" if doomed.absent else "",
-        f"{doomed.marked} were marked as deleted by the provider" if doomed.marked else "",
+        f"{doomed.absent} are no longer in the provider's list" if doomed.absent else "",
+        f"{doomed.marked} are marked as deleted by the provider" if doomed.marked else "",
     ]
     return (
         f"{doomed.count} of {known} records would be deleted: {' and '.join(filter(None, parts))}. "
-        "That is more than is deleted unasked. If it is right, run the sync again with "
+        "That is more than is deleted without approval. If it is right, run the sync again with "
         "--allow-deletes."
     )
 
@@ -253,10 +253,10 @@ def _reread(session: Session, job: Job, row: ListingRow, now: datetime) -> None:
 
 
 def _fail_unusable(session: Session, job: Job, lost: int, now: datetime) -> None:
-    """End a sync in which no row at all was a record: then it is not a list of them."""
+    """Fail a sync in which no row at all was a record."""
     error = AnswerInvalid(
-        f"None of the {lost} rows that the provider gave could be used. Check the kind, version "
-        "and base_path of the provider."
+        f"None of the {lost} rows that the provider sent could be used. Check the provider's kind, "
+        "version and base_path."
     )
     jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
 
@@ -264,8 +264,8 @@ def _fail_unusable(session: Session, job: Job, lost: int, now: datetime) -> None
 def _conflicts_note(count: int) -> str:
     ids = "1 id was" if count == 1 else f"{count:,} ids were"
     return (
-        f"{ids} given by the provider with different rows. They cannot be merged, so the last row "
-        "that was new is stored."
+        f"{ids} sent by the provider with different rows. They cannot be merged, so the last new "
+        "row is stored."
     )
 
 
@@ -278,5 +278,5 @@ def _marred_notes(judged: Sequence[_Judged]) -> list[str]:
 def _incomplete_note(judged: _Judged) -> str:
     return (
         f"The list {judged.listing.name} could not be read completely: {judged.verdict.reason}. "
-        "What came is stored; nothing is deleted for being absent. The next sync reads it again."
+        "What was read is stored; nothing is deleted for being absent. The next sync rereads it."
     )

@@ -5,7 +5,7 @@ row before the seam is deleted or inserted) then shows itself: the last rows of 
 longer among the first of the next. Proof that no record is lost: rows come in one stable order,
 and a page is an unbroken run of it; if page k and page k+1 share a row, their runs join, and
 every row between their ends that existed at both times was received. Where the seam is broken, a
-bridge page over it is read.
+bridge page across it is read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MIN_OVERLAPPED_SIZE = 10
 """Pages smaller than this don't overlap: it would cost more than it proves."""
 
 EDGE = 3
-"""Row ids remembered at each end of a page. Several, for one of them may be deleted."""
+"""Row ids stored for each end of a page. Several, because one of them may be deleted."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Edges:
 
 @dataclass(frozen=True)
 class Earlier:
-    """An earlier page of the chain, to notice a server that gives it again."""
+    """An earlier page of the chain, to notice a server that repeats it."""
 
     edges: Edges
     rows: int
@@ -59,8 +59,8 @@ def following(
     """Return the positions to read after `page`, which was read at `position`.
 
     `total` is the list's length if it is known by now, `was_known` whether it was before this
-    page. With a total all other pages are returned at once, to be read side by side; without it,
-    the next one. A list that may go on past its own total is read on in a chain.
+    page. With a total all other pages are returned, to be read in parallel; without it, only the
+    next one. A list that may continue past its own total is read further as a chain.
     """
     if listing.paging == "single" or page.received == 0:
         return []
@@ -80,8 +80,8 @@ def following(
 def _may_go_on(position: Position, page: Page) -> bool:
     """Whether rows may follow a page at which the list ends by its total.
 
-    Some servers put the rows of the page into the total, or cut it off. A full page is what the
-    first page of a longer list looks like, and a total below the page's own end is wrong.
+    Some servers report the page's rows as the total, or truncate it. A full page may be the first
+    of a longer list, and a total below the page's own end is wrong.
     """
     if page.more is not None:
         return page.more
@@ -89,14 +89,14 @@ def _may_go_on(position: Position, page: Page) -> bool:
         return True
     if position.size is not None:
         return page.received >= position.size
-    # Where the server chooses the size, the pages before tell it.
+    # If the server chooses the size, the previous pages show it.
     return position.page > 1 and page.received * (position.page - 1) >= position.start
 
 
 def is_behind(position: Position, total: int | None) -> bool:
     """Whether a page begins where the rows known by now end, so that it may well not exist.
 
-    Never where the server itself gave the way there.
+    Never if the server itself linked to it.
     """
     is_first = position.start == 0 and position.page == 1
     if is_first or position.link is not None:
@@ -107,12 +107,12 @@ def is_behind(position: Position, total: int | None) -> bool:
 def after_repeat(
     listing: Listing, position: Position, page: Page, earlier: Sequence[Earlier]
 ) -> list[Position] | None:
-    """Return where to read on when a chain comes to a page that it has read before.
+    """Return where to continue when a chain reaches a page that it has already read.
 
-    None: it does not. A server that ignores the position and the size gives its whole list each
-    time: that is a list too, and it ends here, once fewer rows were asked for and all of them
-    came. So does one that gives its short last page for all that lies behind. Raises
-    `AnswerInvalid` where the chain leads in a circle or cannot come to the rest of the list.
+    None: it does not. A server that ignores position and size returns its whole list each time:
+    such a list ends here, once fewer rows were requested and all of them came. So does that of a
+    server that repeats its short last page for everything beyond. Raises `AnswerInvalid` if the
+    chain is circular or cannot reach the rest of the list.
 
     `earlier` are pages of the chain in their order: the first, some, and the one just before.
     """

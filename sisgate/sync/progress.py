@@ -1,8 +1,7 @@
-"""What one answered call means for its sync: rows written, flaws kept, further calls planned.
+"""Applying one answered call to its sync: writing rows, recording flaws, planning further calls.
 
-What runs in a session runs inside the transaction that also ends the call, so that a page's effects
-and its being done are one fact. Of rows that could not be used only numbers and names of fields are
-kept and reported, never a value.
+All of this runs inside the transaction that also ends the call, so a page's effects and its end are
+atomic. Of unusable rows only numbers and field names are stored and reported, never a value.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ class Flaws:
 
     @property
     def lost_text(self) -> str:
-        """What is reported of the rows that are no records."""
+        """The report on rows that are not records."""
         return f"{_rows(len(self.lost))} could not be used ({self._named(self.lost)})"
 
     @property
     def marred_text(self) -> str:
-        """What is reported of the records that lack a field."""
+        """The report on records that lack a field."""
         return (
             f"{_rows(len(self.marred))} had fields that could not be used and were left out "
             f"({self._named(self.marred)})"
@@ -59,7 +58,7 @@ class Flaws:
 
 
 def flaws_json(flaws: Sequence[Flaw]) -> dict[str, Any] | None:
-    """Return what the ledger keeps of a page's flaws; None where there are none."""
+    """Return a page's flaws as stored in the ledger; None if there are none."""
     if not flaws:
         return None
     lost = sorted({flaw.row for flaw in flaws if flaw.lost})
@@ -78,7 +77,7 @@ def flaws_json(flaws: Sequence[Flaw]) -> dict[str, Any] | None:
 
 
 def of_pages(kept: Iterable[Mapping[str, Any] | None]) -> Flaws:
-    """Return the flaws of a list from what the ledger kept of its pages."""
+    """Return the flaws of a list from those stored with its pages."""
     lost: set[int] = set()
     marred: set[int] = set()
     named: dict[tuple[int, str], None] = {}
@@ -95,7 +94,7 @@ def _rows(count: int) -> str:
 
 
 def record_count(session: Session, claim: Claim, job: Job, total: int, now: datetime) -> None:
-    """Note a listing's length and plan its first page."""
+    """Record a listing's length and plan its first page."""
     assert claim.listing is not None
     row = session.get_one(ListingRow, claim.listing.id)
     row.total = total
@@ -142,7 +141,7 @@ def restart_full(
     why: str,
     now: datetime,
 ) -> None:
-    """Give up reading by filter and read the whole list in the same job."""
+    """Abandon the filter and read the whole list in the same job."""
     job.note = f"Read in full, because {why}."
     call_queue.withdraw(session, job.id, now)
     start.begin_full(session, job, config, dataset, now)
@@ -151,7 +150,7 @@ def restart_full(
 def give_up_filter(
     session: Session, job: Job, config: ProviderConfig, why: str, now: datetime
 ) -> None:
-    """Read in full and remember that this dataset's filter is of no use."""
+    """Read in full and remember that this dataset's filter is unusable."""
     assert job.resource is not None
     dataset = datasets.lock(session, job.provider, job.resource)
     dataset.filter_works = False
@@ -161,14 +160,14 @@ def give_up_filter(
 def use_fallback(
     session: Session, claim: Claim, job: Job, plans: Sequence[Listing], now: datetime
 ) -> None:
-    """Replace a listing that the provider does not offer by the listings that stand in for it."""
+    """Replace a listing that the provider does not offer by its substitutes."""
     assert claim.listing is not None
     session.get_one(ListingRow, claim.listing.id).replaced = True
     start.add_listings(session, job, plans, now)
 
 
 def edges_json(page: Page) -> dict[str, object]:
-    """Return what the ledger keeps of a page besides its length.
+    """Return what the ledger stores of a page besides its length.
 
     Its edges, whether it announced a further page, and how many records it marked as deleted.
     """
@@ -181,12 +180,12 @@ def edges_json(page: Page) -> dict[str, object]:
 
 
 def bridge_target(bridge: Bridge) -> dict[str, object]:
-    """Return what the ledger keeps of a bridge until it is read."""
+    """Return what the ledger stores of a bridge until it is read."""
     return {"seam": bridge.seam, "before": list(bridge.before), "after": list(bridge.after)}
 
 
 def judged_target(call: ClaimedCall, page: Page) -> dict[str, object] | None:
-    """Return a bridge's target with the word whether it closed its seam."""
+    """Return a bridge's target with whether it closed its seam."""
     if call.purpose != Purpose.BRIDGE or call.target is None:
         return call.target
     target = call.target
@@ -206,14 +205,14 @@ def _earlier(session: Session, call: ClaimedCall) -> list[Earlier]:
 def _filter_was_ignored(job: Job, page: Page) -> bool:
     if job.mode != "incremental" or job.since is None:
         return False
-    # A server may round the times it shows, by up to a day as far as is known.
+    # A server may round the times it shows, by up to a day as far as we know.
     limit = job.since - start.ROUNDING_MARGIN
     return any(row.last_modified is not None and row.last_modified < limit for row in page.rows)
 
 
 def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: datetime) -> None:
-    # Of the newest full sync, not of this job: what any sync sees now has been seen by that one
-    # too, which must not delete it because it came after its place in the list had been read.
+    # The generation of the newest full sync, not of this job: that sync must not delete a record
+    # that another sync sees now, only because its place in the list had already been read.
     tally = records.write_page(
         session,
         dataset,
@@ -228,9 +227,9 @@ def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: d
     job.updated += tally.updated
     if job.mode == "incremental" and job.witness in page.ids:
         job.witness = None
-    # A time in the future would hide the changes until then from the next filter, and one since
-    # the sync began those of the pages that had been read by then. A record that is deleted may
-    # leave the list, so it cannot be what a filter has to give back.
+    # A future time would hide the changes until then from the next filter, and a time since the
+    # sync began those of the pages already read. A deleted record may leave the list, so a filter
+    # need not return it.
     until = start.read_since(job) or now
     for row in page.rows:
         time = row.last_modified

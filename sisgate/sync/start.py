@@ -1,4 +1,4 @@
-"""The beginning of a sync: full or incremental, which listings, which first calls."""
+"""The start of a sync: full or incremental, which listings, which first calls."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def start(session: Session, job: Job, config: ProviderConfig, now: datetime) -> 
 def begin_full(
     session: Session, job: Job, config: ProviderConfig, dataset: Dataset, now: datetime
 ) -> None:
-    """Plan a full read, also in place of an incremental one that could not be trusted."""
+    """Plan a full read, possibly instead of an incremental one that could not be trusted."""
     assert job.resource is not None
     listings.replace_all(session, job.id)
     dataset.generation += 1
@@ -58,7 +58,7 @@ def begin_full(
 
 
 def add_listings(session: Session, job: Job, plans: Sequence[Listing], now: datetime) -> None:
-    """Add listings to a job, each with the call that tells its length, or its first page."""
+    """Add listings to a job, each with the call that counts it or reads its first page."""
     new = listings.add(session, job.id, {plan.name: plan.to_json() for plan in plans})
     for row in new:
         begin_listing(session, job, row, now)
@@ -103,15 +103,15 @@ WITHIN = timedelta(hours=1)
 def take_over(
     session: Session, job: Job, config: ProviderConfig, dataset: Dataset, now: datetime
 ) -> bool:
-    """Take over what the failed job that this one retries has read; return whether it did.
+    """Take over the pages read by the failed job that this one retries; return whether it did.
 
-    A list without a length is read page by page, so a failure near its end would cost all of it
-    once more. The pages are taken over if they can be proven to be a part of what this job reads:
-    one list, read in full by overlapping pages without a gap, in the generation that is still the
-    newest, a short while ago. The next page overlaps the last of them, so a list that has shifted
-    meanwhile shows itself at that seam like at any other (see `sisgate.sync.pages`) and is read
-    again there. Records of these pages that were only changed meanwhile come with the next sync:
-    its filter begins at the failed job's start.
+    A list without a length is read page by page, so a failure near its end would mean reading it
+    all again. The pages are taken over if they provably belong to what this job reads: one list,
+    read in full by overlapping pages without a gap, in the generation that is still the newest,
+    recently. The next page overlaps the last of them, so a list that has since shifted is noticed
+    at that seam as at any other (see `sisgate.sync.pages`) and reread there. Records of these pages
+    that have only changed since then come with the next sync: its filter begins at the failed job's
+    start.
 
     Then the job is a full read with the next call planned. The dataset must be locked.
     """

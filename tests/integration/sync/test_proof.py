@@ -86,7 +86,7 @@ def test_all_kinds_of_deletion_in_a_sync_are_one_sum(
     provider.answer = listing([*marked, *rows[25:]])
     status = worker.sync(mode="full")
     assert (status.state, status.deleted) == ("held", 0)
-    assert "15 were not in the provider's list any more and 10 were marked" in (status.note or "")
+    assert "15 are no longer in the provider's list and 10 are marked" in (status.note or "")
     provider.answer = listing([*marked, *rows[10:]])
     status = worker.sync(mode="full")
     assert (status.state, status.deleted) == ("done", 10)
