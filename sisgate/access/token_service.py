@@ -31,7 +31,7 @@ OVERLAP = timedelta(days=1)
 
 @dataclass(frozen=True)
 class TokenInfo:
-    """What is known of a token. `state` is `active`, `expired` or `revoked`.
+    """A token without its secret. `state` is `active`, `expired` or `revoked`.
 
     `token` is set only by the call that creates it: it is shown once and stored nowhere.
     """
@@ -66,7 +66,7 @@ class TokenService:
         self._authorizer = authorizer
 
     def authenticate(self, token: str | None) -> Principal:
-        """Return whom a token stands for, whoever asks; `NotAuthenticated` if it is not valid."""
+        """Return the principal of a token; `NotAuthenticated` if it is not valid."""
         return authenticate(self._database, self._clock, token)
 
     def add(
@@ -98,9 +98,9 @@ class TokenService:
                 "100, a letter or digit first."
             )
         if not places:
-            raise UsageError("A token needs at least one scope; * is everything.")
+            raise UsageError("A token needs at least one scope; * means everything.")
         if life is not None and life <= timedelta(0):
-            raise UsageError("The life of a token is longer than nothing.")
+            raise UsageError("The life of a token must be positive.")
         is_first = Role.ADMIN in granted and self._authorizer.is_anonymous
         if not (is_first and self._lacks_admin()):
             actor = self._admin(actor)
@@ -149,7 +149,7 @@ class TokenService:
         """
         actor = self._admin(actor)
         if overlap < timedelta(0) or (life is not None and life <= timedelta(0)):
-            raise UsageError("An overlap and a life are lengths of time, not below nothing.")
+            raise UsageError("An overlap and a life must not be negative.")
         now = self._clock.now()
         with self._database.write() as session:
             old = _locked(session, token_id)

@@ -56,7 +56,7 @@ def seal(
     if not events and not closely:
         return None
     now = clock.now()
-    # Time never goes back along the chain, whatever the clocks of the sealers say.
+    # Times never decrease along the chain, whatever the sealers' clocks say.
     at = max(now, last.at) if last else now
     number, total = (last.number + 1, last.total + events) if last else (1, events)
     fields = (number, at, events, total, compact_json(ranges), digest)
@@ -85,7 +85,7 @@ def _unsealed(session: Session, key: AuditKey, floor: int) -> tuple[list[Range],
         begin = end = 0
         for row in events_between(session, writer, sealed + 1):
             if begin and row.number != end + 1:
-                # A gap: somebody took events away. The rest is sealed; verification reports it.
+                # A gap: events were removed. Seal the rest; verification reports it.
                 ranges.append((writer, begin, end))
                 begin = 0
             begin, end = begin or row.number, row.number

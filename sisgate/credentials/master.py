@@ -80,7 +80,7 @@ def make_master_key(path: Path) -> bool:
 
 
 def renew_master_key(path: Path) -> MasterKey:
-    """Put a new key above those of a file and return it; what the old ones sealed still opens."""
+    """Add a new first key to a file and return it; the old keys stay."""
     key = MasterKey(secrets.token_bytes(KEY_BYTES), str(path))
     write_keys(path, [each.material for each in (key, *_read(path))], overwrite=True)
     return key
@@ -120,7 +120,7 @@ def _run(command: tuple[str, ...]) -> str:
             f"{type(error).__name__}. Check master_key_command."
         ) from None
     if ended.returncode != 0:
-        # Its output is not quoted: nobody knows what it holds.
+        # Do not quote its output: it may hold a secret.
         raise CredentialError(
             f"The command for the master key ({command[0]}) ended with {ended.returncode}. Run it "
             "by hand to see why."

@@ -25,7 +25,7 @@ GROUP = "sisgate.key_sources"
 
 @dataclass(frozen=True)
 class KeyRequest:
-    """What a source is asked for.
+    """A request to a source.
 
     `id` stays the same when a request is repeated after a crash: return the same key again if you
     can, or the first one is left over at the provider. `current` is the active key of the slot,
@@ -104,7 +104,7 @@ class CommandSource:
                 f"The program {self._command[0]} could not be run: {type(error).__name__}."
             ) from None
         if ended.returncode != 0:
-            # Its output is not quoted: nobody knows what it holds.
+            # Do not quote its output: it may hold a secret.
             raise KeySourceFailed(f"The program {self._command[0]} ended with {ended.returncode}.")
         return ended.stdout
 
@@ -161,7 +161,7 @@ def _warn(old: str, new: str) -> None:
     )
 
 
-if not TYPE_CHECKING:  # so that a type checker finds the old name
+if not TYPE_CHECKING:  # so that a type checker reports the old name
 
     def __getattr__(name: str) -> Any:
         """Return what has an older name, for one version, with a `DeprecationWarning`."""

@@ -1,4 +1,4 @@
-"""Requests to a provider's token endpoint, and what the answer means for the key or our settings.
+"""Requests to a provider's token endpoint, and their errors.
 
 OAuth 2.0 client credentials, RFC 6749 section 4.4, as servers really speak it: any 2xx with a token
 is a token; `expires_in` may be a text, or missing. Only what is said of the client itself speaks
@@ -42,7 +42,7 @@ DEFAULT_LIFETIME_SECONDS = 3600.0
 LONGEST_LIFETIME_SECONDS = 1e9
 
 THROTTLED_SECONDS = 30.0
-"""How long to leave a token endpoint alone that answered 429 without saying for how long."""
+"""How long to wait after a 429 without Retry-After."""
 
 SHOWN_URL_CHARACTERS = 200
 
@@ -153,7 +153,7 @@ def _refusal(
     location: str | None,
     asked_wait: float | None,
 ) -> SisgateError:
-    """Return the error that an answer without a token means."""
+    """Return the error for a response without a token."""
     endpoint = f"The token endpoint of {config.name}"
     ids: dict[str, Any] = {"provider": config.name, "status": status}
     word = word if isinstance(word, str) and _ERROR_WORD.fullmatch(word) else None

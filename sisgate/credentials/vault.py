@@ -35,7 +35,7 @@ class Vault:
     def __init__(self, keys: Sequence[MasterKey]) -> None:
         if not keys:
             raise CredentialError(
-                "There is no master key. `sisgate up` makes one on its first start."
+                "There is no master key. `sisgate up` creates one on its first start."
             )
         self._newest = keys[0]
         self._keys = {key.id: key for key in keys}
@@ -149,5 +149,5 @@ def _bound(context: str) -> bytes:
 def _changed(context: str) -> CredentialError:
     return CredentialError(
         f"The secret stored for {context} was changed or moved in the database and does not open. "
-        "Add the provider's keys anew with `sisgate keys add`."
+        "Add the provider's keys again with `sisgate keys add`."
     )

@@ -19,7 +19,7 @@ from sisgate.ledger.call_statements import GIVEN_OF_JOB, TALLIES, insert_call, i
 from sisgate.ledger.schema import Call, Job
 
 CHUNK = 1000
-"""How many ids stand in one statement."""
+"""The number of ids in one statement."""
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 

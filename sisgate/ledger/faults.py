@@ -1,4 +1,4 @@
-"""Which errors of a database mean that the ledger cannot be used, and what helps. Pure."""
+"""Which database errors mean that the ledger cannot be used, and their remedies. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CURES = {
     "53300": "Raise max_connections, use fewer processes, or put PgBouncer between.",
     "55P03": "",
     "57014": "It cut a statement short: its statement_timeout may be too small.",
-    "57P": "It is restarting or was told to stop; work goes on when it is back.",
+    "57P": "It is restarting or stopping; work resumes when it is back.",
     "58": "",
     "XX": "Its files may be damaged: see its log.",
 }
@@ -47,14 +47,14 @@ WORDS = {
     "no such table": "42P01",
     "no such column": "42703",
 }
-"""What stands in an error that has no code: SQLite's, and those of connections never made."""
+"""Texts in errors without a code: SQLite's, and those of failed connections."""
 
 STALE = ("25006", "57P")
 """After these the pool's other connections lead to the wrong server, or to none, as well."""
 
 
 def cure_of(error: Exception) -> str | None:
-    """Return what helps where the database as such cannot be used, '' where nothing is to be done.
+    """Return the remedy if the database itself cannot be used, '' if none is needed.
 
     None: the statement was wrong, which is a mistake of ours.
     """

@@ -41,10 +41,10 @@ class NewJob:
     def fingerprint(self) -> str:
         """SHA-256 of the arguments: the same sync has the same fingerprint.
 
-        What a request asks for is not in it: few words are easily guessed from their digest.
+        The target of a request is left out: short texts are easily guessed from their digest.
         """
-        words = [self.kind, self.provider, self.resource, int(self.priority), self.options]
-        return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()
+        parts = [self.kind, self.provider, self.resource, int(self.priority), self.options]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def accept(

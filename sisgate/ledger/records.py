@@ -194,7 +194,7 @@ def stream_changes(
         )
         with database.read() as session:
             chunk = session.execute(query).mappings().all()
-            # After the look at the changes: what was deleted before it is known by now.
+            # After reading the changes, so that earlier deletions are known.
             datasets.refuse_cursor(session, provider, resource, since)
         for row in chunk:
             yield StoredChange(**row)

@@ -1,4 +1,4 @@
-"""Calls whose message is due, lost, or has waited too long: what the reconciler looks for.
+"""Calls whose message is due, lost or overdue, for the reconciler.
 
 Each function notes the new publish in the ledger and returns addresses (id, provider, priority);
 the caller publishes them after its commit. A copy too many is harmless: one claim wins.

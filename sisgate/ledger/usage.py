@@ -1,6 +1,6 @@
 """Rolling calls up into hours by provider and app, so that the calls themselves may be deleted.
 
-An hour is counted once, when nothing of it can change any more, and is never counted again.
+An hour is counted once, when it can no longer change.
 """
 
 from __future__ import annotations

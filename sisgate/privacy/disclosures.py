@@ -1,4 +1,4 @@
-"""Who was given a person's records, reconstructed from the audit log and the change feed.
+"""Who read a person's records, reconstructed from the audit log and the change feed.
 
 The event of a bulk read says which versions of a dataset the app may have seen: the number of the
 newest change before and after it. The feed says when a record came and went. Together they tell
@@ -161,7 +161,7 @@ def disclosures_of(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[PersonDisclosure]:
-    """Return each time that a person's records, or an answer naming them, were given; in order."""
+    """Return the disclosures of a person's records and of responses naming them, in order."""
     owned = find_owned(session, person)
     presences = _presences(session, person, owned, key)
     own = [record.data for record in owned if record.resource in PEOPLE]

@@ -150,7 +150,7 @@ class Erasure:
             if suppress:
                 access.lock_suppressions(session)
                 access.suppress(session, self._provider, target.digest, now)
-            # Before anything is deleted: a run that dies half way has done something too.
+            # Before any deletion, because an interrupted run has deleted data too.
             self._audit(
                 session, now, "erase", target.pseudonym, actor, reason,
                 phase="begin", suppressed=suppress,
@@ -160,7 +160,7 @@ class Erasure:
         residual = self._residual(target, ids | {sourced_id})
         done = residual.erase(target.pseudonym)
         with self._database.write() as session:
-            # No sync writes anything from here to the end, so nothing comes back unseen.
+            # No sync writes from here to the end, so no data returns unnoticed.
             access.lock_suppressions(session)
             now = self._clock.now()
             done += self._erase_records(session, target, now)
@@ -176,7 +176,7 @@ class Erasure:
         return ErasureReport(self._provider, target.pseudonym, done, left, suppressed, compacted)
 
     def lift(self, sourced_id: str, resource: str | None, *, actor: str, reason: str) -> bool:
-        """Let later syncs bring a person again; return whether they were kept out.
+        """Let later syncs store a person again; return whether they were suppressed.
 
         Raises `UsageError` for a reason that names the person.
         """

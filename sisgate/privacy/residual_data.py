@@ -133,7 +133,7 @@ class ResidualData:
         except InvalidState:
             return False
         except CredentialError:
-            # Nobody can open it any more, so nobody can say that it names no one.
+            # It can no longer be opened, so it may name the person.
             return True
 
     def _answers_with(self, answer: Response) -> bool:

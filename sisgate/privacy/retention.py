@@ -16,7 +16,7 @@ from sisgate.ledger.usage import HOUR, SETTLED
 from sisgate.settings import Settings
 
 MARGIN = timedelta(hours=1)
-"""Longer than any lease: by then whatever was under way when a job ended has ended too."""
+"""Longer than any lease: by then every call of an ended job has ended too."""
 
 SCANS = "originals"
 """The rule that scans every record; it runs less often."""

@@ -1,1 +1,1 @@
-"""The whole stack on one machine: Redis, worker, beat and Flower, started and kept running."""
+"""The whole stack on one machine: starts and supervises Redis, worker, beat and Flower."""

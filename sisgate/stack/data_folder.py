@@ -1,4 +1,4 @@
-"""The data folder of a running stack: locked, marked with what runs, its disk watched."""
+"""The data folder of a running stack: its lock, status file and free space."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ STATUS = "up.json"
 
 DISK_SECONDS = 2.0
 FULL_BYTES = 1 << 20
-"""With less free space than this SQLite and Redis cannot be sure of their next write."""
+"""With less free space than this, the next write of SQLite or Redis may fail."""
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold the data folder for this process; `ConfigurationError` when another one does."""
+    """Lock the data folder for this process; `ConfigurationError` if another holds it."""
     make(folder)
     try:
         opened = (folder / LOCK).open("a+")
@@ -54,16 +54,16 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def make(folder: Path) -> None:
-    """Make the folder, closed to other users, or find one that can be written.
+    """Create the folder, closed to other users, unless a writable one exists.
 
-    `ConfigurationError` when neither can be.
+    Raises `ConfigurationError`.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigurationError(
-            f"The data folder {folder} cannot be made: {error.strerror}. "
-            "Name another one with --data-dir or SISGATE_DATA_DIR."
+            f"The data folder {folder} cannot be created: {error.strerror}. "
+            "Choose another one with --data-dir or SISGATE_DATA_DIR."
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _cannot_be_written(folder, os.strerror(errno.EACCES))
@@ -72,12 +72,12 @@ def make(folder: Path) -> None:
 def _cannot_be_written(folder: Path, why: str | None) -> ConfigurationError:
     return ConfigurationError(
         f"The data folder {folder} cannot be written by this user: {why}. Give it to this user "
-        "(chown), or name another folder with --data-dir or SISGATE_DATA_DIR."
+        "(chown), or choose another folder with --data-dir or SISGATE_DATA_DIR."
     )
 
 
 def remember_configuration(folder: Path, file: Path | None) -> None:
-    """Keep the path of the configuration file, so that commands in any folder read the same one."""
+    """Store the path of the configuration file, so that commands in any folder use it."""
     place = folder / STACK_CONFIG_NAME
     if file is None:
         place.unlink(missing_ok=True)
@@ -86,36 +86,36 @@ def remember_configuration(folder: Path, file: Path | None) -> None:
 
 
 def write_status(folder: Path, status: Mapping[str, Any]) -> None:
-    """Leave word of what runs, for `sisgate doctor`."""
+    """Write the status file for `sisgate doctor`."""
     draft = folder / f"{STATUS}.draft"
     draft.write_text(json.dumps(status), encoding="utf-8")
     draft.replace(folder / STATUS)
 
 
 class Disk:
-    """Watches the disk of `folder`; a full one is waited for, since all goes on when it ends."""
+    """Watches the disk of `folder`. Work resumes by itself after a full disk."""
 
     def __init__(self, folder: Path, clock: Clock, tell: Callable[[str], None]) -> None:
         self._folder = folder
         self._clock = clock
         self._tell = tell
-        self._looked_at = -DISK_SECONDS
+        self._checked_at = -DISK_SECONDS
         self.is_full = False
 
-    def look(self) -> None:
-        """Look again, if it is time to."""
+    def check(self) -> None:
+        """Check the free space, if it is time to."""
         now = self._clock.monotonic()
-        if now - self._looked_at < DISK_SECONDS:
+        if now - self._checked_at < DISK_SECONDS:
             return
-        self._looked_at = now
+        self._checked_at = now
         with suppress(OSError):
             low = shutil.disk_usage(self._folder).free < FULL_BYTES
-            # A quota shows in no figure but in a write.
+            # Only a write shows a quota.
             self._note(full=low or (self.is_full and not self._takes_a_write()))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Write something that may fail for want of space, to be tried again later."""
+        """Tolerate a write that fails for lack of space; the caller retries it later."""
         try:
             yield
         except OSError as error:
@@ -144,7 +144,7 @@ class Disk:
         if full:
             self._tell(
                 f"the disk of {self._folder} is full: nothing new is accepted and no call is made. "
-                "Free some space; everything then continues by itself."
+                "Free some space; work then resumes by itself."
             )
         else:
-            self._tell(f"there is space again in {self._folder}: going on.")
+            self._tell(f"{self._folder} has free space again: resuming.")

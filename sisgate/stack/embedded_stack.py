@@ -1,4 +1,4 @@
-"""The whole stack on one machine, from the first start to the last stop."""
+"""The whole stack on one machine: starting, supervising and stopping it."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ from sisgate.stack.supervisor import Supervisor, last_words
 
 REDIS_SECONDS = 60.0
 TICK_SECONDS = 0.2
-LOOK_SECONDS = 0.5
-TOLD_AGAIN_SECONDS = 20.0
-"""How often a start that takes long is told."""
+POLL_SECONDS = 0.5
+REPORT_SECONDS = 20.0
+"""How often to report a slow start."""
 
 START_CRASHES = 3
-"""A program that ends so often in a row before the stack is up will not start: the stack ends."""
+"""Crashes in a row before the stack is up after which it gives up."""
 
 CRASHES = 10
-"""The same once the stack was up, some three minutes after the first crash in the row."""
+"""The same once the stack is up: some three minutes after the first crash."""
 
 
 class EmbeddedStack:
     """Redis (unless one is configured), the ledger's tables, worker, beat and Flower.
 
-    `start` returns when Redis answers and all programs are started, `await_up` when worker, planner
-    and beat have answered, `run` when `wanted()` is no longer true, and `stop` leaves no process
+    `start` returns when Redis responds and all programs are started, `await_up` when worker,
+    planner and beat have responded, `run` when `wanted()` is false, and `stop` leaves no process
     behind. `on_line` gets the name of a program, or `sisgate`, and a line to show. Raises
-    `ConfigurationError` when another stack has the data folder, `CredentialError` when the ledger
-    needs a master key that is not here, and `SisgateError` with the end of its log when a program
-    ends over and over. A full disk ends nothing.
+    `ConfigurationError` if another stack holds the data folder, `CredentialError` if the ledger
+    needs a missing master key, and `SisgateError` with the end of its log if a program keeps
+    crashing. A full disk ends nothing.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class EmbeddedStack:
         self.flower: Flower | None = None
         self.made_master_key = False
         self.silent_redis: str | None = None
-        """Why the Redis that is named does not answer; None where it does."""
+        """Why the configured Redis does not respond; None if it does."""
 
     def start(self, *, processes: int, with_flower: bool) -> None:
-        """Start everything in order; what was started is stopped again when a step fails."""
+        """Start everything in order; stop it again if a step fails."""
         try:
             self._held.enter_context(data_folder.held(self._settings.data_dir))
             data_folder.remember_configuration(self._settings.data_dir, self._settings.config_file)
@@ -93,12 +93,12 @@ class EmbeddedStack:
             raise
 
     def await_up(self, wanted: Callable[[], bool]) -> bool:
-        """Return True when worker, planner and beat have answered, False when no longer `wanted()`.
+        """Return True once worker, planner and beat have responded, False if not `wanted()`.
 
-        A start that takes long is told with what is missing and the end of that program's log.
+        Reports what a slow start waits for, with the end of that program's log.
         """
         heartbeats = Heartbeats(self._held.enter_context(connect(self._url)))
-        told_at = self._clock.monotonic()
+        reported_at = self._clock.monotonic()
         while wanted():
             try:
                 missing = self._missing(heartbeats.read())
@@ -106,11 +106,11 @@ class EmbeddedStack:
                 missing = {"redis": error.message.rstrip(".")}
             if not missing:
                 return True
-            if self._clock.monotonic() - told_at > TOLD_AGAIN_SECONDS:
-                told_at = self._clock.monotonic()
+            if self._clock.monotonic() - reported_at > REPORT_SECONDS:
+                reported_at = self._clock.monotonic()
                 for name, what in missing.items():
                     self._tell(f"not up yet: {what}.{last_words(self._supervisor.tail(name))}")
-            self._tick(LOOK_SECONDS, START_CRASHES)
+            self._tick(POLL_SECONDS, START_CRASHES)
         return False
 
     def run(self, wanted: Callable[[], bool]) -> None:
@@ -119,26 +119,26 @@ class EmbeddedStack:
             self.keep_running(TICK_SECONDS)
 
     def keep_running(self, seconds: float) -> None:
-        """Pass on what the programs write for at most so long, and start again what has crashed."""
+        """For `seconds`, pass on the programs' output and restart those that crash."""
         self._tick(seconds, CRASHES)
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
-        """Stop everything, Redis last, and let go of the data folder."""
+        """Stop everything, Redis last, and release the data folder."""
         self._supervisor.stop(hurry)
         self._held.close()
 
     def _tick(self, seconds: float, crashes: int) -> None:
         self._supervisor.tick(seconds)
-        self._disk.look()
+        self._disk.check()
         self._leave_word()
-        if not self._disk.is_full:  # programs may end of that, until there is space
+        if not self._disk.is_full:  # programs may crash until there is space
             self._supervisor.raise_if_hopeless(crashes)
 
     def _missing(self, fleet: Fleet) -> dict[str, str]:
-        """Return what has not answered since the start, by the program that should have."""
+        """Return what has not responded since the start, by program."""
         pids, host = self._supervisor.pids, socket.gethostname()
-        seen = {(one.host, one.pid): one for one in fleet.processes if one.is_alive}
-        worker, beat = (seen.get((host, pids.get(name, -1))) for name in ("worker", "beat"))
+        alive = {(each.host, each.pid): each for each in fleet.processes if each.is_alive}
+        worker, beat = (alive.get((host, pids.get(name, -1))) for name in ("worker", "beat"))
         missing = {}
         if worker is None or not {PLANNER_QUEUE, *self._settings.providers} <= set(worker.queues):
             missing["worker"] = "the worker has not answered"
@@ -166,11 +166,11 @@ class EmbeddedStack:
             self._supervisor.raise_if_hopeless(START_CRASHES)
             if self._clock.monotonic() - begun > REDIS_SECONDS:
                 log = last_words(self._supervisor.tail("redis"))
-                raise BrokerUnavailable(f"The embedded Redis does not answer.{log}")
+                raise BrokerUnavailable(f"The embedded Redis does not respond.{log}")
         return redis.url
 
     def _prepare_ledger(self) -> None:
-        """Upgrade it and make its master key, unless it is in use with one that is not here."""
+        """Upgrade the ledger and create its master key, unless it needs a missing one."""
         settings = self._settings
         database = Database(settings.sqlalchemy_url)
         try:
@@ -206,7 +206,7 @@ class EmbeddedStack:
         lines = self._lines.setdefault(name, LogLines(name))
         shown = line if self._verbose else lines.shown(line)
         if shown is not None:
-            with suppress(OSError):  # a full disk that our own output goes to
+            with suppress(OSError):  # our output may go to a full disk
                 self._on_line(name, shown)
 
     def _tell(self, text: str) -> None:
@@ -215,7 +215,7 @@ class EmbeddedStack:
 
 
 def why_silent(url: str) -> str | None:
-    """Return why a Redis does not answer, or None where it does."""
+    """Return why a Redis does not respond; None if it does."""
     try:
         with connect(url) as client:
             client.ping()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a flag, so that a stop happens in order."""
+"""Ctrl-C and SIGTERM as a flag, for an orderly stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sisgate.clock import Clock
 
 
 class Interrupts:
-    """Counts the signals that asked us to stop, and remembers the first."""
+    """Counts signals to stop, and remembers the first."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -19,12 +19,12 @@ class Interrupts:
 
     @property
     def none(self) -> bool:
-        """Whether nobody has asked us to stop."""
+        """Whether no signal has arrived."""
         return self.count == 0
 
     @property
     def again(self) -> bool:
-        """Whether somebody asked twice, and does not want to wait."""
+        """Whether a second signal demands an immediate stop."""
         return self.count > 1
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
@@ -33,16 +33,16 @@ class Interrupts:
 
 
 def until_interrupted(clock: Clock, seconds: float) -> Iterator[None]:
-    """Yield every so many seconds, until somebody asks us to stop."""
-    with interrupts() as asked:
-        while asked.none:
+    """Yield every `seconds` until a signal arrives."""
+    with interrupts() as stops:
+        while stops.none:
             yield
             clock.sleep(seconds)
 
 
 @contextmanager
 def interrupts() -> Iterator[Interrupts]:
-    """Catch SIGINT, SIGTERM and SIGHUP for the length of the block."""
+    """Catch SIGINT, SIGTERM and SIGHUP within the block."""
     noted = Interrupts()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, noted._note) for number in numbers}

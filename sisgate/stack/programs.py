@@ -29,13 +29,13 @@ from sisgate.stack.supervisor import Program
 FLOWER_PORT = 5555
 FLOWER_USER = "sisgate"
 WORKER_STOP_SECONDS = 20.0
-"""How long a stopping worker may finish its calls. What it leaves is made again after its lease."""
+"""How long a stopping worker may finish its calls; unfinished ones resume after their lease."""
 
 
 def celery_command() -> list[str]:
-    """Return the start of a command line that is `celery -A workers` for our package `workers`.
+    """Return the beginning of a command line like `celery -A workers` for our package `workers`.
 
-    By its path, and `-P` keeps the current folder out: another package of that name is not met.
+    Its path and `-P`, which leaves out the current folder, avoid other packages of that name.
     """
     return [sys.executable, "-P", str(_fleet() / "workers" / "__main__.py")]
 
@@ -50,31 +50,31 @@ def _fleet() -> Path:
 CELERY = [*celery_command(), "--quiet"]
 
 FILES = ("SISGATE_TOKEN_FILE", *(f"SISGATE_{name.upper()}" for name in BROKER_TLS_FILES))
-"""Variables that name files and that children read again."""
+"""Variables with paths of files that children read."""
 
 SERVERS = (
     "SISGATE_BROKER_URL_FILE", "SISGATE_DATABASE_URL", "SISGATE_DATABASE_URL_FILE",
     "SISGATE_MASTER_KEY", "SISGATE_MASTER_KEY_FILE",
 )  # fmt: skip
-"""Variables that children get from the settings, which may leave them aside, as the demo's do."""
+"""Variables that children get from the settings instead of our environment."""
 
 ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 """A filter for PYTHONWARNINGS. The warning is about pickled messages, and we accept only JSON."""
 
 _QUIET = re.compile(
     r"\[(debug|info)\s*\]|: (DEBUG|INFO)/|^\[I |^\s*$"
-    # Flower asks the worker before it has started, and asks again later.
+    # Flower queries the worker before it has started, and later again.
     r"|Inspect method \w+ failed|: Warm shutdown"
 )
 _REDIS_TROUBLE = re.compile(r"error|fatal|can't|failed|denied|misconf|out of memory", re.IGNORECASE)
 _LOST = re.compile(r"WorkerLostError.*?(?:signal (?P<number>\d+)|exitcode|$)")
 _BEGINNING = re.compile(r"^\[?\d{4}-\d\d-\d\d[ T]|^\[[A-Z] \d{6} |^\[\w+ *\]")
-"""How a record of a log begins. What follows without it belongs to the record before."""
+"""The beginning of a log record; other lines continue the previous one."""
 
 
 @dataclass(frozen=True)
 class Flower:
-    """Where Flower listens and who may enter."""
+    """Flower's port and password file."""
 
     port: int
     password_file: Path
@@ -86,7 +86,7 @@ class Flower:
 
 
 def redis_program(redis: EmbeddedRedis, environment: Mapping[str, str], folder: Path) -> Program:
-    """Return the embedded Redis. It stops last, and saves what it has when we are killed."""
+    """Return the embedded Redis. It stops last, and saves its data if we are killed."""
     return Program(
         "redis",
         redis.command,
@@ -101,9 +101,9 @@ def redis_program(redis: EmbeddedRedis, environment: Mapping[str, str], folder: 
 def worker_program(
     settings: Settings, environment: Mapping[str, str], processes: int, level: str
 ) -> Program:
-    """Return the one worker, which serves the planner's queue and those of all providers."""
+    """Return the worker, which serves the queues of the planner and all providers."""
     queues = ",".join([PLANNER_QUEUE, *settings.providers])
-    # Nothing to agree upon with other workers: there are none on an embedded Redis.
+    # An embedded Redis has no other workers to synchronise with.
     alone = ["--without-mingle", "--without-gossip"]
     command = [*CELERY, "worker", "-Q", queues, "-c", str(processes), "-l", level, *alone]
     return _program("worker", command, environment, settings, WORKER_STOP_SECONDS)
@@ -117,7 +117,7 @@ def beat_program(settings: Settings, environment: Mapping[str, str], level: str)
 def flower_program(
     settings: Settings, environment: Mapping[str, str], flower: Flower, level: str
 ) -> Program:
-    """Return Flower on the loopback interface, behind a password. That goes by environment."""
+    """Return Flower on the loopback interface, with a password from its environment."""
     secret = flower.password_file.read_text("utf-8").strip()
     command = [*CELERY, "flower", f"--address={HOST}", f"--port={flower.port}", "-l", level]
     environment = {**environment, "FLOWER_BASIC_AUTH": secret}
@@ -125,7 +125,7 @@ def flower_program(
 
 
 def flower_for(settings: Settings) -> Flower:
-    """Choose Flower's port, 5555 if it is free, and make its password at the first start."""
+    """Choose Flower's port, 5555 if free, and create its password on the first start."""
     file = settings.data_dir / "flower-password.txt"
     if not file.exists():
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -137,10 +137,10 @@ def flower_for(settings: Settings) -> Flower:
 def variables(settings: Settings, broker_url: str) -> dict[str, str]:
     """Return the variables that lead another process to the same Redis, ledger and files.
 
-    The ledger of the data folder needs no URL.
+    An embedded ledger needs no URL.
     """
     url = settings.database_url
-    found = {
+    values = {
         "SISGATE_DATA_DIR": settings.data_dir,
         "SISGATE_CONFIG": settings.config_file,
         "SISGATE_BROKER_URL": broker_url,
@@ -148,11 +148,11 @@ def variables(settings: Settings, broker_url: str) -> dict[str, str]:
         "SISGATE_MASTER_KEY_FILE": settings.master_key_file,
         "SISGATE_AUDIT_KEY_FILE": settings.audit_key_file,
     }
-    return {name: str(value) for name, value in found.items() if value is not None}
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def variables_for_apps(settings: Settings) -> dict[str, str]:
-    """Return the variables for another app on this machine; `BrokerUnavailable` before any start.
+    """Return the variables for another app here; `BrokerUnavailable` before the first start.
 
     The URL of the embedded Redis is that of its last start.
     """
@@ -168,11 +168,11 @@ def variables_for_apps(settings: Settings) -> dict[str, str]:
 def child_environment(
     settings: Settings, inherited: Mapping[str, str], broker_url: str
 ) -> dict[str, str]:
-    """Return what every child gets: the same data folder, configuration and servers as ours."""
+    """Return the environment of children: our data folder, configuration and servers."""
     kept = {name: value for name, value in inherited.items() if name not in SERVERS}
     if settings.master_key is not None:
         kept["SISGATE_MASTER_KEY"] = settings.master_key.get_secret_value()
-    # Children run in the data folder, where a relative path leads elsewhere.
+    # Children run in the data folder, where relative paths differ.
     files = {name: str(Path(kept[name]).absolute()) for name in FILES if kept.get(name)}
     own = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": ROOT_WARNING}
     return {**kept, **files, **own, **variables(settings, broker_url)}
@@ -189,14 +189,14 @@ def _program(
 
 
 class LogLines:
-    """Condenses the lines of one program as they come; `shown` returns what to show of each."""
+    """Condenses the log lines of one program."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._is_within_lost = False
 
     def shown(self, line: str) -> str | None:
-        """Return the line as a person sees it, or None where there is nothing to see.
+        """Return the line to show, or None.
 
         >>> lines = LogLines("worker")
         >>> lines.shown("[2026-11-23 11:45:23,355: INFO/MainProcess] ready")
@@ -208,7 +208,7 @@ class LogLines:
         '[2026-11-23 11:45:24,001: ERROR/MainProcess] other'
         """
         if self._name == "redis":
-            # Its notices at the start say nothing about this machine that can be mended from here.
+            # Its notices at the start report nothing that a user can fix here.
             trouble = "overcommit" not in line and _REDIS_TROUBLE.search(line) is not None
             return line if trouble else None
         if _BEGINNING.match(line) or not self._is_within_lost:

@@ -77,7 +77,7 @@ def request(
     if answer.truncated:
         output.warn("The response exceeds response_max_bytes and is cut off.")
     if not answer.ok:
-        output.note(f"The provider responded with {answer.status}.")
+        output.note(f"The provider answered {answer.status}.")
         raise typer.Exit(ExitCode.FAILED)
 
 

@@ -1,4 +1,4 @@
-"""The tables of access tokens and of persons whose data must not come back."""
+"""The tables of access tokens and of erased persons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of providers: what was set for one by hand, and how much was asked of it."""
+"""The tables of providers: run-time settings and usage."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_a_full_disk_ends_nothing_and_all_goes_on_when_there_is_space(
     (job,) = small.json("sync", "skyward", "orgs", "--wait", "--timeout", "120")
     assert job["state"] == "done"
     assert all(small.pids().get(name, pid) != pid for name, pid in before.items())
-    assert "there is space again" in said(small)
+    assert "has free space again" in said(small)
 
 
 def fill(descriptor: int, path: Path) -> None:

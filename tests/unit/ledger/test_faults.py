@@ -21,8 +21,8 @@ CONNECTING = [
     ('FATAL:  password authentication failed for user "x"', "Check user and password"),
     ("FATAL:  sorry, too many clients already", "max_connections"),
     ("FATAL:  remaining connection slots are reserved for roles", "max_connections"),
-    ("FATAL:  the database system is starting up", "goes on when it is back"),
-    ("FATAL:  the database system is shutting down", "goes on when it is back"),
+    ("FATAL:  the database system is starting up", "resumes when it is back"),
+    ("FATAL:  the database system is shutting down", "resumes when it is back"),
     ("could not translate host name", ""),
 ]
 

@@ -25,5 +25,5 @@ def test_a_lock_that_cannot_be_opened_names_the_folder_and_the_way_on(tmp_path: 
 def test_a_folder_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     """Below a file there is no folder."""
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match="cannot be made"):
+    with pytest.raises(ConfigurationError, match="cannot be created"):
         data_folder.make(tmp_path / "file" / "data")
