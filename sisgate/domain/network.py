@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Network:
-    """Everything about a connection that is the same for all calls of a provider.
+    """The connection settings shared by all calls of a provider.
 
-    `ca_file` replaces the public authorities; `client_key` is in the file of `client_cert` unless
-    it is named. `proxy` is a URL, which may hold a password: its repr shows none.
+    `ca_file` replaces the public authorities; without `client_key`, the key is in the file of
+    `client_cert`. `proxy` is a URL that may hold a password, so it is not in the repr.
     """
 
     ca_file: Path | None = None
@@ -28,7 +28,7 @@ class Network:
     def proxy_for(self, url: str) -> str | None:
         """Return the proxy for a URL, None for none.
 
-        Plain http is asked directly: it is for test servers, and a proxy would read the key.
+        Plain http bypasses it: it is for test servers, and a proxy would see the key.
 
         >>> network = Network(proxy="http://proxy.test:8080", no_proxy=("lincoln.test",))
         >>> network.proxy_for("https://sis.test/x"), network.proxy_for("https://a.lincoln.test/x")
@@ -63,8 +63,8 @@ def _is_meant(host: str, port: int, name: str) -> bool:
         return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
     except ValueError:
         pass
-    name, _, wanted = name.partition(":")
-    if wanted and wanted != str(port):
+    name, _, own_port = name.partition(":")
+    if own_port and own_port != str(port):
         return False
     name = name.lstrip(".")
     return bool(name) and (host == name or host.endswith(f".{name}"))
@@ -79,7 +79,7 @@ _REVOKED = frozenset({23})
 
 
 class TlsFault(Enum):
-    """Why a TLS connection did not come about. The value is for a sentence about the server."""
+    """Why a TLS connection failed. The value is for a sentence about the server."""
 
     EXPIRED = "its TLS certificate has expired"
     NOT_YET_VALID = "its TLS certificate is not valid yet: is this machine's clock right?"
@@ -122,11 +122,11 @@ _BY_REASON: tuple[tuple[str, TlsFault], ...] = (
     ("NO_SHARED_CIPHER", TlsFault.TOO_OLD),
     ("DH_KEY_TOO_SMALL", TlsFault.TOO_OLD),
 )
-"""By a part of OpenSSL's reason; those of alerts name what the other side thinks of us."""
+"""By a part of OpenSSL's reason; alerts carry the other side's verdict on us."""
 
 
 def tls_fault(error: BaseException) -> TlsFault | None:
-    """Return what TLS had to do with an error, or None.
+    """Return the TLS fault behind an error, or None.
 
     >>> tls_fault(ValueError("no TLS at all"))
     """

@@ -28,7 +28,7 @@ def chosen(what: str, known: Iterable[str], word: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the question whether the nearest known word was meant, or nothing.
+    """Return a question that suggests the nearest known word, or ''.
 
     >>> did_you_mean("studnts", ["orgs", "students"]), did_you_mean("x", ["orgs"])
     (" Did you mean 'students'?", '')
@@ -51,13 +51,13 @@ def aware(name: str, moment: datetime | None) -> datetime | None:
 
 
 MOST_DECODINGS = 5
-"""How often a path is decoded; one that could be decoded once more is refused."""
+"""How often a path is decoded; one that could be decoded further is refused."""
 
 _NOT_STANDARD = re.compile(r"%u[0-9a-f]{4}", re.IGNORECASE)
 """IIS's own escapes."""
 
 _ENDS_OF_NAME = re.compile("[;?#]")
-"""Where servers cut what stands in a segment: path parameters, and a query that was encoded."""
+"""Where servers cut off a segment: at path parameters, and at an encoded query."""
 
 
 def usable_path(path: str) -> str:

@@ -1,1 +1,1 @@
-"""The dialects of the Student Information Systems: how each kind is asked, and what it answers."""
+"""The dialects of the Student Information Systems: the requests and responses of each kind."""

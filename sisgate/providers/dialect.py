@@ -33,7 +33,7 @@ Paging = Literal["offset", "page", "single"]
 class Listing:
     """One list at the provider that is read page by page.
 
-    `name` is unique within a job. `page_size` is what is asked for (None: the server's own size).
+    `name` is unique within a job. `page_size` is the size to request (None: the server's own).
     `counted_by` is the path of a count resource, for servers whose pages carry no total.
     `context` is what the dialect needs again when it reads the pages (a school's id, a role, …).
     `discovers` marks a list whose rows only lead to further listings and are not records.
@@ -56,17 +56,17 @@ class Listing:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Listing:
-        """Read back what `to_json` gave."""
+        """Return the listing that `to_json` stored."""
         query = tuple((k, v) for k, v in stored["query"])
         return cls(**{**stored, "query": query})
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where in a listing a page lies.
+    """The position of a page in a listing.
 
     `start` is the row offset (`offset` paging) and `page` the page number from 1 (`page` paging);
-    `size` is the number of rows asked for (None: the server's own). `link` is the path and query
+    `size` is the number of rows to request (None: the server's own). `link` is the path and query
     of an opaque `rel=next` and overrides both.
     """
 
@@ -80,8 +80,8 @@ class Position:
 class Flaw:
     """What could not be used of one row: its number in the list, from 1, and the field.
 
-    `field` is None where the row as such is wrong. `lost`: the row is no record; otherwise the
-    record was read without the field. `problem` holds no value.
+    `field` is None if the whole row is wrong. `lost`: the row is not a record; otherwise the record
+    was read without the field. `problem` holds no value.
     """
 
     row: int
@@ -92,14 +92,14 @@ class Flaw:
 
 @dataclass(frozen=True)
 class Page:
-    """What one page said.
+    """The content of one page.
 
     `received` counts the provider's rows, which may be more than `rows` (a dialect may leave rows
     out or, in a discovering listing, turn them into `listings`). `total` is the whole list's
-    length where the page tells it. `more` is True or False where the server says whether another
-    page follows (None: unknown), `link` its opaque next page (path and query) if the position
-    cannot be computed. `ids` are all received ids in order, for the check of the seams. `flaws`
-    are what could not be used of the rows.
+    length if the page reports it. `more` is whether the server says that another page follows
+    (None: unknown), `link` its opaque next page (path and query) if the position cannot be
+    computed. `ids` are all received ids in order, for the check of the seams. `flaws` are the
+    unusable parts of the rows.
     """
 
     rows: Sequence[Row]
@@ -139,18 +139,18 @@ class Dialect(ABC):
 
     @abstractmethod
     def token_path(self) -> str | None:
-        """Return the usual path of the token endpoint, or None where it must be configured."""
+        """Return the default path of the token endpoint, or None if it must be configured."""
 
     def token_scope(self) -> str | None:
-        """Return the scope to ask a token for; usually the class's, unless an option changes it."""
+        """Return the scope to request; the class's, unless an option changes it."""
         return self.default_scope
 
     @abstractmethod
     def plan(self, resource: str, *, since: datetime | None) -> list[Listing]:
-        """Return the listings to begin with.
+        """Return the first listings to read.
 
-        `since` asks for rows changed at or after that time; a dialect that cannot filter ignores
-        it and says so by `can_filter`.
+        `since` limits them to rows changed at or after that time; a dialect that cannot filter
+        ignores it, and its `can_filter` is False.
         """
 
     @property
@@ -170,31 +170,31 @@ class Dialect(ABC):
         """Return the request for one page."""
 
     def count_request(self, listing: Listing) -> HttpRequest | None:
-        """Return the request to `listing.counted_by`, or None where there is none."""
+        """Return the request to `listing.counted_by`, or None without one."""
         return HttpRequest(listing.counted_by, listing.query) if listing.counted_by else None
 
     def read_count(self, listing: Listing, response: HttpResponse) -> int:
-        """Return the number a count resource gave. `AnswerInvalid` where it is not one."""
+        """Return the number in a count resource's response; `AnswerInvalid` if it has none."""
         raise NotImplementedError
 
     @abstractmethod
     def read_page(
         self, resource: str, listing: Listing, position: Position, response: HttpResponse
     ) -> Page:
-        """Return what a 2xx page said; `AnswerInvalid` where it is not in this dialect."""
+        """Return the content of a 2xx page; `AnswerInvalid` if it is not in this dialect."""
 
     def read_error(self, response: HttpResponse) -> ProviderError:
-        """Return what a refusal says. Never raises, whatever the body is (a proxy's HTML, …)."""
+        """Return the error in a refusal. Never raises, whatever the body (a proxy's HTML, …)."""
         return read_refusal(response)
 
     def token_expired(self, response: HttpResponse) -> bool:
-        """Whether this 401 or 403 says that the token has expired (and not that we may not)."""
+        """Whether this 401 or 403 means an expired token (not a missing permission)."""
         challenge = response.headers.get("www-authenticate", "").lower()
         in_challenge = "invalid_token" in challenge or "expired" in challenge
         return (response.status == 401 and in_challenge) or says_token_expired(response)
 
     def classify(self, response: HttpResponse) -> ClassifiedResponse:
-        """Return the class of a response, with a message for people where it is not success."""
+        """Return the class of a response, with a message for people unless it is a success."""
         response_class = of_status(response.status)
         if response_class is ResponseClass.DONE:
             return ClassifiedResponse(response_class)
@@ -208,4 +208,4 @@ class Dialect(ABC):
 
     @abstractmethod
     def probe_request(self) -> HttpRequest:
-        """Return the cheapest authorised request, to see whether the provider lets us in."""
+        """Return the cheapest authorised request, to test access to the provider."""

@@ -24,18 +24,18 @@ DEPTH_LIMIT = 32
 """How deep objects and lists may nest. OneRoster's own records need five levels."""
 
 MOST_DIGITS = 400
-"""How long a whole number may be that is read as one beside a longer one."""
+"""The most digits of a whole number that is read as a number."""
 
 _NOT_STORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\x00")
 _LATIN_1 = "iso8859-1"
 
 
 def decode(body: bytes, charset: str | None = None, errors: str = "strict") -> str:
-    """Return `body` as text; `ValueError` where it is none, unless `errors` is `replace`.
+    """Return `body` as text; `ValueError` if it is not text, unless `errors` is `replace`.
 
-    JSON is UTF-8 (RFC 8259), and what is valid UTF-8 with a letter beyond ASCII is hardly ever
-    anything else, whatever the server declares; so `charset` decides where it is not, or where
-    it is an encoding of seven bits. What calls itself ISO-8859-1 is Windows-1252 as often.
+    JSON is UTF-8 (RFC 8259), and valid UTF-8 with non-ASCII letters is hardly ever anything else,
+    whatever the server declares; so `charset` decides only for invalid UTF-8 and for 7-bit
+    encodings. What is declared as ISO-8859-1 is just as often Windows-1252.
 
     >>> decode("Núñez".encode("latin-1"), "ISO-8859-1"), decode("Núñez".encode(), "ISO-8859-1")
     ('Núñez', 'Núñez')
@@ -56,21 +56,21 @@ def decode(body: bytes, charset: str | None = None, errors: str = "strict") -> s
 
 
 def _known(charset: str | None) -> str | None:
-    """Return the codec of a declared character encoding; None where it is none for text."""
+    """Return the codec of a declared character encoding; None if it is not one for text."""
     try:
-        b"".decode(charset or "")  # not every codec is one of texts
+        b"".decode(charset or "")  # not every codec is for text
         return codecs.lookup(charset or "").name
     except (LookupError, ValueError):
         return None
 
 
 def read_json(body: bytes, charset: str | None = None) -> Any:
-    r"""Return `body` as JSON; `ValueError` where it is not JSON that we could store.
+    r"""Return `body` as JSON; `ValueError` if it is not JSON that we can store.
 
-    NUL is taken out of texts and half a surrogate pair becomes U+FFFD; line breaks and other
-    control characters may stand in texts as they are. `NaN` and `Infinity` are null, as JavaScript
-    writes them, and a number that is out of range is the text of its digits. Nesting deeper than
-    `DEPTH_LIMIT` is refused. `charset` is what the server declared, see `decode`.
+    NUL is removed from texts and half a surrogate pair becomes U+FFFD; unescaped line breaks and
+    other control characters are allowed. `NaN` and `Infinity` become null, as in JavaScript, and a
+    number out of range becomes the text of its digits. Nesting deeper than `DEPTH_LIMIT` is
+    refused. `charset` is what the server declared, see `decode`.
 
     >>> read_json(rb'{"name": "A\u0000nn\ud800", "height": NaN, "weight": 1e999}')
     {'name': 'Ann�', 'height': None, 'weight': '1e999'}
@@ -149,10 +149,10 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What came back. Header names are lower case; `body` is decoded from its transfer encoding.
+    """A response. Header names are lower case; `body` is decoded from its transfer encoding.
 
-    `url` is the absolute URL that was asked, so that a dialect can tell whether a link in the
-    answer stays with the same origin. Where it is empty, only links without an origin are followed.
+    `url` is the absolute URL of the request, so that a dialect can check whether a link in the
+    response has the same origin. If it is empty, only links without an origin are followed.
     """
 
     status: int
@@ -162,7 +162,7 @@ class HttpResponse:
     url: str = ""
 
     def json(self) -> Any:
-        """Return the body as JSON (see `read_json`); `AnswerInvalid` where it is something else."""
+        """Return the body as JSON (see `read_json`); `AnswerInvalid` if it is not JSON."""
         try:
             return read_json(self.body, self.charset)
         except ValueError as error:
@@ -175,7 +175,7 @@ class HttpResponse:
 
     @property
     def charset(self) -> str | None:
-        """The character encoding that the content type declares, None where it declares none."""
+        """The character encoding declared by the content type, None without one."""
         message = Message()
         message["content-type"] = self.headers.get("content-type", "")
         return message.get_content_charset()

@@ -107,11 +107,11 @@ def local_link(
 ) -> str:
     """Return a link's path and query as seen from the endpoint's base URL.
 
-    `asked_url` is the absolute URL of the page that held the link (empty where unknown) and
-    `asked_path` the path that was asked, relative to the base URL. `aliases` are origins by which
-    the server may call itself, as one does behind a proxy: what such a link names is asked for at
-    the endpoint, never there. `AnswerInvalid` where the link leads to another origin or out of the
-    base URL.
+    `asked_url` is the absolute URL of the page that held the link (empty if unknown) and
+    `asked_path` the requested path relative to the base URL. `aliases` are other origins that the
+    server may use for itself, as behind a proxy: such links are requested from the endpoint, never
+    from the alias. Raises `AnswerInvalid` if the link leads to another origin or out of the base
+    URL.
     """
     relative = _split(target)
     if not asked_url and (relative.scheme or relative.netloc):
@@ -122,7 +122,7 @@ def local_link(
     if _origin(link) != _origin(asked):
         if _origin(link) not in [_origin(_split(alias)) for alias in aliases]:
             raise _foreign(link)
-        # What stands in front of the path outside may not be there inside.
+        # A path prefix used outside the proxy may not exist inside.
         base = base if link.path.startswith(base + "/") else ""
     segments = [unquote(segment) for segment in link.path.split("/")]
     if not link.path.startswith(base + "/") or {".", ".."}.intersection(segments):

@@ -19,7 +19,7 @@ from sisgate.errors import MESSAGE_LIMIT, AnswerInvalid
 from sisgate.providers.http import HttpResponse
 
 _READ_LIMIT = 8192
-"""Characters of a body without JSON that are looked at."""
+"""How many characters of a body that is not JSON are read."""
 
 _REQUEST_ID_LIMIT = 100
 _REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id")
@@ -68,7 +68,7 @@ def not_in_dialect(response: HttpResponse, what: str) -> AnswerInvalid:
 
 
 def read_body(response: HttpResponse) -> Any:
-    """Return a 2xx answer's JSON; `AnswerInvalid` where it is none or says that it failed."""
+    """Return a 2xx response's JSON; `AnswerInvalid` if it is not JSON or reports a failure."""
     try:
         body = response.json()
     except AnswerInvalid as error:
@@ -171,7 +171,7 @@ def _code(fields: dict[str, Any]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Return `text` without tags. A page's title tells more than the page, so it goes first."""
+    """Return `text` without tags, a page's informative title first."""
     text = text[:_READ_LIMIT]
     if "<" not in text:
         return html.unescape(text)
@@ -195,7 +195,7 @@ def _request_id(response: HttpResponse) -> str | None:
 
 @dataclass(frozen=True)
 class ClassifiedResponse:
-    """The class of an answer, with a message for people where it is not success."""
+    """The class of a response, with a message for people unless it is a success."""
 
     response_class: ResponseClass
     message: str = ""
@@ -217,7 +217,7 @@ def message_of(response: HttpResponse, refusal: ProviderError) -> str:
 
 
 def _place_of(location: str, asked: str) -> str:
-    """Return where a Location leads, without path and query: they may hold what was asked."""
+    """Return where a Location leads, without path and query, which may echo the request."""
     try:
         asked_parts, parts = urlsplit(asked), urlsplit(urljoin(asked, location))
         port = f":{parts.port}" if parts.port else ""

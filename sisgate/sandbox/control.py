@@ -24,7 +24,7 @@ def control_app(district: District, dialect: VendorServer) -> FastAPI:
 
     @app.exception_handler(ValueError)
     async def refused(_: Request, error: Exception) -> Response:
-        """Answer 400 with every problem that was found."""
+        """Respond 400 with every problem."""
         problems = [str(error)]
         if isinstance(error, ValidationError):
             problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]

@@ -63,7 +63,7 @@ class Selections:
                 if sort_by is not None:
                     sort_keys.append(next(values_at(row, sort_by), ""))
             if count % _PAUSE_ROWS == 0:
-                # Other districts and calls go on while a big district is searched.
+                # Other districts and calls continue while a big district is searched.
                 await asyncio.sleep(0)
         if sort_by is not None:
             places = sorted(range(len(selected)), key=sort_keys.__getitem__, reverse=descending)

@@ -101,7 +101,7 @@ async def serve(spec: SandboxSpec, ready_file: Path | None, parent: int | None) 
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     ready = json.dumps({"pid": os.getpid(), "districts": [about for _, about in opened]})
-    # Whoever reads our output may have gone; the servers serve anyway.
+    # The reader of our output may have exited; the servers keep serving.
     with contextlib.suppress(BrokenPipeError):
         print(ready, flush=True)  # noqa: T201 - the line is the interface of the command
     if ready_file is not None:

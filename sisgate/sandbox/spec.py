@@ -1,4 +1,4 @@
-"""What a sandbox is asked to serve. Plain values; nothing here needs a web server."""
+"""What a sandbox serves. Plain values; nothing here needs a web server."""
 
 from __future__ import annotations
 

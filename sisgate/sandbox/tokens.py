@@ -65,7 +65,7 @@ class TokenBook:
         return sorted(self._secrets)
 
     def revoke(self, client_id: str) -> None:
-        """Accept a client id no longer, nor the tokens it was given."""
+        """Stop accepting a client id and its tokens."""
         self._secrets.pop(client_id, None)
         self._tokens = {t: o for t, o in self._tokens.items() if o[0] != client_id}
         self._latest = {k: i for k, i in self._latest.items() if k[0] != client_id}
@@ -76,8 +76,8 @@ class TokenBook:
 
     def knows(self, client_id: str, secret: str) -> bool:
         """Return whether the pair is accepted."""
-        wanted = self._secrets.get(client_id)
-        return wanted is not None and hmac.compare_digest(wanted.encode(), secret.encode())
+        known = self._secrets.get(client_id)
+        return known is not None and hmac.compare_digest(known.encode(), secret.encode())
 
     def issue(
         self, client_id: str, lifetime_seconds: float, *, scope: str = "", reuse: bool = False

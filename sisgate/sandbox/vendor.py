@@ -78,7 +78,7 @@ class VendorServer(ABC):
 
     @abstractmethod
     def authorize(self, scope: Scope) -> Response | None:
-        """Return None when the call may go on, else the 401 or 403."""
+        """Return None when the call may continue, else the 401 or 403."""
 
     @abstractmethod
     def error(self, status: int, message: str, code: str | None = None) -> Response:
