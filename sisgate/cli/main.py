@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from sisgate import __version__
-from sisgate.errors import SisgateError, UsageError
+from sisgate.errors import BrokerUnavailable, SisgateError, UsageError
 from sisgate.start_up import extra_of, gc_frozen_imports, missing_extra
 
 with gc_frozen_imports():
@@ -111,7 +111,10 @@ def execute(arguments: list[str]) -> int:
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else ExitCode.OK
     except SisgateError as error:
-        return output.fail(error)
+        code = output.fail(error)
+        if isinstance(error, BrokerUnavailable) and "`sisgate up`" not in error.message:
+            output.note("Start `sisgate up`, or check broker_url if your Redis runs elsewhere.")
+        return code
     except ModuleNotFoundError as error:
         if (extra := extra_of(error.name)) is None:
             raise

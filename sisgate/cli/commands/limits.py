@@ -71,6 +71,12 @@ def set_limits(
         changed=changed,
         holds_now=control.holds_now,
     )
+    if limits and control.exceeds_configured(limits):
+        configured = ", ".join(map(str, control.limits.windows))
+        invocation.output.warn(
+            f"That is more than the configured {configured}. A provider that allows no more "
+            f"refuses calls; `sisgate limits set {provider} --reset` returns to it."
+        )
 
 
 @app.add("sisgate limits show powerschool")

@@ -164,3 +164,32 @@ def test_the_command_says_what_is_kept_only(
     said = capsys.readouterr()
     assert json.loads(said.out)["holds_now"] is False
     assert "The change is in the ledger" in said.err
+
+
+@pytest.mark.parametrize(("limit", "is_more"), [("7/h", False), ("9999/s", True)])
+def test_the_command_warns_of_a_limit_above_the_configured_one(
+    gateway: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    limit: str,
+    is_more: bool,
+) -> None:
+    """It is set all the same: the provider may have raised its quota."""
+    monkeypatch.setattr(Invocation, "gateway", gateway)
+    monkeypatch.setattr(Invocation, "settings", gateway.settings)
+    assert execute(["limits", "set", "lincoln", limit]) == 0
+    said = capsys.readouterr()
+    assert limit in said.out
+    assert ("more than the configured" in said.err) is is_more
+    state = gateway.providers.control("lincoln").state()
+    assert [str(window.rate) for window in state.windows] == [limit]
+
+
+def test_a_command_that_needs_redis_says_how_to_get_one(
+    alone: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`sisgate up` starts it."""
+    monkeypatch.setattr(Invocation, "gateway", alone)
+    monkeypatch.setattr(Invocation, "settings", alone.settings)
+    assert execute(["limits", "show", "lincoln"]) == 4
+    assert "Start `sisgate up`" in capsys.readouterr().err
