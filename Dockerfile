@@ -4,7 +4,7 @@ FROM python:3.12-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/sisgate
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE beat_schedule.py ./
+COPY pyproject.toml README.md LICENSE beat_schedule.py sisgate.example.toml ./
 COPY locks ./locks
 COPY sisgate ./sisgate
 COPY workers ./workers

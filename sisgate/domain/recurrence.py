@@ -61,5 +61,5 @@ def checked_cron(text: str) -> str:
     try:
         next(CronSim(text, EPOCH))
     except (CronSimError, StopIteration):
-        raise ValueError(f"{text!r} is no cron expression that is ever due") from None
+        raise ValueError(f"{text!r} is not a cron expression, or is never due") from None
     return text

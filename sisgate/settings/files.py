@@ -22,6 +22,13 @@ _MARKS = (
 """UTF-32 before UTF-16, because its mark begins with that of UTF-16."""
 
 
+def sample_file() -> Path:
+    """Return the commented sample configuration: in the wheel, or at the root of a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "sisgate.example.toml"
+    return installed if installed.exists() else package.parent / installed.name
+
+
 def read_text(path: Path) -> str:
     """Return the text of a file, without a byte order mark and with LF line endings.
 

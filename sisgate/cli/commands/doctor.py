@@ -14,6 +14,7 @@ from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Facts
 from sisgate.errors import ConfigurationError, SisgateError
 from sisgate.gateway import DiagnosticResult
+from sisgate.settings.files import sample_file
 
 app = Commands()
 
@@ -37,8 +38,8 @@ def doctor(
             _show(output, finding)
     except SisgateError as error:
         remedy = (
-            "Correct these lines, then run `sisgate doctor` again. sisgate.example.toml explains "
-            "every setting."
+            "Correct these lines, then run `sisgate doctor` again. Every setting is explained in "
+            f"{sample_file()}."
             if isinstance(error, ConfigurationError)
             else None
         )

@@ -13,6 +13,7 @@ from sisgate.cli.params import Provider
 from sisgate.cli.tables import Columns
 from sisgate.domain.priorities import Priority
 from sisgate.gateway import AbsentDataset, ProviderOverview
+from sisgate.settings.files import sample_file
 
 app = Commands(
     "providers", "List providers: limits, quota left, keys, and obstacles.", panel="Look"
@@ -42,7 +43,8 @@ def list_providers(invocation: Invocation) -> None:
     output.table(
         overview.providers,
         COLUMNS,
-        empty="No provider is configured. See sisgate.example.toml, or try `sisgate demo`.",
+        empty=f"No provider is configured. Write a sisgate.toml as in {sample_file()}, or try "
+        "`sisgate demo`.",
     )
     for text in dict.fromkeys(str(one) for each in overview.providers for one in each.obstacles):
         output.warn(text)

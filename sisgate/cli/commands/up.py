@@ -12,6 +12,7 @@ from sisgate.cli.formats import child_line, commands_of
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter
 from sisgate.settings import Settings
+from sisgate.settings.files import sample_file
 from sisgate.stack.interrupts import interrupts
 from sisgate.start_up import require_extras
 
@@ -105,7 +106,7 @@ def _next_steps(settings: Settings, sisgate: str) -> list[tuple[str, str]]:
     if not settings.providers:
         return [
             ("next", "no provider is configured yet: add one to sisgate.toml"),
-            ("", "(sisgate.example.toml explains every option), then restart."),
+            ("", f"as in {sample_file()}, then restart."),
             ("", "No SIS to connect to? Try `sisgate demo` or `sisgate sandbox`."),
         ]
     name = next(iter(settings.providers))

@@ -22,6 +22,7 @@ from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger.database import ping, read_clock, try_writing
 from sisgate.redis.client import RedisClient
 from sisgate.redis.errors import is_wrong_password
+from sisgate.settings.files import sample_file
 
 FREE_BYTES = 1 << 30
 CLOCK_WARN_SECONDS = 2.0
@@ -33,7 +34,7 @@ def configuration(core: Core) -> DiagnosticResult:
     if core.settings.providers:
         names = ", ".join(core.settings.providers)
         return DiagnosticResult("configuration", "ok", f"{place}: {names}")
-    remedy = "Add one to sisgate.toml; see sisgate.example.toml."
+    remedy = f"Add one to sisgate.toml, as in {sample_file()}."
     return DiagnosticResult("configuration", "warn", f"{place}: no provider", remedy)
 
 

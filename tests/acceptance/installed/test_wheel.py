@@ -81,6 +81,12 @@ def test_the_wheel_has_one_top_level_name(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"sisgate"}
 
 
+def test_the_wheel_holds_the_sample_configuration_that_messages_name(wheel: Path) -> None:
+    """Whoever installs it has no checkout to look into."""
+    with zipfile.ZipFile(wheel) as opened:
+        assert "sisgate/sisgate.example.toml" in opened.namelist()
+
+
 def test_an_installed_stack_syncs_beside_a_foreign_package_called_workers(stack: Command) -> None:
     """With no constraints, in an environment that holds nothing else."""
     jobs = stack.json("sync", "skyward", "orgs", "students", "--wait", "--timeout", "60")

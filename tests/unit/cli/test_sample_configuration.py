@@ -6,10 +6,16 @@ import re
 from pathlib import Path
 
 from sisgate.settings import ProviderConfig, Settings, load_settings
+from sisgate.settings.files import sample_file
 
 SAMPLE = Path(__file__).parents[3] / "sisgate.example.toml"
 OPTION = re.compile(r"^# (?=\[apps|\[schedules|\[retention|\w+ = )", re.MULTILINE)
 NOT_FOR_THE_FILE = {"config_file", "data_dir", "app_name", "name", "school_year", "master_key"}
+
+
+def test_messages_name_the_sample_where_it_is() -> None:
+    """Here that of the checkout."""
+    assert sample_file() == SAMPLE
 
 
 def test_the_sample_has_one_provider_of_each_usual_kind() -> None:
