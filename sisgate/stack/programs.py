@@ -7,8 +7,8 @@ import re
 import secrets
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sisgate
@@ -106,7 +106,15 @@ def worker_program(
     # An embedded Redis has no other workers to synchronise with.
     alone = ["--without-mingle", "--without-gossip"]
     command = [*CELERY, "worker", "-Q", queues, "-c", str(processes), "-l", level, *alone]
-    return _program("worker", command, environment, settings, WORKER_STOP_SECONDS)
+    lease = max((provider.lease for provider in settings.providers.values()), default=0.0)
+
+    def after_crash(_code: int, _tail: Sequence[str]) -> str | None:
+        if not lease:
+            return None
+        return f"calls in flight are taken up again when their leases end, within {lease:g} s"
+
+    program = _program("worker", command, environment, settings, WORKER_STOP_SECONDS)
+    return replace(program, on_crash=after_crash)
 
 
 def beat_program(settings: Settings, environment: Mapping[str, str], level: str) -> Program:

@@ -56,3 +56,15 @@ def test_children_are_told_where_everything_is(tmp_path: Path) -> None:
     assert environment["SISGATE_DATA_DIR"] == str(tmp_path)
     assert environment["SISGATE_BROKER_URL"] == "redis://h:1/0"
     assert environment["SISGATE_DATABASE_URL"].endswith("@db/x")
+
+
+def test_a_killed_worker_says_how_long_its_calls_wait(tmp_path: Path) -> None:
+    """Otherwise a job stands still for a lease, and nothing on any screen says why."""
+    found = settings(tmp_path)
+    worker = programs.worker_program(found, {}, 4, "INFO")
+    said = worker.on_crash(-9, [])
+    assert said is not None
+    assert f"within {found.providers['lincoln'].lease:g} s" in said
+    assert (
+        programs.worker_program(Settings(data_dir=tmp_path), {}, 4, "INFO").on_crash(-9, []) is None
+    )
