@@ -15,6 +15,7 @@ from sisgate.cli.tables import Facts
 from sisgate.errors import ConfigurationError, SisgateError
 from sisgate.gateway import DiagnosticResult
 from sisgate.settings.files import sample_file
+from sisgate.start_up import require_extras
 
 app = Commands()
 
@@ -30,6 +31,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Check configuration, database, Redis, workers, keys and tokens. Exits with 1 on a failure."""
+    require_extras("sisgate doctor", "worker")
     output = invocation.output
     findings: list[DiagnosticResult] = []
     try:

@@ -185,6 +185,7 @@ def terminal(command: str, folder: Path, *, until: str) -> Iterator[None]:
 
 
 def environment() -> dict[str, str]:
-    """That of a shell in which this project's environment is active."""
+    """That of a shell in which this project's environment is active, in a window of some width."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("SISGATE_")}
-    return {**own, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
+    return {**own, "PATH": path, "COLUMNS": "100"}
