@@ -188,4 +188,4 @@ def environment() -> dict[str, str]:
     """That of a shell in which this project's environment is active, in a window of some width."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("SISGATE_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
-    return {**own, "PATH": path, "COLUMNS": "100"}
+    return {**own, "PATH": path, "COLUMNS": "130"}
