@@ -103,14 +103,15 @@ def dlt_loads(
     ground: Ground, engine: str, disposition: str, students: int, *, loads: int
 ) -> tuple[list[float], int]:
     """Load with dlt in a process of its own; return the seconds of each load and its peak."""
+    district = ground.sandbox.districts[DISTRICT]
     with ground.database(engine) as (folder, url):
         task = {
             "folder": str(folder),
             "database_url": url,
-            "base_url": ground.district.oneroster_base,
-            "token_url": ground.district.token_url,
-            "client_id": ground.district.client_id,
-            "client_secret": ground.district.client_secret,
+            "base_url": district.oneroster_base,
+            "token_url": district.token_url,
+            "client_id": district.client_id,
+            "client_secret": district.client_secret,
             "disposition": disposition,
             "loads": loads,
         }
