@@ -17,7 +17,7 @@ ARGS ?=
 KILLS ?= 1000
 SEED ?= 1
 DATABASE ?= both
-CODE := sisgate workers beat_schedule.py tests testbed examples
+CODE := sisgate workers beat_schedule.py tests testbed benchmarks examples
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore

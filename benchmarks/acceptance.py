@@ -30,7 +30,8 @@ def run(scale: Scale) -> Report:
                 fill_with_jobs(
                     gateway.context.database, scale.ledger_jobs, provider=DISTRICT, app=APP
                 )
-                new_ms, repeat_ms = [], []
+                new_ms: list[float] = []
+                repeat_ms: list[float] = []
                 for _ in range(REPEATS):
                     task = str(uuid.uuid4())
                     for found in (new_ms, repeat_ms):

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sisgate.broker import call_task
 from sisgate.clock import SystemClock, poll_until
@@ -67,7 +68,12 @@ def lay_calls(
     ids: list[int] = []
     with fleet.gateway.context.database.write() as session:
         for number in range(count):
-            target = {"method": "GET", "path": f"/{number}", "query": {}, "json": None}
+            target: dict[str, Any] = {
+                "method": "GET",
+                "path": f"/{number}",
+                "query": {},
+                "json": None,
+            }
             new = NewJob(
                 id=str(uuid.uuid4()),
                 kind=JobKind.REQUEST,

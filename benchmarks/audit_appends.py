@@ -24,6 +24,7 @@ def append(database: Database, *, is_chained: bool) -> None:
     """Write two events in one transaction."""
     with database.write() as session:
         driver = session.connection().exec_driver_sql
+        head = b""
         if is_chained:
             head = driver("SELECT head FROM bench_chain FOR UPDATE").scalar_one()
         for action in ACTIONS:

@@ -125,7 +125,8 @@ def _fleet(postgres: PostgresServer, engine: str, app: str, workers: int) -> Ite
 
 
 def _ratio(found: dict[str, list[float]]) -> float:
-    return statistics.median(a / b for a, b in zip(*found.values(), strict=True))
+    ours, theirs = found.values()
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
 def call_rate(fleet: Fleet, count: int) -> tuple[float, float]:

@@ -40,7 +40,7 @@ def _connection() -> Any:
     return found
 
 
-@celery.task(name=TASK, lazy=False)  # type: ignore[untyped-decorator]  # as Celery's are
+@celery.task(name=TASK, lazy=False)
 def call(number: int) -> None:
     answer = requests.get(f"{os.environ['BENCH_URL']}/{number}", timeout=30)
     connection = _connection()

@@ -58,13 +58,16 @@ def run_death(breakers: str | None, calls: int, *, hangs: bool) -> Death:
     """Let endpoint b die after a quarter of the calls; `breakers` is None for sisgate."""
     recorder = Dying("ab", latency_seconds=LATENCY_SECONDS, hangs=hangs)
     with fleet_around(recorder) as fleet:
+
+        def ended() -> tuple[int, int]:
+            return _ended_here(fleet) if breakers is None else _ended_there(fleet)
+
         if breakers is None:
             _start_sisgate(fleet, calls)
         else:
             _start_plain(fleet, recorder, breakers, calls)
         wait_for(lambda: len(recorder.served) > calls / 4, 60)
         recorder.fail("b")
-        ended = (lambda: _ended_here(fleet)) if breakers is None else (lambda: _ended_there(fleet))
         wait_for(lambda: sum(ended()) >= calls, SECONDS, every=0.25)
         return _death(recorder, calls, ended()[1])
 
