@@ -33,6 +33,7 @@ EXTRAS = {
     "worker": ("requests", "requests_oauthlib", "pybreaker", "alembic", "flower"),
     "sandbox": ("fastapi", "uvicorn", "faker", "orjson", "python_multipart"),
     "postgres": ("psycopg",),
+    "fastapi": ("fastapi",),
 }
 """The modules of each extra. `embedded` is checked where the Redis server is looked up."""
 
