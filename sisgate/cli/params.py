@@ -1,10 +1,12 @@
 """Options and arguments that several commands share: times, secrets, names.
 
-A time is relative (90s, 30m, 2h, 1d) or ISO 8601, in this machine's zone unless it names one.
+A time is relative (90s, 30m, 2h, 1d, PT15M) or ISO 8601, in this machine's zone unless it names
+one.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -15,6 +17,7 @@ import typer
 
 from sisgate.cli.invocation import Invocation
 from sisgate.clock import SystemClock
+from sisgate.domain.moments import parse_duration
 from sisgate.domain.priorities import PRIORITIES, PriorityName
 from sisgate.domain.records import ROSTER
 from sisgate.domain.secret import Secret
@@ -23,11 +26,6 @@ from sisgate.gateway.availability import OnUnavailable as Instead
 from sisgate.settings import Settings
 from sisgate.settings.files import decode_text, read_text
 from sisgate.settings.load import read_secret_variable
-
-LONGEST = timedelta(days=36_500)
-"""The longest relative time; further away, a date overflows."""
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def complete_provider(context: typer.Context, incomplete: str) -> list[str]:
@@ -55,7 +53,7 @@ def _settings(context: typer.Context) -> Settings | None:
 
 
 def length(text: str | timedelta) -> timedelta:
-    """Parse a length of time such as 90s, 30m, 2h or 1d; `UsageError` if it is malformed.
+    """Parse a length of time such as 90s, 30m, 2h, 1d or PT15M; `UsageError` if it is malformed.
 
     A `timedelta` is returned as is, because typer also parses defaults.
 
@@ -64,12 +62,11 @@ def length(text: str | timedelta) -> timedelta:
     """
     if isinstance(text, timedelta):
         return text
-    digits, unit = text[:-1], text[-1:]
-    if unit not in _UNITS or not (digits.isascii() and digits.isdigit()):
-        raise UsageError(f"A length of time is written like 90s, 30m, 2h or 1d, not {text[:40]!r}.")
-    if len(digits) > 12 or (seconds := int(digits) * _UNITS[unit]) > LONGEST.total_seconds():
-        raise UsageError(f"{text[:20]} is longer than a hundred years.")
-    return timedelta(seconds=seconds)
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        message = str(error)
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.") from None
 
 
 def length_or_never(text: str | timedelta) -> timedelta | None:
@@ -85,7 +82,7 @@ def at(text: str, now: datetime, direction: int) -> datetime:
     >>> str(at("2h", now, -1)), str(at("2026-12-01T06:00-06:00", now, 1))
     ('2026-09-01 06:00:00+00:00', '2026-12-01 06:00:00-06:00')
     """
-    if text[-1:] in _UNITS and text[:-1].isdigit():
+    if re.fullmatch(r"P.*|[0-9]+[a-z]", text):
         return now + direction * length(text)
     try:
         time = datetime.fromisoformat(text)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+from datetime import timedelta
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from sisgate.domain.moments import parse_duration
 
 
 class Frozen(BaseModel):
@@ -23,3 +27,15 @@ def _zone(value: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_zone)]
+
+
+def _duration(value: Any) -> Any:
+    """Return a text such as `15m` parsed, and leave seconds and pydantic's own forms to it."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return parse_duration(value)
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+"""A length of time: seconds, `"15m"`, `"PT15M"`, or another form that pydantic reads."""

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from sisgate.domain.recurrence import Recurrence, checked_cron
-from sisgate.settings.fields import Frozen, Zone
+from sisgate.settings.fields import Duration, Frozen, Zone
 from sisgate.settings.provider import NAME, ProviderConfig
 from sisgate.settings.urls import with_driver
 
@@ -35,7 +35,7 @@ ScheduleName = Annotated[str, Field(pattern=NAME)]
 
 
 Kept = Annotated[
-    Annotated[timedelta, Field(ge=timedelta(hours=1))] | None,
+    Annotated[Duration, Field(ge=timedelta(hours=1))] | None,
     BeforeValidator(lambda value: None if value == "keep" else value),
 ]
 """How long something is kept, at least an hour; `"keep"` means for ever."""
@@ -82,9 +82,9 @@ class Settings(Frozen):
     token: SecretStr | None = None
     broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None
     broker_may_raise_limits: bool = False
-    max_clock_difference: Annotated[timedelta, Field(ge=timedelta(seconds=5))] = timedelta(days=1)
+    max_clock_difference: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(days=1)
     retention: RetentionConfig = RetentionConfig()
-    response_retention: timedelta = timedelta(days=1)
+    response_retention: Duration = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
 
     @property
@@ -125,11 +125,11 @@ class ScheduleConfig(Frozen):
     provider: str
     resources: tuple[str, ...] = ()
     cron: Annotated[str, AfterValidator(checked_cron)] | None = None
-    every: Annotated[timedelta, Field(ge=timedelta(minutes=1))] | None = None
+    every: Annotated[Duration, Field(ge=timedelta(minutes=1))] | None = None
     zone: Zone = "UTC"
     mode: Literal["auto", "full", "incremental"] = "auto"
     priority: Literal["urgent", "high", "normal", "low"] = "low"
-    catch_up: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(hours=1)
+    catch_up: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
 
     @model_validator(mode="after")
     def _has_one_recurrence(self) -> ScheduleConfig:

@@ -32,7 +32,7 @@ _SHAPES: Mapping[str, str] = {
     "string": "write a text in quotes",
     "bool": "write true or false",
     "path": "write a path in quotes",
-    "time_delta": 'write a duration: seconds, or a text such as "PT30M" or "P7D"',
+    "time_delta": 'write a duration: seconds, or a text such as "30m" or "P7D"',
     "time": "write a local time such as 08:00:00",
     "tuple": "write a list",
     "list": "write a list",
@@ -53,7 +53,7 @@ def plain_message(kind: str, message: str, context: Mapping[str, Any]) -> str:
     >>> plain_message("greater_than_equal", "Input should be …", {"ge": "1 hour"})
     'must be at least 1 hour'
     >>> plain_message("time_delta_parsing", "Input should be …", {"error": "…"})
-    'write a duration: seconds, or a text such as "PT30M" or "P7D"'
+    'write a duration: seconds, or a text such as "30m" or "P7D"'
     >>> plain_message("value_error", "Value error, a base path begins with /", {})
     'a base path begins with /'
     """

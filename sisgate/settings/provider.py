@@ -20,7 +20,7 @@ from sisgate.domain.network import Network
 from sisgate.domain.rates import Rate
 from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.kinds import DIALECTS
-from sisgate.settings.fields import Frozen
+from sisgate.settings.fields import Duration, Frozen
 from sisgate.settings.provider_parts import (
     BreakerConfig,
     Endpoint,
@@ -75,6 +75,7 @@ class ProviderConfig(Frozen):
     # Before the URLs, whose validation depends on it.
     allow_insecure: bool = False
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    pool: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] | None = None
     strategy: Literal["weighted", "round_robin", "least_connections", "latency_aware"] = "weighted"
     paths: tuple[PathRule, ...] = ()
     breaker: BreakerConfig = BreakerConfig()
@@ -106,7 +107,7 @@ class ProviderConfig(Frozen):
     proxy: Annotated[SecretStr | None, BeforeValidator(proxy_url)] = None
     no_proxy: tuple[str, ...] = ()
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 32
-    full_sync_every: timedelta = timedelta(days=7)
+    full_sync_every: Duration = timedelta(days=7)
     rotation: RotationConfig = RotationConfig()
     health: HealthConfig | None = None
 

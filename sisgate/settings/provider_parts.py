@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.validation import usable_path
 from sisgate.errors import UsageError
-from sisgate.settings.fields import Frozen, Zone
+from sisgate.settings.fields import Duration, Frozen, Zone
 from sisgate.settings.provider_urls import BaseUrl
 
 
@@ -116,11 +116,11 @@ class RotationConfig(Frozen):
     `sisgate.key_sources`, which receives `options`.
     """
 
-    interval: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
-    overlap: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=1)
-    warn_before: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(days=14)
-    check_every: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(minutes=1)
-    retry_after: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(hours=1)
+    interval: Annotated[Duration, Field(gt=timedelta(0))] | None = None
+    overlap: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=1)
+    warn_before: Annotated[Duration, Field(ge=timedelta(0))] = timedelta(days=14)
+    check_every: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(minutes=1)
+    retry_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     source: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] = "hand"
     source_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0
     options: dict[str, Any] = Field(default_factory=dict)
