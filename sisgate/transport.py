@@ -167,6 +167,7 @@ class Transport:
                 response = session.request(
                     request.method,
                     url,
+                    data=request.body,
                     json=request.json_body,
                     headers=dict(request.headers),
                     auth=auth,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -14,13 +14,20 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass(frozen=True)
 class Asked:
-    """One request. Header names are lower case; `form` is the body read as a form."""
+    """One request. Header names are lower case; `form` is the body read as a form.
+
+    `target` is path and query as they were sent, `lines` are the header lines with their names as
+    sent, several of one name included.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     form: Mapping[str, str]
+    body: bytes = b""
+    target: str = ""
+    lines: Sequence[tuple[str, str]] = ()
 
 
 Reply = tuple[int, Mapping[str, str], bytes]
@@ -64,17 +71,24 @@ class HttpServer:
                     dict(parse_qsl(parts.query, keep_blank_values=True)),
                     {name.lower(): text for name, text in self.headers.items()},
                     dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True)),
+                    body,
+                    self.path,
+                    self.headers.items(),
                 )
                 asked.append(one)
                 status, headers, out = answer(one)
                 self.send_response(status)
                 for name, text in headers.items():
                     self.send_header(name, text)
-                self.send_header("Content-Length", str(len(out)))
+                has_body = status not in {204, 304}
+                if has_body:
+                    self.send_header("Content-Length", str(len(out)))
                 self.end_headers()
-                self.wfile.write(out)
+                if has_body and self.command != "HEAD":
+                    self.wfile.write(out)
 
-            do_GET = do_POST = _serve  # noqa: N815  # the names that http.server asks for
+            # The names that http.server asks for.
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

@@ -28,14 +28,14 @@ from sisgate.ledger.sealed import SealedColumn
 
 
 def seal_request(vault: Vault, job: NewJob, target: Mapping[str, Any]) -> NewJob:
-    """Return the job with its request sealed. `target` has method, path, query and json."""
+    """Return the job with its request sealed. `target` is as `sisgate.domain.targets` says."""
     text = json.dumps(dict(target), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     sealed = vault.seal(text.encode(), request_context(job.id))
     return replace(job, options={"method": target["method"]}, sealed_request=sealed)
 
 
 def open_request(vault: Vault, job: Job | ClaimedJob) -> dict[str, Any]:
-    """Return method, path, query and json of a request job.
+    """Return the target of a request job, as `sisgate.domain.targets` describes it.
 
     Rows from before requests were sealed hold them in plain text. Raises `CredentialError` if it
     does not open, `InvalidState` if it was erased.
@@ -59,6 +59,7 @@ def marks_of(vault: Vault, app: str, provider: str, target: Mapping[str, Any]) -
     master key. After a change of master keys, an answer is found while its key is still there.
     """
     parts = [app, provider, *(target[name] for name in ("method", "path", "query", "json"))]
+    parts += [target[name] for name in ("headers", "body") if name in target]
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return vault.marks(text.encode(), "requests")
 

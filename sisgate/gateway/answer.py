@@ -10,6 +10,7 @@ from typing import Any
 from sisgate.access.policy import Action
 from sisgate.credentials.sealed import open_request
 from sisgate.domain.states import JobKind
+from sisgate.domain.targets import StoredQuery, query_pairs
 from sisgate.errors import CredentialError, InvalidState, ProviderRefused
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
@@ -60,12 +61,20 @@ class Answer:
 
 @dataclass(frozen=True)
 class RequestTarget:
-    """The target of a `request` job. `hidden` says why path and query are not shown."""
+    """The target of a `request` job. `hidden` says why path and query are not shown.
+
+    `query` is a mapping, or a list of pairs if a name occurs several times.
+    """
 
     method: str | None
     path: str | None = None
-    query: Mapping[str, str] | None = None
+    query: StoredQuery | None = None
     hidden: str | None = None
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The parameters of the query as pairs."""
+        return query_pairs(self.query)
 
 
 class Answers:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events
+from sisgate.domain.targets import query_pairs
 from sisgate.errors import CredentialError, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
@@ -140,7 +141,7 @@ class Disclosures:
         """Audit the disclosure of a request's path and query, which may name a person."""
         actor, user = self._actor()
         named = {unquote(part) for part in target["path"].split("/") if part}
-        named |= set((target.get("query") or {}).values())
+        named |= {value for _, value in query_pairs(target.get("query"))}
         with self._core.database.write() as session:
             key = self._person_key(session)
             events.call_disclosed(

@@ -14,6 +14,7 @@ from sisgate.access.token_service import TokenService
 from sisgate.clock import Clock
 from sisgate.context import Context
 from sisgate.domain.priorities import Priority
+from sisgate.domain.targets import Query
 from sisgate.gateway.acceptance import Acceptance, urgency_of
 from sisgate.gateway.answer import Answer, Answers
 from sisgate.gateway.audit import AuditLog
@@ -163,8 +164,10 @@ class Gateway:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str] | None = None,
+        query: Query | None = None,
         json: Any = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
         priority: str | Priority = "urgent",
         timeout: float = 2.0,
         idempotency_key: str | None = None,
@@ -177,14 +180,19 @@ class Gateway:
         The call waits for its turn in the provider's quota. Raises `JobExpired` if no response
         arrives within `timeout` seconds, and `JobFailed` if the call fails.
 
+        `query` is a mapping, or pairs if a name occurs several times. `json` is sent as JSON;
+        `body` instead as it is, with a `content-type` among the `headers`. Credentials and headers
+        of the connection are sisgate's own; a header that names them is a `UsageError`.
+
         `on_unavailable` applies while the provider takes no calls, because every breaker is open,
         or it is paused or blocked: `wait`; `fail`, which raises `ProviderHeld` with the time of the
         next probe; or `stale`, for GET, which returns the last stored good response to the same
         request of the same app, with its age, or raises if there is none.
         """
         new = NewRequest(
-            provider, method, path, query=query, json=json, priority=priority, timeout=timeout,
-            idempotency_key=idempotency_key, request_id=request_id, on_unavailable=on_unavailable,
+            provider, method, path, query=query, json=json, body=body, headers=headers,
+            priority=priority, timeout=timeout, idempotency_key=idempotency_key,
+            request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
         return self._requests.answered(self._requests.wanted(new), timeout, purpose)
 
@@ -194,8 +202,10 @@ class Gateway:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str] | None = None,
+        query: Query | None = None,
         json: Any = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
         priority: str | Priority = "urgent",
         timeout: float | None = None,
         idempotency_key: str | None = None,
@@ -208,8 +218,9 @@ class Gateway:
         `age_seconds` of its response.
         """
         new = NewRequest(
-            provider, method, path, query=query, json=json, priority=priority, timeout=timeout,
-            idempotency_key=idempotency_key, request_id=request_id, on_unavailable=on_unavailable,
+            provider, method, path, query=query, json=json, body=body, headers=headers,
+            priority=priority, timeout=timeout, idempotency_key=idempotency_key,
+            request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
         return self._requests.enqueue(self._requests.wanted(new))
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sisgate.domain.priorities import Priority
+from sisgate.domain.targets import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,10 @@ class NewRequest:
     method: str
     path: str = field(repr=False)
     _: KW_ONLY
-    query: Mapping[str, str] | None = field(default=None, repr=False)
+    query: Query | None = field(default=None, repr=False)
     json: Any = field(default=None, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
     priority: str | Priority = "urgent"
     timeout: float | None = None
     idempotency_key: str | None = None

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action
 from sisgate.credentials.sealed import marks_of, open_request, seal_request
 from sisgate.credentials.vault import Vault
+from sisgate.domain.headers import usable_headers
 from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.targets import stored_body, stored_query
 from sisgate.domain.validation import chosen, usable_path
 from sisgate.errors import (
     BrokerUnavailable,
@@ -40,23 +42,31 @@ Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A checked request: method, path, query and json are in `target`."""
+    """A checked request; `target` is as `sisgate.domain.targets` describes it."""
 
     new: NewJob
     target: Mapping[str, Any]
     on_unavailable: OnUnavailable
 
 
-def target_of(
-    method: str, path: str, query: Mapping[str, str] | None, json: Any, on_unavailable: str
-) -> tuple[dict[str, Any], OnUnavailable]:
+def target_of(request: NewRequest) -> tuple[dict[str, Any], OnUnavailable]:
     """Return the checked target and `on_unavailable`; `UsageError` for invalid values."""
-    method, instead = method.upper(), on_unavailable_of(on_unavailable)
+    method, instead = request.method.upper(), on_unavailable_of(request.on_unavailable)
     method = chosen("method", get_args(Method), method)
     if instead == "stale" and method != "GET":
         raise UsageError(f"on_unavailable='stale' is for GET only: a {method} has no old response.")
-    pairs = {str(name): str(value) for name, value in (query or {}).items()}
-    target = {"method": method, "path": usable_path(path), "query": pairs, "json": json}
+    target: dict[str, Any] = {
+        "method": method,
+        "path": usable_path(request.path),
+        "query": stored_query(request.query),
+        "json": request.json,
+    }
+    if request.body is not None:
+        if request.json is not None:
+            raise UsageError("A request has json or a body, not both.")
+        target["body"] = stored_body(request.body)
+    if headers := usable_headers(request.headers):
+        target["headers"] = headers
     _refuse_unless_json(target)
     return target, instead
 
@@ -74,9 +84,7 @@ class Requests:
         provider = request.provider
         self._core.provider(provider)
         principal = self._core.access.require(Action.REQUEST, provider)
-        target, instead = target_of(
-            request.method, request.path, request.query, request.json, request.on_unavailable
-        )
+        target, instead = target_of(request)
         new = self._acceptance.new_job(
             JobKind.REQUEST, provider, request.priority, request.idempotency_key, request.timeout,
             None, self._core.app_of(principal, None),

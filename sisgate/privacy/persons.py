@@ -6,14 +6,16 @@ student and a teacher may share an id: there a person is an id in one of the two
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from sisgate.domain.records import Row
+from sisgate.domain.targets import body_of
 from sisgate.errors import UsageError
 from sisgate.settings import ProviderConfig
 
@@ -262,13 +264,19 @@ class PersonMatcher:
         ...         {"path": path, "query": {"pagesize": "7"}},
         ...         {"path": f"{path}/7"},
         ...         {"path": path, "query": {"filter": "student_number==7"}},
+        ...         {"path": path, "body": {"text": '{"student": {"id": 7}}'}},
         ...     )
         ... ]
-        [False, True, True]
+        [False, True, True, True]
         """
         path = unquote(str(target.get("path", "")))
-        return self.matches_json({**target, "path": path}) or not self._short.isdisjoint(
-            path.casefold().split("/")
+        body = body_of(target) or b""
+        try:
+            parsed = json.loads(body)
+        except (ValueError, RecursionError):
+            parsed = unquote_plus(body.decode(errors="replace"))
+        return self.matches_json({**target, "path": path, "json body": parsed}) or (
+            not self._short.isdisjoint(path.casefold().split("/"))
         )
 
     def is_in_prose(self, text: str) -> bool:

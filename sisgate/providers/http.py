@@ -145,6 +145,8 @@ class HttpRequest:
     method: str = "GET"
     json_body: Any = None
     headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    """Sent as it is, in place of `json_body`; its content type is among the headers."""
 
 
 @dataclass(frozen=True)

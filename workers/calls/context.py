@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from sisgate.credentials.sealed import open_request
+from sisgate.domain.targets import body_of, query_pairs
 from sisgate.errors import (
     AnswerInvalid,
     ProviderUnavailable,
@@ -167,8 +168,14 @@ class CallContext:
         call, listing_row = self.claim.call, self.claim.listing
         if call.purpose == Purpose.REQUEST:
             target = self.target
-            query = tuple((str(k), str(v)) for k, v in target["query"].items())
-            return HttpRequest(target["path"], query, target["method"], target["json"])
+            return HttpRequest(
+                target["path"],
+                query_pairs(target["query"]),
+                target["method"],
+                target["json"],
+                tuple(target.get("headers", {}).items()),
+                body_of(target),
+            )
         assert listing_row is not None
         listing = Listing.from_json(listing_row.plan)
         if call.purpose == Purpose.COUNT:

@@ -49,9 +49,14 @@ from workers.jobs import planning
 
 log = structlog.get_logger()
 
+# fmt: off
 RESPONSE_HEADERS = frozenset(
-    {"content-type", "etag", "last-modified", "link", "x-total-count", "retry-after"}
+    [
+        "cache-control", "content-disposition", "content-language", "content-type", "etag",
+        "last-modified", "link", "location", "retry-after", "x-total-count",
+    ]
 )
+# fmt: on
 """Headers of a provider's response that are passed on to the app."""
 
 

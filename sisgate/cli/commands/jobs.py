@@ -113,7 +113,7 @@ def _target(target: RequestTarget | None) -> str | None:
         return None
     if target.path is None:
         return f"{target.method or ''} (path not shown: {target.hidden})"
-    query = "&".join(f"{name}={value}" for name, value in (target.query or {}).items())
+    query = "&".join(f"{name}={value}" for name, value in target.pairs)
     return f"{target.method} {target.path}{'?' if query else ''}{query}"
 
 

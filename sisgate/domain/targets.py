@@ -1,0 +1,66 @@
+"""What a `request` job asks of a provider, as it is stored in its target. Pure.
+
+A target has `method`, `path`, `query` and `json`, and where it is given a `body` and `headers`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Query = Mapping[str, str] | Sequence[tuple[str, str]]
+"""The parameters of a query. As pairs, a name may occur several times."""
+
+StoredQuery = dict[str, str] | list[list[str]]
+
+
+def stored_query(query: Query | None) -> StoredQuery:
+    """Return a query as it is stored: a mapping, and pairs only if a name occurs several times.
+
+    So the same parameters are the same question in whatever form and order they are given.
+
+    >>> stored_query([("limit", "5")]), stored_query([("id", "1"), ("id", "2")])
+    ({'limit': '5'}, [['id', '1'], ['id', '2']])
+    """
+    given = query.items() if isinstance(query, Mapping) else query or ()
+    pairs = [[str(name), str(value)] for name, value in given]
+    by_name = dict(pairs)
+    return by_name if len(by_name) == len(pairs) else pairs
+
+
+def query_pairs(stored: StoredQuery | None) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of a stored query.
+
+    >>> query_pairs({"limit": "5"}), query_pairs([["id", "1"], ["id", "2"]])
+    ((('limit', '5'),), (('id', '1'), ('id', '2')))
+    """
+    pairs = stored.items() if isinstance(stored, Mapping) else stored or ()
+    return tuple((str(name), str(value)) for name, value in pairs)
+
+
+def stored_body(body: bytes) -> dict[str, str]:
+    """Return a body as it is stored: as text, in which an erasure finds a person, if it is text.
+
+    >>> stored_body(b'{"id": 7}'), stored_body(bytes([255]))
+    ({'text': '{"id": 7}'}, {'base64': '/w=='})
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(body).decode()}
+    return {"text": text}
+
+
+def body_of(target: Mapping[str, Any]) -> bytes | None:
+    """Return the body in a target, None without one.
+
+    >>> body_of({"body": {"text": "id,name"}}), body_of({"json": {}})
+    (b'id,name', None)
+    """
+    stored = target.get("body")
+    if stored is None:
+        return None
+    if "text" in stored:
+        return str(stored["text"]).encode()
+    return base64.b64decode(stored["base64"])

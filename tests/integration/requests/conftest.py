@@ -1,0 +1,56 @@
+"""A provider that tells what it was asked, and a worker of its calls in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.settings import Settings
+from testbed.caller import Caller
+from testbed.http_server import Asked, HttpServer, Reply, json_reply
+from testbed.installation import install
+
+
+class Sis(HttpServer):
+    """Answers as `reply` says, which a test may replace."""
+
+    def __init__(self) -> None:
+        self.reply: Reply = json_reply({"orgs": []})
+        super().__init__(self._answer)
+
+    def _answer(self, _: Asked) -> Reply:
+        return self.reply
+
+
+@pytest.fixture
+def sis() -> Iterator[Sis]:
+    """The provider `lincoln`."""
+    with Sis() as server:
+        yield server
+
+
+@pytest.fixture
+def installation(tmp_path: Path, redis_url: str, ledger_url: str, sis: Sis) -> Settings:
+    """An installation that knows it."""
+    text = f"""
+    [providers.lincoln]
+    kind = "oneroster"
+    limit = "off"
+    auth = "none"
+    allow_insecure = true
+    [[providers.lincoln.endpoints]]
+    url = "{sis.url}/base"
+    """
+    return install(tmp_path, text, redis_url=redis_url, database_url=ledger_url)
+
+
+@pytest.fixture
+def gateway(installation: Settings) -> Iterator[Gateway]:
+    """A gateway whose calls are made."""
+    gateway = Gateway(installation)
+    with Caller(installation):
+        yield gateway
+    gateway.close()
