@@ -109,7 +109,7 @@ class Context:
             self.database.show_time(self.clock)
         # Any: what a command returns depends on options that redis-py's types do not follow.
         self.redis: Any = connect_fleet(settings)
-        self.wakeups = Wakeups(self.redis, self.clock)
+        self.wakeups = Wakeups(self.redis, self.clock, self.database)
         self.limiter = Limiter(self.redis, clock=self.clock, script_clock=script_clock)
         self.making = threading.RLock()
         """Held while a property is created; one may need another."""
@@ -117,6 +117,7 @@ class Context:
 
     def close(self) -> None:
         """Close all connections."""
+        self.wakeups.close()
         self.database.dispose()
         self.redis.close()
 

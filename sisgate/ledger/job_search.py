@@ -13,6 +13,9 @@ from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobKind, JobState
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Call, Job, Response
 
+IDS_AT_ONCE = 1000
+"""Ids in one statement, whose parameters databases limit."""
+
 
 def of_ids(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
     """Return the jobs that there are, by id, as they are now."""
@@ -20,6 +23,17 @@ def of_ids(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
         return {}
     query = select(Job).where(Job.id.in_(job_ids)).execution_options(populate_existing=True)
     return {job.id: job for job in session.scalars(query)}
+
+
+def live_among(session: Session, job_ids: Sequence[str]) -> set[str]:
+    """Return which jobs have not ended, of any number of ids."""
+    live: set[str] = set()
+    for begin in range(0, len(job_ids), IDS_AT_ONCE):
+        some = job_ids[begin : begin + IDS_AT_ONCE]
+        live |= set(
+            session.scalars(select(Job.id).where(Job.id.in_(some), Job.state.in_(LIVE_JOB_STATES)))
+        )
+    return live
 
 
 def ids_beginning(

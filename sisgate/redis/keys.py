@@ -61,10 +61,8 @@ FAMILIES = tuple(value for value in globals().values() if isinstance(value, KeyF
 WORK_CHANNEL = f"{PREFIX}work"
 """Pub/sub: names of providers with new work."""
 
-
-def job_channel(job_id: str) -> str:
-    """Return the pub/sub channel on which the end of a job is announced."""
-    return f"{PREFIX}ended:{job_id}"
+ENDED_CHANNEL = f"{PREFIX}ended"
+"""Pub/sub: ids of jobs that have ended."""
 
 
 def token_lock(token: str) -> str:
