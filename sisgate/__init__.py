@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sisgate.errors import SisgateError
+from sisgate.start_up import names_from
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a `__getattr__` here would hide misspelt names from type checkers
     from sisgate.gateway import Answer, Gateway, Job, JobStatus, NewRequest, NewSync, Plan
+else:
+    __getattr__ = names_from(
+        __name__,
+        dict.fromkeys(
+            ("Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan"),
+            "sisgate.gateway",
+        ),
+    )
 
 __all__ = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan", "SisgateError"]
 __version__ = "0.1.0"
-
-if not TYPE_CHECKING:  # otherwise every misspelt name would pass a type checker
-
-    def __getattr__(name: str) -> object:
-        """Load the gateway on first access: most modules of sisgate do without it."""
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("sisgate.gateway"), name)

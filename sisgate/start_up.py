@@ -1,10 +1,12 @@
-"""Starting a process: imports without garbage collection, and errors that name missing extras."""
+"""Starting a process: imports on first use, without garbage collection; names of missing extras."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 
 from sisgate.errors import ConfigurationError
@@ -26,6 +28,23 @@ def gc_frozen_imports() -> Iterator[None]:
         gc.freeze()
         if was_on:
             gc.enable()
+
+
+def names_from(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
+    """Return a `__getattr__` for a package that imports each name on first access (PEP 562).
+
+    `modules` gives the module of each name. Who imports one name, or a module of the package, then
+    does not load all the others.
+    """
+
+    def get(name: str) -> object:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(modules[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get
 
 
 EXTRAS = {

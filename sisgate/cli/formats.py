@@ -7,12 +7,14 @@ import shutil
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from sisgate.domain import moments
-from sisgate.settings import Settings
-from sisgate.settings.load import config_candidates, default_data_dir
+
+if TYPE_CHECKING:
+    from sisgate.settings import Settings
 
 duration, moment = moments.duration, moments.local_time
 
@@ -75,6 +77,8 @@ def child_line(name: str, line: str) -> Text:
 
 def commands_of(settings: Settings) -> str:
     """Return the beginning of a command line for these settings."""
+    from sisgate.settings.load import config_candidates, default_data_dir
+
     parts = [program()]
     if settings.data_dir != default_data_dir().absolute():
         parts += ["--data-dir", shown_path(settings.data_dir)]

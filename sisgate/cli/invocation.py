@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sisgate.cli.presenter import Presenter
 from sisgate.clock import Clock
-from sisgate.gateway import Gateway
-from sisgate.settings import Settings, load_settings
+from sisgate.start_up import gc_frozen_imports
+
+if TYPE_CHECKING:
+    from sisgate.gateway import Gateway
+    from sisgate.settings import Settings
 
 
 @dataclass
@@ -37,12 +40,19 @@ class Invocation:
     @cached_property
     def settings(self) -> Settings:
         """The configuration. Raises `ConfigurationError` with every mistake."""
+        with gc_frozen_imports():
+            from sisgate.settings import load_settings
+
         return load_settings(self.config, data_dir=self.data_dir)
 
     @cached_property
     def gateway(self) -> Gateway:
         """The gateway. It connects on first use."""
-        return Gateway(self.settings, user=user_name())
+        settings = self.settings
+        with gc_frozen_imports():
+            from sisgate.gateway import Gateway
+
+            return Gateway(settings, user=user_name())
 
     @property
     def clock(self) -> Clock:

@@ -39,7 +39,6 @@ with gc_frozen_imports():
     from sisgate.cli.exits import ExitCode
     from sisgate.cli.invocation import Invocation
     from sisgate.cli.presenter import Presenter, write_line
-    from sisgate.stack.data_folder import NO_SPACE
 
 NOT_A_NUMBER = "Input should be a valid integer, unable to parse string as an integer"
 """What Typer says of a text where a whole number belongs."""
@@ -120,6 +119,8 @@ def execute(arguments: list[str]) -> int:
             raise
         return output.fail(missing_extra(extra, "This command"))
     except OSError as error:
+        from sisgate.stack.data_folder import NO_SPACE
+
         if error.errno not in NO_SPACE:
             raise
         place = error.filename or error.strerror

@@ -11,21 +11,21 @@ import sys
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sisgate.cli.invocation import Invocation
 from sisgate.clock import SystemClock
+from sisgate.domain.choices import OnUnavailable as Instead
 from sisgate.domain.moments import parse_duration
 from sisgate.domain.priorities import PRIORITIES, PriorityName
 from sisgate.domain.records import ROSTER
 from sisgate.domain.secret import Secret
 from sisgate.errors import UsageError
-from sisgate.gateway.availability import OnUnavailable as Instead
-from sisgate.settings import Settings
-from sisgate.settings.files import decode_text, read_text
-from sisgate.settings.load import read_secret_variable
+
+if TYPE_CHECKING:
+    from sisgate.settings import Settings
 
 
 def complete_provider(context: typer.Context, incomplete: str) -> list[str]:
@@ -131,6 +131,9 @@ def entered_secret(file: Path | None, variable: str | None) -> Secret:
 
     Raises `UsageError` if it is empty or two sources are given.
     """
+    from sisgate.settings.files import decode_text, read_text
+    from sisgate.settings.load import read_secret_variable
+
     if file and variable:
         raise UsageError("Give --secret-file or --secret-env, not both.")
     if file:

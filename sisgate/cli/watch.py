@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
@@ -15,7 +15,9 @@ from sisgate.cli.presenter import Presenter
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
 from sisgate.errors import BrokerUnavailable
-from sisgate.gateway import Gateway, JobStatus
+
+if TYPE_CHECKING:
+    from sisgate.gateway import Gateway, JobStatus
 
 POLL_SECONDS = 0.25
 QUOTA_SECONDS = 1.0

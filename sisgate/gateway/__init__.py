@@ -1,30 +1,73 @@
 """What apps call: enqueue, wait, read."""
 
-from sisgate.access.policy import Role
-from sisgate.access.token_service import TokenInfo
-from sisgate.admission.state import LimiterState
-from sisgate.audit.archive import Segment
-from sisgate.audit.chain import IssueKind, VerificationResult
-from sisgate.gateway.answer import Answer
-from sisgate.gateway.datasets import AbsentDataset
-from sisgate.gateway.diagnosis.result import DiagnosticResult
-from sisgate.gateway.forecast import Plan
-from sisgate.gateway.gateway import Gateway
-from sisgate.gateway.job import DeadLetter, JobStatus
-from sisgate.gateway.jobs import Job
-from sisgate.gateway.key_info import KeyInfo
-from sisgate.gateway.liveness import Liveness
-from sisgate.gateway.orders import NewRequest, NewSync
-from sisgate.gateway.overview import Overview, ProviderOverview
-from sisgate.ledger.audit_log import Filter as AuditFilter
-from sisgate.ledger.keys import Slot
-from sisgate.ledger.records import StoredChange, StoredRecord
-from sisgate.ledger.schema import AuditEvent
-from sisgate.liveness.obstacles import Cause, Obstacle
-from sisgate.privacy.disclosures import PersonDisclosure
-from sisgate.privacy.erasure import ErasureReport
-from sisgate.privacy.persons import PersonResource
-from sisgate.privacy.retention import RetentionResult
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sisgate.start_up import names_from
+
+if TYPE_CHECKING:
+    from sisgate.access.policy import Role
+    from sisgate.access.token_service import TokenInfo
+    from sisgate.admission.state import LimiterState
+    from sisgate.audit.archive import Segment
+    from sisgate.audit.chain import IssueKind, VerificationResult
+    from sisgate.domain.choices import PersonResource, Slot
+    from sisgate.gateway.answer import Answer
+    from sisgate.gateway.datasets import AbsentDataset
+    from sisgate.gateway.diagnosis.result import DiagnosticResult
+    from sisgate.gateway.forecast import Plan
+    from sisgate.gateway.gateway import Gateway
+    from sisgate.gateway.job import DeadLetter, JobStatus
+    from sisgate.gateway.jobs import Job
+    from sisgate.gateway.key_info import KeyInfo
+    from sisgate.gateway.liveness import Liveness
+    from sisgate.gateway.orders import NewRequest, NewSync
+    from sisgate.gateway.overview import Overview, ProviderOverview
+    from sisgate.ledger.audit_log import AuditFilter
+    from sisgate.ledger.records import StoredChange, StoredRecord
+    from sisgate.ledger.schema import AuditEvent
+    from sisgate.liveness.obstacles import Cause, Obstacle
+    from sisgate.privacy.disclosures import PersonDisclosure
+    from sisgate.privacy.erasure import ErasureReport
+    from sisgate.privacy.retention import RetentionResult
+else:
+    __getattr__ = names_from(
+        __name__,
+        {
+            "Role": "sisgate.access.policy",
+            "TokenInfo": "sisgate.access.token_service",
+            "LimiterState": "sisgate.admission.state",
+            "Segment": "sisgate.audit.archive",
+            "IssueKind": "sisgate.audit.chain",
+            "VerificationResult": "sisgate.audit.chain",
+            "Answer": "sisgate.gateway.answer",
+            "AbsentDataset": "sisgate.gateway.datasets",
+            "DiagnosticResult": "sisgate.gateway.diagnosis.result",
+            "Plan": "sisgate.gateway.forecast",
+            "Gateway": "sisgate.gateway.gateway",
+            "DeadLetter": "sisgate.gateway.job",
+            "JobStatus": "sisgate.gateway.job",
+            "Job": "sisgate.gateway.jobs",
+            "KeyInfo": "sisgate.gateway.key_info",
+            "Liveness": "sisgate.gateway.liveness",
+            "NewRequest": "sisgate.gateway.orders",
+            "NewSync": "sisgate.gateway.orders",
+            "Overview": "sisgate.gateway.overview",
+            "ProviderOverview": "sisgate.gateway.overview",
+            "AuditFilter": "sisgate.ledger.audit_log",
+            "Slot": "sisgate.domain.choices",
+            "StoredChange": "sisgate.ledger.records",
+            "StoredRecord": "sisgate.ledger.records",
+            "AuditEvent": "sisgate.ledger.schema",
+            "Cause": "sisgate.liveness.obstacles",
+            "Obstacle": "sisgate.liveness.obstacles",
+            "PersonDisclosure": "sisgate.privacy.disclosures",
+            "ErasureReport": "sisgate.privacy.erasure",
+            "PersonResource": "sisgate.domain.choices",
+            "RetentionResult": "sisgate.privacy.retention",
+        },
+    )
 
 __all__ = [
     "AbsentDataset", "Answer", "AuditEvent", "AuditFilter", "Cause", "DeadLetter",

@@ -19,7 +19,7 @@ from sisgate.gateway.audit_following import Following
 from sisgate.gateway.core import Core
 from sisgate.ledger import audit_log
 from sisgate.ledger.audit_chain import EVENT_COLUMNS, newest_seal
-from sisgate.ledger.audit_log import Filter
+from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.schema import AuditEvent
 from sisgate.privacy.disclosures import PersonDisclosure, disclosures_of
 from sisgate.privacy.persons import PEOPLE, Person, Realms, checked_resource
@@ -60,18 +60,18 @@ class AuditLog:
         self._clock = core.clock
         self._access = core.access
 
-    def tail(self, wanted: Filter | None = None, *, limit: int = 50) -> Sequence[AuditEvent]:
+    def tail(self, wanted: AuditFilter | None = None, *, limit: int = 50) -> Sequence[AuditEvent]:
         """Return the newest matching events, newest first."""
         self._access.require(Action.ADMINISTER)
         with self._database.read() as session:
             return audit_log.tail(session, wanted, limit=limit)
 
-    def search(self, wanted: Filter) -> Iterator[AuditEvent]:
+    def search(self, wanted: AuditFilter) -> Iterator[AuditEvent]:
         """Stream the matching events, oldest first."""
         self._access.require(Action.ADMINISTER)
         return self._search(wanted)
 
-    def _search(self, wanted: Filter) -> Iterator[AuditEvent]:
+    def _search(self, wanted: AuditFilter) -> Iterator[AuditEvent]:
         with self._database.read() as session:
             yield from audit_log.search(session, wanted)
 
@@ -110,7 +110,7 @@ class AuditLog:
                 )  # fmt: skip
         return sorted(dict.fromkeys(disclosures), key=lambda each: each.at)
 
-    def follow(self, wanted: Filter, seen: Sequence[AuditEvent]) -> Following:
+    def follow(self, wanted: AuditFilter, seen: Sequence[AuditEvent]) -> Following:
         """Return an object that yields the matching events after those in `seen`."""
         return Following(self.search, wanted, seen, self._clock.now())
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sisgate.ledger.audit_log import Filter
+from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.schema import AuditEvent
 
 OVERLAP = timedelta(seconds=30)
 """How far before the newest event others may still appear, from long transactions."""
 
-Search = Callable[[Filter], Iterable[AuditEvent]]
+Search = Callable[[AuditFilter], Iterable[AuditEvent]]
 
 
 class Following:
@@ -22,7 +22,7 @@ class Following:
     """
 
     def __init__(
-        self, search: Search, query: Filter, seen: Sequence[AuditEvent], now: datetime
+        self, search: Search, query: AuditFilter, seen: Sequence[AuditEvent], now: datetime
     ) -> None:
         self._search = search
         self._query = query

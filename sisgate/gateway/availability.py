@@ -7,14 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast, get_args
 
 from sisgate.context import Context
+from sisgate.domain.choices import OnUnavailable
 from sisgate.domain.moments import local_time
 from sisgate.domain.validation import chosen
 from sisgate.errors import DatabaseUnavailable, ProviderHeld
 from sisgate.ledger import calls
 from sisgate.settings import ProviderConfig
-
-OnUnavailable = Literal["wait", "fail", "stale"]
-"""What to do while a provider takes no calls: wait, fail at once, or return old data."""
 
 ASK_AGAIN_SECONDS = 60.0
 """When to retry if only a person can release the provider."""

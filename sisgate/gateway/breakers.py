@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sisgate.access.policy import Action
 from sisgate.audit import log as audit
@@ -20,7 +20,6 @@ from sisgate.routing.fleet import FleetEndpoints
 from sisgate.routing.outliers import RoutingSpec
 from sisgate.settings import ProviderConfig
 
-BreakerSetting = Literal["open", "close", "half-open", "auto"]
 STATES: dict[str, State | None] = {
     "open": State.OPEN,
     "close": State.CLOSED,

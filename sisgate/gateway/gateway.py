@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import SecretStr
-
-from sisgate.access.policy import Action, Principal
-from sisgate.access.token_service import TokenService
-from sisgate.clock import Clock
-from sisgate.context import Context
-from sisgate.domain.priorities import Priority
-from sisgate.domain.targets import Query
-from sisgate.gateway.acceptance import Acceptance, urgency_of
-from sisgate.gateway.answer import Answer, Answers
-from sisgate.gateway.audit import AuditLog
-from sisgate.gateway.bulk import Bulk
-from sisgate.gateway.core import Core
-from sisgate.gateway.datasets import Datasets
-from sisgate.gateway.deprecated import moved
-from sisgate.gateway.diagnosis.diagnosis import Diagnosis
-from sisgate.gateway.disclosure import Disclosures
-from sisgate.gateway.fleet import FleetStatus
-from sisgate.gateway.forecast import Plan, plan_sync
-from sisgate.gateway.jobs import Job, Jobs
-from sisgate.gateway.keys import Keys
-from sisgate.gateway.ledger import Ledger
 from sisgate.gateway.orders import NewRequest, NewSync
-from sisgate.gateway.privacy import Privacy
-from sisgate.gateway.providers import Providers
-from sisgate.gateway.quarantine import QuarantineService
-from sisgate.gateway.requests import Requests
-from sisgate.gateway.schedules import Schedules
-from sisgate.gateway.syncs import Syncs
-from sisgate.ledger.database import Database
-from sisgate.ledger.records import StoredChange, StoredRecord
-from sisgate.settings import Settings, load_settings
+from sisgate.gateway.parts import Parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from sisgate.access.policy import Principal
+    from sisgate.clock import Clock
+    from sisgate.context import Context
+    from sisgate.domain.priorities import Priority
+    from sisgate.domain.targets import Query
+    from sisgate.gateway.answer import Answer
+    from sisgate.gateway.forecast import Plan
+    from sisgate.gateway.jobs import Job
+    from sisgate.ledger.database import Database
+    from sisgate.ledger.records import StoredChange, StoredRecord
+    from sisgate.settings import Settings
 
 
-class Gateway:
+class Gateway(Parts):
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
     The most common calls are here; the rest is in parts: `jobs`, `datasets`, `schedules`,
@@ -60,8 +44,9 @@ class Gateway:
         principal: Principal | None = None,
         user: str | None = None,
     ) -> None:
-        context = Context(settings, clock=clock, database=database)
-        self._compose(Core(context, principal=principal, user=user), Acceptance(context))
+        from sisgate.context import Context
+
+        self._share(Context(settings, clock=clock, database=database), principal, user)
 
     @classmethod
     def from_env(
@@ -73,6 +58,10 @@ class Gateway:
         authenticates the caller (else `SISGATE_TOKEN`), and an app with a token has its name. The
         first call checks it and raises `NotAuthenticated` if it is not valid.
         """
+        from pydantic import SecretStr
+
+        from sisgate.settings import load_settings
+
         overrides = {"app_name": app, "token": SecretStr(token) if token else None}
         update = {name: value for name, value in overrides.items() if value}
         return cls(load_settings(config).model_copy(update=update))
@@ -83,7 +72,7 @@ class Gateway:
     ) -> Self:
         """Return a gateway that shares the connections of an existing context."""
         gateway = cls.__new__(cls)
-        gateway._compose(Core(context, principal=principal, user=user), Acceptance(context))
+        gateway._share(context, principal, user)
         return gateway
 
     def acting_as(self, principal: Principal, *, user: str | None = None) -> Self:
@@ -93,29 +82,8 @@ class Gateway:
         result of `tokens.authenticate`, and close only the first gateway.
         """
         other = type(self).__new__(type(self))
-        other._compose(Core(self.context, principal=principal, user=user), self._acceptance)
+        other._share(self.context, principal, user, self._acceptance)
         return other
-
-    def _compose(self, core: Core, acceptance: Acceptance) -> None:
-        """Build the parts. They depend on the core and earlier parts, never on the gateway."""
-        self._core, self._acceptance = core, acceptance
-        self.context, self.settings, self.access = core.context, core.settings, core.access
-        disclosures = Disclosures(core)
-        self.jobs = Jobs(core, acceptance, Answers(core, disclosures))
-        self.datasets = Datasets(core, disclosures)
-        self._requests = Requests(core, acceptance, self.jobs)
-        self._syncs = Syncs(core, acceptance, self.jobs)
-        self._bulk = Bulk(core, acceptance, self.jobs, self._syncs, self._requests)
-        self.schedules = Schedules(core, self._syncs, self.datasets)
-        self.providers = Providers(core)
-        self.keys = Keys(core)
-        self.tokens = TokenService(core.database, core.clock, core.access)
-        self.audit = AuditLog(core)
-        self.privacy = Privacy(core)
-        self.quarantine = QuarantineService(core)
-        self.fleet = FleetStatus(core)
-        self.ledger = Ledger(core)
-        self.diagnosis = Diagnosis(core, self._requests)
 
     def close(self) -> None:
         """Close all connections, including those of gateways for other callers."""
@@ -246,6 +214,10 @@ class Gateway:
 
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Forecast a sync without enqueuing it: calls, quota left, times."""
+        from sisgate.access.policy import Action
+        from sisgate.gateway.acceptance import urgency_of
+        from sisgate.gateway.forecast import plan_sync
+
         self._core.check_dataset(provider, resource)
         self.access.require(Action.LOOK, provider, resource)
         return plan_sync(self._core, provider, resource, urgency_of(priority))
@@ -293,4 +265,6 @@ class Gateway:
 
         def __getattr__(self, name: str) -> Any:
             """Return what an older name refers to, with a `DeprecationWarning`."""
+            from sisgate.gateway.deprecated import moved
+
             return moved(self, name)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
 from sisgate.audit import events
 from sisgate.credentials.sealed import open_request, seal_request
+from sisgate.domain.choices import Resolution
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.domain.validation import chosen
@@ -21,8 +22,6 @@ from sisgate.ledger import jobs
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Job
 from sisgate.sync.start import READ_SINCE, RESUMES
-
-Resolution = Literal["done", "failed", "retry"]
 
 
 class JobActions:

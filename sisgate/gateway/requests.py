@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from json import dumps
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action
 from sisgate.credentials.sealed import marks_of, open_request, seal_request
 from sisgate.credentials.vault import Vault
+from sisgate.domain.choices import Method, OnUnavailable
 from sisgate.domain.headers import usable_headers
 from sisgate.domain.states import JobKind, JobState
 from sisgate.domain.targets import stored_body, stored_query
@@ -26,7 +27,7 @@ from sisgate.errors import (
 )
 from sisgate.gateway.acceptance import Acceptance, Order, request_id_of
 from sisgate.gateway.answer import Answer
-from sisgate.gateway.availability import OnUnavailable, hold_of, on_unavailable_of
+from sisgate.gateway.availability import hold_of, on_unavailable_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.job import JobStatus, raise_unless_successful
 from sisgate.gateway.jobs import Job, Jobs
@@ -36,8 +37,6 @@ from sisgate.ledger import call_queue, calls, jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.job_search import last_good_response
 from sisgate.ledger.jobs import NewJob
-
-Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from sisgate.access.policy import Action
+from sisgate.domain.choices import Mode
 from sisgate.domain.states import JobKind
 from sisgate.domain.validation import aware, chosen
 from sisgate.errors import UsageError
@@ -16,9 +17,6 @@ from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.orders import NewSync
 from sisgate.ledger.datasets import last_sync
 from sisgate.ledger.jobs import NewJob
-
-Mode = Literal["auto", "full", "incremental"]
-"""How much of a dataset is read."""
 
 
 class Syncs:

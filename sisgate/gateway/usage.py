@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import get_args
 
 from sisgate.access.policy import Action
+from sisgate.domain.choices import Span
 from sisgate.domain.validation import aware, chosen
 from sisgate.gateway.core import Core
 from sisgate.ledger import usage as ledger
@@ -22,8 +23,6 @@ _BEGINNINGS: Mapping[str, Callable[[datetime], datetime | None]] = {
     "day": lambda hour: hour.replace(hour=0),
     "hour": lambda hour: hour,
 }
-Span = Literal["total", "day", "hour"]
-"""The periods to sum over; days are in UTC."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _INSERT = Prepared(
 
 
 @dataclass(frozen=True)
-class Filter:
+class AuditFilter:
     """Which events are looked for; None and empty mean any. `action` is the beginning of one.
 
     `until` is exclusive. `request_id` also finds the events of the job of that id.
@@ -77,18 +77,18 @@ def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def tail(
     session: Session,
-    wanted: Filter | None = None,
+    wanted: AuditFilter | None = None,
     *,
     subject: str | None = None,
     limit: int = 50,
 ) -> Sequence[AuditEvent]:
     """Return the newest events that fit, newest first."""
-    wanted = wanted or Filter(subjects=(subject,) if subject is not None else ())
+    wanted = wanted or AuditFilter(subjects=(subject,) if subject is not None else ())
     newest = (AuditEvent.at.desc(), AuditEvent.writer.desc(), AuditEvent.number.desc())
     return session.scalars(wanted.of(select(AuditEvent)).order_by(*newest).limit(limit)).all()
 
 
-def search(session: Session, wanted: Filter) -> Iterator[AuditEvent]:
+def search(session: Session, wanted: AuditFilter) -> Iterator[AuditEvent]:
     """Stream the events that fit, oldest first, in constant memory."""
     oldest = (AuditEvent.at, AuditEvent.writer, AuditEvent.number)
     query = wanted.of(select(AuditEvent)).order_by(*oldest)

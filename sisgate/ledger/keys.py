@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
+from sisgate.domain.choices import Slot
 from sisgate.domain.states import KeyState
 from sisgate.errors import CredentialError, UnknownKey, UsageError
 from sisgate.ledger.schema import Key, KeySlot, KeyUsage
 from sisgate.ledger.statements import change, insert_into, lock_or_make
 
-Slot = Literal["primary", "secondary", "backup"]
 SLOTS = get_args(Slot)
 USABLE = (KeyState.ACTIVE.value, KeyState.DRAINING.value)
 FINAL = tuple(state.value for state in KeyState if state.is_final)

@@ -169,7 +169,7 @@ def disclosures_of(
     mark = partial(key.mark, person.provider)
     reads: dict[str, tuple[AuditEvent, Mapping[str, Any]]] = {}
     disclosures: list[PersonDisclosure] = []
-    query = audit_log.Filter(provider=person.provider, since=since, until=until)
+    query = audit_log.AuditFilter(provider=person.provider, since=since, until=until)
     for event in audit_log.search(session, query):
         detail: dict[str, Any] = json.loads(event.detail_text or "{}")
         if (what := _CALLS.get(event.action)) is not None:
@@ -200,7 +200,7 @@ def _presences(
         if resource == "demographics" or person.realms.of_resource(resource) == person.realm:
             first_seen.setdefault((resource, person.sourced_id), None)
     pseudonym = key.pseudonym(person.provider, person.realm, person.sourced_id)
-    query = audit_log.Filter(action="privacy:person:erase", subjects=(pseudonym,))
+    query = audit_log.AuditFilter(action="privacy:person:erase", subjects=(pseudonym,))
     erasures = audit_log.tail(session, query, limit=1)
     erased_at = erasures[0].at if erasures else None
     presences: dict[str, list[Presence]] = {}

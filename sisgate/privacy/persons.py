@@ -11,15 +11,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 from urllib.parse import unquote, unquote_plus
 
+from sisgate.domain.choices import PersonResource
 from sisgate.domain.records import Row
 from sisgate.domain.targets import body_of
 from sisgate.errors import UsageError
 from sisgate.settings import ProviderConfig
 
-PersonResource = Literal["students", "teachers"]
 PEOPLE = get_args(PersonResource)
 """The resources whose records are persons."""
 

@@ -1,8 +1,26 @@
 """Configuration: read once from `sisgate.toml` and the environment, frozen, then passed on."""
 
-from sisgate.settings.load import load_settings
-from sisgate.settings.model import Settings
-from sisgate.settings.provider import ProviderConfig
-from sisgate.settings.provider_parts import Endpoint, PathRule
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sisgate.start_up import names_from
+
+if TYPE_CHECKING:
+    from sisgate.settings.load import load_settings
+    from sisgate.settings.model import Settings
+    from sisgate.settings.provider import ProviderConfig
+    from sisgate.settings.provider_parts import Endpoint, PathRule
+else:
+    __getattr__ = names_from(
+        __name__,
+        {
+            "load_settings": "sisgate.settings.load",
+            "Settings": "sisgate.settings.model",
+            "ProviderConfig": "sisgate.settings.provider",
+            "Endpoint": "sisgate.settings.provider_parts",
+            "PathRule": "sisgate.settings.provider_parts",
+        },
+    )
 
 __all__ = ["Endpoint", "PathRule", "ProviderConfig", "Settings", "load_settings"]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 import sisgate
 from sisgate import errors
@@ -14,20 +10,6 @@ from sisgate.gateway.deprecated import MOVED
 from sisgate.settings import load_settings
 
 NAMES = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan", "SisgateError"]
-HEAVY = [
-    "alembic",
-    "fastapi",
-    "faker",
-    "flower",
-    "orjson",
-    "prometheus_client",
-    "psycopg",
-    "pybreaker",
-    "requests",
-    "rich",
-    "typer",
-    "uvicorn",
-]
 FACADE = {
     "acting_as", "answer", "changes", "close", "enqueue", "enqueue_request", "from_env", "job",
     "on", "plan", "records", "request", "sync",
@@ -35,7 +17,6 @@ FACADE = {
     "audit", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy", "providers",
     "quarantine", "schedules", "tokens",
 }  # fmt: skip
-GATEWAY = ["celery", "redis", "sqlalchemy"]
 
 
 def test_the_public_names_are_these() -> None:
@@ -51,20 +32,6 @@ def test_the_gateway_has_these_names_and_no_others(tmp_path: Path) -> None:
     gateway.close()
     assert names == FACADE
     assert not names & set(MOVED)
-
-
-@pytest.mark.parametrize(
-    ("what", "heavy"),
-    [("sisgate.Gateway", HEAVY), ("sisgate.SisgateError", [*HEAVY, *GATEWAY])],
-    ids=["gateway", "error"],
-)
-def test_importing_sisgate_loads_nothing_heavy(what: str, heavy: list[str]) -> None:
-    """An app that enqueues needs no web server, worker, CLI or sandbox, and these no gateway."""
-    program = f"import sys, sisgate; {what}; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "[]"
 
 
 def test_every_error_has_a_code_of_its_own() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,8 +17,10 @@ from sisgate.cli.params import OfProvider, time_ago
 from sisgate.cli.presenter import Presenter, to_json, write_csv, write_lines
 from sisgate.cli.tables import Columns
 from sisgate.errors import UsageError
-from sisgate.gateway import AuditEvent, AuditFilter
 from sisgate.stack.interrupts import until_interrupted
+
+if TYPE_CHECKING:
+    from sisgate.gateway import AuditEvent
 
 app = Commands("audit", "Read, verify and export the audit log.", panel="Look")
 
@@ -50,6 +52,8 @@ def tail(
     provider: OfProvider = None,
 ) -> None:
     """Show the newest events."""
+    from sisgate.gateway import AuditFilter
+
     query = AuditFilter(actor=actor, action=action, provider=provider)
     newest = list(reversed(invocation.gateway.audit.tail(query, limit=limit)))
     if not follow:
@@ -88,6 +92,8 @@ def search(
     ] = "table",
 ) -> None:
     """Search events, oldest first. Without --since, reads the whole log."""
+    from sisgate.gateway import AuditFilter
+
     log = invocation.gateway.audit
     subjects = [subject] if subject else []
     if person is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.text import Text
@@ -17,8 +17,9 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason, time_ago
 from sisgate.cli.presenter import Presenter, write_csv, write_lines
 from sisgate.errors import AuditError, CredentialError, DatabaseUnavailable, UsageError
-from sisgate.gateway import IssueKind, Segment, VerificationResult
-from sisgate.gateway.audit import EXPORT_COLUMNS, verify_signed
+
+if TYPE_CHECKING:
+    from sisgate.gateway import VerificationResult
 
 app = Commands()
 
@@ -31,6 +32,8 @@ def export(
     ] = "jsonl",
 ) -> None:
     """Write the whole log with its seals and signed head."""
+    from sisgate.gateway.audit import EXPORT_COLUMNS
+
     lines = invocation.gateway.audit.export()
     if form == "jsonl" or invocation.as_json:
         write_lines(lines)
@@ -62,6 +65,8 @@ def verify(
 
     With EXPORT and --public-key, no database or configuration is needed.
     """
+    from sisgate.gateway.audit import verify_signed
+
     if public_key and exported is None:
         raise UsageError("--public-key needs EXPORT, an exported file.")
     output, log = invocation.output, invocation.gateway.audit
@@ -97,6 +102,8 @@ def _heads(result: VerificationResult) -> str:
 
 def _show_result(output: Presenter, result: VerificationResult, seconds: float) -> None:
     """Show the result of a verification."""
+    from sisgate.gateway import IssueKind
+
     rows: list[tuple[str, object]] = [
         ("events", f"{number(result.events)} checked in {seconds:.1f} s"),
         ("seals", f"{number(result.seals)}, the newest at {moment(result.last_sealed_at)}"),
@@ -176,6 +183,8 @@ def archive(
     reason: Reason = None,
 ) -> None:
     """Move the oldest part of the log into a file."""
+    from sisgate.gateway import Segment
+
     moved = invocation.gateway.audit.archive(
         Segment(before), file, actor=user_name(), reason=reason
     )

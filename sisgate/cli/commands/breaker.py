@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.console import Group, RenderableType
@@ -18,16 +18,19 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason, complete_provider, time_ahead
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid, shown
+from sisgate.domain.choices import BreakerSetting
 from sisgate.errors import UsageError
-from sisgate.gateway.breakers import STATES, BreakerSetting, EndpointStatus
 from sisgate.stack.interrupts import until_interrupted
+
+if TYPE_CHECKING:
+    from sisgate.gateway.breakers import EndpointStatus
 
 app = Commands()
 
 
 WATCH_SECONDS = 1.0
 
-Standings = Sequence[tuple[str, Sequence[EndpointStatus]]]
+Standings = Sequence[tuple[str, Sequence["EndpointStatus"]]]
 
 
 @app.add(
@@ -85,9 +88,13 @@ def breaker(
         )
         return
     if until is not None or reason is not None:
-        raise UsageError(f"--until and --reason need a state to set: {', '.join(STATES)}.")
+        raise UsageError(
+            f"--until and --reason need a state to set: {', '.join(get_args(BreakerSetting))}."
+        )
     if endpoint:
-        raise UsageError(f"Give the state to set for {target}: {', '.join(STATES)}.")
+        raise UsageError(
+            f"Give the state to set for {target}: {', '.join(get_args(BreakerSetting))}."
+        )
     names = [provider] if provider else invocation.gateway.providers.names()
     if watch:
         _watch(invocation, output, names)

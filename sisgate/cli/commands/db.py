@@ -10,7 +10,6 @@ from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason
-from sisgate.stack import data_folder
 
 app = Commands("db", "Upgrade the database, and restart feeds after a restore.", panel="Set up")
 
@@ -18,6 +17,8 @@ app = Commands("db", "Upgrade the database, and restart feeds after a restore.",
 @app.add("sisgate db upgrade")
 def upgrade(invocation: Invocation) -> None:
     """Run missing migrations. Safe to run on several hosts at once."""
+    from sisgate.stack import data_folder
+
     if invocation.settings.is_embedded_database:
         data_folder.make(invocation.settings.data_dir)
     ledger = invocation.gateway.ledger

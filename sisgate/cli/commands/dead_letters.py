@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,9 +15,11 @@ from sisgate.cli.exits import ExitCode, exit_code
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import OfProvider, OneJob, Reason, time_ago
 from sisgate.cli.presenter import Presenter
+from sisgate.domain.choices import Resolution
 from sisgate.errors import DeferredError, SisgateError, UsageError
-from sisgate.gateway import DeadLetter
-from sisgate.gateway.job_actions import Resolution
+
+if TYPE_CHECKING:
+    from sisgate.gateway import DeadLetter
 
 app = Commands()
 

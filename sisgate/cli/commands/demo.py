@@ -17,12 +17,12 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid
 from sisgate.cli.watch import Watched, watch
-from sisgate.demo.folder import open_demo, remove_demo
-from sisgate.stack.interrupts import Interrupts, interrupts
+from sisgate.stack.interrupts import interrupts
 from sisgate.start_up import require_extras
 
 if TYPE_CHECKING:
     from sisgate.demo.run import DemoRun
+    from sisgate.stack.interrupts import Interrupts
 
 app = Commands()
 
@@ -54,6 +54,8 @@ def demo(
     ] = False,
 ) -> None:
     """Run a demo: a sandbox of three SIS, synced within their quotas."""
+    from sisgate.demo.folder import open_demo, remove_demo
+
     require_extras("sisgate demo", "worker", "sandbox")
     from sisgate.demo.run import running
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -13,9 +13,11 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Facts
 from sisgate.errors import ConfigurationError, SisgateError
-from sisgate.gateway import DiagnosticResult
 from sisgate.settings.files import sample_file
 from sisgate.start_up import require_extras
+
+if TYPE_CHECKING:
+    from sisgate.gateway import DiagnosticResult
 
 app = Commands()
 
@@ -31,6 +33,8 @@ def doctor(
     ] = False,
 ) -> None:
     """Check configuration, database, Redis, workers, keys and tokens. Exits with 1 on a failure."""
+    from sisgate.gateway import DiagnosticResult
+
     require_extras("sisgate doctor", "worker")
     output = invocation.output
     findings: list[DiagnosticResult] = []

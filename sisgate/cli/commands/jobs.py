@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +15,10 @@ from sisgate.cli.params import OfProvider, OneJob
 from sisgate.cli.tables import Columns
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
-from sisgate.gateway import JobStatus
-from sisgate.gateway.answer import RequestTarget
+
+if TYPE_CHECKING:
+    from sisgate.gateway import JobStatus
+    from sisgate.gateway.answer import RequestTarget
 
 app = Commands("jobs", "Show, cancel and retry jobs.", panel="Work")
 

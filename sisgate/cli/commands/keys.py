@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from textwrap import shorten
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -28,9 +28,12 @@ from sisgate.cli.params import (
 )
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
+from sisgate.domain.choices import Slot
 from sisgate.domain.secret import Secret
-from sisgate.gateway import KeyInfo, Slot
-from sisgate.gateway.keys import ProviderKeys
+
+if TYPE_CHECKING:
+    from sisgate.gateway import KeyInfo
+    from sisgate.gateway.keys import ProviderKeys
 
 REASON_LENGTH = 160
 """Characters shown of a provider's message."""

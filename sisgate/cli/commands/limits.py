@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,9 @@ from sisgate.cli.params import Priority, Provider, Reason, Resource, time_ahead
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
 from sisgate.errors import UsageError
-from sisgate.gateway import LimiterState, Plan
+
+if TYPE_CHECKING:
+    from sisgate.gateway import LimiterState, Plan
 
 top = Commands()
 

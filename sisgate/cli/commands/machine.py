@@ -13,9 +13,6 @@ from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import write_line
 from sisgate.errors import UsageError
-from sisgate.providers.powerschool_plugin import write_plugin
-from sisgate.settings.load import process_environment
-from sisgate.stack.programs import celery_command, variables_for_apps
 from sisgate.start_up import require_extras
 
 app = Commands()
@@ -29,6 +26,8 @@ app = Commands()
 )
 def env(invocation: Invocation) -> None:
     """Print the environment for another app on this machine."""
+    from sisgate.stack.programs import variables_for_apps
+
     variables = variables_for_apps(invocation.settings)
     invocation.output.json(variables)
     if not invocation.as_json:
@@ -50,6 +49,9 @@ def celery(
     ] = None,
 ) -> None:
     """Run Celery with sisgate's workers."""
+    from sisgate.settings.load import process_environment
+    from sisgate.stack.programs import celery_command
+
     require_extras("sisgate celery", "worker")
     environment = process_environment()
     if invocation.config is not None:
@@ -70,6 +72,8 @@ def powerschool_plugin(
     ] = "sisgate@example.org",
 ) -> None:
     """Write the PowerSchool plugin with the access request and the fast queries."""
+    from sisgate.providers.powerschool_plugin import write_plugin
+
     try:
         write_plugin(out, publisher=publisher, contact_email=contact_email)
     except OSError as error:

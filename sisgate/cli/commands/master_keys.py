@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -14,7 +14,9 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason
 from sisgate.cli.presenter import Presenter
 from sisgate.errors import CredentialError, DatabaseUnavailable, UsageError
-from sisgate.gateway.master_keys import MasterKeyUse
+
+if TYPE_CHECKING:
+    from sisgate.gateway.master_keys import MasterKeyUse
 
 app = Commands()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -15,8 +15,11 @@ from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason, complete_provider
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns, Grid
+from sisgate.domain.choices import PersonResource
 from sisgate.errors import UsageError
-from sisgate.gateway import ErasureReport, PersonResource, RetentionResult
+
+if TYPE_CHECKING:
+    from sisgate.gateway import ErasureReport, RetentionResult
 
 app = Commands()
 

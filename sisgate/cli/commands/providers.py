@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -12,8 +13,10 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Provider
 from sisgate.cli.tables import Columns
 from sisgate.domain.priorities import Priority
-from sisgate.gateway import AbsentDataset, ProviderOverview
 from sisgate.settings.files import sample_file
+
+if TYPE_CHECKING:
+    from sisgate.gateway import AbsentDataset, ProviderOverview
 
 app = Commands(
     "providers", "List providers: limits, quota left, keys, and obstacles.", panel="Look"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.text import Text
@@ -18,8 +18,10 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Provider, Purpose, Resource
 from sisgate.cli.presenter import Presenter, to_json, write_csv, write_lines
 from sisgate.cli.tables import Columns
-from sisgate.gateway import StoredChange, StoredRecord
 from sisgate.stack.interrupts import interrupts
+
+if TYPE_CHECKING:
+    from sisgate.gateway import StoredChange, StoredRecord
 
 app = Commands()
 

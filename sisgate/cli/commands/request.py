@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 from urllib.parse import parse_qsl
 
 import typer
@@ -17,9 +17,11 @@ from sisgate.cli.formats import duration
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import IdempotencyKey, OnUnavailable, Priority, Provider, Purpose
 from sisgate.cli.presenter import Presenter
+from sisgate.domain.choices import Method
 from sisgate.errors import JobExpired, UsageError
-from sisgate.gateway import Answer
-from sisgate.gateway.requests import Method
+
+if TYPE_CHECKING:
+    from sisgate.gateway import Answer
 
 app = Commands()
 

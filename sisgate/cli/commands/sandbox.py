@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -14,13 +14,12 @@ from sisgate.cli.formats import program
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter, write_line
 from sisgate.clock import SystemClock
-from sisgate.demo.folder import provider_toml
 from sisgate.errors import SisgateError, UsageError
-from sisgate.sandbox import DistrictSpec, RunningDistrict, SandboxProcess, SandboxSpec
-from sisgate.sandbox.process import SandboxNotReady
-from sisgate.sandbox.spec import parse_spec
 from sisgate.stack.interrupts import until_interrupted
 from sisgate.start_up import require_extras
+
+if TYPE_CHECKING:
+    from sisgate.sandbox import DistrictSpec, RunningDistrict, SandboxSpec
 
 app = Commands()
 
@@ -53,6 +52,10 @@ def sandbox(
     ] = None,
 ) -> None:
     """Serve simulated SIS over HTTP until Ctrl-C, for development and tests."""
+    from sisgate.sandbox import SandboxProcess
+    from sisgate.sandbox.process import SandboxNotReady
+    from sisgate.sandbox.spec import parse_spec
+
     require_extras("sisgate sandbox", "sandbox")
     try:
         spec = parse_spec(districts, quota, ports, seed)
@@ -73,6 +76,8 @@ def sandbox(
 
 
 def _announce(output: Presenter, spec: SandboxSpec, running: dict[str, RunningDistrict]) -> None:
+    from sisgate.demo.folder import provider_toml
+
     snippet = "".join(
         provider_toml(district, running[district.name], burst=False) for district in spec.districts
     ).strip()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation
-from sisgate.gateway.schedules import Schedule
+
+if TYPE_CHECKING:
+    from sisgate.gateway.schedules import Schedule
 
 app = Commands("schedules", "List and run schedules.", panel="Work")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,11 +23,13 @@ from sisgate.cli.params import (
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
 from sisgate.cli.watch import watch
+from sisgate.domain.choices import Mode
 from sisgate.domain.states import JobState
 from sisgate.errors import UnknownResource
-from sisgate.gateway import Gateway, Job, JobStatus
-from sisgate.gateway.syncs import Mode
 from sisgate.stack.interrupts import interrupts
+
+if TYPE_CHECKING:
+    from sisgate.gateway import Gateway, Job, JobStatus
 
 app = Commands()
 

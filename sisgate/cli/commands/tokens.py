@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,10 @@ from sisgate.cli.presenter import Presenter, write_line
 from sisgate.cli.tables import Columns
 from sisgate.domain.validation import did_you_mean
 from sisgate.errors import UnknownResource
-from sisgate.gateway import Role, TokenInfo
+from sisgate.gateway import Role
+
+if TYPE_CHECKING:
+    from sisgate.gateway import TokenInfo
 
 app = Commands("tokens", "Create, list, revoke and replace access tokens.", panel="Set up")
 YEAR = timedelta(days=365)

@@ -11,12 +11,12 @@ from sisgate.cli.app import Commands
 from sisgate.cli.formats import child_line, commands_of
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter
-from sisgate.settings import Settings
 from sisgate.settings.files import sample_file
 from sisgate.stack.interrupts import interrupts
 from sisgate.start_up import require_extras
 
 if TYPE_CHECKING:
+    from sisgate.settings import Settings
     from sisgate.stack.embedded_stack import EmbeddedStack
 
 app = Commands()

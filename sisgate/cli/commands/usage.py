@@ -13,7 +13,7 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import MaybeProvider, past, time_ago
 from sisgate.cli.presenter import write_line
 from sisgate.cli.tables import Columns
-from sisgate.gateway.usage import Span
+from sisgate.domain.choices import Span
 
 app = Commands()
 

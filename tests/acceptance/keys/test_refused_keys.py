@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sisgate.audit.events import CALL_OUTCOME
 from sisgate.domain.states import KeyState
-from sisgate.ledger.audit_log import Filter
+from sisgate.ledger.audit_log import AuditFilter
 from testbed.stack import wait_until
 from tests.acceptance.keys.conftest import SPARE, Keyed
 
@@ -29,7 +29,7 @@ def key_used(provider: Keyed) -> str:
     """The client id of the key that the audit log names for the app's newest call."""
     gateway = provider.stack.gateway
     newest = next(job for job in gateway.jobs.list(provider=provider.name) if job.app != "sisgate")
-    (ended, *_) = gateway.audit.tail(Filter(job=newest.id, action=CALL_OUTCOME))
+    (ended, *_) = gateway.audit.tail(AuditFilter(job=newest.id, action=CALL_OUTCOME))
     ids = {key.id: key.client_id for key in provider.keys.list(all_states=True)}
     return ids[str((ended.detail or {})["key"])]
 

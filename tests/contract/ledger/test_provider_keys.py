@@ -80,7 +80,7 @@ def test_the_audit_log_tells_which_key_a_change_is_about(
     new = keys.add("new", Secret("new"), actor="ana")
     keys.rollback(actor="ana")
     with database.read() as session:
-        events = list(reversed(audit_log.tail(session, audit_log.Filter(action="keys:"))))
+        events = list(reversed(audit_log.tail(session, audit_log.AuditFilter(action="keys:"))))
     told = [(event.action, (event.detail or {})["key"]) for event in events]
     assert told == [
         ("keys:slot:add", old.id),

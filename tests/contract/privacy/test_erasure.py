@@ -196,7 +196,7 @@ def test_an_erasure_that_dies_half_way_is_in_the_audit_log(school: Database) -> 
     with pytest.raises(SystemExit):
         dying.run(ADA, actor="ana", reason="case 12")
     with school.read() as session:
-        (event,) = audit_log.tail(session, audit_log.Filter(action="privacy:person:erase"))
+        (event,) = audit_log.tail(session, audit_log.AuditFilter(action="privacy:person:erase"))
     assert (event.actor, event.reason, event.detail) == (
         "ana", "case 12", {"phase": "begin", "suppressed": True},
     )  # fmt: skip

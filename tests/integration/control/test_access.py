@@ -170,7 +170,7 @@ def test_the_log_tells_who_did_what_to_a_job(gateway: Gateway, as_token: As) -> 
     admin.jobs.cancel(job.id)
     again = admin.jobs.retry(job.id)
     with gateway.context.database.read() as session:
-        found = audit_log.tail(session, audit_log.Filter(job=job.id))
+        found = audit_log.tail(session, audit_log.AuditFilter(job=job.id))
     told = [(event.action, event.actor.split(" ")[0], event.provider) for event in reversed(found)]
     assert told == [
         ("gateway:job:accept", "app:default", "lincoln"),
@@ -193,5 +193,5 @@ def test_what_retention_deletes_is_deleted_by_who_the_token_says(
         jobs.get(session, job.id).ended_at = datetime(2020, 1, 1, tzinfo=UTC)
     as_token("ana", "admin").privacy.retention.run(actor="nobody")
     with gateway.context.database.read() as session:
-        (event,) = audit_log.tail(session, audit_log.Filter(action="privacy:jobs:expire"))
+        (event,) = audit_log.tail(session, audit_log.AuditFilter(action="privacy:jobs:expire"))
     assert event.actor.startswith("ana (token ")

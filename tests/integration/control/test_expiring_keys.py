@@ -52,7 +52,7 @@ def test_a_key_that_expires_is_told_of_once_a_day_from_its_time_on(
     clock.advance(14 * DAY)
     assert told() == ["it has expired"]
     with gateway.context.database.read() as session:
-        events = audit_log.tail(session, audit_log.Filter(action="keys:key:warn"))
+        events = audit_log.tail(session, audit_log.AuditFilter(action="keys:key:warn"))
         assert [(event.actor, event.subject) for event in events] == [("rotation", "open")] * 3
 
 

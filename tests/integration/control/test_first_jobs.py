@@ -31,5 +31,5 @@ def test_first_jobs_at_once_are_all_accepted_and_note_the_configuration_once(
 
     assert len(set(accepted)) == PROCESSES
     with gateway.context.database.read() as session:
-        noted = audit_log.tail(session, audit_log.Filter(action=CONFIGURATION_CHANGED))
+        noted = audit_log.tail(session, audit_log.AuditFilter(action=CONFIGURATION_CHANGED))
         assert [event.subject for event in noted] == ["app:default"]

@@ -11,7 +11,7 @@ from sisgate import Gateway
 from sisgate.access.policy import Principal
 from sisgate.errors import AccessDenied, UnknownJob
 from sisgate.gateway.deprecated import MOVED
-from sisgate.ledger.audit_log import Filter
+from sisgate.ledger.audit_log import AuditFilter
 
 
 def caller(gateway: Gateway, name: str, *roles: str) -> Principal:
@@ -33,7 +33,7 @@ def test_one_gateway_serves_many_callers(gateway: Gateway) -> None:
     with pytest.raises(AccessDenied):
         portal.providers.control("lincoln").pause(actor="portal")
     operator.providers.control("lincoln").pause(actor="nobody")
-    (event,) = gateway.audit.search(Filter(action="limits:provider:pause"))
+    (event,) = gateway.audit.search(AuditFilter(action="limits:provider:pause"))
     assert event.actor.startswith("oscar (token ")
     gateway.jobs.cancel(job.id)
 

@@ -13,7 +13,7 @@ from sisgate.access.policy import Principal, Role
 from sisgate.credentials.vault import vault_of
 from sisgate.errors import AccessDenied, UsageError
 from sisgate.ledger import datasets, deletions
-from sisgate.ledger.audit_log import Filter
+from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.schema import Response
 from sisgate.privacy.disclosures import PersonDisclosure
 from tests.contract.ledger.rows import NOW, accepted, row, write
@@ -110,7 +110,7 @@ def test_a_live_answer_is_told_for_whom_it_names(gateway: Gateway) -> None:
     ]
     assert told[0].fields == ("givenName", "sourcedId", "username")
     assert purposes(gateway, BO) == []
-    events = list(gateway.audit.search(Filter()))
+    events = list(gateway.audit.search(AuditFilter()))
     text = " ".join(f"{event.subject} {event.reason} {event.detail_text}" for event in events)
     assert not [word for word in (ADA, "ada.z", "Adelheid", "900417") if word in text]
 
@@ -134,10 +134,10 @@ def test_an_erased_person_s_readers_are_still_told(gateway: Gateway) -> None:
 def test_an_event_is_small_whatever_was_read(gateway: Gateway) -> None:
     """No row for each student."""
     write(gateway.context.database, [row(f"stu-{n:05}") for n in range(3000)])
-    before = len(list(gateway.audit.search(Filter())))
+    before = len(list(gateway.audit.search(AuditFilter())))
     read(gateway, "all")
     read(gateway, "most", first=2500)
-    events = list(gateway.audit.search(Filter()))[before:]
+    events = list(gateway.audit.search(AuditFilter()))[before:]
     assert len(events) == 4
     assert max(len(event.detail_text or "") for event in events) < 300
     assert [each.is_certain for each in readers(gateway, "stu-00001")] == [True, False]
@@ -164,7 +164,7 @@ def test_only_an_admin_may_ask_and_the_question_is_in_the_log(gateway: Gateway) 
     with pytest.raises(AccessDenied):
         denied.audit.disclosures("lincoln", ADA, actor="op")
     readers(gateway, ADA)
-    (asked,) = gateway.audit.search(Filter(action="audit:person:disclosures"))
+    (asked,) = gateway.audit.search(AuditFilter(action="audit:person:disclosures"))
     assert asked.actor == "auditor"
     assert asked.subject in gateway.privacy.pseudonyms("lincoln", ADA)
 

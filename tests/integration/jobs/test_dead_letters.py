@@ -77,7 +77,7 @@ def test_a_job_is_tried_again_once(gateway: Gateway) -> None:
     assert gateway.jobs.status(dead.id).retried_as == first.id
     assert first.status().app == "default"
     with gateway.context.database.read() as session:
-        event = audit_log.tail(session, audit_log.Filter(job=dead.id))[0]
+        event = audit_log.tail(session, audit_log.AuditFilter(job=dead.id))[0]
         assert (event.actor, event.action) == ("ana", "jobs:job:retry")
 
 
@@ -131,7 +131,9 @@ def test_an_unknown_outcome_is_resolved_once(gateway: Gateway, resolution: str) 
     with pytest.raises(InvalidState):
         gateway.jobs.resolve(job.id, "failed")
     with gateway.context.database.read() as session:
-        (event,) = audit_log.tail(session, audit_log.Filter(job=job.id, action="jobs:job:resolve"))
+        (event,) = audit_log.tail(
+            session, audit_log.AuditFilter(job=job.id, action="jobs:job:resolve")
+        )
         assert (event.actor, event.reason) == ("ana", "seen in the SIS")
 
 
