@@ -11,21 +11,26 @@ before the request is written (`checked_before_write`).
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
+import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from requests import Response, Session, Timeout
+from requests import PreparedRequest, Response, Session, Timeout
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from requests.exceptions import ProxyError
+from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse, HTTPResponse
 
-from sisgate.clock import Clock
+from sisgate.clock import Clock, SystemClock
 from sisgate.domain.network import Network, cure, tls_fault, why_unreachable
 
 READ_CHUNK = 65_536
@@ -60,6 +65,58 @@ def _cut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
 
 
+class _Watchdog:
+    """Cuts sockets whose time is over. One thread, which most deadlines never wake."""
+
+    def __init__(self) -> None:
+        self._clock = SystemClock()
+        self._watched: list[tuple[float, int, list[socket.socket]]] = []
+        self._numbers = itertools.count()
+        self._changed = threading.Condition()
+        threading.Thread(target=self._run, name="sisgate-watchdog", daemon=True).start()
+
+    @contextlib.contextmanager
+    def watch(self, sock: socket.socket, seconds: float) -> Iterator[None]:
+        """Cut the socket if the body takes longer."""
+        held, deadline = [sock], self._clock.monotonic() + seconds
+        with self._changed:
+            is_first = not self._watched or deadline < self._watched[0][0]
+            heapq.heappush(self._watched, (deadline, next(self._numbers), held))
+            if is_first:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            held.clear()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while self._watched and not self._watched[0][2]:
+                    heapq.heappop(self._watched)
+                left = None
+                if self._watched:
+                    left = self._watched[0][0] - self._clock.monotonic()
+                if left is None or left > 0:
+                    self._changed.wait(left)
+                    continue
+                held = heapq.heappop(self._watched)[2]
+            for sock in held[:]:
+                _cut(sock)
+
+
+_WATCHDOGS: dict[int, _Watchdog] = {}
+"""By process: a thread does not survive a fork."""
+
+
+def _watchdog() -> _Watchdog:
+    process = os.getpid()
+    found = _WATCHDOGS.get(process)
+    if found is None:
+        found = _WATCHDOGS.setdefault(process, _Watchdog())
+    return found
+
+
 class _Bounded(HTTPConnection):
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
         """Write the head of the request, unless a check stops it."""
@@ -74,13 +131,8 @@ class _Bounded(HTTPConnection):
         """Read the whole head of the response within the connection's timeout."""
         if not isinstance(self.timeout, int | float) or self.sock is None:
             return super().getresponse()
-        watchdog = threading.Timer(self.timeout, _cut, [self.sock])
-        watchdog.daemon = True
-        watchdog.start()
-        try:
+        with _watchdog().watch(self.sock, self.timeout):
             return super().getresponse()
-        finally:
-            watchdog.cancel()
 
 
 class _BoundedTls(_Bounded, HTTPSConnection):
@@ -99,7 +151,39 @@ _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 class BoundedAdapter(HTTPAdapter):
-    """The adapter of requests, over connections whose response starts in time."""
+    """The adapter of requests, over connections whose response starts in time.
+
+    All requests of one have the same `verify` and `cert`, and those to an origin the same proxy, so
+    what an origin needs is found out once.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._pools: dict[str, Any] = {}
+        super().__init__(**kwargs)
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Return the connections to the origin of a request."""
+        url = str(request.url)
+        origin = url[: url.find("/", len("https://"))]
+        if origin not in self._pools:
+            self._pools[origin] = super().get_connection_with_tls_context(request, *args, **kwargs)
+        return self._pools[origin]
+
+    def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
+        """Set the certificates of an origin's connections, the first time."""
+        if not getattr(conn, "is_set_up", False):
+            super().cert_verify(conn, *args, **kwargs)  # type: ignore[no-untyped-call]
+            conn.is_set_up = True
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """Return the response without looking for cookies or an encoding."""
+        response = Response()
+        response.status_code, response.reason, response.raw = resp.status, resp.reason, resp
+        response.headers = resp.headers
+        response.url, response.request = str(req.url), req
+        return response
 
     def init_poolmanager(self, *args: object, **kwargs: object) -> None:
         """Create the pool manager with our pools."""
@@ -146,6 +230,38 @@ class BoundedSession(Session):
         proxy = self.network.proxy_for(url)
         proxies = {"https": proxy} if proxy is not None else None
         return super().request(method, url, proxies=proxies, **kwargs)
+
+    def send_once(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        data: bytes | None = None,
+        json: Any = None,
+        auth: AuthBase | None = None,
+        timeout: tuple[float, float],
+    ) -> Response:
+        """Send a request as `request` does, in a third of the time; the body is still to be read.
+
+        It keeps no cookies, runs no hooks and merges nothing but the session's headers.
+        """
+        request = PreparedRequest()
+        request.method = method
+        request.prepare_url(url, None)
+        request.prepare_headers(CaseInsensitiveDict({**self.headers, **headers}))
+        request.prepare_body(data, None, json)
+        if auth is not None:
+            request.prepare_auth(auth)
+        proxy = self.network.proxy_for(url)
+        return self.get_adapter(url).send(
+            request,
+            stream=True,
+            timeout=timeout,
+            verify=self.verify if self.verify is not None else True,
+            cert=self.cert,
+            proxies={"https": proxy} if proxy is not None else None,
+        )
 
     def get_redirect_target(self, resp: Response) -> str | None:
         """Return None: no response is a redirect."""

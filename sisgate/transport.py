@@ -164,16 +164,14 @@ class Transport:
         session = self._session(network)
         try:
             with checked_before_write(before_write):
-                response = session.request(
+                response = session.send_once(
                     request.method,
                     url,
+                    headers=dict(request.headers),
                     data=request.body,
                     json=request.json_body,
-                    headers=dict(request.headers),
                     auth=auth,
                     timeout=(min(CONNECT_SECONDS, timeout_seconds), timeout_seconds),
-                    allow_redirects=False,
-                    stream=True,
                 )
             with response:
                 body = _body_of(response, self._clock, deadline, max_body_bytes)

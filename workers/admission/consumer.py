@@ -32,6 +32,9 @@ LOST_CONNECTION = (RedisError, OSError, BrokerUnavailable)
 REFUSED_SECONDS = 1.0
 """How long a worker waits before it reconnects to a Redis that refuses commands."""
 
+EVENTS_SECONDS = 0.25
+"""How long task events, for Flower, are collected before they are sent together."""
+
 REPLY_QUEUE = ".reply.celery.pidbox"
 """The suffix of the queues that receive replies to remote control."""
 
@@ -98,8 +101,15 @@ class CheckingChannel(kombu_redis.Channel):
 
     QoS = SteadyQoS
 
+    _shared: Any = None
+
     def _create_client(self, asynchronous: bool = False) -> Any:
+        # kombu makes a client for each command, which takes longer than the command.
+        if not asynchronous and getattr(self._shared, "connection_pool", None) is self.pool:
+            return self._shared
         client = super()._create_client(asynchronous=asynchronous)
+        if not asynchronous:
+            self._shared = client
         # Messages are pushed through this client; kombu parses them where an error ends the worker.
         client.set_response_callback("BRPOP", self._readable)
         return client
@@ -171,6 +181,22 @@ class AdmittingConsumer(Consumer):
         # A Redis that refuses commands (out of memory, a replica, a key of another type, no
         # permission) is as good as lost. Celery would treat these as bugs, and exit.
         self.connection_errors = (*self.connection_errors, *LOST_CONNECTION)
+        self._clock = SystemClock()
+        self._flush_at = 0.0
+
+    def on_send_event_buffered(self) -> None:
+        """Send the events of tasks a little later: Celery would send each by itself."""
+        now = self._clock.monotonic()
+        # By time, not by a flag: a new connection drops the timers of the old one.
+        if self.hub and now >= self._flush_at:
+            self._flush_at = now + EVENTS_SECONDS
+            self.hub.call_later(EVENTS_SECONDS, self._flush_events)
+
+    def shutdown(self) -> None:
+        """Stop, and send the last events before."""
+        with suppress(*LOST_CONNECTION):
+            self._flush_events()
+        super().shutdown()
 
     def connection_for_read(self, heartbeat: Any = None) -> Any:
         """Return a connection that checks what it reads."""
