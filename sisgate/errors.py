@@ -12,7 +12,8 @@
     │   ├── Throttled                 the provider responded 429
     │   ├── CircuitOpen               every breaker of the provider is open
     │   ├── ProviderHeld              it accepts no calls now, and the app chose not to wait
-    │   └── BacklogFull               the backlog is full; nothing was accepted
+    │   ├── BacklogFull               the backlog is full; nothing was accepted
+    │   └── TooManyRequests           the HTTP service takes no more from this caller now
     └── PermanentError            correct something first
         ├── ConfigurationError        sisgate.toml or the environment is wrong
         ├── UsageError                the call itself is wrong
@@ -140,6 +141,12 @@ class BacklogFull(DeferredError):
     """Too much work is already waiting for this provider; the job was refused."""
 
     code = "backlog_full"
+
+
+class TooManyRequests(DeferredError):
+    """The HTTP service takes no more requests of this caller, or of all, for `seconds`."""
+
+    code = "too_many_requests"
 
 
 class PermanentError(SisgateError):

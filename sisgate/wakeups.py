@@ -17,7 +17,7 @@ POLL_SECONDS = 1.0
 """How often the ledger is asked which of the awaited jobs have ended, in case a hint was lost."""
 
 CONNECT_SECONDS = 0.5
-"""How long the first waiter of a process waits for the subscription; a lost hint costs a poll."""
+"""How long a waiter waits for the subscription of its process to begin."""
 
 IDLE_SECONDS = 10.0
 """How long the subscription is kept without a waiter."""
@@ -63,6 +63,8 @@ class Wakeups:
         """
         woken = threading.Event()
         with self.watch(job_id, woken.set):
+            # An announcement should not fall in between; if it does, that costs a poll.
+            self._ends.settled.wait(CONNECT_SECONDS)
             begun = self._clock.monotonic()
             while not ended():
                 left = LONGEST_WAIT_SECONDS
@@ -78,7 +80,7 @@ class Wakeups:
     def watch(self, job_id: str, wake: Wake) -> Iterator[None]:
         """Within the block, call `wake` when the job may have ended; then read the ledger.
 
-        Blocks shortly if it is the first. All watchers of a process share one connection to Redis.
+        Does not block. All watchers of a process share one connection to Redis.
         """
         with self._ends.watched(job_id, wake):
             yield
@@ -103,7 +105,7 @@ class JobEnds:
         self._lock = threading.Lock()
         self._watchers: dict[str, dict[object, Wake]] = {}
         self._thread: threading.Thread | None = None
-        self._settled = threading.Event()
+        self.settled = threading.Event()
         """Set once the thread has subscribed, or has found that it cannot."""
         self._has_new = False
         """Whether somebody began to wait since the last poll."""
@@ -118,11 +120,10 @@ class JobEnds:
             self._has_new = True
             # After a fork, the parent's thread is not alive here.
             if self._thread is None or not self._thread.is_alive():
-                self._settled.clear()
+                self.settled.clear()
                 self._thread = threading.Thread(target=self._run, name="job-ends", daemon=True)
                 self._thread.start()
         try:
-            self._settled.wait(CONNECT_SECONDS)
             yield
         finally:
             with self._lock:
@@ -148,11 +149,11 @@ class JobEnds:
             try:
                 pubsub = pubsub or self._subscribed()
                 message = pubsub.get_message(timeout=max(0.0, polled_at + POLL_SECONDS - now))
-                self._settled.set()
+                self.settled.set()
                 if message is not None and message["type"] == "message":
                     self._wake([message["data"].decode()])
             except BrokerUnavailable:
-                self._settled.set()
+                self.settled.set()
                 _close(pubsub)
                 pubsub = None
                 self._clock.sleep(min(0.2, POLL_SECONDS))

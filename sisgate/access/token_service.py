@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
-from sisgate.access.authorizer import Authorizer, authenticate
+from sisgate.access.authorizer import Authorizer, KnownTokens
 from sisgate.access.policy import WHOLE, Action, Principal, Role, parse_scopes
 from sisgate.access.tokens import PATTERN, new_token, why_invalid
 from sisgate.audit import log as audit
@@ -64,10 +64,14 @@ class TokenService:
         self._database = database
         self._clock = clock
         self._authorizer = authorizer
+        self._known = KnownTokens(database, clock)
 
     def authenticate(self, token: str | None) -> Principal:
-        """Return the principal of a token; `NotAuthenticated` if it is not valid."""
-        return authenticate(self._database, self._clock, token)
+        """Return the principal of a token; `NotAuthenticated` if it is not valid.
+
+        A valid one is looked up once in `CACHE_SECONDS`.
+        """
+        return self._known.principal(token)
 
     def add(
         self,

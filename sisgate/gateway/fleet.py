@@ -8,6 +8,7 @@ from sisgate.access.policy import Action
 from sisgate.gateway import metrics
 from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import Liveness, read_liveness
+from sisgate.gateway.readiness import Readiness, read_readiness
 from sisgate.monitoring.fleet_snapshot import FleetSnapshot
 
 
@@ -24,6 +25,13 @@ class FleetStatus:
         """
         self._core.access.require_role(Action.LOOK)
         return read_liveness(self._core.context, providers)
+
+    def readiness(self) -> Readiness:
+        """Return whether this process can accept jobs, and whether somebody does the work.
+
+        Needs no right: it says nothing about jobs. What is down is a result, not an error.
+        """
+        return read_readiness(self._core.context)
 
     def metrics(self) -> FleetSnapshot:
         """Return the metrics of the fleet; `BrokerUnavailable` if Redis cannot be reached."""

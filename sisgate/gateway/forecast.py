@@ -19,6 +19,7 @@ from sisgate.ledger.calls import first_start
 from sisgate.ledger.schema import Job
 from sisgate.ledger.workload import Backlog
 from sisgate.liveness.obstacles import Obstacle
+from sisgate.redis.queues import list_lengths
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,39 @@ class Plan:
             "done_by": self.done_by.isoformat() if self.done_by else None,
             "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
         }
+
+
+@dataclass(frozen=True)
+class PriorityQueue:
+    """What waits for a provider with one priority.
+
+    `messages` are in its queue; `starts_at` is when one more job would begin, None while unknown.
+    """
+
+    priority: Priority
+    messages: int
+    starts_at: datetime | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "priority": self.priority.word,
+            "messages": self.messages,
+            "starts_at": self.starts_at.isoformat() if self.starts_at else None,
+        }
+
+
+def read_queue(core: Core, provider: str) -> list[PriorityQueue]:
+    """Return what waits for a provider, the most urgent first."""
+    lengths = list_lengths(core.redis, [(provider, int(each)) for each in Priority])
+    queues = []
+    for priority in Priority:
+        with core.database.read() as session:
+            backlog = workload.backlog(session, provider, priority, without=None)
+            latency = workload.mean_latency(session, provider)
+        begins = _plan(core, provider, None, backlog, latency).starts_at
+        queues.append(PriorityQueue(priority, lengths[provider, int(priority)], begins))
+    return queues
 
 
 def plan_sync(core: Core, provider: str, resource: str, priority: Priority) -> Plan:

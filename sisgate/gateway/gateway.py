@@ -85,6 +85,18 @@ class Gateway(Parts):
         other._share(self.context, principal, user, self._acceptance)
         return other
 
+    def for_token(self, token: str | None) -> Self:
+        """Return the same gateway for the bearer of a token, as `acting_as` does.
+
+        Without a token, and where none is required, that is the user of this machine. Raises
+        `NotAuthenticated`. A token is looked up once a second.
+        """
+        from sisgate.access.policy import LOCAL
+
+        if token is None and self.settings.access == "open":
+            return self.acting_as(LOCAL)
+        return self.acting_as(self.tokens.authenticate(token))
+
     def close(self) -> None:
         """Close all connections, including those of gateways for other callers."""
         self.context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action, Principal, decide
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState, JobState
-from sisgate.errors import JobCancelled, JobExpired, JobFailed, OutcomeUnknown
+from sisgate.errors import JobCancelled, JobExpired, JobFailed, OutcomeUnknown, UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
 from sisgate.ledger import schema as tables
@@ -68,6 +69,12 @@ class JobStatus:
         total = sum(self.calls.values())
         return ended / total if total else 0.0
 
+    @property
+    def cursor(self) -> str:
+        """Its place in lists of jobs: `jobs.list(after=…)` continues behind it."""
+        place = f"{self.accepted_at.isoformat()} {self.id}"
+        return urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
     def as_dict(self) -> dict[str, Any]:
         """Return the status JSON-ready, times as ISO 8601."""
         values = {**asdict(self), "priority": self.priority.word, "state": self.state.value}
@@ -90,6 +97,19 @@ class DeadLetter:
     def as_dict(self) -> dict[str, Any]:
         """Return the job's status JSON-ready, with both numbers."""
         return {**self.job.as_dict(), "tries": self.tries, "lost_workers": self.lost_workers}
+
+
+def read_cursor(text: str) -> tuple[datetime, str]:
+    """Return the time and the id that a `JobStatus.cursor` holds; `UsageError` for another text."""
+    try:
+        place = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        at, _, job_id = place.partition(" ")
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        moment, job_id = datetime.min, ""
+    if moment.tzinfo is None or not job_id:
+        raise UsageError("This is not the cursor of a list of jobs: begin again without one.")
+    return moment, job_id
 
 
 def raise_unless_successful(status: JobStatus) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from sisgate.gateway.job import (
     own_app,
     places_of,
     raise_unless_successful,
+    read_cursor,
     read_statuses,
     status_of,
     visible_status,
@@ -31,6 +33,7 @@ from sisgate.gateway.job_actions import JobActions
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.waiting import Wait, wait_of, why_unanswered
 from sisgate.ledger import job_search
+from sisgate.wakeups import Wake
 
 
 class Job:
@@ -154,23 +157,32 @@ class Jobs:
         *,
         states: str | Iterable[str] = (),
         provider: str | None = None,
+        resource: str | None = None,
+        app: str | None = None,
+        after: str | None = None,
         limit: int = 50,
     ) -> Sequence[JobStatus]:
         """Return the newest jobs, newest first. Their `calls` are empty.
 
-        `states` is one state or several, as `JobState` or by name; none means all.
+        `states` is one state or several, as `JobState` or by name; none means all. `after` is the
+        `cursor` of the last job of the previous page.
         """
         names = [states] if isinstance(states, str) else states
         selected = [JobState(chosen("state", JobState, name)) for name in names]
         if provider is not None:
             self._core.provider(provider)
         principal = self._core.access.require_role(Action.LOOK)
+        own = own_app(principal)
+        if own is not None and app not in {None, own}:
+            return []
         rows = job_search.find(
             self._core.database,
             states=selected,
             provider=provider,
-            app=own_app(principal),
+            resource=resource,
+            app=own or app,
             places=places_of(principal),
+            after=read_cursor(after) if after is not None else None,
             limit=limit,
         )
         return [status_of(job, {}) for job in rows]
@@ -197,6 +209,16 @@ class Jobs:
             return status.is_final
 
         return status if self._core.wakeups.wait(job_id, ended, timeout) else None
+
+    @contextmanager
+    def watch(self, job_id: str, wake: Wake) -> Iterator[None]:
+        """Within the block, call `wake` whenever the job may have ended.
+
+        Then, and at the beginning of the block, read its status. For processes with many waiters:
+        nothing blocks, and `wake` is called from another thread.
+        """
+        with self._core.wakeups.watch(job_id, wake):
+            yield
 
     def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
         """Return the response to a `request` job; see `Gateway.answer`."""

@@ -14,6 +14,7 @@ from sisgate.gateway.breakers import ProviderBreakers
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import absent_datasets
+from sisgate.gateway.forecast import PriorityQueue, read_queue
 from sisgate.gateway.overview import Overview, read_overview
 from sisgate.gateway.usage import Usage, read_usage
 from sisgate.settings import ProviderConfig
@@ -58,6 +59,15 @@ class Providers:
     def breakers(self, name: str) -> ProviderBreakers:
         """Return the circuit breakers of a provider."""
         return ProviderBreakers(self._core, self._core.provider(name))
+
+    def queue(self, name: str) -> Sequence[PriorityQueue]:
+        """Return what waits for a provider by priority, the most urgent first.
+
+        Raises `BrokerUnavailable`.
+        """
+        self._core.provider(name)
+        self._core.access.require_any(Action.LOOK, name)
+        return read_queue(self._core, name)
 
     def hold(self, name: str) -> Hold | None:
         """Return why a provider takes no calls now and until when; None if it does.

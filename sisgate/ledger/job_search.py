@@ -56,17 +56,26 @@ def find(
     *,
     states: Sequence[JobState] = (),
     provider: str | None = None,
+    resource: str | None = None,
     app: str | None = None,
     places: Sequence[tuple[str, str]] | None = None,
+    after: tuple[datetime, str] | None = None,
     limit: int = 50,
 ) -> list[Job]:
     """Return the newest jobs that fit, newest first.
 
-    `places` are pairs of provider and resource in one of which a job must be; `*` is any.
+    `places` are pairs of provider and resource in one of which a job must be; `*` is any. `after`
+    is the time and the id of the last job that is known already.
     """
     query = select(Job).order_by(Job.accepted_at.desc(), Job.id).limit(limit)
     if states:
         query = query.where(Job.state.in_(states))
+    if resource:
+        query = query.where(Job.resource == resource)
+    if after is not None:
+        at, job_id = after
+        behind = (Job.accepted_at < at) | ((Job.accepted_at == at) & (Job.id > job_id))
+        query = query.where(Job.accepted_at <= at, behind)
     query = query.where(*whose(provider, app, places))
     with database.read() as session:
         return list(session.scalars(query))

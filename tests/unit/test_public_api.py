@@ -11,7 +11,8 @@ from sisgate.settings import load_settings
 
 NAMES = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan", "SisgateError"]
 FACADE = {
-    "acting_as", "answer", "changes", "close", "enqueue", "enqueue_request", "from_env", "job",
+    "acting_as", "answer", "changes", "close", "enqueue", "enqueue_request", "for_token",
+    "from_env", "job",
     "on", "plan", "records", "request", "sync",
     "access", "context", "settings",
     "audit", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy", "providers",

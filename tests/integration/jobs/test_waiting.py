@@ -111,6 +111,6 @@ def test_the_subscription_ends_with_the_gateway(gateway: Gateway) -> None:
     """No thread is left, so no connection either."""
     job = gateway.sync("open", "students")
     with gateway.context.wakeups.watch(job.id, lambda: None):
-        assert subscriptions(gateway) == 1
+        assert listens(gateway)
     gateway.close()
     assert "job-ends" not in {thread.name for thread in threading.enumerate()}
