@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -101,15 +102,13 @@ class DeadLetter:
 
 def read_cursor(text: str) -> tuple[datetime, str]:
     """Return the time and the id that a `JobStatus.cursor` holds; `UsageError` for another text."""
-    try:
+    with suppress(ValueError):
         place = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
         at, _, job_id = place.partition(" ")
         moment = datetime.fromisoformat(at)
-    except ValueError:
-        moment, job_id = datetime.min, ""
-    if moment.tzinfo is None or not job_id:
-        raise UsageError("This is not the cursor of a list of jobs: begin again without one.")
-    return moment, job_id
+        if moment.tzinfo is not None and job_id:
+            return moment, job_id
+    raise UsageError("This is not the cursor of a list of jobs: begin again without one.")
 
 
 def raise_unless_successful(status: JobStatus) -> None:
