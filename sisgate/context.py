@@ -19,6 +19,7 @@ from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerSpec
 from sisgate.broker import Publisher
 from sisgate.clock import Clock, ReferenceClock
+from sisgate.configuration import LiveConfiguration
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.credentials.vault import Vault
 from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
@@ -86,7 +87,11 @@ def fleet_clock(settings: Settings) -> ReferenceClock:
 
 
 class Context:
-    """Settings, clock, ledger, Redis and what is stored there. Safe to share between threads."""
+    """Settings, clock, ledger, Redis and what is stored there. Safe to share between threads.
+
+    `settings` are what this process started with; what the fleet shares (providers, apps,
+    schedules, retention) is in `configuration`. With `forks`, the process will fork.
+    """
 
     def __init__(
         self,
@@ -95,6 +100,7 @@ class Context:
         clock: Clock | None = None,
         database: Database | None = None,
         script_clock: Clock | None = None,
+        forks: bool = False,
     ) -> None:
         self.settings = settings
         self.script_clock = script_clock
@@ -109,11 +115,14 @@ class Context:
             self.database.show_time(self.clock)
         # Any: what a command returns depends on options that redis-py's types do not follow.
         self.redis: Any = connect_fleet(settings)
+        self.configuration = LiveConfiguration(
+            settings, redis=self.redis, database=self.database, clock=self.clock, forks=forks
+        )
         self.wakeups = Wakeups(self.redis, self.clock, self.database)
         self.limiter = Limiter(self.redis, clock=self.clock, script_clock=script_clock)
         self.making = threading.RLock()
         """Held while a property is created; one may need another."""
-        self._limits: dict[str, LimitSpec] = {}
+        self._limits: dict[str, tuple[ProviderConfig, LimitSpec]] = {}
 
     def close(self) -> None:
         """Close all connections."""
@@ -123,10 +132,10 @@ class Context:
 
     def limits(self, config: ProviderConfig) -> LimitSpec:
         """Return the limits of a provider."""
-        spec = self._limits.get(config.name)
-        if spec is None:
-            spec = self._limits[config.name] = LimitSpec.of(config)
-        return spec
+        known = self._limits.get(config.name)
+        if known is None or known[0] is not config:
+            known = self._limits[config.name] = config, LimitSpec.of(config)
+        return known[1]
 
     def breakers(self, config: ProviderConfig) -> FleetBreakers:
         """Return the circuit breakers of a provider, shared by the fleet."""
@@ -157,7 +166,9 @@ class Context:
     @made_once
     def publisher(self) -> Publisher:
         """Publishes ids to the broker."""
-        return Publisher(self.redis, self.settings.providers, self.wakeups.signal_work)
+        return Publisher(
+            self.redis, lambda: self.configuration.current().providers, self.wakeups.signal_work
+        )
 
     @made_once
     def heartbeats(self) -> Heartbeats:

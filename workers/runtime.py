@@ -12,6 +12,7 @@ from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import INTERNAL, broker_principal
 from sisgate.admission.throttle import LatencyTrend
 from sisgate.clock import Clock
+from sisgate.configuration import FleetConfiguration
 from sisgate.context import Context, made_once
 from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.usage import UsageCounter
@@ -19,6 +20,8 @@ from sisgate.gateway import Gateway
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport import Transport
 from workers.endpoints import ProviderEndpoints
+
+log = structlog.get_logger()
 
 RUNTIME = "sisgate_runtime"
 """The attribute of the Celery app that returns the runtime of the calling process."""
@@ -33,11 +36,13 @@ class Runtime(Context):
         clock: Clock | None = None,
         *,
         script_clock: Clock | None = None,
+        forks: bool = False,
     ) -> None:
-        super().__init__(settings, clock=clock, script_clock=script_clock)
+        super().__init__(settings, clock=clock, script_clock=script_clock, forks=forks)
+        self.configuration.subscribe(_log_change)
         self._local = threading.local()
         self._latencies: dict[str, LatencyTrend] = {}
-        self._endpoints: dict[str, ProviderEndpoints] = {}
+        self._endpoints: dict[str, tuple[ProviderConfig, ProviderEndpoints]] = {}
 
     @made_once
     def gateway(self) -> Gateway:
@@ -60,15 +65,13 @@ class Runtime(Context):
     def endpoints(self, config: ProviderConfig) -> ProviderEndpoints:
         """Return the endpoints of a provider, with their circuit breakers."""
         with self.making:
-            endpoints = self._endpoints.get(config.name)
-            if endpoints is None:
-                endpoints = self._endpoints[config.name] = ProviderEndpoints(
-                    self.redis,
-                    config,
-                    self.breakers(config),
-                    script_clock=self.script_clock,
+            known = self._endpoints.get(config.name)
+            if known is None or known[0] is not config:
+                endpoints = ProviderEndpoints(
+                    self.redis, config, self.breakers(config), script_clock=self.script_clock
                 )
-        return endpoints
+                known = self._endpoints[config.name] = config, endpoints
+        return known[1]
 
     @made_once
     def tokens(self) -> TokenCache:
@@ -89,11 +92,18 @@ class Runtime(Context):
         return transport
 
 
+def _log_change(before: FleetConfiguration, now: FleetConfiguration) -> None:
+    log.info("configuration_followed", version=now.version, before=before.version)
+    if now.problems:
+        log.warning("configuration_not_understood", version=now.version, problems=now.problems)
+
+
 class RuntimeOfProcess:
     """Gives each process its own runtime, even if a pool forks after the first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._first_pid = os.getpid()
         self._pid: int | None = None
         self._runtime: Runtime | None = None
         self._lock = threading.Lock()
@@ -102,7 +112,9 @@ class RuntimeOfProcess:
         """Return the runtime of the calling process."""
         with self._lock:
             if self._runtime is None or self._pid != os.getpid():
-                self._runtime, self._pid = Runtime(self._settings), os.getpid()
+                # The process that imported the app forks its pool.
+                forks = os.getpid() == self._first_pid
+                self._runtime, self._pid = Runtime(self._settings, forks=forks), os.getpid()
             return self._runtime
 
 

@@ -56,7 +56,7 @@ def register(app: Celery, settings: Settings) -> None:
         _register_call(app, runtime, config)
 
     _register_periodic(app, runtime)
-    worker_init.connect(lambda **_: audit.note_start(settings), weak=False)
+    worker_init.connect(lambda **_: audit.note_start(runtime()), weak=False)
     heartbeats.watch_beat(app)
     heartbeats.watch_clock(app)
 

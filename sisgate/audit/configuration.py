@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from sisgate.audit.events import CONFIGURATION_CHANGED
 from sisgate.audit.log import record
+from sisgate.configuration import FleetConfiguration
 from sisgate.ledger.schema import AuditConfiguration
 from sisgate.ledger.statements import lock_or_make
 from sisgate.settings import Settings
+from sisgate.settings.fleet import FleetSettings
 
 _NETWORK = {"ca_file", "client_cert", "client_key", "proxy", "no_proxy"}
 """Settings of a provider that differ between machines, and that may hold a password."""
@@ -28,26 +30,33 @@ finds them in the data folder.
 """
 
 
-def fingerprints(settings: Settings) -> dict[str, str]:
+def fingerprints(settings: Settings, fleet: FleetSettings, version: int = 0) -> dict[str, str]:
     """Return fingerprints: of each `providers.NAME`, of `apps`, `schedules` and other `settings`.
+
+    Where the fleet follows a version of the ledger, that stands for the fleet-wide ones.
 
     The parts hold no secrets, and not where things are.
     """
+    if version:
+        own = settings.model_dump_json(exclude=_PLACES | set(FleetSettings.model_fields))
+        return {"version": str(version), "settings": _digest(own)}
     texts = {
         f"providers.{name}": config.model_dump_json(exclude=_NETWORK)
-        for name, config in sorted(settings.providers.items())
+        for name, config in sorted(fleet.providers.items())
     }
-    texts |= {name: settings.model_dump_json(include={name}) for name in ("apps", "schedules")}
+    texts |= {name: fleet.model_dump_json(include={name}) for name in ("apps", "schedules")}
     texts["settings"] = settings.model_dump_json(exclude=_PLACES)
-    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in texts.items()}
+    return {name: _digest(text) for name, text in texts.items()}
 
 
-def note_configuration(session: Session, settings: Settings, role: str, now: datetime) -> None:
+def note_configuration(
+    session: Session, settings: Settings, fleet: FleetConfiguration, role: str, now: datetime
+) -> None:
     """Record the configuration of a starting process if its role last had another one.
 
     Of several that start at once, one records it; the others wait for it if they differ.
     """
-    parts = fingerprints(settings)
+    parts = fingerprints(settings, fleet, fleet.version)
     known = session.get(AuditConfiguration, role)
     if known is not None and known.parts == parts:
         return
@@ -65,4 +74,8 @@ def note_configuration(session: Session, settings: Settings, role: str, now: dat
 
 def _whole(parts: dict[str, str]) -> str:
     text = ",".join(f"{name}={value}" for name, value in sorted(parts.items()))
+    return _digest(text)
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]

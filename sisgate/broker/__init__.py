@@ -14,7 +14,8 @@ from sisgate.domain.priorities import PRIORITY_STEPS, Priority
 from sisgate.errors import BrokerUnavailable
 from sisgate.redis.client import RedisClient, RedisPipeline
 from sisgate.redis.queues import PLANNER_QUEUE, list_key
-from sisgate.settings import ProviderConfig, Settings
+from sisgate.settings import ProviderConfig
+from sisgate.settings.fleet import FleetSettings
 from sisgate.settings.urls import BrokerAddress
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def call_task(provider: str) -> str:
     return f"{CALL_TASK_PREFIX}{provider}"
 
 
-def celery_app(settings: Settings, url: str, *, amqp: str | None = None) -> Celery:
+def celery_app(settings: FleetSettings, url: str, *, amqp: str | None = None) -> Celery:
     """Return a Celery app set up for sisgate; workers add their tasks and their `amqp`."""
     # Imported here because Celery is slow to import, and publishing does not need it.
     from celery import Celery
@@ -133,17 +134,18 @@ def _queue(name: str, arguments: Mapping[str, str] | None = None) -> Queue:
 class Publisher:
     """Hands ids to the broker. Every failure is `BrokerUnavailable` and loses nothing.
 
-    `signal` adds to a pipeline what wakes the workers waiting for a provider's calls.
+    `providers` returns the names of those configured now. `signal` adds to a pipeline what wakes
+    the workers waiting for a provider's calls.
     """
 
     def __init__(
         self,
         client: RedisClient,
-        providers: Collection[str],
+        providers: Callable[[], Collection[str]],
         signal: Callable[[str, RedisPipeline], None],
     ) -> None:
         self._redis = client
-        self._providers = frozenset(providers)
+        self._providers = providers
         self._signal = signal
 
     def plan(self, job_id: str, priority: int) -> None:
@@ -176,9 +178,9 @@ class Publisher:
 
         for job_id, priority in plans:
             add(PLAN_TASK, {"job_id": job_id}, PLANNER_QUEUE, priority)
-        providers = set()
+        known, providers = self._providers(), set()
         for call_id, provider, priority in calls:
-            if provider in self._providers:
+            if provider in known:
                 add(call_task(provider), {"call_id": call_id}, provider, priority)
                 providers.add(provider)
         self._push(lists, providers)

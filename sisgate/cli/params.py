@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,31 +26,29 @@ from sisgate.domain.secret import Secret
 from sisgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from sisgate.settings import Settings
+    from sisgate.settings import ProviderConfig
 
 
 def complete_provider(context: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a configured provider. Never fails."""
-    settings = _settings(context)
-    names = sorted(settings.providers) if settings else []
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in sorted(_providers(context)) if name.startswith(incomplete)]
 
 
 def complete_resource(context: typer.Context, incomplete: str) -> list[str]:
     """Complete a resource of the provider named before it."""
-    settings, provider = _settings(context), context.params.get("provider")
-    config = settings.providers.get(provider or "") if settings else None
+    config = _providers(context).get(context.params.get("provider") or "")
     names = list(config.dialect_class.resources if config else ROSTER)
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _settings(context: typer.Context) -> Settings | None:
+def _providers(context: typer.Context) -> Mapping[str, ProviderConfig]:
     options: dict[str, Any] = {**context.find_root().params}
     options |= {name: value for name, value in context.params.items() if value}
     # The command itself reports mistakes in the configuration.
     with suppress(Exception):
-        return Invocation(options.get("config"), options.get("data_dir")).settings
-    return None
+        invocation = Invocation(options.get("config"), options.get("data_dir"))
+        return invocation.gateway.configuration.current().providers
+    return {}
 
 
 def length(text: str | timedelta) -> timedelta:

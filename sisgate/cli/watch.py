@@ -125,7 +125,7 @@ def _waits(gateway: Gateway, watched: Watched) -> dict[str, PermitWait]:
     liveness = gateway.fleet.liveness(list(watched.statuses))
     for name, statuses in watched.statuses.items():
         live = [status for status in statuses if not status.is_final]
-        if live and name in gateway.settings.providers:
+        if live and name in gateway.configuration.current().providers:
             stopping = "; ".join(reason.message for reason in liveness.stopping(name))
             wait = PermitWait(0.0, stopping) if stopping else _permit_wait(gateway, name, live)
             if wait is not None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sisgate.audit import events
 from sisgate.audit.configuration import note_configuration
 from sisgate.clock import Clock
+from sisgate.configuration import FleetConfiguration
 from sisgate.context import Context
 from sisgate.domain.priorities import PRIORITIES, Priority
 from sisgate.domain.states import JobKind, JobState
@@ -25,6 +26,7 @@ from sisgate.errors import (
     DatabaseUnavailable,
     IdempotencyConflict,
     SisgateError,
+    UnknownProvider,
     UsageError,
 )
 from sisgate.ledger import jobs
@@ -58,6 +60,7 @@ class Acceptance:
 
     def __init__(self, context: Context) -> None:
         self._settings = context.settings
+        self._configuration = context.configuration
         self._database = context.database
         self._publisher = context.publisher
         self._clock = context.clock
@@ -113,15 +116,15 @@ class Acceptance:
         `IdempotencyConflict`, `BacklogFull` and `DatabaseUnavailable`; then nothing was accepted.
         The broker may be down.
         """
-        now = self._clock.now()
+        configuration, now = self._configuration.current(), self._clock.now()
         with self._database.write() as session:
             if first is not None and (earlier := first(session, now)) is not None:
                 return earlier, False
             accepted = jobs.accept_to_publish(session, new, now, asks_the_same)
             if accepted.is_new:
-                self._refuse_beyond_backlog(session, new.provider)
+                self._refuse_beyond_backlog(session, configuration, new.provider)
                 events.job_accepted(session, new, now, by=by)
-                self._note_configuration(session, now)
+                self._note_configuration(session, configuration, now)
         if accepted.is_new:
             self._publish([(new, accepted.call_id)])
         return accepted.job_id, accepted.is_new
@@ -134,7 +137,7 @@ class Acceptance:
         On an error, which has the `index` of its item, nothing is accepted. Publishes in one round
         trip.
         """
-        now = self._clock.now()
+        configuration, now = self._configuration.current(), self._clock.now()
         accepted: list[jobs.Accepted] = []
         new: dict[str, list[int]] = {}
         with self._database.write() as session:
@@ -147,9 +150,9 @@ class Acceptance:
             except IdempotencyConflict as error:
                 raise at_item(error, len(accepted)) from None
             for provider, places in new.items():
-                self._refuse_beyond_backlog(session, provider, places)
+                self._refuse_beyond_backlog(session, configuration, provider, places)
             if new:
-                self._note_configuration(session, now)
+                self._note_configuration(session, configuration, now)
         both = zip(orders, accepted, strict=True)
         self._publish([(order.new, result.call_id) for order, result in both if result.is_new])
         return [(result.job_id, result.is_new) for result in accepted]
@@ -170,21 +173,29 @@ class Acceptance:
                 jobs.end(session, kept, JobState.FAILED, now, error=error.as_dict())
                 events.job_refused(session, kept, now, code=error.code)
 
-    def _note_configuration(self, session: Session, now: datetime) -> None:
+    def _note_configuration(
+        self, session: Session, configuration: FleetConfiguration, now: datetime
+    ) -> None:
         # With the first job of this process: creating a gateway opens no connection.
         if not self._has_noted_configuration:
             role = events.actor_of(self._settings.app_name)
-            note_configuration(session, self._settings, role, now)
+            note_configuration(session, self._settings, configuration, role, now)
             self._has_noted_configuration = True
 
     def _refuse_beyond_backlog(
-        self, session: Session, provider: str, places: Sequence[int] = ()
+        self,
+        session: Session,
+        configuration: FleetConfiguration,
+        provider: str,
+        places: Sequence[int] = (),
     ) -> None:
         """Raise `BacklogFull` if the jobs just inserted exceed the limit.
 
         `places` are the indexes of bulk items, so that the error names the first one in excess.
         """
-        config = self._settings.providers[provider]
+        config = configuration.providers.get(provider)
+        if config is None:  # removed since the caller looked
+            raise UnknownProvider(f"Provider {provider} was just removed.", provider=provider)
         most = config.max_waiting_jobs
         excess = self._backlogs.excess(session, provider, most, len(places) or 1)
         if excess <= 0:

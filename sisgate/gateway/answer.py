@@ -111,7 +111,7 @@ class Answers:
         if stored is None:
             raise InvalidState(
                 f"No response to job {job_id} is stored. Responses are kept for "
-                f"{core.settings.response_retention}.",
+                f"{core.configuration.current().response_retention}.",
                 job=job_id,
             )
         body = core.context.vault.open(stored.sealed_body, f"responses/{job_id}")

@@ -7,6 +7,7 @@ from typing import Any
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action, Decision, Principal
 from sisgate.audit.log import record
+from sisgate.configuration import FleetConfiguration
 from sisgate.context import Context
 from sisgate.domain.validation import did_you_mean
 from sisgate.errors import UnknownProvider, UnknownResource
@@ -26,6 +27,7 @@ class Core:
         self._is_named = principal is not None
         # The environment of this process does not name another caller.
         self._own_name = settings.app_name if principal is None else None
+        self.configuration = context.configuration
         self.clock = context.clock
         self.database = context.database
         self.redis = context.redis
@@ -41,16 +43,24 @@ class Core:
 
     def provider(self, name: str) -> ProviderConfig:
         """Return the configuration of a provider; `UnknownProvider` if there is none."""
-        config = self.settings.providers.get(name)
+        configuration = self.configuration.current()
+        if name not in configuration.providers:  # it may have been added a moment ago
+            configuration = self.configuration.refresh()
+        config = configuration.providers.get(name)
         if config is None:
-            known = ", ".join(sorted(self.settings.providers)) or "none"
+            known = ", ".join(sorted(configuration.providers)) or "none"
             raise UnknownProvider(
-                f"No provider {name!r} is configured in "
-                f"{self.settings.config_file or 'sisgate.toml'}. Configured: {known}."
-                f"{did_you_mean(name, self.settings.providers)}",
+                f"No provider {name!r} is configured in {self.place_of(configuration)}. "
+                f"Configured: {known}.{did_you_mean(name, configuration.providers)}",
                 provider=name,
             )
         return config
+
+    def place_of(self, configuration: FleetConfiguration) -> str:
+        """Return where a configuration is from, for messages."""
+        if configuration.version:
+            return f"version {configuration.version} of the configuration"
+        return str(self.settings.config_file or "sisgate.toml")
 
     def check_dataset(self, provider: str, *resources: str) -> None:
         """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""

@@ -29,10 +29,11 @@ class Gateway(Parts):
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
     The most common calls are here; the rest is in parts: `jobs`, `datasets`, `schedules`,
-    `providers`, `keys`, `tokens`, `audit`, `privacy`, `quarantine`, `fleet`, `ledger` and
-    `diagnosis`. Create one per process, after forking, and keep it: it holds connections. Methods
-    block and are thread-safe. Every method may raise `DatabaseUnavailable`; then nothing was
-    accepted. `user` names the person at this machine, if it is not an app, in the audit log.
+    `configuration`, `providers`, `keys`, `tokens`, `audit`, `privacy`, `quarantine`, `fleet`,
+    `ledger` and `diagnosis`. Create one per process, after forking, and keep it: it holds
+    connections. Methods block and are thread-safe. Every method may raise `DatabaseUnavailable`;
+    then nothing was accepted. `user` names the person at this machine, if it is not an app, in the
+    audit log.
     """
 
     def __init__(

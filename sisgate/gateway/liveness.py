@@ -35,8 +35,8 @@ class Liveness:
 
 def read_liveness(context: Context, providers: Sequence[str] | None = None) -> Liveness:
     """Return the state of the fleet, for some providers or all. An outage is no error."""
-    settings = context.settings
-    names = list(settings.providers) if providers is None else providers
+    settings, configs = context.settings, context.configuration.current().providers
+    names = list(configs) if providers is None else providers
     try:
         fleet = context.heartbeats.read()
         refused = context.heartbeats.refusal_of_writes()
@@ -55,8 +55,8 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
         if fleet.reconcile_failure is not None and (behind := _schema(context)) is not None:
             obstacles.append(behind)
     # If Redis refuses heartbeats, every process appears dead.
-    obstacles += [judge.provider_missing(name) for name in names if name not in settings.providers]
-    names = [name for name in names if name in settings.providers]
+    obstacles += [judge.provider_missing(name) for name in names if name not in configs]
+    names = [name for name in names if name in configs]
     if refused is None:
         obstacles += judge.obstacles(fleet, names, version=__version__, sealed_with=sealed)
     return Liveness(fleet, obstacles)
@@ -74,7 +74,7 @@ def _schema(context: Context) -> Obstacle | None:
 
 
 def _sealed_with(context: Context, names: Sequence[str]) -> Mapping[str, AbstractSet[str]]:
-    configs = context.settings.providers
+    configs = context.configuration.current().providers
     wanting = [name for name in names if name in configs and configs[name].auth_method != "none"]
     if not wanting:
         return {}
@@ -116,7 +116,7 @@ def why_waiting(
             "running, or Redis or the ledger could not be reached."
         )
         return {"message": message, "cause": Cause.RECONCILE_OVERDUE.value}
-    config = context.settings.providers.get(provider)
+    config = context.configuration.current().providers.get(provider)
     with suppress(BrokerUnavailable):
         hold = config and hold_of(context, config)
         if hold:

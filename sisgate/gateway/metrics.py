@@ -39,7 +39,7 @@ def read(core: Core) -> FleetSnapshot:
     with core.database.read() as session:
         counts = workload.count(session)
         key_days = _key_days(core, list_keys(session))
-    names = list(core.settings.providers)
+    names = list(core.configuration.current().providers)
     waiting = list_lengths(core.redis, [(name, int(p)) for name in names for p in Priority])
     liveness = read_liveness(core.context)
     if liveness.fleet is None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.acceptance import Acceptance
     from sisgate.gateway.audit import AuditLog
     from sisgate.gateway.bulk import Bulk
+    from sisgate.gateway.configuration import Configuration
     from sisgate.gateway.datasets import Datasets
     from sisgate.gateway.diagnosis.diagnosis import Diagnosis
     from sisgate.gateway.disclosure import Disclosures
@@ -70,6 +71,13 @@ class Parts:
         from sisgate.gateway.schedules import Schedules
 
         return Schedules(self._core, self._syncs, self.datasets)
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """What the fleet shares: its versions, and the one in force."""
+        from sisgate.gateway.configuration import Configuration
+
+        return Configuration(self._core)
 
     @cached_property
     def providers(self) -> Providers:

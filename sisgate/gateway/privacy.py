@@ -23,7 +23,9 @@ class Privacy:
         """Retention: a preview, and deletion of expired data."""
         core = self._core
         principal = core.access.require(Action.ADMINISTER)
-        return Retention(core.database, core.settings, core.clock, by=principal.token_actor)
+        return Retention(
+            core.database, core.configuration.current(), core.clock, by=principal.token_actor
+        )
 
     def erase(
         self,

@@ -33,7 +33,11 @@ class Providers:
     def names(self) -> Sequence[str]:
         """Return the names of the providers that the caller may see."""
         principal = self._core.access.require_role(Action.LOOK)
-        return [name for name in self._core.settings.providers if covers_some(principal, name)]
+        return [
+            name
+            for name in self._core.configuration.current().providers
+            if covers_some(principal, name)
+        ]
 
     def overview(self, name: str | None = None) -> Overview:
         """Return the state of one provider or of all that the caller may see: quota, backlog, keys.

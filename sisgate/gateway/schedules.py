@@ -17,7 +17,7 @@ from sisgate.gateway.jobs import Job
 from sisgate.gateway.orders import NewSync
 from sisgate.gateway.syncs import Syncs
 from sisgate.ledger import job_search
-from sisgate.settings.model import ScheduleConfig
+from sisgate.settings.fleet import ScheduleConfig
 
 Refused = Callable[[str, str, SisgateError], None]
 """Called with the schedule, the dataset and the error."""
@@ -68,7 +68,7 @@ class Schedules:
         core = self._core
         core.access.require_role(Action.LOOK)
         now, schedules = core.clock.now(), []
-        for name, config in sorted(core.settings.schedules.items()):
+        for name, config in sorted(core.configuration.current().schedules.items()):
             if not core.access.allows(Action.LOOK, config.provider):
                 continue
             resources = self._resources(config)
@@ -82,12 +82,13 @@ class Schedules:
 
     def run(self, name: str) -> Sequence[Job]:
         """Enqueue a schedule's syncs now, due or not; return their jobs."""
-        config = self._core.settings.schedules.get(name)
+        schedules = self._core.configuration.current().schedules
+        config = schedules.get(name)
         if config is None:
-            known = ", ".join(sorted(self._core.settings.schedules)) or "none"
+            known = ", ".join(sorted(schedules)) or "none"
             raise UnknownSchedule(
                 f"There is no schedule {name!r}. Configured: {known}."
-                f"{did_you_mean(name, self._core.settings.schedules)}"
+                f"{did_you_mean(name, schedules)}"
             )
         self._core.access.require(Action.CONTROL, config.provider)
         return [self._sync(name, config, each, None) for each in self._offered(config)]
@@ -99,7 +100,7 @@ class Schedules:
         instance because too many jobs are waiting, is retried in the next pass.
         """
         now, jobs = self._core.clock.now(), []
-        for name, config in self._core.settings.schedules.items():
+        for name, config in self._core.configuration.current().schedules.items():
             occurrence = config.recurrence.last(now)
             if now - occurrence > config.catch_up:
                 continue

@@ -13,7 +13,7 @@ from sisgate.ledger import controls, expiry
 from sisgate.ledger.database import Database
 from sisgate.ledger.expiry import Expiry
 from sisgate.ledger.usage import HOUR, SETTLED
-from sisgate.settings import Settings
+from sisgate.settings.fleet import FleetSettings
 
 MARGIN = timedelta(hours=1)
 """Longer than any lease: by then every call of an ended job has ended too."""
@@ -42,7 +42,7 @@ class RetentionResult:
     finished: bool = True
 
 
-def rules(settings: Settings, longest_window: timedelta, now: datetime) -> list[Rule]:
+def rules(settings: FleetSettings, longest_window: timedelta, now: datetime) -> list[Rule]:
     """Return every rule with the time before which things have expired.
 
     Whatever the settings say, a job is kept as long as a limiter might be rebuilt from its attempts
@@ -75,7 +75,7 @@ class Retention:
     """Runs the rules on one ledger. `by`, if given, is the actor in the audit log."""
 
     def __init__(
-        self, database: Database, settings: Settings, clock: Clock, *, by: str | None = None
+        self, database: Database, settings: FleetSettings, clock: Clock, *, by: str | None = None
     ) -> None:
         self._database = database
         self._settings = settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sisgate.errors import ConfigurationError
 from sisgate.settings.files import read_text
-from sisgate.settings.model import Settings, mistakes
+from sisgate.settings.fleet import mistakes
+from sisgate.settings.model import Settings
 from sisgate.settings.problems import ConfigSource, in_file_order, nearest, plain_message
-from sisgate.settings.provider import NAME, RESERVED_NAMES, ProviderConfig
 from sisgate.settings.provider_urls import network_defaults
+from sisgate.settings.tables import read_providers, relative_to
 from sisgate.settings.urls import URL_PROBLEMS, unencoded, with_tls_files
 
 DEFAULT_CONFIG_NAME = "sisgate.toml"
@@ -133,14 +133,6 @@ def _add_tls_files(values: dict[str, Any], path: Path | None) -> None:
     values["broker_url"] = SecretStr(with_tls_files(url, files))
 
 
-def relative_to(config: Path | None, file: Any) -> Any:
-    """Return a file named in the configuration, resolved relative to the configuration file."""
-    if not isinstance(file, str | Path):
-        return file
-    place = Path(file).expanduser()
-    return place if config is None or place.is_absolute() else config.parent / place
-
-
 def _environment() -> Environment:
     try:
         return Environment()
@@ -165,6 +157,11 @@ def default_data_dir() -> Path:
 def process_environment() -> dict[str, str]:
     """Return a copy of this process's environment, for the processes it starts."""
     return dict(os.environ)
+
+
+def network_of_this_machine() -> tuple[dict[str, Any], list[str]]:
+    """Return what this machine adds to every provider (proxy, CA file), and its problems."""
+    return network_defaults(os.environ)
 
 
 def read_secret_variable(name: str) -> str | None:
@@ -231,8 +228,8 @@ def _read_file(path: Path | None, problems: list[str]) -> tuple[ConfigSource, di
         name: relative_to(path, value) if name in KEY_FILES else value
         for name, value in raw.items()
     }
-    network, network_problems = network_defaults(os.environ)
-    configs = _providers(providers, path, source, problems, network)
+    network, network_problems = network_of_this_machine()
+    configs = read_providers(providers, path, source, problems, network)
     if any(e.url.startswith("https:") for config in configs.values() for e in config.endpoints):
         # An unusable proxy does not matter for sandboxes.
         problems += network_problems
@@ -243,49 +240,3 @@ def _read_file(path: Path | None, problems: list[str]) -> tuple[ConfigSource, di
         source.problem((key,), "is not a setting" + nearest(key, known)) for key in sorted(unknown)
     )
     return source, values
-
-
-def _providers(
-    tables: Any,
-    path: Path,
-    source: ConfigSource,
-    problems: list[str],
-    network: Mapping[str, Any],
-) -> dict[str, ProviderConfig]:
-    providers: dict[str, ProviderConfig] = {}
-    if not isinstance(tables, Mapping):
-        problems.append(source.problem(("providers",), "write [providers.NAME] tables"))
-        return providers
-    for name, table in tables.items():
-        place = ("providers", name)
-        has_good_name = NAME.fullmatch(name) and name not in RESERVED_NAMES
-        if not has_good_name:
-            # Its other mistakes are reported too, so that all can be corrected at once.
-            what = (
-                "a name has lower-case letters, digits, _ and -; it begins with a letter and is "
-                "not 'sisgate'"
-            )
-            problems.append(source.problem(place, what))
-        if not isinstance(table, Mapping) or "name" in table:
-            what = "write a table [providers.NAME] without 'name'"
-            problems.append(source.problem(place, what))
-            continue
-        try:
-            config = ProviderConfig(name=name, **_networked(table, path, network))
-        except ValidationError as error:
-            problems.extend(source.problems(error, ProviderConfig, place))
-        else:
-            if has_good_name:
-                providers[name] = config
-    return providers
-
-
-def _networked(table: Mapping[str, Any], path: Path, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a provider's table completed with the environment's network settings.
-
-    The table's own settings take precedence; NO_PROXY applies only to the environment's proxy.
-    """
-    files = ("ca_file", "client_cert", "client_key")
-    own = {**table, **{name: relative_to(path, table[name]) for name in files if name in table}}
-    skipped = {"no_proxy"} if "proxy" in table else set()
-    return {**{name: v for name, v in defaults.items() if name not in skipped}, **own}

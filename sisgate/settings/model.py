@@ -1,27 +1,14 @@
-"""The structure of the configuration. It never holds secrets of providers."""
+"""What a process reads from its configuration file and environment. Never secrets of providers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import AfterValidator, SecretStr
 
-from sisgate.domain.recurrence import Recurrence, checked_cron
-from sisgate.settings.fields import Duration, Frozen, Zone
-from sisgate.settings.provider import NAME, ProviderConfig
+from sisgate.settings.fleet import FleetSettings
 from sisgate.settings.urls import with_driver
-
-if TYPE_CHECKING:
-    from sisgate.settings.provider import ProviderConfig
 
 
 def _scope(value: str) -> str:
@@ -31,34 +18,12 @@ def _scope(value: str) -> str:
     return value
 
 
-ScheduleName = Annotated[str, Field(pattern=NAME)]
+class Settings(FleetSettings):
+    """What a process reads from file and environment.
 
-
-Kept = Annotated[
-    Annotated[Duration, Field(ge=timedelta(hours=1))] | None,
-    BeforeValidator(lambda value: None if value == "keep" else value),
-]
-"""How long something is kept, at least an hour; `"keep"` means for ever."""
-
-
-class RetentionConfig(Frozen):
-    """Retention periods, `[retention]`. None means for ever."""
-
-    jobs: Kept = timedelta(days=90)
-    changes: Kept = timedelta(days=365)
-    deleted_records: Kept = timedelta(days=365)
-    usage: Kept = timedelta(days=730)
-    originals: Kept = None
-
-
-class AppConfig(Frozen):
-    """A calling app, `[apps.NAME]`. Quota is shared in proportion to `weight`."""
-
-    weight: Annotated[float, Field(gt=0, le=100)] = 1.0
-
-
-class Settings(Frozen):
-    """The whole configuration."""
+    The fleet-wide part is in force only where the ledger has no version of the configuration; read
+    `sisgate.configuration.LiveConfiguration` instead.
+    """
 
     data_dir: Path
     config_file: Path | None = None
@@ -75,17 +40,9 @@ class Settings(Frozen):
     audit_heads_command: tuple[str, ...] = ()
     app_name: str = "default"
     flower_url: str | None = None
-    providers: dict[str, ProviderConfig] = Field(default_factory=dict)
-    apps: dict[str, AppConfig] = Field(default_factory=dict)
-    schedules: dict[ScheduleName, ScheduleConfig] = Field(default_factory=dict)
     access: Literal["open", "tokens"] = "open"
     token: SecretStr | None = None
     broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None
-    broker_may_raise_limits: bool = False
-    max_clock_difference: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(days=1)
-    retention: RetentionConfig = RetentionConfig()
-    response_retention: Duration = timedelta(days=1)
-    response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
 
     @property
     def is_embedded_database(self) -> bool:
@@ -114,50 +71,3 @@ class Settings(Frozen):
     def audit_heads_path(self) -> Path:
         """The file to which heads of the audit log are appended."""
         return self.audit_heads_file or self.data_dir / "audit-heads.jsonl"
-
-
-class ScheduleConfig(Frozen):
-    """When to sync which datasets of a provider; see `sisgate.gateway.schedules`.
-
-    Without `resources`, all of the provider's. A run missed by more than `catch_up` is skipped.
-    """
-
-    provider: str
-    resources: tuple[str, ...] = ()
-    cron: Annotated[str, AfterValidator(checked_cron)] | None = None
-    every: Annotated[Duration, Field(ge=timedelta(minutes=1))] | None = None
-    zone: Zone = "UTC"
-    mode: Literal["auto", "full", "incremental"] = "auto"
-    priority: Literal["urgent", "high", "normal", "low"] = "low"
-    catch_up: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
-
-    @model_validator(mode="after")
-    def _has_one_recurrence(self) -> ScheduleConfig:
-        if (self.cron is None) == (self.every is None):
-            raise ValueError('write either cron = "0 2 * * 1-5" or every = "PT15M"')
-        return self
-
-    @property
-    def recurrence(self) -> Recurrence:
-        """When it is due."""
-        return Recurrence(self.cron, self.every, self.zone)
-
-
-def mistakes(
-    schedules: Mapping[str, ScheduleConfig],
-    providers: Mapping[str, ProviderConfig],
-    jobs_kept: timedelta | None,
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield place and problem of each schedule that does not fit the rest of the file."""
-    for name, schedule in schedules.items():
-        place = ("schedules", name)
-        config = providers.get(schedule.provider)
-        if config is None:
-            known = ", ".join(sorted(providers)) or "none"
-            yield (*place, "provider"), f"no provider {schedule.provider!r} is among {known}"
-        elif unknown := set(schedule.resources) - set(config.dialect_class.resources):
-            offered = ", ".join(config.dialect_class.resources)
-            yield (*place, "resources"), f"{', '.join(sorted(unknown))} is not among {offered}"
-        # A run is identified by its job: if that were deleted, it would run again.
-        if jobs_kept is not None and schedule.catch_up > jobs_kept:
-            yield (*place, "catch_up"), "must be at most retention.jobs"

@@ -113,16 +113,17 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
 class ConfigSource:
     """A configuration file and its text, for messages that name a place in it.
 
-    Without a path the configuration comes from the environment.
+    Without a path the configuration is what `name` says.
     """
 
     path: Path | None = None
     text: str = ""
+    name: str = "environment"
 
     def problem(self, place: Place, what: str) -> str:
         """Return a problem prefixed with its place: `sisgate.toml:7: providers.lincoln.kind: …`."""
         names = [str(part) for part in place if part not in _PYDANTIC_STEPS]
-        where = f"{self.path.name}:{line_of(self.text, place)}" if self.path else "environment"
+        where = f"{self.path.name}:{line_of(self.text, place)}" if self.path else self.name
         return f"{where}: {'.'.join(names)}: {what}"
 
     def problems(

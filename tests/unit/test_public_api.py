@@ -15,8 +15,8 @@ FACADE = {
     "from_env", "job",
     "on", "plan", "records", "request", "sync",
     "access", "context", "settings",
-    "audit", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy", "providers",
-    "quarantine", "schedules", "tokens",
+    "audit", "configuration", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy",
+    "providers", "quarantine", "schedules", "tokens",
 }  # fmt: skip
 
 

@@ -118,7 +118,7 @@ class Fetcher:
         There may be fewer slots than providers, and the first ones may have nothing for the last
         slot (kept for urgent and high work), so the others are tried as well.
         """
-        configs = self._runtime.settings.providers
+        configs = self._runtime.configuration.current().providers
         share = 1.0 if served == 1 else DEFAULT_SHARE
         shares = {name: configs[name].slot_share or share for name in ready}
         took = 0

@@ -31,10 +31,11 @@ def rebuild_unknown(runtime: Runtime) -> None:
     Earlier permits are used within `PERMIT_USE_SECONDS`, so the ledger is read only that long after
     the loss was noticed: by then each of them is an attempt there.
     """
+    providers = runtime.configuration.current().providers
     unknown = runtime.redis.hgetall(UNKNOWN_LIMITS())
     now = _redis_time(runtime) if unknown else 0.0
     for name, noticed in unknown.items():
-        config = runtime.settings.providers.get(name.decode())
+        config = providers.get(name.decode())
         if config is not None and now - float(noticed) < PERMIT_USE_SECONDS:
             continue
         if config is not None:
@@ -87,7 +88,7 @@ def _apply(runtime: Runtime, control: Control, now: datetime) -> None:
         limiter.resume(name)
     if control.blocked_until is not None and control.blocked_until > now:
         limiter.block(name, (control.blocked_until - now).total_seconds(), "asked before")
-    config = runtime.settings.providers.get(name)
+    config = runtime.configuration.current().providers.get(name)
     if config is not None:
         pins = controls.pins_of(control, now)
         runtime.endpoints(config).breakers.set_pins(

@@ -70,8 +70,8 @@ def set_fleet_limit(runtime: Runtime, provider: str, limit: object) -> None:
     """Set the fleet's limit; a refusal is logged, and audited if access was denied."""
     try:
         control = runtime.gateway.providers.control(str(provider))
-        config = runtime.settings.providers[provider]
-        may_raise = runtime.settings.broker_may_raise_limits
+        fleet = runtime.configuration.current()
+        config, may_raise = fleet.providers[provider], fleet.broker_may_raise_limits
         windows = windows_asked(limit, config, may_raise=may_raise)
         texts = None if windows is None else [str(rate) for rate in windows]
         control.set_limits(texts, actor="celery", reason="control.rate_limit")
@@ -126,7 +126,7 @@ def rate_limit(state: Any, task_name: str, rate_limit: Any, **_: Any) -> Any:
     have been changed elsewhere since. The worker's main process opens no connection to the
     database, because it forks.
     """
-    settings = state.app.sisgate_runtime().settings
+    settings = state.app.sisgate_runtime().configuration.current()
     config = settings.providers.get(task_name.removeprefix(CALL_TASK_PREFIX))
     if config is None or task_name != call_task(config.name):
         names = ", ".join(call_task(name) for name in settings.providers)
@@ -152,7 +152,7 @@ def rate_limit(state: Any, task_name: str, rate_limit: Any, **_: Any) -> Any:
 def registered(state: Any, **arguments: Any) -> Any:
     """List the registered tasks, call tasks with their current limit."""
     runtime = state.app.sisgate_runtime()
-    configs = runtime.settings.providers
+    configs = runtime.configuration.current().providers
     try:
         overrides = runtime.limiter.overrides(list(configs))
     except BrokerUnavailable:

@@ -103,6 +103,8 @@ class _Kept:
 
     sealed_body: bytes = b""
     asked: str | None = None
+    truncated: bool = False
+    kept_for: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -329,10 +331,12 @@ def _kept(call: CallContext, outcome: CallOutcome) -> _Kept:
     """Seal the body of a response to keep; this is slow, so it is done before locks."""
     if not isinstance(outcome, Answered):
         return _Kept()
-    settings, vault, job = call.runtime.settings, call.runtime.vault, call.claim.job
-    body = outcome.response.body[: settings.response_max_bytes]
+    fleet, vault, job = call.runtime.configuration.current(), call.runtime.vault, call.claim.job
+    body = outcome.response.body[: fleet.response_max_bytes]
     sealed = vault.seal(body, f"responses/{job.id}")
-    return _Kept(sealed, marks_of(vault, job.app, job.provider, call.target)[0])
+    asked = marks_of(vault, job.app, job.provider, call.target)[0]
+    truncated = len(outcome.response.body) > fleet.response_max_bytes
+    return _Kept(sealed, asked, truncated, fleet.response_retention)
 
 
 def _store(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
@@ -344,7 +348,7 @@ def _store(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
 
 def _response_of(entry: _Entry, outcome: Answered, now: datetime) -> dict[str, Any]:
     """Return the row of the stored response."""
-    response, settings = outcome.response, entry.call.runtime.settings
+    response = outcome.response
     return {
         "job_id": entry.claim.job.id,
         "status": response.status,
@@ -352,8 +356,8 @@ def _response_of(entry: _Entry, outcome: Answered, now: datetime) -> dict[str, A
         "sealed_body": entry.kept.sealed_body,
         "asked": entry.kept.asked,
         "stored_at": now,
-        "truncated": len(response.body) > settings.response_max_bytes,
-        "delete_after": now + settings.response_retention,
+        "truncated": entry.kept.truncated,
+        "delete_after": now + entry.kept.kept_for,
     }
 
 

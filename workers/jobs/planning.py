@@ -29,12 +29,15 @@ share goes to the others automatically.
 
 def plan(runtime: Runtime, job_id: str) -> None:
     """Plan a job once: a second delivery only fills its window."""
-    now = runtime.clock.now()
+    fleet, now = runtime.configuration.current(), runtime.clock.now()
     with runtime.database.write() as session:
         job = jobs.lock(session, job_id)
         if job is None or JobState(job.state).is_final:
             return
-        config = runtime.settings.providers.get(job.provider)
+        # A provider may have been added a moment ago.
+        config = fleet.providers.get(job.provider) or runtime.configuration.refresh().providers.get(
+            job.provider
+        )
         if config is None:
             error = {
                 "code": "unknown_provider",
@@ -53,7 +56,7 @@ def plan(runtime: Runtime, job_id: str) -> None:
 
 def window_of(session: Session, runtime: Runtime, job: Job) -> int:
     """Return how many calls of a job may be outstanding: its share of its app's window."""
-    app = runtime.settings.apps.get(job.app)
+    app = runtime.configuration.current().apps.get(job.app)
     weight = app.weight if app else 1.0
     siblings = running_beside(session, job)
     return max(1, round(WINDOW * weight / siblings))

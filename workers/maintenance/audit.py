@@ -17,7 +17,6 @@ from sisgate.context import fleet_clock, open_ledger
 from sisgate.errors import AuditError, BrokerUnavailable, SisgateError
 from sisgate.ledger import controls
 from sisgate.ledger.audit_chain import newest_seal
-from sisgate.settings import Settings
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -66,14 +65,15 @@ def keep_head(runtime: Runtime) -> None:
         heads.hand_over(settings.audit_heads_command, head)
 
 
-def note_start(settings: Settings) -> None:
+def note_start(runtime: Runtime) -> None:
     """Record the configuration that this worker starts with, if it differs from the fleet's."""
+    settings, fleet = runtime.settings, runtime.configuration.current()
     clock = fleet_clock(settings)
     # Its own connection, closed again: processes that the pool forks later must not share one.
     database = open_ledger(settings, clock)
     try:
         with database.write() as session:
-            note_configuration(session, settings, ROLE, clock.now())
+            note_configuration(session, settings, fleet, ROLE, clock.now())
     except SisgateError as error:
         log.warning("configuration_not_audited", reason=error.message)
     finally:
@@ -86,7 +86,8 @@ def audit_transitions(runtime: Runtime) -> None:
     Safe to run concurrently and to die at any point: the audit events and the id of the last entry
     are one transaction, under the lock of the provider's row. Raises `BrokerUnavailable`.
     """
-    for provider, entries in read_journals(runtime.redis, list(runtime.settings.providers)).items():
+    names = list(runtime.configuration.current().providers)
+    for provider, entries in read_journals(runtime.redis, names).items():
         last = _write(runtime, provider, entries)
         forget_through(runtime.redis, provider, last)
 

@@ -35,7 +35,7 @@ def check(runtime: Runtime) -> None:
     """
     ends_at = runtime.clock.monotonic() + RUN_SECONDS
     with suppress(BrokerUnavailable):
-        for config in runtime.settings.providers.values():
+        for config in runtime.configuration.current().providers.values():
             if config.health is None:
                 continue
             if runtime.limiter.state(config.name, runtime.limits(config)).paused_until is not None:

@@ -25,7 +25,7 @@ from sisgate.credentials.master import master_keys
 from sisgate.errors import BrokerUnavailable, CredentialError
 from sisgate.liveness.heartbeats import EVERY_SECONDS, ClockDifference, Heartbeat
 from sisgate.liveness.obstacles import Obstacle, obstacles
-from sisgate.settings import Settings
+from sisgate.settings.fleet import FleetSettings
 from workers.admission.fetcher import is_shutting_down, slots_of
 from workers.runtime import RUNTIME, Runtime
 
@@ -58,7 +58,7 @@ class Pulse:
         """Report that the process is alive, with `news` of its state; watch if it is its turn."""
         try:
             clock = self._heartbeats.clock_difference(self._machine)
-            self.clock_fault = clock_fault(clock, self._runtime.settings)
+            self.clock_fault = clock_fault(clock, self._runtime.configuration.current())
             heartbeat = Heartbeat(
                 clock_offset_seconds=clock.seconds,
                 clock_error_seconds=clock.error_seconds,
@@ -68,7 +68,9 @@ class Pulse:
             )
             if self._heartbeats.send(heartbeat):
                 fleet = self._heartbeats.read()
-                present = obstacles(fleet, self._runtime.settings.providers, version=__version__)
+                present = obstacles(
+                    fleet, self._runtime.configuration.current().providers, version=__version__
+                )
                 self._watch.check(present, self._runtime.clock.monotonic())
         except BrokerUnavailable as error:
             log.debug("heartbeat_not_sent", reason=error.message)
@@ -87,7 +89,7 @@ class Pulse:
             self._heartbeats.withdraw(self._identity["id"])
 
 
-def clock_fault(clock: ClockDifference, settings: Settings) -> str | None:
+def clock_fault(clock: ClockDifference, settings: FleetSettings) -> str | None:
     """Return why a host with such a clock must not run workers, or None if it may.
 
     Times compared across hosts are by one clock, whatever a host's is. But a host this far off is
@@ -109,7 +111,7 @@ def refuse_wrong_clock(runtime: Runtime) -> None:
     """Exit with a message if this host's clock is too far off."""
     with suppress(BrokerUnavailable):
         difference = runtime.heartbeats.clock_difference(SystemClock())
-        if (fault := clock_fault(difference, runtime.settings)) is not None:
+        if (fault := clock_fault(difference, runtime.configuration.current())) is not None:
             log.error("clock_refused", reason=fault)
             sys.exit(f"sisgate: {fault}")
 

@@ -118,10 +118,10 @@ def _end_overdue(runtime: Runtime) -> list[str]:
 
 
 def _publish_due(runtime: Runtime) -> None:
-    now = runtime.clock.now()
+    providers, now = runtime.configuration.current().providers, runtime.clock.now()
 
     def policy_of(provider: str) -> RetryPolicy:
-        config = runtime.settings.providers.get(provider)
+        config = providers.get(provider)
         return config.retry.policy if config else RetryPolicy()
 
     with runtime.database.write() as session:

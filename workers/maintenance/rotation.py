@@ -36,15 +36,16 @@ ALERTS = frozenset({"fail", "give up", "reinstate", "revoke"})
 def rotate(runtime: Runtime) -> None:
     """Do what is due for every key. A permanent error of one provider does not block the others."""
     add_counts(runtime)
+    providers = runtime.configuration.current().providers
     with runtime.database.read() as session:
         now = runtime.clock.now()
         due = [
             (slot.provider, slot.name)
-            for slot in read_slots(session, runtime.settings.providers)
-            if slot.next_step(policy_of(runtime.settings.providers[slot.provider]), now)
+            for slot in read_slots(session, providers)
+            if slot.next_step(policy_of(providers[slot.provider]), now)
         ]
     for provider, slot_name in due:
-        config = runtime.settings.providers[provider]
+        config = providers[provider]
         try:
             for _ in range(MOST_STEPS):
                 if not _advance(runtime, config, slot_name):

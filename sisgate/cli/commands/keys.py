@@ -235,7 +235,7 @@ def _entered(
     variable: str | None,
 ) -> tuple[str, Secret]:
     # A static bearer token has no client id.
-    if invocation.settings.providers[provider].auth_method == "bearer":
+    if invocation.gateway.providers.get(provider).auth_method == "bearer":
         client_id = client_id or "bearer"
     return entered_client_id(client_id), entered_secret(file, variable)
 

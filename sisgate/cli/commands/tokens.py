@@ -77,7 +77,7 @@ def _check_scope(invocation: Invocation, scope: str) -> None:
         invocation.gateway.datasets.check(provider, *resources)
         return
     offered = {
-        each for config in invocation.settings.providers.values()
+        each for config in invocation.gateway.configuration.current().providers.values()
         for each in config.dialect_class.resources
     }  # fmt: skip
     if not offered.issuperset(resources):

@@ -53,7 +53,7 @@ class Diagnosis:
         yield result
         if vault is None or not has_ledger:
             return
-        for config in core.settings.providers.values():
+        for config in core.configuration.current().providers.values():
             yield from self._provider(config, vault, probe=probe and has_redis)
 
     def _provider(

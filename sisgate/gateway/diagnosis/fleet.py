@@ -44,7 +44,7 @@ def processes(core: Core) -> Iterator[DiagnosticResult]:
 
 def _alive(core: Core, fleet: Fleet) -> Iterator[tuple[str, str]]:
     alive = [each for each in fleet.processes if each.is_alive]
-    names = [PLANNER_QUEUE, *core.settings.providers]
+    names = [PLANNER_QUEUE, *core.configuration.current().providers]
     try:
         depths = queue_depths(core.redis, names)
     except BrokerUnavailable:
@@ -55,7 +55,7 @@ def _alive(core: Core, fleet: Fleet) -> Iterator[tuple[str, str]]:
     yield "beat", _places([each for each in alive if each.kind == "beat"])
     if fleet.reconciled_seconds is not None:
         yield "reconcile", f"the last one {fleet.reconciled_seconds:.0f} s ago"
-    if core.settings.providers:
+    if len(names) > 1:
         workers = [each for each in alive if set(names[1:]) & set(each.queues)]
         slots = sum(each.slots for each in workers)
         waiting = f"{sum(depths[name] for name in names[1:]):,} messages wait"

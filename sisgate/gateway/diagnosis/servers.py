@@ -30,9 +30,12 @@ CLOCK_WARN_SECONDS = 2.0
 
 def configuration(core: Core) -> DiagnosticResult:
     """Return which providers are configured, and where."""
+    fleet = core.configuration.current()
     place = str(core.settings.config_file or "no sisgate.toml")
-    if core.settings.providers:
-        names = ", ".join(core.settings.providers)
+    if fleet.version:
+        place = core.place_of(fleet)
+    if fleet.providers:
+        names = ", ".join(fleet.providers)
         return DiagnosticResult("configuration", "ok", f"{place}: {names}")
     remedy = f"Add one to sisgate.toml, as in {sample_file()}."
     return DiagnosticResult("configuration", "warn", f"{place}: no provider", remedy)
@@ -154,7 +157,7 @@ def _clock(core: Core, subject: str, theirs: datetime) -> DiagnosticResult:
         return DiagnosticResult(subject, "ok", f"{off * 1000:.0f} ms from this machine's")
     remedy = "Synchronise the machines' clocks (chrony, systemd-timesyncd)."
     grade: Grade = "warn"
-    if off > core.settings.max_clock_difference.total_seconds():
+    if off > core.configuration.current().max_clock_difference.total_seconds():
         grade = "fail"
         remedy += " Workers and beat refuse to run here until then (max_clock_difference)."
     return DiagnosticResult(subject, grade, f"{off:.1f} s from this machine's", remedy)

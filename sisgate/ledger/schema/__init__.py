@@ -3,6 +3,7 @@
 from sisgate.ledger.schema.access import AccessToken, PrivacyKey, Suppression
 from sisgate.ledger.schema.audit import AuditConfiguration, AuditEvent, AuditSeal, AuditWriter
 from sisgate.ledger.schema.base import Base, BigId, Json, UtcDateTime, serialise_json
+from sisgate.ledger.schema.configuration import ConfigurationVersion
 from sisgate.ledger.schema.jobs import Attempt, Call, Job, ListingRow, Response
 from sisgate.ledger.schema.keys import Key, KeySlot, KeyUsage
 from sisgate.ledger.schema.providers import Control, UsageHour
@@ -10,7 +11,7 @@ from sisgate.ledger.schema.records import Change, Dataset, MarkedDeletion, Recor
 
 __all__ = [
     "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter",
-    "Base", "BigId", "Call", "Change", "Control", "Dataset", "Job", "Json", "Key", "KeySlot",
-    "KeyUsage", "ListingRow", "MarkedDeletion", "PrivacyKey", "Record", "Response", "Suppression",
-    "UsageHour", "UtcDateTime", "Variant", "serialise_json",
+    "Base", "BigId", "Call", "Change", "ConfigurationVersion", "Control", "Dataset", "Job", "Json",
+    "Key", "KeySlot", "KeyUsage", "ListingRow", "MarkedDeletion", "PrivacyKey", "Record",
+    "Response", "Suppression", "UsageHour", "UtcDateTime", "Variant", "serialise_json",
 ]  # fmt: skip

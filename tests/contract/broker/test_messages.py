@@ -44,7 +44,7 @@ def app(redis_url: str) -> Iterator[Celery]:
 @pytest.fixture
 def publisher(client: RedisClient) -> Publisher:
     """Give the publisher of the product."""
-    return Publisher(client, [PROVIDER], Wakeups(client, SystemClock()).signal_work)
+    return Publisher(client, lambda: [PROVIDER], Wakeups(client, SystemClock()).signal_work)
 
 
 def _only(client: RedisClient, queue: str, priority: int) -> dict[str, Any]:
@@ -141,7 +141,9 @@ def test_a_connection_that_died_with_an_old_redis_costs_nothing() -> None:
     server = RedisServer()
     try:
         with connect(server.url) as client:
-            publisher = Publisher(client, [PROVIDER], Wakeups(client, SystemClock()).signal_work)
+            publisher = Publisher(
+                client, lambda: [PROVIDER], Wakeups(client, SystemClock()).signal_work
+            )
             publisher.call(17, PROVIDER, 6)
             client.connection_pool.reset()
             publisher.call(17, PROVIDER, 6)

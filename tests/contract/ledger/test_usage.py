@@ -13,7 +13,7 @@ from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Attempt, Call, Job, UsageHour
 from sisgate.privacy.retention import Retention
 from sisgate.settings import Settings
-from sisgate.settings.model import RetentionConfig
+from sisgate.settings.fleet import RetentionConfig
 from testbed.clock import ManualClock
 from tests.contract.ledger.rows import LEASE, NOW, at_once, planned
 

@@ -29,7 +29,7 @@ from sisgate.ledger.schema import (
 )
 from sisgate.privacy.retention import Retention, Rule
 from sisgate.settings import Settings
-from sisgate.settings.model import RetentionConfig
+from sisgate.settings.fleet import RetentionConfig
 from testbed.clock import ManualClock
 from tests.contract.ledger.rows import LEASE, NOW, delete_marked, queued, row, write
 

@@ -9,9 +9,13 @@ from pydantic import SecretStr
 
 from sisgate.audit.configuration import fingerprints
 from sisgate.settings import Settings
-from sisgate.settings.model import AppConfig, RetentionConfig
+from sisgate.settings.fleet import AppConfig, RetentionConfig
 
 HERE = Settings(data_dir=Path("/here"))
+
+
+def _of(settings: Settings) -> dict[str, str]:
+    return fingerprints(settings, settings)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +31,7 @@ def test_a_process_that_is_somewhere_else_has_the_same_configuration(
     elsewhere: dict[str, object],
 ) -> None:
     """Or an app at the command line and one beside the worker would take turns in the log."""
-    assert fingerprints(HERE.model_copy(update=elsewhere)) == fingerprints(HERE)
+    assert _of(HERE.model_copy(update=elsewhere)) == _of(HERE)
 
 
 @pytest.mark.parametrize(
@@ -41,5 +45,5 @@ def test_a_process_that_is_somewhere_else_has_the_same_configuration(
 )
 def test_a_change_is_told_by_its_part(change: dict[str, object], part: str) -> None:
     """What decides about access, keeping and proof is in it."""
-    before, after = fingerprints(HERE), fingerprints(HERE.model_copy(update=change))
+    before, after = _of(HERE), _of(HERE.model_copy(update=change))
     assert {name for name in before if before[name] != after[name]} == {part}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sisgate.cli.params import at, future, length
 from sisgate.errors import UsageError
-from sisgate.settings.model import ScheduleConfig
+from sisgate.settings.fleet import ScheduleConfig
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 

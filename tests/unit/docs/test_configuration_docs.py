@@ -9,8 +9,9 @@ import pytest
 from pydantic import BaseModel
 
 from sisgate.providers.kinds import DIALECTS
+from sisgate.settings.fleet import AppConfig, RetentionConfig, ScheduleConfig
 from sisgate.settings.load import Environment
-from sisgate.settings.model import AppConfig, RetentionConfig, ScheduleConfig, Settings
+from sisgate.settings.model import Settings
 from sisgate.settings.provider import ProviderConfig
 from sisgate.settings.provider_parts import (
     BreakerConfig,

@@ -1,0 +1,87 @@
+"""One version of the fleet's configuration, as this process understands it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from sisgate.settings.fleet import FleetSettings
+from sisgate.settings.load import network_of_this_machine
+from sisgate.settings.problems import ConfigSource
+from sisgate.settings.provider import ProviderConfig
+from sisgate.settings.tables import read_providers
+
+
+class FleetConfiguration(FleetSettings):
+    """The fleet-wide settings in force, frozen.
+
+    `version` is the ledger's number, 0 for what this process's own file (or code) says.
+    `problems` are the parts of that version that this process cannot use, such as a provider of a
+    kind that its code does not know; it serves the others.
+    """
+
+    version: int = 0
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: FleetSettings) -> FleetConfiguration:
+        """Return version 0: what the settings of a process say."""
+        return cls.model_construct(**{name: getattr(settings, name) for name in _FIELDS})
+
+    @classmethod
+    def read(
+        cls, version: int, document: Mapping[str, Any], *, known: KnownProviders | None = None
+    ) -> Self:
+        """Return a version of the ledger, completed with what this machine adds (proxy, CA file).
+
+        A provider whose table is that of `known` keeps its object.
+        """
+        problems: list[str] = []
+        network, _ = network_of_this_machine()
+        tables = dict(document.get("providers") or {})
+        kept = known.unchanged(tables) if known is not None else {}
+        changed = {name: table for name, table in tables.items() if name not in kept}
+        source = ConfigSource(name=f"version {version}")
+        read = {**kept, **read_providers(changed, None, source, problems, network)}
+        values: dict[str, Any] = {
+            "providers": {name: read[name] for name in tables if name in read}
+        }
+        for name in _FIELDS[1:]:
+            if name not in document:
+                continue
+            try:
+                part = FleetSettings.model_validate({name: document[name]})
+            except ValidationError as error:
+                problems += source.problems(error, FleetSettings)
+            else:
+                values[name] = getattr(part, name)
+        problems += [
+            source.problem((name,), "is not a setting that this version of sisgate knows")
+            for name in document
+            if name not in _FIELDS
+        ]
+        return cls(version=version, problems=tuple(problems), **values)
+
+
+_FIELDS = tuple(FleetSettings.model_fields)
+assert _FIELDS[0] == "providers"
+
+
+class KnownProviders:
+    """The providers of a version, and the tables that they were read from."""
+
+    def __init__(
+        self, configs: Mapping[str, ProviderConfig], tables: Mapping[str, Any] | None
+    ) -> None:
+        self._configs = configs
+        self._tables = tables or {}
+
+    def unchanged(self, tables: Mapping[str, Any]) -> dict[str, ProviderConfig]:
+        """Return the providers whose tables are still the same."""
+        return {
+            name: config
+            for name, config in self._configs.items()
+            if name in tables and self._tables.get(name) == tables[name]
+        }
