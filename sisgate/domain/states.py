@@ -76,5 +76,6 @@ class KeyState(StrEnum):
 
 
 FINAL_JOB_STATES = tuple(state for state in JobState if state.is_final)
+UNSUCCESSFUL_JOB_STATES = tuple(state for state in FINAL_JOB_STATES if state is not JobState.DONE)
 LIVE_JOB_STATES = tuple(state for state in JobState if not state.is_final)
 LIVE_CALL_STATES = tuple(state for state in CallState if not state.is_final)

@@ -14,6 +14,7 @@ from sisgate.domain.states import CallState
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.schema import Call, Job
 from sisgate.ledger.statements import change
+from sisgate.ledger.states import is_still, live_call
 from sisgate.providers.dialect import Position
 
 
@@ -64,10 +65,7 @@ def queue_next(session: Session, job_id: str, window: int, now: datetime) -> lis
     outstanding = session.scalar(
         select(func.count())
         .select_from(Call)
-        .where(
-            Call.job_id == job_id,
-            Call.state.in_([CallState.QUEUED, CallState.RUNNING]),
-        )
+        .where(Call.job_id == job_id, live_call(CallState.QUEUED, CallState.RUNNING))
     )
     free = window - (outstanding or 0)
     if free <= 0:
@@ -76,7 +74,7 @@ def queue_next(session: Session, job_id: str, window: int, now: datetime) -> lis
         select(Call.id)
         .where(
             Call.job_id == job_id,
-            Call.state == CallState.PLANNED,
+            live_call(CallState.PLANNED),
             Call.is_retry.is_(False),
             or_(Call.not_before.is_(None), Call.not_before <= now),
         )
@@ -89,7 +87,7 @@ def queue_next(session: Session, job_id: str, window: int, now: datetime) -> lis
 def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
     ids = session.scalars(
         update(Call)
-        .where(Call.id.in_(chosen), Call.state == CallState.PLANNED)
+        .where(Call.id.in_(chosen), is_still(Call.state, CallState.PLANNED))
         .values(state=CallState.QUEUED.value, published_at=now, not_before=None)
         .returning(Call.id)
         .execution_options(synchronize_session=False)
@@ -99,6 +97,6 @@ def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
 
 def withdraw(session: Session, job_id: str, now: datetime) -> None:
     """Cancel the calls of a job that have not been begun."""
-    is_waiting = Call.state.in_([CallState.PLANNED, CallState.QUEUED])
+    is_waiting = live_call(CallState.PLANNED, CallState.QUEUED)
     waiting = update(Call).where(Call.job_id == job_id, is_waiting)
     change(session, waiting.values(state=CallState.CANCELLED.value, ended_at=now))

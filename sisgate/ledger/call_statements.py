@@ -20,7 +20,6 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
-    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,6 +28,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.states import LIVE_JOB_STATES, CallState
 from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Attempt, Base, Call, Job, ListingRow, Response
+from sisgate.ledger.states import is_still
 
 NewValues = Mapping[str, Any]
 """The values of a row by column."""
@@ -42,8 +42,6 @@ def _table(entity: type[Base]) -> Table:
 
 _JOBS, _CALLS, _ATTEMPTS = _table(Job), _table(Call), _table(Attempt)
 _LISTINGS, _RESPONSES = _table(ListingRow), _table(Response)
-
-_LIVE: list[ColumnElement[str]] = [literal_column(f"'{state.value}'") for state in LIVE_JOB_STATES]
 
 GIVEN_OF_JOB = (
     "id", "kind", "state", "app", "provider", "resource", "priority", "options", "sealed_request",
@@ -187,8 +185,8 @@ def _claim(is_postgresql: bool) -> Any:
     """Claim a queued call of a live job; in PostgreSQL with its attempt, and read all of it."""
     statement = update(_CALLS).where(
         _CALLS.c.id == given("call_id"),
-        _is(CallState.QUEUED),
-        exists().where(_JOBS.c.id == _CALLS.c.job_id, _JOBS.c.state.in_(_LIVE)),
+        is_still(_CALLS.c.state, CallState.QUEUED),
+        exists().where(_JOBS.c.id == _CALLS.c.job_id, is_still(_JOBS.c.state, *LIVE_JOB_STATES)),
     )
     claimed = statement.values(
         state=literal_column(f"'{CallState.RUNNING.value}'"),
@@ -236,7 +234,7 @@ def _end_call(is_postgresql: bool) -> Any:
         .where(
             _CALLS.c.id == given("call_id"),
             _CALLS.c.attempt == given("attempt"),
-            _is(CallState.RUNNING),
+            is_still(_CALLS.c.state, CallState.RUNNING),
         )
         .values(
             lease_until=None,
@@ -298,12 +296,6 @@ def _end_job(_: bool) -> Any:
             calls_made=_JOBS.c.calls_made + given("sent", _JOBS.c.calls_made.type),
         )
     )
-
-
-def _is(state: CallState) -> ColumnElement[bool]:
-    # In a form that no index of states serves: without statistics PostgreSQL would prefer one to
-    # the primary key, and go through all calls of the state.
-    return (_CALLS.c.state == literal_column(f"'{state.value}'")).is_(true())
 
 
 def _given(table: Table, name: str) -> ColumnElement[Any]:

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from sisgate.domain.states import FINAL_JOB_STATES, LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
+from sisgate.domain.states import FINAL_JOB_STATES, LIVE_JOB_STATES, CallState
 from sisgate.ledger import call_statements
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.statements import change, count
+from sisgate.ledger.states import is_still, live_call
 from sisgate.providers.dialect import Position
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -140,7 +141,8 @@ def begin_attempt(session: Session, call: ClaimedCall, now: datetime, permit: st
 def _cancel_unwanted(session: Session, call_id: int, now: datetime) -> None:
     # A call may be put back in the moment in which its job is cancelled; its message ends it.
     ended = select(Job.id).where(Job.id == Call.job_id, Job.state.in_(FINAL_JOB_STATES)).exists()
-    unwanted = update(Call).where(Call.id == call_id, Call.state == CallState.QUEUED, ended)
+    is_queued = is_still(Call.state, CallState.QUEUED)
+    unwanted = update(Call).where(Call.id == call_id, is_queued, ended)
     change(session, unwanted.values(state=CallState.CANCELLED, ended_at=now))
 
 
@@ -205,7 +207,7 @@ def _leave(
 def is_held(claimed: ClaimedCall) -> ColumnElement[bool]:
     """Return the condition that a call is still its worker's, which fences all that one writes."""
     is_same = (Call.id == claimed.id) & (Call.attempt == claimed.attempt)
-    return is_same & (Call.state == CallState.RUNNING)
+    return is_same & is_still(Call.state, CallState.RUNNING)
 
 
 def end_attempt(session: Session, claimed: ClaimedCall, now: datetime, status: int | None) -> None:
@@ -215,8 +217,7 @@ def end_attempt(session: Session, claimed: ClaimedCall, now: datetime, status: i
 
 def live_count(session: Session, job_id: str) -> int:
     """Return how many calls of a job have not ended."""
-    is_live = Call.state.in_(LIVE_CALL_STATES)
-    return count(session, select(Call.id).where(Call.job_id == job_id, is_live))
+    return count(session, select(Call.id).where(Call.job_id == job_id, live_call()))
 
 
 def counts_by_state(session: Session, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -234,8 +235,7 @@ def counts_by_state(session: Session, job_ids: Sequence[str]) -> dict[str, dict[
 
 def waiting(session: Session, job_id: str) -> Sequence[Row[Any, datetime | None]]:
     """Return the error and `not_before` of a job's calls that have not ended."""
-    live = Call.state.in_(LIVE_CALL_STATES)
-    query = select(Call.error, Call.not_before).where(Call.job_id == job_id, live)
+    query = select(Call.error, Call.not_before).where(Call.job_id == job_id, live_call())
     return session.execute(query).all()
 
 
@@ -253,7 +253,7 @@ def last_failure(
     """
     of = Call.provider == provider if job_id is None else Call.job_id == job_id
     query = select(Call.error).where(
-        of, Call.state.in_([CallState.PLANNED, CallState.QUEUED]), Call.error.is_not(None)
+        of, live_call(CallState.PLANNED, CallState.QUEUED), Call.error.is_not(None)
     )
     error = session.scalar(query.order_by(Call.id.desc()).limit(1))
     return error.get("message") if error else None
@@ -280,14 +280,14 @@ def changes_something() -> ColumnElement[bool]:
 def may_be_done(session: Session, job_id: str) -> bool:
     """Return whether a call is under way that the provider may be carrying out."""
     running = select(Call.id).where(
-        Call.job_id == job_id, Call.state == CallState.RUNNING, changes_something()
+        Call.job_id == job_id, live_call(CallState.RUNNING), changes_something()
     )
     return session.scalar(running.limit(1)) is not None
 
 
 def is_running(session: Session, job_id: str) -> bool:
     """Return whether a call of a job is under way."""
-    running = select(Call.id).where(Call.job_id == job_id, Call.state == CallState.RUNNING)
+    running = select(Call.id).where(Call.job_id == job_id, live_call(CallState.RUNNING))
     return session.scalar(running.limit(1)) is not None
 
 
@@ -309,7 +309,8 @@ def recent_attempts(session: Session, provider: str, since: datetime) -> list[At
 
 def _waiting_if_wanted() -> Any:
     # The call of a job that has ended would be published for ever, and never claimed.
-    wanted = select(Job.id).where(Job.id == Call.job_id, Job.state.in_(LIVE_JOB_STATES)).exists()
+    is_live = is_still(Job.state, *LIVE_JOB_STATES)
+    wanted = select(Job.id).where(Job.id == Call.job_id, is_live).exists()
     return case((wanted, CallState.PLANNED.value), else_=CallState.CANCELLED.value)
 
 

@@ -18,6 +18,7 @@ from sisgate.domain.states import FINAL_JOB_STATES, CallState
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Base, Call, Change, Dataset, Job, Record, Response, UsageHour
 from sisgate.ledger.statements import change, count
+from sisgate.ledger.states import live_call
 
 BATCH = 500
 """Rows of a batch: a writer that waits for it waits for some hundredths of a second."""
@@ -68,7 +69,7 @@ RECORDS = _rows_of(Record, lambda before: Record.deleted_at < before, "records")
 
 def _ended(before: datetime) -> Select[Any]:
     # A call under way when its job was cancelled still has its outcome to write.
-    running = select(Call.id).where(Call.job_id == Job.id, Call.state == CallState.RUNNING)
+    running = select(Call.id).where(Call.job_id == Job.id, live_call(CallState.RUNNING))
     return select(Job.id).where(
         Job.ended_at < before, Job.state.in_(FINAL_JOB_STATES), ~running.exists()
     )

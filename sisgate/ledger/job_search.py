@@ -9,9 +9,16 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobKind, JobState
+from sisgate.domain.states import (
+    LIVE_JOB_STATES,
+    UNSUCCESSFUL_JOB_STATES,
+    CallState,
+    JobKind,
+    JobState,
+)
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Call, Job, Response
+from sisgate.ledger.states import is_in, is_still
 
 IDS_AT_ONCE = 1000
 """Ids in one statement, whose parameters databases limit."""
@@ -28,11 +35,10 @@ def of_ids(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
 def live_among(session: Session, job_ids: Sequence[str]) -> set[str]:
     """Return which jobs have not ended, of any number of ids."""
     live: set[str] = set()
+    is_live = is_still(Job.state, *LIVE_JOB_STATES)
     for begin in range(0, len(job_ids), IDS_AT_ONCE):
         some = job_ids[begin : begin + IDS_AT_ONCE]
-        live |= set(
-            session.scalars(select(Job.id).where(Job.id.in_(some), Job.state.in_(LIVE_JOB_STATES)))
-        )
+        live |= set(session.scalars(select(Job.id).where(Job.id.in_(some), is_live)))
     return live
 
 
@@ -70,6 +76,9 @@ def find(
     query = select(Job).order_by(Job.accepted_at.desc(), Job.id).limit(limit)
     if states:
         query = query.where(Job.state.in_(states))
+    for indexed in (LIVE_JOB_STATES, UNSUCCESSFUL_JOB_STATES):
+        if states and set(states) <= set(indexed):
+            query = query.where(is_in(Job.state, *indexed))
     if resource:
         query = query.where(Job.resource == resource)
     if after is not None:
@@ -153,7 +162,7 @@ def taken_by(session: Session, schedule: str, keys: Collection[str]) -> frozense
     """Return the resources that have a job with one of the keys, or one that has not ended."""
     of_schedule = select(Job.resource).where(Job.app == app_of(schedule))
     # Two statements, each with an index: with OR all jobs that the schedule ever had are read.
-    is_live = Job.state.in_(LIVE_JOB_STATES)
+    is_live = is_in(Job.state, *LIVE_JOB_STATES)
     live = session.scalars(of_schedule.where(is_live)).all()
     keyed = session.scalars(of_schedule.where(Job.idempotency_key.in_(keys))).all()
     return frozenset(resource for resource in (*live, *keyed) if resource)
@@ -207,7 +216,7 @@ def due_for_planning(
         session.scalars(
             select(Job)
             .where(
-                Job.state == JobState.ACCEPTED,
+                is_in(Job.state, JobState.ACCEPTED),
                 (Job.published_at.is_(None) & (Job.accepted_at < now - overdue / 10))
                 | (Job.published_at < now - overdue),
             )

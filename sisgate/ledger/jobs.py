@@ -19,6 +19,7 @@ from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, Un
 from sisgate.ledger import bulk_statements, call_queue, call_statements, calls, deletions
 from sisgate.ledger.schema import Job
 from sisgate.ledger.statements import count
+from sisgate.ledger.states import is_in
 
 
 @dataclass(frozen=True)
@@ -251,7 +252,7 @@ def live_count(session: Session, provider: str, most: int) -> int:
 
 def overdue_providers(session: Session, now: datetime) -> list[str]:
     """Return the providers of the live jobs whose deadline has passed."""
-    query = select(Job.provider).where(Job.state.in_(LIVE_JOB_STATES), Job.expires_at <= now)
+    query = select(Job.provider).where(is_in(Job.state, *LIVE_JOB_STATES), Job.expires_at <= now)
     return list(session.scalars(query.distinct()))
 
 
@@ -264,7 +265,7 @@ def expire_overdue(
     """
     overdue = session.scalars(
         select(Job)
-        .where(Job.state.in_(LIVE_JOB_STATES), Job.expires_at <= now)
+        .where(is_in(Job.state, *LIVE_JOB_STATES), Job.expires_at <= now)
         .with_for_update(skip_locked=True)
     )
     expired = []

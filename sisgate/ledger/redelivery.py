@@ -18,6 +18,7 @@ from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobState
 from sisgate.ledger.calls import ClaimedCall, changes_something
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.statements import change
+from sisgate.ledger.states import is_in, is_still
 
 POISON_LIMIT = 3
 """A call whose worker was lost this many times is not tried again."""
@@ -31,10 +32,11 @@ Address = tuple[int, str, int]
 
 def due(session: Session, now: datetime, limit: int = 500) -> list[Address]:
     """Move calls whose wait is over to `queued`; retries, which have a budget, are in `retries`."""
-    planned = Call.state == CallState.PLANNED
+    planned = is_in(Call.state, CallState.PLANNED)
     ids = select(Call.id).where(planned, Call.not_before <= now, Call.is_retry.is_(False))
     ids = ids.order_by(Call.priority, Call.not_before).limit(limit)
-    chosen = Call.id.in_(ids.with_for_update(skip_locked=True)) & planned
+    is_planned = is_still(Call.state, CallState.PLANNED)
+    chosen = Call.id.in_(ids.with_for_update(skip_locked=True)) & is_planned
     return publish_again(session, chosen, now, state=CallState.QUEUED.value, not_before=None)
 
 
@@ -42,7 +44,7 @@ def waiting_queues(session: Session, now: datetime, grace: timedelta) -> list[tu
     """Return provider and priority of each queue with a call published more than `grace` ago."""
     rows = session.execute(
         select(Call.provider, Call.priority)
-        .where(Call.state == CallState.QUEUED, Call.published_at < now - grace)
+        .where(is_in(Call.state, CallState.QUEUED), Call.published_at < now - grace)
         .group_by(Call.provider, Call.priority)
     )
     return [(row.provider, row.priority) for row in rows]
@@ -122,7 +124,7 @@ def recover_lost(
     which is `unknown`: they are returned for the caller to end their jobs, which are locked.
     Another call of an ended job is cancelled. `tell` is told of each, as it is afterwards.
     """
-    expired = (Call.state == CallState.RUNNING) & (Call.lease_until < now)
+    expired = is_in(Call.state, CallState.RUNNING) & (Call.lease_until < now)
     # Jobs first, in one order, as every writer locks; those at work elsewhere wait for their turn.
     locked = session.scalars(
         select(Job)
@@ -196,9 +198,11 @@ def take_up_again(session: Session, job: Job, claimed: ClaimedCall, now: datetim
 
 def _queued_before(before: datetime, ids: Select[int]) -> ColumnElement[bool]:
     """Return the condition of those of the chosen calls that were last published before a time."""
-    is_old = (Call.state == CallState.QUEUED) & (Call.published_at < before)
+    is_old = Call.published_at < before
+    chosen = ids.where(is_in(Call.state, CallState.QUEUED), is_old)
     # Asked again where the row is written: another reconciler may have published it meanwhile.
-    return Call.id.in_(ids.where(is_old).with_for_update(skip_locked=True)) & is_old
+    again = is_still(Call.state, CallState.QUEUED) & is_old
+    return Call.id.in_(chosen.with_for_update(skip_locked=True)) & again
 
 
 def publish_again(session: Session, chosen: Any, now: datetime, **values: Any) -> list[Address]:

@@ -19,6 +19,7 @@ from sisgate.ledger.calls import ClaimedCall, begin_attempt, end_attempt, is_hel
 from sisgate.ledger.redelivery import Address, publish_again
 from sisgate.ledger.schema import Call
 from sisgate.ledger.statements import change, count, is_postgresql
+from sisgate.ledger.states import is_in, is_still, live_call
 
 Held = Row[int, int]
 """Id and priority of a retry."""
@@ -39,7 +40,8 @@ def due(session: Session, now: datetime, policy_of: Callable[[str], RetryPolicy]
         room = max(0, allowed - _out(session, provider))
         begins, more = waiting[:room], waiting[room:]
         begins += more[: _make_way(session, provider, [row.priority for row in more], now)]
-        chosen = Call.id.in_([row.id for row in begins]) & (Call.state == CallState.PLANNED)
+        is_planned = is_still(Call.state, CallState.PLANNED)
+        chosen = Call.id.in_([row.id for row in begins]) & is_planned
         found += publish_again(session, chosen, now, state=CallState.QUEUED.value, not_before=None)
     return found
 
@@ -95,7 +97,7 @@ def _alone(session: Session, provider: str) -> None:
 def _providers_with_due(session: Session, now: datetime) -> list[str]:
     query = (
         select(Call.provider)
-        .where(Call.is_retry, Call.state == CallState.PLANNED, Call.not_before <= now)
+        .where(Call.is_retry, live_call(CallState.PLANNED), Call.not_before <= now)
         .distinct()
     )
     return sorted(session.scalars(query))
@@ -105,7 +107,7 @@ def _waiting(session: Session, provider: str, now: datetime, most: int) -> list[
     due = (
         Call.is_retry,
         Call.provider == provider,
-        Call.state == CallState.PLANNED,
+        live_call(CallState.PLANNED),
         Call.not_before <= now,
     )
     query = select(Call.id, Call.priority).where(*due)
@@ -116,7 +118,7 @@ def _waiting(session: Session, provider: str, now: datetime, most: int) -> list[
 
 def _allowed(session: Session, provider: str, policy: RetryPolicy) -> int:
     """Return how many retries may be out at a time beside the calls that run now."""
-    running = Call.state == CallState.RUNNING
+    running = is_in(Call.state, CallState.RUNNING)
     return policy.retries_allowed(
         count(session, select(Call.id).where(Call.provider == provider, running))
     )
@@ -124,7 +126,7 @@ def _allowed(session: Session, provider: str, policy: RetryPolicy) -> int:
 
 def _out(session: Session, provider: str) -> int:
     """Return how many retries of a provider are out."""
-    out = Call.state.in_([CallState.QUEUED, CallState.RUNNING])
+    out = live_call(CallState.QUEUED, CallState.RUNNING)
     return count(session, select(Call.id).where(Call.provider == provider, Call.is_retry, out))
 
 
@@ -140,7 +142,7 @@ def _make_way(session: Session, provider: str, priorities: list[int], now: datet
         .where(
             Call.is_retry,
             Call.provider == provider,
-            Call.state == CallState.QUEUED,
+            live_call(CallState.QUEUED),
             Call.priority > min(priorities),
         )
         .order_by(Call.priority.desc(), Call.published_at.desc())
@@ -149,5 +151,5 @@ def _make_way(session: Session, provider: str, priorities: list[int], now: datet
     giving = [
         row.id for row, wanted in zip(queued, priorities, strict=False) if wanted < row.priority
     ]
-    moved = update(Call).where(Call.id.in_(giving), Call.state == CallState.QUEUED)
+    moved = update(Call).where(Call.id.in_(giving), is_still(Call.state, CallState.QUEUED))
     return change(session, moved.values(state=CallState.PLANNED.value, not_before=now))

@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
-from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, JobKind, JobState
+from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
 from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.ledger.states import live_call
 
 LATENCY_SAMPLE = 50
 """Calls of a provider whose mean duration stands for the next ones."""
@@ -128,8 +129,6 @@ def _unplanned(session: Session, job: Job) -> int:
 
 def _live_calls(session: Session, chosen: ColumnElement[bool]) -> dict[str, int]:
     rows = session.execute(
-        select(Call.job_id, func.count())
-        .where(chosen, Call.state.in_(LIVE_CALL_STATES))
-        .group_by(Call.job_id)
+        select(Call.job_id, func.count()).where(chosen, live_call()).group_by(Call.job_id)
     )
     return {row[0]: row[1] for row in rows}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -12,10 +13,12 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
@@ -73,6 +76,14 @@ class Base(DeclarativeBase):
     }
 
 
-def one_of(column: str, values: type[StrEnum]) -> str:
-    """Return the SQL of a check that a column holds one of the values."""
+def one_of(column: str, values: Iterable[StrEnum]) -> str:
+    """Return the SQL of a condition that a column holds one of the values."""
     return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
+
+
+def partial_index(*columns: str, where: str, sqlite: str | None = None) -> Index:
+    """Return an index of the rows that meet a condition; `sqlite` is its form there.
+
+    A query uses it if its own condition implies this one. SQLite must find the very same text.
+    """
+    return Index(None, *columns, sqlite_where=text(sqlite or where), postgresql_where=text(where))

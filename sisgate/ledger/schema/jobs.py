@@ -5,11 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sisgate.domain.states import CallState, JobKind, JobState
-from sisgate.ledger.schema.base import Base, BigId, one_of
+from sisgate.domain.states import (
+    LIVE_CALL_STATES,
+    LIVE_JOB_STATES,
+    UNSUCCESSFUL_JOB_STATES,
+    CallState,
+    JobKind,
+    JobState,
+)
+from sisgate.ledger.schema.base import Base, BigId, one_of, partial_index
+
+LIVE_JOB = one_of("state", LIVE_JOB_STATES)
+LIVE_CALL = one_of("state", LIVE_CALL_STATES)
+ENDED_OTHERWISE = one_of("state", UNSUCCESSFUL_JOB_STATES)
+"""The conditions of indexes. Most rows have ended well, and few queries look for those."""
 
 
 class Job(Base):
@@ -25,15 +37,15 @@ class Job(Base):
         CheckConstraint(one_of("kind", JobKind), name="kind"),
         CheckConstraint(one_of("state", JobState), name="state"),
         UniqueConstraint("app", "idempotency_key"),
-        Index(None, "state", "accepted_at"),
-        Index(None, "state", "expires_at"),
-        Index(None, "provider", "state", "accepted_at"),
-        Index(None, "ended_at"),
-        Index(None, "provider", "resource", "ended_at"),
-        Index(None, "app", "provider", "resource", "ended_at"),
-        Index(
-            None, "dead", "ended_at", sqlite_where=text("dead = 1"), postgresql_where=text("dead")
-        ),
+        Index(None, "accepted_at"),
+        Index(None, "provider", "state"),
+        partial_index("priority", "accepted_at", where="state = 'accepted'"),
+        partial_index("expires_at", where=LIVE_JOB),
+        partial_index("state", "accepted_at", where=ENDED_OTHERWISE),
+        partial_index("ended_at", where="ended_at IS NOT NULL"),
+        partial_index("provider", "resource", "ended_at", where="resource IS NOT NULL"),
+        partial_index("app", "provider", "resource", "ended_at", where="resource IS NOT NULL"),
+        partial_index("dead", "ended_at", where="dead", sqlite="dead = 1"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -99,17 +111,18 @@ class Call(Base):
     __tablename__ = "calls"
     __table_args__ = (
         CheckConstraint(one_of("state", CallState), name="state"),
-        Index(None, "job_id", "state"),
-        Index(None, "state", "not_before"),
-        Index(None, "state", "lease_until"),
-        Index(None, "state", "provider", "priority", "published_at"),
-        Index(None, "listing_id"),
-        Index(
-            None,
+        Index(None, "job_id"),
+        partial_index("job_id", "id", where=LIVE_CALL),
+        partial_index("provider", "id", where=LIVE_CALL),
+        partial_index("not_before", where="state = 'planned' AND not_before IS NOT NULL"),
+        partial_index("provider", "priority", "published_at", where="state = 'queued'"),
+        partial_index("lease_until", where="state = 'running'"),
+        partial_index("listing_id", where="listing_id IS NOT NULL"),
+        partial_index(
             "provider",
             "is_retry",
-            sqlite_where=text("is_retry = 1"),
-            postgresql_where=text("is_retry"),
+            where=f"is_retry AND {LIVE_CALL}",
+            sqlite=f"is_retry = 1 AND {LIVE_CALL}",
         ),
     )
 

@@ -1,0 +1,40 @@
+"""Conditions on the states of jobs and calls, written so that the right index serves them.
+
+The indexes of states hold live rows only, so they stay small. States are literals, because SQLite
+uses such an index only where the text of its condition is part of the query.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, literal_column, true
+
+from sisgate.domain.states import LIVE_CALL_STATES, CallState
+from sisgate.ledger.schema import Call
+
+
+def is_in(state: Any, *states: StrEnum) -> ColumnElement[bool]:
+    """Return the condition by which rows of a column's states are looked for."""
+    literals: list[ColumnElement[str]] = [literal_column(f"'{each.value}'") for each in states]
+    found: ColumnElement[bool] = state == literals[0] if len(literals) == 1 else state.in_(literals)
+    return found
+
+
+def is_still(state: Any, *states: StrEnum) -> ColumnElement[bool]:
+    """Return the condition that a row, found by something else, is in one of the states.
+
+    It has a form that no index serves: with old statistics PostgreSQL would prefer an index of a
+    state to the primary key, and read all rows of that state.
+    """
+    return is_in(state, *states).is_(true())
+
+
+def live_call(*states: CallState) -> ColumnElement[bool]:
+    """Return the condition of calls that have not ended, or are in some of the live states.
+
+    Together with a job or provider, or with `Call.is_retry`: each has an index of its live calls.
+    """
+    live = is_in(Call.state, *LIVE_CALL_STATES)
+    return and_(live, is_still(Call.state, *states)) if states else live
