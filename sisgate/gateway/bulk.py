@@ -56,8 +56,8 @@ class Bulk:
             )
         if item.on_unavailable != "wait":
             raise UsageError("on_unavailable works for single jobs only: bulk items always wait.")
+        if item.job_id is not None:
+            raise UsageError("job_id works for single jobs only: use an idempotency_key.")
         if isinstance(item, NewRequest):
             return self._requests.order(self._requests.wanted(item))
-        if item.job_id is not None:
-            raise UsageError("job_id works for single syncs only: use an idempotency_key.")
         return Order(self._syncs.new_job(item))

@@ -190,18 +190,20 @@ class Gateway(Parts):
         priority: str | Priority = "urgent",
         timeout: float | None = None,
         idempotency_key: str | None = None,
+        job_id: str | None = None,
         request_id: str | None = None,
         on_unavailable: str = "wait",
     ) -> Job:
         """Accept one call to a provider and return its job at once.
 
+        `job_id` lets the app choose the id, so that it can watch the job before it is accepted.
         `on_unavailable` as with `request`; with `stale` the job may be an earlier one, with the
         `age_seconds` of its response.
         """
         new = NewRequest(
             provider, method, path, query=query, json=json, body=body, headers=headers,
             priority=priority, timeout=timeout, idempotency_key=idempotency_key,
-            request_id=request_id, on_unavailable=on_unavailable,
+            job_id=job_id, request_id=request_id, on_unavailable=on_unavailable,
         )  # fmt: skip
         return self._requests.enqueue(self._requests.wanted(new))
 

@@ -45,5 +45,6 @@ class NewRequest:
     priority: str | Priority = "urgent"
     timeout: float | None = None
     idempotency_key: str | None = None
+    job_id: str | None = None
     request_id: str | None = None
     on_unavailable: str = "wait"

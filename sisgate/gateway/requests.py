@@ -86,7 +86,7 @@ class Requests:
         target, instead = target_of(request)
         new = self._acceptance.new_job(
             JobKind.REQUEST, provider, request.priority, request.idempotency_key, request.timeout,
-            None, self._core.app_of(principal, None),
+            request.job_id, self._core.app_of(principal, None),
         )  # fmt: skip
         return Wanted(replace(new, request_id=request_id_of(request.request_id)), target, instead)
 

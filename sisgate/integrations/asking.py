@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from uuid import uuid4
 
-import anyio
-import anyio.to_thread
 from starlette.responses import Response
 
 from sisgate.clock import SystemClock
 from sisgate.domain.moments import local_time
 from sisgate.errors import BrokerUnavailable, InvalidState, JobExpired, UnknownJob
 from sisgate.gateway import Answer, Gateway, JobStatus
+from sisgate.gateway.event_loop import woken_by
 from sisgate.gateway.job import raise_unless_successful
 from sisgate.integrations.call_options import CallOptions
 from sisgate.integrations.interception import Interceptor
@@ -25,8 +26,6 @@ from sisgate.integrations.responses import of_answer, of_job
 CLOCK = SystemClock()
 RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 300.0
-
-WAITERS = 1000
 
 
 @dataclass(frozen=True)
@@ -48,42 +47,50 @@ class Asking:
     def __init__(self, process: ProcessGateway, interceptor: Interceptor) -> None:
         self._process = process
         self._interceptor = interceptor
-        self._waiters: anyio.CapacityLimiter | None = None
 
     async def ask(self, asked: Asked, options: CallOptions) -> Response:
         """Return the provider's answer, or 202 with a job that is still worth waiting for."""
+        deadline = _deadline(options.timeout)
         gateway = await self._process.get()
         if options.on_unavailable == "stale" and asked.method == "GET":
             return await self._ask_or_take_old(gateway, asked, options)
-        ask = partial(
+        job_id = str(uuid4())
+        enqueue = partial(
             gateway.enqueue_request, asked.provider, asked.method, asked.path,
             query=asked.query, body=asked.body or None, headers=asked.headers,
             priority=options.priority, timeout=max(0.001, options.timeout + options.keep),
+            job_id=job_id,
             # There is no old answer to anything but a GET.
             on_unavailable=options.on_unavailable.replace("stale", "fail"),
         )  # fmt: skip
-        job = await self._process.run(ask)
-        status = await self._ended_within(gateway, job.id, options.timeout)
-        if status is None:
-            return await self._late(gateway, job.id, asked, options)
-        return await self._answered(gateway, status, options.purpose, asked.root_path)
+        # Watched before it is accepted, so that no end of it can be missed.
+        with woken_by(gateway, job_id) as woken:
+            await self._process.run(enqueue)
+            answer = await self._answer_by(deadline, woken, gateway, job_id, options.purpose)
+        if answer is None:
+            return await self._late(gateway, job_id, asked, options)
+        return await self._response(gateway, asked.provider, answer, asked.root_path)
 
     async def look(
-        self, job_id: str, options: CallOptions, root_path: str, *, wait: float
+        self, job_id: str, purpose: str | None, root_path: str, *, wait: float
     ) -> Response:
         """Return what became of a job that an earlier request got: its answer, or 202 again.
 
         Jobs of other apps, and syncs, are unknown here.
         """
+        deadline = _deadline(wait)
         gateway = await self._process.get()
-        status = await self._process.run(gateway.jobs.status, job_id)
-        if status.kind != "request" or status.app != _app_of(gateway):
-            raise UnknownJob(f"No job has the id {job_id}.", job=job_id)
-        if not status.is_final:
-            status = await self._ended_within(gateway, job_id, wait) or status
-        if not status.is_final:
+        with woken_by(gateway, job_id) as woken:
+            status = await self._process.run(gateway.jobs.status, job_id)
+            if status.kind != "request" or status.app != _app_of(gateway):
+                raise UnknownJob(f"No job has the id {job_id}.", job=job_id)
+            if status.is_final:
+                answer = await self._process.run(_answer_of, gateway, job_id, purpose)
+            else:
+                answer = await self._answer_by(deadline, woken, gateway, job_id, purpose)
+        if answer is None:
             return self._job(status, root_path, await self._retry_after(gateway, job_id))
-        return await self._answered(gateway, status, options.purpose, root_path)
+        return await self._response(gateway, status.provider, answer, root_path)
 
     async def _ask_or_take_old(
         self, gateway: Gateway, asked: Asked, options: CallOptions
@@ -96,42 +103,65 @@ class Asking:
         )  # fmt: skip
         return await self._response(gateway, asked.provider, answer, asked.root_path)
 
+    async def _answer_by(
+        self,
+        deadline: float,
+        woken: asyncio.Event,
+        gateway: Gateway,
+        job_id: str,
+        purpose: str | None,
+    ) -> Answer | None:
+        """Return the answer of a job once it has ended; None if that takes too long.
+
+        Raises why there is none.
+        """
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), left)
+            if woken.is_set():
+                woken.clear()
+                answer = await self._process.run(_answer_of, gateway, job_id, purpose)
+                if answer is not None:
+                    return answer
+        return None
+
     async def _late(
         self, gateway: Gateway, job_id: str, asked: Asked, options: CallOptions
     ) -> Response:
         """Return 202 if the call can still be made in time; otherwise withdraw it."""
         status = await self._process.run(gateway.jobs.status, job_id)
-        if status.is_final:
-            return await self._answered(gateway, status, options.purpose, asked.root_path)
-        until, is_hopeless = None, options.keep == 0
-        if not is_hopeless:
-            with suppress(BrokerUnavailable):  # the job is kept, and published later
-                wait = await self._process.run(gateway.jobs.waits_for, job_id)
-                until = wait.until if wait is not None else None
-                is_hopeless = wait is not None and not _is_before(until, status.expires_at)
-        if not is_hopeless:
-            return self._job(status, asked.root_path, _seconds_until(until))
-        with suppress(InvalidState):  # it has just ended
-            await self._process.run(gateway.jobs.cancel, job_id)
-            when = f" It takes calls again at {local_time(until)}." if until is not None else ""
-            raise JobExpired(
-                f"{asked.provider} gave no answer in time, and the call was withdrawn.{when}",
-                job=job_id,
-                provider=asked.provider,
-            )
-        status = await self._process.run(gateway.jobs.status, job_id)
-        return await self._answered(gateway, status, options.purpose, asked.root_path)
+        if not status.is_final:
+            until, is_hopeless = await self._outlook(gateway, status, options)
+            if not is_hopeless:
+                return self._job(status, asked.root_path, _seconds_until(until))
+            with suppress(InvalidState):  # it has just ended
+                await self._process.run(gateway.jobs.cancel, job_id)
+                when = f" It takes calls again at {local_time(until)}." if until is not None else ""
+                raise JobExpired(
+                    f"{asked.provider} gave no answer in time, and the call was withdrawn.{when}",
+                    job=job_id,
+                    provider=asked.provider,
+                )
+        answer = await self._process.run(_answer_of, gateway, job_id, options.purpose)
+        assert answer is not None
+        return await self._response(gateway, asked.provider, answer, asked.root_path)
 
-    async def _answered(
-        self, gateway: Gateway, status: JobStatus, purpose: str | None, root_path: str
-    ) -> Response:
-        """Return the answer of a job that has ended; raises why there is none."""
+    async def _outlook(
+        self, gateway: Gateway, status: JobStatus, options: CallOptions
+    ) -> tuple[datetime | None, bool]:
+        """Return what a call waits for, and whether it will not be made in time."""
+        if options.keep == 0:
+            return None, True
         try:
-            answer = await self._process.run(gateway.jobs.answer, status.id, purpose=purpose)
-        except InvalidState:
-            raise_unless_successful(status)
-            raise
-        return await self._response(gateway, status.provider, answer, root_path)
+            wait = await self._process.run(gateway.jobs.waits_for, status.id)
+        except BrokerUnavailable:
+            return None, False  # the job is kept, and published later
+        if wait is None:
+            return None, False
+        is_in_time = wait.until is not None and (
+            status.expires_at is None or wait.until < status.expires_at
+        )
+        return wait.until, not is_in_time
 
     async def _response(
         self, gateway: Gateway, provider: str, answer: Answer, root_path: str
@@ -142,16 +172,6 @@ class Asking:
         has_links = not {"link", "location"}.isdisjoint(answer.headers)
         urls = [each.url for each in gateway.providers.get(provider).endpoints] if has_links else []
         return of_answer(answer, urls, path_here)
-
-    async def _ended_within(
-        self, gateway: Gateway, job_id: str, seconds: float
-    ) -> JobStatus | None:
-        if seconds <= 0:
-            return None
-        if self._waiters is None:
-            self._waiters = anyio.CapacityLimiter(WAITERS)
-        wait = partial(gateway.jobs.ended_within, job_id, seconds)
-        return await anyio.to_thread.run_sync(wait, limiter=self._waiters)
 
     async def _retry_after(self, gateway: Gateway, job_id: str) -> float:
         until = None
@@ -164,13 +184,25 @@ class Asking:
         return of_job(status, f"{root_path}{self._interceptor.job_path(status.id)}", retry_after)
 
 
+def _deadline(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
 def _app_of(gateway: Gateway) -> str:
     principal = gateway.access.principal()
     return principal.name if principal.kind == "token" else gateway.settings.app_name
 
 
-def _is_before(until: datetime | None, deadline: datetime | None) -> bool:
-    return until is not None and (deadline is None or until < deadline)
+def _answer_of(gateway: Gateway, job_id: str, purpose: str | None) -> Answer | None:
+    """Return the answer of a job; None if it has not ended. Raises why it has none."""
+    try:
+        return gateway.jobs.answer(job_id, purpose=purpose)
+    except InvalidState:
+        status = gateway.jobs.status(job_id)
+        if not status.is_final:
+            return None
+        raise_unless_successful(status)
+        raise
 
 
 def _seconds_until(moment: datetime | None) -> float:

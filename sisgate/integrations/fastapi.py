@@ -130,7 +130,9 @@ class SISGateMiddleware:
         root_path = request.scope.get("root_path", "").rstrip("/")
         if intercepted.job_id is not None:
             wait = options.timeout if "prefer" in request.headers else 0.0
-            return await self._asking.look(intercepted.job_id, options, root_path, wait=wait)
+            return await self._asking.look(
+                intercepted.job_id, options.purpose, root_path, wait=wait
+            )
         query = query_of(request.scope)
         body = await read_body(request, self._max_body_bytes, self._body_seconds)
         headers = self._passed_on(request, has_body=bool(body))
