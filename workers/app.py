@@ -9,7 +9,6 @@ from sisgate.embedded.redis_conf import broker_url
 from sisgate.errors import SisgateError
 from sisgate.settings import load_settings
 from workers import runtime, tasks
-from workers.admission.call_tasks import CallTasks
 
 try:
     settings = load_settings()
@@ -18,11 +17,5 @@ except SisgateError as error:
     sys.exit(f"sisgate: {error.message}")
 
 runtime.configure()
-registry = CallTasks()
-celery = celery_app(
-    settings,
-    broker_url(settings),
-    amqp="workers.admission.consumer:AdmittingAMQP",
-    tasks=registry,
-)
-tasks.register(celery, settings, registry)
+celery = celery_app(settings, broker_url(settings), amqp="workers.admission.consumer:AdmittingAMQP")
+tasks.register(celery, settings)

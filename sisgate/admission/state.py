@@ -21,7 +21,6 @@ Reason = Literal[
     "blocked",
     "paused",
     "unknown",
-    "stale",
     "off",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)

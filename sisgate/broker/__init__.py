@@ -20,7 +20,6 @@ from sisgate.settings.urls import BrokerAddress
 
 if TYPE_CHECKING:
     from celery import Celery
-    from celery.app.registry import TaskRegistry
     from kombu.entity import Queue
 
 SYNC_TASK = "sisgate.sync"
@@ -74,15 +73,14 @@ def call_task(provider: str) -> str:
     return f"{CALL_TASK_PREFIX}{provider}"
 
 
-def celery_app(
-    settings: FleetSettings, url: str, *, amqp: str | None = None, tasks: TaskRegistry | None = None
-) -> Celery:
+def celery_app(settings: FleetSettings, url: str, *, amqp: str | None = None) -> Celery:
     """Return a Celery app set up for sisgate; workers add their tasks and their `amqp`."""
     # Imported here because Celery is slow to import, and publishing does not need it.
     from celery import Celery
 
-    app = Celery("sisgate", set_as_current=False, amqp=amqp, tasks=tasks)
+    app = Celery("sisgate", set_as_current=False, amqp=amqp)
     address = BrokerAddress.of(url)
+    longest = max((p.lease for p in settings.providers.values()), default=0.0)
     app.conf.update(
         broker_url=address.url,
         broker_use_ssl=dict(address.use_ssl) if address.use_ssl else None,
@@ -91,7 +89,8 @@ def celery_app(
         broker_transport_options={
             "priority_steps": list(PRIORITY_STEPS),
             "queue_order_strategy": "priority",
-            "visibility_timeout": visibility_seconds(settings.providers),
+            # Nothing is held for long, so a dead worker's messages are redelivered within minutes.
+            "visibility_timeout": int(max(longest, PLANNER_SECONDS) + 60),
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
@@ -100,7 +99,7 @@ def celery_app(
         },
         task_queues=[
             _queue(PLANNER_QUEUE),
-            *(provider_queue(name) for name in settings.providers),
+            *(_queue(name, {ADMISSION_MARK: "permit"}) for name in settings.providers),
         ],
         task_default_queue=PLANNER_QUEUE,
         task_default_priority=int(Priority.NORMAL),
@@ -123,20 +122,6 @@ def celery_app(
         timezone="UTC",
     )
     return app
-
-
-def visibility_seconds(providers: Mapping[str, ProviderConfig]) -> int:
-    """Return the age at which a delivered message counts as lost: when every lease has ended.
-
-    Nothing is held for long, so a dead worker's messages are redelivered within minutes.
-    """
-    longest = max((config.lease for config in providers.values()), default=0.0)
-    return int(max(longest, PLANNER_SECONDS) + 60)
-
-
-def provider_queue(name: str) -> Queue:
-    """Return the queue of a provider's calls."""
-    return _queue(name, {ADMISSION_MARK: "permit"})
 
 
 def _queue(name: str, arguments: Mapping[str, str] | None = None) -> Queue:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from sisgate.ledger import page_statements
+from sisgate.ledger import page_statements, sightings
 from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record
 from sisgate.ledger.statements import change, insert_into
 
@@ -80,7 +80,7 @@ def count(session: Session, dataset: Dataset, job_id: str, generation: int | Non
     if generation is None and not has_marks:
         return Doomed(live=0, marked=0)
     is_marked = _is_marked(job_id) if has_marks else literal(False)
-    absent = Record.generation < generation if generation is not None else literal(False)
+    absent = literal(False) if generation is None else sightings.is_unseen(dataset, generation)
     query = select(
         func.count(),
         func.count().filter(is_marked),
@@ -98,7 +98,7 @@ def carry_out(
     """
     gone = [_is_marked(job_id)]
     if generation is not None:
-        gone.append(Record.generation < generation)
+        gone.append(sightings.is_unseen(dataset, generation))
     doomed = (*_live(dataset), or_(*gone))
     changes = select(
         literal(dataset.provider),
@@ -110,7 +110,11 @@ def carry_out(
         literal(now, Change.changed_at.type),
     ).where(*doomed)
     session.execute(insert(Change).from_select(_CHANGE_COLUMNS, changes))
-    rows = change(session, update(Record).where(*doomed).values(deleted_at=now, changed_at=now))
+    left = sightings.counts(session, *doomed)
+    last = {"last_seen": sightings.seen_at(), "sighting_id": None}
+    gone_now = update(Record).where(*doomed).values(deleted_at=now, changed_at=now, **last)
+    rows = change(session, gone_now)
+    sightings.leave(session, left)
     dataset.last_sequence += rows
     session.flush()
     return rows

@@ -8,9 +8,9 @@ the planner cannot look into and which leads to the primary key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
@@ -26,45 +26,50 @@ from sqlalchemy import (
     literal,
     select,
     tuple_,
-    update,
 )
 from sqlalchemy import column as column_of
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
-from sisgate.ledger.schema import Change, Dataset, Record, UtcDateTime, Variant, serialise_json
-from sisgate.ledger.statements import change, is_postgresql
+from sisgate.ledger.schema import (
+    Change,
+    Dataset,
+    Record,
+    Sighting,
+    UtcDateTime,
+    Variant,
+    serialise_json,
+)
+from sisgate.ledger.statements import is_postgresql
 
 _COLUMNS = """
-    provider, resource, sourced_id, data, original, content_hash,
+    provider, resource, sourced_id, data, original, content_hash, sighting_id,
     generation, first_seen, last_seen, changed_at
 """
-# Two full syncs of a dataset may run at once; the older must not hide what the newer saw.
 _ON_CONFLICT = """
     ON CONFLICT (provider, resource, sourced_id) DO UPDATE SET
         data = excluded.data,
         original = excluded.original,
         content_hash = excluded.content_hash,
-        generation = CASE WHEN known.generation < excluded.generation
-                     THEN excluded.generation ELSE known.generation END,
-        last_seen = excluded.last_seen,
+        sighting_id = excluded.sighting_id,
         changed_at = excluded.changed_at,
         deleted_at = NULL
 """
 # SQLite runs in this process: stepping one prepared statement over the rows is its fastest way.
 _UPSERT_SQLITE = f"""
     INSERT INTO records AS known ({_COLUMNS})
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_ON_CONFLICT}
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_ON_CONFLICT}
 """  # noqa: S608 - made of constants
 # `b` sends arrays in binary form; the text form is escaped element by element in Python.
 _UPSERT_POSTGRESQL = f"""
     INSERT INTO records AS known ({_COLUMNS})
     SELECT
         %(provider)s, %(resource)s, page.sourced_id, page.data::jsonb, page.original::jsonb,
-        page.content_hash, %(generation)s, %(now)s, %(now)s, %(now)s
+        page.content_hash, page.sighting_id, %(generation)s, %(now)s, %(now)s, %(now)s
     FROM unnest(
-        %(ids)b::text[], %(data)b::text[], %(originals)b::text[], %(hashes)b::bytea[]
-    ) AS page (sourced_id, data, original, content_hash)
+        %(ids)b::text[], %(data)b::text[], %(originals)b::text[], %(hashes)b::bytea[],
+        %(sightings)b::int8[]
+    ) AS page (sourced_id, data, original, content_hash, sighting_id)
     {_ON_CONFLICT}
 """  # noqa: S608 - made of constants
 
@@ -73,20 +78,48 @@ _CHANGE_COLUMNS = [
 ]  # fmt: skip
 
 
-def known(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[str, Any]:
-    """Return content hash, time of deletion and last sight of those ids that have a record.
+class KnownRecord(NamedTuple):
+    """What is stored of a record. `sighting` has its generation, time and size, where it has one.
 
-    `has_variants` tells of an id under which the provider gives several rows.
+    `has_variants`: the provider gives several rows under the id.
     """
+
+    content_hash: bytes
+    deleted_at: datetime | None
+    last_seen: datetime
+    has_variants: bool
+    sighting: Any
+
+
+def known(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[str, KnownRecord]:
+    """Return what is stored of those ids that have a record."""
     if not ids:
         return {}
     names = ("provider", "resource", "sourced_id")
     same_key = [getattr(Record, name) == getattr(Variant, name) for name in names]
-    has_variants = exists().where(*same_key).label("has_variants")
-    facts = (Record.content_hash, Record.deleted_at, Record.last_seen, has_variants)
-    query = select(Record.sourced_id, *facts)
-    found = session.execute(query.where(_is_in_page(session, dataset, ids)))
-    return {row.sourced_id: row for row in found}
+    # A record's own time is not read where it does not count: there are a thousand of them.
+    own = case((Record.sighting_id.is_(None), Record.last_seen), else_=None)
+    query = select(
+        Record.sourced_id,
+        Record.content_hash,
+        Record.deleted_at,
+        own,
+        exists().where(*same_key),
+        Record.sighting_id,
+    )
+    rows = session.execute(query.where(is_in_page(session, dataset, ids))).all()
+    named = {row[5] for row in rows if row[5] is not None}
+    together = {}
+    if named:
+        columns = (Sighting.id, Sighting.generation, Sighting.seen_at, Sighting.size)
+        found = session.execute(select(*columns).where(Sighting.id.in_(sorted(named))))
+        together = {each.id: each for each in found}
+    stored = {}
+    for name, content, deleted_at, last_seen, has_variants, key in rows:
+        seen = together.get(key)
+        at = last_seen if seen is None else seen.seen_at
+        stored[name] = KnownRecord(content, deleted_at, at, has_variants, seen)
+    return stored
 
 
 def stored_data(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[str, Any]:
@@ -94,14 +127,19 @@ def stored_data(session: Session, dataset: Dataset, ids: Sequence[str]) -> dict[
     if not ids:
         return {}
     query = select(Record.sourced_id, Record.data).where(Record.deleted_at.is_(None))
-    found = session.execute(query.where(_is_in_page(session, dataset, ids)))
+    found = session.execute(query.where(is_in_page(session, dataset, ids)))
     return {row.sourced_id: row.data for row in found}
 
 
 def upsert(
-    session: Session, dataset: Dataset, rows: Sequence[Row], generation: int, now: datetime
+    session: Session,
+    dataset: Dataset,
+    rows: Sequence[Row],
+    seen: Mapping[str, int],
+    generation: int,
+    now: datetime,
 ) -> None:
-    """Insert rows or replace what is stored of them."""
+    """Insert rows or replace what is stored of them. `seen` are their sightings by id."""
     if not rows:
         return
     connection = session.connection()
@@ -113,6 +151,7 @@ def upsert(
             "data": [row.data_json for row in rows],
             "originals": [row.original_json for row in rows],
             "hashes": [row.content_hash for row in rows],
+            "sightings": [seen[row.sourced_id] for row in rows],
             "generation": generation,
             "now": now,
         }
@@ -125,24 +164,13 @@ def upsert(
     start, moment = (dataset.provider, dataset.resource), as_stored(now)
     end = (generation, moment, moment, moment)
     values = [
-        (*start, row.sourced_id, row.data_json, row.original_json, row.content_hash, *end)
+        (
+            *start, row.sourced_id, row.data_json, row.original_json, row.content_hash,
+            seen[row.sourced_id], *end,
+        )
         for row in rows
-    ]
+    ]  # fmt: skip
     connection.exec_driver_sql(_UPSERT_SQLITE, values)
-
-
-def touch(
-    session: Session, dataset: Dataset, ids: Sequence[str], generation: int, now: datetime
-) -> None:
-    """Note that records were seen and are the same."""
-    if ids:
-        seen = {
-            "last_seen": now,
-            "generation": case(
-                (Record.generation < generation, generation), else_=Record.generation
-            ),
-        }
-        change(session, update(Record).where(_is_in_page(session, dataset, ids)).values(seen))
 
 
 def add_changes(
@@ -172,7 +200,8 @@ def add_changes(
     session.flush()
 
 
-def _is_in_page(session: Session, dataset: Dataset, ids: Sequence[str]) -> Any:
+def is_in_page(session: Session, dataset: Dataset, ids: Sequence[str]) -> ColumnElement[bool]:
+    """The condition that a record is one of a dataset's with these ids."""
     page = page_of(session, dataset, ids)
     key = tuple_(Record.provider, Record.resource, Record.sourced_id)
     return key.in_(select(page.c.provider, page.c.resource, page.c.sourced_id))

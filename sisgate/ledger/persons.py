@@ -25,6 +25,7 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
+from sisgate.ledger import sightings
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Base, Call, Change, Job, Record, Response
 from sisgate.ledger.statements import change
@@ -100,6 +101,14 @@ def rewrite(session: Session, provider: str, resource: str, row: Row, now: datet
         "changed_at": now,
     }
     change(session, record.values(values))
+    sightings.disturb(session, provider, resource, [row.sourced_id])
+
+
+def remove(session: Session, record: Record) -> None:
+    """Delete a record itself. Its dataset must be locked."""
+    if record.sighting_id is not None:
+        sightings.leave(session, {record.sighting_id: 1})
+    session.delete(record)
 
 
 def changes_of(

@@ -16,12 +16,15 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
-from sisgate.ledger import datasets, deletions, page_statements, variants
+from sisgate.ledger import datasets, deletions, page_statements, sightings, variants
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Dataset, Record
 
 STREAM_CHUNK = 1000
 """Rows fetched at a time when a dataset or a feed is streamed."""
+
+
+_READ = ("provider", "resource", "sourced_id", "data", "first_seen", "changed_at", "deleted_at")
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,13 @@ class StoredChange:
 
 def is_live(session: Session, dataset: Dataset, sourced_id: str, generation: int = 0) -> bool:
     """Return whether a record is not deleted, and was seen by a generation or a later one."""
-    record = session.get(Record, (dataset.provider, dataset.resource, sourced_id))
-    return record is not None and record.deleted_at is None and record.generation >= generation
+    query = select(~sightings.is_unseen(dataset, generation)).where(
+        Record.provider == dataset.provider,
+        Record.resource == dataset.resource,
+        Record.sourced_id == sourced_id,
+        Record.deleted_at.is_(None),
+    )
+    return bool(session.scalar(query))
 
 
 def write_page(
@@ -80,10 +88,10 @@ def write_page(
 ) -> Tally:
     """Write one page of rows and the changes it makes. The dataset must be locked.
 
-    A row that came before with the same content only gets `last_seen`. What the provider marks
-    `tobedeleted` is only noted, unless the record was seen alive since this read began at `since`:
-    the end of the sync decides, see `deletions`. Several rows of one id in one read are merged: see
-    `variants`.
+    A row that came before with the same content is only noted as seen, see `sightings`. What the
+    provider marks `tobedeleted` is only noted, unless the record was seen alive since this read
+    began at `since`: the end of the sync decides, see `deletions`. Several rows of one id in one
+    read are merged: see `variants`.
     """
     if partial := [row.sourced_id for row in rows if row.untold]:
         stored = page_statements.stored_data(session, dataset, partial)
@@ -106,8 +114,19 @@ def write_page(
             updates.append(row)
         else:
             same.append(row.sourced_id)
-    page_statements.upsert(session, dataset, [*inserts, *updates], generation, now)
-    page_statements.touch(session, dataset, same, generation, now)
+    written = [*inserts, *updates]
+    seen = sightings.see(
+        session,
+        dataset,
+        list(dict.fromkeys(_ids(rows))),
+        known,
+        unchanged=same,
+        written=_ids(written),
+        generation=generation,
+        now=now,
+        since=since,
+    )
+    page_statements.upsert(session, dataset, written, seen, generation, now)
     page.save(session, generation)
     deletions.unmark(session, dataset, job_id, [*_ids(inserts), *_ids(updates), *same])
     deletions.mark(session, job_id, _ids(marked))
@@ -139,9 +158,10 @@ def stream_records(
 ) -> Iterator[StoredRecord]:
     """Yield a dataset's records in order of sourcedId, a chunk of memory at a time."""
     after = ""
-    columns = [c for c in Record.__table__.columns if c.key not in {"content_hash", "generation"}]
-    if not include_original:
-        columns = [c for c in columns if c.key != "original"]
+    columns = [getattr(Record, name) for name in _READ]
+    columns.append(sightings.seen_at().label("last_seen"))
+    if include_original:
+        columns.append(Record.original)
     while True:
         query = (
             select(*columns)

@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row, merged, orgs_of, without_orgs
-from sisgate.ledger import page_statements
+from sisgate.ledger import page_statements, sightings
 from sisgate.ledger.schema import Dataset, Record, Variant
 from sisgate.ledger.statements import change, insert_into
 
@@ -210,6 +210,8 @@ def _write(session: Session, dataset: Dataset, rows: Sequence[Row], now: datetim
             for row in rows
         ]
         session.execute(update(Record), values)
+        ids = [row.sourced_id for row in rows]
+        sightings.disturb(session, dataset.provider, dataset.resource, ids)
 
 
 def _forget(session: Session, dataset: Dataset, ids: Sequence[str]) -> None:

@@ -240,7 +240,7 @@ class Erasure:
         for record in owned:
             pseudonym = target.key.pseudonym(self._provider, record.resource, record.sourced_id)
             done["changes"] += persons.anonymise_changes(session, record, pseudonym)
-            session.delete(record)
+            persons.remove(session, record)
         return +done
 
     def _audit(

@@ -7,11 +7,19 @@ from sisgate.ledger.schema.configuration import ConfigurationVersion
 from sisgate.ledger.schema.jobs import Attempt, Call, Job, ListingRow, Response
 from sisgate.ledger.schema.keys import Key, KeySlot, KeyUsage
 from sisgate.ledger.schema.providers import Control, UsageHour
-from sisgate.ledger.schema.records import Change, Dataset, MarkedDeletion, Record, Variant
+from sisgate.ledger.schema.records import (
+    Change,
+    Dataset,
+    MarkedDeletion,
+    Record,
+    Sighting,
+    Variant,
+)
 
 __all__ = [
     "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter",
     "Base", "BigId", "Call", "Change", "ConfigurationVersion", "Control", "Dataset", "Job", "Json",
     "Key", "KeySlot", "KeyUsage", "ListingRow", "MarkedDeletion", "PrivacyKey", "Record",
-    "Response", "Suppression", "UsageHour", "UtcDateTime", "Variant", "serialise_json",
+    "Response", "Sighting", "Suppression", "UsageHour", "UtcDateTime", "Variant",
+    "serialise_json",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, String, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sisgate.ledger.schema.base import Base, BigId
@@ -31,11 +31,35 @@ class Dataset(Base):
     synced_at: Mapped[datetime | None]
 
 
+class Sighting(Base):
+    """Live records of a dataset that were last seen together, so that one row notes it for all.
+
+    `size` is how many they are. `revision` goes up when one of them changes, leaves or joins.
+    """
+
+    __tablename__ = "sightings"
+    __table_args__ = (Index(None, "provider", "resource"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(63))
+    resource: Mapped[str] = mapped_column(String(40))
+    generation: Mapped[int]
+    seen_at: Mapped[datetime]
+    size: Mapped[int]
+    revision: Mapped[int] = mapped_column(default=0)
+
+
 class Record(Base):
-    """One entity in canonical OneRoster 1.2 shape, and as the provider sent it."""
+    """One entity in canonical OneRoster 1.2 shape, and as the provider sent it.
+
+    By which generation and when it was last seen is told by its sighting. `generation` and
+    `last_seen` count where it has none: it is deleted, or was stored before there were sightings,
+    or did not come with those it had been seen with.
+    """
 
     __tablename__ = "records"
     __table_args__ = (
+        Index(None, "sighting_id"),
         # Of the deleted ones only: writing a page costs nothing more.
         Index(
             None,
@@ -56,6 +80,7 @@ class Record(Base):
     last_seen: Mapped[datetime]
     changed_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    sighting_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Variant(Base):
