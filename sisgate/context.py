@@ -107,16 +107,16 @@ class Context:
         """Replaces the time of Redis in tests."""
         self.clock = clock or fleet_clock(settings)
         # The ledger of the data folder is created by `sisgate up` and `sisgate db upgrade`.
-        self.database = database or Database(
-            settings.sqlalchemy_url, must_exist=settings.is_embedded_database
-        )
+        self.database = database or _ledger(settings)
         if self.database.commit_hook is None:
             self.database.commit_hook = Writers(lambda: self.audit_keys, self.clock)
             self.database.show_time(self.clock)
         # Any: what a command returns depends on options that redis-py's types do not follow.
         self.redis: Any = connect_fleet(settings)
+        # A connection that must not be open at a fork is not one that other threads work with.
+        of_configuration = _ledger(settings) if forks else self.database
         self.configuration = LiveConfiguration(
-            settings, redis=self.redis, database=self.database, clock=self.clock, forks=forks
+            settings, redis=self.redis, database=of_configuration, clock=self.clock, forks=forks
         )
         self.wakeups = Wakeups(self.redis, self.clock, self.database)
         self.limiter = Limiter(self.redis, clock=self.clock, script_clock=script_clock)
@@ -174,6 +174,10 @@ class Context:
     def heartbeats(self) -> Heartbeats:
         """Which processes are alive."""
         return Heartbeats(self.redis)
+
+
+def _ledger(settings: Settings) -> Database:
+    return Database(settings.sqlalchemy_url, must_exist=settings.is_embedded_database)
 
 
 def open_ledger(settings: Settings, clock: Clock) -> Database:

@@ -45,6 +45,9 @@ def rebuild_unknown(runtime: Runtime) -> None:
 
 
 def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
+    # After Redis was emptied, nothing is granted before it knows the newest configuration again:
+    # else a process that lags would get permits by an older limit.
+    runtime.configuration.refresh()
     spec = runtime.limits(config)
     with runtime.database.read() as session:
         control = controls.get(session, config.name)
