@@ -26,4 +26,5 @@ ENV PATH=/opt/sisgate/bin:$PATH \
     SISGATE_DATA_DIR=/var/lib/sisgate
 USER sisgate
 WORKDIR /var/lib/sisgate
-CMD ["celery", "-A", "workers", "worker", "-Q", "sisgate"]
+# A worker of all providers, and of the planner.
+CMD ["celery", "-A", "workers", "worker"]

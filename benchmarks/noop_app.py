@@ -12,12 +12,13 @@ import time
 from typing import Any
 
 import redis
-from celery import Celery
+from celery import Celery, Task
 from kombu.entity import Exchange, Queue
 
 from sisgate.broker import call_task, celery_app
 from sisgate.embedded.redis_conf import broker_url
 from sisgate.settings import load_settings
+from workers.admission.call_tasks import CallTasks
 from workers.runtime import RUNTIME, RuntimeOfProcess
 
 DELAYS, STARTED = "bench:delays", "bench:started"
@@ -55,16 +56,18 @@ def note_start(sent_at: float | None) -> None:
 
 
 def admitted_app() -> Celery:
-    app = celery_app(settings, url, amqp="workers.admission.consumer:AdmittingAMQP")
+    registry = CallTasks()
+    app = celery_app(settings, url, amqp="workers.admission.consumer:AdmittingAMQP", tasks=registry)
     runtime = RuntimeOfProcess(settings)
     setattr(app, RUNTIME, runtime)
 
-    for name in settings.providers:
+    def make(name: str) -> Task:
         # At once, before the tasks of the real workers, which are shared between apps.
         @app.task(
             name=call_task(name),
             bind=True,
             lazy=False,
+            shared=False,
             Request="workers.admission.bootstep:CallRequest",
         )
         def call(self: Any, sent_at: float | None = None) -> None:
@@ -72,6 +75,10 @@ def admitted_app() -> Celery:
             if (permit := self.request.sisgate_permit["id"]) != "off":
                 runtime().limiter.finish(self.request.delivery_info["routing_key"], permit)
 
+        task: Task = call
+        return task
+
+    registry.start(make, lambda: settings.providers)
     app.conf.worker_consumer = "workers.admission.consumer:AdmittingConsumer"
     app.steps["consumer"].add("workers.admission.bootstep:Admission")
     return app

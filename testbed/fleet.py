@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,9 +21,11 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LimitSpec
 from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
+from sisgate.configuration.live import publish
 from sisgate.domain.priorities import Priority
 from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
+from sisgate.ledger.schema import ConfigurationVersion
 from sisgate.redis.client import RedisClient, connect
 from sisgate.redis.queues import queue_depths, queue_keys
 from testbed.installation import install, variables_of
@@ -86,11 +89,11 @@ class Fleet:
 
     def spec(self, provider: str) -> LimitSpec:
         """Return a provider's limits, as the workers read them."""
-        return self._runtime.limits(self.settings.providers[provider])
+        return self._runtime.limits(self.gateway.configuration.current().providers[provider])
 
     def begin_counting(self) -> None:
         """Do what the reconciler does for limiters without state: rebuild, here from nothing."""
-        for provider in self.settings.providers:
+        for provider in self.gateway.configuration.current().providers:
             self.limiter.rebuild(provider, self.spec(provider), [])
 
     def start_worker(
@@ -102,16 +105,19 @@ class Fleet:
         app: str = "workers",
         level: str = "INFO",
         meets: bool = False,
+        serves_all: bool = False,
         **environment: str,
     ) -> Process:
         """Start `celery worker` for some queues (all providers'); return when it listens.
 
+        One that `serves_all` is started without -Q.
+
         A worker that `meets` the others asks for them first, which takes it a second.
         """
-        chosen = queues or tuple(self.settings.providers)
+        chosen = [] if serves_all else ["-Q", ",".join(queues or self.settings.providers)]
         name = f"w{len(self.workers)}@test"
         worker = Process(
-            f"-A {app} worker -Q {','.join(chosen)} -P {pool} -c {concurrency} -n {name}"
+            f"-A {app} worker {' '.join(chosen)} -P {pool} -c {concurrency} -n {name}"
             f" -l {level}{'' if meets else ' --without-mingle'}",
             options,
             self.environment | environment,
@@ -130,6 +136,30 @@ class Fleet:
         beat = Process(command, (), self.environment, self.folder / "beat.log")
         self._others.append(beat)
         return beat
+
+    def configure(self, *, announced: bool = True, **providers: str) -> int:
+        """Put these providers into force for the whole fleet; return the version's number.
+
+        Unless `announced`, the ledger alone knows: Redis may be away.
+        """
+        document = tomllib.loads(_configuration(self.recorder, providers))
+        context = self.gateway.context
+        version = context.configuration.current().version + 1
+        with context.database.write() as session:
+            session.add(
+                ConfigurationVersion(
+                    number=version,
+                    document=json.dumps(document),
+                    digest="",
+                    based_on=version - 1,
+                    created_at=CLOCK.now(),
+                    actor="test",
+                )
+            )
+        if announced:
+            publish(self.redis, version)
+        context.configuration.refresh()
+        return version
 
     def request(self, provider: str, count: int = 1, priority: str = "normal") -> list[str]:
         """Ask for calls and return their jobs."""

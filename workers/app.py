@@ -9,6 +9,7 @@ from sisgate.embedded.redis_conf import broker_url
 from sisgate.errors import SisgateError
 from sisgate.settings import load_settings
 from workers import runtime, tasks
+from workers.admission.call_tasks import CallTasks
 
 try:
     settings = load_settings()
@@ -17,5 +18,11 @@ except SisgateError as error:
     sys.exit(f"sisgate: {error.message}")
 
 runtime.configure()
-celery = celery_app(settings, broker_url(settings), amqp="workers.admission.consumer:AdmittingAMQP")
-tasks.register(celery, settings)
+registry = CallTasks()
+celery = celery_app(
+    settings,
+    broker_url(settings),
+    amqp="workers.admission.consumer:AdmittingAMQP",
+    tasks=registry,
+)
+tasks.register(celery, settings, registry)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import structlog
-from celery import Celery
+from celery import Celery, Task
 from celery.signals import worker_init
 
 from beat_schedule import beat_schedule
@@ -17,14 +18,14 @@ from sisgate.broker import (
     PLAN_TASK,
     STATUS_TASK,
     SYNC_TASK,
-    TaskTimeouts,
     call_task,
 )
-from sisgate.errors import DatabaseUnavailable, SisgateError
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, SisgateError
 from sisgate.ledger import usage
 from sisgate.privacy.retention import SCANS
-from sisgate.settings import ProviderConfig, Settings
+from sisgate.settings import Settings
 from workers.admission import rate_limits
+from workers.admission.call_tasks import CallTasks
 from workers.admission.messages import REFUSED
 from workers.admission.permits import Permit
 from workers.calls import execute
@@ -47,14 +48,15 @@ ROTATE_SECONDS = 100
 """Key sources may be slow. Less than the visibility timeout; the next run continues."""
 
 
-def register(app: Celery, settings: Settings) -> None:
-    """Register the app's tasks and its schedule."""
+def register(app: Celery, settings: Settings, registry: CallTasks) -> None:
+    """Register the app's tasks and its schedule. `registry` is where Celery looks tasks up."""
     runtime = RuntimeOfProcess(settings)
     setattr(app, RUNTIME, runtime)
     _register_sync(app, runtime)
-    for config in settings.providers.values():
-        _register_call(app, runtime, config)
-
+    registry.start(
+        partial(_make_call_task, app, runtime),
+        lambda: runtime().configuration.current().providers,
+    )
     _register_periodic(app, runtime)
     worker_init.connect(lambda **_: audit.note_start(runtime()), weak=False)
     heartbeats.watch_beat(app)
@@ -63,6 +65,7 @@ def register(app: Celery, settings: Settings) -> None:
     app.conf.beat_schedule = beat_schedule
     app.conf.beat_scheduler = "workers.task_types:SteadyScheduler"
     app.conf.worker_consumer = "workers.admission.consumer:AdmittingConsumer"
+    app.steps["consumer"].add("workers.admission.following:FollowConfiguration")
     app.steps["consumer"].add("workers.admission.bootstep:Admission")
     app.steps["consumer"].add("workers.maintenance.heartbeats:WorkerHeartbeat")
 
@@ -176,18 +179,30 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         planning.plan(runtime(), job_id)
 
 
-def _register_call(app: Celery, runtime: RuntimeOfProcess, config: ProviderConfig) -> None:
-    limits = TaskTimeouts.of(config)
+def _make_call_task(app: Celery, runtime: RuntimeOfProcess, provider: str) -> Task:
+    """Return the call task of a provider, which is configured by the time of a call."""
 
     @app.task(
-        name=call_task(config.name),
+        name=call_task(provider),
         base=FleetTask,
         bind=True,
         Request="workers.admission.bootstep:CallRequest",
-        rate_limit=rate_limits.celery_rate(config.windows),
-        soft_time_limit=limits.soft,
-        time_limit=limits.hard,
+        lazy=False,
+        shared=False,
     )
     def call(self: Any, call_id: int) -> None:
-        permit = Permit.of_message(getattr(self.request, "sisgate_permit", None))
-        execute.make_call(runtime(), config, call_id, permit)
+        own, permit = runtime(), Permit.of_message(getattr(self.request, "sisgate_permit", None))
+        fleet = own.configuration.current()
+        if permit is not None and fleet.version < permit.version:
+            fleet = own.configuration.refresh()
+        config = fleet.providers.get(provider)
+        if config is not None:
+            # From here to its record, the call keeps this configuration.
+            execute.make_call(own, config, call_id, permit)
+        elif permit is not None:
+            # Removed while the message was on its way; removing it has ended the call.
+            with suppress(BrokerUnavailable):
+                own.limiter.hand_back(provider, permit.id)
+
+    task: Task = call
+    return task

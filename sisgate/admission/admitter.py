@@ -11,9 +11,9 @@ from sisgate.admission.slot_sharing import Want
 from sisgate.admission.spec import LimitSpec
 from sisgate.domain.priorities import PRIORITY_STEPS
 from sisgate.redis.client import RedisClient
-from sisgate.redis.keys import PROBE_GATE, limiter_keys
+from sisgate.redis.keys import CONFIGURATION, PROBE_GATE, limiter_keys
 from sisgate.redis.queues import UNACKED, UNACKED_INDEX, queue_keys
-from sisgate.redis.scripts import ScriptCall, run_scripts
+from sisgate.redis.scripts import Argument, ScriptCall, run_scripts
 
 MOST_QUEUES = 1000
 """Queues checked by one script: Lua passes at most 8,000 values, and each queue has four lists."""
@@ -70,25 +70,33 @@ class Admitter:
             for place in sorted({int(each) // len(PRIORITY_STEPS) for each in lists})
         ]
 
-    def admit(self, wants: Iterable[Want], specs: Mapping[str, LimitSpec]) -> list[Admitted]:
-        """Take up to the wanted messages of each provider; those without a permit stay queued."""
+    def admit(
+        self, wants: Iterable[Want], specs: Mapping[str, LimitSpec], version: int = 0
+    ) -> list[Admitted]:
+        """Take up to the wanted messages of each provider; those without a permit stay queued.
+
+        `version` is the configuration that the specs are from. If Redis knows a newer one, nothing
+        is taken and the reason is `stale`.
+        """
         wants = list(wants)
-        calls = [self._call(want, specs[want.provider]) for want in wants]
+        calls = [self._call(want, specs[want.provider], version) for want in wants]
         answers = run_scripts(self._redis, calls)
         return [_read(want.provider, answer) for want, answer in zip(wants, answers, strict=True)]
 
-    def _call(self, want: Want, spec: LimitSpec) -> ScriptCall:
+    def _call(self, want: Want, spec: LimitSpec, version: int) -> ScriptCall:
         lists = queue_keys(want.provider)
         keys = (
             *limiter_keys(want.provider),
             UNACKED,
             UNACKED_INDEX,
             PROBE_GATE(provider=want.provider),
+            CONFIGURATION(),
             *lists,
         )
         now, encoded = self._limiter.script_args(spec)
         most, rest = min(want.messages, MOST_PERMITS), min(want.background, MOST_PERMITS)
-        return ScriptCall("admission/admit", keys, (now, encoded, most, rest, *PRIORITY_STEPS))
+        args: list[Argument] = [now, encoded, most, rest, version, *PRIORITY_STEPS]
+        return ScriptCall("admission/admit", keys, args)
 
 
 def _read(provider: str, answer: Sequence[bytes]) -> Admitted:

@@ -37,7 +37,7 @@ from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import MAX_BLOCK_SECONDS, Rate
 from sisgate.redis.client import RedisClient
-from sisgate.redis.keys import LIMIT_STATE, limiter_keys
+from sisgate.redis.keys import CONFIGURATION, LIMIT_STATE, limiter_keys
 from sisgate.redis.scripts import run_script, script_time
 
 PERMIT_USE_SECONDS = 2.0
@@ -69,15 +69,27 @@ class Limiter:
         self._script_clock = script_clock
 
     def take(
-        self, provider: str, spec: LimitSpec | None, priority: Priority, want: int = 1
+        self,
+        provider: str,
+        spec: LimitSpec | None,
+        priority: Priority,
+        want: int = 1,
+        *,
+        version: int = 0,
     ) -> Grant:
-        """Request up to `want` permits now. Without limits (`off`) there is no round trip."""
+        """Request up to `want` permits now. Without limits (`off`) there is no round trip.
+
+        `version` is the configuration that `spec` is from. If Redis knows a newer one, the reason
+        is `stale` and nothing is granted: its limit may be lower.
+        """
         if spec is None or spec.off:
             return _unlimited(want)
         if not 1 <= want <= MOST_PERMITS:
             raise ValueError(f"want is 1 to {MOST_PERMITS}, not {want}")
         time, encoded = self.script_args(spec)
-        return read_grant(self._run("take", provider, time, encoded, int(priority), want))
+        keys = (*limiter_keys(provider), CONFIGURATION())
+        args = (time, encoded, int(priority), want, version)
+        return read_grant(run_script(self._redis, "admission/take", keys, args))
 
     def finish(self, provider: str, permit: str) -> None:
         """Report that the call of a permit has ended, successfully or not. May be repeated.

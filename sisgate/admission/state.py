@@ -21,6 +21,7 @@ Reason = Literal[
     "blocked",
     "paused",
     "unknown",
+    "stale",
     "off",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)

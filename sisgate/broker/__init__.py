@@ -20,6 +20,7 @@ from sisgate.settings.urls import BrokerAddress
 
 if TYPE_CHECKING:
     from celery import Celery
+    from celery.app.registry import TaskRegistry
     from kombu.entity import Queue
 
 SYNC_TASK = "sisgate.sync"
@@ -73,14 +74,15 @@ def call_task(provider: str) -> str:
     return f"{CALL_TASK_PREFIX}{provider}"
 
 
-def celery_app(settings: FleetSettings, url: str, *, amqp: str | None = None) -> Celery:
+def celery_app(
+    settings: FleetSettings, url: str, *, amqp: str | None = None, tasks: TaskRegistry | None = None
+) -> Celery:
     """Return a Celery app set up for sisgate; workers add their tasks and their `amqp`."""
     # Imported here because Celery is slow to import, and publishing does not need it.
     from celery import Celery
 
-    app = Celery("sisgate", set_as_current=False, amqp=amqp)
+    app = Celery("sisgate", set_as_current=False, amqp=amqp, tasks=tasks)
     address = BrokerAddress.of(url)
-    longest = max((p.lease for p in settings.providers.values()), default=0.0)
     app.conf.update(
         broker_url=address.url,
         broker_use_ssl=dict(address.use_ssl) if address.use_ssl else None,
@@ -89,8 +91,7 @@ def celery_app(settings: FleetSettings, url: str, *, amqp: str | None = None) ->
         broker_transport_options={
             "priority_steps": list(PRIORITY_STEPS),
             "queue_order_strategy": "priority",
-            # Nothing is held for long, so a dead worker's messages are redelivered within minutes.
-            "visibility_timeout": int(max(longest, PLANNER_SECONDS) + 60),
+            "visibility_timeout": visibility_seconds(settings.providers),
             "socket_timeout": 10,
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
@@ -99,7 +100,7 @@ def celery_app(settings: FleetSettings, url: str, *, amqp: str | None = None) ->
         },
         task_queues=[
             _queue(PLANNER_QUEUE),
-            *(_queue(name, {ADMISSION_MARK: "permit"}) for name in settings.providers),
+            *(provider_queue(name) for name in settings.providers),
         ],
         task_default_queue=PLANNER_QUEUE,
         task_default_priority=int(Priority.NORMAL),
@@ -122,6 +123,20 @@ def celery_app(settings: FleetSettings, url: str, *, amqp: str | None = None) ->
         timezone="UTC",
     )
     return app
+
+
+def visibility_seconds(providers: Mapping[str, ProviderConfig]) -> int:
+    """Return the age at which a delivered message counts as lost: when every lease has ended.
+
+    Nothing is held for long, so a dead worker's messages are redelivered within minutes.
+    """
+    longest = max((config.lease for config in providers.values()), default=0.0)
+    return int(max(longest, PLANNER_SECONDS) + 60)
+
+
+def provider_queue(name: str) -> Queue:
+    """Return the queue of a provider's calls."""
+    return _queue(name, {ADMISSION_MARK: "permit"})
 
 
 def _queue(name: str, arguments: Mapping[str, str] | None = None) -> Queue:

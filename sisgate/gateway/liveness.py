@@ -32,6 +32,13 @@ class Liveness:
         """Return what blocks the jobs of a provider."""
         return tuple(each for each in self.obstacles if each.concerns(provider))
 
+    def workers_of(self, provider: str) -> list[str] | None:
+        """Return the names of the live workers that serve a provider; None if unknown."""
+        if self.fleet is None:
+            return None
+        serving = (each for each in self.fleet.processes if provider in each.queues)
+        return sorted(each.name for each in serving if each.is_alive)
+
 
 def read_liveness(context: Context, providers: Sequence[str] | None = None) -> Liveness:
     """Return the state of the fleet, for some providers or all. An outage is no error."""
@@ -58,7 +65,13 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
     obstacles += [judge.provider_missing(name) for name in names if name not in configs]
     names = [name for name in names if name in configs]
     if refused is None:
-        obstacles += judge.obstacles(fleet, names, version=__version__, sealed_with=sealed)
+        obstacles += judge.obstacles(
+            fleet,
+            names,
+            version=__version__,
+            configuration=context.configuration.current().version,
+            sealed_with=sealed,
+        )
     return Liveness(fleet, obstacles)
 
 

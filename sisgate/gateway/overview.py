@@ -25,8 +25,8 @@ from sisgate.settings import ProviderConfig
 class ProviderOverview:
     """One provider. Values from Redis are None while it is away, `key_slots` without the ledger.
 
-    `waiting` counts messages in its queue; `key_slots` have an active key. `absent` are the
-    datasets that it does not offer, None if not requested.
+    `waiting` counts messages in its queue; `key_slots` have an active key; `workers` serve it now.
+    `absent` are the datasets that it does not offer, None if not requested.
     """
 
     config: ProviderConfig
@@ -36,6 +36,7 @@ class ProviderOverview:
     endpoints: Sequence[EndpointStatus] | None = None
     obstacles: Sequence[Obstacle] = ()
     absent: Sequence[AbsentDataset] | None = None
+    workers: Sequence[str] | None = None
 
     @property
     def name(self) -> str:
@@ -82,6 +83,8 @@ class ProviderOverview:
             "paused_until": _pause(state.paused_until) if state else None,
             "next_permit_in_seconds": state.next_permits() if state else {},
             "waiting": self.waiting,
+            "pool": config.pool,
+            "workers": self.workers,
             "held": self.is_held,
             "breakers": self.endpoints,
             "obstacles": list(self.obstacles),
@@ -133,6 +136,7 @@ def _with_redis(core: Core, providers: Sequence[ProviderOverview]) -> Sequence[P
             depths[each.name],
             ProviderBreakers(core, each.config).standings(),
             liveness.stopping(each.name),
+            workers=liveness.workers_of(each.name),
         )
         for each in providers
     ]

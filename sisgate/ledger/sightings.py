@@ -263,7 +263,7 @@ def _let_go(session: Session, left: Mapping[int, int], groups: Mapping[int, _Gro
 def counts(session: Session, *which: ColumnElement[bool]) -> dict[int, int]:
     """Return how many of some records are in which sighting."""
     query = select(Record.sighting_id, func.count()).where(*which, Record.sighting_id.is_not(None))
-    rows = session.execute(query.group_by(Record.sighting_id)).tuples()
+    rows = session.execute(query.group_by(Record.sighting_id))
     return {key: count for key, count in rows if key is not None}
 
 

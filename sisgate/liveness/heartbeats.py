@@ -42,7 +42,9 @@ class Heartbeat:
     """What a process reported about itself, and when.
 
     `queues` are those that a worker consumes now, without those removed by `cancel_consumer`; beat
-    has none. `full_seconds` is how long every slot has been busy with the same tasks, 0 while one
+    has none. `serves` is what it was told to serve: `all`, `powerschool, pool:north`.
+    `configuration` is the version that it follows, and `not_understood` what its code cannot use
+    of it. `full_seconds` is how long every slot has been busy with the same tasks, 0 while one
     is free. `clock_offset_seconds` is how far the host's clock is ahead of Redis's, accurate to
     `clock_error_seconds`; None while unknown. `master_keys` are the ids of the master keys that the
     process has. `age_seconds` is the age of the heartbeat by the clock of Redis.
@@ -62,6 +64,9 @@ class Heartbeat:
     clock_offset_seconds: float | None = None
     clock_error_seconds: float = 0.0
     master_keys: tuple[str, ...] = ()
+    serves: str = ""
+    configuration: int = 0
+    not_understood: tuple[str, ...] = ()
     age_seconds: float = 0.0
 
     @property
@@ -157,7 +162,7 @@ def _heartbeat(body: bytes, age_seconds: float | None) -> Heartbeat | None:
     known = {field.name for field in fields(Heartbeat)}
     try:
         values = {name: value for name, value in json.loads(body).items() if name in known}
-        for name in ("queues", "master_keys"):
+        for name in ("queues", "master_keys", "not_understood"):
             values[name] = tuple(values.get(name, ()))
         heartbeat = Heartbeat(**values)
     except (ValueError, TypeError, AttributeError):

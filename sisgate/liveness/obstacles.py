@@ -39,6 +39,8 @@ class Cause(StrEnum):
     SLOTS_FULL = "slots_full"
     CLOCKS_DIFFER = "clocks_differ"
     VERSIONS_DIFFER = "versions_differ"
+    CONFIGURATION_LAGS = "configuration_lags"
+    CONFIGURATION_NOT_UNDERSTOOD = "configuration_not_understood"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,13 @@ def obstacles(
     providers: Iterable[str],
     *,
     version: str,
+    configuration: int | None = None,
     sealed_with: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
 ) -> list[Obstacle]:
     """Return what blocks jobs, most general first, then the warnings.
 
-    `providers` are those of the configuration, and `version` is that of the calling code.
+    `providers` are those of the configuration, whose number is `configuration`, None if unknown;
+    `version` is that of the calling code.
     `sealed_with` maps each provider that needs a key to the ids of the master keys that sealed its
     keys, empty where it has none.
     """
@@ -138,7 +142,12 @@ def obstacles(
         blocking += _serving(fleet, provider)
         if provider in sealed_with:
             blocking += _keys(fleet, provider, sealed_with[provider])
-    return [*blocking, *_clocks(fleet), *_versions(fleet, version)]
+    return [
+        *blocking,
+        *_clocks(fleet),
+        *_versions(fleet, version),
+        *_configurations(fleet, configuration),
+    ]
 
 
 def _central(fleet: Fleet) -> Iterator[Obstacle]:
@@ -150,8 +159,8 @@ def _central(fleet: Fleet) -> Iterator[Obstacle]:
         yield Obstacle(
             Cause.PLANNER_MISSING,
             f"the planner {_absence(planners)}",
-            "Start a worker of its queue: `sisgate celery worker -Q sisgate`, or `sisgate up` on "
-            "one machine.",
+            "Start a worker of all providers (`sisgate celery worker`) or of its queue alone (with "
+            "-Q sisgate), or `sisgate up` on one machine.",
         )
     if not any(beat.is_alive for beat in beats):
         both_run = False
@@ -180,9 +189,9 @@ def _serving(fleet: Fleet, provider: str) -> Iterator[Obstacle]:
         yield Obstacle(
             Cause.WORKER_MISSING,
             f"no worker serves {provider}{last}",
-            f"Start one: `sisgate celery worker -Q {provider}`, or `sisgate up` on one machine. A "
-            "worker that was removed from the queue rejoins it with `sisgate celery control "
-            f"add_consumer {provider}`.",
+            f"Start one: `sisgate celery worker` serves all providers, with -Q {provider} only "
+            "this one; or `sisgate up` on one machine. A running worker serves it after "
+            f"`sisgate celery control add_consumer {provider}`.",
             provider,
         )
         return
@@ -244,6 +253,31 @@ def _versions(fleet: Fleet, version: str) -> Iterator[Obstacle]:
             "Run the same version everywhere.",
             stops=False,
         )
+
+
+def _configurations(fleet: Fleet, newest: int | None) -> Iterator[Obstacle]:
+    for process in fleet.processes:
+        if not process.is_alive:
+            continue
+        who = f"{process.name} on {process.host}"
+        if newest is not None and process.configuration != newest:
+            is_behind = process.configuration < newest
+            yield Obstacle(
+                Cause.CONFIGURATION_LAGS,
+                f"{who} follows version {process.configuration} of the configuration, not {newest}",
+                "A process follows within a second. See its log: can it reach Redis and the ledger?"
+                if is_behind
+                else "Does it use this ledger? Check its SISGATE_DATABASE_URL.",
+                stops=False,
+            )
+        if process.not_understood:
+            yield Obstacle(
+                Cause.CONFIGURATION_NOT_UNDERSTOOD,
+                f"{who}, of version {process.version}, cannot use a part of the configuration: "
+                f"{'; '.join(process.not_understood)}",
+                "It serves the rest. Run the same version of sisgate everywhere.",
+                stops=False,
+            )
 
 
 def _absence(silent: Sequence[Heartbeat]) -> str:

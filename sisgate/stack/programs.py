@@ -21,7 +21,6 @@ from sisgate.embedded.redis_conf import (
 )
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
-from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.settings import Settings
 from sisgate.settings.load import BROKER_TLS_FILES
 from sisgate.stack.supervisor import Program
@@ -102,10 +101,9 @@ def worker_program(
     settings: Settings, environment: Mapping[str, str], processes: int, level: str
 ) -> Program:
     """Return the worker, which serves the queues of the planner and all providers."""
-    queues = ",".join([PLANNER_QUEUE, *settings.providers])
     # An embedded Redis has no other workers to synchronise with.
     alone = ["--without-mingle", "--without-gossip"]
-    command = [*CELERY, "worker", "-Q", queues, "-c", str(processes), "-l", level, *alone]
+    command = [*CELERY, "worker", "-c", str(processes), "-l", level, *alone]
     lease = max((provider.lease for provider in settings.providers.values()), default=0.0)
 
     def after_crash(_code: int, _tail: Sequence[str]) -> str | None:

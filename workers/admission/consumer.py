@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from celery.app.amqp import AMQP
+from celery.app.amqp import AMQP, Queues
 from celery.worker.consumer import Consumer
 from kombu.entity import Queue
 from kombu.messaging import Consumer as KombuConsumer
@@ -17,14 +17,13 @@ from kombu.transport.virtual import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-from sisgate.broker import ADMISSION_MARK
 from sisgate.clock import ReferenceClock, SystemClock
 from sisgate.errors import BrokerUnavailable
 from sisgate.quarantine import NO_QUEUE
 from sisgate.redis.errors import REFUSALS, RedisError
-
-# Replaces Celery's commands.
+from workers.admission.following import ConfigurationFollower
 from workers.admission.messages import NotOurs, check, put_aside
+from workers.admission.queues import ServedQueues, is_admitted
 
 LOST_CONNECTION = (RedisError, OSError, BrokerUnavailable)
 """Errors treated as a lost connection besides kombu's own."""
@@ -39,12 +38,6 @@ REPLY_QUEUE = ".reply.celery.pidbox"
 """The suffix of the queues that receive replies to remote control."""
 
 
-def is_admitted(queue: Queue) -> bool:
-    """Whether a queue's messages are taken by permit."""
-    arguments = getattr(queue, "queue_arguments", None)
-    return ADMISSION_MARK in (arguments or {})
-
-
 class PushConsumer(KombuConsumer):
     """Consumes all queues but those admitted by permit, which only stay listed."""
 
@@ -55,9 +48,16 @@ class PushConsumer(KombuConsumer):
 
 
 class AdmittingAMQP(AMQP):
-    """Celery's AMQP with our consumer."""
+    """Celery's AMQP with our consumer, and with the queues of the configuration in force."""
 
     Consumer = PushConsumer
+    queues_cls = ServedQueues
+
+    def Queues(self, *args: Any, **options: Any) -> Queues:  # noqa: N802 - Celery's name
+        """Return the queues, those of the providers included."""
+        served: ServedQueues = super().Queues(*args, **options)
+        served.configure(self.app.sisgate_runtime().configuration.current().providers)
+        return served
 
 
 class SteadyQoS(RedisQoS):
@@ -183,6 +183,7 @@ class AdmittingConsumer(Consumer):
         self.connection_errors = (*self.connection_errors, *LOST_CONNECTION)
         self._clock = SystemClock()
         self._flush_at = 0.0
+        self.following = ConfigurationFollower(self)
 
     def on_send_event_buffered(self) -> None:
         """Send the events of tasks a little later: Celery would send each by itself."""
@@ -197,6 +198,23 @@ class AdmittingConsumer(Consumer):
         with suppress(*LOST_CONNECTION):
             self._flush_events()
         super().shutdown()
+
+    def update_strategies(self) -> None:
+        """Make the handlers of all tasks, those of the providers included."""
+        self.following.follow()
+        super().update_strategies()
+
+    def add_task_queue(self, queue: str, *args: Any, **options: Any) -> None:
+        """Serve a provider's queue, those of a pool (`pool:north`), or any other."""
+        if self.app.amqp.queues.include(queue):
+            self.following.serve()
+        else:
+            super().add_task_queue(queue, *args, **options)
+
+    def cancel_task_queue(self, queue: str) -> None:
+        """Serve a queue, or those of a pool, no more."""
+        self.app.amqp.queues.deselect(queue)
+        self.following.serve()
 
     def connection_for_read(self, heartbeat: Any = None) -> Any:
         """Return a connection that checks what it reads."""

@@ -16,10 +16,11 @@ from kombu.transport.virtual import QoS as VirtualQoS
 from sisgate.admission.admitter import Admitted, Admitter, Taken
 from sisgate.admission.slot_sharing import DEFAULT_SHARE, share_out
 from sisgate.broker import CALL_TASK_PREFIX
+from sisgate.configuration import FleetConfiguration
 from sisgate.redis.queues import UNACKED, UNACKED_INDEX
 from workers.admission import limiter_recovery
-from workers.admission.consumer import is_admitted
 from workers.admission.messages import NotOurs, put_aside, read_message
+from workers.admission.queues import is_admitted
 from workers.runtime import Runtime
 
 IDLE_SECONDS = 1.0
@@ -118,7 +119,9 @@ class Fetcher:
         There may be fewer slots than providers, and the first ones may have nothing for the last
         slot (kept for urgent and high work), so the others are tried as well.
         """
-        configs = self._runtime.configuration.current().providers
+        fleet: FleetConfiguration = self._consumer.following.follow()
+        configs = fleet.providers
+        ready = [name for name in ready if name in configs]
         share = 1.0 if served == 1 else DEFAULT_SHARE
         shares = {name: configs[name].slot_share or share for name in ready}
         took = 0
@@ -129,11 +132,16 @@ class Fetcher:
             specs = {want.provider: self._runtime.limits(configs[want.provider]) for want in wants}
             # Before the call: its answer may be read long after the permits were granted.
             asked_at = self._runtime.clock.monotonic()
-            for admitted in self._admitter.admit(wants, specs):
+            answers = self._admitter.admit(wants, specs, fleet.version)
+            for admitted in answers:
                 for taken in admitted.messages:
-                    self._deliver(admitted, taken, asked_at)
+                    self._deliver(admitted, taken, asked_at, fleet.version)
                 took += len(admitted.messages)
                 self._note(admitted, now)
+            if any(admitted.reason == "stale" for admitted in answers):
+                # Asked again at once with the newer limits; else when the ledger is back.
+                newest = self._runtime.configuration.refresh()
+                return took > 0 or newest.version > fleet.version
             ready = ready[len(wants) :]
         return took > 0
 
@@ -156,7 +164,7 @@ class Fetcher:
         times = [at for name in providers if (at := self._ask_at.get(name, AT_ONCE)) > now]
         return max(0.001, min([*times, self._sweep_at]) - now)
 
-    def _deliver(self, admitted: Admitted, taken: Taken, asked_at: float) -> None:
+    def _deliver(self, admitted: Admitted, taken: Taken, asked_at: float, version: int) -> None:
         consumer = self._consumer.task_consumer
         channel = consumer.channel
         try:
@@ -165,6 +173,7 @@ class Fetcher:
                 "id": taken.permit,
                 "factor": admitted.factor,
                 "granted_at": asked_at,
+                "version": version,
             }
             message = channel.Message(payload, channel=channel)
             message.accept = consumer.accept

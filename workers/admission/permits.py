@@ -26,6 +26,9 @@ from sisgate.settings import ProviderConfig
 from workers.admission import limiter_recovery
 from workers.runtime import Runtime
 
+STALE_SECONDS = 1.0
+"""How long a call waits whose configuration cannot be read, or has its provider no more."""
+
 LEAST_SECONDS = 1.0
 """The least time to wait for a response; with less left, no request is sent."""
 
@@ -46,6 +49,8 @@ class Permit:
     granted_at: float
     claimed_at: float = inf
     """When its call was claimed, if that was before the grant."""
+    version: int = 0
+    """The version of the configuration by whose limit it was granted."""
 
     @classmethod
     def of_message(cls, headers: Mapping[str, Any] | None) -> Self | None:
@@ -95,12 +100,12 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: flo
     """Return a permit for a call that came without one; raises `NoPermit` if there is none now.
 
     Admission delivers each message with a permit. This is for messages that arrived another way, or
-    whose permit grew too old.
+    whose permit grew too old. The limit is that of the newest configuration, whichever the call was
+    claimed with.
     """
     asked_at = runtime.clock.monotonic()
-    spec = runtime.limits(config)
     try:
-        grant = runtime.limiter.take(config.name, spec, Priority(claim.call.priority))
+        grant = _take(runtime, config.name, Priority(claim.call.priority))
     except BrokerUnavailable:
         grant = Grant((), REDIS_LOST_SECONDS, "unknown")
     if grant:
@@ -113,6 +118,20 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: flo
     raise NoPermit(
         f"There is no permit for {config.name} now ({grant.reason}).", seconds=grant.wait_seconds
     )
+
+
+def _take(runtime: Runtime, provider: str, priority: Priority) -> Grant:
+    """Ask the limiter, and again if Redis knows a newer configuration than this process."""
+    fleet = runtime.configuration.current()
+    for _ in range(2):
+        if provider not in fleet.providers:
+            break
+        spec = runtime.limits(fleet.providers[provider])
+        grant = runtime.limiter.take(provider, spec, priority, version=fleet.version)
+        if grant.reason != "stale":
+            return grant
+        fleet = runtime.configuration.refresh()
+    return Grant((), STALE_SECONDS, "stale")
 
 
 def hand_back(runtime: Runtime, config: ProviderConfig, permit: Permit) -> float:

@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -21,15 +22,20 @@ from celery.worker.consumer.tasks import Tasks
 
 from sisgate import __version__
 from sisgate.clock import SystemClock
+from sisgate.configuration import FleetConfiguration
 from sisgate.credentials.master import master_keys
 from sisgate.errors import BrokerUnavailable, CredentialError
 from sisgate.liveness.heartbeats import EVERY_SECONDS, ClockDifference, Heartbeat
 from sisgate.liveness.obstacles import Obstacle, obstacles
 from sisgate.settings.fleet import FleetSettings
 from workers.admission.fetcher import is_shutting_down, slots_of
+from workers.admission.following import LOOK_SECONDS
 from workers.runtime import RUNTIME, Runtime
 
 log = structlog.get_logger()
+
+MOST_PROBLEMS = 5
+"""How many parts of the configuration that it cannot use a process reports."""
 
 REPEAT_SECONDS = 60.0
 """How often a lasting obstacle is logged again."""
@@ -53,25 +59,40 @@ class Pulse:
         }
         self._master_keys: tuple[str, ...] = ()
         self._watch = Watch()
+        self._sending = threading.Lock()
+        self.version: int | None = None
+        """The version of the configuration that was last reported."""
 
-    def send(self, **news: Any) -> None:
-        """Report that the process is alive, with `news` of its state; watch if it is its turn."""
+    def send(self, fleet: FleetConfiguration, **news: Any) -> None:
+        """Report that the process is alive and which configuration it follows, with other news.
+
+        Also watch the others, if it is its turn.
+        """
+        with self._sending:
+            self._send(fleet, news)
+
+    def _send(self, fleet: FleetConfiguration, news: Mapping[str, Any]) -> None:
         try:
             clock = self._heartbeats.clock_difference(self._machine)
-            self.clock_fault = clock_fault(clock, self._runtime.configuration.current())
+            self.clock_fault = clock_fault(clock, fleet)
             heartbeat = Heartbeat(
                 clock_offset_seconds=clock.seconds,
                 clock_error_seconds=clock.error_seconds,
                 master_keys=self._masters(),
+                configuration=fleet.version,
+                not_understood=fleet.problems[:MOST_PROBLEMS],
                 **self._identity,
                 **news,
             )
             if self._heartbeats.send(heartbeat):
-                fleet = self._heartbeats.read()
                 present = obstacles(
-                    fleet, self._runtime.configuration.current().providers, version=__version__
+                    self._heartbeats.read(),
+                    fleet.providers,
+                    version=__version__,
+                    configuration=fleet.version,
                 )
                 self._watch.check(present, self._runtime.clock.monotonic())
+            self.version = fleet.version
         except BrokerUnavailable as error:
             log.debug("heartbeat_not_sent", reason=error.message)
 
@@ -150,12 +171,13 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
         self._stopped = threading.Event()
         self._busy_with: frozenset[str] = frozenset()
         self._busy_since = 0.0
+        self._next_at = 0.0
 
     def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
         """Start, in a worker whose loop runs alongside tasks (prefork, threads)."""
         if not _is_solo(consumer):
             self._beat(consumer)
-            self._timer = hub.call_repeatedly(EVERY_SECONDS, self._beat, consumer)
+            self._timer = hub.call_repeatedly(LOOK_SECONDS, self._look, consumer)
 
     def start(self, consumer: Any) -> None:
         """Start, in a worker without a loop (gevent, eventlet), or whose loop runs tasks (solo).
@@ -180,8 +202,14 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
 
     def _beat_on(self, consumer: Any, stopped: threading.Event) -> None:
         while not stopped.is_set():
+            self._look(consumer)
+            stopped.wait(LOOK_SECONDS)
+
+    def _look(self, consumer: Any) -> None:
+        """Send a heartbeat when one is due, and at once when the configuration has changed."""
+        is_due = _runtime(consumer.app).clock.monotonic() >= self._next_at
+        if is_due or self._pulse is None or self._pulse.version != consumer.following.fleet.version:
             self._beat(consumer)
-            stopped.wait(EVERY_SECONDS)
 
     def _beat(self, consumer: Any) -> None:
         try:
@@ -194,7 +222,8 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
                     name=consumer.hostname,
                     pool=pool,
                 )
-            self._pulse.send(**self._news(consumer))
+            self._next_at = _runtime(consumer.app).clock.monotonic() + EVERY_SECONDS
+            self._pulse.send(consumer.following.fleet, **self._news(consumer))
             if self._pulse.clock_fault is not None and not is_shutting_down():
                 # The clock was set while the worker ran. A restarted worker refuses to run.
                 log.error("clock_refused", reason=self._pulse.clock_fault)
@@ -211,7 +240,13 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
         full = now - self._busy_since if len(tasks) >= slots else 0.0
         served = () if is_shutting_down() else getattr(consumer.task_consumer, "queues", ())
         queues = sorted(queue.name for queue in served)
-        return {"queues": tuple(queues), "slots": slots, "busy": len(tasks), "full_seconds": full}
+        return {
+            "queues": tuple(queues),
+            "serves": consumer.app.amqp.queues.serving,
+            "slots": slots,
+            "busy": len(tasks),
+            "full_seconds": full,
+        }
 
 
 def watch_clock(app: Celery) -> None:
@@ -231,20 +266,32 @@ def watch_beat(app: Celery) -> None:
     @beat_init.connect(weak=False)
     def begin(**_: Any) -> None:
         refuse_wrong_clock(_runtime(app))
-        pulse = Pulse(_runtime(app), kind="beat", name="beat")
+        runtime = _runtime(app)
+        pulse = Pulse(runtime, kind="beat", name="beat")
         atexit.register(pulse.withdraw)
         names = {entry["task"] for entry in app.conf.beat_schedule.values()}
-        clock = _runtime(app).clock
-        next_at = clock.monotonic()
+        clock, current = runtime.clock, runtime.configuration.current
+        next_at = published_at = clock.monotonic()
 
         @after_task_publish.connect(weak=False)
         def published(sender: str | None = None, **_: Any) -> None:
-            nonlocal next_at
-            now = clock.monotonic()
-            if sender in names and now >= next_at:
+            nonlocal next_at, published_at
+            if sender not in names:
+                return
+            published_at = now = clock.monotonic()
+            if now >= next_at:
                 next_at = now + EVERY_SECONDS
-                pulse.send()
-                refuse_wrong_clock(_runtime(app))
+                pulse.send(current())
+                refuse_wrong_clock(runtime)
+
+        def follow() -> None:
+            while True:
+                clock.sleep(LOOK_SECONDS)
+                is_working = clock.monotonic() - published_at < EVERY_SECONDS
+                if is_working and (fleet := current()).version != pulse.version:
+                    pulse.send(fleet)
+
+        threading.Thread(target=follow, daemon=True, name="sisgate-follow").start()
 
 
 def _runtime(app: Celery) -> Runtime:

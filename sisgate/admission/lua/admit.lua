@@ -1,10 +1,10 @@
 --- @include "rules"
 --- @include "grant"
 -- Take messages off a provider's queue, each with a permit, the most urgent first.
--- KEYS: 1 to 3 the limiter's, 4 unacked, 5 unacked_index, 6 its probe gate, 7 … the queue's lists
--- by priority.
--- ARGV: now, spec ('' for no limit), most of any priority, most of normal and low, and then the
--- priority of each list.
+-- KEYS: 1 to 3 the limiter's, 4 unacked, 5 unacked_index, 6 its probe gate, 7 the version of
+-- the configuration, 8 … the queue's lists by priority.
+-- ARGV: now, spec ('' for no limit), most of any priority, most of normal and low, the version that
+-- the spec is from, and then the priority of each list.
 -- Returns reason, ms after which the next message could have a permit, factor, messages left, and for
 -- each message its permit, its tag ('' if it has none that can be read) and its text.
 --
@@ -17,6 +17,7 @@
 
 local TAKEN_MS = 5000
 
+if is_stale(KEYS[7], ARGV[5]) then return { 'stale', '0', '1', '1' } end
 local now, time = clock(ARGV[1])
 local delivered_at = time[1] .. '.' .. string.format('%06d', time[2])
 
@@ -54,7 +55,7 @@ end
 
 local answer, count = { 'empty', '0', off and '1' or factor_of(state), '0' }, 4
 local left, next_priority, why, longest_wait = 0, nil, nil, 0
-for i = 7, #KEYS do
+for i = 8, #KEYS do
   local priority = tonumber(ARGV[i - 2])
   local waiting = redis.call('LLEN', KEYS[i])
   local want = math.min(waiting, any, priority > 3 and rest or any)

@@ -86,6 +86,11 @@ local function refill(state, rule, now)
   state.filled_at = now
 end
 
+-- Whether Redis knows a newer configuration than the asker's, whose limits may be too high.
+local function is_stale(key, version)
+  return tonumber(redis.call('GET', key) or 0) > tonumber(version)
+end
+
 -- What urgent and high work took lately fades with the longest period as its time constant.
 local function fade_demand(state, rule, now)
   if state.urgent == 0 and state.high == 0 then return end

@@ -1,8 +1,10 @@
 --- @include "rules"
 --- @include "grant"
--- Grant up to `want` permits. ARGV: now, spec, priority, want.
+-- Grant up to `want` permits. KEYS: also 4 the version of the configuration.
+-- ARGV: now, spec, priority, want, the version that the spec is from.
 -- Returns reason, ms to wait, factor, permit ids …
 
+if is_stale(KEYS[4], ARGV[5]) then return { 'stale', '0', '1' } end
 local now = clock(ARGV[1])
 local state = load_state()
 local rule = rule_of(ARGV[2], state.limits)

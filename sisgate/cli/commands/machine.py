@@ -36,7 +36,7 @@ def env(invocation: Invocation) -> None:
 
 
 @app.add(
-    "sisgate celery worker -Q powerschool -n powerschool@%h",
+    "sisgate celery worker -n worker@%h",
     "sisgate celery beat",
     "sisgate celery inspect ping",
     panel="Run",  # All arguments are for Celery, even `--help`.

@@ -96,6 +96,12 @@ def _state(provider: ProviderOverview) -> Text:
     return Text("ready", "green")
 
 
+def _workers(provider: ProviderOverview) -> Text:
+    if provider.workers is None:
+        return Text("?", "yellow")
+    return Text(", ".join(provider.workers)) if provider.workers else Text("no worker", "bold red")
+
+
 def _endpoints(provider: ProviderOverview) -> list[str]:
     lines = [f"{endpoint.url} (weight {endpoint.weight})" for endpoint in provider.config.endpoints]
     for place, endpoint in enumerate(provider.endpoints or ()):
@@ -121,6 +127,8 @@ def _rows(provider: ProviderOverview) -> list[tuple[str, object]]:
         *(("quota", line) for line in windows or ["not counted yet"]),
         ("in flight", state and state.in_flight),
         ("waiting", f"{number(provider.waiting)} messages"),
+        ("pool", config.pool),
+        ("served by", _workers(provider)),
         ("state", _state(provider)),
         *(("stopped by", str(each)) for each in provider.obstacles),
         *(("endpoint", line) for line in _endpoints(provider)),

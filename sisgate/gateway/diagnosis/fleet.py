@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from sisgate.audit.heads import can_append, reports
 from sisgate.errors import BrokerUnavailable
@@ -24,22 +25,54 @@ SUBJECTS = {
     Cause.SLOTS_FULL: "worker",
     Cause.CLOCKS_DIFFER: "clocks",
     Cause.VERSIONS_DIFFER: "versions",
+    Cause.CONFIGURATION_LAGS: "configuration",
+    Cause.CONFIGURATION_NOT_UNDERSTOOD: "configuration",
 }
 """The subjects of results. Redis, ledger and missing keys have their own checks."""
+
+
+MOST_NAMES = 8
+"""How many queues of a worker are listed."""
 
 
 def processes(core: Core) -> Iterator[DiagnosticResult]:
     """Yield the obstacles of jobs, and the live processes where nothing is missing."""
     liveness = read_liveness(core.context)
     obstacles = [each for each in liveness.obstacles if each.cause in SUBJECTS]
+    waiting = _waiting(core, [each.provider for each in obstacles if each.provider is not None])
     for each in obstacles:
         grade: Grade = "fail" if each.stops else "warn"
-        yield DiagnosticResult(SUBJECTS[each.cause], grade, each.message, each.remedy)
+        count = waiting.get(each.provider or "", 0)
+        message = f"{each.message}; {count:,} calls wait" if count else each.message
+        yield DiagnosticResult(SUBJECTS[each.cause], grade, message, each.remedy)
     if liveness.fleet is not None:
         missing = {SUBJECTS[each.cause] for each in obstacles}
         for subject, what in _alive(core, liveness.fleet):
             if subject not in missing:
                 yield DiagnosticResult(subject, "ok", what)
+        for worker in sorted(liveness.fleet.processes, key=lambda each: each.name):
+            if worker.is_alive and worker.kind == "worker":
+                yield DiagnosticResult("serves", "ok", _served(worker))
+
+
+def _waiting(core: Core, providers: Sequence[str]) -> Mapping[str, int]:
+    """Return how many messages wait for providers; nothing while Redis is away."""
+    with suppress(BrokerUnavailable):
+        return queue_depths(core.redis, providers)
+    return {}
+
+
+def _served(worker: Heartbeat) -> str:
+    """Return what a worker serves: what it was told to, and which providers these are now.
+
+    >>> worker = Heartbeat("id", "worker", "app-1", 7, "w0@app-1", "1", ("a", "b"), serves="all")
+    >>> _served(worker)
+    'w0@app-1 serves all: a, b'
+    """
+    names = list(worker.queues)
+    shown = ", ".join(names[:MOST_NAMES]) or "none now"
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return f"{worker.name} serves {worker.serves or 'its queues'}: {shown}{more}"
 
 
 def _alive(core: Core, fleet: Fleet) -> Iterator[tuple[str, str]]:

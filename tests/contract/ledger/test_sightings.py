@@ -52,7 +52,7 @@ def check_sizes(database: Database) -> None:
             .where(Record.deleted_at.is_(None), Record.sighting_id.is_not(None))
             .group_by(Record.sighting_id)
         )
-        assert said == dict(session.execute(counted).tuples())
+        assert said == dict(iter(session.execute(counted)))
         deleted = select(func.count()).where(Record.deleted_at.is_not(None))
         assert session.scalar(deleted.where(Record.sighting_id.is_not(None))) == 0
 

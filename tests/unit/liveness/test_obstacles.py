@@ -139,3 +139,26 @@ def test_a_job_is_stopped_exactly_while_somebody_it_needs_is_not_alive(
     )
     found = judged(Fleet(processes, 0.0), "clark", "lincoln")
     assert any(one.concerns("clark") for one in found) is not all(needed)
+
+
+def test_who_follows_another_configuration_and_who_cannot_use_it_is_named() -> None:
+    """A process that lags, one of another ledger, one of older code; none of them stops jobs."""
+    problem = "version 43: providers.x.kind: no such kind"
+    processes = [
+        replace(WORKER, name="w0", configuration=41),
+        replace(WORKER, name="w1", configuration=43),
+        replace(WORKER, name="w2", configuration=44),
+        replace(WORKER, name="w3", configuration=43, not_understood=(problem,)),
+        replace(WORKER, name="w4", configuration=12, age_seconds=3600.0),
+        replace(BEAT, configuration=43),
+    ]
+    found = judged(replace(WHOLE, processes=processes), configuration=43)
+    named = [(each.cause, each.message.partition(" ")[0], each.stops) for each in found]
+    assert named == [
+        (Cause.CONFIGURATION_LAGS, "w0", False),
+        (Cause.CONFIGURATION_LAGS, "w2", False),
+        (Cause.CONFIGURATION_NOT_UNDERSTOOD, "w3", False),
+    ]
+    assert "not 43" in found[0].message
+    assert "SISGATE_DATABASE_URL" in found[1].remedy
+    assert problem in found[2].message
