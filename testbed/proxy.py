@@ -58,13 +58,14 @@ class ConnectProxy:
             port = int(target.rpartition(":")[2])
             with socket.create_connection(("127.0.0.1", port)) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+                back = threading.Thread(target=pump, args=(server, client), daemon=True)
                 back.start()
-                _pump(client, server)
+                pump(client, server)
                 back.join()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def pump(source: socket.socket, target: socket.socket) -> None:
+    """Pass on what comes until it ends, then end both."""
     with contextlib.suppress(OSError):
         while content := source.recv(65536):
             target.sendall(content)

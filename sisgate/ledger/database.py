@@ -29,10 +29,14 @@ from sisgate.clock import Clock, ReferenceClock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger.faults import STALE, cure_of, sqlstate_of
 from sisgate.ledger.schema import Control, serialise_json
+from sisgate.ledger.session import LedgerSession
 from sisgate.start_up import extra_of, missing_extra
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite writer waits for another one to finish."""
+
+ONLY_WHEN_ASKED = 2**31
+"""After so many runs psycopg prepares a statement without being asked to (`ledger.prepared`)."""
 
 COMMIT_HOOK = "sisgate.commit_hook"
 """Where a session's `info` has the hook of its database."""
@@ -62,6 +66,7 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 5, must_exist: bool = False) -> None:
         self.engine = _engine(url, pool_size, must_exist=must_exist)
+        self._writing = self.engine.execution_options(sisgate_writes=True)
         self.commit_hook: CommitHook | None = None
 
     @property
@@ -87,7 +92,7 @@ class Database:
         Taking it at the first write instead would fail with "database is locked" whenever
         another writer came between this transaction's first read and its first write.
         """
-        with self._transaction(self.engine.execution_options(sisgate_writes=True)) as session:
+        with self._transaction(self._writing) as session:
             yield session
 
     @contextmanager
@@ -102,19 +107,20 @@ class Database:
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Session]:
         hook, is_committed = self.commit_hook, False
-        with (
-            self.explained(),
-            Session(engine, expire_on_commit=False, info={COMMIT_HOOK: hook}) as session,
-        ):
+        session = LedgerSession(engine, {COMMIT_HOOK: hook})
+        with self.explained():
             try:
-                with session.begin():
-                    yield session
-                    if hook is not None:
-                        hook.before_commit(session)
+                yield session
+                if hook is not None:
+                    hook.before_commit(session)
+                session.complete()
                 is_committed = True
             finally:
-                if hook is not None:
-                    hook.settled(session, is_committed=is_committed)
+                try:
+                    session.dismiss()
+                finally:
+                    if hook is not None:
+                        hook.settled(session, is_committed=is_committed)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -176,9 +182,7 @@ def _engine(url: str, pool_size: int, *, must_exist: bool = False) -> Engine:
             "connect_timeout": 5,
             "application_name": "sisgate",
             "client_encoding": "utf8",
-            # Nothing may be left behind in a connection: PgBouncer in transaction mode gives each
-            # transaction another one of the server's.
-            "prepare_threshold": None,
+            "prepare_threshold": None,  # see `_prepare_if_direct`
         }
     try:
         engine = create_engine(parsed, **options)
@@ -194,6 +198,7 @@ def _engine(url: str, pool_size: int, *, must_exist: bool = False) -> Engine:
     else:
         _begin_for_ping(engine.dialect)
         event.listen(engine, "connect", _refuse_other_encodings)
+        event.listen(engine, "connect", _prepare_if_direct)
         event.listen(engine, "handle_error", _leave_stale_connections)
     return engine
 
@@ -227,6 +232,18 @@ def _refuse_other_encodings(connection: Any, _record: Any) -> None:
             f"The database {connection.info.dbname} is encoded in {encoding}, which cannot hold "
             "every name. Nothing was accepted. Create one with ENCODING 'UTF8' TEMPLATE template0."
         )
+
+
+def _prepare_if_direct(connection: Any, _record: Any) -> None:
+    """Let the statements of the hot path be prepared, where nothing stands between us and the server.
+
+    PgBouncer in transaction mode gives each transaction another of the server's connections, so
+    nothing may be left behind in one. It shows a process id of its own.
+    """
+    process = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+    connection.rollback()
+    if process == connection.info.backend_pid:
+        connection.prepare_threshold = ONLY_WHEN_ASKED
 
 
 def _leave_stale_connections(context: ExceptionContext) -> None:

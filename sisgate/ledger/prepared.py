@@ -6,14 +6,14 @@ more than all the rest. A prepared one keeps the text, and how each value is wri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import BindParameter, ClauseElement, Connection, Dialect, bindparam
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
-_CONNECTION = "sisgate.connection"
 _PREFIX = "p_"
 """A parameter may not have the name of a column that is set."""
 
@@ -35,19 +35,19 @@ class Prepared:
 
     def run(self, session: Session, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the rows that it selects, or that are returned."""
-        connection = _connection_of(session)
+        connection = session.connection()
         rendered = self._on(connection.dialect)
-        result = connection.exec_driver_sql(rendered.text, rendered.parameters(values))
-        return rendered.read(result.fetchall()) if result.returns_rows else []
+        with _executed(connection, rendered.text, rendered.parameters(values)) as cursor:
+            return rendered.read(cursor.fetchall()) if cursor.description else []
 
     def run_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each of the rows of values, at once."""
-        connection = _connection_of(session)
+        connection = session.connection()
         rendered = self._on(connection.dialect)
         parameters = [rendered.parameters(values) for values in rows]
-        connection.exec_driver_sql(
-            rendered.text, parameters if len(parameters) > 1 else parameters[0]
-        )
+        is_one = len(parameters) == 1
+        with _executed(connection, rendered.text, parameters[0] if is_one else parameters):
+            pass
 
     def _on(self, dialect: Dialect) -> _Rendered:
         rendered = self._rendered.get(dialect.name)
@@ -57,12 +57,35 @@ class Prepared:
         return rendered
 
 
-def _connection_of(session: Session) -> Connection:
-    # A session of `Database` has one transaction; asking it for its connection takes long.
-    found: Connection | None = session.info.get(_CONNECTION)
-    if found is None or found.closed or found.invalidated:
-        found = session.info[_CONNECTION] = session.connection()
-    return found
+@contextmanager
+def _executed(connection: Connection, text: str, parameters: Any) -> Iterator[Any]:
+    """Give the driver's cursor of a statement; SQLAlchemy's result takes longer than the statement.
+
+    Errors are SQLAlchemy's, and whoever listens hears of the statement.
+    """
+    many = isinstance(parameters, list)
+    cursor = connection.connection.cursor()
+    try:
+        _tell(connection, "before_cursor_execute", cursor, text, parameters, many)
+        if many:
+            cursor.executemany(text, parameters)
+        elif connection.dialect.name == "postgresql":
+            cursor.execute(text, parameters, prepare=True)
+        else:
+            cursor.execute(text, parameters)
+        yield cursor
+        _tell(connection, "after_cursor_execute", cursor, text, parameters, many)
+    except connection.dialect.loaded_dbapi.Error as error:
+        connection._handle_dbapi_exception(error, text, parameters, cursor, None)
+    finally:
+        cursor.close()
+
+
+def _tell(
+    connection: Connection, event: str, cursor: Any, text: str, parameters: Any, many: bool
+) -> None:
+    if connection._has_events or connection.engine._has_events:
+        getattr(connection.dispatch, event)(connection, cursor, text, parameters, None, many)
 
 
 class _Rendered:

@@ -17,6 +17,7 @@ from sisgate.clock import SystemClock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import jobs, migrate
 from sisgate.ledger.database import Database, try_writing
+from testbed.pooler import Pooler
 from testbed.postgres import PostgresServer
 from tests.contract.ledger.rows import NOW, new_job
 
@@ -164,23 +165,45 @@ def test_a_mistake_in_a_statement_stays_a_mistake(database: Database) -> None:
         session.execute(text("SELEC 1"))
 
 
-def test_nothing_is_left_behind_in_a_connection(database: Database) -> None:
+LEFT = (
+    "SELECT (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors), "
+    "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), "
+    "(SELECT count(*) FROM pg_settings WHERE source = 'session' AND name NOT IN "
+    "('transaction_isolation', 'transaction_read_only', 'transaction_deferrable'))"
+)
+
+
+def left_behind(database: Database) -> set[tuple[int, ...]]:
+    """Return what a connection holds after work: prepared statements, cursors, locks, settings."""
+    for _ in range(8):
+        with database.write() as session:
+            jobs.accept(session, new_job(), NOW)
+            session.execute(text("SELECT 1"))
+    found = set()
+    for begin in (database.read, database.snapshot):
+        with begin() as session:
+            found.add(tuple(session.execute(text(LEFT)).one()))
+    return found
+
+
+def test_nothing_is_left_behind_in_a_connection_of_a_pooler(
+    database: Database, postgres_url: str
+) -> None:
     """PgBouncer gives each transaction another connection: no prepared statement, setting or lock.
 
     psycopg would prepare a statement the fifth time that it is used.
     """
-    for _ in range(8):
-        with database.write() as session:
-            jobs.accept(session, new_job(), NOW)
-    left = (
-        "SELECT (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors), "
-        "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), "
-        "(SELECT count(*) FROM pg_settings WHERE source = 'session' AND name NOT IN "
-        "('transaction_isolation', 'transaction_read_only', 'transaction_deferrable'))"
-    )
-    for begin in (database.read, database.snapshot):
-        with begin() as session:
-            assert tuple(session.execute(text(left)).one()) == (0, 0, 0, 0)
+    url = make_url(postgres_url)
+    with Pooler(str(url.query["host"])) as pooler:
+        user = f"{url.username}@/{url.database}"
+        pooled = database_at(f"{url.drivername}://{user}?{pooler.query}")
+        assert left_behind(pooled) == {(0, 0, 0, 0)}
+        pooled.dispose()
+
+
+def test_on_a_connection_of_its_own_only_the_hot_path_is_prepared(database: Database) -> None:
+    """What every call passes is planned once; nothing else is kept."""
+    assert left_behind(database) == {(1, 0, 0, 0)}
 
 
 def test_an_upgrade_that_dies_leaves_no_lock(postgres_url: str, admin: Admin) -> None:
