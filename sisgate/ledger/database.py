@@ -235,7 +235,7 @@ def _refuse_other_encodings(connection: Any, _record: Any) -> None:
 
 
 def _prepare_if_direct(connection: Any, _record: Any) -> None:
-    """Let the statements of the hot path be prepared, where nothing stands between us and the server.
+    """Let the statements of the hot path be prepared, if nothing stands between us and the server.
 
     PgBouncer in transaction mode gives each transaction another of the server's connections, so
     nothing may be left behind in one. It shows a process id of its own.

@@ -25,9 +25,9 @@ from types import FrameType
 from typing import Any
 
 import redis
-import requests
 from celery import signals
 from kombu.message import Message
+from requests.adapters import HTTPAdapter
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 from urllib3.connection import HTTPConnection
@@ -172,7 +172,7 @@ def install(folder: Path) -> None:
     for verb in ("ack", "reject"):
         watch.around(Message, verb, functools.partial(_of_message, verb))
     watch.around(HTTPConnection, "connect", lambda *_, **__: f"connect {_doer()}")
-    watch.around(requests.Session, "request", lambda *_, **__: f"request {_doer()}")
+    watch.around(HTTPAdapter, "send", lambda *_, **__: f"request {_doer()}")
     watch.around(redis.Redis, "execute_command", _of_command)
     watch.around(redis.client.Pipeline, "execute", lambda *_, **__: _of_redis())
 
