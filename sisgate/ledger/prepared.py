@@ -64,7 +64,7 @@ def _executed(connection: Connection, text: str, parameters: Any) -> Iterator[An
     Errors are SQLAlchemy's, and whoever listens hears of the statement.
     """
     many = isinstance(parameters, list)
-    cursor = connection.connection.cursor()
+    cursor: Any = connection.connection.cursor()
     try:
         _tell(connection, "before_cursor_execute", cursor, text, parameters, many)
         if many:
