@@ -15,7 +15,7 @@ from sisgate.domain.states import FINAL_JOB_STATES, LIVE_JOB_STATES, CallState
 from sisgate.ledger import call_statements
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.statements import change, count
-from sisgate.ledger.states import is_still, live_call
+from sisgate.ledger.states import is_still, job_is_live, live_call
 from sisgate.providers.dialect import Position
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -251,7 +251,8 @@ def last_failure(
 
     Of several it is that of the newest call.
     """
-    of = Call.provider == provider if job_id is None else Call.job_id == job_id
+    jobs = select(Job.id).where(Job.provider == provider, job_is_live())
+    of = Call.job_id.in_(jobs) if job_id is None else Call.job_id == job_id
     query = select(Call.error).where(
         of, live_call(CallState.PLANNED, CallState.QUEUED), Call.error.is_not(None)
     )

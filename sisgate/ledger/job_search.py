@@ -18,7 +18,7 @@ from sisgate.domain.states import (
 )
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Call, Job, Response
-from sisgate.ledger.states import is_in, is_still
+from sisgate.ledger.states import is_in, is_still, job_is_live
 
 IDS_AT_ONCE = 1000
 """Ids in one statement, whose parameters databases limit."""
@@ -162,7 +162,7 @@ def taken_by(session: Session, schedule: str, keys: Collection[str]) -> frozense
     """Return the resources that have a job with one of the keys, or one that has not ended."""
     of_schedule = select(Job.resource).where(Job.app == app_of(schedule))
     # Two statements, each with an index: with OR all jobs that the schedule ever had are read.
-    is_live = is_in(Job.state, *LIVE_JOB_STATES)
+    is_live = job_is_live()
     live = session.scalars(of_schedule.where(is_live)).all()
     keyed = session.scalars(of_schedule.where(Job.idempotency_key.in_(keys))).all()
     return frozenset(resource for resource in (*live, *keyed) if resource)

@@ -19,7 +19,7 @@ from sisgate.errors import IdempotencyConflict, InvalidState, OutcomeUnknown, Un
 from sisgate.ledger import bulk_statements, call_queue, call_statements, calls, deletions
 from sisgate.ledger.schema import Job
 from sisgate.ledger.statements import count
-from sisgate.ledger.states import is_in
+from sisgate.ledger.states import job_is_live
 
 
 @dataclass(frozen=True)
@@ -252,8 +252,9 @@ def live_count(session: Session, provider: str, most: int) -> int:
 
 def overdue_providers(session: Session, now: datetime) -> list[str]:
     """Return the providers of the live jobs whose deadline has passed."""
-    query = select(Job.provider).where(is_in(Job.state, *LIVE_JOB_STATES), Job.expires_at <= now)
-    return list(session.scalars(query.distinct()))
+    query = select(Job.provider).where(job_is_live(), Job.expires_at <= now)
+    # Without DISTINCT, for which SQLite would go through all jobs in order of their provider.
+    return sorted(set(session.scalars(query)))
 
 
 def expire_overdue(
@@ -264,9 +265,7 @@ def expire_overdue(
     `why` gives by provider what kept its jobs waiting: a `message` and its `cause`.
     """
     overdue = session.scalars(
-        select(Job)
-        .where(is_in(Job.state, *LIVE_JOB_STATES), Job.expires_at <= now)
-        .with_for_update(skip_locked=True)
+        select(Job).where(job_is_live(), Job.expires_at <= now).with_for_update(skip_locked=True)
     )
     expired = []
     for job in overdue:

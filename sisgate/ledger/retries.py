@@ -19,7 +19,7 @@ from sisgate.ledger.calls import ClaimedCall, begin_attempt, end_attempt, is_hel
 from sisgate.ledger.redelivery import Address, publish_again
 from sisgate.ledger.schema import Call
 from sisgate.ledger.statements import change, count, is_postgresql
-from sisgate.ledger.states import is_in, is_still, live_call
+from sisgate.ledger.states import is_in, is_still, live_retry
 
 Held = Row[int, int]
 """Id and priority of a retry."""
@@ -97,7 +97,7 @@ def _alone(session: Session, provider: str) -> None:
 def _providers_with_due(session: Session, now: datetime) -> list[str]:
     query = (
         select(Call.provider)
-        .where(Call.is_retry, live_call(CallState.PLANNED), Call.not_before <= now)
+        .where(live_retry(CallState.PLANNED), Call.not_before <= now)
         .distinct()
     )
     return sorted(session.scalars(query))
@@ -105,9 +105,8 @@ def _providers_with_due(session: Session, now: datetime) -> list[str]:
 
 def _waiting(session: Session, provider: str, now: datetime, most: int) -> list[Held]:
     due = (
-        Call.is_retry,
         Call.provider == provider,
-        live_call(CallState.PLANNED),
+        live_retry(CallState.PLANNED),
         Call.not_before <= now,
     )
     query = select(Call.id, Call.priority).where(*due)
@@ -126,8 +125,8 @@ def _allowed(session: Session, provider: str, policy: RetryPolicy) -> int:
 
 def _out(session: Session, provider: str) -> int:
     """Return how many retries of a provider are out."""
-    out = live_call(CallState.QUEUED, CallState.RUNNING)
-    return count(session, select(Call.id).where(Call.provider == provider, Call.is_retry, out))
+    out = live_retry(CallState.QUEUED, CallState.RUNNING)
+    return count(session, select(Call.id).where(Call.provider == provider, out))
 
 
 def _make_way(session: Session, provider: str, priorities: list[int], now: datetime) -> int:
@@ -140,9 +139,8 @@ def _make_way(session: Session, provider: str, priorities: list[int], now: datet
     queued = session.execute(
         select(Call.id, Call.priority)
         .where(
-            Call.is_retry,
             Call.provider == provider,
-            live_call(CallState.QUEUED),
+            live_retry(CallState.QUEUED),
             Call.priority > min(priorities),
         )
         .order_by(Call.priority.desc(), Call.published_at.desc())

@@ -1,7 +1,8 @@
 """Conditions on the states of jobs and calls, written so that the right index serves them.
 
 The indexes of states hold live rows only, so they stay small. States are literals, because SQLite
-uses such an index only where the text of its condition is part of the query.
+uses such an index only where the text of its condition is part of the query. With old statistics
+PostgreSQL takes each of them for nearly empty, so a condition fits one of them at most.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, literal_column, true
 
-from sisgate.domain.states import LIVE_CALL_STATES, CallState
-from sisgate.ledger.schema import Call
+from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES, CallState
+from sisgate.ledger.schema import Call, Job
 
 
 def is_in(state: Any, *states: StrEnum) -> ColumnElement[bool]:
@@ -32,9 +33,19 @@ def is_still(state: Any, *states: StrEnum) -> ColumnElement[bool]:
 
 
 def live_call(*states: CallState) -> ColumnElement[bool]:
-    """Return the condition of calls that have not ended, or are in some of the live states.
+    """Return the condition of live calls of a job, or of those in some of the live states.
 
-    Together with a job or provider, or with `Call.is_retry`: each has an index of its live calls.
+    Together with the job it is served by the index of a job's calls without an end.
     """
-    live = is_in(Call.state, *LIVE_CALL_STATES)
-    return and_(live, is_still(Call.state, *states)) if states else live
+    return and_(Call.ended_at.is_(None), is_still(Call.state, *(states or LIVE_CALL_STATES)))
+
+
+def live_retry(*states: CallState) -> ColumnElement[bool]:
+    """Return the condition of live retries in some states; they have an index by provider."""
+    is_live = is_in(Call.state, *LIVE_CALL_STATES)
+    return and_(Call.is_retry, is_live, is_still(Call.state, *states))
+
+
+def job_is_live() -> ColumnElement[bool]:
+    """Return the condition by which live jobs are looked for."""
+    return is_in(Job.state, *LIVE_JOB_STATES)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
 from sisgate.ledger.schema import Attempt, Call, Job
-from sisgate.ledger.states import live_call
+from sisgate.ledger.states import job_is_live, live_call
 
 LATENCY_SAMPLE = 50
 """Calls of a provider whose mean duration stands for the next ones."""
@@ -41,7 +41,8 @@ def backlog(session: Session, provider: str, priority: Priority, *, without: str
             Job.priority <= int(priority),
         )
     ).all()
-    waiting = _live_calls(session, Call.provider == provider)
+    here = select(Job.id).where(Job.provider == provider, job_is_live())
+    waiting = _live_calls(session, Call.job_id.in_(here))
     usual: dict[tuple[str, str | None], int] = {}
     higher: list[int] = []
     equal: list[int] = []

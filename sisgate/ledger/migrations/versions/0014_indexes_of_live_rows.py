@@ -50,8 +50,7 @@ PARTIAL: dict[str, dict[Columns, str]] = {
         ("app", "provider", "resource", "ended_at"): IS_SYNC,
     },
     "calls": {
-        ("job_id", "id"): LIVE_CALL,
-        ("provider", "id"): LIVE_CALL,
+        ("job_id", "id"): "ended_at IS NULL",
         ("not_before",): "state = 'planned' AND not_before IS NOT NULL",
         ("provider", "priority", "published_at"): "state = 'queued'",
         ("lease_until",): "state = 'running'",
