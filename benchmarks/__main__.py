@@ -21,6 +21,7 @@ SECTIONS = {
     "rotation": "benchmarks.rotation",
     "audit": "benchmarks.audit",
     "price": "benchmarks.price",
+    "middleware": "benchmarks.middleware",
     "way": "benchmarks.way",
 }
 
