@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from sisgate.audit.log import record
+from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.calls import Claim, ClaimedCall
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Call, Job
@@ -152,7 +153,7 @@ def disclosed(
 
 def call_disclosed(
     session: Session,
-    job: Job,
+    job: Job | AnsweredJob,
     now: datetime,
     *,
     action: str,

@@ -14,9 +14,9 @@ from sisgate.domain.targets import StoredQuery, query_pairs
 from sisgate.errors import CredentialError, InvalidState, ProviderRefused
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
-from sisgate.gateway.job import visible_status
+from sisgate.gateway.job import is_visible, visible_status
 from sisgate.ledger import jobs
-from sisgate.ledger.schema import Response
+from sisgate.ledger.answers import read_answered
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,13 @@ class Answers:
     def get(self, job_id: str, *, purpose: str | None = None) -> Answer:
         """Open a response after auditing its reader; `InvalidState` without one."""
         core = self._core
-        core.access.require(Action.READ, visible_status(core, job_id).provider)
+        principal = core.access.require_role(Action.LOOK)
         with core.database.read() as session:
-            stored = session.get(Response, job_id)
+            job = read_answered(session, job_id)
+        if job is None or not is_visible(principal, job):
+            raise jobs.unknown(job_id)
+        core.access.require(Action.READ, job.provider)
+        stored = job.response
         if stored is None:
             raise InvalidState(
                 f"No response to job {job_id} is stored. Responses are kept for "
@@ -115,7 +119,7 @@ class Answers:
                 job=job_id,
             )
         body = core.context.vault.open(stored.sealed_body, f"responses/{job_id}")
-        self._disclosures.answer(job_id, purpose, body)
+        self._disclosures.answer(job, purpose, body)
         age = None
         if stored.stored_at is not None:
             age = max(0.0, (core.clock.now() - stored.stored_at).total_seconds())

@@ -21,7 +21,7 @@ from sisgate.audit import events
 from sisgate.domain.targets import query_pairs
 from sisgate.errors import CredentialError, DatabaseUnavailable
 from sisgate.gateway.core import Core
-from sisgate.ledger import jobs
+from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.datasets import newest_change
 from sisgate.ledger.records import StoredChange, StoredRecord
 from sisgate.ledger.schema import Job
@@ -124,13 +124,16 @@ class Disclosures:
                     marks = self._marks(provider, {f"{dataset}/{each}" for each in ids})
                 note("end", records=sent, complete=complete, through=through(last), marks=marks)
 
-    def answer(self, job_id: str, purpose: str | None, body: bytes) -> None:
+    def answer(self, job: AnsweredJob, purpose: str | None, body: bytes) -> None:
         """Audit the disclosure of a response, with marks of its identifiers."""
         actor, user = self._actor()
+        if self._key is None:
+            with self._core.database.write() as session:
+                self._person_key(session)
+        assert self._key is not None
+        # Before the transaction, which may hold back every other writer.
+        content = content_of(body, partial(self._key.mark, job.provider))
         with self._core.database.write() as session:
-            job = jobs.get(session, job_id)
-            key = self._person_key(session)
-            content = content_of(body, partial(key.mark, job.provider))
             now = self._core.clock.now()
             events.call_disclosed(
                 session, job, now, action=events.ANSWER_DISCLOSED, actor=actor, purpose=purpose,

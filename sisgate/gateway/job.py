@@ -18,6 +18,7 @@ from sisgate.errors import JobCancelled, JobExpired, JobFailed, OutcomeUnknown, 
 from sisgate.gateway.core import Core
 from sisgate.ledger import jobs
 from sisgate.ledger import schema as tables
+from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.calls import counts_by_state
 from sisgate.ledger.job_search import of_ids
 
@@ -126,7 +127,7 @@ def raise_unless_successful(status: JobStatus) -> None:
     raise kind(f"Job {status.id} did not succeed. {reason}", job=status.id, **error)
 
 
-def is_visible(principal: Principal, status: JobStatus) -> bool:
+def is_visible(principal: Principal, status: JobStatus | AnsweredJob) -> bool:
     """Return whether a job is in the caller's scopes and, for an app, its own."""
     if not principal.sees_all_jobs and status.app != principal.name:
         return False
