@@ -19,13 +19,16 @@
         ├── UsageError                the call itself is wrong
         │   ├── NotFound                  nothing has that name or id
         │   │   ├── UnknownProvider
+        │   │   │   └── ProviderRemoved       it was removed from the configuration
         │   │   ├── UnknownResource
         │   │   ├── UnknownJob
         │   │   ├── UnknownToken              no access token has that id
         │   │   ├── UnknownPerson             the provider has no record of that person
         │   │   ├── UnknownMessage            the quarantine has no message of that id
         │   │   ├── UnknownKey                the provider has no such key
-        │   │   └── UnknownSchedule           no schedule of that name is configured
+        │   │   ├── UnknownSchedule           no schedule of that name is configured
+        │   │   └── UnknownVersion            the configuration has no such version
+        │   ├── ConfigurationConflict another version of the configuration came first
         │   ├── IdempotencyConflict   the same key with other arguments
         │   ├── InvalidState          the job's state does not allow it
         │   ├── CursorTooOld          the changes after the cursor are deleted; start over
@@ -184,6 +187,12 @@ class UnknownProvider(NotFound):
     code = "unknown_provider"
 
 
+class ProviderRemoved(UnknownProvider):
+    """The provider was removed from the configuration; `detail` has the `version` that did it."""
+
+    code = "provider_removed"
+
+
 class UnknownResource(NotFound):
     """The provider's kind does not offer that resource."""
 
@@ -236,6 +245,18 @@ class UnknownSchedule(NotFound):
     """No schedule of that name is configured."""
 
     code = "unknown_schedule"
+
+
+class UnknownVersion(NotFound):
+    """The configuration has no such version."""
+
+    code = "unknown_version"
+
+
+class ConfigurationConflict(UsageError):
+    """Another version of the configuration was applied first; nothing was changed."""
+
+    code = "configuration_conflict"
 
 
 class CursorAhead(UsageError):

@@ -27,6 +27,8 @@ STATUSES: Mapping[type[SisgateError], int] = {
     errors.NotFound: 404,
     errors.IdempotencyConflict: 409,
     errors.InvalidState: 409,
+    errors.ProviderRemoved: 410,
+    errors.ConfigurationConflict: 409,
     errors.CursorTooOld: 410,
     errors.CursorAhead: 409,
     errors.CredentialError: 502,

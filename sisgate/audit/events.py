@@ -27,6 +27,7 @@ ANSWER_DISCLOSED = "gateway:answer:disclose"
 REQUEST_DISCLOSED = "gateway:request:disclose"
 FEEDS_BEGUN_ANEW = "ledger:feeds:restart"
 CONFIGURATION_CHANGED = "configuration:settings:change"
+CONFIGURATION_APPLIED = "configuration:version:apply"
 
 WORKER = "worker"
 

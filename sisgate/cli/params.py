@@ -193,6 +193,8 @@ IdempotencyKey = Annotated[
     str | None, typer.Option("--idempotency-key", help="The same key returns the same job.")
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
 Purpose = Annotated[str | None, typer.Option(help="Why the data is read, for the audit log.")]
 OnUnavailable = Annotated[
     Instead,

@@ -32,22 +32,27 @@ class FleetConfiguration(FleetSettings):
 
     @classmethod
     def read(
-        cls, version: int, document: Mapping[str, Any], *, known: KnownProviders | None = None
+        cls,
+        version: int,
+        document: Mapping[str, Any],
+        *,
+        source: ConfigSource | None = None,
+        known: KnownProviders | None = None,
     ) -> Self:
         """Return a version of the ledger, completed with what this machine adds (proxy, CA file).
 
-        A provider whose table is that of `known` keeps its object.
+        A provider whose table is that of `known` keeps its object. `source` is where `problems`
+        say that the document is from.
         """
         problems: list[str] = []
         network, _ = network_of_this_machine()
-        tables = dict(document.get("providers") or {})
-        kept = known.unchanged(tables) if known is not None else {}
-        changed = {name: table for name, table in tables.items() if name not in kept}
-        source = ConfigSource(name=f"version {version}")
+        tables = document.get("providers", {})
+        kept = known.unchanged(tables) if known and isinstance(tables, Mapping) else {}
+        changed = _without(tables, kept)
+        source = source or ConfigSource(name=f"version {version}")
         read = {**kept, **read_providers(changed, None, source, problems, network)}
-        values: dict[str, Any] = {
-            "providers": {name: read[name] for name in tables if name in read}
-        }
+        in_order = [name for name in tables if name in read]
+        values: dict[str, Any] = {"providers": {name: read[name] for name in in_order}}
         for name in _FIELDS[1:]:
             if name not in document:
                 continue
@@ -67,6 +72,12 @@ class FleetConfiguration(FleetSettings):
 
 _FIELDS = tuple(FleetSettings.model_fields)
 assert _FIELDS[0] == "providers"
+
+
+def _without(tables: Any, names: Mapping[str, Any]) -> Any:
+    if not isinstance(tables, Mapping):
+        return tables  # a mistake, which is reported as such
+    return {name: table for name, table in tables.items() if name not in names}
 
 
 class KnownProviders:

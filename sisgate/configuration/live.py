@@ -53,9 +53,9 @@ class LiveConfiguration:
         self._database = database
         self._clock = clock
         self._forks = forks
-        self._current = FleetConfiguration.of(own)
-        self._own = self._current
-        self._document: dict[str, Any] = {}
+        self._own = FleetConfiguration.of(own)
+        self._followed: tuple[FleetConfiguration, dict[str, Any]] = self._own, {}
+        """The configuration in force and its document, in one: threads read it without a lock."""
         self._look_at = self._ask_redis_at = self._asked_ledger_at = float("-inf")
         self._redis_pause = LEDGER_SECONDS
         self._followers: list[Callable[[FleetConfiguration, FleetConfiguration], None]] = []
@@ -77,6 +77,16 @@ class LiveConfiguration:
             finally:
                 self._looking.release()
         return self._current
+
+    @property
+    def _current(self) -> FleetConfiguration:
+        return self._followed[0]
+
+    @property
+    def known(self) -> KnownProviders:
+        """The providers in force and their tables, so that unchanged ones are not read again."""
+        current, document = self._followed
+        return KnownProviders(current.providers, document.get("providers"))
 
     def subscribe(self, follower: Callable[[FleetConfiguration, FleetConfiguration], None]) -> None:
         """Call `follower` with the old and the new configuration at each change, in some thread.
@@ -132,13 +142,12 @@ class LiveConfiguration:
         if number == current.version:
             return number
         if document is None:
-            self._document, self._current = {}, self._own
+            self._followed = self._own, {}
         else:
-            known = KnownProviders(current.providers, self._document)
-            followed = FleetConfiguration.read(number, document, known=known)
-            self._document, self._current = document, followed
-        for followed_by in self._followers:
-            followed_by(current, self._current)
+            newest = FleetConfiguration.read(number, document, known=self.known)
+            self._followed = newest, document
+        for follower in self._followers:
+            follower(current, self._current)
         return number
 
     def _publish(self, published: int | None, newest: int) -> None:

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from sisgate.admission.state import LimiterState
     from sisgate.audit.archive import Segment
     from sisgate.audit.chain import IssueKind, VerificationResult
+    from sisgate.configuration.diff import TableChange
     from sisgate.domain.choices import PersonResource, Slot
     from sisgate.gateway.answer import Answer
+    from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
     from sisgate.gateway.datasets import AbsentDataset
     from sisgate.gateway.diagnosis.result import DiagnosticResult
     from sisgate.gateway.forecast import Plan
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.orders import NewRequest, NewSync
     from sisgate.gateway.overview import Overview, ProviderOverview
     from sisgate.ledger.audit_log import AuditFilter
+    from sisgate.ledger.configuration import VersionInfo
     from sisgate.ledger.records import StoredChange, StoredRecord
     from sisgate.ledger.schema import AuditEvent
     from sisgate.liveness.obstacles import Cause, Obstacle
@@ -41,6 +44,10 @@ else:
             "Segment": "sisgate.audit.archive",
             "IssueKind": "sisgate.audit.chain",
             "VerificationResult": "sisgate.audit.chain",
+            "TableChange": "sisgate.configuration.diff",
+            "AppliedConfiguration": "sisgate.gateway.configuration",
+            "ConfigurationPlan": "sisgate.gateway.configuration",
+            "VersionInfo": "sisgate.ledger.configuration",
             "Answer": "sisgate.gateway.answer",
             "AbsentDataset": "sisgate.gateway.datasets",
             "DiagnosticResult": "sisgate.gateway.diagnosis.result",
@@ -70,9 +77,10 @@ else:
     )
 
 __all__ = [
-    "AbsentDataset", "Answer", "AuditEvent", "AuditFilter", "Cause", "DeadLetter",
-    "DiagnosticResult", "ErasureReport", "Gateway", "IssueKind", "Job", "JobStatus", "KeyInfo",
-    "LimiterState", "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview",
-    "PersonDisclosure", "PersonResource", "Plan", "ProviderOverview", "RetentionResult", "Role",
-    "Segment", "Slot", "StoredChange", "StoredRecord", "TokenInfo", "VerificationResult",
+    "AbsentDataset", "Answer", "AppliedConfiguration", "AuditEvent", "AuditFilter", "Cause",
+    "ConfigurationPlan", "DeadLetter", "DiagnosticResult", "ErasureReport", "Gateway",
+    "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest",
+    "NewSync", "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan",
+    "ProviderOverview", "RetentionResult", "Role", "Segment", "Slot", "StoredChange",
+    "StoredRecord", "TableChange", "TokenInfo", "VerificationResult", "VersionInfo",
 ]  # fmt: skip

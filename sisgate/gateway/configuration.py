@@ -1,13 +1,100 @@
-"""The configuration of the fleet: its versions, and the one in force."""
+"""The configuration of the fleet: its versions, and changing it."""
 
 from __future__ import annotations
 
-from sisgate.configuration import FleetConfiguration
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sisgate.access.policy import Action
+from sisgate.audit.events import CONFIGURATION_APPLIED
+from sisgate.audit.log import record
+from sisgate.configuration import FleetConfiguration, edits
+from sisgate.configuration.diff import TableChange, differences
+from sisgate.configuration.document import Document, Draft, draft_of, read_file
+from sisgate.configuration.live import publish
+from sisgate.errors import (
+    BrokerUnavailable,
+    ConfigurationConflict,
+    UnknownVersion,
+    UsageError,
+)
 from sisgate.gateway.core import Core
+from sisgate.gateway.removed_providers import removed_error
+from sisgate.ledger import configuration as ledger
+from sisgate.ledger import removal
+from sisgate.ledger.configuration import VersionInfo
+from sisgate.settings.problems import ConfigSource
+
+GROUP = "providers."
+
+
+@dataclass(frozen=True)
+class ConfigurationPlan:
+    """What applying a draft would change, seen from the version `base` (0: there is none yet).
+
+    `cancels` counts by removed provider the jobs that would end as cancelled.
+    """
+
+    base: int
+    draft: Draft
+    changes: Sequence[TableChange]
+    cancels: Mapping[str, int]
+
+    @property
+    def document(self) -> Document:
+        """The configuration as it would be stored."""
+        return self.draft.document
+
+    @property
+    def removed_providers(self) -> list[str]:
+        """The names of the providers that it removes."""
+        return _providers(self.changes, "remove")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields JSON-ready, without the document."""
+        return {
+            "base": self.base, "changes": list(self.changes), "cancels": dict(self.cancels),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AppliedConfiguration:
+    """The version in force after applying. Not `is_new`: it was in force already.
+
+    `cancelled` counts by removed provider the jobs that ended. `holds_now` is False if Redis could
+    not be told, so that the processes notice some seconds later.
+    """
+
+    version: VersionInfo
+    changes: Sequence[TableChange]
+    cancelled: Mapping[str, int]
+    is_new: bool
+    holds_now: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields JSON-ready."""
+        return {
+            "version": self.version.number, "is_new": self.is_new, "holds_now": self.holds_now,
+            "changes": list(self.changes), "cancelled": dict(self.cancelled),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StoredConfiguration:
+    """One version with its document."""
+
+    info: VersionInfo
+    document: Document
 
 
 class Configuration:
-    """The fleet-wide settings: what is in force."""
+    """The fleet-wide settings: what is in force, its versions, and changing it.
+
+    A change is a new version, whole, checked as a file is, and applied in one transaction. Methods
+    raise `ConfigurationError` with every mistake, and `DatabaseUnavailable`.
+    """
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -15,3 +102,182 @@ class Configuration:
     def current(self) -> FleetConfiguration:
         """Return the configuration in force, at most half a second old."""
         return self._core.configuration.current()
+
+    def check(self, source: Path | Mapping[str, Any]) -> Draft:
+        """Return the fleet's part of a file or document; asks neither ledger nor Redis."""
+        known = self._core.configuration.known
+        if isinstance(source, Path):
+            return read_file(source, known)
+        return draft_of(source, ConfigSource(name="configuration"), known)
+
+    def plan(self, source: Path | Mapping[str, Any]) -> ConfigurationPlan:
+        """Return what applying a file or document would change. Changes nothing."""
+        self._core.access.require(Action.LOOK)
+        return self._plan(self.check(source))
+
+    def plan_provider(self, name: str, settings: Mapping[str, Any]) -> ConfigurationPlan:
+        """Return what adding a provider would change; settings may have dotted names."""
+        return self._edited(lambda old: edits.with_provider(old, name, settings))
+
+    def plan_edit(
+        self, name: str, settings: Mapping[str, Any], unset: Sequence[str] = ()
+    ) -> ConfigurationPlan:
+        """Return what changing some settings of a provider, or unsetting them, would change."""
+        return self._edited(lambda old: edits.with_settings(old, name, settings, unset))
+
+    def plan_removal(self, *names: str) -> ConfigurationPlan:
+        """Return what removing providers, with their schedules, would change."""
+        return self._edited(lambda old: edits.without_providers(old, names))
+
+    def plan_renamed_endpoint(self, name: str, old: str, url: str) -> ConfigurationPlan:
+        """Return what another URL for an endpoint would change.
+
+        It may be another server, so its breaker and health start anew.
+        """
+        return self._edited(lambda known: edits.with_renamed_endpoint(known, name, old, url))
+
+    def plan_rollback(self, number: int) -> ConfigurationPlan:
+        """Return what a new version with the document of an earlier one would change."""
+        return self.plan(self.show(number).document)
+
+    def apply(
+        self,
+        source: ConfigurationPlan | Path | Mapping[str, Any],
+        *,
+        actor: str,
+        reason: str | None = None,
+        based_on: int | None = None,
+    ) -> AppliedConfiguration:
+        """Make a plan, file or document the version in force; every process follows in a second.
+
+        Waiting jobs of removed providers end as cancelled, in the same transaction. Nothing happens
+        if nothing differs. Raises `ConfigurationConflict` if the plan, or `based_on`, is from
+        another version than the one in force.
+        """
+        core = self._core
+        principal = core.access.require(Action.ADMINISTER)
+        actor = principal.token_actor or actor
+        if isinstance(source, ConfigurationPlan):
+            draft, based_on = source.draft, source.base if based_on is None else based_on
+        else:
+            draft = self.check(source)
+        now = core.clock.now()
+        with core.database.write() as session:
+            base = ledger.newest(session)
+            if based_on is not None and based_on != base:
+                raise _outdated(based_on, base)
+            before = ledger.info_of(session, base) if base else None
+            changes = differences(ledger.document_of(session, base) or {}, draft.document)
+            if before is not None and not changes:
+                return AppliedConfiguration(before, (), {}, is_new=False)
+            version = VersionInfo(
+                base + 1, draft.digest, base, _names(changes), now, actor[:100], reason
+            )
+            if not ledger.add(session, version, draft.document):
+                raise _outdated(base, base + 1)
+            removed = _providers(changes, "remove")
+            cancelled = removal.cancel(
+                session, removed, now, lambda name: removed_error(name, version).as_dict()
+            )
+            counts = {name: len(ids) for name, ids in cancelled.items() if ids}
+            record(
+                session, now, actor=actor, action=CONFIGURATION_APPLIED,
+                subject=f"version/{version.number}", reason=reason, based_on=base,
+                digest=draft.digest[:16], cancelled=counts or None,
+                changes={kind: _shortened(names) for kind, names in version.changes.items()},
+            )  # fmt: skip
+        for ids in cancelled.values():
+            for job_id in ids:
+                core.wakeups.announce(job_id)
+        applied = AppliedConfiguration(version, changes, counts, is_new=True)
+        try:
+            publish(core.redis, version.number)
+        except BrokerUnavailable:
+            applied = replace(applied, holds_now=False)
+        core.configuration.refresh()
+        return applied
+
+    def diff(self, before: int, after: int | None = None) -> Sequence[TableChange]:
+        """Return how two versions differ; `after` is by default the one in force."""
+        return differences(self.show(before).document, self.show(after).document)
+
+    def history(self, limit: int = 20) -> Sequence[VersionInfo]:
+        """Return the newest versions, newest first: who applied each, when, why."""
+        self._core.access.require(Action.LOOK)
+        with self._core.database.read() as session:
+            return ledger.history(session, limit)
+
+    def show(self, number: int | None = None) -> StoredConfiguration:
+        """Return a version with its document, by default the one in force; `UnknownVersion`."""
+        self._core.access.require(Action.LOOK)
+        with self._core.database.read() as session:
+            chosen = ledger.newest(session) if number is None else number
+            info = ledger.info_of(session, chosen)
+            document = ledger.document_of(session, chosen)
+        if info is None or document is None:
+            raise UnknownVersion(
+                "The ledger has no version of the configuration yet: each process uses its own "
+                "file. Apply one with `sisgate config apply`."
+                if not chosen
+                else f"There is no version {chosen}. `sisgate config history` lists them.",
+                version=chosen or None,
+            )
+        return StoredConfiguration(info, document)
+
+    def _edited(self, edit: Callable[[Document], Document]) -> ConfigurationPlan:
+        core = self._core
+        core.access.require(Action.LOOK)
+        with core.database.read() as session:
+            base = ledger.newest(session)
+            document = ledger.document_of(session, base)
+        if document is None:
+            document = self._own_document()
+        return self._plan(self.check(edit(document)), base)
+
+    def _own_document(self) -> Document:
+        """Return the document of this process's file: what is in force before the first version."""
+        file = self._core.settings.config_file
+        if file is not None:
+            return read_file(file).document
+        if self.current().providers:
+            raise UsageError(
+                "The ledger has no version of the configuration yet, and this process has its "
+                "providers from code. Apply a configuration first."
+            )
+        return {}
+
+    def _plan(self, draft: Draft, base: int | None = None) -> ConfigurationPlan:
+        with self._core.database.read() as session:
+            newest = ledger.newest(session) if base is None else base
+            before = ledger.document_of(session, newest) or {}
+            changes = differences(before, draft.document)
+            cancels = removal.waiting_jobs(session, _providers(changes, "remove"))
+        return ConfigurationPlan(newest, draft, changes, cancels)
+
+
+def _outdated(based_on: int, newest: int) -> ConfigurationConflict:
+    return ConfigurationConflict(
+        f"The change is based on version {based_on}, but version {newest} is in force now, so "
+        f"nothing was applied. See what it changed with `sisgate config diff --from {based_on}`, "
+        "and try again.",
+        based_on=based_on,
+        newest=newest,
+    )
+
+
+def _names(changes: Sequence[TableChange]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for change in changes:
+        names.setdefault(change.kind, []).append(change.subject)
+    return names
+
+
+def _providers(changes: Sequence[TableChange], kind: str) -> list[str]:
+    subjects = (each.subject for each in changes if each.kind == kind)
+    return [name.removeprefix(GROUP) for name in subjects if name.startswith(GROUP)]
+
+
+def _shortened(names: Sequence[str], most: int = 100) -> list[str]:
+    """Return names for the audit log; the version itself has them all."""
+    rest = len(names) - most
+    return [*names[:most], f"and {rest} more"] if rest > 0 else list(names)

@@ -11,6 +11,7 @@ from sisgate.configuration import FleetConfiguration
 from sisgate.context import Context
 from sisgate.domain.validation import did_you_mean
 from sisgate.errors import UnknownProvider, UnknownResource
+from sisgate.gateway.removed_providers import removal_error
 from sisgate.settings import ProviderConfig, Settings
 
 
@@ -42,12 +43,17 @@ class Core:
         )
 
     def provider(self, name: str) -> ProviderConfig:
-        """Return the configuration of a provider; `UnknownProvider` if there is none."""
+        """Return the configuration of a provider; `UnknownProvider` if there is none.
+
+        That is `ProviderRemoved` if there was one.
+        """
         configuration = self.configuration.current()
         if name not in configuration.providers:  # it may have been added a moment ago
             configuration = self.configuration.refresh()
         config = configuration.providers.get(name)
         if config is None:
+            if configuration.version and (removed := removal_error(self.database, name)):
+                raise removed
             known = ", ".join(sorted(configuration.providers)) or "none"
             raise UnknownProvider(
                 f"No provider {name!r} is configured in {self.place_of(configuration)}. "

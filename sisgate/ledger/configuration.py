@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -10,6 +13,37 @@ from sqlalchemy.orm import Session
 
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import ConfigurationVersion
+from sisgate.ledger.statements import insert_into
+
+SEARCHED = 500
+"""How many versions back it is searched for the one that removed a provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """A version without its document: who applied it, when and why.
+
+    `changes` are the names of the tables that it added, changed and removed.
+    """
+
+    number: int
+    digest: str
+    based_on: int
+    changes: Mapping[str, Sequence[str]]
+    created_at: datetime
+    actor: str
+    reason: str | None
+
+
+_INFO = (
+    ConfigurationVersion.number,
+    ConfigurationVersion.digest,
+    ConfigurationVersion.based_on,
+    ConfigurationVersion.changes,
+    ConfigurationVersion.created_at,
+    ConfigurationVersion.actor,
+    ConfigurationVersion.reason,
+)
 
 
 def newest(session: Session) -> int:
@@ -33,3 +67,36 @@ def read_newest(database: Database, known: int) -> tuple[int, dict[str, Any] | N
     with database.read() as session:
         number = newest(session)
         return number, document_of(session, number) if number != known else None
+
+
+def info_of(session: Session, number: int) -> VersionInfo | None:
+    """Return who applied a version, when and why; None where there is no such version."""
+    row = session.execute(select(*_INFO).where(ConfigurationVersion.number == number)).first()
+    return None if row is None else VersionInfo(*row)
+
+
+def history(session: Session, limit: int) -> list[VersionInfo]:
+    """Return the newest versions, newest first."""
+    rows = session.execute(select(*_INFO).order_by(ConfigurationVersion.number.desc()).limit(limit))
+    return [VersionInfo(*row) for row in rows]
+
+
+def add(session: Session, info: VersionInfo, document: Mapping[str, Any]) -> bool:
+    """Add a version; return False if another transaction has added one of that number."""
+    values = {
+        "number": info.number, "digest": info.digest, "based_on": info.based_on,
+        "changes": {kind: list(names) for kind, names in info.changes.items()},
+        "created_at": info.created_at, "actor": info.actor, "reason": info.reason,
+        "document": json.dumps(document, ensure_ascii=False, separators=(",", ":")),
+    }  # fmt: skip
+    statement = insert_into(session, ConfigurationVersion).values(**values).on_conflict_do_nothing()
+    return session.scalar(statement.returning(ConfigurationVersion.number)) is not None
+
+
+def removal_of(session: Session, provider: str) -> VersionInfo | None:
+    """Return the version that removed a provider; None if none of the last ones did."""
+    subject = f"providers.{provider}"
+    for version in history(session, SEARCHED):
+        if subject in version.changes.get("remove", ()):
+            return version
+    return None

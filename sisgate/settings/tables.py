@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from sisgate.settings.problems import ConfigSource
 from sisgate.settings.provider import NAME, RESERVED_NAMES, ProviderConfig
 
+NETWORK_FILES = ("ca_file", "client_cert", "client_key")
+"""Settings of a provider that name files."""
+
 
 def read_providers(
     tables: Any,
@@ -59,8 +62,8 @@ def _networked(
 
     The table's own settings take precedence; NO_PROXY applies only to the environment's proxy.
     """
-    files = ("ca_file", "client_cert", "client_key")
-    own = {**table, **{name: relative_to(path, table[name]) for name in files if name in table}}
+    files = {name: relative_to(path, table[name]) for name in NETWORK_FILES if name in table}
+    own = {**table, **files}
     skipped = {"no_proxy"} if "proxy" in table else set()
     return {**{name: v for name, v in defaults.items() if name not in skipped}, **own}
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from sisgate.gateway import AbsentDataset, ProviderOverview
 
 app = Commands(
-    "providers", "List providers: limits, quota left, keys, and obstacles.", panel="Look"
+    "providers",
+    "List providers: limits, quota left, keys, and obstacles. Add, edit, remove.",
+    panel="Look",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,7 +14,8 @@ from sisgate.ledger.schema.base import Base
 class ConfigurationVersion(Base):
     """One version of the configuration, whole, as JSON; the one with the highest number holds.
 
-    `based_on` is the number of the version that its author saw, 0 for none.
+    `based_on` is the number of the version before it, 0 for none; `changes` are the names of the
+    tables that differ from that one, by `add`, `change` and `remove`.
     """
 
     __tablename__ = "configuration_versions"
@@ -23,6 +25,7 @@ class ConfigurationVersion(Base):
     document: Mapped[str] = mapped_column(Text)
     digest: Mapped[str] = mapped_column(String(64))
     based_on: Mapped[int]
+    changes: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     actor: Mapped[str] = mapped_column(String(100))
     reason: Mapped[str | None] = mapped_column(Text)

@@ -5,9 +5,11 @@ Revision ID: 0013
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0013"
 down_revision = "0012"
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 branch_labels = None
 depends_on = None
@@ -20,6 +22,7 @@ def upgrade() -> None:
         sa.Column("document", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("based_on", sa.Integer(), nullable=False),
+        sa.Column("changes", JSON, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("actor", sa.String(length=100), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),

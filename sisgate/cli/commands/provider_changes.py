@@ -1,0 +1,138 @@
+"""`sisgate providers add`, `edit`, `remove` and `rename-endpoint`: one provider, without a file."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Annotated, Any
+
+import typer
+
+from sisgate.cli.changes import apply_plan
+from sisgate.cli.commands import providers
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.params import DryRun, Provider, Reason, Yes, complete_provider
+from sisgate.errors import UsageError
+
+app = providers.app
+
+TEXTS = frozenset({"version"})
+"""Settings that are texts, even if they look like numbers."""
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME=VALUE...",
+        help="As in sisgate.toml: limit=500/h, retry.tries=3; url=URL adds an endpoint.",
+    ),
+]
+Unset = Annotated[
+    list[str] | None, typer.Option("--unset", metavar="NAME", help="Return it to its default.")
+]
+
+
+def parsed(texts: list[str] | None) -> dict[str, Any]:
+    """Return settings written as NAME=VALUE. A value is TOML, or else a text.
+
+    >>> parsed(["kind=skyward", "limit=9/s", "burst=3", "url=https://a.test", "retry.tries=2"])
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'kind': 'skyward', 'limit': '9/s', 'burst': 3, 'retry.tries': 2,
+     'endpoints': [{'url': 'https://a.test'}]}
+    """
+    settings: dict[str, Any] = {}
+    urls: list[str] = []
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{text!r} is not NAME=VALUE, such as limit=500/h.")
+        if name == "url":
+            urls.append(value)
+        elif name in settings:
+            raise UsageError(f"{name} is given twice.")
+        else:
+            settings[name] = value if name in TEXTS else _value(value)
+    if urls:
+        if "endpoints" in settings:
+            raise UsageError("Give url or endpoints, not both.")
+        settings["endpoints"] = [{"url": url} for url in urls]
+    return settings
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+@app.add(
+    "sisgate providers add lincoln kind=powerschool url=https://ps.lincoln.example limit=1000/h",
+    note="All settings: docs/reference/configuration.md. Keys: `sisgate keys add`.",
+)
+def add(
+    invocation: Invocation,
+    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="Name of the new provider.")],
+    settings: Settings = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+) -> None:
+    """Add a provider to the configuration of the fleet."""
+    plan = invocation.gateway.configuration.plan_provider(name, parsed(settings))
+    apply_plan(invocation, plan, yes=yes, reason=reason, dry_run=dry_run)
+
+
+@app.add(
+    "sisgate providers edit lincoln limit=500/h retry.tries=3",
+    "sisgate providers edit lincoln --unset burst",
+)
+def edit(
+    invocation: Invocation,
+    provider: Provider,
+    settings: Settings = None,
+    unset: Unset = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+) -> None:
+    """Change settings of a provider. Calls under way finish with the old ones."""
+    if not settings and not unset:
+        raise UsageError(f"Name a setting, as in `sisgate providers edit {provider} limit=500/h`.")
+    configuration = invocation.gateway.configuration
+    plan = configuration.plan_edit(provider, parsed(settings), unset or ())
+    apply_plan(invocation, plan, yes=yes, reason=reason, dry_run=dry_run)
+
+
+@app.add("sisgate providers remove lincoln --reason 'contract ended'")
+def remove(
+    invocation: Invocation,
+    providers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PROVIDER...", help="Which to remove.", autocompletion=complete_provider
+        ),
+    ],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+) -> None:
+    """Remove providers and their schedules. Waiting work ends as cancelled; records stay."""
+    plan = invocation.gateway.configuration.plan_removal(*providers)
+    apply_plan(invocation, plan, yes=yes, reason=reason, dry_run=dry_run)
+
+
+@app.add(
+    "sisgate providers rename-endpoint lincoln https://old.example https://new.example",
+    name="rename-endpoint",
+)
+def rename_endpoint(
+    invocation: Invocation,
+    provider: Provider,
+    old: Annotated[str, typer.Argument(metavar="OLD_URL", help="URL of the endpoint.")],
+    new: Annotated[str, typer.Argument(metavar="NEW_URL", help="Its new URL.")],
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+) -> None:
+    """Give an endpoint another URL. Its weight and group stay; breaker and health start anew."""
+    plan = invocation.gateway.configuration.plan_renamed_endpoint(provider, old, new)
+    apply_plan(invocation, plan, yes=yes, reason=reason, dry_run=dry_run)

@@ -1,0 +1,171 @@
+"""A configuration as it is stored: the tables of `sisgate.toml` that the fleet shares, as JSON.
+
+What only one process needs (databases, keys, folders) is left out, and so is what a machine adds to
+its providers (proxy, CA file from its environment). A document holds no secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path, PurePath
+from typing import Any
+from urllib.parse import urlsplit
+
+from sisgate.configuration.fleet_configuration import FleetConfiguration, KnownProviders
+from sisgate.errors import ConfigurationError
+from sisgate.settings.files import read_text
+from sisgate.settings.fleet import FleetSettings, mistakes
+from sisgate.settings.load import NOT_IN_FILE
+from sisgate.settings.model import Settings
+from sisgate.settings.problems import ConfigSource, Place, in_file_order, nearest
+from sisgate.settings.tables import NETWORK_FILES, relative_to
+
+Document = dict[str, Any]
+
+_SECRET = re.compile(r"password|passwd|secret|token|api_?key|private_?key", re.IGNORECASE)
+"""Names of options that hold a secret."""
+
+_PROXY_IS_SECRET = (
+    "has a password, which must not be stored with the configuration: let each worker find the URL "
+    "in its environment (HTTPS_PROXY)"
+)
+_OPTION_IS_SECRET = (
+    "looks like a secret, which must not be stored with the configuration: name a file that holds "
+    "it"
+)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A configuration that may be applied: the document, and what it means here."""
+
+    document: Document
+    configuration: FleetConfiguration
+
+    @property
+    def digest(self) -> str:
+        """The digest of the document, whatever the order of its tables."""
+        return digest(self.document)
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a document, whatever the order of its tables."""
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_file(path: Path, known: KnownProviders | None = None) -> Draft:
+    """Return the fleet's part of a configuration file.
+
+    Raises one `ConfigurationError` with every mistake and its line.
+    """
+    source = ConfigSource(path)
+    try:
+        source = ConfigSource(path, read_text(path))
+        raw = tomllib.loads(source.text)
+    except (OSError, ValueError) as error:
+        raise _refused([f"{path.name}: {error}"]) from None
+    return draft_of(raw, source, known)
+
+
+def draft_of(
+    raw: Mapping[str, Any], source: ConfigSource, known: KnownProviders | None = None
+) -> Draft:
+    """Return the fleet's part of parsed TOML, or of a document; raises as `read_file`.
+
+    Files are relative to that of `source`. Unchanged providers are those of `known`.
+    """
+    known_names = {*Settings.model_fields} - NOT_IN_FILE
+    problems = [
+        source.problem((name,), "is not a setting" + nearest(name, known_names))
+        for name in raw
+        if name not in known_names
+    ]
+    document = {
+        name: json_ready(value) for name, value in raw.items() if name in FleetSettings.model_fields
+    }
+    _resolve_files(document, source.path)
+    problems += [source.problem(place, what) for place, what in _secrets(document)]
+    configuration = FleetConfiguration.read(0, document, source=source, known=known)
+    problems += configuration.problems
+    if not problems:
+        wrong = mistakes(
+            configuration.schedules, configuration.providers, configuration.retention.jobs
+        )
+        problems += [source.problem(place, what) for place, what in wrong]
+    if problems:
+        raise _refused(problems)
+    return Draft(document, configuration)
+
+
+def json_ready(value: Any) -> Any:
+    """Return a value of TOML as JSON has it; times and lengths of time become texts.
+
+    >>> json_ready({"start": time(8), "every": timedelta(minutes=15), "days": (0, 1)})
+    {'start': '08:00:00', 'every': 900.0, 'days': [0, 1]}
+    """
+    match value:
+        case Mapping():
+            return {str(name): json_ready(each) for name, each in value.items()}
+        case list() | tuple():
+            return [json_ready(each) for each in value]
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case PurePath():
+            return str(value)
+    return value
+
+
+def _refused(problems: list[str]) -> ConfigurationError:
+    many = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
+    return ConfigurationError(
+        f"The configuration has {many}, so nothing was applied:", problems=in_file_order(problems)
+    )
+
+
+def _tables(document: Document) -> Iterator[tuple[str, dict[str, Any]]]:
+    providers = document.get("providers")
+    for name, table in providers.items() if isinstance(providers, dict) else ():
+        if isinstance(table, dict):
+            yield name, table
+
+
+def _resolve_files(document: Document, path: Path | None) -> None:
+    """Name files by whole paths: another host has no file that these could be relative to."""
+    for _, table in _tables(document):
+        for name in NETWORK_FILES:
+            if isinstance(table.get(name), str):
+                table[name] = str(relative_to(path, table[name]))
+
+
+def _secrets(document: Document) -> Iterator[tuple[Place, str]]:
+    """Yield the place of each secret: versions are stored in plain text."""
+    for name, table in _tables(document):
+        proxy = table.get("proxy")
+        if isinstance(proxy, str) and _has_password(proxy):
+            yield ("providers", name, "proxy"), _PROXY_IS_SECRET
+        rotation = table.get("rotation")
+        options = rotation.get("options") if isinstance(rotation, dict) else None
+        for option, value in options.items() if isinstance(options, dict) else ():
+            if _SECRET.search(option) and isinstance(value, str) and not _is_a_name(option):
+                yield ("providers", name, "rotation", "options", option), _OPTION_IS_SECRET
+
+
+def _is_a_name(option: str) -> bool:
+    return option.endswith(("_file", "_path", "_name", "_id", "_url", "_env", "_command"))
+
+
+def _has_password(url: str) -> bool:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+    except ValueError:  # which the URL's own check reports
+        return False
+    return parts.username is not None or parts.password is not None

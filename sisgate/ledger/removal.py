@@ -1,0 +1,76 @@
+"""The work of providers that were removed from the configuration: counting and ending it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, delete, func, not_, select, update
+from sqlalchemy.orm import Session
+
+from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobKind, JobState
+from sisgate.ledger.schema import Call, Job, MarkedDeletion
+from sisgate.ledger.statements import change
+from sisgate.ledger.states import is_in, live_call
+
+
+def waiting_jobs(session: Session, providers: Collection[str]) -> Counter[str]:
+    """Return how many jobs of each provider `cancel` would end."""
+    if not providers:
+        return Counter()
+    rows = session.execute(
+        select(Job.provider, func.count()).where(*_ends(providers)).group_by(Job.provider)
+    )
+    return Counter({row[0]: row[1] for row in rows})
+
+
+def with_live_jobs(session: Session, known: Collection[str]) -> list[str]:
+    """Return the providers besides the `known` ones that have jobs which have not ended."""
+    live = select(Job.provider).where(is_in(Job.state, *LIVE_JOB_STATES)).distinct()
+    return sorted(set(session.scalars(live)) - set(known))
+
+
+def cancel(
+    session: Session,
+    providers: Collection[str],
+    now: datetime,
+    error_of: Callable[[str], Mapping[str, Any]],
+) -> dict[str, list[str]]:
+    """End the waiting jobs of removed providers as cancelled; return their ids by provider.
+
+    A request whose call is running is left to end by itself, since its response is about to arrive.
+    A running call of a sync ends as well, and its answer is dropped, as with any cancelled job.
+    """
+    cancelled: dict[str, list[str]] = {}
+    for provider in sorted(providers):
+        values = {
+            "state": JobState.CANCELLED.value,
+            "ended_at": now,
+            "error": dict(error_of(provider)),
+        }
+        ended = session.scalars(
+            update(Job).where(*_ends([provider])).values(**values).returning(Job.id),
+            execution_options={"synchronize_session": False},
+        )
+        ids = cancelled[provider] = list(ended)
+        if not ids:
+            continue
+        of_ended: Select[Any] = select(Job.id).where(
+            Job.provider == provider, Job.state == JobState.CANCELLED.value, Job.ended_at == now
+        )
+        waiting = is_in(Call.state, CallState.PLANNED, CallState.QUEUED)
+        withdrawn = update(Call).where(Call.job_id.in_(of_ended), waiting)
+        change(session, withdrawn.values(state=CallState.CANCELLED.value, ended_at=now))
+        change(session, delete(MarkedDeletion).where(MarkedDeletion.job_id.in_(of_ended)))
+    return cancelled
+
+
+def _ends(providers: Collection[str]) -> list[ColumnElement[bool]]:
+    is_running = select(Call.id).where(Call.job_id == Job.id, live_call(CallState.RUNNING)).exists()
+    return [
+        is_in(Job.state, *LIVE_JOB_STATES),
+        Job.provider.in_(list(providers)),
+        not_((Job.kind == JobKind.REQUEST.value) & is_running),
+    ]

@@ -1,0 +1,96 @@
+"""`sisgate config` and the commands that change one provider."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.cli.main import execute
+from testbed.installation import variables_of
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Runs a command and returns its JSON, or with `text` what it wrote to stdout and stderr."""
+    for name, value in variables_of(gateway.settings).items():
+        monkeypatch.setenv(name, value)
+
+    def command(*words: str, code: int = 0, text: bool = False) -> Any:
+        capsys.readouterr()
+        ended = execute([*words] if text else [*words, "--json"])
+        out, err = capsys.readouterr()
+        assert ended == code, f"{ended}: {out}{err}"
+        return out + err if text else json.loads(out)
+
+    return command
+
+
+def test_a_file_is_checked_compared_applied_and_shown(run: Run, file: Path) -> None:
+    """The way of a change by file, and back."""
+    assert run("config", "check")["providers"] == ["lincoln", "adams"]
+    assert [each["kind"] for each in run("config", "diff")["changes"]] == ["add"] * 3
+    applied = run("config", "apply", "--yes", "--reason", "the first")
+    assert (applied["version"], applied["is_new"]) == (1, True)
+    shown = run("config", "show", text=True)
+    assert shown.startswith("# Version 1, applied by ")
+    file.write_text(shown, "utf-8")
+    assert run("config", "apply", "--yes")["is_new"] is False
+    assert run("config", "history")[0]["reason"] == "the first"
+
+
+def test_a_change_needs_a_yes(run: Run) -> None:
+    """A script that forgot it is told; nothing was applied."""
+    told = run("config", "apply", code=2)
+    assert "Add --yes" in told["error"]["message"]
+    assert run("config", "history") == []
+
+
+def test_one_provider_is_added_edited_and_removed(run: Run) -> None:
+    """Without a file; a dry run changes nothing."""
+    run("config", "apply", "--yes")
+    new = ["kind=skyward", "url=https://sky.test", "limit=9/s", "retry.tries=2", "auth=bearer"]
+    assert run("providers", "add", "new", *new, "--dry-run")["applied"] is False
+    assert run("providers", "add", "new", *new, "--yes")["version"] == 2
+    assert run("providers", "edit", "new", "limit=5/s", "--unset", "retry.tries", "--yes")
+    document = run("config", "show")["document"]
+    assert document["providers"]["new"] == {
+        "kind": "skyward", "endpoints": [{"url": "https://sky.test"}], "limit": "5/s",
+        "auth": "bearer",
+    }  # fmt: skip
+    run("providers", "rename-endpoint", "new", "https://sky.test", "https://b.test", "--yes")
+    removed = run("providers", "remove", "new", "--yes", "--reason", "a trial")
+    assert [each["subject"] for each in removed["changes"]] == ["providers.new"]
+    told = run("sync", "new", "students", code=3)
+    assert told["error"]["code"] == "provider_removed"
+    back = run("config", "rollback", "4", "--yes")
+    assert back["version"] == 6
+    changed = run("config", "diff", "--from", "2", "--to", "4")["changes"]
+    assert {each["name"] for each in changed[0]["settings"]} >= {"limit", "retry.tries"}
+
+
+def test_an_outdated_change_is_refused(run: Run, file: Path) -> None:
+    """A pipeline names the version that it saw."""
+    run("config", "apply", "--yes")
+    run("providers", "edit", "adams", "burst=2", "--yes")
+    told = run("config", "apply", str(file), "--yes", "--based-on", "1", code=2)
+    assert told["error"]["code"] == "configuration_conflict"
+    assert "config diff --from 1" in told["error"]["message"]
+
+
+def test_a_removal_says_what_becomes_of_waiting_work(run: Run, gateway: Gateway) -> None:
+    """Before and after."""
+    run("config", "apply", "--yes")
+    gateway.sync("adams", "students")
+    told = run("providers", "remove", "adams", "--dry-run", text=True)
+    assert "1 waiting job of adams ends as cancelled" in told
+    assert "- providers.adams" in told
+    assert run("providers", "remove", "adams", "--yes")["cancelled"] == {"adams": 1}

@@ -1,0 +1,237 @@
+"""Versions of the configuration: applied whole, checked, audited, followed by every process."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.clock import SystemClock, poll_until
+from sisgate.errors import (
+    ConfigurationConflict,
+    ConfigurationError,
+    JobCancelled,
+    ProviderRemoved,
+    UnknownVersion,
+    UsageError,
+)
+from sisgate.ledger import audit_log
+from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import CONFIGURATION
+from tests.integration.configuration.conftest import MakeGateway
+
+CLOCK = SystemClock()
+
+
+def follows(gateway: Gateway, version: int, seconds: float = 1.0) -> bool:
+    """Whether a process has a version within so many seconds, by looking as it always does."""
+    return poll_until(
+        lambda: gateway.configuration.current().version == version,
+        clock=CLOCK, timeout_seconds=seconds,
+    )  # fmt: skip
+
+
+def test_without_a_version_each_process_uses_its_own_file(gateway: Gateway) -> None:
+    """As before there were versions."""
+    current = gateway.configuration.current()
+    assert (current.version, list(current.providers)) == (0, ["lincoln", "adams"])
+    with pytest.raises(UnknownVersion, match="each process uses its own file"):
+        gateway.configuration.show()
+
+
+def test_every_process_follows_an_applied_version_within_a_second(
+    gateway: Gateway, another: MakeGateway, file: Path
+) -> None:
+    """It looks at the number in Redis twice a second; what did not change keeps its object."""
+    other = another()
+    gateway.configuration.apply(file, actor="ana")
+    assert follows(other, 1)
+    before = other.configuration.current()
+    plan = gateway.configuration.plan_edit("lincoln", {"limit": "500/h"})
+    applied = gateway.configuration.apply(plan, actor="ana", reason="asked by the district")
+    assert applied.version.number == 2
+    assert follows(other, 2)
+    now = other.configuration.current()
+    assert str(now.providers["lincoln"].windows[0]) == "500/h"
+    assert now.providers["adams"] is before.providers["adams"]
+    assert now.providers["lincoln"] is not before.providers["lincoln"]
+    newest, first = gateway.configuration.history()
+    assert (newest.number, newest.actor, newest.reason) == (2, "ana", "asked by the district")
+    assert (newest.changes, newest.based_on) == ({"change": ["providers.lincoln"]}, 1)
+    assert first.changes["add"] == ["providers.lincoln", "providers.adams", "schedules.nightly"]
+
+
+def test_an_emptied_redis_is_told_the_version_again(
+    gateway: Gateway, another: MakeGateway, file: Path, redis: RedisClient
+) -> None:
+    """The ledger decides; Redis only saves asking it."""
+    gateway.configuration.apply(file, actor="ana")
+    redis.flushall()
+    other = another()
+    assert follows(other, 1)
+    assert redis.get(CONFIGURATION()) == b"1"
+
+
+def test_a_version_that_was_never_published_is_found_in_the_ledger(
+    gateway: Gateway, another: MakeGateway, file: Path, redis: RedisClient
+) -> None:
+    """Whoever applied it died in between."""
+    gateway.configuration.apply(file, actor="ana")
+    other = another()
+    assert follows(other, 1)
+    gateway.configuration.apply(gateway.configuration.plan_removal("adams"), actor="ana")
+    redis.set(CONFIGURATION(), 1)
+    assert follows(other, 2, seconds=10)
+
+
+def test_applying_the_same_again_changes_nothing(gateway: Gateway, file: Path) -> None:
+    """Neither does another order of the tables."""
+    gateway.configuration.apply(file, actor="ana")
+    document = gateway.configuration.show().document
+    turned = {name: document[name] for name in reversed(document)}
+    again = gateway.configuration.apply(turned, actor="ben")
+    assert (again.is_new, again.version.number, again.version.actor) == (False, 1, "ana")
+
+
+def test_all_mistakes_are_told_at_once_and_nothing_is_applied(gateway: Gateway, file: Path) -> None:
+    """With their lines."""
+    file.write_text('[providers.a]\nkind = "nope"\nurl = 1\n[apps.x]\nweight = -1\n', "utf-8")
+    with pytest.raises(ConfigurationError, match="nothing was applied") as caught:
+        gateway.configuration.apply(file, actor="ana")
+    places = {problem.split(": ")[1] for problem in caught.value.problems}
+    assert {
+        "providers.a.kind",
+        "providers.a.url",
+        "providers.a.endpoints",
+        "apps.x.weight",
+    } <= places
+    assert not gateway.configuration.history()
+
+
+def test_two_at_once_do_not_overwrite_each_other(
+    gateway: Gateway, another: MakeGateway, file: Path
+) -> None:
+    """Of two that saw the same version one is refused, and told the number of the other's."""
+    gateway.configuration.apply(file, actor="ana")
+    processes = [another() for _ in range(4)]
+    plans = [
+        each.configuration.plan_edit("lincoln", {"burst": number + 1})
+        for number, each in enumerate(processes)
+    ]
+    results: list[Any] = []
+    together = threading.Barrier(len(plans))
+
+    def apply(process: Gateway, plan: Any) -> None:
+        together.wait()
+        try:
+            results.append(process.configuration.apply(plan, actor="ben").version.number)
+        except ConfigurationConflict as error:
+            results.append(error)
+
+    threads = [
+        threading.Thread(target=apply, args=pair) for pair in zip(processes, plans, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results.count(2) == 1
+    refused = [each for each in results if each != 2]
+    assert [each.detail["based_on"] for each in refused] == [1, 1, 1]
+    assert len(gateway.configuration.history()) == 2
+
+
+def test_a_removed_provider_drains(gateway: Gateway, another: MakeGateway, file: Path) -> None:
+    """Its waiting work ends with the reason, counted before; new work is refused with it."""
+    gateway.configuration.apply(file, actor="ana")
+    jobs = [gateway.sync("adams", "students"), gateway.enqueue_request("adams", "GET", "/x")]
+    kept = gateway.sync("lincoln", "students")
+    plan = gateway.configuration.plan_removal("adams")
+    assert plan.cancels == {"adams": 2}
+    assert [each.subject for each in plan.changes if each.kind == "remove"] == [
+        "providers.adams", "schedules.nightly"
+    ]  # fmt: skip
+    applied = gateway.configuration.apply(plan, actor="ana", reason="contract ended")
+    assert applied.cancelled == {"adams": 2}
+    for job in jobs:
+        status = job.status()
+        assert status.state == "cancelled"
+        assert status.error is not None
+        assert status.error["code"] == "provider_removed"
+        assert "version 2, by ana" in status.error["message"]
+        assert status.error["message"].endswith("contract ended.")
+    with pytest.raises(JobCancelled, match="contract ended"):
+        jobs[0].wait(5)
+    assert kept.status().state == "accepted"
+    other = another()
+    with pytest.raises(ProviderRemoved, match=r"in version 2, by ana .*contract ended"):
+        other.sync("adams", "students")
+
+
+def test_rolling_back_is_a_new_version(gateway: Gateway, file: Path) -> None:
+    """History is never rewritten."""
+    gateway.configuration.apply(file, actor="ana")
+    gateway.configuration.apply(gateway.configuration.plan_removal("adams"), actor="ana")
+    back = gateway.configuration.apply(gateway.configuration.plan_rollback(1), actor="ben")
+    assert back.version.number == 3
+    assert gateway.configuration.show(3).document == gateway.configuration.show(1).document
+    assert not gateway.configuration.diff(1, 3)
+
+
+def test_applying_is_audited(gateway: Gateway, file: Path) -> None:
+    """Who, when, why, what."""
+    gateway.configuration.apply(file, actor="ana", reason="first")
+    with gateway.context.database.read() as session:
+        (event,) = audit_log.tail(
+            session, audit_log.AuditFilter(action="configuration:version:apply")
+        )
+    assert (event.actor, event.subject, event.reason) == ("ana", "version/1", "first")
+
+
+def test_a_document_holds_neither_what_only_a_process_needs_nor_a_secret(
+    gateway: Gateway, file: Path
+) -> None:
+    """A version is readable by whoever reads the ledger."""
+    text = file.read_text("utf-8")
+    file.write_text('app_name = "here"\naccess = "open"\n' + text, "utf-8")
+    gateway.configuration.apply(file, actor="ana")
+    assert set(gateway.configuration.show().document) == {"providers", "schedules"}
+    file.write_text(
+        text.replace('auth = "none"', 'auth = "none"\nproxy = "http://u:hunter2@p.test:1"', 1),
+        "utf-8",
+    )
+    with pytest.raises(ConfigurationError, match=r"proxy: has a password") as caught:
+        gateway.configuration.apply(file, actor="ana")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_process_serves_what_it_understands(gateway: Gateway, file: Path) -> None:
+    """An older code meets a kind that it does not know."""
+    gateway.configuration.apply(file, actor="ana")
+    document = gateway.configuration.show().document
+    document["providers"]["new"] = {"kind": "of_tomorrow", "endpoints": [{"url": "https://x.test"}]}
+    document["invented"] = True
+    read = type(gateway.configuration.current()).read(9, document)
+    assert list(read.providers) == ["lincoln", "adams"]
+    assert [problem.split(": ")[:2] for problem in read.problems] == [
+        ["version 9", "providers.new.kind"], ["version 9", "invented"]
+    ]  # fmt: skip
+
+
+def test_an_edit_names_what_is_wrong(gateway: Gateway, file: Path) -> None:
+    """A single provider is changed without a file, and as carefully."""
+    gateway.configuration.apply(file, actor="ana")
+    with pytest.raises(ConfigurationError, match=r"providers.lincoln.limt: is not a setting"):
+        gateway.configuration.plan_edit("lincoln", {"limt": "1/h"})
+    with pytest.raises(UsageError, match="does not set burst"):
+        gateway.configuration.plan_edit("lincoln", {}, ["burst"])
+    renamed = gateway.configuration.plan_renamed_endpoint(
+        "lincoln", "http://127.0.0.1:9", "http://127.0.0.1:10"
+    )
+    (change,) = renamed.changes
+    assert [(each.name, each.before is None) for each in change.settings] == [
+        ("endpoints.http://127.0.0.1:9", False), ("endpoints.http://127.0.0.1:10", True)
+    ]  # fmt: skip
