@@ -38,7 +38,7 @@ class Prepared:
         connection = session.connection()
         rendered = self._on(connection.dialect)
         with _executed(connection, rendered.text, rendered.parameters(values)) as cursor:
-            return rendered.read(cursor.fetchall()) if cursor.description else []
+            return rendered.read(cursor.fetchall()) if rendered.returns_rows else []
 
     def run_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each of the rows of values, at once."""
@@ -65,8 +65,13 @@ def _executed(connection: Connection, text: str, parameters: Any) -> Iterator[An
     """
     many = isinstance(parameters, list)
     cursor: Any = connection.connection.cursor()
+    told = (connection, cursor, text, parameters, None, many)
+    events = (
+        connection.dispatch if connection._has_events or connection.engine._has_events else None
+    )
     try:
-        _tell(connection, "before_cursor_execute", cursor, text, parameters, many)
+        if events is not None and events.before_cursor_execute:
+            events.before_cursor_execute(*told)
         if many:
             cursor.executemany(text, parameters)
         elif connection.dialect.name == "postgresql":
@@ -74,18 +79,12 @@ def _executed(connection: Connection, text: str, parameters: Any) -> Iterator[An
         else:
             cursor.execute(text, parameters)
         yield cursor
-        _tell(connection, "after_cursor_execute", cursor, text, parameters, many)
+        if events is not None and events.after_cursor_execute:
+            events.after_cursor_execute(*told)
     except connection.dialect.loaded_dbapi.Error as error:
         connection._handle_dbapi_exception(error, text, parameters, cursor, None)
     finally:
         cursor.close()
-
-
-def _tell(
-    connection: Connection, event: str, cursor: Any, text: str, parameters: Any, many: bool
-) -> None:
-    if connection._has_events or connection.engine._has_events:
-        getattr(connection.dispatch, event)(connection, cursor, text, parameters, None, many)
 
 
 class _Rendered:
@@ -93,26 +92,27 @@ class _Rendered:
         compiled: Any = statement.compile(dialect=dialect)
         self.text = str(compiled)
         self._positions: Sequence[str] | None = compiled.positiontup
-        self._writers: Mapping[str, Callable[[Any], Any]] = compiled._bind_processors
-        self._places = frozenset(compiled.params)
-        self._constants = {
-            name: self._written(name, value)
-            for name, value in compiled.params.items()
-            if not name.startswith(_PREFIX)
-        }
+        writers: Mapping[str, Callable[[Any], Any]] = compiled._bind_processors
+        self._constants = {}
+        self._given: list[tuple[str, str, Callable[[Any], Any] | None]] = []
+        for place, value in compiled.params.items():
+            write = writers.get(place)
+            if place.startswith(_PREFIX):
+                self._given.append((place, place.removeprefix(_PREFIX), write))
+            else:
+                self._constants[place] = value if write is None else write(value)
         readers = [
             column.type.dialect_impl(dialect).result_processor(dialect, None)
             for column in compiled._result_columns
         ]
+        self.returns_rows = bool(readers)
         self._readers = [(place, read) for place, read in enumerate(readers) if read is not None]
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """Return values as the driver takes them; those that have no place are left out."""
         found = dict(self._constants)
-        for name, value in values.items():
-            place = _PREFIX + name
-            if place in self._places:
-                found[place] = self._written(place, value)
+        for place, name, write in self._given:
+            found[place] = values[name] if write is None else write(values[name])
         return found if self._positions is None else tuple(found[name] for name in self._positions)
 
     def read(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
@@ -124,7 +124,3 @@ class _Rendered:
                 values[place] = read(values[place])
             found.append(tuple(values))
         return found
-
-    def _written(self, name: str, value: Any) -> Any:
-        write = self._writers.get(name)
-        return value if write is None else write(value)
