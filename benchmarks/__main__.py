@@ -22,6 +22,7 @@ SECTIONS = {
     "audit": "benchmarks.audit",
     "price": "benchmarks.price",
     "middleware": "benchmarks.middleware",
+    "startup": "benchmarks.startup",
     "way": "benchmarks.way",
 }
 

@@ -13,21 +13,33 @@ from sisgate.errors import ConfigurationError
 
 
 @contextmanager
-def gc_frozen_imports() -> Iterator[None]:
-    """Disable the garbage collector while modules load, and exempt their objects afterwards.
+def gc_paused() -> Iterator[None]:
+    """Disable the garbage collector while modules load.
 
-    Modules create some 100,000 permanent objects. Scanning them repeatedly takes a sixth of the
-    start-up time of a command or worker, and later collections would scan them too; in a worker's
-    child processes that would also copy their memory.
+    Modules create some 100,000 permanent objects. Scanning them repeatedly takes a third of the
+    time of creating a gateway.
     """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def gc_frozen_imports() -> Iterator[None]:
+    """Disable the garbage collector while modules load, and exempt all objects afterwards.
+
+    For commands and workers, whose process is ours: later collections would scan the modules too,
+    which in a worker's child processes would copy their memory.
+    """
+    with gc_paused():
+        try:
+            yield
+        finally:
+            gc.freeze()
 
 
 def names_from(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sisgate.gateway.orders import NewRequest, NewSync
 from sisgate.gateway.parts import Parts
+from sisgate.start_up import gc_paused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,9 +46,10 @@ class Gateway(Parts):
         principal: Principal | None = None,
         user: str | None = None,
     ) -> None:
-        from sisgate.context import Context
+        with gc_paused():
+            from sisgate.context import Context
 
-        self._share(Context(settings, clock=clock, database=database), principal, user)
+            self._share(Context(settings, clock=clock, database=database), principal, user)
 
     @classmethod
     def from_env(
@@ -59,9 +61,10 @@ class Gateway(Parts):
         authenticates the caller (else `SISGATE_TOKEN`), and an app with a token has its name. The
         first call checks it and raises `NotAuthenticated` if it is not valid.
         """
-        from pydantic import SecretStr
+        with gc_paused():
+            from pydantic import SecretStr
 
-        from sisgate.settings import load_settings
+            from sisgate.settings import load_settings
 
         overrides = {"app_name": app, "token": SecretStr(token) if token else None}
         update = {name: value for name, value in overrides.items() if value}
