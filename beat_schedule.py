@@ -1,4 +1,7 @@
-"""What beat does and when, as data. Every task is idempotent, so a second beat does no harm."""
+"""What beat does and when, as data. Every task is idempotent, so a second beat does no harm.
+
+Jobs don't need beat: what keeps them going is done by any worker (`workers/maintenance/duties.py`).
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,6 @@ def _every(task: str, interval: timedelta) -> dict[str, Any]:
 
 
 beat_schedule: dict[str, dict[str, Any]] = {
-    # Publishes what is accepted or due, ends what is overdue, recovers what a dead worker held.
-    "reconcile": _every("sisgate.reconcile", timedelta(seconds=1)),
-    # Publishes again what the broker has lost.
-    "redeliver": _every("sisgate.redeliver", timedelta(seconds=5)),
-    # Raises the priority of starved work.
-    "age": _every("sisgate.age", timedelta(minutes=1)),
     # Asks for the syncs whose [schedules.NAME] are due.
     "schedules": _every("sisgate.schedules", timedelta(seconds=10)),
     # Asks endpoints for their health path, where [providers.NAME.health] is configured.

@@ -32,7 +32,7 @@ from workers.calls import execute
 from workers.jobs import planning
 from workers.jobs.app_tasks import AppTasks, EarlyCancels, Result, TaskMessage
 from workers.jobs.replies import Replies
-from workers.maintenance import audit, health, heartbeats, reconciler, rotation
+from workers.maintenance import audit, health, heartbeats, rotation
 from workers.runtime import RUNTIME, Runtime, RuntimeOfProcess
 from workers.task_types import FleetTask, PeriodicTask
 
@@ -65,6 +65,7 @@ def register(app: Celery, settings: Settings, registry: CallTasks) -> None:
     app.conf.beat_schedule = beat_schedule
     app.conf.beat_scheduler = "workers.task_types:SteadyScheduler"
     app.conf.worker_consumer = "workers.admission.consumer:AdmittingConsumer"
+    app.steps["worker"].add("workers.maintenance.duties:Duties")
     app.steps["consumer"].add("workers.admission.following:FollowConfiguration")
     app.steps["consumer"].add("workers.admission.bootstep:Admission")
     app.steps["consumer"].add("workers.maintenance.heartbeats:WorkerHeartbeat")
@@ -98,9 +99,6 @@ def _schedules(runtime: Runtime) -> None:
 
 
 PERIODIC: Mapping[str, Callable[..., None]] = {
-    "sisgate.reconcile": reconciler.reconcile,
-    "sisgate.redeliver": reconciler.redeliver,
-    "sisgate.age": reconciler.age,
     "sisgate.retention": _retention,
     "sisgate.rollups": _rollups,
     "sisgate.schedules": _schedules,

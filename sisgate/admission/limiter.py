@@ -37,7 +37,7 @@ from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import MAX_BLOCK_SECONDS, Rate
 from sisgate.redis.client import RedisClient
-from sisgate.redis.keys import CONFIGURATION, LIMIT_STATE, limiter_keys
+from sisgate.redis.keys import CONFIGURATION, LIMIT_STATE, UNKNOWN_LIMITS, limiter_keys
 from sisgate.redis.scripts import run_script, script_time
 
 PERMIT_USE_SECONDS = 2.0
@@ -158,19 +158,23 @@ class Limiter:
             for provider, text in zip(providers, texts, strict=True)
         }
 
-    def rebuild(self, provider: str, spec: LimitSpec, calls: Iterable[LedgerCall]) -> bool:
+    def rebuild(
+        self, provider: str, spec: LimitSpec, calls: Iterable[LedgerCall], noticed: str = ""
+    ) -> bool:
         """Start counting from the calls in the ledger; return whether this call did so.
 
         `calls` are those of the last `longest_period_seconds`, including running ones; the very
         first start is a rebuild without any. If state exists and reaches back far enough, nothing
-        happens, so any number of rebuilds may race.
+        happens, so any number of rebuilds may race. `noticed` is the loss (its value in
+        `UNKNOWN_LIMITS`) for which they were read: after a further loss nothing happens either.
         """
         as_of = self._clock.now()
         known: list[str] = []
         for call in calls:
             known += _known_call(call, spec, as_of)
-        answer = self._run("rebuild", provider, self._now_ms(), self._encoded(spec), *known)
-        return bool(answer)
+        keys = (*limiter_keys(provider), UNKNOWN_LIMITS())
+        args = (self._now_ms(), self._encoded(spec), provider, noticed, *known)
+        return bool(run_script(self._redis, "admission/rebuild", keys, args))
 
     def state(self, provider: str, spec: LimitSpec) -> LimiterState:
         """Return the limiter's state, without changing it."""

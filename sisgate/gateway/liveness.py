@@ -15,7 +15,7 @@ from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.availability import hold_of
 from sisgate.liveness import obstacles as judge
 from sisgate.liveness.heartbeats import Fleet
-from sisgate.liveness.obstacles import Cause, Obstacle
+from sisgate.liveness.obstacles import PERIODIC_CAUSES, Cause, Obstacle
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class Liveness:
     def stopping(self, provider: str) -> tuple[Obstacle, ...]:
         """Return what blocks the jobs of a provider."""
         return tuple(each for each in self.obstacles if each.concerns(provider))
+
+    @property
+    def periodic(self) -> tuple[Obstacle, ...]:
+        """Return what keeps schedules, key rotation and the other periodic tasks from being run."""
+        return tuple(each for each in self.obstacles if each.cause in PERIODIC_CAUSES)
 
     def workers_of(self, provider: str) -> list[str] | None:
         """Return the names of the live workers that serve a provider; None if unknown."""
@@ -95,8 +100,8 @@ def _sealed_with(context: Context, names: Sequence[str]) -> Mapping[str, Abstrac
         return sealed_with(session, wanting)
 
 
-_DISPROVED = {Cause.RECONCILE_OVERDUE, Cause.PLANNER_MISSING, Cause.BEAT_MISSING}
-"""Causes that a reconcile from beat to the planner has just disproved."""
+_DISPROVED = {Cause.RECONCILE_OVERDUE}
+"""Causes that a reconcile has just disproved."""
 
 _BY_HEARTBEATS = {Cause.WORKER_MISSING, Cause.MASTER_KEY_MISSING}
 """Causes that follow from heartbeats; no heartbeat at all proves none of them."""
@@ -125,8 +130,8 @@ def why_waiting(
     silent = liveness.fleet and liveness.fleet.reconciled_seconds
     if reconciles and silent and silent > judge.RECONCILE_SECONDS:
         message = (
-            f"No reconcile had succeeded for {judge.length(silent)}: beat or the planner was not "
-            "running, or Redis or the ledger could not be reached."
+            f"No reconcile had succeeded for {judge.length(silent)}: no worker was running, or "
+            "Redis or the ledger could not be reached."
         )
         return {"message": message, "cause": Cause.RECONCILE_OVERDUE.value}
     config = context.configuration.current().providers.get(provider)

@@ -14,7 +14,7 @@ from sisgate.gateway.breakers import EndpointStatus, ProviderBreakers
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import AbsentDataset
-from sisgate.gateway.liveness import read_liveness
+from sisgate.gateway.liveness import Liveness, read_liveness
 from sisgate.ledger.keys import active_slots
 from sisgate.liveness.obstacles import Obstacle
 from sisgate.redis.queues import queue_depths
@@ -98,10 +98,14 @@ class ProviderOverview:
 
 @dataclass(frozen=True)
 class Overview:
-    """Providers, and in `unknown` the reasons why parts of their state are missing."""
+    """Providers, and in `unknown` the reasons why parts of their state are missing.
+
+    `periodic` is what keeps schedules, key rotation and other periodic tasks from being run.
+    """
 
     providers: Sequence[ProviderOverview]
     unknown: Sequence[str]
+    periodic: Sequence[Obstacle] = ()
 
 
 def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
@@ -118,16 +122,17 @@ def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
         for config in configs
     ]
     try:
-        return Overview(_with_redis(core, providers), unknown)
+        liveness = read_liveness(core.context, [each.name for each in providers])
+        return Overview(_with_redis(core, providers, liveness), unknown, liveness.periodic)
     except BrokerUnavailable:
         unknown.append("Redis cannot be reached, so quota and backlog are unknown.")
         return Overview(providers, unknown)
 
 
-def _with_redis(core: Core, providers: Sequence[ProviderOverview]) -> Sequence[ProviderOverview]:
-    names = [each.name for each in providers]
-    depths = queue_depths(core.redis, names)
-    liveness = read_liveness(core.context, names)
+def _with_redis(
+    core: Core, providers: Sequence[ProviderOverview], liveness: Liveness
+) -> Sequence[ProviderOverview]:
+    depths = queue_depths(core.redis, [each.name for each in providers])
     return [
         ProviderOverview(
             each.config,

@@ -208,16 +208,20 @@ def running_beside(session: Session, job: Job) -> int:
     return max(1, running or 0)
 
 
-def due_for_planning(
-    session: Session, now: datetime, overdue: timedelta, limit: int = 500
+def unplanned(
+    session: Session, now: datetime, unpublished: timedelta, overdue: timedelta, limit: int = 500
 ) -> list[Job]:
-    """Return accepted jobs whose plan message was never published, or went missing."""
+    """Return accepted jobs that have waited too long to be planned, the most urgent first.
+
+    `unpublished` after their acceptance if their plan message was never published, else `overdue`
+    after it was.
+    """
     return list(
         session.scalars(
             select(Job)
             .where(
                 is_in(Job.state, JobState.ACCEPTED),
-                (Job.published_at.is_(None) & (Job.accepted_at < now - overdue / 10))
+                (Job.published_at.is_(None) & (Job.accepted_at < now - unpublished))
                 | (Job.published_at < now - overdue),
             )
             .order_by(Job.priority, Job.accepted_at)

@@ -30,6 +30,18 @@ Address = tuple[int, str, int]
 """Id, provider and priority of a call: what a message is made of."""
 
 
+def is_any_due(session: Session, now: datetime) -> bool:
+    """Return whether the wait of any call is over, a retry's included."""
+    planned = is_in(Call.state, CallState.PLANNED)
+    found = select(Call.id).where(planned, Call.not_before <= now).limit(1)
+    return session.scalar(found) is not None
+
+
+def is_any_lost(session: Session, now: datetime) -> bool:
+    """Return whether the lease of any running call has run out."""
+    return session.scalar(select(Call.id).where(_is_lost(now)).limit(1)) is not None
+
+
 def due(session: Session, now: datetime, limit: int = 500) -> list[Address]:
     """Move calls whose wait is over to `queued`; retries, which have a budget, are in `retries`."""
     planned = is_in(Call.state, CallState.PLANNED)
@@ -124,7 +136,7 @@ def recover_lost(
     which is `unknown`: they are returned for the caller to end their jobs, which are locked.
     Another call of an ended job is cancelled. `tell` is told of each, as it is afterwards.
     """
-    expired = is_in(Call.state, CallState.RUNNING) & (Call.lease_until < now)
+    expired = _is_lost(now)
     # Jobs first, in one order, as every writer locks; those at work elsewhere wait for their turn.
     locked = session.scalars(
         select(Job)
@@ -194,6 +206,11 @@ def take_up_again(session: Session, job: Job, claimed: ClaimedCall, now: datetim
     if job.expires_at is None or job.expires_at > now:
         job.state, job.ended_at, job.error = JobState.RUNNING.value, None, None
         session.flush()
+
+
+def _is_lost(now: datetime) -> ColumnElement[bool]:
+    """Return the condition of a running call whose lease has run out."""
+    return is_in(Call.state, CallState.RUNNING) & (Call.lease_until < now)
 
 
 def _queued_before(before: datetime, ids: Select[int]) -> ColumnElement[bool]:

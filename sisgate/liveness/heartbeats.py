@@ -16,6 +16,7 @@ from sisgate.errors import BrokerUnavailable
 from sisgate.redis.client import RedisClient
 from sisgate.redis.errors import refusal_of_writes
 from sisgate.redis.keys import (
+    DUTIES_LEASE,
     HEARTBEAT_TIMES,
     HEARTBEAT_WATCH,
     HEARTBEATS,
@@ -80,12 +81,14 @@ class Fleet:
     """All known processes, the most recently seen first, and the state of reconciliation.
 
     `reconciled_seconds` is how long ago a reconcile last succeeded, None for never;
-    `reconcile_failure` is why those since have failed, None if they have not.
+    `reconcile_failure` is why those since have failed, None if they have not. `leader` is the
+    worker that does the fleet's duties at the moment, None between two.
     """
 
     processes: Sequence[Heartbeat] = ()
     reconciled_seconds: float | None = None
     reconcile_failure: str | None = None
+    leader: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,8 @@ class Heartbeats:
         pipe.hgetall(HEARTBEATS())
         pipe.zrange(HEARTBEAT_TIMES(), 0, -1, withscores=True)
         pipe.hgetall(RECONCILES())
-        (seconds, micros), bodies, times, reconciles = pipe.execute()
+        pipe.get(DUTIES_LEASE())
+        (seconds, micros), bodies, times, reconciles, leader = pipe.execute()
         now_ms = seconds * 1000 + micros / 1000
         ages = {name: max(0.0, (now_ms - at) / 1000) for name, at in times}
         read = (_heartbeat(body, ages.get(name)) for name, body in bodies.items())
@@ -138,6 +142,7 @@ class Heartbeats:
             sorted(filter(None, read), key=lambda heartbeat: heartbeat.age_seconds),
             None if done is None else max(0.0, (now_ms - float(done)) / 1000),
             None if reason is None else reason.decode(),
+            None if leader is None else leader.decode().rpartition("/")[0],
         )
 
     def refusal_of_writes(self) -> str | None:

@@ -15,6 +15,12 @@ from sisgate.redis.queues import PLANNER_QUEUE
 RECONCILE_SECONDS = 10.0
 """A reconcile is due every second; without one for this long, the work that needs it is stuck."""
 
+UNDONE = (
+    "schedules, key rotation, health checks, retention, usage counts and the sealing of the audit "
+    "log stand still"
+)
+"""What only beat triggers, on a worker of the planner's queue."""
+
 FULL_SECONDS = 60.0
 """Slots that have been busy with the same tasks for this long are reported."""
 
@@ -41,6 +47,10 @@ class Cause(StrEnum):
     VERSIONS_DIFFER = "versions_differ"
     CONFIGURATION_LAGS = "configuration_lags"
     CONFIGURATION_NOT_UNDERSTOOD = "configuration_not_understood"
+
+
+PERIODIC_CAUSES = frozenset({Cause.PLANNER_MISSING, Cause.BEAT_MISSING})
+"""Causes that keep periodic tasks from being run. Jobs go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +154,7 @@ def obstacles(
             blocking += _keys(fleet, provider, sealed_with[provider])
     return [
         *blocking,
+        *_periodic(fleet),
         *_clocks(fleet),
         *_versions(fleet, version),
         *_configurations(fleet, configuration),
@@ -151,33 +162,40 @@ def obstacles(
 
 
 def _central(fleet: Fleet) -> Iterator[Obstacle]:
-    planners = [process for process in fleet.processes if PLANNER_QUEUE in process.queues]
-    beats = [process for process in fleet.processes if process.kind == "beat"]
-    both_run = True
-    if not any(planner.is_alive for planner in planners):
-        both_run = False
-        yield Obstacle(
-            Cause.PLANNER_MISSING,
-            f"the planner {_absence(planners)}",
-            "Start a worker of all providers (`sisgate celery worker`) or of its queue alone (with "
-            "-Q sisgate), or `sisgate up` on one machine.",
-        )
-    if not any(beat.is_alive for beat in beats):
-        both_run = False
-        yield Obstacle(
-            Cause.BEAT_MISSING,
-            f"beat {_absence(beats)}",
-            "Start it: `sisgate celery beat`, or `sisgate up` on one machine.",
-        )
+    """Yield that no worker reconciles though some are alive; without any, that is the reason."""
     silent = fleet.reconciled_seconds
-    if both_run and (silent is None or silent > RECONCILE_SECONDS):
+    has_worker = any(process.kind == "worker" and process.is_alive for process in fleet.processes)
+    if has_worker and (silent is None or silent > RECONCILE_SECONDS):
         since = "yet" if silent is None else f"for {length(silent)}"
         why = f" ({fleet.reconcile_failure})" if fleet.reconcile_failure else ""
         yield Obstacle(
             Cause.RECONCILE_OVERDUE,
             f"no reconcile has succeeded {since}{why}",
-            "Beat and the planner are running, so check the planner's log: does it reach the "
-            "database, are its slots busy, do the hosts' clocks agree?",
+            "Any worker does it, so check the workers' logs: do they reach the database, do the "
+            "hosts' clocks agree?",
+        )
+
+
+def _periodic(fleet: Fleet) -> Iterator[Obstacle]:
+    """Yield what is missing for periodic tasks. Jobs go on without it."""
+    planners = [process for process in fleet.processes if PLANNER_QUEUE in process.queues]
+    if not any(planner.is_alive for planner in planners):
+        yield Obstacle(
+            Cause.PLANNER_MISSING,
+            f"the planner {_absence(planners)}",
+            f"Other workers plan syncs a few seconds later. Syncs sent by task name wait, and "
+            f"{UNDONE}. Start a worker of all providers (`sisgate celery worker`) or of its queue "
+            "alone (with -Q sisgate), or `sisgate up` on one machine.",
+            stops=False,
+        )
+    beats = [process for process in fleet.processes if process.kind == "beat"]
+    if not any(beat.is_alive for beat in beats):
+        yield Obstacle(
+            Cause.BEAT_MISSING,
+            f"beat {_absence(beats)}",
+            f"Jobs go on, but {UNDONE}. Start it: `sisgate celery beat`, or `sisgate up` on one "
+            "machine.",
+            stops=False,
         )
 
 

@@ -147,7 +147,7 @@ class EmbeddedStack:
         since = fleet.reconciled_seconds
         if not missing and (since is None or since > self._clock.monotonic() - self._started_at):
             why = f" ({fleet.reconcile_failure})" if fleet.reconcile_failure else ""
-            missing["worker"] = f"the planner has not done its first work{why}"
+            missing["worker"] = f"the worker has not reconciled yet{why}"
         return missing
 
     def _start_redis(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -65,7 +65,8 @@ class NeverCame(AssertionError):
 class Fleet:
     """Two workers of all queues, beat or several, an app, and servers and proxies around them.
 
-    `clocks` are the seconds by which the clock of a process (`worker1`, `beat1`, `asker`) is ahead.
+    `serving` gives other workers by the queues of each. `clocks` are the seconds by which the clock
+    of a process (`worker1`, `beat1`, `asker`) is ahead.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Fleet:
         seed: int = 1,
         *,
         beats: int = 1,
+        serving: Sequence[Sequence[str]] | None = None,
         clocks: Mapping[str, float] | None = None,
         more: str = "",
         runs: bool = True,
@@ -111,12 +113,8 @@ class Fleet:
         self.gateway = Gateway(settings)
         with _MIGRATING:
             migrate.upgrade(self.gateway.context.database)
-        queues = ",".join(["sisgate", *settings.providers])
-        loading = ("-I", "tests.faults.points")
-        self.workers = [
-            self._celery(f"worker{n}", "worker", "-Q", queues, "-c", "2", "-n", f"w{n}@t", *loading)
-            for n in (1, 2)
-        ]
+        served = serving or [["sisgate", *settings.providers]] * 2
+        self.workers = [self._worker(n, queues) for n, queues in enumerate(served, start=1)]
         scheduler = ("-S", "tests.faults.points:SteadyScheduler")
         self.beats = [self._celery(f"beat{n}", "beat", *scheduler) for n in range(1, beats + 1)]
         asking = [sys.executable, "-m", "tests.faults.asker", str(self.book.file)]
@@ -194,6 +192,10 @@ class Fleet:
             ]
         logs = [f"--- {each.name}\n{each.log[-2500:]}" for each in self.processes]
         return "\n".join([*lines, *logs])
+
+    def _worker(self, number: int, queues: Sequence[str]) -> Kept:
+        options = ("-Q", ",".join(queues), "-c", "2", "-n", f"w{number}@t")
+        return self._celery(f"worker{number}", "worker", *options, "-I", "tests.faults.points")
 
     def _celery(self, name: str, *arguments: str) -> Kept:
         command = [sys.executable, "-m", "celery", "-A", "workers", *arguments, "-l", "INFO"]

@@ -33,6 +33,7 @@ class Kept:
         self._is_asked = is_asked
         self._process: subprocess.Popen[bytes] | None = None
         self.starts = 0
+        self._is_lost = False
 
     @property
     def pid(self) -> int:
@@ -51,8 +52,8 @@ class Kept:
         return children_of(self.pid) if self.pid else []
 
     def keep(self) -> None:
-        """Start it unless it runs."""
-        if self.pid:
+        """Start it unless it runs, or is lost."""
+        if self.pid or self._is_lost:
             return
         self._clear()
         with self.log_path.open("ab") as log:
@@ -83,6 +84,11 @@ class Kept:
         """SIGKILL it and its children at once, as a lost machine would."""
         if self.pid:
             os.killpg(self.pid, signal.SIGKILL)
+
+    def lose(self) -> None:
+        """Kill it with its children, and never start it again."""
+        self._is_lost = True
+        self.kill_all()
 
     def end(self) -> None:
         """Stop it in order, and by force where that does not come."""

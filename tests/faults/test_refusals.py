@@ -45,12 +45,12 @@ def test_a_worker_outlives_a_redis_that_refuses(fleet: Fleet, kind: str) -> None
     for path in paths[: COUNT // 2]:
         fleet.ask("GET", "requests", path)
     fleet.wait(lambda: fleet.provider.calls_of("requests")[paths[0]] == 1, "work has begun")
-    sent = fleet.beats[0].log.count("Sending due task reconcile")
+    sent = fleet.beats[0].log.count("Sending due task audit-seal")
     run(redis, refuse)
     for path in paths[COUNT // 2 :]:
         fleet.ask("GET", "requests", path)
     fleet.wait(
-        lambda: fleet.beats[0].log.count("Sending due task reconcile") >= sent + 5,
+        lambda: fleet.beats[0].log.count("Sending due task audit-seal") >= sent + 5,
         "some seconds have passed",
     )
     run(redis, accept)

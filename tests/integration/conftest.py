@@ -16,6 +16,10 @@ CONFIG = """
 [apps.heavy]
 weight = 2
 
+[schedules.nightly]
+provider = "open"
+cron = "0 2 * * *"
+
 [providers.lincoln]
 kind = "oneroster"
 limit = "100/h"

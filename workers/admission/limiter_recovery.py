@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 
 
 def note_unknown(runtime: Runtime, provider: str) -> None:
-    """Have the reconciler rebuild the limiter's state; `BrokerUnavailable` without Redis."""
+    """Have the limiter's state rebuilt; `BrokerUnavailable` without Redis."""
     runtime.redis.hsetnx(UNKNOWN_LIMITS(), provider, _redis_time(runtime))
 
 
@@ -29,22 +30,20 @@ def rebuild_unknown(runtime: Runtime) -> None:
     """Rebuild lost limiters from the ledger.
 
     Earlier permits are used within `PERMIT_USE_SECONDS`, so the ledger is read only that long after
-    the loss was noticed: by then each of them is an attempt there.
+    the loss was noticed: by then each of them is an attempt there. A provider that this process
+    does not know is left to one that does.
     """
     providers = runtime.configuration.current().providers
     unknown = runtime.redis.hgetall(UNKNOWN_LIMITS())
     now = _redis_time(runtime) if unknown else 0.0
     for name, noticed in unknown.items():
         config = providers.get(name.decode())
-        if config is not None and now - float(noticed) < PERMIT_USE_SECONDS:
-            continue
-        if config is not None:
-            _rebuild(runtime, config, runtime.clock.now())
+        if config is not None and now - float(noticed) >= PERMIT_USE_SECONDS:
+            _rebuild(runtime, config, runtime.clock.now(), noticed.decode())
             runtime.wakeups.signal_work(config.name)
-        runtime.redis.hdel(UNKNOWN_LIMITS(), name)
 
 
-def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
+def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime, noticed: str) -> None:
     # After Redis was emptied, nothing is granted before it knows the newest configuration again:
     # else a process that lags would get permits by an older limit.
     runtime.configuration.refresh()
@@ -61,25 +60,32 @@ def _rebuild(runtime: Runtime, config: ProviderConfig, now: datetime) -> None:
         _apply(runtime, control, now)
     known = [LedgerCall(a.started_at, a.ended_at, a.lease_until, a.permit) for a in attempts]
     known += checks_since(config, since, now)
-    if runtime.limiter.rebuild(config.name, spec, known):
+    if runtime.limiter.rebuild(config.name, spec, known, noticed):
         log.info("limiter_rebuilt", provider=config.name, calls=len(known))
 
 
 def apply_controls(runtime: Runtime) -> None:
     """Restore controls set at run time in a Redis that was wiped or missed them."""
-    with runtime.database.read() as session:
-        overrides = controls.all_set(session)
+    while True:
+        with runtime.database.read() as session:
+            overrides = controls.all_set(session)
+        version = _version(overrides)
+        if (runtime.redis.get(APPLIED_CONTROLS()) or b"").decode() == version:
+            return
+        for control in overrides:
+            _apply(runtime, control, runtime.clock.now())
+            runtime.wakeups.signal_work(control.provider)
+        runtime.redis.set(APPLIED_CONTROLS(), version)
+        # Read again: a process that was frozen before it applied them has applied old ones.
+
+
+def _version(overrides: Sequence[Control]) -> str:
+    """Return what changes with any control; '' for none."""
     # Of all, not just the newest: the clocks of the hosts that set them may disagree.
     stamps = ",".join(
         f"{control.provider}={control.changed_at.isoformat()}" for control in overrides
     )
-    version = hashlib.sha256(stamps.encode()).hexdigest() if overrides else ""
-    if (runtime.redis.get(APPLIED_CONTROLS()) or b"").decode() == version:
-        return
-    for control in overrides:
-        _apply(runtime, control, runtime.clock.now())
-        runtime.wakeups.signal_work(control.provider)
-    runtime.redis.set(APPLIED_CONTROLS(), version)
+    return hashlib.sha256(stamps.encode()).hexdigest() if overrides else ""
 
 
 def _apply(runtime: Runtime, control: Control, now: datetime) -> None:

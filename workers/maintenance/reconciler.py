@@ -1,4 +1,8 @@
-"""The reconciler makes the broker agree with the ledger. Repeats are harmless."""
+"""The reconciler makes the broker agree with the ledger. Repeats are harmless.
+
+Each function reads first and writes only where there is something to do: an idle fleet takes no
+write lock.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +18,29 @@ from sisgate.audit.events import call_lost
 from sisgate.broker import APP_TASKS
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState, JobState
-from sisgate.errors import BrokerUnavailable, OutcomeUnknown, SisgateError
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, OutcomeUnknown, SisgateError
 from sisgate.gateway.liveness import why_waiting
 from sisgate.ledger import jobs, redelivery, retries
-from sisgate.ledger.job_search import due_for_planning
+from sisgate.ledger.job_search import unplanned
 from sisgate.ledger.schema import Call, Job
 from sisgate.redis.queues import PLANNER_QUEUE, list_lengths, queue_keys
 from sisgate.redis.scripts import Argument, run_script
 from workers.admission import limiter_recovery
 from workers.admission.messages import MAX_MESSAGE_BYTES, read_message
+from workers.jobs import planning
 from workers.maintenance import audit
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
+UNPLANNED = timedelta(seconds=3)
+"""An accepted job that was not published, or that no planner serves, is overdue after this long."""
+
 OVERDUE = timedelta(seconds=30)
-"""An accepted job whose plan message was published this long ago is published again."""
+"""An accepted job is overdue this long after it was published, though a planner is running."""
+
+PLAN_SECONDS = 1.0
+"""How long one run plans; the rest is for the next run."""
 
 AGE_AFTER = timedelta(minutes=15)
 """Work that waited this long in its queue moves up one priority, so that low is not starved."""
@@ -63,6 +74,7 @@ def _reconcile(runtime: Runtime) -> None:
         limiter_recovery.apply_controls(runtime)
         limiter_recovery.rebuild_unknown(runtime)
         audit.audit_transitions(runtime)
+        _plan_overdue(runtime)
         _publish_due(runtime)
 
 
@@ -73,6 +85,8 @@ def redeliver(runtime: Runtime) -> None:
         now = runtime.clock.now()
         with runtime.database.read() as session:
             queues = redelivery.waiting_queues(session, now, GRACE)
+        if not queues:
+            return
         lengths = list_lengths(runtime.redis, queues)
         empty = [queue for queue in queues if lengths[queue] == 0]
         with runtime.database.write() as session:
@@ -86,8 +100,12 @@ def redeliver(runtime: Runtime) -> None:
 def age(runtime: Runtime) -> None:
     """Raise the priority of starved work."""
     with _postponed_without_redis():
+        now = runtime.clock.now()
+        with runtime.database.read() as session:
+            if not redelivery.waiting_queues(session, now, AGE_AFTER):
+                return
         with runtime.database.write() as session:
-            aged = redelivery.age(session, runtime.clock.now(), AGE_AFTER)
+            aged = redelivery.age(session, now, AGE_AFTER)
         runtime.publisher.calls(aged)
 
 
@@ -103,6 +121,8 @@ def _end_overdue(runtime: Runtime) -> list[str]:
     now = runtime.clock.now()
     with runtime.database.read() as session:
         overdue = jobs.overdue_providers(session, now)
+        if not overdue and not redelivery.is_any_lost(session, now):
+            return []
     # Read before the transaction: a slow Redis must not keep the ledger locked.
     known = {name: why_waiting(runtime, name, reconciles=True) for name in overdue}
     why = {name: reason for name, reason in known.items() if reason}
@@ -117,19 +137,59 @@ def _end_overdue(runtime: Runtime) -> list[str]:
     return ended
 
 
+def _plan_overdue(runtime: Runtime) -> None:
+    """Plan accepted jobs that no planner has planned: its messages may be lost, or it is.
+
+    While a planner is running, jobs that were never published are published to it.
+    """
+    providers = runtime.configuration.current().providers
+    now, ends_at = runtime.clock.now(), runtime.clock.monotonic() + PLAN_SECONDS
+    with runtime.database.read() as session:
+        if not unplanned(session, now, UNPLANNED, UNPLANNED, limit=1):
+            return
+        has_planner = _has_planner(runtime)
+        overdue = OVERDUE if has_planner else UNPLANNED
+        waiting = unplanned(session, now, UNPLANNED, overdue)
+    known = [job for job in waiting if job.provider in providers]
+    plans = [job for job in known if job.published_at is not None or not has_planner]
+    others = [job for job in waiting if job not in plans]
+    if others:
+        with runtime.database.write() as session:
+            jobs.mark_published(session, [job.id for job in others], now)
+        runtime.publisher.plans((job.id, job.priority) for job in others)
+    for job in plans:
+        if runtime.clock.monotonic() >= ends_at:
+            return
+        _plan(runtime, job.id)
+
+
+def _has_planner(runtime: Runtime) -> bool:
+    processes = runtime.heartbeats.read().processes
+    return any(PLANNER_QUEUE in process.queues for process in processes if process.is_alive)
+
+
+def _plan(runtime: Runtime, job_id: str) -> None:
+    try:
+        planning.plan(runtime, job_id)
+    except DatabaseUnavailable:
+        raise
+    except Exception:
+        # One job that cannot be planned must not hold up the others.
+        log.exception("planning_failed", job=job_id)
+
+
 def _publish_due(runtime: Runtime) -> None:
     providers, now = runtime.configuration.current().providers, runtime.clock.now()
+    with runtime.database.read() as session:
+        if not redelivery.is_any_due(session, now):
+            return
 
     def policy_of(provider: str) -> RetryPolicy:
         config = providers.get(provider)
         return config.retry.policy if config else RetryPolicy()
 
     with runtime.database.write() as session:
-        waiting = due_for_planning(session, now, OVERDUE)
-        jobs.mark_published(session, [job.id for job in waiting], now)
         due = redelivery.due(session, now) + retries.due(session, now, policy_of)
-    for job in waiting:
-        runtime.publisher.plan(job.id, job.priority)
     runtime.publisher.calls(due)
 
 

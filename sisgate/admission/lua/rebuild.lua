@@ -1,8 +1,13 @@
 --- @include "rules"
--- Begin an epoch with the calls that the ledger knows. ARGV: now, spec, then for each call three:
+-- Begin an epoch with the calls that the ledger knows. KEYS: 4 the limiters without state.
+-- ARGV: now, spec, the provider, when its loss was noticed ('' for any), then for each call three:
 -- the ms since the provider may have seen it last (negative: it may yet), the ms that its lease
 -- lasts if it is running (else 0), and its permit ('' if not known).
 -- Returns 1 if this rebuild was the one that counted.
+
+-- The calls were read for one loss. If another has come since, they may lack the latest.
+if ARGV[4] ~= '' and redis.call('HGET', KEYS[4], ARGV[3]) ~= ARGV[4] then return 0 end
+redis.call('HDEL', KEYS[4], ARGV[3])
 
 local now = clock(ARGV[1])
 local state = load_state()
@@ -18,7 +23,7 @@ if state.epoch then
 end
 local epoch = state.epoch or string.format('%.0f', now * 1000)
 
-for i = 3, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
   local age, lease, permit = tonumber(ARGV[i]), tonumber(ARGV[i + 1]), ARGV[i + 2]
   if age <= rule.longest and age >= newest then
     if permit == '' then permit = epoch .. '-k' .. string.format('%.0f', rule.longest) .. '.' .. i end

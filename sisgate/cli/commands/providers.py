@@ -51,7 +51,8 @@ def list_providers(invocation: Invocation) -> None:
         empty=f"No provider is configured. Write a sisgate.toml as in {sample_file()}, or try "
         "`sisgate demo`.",
     )
-    for text in dict.fromkeys(str(one) for each in overview.providers for one in each.obstacles):
+    stopping = (one for each in overview.providers for one in each.obstacles)
+    for text in dict.fromkeys(map(str, (*stopping, *overview.periodic))):
         output.warn(text)
     if any(each.is_overridden for each in overview.providers):
         output.note("* set at run time: `sisgate limits show PROVIDER`")
@@ -65,6 +66,8 @@ def show(invocation: Invocation, provider: Provider) -> None:
         invocation.output.warn(text)
     (details,) = overview.providers
     invocation.output.facts(_rows(details), json=details.as_dict())
+    for one in overview.periodic:
+        invocation.output.warn(str(one))
 
 
 def _limits(provider: ProviderOverview) -> str:

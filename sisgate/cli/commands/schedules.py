@@ -30,6 +30,9 @@ def list_all(invocation: Invocation) -> None:
         },
         empty="No schedules. Add a [schedules.NAME] table to sisgate.toml.",
     )
+    if schedules:
+        for obstacle in invocation.gateway.fleet.liveness([]).periodic:
+            invocation.output.warn(str(obstacle))
 
 
 @app.add("sisgate schedules run nightly")

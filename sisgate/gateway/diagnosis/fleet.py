@@ -87,7 +87,8 @@ def _alive(core: Core, fleet: Fleet) -> Iterator[tuple[str, str]]:
     yield "planner", f"{_places(planners)}; {waiting}"
     yield "beat", _places([each for each in alive if each.kind == "beat"])
     if fleet.reconciled_seconds is not None:
-        yield "reconcile", f"the last one {fleet.reconciled_seconds:.0f} s ago"
+        by = f" by {fleet.leader}" if fleet.leader else ""
+        yield "reconcile", f"the last one {fleet.reconciled_seconds:.0f} s ago{by}"
     if len(names) > 1:
         workers = [each for each in alive if set(names[1:]) & set(each.queues)]
         slots = sum(each.slots for each in workers)

@@ -1,4 +1,5 @@
 --- @include "now_ms"
+--- @include "lease"
 -- Notes a heartbeat by the clock of Redis, and forgets processes that have been silent for long.
 -- KEYS: heartbeats (hash), times of the last ones (sorted set), the lease of the watch.
 -- ARGV: id, heartbeat as JSON, when silence is forgotten (ms), length of the lease (ms).
@@ -12,8 +13,4 @@ for _, id in ipairs(gone) do
   redis.call('HDEL', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
 end
-if redis.call('GET', KEYS[3]) == ARGV[1] then
-  redis.call('PEXPIRE', KEYS[3], ARGV[4])
-  return 1
-end
-return redis.call('SET', KEYS[3], ARGV[1], 'NX', 'PX', ARGV[4]) and 1 or 0
+return hold(KEYS[3], ARGV[1], ARGV[4]) and 1 or 0

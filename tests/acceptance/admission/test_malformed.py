@@ -119,7 +119,7 @@ def test_malformed_messages_of_the_planner_queue_hurt_nobody(
     """The same holds for the queue that is pushed; plain Celery exits on eight of these."""
     fleet = make_fleet(alpha='limit = "off"')
     worker = fleet.start_worker(PLANNER_QUEUE, "alpha")
-    texts = malformed("sisgate.reconcile", {}, PLANNER_QUEUE)
+    texts = malformed("sisgate.rollups", {}, PLANNER_QUEUE)
     for text in texts:
         fleet.redis.lpush(PLANNER_QUEUE, text)
     fleet.wait(lambda: fleet.redis.llen(PLANNER_QUEUE) == 0, "all are read")

@@ -83,7 +83,7 @@ def test_a_fleet_that_is_frozen_killed_and_whole_again(make_fleet: MakeFleet) ->
         (job,) = fleet.request("clark")
         wait = fleet.gateway.jobs.waits_for(job)
         assert wait is not None
-        assert {one.cause for one in wait.obstacles} == ALL_MISSED
+        assert {one.cause for one in wait.obstacles} == {Cause.WORKER_MISSING}
     finally:
         worker.signal(signal.SIGCONT)
     fleet.wait(lambda: causes(fleet) == {Cause.BEAT_MISSING}, "the worker goes on", worker)

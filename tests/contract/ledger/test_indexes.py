@@ -153,9 +153,11 @@ OF_THE_FLEET: dict[str, tuple[Action, set[str]]] = {
     ),
     "overdue": (lambda session, _: jobs.overdue_providers(session, LATER), {DEADLINE}),
     "plans": (
-        lambda session, _: job_search.due_for_planning(session, LATER, LEASE),
+        lambda session, _: job_search.unplanned(session, LATER, LEASE, LEASE),
         {TO_PLAN},
     ),
+    "any due": (lambda session, _: redelivery.is_any_due(session, LATER), {DUE}),
+    "any lost": (lambda session, _: redelivery.is_any_lost(session, LATER), {RUNNING}),
 }
 
 

@@ -16,7 +16,7 @@ from sisgate.ledger import call_queue, calls, jobs
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
-from sisgate.ledger.job_search import due_for_planning
+from sisgate.ledger.job_search import unplanned
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Call
 from tests.contract.ledger.rows import NOW, accepted, at_once, new_job, queued
@@ -130,7 +130,7 @@ def test_only_live_jobs_expire(database: Database) -> None:
 
 def test_a_plan_message_that_is_missing_is_due(database: Database) -> None:
     """Never published: after a moment. Published and not acted upon: after the overdue time."""
-    overdue = timedelta(seconds=30)
+    moment, overdue = timedelta(seconds=3), timedelta(seconds=30)
     with database.write() as session:
         unpublished = accepted(session).id
         published = accepted(session).id
@@ -138,7 +138,7 @@ def test_a_plan_message_that_is_missing_is_due(database: Database) -> None:
 
     def due(seconds: float) -> set[str]:
         with database.read() as session:
-            found = due_for_planning(session, NOW + timedelta(seconds=seconds), overdue)
+            found = unplanned(session, NOW + timedelta(seconds=seconds), moment, overdue)
             return {job.id for job in found}
 
     assert due(1) == set()

@@ -11,6 +11,7 @@ from sisgate.admission.state import LedgerCall
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.redis.client import RedisClient
+from sisgate.redis.keys import UNKNOWN_LIMITS
 from testbed.clock import ManualClock
 
 URGENT = Priority.URGENT
@@ -117,3 +118,20 @@ def test_a_skewed_clock_of_the_ledger_does_not_shorten_the_count(redis: RedisCli
     limiter = Limiter(redis, clock=ledger_clock, script_clock=redis_clock)
     limiter.rebuild("p", SPEC, calls_of(ledger_clock, done=7, running=0))
     assert limiter.state("p", SPEC).windows[0].used == 7
+
+
+def test_a_rebuild_for_an_earlier_loss_does_nothing(
+    limiter: Limiter, redis: RedisClient, clock: ManualClock
+) -> None:
+    """Who read the ledger, was frozen, and goes on after a second loss knows too few calls."""
+    redis.hset(UNKNOWN_LIMITS(), "p", "1.5")
+    read_by_the_frozen = calls_of(clock, done=1, running=0)
+    assert limiter.rebuild("p", SPEC, read_by_the_frozen, "1.5")
+    assert not redis.hexists(UNKNOWN_LIMITS(), "p")
+    limiter.take("p", SPEC, URGENT, want=5)
+    redis.flushall()
+    assert not limiter.rebuild("p", SPEC, read_by_the_frozen, "1.5")
+    redis.hset(UNKNOWN_LIMITS(), "p", "9.5")
+    assert not limiter.rebuild("p", SPEC, read_by_the_frozen, "1.5")
+    assert limiter.rebuild("p", SPEC, calls_of(clock, done=6, running=0), "9.5")
+    assert limiter.state("p", SPEC).windows[0].used == 6

@@ -72,7 +72,30 @@ def no_reconcile(gateway: Gateway) -> str:
     return "no reconcile has succeeded yet (the database is read-only)"
 
 
-@pytest.mark.parametrize("missing", [no_worker, no_beat, no_planner, no_reconcile])
+@pytest.mark.parametrize("missing", [no_beat, no_planner])
+def test_what_stands_still_without_stopping_a_job_is_told(
+    gateway: Gateway, run: Run, missing: Callable[[Gateway], str]
+) -> None:
+    """Where the fleet and its periodic tasks are shown, and not as a reason why a job waits."""
+    words = missing(gateway)
+    job = gateway.enqueue_request("lincoln", "GET", "/orgs")
+    for command in (
+        ("doctor",),
+        ("doctor", "--json"),
+        ("providers",),
+        ("providers", "show", "lincoln"),
+        ("schedules", "list"),
+    ):
+        said = run(*command).lower()
+        assert words.lower() in said, command
+        assert "schedules, key rotation, health checks" in said, command
+    assert "starts now" in run("plan", "lincoln", "students")
+    assert gateway.jobs.waits_for(job.id) is None
+    (obstacle,) = gateway.fleet.liveness().periodic
+    assert f'cause="{obstacle.cause}"' in render(gateway.fleet.metrics())
+
+
+@pytest.mark.parametrize("missing", [no_worker, no_reconcile])
 def test_every_screen_tells_what_is_missing_in_the_same_words(
     gateway: Gateway, run: Run, missing: Callable[[Gateway], str]
 ) -> None:
@@ -134,7 +157,7 @@ def test_a_job_that_expired_while_nobody_reconciled_tells_that(
     reconciler.reconcile(runtime)
     error = job.status().error or {}
     assert error["cause"] == "reconcile_overdue"
-    assert ". No reconcile had succeeded for 5 min: beat or the planner was not" in error["message"]
+    assert ". No reconcile had succeeded for 5 min: no worker was running" in error["message"]
 
 
 @pytest.mark.parametrize("redis", ["restarted", "emptied"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sisgate.liveness.heartbeats import ALIVE_SECONDS, Fleet, Heartbeat
-from sisgate.liveness.obstacles import Cause, Obstacle, obstacles, sentences
+from sisgate.liveness.obstacles import PERIODIC_CAUSES, Cause, Obstacle, obstacles, sentences
 
 WORKER = Heartbeat("w", "worker", "app-1", 1, "w@app-1", "1", queues=("sisgate", "clark"))
 BEAT = Heartbeat("b", "beat", "app-1", 2, "beat", "1")
@@ -34,15 +34,15 @@ def test_a_whole_fleet_has_no_obstacle() -> None:
 def test_what_is_missing_is_named_and_what_was_seen_is_dated() -> None:
     """The planner is a worker of its queue; beat is none."""
     assert told(Fleet()) == [
+        "no worker serves clark",
         "the planner is not running",
         "beat is not running",
-        "no worker serves clark",
     ]
     silent = [replace(one, age_seconds=40.0) for one in (WORKER, BEAT)]
     assert told(Fleet(silent, 41.0)) == [
+        "no worker serves clark; the last one has not been seen for 40 s",
         "the planner has not been seen for 40 s",
         "beat has not been seen for 40 s",
-        "no worker serves clark; the last one has not been seen for 40 s",
     ]
 
 
@@ -54,12 +54,23 @@ def test_a_provider_without_a_worker_stops_its_own_jobs_only() -> None:
     assert not missing.concerns("clark")
 
 
-def test_no_reconcile_is_told_where_beat_and_planner_run() -> None:
-    """With why the last ones failed; where one of them is missing, that is why."""
+def test_no_reconcile_is_told_where_any_worker_runs() -> None:
+    """With why the last ones failed; where none is alive, that is why."""
     assert told(replace(WHOLE, reconciled_seconds=40.0)) == ["no reconcile has succeeded for 40 s"]
     failing = replace(WHOLE, reconciled_seconds=None, reconcile_failure="read-only")
     assert told(failing) == ["no reconcile has succeeded yet (read-only)"]
-    assert told(Fleet([WORKER], 40.0)) == ["beat is not running"]
+    other = replace(WORKER, queues=("lincoln",))
+    assert told(Fleet([other, BEAT], 40.0), "lincoln")[0].startswith("no reconcile has succeeded")
+    assert told(Fleet([BEAT], 40.0))[0] == "no worker serves clark"
+
+
+def test_without_beat_or_planner_jobs_go_on_and_what_stands_still_is_named() -> None:
+    """Schedules, rotation and what else only beat triggers."""
+    for fleet in (Fleet([WORKER], 0.0), Fleet([replace(WORKER, queues=("clark",)), BEAT], 0.0)):
+        (missing,) = judged(fleet)
+        assert missing.cause in PERIODIC_CAUSES
+        assert not missing.stops
+        assert "schedules, key rotation, health checks" in missing.remedy
 
 
 def test_full_slots_are_told_while_no_worker_has_a_free_one() -> None:
@@ -106,9 +117,10 @@ def test_another_version_is_named_and_stops_nothing() -> None:
 
 def test_each_is_followed_by_what_helps() -> None:
     """As the error of a job has it."""
-    words = sentences(judged(Fleet([WORKER]), "clark", "lincoln"))
-    assert words.startswith("Beat is not running. Start it: `sisgate celery beat`, or ")
-    assert "one machine. No worker serves lincoln. Start one: " in words
+    words = sentences(judged(Fleet([WORKER], 0.0), "clark", "lincoln"))
+    assert words.startswith("No worker serves lincoln. Start one: ")
+    assert "Beat is not running. Jobs go on, but schedules, " in words
+    assert words.endswith("Start it: `sisgate celery beat`, or `sisgate up` on one machine.")
 
 
 AGES = st.floats(0, 200, allow_nan=False)
@@ -132,13 +144,9 @@ def test_a_job_is_stopped_exactly_while_somebody_it_needs_is_not_alive(
 ) -> None:
     """Whoever else runs, and in whatever order they were heard."""
     alive = [one for one in processes if one.age_seconds <= ALIVE_SECONDS]
-    needed = (
-        any(one.kind == "beat" for one in alive),
-        any("sisgate" in one.queues for one in alive),
-        any("clark" in one.queues for one in alive),
-    )
+    is_served = any("clark" in one.queues for one in alive)
     found = judged(Fleet(processes, 0.0), "clark", "lincoln")
-    assert any(one.concerns("clark") for one in found) is not all(needed)
+    assert any(one.concerns("clark") for one in found) is not is_served
 
 
 def test_who_follows_another_configuration_and_who_cannot_use_it_is_named() -> None:

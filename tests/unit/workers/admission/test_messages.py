@@ -73,7 +73,7 @@ CALLBACKS = {"callbacks": [LINK], "errbacks": [LINK], "chain": [LINK], "chord": 
 
 
 @pytest.mark.parametrize("name", CALLBACKS)
-@pytest.mark.parametrize("task", [call_task("p"), LIMITS_TASK, "sisgate.reconcile"])
+@pytest.mark.parametrize("task", [call_task("p"), LIMITS_TASK, "sisgate.rollups"])
 def test_callbacks_are_refused_wherever_they_stand(name: str, task: str) -> None:
     """Celery would send what `link`, `chain` and their like name, with the rights of the fleet."""
     for payload in (
