@@ -145,7 +145,8 @@ class Stack:
         if knobs:
             self.sandbox.knobs(name, **knobs)
         with self.gateway.context.database.write() as session:
-            for table in (tables.Change, tables.Record, tables.Sighting, tables.Dataset):
+            of_datasets = (tables.Change, tables.Record, tables.Sighting, tables.KnownPage)
+            for table in (*of_datasets, tables.Dataset):
                 session.execute(delete(table).where(table.provider == name))
         return self.sandbox.districts[name]
 

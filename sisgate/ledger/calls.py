@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_JOB_STATES, CallState
 from sisgate.ledger import call_statements
+from sisgate.ledger.known_pages import PageOnFile
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.statements import change, count
 from sisgate.ledger.states import is_still, job_is_live, live_call
@@ -82,11 +83,15 @@ class ClaimedListing:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A call that this worker may make, its job and its listing."""
+    """A call that this worker may make, its job and its listing.
+
+    `known_page` is what the last full read knew of the page that it reads.
+    """
 
     call: ClaimedCall
     job: ClaimedJob
     listing: ClaimedListing | None
+    known_page: PageOnFile | None = None
 
     @property
     def position(self) -> Position:

@@ -16,7 +16,7 @@ from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select,
 from sqlalchemy.orm import Session
 
 from sisgate.ledger import page_statements, sightings
-from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record
+from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record, Sighting
 from sisgate.ledger.statements import change, insert_into
 
 _CHANGE_COLUMNS = (
@@ -53,7 +53,7 @@ def unmark(session: Session, dataset: Dataset, job_id: str, ids: Sequence[str]) 
 
     Syncs of a dataset may run side by side, and a record may come back while one has it marked.
     """
-    if not ids or session.scalar(select(MarkedDeletion.job_id).limit(1)) is None:
+    if not ids or not are_any_marked(session):
         return
     page = page_statements.page_of(session, dataset, ids)
     found = MarkedDeletion.sourced_id.in_(select(page.c.sourced_id))
@@ -66,6 +66,11 @@ def unmark(session: Session, dataset: Dataset, job_id: str, ids: Sequence[str]) 
     session.execute(delete(MarkedDeletion).where(found, is_ours))
 
 
+def are_any_marked(session: Session) -> bool:
+    """Return whether any sync under way has marked a record."""
+    return session.scalar(select(MarkedDeletion.job_id).limit(1)) is not None
+
+
 def forget(session: Session, job_id: str) -> None:
     """Forget the marks of a job that has ended."""
     session.execute(delete(MarkedDeletion).where(MarkedDeletion.job_id == job_id))
@@ -74,10 +79,10 @@ def forget(session: Session, job_id: str) -> None:
 def count(session: Session, dataset: Dataset, job_id: str, generation: int | None) -> Doomed:
     """Return what would be deleted: what is marked and, with a generation, what it has not seen.
 
-    The dataset must be locked.
+    Where that is nothing, `live` is not counted either and is 0. The dataset must be locked.
     """
     has_marks = _has_marks(session, job_id)
-    if generation is None and not has_marks:
+    if not has_marks and (generation is None or not _is_any_unseen(session, dataset, generation)):
         return Doomed(live=0, marked=0)
     is_marked = _is_marked(job_id) if has_marks else literal(False)
     absent = literal(False) if generation is None else sightings.is_unseen(dataset, generation)
@@ -118,6 +123,19 @@ def carry_out(
     dataset.last_sequence += rows
     session.flush()
     return rows
+
+
+def _is_any_unseen(session: Session, dataset: Dataset, generation: int) -> bool:
+    # Few sightings and the records without one: not a look at each record.
+    older = select(Sighting.id).where(
+        Sighting.provider == dataset.provider,
+        Sighting.resource == dataset.resource,
+        Sighting.generation < generation,
+    )
+    alone = select(Record.sourced_id).where(
+        *_live(dataset), Record.sighting_id.is_(None), Record.generation < generation
+    )
+    return any(session.execute(each.limit(1)).first() is not None for each in (older, alone))
 
 
 def _has_marks(session: Session, job_id: str) -> bool:

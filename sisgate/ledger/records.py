@@ -8,7 +8,7 @@ seen number n will never later find a lower one (the sequence has no gaps to rea
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -29,12 +29,16 @@ _READ = ("provider", "resource", "sourced_id", "data", "first_seen", "changed_at
 
 @dataclass(frozen=True)
 class Tally:
-    """What a write did to a dataset. `marked` are live records that are said to be gone."""
+    """What a write did to a dataset. `marked` are live records that are said to be gone.
+
+    `sightings` hold exactly the records of the page; None where that cannot be said.
+    """
 
     inserted: int = 0
     updated: int = 0
     marked: int = 0
     unchanged: int = 0
+    sightings: frozenset[int] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -127,14 +131,16 @@ def write_page(
         since=since,
     )
     page_statements.upsert(session, dataset, written, seen, generation, now)
-    page.save(session, generation)
+    page.save(session, dataset, generation)
     deletions.unmark(session, dataset, job_id, [*_ids(inserts), *_ids(updates), *same])
     deletions.mark(session, job_id, _ids(marked))
     for operation, changed in (("insert", inserts), ("update", updates)):
         page_statements.add_changes(
             session, dataset, operation, _ids(changed), job_id=job_id, now=now
         )
-    return Tally(len(inserts), len(updates), len(marked), len(same))
+    is_plain = not page.is_of_variants and seen.keys() == {row.sourced_id for row in rows}
+    together = frozenset(seen.values()) if is_plain else None
+    return Tally(len(inserts), len(updates), len(marked), len(same), together)
 
 
 def _ids(rows: Sequence[Row]) -> list[str]:

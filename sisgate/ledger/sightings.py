@@ -260,6 +260,38 @@ def _let_go(session: Session, left: Mapping[int, int], groups: Mapping[int, _Gro
         session.execute(delete(Sighting).where(Sighting.id.in_(empty)))
 
 
+def see_again(
+    session: Session, noted: Sequence[tuple[int, int]], generation: int, now: datetime
+) -> bool:
+    """Note all records of sightings as seen, if each still has its noted revision.
+
+    Return whether they have; else nothing is changed.
+    """
+    columns = (Sighting.id, Sighting.revision, Sighting.size)
+    rows = session.execute(select(*columns).where(Sighting.id.in_([key for key, _ in noted])))
+    found = {row.id: row for row in rows}
+    if {(row.id, row.revision) for row in found.values()} != set(noted):
+        return False
+    rows_of = [
+        {
+            "id": key, "generation": generation, "seen_at": now, "size": row.size,
+            "disturbed": 0,
+        }
+        for key, row in found.items()
+    ]  # fmt: skip
+    if rows_of:
+        _NOTE.run_each(session, rows_of)
+    return True
+
+
+def revisions(session: Session, ids: AbstractSet[int]) -> list[tuple[int, int]]:
+    """Return the ids and revisions of sightings."""
+    rows = session.execute(
+        select(Sighting.id, Sighting.revision).where(Sighting.id.in_(sorted(ids)))
+    )
+    return sorted((row.id, row.revision) for row in rows)
+
+
 def counts(session: Session, *which: ColumnElement[bool]) -> dict[int, int]:
     """Return how many of some records are in which sighting."""
     query = select(Record.sighting_id, func.count()).where(*which, Record.sighting_id.is_not(None))

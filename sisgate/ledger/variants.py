@@ -28,6 +28,11 @@ class PageWrites:
         self.settled: list[str] = []
         self._new: list[dict[str, Any]] = []
 
+    @property
+    def is_of_variants(self) -> bool:
+        """Whether an id on the page has several rows, there or elsewhere in the list."""
+        return bool(self._new)
+
     def note(self, dataset: Dataset, row: Row, digest: bytes, *, is_merged: bool) -> None:
         """Remember one of the rows of an id; `save` writes it."""
         self._new.append(
@@ -41,9 +46,12 @@ class PageWrites:
             }
         )
 
-    def save(self, session: Session, generation: int) -> None:
+    def save(self, session: Session, dataset: Dataset, generation: int) -> None:
         """Write what was noted, after the records themselves."""
         if self._new:
+            # A page that had one of these ids alone until now is to be read again.
+            names = sorted({each["sourced_id"] for each in self._new})
+            sightings.disturb(session, dataset.provider, dataset.resource, names)
             rows = [{**each, "generation": generation} for each in self._new]
             statement = insert_into(session, Variant)
             session.execute(

@@ -18,7 +18,7 @@ from sisgate.audit import log as audit
 from sisgate.clock import Clock
 from sisgate.credentials.vault import Vault
 from sisgate.errors import UnknownPerson, UsageError
-from sisgate.ledger import access, datasets, page_statements, persons
+from sisgate.ledger import access, datasets, known_pages, page_statements, persons
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Record
 from sisgate.privacy.person_search import (
@@ -183,6 +183,9 @@ class Erasure:
         _refuse_naming(reason, PersonMatcher.of({sourced_id}))
         realm = self._realms.of_resource(checked_resource(resource) or PEOPLE[0])
         with self._database.write() as session:
+            # A page that was screened by the list of before must not be remembered afterwards.
+            access.lock_suppressions(session)
+            known_pages.forget(session, self._provider)
             key = person_key(session, self._vault)
             digest = key.digest(self._provider, realm, sourced_id)
             was_suppressed = access.unsuppress(session, self._provider, digest)
@@ -241,6 +244,8 @@ class Erasure:
             pseudonym = target.key.pseudonym(self._provider, record.resource, record.sourced_id)
             done["changes"] += persons.anonymise_changes(session, record, pseudonym)
             persons.remove(session, record)
+        # They hold ids, and the pages of before would bring nobody back or leave nobody out.
+        known_pages.forget(session, self._provider)
         return +done
 
     def _audit(

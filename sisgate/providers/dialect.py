@@ -29,6 +29,10 @@ Paging = Literal["offset", "page", "single"]
 """How a list is cut: by row offset, by page number, or not at all."""
 
 
+PAGE_HEADERS = ("content-type", "link", "x-total-count")
+"""The headers of a response that `Dialect.read_page` may go by, besides its status and body."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """One list at the provider that is read page by page.
@@ -181,7 +185,10 @@ class Dialect(ABC):
     def read_page(
         self, resource: str, listing: Listing, position: Position, response: HttpResponse
     ) -> Page:
-        """Return the content of a 2xx page; `AnswerInvalid` if it is not in this dialect."""
+        """Return the content of a 2xx page; `AnswerInvalid` if it is not in this dialect.
+
+        The content depends on no other headers than `PAGE_HEADERS`.
+        """
 
     def read_error(self, response: HttpResponse) -> ProviderError:
         """Return the error in a refusal. Never raises, whatever the body (a proxy's HTML, …)."""

@@ -14,12 +14,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from sisgate.ledger import call_queue, calls, datasets, listings, records
+from sisgate.ledger import known_pages as on_file
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Claim, ClaimedCall, Purpose
+from sisgate.ledger.known_pages import PageOnFile
 from sisgate.ledger.schema import Dataset, Job, ListingRow
 from sisgate.providers.dialect import Flaw, Listing, Page
 from sisgate.settings import ProviderConfig
-from sisgate.sync import start
+from sisgate.sync import known_pages, start
 from sisgate.sync.completeness import Bridge
 from sisgate.sync.pages import Earlier, Edges, after_repeat, following
 
@@ -105,10 +107,24 @@ def record_count(session: Session, claim: Claim, job: Job, total: int, now: date
         )
 
 
+class PageChanged(Exception):
+    """A page that looked known has records that changed since; it must be read after all."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A page as it was read, with the digest to know it by; or as it is `known`, without rows."""
+
+    page: Page
+    digest: bytes | None = None
+    known: PageOnFile | None = None
+
+
 def record_page(
-    session: Session, claim: Claim, job: Job, config: ProviderConfig, page: Page, now: datetime
+    session: Session, claim: Claim, job: Job, config: ProviderConfig, seen: Seen, now: datetime
 ) -> None:
-    """Write a page's rows and plan what follows from it."""
+    """Write a page's rows and plan what follows from it. `PageChanged` if it must be read first."""
+    page = seen.page
     assert claim.listing is not None
     assert job.resource is not None
     row = session.get_one(ListingRow, claim.listing.id)
@@ -129,8 +145,16 @@ def record_page(
     if _filter_was_ignored(job, page):
         give_up_filter(session, job, config, "the provider ignored the filter", now)
     dataset = datasets.lock(session, job.provider, job.resource)
-    if not listing.discovers:
-        _write_rows(session, job, dataset, page, now)
+    if seen.known is not None:
+        _see_again(session, job, dataset, seen.known, now)
+    elif not listing.discovers:
+        together = _write_rows(session, job, dataset, page, now)
+        if seen.digest is not None and together is not None:
+            place = known_pages.place_of(job.resource, listing, claim.position)
+            until = start.read_since(job) or now
+            noted = known_pages.on_file(place, seen.digest, page, until)
+            if noted is not None:
+                on_file.remember(session, dataset, noted, together, dataset.generation)
 
 
 def restart_full(
@@ -210,7 +234,21 @@ def _filter_was_ignored(job: Job, page: Page) -> bool:
     return any(row.last_modified is not None and row.last_modified < limit for row in page.rows)
 
 
-def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: datetime) -> None:
+def _see_again(
+    session: Session, job: Job, dataset: Dataset, known: PageOnFile, now: datetime
+) -> None:
+    newest, until = known_pages.newest_on_file(known), start.read_since(job) or now
+    is_too_new = newest is not None and newest[0] > until
+    if is_too_new or not on_file.confirm(session, dataset, known, dataset.generation, now):
+        raise PageChanged
+    job.rows_seen += known.facts["rows"]
+    _note_newest(job, newest)
+
+
+def _write_rows(
+    session: Session, job: Job, dataset: Dataset, page: Page, now: datetime
+) -> frozenset[int] | None:
+    """Write the rows; return the sightings that hold them and no others, if there are such."""
     # The generation of the newest full sync, not of this job: that sync must not delete a record
     # that another sync sees now, only because its place in the list had already been read.
     tally = records.write_page(
@@ -230,10 +268,10 @@ def _write_rows(session: Session, job: Job, dataset: Dataset, page: Page, now: d
     # A future time would hide the changes until then from the next filter, and a time since the
     # sync began those of the pages already read. A deleted record may leave the list, so a filter
     # need not return it.
-    until = start.read_since(job) or now
-    for row in page.rows:
-        time = row.last_modified
-        if time is None or time > until or row.is_deleted:
-            continue
-        if job.high_water is None or time > job.high_water:
-            job.high_water, job.newest_id = time, row.sourced_id
+    _note_newest(job, known_pages.newest_of(page.rows, start.read_since(job) or now))
+    return tally.sightings
+
+
+def _note_newest(job: Job, newest: tuple[datetime, str] | None) -> None:
+    if newest is not None and (job.high_water is None or newest[0] > job.high_water):
+        job.high_water, job.newest_id = newest

@@ -9,7 +9,7 @@ from itertools import pairwise
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
-from sisgate.ledger import call_queue, datasets, listings, records
+from sisgate.ledger import call_queue, datasets, known_pages, listings, records
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.schema import Call, Dataset, Job, ListingRow
@@ -53,6 +53,7 @@ def begin_full(
     assert job.resource is not None
     listings.replace_all(session, job.id)
     dataset.generation += 1
+    known_pages.forget_old(session, dataset)
     job.mode, job.since, job.generation = "full", None, dataset.generation
     add_listings(session, job, config.dialect.plan(job.resource, since=None), now)
 

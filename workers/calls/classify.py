@@ -23,6 +23,7 @@ from sisgate.providers.dialect import Listing, Page
 from sisgate.providers.http import HttpResponse
 from sisgate.providers.refusals import ClassifiedResponse
 from sisgate.settings import ProviderConfig
+from sisgate.sync import known_pages
 from sisgate.sync.pages import is_behind
 from workers.calls.context import (
     Answered,
@@ -30,6 +31,7 @@ from workers.calls.context import (
     Counted,
     ErrorPayload,
     Fails,
+    PageAgain,
     PageRead,
     RateLimited,
     ReadOtherwise,
@@ -149,10 +151,25 @@ def _of_answer(config: ProviderConfig, claim: Claim, response: HttpResponse) -> 
     listing = Listing.from_json(claim.listing.plan)
     if claim.call.purpose == Purpose.COUNT:
         return Counted(config.dialect.read_count(listing, response))
+    digest = None
+    if known_pages.is_worth_knowing(claim):
+        digest = known_pages.digest_of(config.dialect, response)
+        if claim.known_page is not None and claim.known_page.digest == digest:
+            return PageAgain(claim.known_page)
+    return page_read(config, claim, response, digest)
+
+
+def page_read(
+    config: ProviderConfig, claim: Claim, response: HttpResponse, digest: bytes | None
+) -> PageRead:
+    """Read a page of a listing. It may be known again by `digest`."""
+    assert claim.listing is not None
+    assert claim.job.resource is not None
+    listing = Listing.from_json(claim.listing.plan)
     page = config.dialect.read_page(claim.job.resource, listing, claim.position, response)
     for row in page.rows:
         _ = row.content_hash, row.original_json  # computed and cached before the lock is taken
-    return PageRead(page)
+    return PageRead(page, digest)
 
 
 def _of_refusal(

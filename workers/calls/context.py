@@ -15,9 +15,11 @@ from sisgate.errors import (
     SisgateError,
 )
 from sisgate.ledger.calls import Claim, Purpose
+from sisgate.ledger.known_pages import PageOnFile
 from sisgate.providers.dialect import Listing, Page
 from sisgate.providers.http import HttpRequest, HttpResponse
 from sisgate.settings import ProviderConfig
+from sisgate.sync import known_pages
 from workers.admission.permits import LEAST_SECONDS, Permit
 from workers.endpoints import ProviderEndpoints, Route
 from workers.runtime import Runtime
@@ -78,9 +80,22 @@ class Counted:
 
 @dataclass(frozen=True)
 class PageRead:
-    """A page of a listing was read."""
+    """A page of a listing was read. `digest` is how to know it again, if it may be."""
 
     page: Page
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True)
+class PageAgain:
+    """A page came as it is known, and was not read."""
+
+    known: PageOnFile
+
+    @property
+    def page(self) -> Page:
+        """The page without its rows."""
+        return known_pages.page_of(self.known)
 
 
 @dataclass(frozen=True)
@@ -136,7 +151,17 @@ class Unknown:
     error: ErrorPayload
 
 
-CallOutcome = Counted | PageRead | Answered | ReadOtherwise | RateLimited | Waits | Fails | Unknown
+CallOutcome = (
+    Counted
+    | PageRead
+    | PageAgain
+    | Answered
+    | ReadOtherwise
+    | RateLimited
+    | Waits
+    | Fails
+    | Unknown
+)
 
 
 @dataclass(eq=False, repr=False)

@@ -20,6 +20,7 @@ from sisgate.errors import (
 )
 from sisgate.ledger import calls as ledger
 from sisgate.settings import ProviderConfig
+from sisgate.sync import known_pages
 from workers.admission import permits
 from workers.admission.permits import Permit
 from workers.calls import classify, failover, persist, probing, send
@@ -87,6 +88,7 @@ def _claim(
         claim = ledger.claim(session, call_id, now, lease, held)
         if claim is not None:
             audit.call_intended(session, claim, now)
+            claim = known_pages.looked_up(session, claim)
     return CallContext(runtime, config, claim) if claim is not None else None
 
 

@@ -27,9 +27,9 @@ from sisgate.ledger.calls import Claim
 from sisgate.ledger.schema import Job, Response
 from sisgate.privacy import suppression
 from sisgate.privacy.persons import Realms
-from sisgate.providers.dialect import Page
 from sisgate.settings import ProviderConfig
 from sisgate.sync import conclude, progress
+from workers.calls import classify
 from workers.calls.classify import OWN_OUTAGE_SECONDS
 from workers.calls.context import (
     Answered,
@@ -38,6 +38,7 @@ from workers.calls.context import (
     Counted,
     ErrorPayload,
     Fails,
+    PageAgain,
     PageRead,
     RateLimited,
     ReadOtherwise,
@@ -78,6 +79,8 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
         except LateWriter:
             log.warning("late_answer_dropped", call=call.claim.call.id, provider=call.config.name)
             return
+        except progress.PageChanged:
+            entry = replace(entry, outcome=_read_after_all(call, reply, outcome))
         except DatabaseUnavailable:
             if runtime.clock.now() >= call.claim.call.lease_until:
                 raise
@@ -87,6 +90,13 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
         job = call.claim.job
         log.info("job_ended", job=job.id, state=written.state.value, provider=job.provider)
         runtime.wakeups.announce(job.id)
+
+
+def _read_after_all(call: CallContext, reply: Reply, outcome: CallOutcome) -> CallOutcome:
+    """Read a page that looked known, but whose records have changed since."""
+    assert isinstance(outcome, PageAgain)
+    assert reply.response is not None
+    return classify.page_read(call.config, call.claim, reply.response, outcome.known.digest)
 
 
 @dataclass(frozen=True)
@@ -251,7 +261,8 @@ def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
     match entry.outcome:
         case Counted(total):
             entry.finish(session, CallState.DONE, now, total=total)
-        case PageRead(page):
+        case PageRead() | PageAgain() as outcome:
+            page = outcome.page
             entry.finish(
                 session,
                 CallState.DONE,
@@ -287,8 +298,8 @@ def _follow(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
     match entry.outcome:
         case Counted(total):
             progress.record_count(session, entry.claim, job, total, now)
-        case PageRead(page):
-            _record_page(session, entry, job, page, now)
+        case PageRead() | PageAgain() as outcome:
+            _record_page(session, entry, job, outcome, now)
         case Answered():
             _store(session, entry, job, now)
         case ReadOtherwise(_, plans) if plans is not None:
@@ -320,9 +331,14 @@ def _clear_up(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
             jobs.end(session, job, JobState.EXPIRED, now, error=error)
 
 
-def _record_page(session: Session, entry: _Entry, job: Job, page: Page, now: datetime) -> None:
+def _record_page(
+    session: Session, entry: _Entry, job: Job, outcome: PageRead | PageAgain, now: datetime
+) -> None:
+    known = outcome.known if isinstance(outcome, PageAgain) else None
+    digest = outcome.digest if isinstance(outcome, PageRead) else None
+    seen = progress.Seen(outcome.page, digest, known)
     try:
-        progress.record_page(session, entry.claim, job, entry.call.config, page, now)
+        progress.record_page(session, entry.claim, job, entry.call.config, seen, now)
     except AnswerInvalid as error:
         jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
 

@@ -10,6 +10,7 @@ from sisgate.ledger.schema.providers import Control, UsageHour
 from sisgate.ledger.schema.records import (
     Change,
     Dataset,
+    KnownPage,
     MarkedDeletion,
     Record,
     Sighting,
@@ -19,7 +20,7 @@ from sisgate.ledger.schema.records import (
 __all__ = [
     "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter",
     "Base", "BigId", "Call", "Change", "ConfigurationVersion", "Control", "Dataset", "Job", "Json",
-    "Key", "KeySlot", "KeyUsage", "ListingRow", "MarkedDeletion", "PrivacyKey", "Record",
-    "Response", "Sighting", "Suppression", "UsageHour", "UtcDateTime", "Variant",
+    "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow", "MarkedDeletion", "PrivacyKey",
+    "Record", "Response", "Sighting", "Suppression", "UsageHour", "UtcDateTime", "Variant",
     "serialise_json",
 ]  # fmt: skip

@@ -83,6 +83,25 @@ class Record(Base):
     sighting_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class KnownPage(Base):
+    """A page of a full read as it last came: a digest of the response, and where its records are.
+
+    `sightings` are pairs of id and revision: all records of the page, and no others. While they are
+    as noted, the same response says nothing new. `facts` are what a sync needs of the page
+    besides its records.
+    """
+
+    __tablename__ = "known_pages"
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    place: Mapped[str] = mapped_column(String(64), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    generation: Mapped[int]
+    sightings: Mapped[list[Any]]
+    facts: Mapped[dict[str, Any]]
+
+
 class Variant(Base):
     """One of several rows that a provider gives under one id in the same list.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from sisgate.domain.rates import Rate
 from sisgate.domain.records import ROSTER
 from sisgate.errors import UnknownResource
-from sisgate.providers.dialect import Listing, Position
+from sisgate.providers.dialect import PAGE_HEADERS, Listing, Position
 from sisgate.providers.http import HttpResponse
 from tests.contract.providers.binding import problems_of
 from tests.contract.providers.variants import BY_NAME, VARIANTS, Variant, data_of, pages_of, rows_of
@@ -167,3 +168,40 @@ def test_an_empty_list_is_no_rows(variant: Variant, empty: Any) -> None:
             answer = HttpResponse(200, {}, json.dumps({**body, name: empty}).encode())
             page = variant.dialect.read_page(resource, listing, Position(), answer)
             assert (page.rows, page.received, page.ids) == ([], 0, [])
+
+
+class _Noting(dict[str, str]):
+    """Headers that note which of them are asked for."""
+
+    def __init__(self, headers: Any) -> None:
+        super().__init__(headers)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __iter__(self) -> Any:
+        self.asked.add("all of them")
+        return super().__iter__()
+
+    def items(self) -> Any:
+        self.asked.add("all of them")
+        return super().items()
+
+
+@variants
+@resources
+def test_a_page_goes_by_no_headers_but_those_it_is_known_by(
+    variant: Variant, resource: str
+) -> None:
+    """Else a page that is the same but for another header would be taken for known."""
+    for listing, response, _ in pages_of(variant, resource):
+        headers = _Noting(response.headers)
+        position = Position(size=listing.page_size)
+        variant.dialect.read_page(resource, listing, position, replace(response, headers=headers))
+        assert headers.asked <= set(PAGE_HEADERS)
