@@ -52,13 +52,14 @@ def open_request(vault: Vault, job: Job | ClaimedJob) -> dict[str, Any]:
     return dict(job.options)
 
 
-def marks_of(vault: Vault, app: str, provider: str, target: Mapping[str, Any]) -> list[str]:
-    """Return the marks by which the same request of the same app is found again, newest key first.
+def marks_of(vault: Vault, provider: str, target: Mapping[str, Any], *whose: str) -> list[str]:
+    """Return the marks by which the same request is found again, newest key first.
 
+    `whose` is what else must be the same.
     They reveal neither path nor query, which may name students, and cannot be guessed without a
     master key. After a change of master keys, an answer is found while its key is still there.
     """
-    parts = [app, provider, *(target[name] for name in ("method", "path", "query", "json"))]
+    parts = [*whose, provider, *(target[name] for name in ("method", "path", "query", "json"))]
     parts += [target[name] for name in ("headers", "body") if name in target]
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return vault.marks(text.encode(), "requests")

@@ -50,6 +50,24 @@ def aware(name: str, moment: datetime | None) -> datetime | None:
     return moment
 
 
+LONGEST_SECONDS = 10**9
+"""The longest time that is accepted, some thirty years; beyond it, dates may overflow."""
+
+
+def finite_seconds(name: str, seconds: object) -> float:
+    """Return a number of seconds from 0 on; `UsageError` for anything else.
+
+    >>> finite_seconds("max_age", float("nan"))
+    Traceback (most recent call last):
+    sisgate.errors.UsageError: max_age is a number of seconds from 0 to 1,000,000,000, not nan.
+    """
+    if isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_SECONDS:
+        return float(seconds)
+    raise UsageError(
+        f"{name} is a number of seconds from 0 to {LONGEST_SECONDS:,}, not {seconds!r}."
+    )
+
+
 MOST_DECODINGS = 5
 """How often a path is decoded; one that could be decoded further is refused."""
 

@@ -19,7 +19,7 @@ from sisgate.configuration import FleetConfiguration
 from sisgate.context import Context
 from sisgate.domain.priorities import PRIORITIES, Priority
 from sisgate.domain.states import JobKind, JobState
-from sisgate.domain.validation import chosen
+from sisgate.domain.validation import LONGEST_SECONDS, chosen
 from sisgate.errors import (
     BacklogFull,
     BrokerUnavailable,
@@ -32,9 +32,6 @@ from sisgate.errors import (
 from sisgate.ledger import jobs
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Job
-
-LONGEST_SECONDS = 10**9
-"""The longest timeout, some thirty years; beyond it, dates may overflow."""
 
 COUNTED_FOR_SECONDS = 1.0
 """How long a count of a provider's jobs stays valid."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sisgate.access.policy import Action
 from sisgate.credentials.sealed import open_request
@@ -18,6 +18,9 @@ from sisgate.gateway.job import is_visible, visible_status
 from sisgate.ledger import jobs
 from sisgate.ledger.answers import read_answered
 
+Origin = Literal["call", "shared", "stored"]
+"""Where the answer to a request comes from."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -25,7 +28,8 @@ class Answer:
 
     `body` holds student data, so the repr omits it. `truncated`: it exceeded the configured
     cap. `age_seconds` is its age, None if unknown. `is_stale`: an old response, because the
-    provider gave no new one.
+    provider gave no new one. `origin`: a `call` of its own, one `shared` with an identical request
+    in flight, or a `stored` response.
     """
 
     job_id: str
@@ -35,6 +39,7 @@ class Answer:
     truncated: bool = False
     age_seconds: float | None = None
     is_stale: bool = False
+    origin: Origin = "call"
 
     @property
     def ok(self) -> bool:

@@ -59,5 +59,7 @@ class Bulk:
         if item.job_id is not None:
             raise UsageError("job_id works for single jobs only: use an idempotency_key.")
         if isinstance(item, NewRequest):
+            if item.max_age is not None:
+                raise UsageError("max_age works for single requests only.")
             return self._requests.order(self._requests.wanted(item))
         return Order(self._syncs.new_job(item))

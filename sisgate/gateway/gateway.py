@@ -158,6 +158,7 @@ class Gateway(Parts):
         request_id: str | None = None,
         purpose: str | None = None,
         on_unavailable: str = "wait",
+        max_age: float | None = None,
     ) -> Answer:
         """Make one call to a provider and return its response, whatever the status.
 
@@ -172,11 +173,16 @@ class Gateway(Parts):
         or it is paused or blocked: `wait`; `fail`, which raises `ProviderHeld` with the time of the
         next probe; or `stale`, for GET, which returns the last stored good response to the same
         request of the same app, with its age, or raises if there is none.
+
+        With `max_age`, in seconds, a GET may share the call of an identical one in flight, and take
+        a stored good response that is no older. They may be another app's where the caller sees
+        other apps' jobs. None makes a call of its own.
         """
         new = NewRequest(
             provider, method, path, query=query, json=json, body=body, headers=headers,
             priority=priority, timeout=timeout, idempotency_key=idempotency_key,
             request_id=request_id, on_unavailable=on_unavailable,
+            max_age=max_age,
         )  # fmt: skip
         return self._requests.answered(self._requests.wanted(new), timeout, purpose)
 
@@ -196,17 +202,19 @@ class Gateway(Parts):
         job_id: str | None = None,
         request_id: str | None = None,
         on_unavailable: str = "wait",
+        max_age: float | None = None,
     ) -> Job:
         """Accept one call to a provider and return its job at once.
 
         `job_id` lets the app choose the id, so that it can watch the job before it is accepted.
-        `on_unavailable` as with `request`; with `stale` the job may be an earlier one, with the
-        `age_seconds` of its response.
+        `on_unavailable` and `max_age` as with `request`; the job may then be an earlier one, with
+        the `age_seconds` of its response if that is stored.
         """
         new = NewRequest(
             provider, method, path, query=query, json=json, body=body, headers=headers,
             priority=priority, timeout=timeout, idempotency_key=idempotency_key,
             job_id=job_id, request_id=request_id, on_unavailable=on_unavailable,
+            max_age=max_age,
         )  # fmt: skip
         return self._requests.enqueue(self._requests.wanted(new))
 

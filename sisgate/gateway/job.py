@@ -29,7 +29,8 @@ class JobStatus:
 
     `calls` counts its calls by state. `complete` is None until a sync ends, then whether it read
     the whole dataset; `note` says why not, or holds other remarks. `error` has `code`, `message`
-    and ids. `dead`: sisgate gave it up. `retried_as` is the id of the job that retries it.
+    and ids. `dead`: sisgate gave it up. `retried_as` is the id of the job that retries it. `shared`
+    counts the further requests that a request's call answered.
     """
 
     id: str
@@ -56,6 +57,7 @@ class JobStatus:
     calls_made: int
     throttled: int
     calls: Mapping[str, int]
+    shared: int = 0
 
     @property
     def is_final(self) -> bool:

@@ -13,7 +13,7 @@ from sisgate.domain.states import JobState
 from sisgate.domain.validation import aware, chosen
 from sisgate.errors import JobExpired, SisgateError, UnknownJob, UsageError
 from sisgate.gateway.acceptance import Acceptance
-from sisgate.gateway.answer import Answer, Answers, RequestTarget
+from sisgate.gateway.answer import Answer, Answers, Origin, RequestTarget
 from sisgate.gateway.core import Core
 from sisgate.gateway.deprecated import called
 from sisgate.gateway.forecast import Plan, plan_job
@@ -39,9 +39,9 @@ from sisgate.wakeups import Wake
 class Job:
     """A handle on a job. Cheap: it holds the id and reads the ledger.
 
-    `is_new` is False if an earlier call with the same key created the job. `age_seconds` is the age
-    of the data that it fetched if it replaces a new job while the provider takes no calls, else
-    None.
+    `is_new` is False if an earlier call created the job. `age_seconds` is the age of the data that
+    it fetched if it replaces a new job, else None; `is_stale` if that is because the provider takes
+    no calls now. `origin` as in `Answer`.
     """
 
     def __init__(
@@ -51,16 +51,15 @@ class Job:
         *,
         is_new: bool = False,
         age_seconds: float | None = None,
+        is_stale: bool = False,
+        origin: Origin = "call",
     ) -> None:
         self._jobs = jobs
         self.id = job_id
         self.is_new = is_new
         self.age_seconds = age_seconds
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether it holds old data, because the provider takes no calls now."""
-        return self.age_seconds is not None
+        self.is_stale = is_stale
+        self.origin = origin
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -96,7 +95,7 @@ class Job:
     def answer(self, *, purpose: str | None = None) -> Answer:
         """Return the response to an ended `request` job; `purpose` is for the audit log."""
         answer = self._jobs.answer(self.id, purpose=purpose)
-        return replace(answer, is_stale=True) if self.is_stale else answer
+        return replace(answer, is_stale=self.is_stale, origin=self.origin)
 
 
 class Jobs:

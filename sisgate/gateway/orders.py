@@ -48,3 +48,4 @@ class NewRequest:
     job_id: str | None = None
     request_id: str | None = None
     on_unavailable: str = "wait"
+    max_age: float | None = None

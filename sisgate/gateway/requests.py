@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from json import dumps
 from typing import Any, get_args
+from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from sisgate.access.policy import Action
-from sisgate.credentials.sealed import marks_of, open_request, seal_request
+from sisgate.access.policy import Action, Principal
+from sisgate.credentials.sealed import open_request, seal_request
 from sisgate.credentials.vault import Vault
 from sisgate.domain.choices import Method, OnUnavailable
 from sisgate.domain.headers import usable_headers
@@ -33,19 +35,31 @@ from sisgate.gateway.job import JobStatus, raise_unless_successful
 from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.orders import NewRequest
+from sisgate.gateway.sharing import Sharing, checked_max_age
 from sisgate.ledger import call_queue, calls, jobs
 from sisgate.ledger import schema as tables
-from sisgate.ledger.job_search import last_good_response
 from sisgate.ledger.jobs import NewJob
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A checked request; `target` is as `sisgate.domain.targets` describes it."""
+    """A checked request; `target` is as `sisgate.domain.targets` describes it.
+
+    `sharer` is the caller if the answer to an identical request will do, None for a call of its
+    own; a stored one may be `max_age` seconds old.
+    """
 
     new: NewJob
     target: Mapping[str, Any]
     on_unavailable: OnUnavailable
+    sharer: Principal | None = None
+    max_age: float = 0.0
+
+    def alone(self, now: datetime, seconds: float) -> Wanted:
+        """Return the same request as a job of its own, with so much time."""
+        expires_at = now + timedelta(seconds=seconds)
+        new = replace(self.new, id=str(uuid4()), expires_at=expires_at, shared_as=None)
+        return replace(self, new=new, sharer=None)
 
 
 def target_of(request: NewRequest) -> tuple[dict[str, Any], OnUnavailable]:
@@ -77,6 +91,7 @@ class Requests:
         self._core = core
         self._acceptance = acceptance
         self._jobs = jobs
+        self._sharing = Sharing(core)
 
     def wanted(self, request: NewRequest) -> Wanted:
         """Check a request and that the caller may make it."""
@@ -88,13 +103,21 @@ class Requests:
             JobKind.REQUEST, provider, request.priority, request.idempotency_key, request.timeout,
             request.job_id, self._core.app_of(principal, None),
         )  # fmt: skip
-        return Wanted(replace(new, request_id=request_id_of(request.request_id)), target, instead)
+        new = replace(new, request_id=request_id_of(request.request_id))
+        if request.max_age is None:
+            return Wanted(new, target, instead)
+        checked_max_age(request.max_age, target["method"], request.idempotency_key)
+        new = replace(new, shared_as=self._sharing.mark(principal, new, target))
+        return Wanted(new, target, instead, principal, request.max_age)
 
     def enqueue(self, wanted: Wanted) -> Job:
-        """Accept a request and return its job, or one with an old response to it.
+        """Accept a request and return its job, or an earlier one that answers it.
 
         Raises `ProviderHeld` if the provider takes no calls and the caller does not wait.
         """
+        fresh = self._fresh(wanted)
+        if fresh is not None:
+            return fresh
         if wanted.on_unavailable != "wait":
             old = self._instead_of_waiting(wanted)
             if old is not None:
@@ -103,7 +126,8 @@ class Requests:
         job_id, is_new = self._acceptance.accept(
             order.new, order.asks_the_same, by=self._core.asker()
         )
-        return Job(self._jobs, job_id, is_new=is_new)
+        is_shared = not is_new and order.new.shared_as is not None
+        return Job(self._jobs, job_id, is_new=is_new, origin="shared" if is_shared else "call")
 
     def order(self, wanted: Wanted) -> Order:
         """Return a sealed request, ready to accept."""
@@ -122,16 +146,30 @@ class Requests:
 
     def answered(self, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
         """Accept a request and wait for its response; see `Gateway.request`."""
+        begun = self._core.clock.monotonic()
         job = self.enqueue(wanted)
-        if job.is_stale:
+        if job.origin == "stored":
             return job.answer(purpose=purpose)
+        try:
+            return self._awaited(job, wanted, timeout, purpose)
+        except (JobExpired, JobCancelled):
+            left = timeout - (self._core.clock.monotonic() - begun)
+            if job.origin != "shared" or left <= 0:
+                raise
+        # Whoever made the call waits no longer; this caller does.
+        return self.answered(wanted.alone(self._core.clock.now(), left), left, purpose)
+
+    def _awaited(self, job: Job, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
         status = self._jobs.ended_within(job.id, timeout)
         if status is None:
             status = self._give_up(job, wanted.new.provider)
+        if status is None and job.origin == "shared":
+            provider, message = wanted.new.provider, "gave no answer in time. Its call continues."
+            raise JobExpired(f"{provider} {message}", job=job.id, provider=provider)
         if status is None:
             raise TimeoutError(f"Job {job.id} has not ended within {timeout:g} s; it continues.")
         try:
-            return self._answer_or_raise(status, purpose)
+            return replace(self._answer_or_raise(status, purpose), origin=job.origin)
         except (JobExpired, JobFailed) as error:
             old = self._last_good(wanted) if wanted.on_unavailable == "stale" else None
             if old is None or isinstance(error, JobCancelled):
@@ -162,14 +200,20 @@ class Requests:
 
     def _last_good(self, wanted: Wanted) -> Job | None:
         """Return the job with the newest good response to the same request of the same app."""
-        marks = marks_of(self._vault, wanted.new.app, wanted.new.provider, wanted.target)
-        now = self._core.clock.now()
-        with self._core.database.read() as session:
-            stored = last_good_response(session, marks, now)
-        if stored is None or stored.stored_at is None:
+        old = self._sharing.last_good(wanted.new, wanted.target)
+        if old is None:
             return None
-        age = max(0.0, (now - stored.stored_at).total_seconds())
-        return Job(self._jobs, stored.job_id, age_seconds=age)
+        age = old.age_seconds
+        return Job(self._jobs, old.job_id, age_seconds=age, is_stale=True, origin="stored")
+
+    def _fresh(self, wanted: Wanted) -> Job | None:
+        """Return the job with a stored response that is new enough, if that is wanted."""
+        if wanted.sharer is None or not wanted.max_age:
+            return None
+        found = self._sharing.fresh(wanted.sharer, wanted.new, wanted.target, wanted.max_age)
+        if found is None:
+            return None
+        return Job(self._jobs, found.job_id, age_seconds=found.age_seconds, origin="stored")
 
     def _give_up(self, job: Job, provider: str) -> JobStatus | None:
         """End a request past its timeout; None if an earlier call created it."""

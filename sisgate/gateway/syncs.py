@@ -74,5 +74,6 @@ class Syncs:
         with self._core.database.read() as session:
             last = last_sync(session, new.provider, new.resource or "", app)
         if on_unavailable == "stale" and last is not None:
-            return Job(self._jobs, last[0], age_seconds=max(0.0, (now - last[1]).total_seconds()))
+            age = max(0.0, (now - last[1]).total_seconds())
+            return Job(self._jobs, last[0], age_seconds=age, is_stale=True)
         raise hold.refusal(new.provider, now, synced_at=last[1].isoformat() if last else None)

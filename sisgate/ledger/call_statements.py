@@ -46,9 +46,9 @@ _LISTINGS, _RESPONSES = _table(ListingRow), _table(Response)
 GIVEN_OF_JOB = (
     "id", "kind", "state", "app", "provider", "resource", "priority", "options", "sealed_request",
     "idempotency_key", "fingerprint", "accepted_at", "published_at", "started_at", "expires_at",
-    "request_id",
+    "request_id", "shared_as",
 )  # fmt: skip
-TALLIES = ("rows_seen", "inserted", "updated", "deleted", "calls_made", "throttled")
+TALLIES = ("rows_seen", "inserted", "updated", "deleted", "calls_made", "throttled", "shared")
 OF_CALL = (
     "id", "job_id", "listing_id", "provider", "priority", "purpose", "attempt", "tries", "is_retry",
     "look", "start", "page", "size", "link", "target", "lease_until", "error",

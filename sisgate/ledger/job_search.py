@@ -174,14 +174,27 @@ def newest_of(session: Session, schedule: str, limit: int) -> Sequence[Job]:
     return session.scalars(query.order_by(Job.accepted_at.desc(), Job.id).limit(limit)).all()
 
 
-def last_good_response(session: Session, asked: Sequence[str], now: datetime) -> Response | None:
+def last_good_response(
+    session: Session,
+    asked: Sequence[str],
+    now: datetime,
+    *,
+    app: str | None,
+    since: datetime | None = None,
+) -> Response | None:
     """Return the newest good response to the same question that is kept, or None.
 
-    `asked` are the marks that the question may have been stored with.
+    `asked` are the marks that the question may have been stored with. It was asked by `app`, or by
+    any app if that is None, and stored `since` then.
     """
+    whose = true() if app is None else Job.app == app
+    recent = true() if since is None else Response.stored_at >= since
     return session.scalar(
         select(Response)
+        .join(Job, Job.id == Response.job_id)
         .where(
+            whose,
+            recent,
             Response.asked.in_(asked),
             Response.status < 300,
             Response.stored_at.is_not(None),

@@ -37,6 +37,8 @@ class NewJob:
     idempotency_key: str | None = None
     expires_at: datetime | None = None
     request_id: str | None = None
+    shared_as: str | None = None
+    """The same for requests that may share one call; None for a call of its own."""
 
     @property
     def fingerprint(self) -> str:
@@ -83,16 +85,39 @@ def accept_to_publish(
     now: datetime,
     asks_the_same: Callable[[Job], bool] | None = None,
 ) -> Accepted:
-    """Accept a job as `accept` does; a request with its one call. The caller publishes it."""
-    values, call_id = _values_of(new, now, now), None
-    if new.kind is JobKind.REQUEST:
+    """Accept a job as `accept` does; a request with its one call. The caller publishes it.
+
+    A live request with the same `shared_as` is returned instead of a new one.
+    """
+    values = _values_of(new, now, now)
+    if new.kind is not JobKind.REQUEST:
+        if call_statements.insert_job(session, values):
+            return Accepted(new.id, True)
+        return Accepted(_earlier(session, new, asks_the_same).id, False)
+    while True:
         call_id = call_statements.insert_request(session, values, new.options)
-        is_new = call_id is not None
-    else:
-        is_new = call_statements.insert_job(session, values)
-    if is_new:
-        return Accepted(new.id, True, call_id)
-    return Accepted(_earlier(session, new, asks_the_same).id, False)
+        if call_id is not None:
+            return Accepted(new.id, True, call_id)
+        if new.shared_as is None:
+            return Accepted(_earlier(session, new, asks_the_same).id, False)
+        # Unless it ended between the two statements: then there is nothing to meet any more.
+        if (leader := _join(session, new.shared_as)) is not None:
+            return Accepted(leader, False)
+
+
+def _join(session: Session, shared_as: str) -> str | None:
+    """Count one more request that a live one answers; return its id, None if it has ended."""
+    return session.scalar(
+        update(Job)
+        .where(Job.shared_as == shared_as, job_is_live())
+        .values(shared=Job.shared + 1)
+        .returning(Job.id)
+    )
+
+
+def count_shared(session: Session, job_id: str) -> None:
+    """Count one more request that the response of a job answers."""
+    session.execute(update(Job).where(Job.id == job_id).values(shared=Job.shared + 1))
 
 
 def accept_many(
@@ -137,6 +162,7 @@ def _values_of(new: NewJob, now: datetime, published_at: datetime | None) -> dic
         "published_at": published_at,
         "expires_at": new.expires_at,
         "request_id": new.request_id,
+        "shared_as": new.shared_as,
     }
 
 

@@ -350,7 +350,7 @@ def _kept(call: CallContext, outcome: CallOutcome) -> _Kept:
     fleet, vault, job = call.runtime.configuration.current(), call.runtime.vault, call.claim.job
     body = outcome.response.body[: fleet.response_max_bytes]
     sealed = vault.seal(body, f"responses/{job.id}")
-    asked = marks_of(vault, job.app, job.provider, call.target)[0]
+    asked = marks_of(vault, job.provider, call.target)[0]
     truncated = len(outcome.response.body) > fleet.response_max_bytes
     return _Kept(sealed, asked, truncated, fleet.response_retention)
 

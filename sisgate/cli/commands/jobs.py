@@ -135,6 +135,7 @@ def _details(
         ("ended", status.ended_at or "-"),
         ("deadline", status.expires_at),
         ("calls", status.calls_made),
+        ("also answered", f"{number(status.shared)} more requests" if status.shared else None),
         ("throttled", f"{number(status.throttled)} of them" if status.throttled else None),
         ("steps", steps or "none planned yet"),
         ("records", f"{number(status.rows_seen)} read, {_changed(status)}"),

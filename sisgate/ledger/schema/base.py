@@ -81,9 +81,17 @@ def one_of(column: str, values: Iterable[StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
 
 
-def partial_index(*columns: str, where: str, sqlite: str | None = None) -> Index:
+def partial_index(
+    *columns: str, where: str, sqlite: str | None = None, unique: bool = False
+) -> Index:
     """Return an index of the rows that meet a condition; `sqlite` is its form there.
 
     A query uses it if its own condition implies this one. SQLite must find the very same text.
     """
-    return Index(None, *columns, sqlite_where=text(sqlite or where), postgresql_where=text(where))
+    return Index(
+        None,
+        *columns,
+        unique=unique,
+        sqlite_where=text(sqlite or where),
+        postgresql_where=text(where),
+    )

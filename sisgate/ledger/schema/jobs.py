@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sisgate.domain.states import (
@@ -33,7 +33,8 @@ class Job(Base):
 
     `dead`: sisgate gave it up; `retried_as` is the job that it was enqueued as once more. Of a
     sync, `high_water` is the newest time that a row told, and `newest_id` that row. `witness` is
-    the record that a filter by time must give back, until it does.
+    the record that a filter by time must give back, until it does. A live request with `shared_as`
+    answers others that ask the same; `shared` counts those that it, or its response, answered.
     """
 
     __tablename__ = "jobs"
@@ -50,6 +51,8 @@ class Job(Base):
         partial_index("provider", "resource", "ended_at", where="resource IS NOT NULL"),
         partial_index("app", "provider", "resource", "ended_at", where="resource IS NOT NULL"),
         partial_index("dead", "ended_at", where="dead", sqlite="dead = 1"),
+        partial_index("shared_as", where=f"shared_as IS NOT NULL AND {LIVE_JOB}", unique=True),
+        partial_index("provider", where="shared > 0"),
     )
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -85,6 +88,8 @@ class Job(Base):
     deleted: Mapped[int] = mapped_column(default=0)
     calls_made: Mapped[int] = mapped_column(default=0)
     throttled: Mapped[int] = mapped_column(default=0)
+    shared_as: Mapped[str | None] = mapped_column(String(64))
+    shared: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     request_id: Mapped[str | None] = mapped_column(String(100))
 
 

@@ -31,7 +31,7 @@ def answered(gateway: Gateway, body: bytes, ago: timedelta, *, status: int = 200
             status=status,
             headers={},
             sealed_body=vault.seal(body, f"responses/{job.id}"),
-            asked=marks_of(vault, row.app, "lincoln", target)[0],
+            asked=marks_of(vault, "lincoln", target)[0],
             stored_at=now - ago,
             delete_after=now + MINUTE,
         )

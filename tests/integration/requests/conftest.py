@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +15,15 @@ from testbed.installation import install
 
 
 class Sis(HttpServer):
-    """Answers as `reply` says, which a test may replace."""
+    """Answers as `reply` says, after `before`; a test may replace both."""
 
     def __init__(self) -> None:
         self.reply: Reply = json_reply({"orgs": []})
+        self.before: Callable[[], None] = lambda: None
         super().__init__(self._answer)
 
     def _answer(self, _: Asked) -> Reply:
+        self.before()
         return self.reply
 
 
