@@ -107,6 +107,7 @@ def _provider(
         jobs={state: counts.jobs[name, state] for state in JobState},
         dead_letters=counts.dead_letters[name],
         lost_workers=counts.lost_workers[name],
+        shared=counts.shared[name],
         key_days=key_days,
         workers=workers,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from sisgate.clock import SystemClock
 from sisgate.domain.moments import local_time
-from sisgate.errors import BrokerUnavailable, InvalidState, JobExpired, UnknownJob
+from sisgate.errors import BrokerUnavailable, InvalidState, JobCancelled, JobExpired, UnknownJob
 from sisgate.gateway import Answer, Gateway, JobStatus
 from sisgate.gateway.event_loop import woken_by
 from sisgate.gateway.job import raise_unless_successful
@@ -54,7 +54,7 @@ class Asking:
         gateway = await self._process.get()
         if options.on_unavailable == "stale" and asked.method == "GET":
             return await self._ask_or_take_old(gateway, asked, options)
-        job_id = str(uuid4())
+        job_id, answer = str(uuid4()), None
         enqueue = partial(
             gateway.enqueue_request, asked.provider, asked.method, asked.path,
             query=asked.query, body=asked.body or None, headers=asked.headers,
@@ -62,11 +62,17 @@ class Asking:
             job_id=job_id,
             # There is no old answer to anything but a GET.
             on_unavailable=options.on_unavailable.replace("stale", "fail"),
+            max_age=options.max_age if asked.method == "GET" else None,
         )  # fmt: skip
         # Watched before it is accepted, so that no end of it can be missed.
         with woken_by(gateway, job_id) as woken:
-            await self._process.run(enqueue)
-            answer = await self._answer_by(deadline, woken, gateway, job_id, options.purpose)
+            job = await self._process.run(enqueue)
+            if job.origin == "call":
+                answer = await self._answer_by(deadline, woken, gateway, job_id, options.purpose)
+        if job.origin == "shared":
+            return await self._ask_with_others(gateway, job.id, deadline, asked, options)
+        if job.origin == "stored":
+            answer = await self._process.run(job.answer, purpose=options.purpose)
         if answer is None:
             return await self._late(gateway, job_id, asked, options)
         return await self._response(gateway, asked.provider, answer, asked.root_path)
@@ -92,6 +98,28 @@ class Asking:
             return self._job(status, root_path, await self._retry_after(gateway, job_id))
         return await self._response(gateway, status.provider, answer, root_path)
 
+    async def _ask_with_others(
+        self, gateway: Gateway, job_id: str, deadline: float, asked: Asked, options: CallOptions
+    ) -> Response:
+        """Wait for the call of an identical request; make one if that is given up before."""
+        with woken_by(gateway, job_id) as woken:
+            woken.set()  # it may have ended before it was watched
+            try:
+                answer = await self._answer_by(deadline, woken, gateway, job_id, options.purpose)
+            except (JobExpired, JobCancelled):
+                left = deadline - asyncio.get_running_loop().time()
+                return await self.ask(asked, replace(options, max_age=None, timeout=max(0.0, left)))
+        if answer is not None:
+            answer = replace(answer, origin="shared")
+            return await self._response(gateway, asked.provider, answer, asked.root_path)
+        status = await self._process.run(gateway.jobs.status, job_id)
+        if status.app == _app_of(gateway):
+            after = await self._retry_after(gateway, job_id)
+            return self._job(status, asked.root_path, after)
+        raise JobExpired(
+            f"{asked.provider} gave no answer in time.", job=job_id, provider=asked.provider
+        )
+
     async def _ask_or_take_old(
         self, gateway: Gateway, asked: Asked, options: CallOptions
     ) -> Response:
@@ -99,7 +127,7 @@ class Asking:
             gateway.request, asked.provider, asked.method, asked.path,
             query=asked.query, body=asked.body or None, headers=asked.headers,
             priority=options.priority, timeout=max(0.001, options.timeout),
-            on_unavailable="stale", purpose=options.purpose,
+            on_unavailable="stale", max_age=options.max_age, purpose=options.purpose,
         )  # fmt: skip
         return await self._response(gateway, asked.provider, answer, asked.root_path)
 

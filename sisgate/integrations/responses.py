@@ -53,9 +53,11 @@ def of_answer(answer: Answer, endpoints: Iterable[str], path_here: PathHere) -> 
             job=answer.job_id,
         )
     headers = {JOB_HEADER: answer.job_id} | _passed_on(answer.headers, list(endpoints), path_here)
-    if answer.is_stale and answer.age_seconds is not None:
-        headers["Age"] = str(math.floor(answer.age_seconds))
-        headers["Cache-Status"] = f"{CACHE}; hit; detail=stored"
+    if answer.origin == "stored":
+        headers["Age"] = str(math.floor(answer.age_seconds or 0.0))
+        headers["Cache-Status"] = f"{CACHE}; hit{'; detail=stale' if answer.is_stale else ''}"
+    elif answer.origin == "shared":
+        headers["Cache-Status"] = f"{CACHE}; fwd=miss; collapsed"
     return Response(answer.body, answer.status, headers)
 
 

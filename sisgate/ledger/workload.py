@@ -93,17 +93,18 @@ def mean_latency(session: Session, provider: str) -> float:
 class Counts:
     """How much there is of all providers.
 
-    `jobs` are by provider and state. By provider alone: `dead_letters`, and the `lost_workers` of
-    the calls that are kept.
+    `jobs` are by provider and state. By provider alone: `dead_letters`, the `lost_workers` of the
+    calls that are kept, and the requests that the jobs that are kept answered besides (`shared`).
     """
 
     jobs: Counter[tuple[str, str]]
     dead_letters: Counter[str]
     lost_workers: Counter[str]
+    shared: Counter[str]
 
 
 def count(session: Session) -> Counts:
-    """Count jobs, dead letters and lost workers, each in one statement."""
+    """Count jobs, dead letters, lost workers and shared answers, each in one statement."""
     jobs = select(Job.provider, Job.state, func.count()).group_by(Job.provider, Job.state)
     dead = (
         select(Job.provider, func.count())
@@ -115,10 +116,12 @@ def count(session: Session) -> Counts:
         .where(Call.lost_workers > 0)
         .group_by(Call.provider)
     )
+    shared = select(Job.provider, func.sum(Job.shared)).where(Job.shared > 0).group_by(Job.provider)
     return Counts(
         Counter({(row[0], row[1]): row[2] for row in session.execute(jobs)}),
         Counter({row[0]: row[1] for row in session.execute(dead)}),
         Counter({row[0]: int(row[1]) for row in session.execute(lost)}),
+        Counter({row[0]: int(row[1]) for row in session.execute(shared)}),
     )
 
 

@@ -34,6 +34,7 @@ class WindowSnapshot:
 class ProviderSnapshot:
     """One provider. `waiting` counts messages by priority; `key_days` is the life left by slot.
 
+    `shared` counts the requests that the call of another one answered.
     `workers` counts those alive that serve it. `windows` is empty without a limit, and while the
     limiter's state is unknown.
     """
@@ -50,6 +51,7 @@ class ProviderSnapshot:
     jobs: Mapping[str, int]
     dead_letters: int
     lost_workers: int
+    shared: int
     key_days: Mapping[str, float]
     workers: int
 

@@ -105,6 +105,7 @@ def _of_work(fleet: FleetSnapshot) -> Iterator[Metric]:
         ("sisgate_queue_held", "Whether no endpoint may be called.", "held"),
         ("sisgate_dead_letters", "Jobs given up for good.", "dead_letters"),
         ("sisgate_lost_workers", "Workers lost while making calls.", "lost_workers"),
+        ("sisgate_requests_shared", "Requests answered by another one's call.", "shared"),
     )
     quarantined = [((), fleet.quarantined)]
     yield _gauge("sisgate_quarantine_messages", "Messages in quarantine.", (), quarantined)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -113,6 +114,35 @@ def test_an_old_answer_carries_its_age(
     assert old.headers["cache-status"].startswith("sisgate; hit")
     assert http.post(f"{url}/sis/lincoln/orgs").status_code == 503
     assert http.get(f"{url}/sis/lincoln/other").status_code == 503
+
+
+def test_identical_requests_share_a_call_where_the_app_says_so(
+    serve: MakeApp, gateway: Gateway, installation: Settings, sis: Sis, http: requests.Session
+) -> None:
+    """And a stored answer that is new enough needs none."""
+    be_heard(gateway)
+    url = serve(options=CallOptions(timeout=60, max_age=0), accept_headers=True)
+    count = 8
+    with ThreadPoolExecutor(count) as pool:
+        answers = pool.map(lambda _: requests.get(f"{url}/sis/lincoln/orgs"), range(count))
+        assert poll_until(
+            lambda: sum(job.shared for job in gateway.jobs.list()) == count - 1,
+            clock=CLOCK, timeout_seconds=60,
+        )  # fmt: skip
+        with Caller(installation):
+            found = list(answers)
+    assert {each.status_code for each in found} == {200}
+    assert len(sis.asked) == 1
+    told = sorted(each.headers.get("cache-status", "") for each in found)
+    assert told == ["", *["sisgate; fwd=miss; collapsed"] * (count - 1)]
+    stored = http.get(f"{url}/sis/lincoln/orgs", headers={"X-SIS-Max-Age": "600"})
+    assert stored.headers["cache-status"] == "sisgate; hit"
+    assert 0 <= int(stored.headers["age"]) < 60
+    late = {"X-SIS-Timeout": "0.1"}
+    first, second = (http.get(f"{url}/sis/lincoln/users", headers=late) for _ in range(2))
+    assert first.status_code == second.status_code == 202
+    assert first.headers["location"] == second.headers["location"]
+    assert len(sis.asked) == 1
 
 
 def test_a_caller_that_goes_away_cancels_nothing(
