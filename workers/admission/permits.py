@@ -105,7 +105,7 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: flo
     """
     asked_at = runtime.clock.monotonic()
     try:
-        grant = _take(runtime, config.name, Priority(claim.call.priority))
+        grant = ask(runtime, config.name, Priority(claim.call.priority))
     except BrokerUnavailable:
         grant = Grant((), REDIS_LOST_SECONDS, "unknown")
     if grant:
@@ -120,8 +120,11 @@ def take(runtime: Runtime, config: ProviderConfig, claim: Claim, claimed_at: flo
     )
 
 
-def _take(runtime: Runtime, provider: str, priority: Priority) -> Grant:
-    """Ask the limiter, and again if Redis knows a newer configuration than this process."""
+def ask(runtime: Runtime, provider: str, priority: Priority) -> Grant:
+    """Ask the limiter for a permit by the newest limit; raises `BrokerUnavailable`.
+
+    If Redis knows a newer configuration than this process, it is read and asked again.
+    """
     fleet = runtime.configuration.current()
     for _ in range(2):
         if provider not in fleet.providers:

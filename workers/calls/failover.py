@@ -10,6 +10,7 @@ from sisgate.audit import events
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, CircuitOpen
 from sisgate.ledger import calls, retries
+from workers.admission import permits
 from workers.admission.permits import Permit
 from workers.calls.context import CallContext, Reply
 
@@ -66,7 +67,7 @@ def _take_permit(call: CallContext, reply: Reply) -> bool:
     runtime, config, claim = call.runtime, call.config, call.claim
     priority, asked_at = Priority(claim.call.priority), runtime.clock.monotonic()
     try:
-        grant = runtime.limiter.take(config.name, runtime.limits(config), priority)
+        grant = permits.ask(runtime, config.name, priority)
     except BrokerUnavailable:
         return False
     if not grant:

@@ -81,7 +81,7 @@ def _check(runtime: Runtime, config: ProviderConfig, health: HealthConfig, url: 
 def _permit(runtime: Runtime, config: ProviderConfig) -> Permit | None:
     # With the lowest priority, so that a check never takes the reserve of urgent work.
     asked_at = runtime.clock.monotonic()
-    grant = runtime.limiter.take(config.name, runtime.limits(config), Priority.LOW)
+    grant = permits.ask(runtime, config.name, Priority.LOW)
     if grant:
         return Permit.of_grant(grant, asked_at)
     if grant.reason == "unknown":

@@ -16,6 +16,8 @@ from sqlalchemy import select
 from sisgate.admission.state import checks_since
 from sisgate.breakers.spec import State
 from sisgate.clock import SystemClock, poll_until
+from sisgate.context import Context
+from sisgate.gateway import Gateway
 from sisgate.ledger import schema
 from sisgate.ledger.schema import AuditEvent
 from sisgate.redis.client import RedisClient
@@ -139,6 +141,20 @@ def test_a_check_that_counts_is_not_made_without_a_permit(
     health.check(free)
     assert asked(recorder) == {"a": 1, "b": 1}
     assert used(free) == 0
+
+
+def test_checks_that_count_get_permits_of_the_newest_configuration(
+    make_runtime: MakeRuntime, recorder: FailingRecorder
+) -> None:
+    """Also in a process that lags behind the number that Redis knows."""
+    runtime = make_runtime()
+    file = runtime.settings.config_file
+    assert file is not None
+    health.check(runtime)
+    Gateway.on(Context(runtime.settings)).configuration.apply(file, actor="another")
+    check(runtime)
+    assert asked(recorder) == {"a": 2, "b": 2}
+    assert runtime.configuration.current().version == 1
 
 
 def test_a_paused_provider_and_an_open_breaker_are_not_checked(
