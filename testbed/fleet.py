@@ -21,11 +21,9 @@ from sisgate.admission.limiter import Limiter
 from sisgate.admission.spec import LimitSpec
 from sisgate.broker import celery_app
 from sisgate.clock import SystemClock, poll_until
-from sisgate.configuration.live import publish
 from sisgate.domain.priorities import Priority
 from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
-from sisgate.ledger.schema import ConfigurationVersion
 from sisgate.redis.client import RedisClient, connect
 from sisgate.redis.queues import queue_depths, queue_keys
 from testbed.installation import install, variables_of
@@ -137,29 +135,10 @@ class Fleet:
         self._others.append(beat)
         return beat
 
-    def configure(self, *, announced: bool = True, **providers: str) -> int:
-        """Put these providers into force for the whole fleet; return the version's number.
-
-        Unless `announced`, the ledger alone knows: Redis may be away.
-        """
+    def configure(self, **providers: str) -> int:
+        """Put these providers into force for the whole fleet; return the version's number."""
         document = tomllib.loads(_configuration(self.recorder, providers))
-        context = self.gateway.context
-        version = context.configuration.current().version + 1
-        with context.database.write() as session:
-            session.add(
-                ConfigurationVersion(
-                    number=version,
-                    document=json.dumps(document),
-                    digest="",
-                    based_on=version - 1,
-                    created_at=CLOCK.now(),
-                    actor="test",
-                )
-            )
-        if announced:
-            publish(self.redis, version)
-        context.configuration.refresh()
-        return version
+        return self.gateway.configuration.apply(document, actor="test").version.number
 
     def request(self, provider: str, count: int = 1, priority: str = "normal") -> list[str]:
         """Ask for calls and return their jobs."""

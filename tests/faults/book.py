@@ -41,7 +41,7 @@ class Book:
 
     @property
     def refused(self) -> int:
-        """How many orders the gateway refused, because the database was away."""
+        """How many orders the gateway refused, because the database or the provider was away."""
         return sum("refused" in line for line in self._read())
 
     def _read(self) -> list[dict[str, str]]:

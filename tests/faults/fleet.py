@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
@@ -22,9 +23,11 @@ from sisgate.domain.states import LIVE_CALL_STATES, LIVE_JOB_STATES
 from sisgate.gateway import Gateway
 from sisgate.ledger import migrate
 from sisgate.ledger import schema as tables
+from sisgate.redis.keys import CONFIGURATION
 from sisgate.settings import load_settings
 from testbed.mortal import MortalPostgres, MortalRedis
 from tests.faults.book import Book
+from tests.faults.changes import GUEST, Changes, Tables
 from tests.faults.kept import Kept
 from tests.faults.loop import LoopThread
 from tests.faults.moved_clock.sitecustomize import OFFSET_VARIABLE
@@ -36,6 +39,9 @@ CLOCK = SystemClock()
 PATIENCE_SECONDS = 120.0
 LEASE_SECONDS = 6.0
 LIMIT, PERIOD_SECONDS = 60, 2.0
+LOW_LIMIT = 8
+"""What a change of the configuration lowers a limit to: less than what is asked for at times."""
+
 LIMITED = ("requests", "lists")
 """Providers with a limit. `calm` has none: its lists are read before anything is disturbed."""
 
@@ -58,12 +64,15 @@ breaker = {{ open_seconds = 0.5, open_cap_seconds = 1.0 }}
 """
 
 
+_HIGH = f'"{LIMIT}/{PERIOD_SECONDS:g}s"\nburst = {LIMIT}'
+
+
 class NeverCame(AssertionError):
     """What was waited for did not happen: work was lost, or something stands."""
 
 
 class Fleet:
-    """Two workers of all queues, beat or several, an app, and servers and proxies around them.
+    """Two workers of all providers, beat or several, an app, and servers and proxies around them.
 
     `serving` gives other workers by the queues of each. `clocks` are the seconds by which the clock
     of a process (`worker1`, `beat1`, `asker`) is ahead.
@@ -113,7 +122,15 @@ class Fleet:
         self.gateway = Gateway(settings)
         with _MIGRATING:
             migrate.upgrade(self.gateway.context.database)
-        served = serving or [["sisgate", *settings.providers]] * 2
+        self.changes = Changes(
+            self.gateway,
+            lambda: self.redis.client.get(CONFIGURATION()),
+            self._tables(),
+            LIMITED,
+            (LOW_LIMIT, LIMIT),
+            PERIOD_SECONDS,
+        )
+        served: Sequence[Sequence[str]] = serving or [[], []]
         self.workers = [self._worker(n, queues) for n, queues in enumerate(served, start=1)]
         scheduler = ("-S", "tests.faults.points:SteadyScheduler")
         self.beats = [self._celery(f"beat{n}", "beat", *scheduler) for n in range(1, beats + 1)]
@@ -194,7 +211,8 @@ class Fleet:
         return "\n".join([*lines, *logs])
 
     def _worker(self, number: int, queues: Sequence[str]) -> Kept:
-        options = ("-Q", ",".join(queues), "-c", "2", "-n", f"w{number}@t")
+        named = ["-Q", ",".join(queues)] if queues else []
+        options = (*named, "-c", "2", "-n", f"w{number}@t")
         return self._celery(f"worker{number}", "worker", *options, "-I", "tests.faults.points")
 
     def _celery(self, name: str, *arguments: str) -> Kept:
@@ -212,15 +230,17 @@ class Fleet:
 
     def _configure(self, more: str) -> Path:
         config = self.folder / "sisgate.toml"
-        limits = dict.fromkeys(LIMITED, f'"{LIMIT}/{PERIOD_SECONDS:g}s"\nburst = {LIMIT}')
-        config.write_text(
-            "".join(
-                _PROVIDER.format(
-                    name=name, lease=LEASE_SECONDS, limit=limit, port=self.to_provider.port
-                )
-                for name, limit in {**limits, "calm": '"off"'}.items()
-            )
-            + more,
-            encoding="utf-8",
-        )
+        limits = {**dict.fromkeys(LIMITED, _HIGH), "calm": '"off"'}
+        text = "".join(self._table(name, limit) for name, limit in limits.items())
+        config.write_text(text + more, encoding="utf-8")
         return config
+
+    def _tables(self) -> Tables:
+        """Return the tables of all providers, also of the one that comes and goes."""
+        text = (self.folder / "sisgate.toml").read_text("utf-8")
+        tables: Tables = tomllib.loads(text + self._table(GUEST, _HIGH))["providers"]
+        return tables
+
+    def _table(self, name: str, limit: str) -> str:
+        port = self.to_provider.port
+        return _PROVIDER.format(name=name, lease=LEASE_SECONDS, limit=limit, port=port)

@@ -17,6 +17,7 @@ from sisgate.domain.states import CallState, JobState
 from sisgate.ledger import schema as tables
 from testbed.recorder import windows_above
 from tests.faults.book import Accepted
+from tests.faults.changes import GUEST
 from tests.faults.fleet import LIMIT, LIMITED, PERIOD_SECONDS, Fleet
 
 RECOVERY_SECONDS = 10.0
@@ -67,14 +68,22 @@ def examine(fleet: Fleet, found: Findings) -> None:
     _answers_are_true(fleet, accepted, found)
     _unsafe_requests_came_once(fleet, found)
     _lists_equal_those_of_a_calm_run(fleet, found)
-    for name in LIMITED:
-        above = windows_above(fleet.provider.times(name), LIMIT, PERIOD_SECONDS)
-        found.windows_above += above
-        if above:
-            found.breaks.append(f"{above} windows of {name} hold more than {LIMIT} calls")
+    for name in (*LIMITED, GUEST):
+        _windows_hold(fleet.provider.times(name), name, LIMIT, found)
+    for lowered in fleet.changes.lowered:
+        times = fleet.provider.times(lowered.provider)
+        within = [at for at in times if lowered.since < at < lowered.until]
+        _windows_hold(within, lowered.provider, lowered.limit, found)
     late = sorted(seconds for seconds in found.recoveries if seconds > RECOVERY_SECONDS)
     if late:
         found.breaks.append(f"orphans recovered too late: {late} s after their lease")
+
+
+def _windows_hold(times: list[float], name: str, limit: int, found: Findings) -> None:
+    above = windows_above(times, limit, PERIOD_SECONDS)
+    found.windows_above += above
+    if above:
+        found.breaks.append(f"{above} windows of {name} hold more than {limit} calls")
 
 
 def _all_ended(session: Session, accepted: Iterable[Accepted], found: Findings) -> None:
@@ -92,14 +101,14 @@ def _all_ended(session: Session, accepted: Iterable[Accepted], found: Findings) 
 
 def _answers_are_true(fleet: Fleet, accepted: Iterable[Accepted], found: Findings) -> None:
     """A request that is done was made, and has the provider's answer."""
-    calls = fleet.provider.calls_of("requests")
+    calls = {name: fleet.provider.calls_of(name) for name in ("requests", GUEST)}
     ids = [each.job for each in accepted]
     states = {status.id: status.state for status in _statuses(fleet, ids)}
     for each in accepted:
         if each.do == "sync" or states.get(each.job) != JobState.DONE:
             continue
         body = json.loads(fleet.gateway.answer(each.job).body)
-        if not calls[each.path] or body != {"path": each.path}:
+        if not calls[each.provider][each.path] or body != {"path": each.path}:
             found.untrue += 1
             found.breaks.append(f"done without the provider's answer: {each}")
 

@@ -19,6 +19,7 @@ from sisgate.clock import poll_until
 from sisgate.domain.states import LIVE_JOB_STATES
 from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger import schema as tables
+from tests.faults.changes import GUEST
 from tests.faults.fleet import CLOCK, DatabaseKind, Fleet, NeverCame
 from tests.faults.mishaps import mishaps_of
 from tests.faults.oracles import Findings, OrphanWatch, examine, note_recoveries
@@ -28,6 +29,9 @@ BACKLOG = 40
 
 POINT_SHARE = 0.45
 """The share of deaths at a named point among all mishaps."""
+
+CHANGE_SHARE = 0.5
+"""How often the configuration is changed besides, by mishaps."""
 
 UNDISTURBED = "sisgate.call.calm"
 """The points of what is only read in peace are not passed again."""
@@ -122,6 +126,8 @@ class _Story:
         while self.result.kills < kills:
             self._fleet.tend()
             self._ask_more()
+            if self._numbers.random() < CHANGE_SHARE:
+                self._change()
             if self._numbers.random() < POINT_SHARE:
                 self._die_at_a_point()
             else:
@@ -160,6 +166,11 @@ class _Story:
         points.arm(self._numbers.choice(rare))
         self._pass_time(PROGRESS_SECONDS, lambda: len(points.taken) > before)
 
+    def _change(self) -> None:
+        kind = self._fleet.changes.make(self._numbers)
+        if kind is not None:
+            self.result.mishaps[kind] += 1
+
     def _strike(self) -> None:
         weights = [mishap.weight for mishap in self._mishaps]
         (mishap,) = self._numbers.choices(self._mishaps, weights)
@@ -190,6 +201,8 @@ class _Story:
         if self._live() > BACKLOG:
             return
         self._ask_requests(gets=3, posts=1)
+        if GUEST in self._fleet.changes.tables:
+            self._ask("GET", GUEST, f"/get/{self._asked}")
         if self._struck % 6 == 0:
             self._ask("sync", "lists")
 
