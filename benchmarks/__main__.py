@@ -20,6 +20,7 @@ SECTIONS = {
     "outages": "benchmarks.outages",
     "rotation": "benchmarks.rotation",
     "audit": "benchmarks.audit",
+    "configuration": "benchmarks.configuration",
     "price": "benchmarks.price",
     "middleware": "benchmarks.middleware",
     "startup": "benchmarks.startup",
