@@ -62,7 +62,7 @@ def names_from(package: str, modules: Mapping[str, str]) -> Callable[[str], obje
 EXTRAS = {
     "cli": ("typer", "rich", "prometheus_client", "tomlkit"),
     "worker": ("requests", "requests_oauthlib", "pybreaker", "alembic", "flower"),
-    "sandbox": ("fastapi", "uvicorn", "faker", "orjson", "python_multipart"),
+    "sandbox": ("fastapi", "uvicorn", "faker", "python_multipart"),
     "postgres": ("psycopg",),
     "fastapi": ("fastapi",),
 }

@@ -26,7 +26,7 @@ DEPTH_LIMIT = 32
 MOST_DIGITS = 400
 """The most digits of a whole number that is read as a number."""
 
-_NOT_STORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\x00")
+_NOT_STORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _LATIN_1 = "iso8859-1"
 
 
@@ -82,7 +82,9 @@ def read_json(body: bytes, charset: str | None = None) -> Any:
         raise ValueError("nested too deep") from error
     if _deeper_than(value, DEPTH_LIMIT):
         raise ValueError("nested too deep")
-    return _storable(value) if _NOT_STORABLE.search(text) else value
+    # Two searches, since one for either would look at every character.
+    is_storable = "\0" not in text and not _NOT_STORABLE.search(text)
+    return value if is_storable else _storable(value)
 
 
 def _parse(text: str) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -79,8 +80,12 @@ def reference(kind: str, sourced_id: str) -> dict[str, str]:
     >>> reference("org", "s 1")
     {'href': 'orgs/s%201', 'sourcedId': 's 1', 'type': 'org'}
     """
-    href = f"{_COLLECTIONS[kind]}/{quote(sourced_id, safe='')}"
-    return {"href": href, "sourcedId": sourced_id, "type": kind}
+    return {"href": _href(kind, sourced_id), "sourcedId": sourced_id, "type": kind}
+
+
+@lru_cache(maxsize=2048)  # a school is referred to by each of its students
+def _href(kind: str, sourced_id: str) -> str:
+    return f"{_COLLECTIONS[kind]}/{quote(sourced_id, safe='')}"
 
 
 def usable_id(value: Any) -> str | None:

@@ -1,0 +1,49 @@
+"""Records as JSON text: the same text for the same data, now and in ledgers of before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sisgate.domain.records import Row
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+value = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**80), 2**80)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | text
+    | st.from_regex(r"[\[,:\"]?-?[0-9]+[.e][0-9]*", fullmatch=True),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def standard(data: Any) -> str:
+    """Return what the standard library makes of it, with which content hashes began."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+@given(st.dictionaries(text, value, max_size=6))
+def test_the_text_of_a_record_is_that_of_the_standard_library(data: dict[str, Any]) -> None:
+    """Another form would change the hash of a record that is the same."""
+    row = Row("a", data, {"raw": data})
+    assert row.data_json == standard(data)
+    assert row.content_hash == hashlib.sha256(standard(data).encode()).digest()
+    assert json.loads(row.original_json) == {"raw": data}
+
+
+@pytest.mark.parametrize(
+    "number", [1e16, 1e-5, 0.1, -0.0, 1.5e300, 2**64, -(2**63) - 1, 12345678901234567890123]
+)
+@pytest.mark.parametrize("place", ["{}", "[[{}]]", '["a",{}]', '{{"k":{}}}', "[1,{}]"])
+def test_numbers_that_have_several_forms_have_one(number: float, place: str) -> None:
+    """Whatever they stand in."""
+    data = {"value": json.loads(place.format(json.dumps(number)))}
+    assert Row("a", data, {}).data_json == standard(data)
