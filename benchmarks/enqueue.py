@@ -1,8 +1,8 @@
-"""Accepting jobs: `Gateway.sync` beside plain Celery `send_task` to the same Redis.
+"""Accepting jobs beside plain Celery's `send_task` to the same Redis: processor time of the caller.
 
-`send_task` puts a message into Redis. `Gateway.sync` commits the job to the ledger first, so that
-it survives whatever happens to Redis, and then publishes. No worker runs. Slices of the contenders
-alternate; the time of the ledger alone is measured too, to show where the difference lies.
+`send_task` puts a message into Redis. sisgate commits the job, its call and an audit event to the
+ledger first, so that it survives whatever happens to Redis, and then publishes. No worker runs.
+Slices of the contenders alternate. SQLite runs in the caller's process, PostgreSQL does not.
 """
 
 from __future__ import annotations
@@ -14,76 +14,76 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from benchmarks.report import Report, per_second, times
-from benchmarks.scale import Scale
+from benchmarks.report import Report, per_second, tell, times
+from benchmarks.scale import QUICK, Scale
 from benchmarks.stack import DISTRICT, Ground, Product
-from sisgate.clock import SystemClock
-from sisgate.domain.priorities import Priority
-from sisgate.domain.states import JobKind
-from sisgate.ledger import jobs
-from sisgate.ledger.jobs import NewJob
+from sisgate import NewRequest
 from testbed.ledgers import ENGINES
 
 SLICES = 10
-PLAIN = "celery send_task"
-OURS = "sisgate"
-LEDGER = "ledger alone"
+PLAIN = "send_task"
+PATH = "/ims/oneroster/v1p1/orgs"
+
+Contender = tuple[Callable[[], object], int]
+"""What is run, and how many jobs each run enqueues."""
 
 
 def run(scale: Scale) -> Report:
     """Measure both engines."""
     report = Report("enqueue")
+    bulk = 2_000 if scale is QUICK else 10_000
     rows = []
     with Ground() as ground:
         for engine in ENGINES:
-            with ground.product(engine) as product:
-                rates = _rates(_contenders(product, ground.redis.url), scale.jobs)
-            ratio = rates[OURS] / rates[PLAIN]
-            shown = [per_second(rates[name]) for name in (OURS, PLAIN)]
-            rows.append([engine, *shown, times(ratio), per_second(rates[LEDGER])])
-            report.figures[engine] = {"jobs_per_second": rates, "ratio_to_send_task": ratio}
-    report.figures["jobs"] = scale.jobs
+            tell(f"enqueuing, {engine}")
+            with ground.product(engine, max_waiting_jobs=10**7) as product:
+                found = _measure(_contenders(product, ground.redis.url, bulk), scale.jobs)
+            report.figures[engine] = found
+            for name, (milliseconds, rate) in found.items():
+                ratio = milliseconds / found[PLAIN][0]
+                shown = [f"{milliseconds:.3f}", times(ratio), per_second(rate)]
+                rows.append([f"{engine}, {name}", *shown])
     report.add_table(
-        f"{scale.jobs:,} jobs, per second (median of {SLICES} slices)",
-        ["ledger", OURS, PLAIN, "ratio", LEDGER],
+        f"Enqueuing one job (median of {SLICES} slices)",
+        ["", "CPU ms", "of send_task", "per second"],
         rows,
     )
-    report.notes.append("One caller, one job at a time: each is durable before the next begins.")
+    report.notes.append("One caller. Each job or bulk is durable before the next one begins.")
     return report
 
 
-def _contenders(product: Product, redis_url: str) -> dict[str, Callable[[], object]]:
+def _contenders(product: Product, redis_url: str, bulk: int) -> dict[str, Contender]:
     plain = Celery("plain", broker=redis_url, set_as_current=False)
     plain.conf.task_ignore_result = True
     gateway = product.gateway
-    clock = SystemClock()
 
-    def accept() -> None:
-        job = NewJob(
-            str(uuid.uuid4()), JobKind.SYNC, "bench", "elsewhere", Priority.NORMAL, "students"
-        )
-        now = clock.now()
-        with gateway.context.database.write() as session:
-            jobs.accept(session, job, now, published_at=now)
+    def send() -> None:
+        plain.send_task("bench.nothing", kwargs={"job_id": str(uuid.uuid4())}, queue="bench")
+
+    def enqueue() -> None:
+        gateway.enqueue([NewRequest(DISTRICT, "GET", f"{PATH}/{n}") for n in range(bulk)])
 
     return {
-        OURS: lambda: gateway.sync(DISTRICT, "students"),
-        PLAIN: lambda: plain.send_task(
-            "bench.nothing", kwargs={"job_id": str(uuid.uuid4())}, queue="bench"
-        ),
-        LEDGER: accept,
+        PLAIN: (send, 1),
+        "sync": (lambda: gateway.sync(DISTRICT, "students"), 1),
+        "enqueue_request": (lambda: gateway.enqueue_request(DISTRICT, "GET", PATH), 1),
+        f"enqueue, {bulk:,} requests": (enqueue, bulk),
     }
 
 
-def _rates(contenders: dict[str, Callable[[], object]], jobs_wanted: int) -> dict[str, float]:
-    found: dict[str, list[float]] = {name: [] for name in contenders}
-    each = max(1, jobs_wanted // SLICES)
-    for enqueue in contenders.values():
-        enqueue()  # connections are made
-    for _ in range(SLICES):
-        for name, enqueue in contenders.items():
-            begun = time.perf_counter()
-            for _ in range(each):
+def _measure(contenders: dict[str, Contender], jobs: int) -> dict[str, tuple[float, float]]:
+    """Return each one's processor time for a job in ms, and its jobs per second."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for turn in range(-1, SLICES):  # the first makes connections and renders statements
+        for name, (enqueue, count) in contenders.items():
+            runs = max(1, jobs // SLICES // count)
+            used, begun = time.process_time(), time.perf_counter()
+            for _ in range(runs):
                 enqueue()
-            found[name].append(each / (time.perf_counter() - begun))
-    return {name: statistics.median(rates) for name, rates in found.items()}
+            used, took = time.process_time() - used, time.perf_counter() - begun
+            if turn >= 0:
+                found[name].append((used / runs / count * 1e3, runs * count / took))
+    return {
+        name: (statistics.median(ms for ms, _ in each), statistics.median(rate for _, rate in each))
+        for name, each in found.items()
+    }

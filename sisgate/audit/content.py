@@ -15,6 +15,7 @@ FIRST_HEAD = b""
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode_any = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
 def micros(at: datetime | str) -> int:
@@ -53,7 +54,7 @@ def seal_content(fields: tuple[Any, ...], head_before: bytes) -> bytes:
 
 def compact_json(value: Any) -> str:
     """Return JSON without blanks; what is not JSON as text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return _encode_any(value)
 
 
 Range = tuple[int, int, int]

@@ -26,10 +26,12 @@ from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response
 from sisgate.ledger.sealed import SealedColumn
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+
 
 def seal_request(vault: Vault, job: NewJob, target: Mapping[str, Any]) -> NewJob:
     """Return the job with its request sealed. `target` is as `sisgate.domain.targets` says."""
-    text = json.dumps(dict(target), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    text = _encode(dict(target))
     sealed = vault.seal(text.encode(), request_context(job.id))
     return replace(job, options={"method": target["method"]}, sealed_request=sealed)
 
@@ -61,7 +63,7 @@ def marks_of(vault: Vault, provider: str, target: Mapping[str, Any], *whose: str
     """
     parts = [*whose, provider, *(target[name] for name in ("method", "path", "query", "json"))]
     parts += [target[name] for name in ("headers", "body") if name in target]
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    text = _encode(parts)
     return vault.marks(text.encode(), "requests")
 
 

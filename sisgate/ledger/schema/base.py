@@ -29,9 +29,13 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
+# `json.dumps` would build an encoder for each value.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def serialise_json(value: Any) -> str:
     """Return JSON text of a value; the engine's serialiser."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
