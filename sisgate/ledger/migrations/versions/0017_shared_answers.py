@@ -2,14 +2,14 @@
 
 `shared_as` is unique among live jobs, so that of requests at the same moment one makes the call.
 
-Revision ID: 0016
+Revision ID: 0017
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 
 branch_labels = None
 depends_on = None
