@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import subprocess
 import sys
@@ -149,4 +150,8 @@ def cpu_seconds(fleet: Fleet) -> float:
     for worker in fleet.workers:
         process = psutil.Process(worker.popen.pid)
         counted |= {process, *process.children(recursive=True)}
-    return sum(sum(each.cpu_times()[:2]) for each in counted)
+    total = 0.0
+    for each in counted:
+        with contextlib.suppress(psutil.NoSuchProcess):  # a connection that has just ended
+            total += sum(each.cpu_times()[:2])
+    return total

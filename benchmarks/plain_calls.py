@@ -6,6 +6,7 @@ It makes one GET with requests and commits one row of what came back. For worker
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import requests
@@ -25,15 +26,15 @@ celery.conf.update(
     task_ignore_result=True,
     task_acks_late=True,
 )
-_connections: dict[int, Any] = {}
+_connections = threading.local()
 
 
 def _connection() -> Any:
-    """Return the driver's own connection of this process."""
-    found = _connections.get(os.getpid())
+    """Return the driver's own connection of this thread. The pool forks before the first use."""
+    found = getattr(_connections, "own", None)
     if found is None:
         url = make_url(os.environ["SISGATE_DATABASE_URL"])
-        found = _connections[os.getpid()] = create_engine(url).raw_connection()
+        found = _connections.own = create_engine(url).raw_connection()
         if url.get_backend_name() == "sqlite":
             found.execute("PRAGMA busy_timeout=30000")
             found.execute("PRAGMA synchronous=FULL")

@@ -1,9 +1,9 @@
 """The price of a call: what it costs by step, beside what plain Celery needs for the same.
 
-Three measurements. The steps of one call, in this process: SQL statements, transactions, Redis
-commands and round trips, processor time of ours. Whole calls a second beside plain Celery whose
-task makes the same GET and commits one row, turns alternating. Accepting beside `send_task`, by
-processor time of the caller. The provider answers at once and has no limit.
+Four measurements. The steps of one call, in this process: SQL statements, transactions, Redis
+commands and round trips, processor time of ours. Accepting beside `send_task`, by processor time of
+the caller. Whole calls a second beside plain Celery (`whole_calls`), and what a waiting app waits
+longer than without us (`request_latency`). The provider has no limit.
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ from typing import Any
 
 from celery import Celery
 
-from benchmarks.admission_ground import CLOCK, wait_for
-from benchmarks.audit_cost import call_rate, cpu_seconds
+from benchmarks import request_latency, whole_calls
+from benchmarks.admission_ground import CLOCK
 from benchmarks.meter import Cost, Meter, metered
-from benchmarks.plain_calls import PLAIN_QUEUE, TASK, make_table
+from benchmarks.plain_calls import PLAIN_QUEUE, TASK
 from benchmarks.report import Report, per_second, tell, times
 from benchmarks.scale import QUICK, Scale
 from sisgate import NewRequest
 from sisgate.admission.admitter import Admitter
 from sisgate.admission.slot_sharing import Want
 from sisgate.broker import Publisher
-from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.wakeups import Wakeups
-from testbed.fleet import Fleet, message
+from testbed.fleet import Fleet
 from testbed.ledgers import ENGINES, ledger_of
 from testbed.postgres import PostgresServer
 from testbed.recorder import Recorder
@@ -64,7 +63,10 @@ def run(scale: Scale) -> Report:
         for engine in ENGINES:
             measure_steps(report, postgres, engine)
         measure_acceptance(report, postgres, 1_000 if quick else 20_000)
-        measure_calls(report, postgres, *((200, 2) if quick else (400, 5)))
+        whole_calls.measure(report, postgres, quick=quick)
+        for engine in ENGINES:
+            with ground(postgres, engine) as fleet:
+                request_latency.measure(report, fleet, engine, 20 if quick else 100)
     finally:
         postgres.stop()
     return report
@@ -73,7 +75,7 @@ def run(scale: Scale) -> Report:
 def measure_steps(report: Report, postgres: PostgresServer, engine: str) -> None:
     """Add the table of what one call costs, by step."""
     tell(f"steps of a call, {engine}")
-    with _ground(postgres, engine) as fleet:
+    with ground(postgres, engine) as fleet:
         runtime = fleet._runtime
         config = fleet.settings.providers[PROVIDER]
         admitter = Admitter(runtime.redis, runtime.limiter)
@@ -138,7 +140,7 @@ def measure_acceptance(report: Report, postgres: PostgresServer, count: int) -> 
     rows, figures = [], {}
     for engine in ENGINES:
         tell(f"accepting, {engine}")
-        with _ground(postgres, engine) as fleet:
+        with ground(postgres, engine) as fleet:
             ways = _contenders(fleet)
             spent: dict[str, list[float]] = {way: [] for way in ways}
             rates: dict[str, list[float]] = {way: [] for way in ways}
@@ -181,58 +183,8 @@ def _contenders(fleet: Fleet) -> dict[str, Callable[[int], object]]:
     }
 
 
-def measure_calls(report: Report, postgres: PostgresServer, count: int, rounds: int) -> None:
-    """Add the table of whole calls beside plain Celery, in turns of `count` calls."""
-    rows, figures = [], {}
-    for engine, processes in (("sqlite", 2), ("postgresql", 2), ("postgresql", 4)):
-        tell(f"whole calls, {engine}, {processes} processes")
-        with _ground(postgres, engine) as fleet:
-            with fleet.gateway.context.database.write() as session:
-                make_table(session.connection())
-            found: dict[str, list[tuple[float, float]]] = {"sisgate": [], "plain Celery": []}
-            ways = {"sisgate": call_rate, "plain Celery": _plain_rate}
-            workers = [("workers", (PROVIDER, PLANNER_QUEUE)),
-                       ("benchmarks.plain_calls", (PLAIN_QUEUE,))]  # fmt: skip
-            url = fleet.recorder.url(PROVIDER)
-            for app, queues in workers:
-                fleet.start_worker(
-                    *queues, app=app, concurrency=processes, level="ERROR", BENCH_URL=url
-                )
-            fleet.start_beat()
-            for turn in range(-1, rounds):
-                for way in sorted(ways, reverse=bool(turn % 2)):
-                    measured = ways[way](fleet, count)
-                    if turn >= 0:
-                        found[way].append(measured)
-        rates = {way: statistics.median(rate for rate, _ in of) for way, of in found.items()}
-        cpu = {way: statistics.median(spent for _, spent in of) * 1e3 for way, of in found.items()}
-        ratio = rates["sisgate"] / rates["plain Celery"]
-        rows.append(
-            [f"{engine}, {processes}", *map(per_second, rates.values()), times(ratio),
-             *(f"{ms:.2f}" for ms in cpu.values())]
-        )  # fmt: skip
-        figures[f"{engine}, {processes}"] = {"found": found, "ratio": ratio}
-    report.add_table(
-        "Whole calls, limit off",
-        ["database, processes", "calls/s", "plain calls/s", "ratio", "CPU ms", "plain CPU ms"],
-        rows,
-    )
-    report.figures["calls"] = figures
-
-
-def _plain_rate(fleet: Fleet, count: int) -> tuple[float, float]:
-    pipe = fleet.redis.pipeline(transaction=False)
-    for number in range(count):
-        made = message(TASK, {"number": number}, PLAIN_QUEUE)
-        pipe.lpush(PLAIN_QUEUE, json.dumps(made))
-    before = cpu_seconds(fleet)
-    pipe.execute()
-    rate = count / wait_for(lambda: not fleet.redis.llen(PLAIN_QUEUE) and not fleet.unacked(), 300)
-    return rate, (cpu_seconds(fleet) - before) / count
-
-
 @contextmanager
-def _ground(postgres: PostgresServer, engine: str) -> Iterator[Fleet]:
+def ground(postgres: PostgresServer, engine: str) -> Iterator[Fleet]:
     redis, recorder = RedisServer(), Recorder()
     try:
         with ledger_of(postgres, engine) as (folder, url):

@@ -33,18 +33,21 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "timezone": "UTC",
 }
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+"""What makes commits outlive the machine, for measurements."""
 
 
 class PostgresServer:
     """A running PostgreSQL; `stop` ends it. It also ends with the process that made it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        settings = SETTINGS | (DURABLE if durable else {})
         user = unprivileged_user()
         self._folder = server_folder(user)
         try:
             binaries = usable_binaries(user, self._folder)
             initdb(binaries, self._folder, user)
-            options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
+            options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
             options.append(f"--unix-socket-directories={self._folder}")
             command = [str(binaries / "postgres"), "-D", str(self._folder / "data"), *options]
             self._server = LeashedServer(command, folder=self._folder, user=user)

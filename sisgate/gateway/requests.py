@@ -160,16 +160,16 @@ class Requests:
         return self.answered(wanted.alone(self._core.clock.now(), left), left, purpose)
 
     def _awaited(self, job: Job, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
-        status = self._jobs.ended_within(job.id, timeout)
-        if status is None:
-            status = self._give_up(job, wanted.new.provider)
-        if status is None and job.origin == "shared":
+        has_ended = self._jobs.has_ended_within(job.id, timeout)
+        if not has_ended:
+            has_ended = self._give_up(job, wanted.new.provider) is not None
+        if not has_ended and job.origin == "shared":
             provider, message = wanted.new.provider, "gave no answer in time. Its call continues."
             raise JobExpired(f"{provider} {message}", job=job.id, provider=provider)
-        if status is None:
+        if not has_ended:
             raise TimeoutError(f"Job {job.id} has not ended within {timeout:g} s; it continues.")
         try:
-            return replace(self._answer_or_raise(status, purpose), origin=job.origin)
+            return replace(self._answer_or_raise(job.id, purpose), origin=job.origin)
         except (JobExpired, JobFailed) as error:
             old = self._last_good(wanted) if wanted.on_unavailable == "stale" else None
             if old is None or isinstance(error, JobCancelled):
@@ -228,11 +228,11 @@ class Requests:
                 jobs.end_unanswered(session, row, now, _no_answer(session, row, why))
         return self._jobs.status(job.id)
 
-    def _answer_or_raise(self, status: JobStatus, purpose: str | None) -> Answer:
+    def _answer_or_raise(self, job_id: str, purpose: str | None) -> Answer:
         try:
-            return self._jobs.answer(status.id, purpose=purpose)
+            return self._jobs.answer(job_id, purpose=purpose)
         except InvalidState:
-            raise_unless_successful(status)
+            raise_unless_successful(self._jobs.status(job_id))
             raise
 
 

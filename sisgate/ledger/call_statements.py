@@ -146,6 +146,12 @@ def lock_job(session: Session, job_id: str) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
+def state_of(session: Session, job_id: str) -> str | None:
+    """Return the state of a job, None where there is none."""
+    rows = _STATE_OF_JOB.run(session, {"id": job_id})
+    return str(rows[0][0]) if rows else None
+
+
 def _insert_job(is_postgresql: bool) -> Any:
     return _insert_job_quietly(is_postgresql).returning(_JOBS.c.id)
 
@@ -308,6 +314,7 @@ _INSERT_CALL_QUIETLY = Prepared(lambda _: _insert_call(False, returns=False))
 _CLAIM = Prepared(_claim)
 _BEGIN_ATTEMPT = Prepared(lambda _: _begin_attempt(_CALLS, _CALLS.c.id == given("call_id")))
 _READ_CLAIM = Prepared(lambda _: _read_claim(_CALLS).where(_CALLS.c.id == given("call_id")))
+_STATE_OF_JOB = Prepared(lambda _: select(_JOBS.c.state).where(_JOBS.c.id == given("id")))
 _LOCK_JOB = Prepared(
     lambda _: select(_JOBS.c.state).where(_JOBS.c.id == given("id")).with_for_update()
 )
