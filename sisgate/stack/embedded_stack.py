@@ -6,12 +6,15 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
+from sisgate.access.policy import INTERNAL
 from sisgate.clock import Clock
+from sisgate.context import Context
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.network import why_unreachable
 from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
+from sisgate.gateway import Gateway
 from sisgate.gateway.missing_keys import missing_keys
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database
@@ -21,6 +24,7 @@ from sisgate.redis.queues import PLANNER_QUEUE
 from sisgate.settings import Settings
 from sisgate.settings.load import process_environment
 from sisgate.stack import data_folder
+from sisgate.stack.configuration_file import ConfigurationFile
 from sisgate.stack.programs import (
     Flower,
     LogLines,
@@ -75,6 +79,7 @@ class EmbeddedStack:
         self._started_at = clock.monotonic()
         self._pids: dict[str, int] = {}
         self._lines: dict[str, LogLines] = {}
+        self._file: ConfigurationFile | None = None
         self.flower: Flower | None = None
         self.made_master_key = False
         self.silent_redis: str | None = None
@@ -87,6 +92,7 @@ class EmbeddedStack:
             data_folder.remember_configuration(self._settings.data_dir, self._settings.config_file)
             self._prepare_ledger()
             self._url = self._start_redis()
+            self._apply_configuration()
             self._start_celery(self._url, processes, with_flower=with_flower)
         except BaseException:
             self.stop()
@@ -130,6 +136,8 @@ class EmbeddedStack:
     def _tick(self, seconds: float, crashes: int) -> None:
         self._supervisor.tick(seconds)
         self._disk.check()
+        if self._file is not None and not self._disk.is_full:
+            self._file.check()
         self._leave_word()
         if not self._disk.is_full:  # programs may crash until there is space
             self._supervisor.raise_if_hopeless(crashes)
@@ -140,7 +148,7 @@ class EmbeddedStack:
         alive = {(each.host, each.pid): each for each in fleet.processes if each.is_alive}
         worker, beat = (alive.get((host, pids.get(name, -1))) for name in ("worker", "beat"))
         missing = {}
-        if worker is None or not {PLANNER_QUEUE, *self._settings.providers} <= set(worker.queues):
+        if worker is None or not {PLANNER_QUEUE, *self.providers} <= set(worker.queues):
             missing["worker"] = "the worker has not answered"
         if beat is None:
             missing["beat"] = "beat has not answered"
@@ -149,6 +157,22 @@ class EmbeddedStack:
             why = f" ({fleet.reconcile_failure})" if fleet.reconcile_failure else ""
             missing["worker"] = f"the worker has not reconciled yet{why}"
         return missing
+
+    @property
+    def providers(self) -> list[str]:
+        """The names of the providers that are in force."""
+        return list(self._gateway.configuration.current().providers)
+
+    def _apply_configuration(self) -> None:
+        """Make the configuration file that of the fleet, if nobody else has changed it since."""
+        settings = self._settings
+        self._gateway = Gateway.on(Context(settings, clock=self._clock), principal=INTERNAL)
+        self._held.callback(self._gateway.close)
+        if settings.config_file is not None:
+            self._file = ConfigurationFile(
+                settings.config_file, settings.data_dir, self._gateway, self._clock, self._tell
+            )
+            self._file.apply()
 
     def _start_redis(self) -> str:
         settings = self._settings

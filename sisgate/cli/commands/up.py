@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -71,7 +72,7 @@ def _announce(settings: Settings, stack: EmbeddedStack, output: Presenter) -> No
             "event": "ready",
             "data_dir": settings.data_dir,
             "config": settings.config_file,
-            "providers": list(settings.providers),
+            "providers": stack.providers,
             "flower": {"url": flower.url, "password_file": flower.password_file}
             if flower
             else None,
@@ -99,17 +100,20 @@ def _about(settings: Settings, stack: EmbeddedStack) -> list[tuple[str, object]]
         ]
     if stack.made_master_key:
         rows.append(("key", f"created {settings.master_key_path}: keep a copy in a safe place"))
-    return [*rows, *_next_steps(settings, sisgate)]
+    return [*rows, *_next_steps(settings, stack.providers, sisgate)]
 
 
-def _next_steps(settings: Settings, sisgate: str) -> list[tuple[str, str]]:
-    if not settings.providers:
+def _next_steps(
+    settings: Settings, providers: Sequence[str], sisgate: str
+) -> list[tuple[str, str]]:
+    if not providers:
+        then = "saving it applies it." if settings.config_file else "then restart."
         return [
             ("next", "no provider is configured yet: add one to sisgate.toml"),
-            ("", f"as in {sample_file()}, then restart."),
+            ("", f"as in {sample_file()}; {then}"),
             ("", "No SIS to connect to? Try `sisgate demo` or `sisgate sandbox`."),
         ]
-    name = next(iter(settings.providers))
+    name = providers[0]
     return [
         ("keys", f"{sisgate} keys add {name}"),
         ("enqueue", f"{sisgate} sync {name} students --wait"),

@@ -1,0 +1,112 @@
+"""`sisgate.toml` under `sisgate up`: applied when saved, unless that undoes or ends something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.errors import DatabaseUnavailable
+from sisgate.stack.configuration_file import ConfigurationFile
+from testbed.clock import ManualClock
+
+LIMIT = 'limit = "1000/h"'
+
+
+class Followed:
+    """A file that a stack follows, and what it said."""
+
+    def __init__(self, file: Path, gateway: Gateway, clock: ManualClock) -> None:
+        self.path = file
+        self.clock = clock
+        self.gateway = gateway
+        self.start()
+
+    def start(self) -> None:
+        """Begin as `sisgate up` does."""
+        self.said: list[str] = []
+        folder = self.path.parent
+        self.file = ConfigurationFile(self.path, folder, self.gateway, self.clock, self.said.append)
+        self.file.apply()
+
+    def save(self, old: str, new: str) -> str:
+        """Save a changed file; return what is said of it."""
+        before = len(self.said)
+        draft = self.path.with_suffix(".draft")
+        draft.write_text(self.path.read_text("utf-8").replace(old, new), "utf-8")
+        draft.replace(self.path)
+        for _ in range(3):
+            self.file.check()
+        return " ".join(self.said[before:])
+
+    @property
+    def limit(self) -> str:
+        """What is in force."""
+        config = self.gateway.configuration.current().providers["lincoln"]
+        return ", ".join(map(str, config.windows))
+
+
+@pytest.fixture
+def followed(gateway: Gateway, file: Path, clock: ManualClock) -> Followed:
+    """The file, just applied."""
+    return Followed(file, gateway, clock)
+
+
+def test_it_is_applied_at_the_start_and_when_it_is_saved(followed: Followed) -> None:
+    """And says what changed; a start with the same file says nothing."""
+    (said,) = followed.said
+    added = "+ providers.lincoln, + providers.adams, + schedules.nightly"
+    assert said == f"sisgate.toml: version 1 is in force: {added}"
+    said = followed.save(LIMIT, 'limit = "500/h"')
+    assert said == "sisgate.toml: version 2 is in force: ~ providers.lincoln"
+    assert followed.limit == "500/h"
+    followed.start()
+    assert followed.said == []
+
+
+def test_a_mistake_leaves_the_running_version_alone(followed: Followed) -> None:
+    """It is said once, with its line; the corrected file is applied."""
+    said = followed.save(LIMIT, 'limit = "fast"')
+    assert "not applied, the configuration stays as it is" in said
+    assert "sisgate.toml:6: providers.lincoln.limit" in said
+    assert followed.limit == "1000/h"
+    assert followed.save('limit = "fast"', 'limit = "7/h"').startswith("sisgate.toml: version 2")
+
+
+def test_what_was_changed_elsewhere_is_not_undone(followed: Followed) -> None:
+    """Not by a start, and not by a save: a person looks at both."""
+    configuration = followed.gateway.configuration
+    configuration.apply(configuration.plan_edit("adams", {"burst": 3}), actor="ana")
+    followed.start()
+    (said,) = followed.said
+    assert "not applied: version 2, which was applied elsewhere, is in force" in said
+    assert said.endswith("`sisgate config diff`, then `sisgate config apply sisgate.toml`.")
+    assert followed.save(LIMIT, 'limit = "500/h"') == ""
+    assert (followed.limit, configuration.current().version) == ("1000/h", 2)
+    configuration.apply(followed.path, actor="ana")
+    assert followed.save("500/h", "400/h").endswith("version 4 is in force: ~ providers.lincoln")
+
+
+def test_waiting_work_is_not_ended_without_a_person(followed: Followed) -> None:
+    """A provider that was commented out by mistake loses no job."""
+    job = followed.gateway.sync("adams", "students")
+    text = followed.path.read_text("utf-8")
+    said = followed.save(text[text.index("[providers.adams]") :], "")
+    assert "it removes adams, of which 1 job waits" in said
+    assert job.status().state == "accepted"
+
+
+def test_without_the_ledger_it_is_tried_again(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage is no mistake."""
+
+    def away(*_: object, **__: object) -> object:
+        raise DatabaseUnavailable("The database is away.")
+
+    monkeypatch.setattr(type(followed.gateway.context.database), "read", away)
+    assert "not applied yet: The database is away." in followed.save(LIMIT, 'limit = "500/h"')
+    monkeypatch.undo()
+    followed.clock.advance(10)
+    assert followed.save("", "").endswith("version 2 is in force: ~ providers.lincoln")
