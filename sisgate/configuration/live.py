@@ -83,6 +83,11 @@ class LiveConfiguration:
         return self._followed[0]
 
     @property
+    def document(self) -> dict[str, Any]:
+        """The document of the version in force; empty for version 0."""
+        return self._followed[1]
+
+    @property
     def known(self) -> KnownProviders:
         """The providers in force and their tables, so that unchanged ones are not read again."""
         current, document = self._followed

@@ -112,7 +112,7 @@ class Configuration:
 
     def plan(self, source: Path | Mapping[str, Any]) -> ConfigurationPlan:
         """Return what applying a file or document would change. Changes nothing."""
-        self._core.access.require(Action.LOOK)
+        self._may(Action.LOOK)
         return self._plan(self.check(source))
 
     def plan_provider(self, name: str, settings: Mapping[str, Any]) -> ConfigurationPlan:
@@ -155,8 +155,7 @@ class Configuration:
         another version than the one in force.
         """
         core = self._core
-        principal = core.access.require(Action.ADMINISTER)
-        actor = principal.token_actor or actor
+        actor = self._may(Action.ADMINISTER) or actor
         if isinstance(source, ConfigurationPlan):
             draft, based_on = source.draft, source.base if based_on is None else based_on
         else:
@@ -197,6 +196,20 @@ class Configuration:
         core.configuration.refresh()
         return applied
 
+    def _may(self, action: Action) -> str | None:
+        """Check the caller; return the name that a token gives it, if any.
+
+        Without a token, the user of this process may apply the first version, just as they may
+        create the tables: there need not be any token yet.
+        """
+        core = self._core
+        with core.database.read() as session:
+            is_first = not ledger.newest(session)
+        if is_first and core.settings.token is None:
+            core.require_unless_local(action)
+            return None
+        return core.access.require(action).token_actor
+
     def diff(self, before: int, after: int | None = None) -> Sequence[TableChange]:
         """Return how two versions differ; `after` is by default the one in force."""
         return differences(self.show(before).document, self.show(after).document)
@@ -226,7 +239,7 @@ class Configuration:
 
     def _edited(self, edit: Callable[[Document], Document]) -> ConfigurationPlan:
         core = self._core
-        core.access.require(Action.LOOK)
+        self._may(Action.LOOK)
         with core.database.read() as session:
             base = ledger.newest(session)
             document = ledger.document_of(session, base)

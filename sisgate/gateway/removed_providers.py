@@ -27,7 +27,6 @@ def removal_error(database: Database, provider: str) -> ProviderRemoved | None:
     Without the ledger nothing is known.
     """
     with suppress(DatabaseUnavailable), database.read() as session:
-        version = ledger.removal_of(session, provider)
-        if version is not None:
-            return removed_error(provider, version)
+        version = ledger.removed(session, [provider]).get(provider)
+        return removed_error(provider, version) if version is not None else None
     return None

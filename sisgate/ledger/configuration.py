@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -93,10 +93,20 @@ def add(session: Session, info: VersionInfo, document: Mapping[str, Any]) -> boo
     return session.scalar(statement.returning(ConfigurationVersion.number)) is not None
 
 
-def removal_of(session: Session, provider: str) -> VersionInfo | None:
-    """Return the version that removed a provider; None if none of the last ones did."""
-    subject = f"providers.{provider}"
-    for version in history(session, SEARCHED):
-        if subject in version.changes.get("remove", ()):
-            return version
-    return None
+def removed(session: Session, providers: Collection[str]) -> dict[str, VersionInfo]:
+    """Return by which version each of the providers was removed, unless it is configured again.
+
+    A provider that none of the last versions removed is left out.
+    """
+    configured = (document_of(session, newest(session)) or {}).get("providers", {})
+    wanted = {f"providers.{name}": name for name in providers if name not in configured}
+    by: dict[str, VersionInfo] = {}
+    for version in history(session, SEARCHED) if wanted else ():
+        for subject in wanted.keys() & version.changes.get("remove", ()):
+            by.setdefault(wanted[subject], version)
+    return by
+
+
+def has_provider(session: Session, provider: str) -> bool:
+    """Return whether the version in force has a provider."""
+    return provider in (document_of(session, newest(session)) or {}).get("providers", {})

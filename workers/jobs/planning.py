@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobState
-from sisgate.errors import BrokerUnavailable
-from sisgate.ledger import call_queue, jobs
+from sisgate.errors import BrokerUnavailable, UnknownProvider
+from sisgate.gateway.removed_providers import removed_error
+from sisgate.ledger import call_queue, configuration, jobs
 from sisgate.ledger.calls import ClaimedJob
 from sisgate.ledger.job_search import running_beside
 from sisgate.ledger.schema import Job
@@ -38,12 +40,12 @@ def plan(runtime: Runtime, job_id: str) -> None:
         config = fleet.providers.get(job.provider) or runtime.configuration.refresh().providers.get(
             job.provider
         )
+        if config is None and configuration.has_provider(session, job.provider):
+            # Another worker's code may understand its configuration; this job is published again.
+            log.warning("provider_not_understood", job=job.id, provider=job.provider)
+            return
         if config is None:
-            error = {
-                "code": "unknown_provider",
-                "message": f"Provider {job.provider} is no longer configured on this worker.",
-            }
-            jobs.end(session, job, JobState.FAILED, now, error=error)
+            _end_unconfigured(session, job, now)
         elif job.state == JobState.ACCEPTED.value:
             start.start(session, job, config, now)
         ids = call_queue.queue_next(session, job.id, window_of(session, runtime, job), now)
@@ -52,6 +54,20 @@ def plan(runtime: Runtime, job_id: str) -> None:
     publish(runtime, job, ids)
     if ended:
         runtime.wakeups.announce(job.id)
+
+
+def _end_unconfigured(session: Session, job: Job, now: datetime) -> None:
+    """End a job whose provider was removed as cancelled, that of an unknown one as failed."""
+    removed = configuration.removed(session, [job.provider])
+    if removed:
+        error = removed_error(job.provider, removed[job.provider]).as_dict()
+        jobs.end(session, job, JobState.CANCELLED, now, error=error)
+        return
+    error = {
+        "code": UnknownProvider.code,
+        "message": f"Provider {job.provider} is no longer configured on this worker.",
+    }
+    jobs.end(session, job, JobState.FAILED, now, error=error)
 
 
 def window_of(session: Session, runtime: Runtime, job: Job) -> int:

@@ -23,7 +23,7 @@ from celery.worker.components import Pool
 from sisgate.errors import BrokerUnavailable, SisgateError
 from sisgate.redis.keys import DUTIES_LEASE
 from sisgate.redis.leases import Lease
-from workers.maintenance import reconciler
+from workers.maintenance import reconciler, removed_providers
 from workers.runtime import RUNTIME, Runtime
 
 log = structlog.get_logger()
@@ -57,6 +57,7 @@ RECONCILE = Duty("reconcile", reconciler.reconcile, 1.0)
 DUTIES = (
     RECONCILE,
     Duty("redeliver", reconciler.redeliver, 5.0),
+    Duty("drain", removed_providers.end_stray_jobs, 10.0),
     Duty("age", reconciler.age, 60.0),
 )
 

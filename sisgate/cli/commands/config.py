@@ -99,8 +99,18 @@ def apply(
             "--based-on", metavar="VERSION", min=0, help="Refuse if another one is in force."
         ),
     ] = None,
+    first: Annotated[
+        bool,
+        typer.Option("--first", help="Only if there is no version yet, as at an installation."),
+    ] = False,
 ) -> None:
     """Make a file the configuration of the fleet, after showing what changes."""
+    if first and (held := invocation.gateway.configuration.current().version):
+        invocation.output.result(
+            {"version": held, "is_new": False, "changes": []},
+            f"Version {held} is in force already, so nothing was applied (--first).",
+        )
+        return
     plan = invocation.gateway.configuration.plan(_file(invocation, file))
     apply_plan(invocation, plan, yes=yes, reason=reason, based_on=based_on)
 

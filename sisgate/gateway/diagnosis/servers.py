@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sisgate.clock import SystemClock
+from sisgate.configuration.diff import differences
+from sisgate.configuration.document import read_file
 from sisgate.credentials.vault import Vault
 from sisgate.domain.network import cure, tls_fault, why_unreachable
 from sisgate.embedded.redis_binary import version_of
 from sisgate.embedded.redis_conf import uses_embedded_redis
-from sisgate.errors import BrokerUnavailable, SisgateError
+from sisgate.errors import BrokerUnavailable, ConfigurationError, SisgateError
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
 from sisgate.gateway.missing_keys import missing_keys
@@ -25,20 +27,42 @@ from sisgate.redis.errors import is_wrong_password
 from sisgate.settings.files import sample_file
 
 FREE_BYTES = 1 << 30
+MOST_DIFFERENCES = 5
 CLOCK_WARN_SECONDS = 2.0
 
 
 def configuration(core: Core) -> DiagnosticResult:
-    """Return which providers are configured, and where."""
+    """Return which providers are configured, where, and whether this host's file says the same."""
     fleet = core.configuration.current()
     place = str(core.settings.config_file or "no sisgate.toml")
     if fleet.version:
         place = core.place_of(fleet)
-    if fleet.providers:
-        names = ", ".join(fleet.providers)
-        return DiagnosticResult("configuration", "ok", f"{place}: {names}")
-    remedy = f"Add one to sisgate.toml, as in {sample_file()}."
-    return DiagnosticResult("configuration", "warn", f"{place}: no provider", remedy)
+    if not fleet.providers:
+        remedy = f"Add one to sisgate.toml, as in {sample_file()}."
+        return DiagnosticResult("configuration", "warn", f"{place}: no provider", remedy)
+    known = f"{place}: {', '.join(fleet.providers)}"
+    if fleet.version and (what := _difference(core)):
+        remedy = (
+            "The file is ignored. `sisgate config diff` shows the difference; apply it with "
+            "`sisgate config apply`, or write what is in force with `sisgate config show`."
+        )
+        file = core.settings.config_file
+        return DiagnosticResult("configuration", "warn", f"{known}; {file} {what}", remedy)
+    return DiagnosticResult("configuration", "ok", known)
+
+
+def _difference(core: Core) -> str | None:
+    """Return how this process's file differs from the version in force; None if it does not."""
+    if core.settings.config_file is None:
+        return None
+    try:
+        own = read_file(core.settings.config_file, core.configuration.known).document
+    except ConfigurationError as error:
+        return f"cannot be applied: {'; '.join(error.problems)}"
+    changes = differences(core.configuration.document, own)
+    names = ", ".join(each.subject for each in changes[:MOST_DIFFERENCES])
+    more = f" and {len(changes) - MOST_DIFFERENCES:,} more" * (len(changes) > MOST_DIFFERENCES)
+    return f"differs in {names}{more}" if changes else None
 
 
 def data_folder(core: Core) -> DiagnosticResult:

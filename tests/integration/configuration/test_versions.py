@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sisgate import Gateway
+from sisgate import Gateway, Job
 from sisgate.clock import SystemClock, poll_until
+from sisgate.configuration import FleetConfiguration
 from sisgate.errors import (
     ConfigurationConflict,
     ConfigurationError,
     JobCancelled,
+    NotAuthenticated,
     ProviderRemoved,
     UnknownVersion,
     UsageError,
 )
+from sisgate.gateway.diagnosis import servers
 from sisgate.ledger import audit_log
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import CONFIGURATION
 from tests.integration.configuration.conftest import MakeGateway
+from workers.jobs import planning
+from workers.maintenance import removed_providers
+from workers.runtime import Runtime
 
 CLOCK = SystemClock()
 
@@ -235,3 +242,74 @@ def test_an_edit_names_what_is_wrong(gateway: Gateway, file: Path) -> None:
     assert [(each.name, each.before is None) for each in change.settings] == [
         ("endpoints.http://127.0.0.1:9", False), ("endpoints.http://127.0.0.1:10", True)
     ]  # fmt: skip
+
+
+def test_a_job_accepted_by_a_process_that_lags_ends_too(
+    gateway: Gateway, another: MakeGateway, file: Path
+) -> None:
+    """It had not noticed yet that the provider was removed."""
+    gateway.configuration.apply(file, actor="ana")
+    lagging = another()
+    assert follows(lagging, 1)
+    gateway.configuration.apply(
+        gateway.configuration.plan_removal("adams"), actor="ana", reason="closed"
+    )
+    job = stray(lagging)
+    runtime = Runtime(gateway.settings)
+    try:
+        removed_providers.end_stray_jobs(runtime)
+    finally:
+        runtime.close()
+    status = job.status()
+    assert (status.state, status.error and status.error["code"]) == (
+        "cancelled", "provider_removed",
+    )  # fmt: skip
+
+
+def stray(lagging: Gateway) -> Job:
+    """A job that a process accepts by the version that it still has."""
+    live = lagging.context.configuration
+    old = live.current
+    with pytest.MonkeyPatch.context() as patch:
+        known = FleetConfiguration.of(lagging.settings)
+        patch.setattr(live, "current", lambda: known)
+        job = lagging.sync("adams", "students")
+    assert live.current == old
+    return job
+
+
+def test_the_planner_ends_a_job_of_a_removed_provider(gateway: Gateway, file: Path) -> None:
+    """And leaves one alone whose provider only newer code understands."""
+    gateway.configuration.apply(file, actor="ana")
+    gateway.configuration.apply(gateway.configuration.plan_removal("adams"), actor="ana")
+    job = stray(gateway)
+    runtime = Runtime(gateway.settings)
+    try:
+        planning.plan(runtime, job.id)
+    finally:
+        runtime.close()
+    assert job.status().state == "cancelled"
+
+
+def test_doctor_names_a_file_that_says_something_else(gateway: Gateway, file: Path) -> None:
+    """Whoever edits it would wonder."""
+    gateway.configuration.apply(file, actor="ana")
+    assert servers.configuration(gateway._core).grade == "ok"
+    gateway.configuration.apply(gateway.configuration.plan_removal("adams"), actor="ana")
+    told = servers.configuration(gateway._core)
+    assert told.grade == "warn"
+    assert "version 2 of the configuration: lincoln" in told.what
+    assert "differs in providers.adams, schedules.nightly" in told.what
+
+
+def test_before_the_first_version_the_user_of_the_process_may_apply_it(
+    another: MakeGateway, file: Path
+) -> None:
+    """As with the tables: there is no token yet. From then on an admin's token is needed."""
+    settings = another().settings.model_copy(update={"access": "tokens"})
+    with closing(Gateway(settings)) as closed:
+        closed.configuration.apply(file, actor="ana")
+        with pytest.raises(NotAuthenticated):
+            closed.configuration.plan(file)
+        with pytest.raises(NotAuthenticated):
+            closed.configuration.apply({"providers": {}}, actor="ana")

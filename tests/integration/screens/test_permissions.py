@@ -33,7 +33,7 @@ cron = "0 2 * * *"
 
 OF_THE_MACHINE = {
     "demo", "up", "celery", "sandbox", "doctor", "env", "powerschool-plugin",
-    "keys master", "db upgrade", "db current",
+    "config check", "keys master", "db upgrade", "db current",
 }  # fmt: skip
 """They work on files and processes of this machine: its own users decide about them."""
 
@@ -51,6 +51,15 @@ ARGUMENTS = {
     "changes": "lincoln students",
     "providers": "",
     "providers show": "lincoln",
+    "providers add": "adams kind=skyward url=https://a.test --yes",
+    "providers edit": "lincoln burst=3 --yes",
+    "providers remove": "lincoln --yes",
+    "providers rename-endpoint": "lincoln https://sis.test https://b.test --yes",
+    "config diff": "",
+    "config apply": "--yes",
+    "config history": "",
+    "config show": "",
+    "config rollback": "1 --yes",
     "usage": "",
     "plan": "lincoln students",
     "metrics": "",
