@@ -98,7 +98,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 lock: $(STAMP) ## Write locks/ from pyproject.toml (ARGS=--upgrade renews all versions)
 	@$(LOCK) pyproject.toml --extra all --group bench --output-file locks/bench.txt
 	@$(LOCK) pyproject.toml --extra all --group dev --constraints locks/bench.txt --output-file locks/dev.txt
-	@$(LOCK) pyproject.toml --extra postgres --extra worker --extra cli --constraints locks/bench.txt \
+	@$(LOCK) pyproject.toml --extra postgres --extra worker --extra cli --extra web --constraints locks/bench.txt \
 		--output-file locks/image.txt
 	@$(LOCK) --group build --constraints locks/bench.txt --output-file locks/build.txt
 	@$(LOCK) --group sbom --output-file locks/sbom.txt

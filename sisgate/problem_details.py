@@ -21,6 +21,7 @@ STATUSES: Mapping[type[SisgateError], int] = {
     errors.DeferredError: 503,
     errors.NoPermit: 429,
     errors.BacklogFull: 429,
+    errors.TooManyRequests: 429,
     errors.PermanentError: 422,
     errors.ConfigurationError: 500,
     errors.UsageError: 422,

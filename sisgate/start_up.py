@@ -65,6 +65,7 @@ EXTRAS = {
     "sandbox": ("fastapi", "uvicorn", "faker", "python_multipart"),
     "postgres": ("psycopg",),
     "fastapi": ("fastapi",),
+    "web": ("fastapi", "uvicorn", "limits"),
 }
 """The modules of each extra. `embedded` is checked where the Redis server is looked up."""
 
@@ -88,8 +89,13 @@ def missing_extra(extra: str, what: str) -> ConfigurationError:
     )
 
 
+def has_extra(extra: str) -> bool:
+    """Return whether every module of an extra can be imported."""
+    return all(find_spec(module) is not None for module in EXTRAS[extra])
+
+
 def require_extras(what: str, *extras: str) -> None:
     """Raise `ConfigurationError` unless every module of `extras` can be imported."""
     for extra in extras:
-        if any(find_spec(module) is None for module in EXTRAS[extra]):
+        if not has_extra(extra):
             raise missing_extra(extra, what)

@@ -32,6 +32,7 @@ with gc_frozen_imports():
         request,
         sandbox,
         schedules,
+        serve,
         sync,
         tokens,
         up,
@@ -48,6 +49,7 @@ app = Commands("sisgate", "Job orchestration between school apps and Student Inf
 for commands in (
     demo.app,
     up.app,
+    serve.app,
     sandbox.app,
     sync.app,
     request.app,

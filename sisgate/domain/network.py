@@ -48,6 +48,23 @@ class Network:
         return f"{parts.hostname or ''}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is that of this machine's loopback interface.
+
+    >>> [
+    ...     is_loopback(h)
+    ...     for h in ("127.0.0.1", "::1", "localhost", "10.0.0.1", "localhost.test", "")
+    ... ]
+    [True, True, True, False, False, False]
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _is_meant(host: str, port: int, name: str) -> bool:
     """Whether an entry of NO_PROXY (a name, with all below it, an address, a network, `*`) fits.
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from sisgate.domain.choices import PersonResource, Slot
     from sisgate.gateway.answer import Answer
     from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
+    from sisgate.gateway.availability import Hold
     from sisgate.gateway.datasets import AbsentDataset
     from sisgate.gateway.diagnosis.result import DiagnosticResult
-    from sisgate.gateway.forecast import Plan
+    from sisgate.gateway.forecast import Plan, PriorityQueue
     from sisgate.gateway.gateway import Gateway
     from sisgate.gateway.job import DeadLetter, JobStatus
     from sisgate.gateway.jobs import Job
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from sisgate.gateway.liveness import Liveness
     from sisgate.gateway.orders import NewRequest, NewSync
     from sisgate.gateway.overview import Overview, ProviderOverview
+    from sisgate.gateway.readiness import Readiness
+    from sisgate.gateway.usage import Usage
     from sisgate.ledger.audit_log import AuditFilter
     from sisgate.ledger.configuration import VersionInfo
     from sisgate.ledger.records import StoredChange, StoredRecord
@@ -52,6 +55,10 @@ else:
             "AbsentDataset": "sisgate.gateway.datasets",
             "DiagnosticResult": "sisgate.gateway.diagnosis.result",
             "Plan": "sisgate.gateway.forecast",
+            "PriorityQueue": "sisgate.gateway.forecast",
+            "Readiness": "sisgate.gateway.readiness",
+            "Usage": "sisgate.gateway.usage",
+            "Hold": "sisgate.gateway.availability",
             "Gateway": "sisgate.gateway.gateway",
             "DeadLetter": "sisgate.gateway.job",
             "JobStatus": "sisgate.gateway.job",
@@ -78,9 +85,10 @@ else:
 
 __all__ = [
     "AbsentDataset", "Answer", "AppliedConfiguration", "AuditEvent", "AuditFilter", "Cause",
-    "ConfigurationPlan", "DeadLetter", "DiagnosticResult", "ErasureReport", "Gateway",
+    "ConfigurationPlan", "DeadLetter", "DiagnosticResult", "ErasureReport", "Gateway", "Hold",
     "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest",
     "NewSync", "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan",
-    "ProviderOverview", "RetentionResult", "Role", "Segment", "Slot", "StoredChange",
-    "StoredRecord", "TableChange", "TokenInfo", "VerificationResult", "VersionInfo",
+    "PriorityQueue", "ProviderOverview", "Readiness", "RetentionResult", "Role", "Segment",
+    "Slot", "StoredChange", "StoredRecord", "TableChange", "TokenInfo", "Usage",
+    "VerificationResult", "VersionInfo",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, SecretStr
 
 from sisgate.settings.fleet import FleetSettings
 from sisgate.settings.urls import with_driver
+from sisgate.settings.web import WebConfig
 
 
 def _scope(value: str) -> str:
@@ -43,6 +44,7 @@ class Settings(FleetSettings):
     access: Literal["open", "tokens"] = "open"
     token: SecretStr | None = None
     broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None
+    web: WebConfig = WebConfig()
 
     @property
     def is_embedded_database(self) -> bool:

@@ -33,6 +33,8 @@ from sisgate.stack.programs import (
     flower_for,
     flower_program,
     redis_program,
+    web_port,
+    web_program,
     worker_program,
 )
 from sisgate.stack.supervisor import Supervisor, last_words
@@ -51,7 +53,7 @@ CRASHES = 10
 
 
 class EmbeddedStack:
-    """Redis (unless one is configured), the ledger's tables, worker, beat and Flower.
+    """Redis (unless one is configured), the ledger's tables, worker, beat, Flower, HTTP service.
 
     `start` returns when Redis responds and all programs are started, `await_up` when worker,
     planner and beat have responded, `run` when `wanted()` is false, and `stop` leaves no process
@@ -81,11 +83,13 @@ class EmbeddedStack:
         self._lines: dict[str, LogLines] = {}
         self._file: ConfigurationFile | None = None
         self.flower: Flower | None = None
+        self.web_port: int | None = None
+        """The port of the HTTP service, None without one."""
         self.made_master_key = False
         self.silent_redis: str | None = None
         """Why the configured Redis does not respond; None if it does."""
 
-    def start(self, *, processes: int, with_flower: bool) -> None:
+    def start(self, *, processes: int, with_flower: bool, with_web: bool = False) -> None:
         """Start everything in order; stop it again if a step fails."""
         try:
             self._held.enter_context(data_folder.held(self._settings.data_dir))
@@ -94,6 +98,8 @@ class EmbeddedStack:
             self._url = self._start_redis()
             self._apply_configuration()
             self._start_celery(self._url, processes, with_flower=with_flower)
+            if with_web:
+                self._start_web(self._url)
         except BaseException:
             self.stop()
             raise
@@ -215,6 +221,12 @@ class EmbeddedStack:
         if with_flower:
             self.flower = flower_for(settings)
             self._supervisor.start(flower_program(settings, environment, self.flower, level))
+        self._leave_word()
+
+    def _start_web(self, url: str) -> None:
+        self.web_port = web_port()
+        environment = child_environment(self._settings, process_environment(), url)
+        self._supervisor.start(web_program(self._settings, environment, self.web_port))
         self._leave_word()
 
     def _leave_word(self) -> None:

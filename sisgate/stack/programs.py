@@ -26,6 +26,7 @@ from sisgate.settings.load import BROKER_TLS_FILES
 from sisgate.stack.supervisor import Program
 
 FLOWER_PORT = 5555
+WEB_PORT = 8750
 FLOWER_USER = "sisgate"
 WORKER_STOP_SECONDS = 20.0
 """How long a stopping worker may finish its calls; unfinished ones resume after their lease."""
@@ -128,6 +129,18 @@ def flower_program(
     command = [*CELERY, "flower", f"--address={HOST}", f"--port={flower.port}", "-l", level]
     environment = {**environment, "FLOWER_BASIC_AUTH": secret}
     return _program("flower", command, environment, settings, 5.0)
+
+
+def web_program(settings: Settings, environment: Mapping[str, str], port: int) -> Program:
+    """Return the HTTP service on the loopback interface."""
+    command = [sys.executable, "-P", "-m", "sisgate.cli", "serve", f"--host={HOST}"]
+    # It answers who waits at once, and finishes the rest.
+    return _program("web", [*command, f"--port={port}"], environment, settings, 20.0)
+
+
+def web_port() -> int:
+    """Choose the port of the HTTP service, 8750 if it is free."""
+    return WEB_PORT if port_is_free(WEB_PORT) else free_port()
 
 
 def flower_for(settings: Settings) -> Flower:

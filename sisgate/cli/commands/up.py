@@ -14,7 +14,7 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.presenter import Presenter
 from sisgate.settings.files import sample_file
 from sisgate.stack.interrupts import interrupts
-from sisgate.start_up import require_extras
+from sisgate.start_up import has_extra, require_extras
 
 if TYPE_CHECKING:
     from sisgate.settings import Settings
@@ -35,10 +35,15 @@ def up(
         int, typer.Option("--workers", "-w", min=1, max=256, help="Number of calls at a time.")
     ] = 4,
     flower: Annotated[bool, typer.Option(help="Start Flower, a monitor in the browser.")] = True,
+    web: Annotated[
+        bool | None,
+        typer.Option(help="Serve the HTTP API.", show_default="where its extra is installed"),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all log lines.")] = False,
 ) -> None:
-    """Run Redis, workers, beat and Flower on this machine until Ctrl-C."""
-    require_extras("sisgate up", "worker")
+    """Run Redis, workers, beat, Flower and the HTTP API on this machine until Ctrl-C."""
+    require_extras("sisgate up", "worker", *(["web"] if web else []))
+    with_web = has_extra("web") if web is None else web
     from sisgate.stack.embedded_stack import EmbeddedStack
 
     output = invocation.output
@@ -49,7 +54,7 @@ def up(
 
     with interrupts() as stops:
         stack = EmbeddedStack(settings, invocation.clock, on_line=show, verbose=verbose)
-        stack.start(processes=workers, with_flower=flower)
+        stack.start(processes=workers, with_flower=flower, with_web=with_web)
         try:
             # A configured Redis may start later: its silence is reported at once.
             if stack.silent_redis is not None or stack.await_up(lambda: stops.none):
@@ -76,6 +81,7 @@ def _announce(settings: Settings, stack: EmbeddedStack, output: Presenter) -> No
             "flower": {"url": flower.url, "password_file": flower.password_file}
             if flower
             else None,
+            "api": f"http://127.0.0.1:{stack.web_port}/v1" if stack.web_port else None,
             "redis": stack.silent_redis is None,
         },
     )
@@ -93,6 +99,8 @@ def _about(settings: Settings, stack: EmbeddedStack) -> list[tuple[str, object]]
         ("data", str(settings.data_dir)),
         ("config", str(settings.config_file or "none")),
     ]
+    if stack.web_port:
+        rows.append(("api", f"http://127.0.0.1:{stack.web_port}/v1"))
     if stack.flower:
         rows += [
             ("flower", stack.flower.url),

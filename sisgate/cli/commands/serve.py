@@ -1,0 +1,41 @@
+"""`sisgate serve`: the HTTP service until Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sisgate.cli.app import Commands
+from sisgate.cli.invocation import Invocation
+from sisgate.start_up import require_extras
+
+app = Commands()
+
+PORT = 8750
+
+
+@app.add(
+    "sisgate serve",
+    "sisgate serve --host 0.0.0.0 --port 80",
+    note="How to use it: docs/how-to/serve-the-api.md",
+    panel="Run",
+)
+def serve(
+    invocation: Invocation,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = PORT,
+) -> None:
+    """Serve the HTTP API until Ctrl-C."""
+    require_extras("sisgate serve", "web")
+    from sisgate.web.server import listening
+
+    settings = invocation.settings
+    with listening(settings, host, port) as service:
+        address = f"http://{f'[{host}]' if ':' in host else host}:{service.port}"
+        invocation.output.facts(
+            [("api", f"{address}/v1"), ("access", settings.access)],
+            json={"event": "ready", "url": address, "access": settings.access},
+        )
+        service.serve_until_stopped()
+    invocation.output.json({"event": "stopped"})

@@ -1,0 +1,83 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from sisgate import __version__
+from sisgate.gateway import Gateway
+from sisgate.web import errors
+from sisgate.web.deps import Shared
+from sisgate.web.guard import Guard
+from sisgate.web.identity import Identity
+from sisgate.web.openapi import completed
+from sisgate.web.readiness import KeptReadiness
+from sisgate.web.routers import health, jobs, providers
+from sisgate.web.waiting import WaitingRequests
+
+THREADS = 10
+"""Calls of the gateway at a time: as many as the ledger has connections for a process."""
+
+
+def create_app(gateway: Gateway | None = None) -> FastAPI:
+    """Return the service on a gateway, which the caller closes.
+
+    Without one it makes its own from the configuration and environment of the process, and closes
+    it at the end: `uvicorn --factory sisgate.web:create_app`. Make it after forking. A token or an
+    app of the process's own environment does not name callers: each has a token of its own.
+    """
+    root = gateway if gateway is not None else Gateway.from_env()
+    config = root.settings.web
+    shared = Shared(config, WaitingRequests(config.max_waiting), KeptReadiness(root))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = THREADS
+        yield
+        shared.waiting.stop()
+        if gateway is None:
+            root.close()
+
+    # The first is the outermost.
+    middleware = [
+        Middleware(Guard, config=config, open_access=root.settings.access == "open"),
+        Middleware(Identity, gateway=root, config=config),
+    ]
+    if config.cors_origins:
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=list(config.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer"],
+            expose_headers=["Location", "Retry-After", "RateLimit", "RateLimit-Policy"],
+        )
+        middleware.insert(1, cors)
+    app = FastAPI(
+        title="sisgate",
+        version=__version__,
+        summary="Job orchestration between school apps and Student Information Systems.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # its scripts would come from another host
+        redoc_url=None,
+        lifespan=lifespan,
+        middleware=middleware,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.shared = shared
+    errors.install(app)
+    for router in (jobs.router, providers.router, health.router):
+        app.include_router(router)
+    app.openapi = completed(app)  # type: ignore[method-assign]  # as FastAPI's documentation does
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Return the name of the function: it stays when the path moves."""
+    return route.name

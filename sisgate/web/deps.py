@@ -1,0 +1,99 @@
+"""What routes depend on: the caller's gateway, headers that mean something, those who wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Request
+
+from sisgate.errors import UsageError
+from sisgate.gateway import Gateway
+from sisgate.settings.web import WebConfig
+from sisgate.web.identity import caller_of
+from sisgate.web.prefer import Preference, preference_of
+from sisgate.web.readiness import KeptReadiness
+from sisgate.web.waiting import WaitingRequests
+
+ACTOR = "http"
+"""The name in the audit log of a caller without a token."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all requests of a process share."""
+
+    config: WebConfig
+    waiting: WaitingRequests
+    readiness: KeptReadiness
+
+
+async def _caller(request: Request) -> Gateway:
+    return caller_of(request.scope)
+
+
+Caller = Annotated[Gateway, Depends(_caller)]
+"""The gateway as the caller of this request may use it."""
+
+
+async def shared_of(request: Request) -> Shared:
+    """Return what all requests share."""
+    shared: Shared = request.app.state.shared
+    return shared
+
+
+Common = Annotated[Shared, Depends(shared_of)]
+
+
+async def _preference(
+    request: Request,
+    shared: Common,
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="`wait=N` waits up to N seconds for the end of the job, `respond-async` "
+            "does not wait (RFC 7240).",
+            examples=["wait=10"],
+        ),
+    ] = None,
+) -> Preference:
+    values = request.headers.getlist("prefer")
+    return preference_of(values, shared.config.longest_wait_seconds) if prefer else Preference()
+
+
+Preferred = Annotated[Preference, Depends(_preference)]
+
+
+async def _idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="The same key with the same request returns the first job "
+            "(draft-ietf-httpapi-idempotency-key-header).",
+            max_length=300,
+            examples=['"nightly-2026-11-29"'],
+        ),
+    ] = None,
+) -> str | None:
+    """Return the key of a request; a string of structured fields stands in quotes (RFC 9651)."""
+    if key is None or not key.startswith('"'):
+        return key
+    inner = key[1:-1]
+    if len(key) < 2 or not key.endswith('"') or '"' in inner.replace('\\"', ""):
+        raise UsageError("The Idempotency-Key begins with a quote and does not end with one.")
+    return inner.replace('\\"', '"').replace("\\\\", "\\")
+
+
+IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+
+ProviderName = Annotated[str, Path(description="A configured provider.", examples=["powerschool"])]
+ResourceName = Annotated[str, Path(description="A dataset.", examples=["students"])]
+JobId = Annotated[str, Path(description="The id of a job.", max_length=36)]
+Purpose = Annotated[
+    str | None,
+    Query(description="Why the data is read, for the audit log.", max_length=500),
+]
+RequestId = Annotated[
+    str | None, Query(description="The id of the caller's own request, for the audit log.")
+]

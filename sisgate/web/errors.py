@@ -1,0 +1,110 @@
+"""Every error of the service as a problem document (RFC 9457), whoever raised it.
+
+Statuses and types are those of `sisgate.problem_details`. What HTTP itself knows and the error tree
+does not, such as a body that is too large, is a `usage` problem with a status of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from sisgate.errors import NotFound, SisgateError, UsageError
+from sisgate.problem_details import MEDIA_TYPE, headers_of, problem_of
+
+MOST_PROBLEMS = 20
+"""Mistakes that one answer lists."""
+
+_TEXTS = {
+    400: "The body of the request cannot be read.",
+    404: "Nothing is at this path.",
+    405: "This path does not take this method.",
+    408: "The body of the request did not arrive in time.",
+    411: "A request with a body needs a Content-Length.",
+    413: "The body of the request is too large.",
+    415: "A body is JSON: send Content-Type: application/json.",
+    431: "The headers of the request are too large.",
+}
+
+
+class HttpProblem(HTTPException):
+    """An answer that HTTP asks for, also before a route is reached."""
+
+    def __init__(self, status: int, text: str | None = None) -> None:
+        super().__init__(status, text or _TEXTS[status])
+
+
+def respond(error: SisgateError, path: str) -> Response:
+    """Return the answer to an error of the tree."""
+    return _problem(problem_of(error, instance=path), headers_of(error))
+
+
+def respond_http(status: int, text: str, path: str, headers: Mapping[str, str]) -> Response:
+    """Return the answer to an error that only HTTP knows."""
+    kind = NotFound(text) if status == 404 else UsageError(text)
+    if status == 500:
+        problem = problem_of(SisgateError(text), instance=path)
+    else:
+        problem = problem_of(kind, instance=path)
+    problem |= {"status": status}
+    if status not in {404, 422}:
+        problem |= {"title": HTTPStatus(status).phrase}
+    return _problem(problem, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer every error so."""
+    app.add_exception_handler(SisgateError, _of_the_tree)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _of_the_tree(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SisgateError)
+    return respond(error, request.url.path)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    """Name the places that are wrong. Never their values, which may be a student's data."""
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        {"place": ".".join(str(part) for part in each["loc"]), "message": _message(each)}
+        for each in error.errors()[:MOST_PROBLEMS]
+    ]
+    wrong = UsageError(
+        "The request is not valid: " + "; ".join(f"{p['place']}: {p['message']}" for p in problems),
+        problems=problems,
+    )
+    return respond(wrong, request.url.path)
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return "not valid JSON"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    text = str(error.detail) if isinstance(error, HttpProblem) else _TEXTS.get(status, "")
+    return respond_http(status, text, request.url.path, error.headers or {})
+
+
+async def _unexpected(request: Request, _error: Exception) -> Response:
+    """Say nothing of a mistake of ours; the log of the process has the traceback."""
+    text = "The service has failed at this request. Its log says more."
+    return respond_http(500, text, request.url.path, {})
+
+
+def _problem(problem: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    body = json.dumps(problem, ensure_ascii=False, default=str)
+    return Response(body, problem["status"], headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,94 @@
+"""Who asks: the bearer of a token, or this machine's user; and how often they may.
+
+Pure ASGI. Every path needs a token where tokens are required, also those that don't exist, but for
+the health checks, which show strangers a word only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sisgate.errors import NotAuthenticated, TooManyRequests
+from sisgate.gateway import Gateway
+from sisgate.settings.web import WebConfig
+from sisgate.web.inbound import InboundLimits
+
+CALLER = "sisgate.caller"
+"""The key of the ASGI scope under which routes find the caller's gateway; None for a stranger."""
+
+FOR_STRANGERS = frozenset({"/health/live", "/health/ready"})
+
+
+class Identity:
+    """Finds the caller of each request and counts against the caller's own limit.
+
+    Limits are counted in each process. They protect the service; a provider's quota is counted
+    elsewhere and exactly.
+    """
+
+    def __init__(self, app: ASGIApp, gateway: Gateway, config: WebConfig) -> None:
+        self._app = app
+        self._gateway = gateway
+        self._config = config
+        self._limits = InboundLimits()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its caller."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["path"].removeprefix(scope.get("root_path", "")) in FOR_STRANGERS:
+            scope[CALLER] = await self._known(scope)
+            await self._app(scope, receive, send)
+            return
+        caller = await self._authenticated(scope)
+        scope[CALLER] = caller
+        name = caller.access.principal().name
+        rate = self._config.limit_of(name)
+        headers = self._limits.count(rate, name)
+
+        async def with_limits(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *headers]}
+            await send(message)
+
+        await self._app(scope, receive, with_limits)
+
+    async def _known(self, scope: Scope) -> Gateway | None:
+        """Return the caller of a path for strangers; None for a stranger."""
+        if bearer_of(scope) is None and self._gateway.settings.access == "tokens":
+            return None
+        try:
+            return await self._authenticated(scope)
+        except (NotAuthenticated, TooManyRequests):
+            return None
+
+    async def _authenticated(self, scope: Scope) -> Gateway:
+        rate = self._config.failed_logins_rate  # each is audited, so there must be an end
+        name = f"failed logins of {(scope.get('client') or ('unknown',))[0]}"
+        self._limits.refuse_if_spent(rate, name)
+        try:
+            return await run_in_threadpool(self._gateway.for_token, bearer_of(scope))
+        except NotAuthenticated:
+            self._limits.note(rate, name)
+            raise
+
+
+def bearer_of(scope: Scope) -> str | None:
+    """Return the token of a request; None without one. `NotAuthenticated` for another scheme."""
+    values: list[bytes] = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not values:
+        return None
+    scheme, _, token = values[-1].decode("latin-1").strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthenticated("Send the token as `Authorization: Bearer TOKEN`.")
+    return token.strip()
+
+
+def caller_of(scope: Any) -> Gateway:
+    """Return the caller's gateway of a request that has passed here."""
+    caller: Gateway = scope[CALLER]
+    return caller

@@ -1,0 +1,61 @@
+"""The OpenAPI document: what FastAPI cannot know of the middleware and the problem documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from sisgate.problem_details import MEDIA_TYPE
+
+_PROBLEM = {
+    "type": "object",
+    "description": "A problem document (RFC 9457). `code` names the error, in errors.md.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string", "examples": ["urn:sisgate:error:unknown_job"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "code": {"type": "string", "examples": ["unknown_job"]},
+    },
+    "additionalProperties": True,
+}
+_ANSWER = {
+    "description": "A problem document.",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def completed(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """Return the function that makes the document of an application, once."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    return openapi
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, routes=app.routes
+    )
+    schemas = document["components"]["schemas"]
+    schemas["Problem"] = _PROBLEM
+    document["components"]["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "description": "An access token."}
+    }
+    document["security"] = [{"token": []}]
+    for path in document["paths"].values():
+        for operation in path.values():
+            answers = operation["responses"]
+            answers.pop("422", None)
+            answers["default"] = _ANSWER
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document

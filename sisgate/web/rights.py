@@ -1,0 +1,23 @@
+"""What each route needs: the action that the gateway will ask for, and where.
+
+Routes declare it for readers of the API. The gateway decides; a test compares both for every route,
+role and scope.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+Where = Literal[
+    "anywhere", "installation", "provider", "part of provider", "dataset", "job", "provider of job"
+]
+"""`anywhere`: the role suffices. `part of provider`: a scope inside of it suffices."""
+
+
+def needs(action: str, where: Where) -> dict[str, Any]:
+    """Return the extension of an operation in OpenAPI that says what it needs."""
+    return {"x-sisgate-action": action, "x-sisgate-where": where}
+
+
+OPEN: dict[str, Any] = {"x-sisgate-action": "open", "security": []}
+"""The extension of an operation that everybody may use."""

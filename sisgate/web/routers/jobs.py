@@ -1,0 +1,277 @@
+"""Jobs: ordering, following, waiting for them, and acting on them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from sisgate.domain.states import JobState
+from sisgate.web.deps import (
+    ACTOR,
+    Caller,
+    Common,
+    IdempotencyKey,
+    JobId,
+    Preferred,
+    Purpose,
+)
+from sisgate.web.rights import needs
+from sisgate.web.schemas.jobs import (
+    AcceptedJob,
+    AnswerDocument,
+    BulkOrder,
+    BulkResult,
+    DeadLetterDocument,
+    DeadLetters,
+    JobDocument,
+    JobPage,
+    JobReference,
+    PlanDocument,
+    RequestOrder,
+    Resolution,
+    SyncOrder,
+    TargetDocument,
+    WaitDocument,
+    WaitsFor,
+)
+from sisgate.web.streams import EVENTS, events_of, until_gone
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+
+_ENDED: dict[int | str, dict[str, Any]] = {
+    200: {"model": AcceptedJob, "description": "The job ended while the caller waited."}
+}
+
+
+@router.post(
+    "/syncs",
+    status_code=202,
+    responses=_ENDED,
+    openapi_extra=needs("enqueue", "dataset"),
+    summary="Accept a sync of one dataset",
+)
+async def create_sync(
+    order: SyncOrder,
+    request: Request,
+    response: Response,
+    caller: Caller,
+    shared: Common,
+    key: IdempotencyKey,
+    preference: Preferred,
+) -> AcceptedJob:
+    """Accept a sync and answer 202 with its job, or 200 once it has ended (`Prefer: wait=N`)."""
+    job = await run_in_threadpool(partial(caller.sync, **order.arguments(key)))
+    status = await shared.waiting.ended(
+        caller, job.id, preference.wait_seconds, until_gone(request)
+    )
+    _note(response, job.id, preference.applied, is_final=status.is_final)
+    return AcceptedJob.accepted(job, status, None)
+
+
+@router.post(
+    "/requests",
+    status_code=202,
+    responses=_ENDED,
+    openapi_extra=needs("request", "provider"),
+    summary="Accept one call to a provider",
+)
+async def create_request(
+    order: RequestOrder,
+    request: Request,
+    response: Response,
+    caller: Caller,
+    shared: Common,
+    key: IdempotencyKey,
+    preference: Preferred,
+    purpose: Purpose = None,
+) -> AcceptedJob:
+    """Accept a call and answer 202 with its job, or 200 once it has ended (`Prefer: wait=N`).
+
+    A job that is done by then comes with its `answer`.
+    """
+    job = await run_in_threadpool(partial(caller.enqueue_request, **order.arguments(key)))
+    status = await shared.waiting.ended(
+        caller, job.id, preference.wait_seconds, until_gone(request)
+    )
+    answer = None
+    if preference.wait_seconds and status.state is JobState.DONE:
+        answer = await run_in_threadpool(partial(job.answer, purpose=purpose))
+    _note(response, job.id, preference.applied, is_final=status.is_final)
+    return AcceptedJob.accepted(job, status, answer)
+
+
+@router.post(
+    "/jobs",
+    status_code=202,
+    openapi_extra=needs("enqueue", "dataset"),
+    summary="Accept many jobs at once, all or none",
+)
+async def create_jobs(order: BulkOrder, caller: Caller) -> BulkResult:
+    """Accept up to 10,000 syncs and requests in one transaction.
+
+    A problem has the `index` of the item that is wrong.
+    """
+    jobs = await run_in_threadpool(caller.enqueue, [each.order() for each in order.items])
+    return BulkResult(jobs=[JobReference(id=job.id, is_new=job.is_new) for job in jobs])
+
+
+@router.get("/jobs", openapi_extra=needs("look", "anywhere"), summary="List jobs, newest first")
+async def list_jobs(
+    caller: Caller,
+    state: Annotated[list[JobState] | None, Query(description="May be repeated.")] = None,
+    provider: str | None = None,
+    resource: str | None = None,
+    app: str | None = None,
+    cursor: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> JobPage:
+    """Return the jobs that the caller may see, page by page."""
+    wanted = partial(
+        caller.jobs.list, states=state or (), provider=provider, resource=resource, app=app,
+        after=cursor, limit=limit + 1,
+    )  # fmt: skip
+    found = await run_in_threadpool(wanted)
+    page = found[:limit]
+    following = page[-1].cursor if len(found) > limit else None
+    return JobPage(jobs=[JobDocument.of(each) for each in page], next=following)
+
+
+@router.get(
+    "/dead-letters", openapi_extra=needs("look", "anywhere"), summary="List jobs that were given up"
+)
+async def list_dead_letters(
+    caller: Caller,
+    provider: str | None = None,
+    app: str | None = None,
+    error: Annotated[str | None, Query(description="The code of the error.")] = None,
+    since: datetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> DeadLetters:
+    """Return jobs that were given up and not retried since, the oldest first."""
+    wanted = partial(
+        caller.jobs.dead, provider=provider, app=app, error=error, since=since, limit=limit
+    )
+    return DeadLetters(
+        jobs=[DeadLetterDocument.of_letter(x) for x in await run_in_threadpool(wanted)]
+    )
+
+
+@router.get("/jobs/{job_id}", openapi_extra=needs("look", "job"), summary="Show a job, or wait")
+async def get_job(
+    job_id: JobId,
+    request: Request,
+    response: Response,
+    caller: Caller,
+    shared: Common,
+    preference: Preferred,
+) -> JobDocument:
+    """Return a job; with `Prefer: wait=N` once it has ended, or after N seconds as it is then."""
+    status = await shared.waiting.ended(
+        caller, job_id, preference.wait_seconds, until_gone(request)
+    )
+    _applied(response, preference.applied)
+    return JobDocument.of(status)
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    openapi_extra=needs("look", "job"),
+    responses={200: {"content": {EVENTS: {}}, "description": "Events `status` and `ended`."}},
+    response_class=Response,
+    summary="Follow a job by server-sent events",
+)
+async def follow_job(job_id: JobId, caller: Caller, shared: Common) -> Response:
+    """Send the job now (`status`) and once it has ended (`ended`), then close the stream.
+
+    When the service stops it closes the stream earlier: connect again.
+    """
+    return await events_of(shared.waiting, caller, job_id)
+
+
+@router.get(
+    "/jobs/{job_id}/answer",
+    openapi_extra=needs("read", "provider of job"),
+    summary="Show a request's answer",
+)
+async def get_answer(job_id: JobId, caller: Caller, purpose: Purpose = None) -> AnswerDocument:
+    """Return the provider's response to a request. The audit log records the reader."""
+    answer = await run_in_threadpool(partial(caller.answer, job_id, purpose=purpose))
+    return AnswerDocument.of(answer)
+
+
+@router.get(
+    "/jobs/{job_id}/target", openapi_extra=needs("look", "job"), summary="Show what was requested"
+)
+async def get_target(job_id: JobId, caller: Caller) -> TargetDocument:
+    """Return method, path and query of a request, as far as the caller may see them."""
+    target = await run_in_threadpool(caller.jobs.request_target, job_id)
+    if target is None:
+        return TargetDocument(method=None, path=None, query=None, hidden="it is a sync")
+    return TargetDocument.model_validate(target, from_attributes=True)
+
+
+@router.get(
+    "/jobs/{job_id}/forecast", openapi_extra=needs("look", "job"), summary="Forecast a job's times"
+)
+async def get_forecast(job_id: JobId, caller: Caller) -> PlanDocument:
+    """Return when a job begins and ends, or did."""
+    return PlanDocument.of(await run_in_threadpool(caller.jobs.expected, job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/wait", openapi_extra=needs("look", "job"), summary="Say what a job waits for"
+)
+async def get_wait(job_id: JobId, caller: Caller) -> WaitsFor:
+    """Return what a live job waits for and until when."""
+    wait = await run_in_threadpool(caller.jobs.waits_for, job_id)
+    return WaitsFor(wait=WaitDocument(**wait.as_dict()) if wait is not None else None)
+
+
+@router.post("/jobs/{job_id}/cancel", openapi_extra=needs("enqueue", "job"), summary="Cancel a job")
+async def cancel_job(job_id: JobId, caller: Caller) -> JobDocument:
+    """End a live job. Its calls in flight finish, and their responses are dropped."""
+    cancel = partial(caller.jobs.cancel, job_id, actor=ACTOR)
+    return JobDocument.of(await run_in_threadpool(cancel))
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    status_code=202,
+    openapi_extra=needs("enqueue", "job"),
+    summary="Retry a job",
+)
+async def retry_job(job_id: JobId, response: Response, caller: Caller) -> AcceptedJob:
+    """Enqueue a failed, expired or cancelled job as a new one; again, it returns the same one."""
+    job = await run_in_threadpool(partial(caller.jobs.retry, job_id, actor=ACTOR))
+    status = await run_in_threadpool(job.status)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return AcceptedJob.accepted(job, status, None)
+
+
+@router.post(
+    "/jobs/{job_id}/resolve",
+    openapi_extra=needs("enqueue", "job"),
+    summary="Settle a job of unknown outcome",
+)
+async def resolve_job(job_id: JobId, order: Resolution, caller: Caller) -> JobDocument:
+    """Settle it as `done`, `failed` or `retry`, which returns the job that retries it."""
+    resolve = partial(
+        caller.jobs.resolve, job_id, order.resolution, reason=order.reason, actor=ACTOR
+    )
+    return JobDocument.of(await run_in_threadpool(resolve))
+
+
+def _note(response: Response, job_id: str, applied: str | None, *, is_final: bool) -> None:
+    """Set status and headers of an accepted job: 202 while it goes on, 200 once it has ended."""
+    response.status_code = 200 if is_final and applied else 202
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
+    _applied(response, applied)
+
+
+def _applied(response: Response, applied: str | None) -> None:
+    if applied is not None:
+        response.headers["Preference-Applied"] = applied

@@ -1,0 +1,81 @@
+"""Providers: their state and usage, forecasts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
+
+from sisgate.domain.priorities import PriorityName
+from sisgate.errors import BrokerUnavailable
+from sisgate.gateway import Gateway
+from sisgate.web.deps import Caller, ProviderName, ResourceName
+from sisgate.web.rights import needs
+from sisgate.web.schemas.jobs import PlanDocument
+from sisgate.web.schemas.providers import (
+    ProviderDetails,
+    ProvidersDocument,
+    UsageDocument,
+    UsagePage,
+    details_of,
+)
+
+router = APIRouter(prefix="/v1", tags=["providers"])
+
+
+@router.get("/providers", openapi_extra=needs("look", "anywhere"), summary="List providers")
+async def list_providers(caller: Caller) -> ProvidersDocument:
+    """Return the providers that the caller may see: limits, quota left, breakers, obstacles."""
+    return ProvidersDocument.of(await run_in_threadpool(caller.providers.overview))
+
+
+@router.get(
+    "/providers/{provider}",
+    openapi_extra=needs("look", "part of provider"),
+    summary="Show a provider",
+)
+async def get_provider(provider: ProviderName, caller: Caller) -> ProviderDetails:
+    """Return a provider with its backlog by priority, expected starts, and why no call is made."""
+    return await run_in_threadpool(_details, caller, provider)
+
+
+def _details(caller: Gateway, name: str) -> ProviderDetails:
+    overview = caller.providers.overview(name).providers[0]
+    try:
+        hold, queue = caller.providers.hold(name), caller.providers.queue(name)
+    except BrokerUnavailable:  # among the obstacles
+        return details_of(overview, None, None)
+    return details_of(overview, hold, list(queue))
+
+
+@router.get(
+    "/providers/{provider}/datasets/{resource}/plan",
+    openapi_extra=needs("look", "dataset"),
+    summary="Forecast a sync",
+)
+async def get_plan(
+    provider: ProviderName,
+    resource: ResourceName,
+    caller: Caller,
+    priority: PriorityName = "normal",
+) -> PlanDocument:
+    """Return what a sync would need and when it would begin and end. Enqueues nothing."""
+    plan = await run_in_threadpool(partial(caller.plan, provider, resource, priority=priority))
+    return PlanDocument.of(plan)
+
+
+@router.get("/usage", openapi_extra=needs("look", "anywhere"), summary="Show calls by app")
+async def get_usage(
+    caller: Caller,
+    provider: str | None = None,
+    app: str | None = None,
+    since: Annotated[datetime | None, Query(description="Default: a day ago.")] = None,
+    until: datetime | None = None,
+    by: Literal["total", "day", "hour"] = "total",
+) -> UsagePage:
+    """Return the calls of each app to each provider; an app sees its own only."""
+    wanted = partial(caller.providers.usage, provider, app=app, since=since, until=until, by=by)
+    return UsagePage(usage=[UsageDocument.of(each) for each in await run_in_threadpool(wanted)])

@@ -1,0 +1,32 @@
+"""The base classes of all bodies."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+class Order(BaseModel):
+    """A body that a caller sends. An unknown name is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+
+class Document(BaseModel):
+    """A body that the service sends."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("needs a UTC offset, such as Z")
+    return value
+
+
+Moment = Annotated[datetime, AfterValidator(_aware)]
+"""A time with a UTC offset."""
+
+Json = dict[str, Any]

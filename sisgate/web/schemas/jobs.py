@@ -1,0 +1,278 @@
+"""Jobs: what callers order, and what they get to see."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Base64Bytes, ConfigDict, Field
+
+from sisgate.domain.priorities import PriorityName
+from sisgate.domain.states import JobState
+from sisgate.gateway import Answer, DeadLetter, Job, JobStatus, NewRequest, NewSync, Plan
+from sisgate.web.schemas.document import Document, Json, Moment, Order
+
+OnUnavailableName = Literal["wait", "fail", "stale"]
+Seconds = Annotated[float, Field(gt=0, le=10**9)]
+
+
+class SyncOrder(Order):
+    """A sync of one dataset."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"provider": "powerschool", "resource": "students", "priority": "high"}]
+        }
+    )
+
+    provider: str
+    resource: str
+    priority: PriorityName = "normal"
+    mode: Literal["auto", "full", "incremental"] = "auto"
+    allow_deletes: Annotated[
+        bool, Field(description="Approve any number of deletions. Needs the role operator.")
+    ] = False
+    timeout: Annotated[Seconds | None, Field(description="Seconds to the job's deadline.")] = None
+    expires_at: Moment | None = None
+    app: Annotated[str | None, Field(description="The app it is for; with a token, its own.")] = (
+        None
+    )
+    request_id: str | None = None
+    on_unavailable: OnUnavailableName = "wait"
+
+    def arguments(self, key: str | None) -> Json:
+        """Return what the gateway takes, by name."""
+        own = {name: getattr(self, name) for name in SyncOrder.model_fields}
+        return own | {"idempotency_key": key}
+
+
+class RequestOrder(Order):
+    """One call to a provider."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"provider": "powerschool", "method": "GET", "path": "/ws/v1/district"}]
+        }
+    )
+
+    provider: str
+    method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
+    path: str
+    query: dict[str, str] | list[tuple[str, str]] | None = None
+    payload: Annotated[Any, Field(alias="json", description="Sent as JSON.")] = None
+    body: Annotated[Base64Bytes | None, Field(description="Sent as it is; base64.")] = None
+    headers: dict[str, str] | None = None
+    priority: PriorityName = "urgent"
+    timeout: Annotated[Seconds | None, Field(description="Seconds to the job's deadline.")] = None
+    request_id: str | None = None
+    on_unavailable: OnUnavailableName = "wait"
+
+    def arguments(self, key: str | None) -> Json:
+        """Return what the gateway takes, by name."""
+        own = {name: getattr(self, name) for name in RequestOrder.model_fields}
+        return own | {"json": own.pop("payload"), "idempotency_key": key}
+
+
+class BulkSync(SyncOrder):
+    """A sync among others."""
+
+    kind: Literal["sync"]
+    idempotency_key: str | None = None
+
+    def order(self) -> NewSync:
+        """Return it as the gateway takes it."""
+        return NewSync(**self.arguments(self.idempotency_key))
+
+
+class BulkRequest(RequestOrder):
+    """A call among others."""
+
+    kind: Literal["request"]
+    idempotency_key: str | None = None
+
+    def order(self) -> NewRequest:
+        """Return it as the gateway takes it."""
+        return NewRequest(**self.arguments(self.idempotency_key))
+
+
+class BulkOrder(Order):
+    """Syncs and requests, all accepted or none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"items": [{"kind": "sync", "provider": "powerschool", "resource": "students"}]}
+            ]
+        }
+    )
+
+    items: Annotated[
+        list[Annotated[BulkSync | BulkRequest, Field(discriminator="kind")]],
+        Field(max_length=10_000),
+    ]
+
+
+class AnswerDocument(Document):
+    """The response of a provider. `body` is base64; `is_stale`: an old one."""
+
+    job: str
+    status: int
+    headers: dict[str, str]
+    body: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+    truncated: bool
+    age_seconds: float | None
+    is_stale: bool
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        """Return the document of an answer."""
+        return cls(
+            job=answer.job_id, status=answer.status, headers=dict(answer.headers),
+            body=b64encode(answer.body).decode(), truncated=answer.truncated,
+            age_seconds=answer.age_seconds, is_stale=answer.is_stale,
+        )  # fmt: skip
+
+
+class JobDocument(Document):
+    """A job. `calls` counts its calls by state; lists leave it empty."""
+
+    id: str
+    kind: Literal["sync", "request"]
+    state: JobState
+    app: str
+    provider: str
+    resource: str | None
+    priority: PriorityName
+    mode: str | None
+    accepted_at: Moment
+    started_at: Moment | None
+    ended_at: Moment | None
+    expires_at: Moment | None
+    complete: Annotated[
+        bool | None, Field(description="Whether a sync read the whole dataset; null before its end")
+    ]
+    note: str | None
+    error: Json | None
+    dead: Annotated[bool, Field(description="sisgate gave it up.")]
+    retried_as: str | None
+    rows_seen: int
+    inserted: int
+    updated: int
+    deleted: int
+    calls_made: int
+    throttled: int
+    calls: dict[str, int]
+    progress: Annotated[float, Field(description="The share of its planned calls that ended.")]
+    is_final: Annotated[bool, Field(description="Whether it has ended.")]
+
+    @classmethod
+    def of(cls, status: JobStatus) -> Self:
+        """Return the document of a status."""
+        return cls(**status.as_dict(), progress=status.progress, is_final=status.is_final)
+
+
+class AcceptedJob(JobDocument):
+    """A job that was accepted, or an earlier one in its place.
+
+    `is_new` is false for a repeated idempotency key; `age_seconds` is the age of old data that
+    replaces a new job, while the provider takes no calls. `answer` is the provider's response, if
+    the caller waited for it.
+    """
+
+    is_new: bool
+    age_seconds: float | None
+    answer: AnswerDocument | None = None
+
+    @classmethod
+    def accepted(cls, job: Job, status: JobStatus, answer: Answer | None) -> Self:
+        """Return the document of an accepted job."""
+        return cls(
+            **status.as_dict(), progress=status.progress, is_final=status.is_final,
+            is_new=job.is_new, age_seconds=job.age_seconds,
+            answer=AnswerDocument.of(answer) if answer is not None else None,
+        )  # fmt: skip
+
+
+class JobReference(Document):
+    """One job of many that were accepted together."""
+
+    id: str
+    is_new: bool
+
+
+class BulkResult(Document):
+    """The jobs, in the order of the items."""
+
+    jobs: list[JobReference]
+
+
+class JobPage(Document):
+    """The newest jobs first. `next` is the cursor of the next page, null at the end."""
+
+    jobs: list[JobDocument]
+    next: str | None
+
+
+class DeadLetterDocument(JobDocument):
+    """A job that was given up, with the most tries and lost workers of any of its calls."""
+
+    tries: int
+    lost_workers: int
+
+    @classmethod
+    def of_letter(cls, letter: DeadLetter) -> Self:
+        """Return the document of a dead letter."""
+        return cls(**letter.as_dict(), progress=letter.job.progress, is_final=True)
+
+
+class DeadLetters(Document):
+    """Jobs given up and not retried since, the oldest first."""
+
+    jobs: list[DeadLetterDocument]
+
+
+class PlanDocument(Document):
+    """A forecast. Times are null while unknown."""
+
+    calls: int | None
+    left: Annotated[int | None, Field(description="Quota left in the tightest window.")]
+    starts_at: Moment | None
+    done_by: Moment | None
+    obstacles: list[Json]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Return the document of a plan."""
+        return cls(**plan.as_dict())
+
+
+class WaitDocument(Document):
+    """What a job waits for, and until when."""
+
+    reason: str
+    until: Moment | None
+    by_hand: bool
+    failure: str | None
+    obstacles: list[Json]
+
+
+class WaitsFor(Document):
+    """What a job waits for; null if it has ended or a call is under way."""
+
+    wait: WaitDocument | None
+
+
+class TargetDocument(Document):
+    """The target of a request. `hidden` says why path and query are not shown."""
+
+    method: str | None
+    path: str | None
+    query: dict[str, str] | list[tuple[str, str]] | None
+    hidden: str | None
+
+
+class Resolution(Order):
+    """How a job of unknown outcome is settled."""
+
+    resolution: Literal["done", "failed", "retry"]
+    reason: Annotated[str | None, Field(max_length=500)] = None

@@ -1,0 +1,204 @@
+"""Providers: their state, and what can be changed while the fleet runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from sisgate.gateway import Hold, Overview, PriorityQueue, ProviderOverview, Usage
+from sisgate.web.schemas.document import Document, Json, Moment, Order
+
+
+class WindowDocument(Document):
+    """A limit and its use; calls in flight count."""
+
+    limit: str
+    used: int
+    left: int
+
+
+class EndpointDocument(Document):
+    """One endpoint: its breaker, and its state in routing."""
+
+    number: int
+    endpoint: str
+    state: Literal["closed", "open", "half-open", "half_open"]
+    wait_seconds: Annotated[float | None, Field(description="null: until somebody releases it")]
+    since: Moment | None
+    pinned: bool
+    pinned_until: Moment | None
+    calls: int
+    failures: int
+    slow: int
+    failures_in_a_row: int
+    openings: int
+    ejected: bool
+    unwell: bool
+    checked_seconds: float | None
+
+
+class HoldDocument(Document):
+    """Why a provider takes no calls, and when the next one is made."""
+
+    reason: Literal["breaker", "paused", "blocked"]
+    next_probe_at: Moment | None
+    by_hand: bool
+    failure: str | None
+    explanation: str
+
+    @classmethod
+    def of(cls, hold: Hold, provider: str) -> Self:
+        """Return the document of a hold."""
+        return cls(**asdict(hold), explanation=hold.explanation(provider))
+
+
+class QueueDocument(Document):
+    """What waits with one priority, and when one more job would start; null while unknown."""
+
+    priority: str
+    messages: int
+    starts_at: Moment | None
+
+
+class ProviderDocument(Document):
+    """One provider. What only Redis knows is null or empty while it is away."""
+
+    name: str
+    kind: str
+    limits: Annotated[list[str], Field(description="As configured.")]
+    overridden: Annotated[bool, Field(description="Whether limits were set at run time.")]
+    windows: Annotated[list[WindowDocument], Field(description="The limits in force.")]
+    burst: int | None
+    in_flight: int | None
+    factor: Annotated[float | None, Field(description="The adaptive factor of the pace.")]
+    blocked_seconds: float | None
+    block_reason: str | None
+    paused_until: Annotated[str | None, Field(description="A time, or `until resumed`.")]
+    next_permit_in_seconds: dict[str, float]
+    waiting: Annotated[int | None, Field(description="Messages in its queue.")]
+    held: Annotated[bool, Field(description="Whether no endpoint may be called.")]
+    breakers: list[EndpointDocument]
+    obstacles: list[Json]
+    keys: Annotated[list[str] | None, Field(description="Slots with an active key.")]
+    auth: str
+    token_url: str | None
+    base_path: str | None
+    resources: list[str]
+    known: bool
+    absent: list[Json] | None = None
+
+    @classmethod
+    def of(cls, overview: ProviderOverview) -> Self:
+        """Return the document of an overview."""
+        return cls(**_values(overview))
+
+
+class ProviderDetails(ProviderDocument):
+    """One provider, with why no call is made and what waits. Both are null while Redis is away."""
+
+    hold: HoldDocument | None
+    queue: list[QueueDocument] | None
+
+
+class ProvidersDocument(Document):
+    """The providers that the caller may see; `unknown` says which parts of their state are."""
+
+    providers: list[ProviderDocument]
+    unknown: list[str]
+
+    @classmethod
+    def of(cls, overview: Overview) -> Self:
+        """Return the document of an overview."""
+        providers = [ProviderDocument.of(each) for each in overview.providers]
+        return cls(providers=providers, unknown=list(overview.unknown))
+
+
+def details_of(
+    overview: ProviderOverview, hold: Hold | None, queue: list[PriorityQueue] | None
+) -> ProviderDetails:
+    """Return everything about one provider."""
+    return ProviderDetails(
+        **_values(overview),
+        hold=HoldDocument.of(hold, overview.name) if hold is not None else None,
+        queue=None if queue is None else [QueueDocument(**each.as_dict()) for each in queue],
+    )
+
+
+def _values(overview: ProviderOverview) -> dict[str, Any]:
+    values = overview.as_dict()
+    for name in ("windows", "breakers", "obstacles"):
+        values[name] = [each.as_dict() for each in values[name] or ()]
+    if "absent" in values:
+        values["absent"] = [asdict(each) for each in values["absent"]]
+    values.pop("endpoints")
+    return values
+
+
+class UsageDocument(Document):
+    """One app's calls to one provider. `begin` is null for the whole time."""
+
+    begin: Moment | None
+    provider: str
+    app: str
+    calls: int
+    throttled: int
+    failed: int
+    rows: int
+
+    @classmethod
+    def of(cls, usage: Usage) -> Self:
+        """Return the document of a sum."""
+        return cls(**asdict(usage))
+
+
+class UsagePage(Document):
+    """Calls by provider and app."""
+
+    usage: list[UsageDocument]
+
+
+Reason = Annotated[str | None, Field(max_length=500, description="For the audit log.")]
+
+
+class LimitsOrder(Order):
+    """The limits of a provider, such as `500/h`; null restores the configured ones."""
+
+    limits: Annotated[list[str] | None, Field(max_length=8, examples=[["500/h"]])]
+    reason: Reason = None
+
+
+class PauseOrder(Order):
+    """A pause until a time, or until somebody resumes."""
+
+    until: Moment | None = None
+    reason: Reason = None
+
+
+class BecauseOrder(Order):
+    """A change that needs no more than its reason."""
+
+    reason: Reason = None
+
+
+class BreakerOrder(Order):
+    """Breakers pinned by hand, all or of one endpoint (number, host or URL), until a time."""
+
+    state: Literal["open", "close", "half-open", "auto"]
+    endpoint: str | None = None
+    until: Moment | None = None
+    reason: Reason = None
+
+
+class ChangeDocument(Document):
+    """A change that is stored. `holds_now` is false while Redis, and so the fleet, lacks it."""
+
+    changed: bool
+    holds_now: bool
+
+
+class BreakersChanged(ChangeDocument):
+    """A change of breakers, with the URLs of the endpoints that it changed."""
+
+    endpoints: list[str]

@@ -1,0 +1,91 @@
+"""Answers of unknown length: server-sent events of a job, and datasets as JSON Lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from sisgate.gateway import Gateway
+from sisgate.web.schemas.jobs import JobDocument
+from sisgate.web.waiting import WaitingRequests
+
+EVENTS = "text/event-stream"
+JSON_LINES = "application/jsonl"
+
+PING_SECONDS = 15.0
+"""How often a stream without news gets a comment, so that nothing between closes it."""
+
+RETRY_MS = 2000
+"""How soon a browser connects again."""
+
+LINES_AT_ONCE = 500
+
+
+def until_gone(request: Request) -> Callable[[], Awaitable[None]]:
+    """Return a function that returns once the caller has gone away."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return gone
+
+
+async def events_of(waiting: WaitingRequests, gateway: Gateway, job_id: str) -> StreamingResponse:
+    """Return a stream of the job's events. Raises `UnknownJob` before it begins."""
+    statuses = waiting.followed(gateway, job_id, PING_SECONDS)
+    first = await anext(statuses)
+
+    async def events() -> AsyncIterator[str]:
+        try:
+            yield f"retry: {RETRY_MS}\n\n"
+            status = first
+            while True:
+                if status is None:
+                    yield ": still waiting\n\n"
+                else:
+                    name = "ended" if status.is_final else "status"
+                    data = JobDocument.of(status).model_dump_json()
+                    yield f"event: {name}\ndata: {data}\n\n"
+                status = await anext(statuses)
+        except StopAsyncIteration:
+            return
+        finally:
+            await statuses.aclose()
+
+    return StreamingResponse(events(), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
+
+
+async def json_lines(
+    rows: Iterator[Any], as_json: Callable[[Any], dict[str, Any]], headers: dict[str, str]
+) -> StreamingResponse:
+    """Return a stream of rows, a line of JSON each, in constant memory.
+
+    Reads the first rows before it begins, so that their errors have a status of their own. If a
+    later row fails, the connection is closed in the middle: the answer is then not complete.
+    """
+    pending = await run_in_threadpool(_chunk, rows, as_json)
+
+    async def lines() -> AsyncIterator[bytes]:
+        chunk = pending
+        try:
+            while chunk:
+                yield chunk
+                chunk = await run_in_threadpool(_chunk, rows, as_json)
+        finally:
+            # Writes the end of the disclosure into the audit log.
+            if (close := getattr(rows, "close", None)) is not None:
+                await run_in_threadpool(close)
+
+    return StreamingResponse(lines(), media_type=JSON_LINES, headers=headers)
+
+
+def _chunk(rows: Iterator[Any], as_json: Callable[[Any], dict[str, Any]]) -> bytes:
+    lines = [json.dumps(as_json(row), default=str) for row in islice(rows, LINES_AT_ONCE)]
+    return "".join(f"{line}\n" for line in lines).encode()

@@ -1,0 +1,81 @@
+"""What goes wrong is a problem document, wherever it goes wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
+from testbed.web_service import WebService
+
+SECRET = "Jane Doe 2011-04-05"
+
+WRONG = [
+    ("GET", "/nothing", {}, 404, "not_found"),
+    ("GET", "/v1/jobs/none", {}, 404, "unknown_job"),
+    ("GET", "/v1/providers/none", {}, 404, "unknown_provider"),
+    ("GET", "/v1/jobs?limit=0", {}, 422, "usage"),
+    ("GET", f"/v1/jobs?limit={SECRET}", {}, 422, "usage"),
+    ("GET", "/v1/usage?since=2026-01-01T00:00:00", {}, 422, "usage"),
+    ("DELETE", "/v1/jobs", {}, 405, "usage"),
+    ("POST", "/v1/syncs", {"json": {"provider": SECRET}}, 422, "usage"),
+    ("POST", "/v1/syncs", {"json": {"provider": "open", "resource": "x"}}, 404, "unknown_resource"),
+    ("POST", "/v1/syncs", {"json": [SECRET]}, 422, "usage"),
+    ("POST", "/v1/syncs", {"data": b"{"}, 415, "usage"),
+    (
+        "POST", "/v1/syncs",
+        {"data": b'{"a": ', "headers": {"Content-Type": "application/json"}}, 422, "usage",
+    ),
+    (
+        "POST", "/v1/syncs",
+        {"data": b"\xff\xfe", "headers": {"Content-Type": "application/json"}}, 422, "usage",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "arguments", "status", "code"), WRONG)
+def test_a_wrong_request_is_told_what_is_wrong(
+    open_service: WebService,
+    method: str,
+    path: str,
+    arguments: dict[str, object],
+    status: int,
+    code: str,
+) -> None:
+    """With the path, without the values that were sent."""
+    answer = open_service.ask(method, path, **arguments)
+    problem = answer.json()
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert problem["type"] == f"urn:sisgate:error:{code}"
+    assert problem["instance"] == path.partition("?")[0]
+    assert "Jane" not in answer.text
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable, BrokerUnavailable])
+def test_an_outage_says_when_to_try_again(
+    open_service: WebService, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """503 and Retry-After."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error("It is away.")
+
+    monkeypatch.setattr("sisgate.gateway.jobs.Jobs.list", fail)
+    answer = open_service.ask("GET", "/v1/jobs")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_a_mistake_of_ours_tells_nothing(
+    open_service: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the exception nor its text."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr("sisgate.gateway.jobs.Jobs.list", fail)
+    answer = open_service.ask("GET", "/v1/jobs")
+    assert (answer.status_code, answer.json()["code"]) == (500, "error")
+    assert "Jane" not in answer.text
+    assert "RuntimeError" not in answer.text
