@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sisgate.configuration.diff import TableChange
     from sisgate.domain.choices import PersonResource, Slot
     from sisgate.gateway.answer import Answer
-    from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
     from sisgate.gateway.availability import Hold
+    from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
     from sisgate.gateway.datasets import AbsentDataset
     from sisgate.gateway.diagnosis.result import DiagnosticResult
     from sisgate.gateway.forecast import Plan, PriorityQueue

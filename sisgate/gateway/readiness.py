@@ -71,7 +71,7 @@ def _of_fleet(context: Context) -> Iterator[Check]:
         yield Check("beat", False, "unknown")
         return
     yield Check("broker", True, "answers")
-    yield _workers(fleet, {PLANNER_QUEUE, *context.settings.providers})
+    yield _workers(fleet, {PLANNER_QUEUE, *context.configuration.current().providers})
     beats = sum(each.kind == "beat" and each.is_alive for each in fleet.processes)
     yield Check("beat", beats > 0, f"{beats} alive")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
-class Order(BaseModel):
+class OrderDocument(BaseModel):
     """A body that a caller sends. An unknown name is a mistake."""
 
     model_config = ConfigDict(extra="forbid", validate_by_name=True, validate_by_alias=True)

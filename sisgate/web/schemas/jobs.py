@@ -10,13 +10,13 @@ from pydantic import Base64Bytes, ConfigDict, Field
 from sisgate.domain.priorities import PriorityName
 from sisgate.domain.states import JobState
 from sisgate.gateway import Answer, DeadLetter, Job, JobStatus, NewRequest, NewSync, Plan
-from sisgate.web.schemas.document import Document, Json, Moment, Order
+from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 
 OnUnavailableName = Literal["wait", "fail", "stale"]
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
 
 
-class SyncOrder(Order):
+class SyncOrder(OrderDocument):
     """A sync of one dataset."""
 
     model_config = ConfigDict(
@@ -46,7 +46,7 @@ class SyncOrder(Order):
         return own | {"idempotency_key": key}
 
 
-class RequestOrder(Order):
+class RequestOrder(OrderDocument):
     """One call to a provider."""
 
     model_config = ConfigDict(
@@ -95,7 +95,7 @@ class BulkRequest(RequestOrder):
         return NewRequest(**self.arguments(self.idempotency_key))
 
 
-class BulkOrder(Order):
+class BulkOrder(OrderDocument):
     """Syncs and requests, all accepted or none."""
 
     model_config = ConfigDict(
@@ -271,7 +271,7 @@ class TargetDocument(Document):
     hidden: str | None
 
 
-class Resolution(Order):
+class Resolution(OrderDocument):
     """How a job of unknown outcome is settled."""
 
     resolution: Literal["done", "failed", "retry"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from sisgate.gateway import Hold, Overview, PriorityQueue, ProviderOverview, Usage
-from sisgate.web.schemas.document import Document, Json, Moment, Order
+from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 
 
 class WindowDocument(Document):
@@ -162,27 +162,27 @@ class UsagePage(Document):
 Reason = Annotated[str | None, Field(max_length=500, description="For the audit log.")]
 
 
-class LimitsOrder(Order):
+class LimitsOrder(OrderDocument):
     """The limits of a provider, such as `500/h`; null restores the configured ones."""
 
     limits: Annotated[list[str] | None, Field(max_length=8, examples=[["500/h"]])]
     reason: Reason = None
 
 
-class PauseOrder(Order):
+class PauseOrder(OrderDocument):
     """A pause until a time, or until somebody resumes."""
 
     until: Moment | None = None
     reason: Reason = None
 
 
-class BecauseOrder(Order):
+class BecauseOrder(OrderDocument):
     """A change that needs no more than its reason."""
 
     reason: Reason = None
 
 
-class BreakerOrder(Order):
+class BreakerOrder(OrderDocument):
     """Breakers pinned by hand, all or of one endpoint (number, host or URL), until a time."""
 
     state: Literal["open", "close", "half-open", "auto"]

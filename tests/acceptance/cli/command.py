@@ -34,6 +34,8 @@ class Command:
             folder.mkdir(parents=True, exist_ok=True)
             self.config.write_text(config, encoding="utf-8")
         self._up: subprocess.Popen[str] | None = None
+        self.ready: dict[str, Any] = {}
+        """What `sisgate up` said when it was up."""
 
     def __call__(
         self,
@@ -64,7 +66,11 @@ class Command:
         return json.loads(self(*words, "--json", code=code, **more).stdout)
 
     def up(self, *words: str) -> subprocess.Popen[str]:
-        """Start `sisgate up` and return its process once work can be enqueued."""
+        """Start `sisgate up` and return its process once work can be enqueued.
+
+        Without the HTTP service, unless the words ask for it.
+        """
+        words = (*words, *(() if "--web" in words else ("--no-web",)))
         with (self.folder.parent / "up.log").open("a") as log:
             self._up = subprocess.Popen(
                 [*self._program, "--data-dir", str(self.folder), "up", "--json", *words],
@@ -77,7 +83,8 @@ class Command:
         assert self._up.stdout is not None
         line = self._up.stdout.readline()
         assert line, (self.folder.parent / "up.log").read_text()
-        assert json.loads(line)["event"] == "ready"
+        self.ready = json.loads(line)
+        assert self.ready["event"] == "ready"
         return self._up
 
     def down(self, number: int = signal.SIGINT) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
@@ -37,7 +39,7 @@ def test_a_wrong_request_is_told_what_is_wrong(
     open_service: WebService,
     method: str,
     path: str,
-    arguments: dict[str, object],
+    arguments: dict[str, Any],
     status: int,
     code: str,
 ) -> None:

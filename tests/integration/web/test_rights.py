@@ -47,8 +47,9 @@ def operations(app: FastAPI) -> Iterator[Operation]:
     for path, methods in app.openapi()["paths"].items():
         for method, about in methods.items():
             action = about["x-sisgate-action"]  # each route says what it needs
+            needed = None if action == "open" else Action(action)
             yield Operation(
-                about["operationId"], method.upper(), path, None if action == "open" else Action(action),
+                about["operationId"], method.upper(), path, needed,
                 about.get("x-sisgate-where", ""), "requestBody" in about,
             )  # fmt: skip
 

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer
 from rich.text import Text
 
-from sisgate import errors
+from sisgate import Gateway, errors
 from sisgate.cli.main import app
 from sisgate.domain.response_class import RULES, Outcome
+from sisgate.problem_details import STATUSES, title_of
+from sisgate.settings import load_settings
+from sisgate.web import create_app
 
 DOCS = Path(__file__).parents[3] / "docs"
 _BREAKER = {
@@ -56,11 +61,50 @@ def error_tree() -> str:
     return f"```\n{inspect.cleandoc(tree[0])}\n```\n"
 
 
+def problems() -> str:
+    """Every error's code, class and HTTP status; each code is an anchor."""
+    lines = ["| code | error | status | |", "|---|---|---|---|"]
+    for error in errors_of_the_tree():
+        status = next(STATUSES[base] for base in error.__mro__ if base in STATUSES)
+        anchor = f'<a id="{error.code}"></a>`{error.code}`'
+        lines.append(f"| {anchor} | `{error.__name__}` | {status} | {title_of(error)} |")
+    return "\n".join(lines) + "\n"
+
+
+def errors_of_the_tree() -> list[type[errors.SisgateError]]:
+    """All classes of the tree, by code."""
+    found = [
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, errors.SisgateError)
+    ]
+    return sorted(found, key=lambda error: error.code)
+
+
+def operations() -> str:
+    """Every operation of the HTTP service."""
+    with (
+        TemporaryDirectory() as folder,
+        closing(Gateway(load_settings(data_dir=Path(folder)))) as gateway,
+    ):
+        paths = create_app(gateway).openapi()["paths"]
+    lines = ["| | operation | right | |", "|---|---|---|---|"]
+    for path, methods in paths.items():
+        for method, about in methods.items():
+            where = about.get("x-sisgate-where", "")
+            right = f"{about['x-sisgate-action']}, {where}" if where else "none"
+            cells = (f"`{method.upper()} {path}`", f"`{about['operationId']}`", right)
+            lines.append(f"| {' | '.join(cells)} | {about['summary']} |")
+    return "\n".join(lines) + "\n"
+
+
 # The page and the name of the part in it.
 PARTS = {
     ("reference/cli.md", "commands"): commands,
     ("reference/errors.md", "answers"): answers,
+    ("reference/errors.md", "problems"): problems,
     ("reference/errors.md", "tree"): error_tree,
+    ("reference/http-api.md", "operations"): operations,
 }
 
 

@@ -22,6 +22,7 @@ from sisgate.settings.provider_parts import (
     RotationConfig,
     SchoolHours,
 )
+from sisgate.settings.web import WebConfig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text("utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -37,6 +38,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[apps.NAME]": AppConfig,
     "[schedules.NAME]": ScheduleConfig,
     "[retention]": RetentionConfig,
+    "[web]": WebConfig,
 }
 
 
