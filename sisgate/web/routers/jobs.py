@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from sisgate.domain.states import JobState
+from sisgate.errors import InvalidState
 from sisgate.web.deps import (
     ACTOR,
     Caller,
@@ -91,15 +93,16 @@ async def create_request(
 ) -> AcceptedJob:
     """Accept a call and answer 202 with its job, or 200 once it has ended (`Prefer: wait=N`).
 
-    A job that is done by then comes with its `answer`.
+    A job that has ended by then comes with its `answer`, if the provider gave one.
     """
     job = await run_in_threadpool(partial(caller.enqueue_request, **order.arguments(key)))
     status = await shared.waiting.ended(
         caller, job.id, preference.wait_seconds, until_gone(request)
     )
     answer = None
-    if preference.wait_seconds and status.state is JobState.DONE:
-        answer = await run_in_threadpool(partial(job.answer, purpose=purpose))
+    if preference.wait_seconds and status.is_final:
+        with suppress(InvalidState):  # none came
+            answer = await run_in_threadpool(partial(job.answer, purpose=purpose))
     _note(response, job.id, preference.applied, is_final=status.is_final)
     return AcceptedJob.accepted(job, status, answer)
 
