@@ -1,8 +1,8 @@
 """House rules that no linter has: `python -m tests.lint.house_rules`.
 
 Errors end with status 1: a monotonic clock read outside sisgate.clock, a query built outside
-sisgate.ledger, and two public classes with one name. Long modules and functions are only pointed
-at: a number is a hint, not a verdict.
+sisgate.ledger, two public classes with one name, and two migrations with one number. Long modules
+and functions are only pointed at: a number is a hint, not a verdict.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 MODULE_LINES = 250
@@ -24,6 +24,7 @@ MAY_BUILD_QUERIES = (
 )
 # Public classes of sisgate and workers that still share a name. The list only becomes shorter.
 SHARED_NAMES = {"Job": 2}
+MIGRATIONS = "sisgate/ledger/migrations/versions"
 PRODUCT = ("sisgate", "workers", "beat_schedule.py")
 
 
@@ -94,6 +95,18 @@ def shared_names(
     return errors
 
 
+def migrations_of_one_number(names: Iterable[str]) -> list[str]:
+    """Return the errors about migrations that would be two heads; `names` are those of files."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        files[name.partition("_")[0]].append(name)
+    return [
+        f"{MIGRATIONS}/{later[-1]}:1: error: {later[0]} is migration {number} already"
+        for number, later in files.items()
+        if len(later) > 1
+    ]
+
+
 def check(path: str, source: str) -> tuple[list[str], list[str]]:
     """Return the errors and the hints about one module; `path` is relative to the repository."""
     tree = ast.parse(source, path)
@@ -133,9 +146,10 @@ def main() -> int:
             print(line)
         for number, name in public_classes(ast.parse(source, path)):
             places[name].append(f"{path}:{number}")
-    for line in (shared := shared_names(places)):
+    names = [file.name for file in (root / MIGRATIONS).glob("0*.py")]
+    for line in (across := shared_names(places) + migrations_of_one_number(names)):
         print(line)
-    found += shared
+    found += across
     return 1 if found else 0
 
 

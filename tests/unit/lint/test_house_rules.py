@@ -6,7 +6,13 @@ import ast
 
 import pytest
 
-from tests.lint.house_rules import FUNCTION_LINES, check, public_classes, shared_names
+from tests.lint.house_rules import (
+    FUNCTION_LINES,
+    check,
+    migrations_of_one_number,
+    public_classes,
+    shared_names,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +77,11 @@ def test_the_list_of_shared_names_may_only_become_shorter() -> None:
     assert shared_names({"Job": ["a.py:1", "b.py:1"]}, allowed={"Job": 2}) == []
     (error,) = shared_names({"Job": ["a.py:1"]}, allowed={"Job": 2})
     assert "shorten SHARED_NAMES" in error
+
+
+def test_two_migrations_of_one_number_are_an_error() -> None:
+    """Two branches each added the next one; the later one moves behind the other."""
+    names = ["0001_jobs.py", "0002_keys.py", "0002_calls.py"]
+    (error,) = migrations_of_one_number(names)
+    assert "0002_keys.py:1: error: 0002_calls.py is migration 0002 already" in error
+    assert migrations_of_one_number(names[:2]) == []
