@@ -18,7 +18,7 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: s for name, s in SERVICES.items() if s["image"].startswith("sisgate")}
 WORKERS = {name: s for name, s in OURS.items() if "worker" in s["command"]}
-ONE_SHOT = {"migrate"}
+ONE_SHOT = {"migrate", "configure"}
 
 
 def text_of(command: str | list[str]) -> str:

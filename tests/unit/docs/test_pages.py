@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from sisgate import Gateway
 from sisgate.cli.main import app
+from sisgate.gateway.configuration import Configuration
 from sisgate.gateway.datasets import Datasets
 from sisgate.gateway.fleet import FleetStatus
 from sisgate.gateway.jobs import Jobs
@@ -170,6 +171,7 @@ def resolves(name: str) -> bool:
         ("", Gateway),
         ("jobs", Jobs),
         ("datasets", Datasets),
+        ("configuration", Configuration),
         ("providers", Providers),
         ("keys", Keys),
         ("fleet", FleetStatus),
