@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from sisgate.configuration.live import publish
+from sisgate.ledger import configuration as ledger
+from sisgate.ledger.configuration import VersionInfo
+from sisgate.liveness.heartbeats import Heartbeat
 from testbed.fleet import Fleet, MakeFleet
 from testbed.recorder import Recorder, windows_above
 
@@ -189,3 +193,33 @@ def test_heartbeats_tell_who_follows_what(make_fleet: MakeFleet) -> None:
     fleet.wait(lambda: versions() == dict.fromkeys(everyone, version), "all follow", seconds=3)
     serving = {each.name: each.serves for each in heartbeats.read().processes}
     assert serving == {"w0@test": "alpha, pool:north", "w1@test": "all", "beat": ""}
+
+
+def test_a_process_of_older_code_serves_what_it_understands_and_says_so(
+    make_fleet: MakeFleet, recorder: Recorder
+) -> None:
+    """A version from newer code has a provider of an unknown kind: the others are served."""
+    fleet = make_fleet(alpha=UNLIMITED)
+    fleet.start_worker(serves_all=True)
+    fleet.configure(alpha=UNLIMITED, beta=FAST)
+    context = fleet.gateway.context
+    document = fleet.gateway.configuration.show().document
+    of_future = {"kind": "future", "endpoints": [{"url": "https://sis.example"}]}
+    document = {**document, "providers": {**document["providers"], "gamma": of_future}}
+    with context.database.write() as session:
+        newer = VersionInfo(2, "of newer code", 1, {}, context.clock.now(), "newer code", None)
+        ledger.add(session, newer, document)
+    publish(fleet.redis, 2)
+
+    def worker() -> Heartbeat:
+        return context.heartbeats.read().processes[0]
+
+    fleet.wait(lambda: worker().configuration == 2, "the worker follows")
+    assert set(worker().queues) == {"sisgate", "alpha", "beta"}
+    (problem,) = worker().not_understood
+    assert "providers.gamma.kind" in problem
+    fleet.begin_counting()
+    fleet.request("beta", 5)
+    fleet.wait(lambda: count(recorder, "beta") == 5, "what it understands is served")
+    findings = [str(each) for each in fleet.gateway.diagnosis.run()]
+    assert any("cannot use a part of the configuration" in text for text in findings)
