@@ -172,5 +172,8 @@ class LiveConfiguration:
 
 
 def publish(redis: RedisClient, version: int) -> None:
-    """Tell every process of the newest version. Raises `BrokerUnavailable`."""
-    redis.set(CONFIGURATION(), version)
+    """Tell every process of a version, unless a newer one is known. Raises `BrokerUnavailable`.
+
+    Of two that are applied one after the other, the first may be published last.
+    """
+    run_script(redis, "configuration/publish", [CONFIGURATION()], [version])

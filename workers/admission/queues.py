@@ -92,9 +92,13 @@ class ServedQueues(Queues):
 
         `all`, `powerschool, pool:north`, `all but skyward`.
         """
-        named = sorted((self._named or frozenset()) | self._added)
-        served = "all" if self._named is None else ", ".join(named) or "nothing"
-        left_out = sorted(self._excluded)
+        named = ((self._named or frozenset()) | self._added) - self._excluded
+        served = "all" if self._named is None else ", ".join(sorted(named)) or "nothing"
+        left_out = sorted(
+            name
+            for name in self._excluded
+            if self._named is None or f"{POOL}{self._pools.get(name)}" in named
+        )
         return f"{served} but {', '.join(left_out)}" if left_out else served
 
     @property

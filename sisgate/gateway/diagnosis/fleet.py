@@ -52,7 +52,7 @@ def processes(core: Core) -> Iterator[DiagnosticResult]:
                 yield DiagnosticResult(subject, "ok", what)
         for worker in sorted(liveness.fleet.processes, key=lambda each: each.name):
             if worker.is_alive and worker.kind == "worker":
-                yield DiagnosticResult("serves", "ok", _served(worker))
+                yield DiagnosticResult(worker.name, "ok", _served(worker))
 
 
 def _waiting(core: Core, providers: Sequence[str]) -> Mapping[str, int]:
@@ -67,12 +67,12 @@ def _served(worker: Heartbeat) -> str:
 
     >>> worker = Heartbeat("id", "worker", "app-1", 7, "w0@app-1", "1", ("a", "b"), serves="all")
     >>> _served(worker)
-    'w0@app-1 serves all: a, b'
+    'serves all: a, b'
     """
     names = list(worker.queues)
     shown = ", ".join(names[:MOST_NAMES]) or "none now"
     more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return f"{worker.name} serves {worker.serves or 'its queues'}: {shown}{more}"
+    return f"serves {worker.serves or 'its queues'}: {shown}{more}"
 
 
 def _alive(core: Core, fleet: Fleet) -> Iterator[tuple[str, str]]:

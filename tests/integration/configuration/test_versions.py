@@ -12,6 +12,7 @@ import pytest
 from sisgate import Gateway, Job
 from sisgate.clock import SystemClock, poll_until
 from sisgate.configuration import FleetConfiguration
+from sisgate.configuration.live import publish
 from sisgate.errors import (
     ConfigurationConflict,
     ConfigurationError,
@@ -313,3 +314,15 @@ def test_before_the_first_version_the_user_of_the_process_may_apply_it(
             closed.configuration.plan(file)
         with pytest.raises(NotAuthenticated):
             closed.configuration.apply({"providers": {}}, actor="ana")
+
+
+def test_an_older_version_that_is_published_late_does_not_hide_the_newer_one(
+    gateway: Gateway, redis: RedisClient, file: Path
+) -> None:
+    """Else a process that lags would get permits by its limits; a restored ledger has its own."""
+    gateway.configuration.apply(file, actor="ana")
+    publish(redis, 7)
+    publish(redis, 6)
+    assert redis.get(CONFIGURATION()) == b"7"
+    gateway.configuration.apply(gateway.configuration.plan_removal("adams"), actor="ana")
+    assert redis.get(CONFIGURATION()) == b"2"

@@ -91,6 +91,18 @@ def test_what_is_left_out_stays_left_out() -> None:
     assert set(served.consume_from) == {"sisgate", "beta", "gamma"}
 
 
+def test_what_a_worker_was_told_in_words() -> None:
+    """Only what it would otherwise serve is said to be left out."""
+    served = queues("alpha", "pool:north")
+    served.deselect(["alpha", "beta", "later"])
+    assert served.serving == "pool:north but beta"
+    served.include("alpha")
+    served.deselect("pool:north")
+    assert served.serving == "alpha"
+    served.deselect("alpha")
+    assert served.serving == "nothing"
+
+
 def test_a_queue_that_is_no_providers_is_served_besides() -> None:
     """Celery gives a worker a queue of its own with `worker_direct`."""
     served = queues("alpha")
