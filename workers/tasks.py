@@ -91,8 +91,8 @@ def _rollups(runtime: Runtime) -> None:
 
 
 def _schedules(runtime: Runtime) -> None:
-    def refused(name: str, resource: str, error: SisgateError) -> None:
-        fields = {"schedule": name, "resource": resource, "code": error.code}
+    def refused(name: str, provider: str, resource: str, error: SisgateError) -> None:
+        fields = {"schedule": name, "provider": provider, "resource": resource, "code": error.code}
         log.warning("schedule_refused", **fields, reason=error.message)
 
     runtime.gateway.schedules.run_due(refused)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -50,6 +52,48 @@ class Recurrence:
             return self.last(now) + self.every
         local = now.astimezone(ZoneInfo(self.zone))
         return next(CronSim(self.cron or "", local)).astimezone(UTC)
+
+
+def offset_in(window: timedelta, schedule: str, provider: str) -> timedelta:
+    """Return the fixed offset of a provider within a schedule's window, in whole seconds.
+
+    By a hash of the two names: the same in every process, spread evenly over the window, and
+    independent of which other providers there are.
+
+    >>> str(offset_in(timedelta(minutes=30), "nightly", "lincoln"))
+    '0:26:38'
+    """
+    digest = hashlib.sha256(f"{schedule}/{provider}".encode()).digest()
+    share = int.from_bytes(digest[:8], "big") / 2**64
+    return timedelta(seconds=int(share * window.total_seconds()))
+
+
+class Occurrences:
+    """The newest occurrences of a recurrence at a time, for many offsets in a window.
+
+    A provider's own recurrence is the schedule's, later by its offset.
+    """
+
+    def __init__(self, recurrence: Recurrence, now: datetime, window: timedelta) -> None:
+        self._now = now
+        found = [recurrence.last(now)]
+        while found[-1] > now - window:
+            found.append(recurrence.last(found[-1] - _TICK))
+        self._times = [*sorted(found), recurrence.next(now)]
+
+    def last(self, offset: timedelta) -> datetime:
+        """Return the newest occurrence whose start, later by `offset`, is not after now.
+
+        It is the occurrence itself, without the offset.
+        """
+        return self._times[self._after(offset) - 1]
+
+    def next_start(self, offset: timedelta) -> datetime:
+        """Return the first start after now: an occurrence and the offset."""
+        return self._times[self._after(offset)] + offset
+
+    def _after(self, offset: timedelta) -> int:
+        return bisect_right(self._times, self._now - offset)
 
 
 def checked_cron(text: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.jobs import Job
     from sisgate.gateway.key_info import KeyInfo
     from sisgate.gateway.liveness import Liveness
+    from sisgate.gateway.many_syncs import SyncResult
     from sisgate.gateway.orders import NewRequest, NewSync
     from sisgate.gateway.overview import Overview, ProviderOverview
     from sisgate.gateway.readiness import Readiness
@@ -65,6 +66,7 @@ else:
             "Job": "sisgate.gateway.jobs",
             "KeyInfo": "sisgate.gateway.key_info",
             "Liveness": "sisgate.gateway.liveness",
+            "SyncResult": "sisgate.gateway.many_syncs",
             "NewRequest": "sisgate.gateway.orders",
             "NewSync": "sisgate.gateway.orders",
             "Overview": "sisgate.gateway.overview",
@@ -86,9 +88,9 @@ else:
 __all__ = [
     "AbsentDataset", "Answer", "AppliedConfiguration", "AuditEvent", "AuditFilter", "Cause",
     "ConfigurationPlan", "DeadLetter", "DiagnosticResult", "ErasureReport", "Gateway", "Hold",
-    "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest",
-    "NewSync", "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan",
-    "PriorityQueue", "ProviderOverview", "Readiness", "RetentionResult", "Role", "Segment",
-    "Slot", "StoredChange", "StoredRecord", "TableChange", "TokenInfo", "Usage",
-    "VerificationResult", "VersionInfo",
+    "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest", "NewSync",
+    "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan", "PriorityQueue",
+    "ProviderOverview", "Readiness", "RetentionResult", "Role", "Segment", "Slot", "StoredChange",
+    "StoredRecord", "SyncResult", "TableChange", "TokenInfo", "Usage", "VerificationResult",
+    "VersionInfo",
 ]  # fmt: skip

@@ -280,3 +280,10 @@ def at_item(error: SisgateError, index: int) -> SisgateError:
     error.message = f"Item {index}: {error.message}"
     error.args = (error.message,)
     return error
+
+
+def without_index(error: SisgateError) -> None:
+    """Take back what `at_item` has added: the error is shown with its item."""
+    index = error.detail.pop("index")
+    error.message = error.message.removeprefix(f"Item {index}: ")
+    error.args = (error.message,)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from sisgate.errors import SisgateError, UsageError
-from sisgate.gateway.acceptance import Acceptance, Order, at_item
+from sisgate.errors import (
+    BacklogFull,
+    DatabaseUnavailable,
+    IdempotencyConflict,
+    SisgateError,
+    UsageError,
+)
+from sisgate.gateway.acceptance import Acceptance, Order, at_item, without_index
 from sisgate.gateway.core import Core
 from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.orders import NewRequest, NewSync
@@ -14,6 +20,12 @@ from sisgate.gateway.syncs import Syncs
 
 MOST_AT_ONCE = 10_000
 """The most items at once: their transaction blocks other writers of SQLite."""
+
+CHUNK = 500
+"""Items of one transaction where each may be refused by itself: then the rest is tried again."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many items have been accepted or refused, and how many there are."""
 
 
 class Bulk:
@@ -47,6 +59,60 @@ class Bulk:
             return []
         accepted = self._acceptance.accept_all(orders, by=self._core.asker())
         return [Job(self._jobs, job_id, is_new=is_new) for job_id, is_new in accepted]
+
+    def enqueue_each(
+        self, items: Sequence[NewSync], progress: Progress = lambda *_: None
+    ) -> list[Job | SisgateError]:
+        """Accept what can be accepted; return for each item its job, or why it was refused.
+
+        An outage of the ledger refuses the rest.
+        """
+        results: dict[int, Job | SisgateError] = {}
+        orders: dict[int, Order] = {}
+        for place, item in enumerate(items):
+            try:
+                orders[place] = self._order(item)
+            except SisgateError as error:
+                results[place] = error
+        places = list(orders)
+        for start in range(0, len(places), CHUNK):
+            chunk = places[start : start + CHUNK]
+            try:
+                results |= self._accept_each(items, orders, chunk)
+            except DatabaseUnavailable as error:
+                results |= dict.fromkeys(places[start:], error)
+                break
+            progress(len(results), len(items))
+        return [results[place] for place in range(len(items))]
+
+    def _accept_each(
+        self, items: Sequence[NewSync], orders: Mapping[int, Order], chunk: Sequence[int]
+    ) -> dict[int, Job | SisgateError]:
+        """Accept a chunk in one transaction, without those items that make it fail."""
+        refused: dict[int, Job | SisgateError] = {}
+        while chunk:
+            try:
+                accepted = self._acceptance.accept_all(
+                    [orders[place] for place in chunk], by=self._core.asker()
+                )
+            except (BacklogFull, IdempotencyConflict) as error:
+                first = chunk[error.detail["index"]]
+                without_index(error)
+                # Beyond a provider's backlog is not only the first item.
+                is_full = isinstance(error, BacklogFull)
+                refused |= {
+                    place: error
+                    for place in chunk
+                    if place == first
+                    or (
+                        is_full and place > first and items[place].provider == items[first].provider
+                    )
+                }
+                chunk = [place for place in chunk if place not in refused]
+            else:
+                jobs = [Job(self._jobs, job_id, is_new=is_new) for job_id, is_new in accepted]
+                return {**refused, **dict(zip(chunk, jobs, strict=True))}
+        return refused
 
     def _order(self, item: NewSync | NewRequest) -> Order:
         if not isinstance(item, NewSync | NewRequest):

@@ -66,6 +66,12 @@ class Datasets:
         left_out = () if with_absent else {each.resource for each in self.absent(provider)}
         return tuple(resource for resource in every if resource not in left_out)
 
+    def rosters(self, providers: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return the roster of each provider, as `roster` does, without a query for each."""
+        with self._core.database.read() as session:
+            suspicious = datasets.with_failed_syncs(session, self._core.clock.now())
+        return {name: self.roster(name, with_absent=name not in suspicious) for name in providers}
+
     def absent(self, provider: str) -> Sequence[AbsentDataset]:
         """Return the datasets that a provider refused (403, 404, …) and that were never read.
 

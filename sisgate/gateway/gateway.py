@@ -9,7 +9,7 @@ from sisgate.gateway.parts import Parts
 from sisgate.start_up import gc_paused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.answer import Answer
     from sisgate.gateway.forecast import Plan
     from sisgate.gateway.jobs import Job
+    from sisgate.gateway.many_syncs import SyncResult
     from sisgate.ledger.database import Database
     from sisgate.ledger.records import StoredChange, StoredRecord
     from sisgate.settings import Settings
@@ -226,6 +227,35 @@ class Gateway(Parts):
         single calls. A repeated `idempotency_key` returns the first job; `Job.is_new` tells.
         """
         return self._bulk.enqueue(items)
+
+    def sync_many(
+        self,
+        where: Mapping[str, str],
+        resources: Sequence[str] = (),
+        *,
+        priority: str | Priority = "normal",
+        mode: str = "auto",
+        allow_deletes: bool = False,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        app: str | None = None,
+        with_absent: bool = False,
+        progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> list[SyncResult]:
+        """Accept syncs of many providers, and return what became of each dataset.
+
+        `where` chooses providers by `pool`, `kind` and `name` (a pattern such as `lincoln-*`); an
+        empty one chooses all. Without `resources`, each provider's whole roster; else those of them
+        that a provider has. A dataset that is refused (`SyncResult.error`) keeps no other one from
+        being accepted. Accepted in transactions of some hundreds; `progress` hears of each with the
+        number done and the total. With an `idempotency_key` it can be repeated after an outage.
+        Raises `UsageError`, `UnknownProvider` and `UnknownResource` if nothing is chosen, and
+        `AccessDenied` if the caller may sync none of it.
+        """
+        return self._many_syncs.enqueue(
+            where, resources, progress, with_absent=with_absent, idempotency_key=idempotency_key,
+            priority=priority, mode=mode, allow_deletes=allow_deletes, timeout=timeout, app=app,
+        )  # fmt: skip
 
     def job(self, job_id: str) -> Job:
         """Return a handle on a job; `UnknownJob` if there is none."""

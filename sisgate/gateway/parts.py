@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.jobs import Jobs
     from sisgate.gateway.keys import Keys
     from sisgate.gateway.ledger import Ledger
+    from sisgate.gateway.many_syncs import ManySyncs
     from sisgate.gateway.privacy import Privacy
     from sisgate.gateway.providers import Providers
     from sisgate.gateway.quarantine import QuarantineService
@@ -70,7 +71,13 @@ class Parts:
         """What is synced when."""
         from sisgate.gateway.schedules import Schedules
 
-        return Schedules(self._core, self._syncs, self.datasets)
+        return Schedules(self._core, self._bulk, self.datasets)
+
+    @cached_property
+    def _many_syncs(self) -> ManySyncs:
+        from sisgate.gateway.many_syncs import ManySyncs
+
+        return ManySyncs(self._core, self._bulk, self.datasets)
 
     @cached_property
     def configuration(self) -> Configuration:

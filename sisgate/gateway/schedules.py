@@ -1,87 +1,174 @@
-"""Schedules: syncs that beat enqueues, once for each occurrence."""
+"""Schedules: syncs that beat enqueues, once for each occurrence and provider."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sisgate.access.policy import Action
+from sisgate.domain.recurrence import Occurrences, offset_in
 from sisgate.domain.validation import did_you_mean
 from sisgate.errors import SisgateError, UnknownSchedule
+from sisgate.gateway.bulk import Bulk
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import Datasets
 from sisgate.gateway.job import JobStatus, status_of
 from sisgate.gateway.jobs import Job
 from sisgate.gateway.orders import NewSync
-from sisgate.gateway.syncs import Syncs
 from sisgate.ledger import job_search
+from sisgate.ledger.datasets import with_failed_syncs
 from sisgate.settings.fleet import ScheduleConfig
 
-Refused = Callable[[str, str, SisgateError], None]
-"""Called with the schedule, the dataset and the error."""
+Refused = Callable[[str, str, str, SisgateError], None]
+"""Called with the schedule, the provider, the dataset and the error."""
+
+MOST_OF_A_RUN = 2_000
+"""Syncs that one run enqueues; the rest is for the next one."""
+
+MOST_KEYS = 500
+"""Idempotency keys of one query."""
+
+MOST_SHOWN = 500
+"""The newest jobs that are read for a list."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule: what it syncs, its next occurrence, and the newest job of each dataset."""
+    """A schedule: what it syncs and when, and the newest jobs.
+
+    `starts` is the next start of each provider: an occurrence, later by the provider's offset in
+    the window. `resources` are all that it may sync, without those that a provider lacks. `jobs`
+    has the newest job of each dataset.
+    """
 
     name: str
     config: ScheduleConfig
     resources: tuple[str, ...]
-    next_at: datetime
+    starts: Mapping[str, datetime]
     jobs: Sequence[JobStatus]
+
+    @property
+    def next_at(self) -> datetime | None:
+        """The next start of any provider; None if it selects none."""
+        return min(self.starts.values(), default=None)
+
+    @property
+    def of(self) -> str:
+        """Whom it syncs: a provider, or how several are chosen."""
+        selector = self.config.selector
+        return str(self.config.provider) if selector is None else str(selector)
 
     @property
     def when(self) -> str:
         """Its recurrence as configured."""
+        within = f", within {_minutes(self.config.window)}" if self.config.window else ""
         if self.config.every is not None:
-            minutes, seconds = divmod(round(self.config.every.total_seconds()), 60)
-            return f"every {minutes} min" + (f" {seconds} s" if seconds else "")
-        return f"{self.config.cron} {self.config.zone}"
+            return f"every {_minutes(self.config.every)}{within}"
+        return f"{self.config.cron} {self.config.zone}{within}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields JSON-ready."""
+        selector = self.config.selector
         return {
             "name": self.name,
             "provider": self.config.provider,
+            "where": None if selector is None else selector.model_dump(exclude_none=True),
             "resources": list(self.resources),
             "when": self.when,
+            "window_seconds": self.config.window.total_seconds(),
             "mode": self.config.mode,
             "priority": self.config.priority,
             "next_at": self.next_at,
+            "starts": dict(self.starts),
             "jobs": [job.as_dict() for job in self.jobs],
         }
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A sync that is due, by its idempotency key."""
+
+    key: str
+    provider: str
+    resource: str
+
+    @property
+    def place(self) -> job_search.Place:
+        return self.provider, self.resource
 
 
 class Schedules:
     """The configured schedules: their status, runs by hand, and due runs."""
 
-    def __init__(self, core: Core, syncs: Syncs, datasets: Datasets) -> None:
+    def __init__(self, core: Core, bulk: Bulk, datasets: Datasets) -> None:
         self._core = core
-        self._syncs = syncs
+        self._bulk = bulk
         self._datasets = datasets
+        self._done: dict[str, frozenset[str]] = {}
+        """The keys of each schedule that are due and enqueued: nobody asks for them again."""
 
     def list(self) -> Sequence[Schedule]:
         """Return the schedules that the caller may see, sorted by name."""
         core = self._core
         core.access.require_role(Action.LOOK)
-        now, schedules = core.clock.now(), []
+        found = []
         for name, config in sorted(core.configuration.current().schedules.items()):
-            if not core.access.allows(Action.LOOK, config.provider):
-                continue
-            resources = self._resources(config)
-            with core.database.read() as session:
-                rows = job_search.newest_of(session, name, 2 * len(resources))
-            newest = {row.resource: status_of(row, {}) for row in reversed(rows)}
-            jobs = [newest[each] for each in resources if each in newest]
-            next_at = config.recurrence.next(now)
-            schedules.append(Schedule(name, config, resources, next_at, jobs))
-        return schedules
+            providers = [
+                each for each in self._providers(config) if core.access.allows(Action.LOOK, each)
+            ]
+            if providers or config.selector is not None:
+                found.append(self._schedule(name, config, providers))
+        return found
+
+    def get(self, name: str) -> Schedule:
+        """Return one schedule, with those of its providers that the caller may see."""
+        self._core.access.require_role(Action.LOOK)
+        config = self._config(name)
+        every, allows = self._providers(config), self._core.access.allows
+        providers = [each for each in every if allows(Action.LOOK, each)]
+        if every and not providers:
+            self._core.access.require(Action.LOOK, every[0])
+        return self._schedule(name, config, providers)
 
     def run(self, name: str) -> Sequence[Job]:
-        """Enqueue a schedule's syncs now, due or not; return their jobs."""
+        """Enqueue a schedule's syncs now, due or not; return their jobs.
+
+        If a provider cannot take more jobs, raises its error; the other providers' are accepted.
+        """
+        config = self._config(name)
+        for provider in self._providers(config):
+            self._core.access.require(Action.CONTROL, provider)
+        due = [
+            _Due("", provider, resource)
+            for provider in self._providers(config)
+            for resource in self._offered(config, provider)
+        ]
+        results = self._enqueue(name, config, due)
+        for result in results:
+            if isinstance(result, SisgateError):
+                raise result
+        return [result for result in results if isinstance(result, Job)]
+
+    def run_due(self, refused: Refused = lambda *_: None) -> Sequence[Job]:
+        """Enqueue due syncs, some thousands at most; return the new jobs.
+
+        A dataset waits until its last scheduled sync has ended. A sync that is `refused`, for
+        instance because too many jobs are waiting, is retried in the next pass.
+        """
+        jobs: list[Job] = []
+        for name, config in self._core.configuration.current().schedules.items():
+            due = self._due(name, config)[: MOST_OF_A_RUN - len(jobs)]
+            for each, result in zip(due, self._enqueue(name, config, due), strict=True):
+                if isinstance(result, SisgateError):
+                    refused(name, each.provider, each.resource, result)
+                else:
+                    jobs.append(result)
+                    self._done[name] |= {each.key}
+        return jobs
+
+    def _config(self, name: str) -> ScheduleConfig:
         schedules = self._core.configuration.current().schedules
         config = schedules.get(name)
         if config is None:
@@ -90,46 +177,98 @@ class Schedules:
                 f"There is no schedule {name!r}. Configured: {known}."
                 f"{did_you_mean(name, schedules)}"
             )
-        self._core.access.require(Action.CONTROL, config.provider)
-        return [self._sync(name, config, each, None) for each in self._offered(config)]
+        return config
 
-    def run_due(self, refused: Refused = lambda *_: None) -> Sequence[Job]:
-        """Enqueue due syncs; return the new jobs.
+    def _schedule(self, name: str, config: ScheduleConfig, providers: Sequence[str]) -> Schedule:
+        times = Occurrences(config.recurrence, self._core.clock.now(), config.window)
+        starts = {
+            each: times.next_start(offset_in(config.window, name, each)) for each in providers
+        }
+        every = [self._resources(config, each) for each in providers]
+        resources = tuple(dict.fromkeys(each for one in every for each in one))
+        shown = min(MOST_SHOWN, 2 * sum(map(len, every)))
+        with self._core.database.read() as session:
+            rows = job_search.newest_of(session, name, shown)
+        newest = {(row.provider, row.resource): status_of(row, {}) for row in reversed(rows)}
+        places = [(who, what) for who, ours in zip(providers, every, strict=True) for what in ours]
+        jobs = [newest[place] for place in places if place in newest]
+        return Schedule(name, config, resources, starts, jobs)
 
-        A dataset waits until its last scheduled sync has ended. A sync that is `refused`, for
-        instance because too many jobs are waiting, is retried in the next pass.
-        """
-        now, jobs = self._core.clock.now(), []
-        for name, config in self._core.configuration.current().schedules.items():
-            occurrence = config.recurrence.last(now)
-            if now - occurrence > config.catch_up:
-                continue
-            keys = {each: f"{occurrence.isoformat()}/{each}" for each in self._offered(config)}
+    def _due(self, name: str, config: ScheduleConfig) -> Sequence[_Due]:
+        """Return the due syncs that are neither enqueued nor held up by an earlier one."""
+        due = list(self._started(name, config))
+        done = self._done.get(name, frozenset()) & {each.key for each in due}
+        rest = [each for each in due if each.key not in done]
+        taken: set[job_search.Place] = set()
+        live: frozenset[job_search.Place] = frozenset()
+        suspicious: frozenset[str] = frozenset()
+        if rest:
             with self._core.database.read() as session:
-                enqueued = job_search.taken_by(session, name, keys.values())
-            for resource, key in keys.items():
-                if resource in enqueued:
-                    continue
-                try:
-                    jobs.append(self._sync(name, config, resource, key))
-                except SisgateError as error:
-                    refused(name, resource, error)
-        return jobs
+                suspicious = with_failed_syncs(session, self._core.clock.now())
+                for first in range(0, len(rest), MOST_KEYS):
+                    keys = [each.key for each in rest[first : first + MOST_KEYS]]
+                    taken |= job_search.taken_by(session, name, keys)
+                live = job_search.live_of(session, name)
+        offered = {
+            provider: set(
+                self._offered(config, provider)
+                if provider in suspicious
+                else self._resources(config, provider)
+            )
+            for provider in {each.provider for each in rest if each.place not in taken}
+        }
 
-    def _resources(self, config: ScheduleConfig) -> tuple[str, ...]:
-        provider = self._core.provider(config.provider)
-        return config.resources or tuple(provider.dialect_class.resources)
+        def is_over(each: _Due) -> bool:
+            return each.place in taken or each.resource not in offered[each.provider]
 
-    def _offered(self, config: ScheduleConfig) -> tuple[str, ...]:
+        self._done[name] = done | {each.key for each in rest if is_over(each)}
+        return [each for each in rest if not is_over(each) and each.place not in live]
+
+    def _started(self, name: str, config: ScheduleConfig) -> Iterator[_Due]:
+        """Yield the syncs that have started by their provider's offset, and may be caught up."""
+        now = self._core.clock.now()
+        times = Occurrences(config.recurrence, now, config.window)
+        for provider in self._providers(config):
+            offset = offset_in(config.window, name, provider)
+            occurrence = times.last(offset)
+            if now - (occurrence + offset) > config.catch_up:
+                continue
+            # A schedule of one provider has the keys that it always had.
+            part = f"{provider}/" if config.selector is not None else ""
+            for resource in self._resources(config, provider):
+                yield _Due(f"{occurrence.isoformat()}/{part}{resource}", provider, resource)
+
+    def _providers(self, config: ScheduleConfig) -> Sequence[str]:
+        return config.providers_among(self._core.configuration.current().providers)
+
+    def _resources(self, config: ScheduleConfig, provider: str) -> tuple[str, ...]:
+        offered = tuple(self._core.provider(provider).dialect_class.resources)
+        if not config.resources:
+            return offered
+        return tuple(each for each in config.resources if each in offered)
+
+    def _offered(self, config: ScheduleConfig, provider: str) -> tuple[str, ...]:
         """Return the configured datasets, else all that the provider offers."""
         if config.resources:
-            return config.resources
-        absent = {each.resource for each in self._datasets.absent(config.provider)}
-        return tuple(each for each in self._resources(config) if each not in absent)
+            return self._resources(config, provider)
+        absent = {each.resource for each in self._datasets.absent(provider)}
+        return tuple(each for each in self._resources(config, provider) if each not in absent)
 
-    def _sync(self, name: str, config: ScheduleConfig, resource: str, key: str | None) -> Job:
-        new = NewSync(
-            config.provider, resource, priority=config.priority, mode=config.mode,
-            idempotency_key=key, app=job_search.app_of(name),
+    def _enqueue(
+        self, name: str, config: ScheduleConfig, due: Sequence[_Due]
+    ) -> Sequence[Job | SisgateError]:
+        app = job_search.app_of(name)
+        return self._bulk.enqueue_each(
+            [
+                NewSync(
+                    each.provider, each.resource, priority=config.priority, mode=config.mode,
+                    idempotency_key=each.key or None, app=app,
+                )
+                for each in due
+            ]
         )  # fmt: skip
-        return self._syncs.enqueue(new)
+
+
+def _minutes(length: timedelta) -> str:
+    minutes, seconds = divmod(round(length.total_seconds()), 60)
+    return f"{minutes} min" + (f" {seconds} s" if seconds else "")

@@ -95,6 +95,16 @@ def refuse_cursor(session: Session, provider: str, resource: str, since: int) ->
         )
 
 
+def with_failed_syncs(session: Session, now: datetime) -> frozenset[str]:
+    """Return the providers that may have absent datasets: some sync of theirs failed lately."""
+    failed = (
+        (Job.state == JobState.FAILED)
+        & (Job.accepted_at > now - ASK_AGAIN)
+        & (Job.kind == JobKind.SYNC)
+    )
+    return frozenset(session.scalars(select(Job.provider).where(failed).distinct()))
+
+
 def absent(session: Session, provider: str, now: datetime) -> list[Job]:
     """Return the newest job of each dataset that the provider refused, by name.
 

@@ -158,14 +158,22 @@ def app_of(schedule: str) -> str:
     return f"schedule/{schedule}"
 
 
-def taken_by(session: Session, schedule: str, keys: Collection[str]) -> frozenset[str]:
-    """Return the resources that have a job with one of the keys, or one that has not ended."""
-    of_schedule = select(Job.resource).where(Job.app == app_of(schedule))
-    # Two statements, each with an index: with OR all jobs that the schedule ever had are read.
-    is_live = job_is_live()
-    live = session.scalars(of_schedule.where(is_live)).all()
-    keyed = session.scalars(of_schedule.where(Job.idempotency_key.in_(keys))).all()
-    return frozenset(resource for resource in (*live, *keyed) if resource)
+Place = tuple[str, str]
+"""A provider and one of its resources."""
+
+
+def taken_by(session: Session, schedule: str, keys: Collection[str]) -> frozenset[Place]:
+    """Return the places whose scheduled job has one of the keys."""
+    of_schedule = select(Job.provider, Job.resource).where(Job.app == app_of(schedule))
+    keyed = session.execute(of_schedule.where(Job.idempotency_key.in_(keys)))
+    return frozenset((provider, resource) for provider, resource in keyed if resource)
+
+
+def live_of(session: Session, schedule: str) -> frozenset[Place]:
+    """Return the places whose scheduled job has not ended."""
+    of_schedule = select(Job.provider, Job.resource).where(Job.app == app_of(schedule))
+    live = session.execute(of_schedule.where(job_is_live()))
+    return frozenset((provider, resource) for provider, resource in live if resource)
 
 
 def newest_of(session: Session, schedule: str, limit: int) -> Sequence[Job]:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from sisgate.domain.recurrence import Recurrence, checked_cron
 from sisgate.settings.fields import Duration, Frozen, Zone
 from sisgate.settings.provider import NAME, ProviderConfig
+from sisgate.settings.selector import ProviderSelector
 
 ScheduleName = Annotated[str, Field(pattern=NAME)]
 
@@ -39,16 +40,20 @@ class AppConfig(Frozen):
 
 
 class ScheduleConfig(Frozen):
-    """When to sync which datasets of a provider; see `sisgate.gateway.schedules`.
+    """When to sync which datasets of which providers; see `sisgate.gateway.schedules`.
 
-    Without `resources`, all of the provider's. A run missed by more than `catch_up` is skipped.
+    `provider` is a name, or `*` for all; `where` selects several instead. Without `resources`, all
+    of a provider's. Each provider starts at an offset of its own within `window`. A run missed by
+    more than `catch_up` is skipped.
     """
 
-    provider: str
+    provider: str | None = None
+    where: ProviderSelector | None = None
     resources: tuple[str, ...] = ()
     cron: Annotated[str, AfterValidator(checked_cron)] | None = None
     every: Annotated[Duration, Field(ge=timedelta(minutes=1))] | None = None
     zone: Zone = "UTC"
+    window: Annotated[Duration, Field(ge=timedelta(0), le=timedelta(days=1))] = timedelta(0)
     mode: Literal["auto", "full", "incremental"] = "auto"
     priority: Literal["urgent", "high", "normal", "low"] = "low"
     catch_up: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
@@ -59,10 +64,36 @@ class ScheduleConfig(Frozen):
             raise ValueError('write either cron = "0 2 * * 1-5" or every = "PT15M"')
         return self
 
+    @model_validator(mode="after")
+    def _has_providers(self) -> ScheduleConfig:
+        if (self.provider is None) == (self.where is None):
+            raise ValueError(
+                'write either provider = "NAME", provider = "*" for all, or '
+                'where = { pool = "north" }'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _window_is_within_the_interval(self) -> ScheduleConfig:
+        if self.every is not None and self.window > self.every:
+            raise ValueError("window is at most every")
+        return self
+
     @property
     def recurrence(self) -> Recurrence:
-        """When it is due."""
+        """When it is due, for a provider without an offset."""
         return Recurrence(self.cron, self.every, self.zone)
+
+    @property
+    def selector(self) -> ProviderSelector | None:
+        """Which providers it syncs, if it may be several."""
+        return ProviderSelector() if self.provider == "*" else self.where
+
+    def providers_among(self, providers: Mapping[str, ProviderConfig]) -> list[str]:
+        """Return the names of the providers that it syncs, sorted."""
+        if self.selector is not None:
+            return self.selector.select(providers.values())
+        return [self.provider] if self.provider and self.provider in providers else []
 
 
 class FleetSettings(Frozen):
@@ -86,13 +117,18 @@ def mistakes(
     """Yield place and problem of each schedule that does not fit the rest of the file."""
     for name, schedule in schedules.items():
         place = ("schedules", name)
-        config = providers.get(schedule.provider)
-        if config is None:
+        chosen = schedule.providers_among(providers)
+        if schedule.selector is None and not chosen:
             known = ", ".join(sorted(providers)) or "none"
             yield (*place, "provider"), f"no provider {schedule.provider!r} is among {known}"
-        elif unknown := set(schedule.resources) - set(config.dialect_class.resources):
-            offered = ", ".join(config.dialect_class.resources)
-            yield (*place, "resources"), f"{', '.join(sorted(unknown))} is not among {offered}"
+        # Where there may be several, one that offers a dataset is enough, and all may come later.
+        offered = {
+            resource for name in chosen for resource in providers[name].dialect_class.resources
+        }
+        if chosen and (unknown := set(schedule.resources) - offered):
+            only = providers[chosen[0]].dialect_class.resources if len(chosen) == 1 else None
+            listed = ", ".join(only or sorted(offered))
+            yield (*place, "resources"), f"{', '.join(sorted(unknown))} is not among {listed}"
         # A run is identified by its job: if that were deleted, it would run again.
         if jobs_kept is not None and schedule.catch_up > jobs_kept:
             yield (*place, "catch_up"), "must be at most retention.jobs"

@@ -8,11 +8,14 @@ import typer
 
 from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation
+from sisgate.cli.tables import Columns
 
 if TYPE_CHECKING:
     from sisgate.gateway.schedules import Schedule
 
 app = Commands("schedules", "List and run schedules.", panel="Work")
+
+Name = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Name of the schedule.")]
 
 
 @app.add("sisgate schedules list", "sisgate schedules list --json", name="list")
@@ -35,17 +38,31 @@ def list_all(invocation: Invocation) -> None:
             invocation.output.warn(str(obstacle))
 
 
+@app.add("sisgate schedules show nightly")
+def show(invocation: Invocation, name: Name) -> None:
+    """Show when each provider of a schedule starts next."""
+    schedule = invocation.gateway.schedules.get(name)
+    invocation.output.table(
+        sorted(schedule.starts.items(), key=lambda each: each[1]),
+        {"provider": lambda each: each[0], "next": lambda each: each[1]},
+        json=schedule.as_dict(),
+        empty=f"{name} selects no provider: {schedule.of}.",
+    )
+    for obstacle in invocation.gateway.fleet.liveness([]).periodic:
+        invocation.output.warn(str(obstacle))
+
+
 @app.add("sisgate schedules run nightly")
-def run(
-    invocation: Invocation,
-    name: Annotated[str, typer.Argument(metavar="SCHEDULE", help="Name of the schedule.")],
-) -> None:
+def run(invocation: Invocation, name: Name) -> None:
     """Run a schedule now; its next run does not move."""
-    jobs = invocation.gateway.schedules.run(name)
-    invocation.output.table([job.status() for job in jobs], {"job": "id", "resource": "resource"})
+    gateway = invocation.gateway
+    jobs = gateway.jobs.statuses([job.id for job in gateway.schedules.run(name)])
+    columns: Columns = {"job": "id", "provider": "provider", "resource": "resource"}
+    invocation.output.table(jobs, columns)
     invocation.output.note("`sisgate jobs list` shows their progress.")
 
 
 def _syncs(schedule: Schedule) -> str:
     names = ", ".join(schedule.resources) if schedule.config.resources else "everything"
-    return f"{schedule.config.provider}: {names}"
+    count = f" ({len(schedule.starts)})" if schedule.config.selector is not None else ""
+    return f"{schedule.of}{count}: {names}"

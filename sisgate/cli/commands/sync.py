@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,7 @@ from sisgate.cli.params import (
     IdempotencyKey,
     OnUnavailable,
     Priority,
-    Provider,
+    complete_provider,
     complete_resource,
 )
 from sisgate.cli.presenter import Presenter
@@ -25,11 +25,11 @@ from sisgate.cli.tables import Columns
 from sisgate.cli.watch import watch
 from sisgate.domain.choices import Mode
 from sisgate.domain.states import JobState
-from sisgate.errors import UnknownResource
+from sisgate.errors import UnknownResource, UsageError
 from sisgate.stack.interrupts import interrupts
 
 if TYPE_CHECKING:
-    from sisgate.gateway import Gateway, Job, JobStatus
+    from sisgate.gateway import Gateway, Job, JobStatus, SyncResult
 
 app = Commands()
 
@@ -37,21 +37,39 @@ app = Commands()
 GRACE_SECONDS = 5.0
 """The reconciler ends jobs past their deadline within a few seconds."""
 
+MOST_FOLLOWED = 1_000
+"""The most jobs that `--wait` follows when many providers are synced."""
+
 
 @app.add(
     "sisgate sync powerschool --wait",
     "sisgate sync skyward students enrollments -p high --mode full",
+    "sisgate sync --where pool=north students",
     panel="Work",
 )
 def sync(
     invocation: Invocation,
-    provider: Provider,
+    provider: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of a provider, unless --all or --where chooses several.",
+            autocompletion=complete_provider,
+        ),
+    ] = None,
     resources: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[RESOURCE]...",
             help="Datasets to sync. Default: the whole roster.",
             autocompletion=complete_resource,
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Sync all providers.")] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Sync the providers with this pool, kind or name (* matches anything).",
         ),
     ] = None,
     priority: Priority = "normal",
@@ -70,7 +88,19 @@ def sync(
     app: App = None,
     on_unavailable: OnUnavailable = "wait",
 ) -> None:
-    """Sync datasets of a provider into SQL."""
+    """Sync datasets of a provider, or of many, into SQL."""
+    if every or where:
+        # The first word is no provider then, but a resource.
+        named = [*filter(None, [provider]), *(resources or [])]
+        options: dict[str, Any] = {
+            "priority": priority, "mode": mode, "allow_deletes": allow_deletes, "timeout": timeout,
+            "idempotency_key": idempotency_key, "app": app, "with_absent": force,
+        }  # fmt: skip
+        if on_unavailable != "wait":
+            raise UsageError("--on-unavailable is for one provider: the syncs of many always wait.")
+        raise typer.Exit(_sync_many(invocation, _conditions(where or []), named, options, wait))
+    if provider is None:
+        raise UsageError("Name a provider, or choose several with --all or --where.")
     output = invocation.output
     gateway = invocation.gateway
     names = resources or gateway.datasets.roster(provider, with_absent=force)
@@ -99,7 +129,82 @@ def sync(
     if not wait:
         _show_accepted(invocation, output, gateway.jobs.statuses(ids), is_stopped=is_stopped)
         return
-    raise typer.Exit(_follow(invocation, provider, ids, timeout, is_stopped=is_stopped))
+    raise typer.Exit(_follow(invocation, {provider: ids}, timeout, is_stopped=is_stopped))
+
+
+def _conditions(where: Sequence[str]) -> dict[str, str]:
+    """Return the conditions of `--where`; `UsageError` for one that is malformed."""
+    conditions: dict[str, str] = {}
+    for text in where:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"--where is written like pool=north, not {text[:40]!r}.")
+        conditions[name] = value
+    return conditions
+
+
+def _sync_many(
+    invocation: Invocation,
+    where: Mapping[str, str],
+    resources: Sequence[str],
+    options: Mapping[str, Any],
+    wait: bool,
+) -> ExitCode:
+    """Enqueue syncs of many providers; show what was accepted and what was refused."""
+    output = invocation.output
+    with output.progress() as bars:
+        bar = bars.add_task("accepting", total=None)
+        results = invocation.gateway.sync_many(
+            where,
+            resources,
+            progress=lambda done, total: bars.update(bar, completed=done, total=total),
+            **options,
+        )
+    _show_results(output, results)
+    accepted = [(each.provider, each.job.id) for each in results if each.job]
+    code = ExitCode.OK if len(accepted) == len(results) else ExitCode.FAILED
+    if not accepted:
+        return code
+    if not wait:
+        sisgate = commands_of(invocation.settings)
+        output.note(f"They run in the background. `{sisgate} jobs list` shows them.")
+        return code
+    if len(accepted) > MOST_FOLLOWED:
+        output.note(f"More than {MOST_FOLLOWED:,} jobs are not followed: see `sisgate jobs list`.")
+        return code
+    jobs: dict[str, list[str]] = {}
+    for provider, job in accepted:
+        jobs.setdefault(provider, []).append(job)
+    followed = _follow(invocation, jobs, options["timeout"], is_stopped=False)
+    return followed if followed is not ExitCode.OK else code
+
+
+def _show_results(output: Presenter, results: Sequence[SyncResult]) -> None:
+    by_provider: dict[str, list[SyncResult]] = {}
+    for result in results:
+        by_provider.setdefault(result.provider, []).append(result)
+
+    def count(state: Callable[[SyncResult], bool]) -> Callable[[Any], int]:
+        return lambda row: sum(map(state, row[1]))
+
+    output.table(
+        list(by_provider.items()),
+        {
+            "provider": lambda row: row[0],
+            "accepted": count(lambda each: each.job is not None and each.job.is_new),
+            "accepted before": count(lambda each: each.job is not None and not each.job.is_new),
+            "refused": count(lambda each: each.error is not None),
+        },
+        json=[result.as_dict() for result in results],
+    )
+    reasons: dict[str, list[str]] = {}
+    for result in results:
+        if result.error is not None:
+            names = reasons.setdefault(result.error.message, [])
+            names += [result.provider] if result.provider not in names else []
+    for reason, names in reasons.items():
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        output.warn(f"{', '.join(names[:5])}{more}: {reason}")
 
 
 def _show_stale(output: Presenter, statuses: Sequence[JobStatus], jobs: Sequence[Job]) -> None:
@@ -168,8 +273,7 @@ def _show_accepted(
 
 def _follow(
     invocation: Invocation,
-    provider: str,
-    jobs: list[str],
+    jobs: Mapping[str, Sequence[str]],
     timeout: float | None,
     *,
     is_stopped: bool,
@@ -180,16 +284,17 @@ def _follow(
         watched = watch(
             invocation.gateway,
             output,
-            {provider: jobs},
+            jobs,
             proceed=lambda _: stops.none,
             timeout=limit,
         )
-    _show_ended(output, watched.jobs)
+    _show_ended(output, watched.jobs, of_many=len(jobs) > 1)
     if watched.is_final:
         failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
         return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
     if not is_stopped:
-        _warn_of_fleet(invocation, output, provider)
+        for provider in jobs:
+            _warn_of_fleet(invocation, output, provider)
     rest = "The jobs continue"
     if timeout is not None:
         rest = "A job past its deadline expires"
@@ -197,8 +302,9 @@ def _follow(
     return ExitCode.TRY_AGAIN if stops.none else ExitCode.INTERRUPTED
 
 
-def _show_ended(output: Presenter, statuses: Sequence[JobStatus]) -> None:
+def _show_ended(output: Presenter, statuses: Sequence[JobStatus], *, of_many: bool = False) -> None:
     columns: Columns = {
+        **({"provider": "provider"} if of_many else {}),
         "resource": "resource", "state": "state", "read": "rows_seen", "inserted": "inserted",
         "updated": "updated", "deleted": "deleted", "calls": "calls_made", "time": _time_taken,
         "mode": "mode",

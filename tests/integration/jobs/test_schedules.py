@@ -123,7 +123,9 @@ def test_what_is_refused_is_tried_at_the_next_look(gateway: Gateway, clock: Manu
     full = gateway.settings.providers["lincoln"].model_copy(update={"max_waiting_jobs": 1})
     gateway.settings.providers["lincoln"] = full
     clock.advance(4 * HOUR)
-    made = gateway.schedules.run_due(lambda _name, what, error: codes.append((what, error.code)))
+    made = gateway.schedules.run_due(
+        lambda _name, _who, what, error: codes.append((what, error.code))
+    )
     assert [job.status().resource for job in made] == ["students"]
     assert codes == [("classes", "backlog_full"), ("enrollments", "backlog_full")]
     end_all(gateway)

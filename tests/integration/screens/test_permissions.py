@@ -46,6 +46,7 @@ ARGUMENTS = {
     "jobs retry": "3f8a",
     "jobs resolve": "3f8a --as done",
     "schedules list": "",
+    "schedules show": "nightly",
     "schedules run": "nightly",
     "records": "lincoln students",
     "changes": "lincoln students",

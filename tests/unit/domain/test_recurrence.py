@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sisgate.domain.recurrence import Recurrence, checked_cron
+from sisgate.domain.recurrence import Occurrences, Recurrence, checked_cron, offset_in
 
 CHICAGO = "America/Chicago"
 RECURRENCES = [
@@ -66,3 +66,54 @@ def test_what_is_never_due_is_no_cron_expression(text: str) -> None:
     """Told when it is read, not when it should have run."""
     with pytest.raises(ValueError, match="cron"):
         checked_cron(text)
+
+
+WINDOWS = st.integers(0, 86_400).map(lambda seconds: timedelta(seconds=seconds))
+NAMES = st.text("abcdefghijklmnopqrstuvwxyz-0123456789", min_size=1, max_size=30)
+
+
+@given(window=WINDOWS, schedule=NAMES, provider=NAMES)
+def test_an_offset_is_in_its_window_and_the_same_each_time(
+    window: timedelta, schedule: str, provider: str
+) -> None:
+    """In whole seconds; without a window there is none."""
+    offset = offset_in(window, schedule, provider)
+    assert timedelta(0) <= offset < max(window, timedelta(microseconds=1))
+    assert offset.microseconds == 0
+    assert offset == offset_in(window, schedule, provider)
+
+
+def test_offsets_never_change() -> None:
+    """Another version that computed others would start syncs twice, or not at all, on that day."""
+    hour = timedelta(hours=1)
+    found = [offset_in(hour, "nightly", name).total_seconds() for name in ("lincoln", "clark")]
+    assert found == [3197, 1352]
+
+
+@settings(max_examples=10)
+@given(schedule=NAMES)
+def test_offsets_of_many_providers_are_spread_evenly(schedule: str) -> None:
+    """5,000 in half an hour: none of its minutes has more than twice its share."""
+    window = timedelta(minutes=30)
+    minutes = [
+        offset_in(window, schedule, f"district-{number}") // timedelta(minutes=1)
+        for number in range(5_000)
+    ]
+    most = max(minutes.count(minute) for minute in range(30))
+    assert most < 2 * 5_000 / 30
+
+
+@given(
+    recurrence=st.sampled_from(RECURRENCES),
+    now=MOMENTS,
+    window=WINDOWS,
+    share=st.floats(0, 1, exclude_max=True),
+)
+def test_a_provider_has_the_recurrence_of_its_schedule_later_by_its_offset(
+    recurrence: Recurrence, now: datetime, window: timedelta, share: float
+) -> None:
+    """Whichever of the occurrences in the window that makes the last and the next one."""
+    offset = timedelta(seconds=int(share * window.total_seconds()))
+    times = Occurrences(recurrence, now, window)
+    assert times.last(offset) == recurrence.last(now - offset)
+    assert times.next_start(offset) == recurrence.next(now - offset) + offset

@@ -31,6 +31,11 @@ def told(tmp_path: Path, words: str) -> str:
         ('provider = "lincon"\nevery = "PT1H"', 5, "no provider 'lincon'"),
         ('provider = "lincoln"\nresources = ["pupils"]\nevery = "PT1H"', 6, "pupils"),
         ('provider = "lincoln"\nevery = "PT1H"\nzone = "Chicago"', 7, "not a time zone"),
+        ('every = "1h"', 4, "write either provider"),
+        ('provider = "lincoln"\nwhere = { pool = "n" }\nevery = "1h"', 4, "write either provider"),
+        ('where = { place = "n" }\nevery = "1h"', 5, "place: is not a setting"),
+        ('provider = "*"\nresources = ["pupils"]\nevery = "1h"', 6, "pupils is not among"),
+        ('provider = "*"\nevery = "1h"\nwindow = "2h"', 4, "window is at most every"),
         ('provider = "lincoln"\nevery = "P365D"\ncatch_up = "P200D"', 7, "retention.jobs"),
     ],
 )
