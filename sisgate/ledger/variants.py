@@ -75,6 +75,13 @@ def of_page(
     `known` are the records there are. Those seen at `since` or later were given in this very read.
     """
     page = PageWrites()
+    if len({row.sourced_id for row in rows}) == len(rows) and not any(
+        (before := known.get(row.sourced_id)) is not None
+        and (before.has_variants or _came_before(before, [row], since))
+        for row in rows
+    ):
+        page.rows = list(rows)
+        return page
     by_id: dict[str, dict[bytes, Row]] = {}
     for row in rows:
         by_id.setdefault(row.sourced_id, {}).setdefault(row.content_hash, row)
@@ -86,7 +93,9 @@ def of_page(
     suspects = {
         name
         for name, given in by_id.items()
-        if len(given) > 1 or name in remembered or _came_before(known.get(name), given, since)
+        if len(given) > 1
+        or name in remembered
+        or _came_before(known.get(name), list(given.values()), since)
     }
     stored = page_statements.stored_data(session, dataset, sorted(suspects))
     for name, given in by_id.items():
@@ -95,7 +104,7 @@ def of_page(
             continue
         before, data = known.get(name), stored.get(name)
         digests = remembered.get(name, {})
-        is_known = bool(digests) or _came_before(before, given, since)
+        is_known = bool(digests) or _came_before(before, list(given.values()), since)
         if before is None or data is None or not is_known:
             _resolve(page, dataset, given, {}, None)
             continue
@@ -175,7 +184,7 @@ def _resolve(
     return is_merged
 
 
-def _came_before(before: Any, given: Mapping[bytes, Row], since: datetime | None) -> bool:
+def _came_before(before: Any, given: Sequence[Row], since: datetime | None) -> bool:
     """Whether a record was given in this read with another content, and not only edited since.
 
     A list is read again in part, and another sync may have seen the record as it was before.
@@ -185,8 +194,8 @@ def _came_before(before: Any, given: Mapping[bytes, Row], since: datetime | None
         and before is not None
         and before.deleted_at is None
         and before.last_seen >= since
-        and before.content_hash not in given
-        and any(row.last_modified is None or row.last_modified < since for row in given.values())
+        and all(before.content_hash != row.content_hash for row in given)
+        and any(row.last_modified is None or row.last_modified < since for row in given)
     )
 
 
