@@ -1,0 +1,45 @@
+"""What is kept between the requests to a provider: the connection, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+
+from sisgate.clock import SystemClock
+from sisgate.providers.http import HttpRequest
+from sisgate.transport import Transport
+from testbed.http_server import Asked, HttpServer, Reply, json_reply
+
+CALLS = 20
+
+
+def answer(_: Asked) -> Reply:
+    """An answer that asks to be recognised."""
+    return json_reply({}, Set_Cookie="who=ana")
+
+
+def test_requests_share_a_connection_and_one_thread_bounds_them_all() -> None:
+    """A thread for each request would cost more than the request."""
+    with HttpServer(answer) as server:
+        transport = Transport(SystemClock())
+        threads: set[str] = set()
+        for number in range(CALLS):
+            transport.send(
+                server.url, HttpRequest(f"/{number}"), None, timeout_seconds=5, max_body_bytes=100
+            )
+            threads |= {thread.name for thread in threading.enumerate()}
+        transport.close()
+    assert [name for name in threads if "watchdog" in name] == ["sisgate-watchdog"]
+    assert not any(name.startswith("Thread") and "Timer" in name for name in threads)
+    assert len(server.asked) == CALLS
+
+
+def test_no_cookie_of_an_answer_is_sent_with_the_next_request() -> None:
+    """Requests of different apps share the connection, and nothing that tells them apart."""
+    with HttpServer(answer) as server:
+        transport = Transport(SystemClock())
+        for _ in range(2):
+            transport.send(
+                server.url, HttpRequest("/"), None, timeout_seconds=5, max_body_bytes=100
+            )
+        transport.close()
+    assert [asked.headers.get("cookie") for asked in server.asked] == [None, None]
