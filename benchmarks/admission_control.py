@@ -52,7 +52,7 @@ def measure(report: Report, *, quick: bool) -> None:
         fleet.wait(lambda: len(fleet.recorder[PROVIDER].times) > WORKERS, "the first calls")
         for name, (stop, go) in CHANGES.items():
             stops, goes = [], []
-            for _ in range(3 if quick else 5):
+            for _ in range(1 if quick else 5):
                 stops.append(_last_after(fleet, stop))
                 goes.append(_first_after(fleet, go))
                 time.sleep(LOOK_SECONDS / 3)

@@ -46,10 +46,10 @@ def _is_idle(fleet: Fleet, queue: str) -> bool:
 
 def measure_overhead(report: Report, *, quick: bool) -> None:
     """Add the table of no-op calls with the limit off beside plain Celery, rounds alternating."""
-    count, rounds = (1000, 1) if quick else (1000, 2)
+    count, rounds, processes = (500, 1, (2,)) if quick else (1000, 2, (2, 4))
     ways = {"admitted": ("alpha", call_task("alpha")), "pushed": (PLAIN_QUEUE, "noop")}
     rows, figures = [], {}
-    for concurrency in (2, 4):
+    for concurrency in processes:
         tell(f"tasks that do nothing, {concurrency} processes")
         rates: dict[str, list[float]] = {way: [] for way in ways}
         with fleet_of({"alpha": 'limit = "off"'}) as fleet:
@@ -70,7 +70,7 @@ def measure_overhead(report: Report, *, quick: bool) -> None:
         ["processes", "admitted", "plain Celery", "ratio"],
         rows,
     )
-    whole = whole_call_rate(400)
+    whole = whole_call_rate(200 if quick else 400)
     report.notes.append(
         f"A whole call (claim, HTTP, answer sealed, one transaction on SQLite): {whole:,.0f}/s "
         "with 2 processes; the difference is the ledger's."
@@ -87,13 +87,13 @@ def whole_call_rate(count: int) -> float:
         return count / wait_for(lambda: _is_idle(fleet, "alpha"), 300)
 
 
-def measure_growth(report: Report, *, quick: bool) -> None:
+def measure_growth(report: Report) -> None:
     """Add the table of dispatch by size of the backlog and number of providers."""
-    backlogs = (1_000, 100_000) if quick else (1_000, 100_000, 1_000_000)
+    backlogs = (1_000, 100_000, 1_000_000)
     rows, figures = [], []
     for providers, backlog in [(3, n) for n in backlogs] + [(30, 3_000), (300, 30_000)]:
         tell(f"dispatch: {providers} providers, backlog {backlog:,}")
-        found = dispatch(providers, backlog, 5.0 if quick else 7.0)
+        found = dispatch(providers, backlog, 7.0)
         figures.append({"providers": providers, "backlog": backlog, **found})
         delays = [f"{found[key] * 1e3:.1f}" for key in ("p50_s", "p99_s")]
         cost = f"{found['commands_per_call']:.1f}"

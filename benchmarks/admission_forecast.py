@@ -87,9 +87,9 @@ def _product(ground: Ground) -> Iterator[Product]:
             beat.end()
 
 
-def measure(report: Report, *, quick: bool) -> None:
+def measure(report: Report) -> None:
     """Add the table of forecasts."""
-    found = run_rounds(1 if quick else 2)
+    found = run_rounds(2)
     rows = []
     for what in ("request, start", "sync, end"):
         waits = [f for f in found if f.what == what and f.actual >= LEAST_SECONDS]
