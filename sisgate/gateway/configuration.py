@@ -110,7 +110,7 @@ class Configuration:
             return read_file(source, known)
         return draft_of(source, ConfigSource(name="configuration"), known)
 
-    def plan(self, source: Path | Mapping[str, Any]) -> ConfigurationPlan:
+    def plan_change(self, source: Path | Mapping[str, Any]) -> ConfigurationPlan:
         """Return what applying a file or document would change. Changes nothing."""
         self._may(Action.LOOK)
         return self._plan(self.check(source))
@@ -138,7 +138,7 @@ class Configuration:
 
     def plan_rollback(self, number: int) -> ConfigurationPlan:
         """Return what a new version with the document of an earlier one would change."""
-        return self.plan(self.show(number).document)
+        return self.plan_change(self.show(number).document)
 
     def apply(
         self,

@@ -82,7 +82,7 @@ class ConfigurationFile:
     def _applied(self) -> str:
         """Apply the file if that is safe; return what to say, '' for nothing."""
         configuration = self._gateway.configuration
-        plan = configuration.plan(self._file)
+        plan = configuration.plan_change(self._file)
         applied_before, read_before = self._remembered()
         digest = plan.draft.digest
         if not plan.changes:

@@ -78,7 +78,7 @@ def diff(
         return
     if after is not None:
         raise UsageError("--to needs --from.")
-    plan = configuration.plan(_file(invocation, file))
+    plan = configuration.plan_change(_file(invocation, file))
     output.json(plan)
     show_changes(output, plan)
 
@@ -111,7 +111,7 @@ def apply(
             f"Version {held} is in force already, so nothing was applied (--first).",
         )
         return
-    plan = invocation.gateway.configuration.plan(_file(invocation, file))
+    plan = invocation.gateway.configuration.plan_change(_file(invocation, file))
     apply_plan(invocation, plan, yes=yes, reason=reason, based_on=based_on)
 
 

@@ -311,7 +311,7 @@ def test_before_the_first_version_the_user_of_the_process_may_apply_it(
     with closing(Gateway(settings)) as closed:
         closed.configuration.apply(file, actor="ana")
         with pytest.raises(NotAuthenticated):
-            closed.configuration.plan(file)
+            closed.configuration.plan_change(file)
         with pytest.raises(NotAuthenticated):
             closed.configuration.apply({"providers": {}}, actor="ana")
 
