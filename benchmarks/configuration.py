@@ -142,7 +142,7 @@ def _many(report: Report, fleet: Fleet, following: Processes) -> None:
     for provider in changed["providers"].values():
         provider["limit"] = "7/h"
     begun = time.monotonic()
-    plan = configuration.plan(changed)
+    plan = configuration.plan_change(changed)
     diff_seconds = time.monotonic() - begun
     assert len(plan.changes) == MANY
     again_seconds, _ = _timed_apply(configuration, changed)
