@@ -15,8 +15,9 @@ from sisgate.gateway.availability import Hold, hold_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.forecast import plan_rest
 from sisgate.gateway.job import JobStatus
-from sisgate.gateway.liveness import read_liveness
+from sisgate.gateway.liveness import Liveness, read_liveness
 from sisgate.ledger import calls
+from sisgate.liveness.heartbeats import EVERY_SECONDS
 from sisgate.liveness.obstacles import Obstacle, sentences
 
 LEAST_WAIT = timedelta(seconds=1)
@@ -28,11 +29,12 @@ class Wait:
     """What a job waits for, and until when; None until a person acts.
 
     If the fleet is `down`, `obstacles` say why. If the provider takes no calls, `hold` has the same
-    reason. Otherwise the job waits for its turn: a `retry` or `quota`. `failure` is the last
-    failure of a call that waits for a breaker or a retry.
+    reason. If the workers of its calls are `lost`, they are taken up again when their leases end.
+    Otherwise the job waits for its turn: a `retry` or `quota`. `failure` is the last failure of a
+    call that waits for a breaker or a retry.
     """
 
-    reason: Literal["down", "breaker", "paused", "blocked", "retry", "quota"]
+    reason: Literal["down", "breaker", "paused", "blocked", "lost", "retry", "quota"]
     until: datetime | None
     hold: Hold | None = None
     obstacles: Sequence[Obstacle] = ()
@@ -54,6 +56,9 @@ class Wait:
             return f"the fleet. {sentences(self.obstacles)}"
         if self.hold is not None:
             return f"{provider}, which takes no calls: {self.hold.explanation(provider)}"
+        if self.reason == "lost":
+            again = f"when its lease ends, at {local_time(self.until)}"
+            return f"a call whose worker is gone. Another worker takes it up {again}"
         if self.reason == "quota":
             return f"quota; its next call is expected at {local_time(self.until)}"
         failed = f". The last one failed: {self.failure}" if self.failure else ""
@@ -68,14 +73,16 @@ def wait_of(core: Core, status: JobStatus) -> Wait | None:
     """
     if status.is_final:
         return None
-    obstacles = read_liveness(core.context, [status.provider]).stopping(status.provider)
+    liveness = read_liveness(core.context, [status.provider])
+    obstacles = liveness.stopping(status.provider)
     if obstacles:
         return Wait("down", None, obstacles=obstacles)
     hold = hold_of(core.context, core.provider(status.provider))
     if hold is not None:
         return Wait(hold.reason, hold.next_probe_at, hold, failure=hold.failure)
     if status.calls.get(CallState.RUNNING):
-        return None
+        lost_until = _lost_until(core, liveness, status)
+        return Wait("lost", lost_until) if lost_until else None
     now = core.clock.now()
     with core.database.read() as session:
         waiting = calls.waiting(session, status.id)
@@ -87,6 +94,25 @@ def wait_of(core: Core, status: JobStatus) -> Wait | None:
     begins = plan_rest(core, status.id).starts_at
     now = core.clock.now()  # reading the queue may have taken a while
     return Wait("quota", begins) if begins and begins - now >= LEAST_WAIT else None
+
+
+def _lost_until(core: Core, liveness: Liveness, status: JobStatus) -> datetime | None:
+    """Return when the first lease of a job's running calls ends if nobody makes any of them.
+
+    None if a live worker has one, or may have: calls are younger than two heartbeats, or a worker
+    does not tell which ones it has.
+    """
+    alive = [each for each in liveness.fleet.processes if each.is_alive] if liveness.fleet else []
+    workers = [each for each in alive if each.kind == "worker"]
+    if liveness.fleet is None or any(each.calls is None for each in workers):
+        return None
+    held = {call for each in workers for call in each.calls or ()}
+    told = core.clock.now() - timedelta(seconds=2 * EVERY_SECONDS)
+    with core.database.read() as session:
+        running = calls.running(session, status.id)
+    leases = [lease for _, _, lease in running if lease is not None]
+    is_lost = all(start and start < told and call not in held for call, start, _ in running)
+    return min(leases, default=None) if is_lost else None
 
 
 def why_unanswered(core: Core, provider: str, error: JobExpired) -> SisgateError:

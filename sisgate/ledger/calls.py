@@ -297,6 +297,12 @@ def is_running(session: Session, job_id: str) -> bool:
     return session.scalar(running.limit(1)) is not None
 
 
+def running(session: Session, job_id: str) -> Sequence[Row[int, datetime | None, datetime | None]]:
+    """Return the id, start and end of the lease of a job's calls that are under way."""
+    query = select(Call.id, Call.started_at, Call.lease_until)
+    return session.execute(query.where(Call.job_id == job_id, live_call(CallState.RUNNING))).all()
+
+
 def note_permit(session: Session, claimed: ClaimedCall, permit: str) -> None:
     """Note the permit of a call that was claimed without one."""
     change(session, update(Attempt).where(_own(claimed)).values(permit=permit))

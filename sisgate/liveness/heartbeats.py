@@ -43,7 +43,8 @@ class Heartbeat:
     """What a process reported about itself, and when.
 
     `queues` are those that a worker consumes now, without those removed by `cancel_consumer`; beat
-    has none. `serves` is what it was told to serve: `all`, `powerschool, pool:north`.
+    has none. `calls` are the ids of the calls that it has, None in a version that does not tell.
+    `serves` is what it was told to serve: `all`, `powerschool, pool:north`.
     `configuration` is the version that it follows, and `not_understood` what its code cannot use
     of it. `full_seconds` is how long every slot has been busy with the same tasks, 0 while one
     is free. `clock_offset_seconds` is how far the host's clock is ahead of Redis's, accurate to
@@ -68,6 +69,7 @@ class Heartbeat:
     serves: str = ""
     configuration: int = 0
     not_understood: tuple[str, ...] = ()
+    calls: tuple[int, ...] | None = None
     age_seconds: float = 0.0
 
     @property
@@ -169,6 +171,8 @@ def _heartbeat(body: bytes, age_seconds: float | None) -> Heartbeat | None:
         values = {name: value for name, value in json.loads(body).items() if name in known}
         for name in ("queues", "master_keys", "not_understood"):
             values[name] = tuple(values.get(name, ()))
+        if values.get("calls") is not None:
+            values["calls"] = tuple(values["calls"])
         heartbeat = Heartbeat(**values)
     except (ValueError, TypeError, AttributeError):
         return None

@@ -21,6 +21,7 @@ from celery.worker import state
 from celery.worker.consumer.tasks import Tasks
 
 from sisgate import __version__
+from sisgate.broker import CALL_TASK_PREFIX
 from sisgate.clock import SystemClock
 from sisgate.configuration import FleetConfiguration
 from sisgate.credentials.master import master_keys
@@ -233,7 +234,8 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
 
     def _news(self, consumer: Any) -> dict[str, Any]:
         slots = slots_of(consumer)
-        tasks = frozenset(str(request.id) for request in list(state.reserved_requests))
+        requests = list(state.reserved_requests)
+        tasks = frozenset(str(request.id) for request in requests)
         now = _runtime(consumer.app).clock.monotonic()
         if tasks != self._busy_with:
             self._busy_with, self._busy_since = tasks, now
@@ -245,8 +247,17 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
             "serves": consumer.app.amqp.queues.serving,
             "slots": slots,
             "busy": len(tasks),
+            "calls": tuple(sorted(filter(None, map(_call_of, requests)))),
             "full_seconds": full,
         }
+
+
+def _call_of(request: Any) -> int | None:
+    """Return the id of the call that a request is for; None for another task, or a bad message."""
+    if not str(request.name).startswith(CALL_TASK_PREFIX):
+        return None
+    number = (request.kwargs or {}).get("call_id")
+    return number if isinstance(number, int) else None
 
 
 def watch_clock(app: Celery) -> None:

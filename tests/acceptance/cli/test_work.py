@@ -14,6 +14,7 @@ import redis
 
 from sisgate.sandbox import SandboxProcess
 from tests.acceptance.cli.command import SISGATE, Command
+from tests.acceptance.cli.conftest import NAMES
 from tests.acceptance.conftest import STUDENTS
 
 
@@ -24,6 +25,18 @@ def test_a_whole_roster_is_synced_and_followed(running: Command) -> None:
         assert resource in ended.stdout
     assert ended.stdout.count("done") == 8
     assert "powerschool: all ended (8 of 8 jobs" in ended.stderr
+
+
+def test_all_providers_are_synced_at_once(running: Command) -> None:
+    """Accepted in bulk, followed together; what a condition leaves out is not asked for."""
+    ended = running("sync", "--all", "orgs", "--wait", "--timeout", "60")
+    for name in NAMES:
+        assert name in ended.stdout
+    assert ended.stdout.count("done") == len(NAMES)
+    (one,) = running.json("sync", "--where", "kind=skyward", "orgs")
+    assert (one["provider"], one["error"]) == ("skyward", None)
+    assert running.json("jobs", "show", one["job"])["provider"] == "skyward"
+    assert "No provider is chosen by pool=x" in running("sync", "--where", "pool=x", code=3).stderr
 
 
 def test_a_key_of_idempotency_returns_the_first_job(running: Command) -> None:

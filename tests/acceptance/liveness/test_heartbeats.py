@@ -10,6 +10,7 @@ from celery import Celery
 from sisgate.gateway import Cause, Liveness
 from testbed.fleet import Fleet, MakeFleet, Process
 from testbed.mortal import MortalRedis
+from testbed.recorder import Recorder
 
 POOLS = ("prefork", "threads", "gevent", "solo")
 ALL_MISSED = {Cause.PLANNER_MISSING, Cause.BEAT_MISSING, Cause.WORKER_MISSING}
@@ -23,6 +24,12 @@ def told(fleet: Fleet) -> str:
 def causes(fleet: Fleet) -> set[Cause]:
     """Return what is in the way."""
     return {one.cause for one in fleet.gateway.fleet.liveness().obstacles}
+
+
+def calls_told(fleet: Fleet) -> list[int]:
+    """Return the calls that workers say they have."""
+    found = fleet.gateway.fleet.liveness().fleet
+    return [call for each in (found.processes if found else ()) for call in each.calls or ()]
 
 
 def pools(liveness: Liveness, provider: str) -> list[str]:
@@ -90,6 +97,27 @@ def test_a_fleet_that_is_frozen_killed_and_whole_again(make_fleet: MakeFleet) ->
     again = fleet.start_beat()
     fleet.wait(lambda: not causes(fleet), "nothing is in the way any more", worker, again)
     assert fleet.gateway.job(job).wait(60).is_final
+
+
+def test_a_job_says_that_the_worker_of_its_call_was_killed(
+    make_fleet: MakeFleet, recorder: Recorder
+) -> None:
+    """While its lease lasts, though another worker is alive and well."""
+    fleet = make_fleet(clark="timeout_seconds = 50\nlease_seconds = 100")
+    lost, other = fleet.start_worker("clark"), fleet.start_worker("sisgate")
+    recorder.latency = lambda: 60.0
+    (job,) = fleet.request("clark")
+
+    def reason() -> str | None:
+        wait = fleet.gateway.jobs.waits_for(job)
+        return wait.reason if wait else None
+
+    fleet.wait(lambda: fleet.gateway.jobs.status(job).calls.get("running") == 1, "it is made")
+    fleet.wait(lambda: bool(calls_told(fleet)), "its worker tells of it")
+    assert reason() is None
+    lost.kill_all()
+    fleet.start_worker("clark")
+    fleet.wait(lambda: reason() == "lost", "that is told", other, seconds=30)
 
 
 def test_an_expired_job_names_the_worker_that_is_missing(make_fleet: MakeFleet) -> None:

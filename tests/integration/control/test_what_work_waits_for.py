@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from sisgate import Gateway
 from sisgate.cli.invocation import Invocation
@@ -16,9 +18,11 @@ from sisgate.domain.response_class import Outcome
 from sisgate.domain.states import CallState
 from sisgate.errors import ProviderHeld
 from sisgate.gateway import Job
+from sisgate.ledger.calls import claim
 from sisgate.ledger.schema import Call
 from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.redis.client import connect
+from testbed.heartbeats import WORKER
 
 Run = Callable[..., str]
 ASKED = ("request", "lincoln", "GET", "/orgs", "--timeout", "0.1")
@@ -37,6 +41,30 @@ def run(
         return " ".join((captured.out + captured.err).replace("│", " ").split())
 
     return said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "held", "reason"),
+    [(12, False, "lost"), (12, True, None), (12, None, None), (8, False, None)],
+)
+def test_a_call_whose_worker_is_gone_is_told(
+    gateway: Gateway, run: Run, seconds: int, held: bool | None, reason: str | None
+) -> None:
+    """By the calls that live workers have; not before two heartbeats, nor where one keeps quiet."""
+    job = gateway.enqueue_request("open", "GET", "/orgs")
+    begun = gateway.context.clock.now() - timedelta(seconds=seconds)
+    with gateway.context.database.write() as session:
+        (call,) = session.scalars(select(Call.id).where(Call.job_id == job.id))
+        claim(session, call, begun, timedelta(seconds=100))
+    told = None if held is None else (call,) if held else ()
+    heartbeat = replace(WORKER, queues=("sisgate", *gateway.settings.providers), calls=told)
+    Heartbeats(gateway.context.redis).send(heartbeat)
+    wait = gateway.jobs.waits_for(job.id)
+    assert (wait.reason if wait else None) == reason
+    if wait is not None:
+        assert wait.until == begun + timedelta(seconds=100)
+        words = run("jobs", "show", job.id)
+        assert "a call whose worker is gone. Another worker takes it up when its lease" in words
 
 
 def test_an_open_breaker_is_told_as_the_cause(gateway: Gateway, run: Run) -> None:
