@@ -32,7 +32,7 @@ cron = "0 2 * * *"
 """
 
 OF_THE_MACHINE = {
-    "demo", "up", "celery", "sandbox", "doctor", "env", "powerschool-plugin",
+    "demo", "up", "serve", "celery", "sandbox", "doctor", "env", "powerschool-plugin",
     "config check", "keys master", "db upgrade", "db current",
 }  # fmt: skip
 """They work on files and processes of this machine: its own users decide about them."""
