@@ -41,6 +41,7 @@
         ├── ProviderRefused           the provider responded 4xx: its message, status, request id
         ├── AuditError                the audit log could not be sealed, kept or read
         ├── AnswerInvalid             the response is not in the provider's dialect
+        ├── TransformFailed           a configured transform cannot be applied
         └── JobFailed                 the job ended without success
             ├── JobCancelled
             ├── OutcomeUnknown        whether the provider carried it out is unknown
@@ -324,6 +325,12 @@ class AnswerInvalid(PermanentError):
     def __init__(self, message: str, *, is_final: bool = False, **detail: Any) -> None:
         super().__init__(message, **detail)
         self.is_final = is_final
+
+
+class TransformFailed(PermanentError):
+    """A transform of the configuration cannot be applied. `detail` has its `rule` and `place`."""
+
+    code = "transform_failed"
 
 
 class AuditError(PermanentError):

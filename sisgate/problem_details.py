@@ -38,6 +38,7 @@ STATUSES: Mapping[type[SisgateError], int] = {
     errors.ProviderRefused: 502,
     errors.AuditError: 500,
     errors.AnswerInvalid: 502,
+    errors.TransformFailed: 502,
     errors.JobFailed: 502,
     errors.JobCancelled: 409,
     errors.JobExpired: 504,

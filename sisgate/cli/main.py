@@ -35,6 +35,7 @@ with gc_frozen_imports():
         serve,
         sync,
         tokens,
+        transform,
         up,
         usage,
     )
@@ -57,6 +58,7 @@ for commands in (
     schedules.app,
     records.app,
     provider_changes.app,
+    transform.app,
     usage.app,
     limits.top,
     audit.app,

@@ -33,7 +33,8 @@ def seal_request(vault: Vault, job: NewJob, target: Mapping[str, Any]) -> NewJob
     """Return the job with its request sealed. `target` is as `sisgate.domain.targets` says."""
     text = _encode(dict(target))
     sealed = vault.seal(text.encode(), request_context(job.id))
-    return replace(job, options={"method": target["method"]}, sealed_request=sealed)
+    shown = {name: target[name] for name in ("method", "transform") if name in target}
+    return replace(job, options=shown, sealed_request=sealed)
 
 
 def open_request(vault: Vault, job: Job | ClaimedJob) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def marks_of(vault: Vault, provider: str, target: Mapping[str, Any], *whose: str
     master key. After a change of master keys, an answer is found while its key is still there.
     """
     parts = [*whose, provider, *(target[name] for name in ("method", "path", "query", "json"))]
-    parts += [target[name] for name in ("headers", "body") if name in target]
+    parts += [target[name] for name in ("headers", "body", "transform") if name in target]
     text = _encode(parts)
     return vault.marks(text.encode(), "requests")
 

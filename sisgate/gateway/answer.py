@@ -11,12 +11,12 @@ from sisgate.access.policy import Action
 from sisgate.credentials.sealed import open_request
 from sisgate.domain.states import JobKind
 from sisgate.domain.targets import StoredQuery, query_pairs
-from sisgate.errors import CredentialError, InvalidState, ProviderRefused
+from sisgate.errors import CredentialError, InvalidState, ProviderRefused, TransformFailed
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
 from sisgate.gateway.job import is_visible, visible_status
 from sisgate.ledger import jobs
-from sisgate.ledger.answers import read_answered
+from sisgate.ledger.answers import AnsweredJob, StoredResponse, read_answered
 
 Origin = Literal["call", "shared", "stored"]
 """Where the answer to a request comes from."""
@@ -124,10 +124,35 @@ class Answers:
                 job=job_id,
             )
         body = core.context.vault.open(stored.sealed_body, f"responses/{job_id}")
+        headers, body = self._transformed(job, stored, body)
         self._disclosures.answer(job, purpose, body)
         age = None
         if stored.stored_at is not None:
             age = max(0.0, (core.clock.now() - stored.stored_at).total_seconds())
-        return Answer(
-            job_id, stored.status, stored.headers, body, stored.truncated, age_seconds=age
-        )
+        return Answer(job_id, stored.status, headers, body, stored.truncated, age_seconds=age)
+
+    def _transformed(
+        self, job: AnsweredJob, stored: StoredResponse, body: bytes
+    ) -> tuple[Mapping[str, str], bytes]:
+        """Return headers and body as the transform of the request makes them."""
+        name = job.options.get("transform")
+        if name is None:
+            return stored.headers, body
+        from sisgate.transforms import apply_to_response, named
+
+        config = self._core.provider(job.provider)
+        rule = named(config, name)
+        if rule is None:
+            raise TransformFailed(
+                f"The transform {name!r}, by which job {job.id} was asked for, is no longer in the "
+                f"configuration of {job.provider}.",
+                job=job.id, provider=job.provider, rule=name,
+            )  # fmt: skip
+        if stored.truncated and stored.status < 300:
+            raise TransformFailed(
+                f"The response to job {job.id} was cut at response_max_bytes, so the transform "
+                f"{name!r} cannot be applied.",
+                job=job.id, provider=job.provider, rule=name,
+            )  # fmt: skip
+        done = apply_to_response(config, rule, stored.status, stored.headers, body)
+        return done.headers, done.body

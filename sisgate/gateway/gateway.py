@@ -160,6 +160,7 @@ class Gateway(Parts):
         purpose: str | None = None,
         on_unavailable: str = "wait",
         max_age: float | None = None,
+        transform: str | None = None,
     ) -> Answer:
         """Make one call to a provider and return its response, whatever the status.
 
@@ -178,12 +179,15 @@ class Gateway(Parts):
         With `max_age`, in seconds, a GET may share the call of an identical one in flight, and take
         a stored good response that is no older. They may be another app's where the caller sees
         other apps' jobs. None makes a call of its own.
+
+        `transform` names one of the provider's configured transforms; without it, the first applies
+        that is for the path and need not be named. Raises `TransformFailed`.
         """
         new = NewRequest(
             provider, method, path, query=query, json=json, body=body, headers=headers,
             priority=priority, timeout=timeout, idempotency_key=idempotency_key,
             request_id=request_id, on_unavailable=on_unavailable,
-            max_age=max_age,
+            max_age=max_age, transform=transform,
         )  # fmt: skip
         return self._requests.answered(self._requests.wanted(new), timeout, purpose)
 
@@ -204,6 +208,7 @@ class Gateway(Parts):
         request_id: str | None = None,
         on_unavailable: str = "wait",
         max_age: float | None = None,
+        transform: str | None = None,
     ) -> Job:
         """Accept one call to a provider and return its job at once.
 
@@ -215,7 +220,7 @@ class Gateway(Parts):
             provider, method, path, query=query, json=json, body=body, headers=headers,
             priority=priority, timeout=timeout, idempotency_key=idempotency_key,
             job_id=job_id, request_id=request_id, on_unavailable=on_unavailable,
-            max_age=max_age,
+            max_age=max_age, transform=transform,
         )  # fmt: skip
         return self._requests.enqueue(self._requests.wanted(new))
 

@@ -49,3 +49,4 @@ class NewRequest:
     request_id: str | None = None
     on_unavailable: str = "wait"
     max_age: float | None = None
+    transform: str | None = None

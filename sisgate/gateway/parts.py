@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.requests import Requests
     from sisgate.gateway.schedules import Schedules
     from sisgate.gateway.syncs import Syncs
+    from sisgate.gateway.transforms import Transforms
 
 
 class Parts:
@@ -148,6 +149,13 @@ class Parts:
         from sisgate.gateway.diagnosis.diagnosis import Diagnosis
 
         return Diagnosis(self._core, self._requests)
+
+    @cached_property
+    def transforms(self) -> Transforms:
+        """The rules that change requests and responses."""
+        from sisgate.gateway.transforms import Transforms
+
+        return Transforms(self._core)
 
     @cached_property
     def _disclosures(self) -> Disclosures:

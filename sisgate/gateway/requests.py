@@ -99,6 +99,7 @@ class Requests:
         self._core.provider(provider)
         principal = self._core.access.require(Action.REQUEST, provider)
         target, instead = target_of(request)
+        target = self._transformed(request, target)
         new = self._acceptance.new_job(
             JobKind.REQUEST, provider, request.priority, request.idempotency_key, request.timeout,
             request.job_id, self._core.app_of(principal, None),
@@ -109,6 +110,15 @@ class Requests:
         checked_max_age(request.max_age, target["method"], request.idempotency_key)
         new = replace(new, shared_as=self._sharing.mark(principal, new, target))
         return Wanted(new, target, instead, principal, request.max_age)
+
+    def _transformed(self, request: NewRequest, target: dict[str, Any]) -> dict[str, Any]:
+        config = self._core.provider(request.provider)
+        if not config.transforms and request.transform is None:
+            return target
+        from sisgate.transforms import apply_to_request, rule_of
+
+        rule = rule_of(config, target["method"], target["path"], request.transform)
+        return target if rule is None else apply_to_request(config, rule, target)
 
     def enqueue(self, wanted: Wanted) -> Job:
         """Accept a request and return its job, or an earlier one that answers it.

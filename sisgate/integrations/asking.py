@@ -63,6 +63,7 @@ class Asking:
             # There is no old answer to anything but a GET.
             on_unavailable=options.on_unavailable.replace("stale", "fail"),
             max_age=options.max_age if asked.method == "GET" else None,
+            transform=options.transform,
         )  # fmt: skip
         # Watched before it is accepted, so that no end of it can be missed.
         with woken_by(gateway, job_id) as woken:
@@ -128,6 +129,7 @@ class Asking:
             query=asked.query, body=asked.body or None, headers=asked.headers,
             priority=options.priority, timeout=max(0.001, options.timeout),
             on_unavailable="stale", max_age=options.max_age, purpose=options.purpose,
+            transform=options.transform,
         )  # fmt: skip
         return await self._response(gateway, asked.provider, answer, asked.root_path)
 

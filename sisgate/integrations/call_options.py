@@ -1,8 +1,8 @@
 """How a request is made: what the app sets, and what its callers may ask for by header. Pure.
 
-The headers are `X-SIS-Priority`, `X-SIS-Timeout`, `X-SIS-On-Unavailable`, `X-SIS-Max-Age` and
-`X-SIS-Purpose`. Anyone may shorten their own wait by `Prefer: wait=N` or `respond-async` (RFC
-7240).
+The headers are `X-SIS-Priority`, `X-SIS-Timeout`, `X-SIS-On-Unavailable`, `X-SIS-Max-Age`,
+`X-SIS-Purpose` and `X-SIS-Transform`. Anyone may shorten their own wait by `Prefer: wait=N` or
+`respond-async` (RFC 7240).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sisgate.domain.validation import chosen
 from sisgate.errors import AccessDenied, UsageError
 
 PREFIX = "x-sis-"
-NAMES = ("priority", "timeout", "on-unavailable", "max-age", "purpose")
+NAMES = ("priority", "timeout", "on-unavailable", "max-age", "purpose", "transform")
 PURPOSE_CHARACTERS = 200
 
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?", re.IGNORECASE)
@@ -40,6 +40,7 @@ class CallOptions:
     max_age: float | None = None
     longest_max_age: float = 86400.0
     purpose: str | None = None
+    transform: str | None = None
 
     def __post_init__(self) -> None:
         """Check the values, so that a mistake ends the start of the app."""
@@ -79,6 +80,8 @@ class CallOptions:
                 case "max-age":
                     most = self.longest_max_age
                     options = replace(options, max_age=_seconds("X-SIS-Max-Age", text, most))
+                case "transform":
+                    options = replace(options, transform=text)
                 case "on-unavailable":
                     options = replace(options, on_unavailable=text.lower())
                 case _:

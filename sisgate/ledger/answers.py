@@ -34,6 +34,7 @@ class AnsweredJob:
     provider: str
     resource: str | None
     request_id: str | None
+    options: Mapping[str, Any]
     response: StoredResponse | None
 
 
@@ -44,7 +45,7 @@ def _table(entity: type[Base]) -> Table:
 
 
 _JOBS, _RESPONSES = _table(Job), _table(Response)
-_OF_JOB = ("id", "app", "provider", "resource", "request_id")
+_OF_JOB = ("id", "app", "provider", "resource", "request_id", "options")
 _OF_RESPONSE = ("status", "headers", "sealed_body", "truncated", "stored_at")
 
 _READ = Prepared(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,6 +32,7 @@ from sisgate.settings.provider_parts import (
     SchoolHours,
 )
 from sisgate.settings.provider_urls import HttpUrl, Origin, proxy_url, taken_apart
+from sisgate.settings.transforms import TransformConfig
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 """Provider names are also queue, task and file names, hence the narrow alphabet."""
@@ -78,6 +80,7 @@ class ProviderConfig(Frozen):
     pool: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")] | None = None
     strategy: Literal["weighted", "round_robin", "least_connections", "latency_aware"] = "weighted"
     paths: tuple[PathRule, ...] = ()
+    transforms: tuple[TransformConfig, ...] = ()
     breaker: BreakerConfig = BreakerConfig()
     retry: RetryConfig = RetryConfig()
     limit: Windows | Literal["off"] | None = None
@@ -214,6 +217,23 @@ class ProviderConfig(Frozen):
         for rule in self.paths:
             if rule.group not in groups:
                 raise ValueError(f"no endpoint of {self.name} is in the group {rule.group!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _transforms_can_be_applied(self) -> ProviderConfig:
+        names = [rule.name for rule in self.transforms]
+        if len(set(names)) < len(names):
+            raise ValueError("two transforms have the same name")
+        for rule in self.transforms:
+            if (resource := rule.response.canonical) is None:
+                continue
+            if resource not in self.dialect_class.resources:
+                raise ValueError(f"transform {rule.name}: {self.kind} has no {resource}")
+            lists = self.dialect.plan(resource, since=None)
+            paths = [each.path for each in lists if not each.discovers]
+            if not any(fnmatchcase(path, rule.path) for path in paths):
+                known = ", ".join(paths) or "several lists, so no transform can read it"
+                raise ValueError(f"transform {rule.name}: {resource} is read from {known}")
         return self
 
     @model_validator(mode="after")

@@ -55,12 +55,19 @@ def request(
     idempotency_key: IdempotencyKey = None,
     on_unavailable: OnUnavailable = "wait",
     purpose: Purpose = None,
+    max_age: Annotated[
+        float | None,
+        typer.Option("--max-age", help="Seconds; an identical request's response may be so old."),
+    ] = None,
+    transform: Annotated[
+        str | None, typer.Option("--transform", help="A transform of the provider, by name.")
+    ] = None,
 ) -> None:
     """Make one call to a provider within its quota, and show the response."""
     output = invocation.output
-    path, pairs = _split(path)
-    target = {"query": pairs | _pairs(query or []), "json": _body(data), "priority": priority}
-    target["on_unavailable"] = on_unavailable
+    path, pairs = split_path(path)
+    target = {"query": pairs | pairs_of(query or []), "json": json_of(data), "priority": priority}
+    target |= {"on_unavailable": on_unavailable, "max_age": max_age, "transform": transform}
     try:
         answer = invocation.gateway.request(
             provider, method, path, timeout=timeout, idempotency_key=idempotency_key,
@@ -121,12 +128,14 @@ def _parsed(answer: Answer) -> Any:
         return None
 
 
-def _split(path: str) -> tuple[str, dict[str, str]]:
+def split_path(path: str) -> tuple[str, dict[str, str]]:
+    """Return a path without its query, and the query."""
     plain, _, query = path.partition("?")
     return plain, dict(parse_qsl(query, keep_blank_values=True))
 
 
-def _pairs(options: list[str]) -> dict[str, str]:
+def pairs_of(options: list[str]) -> dict[str, str]:
+    """Return the parameters of `--query NAME=VALUE`."""
     pairs: dict[str, str] = {}
     for pair in options:
         name, equals, value = pair.partition("=")
@@ -136,7 +145,8 @@ def _pairs(options: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _body(data: str | None) -> Any:
+def json_of(data: str | None) -> Any:
+    """Return the JSON of a text or an `@FILE`; None for None."""
     if data is None:
         return None
     try:

@@ -45,6 +45,16 @@ def installation(tmp_path: Path, redis_url: str, ledger_url: str, sis: Sis) -> S
     allow_insecure = true
     [[providers.lincoln.endpoints]]
     url = "{sis.url}/base"
+    [[providers.lincoln.transforms]]
+    name = "names"
+    path = "/orgs"
+    asked = true
+    request.query = {{ limit = "2" }}
+    response.jmespath = "orgs[].name"
+    [[providers.lincoln.transforms]]
+    name = "count"
+    path = "/users"
+    response.jmespath = "length(orgs)"
     """
     return install(tmp_path, text, redis_url=redis_url, database_url=ledger_url)
 

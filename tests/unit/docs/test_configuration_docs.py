@@ -23,6 +23,7 @@ from sisgate.settings.provider_parts import (
     RotationConfig,
     SchoolHours,
 )
+from sisgate.settings.transforms import RequestTransform, ResponseTransform, TransformConfig
 from sisgate.settings.web import WebConfig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text("utf-8")
@@ -32,6 +33,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[providers.NAME]": ProviderConfig,
     "[[providers.NAME.endpoints]]": Endpoint,
     "[[providers.NAME.paths]]": PathRule,
+    "[[providers.NAME.transforms]]": TransformConfig,
+    "[providers.NAME.transforms.request]": RequestTransform,
+    "[providers.NAME.transforms.response]": ResponseTransform,
     "[providers.NAME.breaker]": BreakerConfig,
     "[providers.NAME.retry]": RetryConfig,
     "[providers.NAME.school_hours]": SchoolHours,

@@ -40,7 +40,7 @@ NO_MODULES = tuple(
     for name in (
         *("toml", "db", "example", "cdx"),
         *("sync", "status", "cancel", "call", "rotate"),
-        *("key_sources", "web", "workers"),
+        *("key_sources", "transformers", "web", "workers"),
     )
 )
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")

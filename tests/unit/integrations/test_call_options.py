@@ -24,11 +24,11 @@ def test_headers_change_the_options_within_the_bounds() -> None:
     """Each of them."""
     options = asked(
         x_sis_priority="High", x_sis_timeout="0.5", x_sis_max_age="60",
-        x_sis_on_unavailable="stale", x_sis_purpose="report 7",
+        x_sis_on_unavailable="stale", x_sis_purpose="report 7", x_sis_transform="roster",
     )  # fmt: skip
     assert options == CallOptions(
         priority="high", highest_priority="high", timeout=0.5, longest_timeout=20, max_age=60,
-        longest_max_age=60, on_unavailable="stale", purpose="report 7",
+        longest_max_age=60, on_unavailable="stale", purpose="report 7", transform="roster",
     )  # fmt: skip
     assert asked(accept="*/*") == OPTIONS
 
