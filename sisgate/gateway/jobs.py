@@ -32,7 +32,7 @@ from sisgate.gateway.job import (
 from sisgate.gateway.job_actions import JobActions
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.waiting import Wait, wait_of, why_unanswered
-from sisgate.ledger import call_statements, job_search
+from sisgate.ledger import job_search
 from sisgate.wakeups import Wake
 
 
@@ -208,16 +208,6 @@ class Jobs:
             return status.is_final
 
         return status if self._core.wakeups.wait(job_id, ended, timeout) else None
-
-    def has_ended_within(self, job_id: str, timeout: float) -> bool:
-        """Wait for a job of the caller's own, of which nothing but its end matters."""
-
-        def ended() -> bool:
-            with self._core.database.read() as session:
-                state = call_statements.state_of(session, job_id)
-            return state is None or JobState(state).is_final
-
-        return self._core.wakeups.wait(job_id, ended, timeout)
 
     @contextmanager
     def watch(self, job_id: str, wake: Wake) -> Iterator[None]:

@@ -36,7 +36,7 @@ from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.sharing import Sharing, checked_max_age
-from sisgate.ledger import call_queue, calls, jobs
+from sisgate.ledger import call_queue, call_statements, calls, jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.jobs import NewJob
 
@@ -170,7 +170,7 @@ class Requests:
         return self.answered(wanted.alone(self._core.clock.now(), left), left, purpose)
 
     def _awaited(self, job: Job, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
-        has_ended = self._jobs.has_ended_within(job.id, timeout)
+        has_ended = self._has_ended_within(job.id, timeout)
         if not has_ended:
             has_ended = self._give_up(job, wanted.new.provider) is not None
         if not has_ended and job.origin == "shared":
@@ -185,6 +185,15 @@ class Requests:
             if old is None or isinstance(error, JobCancelled):
                 raise
             return old.answer(purpose=purpose)
+
+    def _has_ended_within(self, job_id: str, timeout: float) -> bool:
+        # Nothing else of the caller's own job matters yet, and its status is several queries.
+        def ended() -> bool:
+            with self._core.database.read() as session:
+                state = call_statements.state_of(session, job_id)
+            return state is None or JobState(state).is_final
+
+        return self._core.wakeups.wait(job_id, ended, timeout)
 
     @property
     def _vault(self) -> Vault:
