@@ -81,10 +81,11 @@ def apply_plan(
     reason: str | None,
     based_on: int | None = None,
     dry_run: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Show a plan, ask for confirmation, apply it, and show the result.
 
-    Raises `UsageError` without `--yes` where nobody can be asked.
+    Raises `UsageError` without `--yes` where nobody can be asked. With `quiet`, no JSON is written.
     """
     output = invocation.output
     if plan.changes or dry_run:
@@ -93,8 +94,8 @@ def apply_plan(
         output.json({**plan.as_dict(), "applied": False})
         output.note("Nothing was changed.")
         return
-    if plan.changes and not yes:
-        _confirm(output)
+    if plan.changes:
+        confirm(output, "Apply?", yes=yes)
     applied = invocation.gateway.configuration.apply(
         plan, actor=user_name(), reason=reason, based_on=based_on
     )
@@ -102,7 +103,9 @@ def apply_plan(
     if not applied.is_new:
         output.result(applied, f"Nothing differs from version {version}, which stays in force.")
         return
-    output.result(applied, f"Version {version} is in force.")
+    if not quiet:
+        output.json(applied)
+    output.show(f"Version {version} is in force.")
     for provider, jobs in applied.cancelled.items():
         output.note(f"{_jobs(jobs, provider)} ended as cancelled.")
     if not applied.holds_now:
@@ -112,10 +115,13 @@ def apply_plan(
         )
 
 
-def _confirm(output: Presenter) -> None:
+def confirm(output: Presenter, question: str, *, yes: bool) -> None:
+    """Ask for confirmation; `UsageError` where nobody can be asked."""
+    if yes:
+        return
     if output.as_json or not sys.stdin.isatty():
         raise UsageError(
             "Cannot ask for confirmation: the input is not a terminal. Add --yes to apply."
         )
-    if not typer.confirm("Apply?", err=True):
+    if not typer.confirm(question, err=True):
         raise typer.Abort

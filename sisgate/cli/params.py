@@ -165,7 +165,7 @@ def _prompt(what: str, *, hidden: bool) -> str:
 
 Provider = Annotated[
     str,
-    typer.Argument(help="Name of a provider in sisgate.toml.", autocompletion=complete_provider),
+    typer.Argument(help="Name of a configured provider.", autocompletion=complete_provider),
 ]
 MaybeProvider = Annotated[
     str | None, typer.Argument(help="Only this provider.", autocompletion=complete_provider)

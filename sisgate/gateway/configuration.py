@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sisgate.access.policy import Action
-from sisgate.audit.events import CONFIGURATION_APPLIED
+from sisgate.audit.events import CONFIGURATION_APPLIED, PROVIDER_PURGED
 from sisgate.audit.log import record
 from sisgate.configuration import FleetConfiguration, edits
 from sisgate.configuration.diff import TableChange, differences
@@ -213,6 +213,21 @@ class Configuration:
     def diff(self, before: int, after: int | None = None) -> Sequence[TableChange]:
         """Return how two versions differ; `after` is by default the one in force."""
         return differences(self.show(before).document, self.show(after).document)
+
+    def purge(self, provider: str, *, actor: str, reason: str | None = None) -> Mapping[str, int]:
+        """Delete what a removed provider left: records, changes, responses; return the counts.
+
+        Its jobs, keys and audit events stay. Raises `UsageError` while it is configured.
+        """
+        core = self._core
+        actor = core.access.require(Action.ADMINISTER).token_actor or actor
+        if provider in core.configuration.refresh().providers:
+            raise UsageError(f"{provider} is configured: remove it first.", provider=provider)
+        event = {"actor": actor, "action": PROVIDER_PURGED, "subject": provider}
+        core.audit(**event, provider=provider, reason=reason, phase="begin")
+        rows = removal.purge(core.database, provider)
+        core.audit(**event, provider=provider, reason=reason, phase="end", rows=dict(rows))
+        return rows
 
     def history(self, limit: int = 20) -> Sequence[VersionInfo]:
         """Return the newest versions, newest first: who applied each, when, why."""

@@ -1,4 +1,4 @@
-"""The work of providers that were removed from the configuration: counting and ending it."""
+"""What removed providers leave behind: their waiting jobs, and their data."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, not_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, inspect, not_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobKind, JobState
-from sisgate.ledger.schema import Call, Job, MarkedDeletion
+from sisgate.ledger.database import Database
+from sisgate.ledger.schema import (
+    Base,
+    Call,
+    Change,
+    Dataset,
+    Job,
+    KnownPage,
+    MarkedDeletion,
+    Record,
+    Response,
+    Sighting,
+)
 from sisgate.ledger.statements import change
 from sisgate.ledger.states import is_in, live_call
 
@@ -65,6 +77,42 @@ def cancel(
         change(session, withdrawn.values(state=CallState.CANCELLED.value, ended_at=now))
         change(session, delete(MarkedDeletion).where(MarkedDeletion.job_id.in_(of_ended)))
     return cancelled
+
+
+BATCH = 500
+"""Rows of one transaction: a writer that waits for it waits for some hundredths of a second."""
+
+
+def purge(database: Database, provider: str) -> Counter[str]:
+    """Delete a removed provider's records, changes and stored responses; return how many of each.
+
+    The datasets keep the number of their last change, so that the feed of a provider that is added
+    again continues above it. Batch by batch: it may be interrupted and repeated.
+    """
+    fresh = dict.fromkeys(("high_water", "newest_id", "filter_works", "full_synced_at"))
+    with database.write() as session:
+        datasets = update(Dataset).where(Dataset.provider == provider)
+        change(session, datasets.values(change_horizon=Dataset.last_sequence, **fresh))
+    of_provider = select(Job.id).where(Job.provider == provider)
+    owned: list[tuple[str, type[Base], ColumnElement[bool]]] = [
+        ("known_pages", KnownPage, KnownPage.provider == provider),
+        ("sightings", Sighting, Sighting.provider == provider),
+        ("records", Record, Record.provider == provider),
+        ("changes", Change, Change.provider == provider),
+        ("responses", Response, Response.job_id.in_(of_provider)),
+    ]
+    return Counter({name: _delete(database, table, where) for name, table, where in owned})
+
+
+def _delete(database: Database, table: type[Base], where: ColumnElement[bool]) -> int:
+    key = inspect(table).primary_key
+    chosen = select(*key).where(where).limit(BATCH)
+    total, gone = 0, BATCH
+    while gone == BATCH:
+        with database.write() as session:
+            gone = change(session, delete(table).where(tuple_(*key).in_(chosen)))
+        total += gone
+    return total
 
 
 def _ends(providers: Collection[str]) -> list[ColumnElement[bool]]:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sisgate.cli.changes import apply_plan
+from sisgate.cli.changes import apply_plan, confirm
 from sisgate.cli.commands import providers
-from sisgate.cli.invocation import Invocation
+from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import DryRun, Provider, Reason, Yes, complete_provider
 from sisgate.errors import UsageError
 
@@ -102,7 +102,10 @@ def edit(
     apply_plan(invocation, plan, yes=yes, reason=reason, dry_run=dry_run)
 
 
-@app.add("sisgate providers remove lincoln --reason 'contract ended'")
+@app.add(
+    "sisgate providers remove lincoln --reason 'contract ended'",
+    "sisgate providers remove lincoln --purge",
+)
 def remove(
     invocation: Invocation,
     providers: Annotated[
@@ -111,13 +114,33 @@ def remove(
             metavar="PROVIDER...", help="Which to remove.", autocompletion=complete_provider
         ),
     ],
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Delete their records and changes as well.")
+    ] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     reason: Reason = None,
 ) -> None:
     """Remove providers and their schedules. Waiting work ends as cancelled; records stay."""
-    plan = invocation.gateway.configuration.plan_removal(*providers)
-    apply_plan(invocation, plan, yes=yes, reason=reason, dry_run=dry_run)
+    configuration = invocation.gateway.configuration
+    known = configuration.current().providers
+    configured = [name for name in providers if name in known]
+    if purge and dry_run:
+        raise UsageError("--dry-run does not go with --purge: look at the removal first.")
+    if configured or not purge:
+        plan = configuration.plan_removal(*(configured if purge else providers))
+        apply_plan(invocation, plan, yes=yes, reason=reason, dry_run=dry_run, quiet=purge)
+    if purge:
+        names = ", ".join(providers)
+        confirm(invocation.output, f"Delete all records and changes of {names}?", yes=yes)
+        rows = {
+            name: configuration.purge(name, actor=user_name(), reason=reason) for name in providers
+        }
+        deleted = ", ".join(
+            f"{each['records']:,} records and {each['changes']:,} changes of {name}"
+            for name, each in rows.items()
+        )
+        invocation.output.result({"removed": configured, "purged": rows}, f"Deleted {deleted}.")
 
 
 @app.add(

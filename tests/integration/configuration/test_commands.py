@@ -94,3 +94,5 @@ def test_a_removal_says_what_becomes_of_waiting_work(run: Run, gateway: Gateway)
     assert "1 waiting job of adams ends as cancelled" in told
     assert "- providers.adams" in told
     assert run("providers", "remove", "adams", "--yes")["cancelled"] == {"adams": 1}
+    purged = run("providers", "remove", "adams", "lincoln", "--purge", "--yes")
+    assert (purged["removed"], sorted(purged["purged"])) == (["lincoln"], ["adams", "lincoln"])

@@ -16,6 +16,7 @@ from sisgate.configuration.live import publish
 from sisgate.errors import (
     ConfigurationConflict,
     ConfigurationError,
+    CursorTooOld,
     JobCancelled,
     NotAuthenticated,
     ProviderRemoved,
@@ -23,7 +24,8 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.gateway.diagnosis import servers
-from sisgate.ledger import audit_log
+from sisgate.ledger import audit_log, datasets, removal
+from sisgate.ledger.schema import Dataset, Record
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import CONFIGURATION
 from tests.integration.configuration.conftest import MakeGateway
@@ -326,3 +328,37 @@ def test_an_older_version_that_is_published_late_does_not_hide_the_newer_one(
     assert redis.get(CONFIGURATION()) == b"7"
     gateway.configuration.apply(gateway.configuration.plan_removal("adams"), actor="ana")
     assert redis.get(CONFIGURATION()) == b"2"
+
+
+def test_a_provider_that_was_purged_continues_its_feed(gateway: Gateway, file: Path) -> None:
+    """Its data is gone; the numbers of its changes are not given twice."""
+    gateway.configuration.apply(file, actor="ana")
+    with gateway.context.database.write() as session:
+        dataset = datasets.lock(session, "adams", "students")
+        dataset.last_sequence, dataset.high_water = 41, NOW
+        for number in range(removal.BATCH + 2):
+            session.add(record_of("adams", str(number)))
+        session.add(record_of("lincoln", "1"))
+    with pytest.raises(UsageError, match="is configured: remove it first"):
+        gateway.configuration.purge("adams", actor="ana")
+    gateway.configuration.apply(gateway.configuration.plan_removal("adams"), actor="ana")
+    rows = gateway.configuration.purge("adams", actor="ana", reason="contract ended")
+    assert rows["records"] == removal.BATCH + 2
+    gateway.configuration.apply(gateway.configuration.plan_rollback(1), actor="ana")
+    with gateway.context.database.read() as session:
+        assert datasets.newest_change(session, "adams", "students") == 41
+        assert session.get_one(Dataset, ("adams", "students")).high_water is None
+        assert session.get(Record, ("lincoln", "students", "1")) is not None
+    with pytest.raises(CursorTooOld):
+        list(gateway.changes("adams", "students", since=3))
+
+
+NOW = CLOCK.now()
+
+
+def record_of(provider: str, sourced_id: str) -> Record:
+    """A stored record."""
+    return Record(
+        provider=provider, resource="students", sourced_id=sourced_id, data={}, original={},
+        content_hash=b"", first_seen=NOW, last_seen=NOW, changed_at=NOW,
+    )  # fmt: skip
