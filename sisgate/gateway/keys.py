@@ -211,6 +211,8 @@ class ProviderKeys:
         self, key_id: str, act: str, actor: str, reason: str | None
     ) -> Iterator[tuple[Session, Key]]:
         """Lock the slot of a key for one change of the key."""
+        # Before the key is looked up: who may not change it does not learn whether it exists.
+        self._core.access.require(Action.KEYS, self._config.name)
         with self._core.database.read() as session:
             key = keys.get_key(session, self._config.name, key_id)
         with self._slot(key.slot, act, actor, reason, key.id) as change:

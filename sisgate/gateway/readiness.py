@@ -73,7 +73,8 @@ def _of_fleet(context: Context) -> Iterator[Check]:
     yield Check("broker", True, "answers")
     yield _workers(fleet, {PLANNER_QUEUE, *context.configuration.current().providers})
     beats = sum(each.kind == "beat" and each.is_alive for each in fleet.processes)
-    yield Check("beat", beats > 0, f"{beats} alive")
+    detail = f"{beats} alive" if beats or not fleet.leader else f"{fleet.leader} does its duties"
+    yield Check("beat", beats > 0 or fleet.leader is not None, detail)
 
 
 def _workers(fleet: Fleet, queues: set[str]) -> Check:

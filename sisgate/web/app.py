@@ -19,8 +19,23 @@ from sisgate.web.guard import Guard
 from sisgate.web.identity import Identity
 from sisgate.web.openapi import completed
 from sisgate.web.readiness import KeptReadiness
-from sisgate.web.routers import health, jobs, providers
+from sisgate.web.routers import (
+    configuration,
+    controls,
+    datasets,
+    health,
+    jobs,
+    keys,
+    operations,
+    providers,
+    tokens,
+)
 from sisgate.web.waiting import WaitingRequests
+
+ROOMS = (
+    jobs, datasets, providers, controls, keys, configuration, tokens, operations, health,
+)  # fmt: skip
+"""The modules with routes, in the order of the OpenAPI document."""
 
 THREADS = 10
 """Calls of the gateway at a time: as many as the ledger has connections for a process."""
@@ -72,8 +87,8 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
     )
     app.state.shared = shared
     errors.install(app)
-    for router in (jobs.router, providers.router, health.router):
-        app.include_router(router)
+    for module in ROOMS:
+        app.include_router(module.router)
     app.openapi = completed(app)  # type: ignore[method-assign]  # as FastAPI's documentation does
     return app
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 Where = Literal[
-    "anywhere", "installation", "provider", "part of provider", "dataset", "job", "provider of job"
+    "anywhere",
+    "installation",
+    "provider",
+    "part of provider",
+    "dataset",
+    "job",
+    "provider of job",
+    "provider of schedule",
 ]
 """`anywhere`: the role suffices. `part of provider`: a scope inside of it suffices."""
 

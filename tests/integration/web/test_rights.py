@@ -25,6 +25,13 @@ BODIES: dict[str, Any] = {
     "create_request": {"provider": PROVIDER, "method": "GET", "path": "/x"},
     "create_jobs": {"items": [{"kind": "sync", "provider": PROVIDER, "resource": RESOURCE}]},
     "resolve_job": {"resolution": "done"},
+    "set_limits": {"limits": None},
+    "set_breakers": {"state": "auto"},
+    "add_key": {"client_id": "c", "secret": "s"},
+    "add_token": {"name": "made", "roles": ["viewer"]},
+    "diff_configuration": {"document": {}},
+    "apply_configuration": {"document": {}, "based_on": 7},
+    "run_retention": {"seconds": 1},
 }
 """The bodies of routes that need one; others get an empty object, or none if they take none."""
 
@@ -73,6 +80,8 @@ def expected(principal: Principal, action: Action, where: str) -> str:
                 return "hidden"
             resource = RESOURCE if where == "job" else None
             allowed = decide(principal, action, PROVIDER, resource).allowed
+        case "provider of schedule":
+            allowed = decide(principal, action, PROVIDER).allowed
         case _:
             pytest.fail(f"no route is {where!r}")
     return "allowed" if allowed else "refused"
@@ -80,7 +89,7 @@ def expected(principal: Principal, action: Action, where: str) -> str:
 
 def ask(service: WebService, each: Operation, token: str | None, job: str) -> tuple[int, str]:
     """Call one operation; return its status, and the code of its problem."""
-    names = {"job_id": job, **PLACES}
+    names = {"job_id": job, "number": "1", **PLACES}
     path = each.path
     for name in [part[1:-1] for part in path.split("/") if part.startswith("{")]:
         path = path.replace(f"{{{name}}}", names.get(name, "none"))
@@ -96,6 +105,8 @@ def test_every_route_decides_as_the_policy(
     service: WebService, gateway: Gateway, make_token: MakeToken, roles: tuple[str, ...]
 ) -> None:
     """For every scope. An app's jobs are its own here."""
+    assert gateway.settings.config_file is not None
+    gateway.configuration.apply(gateway.settings.config_file, actor="test")
     wrong = []
     for number, scope in enumerate(SCOPES):
         name = f"{roles[0]}{number}"
@@ -109,6 +120,8 @@ def test_every_route_decides_as_the_policy(
             status, code = ask(service, each, token, job)
             got = {403: "refused", 401: "unknown"}.get(status, "allowed")
             got = "hidden" if code == "unknown_job" else got
+            if code == "unknown_schedule":
+                continue  # whose provider nobody knows; tests of schedules know one
             if got != want or status >= 500:
                 wrong.append(f"{scope} {each.name}: {got} ({status} {code}), should be {want}")
     assert wrong == []

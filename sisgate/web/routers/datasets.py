@@ -1,0 +1,151 @@
+"""Datasets: their records and changes, as JSON Lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+from starlette.concurrency import run_in_threadpool
+
+from sisgate.gateway import Gateway, StoredChange, StoredRecord
+from sisgate.web.deps import Caller, ProviderName, Purpose, RequestId, ResourceName
+from sisgate.web.rights import needs
+from sisgate.web.schemas.datasets import CountDocument, CursorDocument
+from sisgate.web.streams import JSON_LINES, json_lines
+
+router = APIRouter(prefix="/v1/providers/{provider}/datasets/{resource}", tags=["datasets"])
+
+IfNoneMatch = Annotated[
+    str | None, Header(description="The `ETag` of an earlier answer.", max_length=200)
+]
+_LINES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {JSON_LINES: {}}, "description": "One object a line."},
+    304: {"description": "Nothing has changed since the answer with that `ETag`."},
+}
+
+
+@router.get("/count", openapi_extra=needs("look", "dataset"), summary="Count a dataset's records")
+async def count_records(
+    provider: ProviderName, resource: ResourceName, caller: Caller
+) -> CountDocument:
+    """Return the number of records, without deleted ones."""
+    count = await run_in_threadpool(caller.datasets.count, provider, resource)
+    return CountDocument(provider=provider, resource=resource, records=count)
+
+
+@router.get("/cursor", openapi_extra=needs("read", "dataset"), summary="Show the newest change")
+async def get_cursor(
+    provider: ProviderName, resource: ResourceName, caller: Caller
+) -> CursorDocument:
+    """Return the number of the newest change, 0 before the first.
+
+    Take it before reading the records anew; then go on with the changes above it.
+    """
+    return CursorDocument(
+        cursor=await run_in_threadpool(caller.datasets.cursor, provider, resource)
+    )
+
+
+@router.get(
+    "/records",
+    openapi_extra=needs("read", "dataset"),
+    responses=_LINES,
+    response_class=Response,
+    summary="Stream a dataset's records",
+)
+async def list_records(
+    provider: ProviderName,
+    resource: ResourceName,
+    caller: Caller,
+    include_deleted: bool = False,
+    purpose: Purpose = None,
+    request_id: RequestId = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Stream the records in order of `sourcedId`, as OneRoster 1.2. The reader is audited."""
+    read = partial(
+        caller.records, provider, resource,
+        include_deleted=include_deleted, purpose=purpose, request_id=request_id,
+    )  # fmt: skip
+    mark = "all" if include_deleted else "live"
+    return await _unless_known(caller, provider, resource, mark, if_none_match, read, _record)
+
+
+@router.get(
+    "/changes",
+    openapi_extra=needs("read", "dataset"),
+    responses=_LINES,
+    response_class=Response,
+    summary="Stream a dataset's changes",
+)
+async def list_changes(
+    provider: ProviderName,
+    resource: ResourceName,
+    caller: Caller,
+    since: Annotated[int, Query(ge=0, le=2**53, description="The cursor.")] = 0,
+    limit: Annotated[int | None, Query(ge=1, le=10**9)] = None,
+    purpose: Purpose = None,
+    request_id: RequestId = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Stream the changes above the cursor; the number of the last line is the next cursor.
+
+    A cursor whose changes are gone is a `cursor_too_old` (410): read the records anew.
+    """
+
+    def read() -> Iterator[StoredChange]:
+        changes = caller.changes(
+            provider, resource, since=since, purpose=purpose, request_id=request_id
+        )
+        with closing(changes):  # type: ignore[type-var]  # a generator
+            yield from islice(changes, limit)
+
+    mark = f"{since}-{limit or 'all'}"
+    return await _unless_known(caller, provider, resource, mark, if_none_match, read, _change)
+
+
+async def _unless_known(
+    caller: Gateway,
+    provider: str,
+    resource: str,
+    mark: str,
+    known: str | None,
+    read: Callable[[], Iterator[Any]],
+    as_json: Callable[[Any], dict[str, Any]],
+) -> Response:
+    """Return 304 if nothing has changed since the tag that is known, else the stream.
+
+    The tag is read first: rows that are newer than it are sent again at the next time.
+    """
+    cursor = await run_in_threadpool(caller.datasets.cursor, provider, resource)
+    tag = f'W/"{cursor}-{mark}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if known is not None and tag in [each.strip() for each in known.split(",")]:
+        return Response(status_code=304, headers=headers)
+    rows = await run_in_threadpool(read)
+    return await json_lines(rows, as_json, headers)
+
+
+def _record(record: StoredRecord) -> dict[str, Any]:
+    return {
+        "sourcedId": record.sourced_id,
+        "firstSeen": record.first_seen.isoformat(),
+        "lastSeen": record.last_seen.isoformat(),
+        "changedAt": record.changed_at.isoformat(),
+        "deletedAt": record.deleted_at.isoformat() if record.deleted_at else None,
+        "data": record.data,
+    }
+
+
+def _change(change: StoredChange) -> dict[str, Any]:
+    return {
+        "sequence": change.sequence,
+        "operation": change.operation,
+        "sourcedId": change.sourced_id,
+        "changedAt": change.changed_at.isoformat(),
+        "data": change.data,
+    }

@@ -1,0 +1,204 @@
+"""What operators and admins see and order: tokens, schedules, quarantine, retention, audit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from sisgate.gateway import AuditEvent, Liveness, RetentionResult, TokenInfo
+from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
+from sisgate.web.schemas.providers import Reason
+
+Days = Annotated[float, Field(gt=0, le=36_500)]
+
+
+class TokenOrder(OrderDocument):
+    """A new token. `days` null: it never expires."""
+
+    name: Annotated[str, Field(max_length=100, examples=["gradebook"])]
+    roles: Annotated[list[Literal["app", "viewer", "operator", "admin"]], Field(min_length=1)]
+    scopes: Annotated[list[str], Field(min_length=1, max_length=1000)] = Field(
+        default_factory=lambda: ["*"]
+    )
+    days: Days | None = 365
+    reason: Reason = None
+
+
+class RotationOrder(OrderDocument):
+    """A token's replacement; the old one stays valid for some hours."""
+
+    overlap_hours: Annotated[float, Field(ge=0, le=24 * 365)] = 24
+    days: Days | None = 365
+    reason: Reason = None
+
+
+class TokenDocument(Document):
+    """A token. `token` is its secret, only from the call that makes it."""
+
+    id: str
+    name: str
+    roles: list[str]
+    scopes: list[str]
+    state: str
+    created_at: Moment
+    created_by: str
+    expires_at: Moment | None
+    last_used_at: Moment | None
+    revoked_at: Moment | None
+    token: str | None = None
+
+    @classmethod
+    def of(cls, info: TokenInfo) -> Self:
+        """Return the document of a token."""
+        return cls(**info.as_dict())
+
+
+class TokensDocument(Document):
+    """Tokens without their secrets."""
+
+    tokens: list[TokenDocument]
+
+
+class ScheduleDocument(Document):
+    """A schedule, its next occurrence, and the newest job of each dataset."""
+
+    name: str
+    provider: str
+    resources: list[str]
+    when: str
+    mode: str
+    priority: str
+    next_at: Moment
+    jobs: list[Json]
+
+
+class SchedulesDocument(Document):
+    """The schedules that the caller may see."""
+
+    schedules: list[ScheduleDocument]
+
+
+class MessageDocument(Document):
+    """A message that no worker could handle, without its content."""
+
+    id: str
+    at: Moment | None
+    queue: str
+    reason: str
+    task: str | None
+    bytes: int
+    whole: bool
+
+
+class MessageDetails(MessageDocument):
+    """The same with the outline of its content, which holds no values."""
+
+    outline: Json | list[Json] | str | None
+
+
+class MessagesDocument(Document):
+    """The quarantine, newest first."""
+
+    messages: list[MessageDocument]
+
+
+class RequeuedDocument(Document):
+    """The queue that has the message again."""
+
+    queue: str
+
+
+class RetentionDocument(Document):
+    """What one rule deletes, or would: rows by table. Not `finished`: time ran out."""
+
+    rule: str
+    setting: str
+    before: Moment | None
+    rows: dict[str, int]
+    finished: bool
+
+    @classmethod
+    def of(cls, result: RetentionResult) -> Self:
+        """Return the document of a result."""
+        return cls(
+            rule=result.rule.name, setting=result.rule.setting, before=result.rule.before,
+            rows=dict(result.rows), finished=result.finished,
+        )  # fmt: skip
+
+
+class RetentionResults(Document):
+    """The result of each rule."""
+
+    rules: list[RetentionDocument]
+
+
+class RetentionOrder(OrderDocument):
+    """Deletion of what is past its retention, for at most some seconds."""
+
+    seconds: Annotated[float, Field(gt=0, le=60)] = 20
+
+
+class EventDocument(Document):
+    """An event of the audit log."""
+
+    event: str
+    at: Moment
+    actor: str
+    action: str
+    subject: str
+    reason: str | None
+    provider: str | None
+    job: str | None
+    request: str | None
+    detail: Json | None
+
+    @classmethod
+    def of(cls, event: AuditEvent) -> Self:
+        """Return the document of an event."""
+        return cls(
+            event=f"{event.writer}/{event.number}", at=event.at, actor=event.actor,
+            action=event.action, subject=event.subject, reason=event.reason,
+            provider=event.provider, job=event.job_id,
+            request=event.request_id or event.job_id, detail=event.detail,
+        )  # fmt: skip
+
+
+class EventsDocument(Document):
+    """Events of the audit log, newest first."""
+
+    events: list[EventDocument]
+
+
+class ProcessDocument(Document):
+    """A worker or beat, by its last heartbeat."""
+
+    kind: str
+    host: str
+    pid: int
+    name: str
+    version: str
+    queues: list[str]
+    slots: int
+    busy: int
+    configuration: int
+    is_alive: bool
+    age_seconds: float
+
+
+class FleetDocument(Document):
+    """The processes, null while Redis is away, and what keeps jobs from running."""
+
+    processes: list[ProcessDocument] | None
+    obstacles: list[Json]
+
+    @classmethod
+    def of(cls, liveness: Liveness) -> Self:
+        """Return the document of the fleet."""
+        processes = None
+        if liveness.fleet is not None:
+            processes = [
+                ProcessDocument.model_validate(each, from_attributes=True)
+                for each in liveness.fleet.processes
+            ]
+        return cls(processes=processes, obstacles=[each.as_dict() for each in liveness.obstacles])

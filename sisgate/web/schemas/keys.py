@@ -1,0 +1,89 @@
+"""The keys of providers. No document has a secret."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, SecretStr
+
+from sisgate.domain.choices import Slot
+from sisgate.gateway import KeyInfo
+from sisgate.web.schemas.document import Document, Moment, OrderDocument
+from sisgate.web.schemas.providers import Reason
+
+
+class KeyDocument(Document):
+    """One key without its secret."""
+
+    key: str
+    provider: str
+    slot: str
+    state: str
+    client_id: str
+    source: str
+    created_at: Moment
+    updated_at: Moment
+    activated_at: Moment | None
+    expires_at: Moment | None
+    draining_until: Moment | None
+    suspect_at: Moment | None
+    checked_at: Moment | None
+    reason: str | None
+    canary_failed_at: Moment | None
+    next_probe_at: Moment | None
+    destroyed: list[str] = Field(
+        default_factory=list, description="Keys whose secrets this change destroyed."
+    )
+
+    @classmethod
+    def of(cls, info: KeyInfo) -> Self:
+        """Return the document of a key."""
+        return cls(**info.as_dict(), destroyed=list(info.destroyed))
+
+
+class KeysDocument(Document):
+    """Keys, the newest first."""
+
+    keys: list[KeyDocument]
+
+
+class KeyUseDocument(KeyDocument):
+    """A key and how it was used."""
+
+    calls: int
+    errors: int
+    throttled: int
+    refused: int
+    last_used_at: Moment | None
+    first_refused_at: Moment | None
+    last_refused_at: Moment | None
+    remaining_seconds: float | None
+
+    @classmethod
+    def of_use(cls, values: dict[str, Any]) -> Self:
+        """Return the document of a key's use."""
+        return cls(**values)
+
+
+class KeyUses(Document):
+    """Keys and how they were used, also of those that have ended."""
+
+    keys: list[KeyUseDocument]
+
+
+class KeyOrder(OrderDocument):
+    """A new key. `stage`: kept for the next rotation instead of used at once."""
+
+    client_id: Annotated[str, Field(min_length=1, max_length=255)]
+    secret: Annotated[SecretStr, Field(min_length=1, max_length=10_000)]
+    slot: Slot = "primary"
+    stage: bool = False
+    expires_at: Moment | None = None
+    reason: Reason = None
+
+
+class SlotOrder(OrderDocument):
+    """A change of one slot."""
+
+    slot: Slot = "primary"
+    reason: Reason = None

@@ -1,0 +1,85 @@
+"""Records and changes over HTTP: JSON Lines, tags, cursors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import requests
+
+from sisgate import Gateway
+from sisgate.domain.records import Row
+from sisgate.ledger import audit_log, datasets, records
+from testbed.web_service import WebService
+
+AT = "/v1/providers/open/datasets/students"
+
+
+def store(gateway: Gateway, ids: list[str]) -> None:
+    """Write records as a full sync does."""
+    rows = [Row(each, {"sourcedId": each, "name": each}, {"id": each}) for each in ids]
+    with gateway.context.database.write() as session:
+        dataset = datasets.lock(session, "open", "students")
+        now = gateway.context.clock.now()
+        records.write_page(session, dataset, rows, job_id="job", generation=1, now=now)
+
+
+def lines_of(answer: requests.Response) -> list[dict[str, Any]]:
+    """The objects of an answer in JSON Lines."""
+    assert answer.headers["Content-Type"] == "application/jsonl"
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+@pytest.fixture
+def students(gateway: Gateway) -> list[str]:
+    """Three students, read by a sync."""
+    ids = ["s-1", "s-2", "s-3"]
+    store(gateway, ids)
+    return ids
+
+
+def test_records_and_changes_are_lines_and_the_reader_is_audited(
+    open_service: WebService, gateway: Gateway, students: list[str]
+) -> None:
+    """In order, with a stated purpose."""
+    found = lines_of(open_service.ask("GET", f"{AT}/records?purpose=grades"))
+    assert [each["sourcedId"] for each in found] == students
+    assert found[0]["data"]["name"] == "s-1"
+    changes = lines_of(open_service.ask("GET", f"{AT}/changes?since=1"))
+    assert [each["sequence"] for each in changes] == [2, 3]
+    assert len(lines_of(open_service.ask("GET", f"{AT}/changes?limit=1"))) == 1
+    assert open_service.ask("GET", f"{AT}/cursor").json() == {"cursor": 3}
+    assert open_service.ask("GET", f"{AT}/count").json()["records"] == 3
+    wanted = audit_log.AuditFilter(action="gateway:dataset:disclose")
+    with gateway.context.database.read() as session:
+        events = list(audit_log.search(session, wanted))
+    phases = [(event.detail or {})["phase"] for event in events]
+    assert phases.count("begin") == phases.count("end") == 3
+    assert {event.reason for event in events} == {"grades", None}
+
+
+def test_what_is_known_is_not_sent_again(
+    open_service: WebService, gateway: Gateway, students: list[str]
+) -> None:
+    """Until something changes."""
+    for path in (f"{AT}/records", f"{AT}/changes"):
+        first = open_service.ask("GET", path)
+        known = {"If-None-Match": first.headers["ETag"]}
+        again = open_service.ask("GET", path, headers=known)
+        assert (again.status_code, again.text) == (304, "")
+    store(gateway, [*students, "s-4"])
+    assert len(lines_of(open_service.ask("GET", f"{AT}/records", headers=known))) == 4
+
+
+def test_a_cursor_whose_changes_are_gone_is_told_apart(
+    open_service: WebService, gateway: Gateway, students: list[str]
+) -> None:
+    """410 for one that is too old, and its own code for one that is ahead."""
+    assert students
+    ahead = open_service.ask("GET", f"{AT}/changes?since=99")
+    assert ahead.json()["code"] == "cursor_ahead"
+    gateway.datasets.begin_feeds_anew(actor="test")
+    old = open_service.ask("GET", f"{AT}/changes?since=1")
+    assert (old.status_code, old.json()["code"]) == (410, "cursor_too_old")
+    assert open_service.ask("GET", f"{AT}s/records").json()["code"] == "unknown_resource"
