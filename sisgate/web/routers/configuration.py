@@ -54,7 +54,9 @@ async def get_version(number: Number, caller: Caller) -> StoredDocument:
 @router.post("/diff", openapi_extra=LOOK, summary="Check a configuration, and what it would change")
 async def diff_configuration(order: ConfigurationOrder, caller: Caller) -> PlannedDocument:
     """Check a document and return what applying it would change. Changes nothing."""
-    plan = await run_in_threadpool(_checked, lambda: caller.configuration.plan(order.document))
+    plan = await run_in_threadpool(
+        _checked, lambda: caller.configuration.plan_change(order.document)
+    )
     return PlannedDocument.of(plan)
 
 
