@@ -217,6 +217,8 @@ def test_sync_of_many_says_what_was_accepted_and_refused(
     assert "tiny 1 0 1" in words
     assert "north-3 2 0 0" in words
     assert "tiny: 1 jobs of tiny are already waiting" in words
+    assert "The jobs of 14 of 14 providers wait" in words
+    assert "No worker serves north-0. Start one" in words
     code, words = run("sync", "--where", "pool=north", "--where", "name=*-3", "classes", "--json")
     assert code == 0
     assert '"provider": "north-3", "resource": "classes", "job": "' in words
