@@ -28,8 +28,8 @@ from sisgate.settings.tables import NETWORK_FILES, relative_to
 
 Document = dict[str, Any]
 
-_SECRET = re.compile(r"password|passwd|secret|token|api_?key|private_?key", re.IGNORECASE)
-"""Names of options that hold a secret."""
+_SECRET = re.compile(r"password|passwd|secret|token|[a-z][_-]?key$", re.IGNORECASE)
+"""Names of options, headers and parameters that hold a secret."""
 
 _PROXY_IS_SECRET = (
     "has a password, which must not be stored with the configuration: let each worker find the URL "
@@ -152,11 +152,29 @@ def _secrets(document: Document) -> Iterator[tuple[Place, str]]:
         proxy = table.get("proxy")
         if isinstance(proxy, str) and _has_password(proxy):
             yield ("providers", name, "proxy"), _PROXY_IS_SECRET
-        rotation = table.get("rotation")
-        options = rotation.get("options") if isinstance(rotation, dict) else None
+        for place, option in _options(table):
+            if _SECRET.search(option) and not _is_a_name(option):
+                yield ("providers", name, *place, option), _OPTION_IS_SECRET
+
+
+def _options(table: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yield place and name of each text that goes to a key source, or into every request."""
+    rotation = table.get("rotation")
+    places: list[tuple[Place, Any]] = [
+        (("rotation", "options"), rotation.get("options") if isinstance(rotation, dict) else None)
+    ]
+    transforms = table.get("transforms")
+    for index, rule in enumerate(transforms if isinstance(transforms, list) else ()):
+        request = rule.get("request") if isinstance(rule, dict) else None
+        if isinstance(request, dict):
+            places += [
+                (("transforms", index, "request", part), request.get(part))
+                for part in ("headers", "query")
+            ]
+    for place, options in places:
         for option, value in options.items() if isinstance(options, dict) else ():
-            if _SECRET.search(option) and isinstance(value, str) and not _is_a_name(option):
-                yield ("providers", name, "rotation", "options", option), _OPTION_IS_SECRET
+            if isinstance(value, str):
+                yield place, option
 
 
 def _is_a_name(option: str) -> bool:

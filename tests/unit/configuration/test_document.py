@@ -127,6 +127,10 @@ def test_only_what_the_fleet_shares_is_stored(
             'rotation = { source = "x", options = { api_key = "hunter2" } }',
             "providers.a.rotation.options.api_key",
         ),
+        (
+            'transforms = [{ name = "t", path = "/x", request.headers.x-api-key = "hunter2" }]',
+            "providers.a.transforms.0.request.headers.x-api-key",
+        ),
     ],
 )
 def test_a_secret_is_refused_with_its_place(tmp_path: Path, line: str, place: str) -> None:
