@@ -89,7 +89,8 @@ class Asking:
         gateway = await self._process.get()
         with woken_by(gateway, job_id) as woken:
             status = await self._process.run(gateway.jobs.status, job_id)
-            if status.kind != "request" or status.app != _app_of(gateway):
+            own = await self._process.run(_app_of, gateway)
+            if status.kind != "request" or status.app != own:
                 raise UnknownJob(f"No job has the id {job_id}.", job=job_id)
             if status.is_final:
                 answer = await self._process.run(_answer_of, gateway, job_id, purpose)
@@ -114,7 +115,7 @@ class Asking:
             answer = replace(answer, origin="shared")
             return await self._response(gateway, asked.provider, answer, asked.root_path)
         status = await self._process.run(gateway.jobs.status, job_id)
-        if status.app == _app_of(gateway):
+        if status.app == await self._process.run(_app_of, gateway):
             after = await self._retry_after(gateway, job_id)
             return self._job(status, asked.root_path, after)
         raise JobExpired(
@@ -199,8 +200,10 @@ class Asking:
         def path_here(path: str) -> str:
             return f"{root_path}{self._interceptor.path_of(provider, path)}"
 
-        has_links = not {"link", "location"}.isdisjoint(answer.headers)
-        urls = [each.url for each in gateway.providers.get(provider).endpoints] if has_links else []
+        urls: list[str] = []
+        if not {"link", "location"}.isdisjoint(answer.headers):
+            config = await self._process.run(gateway.providers.get, provider)
+            urls = [each.url for each in config.endpoints]
         return of_answer(answer, urls, path_here)
 
     async def _retry_after(self, gateway: Gateway, job_id: str) -> float:
