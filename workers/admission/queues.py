@@ -48,6 +48,9 @@ class ServedQueues(Queues):
         for name in providers:
             if name not in self:
                 self.add(provider_queue(name))
+            # Admission takes messages off the lists themselves: declaring a queue would cost round
+            # trips for each of thousands of providers, in the worker's loop.
+            self[name].no_declare = True
         self._pools = {name: config.pool for name, config in providers.items()}
 
     def select(self, include: Iterable[str] | None) -> None:
