@@ -62,6 +62,7 @@ ARGUMENTS = {
     "config show": "",
     "config rollback": "1 --yes",
     "usage": "",
+    "transform test": "lincoln /x",
     "plan": "lincoln students",
     "metrics": "",
     "audit tail": "",
