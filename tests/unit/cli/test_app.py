@@ -33,7 +33,7 @@ def test_global_options_may_stand_anywhere(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["status"], "Commands: demo, up, sandbox"),
+        (["status"], "Commands: demo, up, serve, sandbox"),
         (["jobs", "lsit"], "Did you mean 'list'? Commands: list, show"),
         (["jobs", "list", "--state", "sleeping"], "'sleeping' is not one of 'accepted'"),
     ],
