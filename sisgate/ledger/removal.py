@@ -96,8 +96,9 @@ def purge(database: Database, provider: str) -> Counter[str]:
     of_provider = select(Job.id).where(Job.provider == provider)
     owned: list[tuple[str, type[Base], ColumnElement[bool]]] = [
         ("known_pages", KnownPage, KnownPage.provider == provider),
-        ("sightings", Sighting, Sighting.provider == provider),
         ("records", Record, Record.provider == provider),
+        # Not before the records: one whose sighting is gone could be neither seen nor missed.
+        ("sightings", Sighting, Sighting.provider == provider),
         ("changes", Change, Change.provider == provider),
         ("responses", Response, Response.job_id.in_(of_provider)),
     ]

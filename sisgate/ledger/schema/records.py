@@ -34,11 +34,12 @@ class Dataset(Base):
 class Sighting(Base):
     """Live records of a dataset that were last seen together, so that one row notes it for all.
 
-    `size` is how many they are. `revision` goes up when one of them changes, leaves or joins.
+    `size` is how many they are. `revision` goes up when one of them changes, leaves or joins. No id
+    is ever given again, because known pages may name sightings that are gone.
     """
 
     __tablename__ = "sightings"
-    __table_args__ = (Index(None, "provider", "resource"),)
+    __table_args__ = (Index(None, "provider", "resource"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     provider: Mapped[str] = mapped_column(String(63))

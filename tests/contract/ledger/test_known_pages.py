@@ -147,3 +147,13 @@ def test_pages_that_no_full_read_has_any_more_are_forgotten(database: Database) 
         with database.read() as session:
             found = known_pages.find(session, "lincoln", "students", "place")
             assert (found is not None) == is_there
+
+
+def test_new_sightings_are_not_taken_for_those_of_a_known_page(database: Database) -> None:
+    """A page whose records are all gone stays on file a while; the numbers of its sightings too."""
+    remembered(database)
+    with database.write() as session:
+        dataset = datasets.lock(session, "lincoln", "students")
+        assert deletions.carry_out(session, dataset, "job", 2, NOW) == 30
+    write(database, [row(f"s{number:02}") for number in range(20)], generation=2)
+    assert not confirmed(database)

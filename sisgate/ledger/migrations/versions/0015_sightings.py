@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sightings")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_sightings_provider_resource"), "sightings", ["provider", "resource"])
     op.add_column("records", sa.Column("sighting_id", sa.BigInteger(), nullable=True))
