@@ -23,6 +23,7 @@ SECTIONS = {
     "configuration": "benchmarks.configuration",
     "price": "benchmarks.price",
     "middleware": "benchmarks.middleware",
+    "web": "benchmarks.web",
     "startup": "benchmarks.startup",
     "way": "benchmarks.way",
 }
