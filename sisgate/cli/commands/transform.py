@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,9 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Provider
 from sisgate.errors import UsageError
 from sisgate.gateway import NewRequest
-from sisgate.gateway.transforms import TransformTrial
+
+if TYPE_CHECKING:
+    from sisgate.gateway.transforms import TransformTrial
 
 app = Commands("transform", "Try the transforms of requests and responses.", panel="Work")
 
