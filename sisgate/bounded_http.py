@@ -154,12 +154,13 @@ class BoundedAdapter(HTTPAdapter):
     """The adapter of requests, over connections whose response starts in time.
 
     All requests of one have the same `verify` and `cert`, and those to an origin the same proxy, so
-    what an origin needs is found out once.
+    what an origin needs is found out once, and kept for the `pool_connections` last used.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, pool_connections: int, **kwargs: Any) -> None:
         self._pools: dict[str, Any] = {}
-        super().__init__(**kwargs)
+        self._most = pool_connections
+        super().__init__(pool_connections=pool_connections, **kwargs)
 
     def get_connection_with_tls_context(
         self, request: PreparedRequest, *args: Any, **kwargs: Any
@@ -167,9 +168,18 @@ class BoundedAdapter(HTTPAdapter):
         """Return the connections to the origin of a request."""
         url = str(request.url)
         origin = url[: url.find("/", len("https://"))]
-        if origin not in self._pools:
-            self._pools[origin] = super().get_connection_with_tls_context(request, *args, **kwargs)
-        return self._pools[origin]
+        found = self._pools.pop(origin, None)
+        if found is None:
+            found = super().get_connection_with_tls_context(request, *args, **kwargs)
+        self._pools[origin] = found  # last, as the one that was used last
+        if len(self._pools) > self._most:
+            del self._pools[next(iter(self._pools))]
+        return found
+
+    def close(self) -> None:
+        """Close all connections: those that nothing refers to any more are closed."""
+        self._pools.clear()
+        super().close()
 
     def cert_verify(self, conn: Any, *args: Any, **kwargs: Any) -> None:
         """Set the certificates of an origin's connections, the first time."""
@@ -181,7 +191,7 @@ class BoundedAdapter(HTTPAdapter):
         """Return the response without looking for cookies or an encoding."""
         response = Response()
         response.status_code, response.reason, response.raw = resp.status, resp.reason, resp
-        response.headers = resp.headers
+        response.headers = CaseInsensitiveDict(resp.headers)  # lines of one name joined
         response.url, response.request = str(req.url), req
         return response
 
