@@ -100,9 +100,11 @@ def accept_to_publish(
             return Accepted(new.id, True, call_id)
         if new.shared_as is None:
             return Accepted(_earlier(session, new, asks_the_same).id, False)
-        # Unless it ended between the two statements: then there is nothing to meet any more.
         if (leader := _join(session, new.shared_as)) is not None:
             return Accepted(leader, False)
+        if session.get(Job, new.id) is not None:
+            return Accepted(_earlier(session, new, asks_the_same).id, False)
+        # It ended between the two statements: then there is nothing to meet any more.
 
 
 def _join(session: Session, shared_as: str) -> str | None:

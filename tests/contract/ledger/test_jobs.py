@@ -144,3 +144,14 @@ def test_a_plan_message_that_is_missing_is_due(database: Database) -> None:
     assert due(1) == set()
     assert due(4) == {unpublished}
     assert due(31) == {unpublished, published}
+
+
+def test_a_shared_request_whose_id_was_used_before_is_the_earlier_one(database: Database) -> None:
+    """There is no live one to share its call with, and there never will be."""
+    new = new_job(kind=JobKind.REQUEST, resource=None, shared_as="mark")
+    with database.write() as session:
+        first = jobs.accept_to_publish(session, new, NOW)
+        jobs.end(session, jobs.get(session, new.id), JobState.DONE, NOW)
+    with database.write() as session:
+        again = jobs.accept_to_publish(session, new, NOW)
+    assert (first.job_id, again.job_id, again.is_new) == (new.id, new.id, False)
