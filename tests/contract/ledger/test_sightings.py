@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select, text
 
-from sisgate.ledger import datasets, deletions, migrate, records
+from sisgate.ledger import datasets, deletions, migrate, records, removal
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Record, Sighting
 from testbed.ledgers import differences
@@ -167,3 +167,28 @@ def test_records_of_before_are_taken_over_without_being_rewritten(database_url: 
     with database.engine.connect() as connection:
         assert differences(connection) == []
     database.dispose()
+
+
+@pytest.mark.parametrize("table", ["known_pages", "records", "sightings"])
+def test_a_purge_that_was_cut_short_leaves_records_that_can_be_seen_and_missed(
+    database: Database, table: str
+) -> None:
+    """The provider may be added again before anybody repeats the purge."""
+    write(database, PAGE)
+
+    def cut(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith(f"DELETE FROM {table}"):
+            raise InterruptedError
+
+    event.listen(database.engine, "before_cursor_execute", cut)
+    with pytest.raises(InterruptedError):
+        removal.purge(database, "lincoln")
+    event.remove(database.engine, "before_cursor_execute", cut)
+    with database.write() as session:
+        dataset = datasets.lock(session, "lincoln", "students")
+        records.write_page(
+            session, dataset, PAGE[:50], job_id="job", generation=2, now=NOW + HOUR, since=NOW
+        )
+        deletions.carry_out(session, dataset, "job", 2, NOW + HOUR)
+    with database.read() as session:
+        assert records.count_live(session, "lincoln", "students") == 50
