@@ -52,7 +52,9 @@ def _rows_of(
         gone = BATCH
         while gone == BATCH:
             with database.write() as session:
-                gone = change(session, delete(table).where(tuple_(*key).in_(chosen)))
+                # Asked again of the row itself: it may have changed while its lock was waited for.
+                old = delete(table).where(tuple_(*key).in_(chosen), is_old(before))
+                gone = change(session, old)
             yield Counter({name: gone})
 
     return Expiry(count_old, delete_old)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from sisgate.domain.priorities import Priority
@@ -112,3 +113,9 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(60)
     return results
+
+
+def somebody_waits(database: Database) -> bool:
+    """Whether a transaction of a PostgreSQL waits for another one's lock."""
+    with database.read() as session:
+        return bool(session.scalar(text("SELECT COUNT(*) FROM pg_locks WHERE NOT granted")))

@@ -7,7 +7,6 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.states import JobKind, JobState
@@ -19,7 +18,7 @@ from sisgate.ledger.database import Database
 from sisgate.ledger.job_search import unplanned
 from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Call
-from tests.contract.ledger.rows import NOW, accepted, at_once, new_job, queued
+from tests.contract.ledger.rows import NOW, accepted, at_once, new_job, queued, somebody_waits
 
 
 def accept(database: Database, new: NewJob) -> tuple[str, bool]:
@@ -88,12 +87,6 @@ def test_a_request_that_is_begun_just_as_its_time_ends_is_unknown(database: Data
     ending.join(30)
     with database.read() as session:
         assert jobs.get(session, job.id).state == JobState.UNKNOWN
-
-
-def somebody_waits(database: Database) -> bool:
-    """Whether a transaction waits for another one's lock."""
-    with database.read() as session:
-        return bool(session.scalar(text("SELECT COUNT(*) FROM pg_locks WHERE NOT granted")))
 
 
 def test_cancelling_withdraws_what_was_not_begun_and_only_once(database: Database) -> None:

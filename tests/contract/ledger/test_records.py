@@ -15,13 +15,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.records import Row
 from sisgate.errors import CursorAhead, CursorTooOld
-from sisgate.ledger import datasets, deletions, page_statements, records, variants
+from sisgate.ledger import datasets, deletions, expiry, page_statements, records, variants
 from sisgate.ledger.database import Database
 from sisgate.ledger.deletions import Doomed
 from sisgate.ledger.records import Tally
-from tests.contract.ledger.rows import NOW, at_once, delete_marked, planned, row, write
+from tests.contract.ledger.rows import (
+    NOW,
+    at_once,
+    delete_marked,
+    planned,
+    row,
+    somebody_waits,
+    write,
+)
 
 LATER = NOW + timedelta(hours=1)
 
@@ -183,6 +192,25 @@ def test_what_is_marked_is_gone_only_at_the_end_and_only_if_nobody_saw_it_since(
         assert deletions.carry_out(session, dataset, "one", 2, LATER) == 3
     assert set(live(database)) == {"b", "c", "d"}
     assert feed(database, 6) == [(7, "delete", "a"), (8, "delete", "e"), (9, "delete", "f")]
+
+
+def test_a_record_that_comes_back_while_deleted_ones_expire_stays(database: Database) -> None:
+    """It was among those to delete, until the transaction that has it locked is committed."""
+    write(database, [row("a")])
+    write(database, [row("a", status="tobedeleted")])
+    assert delete_marked(database) == 1
+    expiring = threading.Thread(target=lambda: list(expiry.RECORDS.delete(database, LATER)))
+    with database.write() as session:
+        dataset = datasets.lock(session, "lincoln", "students")
+        records.write_page(session, dataset, [row("a")], job_id="job", generation=1, now=NOW)
+        expiring.start()
+        if not database.is_sqlite:
+            assert poll_until(
+                lambda: somebody_waits(database), clock=SystemClock(), timeout_seconds=30
+            )
+    expiring.join(30)
+    with database.read() as session:
+        assert records.count_live(session, "lincoln", "students") == 1
 
 
 @pytest.mark.parametrize("size", [1, 2])
