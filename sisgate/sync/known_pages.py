@@ -26,8 +26,10 @@ CODE = (
     ("sisgate.providers", ""),
     ("sisgate.domain", "records.py"),
     ("sisgate.ledger", "variants.py"),
+    ("sisgate.privacy", "persons.py"),
+    ("sisgate.privacy", "suppression.py"),
 )
-"""The packages, and modules of them, that decide what record a response becomes."""
+"""The packages, and modules of them, that decide what records a response becomes."""
 
 _ENDS = 3
 
