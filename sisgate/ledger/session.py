@@ -38,6 +38,7 @@ class LedgerSession(Session):
         """Return the connection, within its transaction."""
         if self._core is None:
             self._core = self._engine.connect()
+        if not self._core.in_transaction():  # also after a rollback
             self._core.begin()
         return self._core
 

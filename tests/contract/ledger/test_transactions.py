@@ -82,6 +82,21 @@ def test_what_is_rolled_back_within_is_not_committed(database: Database) -> None
     assert state(database, new.id) is None
 
 
+def test_what_follows_a_rollback_within_is_a_transaction_again(database: Database) -> None:
+    """An error after it undoes it; SQLite would have committed each statement by itself."""
+    new = new_job(kind=JobKind.REQUEST)
+
+    def fail(session: Session) -> None:
+        jobs.accept(session, new_job(), NOW)
+        session.rollback()
+        jobs.accept(session, new, NOW)
+        raise LookupError
+
+    with pytest.raises(LookupError), database.write() as session:
+        fail(session)
+    assert state(database, new.id) is None
+
+
 def test_an_error_of_the_driver_is_the_librarys(database: Database) -> None:
     """So that whoever handles one handles all."""
     values = {"id": None, "kind": "sync"}
