@@ -54,6 +54,7 @@ class LiveConfiguration:
         self._clock = clock
         self._forks = forks
         self._own = FleetConfiguration.of(own)
+        self._identity = ledger.NO_VERSION
         self._followed: tuple[FleetConfiguration, dict[str, Any]] = self._own, {}
         """The configuration in force and its document, in one: threads read it without a lock."""
         self._look_at = self._ask_redis_at = self._asked_ledger_at = float("-inf")
@@ -138,19 +139,21 @@ class LiveConfiguration:
         """Use the ledger's newest version; return its number, None if the ledger is away."""
         current = self._current
         try:
-            number, document = ledger.read_newest(self._database, current.version)
+            identity, document = ledger.read_newest(self._database, self._identity)
         except DatabaseUnavailable:
             return None
         finally:
             if self._forks:
                 self._database.dispose()
-        if number == current.version:
+        number, _ = identity
+        if identity == self._identity:
             return number
         if document is None:
             self._followed = self._own, {}
         else:
             newest = FleetConfiguration.read(number, document, known=self.known)
             self._followed = newest, document
+        self._identity = identity
         for follower in self._followers:
             follower(current, self._current)
         return number

@@ -59,14 +59,24 @@ def document_of(session: Session, number: int) -> dict[str, Any] | None:
     return None if text is None else json.loads(text)
 
 
-def read_newest(database: Database, known: int) -> tuple[int, dict[str, Any] | None]:
-    """Return the number of the version in force, and its document unless that is `known`.
+Identity = tuple[int, str]
+"""Number and digest of a version. A ledger that was restored from a backup gives out the numbers
+after it again, for other documents."""
+
+NO_VERSION: Identity = (0, "")
+
+
+def read_newest(database: Database, known: Identity) -> tuple[Identity, dict[str, Any] | None]:
+    """Return which version is in force, and its document unless that is the `known` one.
 
     Raises `DatabaseUnavailable`, also for a ledger whose tables are older than this code.
     """
+    newest_first = ConfigurationVersion.number.desc()
+    columns = (ConfigurationVersion.number, ConfigurationVersion.digest)
     with database.read() as session:
-        number = newest(session)
-        return number, document_of(session, number) if number != known else None
+        row = session.execute(select(*columns).order_by(newest_first).limit(1)).first()
+        found = NO_VERSION if row is None else (row.number, row.digest)
+        return found, document_of(session, found[0]) if found != known else None
 
 
 def info_of(session: Session, number: int) -> VersionInfo | None:
