@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Select, delete, func, inspect, not_, selec
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import LIVE_JOB_STATES, CallState, JobKind, JobState
+from sisgate.errors import UsageError
+from sisgate.ledger import configuration
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import (
     Base,
@@ -87,12 +89,27 @@ def purge(database: Database, provider: str) -> Counter[str]:
     """Delete a removed provider's records, changes and stored responses; return how many of each.
 
     The datasets keep the number of their last change, so that the feed of a provider that is added
-    again continues above it. Batch by batch: it may be interrupted and repeated.
+    again continues above it. Batch by batch: it may be interrupted and repeated. Raises
+    `UsageError` while the provider is configured, also when it is added again meanwhile.
     """
+    known = -1
+
+    def check(session: Session) -> None:
+        nonlocal known
+        version = configuration.newest(session)
+        if version != known and configuration.has_provider(session, provider):
+            raise UsageError(
+                f"{provider} is configured, by version {version}: its data is deleted no further.",
+                provider=provider,
+                version=version,
+            )
+        known = version
+
     fresh = dict.fromkeys(("high_water", "newest_id", "filter_works", "full_synced_at"))
     with database.write() as session:
         datasets = update(Dataset).where(Dataset.provider == provider)
         change(session, datasets.values(change_horizon=Dataset.last_sequence, **fresh))
+        check(session)
     of_provider = select(Job.id).where(Job.provider == provider)
     owned: list[tuple[str, type[Base], ColumnElement[bool]]] = [
         ("known_pages", KnownPage, KnownPage.provider == provider),
@@ -102,16 +119,22 @@ def purge(database: Database, provider: str) -> Counter[str]:
         ("changes", Change, Change.provider == provider),
         ("responses", Response, Response.job_id.in_(of_provider)),
     ]
-    return Counter({name: _delete(database, table, where) for name, table, where in owned})
+    return Counter({name: _delete(database, table, where, check) for name, table, where in owned})
 
 
-def _delete(database: Database, table: type[Base], where: ColumnElement[bool]) -> int:
+def _delete(
+    database: Database,
+    table: type[Base],
+    where: ColumnElement[bool],
+    check: Callable[[Session], None],
+) -> int:
     key = inspect(table).primary_key
     chosen = select(*key).where(where).limit(BATCH)
     total, gone = 0, BATCH
     while gone == BATCH:
         with database.write() as session:
             gone = change(session, delete(table).where(tuple_(*key).in_(chosen)))
+            check(session)
         total += gone
     return total
 
