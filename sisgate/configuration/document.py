@@ -35,6 +35,7 @@ _PROXY_IS_SECRET = (
     "has a password, which must not be stored with the configuration: let each worker find the URL "
     "in its environment (HTTPS_PROXY)"
 )
+_NOTHING = "has no value (null): leave it out, and its default holds"
 _OPTION_IS_SECRET = (
     "looks like a secret, which must not be stored with the configuration: name a file that holds "
     "it"
@@ -91,6 +92,7 @@ def draft_of(
         name: json_ready(value) for name, value in raw.items() if name in FleetSettings.model_fields
     }
     _resolve_files(document, source.path)
+    problems += [source.problem(place, _NOTHING) for place in _without_value(document)]
     problems += [source.problem(place, what) for place, what in _secrets(document)]
     configuration = FleetConfiguration.read(0, document, source=source, known=known)
     problems += configuration.problems
@@ -146,6 +148,18 @@ def _resolve_files(document: Document, path: Path | None) -> None:
                 table[name] = str(relative_to(path, table[name]))
 
 
+def _without_value(value: Any, place: Place = ()) -> Iterator[Place]:
+    """Yield the place of each JSON null, which TOML and the differences cannot express."""
+    if value is None:
+        yield place
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _without_value(each, (*place, name))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _without_value(each, (*place, index))
+
+
 def _secrets(document: Document) -> Iterator[tuple[Place, str]]:
     """Yield the place of each secret: versions are stored in plain text."""
     for name, table in _tables(document):
@@ -172,9 +186,14 @@ def _options(table: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
                 for part in ("headers", "query")
             ]
     for place, options in places:
-        for option, value in options.items() if isinstance(options, dict) else ():
-            if isinstance(value, str):
-                yield place, option
+        yield from _texts(options, place)
+
+
+def _texts(options: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    for option, value in options.items() if isinstance(options, dict) else ():
+        if isinstance(value, str | list):
+            yield place, option
+        yield from _texts(value, (*place, option))
 
 
 def _is_a_name(option: str) -> bool:

@@ -51,7 +51,7 @@ class FleetConfiguration(FleetSettings):
         changed = _without(tables, kept)
         source = source or ConfigSource(name=f"version {version}")
         read = {**kept, **read_providers(changed, None, source, problems, network)}
-        in_order = [name for name in tables if name in read]
+        in_order = [name for name in tables if name in read] if read else []
         values: dict[str, Any] = {"providers": {name: read[name] for name in in_order}}
         for name in _FIELDS[1:]:
             if name not in document:

@@ -112,7 +112,7 @@ class Configuration:
 
     def plan_change(self, source: Path | Mapping[str, Any]) -> ConfigurationPlan:
         """Return what applying a file or document would change. Changes nothing."""
-        self._may(Action.LOOK)
+        self._require_look()
         return self._plan(self.check(source))
 
     def plan_provider(self, name: str, settings: Mapping[str, Any]) -> ConfigurationPlan:
@@ -155,7 +155,9 @@ class Configuration:
         another version than the one in force.
         """
         core = self._core
-        actor = self._may(Action.ADMINISTER) or actor
+        needs_no_token = self._is_first_by_user()
+        if not needs_no_token:
+            actor = core.access.require(Action.ADMINISTER).token_actor or actor
         if isinstance(source, ConfigurationPlan):
             draft, based_on = source.draft, source.base if based_on is None else based_on
         else:
@@ -163,6 +165,8 @@ class Configuration:
         now = core.clock.now()
         with core.database.write() as session:
             base = ledger.newest(session)
+            if needs_no_token and base:
+                raise _outdated(0, base)  # one that came meanwhile needs a permission to replace
             if based_on is not None and based_on != base:
                 raise _outdated(based_on, base)
             before = ledger.info_of(session, base) if base else None
@@ -196,19 +200,21 @@ class Configuration:
         core.configuration.refresh()
         return applied
 
-    def _may(self, action: Action) -> str | None:
-        """Check the caller; return the name that a token gives it, if any.
+    def _require_look(self) -> None:
+        if not self._is_first_by_user():
+            self._core.access.require(Action.LOOK)
 
-        Without a token, the user of this process may apply the first version, just as they may
-        create the tables: there need not be any token yet.
+    def _is_first_by_user(self) -> bool:
+        """Whether there is no version yet, and the caller is the user of this process.
+
+        They may apply the first one, just as they may create the tables: there need not be any
+        token yet.
         """
         core = self._core
+        if not core.access.is_anonymous:
+            return False
         with core.database.read() as session:
-            is_first = not ledger.newest(session)
-        if is_first and core.settings.token is None:
-            core.require_unless_local(action)
-            return None
-        return core.access.require(action).token_actor
+            return not ledger.newest(session)
 
     def diff(self, before: int, after: int | None = None) -> Sequence[TableChange]:
         """Return how two versions differ; `after` is by default the one in force."""
@@ -217,12 +223,21 @@ class Configuration:
     def purge(self, provider: str, *, actor: str, reason: str | None = None) -> Mapping[str, int]:
         """Delete what a removed provider left: records, changes, responses; return the counts.
 
-        Its jobs, keys and audit events stay. Raises `UsageError` while it is configured.
+        Its jobs, keys and audit events stay. Raises `UsageError` while it is configured, or where
+        no version says that it is not.
         """
         core = self._core
         actor = core.access.require(Action.ADMINISTER).token_actor or actor
-        if provider in core.configuration.refresh().providers:
-            raise UsageError(f"{provider} is configured: remove it first.", provider=provider)
+        # The ledger is asked: this process may lag, or not understand the provider's table.
+        with core.database.read() as session:
+            if not ledger.newest(session):
+                raise UsageError(
+                    "The ledger has no version of the configuration yet, so another host's file "
+                    f"may have {provider}. Apply one without it first.",
+                    provider=provider,
+                )
+            if ledger.has_provider(session, provider):
+                raise UsageError(f"{provider} is configured: remove it first.", provider=provider)
         event = {"actor": actor, "action": PROVIDER_PURGED, "subject": provider}
         core.audit(**event, provider=provider, reason=reason, phase="begin")
         rows = removal.purge(core.database, provider)
@@ -254,7 +269,7 @@ class Configuration:
 
     def _edited(self, edit: Callable[[Document], Document]) -> ConfigurationPlan:
         core = self._core
-        self._may(Action.LOOK)
+        self._require_look()
         with core.database.read() as session:
             base = ledger.newest(session)
             document = ledger.document_of(session, base)

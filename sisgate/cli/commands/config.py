@@ -149,7 +149,7 @@ def show(
     import tomlkit
 
     info = stored.info
-    why = f": {info.reason}" if info.reason else ""
+    why = f": {' '.join(info.reason.split())}" if info.reason else ""
     when = f"{info.created_at:%Y-%m-%d %H:%M} UTC"
     write_line(f"# Version {info.number}, applied by {info.actor} at {when}{why}".rstrip())
     write_line(tomlkit.dumps(stored.document).rstrip())

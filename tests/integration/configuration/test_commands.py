@@ -96,3 +96,10 @@ def test_a_removal_says_what_becomes_of_waiting_work(run: Run, gateway: Gateway)
     assert run("providers", "remove", "adams", "--yes")["cancelled"] == {"adams": 1}
     purged = run("providers", "remove", "adams", "lincoln", "--purge", "--yes")
     assert (purged["removed"], sorted(purged["purged"])) == (["lincoln"], ["adams", "lincoln"])
+
+
+def test_a_version_with_a_reason_of_several_lines_is_shown_as_a_file(run: Run, file: Path) -> None:
+    """The reason stays a comment."""
+    run("config", "apply", "--yes", "--reason", "limits\n[apps.x]\nweight = 9")
+    file.write_text(run("config", "show", text=True), "utf-8")
+    assert run("config", "apply", "--yes")["is_new"] is False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, event, func, select, update
 
 from sisgate import Gateway, Job
 from sisgate.clock import SystemClock, poll_until
@@ -25,7 +27,7 @@ from sisgate.errors import (
 )
 from sisgate.gateway.diagnosis import servers
 from sisgate.ledger import audit_log, datasets, removal
-from sisgate.ledger.schema import Dataset, Record
+from sisgate.ledger.schema import ConfigurationVersion, Dataset, Record
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import CONFIGURATION
 from tests.integration.configuration.conftest import MakeGateway
@@ -362,3 +364,88 @@ def record_of(provider: str, sourced_id: str) -> Record:
         provider=provider, resource="students", sourced_id=sourced_id, data={}, original={},
         content_hash=b"", first_seen=NOW, last_seen=NOW, changed_at=NOW,
     )  # fmt: skip
+
+
+def test_the_ledger_decides_whether_a_provider_may_be_purged(
+    gateway: Gateway, file: Path, redis: RedisClient
+) -> None:
+    """Not what this process understands of its configuration, nor its own file."""
+    with pytest.raises(UsageError, match="no version of the configuration yet"):
+        gateway.configuration.purge("madison", actor="ana")
+    gateway.configuration.apply(file, actor="ana")
+    with gateway.context.database.write() as session:
+        session.add(record_of("madison", "1"))
+        session.execute(
+            update(ConfigurationVersion).values(
+                document=json.dumps({"providers": {"madison": {"kind": "of newer code"}}}),
+                digest="another",
+            )
+        )
+    assert "madison" not in gateway.configuration.current().providers
+    with pytest.raises(UsageError, match="is configured: remove it first"):
+        gateway.configuration.purge("madison", actor="ana")
+    with gateway.context.database.read() as session:
+        assert session.get(Record, ("madison", "students", "1")) is not None
+
+
+def test_a_purge_ends_when_the_provider_is_added_again(
+    gateway: Gateway, another: MakeGateway, file: Path
+) -> None:
+    """What a new sync has stored since is not deleted."""
+    gateway.configuration.apply(file, actor="ana")
+    gateway.configuration.apply(gateway.configuration.plan_removal("adams"), actor="ana")
+    with gateway.context.database.write() as session:
+        for number in range(removal.BATCH + 2):
+            session.add(record_of("adams", str(number)))
+    other = another()
+    again = other.configuration.plan_rollback(1)
+    deletes: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        deletes.extend([statement] if statement.startswith("DELETE FROM known_pages") else [])
+
+    def add_again(*_: Any) -> None:
+        if deletes and other.configuration.current().version == 2:
+            other.configuration.apply(again, actor="ben")
+
+    engine = gateway.context.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "checkin", add_again)
+    with pytest.raises(UsageError, match="adams is configured, by version 3"):
+        gateway.configuration.purge("adams", actor="ana")
+    with gateway.context.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Record)) == removal.BATCH + 2
+
+
+def test_a_number_that_is_given_out_again_is_another_version(
+    gateway: Gateway, another: MakeGateway, file: Path
+) -> None:
+    """The ledger was restored from a backup, and changed again, while a process did not look."""
+    gateway.configuration.apply(file, actor="ana")
+    lowered = gateway.configuration.plan_edit("lincoln", {"limit": "900/h"})
+    gateway.configuration.apply(lowered, actor="ana")
+    other = another()
+    assert follows(other, 2)
+    with gateway.context.database.write() as session:
+        session.execute(delete(ConfigurationVersion).where(ConfigurationVersion.number == 2))
+    lower = gateway.configuration.plan_edit("lincoln", {"limit": "500/h"})
+    assert gateway.configuration.apply(lower, actor="ana").version.number == 2
+    assert str(other.context.configuration.refresh().providers["lincoln"].windows[0]) == "500/h"
+    assert str(gateway.configuration.current().providers["lincoln"].windows[0]) == "500/h"
+
+
+def test_only_the_first_version_needs_no_token(another: MakeGateway, file: Path) -> None:
+    """Also when another one is applied while the user's is on its way."""
+    user, admin = another(), another()
+    settings = user.settings.model_copy(update={"access": "tokens"})
+    with closing(Gateway(settings)) as anonymous:
+        check = anonymous.configuration.check
+
+        def meanwhile(source: Any) -> Any:
+            admin.configuration.apply(file, actor="ana")
+            return check(source)
+
+        anonymous.configuration.check = meanwhile  # type: ignore[method-assign]
+        with pytest.raises(ConfigurationConflict, match="version 1 is in force"):
+            anonymous.configuration.apply({"providers": {}}, actor="eve")
+    assert admin.configuration.show().info.number == 1

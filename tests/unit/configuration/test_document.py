@@ -157,3 +157,30 @@ def test_a_schedule_of_no_provider_is_a_mistake() -> None:
     """As in a file."""
     with pytest.raises(ConfigurationError, match=r"schedules.n.provider: no provider 'x'"):
         drafted({"schedules": {"n": {"provider": "x", "every": "PT15M"}}})
+
+
+@pytest.mark.parametrize("providers", [5, None, [], "lincoln"])
+def test_providers_that_are_no_table_are_a_mistake_like_any_other(providers: Any) -> None:
+    """Not an error of the program, which would end `sisgate up` when the file is saved."""
+    with pytest.raises(ConfigurationError) as caught:
+        drafted({"providers": providers, "apps": {"x": {"weight": -1}}})
+    assert any("providers: " in problem for problem in caught.value.problems)
+    assert any("apps.x.weight" in problem for problem in caught.value.problems)
+
+
+def test_a_null_is_refused() -> None:
+    """By JSON over HTTP; TOML has none, so that such a version could not be shown as a file."""
+    endpoints = [{"url": "https://sis.test"}]
+    table = {"kind": "skyward", "endpoints": endpoints, "pool": None}
+    with pytest.raises(ConfigurationError, match=r"providers\.a\.pool: has no value \(null\)"):
+        drafted({"providers": {"a": table}})
+
+
+@pytest.mark.parametrize("options", [{"password": ["s"]}, {"login": {"password": "s"}}])
+def test_secrets_within_options_are_refused(options: dict[str, Any]) -> None:
+    """However deep they stand."""
+    endpoints = [{"url": "https://sis.test"}]
+    rotation = {"options": options}
+    table = {"kind": "skyward", "endpoints": endpoints, "rotation": rotation}
+    with pytest.raises(ConfigurationError, match="password: looks like a secret"):
+        drafted({"providers": {"a": table}})
