@@ -133,7 +133,7 @@ def history(
     )
 
 
-@app.add("sisgate config show", "sisgate config show 12 > sisgate.toml")
+@app.add("sisgate config show", "sisgate config show 12 > fleet.toml")
 def show(
     invocation: Invocation,
     number: Annotated[
