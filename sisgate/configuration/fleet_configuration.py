@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from sisgate.settings.fleet import FleetSettings
+from sisgate.settings.fleet import FleetSettings, RetentionConfig
 from sisgate.settings.load import network_of_this_machine
 from sisgate.settings.problems import ConfigSource
 from sisgate.settings.provider import ProviderConfig
@@ -60,6 +60,8 @@ class FleetConfiguration(FleetSettings):
                 part = FleetSettings.model_validate({name: document[name]})
             except ValidationError as error:
                 problems += source.problems(error, FleetSettings)
+                if name == "retention":
+                    values[name] = _KEEP_ALL
             else:
                 values[name] = getattr(part, name)
         problems += [
@@ -72,6 +74,9 @@ class FleetConfiguration(FleetSettings):
 
 _FIELDS = tuple(FleetSettings.model_fields)
 assert _FIELDS[0] == "providers"
+
+_KEEP_ALL = RetentionConfig(**dict.fromkeys(RetentionConfig.model_fields))
+"""What a process deletes that does not understand how long things are kept: nothing."""
 
 
 def _without(tables: Any, names: Mapping[str, Any]) -> Any:

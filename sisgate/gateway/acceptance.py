@@ -192,19 +192,20 @@ class Acceptance:
         """
         config = configuration.providers.get(provider)
         if config is None:  # removed since the caller looked
-            raise UnknownProvider(f"Provider {provider} was just removed.", provider=provider)
+            error = UnknownProvider(f"Provider {provider} was just removed.", provider=provider)
+            raise at_item(error, places[0]) if places else error
         most = config.max_waiting_jobs
         excess = self._backlogs.excess(session, provider, most, len(places) or 1)
         if excess <= 0:
             return
         pace = min((rate.per_second for rate in config.windows), default=1.0)
-        error = BacklogFull(
+        full = BacklogFull(
             f"{most} jobs of {provider} are already waiting, so this one was not accepted. Try "
             "again later, cancel jobs that are no longer needed, or raise max_waiting_jobs.",
             seconds=max(1.0, 1 / pace),
             provider=provider,
         )
-        raise at_item(error, places[-excess]) if places else error
+        raise at_item(full, places[-excess]) if places else full
 
     def _publish(self, accepted: Sequence[tuple[NewJob, int | None]]) -> None:
         plans, calls = [], []

@@ -9,6 +9,7 @@ from sisgate.errors import (
     DatabaseUnavailable,
     IdempotencyConflict,
     SisgateError,
+    UnknownProvider,
     UsageError,
 )
 from sisgate.gateway.acceptance import Acceptance, Order, at_item, without_index
@@ -95,17 +96,19 @@ class Bulk:
                 accepted = self._acceptance.accept_all(
                     [orders[place] for place in chunk], by=self._core.asker()
                 )
-            except (BacklogFull, IdempotencyConflict) as error:
+            except (BacklogFull, IdempotencyConflict, UnknownProvider) as error:
                 first = chunk[error.detail["index"]]
                 without_index(error)
-                # Beyond a provider's backlog is not only the first item.
-                is_full = isinstance(error, BacklogFull)
+                # Beyond a provider's backlog, or for one just removed, is not only the first item.
+                is_of_provider = not isinstance(error, IdempotencyConflict)
                 refused |= {
                     place: error
                     for place in chunk
                     if place == first
                     or (
-                        is_full and place > first and items[place].provider == items[first].provider
+                        is_of_provider
+                        and place > first
+                        and items[place].provider == items[first].provider
                     )
                 }
                 chunk = [place for place in chunk if place not in refused]

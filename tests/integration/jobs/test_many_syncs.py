@@ -15,7 +15,7 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
 from sisgate.domain.recurrence import offset_in
 from sisgate.errors import UnknownProvider, UnknownResource, UsageError
-from sisgate.gateway import SyncResult
+from sisgate.gateway import SyncResult, bulk
 from testbed.clock import ManualClock
 from testbed.installation import install
 
@@ -239,3 +239,24 @@ def test_schedules_show_when_each_provider_starts(
     code, shown = run("schedules", "show", "nightly")
     assert code == 0
     assert shown.index(first) < min(shown.index(f"{name} ") for name in NORTH if name != first)
+
+
+def test_a_provider_that_is_removed_meanwhile_is_refused_by_itself(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those accepted before are told, and those after it accepted."""
+    monkeypatch.setattr(bulk, "CHUNK", 3)
+    file = gateway.settings.config_file
+    assert file is not None
+    gateway.configuration.apply(file, actor="ana")
+
+    def remove(done: int, _total: int) -> None:
+        if done == 3:
+            removal = gateway.configuration.plan_removal("north-10")
+            gateway.configuration.apply(removal, actor="ana")
+
+    results = gateway.sync_many({"pool": "north"}, ["orgs", "students"], progress=remove)
+    refused = {(each.provider, type(each.error)) for each in results if each.error is not None}
+    assert refused == {("north-10", UnknownProvider)}
+    assert sum(each.job is not None for each in results) == 22
+    assert [each.provider for each in results[:2]] == ["north-0", "north-0"]

@@ -11,6 +11,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sisgate.configuration import FleetConfiguration
 from sisgate.configuration.diff import differences
 from sisgate.configuration.document import Document, digest, draft_of, read_file
 from sisgate.errors import ConfigurationError
@@ -184,3 +185,10 @@ def test_secrets_within_options_are_refused(options: dict[str, Any]) -> None:
     table = {"kind": "skyward", "endpoints": endpoints, "rotation": rotation}
     with pytest.raises(ConfigurationError, match="password: looks like a secret"):
         drafted({"providers": {"a": table}})
+
+
+def test_a_process_that_does_not_understand_the_retention_deletes_nothing() -> None:
+    """Newer code may have a setting more; the defaults would delete what the others keep."""
+    read = FleetConfiguration.read(3, {"retention": {"jobs": "keep", "letters": "P1D"}})
+    assert read.problems == ("version 3: retention.letters: is not a setting",)
+    assert set(read.retention.model_dump().values()) == {None}
