@@ -17,6 +17,7 @@ from sisgate.configuration.live import publish
 from sisgate.errors import (
     BrokerUnavailable,
     ConfigurationConflict,
+    UnknownProvider,
     UnknownVersion,
     UsageError,
 )
@@ -224,7 +225,7 @@ class Configuration:
         """Delete what a removed provider left: records, changes, responses; return the counts.
 
         Its jobs, keys and audit events stay. Raises `UsageError` while it is configured, or where
-        no version says that it is not.
+        no version says that it is not, and `UnknownProvider` if there never was one.
         """
         core = self._core
         actor = core.access.require(Action.ADMINISTER).token_actor or actor
@@ -238,6 +239,13 @@ class Configuration:
                 )
             if ledger.has_provider(session, provider):
                 raise UsageError(f"{provider} is configured: remove it first.", provider=provider)
+            known = ledger.removed(session, [provider]) or removal.left_something(session, provider)
+        if not known:
+            raise UnknownProvider(
+                f"There was never a provider {provider!r}: nothing of it is stored. "
+                "`sisgate config history` names those that were removed.",
+                provider=provider,
+            )
         event = {"actor": actor, "action": PROVIDER_PURGED, "subject": provider}
         core.audit(**event, provider=provider, reason=reason, phase="begin")
         rows = removal.purge(core.database, provider)

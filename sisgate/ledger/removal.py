@@ -46,6 +46,15 @@ def with_live_jobs(session: Session, known: Collection[str]) -> list[str]:
     return sorted(set(session.scalars(live)) - set(known))
 
 
+def left_something(session: Session, provider: str) -> bool:
+    """Return whether a provider ever had a job or a dataset; both outlast a purge."""
+    job, dataset = Job.provider == provider, Dataset.provider == provider
+    return any(
+        session.scalar(select(select(table).where(where).exists()))
+        for table, where in ((Job.id, job), (Dataset.resource, dataset))
+    )
+
+
 def cancel(
     session: Session,
     providers: Collection[str],

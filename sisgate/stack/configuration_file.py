@@ -2,7 +2,7 @@
 
 The file is applied only where nobody else has changed the configuration since it was last applied:
 otherwise each start would undo what was done with `sisgate config` or on another host. Nor is it
-applied where that would end waiting work, which a person has to confirm.
+applied where that would end waiting work or remove every provider, which a person has to confirm.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Seen = tuple[int, int, int]
 
 
 class ConfigurationFile:
-    """Follows one file. `tell` gets what was applied, or why not; each is said once."""
+    """Follows one file. `tell` gets what was applied, or why not: once for each save."""
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class ConfigurationFile:
             return
         if seen != self._coming:
             self._coming = seen
+            self._said = ""  # whoever saved it waits for an answer, also if it is the same one
             return
         self._done = seen
         self._apply()
@@ -103,6 +104,8 @@ class ConfigurationFile:
         by_hand = f"See `sisgate config diff`, then `sisgate config apply {self._file.name}`."
         if plan.base and self._gateway.configuration.show(plan.base).info.digest not in ours:
             return f"version {plan.base}, which was applied elsewhere, is in force. {by_hand}"
+        if plan.removed_providers and not plan.draft.configuration.providers:
+            return f"it has no providers, and would remove all that are configured. {by_hand}"
         if plan.cancels:
             jobs = sum(plan.cancels.values())
             names = ", ".join(plan.cancels)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from sisgate import __version__
 from sisgate.gateway import Gateway
 from sisgate.web import errors
-from sisgate.web.deps import Shared
+from sisgate.web.deps import Shared, known_parameters
 from sisgate.web.guard import Guard
 from sisgate.web.identity import Identity
 from sisgate.web.openapi import completed
@@ -82,6 +82,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
         docs_url=None,  # its scripts would come from another host
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[Depends(known_parameters)],
         middleware=middleware,
         generate_unique_id_function=_operation_id,
     )

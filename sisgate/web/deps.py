@@ -36,6 +36,21 @@ Caller = Annotated[Gateway, Depends(_caller)]
 """The gateway as the caller of this request may use it."""
 
 
+async def known_parameters(request: Request) -> None:
+    """Refuse what the operation has no parameter for: a misspelt `limit` would stream it all.
+
+    Health checks and scrapers may add what they like.
+    """
+    if not request.query_params or not request.url.path.startswith("/v1/"):
+        return
+    path = request.app.openapi()["paths"].get(request.scope["route"].path, {})
+    parameters = path.get(request.method.lower(), {}).get("parameters", [])
+    known = {each["name"] for each in parameters if each["in"] == "query"}
+    if request.query_params.keys() - known:
+        names = ", ".join(sorted(known)) or "none"
+        raise UsageError(f"A parameter of the query is not known. Known: {names}.")
+
+
 async def shared_of(request: Request) -> Shared:
     """Return what all requests share."""
     shared: Shared = request.app.state.shared

@@ -24,7 +24,7 @@ MOST_PROBLEMS = 20
 
 _TEXTS = {
     400: "The body of the request cannot be read.",
-    404: "Nothing is at this path.",
+    404: "Nothing is at this path. /v1/openapi.json lists what there is.",
     405: "This path does not take this method.",
     408: "The body of the request did not arrive in time.",
     411: "A request with a body needs a Content-Length.",
@@ -76,7 +76,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     """Name the places that are wrong. Never their values, which may be a student's data."""
     assert isinstance(error, RequestValidationError)
     problems = [
-        {"place": ".".join(str(part) for part in each["loc"]), "message": _message(each)}
+        {"place": _place(each), "message": _message(each)}
         for each in error.errors()[:MOST_PROBLEMS]
     ]
     wrong = UsageError(
@@ -86,10 +86,17 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return respond(wrong, request.url.path)
 
 
+def _place(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return "body"  # the rest is a position
+    return ".".join(str(part) for part in error["loc"])
+
+
 def _message(error: Mapping[str, Any]) -> str:
     if error["type"] == "json_invalid":
-        return "not valid JSON"
-    return str(error["msg"]).removeprefix("Value error, ")
+        return f"not valid JSON at character {error['loc'][-1]}"
+    own = {"missing": "is missing", "extra_forbidden": "is not a field of this body"}
+    return own.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
 
 
 async def _http(request: Request, error: Exception) -> Response:

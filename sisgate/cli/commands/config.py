@@ -52,7 +52,7 @@ def check(invocation: Invocation, file: File = None) -> None:
     schedules = list(draft.configuration.schedules)
     invocation.output.result(
         {"file": path, "providers": names, "schedules": schedules},
-        f"{path} is correct: {len(names)} providers, {len(schedules)} schedules.",
+        f"{path} is correct. Providers: {len(names)}, schedules: {len(schedules)}.",
     )
 
 

@@ -82,10 +82,17 @@ def test_what_was_changed_elsewhere_is_not_undone(followed: Followed) -> None:
     (said,) = followed.said
     assert "not applied: version 2, which was applied elsewhere, is in force" in said
     assert said.endswith("`sisgate config diff`, then `sisgate config apply sisgate.toml`.")
-    assert followed.save(LIMIT, 'limit = "500/h"') == ""
+    assert followed.save(LIMIT, 'limit = "500/h"') == said  # a save is always answered
     assert (followed.limit, configuration.current().version) == ("1000/h", 2)
     configuration.apply(followed.path, actor="ana")
     assert followed.save("500/h", "400/h").endswith("version 4 is in force: ~ providers.lincoln")
+
+
+def test_a_file_that_was_emptied_removes_nobody(followed: Followed) -> None:
+    """An editor or a script that cut the file short stops no district."""
+    said = followed.save(followed.path.read_text("utf-8"), "")
+    assert "not applied: it has no providers, and would remove all that are configured" in said
+    assert followed.limit == "1000/h"
 
 
 def test_waiting_work_is_not_ended_without_a_person(followed: Followed) -> None:

@@ -22,6 +22,7 @@ from sisgate.errors import (
     JobCancelled,
     NotAuthenticated,
     ProviderRemoved,
+    UnknownProvider,
     UnknownVersion,
     UsageError,
 )
@@ -353,6 +354,13 @@ def test_a_provider_that_was_purged_continues_its_feed(gateway: Gateway, file: P
         assert session.get(Record, ("lincoln", "students", "1")) is not None
     with pytest.raises(CursorTooOld):
         list(gateway.changes("adams", "students", since=3))
+
+
+def test_a_purge_of_a_misspelt_provider_is_refused(gateway: Gateway, file: Path) -> None:
+    """It would look like a deletion of student data that never happened."""
+    gateway.configuration.apply(file, actor="ana")
+    with pytest.raises(UnknownProvider, match="There was never a provider 'adam'"):
+        gateway.configuration.purge("adam", actor="ana")
 
 
 NOW = CLOCK.now()

@@ -17,6 +17,8 @@ WRONG = [
     ("GET", "/v1/providers/none", {}, 404, "unknown_provider"),
     ("GET", "/v1/jobs?limit=0", {}, 422, "usage"),
     ("GET", f"/v1/jobs?limit={SECRET}", {}, 422, "usage"),
+    ("GET", "/v1/jobs?limt=1", {}, 422, "usage"),
+    ("GET", "/v1/providers/open/datasets/students/records?limit=1", {}, 422, "usage"),
     ("GET", "/v1/usage?since=2026-01-01T00:00:00", {}, 422, "usage"),
     ("DELETE", "/v1/jobs", {}, 405, "usage"),
     ("POST", "/v1/syncs", {"json": {"provider": SECRET}}, 422, "usage"),
@@ -51,6 +53,21 @@ def test_a_wrong_request_is_told_what_is_wrong(
     assert problem["type"] == f"urn:sisgate:error:{code}"
     assert problem["instance"] == path.partition("?")[0]
     assert "Jane" not in answer.text
+
+
+def test_the_words_are_not_those_of_the_parser(open_service: WebService) -> None:
+    """Each mistake of a body says what it is, and an unknown parameter says which are known."""
+    answer = open_service.ask("POST", "/v1/syncs", json={"provider": "open", "resorce": "orgs"})
+    assert answer.json()["problems"] == [
+        {"place": "body.resource", "message": "is missing"},
+        {"place": "body.resorce", "message": "is not a field of this body"},
+    ]
+    json = {"Content-Type": "application/json"}
+    answer = open_service.ask("POST", "/v1/syncs", data=b'{"a": ', headers=json)
+    (problem,) = answer.json()["problems"]
+    assert problem == {"place": "body", "message": "not valid JSON at character 6"}
+    answer = open_service.ask("GET", "/v1/jobs?limt=1")
+    assert "cursor, limit" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable, BrokerUnavailable])
