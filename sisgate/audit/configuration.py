@@ -10,13 +10,11 @@ from sqlalchemy.orm import Session
 from sisgate.audit.events import CONFIGURATION_CHANGED
 from sisgate.audit.log import record
 from sisgate.configuration import FleetConfiguration
+from sisgate.configuration.parts import OF_THE_MACHINE
 from sisgate.ledger.schema import AuditConfiguration
 from sisgate.ledger.statements import lock_or_make
 from sisgate.settings import Settings
 from sisgate.settings.fleet import FleetSettings
-
-_NETWORK = {"ca_file", "client_cert", "client_key", "proxy", "no_proxy"}
-"""Settings of a provider that differ between machines, and that may hold a password."""
 
 _PLACES = {
     "data_dir", "config_file", "broker_url", "broker_ca_file",
@@ -41,7 +39,7 @@ def fingerprints(settings: Settings, fleet: FleetSettings, version: int = 0) -> 
         own = settings.model_dump_json(exclude=_PLACES | set(FleetSettings.model_fields))
         return {"version": str(version), "settings": _digest(own)}
     texts = {
-        f"providers.{name}": config.model_dump_json(exclude=_NETWORK)
+        f"providers.{name}": config.model_dump_json(exclude=OF_THE_MACHINE)
         for name, config in sorted(fleet.providers.items())
     }
     texts |= {name: fleet.model_dump_json(include={name}) for name in ("apps", "schedules")}

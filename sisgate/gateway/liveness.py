@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from sisgate import __version__
+from sisgate.configuration.parts import digests_of_parts
 from sisgate.context import Context
 from sisgate.credentials.keys import sealed_with
 from sisgate.embedded.redis_conf import uses_embedded_redis
@@ -67,6 +68,7 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
         if fleet.reconcile_failure is not None and (behind := _schema(context)) is not None:
             obstacles.append(behind)
     # If Redis refuses heartbeats, every process appears dead.
+    fleet_wide = context.configuration.current()
     obstacles += [judge.provider_missing(name) for name in names if name not in configs]
     names = [name for name in names if name in configs]
     if refused is None:
@@ -74,7 +76,8 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
             fleet,
             names,
             version=__version__,
-            configuration=context.configuration.current().version,
+            configuration=fleet_wide.version,
+            own_parts=digests_of_parts(settings, fleet_wide),
             sealed_with=sealed,
         )
     return Liveness(fleet, obstacles)

@@ -7,8 +7,8 @@ differ. A process that is frozen, or whose loop hangs, sends none.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Literal
 
 from sisgate.clock import Clock
@@ -46,7 +46,8 @@ class Heartbeat:
     has none. `calls` are the ids of the calls that it has, None in a version that does not tell.
     `serves` is what it was told to serve: `all`, `powerschool, pool:north`.
     `configuration` is the version that it follows, and `not_understood` what its code cannot use
-    of it. `full_seconds` is how long every slot has been busy with the same tasks, 0 while one
+    of it; `parts` are the digests of `sisgate.configuration.parts`, empty in a version that does
+    not tell. `full_seconds` is how long every slot has been busy with the same tasks, 0 while one
     is free. `clock_offset_seconds` is how far the host's clock is ahead of Redis's, accurate to
     `clock_error_seconds`; None while unknown. `master_keys` are the ids of the master keys that the
     process has. `age_seconds` is the age of the heartbeat by the clock of Redis.
@@ -69,6 +70,7 @@ class Heartbeat:
     serves: str = ""
     configuration: int = 0
     not_understood: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
     calls: tuple[int, ...] | None = None
     age_seconds: float = 0.0
 
@@ -166,7 +168,7 @@ class Heartbeats:
 
 def _heartbeat(body: bytes, age_seconds: float | None) -> Heartbeat | None:
     """Return the heartbeat in `body`; None for one of an incompatible version."""
-    known = {field.name for field in fields(Heartbeat)}
+    known = {each.name for each in fields(Heartbeat)}
     try:
         values = {name: value for name, value in json.loads(body).items() if name in known}
         for name in ("queues", "master_keys", "not_understood"):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from sisgate.configuration.parts import ACCESS
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
 from sisgate.redis.queues import PLANNER_QUEUE
 
@@ -23,6 +24,10 @@ UNDONE = (
 
 FULL_SECONDS = 60.0
 """Slots that have been busy with the same tasks for this long are reported."""
+
+APPLY_ONE = "Apply one file for all with `sisgate config apply`; every process follows it at once."
+
+THIS_PROCESS = "this process"
 
 CLOCK_SECONDS = 1.0
 """Hosts whose clocks differ from Redis's by more than this are reported."""
@@ -47,6 +52,9 @@ class Cause(StrEnum):
     VERSIONS_DIFFER = "versions_differ"
     CONFIGURATION_LAGS = "configuration_lags"
     CONFIGURATION_NOT_UNDERSTOOD = "configuration_not_understood"
+    CONFIGURATION_UNVERSIONED = "configuration_unversioned"
+    CONFIGURATION_FILES_DIFFER = "configuration_files_differ"
+    ACCESS_DIFFERS = "access_differs"
 
 
 PERIODIC_CAUSES = frozenset({Cause.PLANNER_MISSING, Cause.BEAT_MISSING})
@@ -58,7 +66,7 @@ class Obstacle:
     """One thing that is wrong. `message` has no full stop; `remedy` is whole sentences.
 
     `provider` is None for what concerns all. An obstacle that `stops` jobs blocks them until it is
-    gone; any other is a warning.
+    gone; any other is a warning, unless it `harms`: jobs go on, but not as they should.
     """
 
     cause: Cause
@@ -66,6 +74,7 @@ class Obstacle:
     remedy: str
     provider: str | None = None
     stops: bool = True
+    harms: bool = False
 
     def __str__(self) -> str:
         """Return the message and the remedy as sentences."""
@@ -138,12 +147,14 @@ def obstacles(
     *,
     version: str,
     configuration: int | None = None,
+    own_parts: Mapping[str, str] = MappingProxyType({}),
     sealed_with: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
 ) -> list[Obstacle]:
     """Return what blocks jobs, most general first, then the warnings.
 
     `providers` are those of the configuration, whose number is `configuration`, None if unknown;
-    `version` is that of the calling code.
+    `version` is that of the calling code, `own_parts` the digests of its configuration, where it
+    sends no heartbeats itself.
     `sealed_with` maps each provider that needs a key to the ids of the master keys that sealed its
     keys, empty where it has none.
     """
@@ -158,6 +169,7 @@ def obstacles(
         *_clocks(fleet),
         *_versions(fleet, version),
         *_configurations(fleet, configuration),
+        *_files(fleet, own_parts, configuration),
     ]
 
 
@@ -263,11 +275,15 @@ def _clocks(fleet: Fleet) -> Iterator[Obstacle]:
 
 
 def _versions(fleet: Fleet, version: str) -> Iterator[Obstacle]:
-    others = sorted({p.version for p in fleet.processes if p.is_alive} - {version})
-    if others:
+    others: dict[str, list[str]] = {}
+    for process in fleet.processes:
+        if process.is_alive and process.version != version:
+            others.setdefault(process.version, []).append(_who(process))
+    for other, processes in sorted(others.items()):
         yield Obstacle(
             Cause.VERSIONS_DIFFER,
-            f"processes of the fleet run version {', '.join(others)}, and this is {version}",
+            f"{_listed(processes)} run{'s' * (len(processes) == 1)} version {other} of sisgate, "
+            f"and this is {version}",
             "Run the same version everywhere.",
             stops=False,
         )
@@ -277,7 +293,7 @@ def _configurations(fleet: Fleet, newest: int | None) -> Iterator[Obstacle]:
     for process in fleet.processes:
         if not process.is_alive:
             continue
-        who = f"{process.name} on {process.host}"
+        who = _who(process)
         if newest is not None and process.configuration != newest:
             is_behind = process.configuration < newest
             yield Obstacle(
@@ -296,6 +312,94 @@ def _configurations(fleet: Fleet, newest: int | None) -> Iterator[Obstacle]:
                 "It serves the rest. Run the same version of sisgate everywhere.",
                 stops=False,
             )
+
+
+def _files(
+    fleet: Fleet, own_parts: Mapping[str, str], configuration: int | None
+) -> Iterator[Obstacle]:
+    """Yield who has settings that others have not, and that nothing makes them agree."""
+    alive = [process for process in fleet.processes if process.is_alive]
+    told = [(_who(each), each.configuration, each.parts) for each in alive if each.parts]
+    if own_parts and configuration is not None:
+        told.append((THIS_PROCESS, configuration, own_parts))
+    yield from _differing(
+        Cause.ACCESS_DIFFERS,
+        [(who, _only(parts, ACCESS)) for who, _, parts in told],
+        "the settings of {} differ from those of {}",
+        "What one refuses, another may allow. Give every process the same settings, and restart "
+        "those that have others.",
+    )
+    unversioned = [
+        (who, {name: parts[name] for name in parts if name not in ACCESS})
+        for who, version, parts in told
+        if not version
+    ]
+    files = list(
+        _differing(
+            Cause.CONFIGURATION_FILES_DIFFER,
+            unversioned,
+            "the file of {} differs from that of {}",
+            f"Limits and routes depend on who makes a call. {APPLY_ONE}",
+        )
+    )
+    hosts = sorted({each.host for each in alive if not each.configuration})
+    if not files and configuration == 0 and len(hosts) > 1:
+        yield Obstacle(
+            Cause.CONFIGURATION_UNVERSIONED,
+            "the ledger has no version of the configuration: each process runs on its own file, on "
+            f"{_listed(hosts)}",
+            f"Limits hold only while the files agree, and a change needs restarts. {APPLY_ONE}",
+            stops=False,
+        )
+    yield from files
+
+
+def _differing(
+    cause: Cause, told: Sequence[tuple[str, Mapping[str, str]]], words: str, remedy: str
+) -> Iterator[Obstacle]:
+    """Yield each group of processes with other parts than the largest group.
+
+    It harms if they have another value of a part, and not if they only lack one.
+    """
+    groups: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for who, parts in told:
+        groups.setdefault(tuple(sorted(parts.items())), []).append(who)
+    if len(groups) < 2:
+        return
+    (most, usual), *others = sorted(groups.items(), key=lambda each: (-len(each[1]), each[1]))
+    expected = dict(most)
+    for deviating, processes in others:
+        found = dict(deviating)
+        names = sorted(
+            name for name in {*expected, *found} if expected.get(name) != found.get(name)
+        )
+        harms = any(name in expected and name in found for name in names)
+        yield Obstacle(
+            cause,
+            f"{words.format(_listed(processes), _listed(usual))} in {_listed(names)}",
+            remedy,
+            stops=False,
+            harms=harms,
+        )
+
+
+def _only(parts: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    return {name: parts[name] for name in names if name in parts}
+
+
+def _who(process: Heartbeat) -> str:
+    return f"{process.name} on {process.host}"
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    """Return names as a list in words.
+
+    >>> _listed(["a", "b", "c"]), _listed(["a", "b", "c", "d", "e", "f"])
+    ('a, b and c', 'a, b, c, d and 2 more')
+    """
+    shown = list(names[:most])
+    last = f"{len(names) - most:,} more" if len(names) > most else shown.pop()
+    return f"{', '.join(shown)} and {last}" if shown else last
 
 
 def _absence(silent: Sequence[Heartbeat]) -> str:

@@ -27,6 +27,9 @@ SUBJECTS = {
     Cause.VERSIONS_DIFFER: "versions",
     Cause.CONFIGURATION_LAGS: "configuration",
     Cause.CONFIGURATION_NOT_UNDERSTOOD: "configuration",
+    Cause.CONFIGURATION_UNVERSIONED: "configuration",
+    Cause.CONFIGURATION_FILES_DIFFER: "configuration",
+    Cause.ACCESS_DIFFERS: "access",
 }
 """The subjects of results. Redis, ledger and missing keys have their own checks."""
 
@@ -41,7 +44,7 @@ def processes(core: Core) -> Iterator[DiagnosticResult]:
     obstacles = [each for each in liveness.obstacles if each.cause in SUBJECTS]
     waiting = _waiting(core, [each.provider for each in obstacles if each.provider is not None])
     for each in obstacles:
-        grade: Grade = "fail" if each.stops else "warn"
+        grade: Grade = "fail" if each.stops or each.harms else "warn"
         count = waiting.get(each.provider or "", 0)
         message = f"{each.message}; {count:,} calls wait" if count else each.message
         yield DiagnosticResult(SUBJECTS[each.cause], grade, message, each.remedy)

@@ -41,6 +41,8 @@ def configuration(core: Core) -> DiagnosticResult:
         remedy = f"Add one to sisgate.toml, as in {sample_file()}."
         return DiagnosticResult("configuration", "warn", f"{place}: no provider", remedy)
     known = f"{place}: {', '.join(fleet.providers)}"
+    if not fleet.version:
+        known += " (this process's own file, until `sisgate config apply`)"
     if fleet.version and (what := _difference(core)):
         remedy = (
             "The file is ignored. `sisgate config diff` shows the difference; apply it with "

@@ -113,6 +113,7 @@ def test_another_version_is_named_and_stops_nothing() -> None:
     """During an upgrade, or where one host was forgotten."""
     (other,) = judged(Fleet([replace(WORKER, version="2"), BEAT], 0.0))
     assert (other.cause, other.stops) == (Cause.VERSIONS_DIFFER, False)
+    assert other.message == "w@app-1 on app-1 runs version 2 of sisgate, and this is 1"
 
 
 def test_each_is_followed_by_what_helps() -> None:
@@ -170,3 +171,55 @@ def test_who_follows_another_configuration_and_who_cannot_use_it_is_named() -> N
     assert "not 43" in found[0].message
     assert "SISGATE_DATABASE_URL" in found[1].remedy
     assert problem in found[2].message
+
+
+FILE = {"access": "a1", "providers.clark": "c1", "retention": "r1"}
+
+
+def with_files(*files: dict[str, str], **common: object) -> Fleet:
+    """Return a fleet with a worker on each of several hosts, of the parts of its file."""
+    workers = [
+        replace(WORKER, name=f"w{at}", host=f"app-{at}", parts=parts, **common)
+        for at, parts in enumerate(files)
+    ]
+    return Fleet([*workers, BEAT], 0.0)
+
+
+def test_hosts_without_a_version_of_the_configuration_are_told_what_it_means() -> None:
+    """One machine needs no version: its processes read one file."""
+    (found,) = judged(with_files(FILE, FILE), configuration=0)
+    assert (found.cause, found.stops, found.harms) == (
+        Cause.CONFIGURATION_UNVERSIONED, False, False,
+    )  # fmt: skip
+    assert "app-0 and app-1" in found.message
+    assert "`sisgate config apply`" in found.remedy
+    assert judged(Fleet([replace(WORKER, parts=FILE), BEAT], 0.0), configuration=0) == []
+
+
+def test_who_runs_on_another_file_is_named_with_what_differs() -> None:
+    """It harms if one provider has two meanings, not if one host lacks what others have."""
+    other = {**FILE, "providers.clark": "c2", "retention": "r2"}
+    (found,) = judged(with_files(FILE, FILE, other), configuration=0)
+    assert (found.cause, found.stops, found.harms) == (
+        Cause.CONFIGURATION_FILES_DIFFER, False, True,
+    )  # fmt: skip
+    assert found.message == (
+        "the file of w2 on app-2 differs from that of w0 on app-0 and w1 on app-1 in "
+        "providers.clark and retention"
+    )
+    assert "`sisgate config apply`" in found.remedy
+    (less,) = judged(with_files(FILE, FILE, {"access": "a1", "retention": "r1"}), configuration=0)
+    assert (less.cause, less.harms) == (Cause.CONFIGURATION_FILES_DIFFER, False)
+    (here,) = judged(
+        Fleet([replace(WORKER, parts=FILE), BEAT], 0.0), configuration=0, own_parts=other
+    )
+    assert "this process" in here.message
+
+
+def test_rules_of_access_must_agree_whatever_the_version() -> None:
+    """No version of the configuration holds them."""
+    fleet = with_files({"access": "a1"}, {"access": "a1"}, {"access": "a2"}, configuration=7)
+    fleet = replace(fleet, processes=[*fleet.processes[:-1], replace(BEAT, configuration=7)])
+    (found,) = judged(fleet, configuration=7)
+    assert (found.cause, found.harms) == (Cause.ACCESS_DIFFERS, True)
+    assert "w2 on app-2" in found.message
