@@ -34,6 +34,7 @@
         │   ├── CursorTooOld          the changes after the cursor are deleted; start over
         │   └── CursorAhead           the feed ends before the cursor; start over
         ├── CredentialError           no usable key, or a secret cannot be opened
+        │   ├── MasterKeyMissing      a master or audit key of ours is not here
         │   ├── TokenRefused          the provider refused our credentials
         │   └── KeySourceFailed       a key source produced no new key
         ├── AccessDenied              the caller may not do that
@@ -294,6 +295,12 @@ class CredentialError(PermanentError):
     """No usable key, or a stored secret cannot be opened with the master key."""
 
     code = "credentials"
+
+
+class MasterKeyMissing(CredentialError):
+    """A master key or audit key of this installation is missing or unreadable in this process."""
+
+    code = "master_key_missing"
 
 
 class TokenRefused(CredentialError):

@@ -33,6 +33,7 @@ STATUSES: Mapping[type[SisgateError], int] = {
     errors.CursorTooOld: 410,
     errors.CursorAhead: 409,
     errors.CredentialError: 502,
+    errors.MasterKeyMissing: 500,
     errors.AccessDenied: 403,
     errors.NotAuthenticated: 401,
     errors.ProviderRefused: 502,

@@ -32,7 +32,7 @@ from workers.calls import execute
 from workers.jobs import planning
 from workers.jobs.app_tasks import AppTasks, EarlyCancels, Result, TaskMessage
 from workers.jobs.replies import Replies
-from workers.maintenance import audit, health, heartbeats, rotation
+from workers.maintenance import audit, health, heartbeats, master_keys, rotation
 from workers.runtime import RUNTIME, Runtime, RuntimeOfProcess
 from workers.task_types import FleetTask, PeriodicTask
 
@@ -58,6 +58,7 @@ def register(app: Celery, settings: Settings, registry: CallTasks) -> None:
         lambda: runtime().configuration.current().providers,
     )
     _register_periodic(app, runtime)
+    worker_init.connect(_refuse_missing_keys(runtime), weak=False)
     worker_init.connect(lambda **_: audit.note_start(runtime()), weak=False)
     heartbeats.watch_beat(app)
     heartbeats.watch_clock(app)
@@ -69,6 +70,13 @@ def register(app: Celery, settings: Settings, registry: CallTasks) -> None:
     app.steps["consumer"].add("workers.admission.following:FollowConfiguration")
     app.steps["consumer"].add("workers.admission.bootstep:Admission")
     app.steps["consumer"].add("workers.maintenance.heartbeats:WorkerHeartbeat")
+
+
+def _refuse_missing_keys(runtime: RuntimeOfProcess) -> Callable[..., None]:
+    def begin(sender: Any = None, **_: Any) -> None:
+        master_keys.refuse_missing_keys(runtime(), str(getattr(sender, "hostname", "worker")))
+
+    return begin
 
 
 def _retention(runtime: Runtime, *, scans: bool = False) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PublicKey,
 )
 
-from sisgate.errors import CredentialError, UsageError
+from sisgate.errors import MasterKeyMissing, UsageError
 from sisgate.settings.files import KEY_BYTES, decode_keys, read_text, write_keys
 
 ID_BYTES = 4
@@ -156,7 +156,7 @@ class KeyRing(Verifiers):
 
     def __init__(self, keys: Sequence[AuditKey]) -> None:
         if not keys:
-            raise CredentialError(
+            raise MasterKeyMissing(
                 "There is no audit key, and without one nothing is accepted and no call is made. "
                 "Give this process the master key file, or an audit key file (audit_key_file)."
             )
@@ -166,18 +166,18 @@ class KeyRing(Verifiers):
 
 
 def read_audit_keys(path: Path) -> KeyRing:
-    """Return the keys of a file: one base64 key a line, newest first. `CredentialError`."""
+    """Return the keys of a file: one base64 key a line, newest first. `MasterKeyMissing`."""
     try:
         keys = decode_keys(read_text(path))
     except FileNotFoundError:
-        raise CredentialError(
+        raise MasterKeyMissing(
             f"There is no audit key file at {path}. `sisgate audit new-key` makes one; every "
             "process of the fleet needs the same."
         ) from None
     except (OSError, ValueError) as error:
-        raise CredentialError(f"The audit key file {path} cannot be read: {error}.") from error
+        raise MasterKeyMissing(f"The audit key file {path} cannot be read: {error}.") from error
     if not keys:
-        raise CredentialError(f"The file {path} does not hold base64 of {KEY_BYTES} bytes a line.")
+        raise MasterKeyMissing(f"The file {path} does not hold base64 of {KEY_BYTES} bytes a line.")
     return KeyRing([AuditKey(key) for key in keys])
 
 

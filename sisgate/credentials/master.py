@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sisgate.errors import CredentialError
+from sisgate.errors import MasterKeyMissing
 from sisgate.settings import Settings
 from sisgate.settings.files import KEY_BYTES, decode_keys, read_text, write_keys
 
@@ -51,8 +51,8 @@ class MasterKey:
 def master_keys(settings: Settings) -> list[MasterKey]:
     """Return the keys of all sources, newest first: environment, command, file.
 
-    Raises `CredentialError` if a source cannot be read, or none has a key. A file that the settings
-    do not name may be missing if another source has a key.
+    Raises `MasterKeyMissing` if a source cannot be read, or none has a key. A file that the
+    settings do not name may be missing if another source has a key.
     """
     keys: list[MasterKey] = []
     if settings.master_key is not None:
@@ -95,12 +95,12 @@ def _read(path: Path) -> list[MasterKey]:
     try:
         text = read_text(path)
     except FileNotFoundError:
-        raise CredentialError(
+        raise MasterKeyMissing(
             f"There is no master key at {path}. `sisgate up` makes one on its first start; on a "
             "fleet, `sisgate keys master` makes one to be shared as a secret file."
         ) from None
     except (OSError, ValueError) as error:
-        raise CredentialError(f"The master key at {path} cannot be read: {error}.") from error
+        raise MasterKeyMissing(f"The master key at {path} cannot be read: {error}.") from error
     return _decode(text, str(path), f"The file {path}")
 
 
@@ -115,13 +115,13 @@ def _run(command: tuple[str, ...]) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as error:
-        raise CredentialError(
+        raise MasterKeyMissing(
             f"The command for the master key ({command[0]}) could not be run: "
             f"{type(error).__name__}. Check master_key_command."
         ) from None
     if ended.returncode != 0:
         # Do not quote its output: it may hold a secret.
-        raise CredentialError(
+        raise MasterKeyMissing(
             f"The command for the master key ({command[0]}) ended with {ended.returncode}. Run it "
             "by hand to see why."
         )
@@ -131,5 +131,5 @@ def _run(command: tuple[str, ...]) -> str:
 def _decode(text: str, origin: str, what: str) -> list[MasterKey]:
     keys = decode_keys(text)
     if not keys:
-        raise CredentialError(f"{what} does not hold base64 of {KEY_BYTES} bytes a line.")
+        raise MasterKeyMissing(f"{what} does not hold base64 of {KEY_BYTES} bytes a line.")
     return [MasterKey(key, origin) for key in keys]

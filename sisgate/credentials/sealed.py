@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -88,6 +88,9 @@ SEALED: tuple[SealedColumn, ...] = (
 )
 """All sealed columns of the ledger: code that seals another one adds it here."""
 
+OF_PROVIDERS = SEALED[:1]
+"""The secrets of providers, without which no call is made."""
+
 TOKENS = "tokens"
 """The access tokens in Redis, as a place."""
 
@@ -103,14 +106,14 @@ class Progress:
     """Places that do not open: their master key is missing, or they were changed."""
 
 
-def uses(database: Database) -> dict[str, Counter[str]]:
+def uses(database: Database, columns: Sequence[SealedColumn] = SEALED) -> dict[str, Counter[str]]:
     """Return how many texts each master key has sealed, by its id in hex and by place.
 
     Access tokens are not among them: one that does not open is fetched anew.
     """
     counts: dict[str, Counter[str]] = {}
     with database.read() as session:
-        for sealed in SEALED:
+        for sealed in columns:
             for master, count in sealed.masters(session, ID_BYTES):
                 counts.setdefault(master.hex(), Counter())[sealed.name] += count
     return counts

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sisgate.credentials.master import ID_BYTES, MasterKey, master_keys
-from sisgate.errors import CredentialError
+from sisgate.errors import CredentialError, MasterKeyMissing
 from sisgate.settings import Settings
 from sisgate.settings.files import KEY_BYTES
 
@@ -34,7 +34,7 @@ class Vault:
 
     def __init__(self, keys: Sequence[MasterKey]) -> None:
         if not keys:
-            raise CredentialError(
+            raise MasterKeyMissing(
                 "There is no master key. `sisgate up` creates one on its first start."
             )
         self._newest = keys[0]
@@ -122,7 +122,7 @@ class Vault:
     def _master_of(self, sealed: bytes) -> MasterKey:
         master = self._keys.get(sealed[1:_HEADER])
         if sealed[:1] not in {_FIRST, _ENVELOPE} or master is None:
-            raise CredentialError(
+            raise MasterKeyMissing(
                 f"A stored secret was sealed with master key {sealed[1:_HEADER].hex()}, which this "
                 "process does not have. Put that key back into the master key file "
                 "(SISGATE_MASTER_KEY_FILE), or add the provider's keys anew with "

@@ -90,7 +90,7 @@ class ResponseClass(Enum):
     MISCONFIGURED = (
         "no token: 3xx, 404, 405, `invalid_scope`, `invalid_request`, `unsupported_grant_type`"
     )
-    OWN_OUTAGE = "not sent: Redis or the database is down"
+    OWN_OUTAGE = "not sent: Redis or the database is down, or this worker lacks the master key"
 
     @property
     def rule(self) -> ResponseRule:

@@ -50,7 +50,8 @@ class Heartbeat:
     not tell. `full_seconds` is how long every slot has been busy with the same tasks, 0 while one
     is free. `clock_offset_seconds` is how far the host's clock is ahead of Redis's, accurate to
     `clock_error_seconds`; None while unknown. `master_keys` are the ids of the master keys that the
-    process has. `age_seconds` is the age of the heartbeat by the clock of Redis.
+    process has. With a `refusal` it did not start, and this is why. `age_seconds` is the age of the
+    heartbeat by the clock of Redis.
     """
 
     id: str
@@ -72,12 +73,13 @@ class Heartbeat:
     not_understood: tuple[str, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
     calls: tuple[int, ...] | None = None
+    refusal: str = ""
     age_seconds: float = 0.0
 
     @property
     def is_alive(self) -> bool:
-        """Whether it came recently enough."""
-        return self.age_seconds <= ALIVE_SECONDS
+        """Whether it came recently enough, from a process that did start."""
+        return not self.refusal and self.age_seconds <= ALIVE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

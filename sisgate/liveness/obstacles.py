@@ -27,6 +27,9 @@ FULL_SECONDS = 60.0
 
 APPLY_ONE = "Apply one file for all with `sisgate config apply`; every process follows it at once."
 
+REFUSED_SECONDS = 600.0
+"""How long a worker that refused to start is reported, unless it has started since."""
+
 THIS_PROCESS = "this process"
 
 CLOCK_SECONDS = 1.0
@@ -47,6 +50,7 @@ class Cause(StrEnum):
     PROVIDER_MISSING = "provider_missing"
     KEY_MISSING = "key_missing"
     MASTER_KEY_MISSING = "master_key_missing"
+    WORKER_REFUSED = "worker_refused"
     SLOTS_FULL = "slots_full"
     CLOCKS_DIFFER = "clocks_differ"
     VERSIONS_DIFFER = "versions_differ"
@@ -165,6 +169,7 @@ def obstacles(
             blocking += _keys(fleet, provider, sealed_with[provider])
     return [
         *blocking,
+        *_refused(fleet),
         *_periodic(fleet),
         *_clocks(fleet),
         *_versions(fleet, version),
@@ -255,6 +260,31 @@ def _keys(fleet: Fleet, provider: str, masters: AbstractSet[str]) -> Iterator[Ob
             "Give the workers that master key (SISGATE_MASTER_KEY_FILE) and restart them.",
             provider,
         )
+        return
+    lacking = [_who(process) for process in serving if not masters & set(process.master_keys)]
+    if lacking:
+        yield Obstacle(
+            Cause.MASTER_KEY_MISSING,
+            f"{_listed(lacking)} cannot open the key of {provider}, sealed with master key "
+            f"{' or '.join(sorted(masters))}",
+            "What it takes waits and is tried again, until another worker takes it. Give it that "
+            "master key (SISGATE_MASTER_KEY_FILE) and restart it.",
+            provider,
+            stops=False,
+            harms=True,
+        )
+
+
+def _refused(fleet: Fleet) -> Iterator[Obstacle]:
+    for process in fleet.processes:
+        if process.refusal and process.age_seconds <= REFUSED_SECONDS:
+            yield Obstacle(
+                Cause.WORKER_REFUSED,
+                f"{_who(process)} refused to start {length(process.age_seconds)} ago",
+                process.refusal,
+                stops=False,
+                harms=True,
+            )
 
 
 def _clocks(fleet: Fleet) -> Iterator[Obstacle]:

@@ -57,3 +57,9 @@ def test_the_providers_status_does_not_replace_that_of_the_document() -> None:
 def test_the_table_names_classes_of_the_tree_only() -> None:
     """A class that goes takes its line with it."""
     assert set(STATUSES) <= set(CLASSES)
+
+
+def test_a_missing_master_key_is_our_fault_and_a_refused_key_the_providers() -> None:
+    """502 says that the server behind us failed."""
+    assert status_of(errors.MasterKeyMissing("There is no master key.")) == 500
+    assert status_of(errors.TokenRefused("No.")) == 502

@@ -13,6 +13,7 @@ from sisgate.errors import (
     BrokerUnavailable,
     DatabaseUnavailable,
     DeferredError,
+    MasterKeyMissing,
     OutcomeUnknown,
     SisgateError,
     TransientError,
@@ -48,7 +49,7 @@ NO_SUCH_PAGE = (404, 410, 416)
 """How servers refuse a page beyond the end of a list."""
 
 OWN_OUTAGE_SECONDS = 2.0
-"""How long a call waits after a failure of Redis or the database."""
+"""How long a call waits after a failure of Redis or the database, or without the master key."""
 
 
 @dataclass(frozen=True)
@@ -232,8 +233,8 @@ def _is_end_of_list(claim: Claim, status: int) -> bool:
 
 def _of_error(at: _Case, reply: Reply) -> Classification:
     error = reply.error or SisgateError("no answer")
-    if isinstance(error, BrokerUnavailable | DatabaseUnavailable):
-        # The provider has not failed, so no attempt is spent.
+    if isinstance(error, BrokerUnavailable | DatabaseUnavailable | MasterKeyMissing):
+        # The provider has not failed, so no attempt is spent. Another worker may have the key.
         kind = ResponseClass.OWN_OUTAGE
         return Classification(kind.rule.breaker, Waits(error.as_dict(), OWN_OUTAGE_SECONDS))
     if isinstance(error, DeferredError):

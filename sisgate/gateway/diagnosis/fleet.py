@@ -22,6 +22,7 @@ SUBJECTS = {
     Cause.RECONCILE_OVERDUE: "reconcile",
     Cause.WORKER_MISSING: "worker",
     Cause.MASTER_KEY_MISSING: "worker",
+    Cause.WORKER_REFUSED: "worker",
     Cause.SLOTS_FULL: "worker",
     Cause.CLOCKS_DIFFER: "clocks",
     Cause.VERSIONS_DIFFER: "versions",

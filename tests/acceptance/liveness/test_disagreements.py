@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from testbed.fleet import Fleet, MakeFleet
+import shutil
+from contextlib import closing
+
+from sisgate import Gateway
+from sisgate.credentials.master import make_master_key, renew_master_key
+from testbed.fleet import Fleet, MakeFleet, Process
+from testbed.recorder import Recorder
 
 
 def findings(fleet: Fleet, subject: str) -> dict[str, str]:
@@ -56,3 +62,57 @@ def test_other_rules_of_access_are_a_failed_check(make_fleet: MakeFleet) -> None
     failed = findings(fleet, "access")["fail"]
     assert "the settings of w1@test on " in failed
     assert " in access. " in failed
+
+
+def want_a_key(gateway: Gateway) -> None:
+    """Have alpha ask for a key, and give it one."""
+    document = gateway.configuration.check(gateway.settings.config_file or {}).document
+    document["providers"]["alpha"]["auth"] = "bearer"
+    gateway.configuration.apply(document, actor="test")
+    gateway.keys.of("alpha").add("us", "secret", actor="test")
+
+
+def test_a_worker_that_cannot_open_a_key_leaves_its_calls_to_others(
+    make_fleet: MakeFleet, recorder: Recorder
+) -> None:
+    """It was not restarted after the master key was renewed. No call fails by it."""
+    fleet = make_fleet(alpha='limit = "off"')
+    old = fleet.folder / "old.key"
+    shutil.copy(fleet.settings.master_key_path, old)
+    fleet.start_worker(SISGATE_MASTER_KEY_FILE=str(old))
+    renewed = renew_master_key(fleet.settings.master_key_path).id.hex()
+    with closing(Gateway(fleet.settings)) as gateway:
+        want_a_key(gateway)
+        jobs = [gateway.enqueue_request("alpha", "GET", f"/{number}") for number in range(6)]
+        fleet.wait(lambda: "fail" in findings(fleet, "worker"), "doctor names it")
+        assert f"the master key of its key, {renewed}" in findings(fleet, "worker")["fail"]
+        assert not recorder["alpha"].arrivals
+
+        fleet.start_worker()
+        assert [job.wait(60).state for job in jobs] == ["done"] * 6
+    failed = findings(fleet, "worker")["fail"]
+    assert "w0@test on " in failed
+    assert "cannot open the key of alpha" in failed
+    assert "SISGATE_MASTER_KEY_FILE" in failed
+
+
+def test_a_worker_with_a_wrong_master_key_does_not_start(make_fleet: MakeFleet) -> None:
+    """`doctor` says so, with the host, until it has started with the right one."""
+    fleet = make_fleet(alpha="")
+    want_a_key(fleet.gateway)
+    wrong = fleet.folder / "wrong.key"
+    make_master_key(wrong)
+    environment = fleet.environment | {"SISGATE_MASTER_KEY_FILE": str(wrong)}
+    refused = Process(
+        "-A workers worker -c 1 -n w0@test", (), environment, fleet.folder / "refused.log"
+    )
+    try:
+        assert refused.popen.wait(60) != 0
+    finally:
+        refused.end()
+    assert "The ledger needs keys that are missing here" in refused.log
+    assert "w0@test on " in findings(fleet, "worker")["fail"]
+    assert " refused to start " in findings(fleet, "worker")["fail"]
+
+    fleet.start_worker()
+    assert "fail" not in findings(fleet, "worker")

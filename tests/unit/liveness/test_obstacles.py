@@ -92,6 +92,27 @@ def test_keys_are_told_that_are_missing_or_that_no_worker_opens() -> None:
     assert causes == [Cause.MASTER_KEY_MISSING, Cause.MASTER_KEY_MISSING, Cause.KEY_MISSING]
 
 
+def test_a_worker_without_the_master_key_that_another_has_is_named() -> None:
+    """What it takes waits for the other; where none has it, jobs are stopped."""
+    lacking = replace(WORKER, name="w1", host="app-2", master_keys=("old",))
+    fleet = Fleet([replace(WORKER, master_keys=("new",)), lacking, BEAT], 0.0)
+    (found,) = judged(fleet, sealed_with={"clark": {"new"}})
+    assert (found.cause, found.stops, found.harms) == (Cause.MASTER_KEY_MISSING, False, True)
+    assert found.message.startswith("w1 on app-2 cannot open the key of clark")
+
+
+def test_a_worker_that_refused_to_start_is_named_and_serves_nothing() -> None:
+    """With what it said; for some minutes, as those that restart it do so often."""
+    refused = replace(
+        WORKER, name="w1", host="app-2", queues=(), refusal="Restore the key.", age_seconds=9.0
+    )
+    (found,) = judged(Fleet([WORKER, refused, BEAT], 0.0))
+    assert (found.cause, found.stops, found.harms) == (Cause.WORKER_REFUSED, False, True)
+    assert str(found) == "W1 on app-2 refused to start 9 s ago. Restore the key."
+    assert "no worker serves clark" in told(Fleet([refused, BEAT], 0.0))
+    assert judged(Fleet([WORKER, replace(refused, age_seconds=3600.0), BEAT], 0.0)) == []
+
+
 @pytest.mark.parametrize(
     ("offset", "words"),
     [(2.3, "2.3 s ahead of"), (-300.0, "300.0 s behind"), (0.9, None), (None, None)],
@@ -176,10 +197,10 @@ def test_who_follows_another_configuration_and_who_cannot_use_it_is_named() -> N
 FILE = {"access": "a1", "providers.clark": "c1", "retention": "r1"}
 
 
-def with_files(*files: dict[str, str], **common: object) -> Fleet:
+def with_files(*files: dict[str, str], configuration: int = 0) -> Fleet:
     """Return a fleet with a worker on each of several hosts, of the parts of its file."""
     workers = [
-        replace(WORKER, name=f"w{at}", host=f"app-{at}", parts=parts, **common)
+        replace(WORKER, name=f"w{at}", host=f"app-{at}", parts=parts, configuration=configuration)
         for at, parts in enumerate(files)
     ]
     return Fleet([*workers, BEAT], 0.0)
