@@ -69,7 +69,8 @@ def sync(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="Sync the providers with this pool, kind or name (* matches anything).",
+            help="Sync the providers with this pool, kind or name (* matches anything). May be "
+            "repeated: all must hold.",
         ),
     ] = None,
     priority: Priority = "normal",
