@@ -40,11 +40,13 @@ def lines_of(changes: Sequence[TableChange]) -> list[Text]:
 def _setting(kind: str, setting: Any) -> str:
     if kind == "add":
         return f"{setting.name} = {_value(setting.after)}"
-    return f"{setting.name}: {_value(setting.before)} → {_value(setting.after)}"
+    absent = "(none)" if setting.name.startswith("endpoints.") else "(default)"
+    before, after = _value(setting.before, absent), _value(setting.after, absent)
+    return f"{setting.name}: {before} → {after}"
 
 
-def _value(value: Any) -> str:
-    return "(default)" if value is None else json.dumps(value, ensure_ascii=False)
+def _value(value: Any, absent: str = "(default)") -> str:
+    return absent if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def show_changes(output: Presenter, plan: ConfigurationPlan) -> None:

@@ -66,7 +66,9 @@ def test_one_provider_is_added_edited_and_removed(run: Run) -> None:
         "kind": "skyward", "endpoints": [{"url": "https://sky.test"}], "limit": "5/s",
         "auth": "bearer",
     }  # fmt: skip
-    run("providers", "rename-endpoint", "new", "https://sky.test", "https://b.test", "--yes")
+    renamed = ["providers", "rename-endpoint", "new", "https://sky.test", "https://b.test"]
+    assert '{"weight": 1} → (none)' in run(*renamed, "--dry-run", text=True)
+    run(*renamed, "--yes")
     removed = run("providers", "remove", "new", "--yes", "--reason", "a trial")
     assert [each["subject"] for each in removed["changes"]] == ["providers.new"]
     told = run("sync", "new", "students", code=3)
