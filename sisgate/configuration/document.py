@@ -32,8 +32,9 @@ _SECRET = re.compile(r"password|passwd|secret|token|[a-z][_-]?key$", re.IGNORECA
 """Names of options, headers and parameters that hold a secret."""
 
 _PROXY_IS_SECRET = (
-    "has a password, which must not be stored with the configuration: let each worker find the URL "
-    "in its environment (HTTPS_PROXY)"
+    "has a password, which must not be stored with the configuration: remove this line, and give "
+    "each process the URL in its environment, as HTTPS_PROXY (under Compose in the file .env). "
+    "NO_PROXY lists the hosts to reach directly"
 )
 _NOTHING = "has no value (null): leave it out, and its default holds"
 _OPTION_IS_SECRET = (

@@ -42,6 +42,14 @@ def test_program_of_each_service_is_installed(name: str) -> None:
     assert shutil.which(program[1], path=str(Path(sys.executable).parent))
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_a_proxy_with_a_password_reaches_each_service_by_its_environment(name: str) -> None:
+    """It cannot be in a version of the configuration. Unset where neither shell nor .env has it."""
+    environment = OURS[name]["environment"]
+    assert environment["HTTPS_PROXY"] is None
+    assert environment["NO_PROXY"] is None
+
+
 CELERY = {name for name, s in OURS.items() if "celery" in text_of(s["command"])}
 
 

@@ -219,6 +219,10 @@ def test_a_document_holds_neither_what_only_a_process_needs_nor_a_secret(
     with pytest.raises(ConfigurationError, match=r"proxy: has a password") as caught:
         gateway.configuration.apply(file, actor="ana")
     assert "hunter2" not in str(caught.value)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{file.name}:")
+    assert "lincoln.proxy" in problem
+    assert "HTTPS_PROXY (under Compose in the file .env)" in problem
 
 
 def test_a_process_serves_what_it_understands(gateway: Gateway, file: Path) -> None:
