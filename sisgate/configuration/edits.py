@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from sisgate.configuration.document import Document
-from sisgate.domain.validation import did_you_mean
+from sisgate.domain.validation import did_you_mean, some_of
 from sisgate.errors import UnknownProvider, UsageError
 
 Settings = Mapping[str, Any]
@@ -77,10 +77,9 @@ def _copy(document: Document) -> Document:
 def _provider(document: Document, name: str) -> dict[str, Any]:
     providers = document["providers"]
     if name not in providers:
-        known = ", ".join(sorted(providers)) or "none"
         raise UnknownProvider(
-            f"No provider {name!r} is in the configuration. Configured: {known}."
-            f"{did_you_mean(name, providers)}",
+            f"No provider {name!r} is in the configuration. Configured: "
+            f"{some_of(sorted(providers))}.{did_you_mean(name, providers)}",
             provider=name,
         )
     table: dict[str, Any] = providers[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from urllib.parse import unquote_to_bytes
@@ -36,6 +36,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_lower = {str(each).lower(): str(each) for each in known}
     near = get_close_matches(word.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def some_of(names: Sequence[str], most: int = 20) -> str:
+    """Return a list of names in words, cut where it gets long; `none` for an empty one.
+
+    >>> some_of(["adams", "lincoln", "madison"], most=2)
+    'adams, lincoln and 1 more'
+    """
+    rest = len(names) - most
+    more = f" and {rest:,} more" if rest > 0 else ""
+    return (", ".join(names[:most]) or "none") + more
 
 
 def aware(name: str, moment: datetime | None) -> datetime | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sisgate.access.authorizer import Authorizer
-from sisgate.access.policy import Action, Decision, Principal
+from sisgate.access.policy import Action, Decision, Principal, covers_some
 from sisgate.audit.log import record
 from sisgate.configuration import FleetConfiguration
 from sisgate.context import Context
-from sisgate.domain.validation import did_you_mean
+from sisgate.domain.validation import did_you_mean, some_of
 from sisgate.errors import UnknownProvider, UnknownResource
 from sisgate.gateway.removed_providers import removal_error
 from sisgate.settings import ProviderConfig, Settings
@@ -45,19 +45,25 @@ class Core:
     def provider(self, name: str) -> ProviderConfig:
         """Return the configuration of a provider; `UnknownProvider` if there is none.
 
-        That is `ProviderRemoved` if there was one.
+        That is `ProviderRemoved` if there was one. Of other providers, the error names those that
+        the caller has something to do with.
         """
         configuration = self.configuration.current()
         if name not in configuration.providers:  # it may have been added a moment ago
             configuration = self.configuration.refresh()
         config = configuration.providers.get(name)
         if config is None:
-            if configuration.version and (removed := removal_error(self.database, name)):
+            caller = self.access.principal()
+            if (
+                configuration.version
+                and covers_some(caller, name)
+                and (removed := removal_error(self.database, name))
+            ):
                 raise removed
-            known = ", ".join(sorted(configuration.providers)) or "none"
+            known = [each for each in sorted(configuration.providers) if covers_some(caller, each)]
             raise UnknownProvider(
                 f"No provider {name!r} is configured in {self.place_of(configuration)}. "
-                f"Configured: {known}.{did_you_mean(name, configuration.providers)}",
+                f"Configured: {some_of(known)}.{did_you_mean(name, known)}",
                 provider=name,
             )
         return config

@@ -15,6 +15,7 @@ from sisgate.configuration.diff import differences
 from sisgate.configuration.document import read_file
 from sisgate.credentials.vault import Vault
 from sisgate.domain.network import cure, tls_fault, why_unreachable
+from sisgate.domain.validation import some_of
 from sisgate.embedded.redis_binary import version_of
 from sisgate.embedded.redis_conf import uses_embedded_redis
 from sisgate.errors import BrokerUnavailable, ConfigurationError, SisgateError
@@ -27,7 +28,7 @@ from sisgate.redis.errors import is_wrong_password
 from sisgate.settings.files import sample_file
 
 FREE_BYTES = 1 << 30
-MOST_DIFFERENCES = 5
+MOST_NAMES = 5
 CLOCK_WARN_SECONDS = 2.0
 
 
@@ -40,7 +41,7 @@ def configuration(core: Core) -> DiagnosticResult:
     if not fleet.providers:
         remedy = f"Add one to sisgate.toml, as in {sample_file()}."
         return DiagnosticResult("configuration", "warn", f"{place}: no provider", remedy)
-    known = f"{place}: {', '.join(fleet.providers)}"
+    known = f"{place}: {some_of(list(fleet.providers), MOST_NAMES)}"
     if not fleet.version:
         known += " (this process's own file, until `sisgate config apply`)"
     if fleet.version and (what := _difference(core)):
@@ -62,9 +63,8 @@ def _difference(core: Core) -> str | None:
     except ConfigurationError as error:
         return f"cannot be applied: {'; '.join(error.problems)}"
     changes = differences(core.configuration.document, own)
-    names = ", ".join(each.subject for each in changes[:MOST_DIFFERENCES])
-    more = f" and {len(changes) - MOST_DIFFERENCES:,} more" * (len(changes) > MOST_DIFFERENCES)
-    return f"differs in {names}{more}" if changes else None
+    names = some_of([each.subject for each in changes], MOST_NAMES)
+    return f"differs in {names}" if changes else None
 
 
 def data_folder(core: Core) -> DiagnosticResult:

@@ -10,7 +10,14 @@ import pytest
 from sisgate import Gateway
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import JobState
-from sisgate.errors import AccessDenied, NotAuthenticated, UnknownJob, UsageError
+from sisgate.errors import (
+    AccessDenied,
+    NotAuthenticated,
+    ProviderRemoved,
+    UnknownJob,
+    UnknownProvider,
+    UsageError,
+)
 from sisgate.ledger import audit_log, jobs
 
 As = Callable[..., Gateway]
@@ -195,3 +202,20 @@ def test_what_retention_deletes_is_deleted_by_who_the_token_says(
     with gateway.context.database.read() as session:
         (event,) = audit_log.tail(session, audit_log.AuditFilter(action="privacy:jobs:expire"))
     assert event.actor.startswith("ana (token ")
+
+
+def test_a_token_does_not_learn_of_other_providers(gateway: Gateway, as_token: As) -> None:
+    """Neither their names, nor who removed one and why."""
+    file = gateway.settings.config_file
+    assert file is not None
+    gateway.configuration.apply(file, actor="ana")
+    removal = gateway.configuration.plan_removal("open")
+    gateway.configuration.apply(removal, actor="ana", reason="contract ended")
+    app = as_token("gradebook", "app", scopes=("lincoln", "nope"))
+    for name in ("nope", "twim", "open"):
+        with pytest.raises(UnknownProvider, match=r"Configured: lincoln\.$"):
+            app.sync(name, "students")
+    with pytest.raises(UnknownProvider, match=r"lincoln, twin\. Did you mean 'twin'\?$"):
+        gateway.sync("twim", "students")
+    with pytest.raises(ProviderRemoved, match=r"by ana at .* UTC: contract ended"):
+        as_token("other", "app", scopes=("open",)).sync("open", "students")
