@@ -15,7 +15,7 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Reason, Yes
 from sisgate.cli.presenter import write_line
 from sisgate.cli.tables import Columns
-from sisgate.errors import UsageError
+from sisgate.errors import ConfigurationConflict, UsageError
 
 if TYPE_CHECKING:
     from sisgate.gateway import VersionInfo
@@ -105,14 +105,28 @@ def apply(
     ] = False,
 ) -> None:
     """Make a file the configuration of the fleet, after showing what changes."""
-    if first and (held := invocation.gateway.configuration.current().version):
-        invocation.output.result(
-            {"version": held, "is_new": False, "changes": []},
-            f"Version {held} is in force already, so nothing was applied (--first).",
-        )
+    configuration = invocation.gateway.configuration
+    if first and (held := configuration.current().version):
+        _show_held(invocation, held)
         return
-    plan = invocation.gateway.configuration.plan_change(_file(invocation, file))
-    apply_plan(invocation, plan, yes=yes, reason=reason, based_on=based_on)
+    plan = configuration.plan_change(_file(invocation, file))
+    # Asked again, of the ledger: it may not have answered a moment ago.
+    if first and plan.base:
+        _show_held(invocation, plan.base)
+        return
+    try:
+        apply_plan(invocation, plan, yes=yes, reason=reason, based_on=based_on)
+    except ConfigurationConflict as error:
+        if not first:
+            raise
+        _show_held(invocation, error.detail["newest"])  # another host was first
+
+
+def _show_held(invocation: Invocation, version: int) -> None:
+    invocation.output.result(
+        {"version": version, "is_new": False, "changes": []},
+        f"Version {version} is in force already, so nothing was applied (--first).",
+    )
 
 
 @app.add("sisgate config history", "sisgate config history --limit 100 --json")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sisgate import Gateway
+from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
+from testbed.clock import ManualClock
 from testbed.installation import variables_of
 
 Run = Callable[..., Any]
@@ -105,3 +108,17 @@ def test_a_version_with_a_reason_of_several_lines_is_shown_as_a_file(run: Run, f
     run("config", "apply", "--yes", "--reason", "limits\n[apps.x]\nweight = 9")
     file.write_text(run("config", "show", text=True), "utf-8")
     assert run("config", "apply", "--yes")["is_new"] is False
+
+
+def test_the_first_version_is_never_the_second(
+    run: Run, gateway: Gateway, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor where this process does not know of the first one yet."""
+    with closing(Gateway(gateway.settings, clock=ManualClock())) as lagging:
+        monkeypatch.setattr(Invocation, "gateway", lagging)
+        assert lagging.configuration.current().version == 0
+        gateway.configuration.apply({"apps": {"gradebook": {"weight": 2}}}, actor="ana")
+        assert lagging.configuration.current().version == 0
+        said = run("config", "apply", str(file), "--first", "--yes")
+    assert (said["version"], said["is_new"]) == (1, False)
+    assert gateway.configuration.show().info.number == 1
