@@ -126,7 +126,8 @@ class Vault:
                 f"A stored secret was sealed with master key {sealed[1:_HEADER].hex()}, which this "
                 "process does not have. Put that key back into the master key file "
                 "(SISGATE_MASTER_KEY_FILE), or add the provider's keys anew with "
-                "`sisgate keys add`."
+                "`sisgate keys add`.",
+                master_key=sealed[1:_HEADER].hex(),
             )
         return master
 

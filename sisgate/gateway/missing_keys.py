@@ -70,6 +70,15 @@ def missing_keys(
     )
 
 
+def is_given_up(database: Database, error: MasterKeyMissing) -> bool:
+    """Return whether the master key that an error misses was declared lost: it will not come."""
+    key = error.detail.get("master_key")
+    if key is None:
+        return False
+    with database.read() as session:
+        return bool(audit_log.subjects(session, GIVEN_UP, {key}))
+
+
 def at_hand(settings: Settings) -> list[MasterKey]:
     """Return the master keys; none if the configured file does not exist."""
     elsewhere = settings.master_key is not None or settings.master_key_command

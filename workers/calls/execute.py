@@ -13,11 +13,14 @@ from sisgate.audit import events as audit
 from sisgate.domain.retries import Blame
 from sisgate.errors import (
     BrokerUnavailable,
+    CredentialError,
     DeferredError,
+    MasterKeyMissing,
     NoPermit,
     SisgateError,
     TransientError,
 )
+from sisgate.gateway.missing_keys import is_given_up
 from sisgate.ledger import calls as ledger
 from sisgate.settings import ProviderConfig
 from sisgate.sync import known_pages
@@ -149,6 +152,11 @@ def _classify(
     judged: Judged = classify.NOT_JUDGED,
 ) -> Classification:
     now, jitter = call.runtime.clock.now(), random.random()
+    if isinstance(reply.error, MasterKeyMissing) and is_given_up(
+        call.runtime.database, reply.error
+    ):
+        # No worker will ever have it, so there is nothing to wait for.
+        reply = replace(reply, error=CredentialError(reply.error.message))
     return classify.classify(
         call.config, call.claim, reply, now, wait_seconds=wait_seconds, jitter=jitter, judged=judged
     )

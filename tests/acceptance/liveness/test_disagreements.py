@@ -116,3 +116,17 @@ def test_a_worker_with_a_wrong_master_key_does_not_start(make_fleet: MakeFleet) 
 
     fleet.start_worker()
     assert "fail" not in findings(fleet, "worker")
+
+
+def test_what_a_lost_master_key_sealed_fails_and_waits_for_nobody(make_fleet: MakeFleet) -> None:
+    """Once the key was declared lost, no worker will ever have it."""
+    fleet = make_fleet(alpha="")
+    (job,) = fleet.request("alpha")
+    fleet.settings.master_key_path.unlink()
+    with closing(Gateway(fleet.settings)) as gateway:
+        gateway.keys.master.make()
+        assert gateway.keys.master.give_up(actor="test")
+        fleet.start_worker()
+        fleet.wait(lambda: gateway.jobs.status(job).is_final, "the job's end")
+        status = gateway.jobs.status(job)
+    assert (status.state, (status.error or {})["code"]) == ("failed", "credentials")
