@@ -307,10 +307,11 @@ class Configuration:
 
 
 def _outdated(based_on: int, newest: int) -> ConfigurationConflict:
+    was = f"based on version {based_on}" if based_on else "that of the first version"
+    look = f"diff --from {based_on}" if based_on else "history"
     return ConfigurationConflict(
-        f"The change is based on version {based_on}, but version {newest} is in force now, so "
-        f"nothing was applied. See what it changed with `sisgate config diff --from {based_on}`, "
-        "and try again.",
+        f"The change is {was}, but version {newest} is in force now, so nothing was applied. See "
+        f"what it changed with `sisgate config {look}`, and try again.",
         based_on=based_on,
         newest=newest,
     )

@@ -458,6 +458,6 @@ def test_only_the_first_version_needs_no_token(another: MakeGateway, file: Path)
             return check(source)
 
         anonymous.configuration.check = meanwhile  # type: ignore[method-assign]
-        with pytest.raises(ConfigurationConflict, match="version 1 is in force"):
+        with pytest.raises(ConfigurationConflict, match="with `sisgate config history`"):
             anonymous.configuration.apply({"providers": {}}, actor="eve")
     assert admin.configuration.show().info.number == 1
