@@ -21,6 +21,7 @@ class LedgerSession(Session):
     def __init__(self, engine: Engine, info: dict[Any, Any]) -> None:
         self._engine = engine
         self._core: Connection | None = None
+        self._is_complete = False
         self.info = info
 
     def __getattr__(self, name: str) -> Any:
@@ -38,7 +39,8 @@ class LedgerSession(Session):
         """Return the connection, within its transaction."""
         if self._core is None:
             self._core = self._engine.connect()
-        if not self._core.in_transaction():  # also after a rollback
+        # Also after a rollback. Who asks after the commit must not take the ledger's lock again.
+        if not self._core.in_transaction() and not self._is_complete:
             self._core.begin()
         return self._core
 
@@ -60,6 +62,7 @@ class LedgerSession(Session):
             self.flush()
         if self._core is not None:
             self._core.commit()
+        self._is_complete = True
         self.dispatch.after_commit(self)
 
     def dismiss(self) -> None:

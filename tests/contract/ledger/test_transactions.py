@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Connection, event, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -105,3 +105,20 @@ def test_an_error_of_the_driver_is_the_librarys(database: Database) -> None:
     broken = new_job(kind=JobKind.SYNC, app=None)
     with pytest.raises(IntegrityError), database.write() as session:
         jobs.accept_to_publish(session, broken, NOW)
+
+
+def test_who_asks_after_the_commit_holds_no_lock(database: Database) -> None:
+    """A process that is frozen there must not keep the others out."""
+    asked: list[bool] = []
+
+    def at_commit(session: Session) -> None:
+        bind = session.get_bind()
+        assert isinstance(bind, Connection)
+        asked.append(bind.in_transaction())
+
+    event.listen(Session, "after_commit", at_commit)
+    try:
+        accept(database)
+    finally:
+        event.remove(Session, "after_commit", at_commit)
+    assert asked == [False]
