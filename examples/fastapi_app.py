@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 
 from sisgate import Gateway, SisgateError
 from sisgate.integrations.fastapi import (
@@ -40,7 +40,13 @@ app.add_middleware(
 )
 
 
-@app.post("/rosters/{provider}/{resource}", status_code=202)
+def require_key(request: Request) -> None:
+    """Refuse callers without a key: the middleware guards its own paths only."""
+    if not may_call(request):
+        raise HTTPException(403, "Send one of the app's keys in X-API-Key.")
+
+
+@app.post("/rosters/{provider}/{resource}", status_code=202, dependencies=[Depends(require_key)])
 def refresh(
     provider: str, resource: str, gateway: Annotated[Gateway, Depends(gateway_of)]
 ) -> dict[str, str]:

@@ -66,8 +66,9 @@ def test_the_app_answers_as_the_provider_does(url: str, stack: Stack) -> None:
 
 
 def test_strangers_get_nothing(url: str) -> None:
-    """Neither below the prefix nor by a rule."""
+    """Neither below the prefix nor by a rule, nor by a route of the app."""
     for path in (f"/sis/{NAME}/ws/v1/district", "/schools"):
         answer = requests.get(f"{url}{path}", timeout=PATIENCE)
         assert answer.status_code == 403
         assert answer.headers["content-type"] == "application/problem+json"
+    assert requests.post(f"{url}/rosters/{NAME}/orgs", timeout=PATIENCE).status_code == 403
