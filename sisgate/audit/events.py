@@ -28,6 +28,7 @@ REQUEST_DISCLOSED = "gateway:request:disclose"
 FEEDS_BEGUN_ANEW = "ledger:feeds:restart"
 CONFIGURATION_CHANGED = "configuration:settings:change"
 CONFIGURATION_APPLIED = "configuration:version:apply"
+PROVIDER_DRAINED = "configuration:provider:drain"
 PROVIDER_PURGED = "configuration:provider:purge"
 
 WORKER = "worker"

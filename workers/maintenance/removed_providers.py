@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import structlog
 
+from sisgate.audit.events import PROVIDER_DRAINED, WORKER
+from sisgate.audit.log import record
 from sisgate.gateway.removed_providers import removed_error
 from sisgate.ledger import configuration, removal
 from workers.runtime import Runtime
@@ -29,8 +31,14 @@ def end_stray_jobs(runtime: Runtime) -> None:
         ended = removal.cancel(
             session, removed, now, lambda name: removed_error(name, removed[name]).as_dict()
         )
-    for provider, job_ids in ended.items():
-        if job_ids:
-            log.info("removed_provider_drained", provider=provider, jobs=len(job_ids))
+        drained = {provider: len(job_ids) for provider, job_ids in ended.items() if job_ids}
+        for provider, count in drained.items():
+            record(
+                session, now, actor=WORKER, action=PROVIDER_DRAINED, subject=provider,
+                cancelled=count,
+            )  # fmt: skip
+    for provider, count in drained.items():
+        log.info("removed_provider_drained", provider=provider, jobs=count)
+    for job_ids in ended.values():
         for job_id in job_ids:
             runtime.wakeups.announce(job_id)

@@ -268,12 +268,16 @@ def test_a_job_accepted_by_a_process_that_lags_ends_too(
     runtime = Runtime(gateway.settings)
     try:
         removed_providers.end_stray_jobs(runtime)
+        removed_providers.end_stray_jobs(runtime)
     finally:
         runtime.close()
     status = job.status()
     assert (status.state, status.error and status.error["code"]) == (
         "cancelled", "provider_removed",
     )  # fmt: skip
+    drained = audit_log.AuditFilter(action="configuration:provider:drain")
+    (event,) = gateway.audit.tail(drained)
+    assert (event.subject, event.detail["cancelled"]) == ("adams", 1)
 
 
 def stray(lagging: Gateway) -> Job:
