@@ -47,6 +47,7 @@ class ConfigurationFile:
         self._coming: Seen | None = None
         self._wait_until = float("-inf")
         self._said = ""
+        self._noted = self._read_memory()
 
     def apply(self) -> None:
         """Apply the file as it is now."""
@@ -84,7 +85,7 @@ class ConfigurationFile:
         """Apply the file if that is safe; return what to say, '' for nothing."""
         configuration = self._gateway.configuration
         plan = configuration.plan_change(self._file)
-        applied_before, read_before = self._remembered()
+        applied_before, read_before = self._noted
         digest = plan.draft.digest
         if not plan.changes:
             self._remember(digest, digest)
@@ -115,15 +116,26 @@ class ConfigurationFile:
             )
         return ""
 
-    def _remembered(self) -> tuple[str, str]:
+    def _read_memory(self) -> tuple[str, str]:
         with suppress(OSError, ValueError, KeyError, TypeError):
             memory = json.loads(self._memory.read_text("utf-8"))
             return str(memory["applied"]), str(memory["read"])
         return "", ""
 
     def _remember(self, applied: str, read: str) -> None:
-        if (applied, read) != self._remembered():
-            self._memory.write_text(json.dumps({"applied": applied, "read": read}), "utf-8")
+        if (applied, read) == self._noted:
+            return
+        self._noted = applied, read
+        new = self._memory.with_suffix(".new")
+        try:
+            new.write_text(json.dumps({"applied": applied, "read": read}), "utf-8")
+            new.replace(self._memory)
+        except OSError as error:
+            # A full disk must not end the stack; the configuration is in the ledger.
+            self._tell(
+                f"{self._file.name}: {self._memory} cannot be written ({error.strerror}). The next "
+                "`sisgate up` may take the version in force for one that was applied elsewhere."
+            )
 
     def _say(self, what: str) -> None:
         if what and what != self._said:

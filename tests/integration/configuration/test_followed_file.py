@@ -8,7 +8,7 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.errors import DatabaseUnavailable
-from sisgate.stack.configuration_file import ConfigurationFile
+from sisgate.stack.configuration_file import APPLIED, ConfigurationFile
 from testbed.clock import ManualClock
 
 LIMIT = 'limit = "1000/h"'
@@ -117,3 +117,14 @@ def test_without_the_ledger_it_is_tried_again(
     monkeypatch.undo()
     followed.clock.advance(10)
     assert followed.save("", "").endswith("version 2 is in force: ~ providers.lincoln")
+
+
+def test_a_folder_that_cannot_be_written_stops_nothing(followed: Followed) -> None:
+    """What is saved is in force, and the stack says what it could not note for its next start."""
+    memory = followed.path.parent / APPLIED
+    memory.unlink()
+    memory.mkdir()  # even the superuser cannot replace a folder by a file
+    said = followed.save(LIMIT, 'limit = "500/h"')
+    assert "configuration-applied.json cannot be written" in said
+    assert followed.limit == "500/h"
+    assert "version 3 is in force" in followed.save('limit = "500/h"', 'limit = "400/h"')
