@@ -39,6 +39,9 @@ log = structlog.get_logger()
 MOST_PROBLEMS = 5
 """How many parts of the configuration that it cannot use a process reports."""
 
+LASTING_SECONDS = 10.0
+"""How long an obstacle must be present to be logged; those of a starting or stopping fleet pass."""
+
 REPEAT_SECONDS = 60.0
 """How often a lasting obstacle is logged again."""
 
@@ -151,23 +154,23 @@ class Watch:
     """Logs the fleet's lasting obstacles, repeatedly until they are gone."""
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self._seen_at: dict[str, float] = {}
         self._logged_at: dict[str, float] = {}
 
     def check(self, present: list[Obstacle], now: float) -> None:
-        """Log obstacles present twice in a row; those of a starting or stopping fleet pass."""
+        """Log the obstacles that have been present for `LASTING_SECONDS`."""
         keys = {f"{obstacle.cause} {obstacle.provider}": obstacle for obstacle in present}
+        self._seen_at = {key: self._seen_at.get(key, now) for key in keys}
         for key, obstacle in keys.items():
             logged_at = self._logged_at.get(key)
             is_due = logged_at is None or now - logged_at >= REPEAT_SECONDS
-            if key in self._seen and is_due:
+            if is_due and now - self._seen_at[key] >= LASTING_SECONDS:
                 what, remedy = obstacle.message, obstacle.remedy
                 log.warning("fleet_obstacle", cause=obstacle.cause.value, what=what, remedy=remedy)
                 self._logged_at[key] = now
         for key in self._logged_at.keys() - keys.keys():
             log.info("fleet_obstacle_gone", cause=key.split(" ")[0])
             del self._logged_at[key]
-        self._seen = set(keys)
 
 
 class WorkerHeartbeat(bootsteps.StartStopStep):
