@@ -277,7 +277,7 @@ def test_a_job_accepted_by_a_process_that_lags_ends_too(
     )  # fmt: skip
     drained = audit_log.AuditFilter(action="configuration:provider:drain")
     (event,) = gateway.audit.tail(drained)
-    assert (event.subject, event.detail["cancelled"]) == ("adams", 1)
+    assert (event.subject, event.detail) == ("adams", {"cancelled": 1})
 
 
 def stray(lagging: Gateway) -> Job:
