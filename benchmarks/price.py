@@ -1,30 +1,24 @@
 """The price of a call: what it costs by step, beside what plain Celery needs for the same.
 
-Four measurements. The steps of one call, in this process: SQL statements, transactions, Redis
-commands and round trips, processor time of ours. Accepting beside `send_task`, by processor time of
-the caller. Whole calls a second beside plain Celery (`whole_calls`), and what a waiting app waits
-longer than without us (`request_latency`). The provider has no limit.
+Three measurements. The steps of one call, in this process: SQL statements, transactions, Redis
+commands and round trips, processor time of ours. Whole calls a second beside plain Celery
+(`whole_calls`), and what a waiting app waits longer than without us (`request_latency`). The
+provider has no limit. Accepting beside `send_task` has a section of its own, `enqueue`.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
-import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-from celery import Celery
 
 from benchmarks import request_latency, whole_calls
 from benchmarks.admission_ground import CLOCK
 from benchmarks.meter import Cost, Meter, metered
-from benchmarks.plain_calls import PLAIN_QUEUE, TASK
-from benchmarks.report import Report, per_second, tell, times
+from benchmarks.report import Report, tell
 from benchmarks.scale import QUICK, Scale
-from sisgate import NewRequest
 from sisgate.admission.admitter import Admitter
 from sisgate.admission.slot_sharing import Want
 from sisgate.broker import Publisher
@@ -40,7 +34,6 @@ from workers.endpoints import Route
 
 PROVIDER = "alpha"
 WARM_CALLS, CALLS = 20, 200
-BULK = "enqueue, all at once"
 
 STEPS: dict[str, tuple[Any, str]] = {
     "publish": (Publisher, "all"),
@@ -62,7 +55,6 @@ def run(scale: Scale) -> Report:
     try:
         for engine in ENGINES:
             measure_steps(report, postgres, engine)
-        measure_acceptance(report, postgres, 1_000 if quick else 20_000)
         whole_calls.measure(report, postgres, quick=quick)
         for engine in ENGINES:
             with ground(postgres, engine) as fleet:
@@ -133,54 +125,6 @@ def _shown(cost: Cost) -> list[str]:
 
 def _call_id(body: str) -> int:
     return int(json.loads(b64decode(body))[1]["call_id"])
-
-
-def measure_acceptance(report: Report, postgres: PostgresServer, count: int) -> None:
-    """Add the table of accepting beside `send_task`: processor time of the caller."""
-    rows, figures = [], {}
-    for engine in ENGINES:
-        tell(f"accepting, {engine}")
-        with ground(postgres, engine) as fleet:
-            ways = _contenders(fleet)
-            spent: dict[str, list[float]] = {way: [] for way in ways}
-            rates: dict[str, list[float]] = {way: [] for way in ways}
-            each = count // 10
-            for turn in range(-1, 10):
-                for way, enqueue in ways.items():
-                    begun, used = time.perf_counter(), time.process_time()
-                    if way == BULK:
-                        enqueue(each)
-                    for number in range(each if way != BULK else 0):
-                        enqueue(number)
-                    used, took = time.process_time() - used, time.perf_counter() - begun
-                    if turn >= 0:
-                        spent[way].append(used / each * 1e3)
-                        rates[way].append(each / took)
-        ms = {way: statistics.median(found) for way, found in spent.items()}
-        rows += [
-            [f"{engine}, {way}", f"{ms[way]:.2f}", times(ms[way] / ms["send_task"]),
-             per_second(statistics.median(rates[way]))]
-            for way in ways
-        ]  # fmt: skip
-        figures[engine] = {"cpu_ms": ms, "per_second": rates}
-    report.add_table(
-        "Accepting, one after the other", ["", "CPU ms", "of send_task", "per second"], rows
-    )
-    report.figures["acceptance"] = figures
-
-
-def _contenders(fleet: Fleet) -> dict[str, Callable[[int], object]]:
-    plain = Celery("plain", broker=fleet.app.conf.broker_url)
-    plain.conf.task_ignore_result = True
-    gateway = fleet.gateway
-    return {
-        "send_task": lambda number: plain.send_task(TASK, args=[number], queue=PLAIN_QUEUE),
-        "enqueue_request": lambda number: gateway.enqueue_request(PROVIDER, "GET", f"/{number}"),
-        "sync": lambda _: gateway.sync(PROVIDER, "users"),
-        BULK: lambda count: gateway.enqueue(
-            [NewRequest(PROVIDER, "GET", f"/{number}") for number in range(count)]
-        ),
-    }
 
 
 @contextmanager
