@@ -15,10 +15,10 @@ from sisgate.broker import call_task
 from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
-from sisgate.ledger import call_queue, jobs
+from sisgate.ledger import acceptance, call_queue
+from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
-from sisgate.ledger.jobs import NewJob
 from sisgate.redis.queues import queue_keys
 from testbed.fleet import Fleet, message
 from testbed.recorder import Recorder
@@ -82,7 +82,7 @@ def lay_calls(
                 priority=priority,
                 options=target,
             )
-            job, _ = jobs.accept(session, new, now, published_at=now)
+            job, _ = acceptance.accept(session, new, now, published_at=now)
             call_queue.plan(session, job, [NewCall(Purpose.REQUEST, target=target)], now)
             ids += call_queue.queue_next(session, job.id, 1, now)
             job.state, job.started_at = JobState.RUNNING.value, now

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from sisgate.audit.log import record
+from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.calls import Claim, ClaimedCall
-from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Call, Job
 
 JOB_ACCEPTED = "gateway:job:accept"

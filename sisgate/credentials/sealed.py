@@ -20,9 +20,9 @@ from sisgate.credentials.master import ID_BYTES
 from sisgate.credentials.stored_tokens import StoredTokens
 from sisgate.credentials.vault import Vault
 from sisgate.errors import BrokerUnavailable, CredentialError, InvalidState
+from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.calls import ClaimedJob
 from sisgate.ledger.database import Database
-from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response
 from sisgate.ledger.sealed import SealedColumn
 

@@ -14,11 +14,11 @@ from sisgate.credentials.sealed import seal_request
 from sisgate.credentials.vault import Vault
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState, KeyState
-from sisgate.ledger import call_queue, jobs
+from sisgate.ledger import acceptance, call_queue
+from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.job_search import of_ids
-from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.keys import USABLE, all_slots, live_keys
 from sisgate.ledger.schema import Job, Key, KeySlot
 from sisgate.settings import ProviderConfig
@@ -158,7 +158,7 @@ def accept_probe(
         expires_at=now + PROBE_DEADLINE,
     )
     new = seal_request(vault, new, target)
-    job, _ = jobs.accept(session, new, now, published_at=now)
+    job, _ = acceptance.accept(session, new, now, published_at=now)
     with_key = {**new.options, "key": key.id}
     call_queue.plan(session, job, [NewCall(Purpose.REQUEST, target=with_key)], now)
     (call_id,) = call_queue.queue_next(session, job.id, 1, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.ledger import jobs
-from sisgate.ledger.jobs import NewJob
+from sisgate.ledger.acceptance import Accepted, NewJob, accept, accept_many, accept_to_publish
 from sisgate.ledger.schema import Job
 
 COUNTED_FOR_SECONDS = 1.0
@@ -117,7 +117,7 @@ class Acceptance:
         with self._database.write() as session:
             if first is not None and (earlier := first(session, now)) is not None:
                 return earlier, False
-            accepted = jobs.accept_to_publish(session, new, now, asks_the_same)
+            accepted = accept_to_publish(session, new, now, asks_the_same)
             if accepted.is_new:
                 self._refuse_beyond_backlog(session, configuration, new.provider)
                 events.job_accepted(session, new, now, by=by)
@@ -135,14 +135,16 @@ class Acceptance:
         trip.
         """
         configuration, now = self._configuration.current(), self._clock.now()
-        accepted: list[jobs.Accepted] = []
+        pairs = [(order.new, order.asks_the_same) for order in orders]
+        accepted: list[Accepted] = []
         new: dict[str, list[int]] = {}
         with self._database.write() as session:
             try:
-                for order, result in zip(orders, _accepted(session, orders, now), strict=True):
+                results = accept_many(session, pairs, now)
+                for (job, _), result in zip(pairs, results, strict=True):
                     if result.is_new:
-                        events.job_accepted(session, order.new, now, by=by)
-                        new.setdefault(order.new.provider, []).append(len(accepted))
+                        events.job_accepted(session, job, now, by=by)
+                        new.setdefault(job.provider, []).append(len(accepted))
                     accepted.append(result)
             except IdempotencyConflict as error:
                 raise at_item(error, len(accepted)) from None
@@ -150,8 +152,8 @@ class Acceptance:
                 self._refuse_beyond_backlog(session, configuration, provider, places)
             if new:
                 self._note_configuration(session, configuration, now)
-        both = zip(orders, accepted, strict=True)
-        self._publish([(order.new, result.call_id) for order, result in both if result.is_new])
+        both = zip(pairs, accepted, strict=True)
+        self._publish([(job, result.call_id) for (job, _), result in both if result.is_new])
         return [(result.job_id, result.is_new) for result in accepted]
 
     def refuse(
@@ -164,7 +166,7 @@ class Acceptance:
         new = NewJob(job_id, JobKind.SYNC, app[:100], provider[:63], Priority.NORMAL, resource[:40])
         now = self._clock.now()
         with self._database.write() as session:
-            job, is_new = jobs.accept(session, new, now, published_at=now)
+            job, is_new = accept(session, new, now, published_at=now)
             if is_new:
                 kept = jobs.get(session, job.id)
                 jobs.end(session, kept, JobState.FAILED, now, error=error.as_dict())
@@ -248,10 +250,6 @@ class Backlogs:
         with self._lock:
             self._left[provider] = max(0, room // 100), now + COUNTED_FOR_SECONDS
         return min(count, max(0, -room))
-
-
-def _accepted(session: Session, orders: Sequence[Order], now: datetime) -> Iterator[jobs.Accepted]:
-    return jobs.accept_many(session, [(each.new, each.asks_the_same) for each in orders], now)
 
 
 def urgency_of(priority: str | Priority) -> Priority:

@@ -19,7 +19,7 @@ from sisgate.gateway.acceptance import Acceptance
 from sisgate.gateway.core import Core
 from sisgate.gateway.job import JobStatus
 from sisgate.ledger import jobs
-from sisgate.ledger.jobs import NewJob
+from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.schema import Job
 from sisgate.sync.start import READ_SINCE, RESUMES
 

@@ -38,7 +38,7 @@ from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.sharing import Sharing, checked_max_age
 from sisgate.ledger import call_queue, call_statements, calls, jobs
 from sisgate.ledger import schema as tables
-from sisgate.ledger.jobs import NewJob
+from sisgate.ledger.acceptance import NewJob
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from sisgate.domain.validation import finite_seconds
 from sisgate.errors import UsageError
 from sisgate.gateway.core import Core
 from sisgate.gateway.job import own_app
+from sisgate.ledger.acceptance import NewJob, count_shared
 from sisgate.ledger.job_search import last_good_response
-from sisgate.ledger.jobs import NewJob, count_shared
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from sisgate.gateway.availability import hold_of, on_unavailable_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.orders import NewSync
+from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.datasets import last_sync
-from sisgate.ledger.jobs import NewJob
 
 
 class Syncs:

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind
-from sisgate.ledger import call_queue, datasets, deletions, jobs, records
+from sisgate.ledger import acceptance, call_queue, datasets, deletions, jobs, records
+from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
-from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.records import Tally
 from sisgate.ledger.schema import Job
 
@@ -41,7 +41,7 @@ def new_job(**words: Any) -> NewJob:
 
 def accepted(session: Session, **words: Any) -> Job:
     """Accept a job and return its row."""
-    job, _ = jobs.accept(session, new_job(**words), NOW)
+    job, _ = acceptance.accept(session, new_job(**words), NOW)
     return jobs.get(session, job.id)
 
 

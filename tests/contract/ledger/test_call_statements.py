@@ -14,10 +14,10 @@ from sqlalchemy import event, func, select, text, update
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import IdempotencyConflict
-from sisgate.ledger import call_statements, calls, jobs, redelivery
+from sisgate.ledger import acceptance, call_statements, calls, redelivery
+from sisgate.ledger.acceptance import Accepted, NewJob
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.database import Database
-from sisgate.ledger.jobs import Accepted, NewJob
 from sisgate.ledger.schema import Attempt, Base, Call, Job, ListingRow, Response
 from testbed.statement_costs import costs_of
 from tests.contract.ledger.rows import LEASE, NOW, at_once, new_job, queued
@@ -39,7 +39,7 @@ def request(**words: Any) -> NewJob:
 def accept(database: Database, new: NewJob) -> Accepted:
     """Accept in a transaction of its own."""
     with database.write() as session:
-        return jobs.accept_to_publish(session, new, NOW)
+        return acceptance.accept_to_publish(session, new, NOW)
 
 
 def claimed(database: Database, new: NewJob | None = None, permit: str | None = "p-1") -> Claim:

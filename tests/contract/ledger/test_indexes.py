@@ -19,7 +19,16 @@ from sqlalchemy.orm import Session
 from sisgate.domain.priorities import Priority
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState, JobState
-from sisgate.ledger import call_queue, calls, job_search, jobs, redelivery, retries, workload
+from sisgate.ledger import (
+    acceptance,
+    call_queue,
+    calls,
+    job_search,
+    jobs,
+    redelivery,
+    retries,
+    workload,
+)
 from sisgate.ledger.calls import Claim
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Call, Job
@@ -41,7 +50,7 @@ def accept_many(database: Database, count: int) -> None:
     with database.write() as session:
         for minute in range(count // 100):
             at = NOW + timedelta(minutes=minute)
-            list(jobs.accept_many(session, [(request(), None) for _ in range(100)], at))
+            list(acceptance.accept_many(session, [(request(), None) for _ in range(100)], at))
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import IdempotencyConflict, InvalidState, UnknownJob
-from sisgate.ledger import call_queue, calls, jobs
+from sisgate.ledger import acceptance, call_queue, calls, jobs
+from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.call_queue import NewCall
 from sisgate.ledger.calls import Purpose
 from sisgate.ledger.database import Database
 from sisgate.ledger.job_search import unplanned
-from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Call
 from tests.contract.ledger.rows import NOW, accepted, at_once, new_job, queued, somebody_waits
 
@@ -24,7 +24,7 @@ from tests.contract.ledger.rows import NOW, accepted, at_once, new_job, queued, 
 def accept(database: Database, new: NewJob) -> tuple[str, bool]:
     """Accept in a transaction of its own; return the job's id and whether it is new."""
     with database.write() as session:
-        job, is_new = jobs.accept(session, new, NOW)
+        job, is_new = acceptance.accept(session, new, NOW)
         session.flush()
         return job.id, is_new
 
@@ -143,8 +143,8 @@ def test_a_shared_request_whose_id_was_used_before_is_the_earlier_one(database: 
     """There is no live one to share its call with, and there never will be."""
     new = new_job(kind=JobKind.REQUEST, resource=None, shared_as="mark")
     with database.write() as session:
-        first = jobs.accept_to_publish(session, new, NOW)
+        first = acceptance.accept_to_publish(session, new, NOW)
         jobs.end(session, jobs.get(session, new.id), JobState.DONE, NOW)
     with database.write() as session:
-        again = jobs.accept_to_publish(session, new, NOW)
+        again = acceptance.accept_to_publish(session, new, NOW)
     assert (first.job_id, again.job_id, again.is_new) == (new.id, new.id, False)

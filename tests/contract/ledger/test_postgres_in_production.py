@@ -15,7 +15,7 @@ from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.writers import Writers
 from sisgate.clock import SystemClock
 from sisgate.errors import DatabaseUnavailable
-from sisgate.ledger import jobs, migrate
+from sisgate.ledger import acceptance, migrate
 from sisgate.ledger.database import Database, try_writing
 from testbed.pooler import Pooler
 from testbed.postgres import PostgresServer
@@ -96,9 +96,9 @@ def test_a_connection_that_the_server_ends_is_one_clear_error(
 
     def accept_around_the_end() -> None:
         with database.write() as session:
-            jobs.accept(session, new_job(), NOW)
+            acceptance.accept(session, new_job(), NOW)
             admin.end_others()
-            jobs.accept(session, new_job(), NOW)
+            acceptance.accept(session, new_job(), NOW)
 
     with pytest.raises(DatabaseUnavailable, match="cannot be used"):
         accept_around_the_end()
@@ -177,7 +177,7 @@ def left_behind(database: Database) -> set[tuple[int, ...]]:
     """Return what a connection holds after work: prepared statements, cursors, locks, settings."""
     for _ in range(8):
         with database.write() as session:
-            jobs.accept(session, new_job(), NOW)
+            acceptance.accept(session, new_job(), NOW)
             session.execute(text("SELECT 1"))
     found = set()
     for begin in (database.read, database.snapshot):

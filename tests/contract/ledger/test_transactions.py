@@ -8,9 +8,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobKind, JobState
-from sisgate.ledger import call_statements, jobs
+from sisgate.ledger import acceptance, call_statements
+from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.database import Database
-from sisgate.ledger.jobs import NewJob
 from sisgate.ledger.schema import Job
 from tests.contract.ledger.rows import NOW, new_job
 
@@ -19,7 +19,7 @@ def accept(database: Database) -> NewJob:
     """Accept a job in a transaction of its own."""
     new = new_job(kind=JobKind.SYNC)
     with database.write() as session:
-        jobs.accept_to_publish(session, new, NOW)
+        acceptance.accept_to_publish(session, new, NOW)
     return new
 
 
@@ -61,7 +61,7 @@ def test_an_error_undoes_both(database: Database, *, uses_orm: bool) -> None:
     second = new_job(kind=JobKind.SYNC)
 
     def fail(session: Session) -> None:
-        jobs.accept_to_publish(session, second, NOW)
+        acceptance.accept_to_publish(session, second, NOW)
         if uses_orm:
             session.get_one(Job, new.id).state = JobState.FAILED.value
             session.flush()
@@ -77,7 +77,7 @@ def test_what_is_rolled_back_within_is_not_committed(database: Database) -> None
     """By the driver or by the ORM."""
     new = new_job(kind=JobKind.SYNC)
     with database.write() as session:
-        jobs.accept_to_publish(session, new, NOW)
+        acceptance.accept_to_publish(session, new, NOW)
         session.rollback()
     assert state(database, new.id) is None
 
@@ -87,9 +87,9 @@ def test_what_follows_a_rollback_within_is_a_transaction_again(database: Databas
     new = new_job(kind=JobKind.REQUEST)
 
     def fail(session: Session) -> None:
-        jobs.accept(session, new_job(), NOW)
+        acceptance.accept(session, new_job(), NOW)
         session.rollback()
-        jobs.accept(session, new, NOW)
+        acceptance.accept(session, new, NOW)
         raise LookupError
 
     with pytest.raises(LookupError), database.write() as session:
@@ -104,7 +104,7 @@ def test_an_error_of_the_driver_is_the_librarys(database: Database) -> None:
         session.execute(text("INSERT INTO jobs (id, kind) VALUES (:id, :kind)"), values)
     broken = new_job(kind=JobKind.SYNC, app=None)
     with pytest.raises(IntegrityError), database.write() as session:
-        jobs.accept_to_publish(session, broken, NOW)
+        acceptance.accept_to_publish(session, broken, NOW)
 
 
 def test_who_asks_after_the_commit_holds_no_lock(database: Database) -> None:

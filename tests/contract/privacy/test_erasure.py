@@ -17,7 +17,7 @@ from sisgate.credentials.vault import Vault
 from sisgate.domain.records import Row
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import InvalidState, UnknownPerson, UsageError
-from sisgate.ledger import access, audit_log, datasets, jobs, records
+from sisgate.ledger import acceptance, access, audit_log, datasets, jobs, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import AuditSeal, Base, Call, Job, Record, Response
 from sisgate.privacy import suppression
@@ -101,7 +101,7 @@ def ask(database: Database, path: str, body: Any = None) -> str:
     new = seal_request(VAULT, new_job(kind=JobKind.REQUEST, resource=None), target)
     answer = VAULT.seal(json.dumps(target).encode(), f"responses/{new.id}")
     with database.write() as session:
-        jobs.accept(session, new, NOW)
+        acceptance.accept(session, new, NOW)
         jobs.end(session, jobs.get(session, new.id), JobState.DONE, NOW)
         session.add(
             Response(
@@ -312,7 +312,7 @@ def names_one(database: Database, target: dict[str, Any], body: Any) -> set[str]
     } | target
     new = seal_request(VAULT, new_job(kind=JobKind.REQUEST, resource=None), target)
     with database.write() as session:
-        jobs.accept(session, new, NOW)
+        acceptance.accept(session, new, NOW)
         jobs.end(session, jobs.get(session, new.id), JobState.DONE, NOW)
         sealed = VAULT.seal(json.dumps(body).encode(), f"responses/{new.id}")
         session.add(

@@ -23,8 +23,7 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.gateway.bulk import MOST_AT_ONCE
-from sisgate.ledger import jobs as ledger_jobs
-from sisgate.ledger.jobs import NewJob
+from sisgate.ledger.acceptance import NewJob, accept
 from sisgate.ledger.schema import AuditEvent, Base, Call
 from sisgate.ledger.schema import Job as JobRow
 from sisgate.redis.queues import PLANNER_QUEUE, queue_keys
@@ -146,7 +145,7 @@ def test_two_with_the_same_keys_do_not_wait_for_each_other(gateway: Gateway) -> 
             # Both get as far as this key, and then wait.
             app = session.get_one(JobRow, first[0].id).app
             new = NewJob("blocks", JobKind.SYNC, app, "open", Priority.LOW, idempotency_key="m")
-            ledger_jobs.accept(session, new, gateway.context.clock.now())
+            accept(session, new, gateway.context.clock.now())
             both = [
                 pool.submit(gateway.enqueue, [request(1, idempotency_key=key) for key in order])
                 for order in (keys, keys[::-1])
