@@ -14,9 +14,20 @@ from sisgate.credentials.keys import sealed_with
 from sisgate.embedded.redis_conf import uses_embedded_redis
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.availability import hold_of
-from sisgate.liveness import obstacles as judge
 from sisgate.liveness.heartbeats import Fleet
-from sisgate.liveness.obstacles import PERIODIC_CAUSES, Cause, Obstacle
+from sisgate.liveness.judgement import RECONCILE_SECONDS, obstacles_of
+from sisgate.liveness.obstacles import (
+    PERIODIC_CAUSES,
+    Cause,
+    Obstacle,
+    ledger_unreachable,
+    length,
+    provider_missing,
+    redis_refuses_writes,
+    redis_unreachable,
+    schema_behind,
+    sentences,
+)
 
 
 @dataclass(frozen=True)
@@ -55,24 +66,24 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
         refused = context.heartbeats.refusal_of_writes()
     except BrokerUnavailable:
         is_embedded = uses_embedded_redis(settings)
-        return Liveness(None, [judge.redis_unreachable(is_embedded=is_embedded)])
+        return Liveness(None, [redis_unreachable(is_embedded=is_embedded)])
     obstacles = []
     sealed: Mapping[str, AbstractSet[str]] = {}
     if refused is not None:
-        obstacles.append(judge.redis_refuses_writes(refused))
+        obstacles.append(redis_refuses_writes(refused))
     try:
         sealed = _sealed_with(context, names)
     except DatabaseUnavailable as error:
-        obstacles.append(_schema(context) or judge.ledger_unreachable(error.message))
+        obstacles.append(_schema(context) or ledger_unreachable(error.message))
     else:
         if fleet.reconcile_failure is not None and (behind := _schema(context)) is not None:
             obstacles.append(behind)
     # If Redis refuses heartbeats, every process appears dead.
     fleet_wide = context.configuration.current()
-    obstacles += [judge.provider_missing(name) for name in names if name not in configs]
+    obstacles += [provider_missing(name) for name in names if name not in configs]
     names = [name for name in names if name in configs]
     if refused is None:
-        obstacles += judge.obstacles(
+        obstacles += obstacles_of(
             fleet,
             names,
             version=__version__,
@@ -90,7 +101,7 @@ def _schema(context: Context) -> Obstacle | None:
     with suppress(DatabaseUnavailable):
         version, newest = migrate.current(context.database), migrate.newest()
         if version != newest:
-            return judge.schema_behind(version, newest)
+            return schema_behind(version, newest)
     return None
 
 
@@ -129,11 +140,11 @@ def why_waiting(
         disproved = _DISPROVED if _is_heard(liveness) else _DISPROVED | _BY_HEARTBEATS
         stopping = tuple(o for o in stopping if o.cause not in disproved)
     if stopping:
-        return {"message": judge.sentences(stopping), "cause": stopping[0].cause.value}
+        return {"message": sentences(stopping), "cause": stopping[0].cause.value}
     silent = liveness.fleet and liveness.fleet.reconciled_seconds
-    if reconciles and silent and silent > judge.RECONCILE_SECONDS:
+    if reconciles and silent and silent > RECONCILE_SECONDS:
         message = (
-            f"No reconcile had succeeded for {judge.length(silent)}: no worker was running, or "
+            f"No reconcile had succeeded for {length(silent)}: no worker was running, or "
             "Redis or the ledger could not be reached."
         )
         return {"message": message, "cause": Cause.RECONCILE_OVERDUE.value}

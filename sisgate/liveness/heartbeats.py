@@ -81,6 +81,10 @@ class Heartbeat:
         """Whether it came recently enough, from a process that did start."""
         return not self.refusal and self.age_seconds <= ALIVE_SECONDS
 
+    def __str__(self) -> str:
+        """Return how messages name the process."""
+        return f"{self.name} on {self.host}"
+
 
 @dataclass(frozen=True, slots=True)
 class Fleet:

@@ -28,7 +28,8 @@ from sisgate.configuration.parts import digests_of_parts
 from sisgate.credentials.master import master_keys
 from sisgate.errors import BrokerUnavailable, CredentialError
 from sisgate.liveness.heartbeats import EVERY_SECONDS, ClockDifference, Heartbeat
-from sisgate.liveness.obstacles import Obstacle, obstacles
+from sisgate.liveness.judgement import obstacles_of
+from sisgate.liveness.obstacles import Obstacle
 from sisgate.settings.fleet import FleetSettings
 from workers.admission.fetcher import is_shutting_down, slots_of
 from workers.admission.following import LOOK_SECONDS
@@ -92,7 +93,7 @@ class Pulse:
                 **news,
             )
             if self._heartbeats.send(heartbeat):
-                present = obstacles(
+                present = obstacles_of(
                     self._heartbeats.read(),
                     fleet.providers,
                     version=__version__,

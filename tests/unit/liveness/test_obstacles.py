@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sisgate.liveness.heartbeats import ALIVE_SECONDS, Fleet, Heartbeat
-from sisgate.liveness.obstacles import PERIODIC_CAUSES, Cause, Obstacle, obstacles, sentences
+from sisgate.liveness.judgement import obstacles_of
+from sisgate.liveness.obstacles import PERIODIC_CAUSES, Cause, Obstacle, sentences
 
 WORKER = Heartbeat("w", "worker", "app-1", 1, "w@app-1", "1", queues=("sisgate", "clark"))
 BEAT = Heartbeat("b", "beat", "app-1", 2, "beat", "1")
@@ -18,7 +19,7 @@ WHOLE = Fleet([WORKER, BEAT], reconciled_seconds=0.5)
 
 def judged(fleet: Fleet, *providers: str, **more: object) -> list[Obstacle]:
     """Return the obstacles, for code of version 1."""
-    return obstacles(fleet, providers or ("clark",), version="1", **more)  # type: ignore[arg-type]  # passed on
+    return obstacles_of(fleet, providers or ("clark",), version="1", **more)  # type: ignore[arg-type]  # passed on
 
 
 def told(fleet: Fleet, *providers: str) -> list[str]:
