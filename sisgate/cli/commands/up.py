@@ -115,10 +115,12 @@ def _next_steps(
     settings: Settings, providers: Sequence[str], sisgate: str
 ) -> list[tuple[str, str]]:
     if not providers:
-        then = "saving it applies it." if settings.config_file else "then restart."
+        file = settings.config_file
+        apply = "saving it applies it" if file else f"then {sisgate} config apply sisgate.toml"
         return [
-            ("next", "no provider is configured yet: add one to sisgate.toml"),
-            ("", f"as in {sample_file()}; {then}"),
+            ("next", "no provider is configured yet"),
+            ("add", f"{sisgate} providers add lincoln kind=powerschool url=URL limit=1000/h"),
+            ("or", f"write {file or 'sisgate.toml'} as in {sample_file()}; {apply}"),
             ("", "No SIS to connect to? Try `sisgate demo` or `sisgate sandbox`."),
         ]
     name = providers[0]
