@@ -28,6 +28,7 @@ from sisgate.liveness.obstacles import (
     schema_behind,
     sentences,
 )
+from sisgate.settings import ProviderConfig
 
 
 @dataclass(frozen=True)
@@ -53,42 +54,39 @@ class Liveness:
         """Return the names of the live workers that serve a provider; None if unknown."""
         if self.fleet is None:
             return None
-        serving = (each for each in self.fleet.processes if provider in each.queues)
-        return sorted(each.name for each in serving if each.is_alive)
+        return sorted(each.name for each in self.fleet.serving(provider) if each.is_alive)
 
 
 def read_liveness(context: Context, providers: Sequence[str] | None = None) -> Liveness:
     """Return the state of the fleet, for some providers or all. An outage is no error."""
-    settings, configs = context.settings, context.configuration.current().providers
-    names = list(configs) if providers is None else providers
+    current = context.configuration.current()
+    names = list(current.providers) if providers is None else providers
     try:
         fleet = context.heartbeats.read()
         refused = context.heartbeats.refusal_of_writes()
     except BrokerUnavailable:
-        is_embedded = uses_embedded_redis(settings)
+        is_embedded = uses_embedded_redis(context.settings)
         return Liveness(None, [redis_unreachable(is_embedded=is_embedded)])
     obstacles = []
     sealed: Mapping[str, AbstractSet[str]] = {}
     if refused is not None:
         obstacles.append(redis_refuses_writes(refused))
     try:
-        sealed = _sealed_with(context, names)
+        sealed = _sealed_with(context, current.providers, names)
     except DatabaseUnavailable as error:
         obstacles.append(_schema(context) or ledger_unreachable(error.message))
     else:
         if fleet.reconcile_failure is not None and (behind := _schema(context)) is not None:
             obstacles.append(behind)
+    obstacles += [provider_missing(name) for name in names if name not in current.providers]
     # If Redis refuses heartbeats, every process appears dead.
-    fleet_wide = context.configuration.current()
-    obstacles += [provider_missing(name) for name in names if name not in configs]
-    names = [name for name in names if name in configs]
     if refused is None:
         obstacles += obstacles_of(
             fleet,
-            names,
+            [name for name in names if name in current.providers],
             version=__version__,
-            configuration=fleet_wide.version,
-            own_parts=digests_of_parts(settings, fleet_wide),
+            configuration=current.version,
+            own_parts=digests_of_parts(context.settings, current),
             sealed_with=sealed,
         )
     return Liveness(fleet, obstacles)
@@ -105,8 +103,9 @@ def _schema(context: Context) -> Obstacle | None:
     return None
 
 
-def _sealed_with(context: Context, names: Sequence[str]) -> Mapping[str, AbstractSet[str]]:
-    configs = context.configuration.current().providers
+def _sealed_with(
+    context: Context, configs: Mapping[str, ProviderConfig], names: Sequence[str]
+) -> Mapping[str, AbstractSet[str]]:
     wanting = [name for name in names if name in configs and configs[name].auth_method != "none"]
     if not wanting:
         return {}

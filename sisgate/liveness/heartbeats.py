@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Literal
 
 from sisgate.clock import Clock
@@ -86,7 +87,7 @@ class Heartbeat:
         return f"{self.name} on {self.host}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fleet:
     """All known processes, the most recently seen first, and the state of reconciliation.
 
@@ -99,6 +100,18 @@ class Fleet:
     reconciled_seconds: float | None = None
     reconcile_failure: str | None = None
     leader: str | None = None
+
+    def serving(self, queue: str) -> Sequence[Heartbeat]:
+        """Return the processes that serve a queue, also silent ones, the latest seen first."""
+        return self._by_queue.get(queue, ())
+
+    @cached_property
+    def _by_queue(self) -> Mapping[str, Sequence[Heartbeat]]:
+        by_queue: dict[str, list[Heartbeat]] = {}
+        for process in self.processes:
+            for queue in process.queues:
+                by_queue.setdefault(queue, []).append(process)
+        return by_queue
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _central(fleet: Fleet) -> Iterator[Obstacle]:
 
 def _periodic(fleet: Fleet) -> Iterator[Obstacle]:
     """Yield what is missing for periodic tasks. Jobs go on without it."""
-    planners = [process for process in fleet.processes if PLANNER_QUEUE in process.queues]
+    planners = fleet.serving(PLANNER_QUEUE)
     if not any(planner.is_alive for planner in planners):
         yield Obstacle(
             Cause.PLANNER_MISSING,
@@ -96,7 +96,7 @@ def _periodic(fleet: Fleet) -> Iterator[Obstacle]:
 
 
 def _serving(fleet: Fleet, provider: str) -> Iterator[Obstacle]:
-    serving = [process for process in fleet.processes if provider in process.queues]
+    serving = fleet.serving(provider)
     alive = [process for process in serving if process.is_alive]
     if not alive:
         last = f"; the last one {_absence(serving)}" if serving else ""
@@ -130,7 +130,7 @@ def _keys(fleet: Fleet, provider: str, masters: AbstractSet[str]) -> Iterator[Ob
             provider,
         )
         return
-    serving = [p for p in fleet.processes if p.is_alive and provider in p.queues]
+    serving = [process for process in fleet.serving(provider) if process.is_alive]
     if serving and not any(masters & set(process.master_keys) for process in serving):
         yield Obstacle(
             Cause.MASTER_KEY_MISSING,

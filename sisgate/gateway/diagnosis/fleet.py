@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from sisgate.audit.heads import can_append, reports
+from sisgate.domain.validation import some_of
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
@@ -73,10 +74,8 @@ def _served(worker: Heartbeat) -> str:
     >>> _served(worker)
     'serves all: a, b'
     """
-    names = list(worker.queues)
-    shown = ", ".join(names[:MOST_NAMES]) or "none now"
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return f"serves {worker.serves or 'its queues'}: {shown}{more}"
+    names = some_of(worker.queues, MOST_NAMES) if worker.queues else "none now"
+    return f"serves {worker.serves or 'its queues'}: {names}"
 
 
 def _alive(core: Core, fleet: Fleet) -> Iterator[tuple[str, str]]:
@@ -86,7 +85,7 @@ def _alive(core: Core, fleet: Fleet) -> Iterator[tuple[str, str]]:
         depths = queue_depths(core.redis, names)
     except BrokerUnavailable:
         depths = dict.fromkeys(names, 0)
-    planners = [each for each in alive if PLANNER_QUEUE in each.queues]
+    planners = [each for each in fleet.serving(PLANNER_QUEUE) if each.is_alive]
     waiting = f"{depths[PLANNER_QUEUE]:,} messages wait"
     yield "planner", f"{_places(planners)}; {waiting}"
     yield "beat", _places([each for each in alive if each.kind == "beat"])
