@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Annotated, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from starlette.concurrency import run_in_threadpool
 
 from sisgate.errors import ConfigurationError, UsageError
 from sisgate.web.deps import ACTOR, Caller
@@ -24,72 +23,67 @@ from sisgate.web.schemas.configuration import (
 
 router = APIRouter(prefix="/v1/configuration", tags=["configuration"])
 
-T = TypeVar("T")
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The number of a version.")]
 LOOK = needs("look", "installation")
 ADMIN = needs("administer", "installation")
 
 
 @router.get("", openapi_extra=LOOK, summary="Show the configuration in force")
-async def get_configuration(caller: Caller) -> StoredDocument:
+def get_configuration(caller: Caller) -> StoredDocument:
     """Return the newest version with its document; 404 as long as there is none."""
-    return StoredDocument.of(await run_in_threadpool(caller.configuration.show))
+    return StoredDocument.of(caller.configuration.show())
 
 
 @router.get("/versions", openapi_extra=LOOK, summary="List versions")
-async def list_versions(
+def list_versions(
     caller: Caller, limit: Annotated[int, Query(ge=1, le=1000)] = 20
 ) -> HistoryDocument:
     """Return the newest versions, newest first: who applied each, when and why."""
-    versions = await run_in_threadpool(caller.configuration.history, limit)
+    versions = caller.configuration.history(limit)
     return HistoryDocument(versions=[VersionDocument.of(each) for each in versions])
 
 
 @router.get("/versions/{number}", openapi_extra=LOOK, summary="Show a version")
-async def get_version(number: Number, caller: Caller) -> StoredDocument:
+def get_version(number: Number, caller: Caller) -> StoredDocument:
     """Return a version with its document."""
-    return StoredDocument.of(await run_in_threadpool(caller.configuration.show, number))
+    return StoredDocument.of(caller.configuration.show(number))
 
 
 @router.post("/diff", openapi_extra=LOOK, summary="Check a configuration, and what it would change")
-async def diff_configuration(order: ConfigurationOrder, caller: Caller) -> PlannedDocument:
+def diff_configuration(order: ConfigurationOrder, caller: Caller) -> PlannedDocument:
     """Check a document and return what applying it would change. Changes nothing."""
-    plan = await run_in_threadpool(
-        _checked, lambda: caller.configuration.plan_change(order.document)
-    )
-    return PlannedDocument.of(plan)
+    with _mistakes_of_the_caller():
+        return PlannedDocument.of(caller.configuration.plan_change(order.document))
 
 
 @router.put("", openapi_extra=ADMIN, summary="Apply a configuration")
-async def apply_configuration(order: ConfigurationOrder, caller: Caller) -> AppliedDocument:
+def apply_configuration(order: ConfigurationOrder, caller: Caller) -> AppliedDocument:
     """Make a document the version in force; every process follows within a second.
 
     With `based_on`, another version that came first is a conflict (409).
     """
-    apply = partial(
-        caller.configuration.apply, order.document,
-        actor=ACTOR, reason=order.reason, based_on=order.based_on,
-    )  # fmt: skip
-    return AppliedDocument.of(await run_in_threadpool(_checked, apply))
+    with _mistakes_of_the_caller():
+        applied = caller.configuration.apply(
+            order.document, actor=ACTOR, reason=order.reason, based_on=order.based_on
+        )
+    return AppliedDocument.of(applied)
 
 
 @router.post("/versions/{number}/rollback", openapi_extra=ADMIN, summary="Apply an earlier version")
-async def roll_back_configuration(
+def roll_back_configuration(
     number: Number, order: RollbackOrder, caller: Caller
 ) -> AppliedDocument:
     """Make the document of an earlier version a new one."""
-
-    def roll_back() -> AppliedDocument:
+    with _mistakes_of_the_caller():
         plan = caller.configuration.plan_rollback(number)
         applied = caller.configuration.apply(plan, actor=ACTOR, reason=order.reason)
-        return AppliedDocument.of(applied)
-
-    return await run_in_threadpool(_checked, roll_back)
+    return AppliedDocument.of(applied)
 
 
-def _checked(work: Callable[[], T]) -> T:
+@contextmanager
+def _mistakes_of_the_caller() -> Iterator[None]:
     """Report mistakes of a caller's document as the caller's: 422 instead of 500."""
     try:
-        return work()
+        yield
     except ConfigurationError as error:
         raise UsageError(error.message, problems=error.problems) from error

@@ -29,25 +29,19 @@ _LINES: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/count", openapi_extra=needs("look", "dataset"), summary="Count a dataset's records")
-async def count_records(
-    provider: ProviderName, resource: ResourceName, caller: Caller
-) -> CountDocument:
+def count_records(provider: ProviderName, resource: ResourceName, caller: Caller) -> CountDocument:
     """Return the number of records, without deleted ones."""
-    count = await run_in_threadpool(caller.datasets.count, provider, resource)
+    count = caller.datasets.count(provider, resource)
     return CountDocument(provider=provider, resource=resource, records=count)
 
 
 @router.get("/cursor", openapi_extra=needs("read", "dataset"), summary="Show the newest change")
-async def get_cursor(
-    provider: ProviderName, resource: ResourceName, caller: Caller
-) -> CursorDocument:
+def get_cursor(provider: ProviderName, resource: ResourceName, caller: Caller) -> CursorDocument:
     """Return the number of the newest change, 0 before the first.
 
     Take it before reading the records anew; then go on with the changes above it.
     """
-    return CursorDocument(
-        cursor=await run_in_threadpool(caller.datasets.cursor, provider, resource)
-    )
+    return CursorDocument(cursor=caller.datasets.cursor(provider, resource))
 
 
 @router.get(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from sisgate.gateway import Gateway
 from sisgate.web.deps import Caller, Common
@@ -80,7 +79,6 @@ async def get_ready(
     response_class=Response,
     summary="Show the fleet's metrics",
 )
-async def get_metrics(caller: Caller) -> Response:
+def get_metrics(caller: Caller) -> Response:
     """Return the metrics of the whole fleet as OpenMetrics text, as `sisgate metrics` does."""
-    text = await run_in_threadpool(caller.fleet.openmetrics)
-    return Response(text, media_type=OPENMETRICS)
+    return Response(caller.fleet.openmetrics(), media_type=OPENMETRICS)

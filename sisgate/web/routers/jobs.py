@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -66,7 +65,7 @@ async def create_sync(
     preference: Preferred,
 ) -> AcceptedJob:
     """Accept a sync and answer 202 with its job, or 200 once it has ended (`Prefer: wait=N`)."""
-    job = await run_in_threadpool(partial(caller.sync, **order.arguments(key)))
+    job = await run_in_threadpool(caller.sync, **order.arguments(key))
     status = await shared.waiting.ended(
         caller, job.id, preference.wait_seconds, until_gone(request)
     )
@@ -95,14 +94,14 @@ async def create_request(
 
     A job that has ended by then comes with its `answer`, if the provider gave one.
     """
-    job = await run_in_threadpool(partial(caller.enqueue_request, **order.arguments(key)))
+    job = await run_in_threadpool(caller.enqueue_request, **order.arguments(key))
     status = await shared.waiting.ended(
         caller, job.id, preference.wait_seconds, until_gone(request)
     )
     answer = None
     if preference.wait_seconds and status.is_final:
         with suppress(InvalidState):  # none came
-            answer = await run_in_threadpool(partial(job.answer, purpose=purpose))
+            answer = await run_in_threadpool(job.answer, purpose=purpose)
     _note(response, job.id, preference.applied, is_final=status.is_final)
     return AcceptedJob.accepted(job, status, answer)
 
@@ -113,17 +112,17 @@ async def create_request(
     openapi_extra=needs("enqueue", "dataset"),
     summary="Accept many jobs at once, all or none",
 )
-async def create_jobs(order: BulkOrder, caller: Caller) -> BulkResult:
+def create_jobs(order: BulkOrder, caller: Caller) -> BulkResult:
     """Accept up to 10,000 syncs and requests in one transaction.
 
     A problem has the `index` of the item that is wrong.
     """
-    jobs = await run_in_threadpool(caller.enqueue, [each.order() for each in order.items])
+    jobs = caller.enqueue([each.order() for each in order.items])
     return BulkResult(jobs=[JobReference(id=job.id, is_new=job.is_new) for job in jobs])
 
 
 @router.get("/jobs", openapi_extra=needs("look", "anywhere"), summary="List jobs, newest first")
-async def list_jobs(
+def list_jobs(
     caller: Caller,
     state: Annotated[list[JobState] | None, Query(description="May be repeated.")] = None,
     provider: str | None = None,
@@ -133,11 +132,10 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobPage:
     """Return the jobs that the caller may see, page by page."""
-    wanted = partial(
-        caller.jobs.list, states=state or (), provider=provider, resource=resource, app=app,
+    found = caller.jobs.list(
+        states=state or (), provider=provider, resource=resource, app=app,
         after=cursor, limit=limit + 1,
     )  # fmt: skip
-    found = await run_in_threadpool(wanted)
     page = found[:limit]
     following = page[-1].cursor if len(found) > limit else None
     return JobPage(jobs=[JobDocument.of(each) for each in page], next=following)
@@ -146,7 +144,7 @@ async def list_jobs(
 @router.get(
     "/dead-letters", openapi_extra=needs("look", "anywhere"), summary="List jobs that were given up"
 )
-async def list_dead_letters(
+def list_dead_letters(
     caller: Caller,
     provider: str | None = None,
     app: str | None = None,
@@ -155,12 +153,8 @@ async def list_dead_letters(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> DeadLetters:
     """Return jobs that were given up and not retried since, the oldest first."""
-    wanted = partial(
-        caller.jobs.dead, provider=provider, app=app, error=error, since=since, limit=limit
-    )
-    return DeadLetters(
-        jobs=[DeadLetterDocument.of_letter(x) for x in await run_in_threadpool(wanted)]
-    )
+    letters = caller.jobs.dead(provider=provider, app=app, error=error, since=since, limit=limit)
+    return DeadLetters(jobs=[DeadLetterDocument.of_letter(each) for each in letters])
 
 
 @router.get("/jobs/{job_id}", openapi_extra=needs("look", "job"), summary="Show a job, or wait")
@@ -200,18 +194,17 @@ async def follow_job(job_id: JobId, caller: Caller, shared: Common) -> Response:
     openapi_extra=needs("read", "provider of job"),
     summary="Show a request's answer",
 )
-async def get_answer(job_id: JobId, caller: Caller, purpose: Purpose = None) -> AnswerDocument:
+def get_answer(job_id: JobId, caller: Caller, purpose: Purpose = None) -> AnswerDocument:
     """Return the provider's response to a request. The audit log records the reader."""
-    answer = await run_in_threadpool(partial(caller.answer, job_id, purpose=purpose))
-    return AnswerDocument.of(answer)
+    return AnswerDocument.of(caller.answer(job_id, purpose=purpose))
 
 
 @router.get(
     "/jobs/{job_id}/target", openapi_extra=needs("look", "job"), summary="Show what was requested"
 )
-async def get_target(job_id: JobId, caller: Caller) -> TargetDocument:
+def get_target(job_id: JobId, caller: Caller) -> TargetDocument:
     """Return method, path and query of a request, as far as the caller may see them."""
-    target = await run_in_threadpool(caller.jobs.request_target, job_id)
+    target = caller.jobs.request_target(job_id)
     if target is None:
         return TargetDocument(method=None, path=None, query=None, hidden="it is a sync")
     return TargetDocument.model_validate(target, from_attributes=True)
@@ -220,25 +213,24 @@ async def get_target(job_id: JobId, caller: Caller) -> TargetDocument:
 @router.get(
     "/jobs/{job_id}/forecast", openapi_extra=needs("look", "job"), summary="Forecast a job's times"
 )
-async def get_forecast(job_id: JobId, caller: Caller) -> PlanDocument:
+def get_forecast(job_id: JobId, caller: Caller) -> PlanDocument:
     """Return when a job begins and ends, or did."""
-    return PlanDocument.of(await run_in_threadpool(caller.jobs.expected, job_id))
+    return PlanDocument.of(caller.jobs.expected(job_id))
 
 
 @router.get(
     "/jobs/{job_id}/wait", openapi_extra=needs("look", "job"), summary="Say what a job waits for"
 )
-async def get_wait(job_id: JobId, caller: Caller) -> WaitsFor:
+def get_wait(job_id: JobId, caller: Caller) -> WaitsFor:
     """Return what a live job waits for and until when."""
-    wait = await run_in_threadpool(caller.jobs.waits_for, job_id)
+    wait = caller.jobs.waits_for(job_id)
     return WaitsFor(wait=WaitDocument(**wait.as_dict()) if wait is not None else None)
 
 
 @router.post("/jobs/{job_id}/cancel", openapi_extra=needs("enqueue", "job"), summary="Cancel a job")
-async def cancel_job(job_id: JobId, caller: Caller) -> JobDocument:
+def cancel_job(job_id: JobId, caller: Caller) -> JobDocument:
     """End a live job. Its calls in flight finish, and their responses are dropped."""
-    cancel = partial(caller.jobs.cancel, job_id, actor=ACTOR)
-    return JobDocument.of(await run_in_threadpool(cancel))
+    return JobDocument.of(caller.jobs.cancel(job_id, actor=ACTOR))
 
 
 @router.post(
@@ -247,12 +239,11 @@ async def cancel_job(job_id: JobId, caller: Caller) -> JobDocument:
     openapi_extra=needs("enqueue", "job"),
     summary="Retry a job",
 )
-async def retry_job(job_id: JobId, response: Response, caller: Caller) -> AcceptedJob:
+def retry_job(job_id: JobId, response: Response, caller: Caller) -> AcceptedJob:
     """Enqueue a failed, expired or cancelled job as a new one; again, it returns the same one."""
-    job = await run_in_threadpool(partial(caller.jobs.retry, job_id, actor=ACTOR))
-    status = await run_in_threadpool(job.status)
+    job = caller.jobs.retry(job_id, actor=ACTOR)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return AcceptedJob.accepted(job, status, None)
+    return AcceptedJob.accepted(job, job.status(), None)
 
 
 @router.post(
@@ -260,12 +251,10 @@ async def retry_job(job_id: JobId, response: Response, caller: Caller) -> Accept
     openapi_extra=needs("enqueue", "job"),
     summary="Settle a job of unknown outcome",
 )
-async def resolve_job(job_id: JobId, order: Resolution, caller: Caller) -> JobDocument:
+def resolve_job(job_id: JobId, order: Resolution, caller: Caller) -> JobDocument:
     """Settle it as `done`, `failed` or `retry`, which returns the job that retries it."""
-    resolve = partial(
-        caller.jobs.resolve, job_id, order.resolution, reason=order.reason, actor=ACTOR
-    )
-    return JobDocument.of(await run_in_threadpool(resolve))
+    status = caller.jobs.resolve(job_id, order.resolution, reason=order.reason, actor=ACTOR)
+    return JobDocument.of(status)
 
 
 def _note(response: Response, job_id: str, applied: str | None, *, is_final: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -39,15 +38,15 @@ CONTROL = needs("control", "installation")
 
 
 @router.get("/fleet", openapi_extra=needs("look", "anywhere"), summary="Show the fleet's processes")
-async def get_fleet(caller: Caller) -> FleetDocument:
+def get_fleet(caller: Caller) -> FleetDocument:
     """Return workers and beat by their heartbeats, and what keeps jobs from running."""
-    return FleetDocument.of(await run_in_threadpool(caller.fleet.liveness))
+    return FleetDocument.of(caller.fleet.liveness())
 
 
 @router.get("/schedules", openapi_extra=needs("look", "anywhere"), summary="List schedules")
-async def list_schedules(caller: Caller) -> SchedulesDocument:
+def list_schedules(caller: Caller) -> SchedulesDocument:
     """Return the schedules that the caller may see, by name."""
-    schedules = await run_in_threadpool(caller.schedules.list)
+    schedules = caller.schedules.list()
     return SchedulesDocument(schedules=[ScheduleDocument(**each.as_dict()) for each in schedules])
 
 
@@ -57,57 +56,55 @@ async def list_schedules(caller: Caller) -> SchedulesDocument:
     openapi_extra=needs("control", "provider of schedule"),
     summary="Run a schedule now",
 )
-async def run_schedule(name: str, caller: Caller) -> BulkResult:
+def run_schedule(name: str, caller: Caller) -> BulkResult:
     """Enqueue a schedule's syncs, due or not."""
-    jobs = await run_in_threadpool(caller.schedules.run, name)
+    jobs = caller.schedules.run(name)
     return BulkResult(jobs=[JobReference(id=job.id, is_new=job.is_new) for job in jobs])
 
 
 @router.get("/quarantine", openapi_extra=LOOK, summary="List messages in quarantine")
-async def list_quarantine(caller: Caller) -> MessagesDocument:
+def list_quarantine(caller: Caller) -> MessagesDocument:
     """Return the messages that no worker could handle, newest first, without their content."""
-    messages = await run_in_threadpool(caller.quarantine.list)
+    messages = caller.quarantine.list()
     return MessagesDocument(messages=[MessageDocument(**each.as_dict()) for each in messages])
 
 
 @router.get("/quarantine/{message_id}", openapi_extra=LOOK, summary="Show a message")
-async def get_message(message_id: MessageId, caller: Caller) -> MessageDetails:
+def get_message(message_id: MessageId, caller: Caller) -> MessageDetails:
     """Return a message with the outline of its content, which holds no values."""
-    return MessageDetails(**await run_in_threadpool(caller.quarantine.show, message_id))
+    return MessageDetails(**caller.quarantine.show(message_id))
 
 
 @router.post("/quarantine/{message_id}/requeue", openapi_extra=CONTROL, summary="Requeue a message")
-async def requeue_message(
-    message_id: MessageId, order: BecauseOrder, caller: Caller
-) -> RequeuedDocument:
+def requeue_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> RequeuedDocument:
     """Return a message to its queue, for instance after an upgrade."""
-    requeue = partial(caller.quarantine.requeue, message_id, actor=ACTOR, reason=order.reason)
-    return RequeuedDocument(queue=await run_in_threadpool(requeue))
+    queue = caller.quarantine.requeue(message_id, actor=ACTOR, reason=order.reason)
+    return RequeuedDocument(queue=queue)
 
 
 @router.post(
-    "/quarantine/{message_id}/drop", status_code=204, openapi_extra=CONTROL, summary="Drop it"
+    "/quarantine/{message_id}/drop",
+    status_code=204,
+    response_class=Response,
+    openapi_extra=CONTROL,
+    summary="Drop it",
 )
-async def drop_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> Response:
+def drop_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> None:
     """Delete a message."""
-    drop = partial(caller.quarantine.drop, message_id, actor=ACTOR, reason=order.reason)
-    await run_in_threadpool(drop)
-    return Response(status_code=204)
+    caller.quarantine.drop(message_id, actor=ACTOR, reason=order.reason)
 
 
 @router.get("/retention", openapi_extra=ADMIN, summary="Count what is past its retention")
-async def preview_retention(caller: Caller) -> RetentionResults:
+def preview_retention(caller: Caller) -> RetentionResults:
     """Return what each rule would delete now. Deletes nothing."""
-    results = await run_in_threadpool(lambda: caller.privacy.retention.preview())
+    results = caller.privacy.retention.preview()
     return RetentionResults(rules=[RetentionDocument.of(each) for each in results])
 
 
 @router.post("/retention/run", openapi_extra=ADMIN, summary="Delete what is past its retention")
-async def run_retention(order: RetentionOrder, caller: Caller) -> RetentionResults:
+def run_retention(order: RetentionOrder, caller: Caller) -> RetentionResults:
     """Delete it, for at most some seconds for each rule."""
-    results = await run_in_threadpool(
-        lambda: caller.privacy.retention.run(actor=ACTOR, seconds=order.seconds)
-    )
+    results = caller.privacy.retention.run(actor=ACTOR, seconds=order.seconds)
     return RetentionResults(rules=[RetentionDocument.of(each) for each in results])
 
 
@@ -131,11 +128,11 @@ Wanted = Annotated[AuditFilter, Depends(_filter)]
 
 
 @router.get("/audit/events", openapi_extra=ADMIN, summary="Show the newest audit events")
-async def list_events(
+def list_events(
     caller: Caller, wanted: Wanted, limit: Annotated[int, Query(ge=1, le=1000)] = 50
 ) -> EventsDocument:
     """Return the newest events that match, newest first."""
-    events = await run_in_threadpool(partial(caller.audit.tail, wanted, limit=limit))
+    events = caller.audit.tail(wanted, limit=limit)
     return EventsDocument(events=[EventDocument.of(each) for each in events])
 
 

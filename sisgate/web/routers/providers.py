@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from starlette.concurrency import run_in_threadpool
 
 from sisgate.domain.priorities import PriorityName
 from sisgate.errors import BrokerUnavailable
-from sisgate.gateway import Gateway
 from sisgate.web.deps import Caller, ProviderName, ResourceName
 from sisgate.web.rights import needs
 from sisgate.web.schemas.jobs import PlanDocument
@@ -27,9 +24,9 @@ router = APIRouter(prefix="/v1", tags=["providers"])
 
 
 @router.get("/providers", openapi_extra=needs("look", "anywhere"), summary="List providers")
-async def list_providers(caller: Caller) -> ProvidersDocument:
+def list_providers(caller: Caller) -> ProvidersDocument:
     """Return the providers that the caller may see: limits, quota left, breakers, obstacles."""
-    return ProvidersDocument.of(await run_in_threadpool(caller.providers.overview))
+    return ProvidersDocument.of(caller.providers.overview())
 
 
 @router.get(
@@ -37,15 +34,11 @@ async def list_providers(caller: Caller) -> ProvidersDocument:
     openapi_extra=needs("look", "part of provider"),
     summary="Show a provider",
 )
-async def get_provider(provider: ProviderName, caller: Caller) -> ProviderDetails:
+def get_provider(provider: ProviderName, caller: Caller) -> ProviderDetails:
     """Return a provider with its backlog by priority, expected starts, and why no call is made."""
-    return await run_in_threadpool(_details, caller, provider)
-
-
-def _details(caller: Gateway, name: str) -> ProviderDetails:
-    overview = caller.providers.overview(name).providers[0]
+    overview = caller.providers.overview(provider).providers[0]
     try:
-        hold, queue = caller.providers.hold(name), caller.providers.queue(name)
+        hold, queue = caller.providers.hold(provider), caller.providers.queue(provider)
     except BrokerUnavailable:  # among the obstacles
         return details_of(overview, None, None)
     return details_of(overview, hold, list(queue))
@@ -56,19 +49,18 @@ def _details(caller: Gateway, name: str) -> ProviderDetails:
     openapi_extra=needs("look", "dataset"),
     summary="Forecast a sync",
 )
-async def get_plan(
+def get_plan(
     provider: ProviderName,
     resource: ResourceName,
     caller: Caller,
     priority: PriorityName = "normal",
 ) -> PlanDocument:
     """Return what a sync would need and when it would begin and end. Enqueues nothing."""
-    plan = await run_in_threadpool(partial(caller.plan, provider, resource, priority=priority))
-    return PlanDocument.of(plan)
+    return PlanDocument.of(caller.plan(provider, resource, priority=priority))
 
 
 @router.get("/usage", openapi_extra=needs("look", "anywhere"), summary="Show calls by app")
-async def get_usage(
+def get_usage(
     caller: Caller,
     provider: str | None = None,
     app: str | None = None,
@@ -77,5 +69,5 @@ async def get_usage(
     by: Literal["total", "day", "hour"] = "total",
 ) -> UsagePage:
     """Return the calls of each app to each provider; an app sees its own only."""
-    wanted = partial(caller.providers.usage, provider, app=app, since=since, until=until, by=by)
-    return UsagePage(usage=[UsageDocument.of(each) for each in await run_in_threadpool(wanted)])
+    sums = caller.providers.usage(provider, app=app, since=since, until=until, by=by)
+    return UsagePage(usage=[UsageDocument.of(each) for each in sums])

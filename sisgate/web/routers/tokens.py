@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from starlette.concurrency import run_in_threadpool
 
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import needs
@@ -21,37 +19,36 @@ ADMIN = needs("administer", "installation")
 
 
 @router.get("", openapi_extra=ADMIN, summary="List tokens")
-async def list_tokens(caller: Caller, every: bool = False) -> TokensDocument:
+def list_tokens(caller: Caller, every: bool = False) -> TokensDocument:
     """Return the tokens that are valid; with `every`, also those that are not any more."""
-    tokens = await run_in_threadpool(partial(caller.tokens.list, every=every))
+    tokens = caller.tokens.list(every=every)
     return TokensDocument(tokens=[TokenDocument.of(each) for each in tokens])
 
 
 @router.post("", status_code=201, openapi_extra=ADMIN, summary="Create a token")
-async def add_token(order: TokenOrder, caller: Caller) -> TokenDocument:
+def add_token(order: TokenOrder, caller: Caller) -> TokenDocument:
     """Create a token; its secret is in this answer only."""
-    add = partial(
-        caller.tokens.add, order.name, order.roles, scopes=order.scopes, life=_life(order.days),
+    token = caller.tokens.add(
+        order.name, order.roles, scopes=order.scopes, life=_life(order.days),
         actor=ACTOR, reason=order.reason,
     )  # fmt: skip
-    return TokenDocument.of(await run_in_threadpool(add))
+    return TokenDocument.of(token)
 
 
 @router.post("/{token_id}/rotate", status_code=201, openapi_extra=ADMIN, summary="Replace a token")
-async def rotate_token(token_id: TokenId, order: RotationOrder, caller: Caller) -> TokenDocument:
+def rotate_token(token_id: TokenId, order: RotationOrder, caller: Caller) -> TokenDocument:
     """Create a token of the same name, roles and scopes; the old one stays valid for a while."""
-    rotate = partial(
-        caller.tokens.rotate, token_id, overlap=timedelta(hours=order.overlap_hours),
+    token = caller.tokens.rotate(
+        token_id, overlap=timedelta(hours=order.overlap_hours),
         life=_life(order.days), actor=ACTOR, reason=order.reason,
     )  # fmt: skip
-    return TokenDocument.of(await run_in_threadpool(rotate))
+    return TokenDocument.of(token)
 
 
 @router.post("/{token_id}/revoke", openapi_extra=ADMIN, summary="Revoke a token")
-async def revoke_token(token_id: TokenId, order: BecauseOrder, caller: Caller) -> TokenDocument:
+def revoke_token(token_id: TokenId, order: BecauseOrder, caller: Caller) -> TokenDocument:
     """End a token for the whole fleet, within a second."""
-    revoke = partial(caller.tokens.revoke, token_id, actor=ACTOR, reason=order.reason)
-    return TokenDocument.of(await run_in_threadpool(revoke))
+    return TokenDocument.of(caller.tokens.revoke(token_id, actor=ACTOR, reason=order.reason))
 
 
 def _life(days: float | None) -> timedelta | None:
