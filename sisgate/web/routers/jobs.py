@@ -30,7 +30,6 @@ from sisgate.web.schemas.jobs import (
     DeadLetters,
     JobDocument,
     JobPage,
-    JobReference,
     PlanDocument,
     RequestOrder,
     Resolution,
@@ -117,8 +116,7 @@ def create_jobs(order: BulkOrder, caller: Caller) -> BulkResult:
 
     A problem has the `index` of the item that is wrong.
     """
-    jobs = caller.enqueue([each.order() for each in order.items])
-    return BulkResult(jobs=[JobReference(id=job.id, is_new=job.is_new) for job in jobs])
+    return BulkResult.of(caller.enqueue([each.order() for each in order.items]))
 
 
 @router.get("/jobs", openapi_extra=needs("look", "anywhere"), summary="List jobs, newest first")
@@ -207,7 +205,7 @@ def get_target(job_id: JobId, caller: Caller) -> TargetDocument:
     target = caller.jobs.request_target(job_id)
     if target is None:
         return TargetDocument(method=None, path=None, query=None, hidden="it is a sync")
-    return TargetDocument.model_validate(target, from_attributes=True)
+    return TargetDocument.of(target)
 
 
 @router.get(

@@ -25,7 +25,7 @@ from sisgate.web.schemas.admin import (
     ScheduleDocument,
     SchedulesDocument,
 )
-from sisgate.web.schemas.jobs import BulkResult, JobReference
+from sisgate.web.schemas.jobs import BulkResult
 from sisgate.web.schemas.providers import BecauseOrder
 from sisgate.web.streams import JSON_LINES, json_lines
 
@@ -58,8 +58,7 @@ def list_schedules(caller: Caller) -> SchedulesDocument:
 )
 def run_schedule(name: str, caller: Caller) -> BulkResult:
     """Enqueue a schedule's syncs, due or not."""
-    jobs = caller.schedules.run(name)
-    return BulkResult(jobs=[JobReference(id=job.id, is_new=job.is_new) for job in jobs])
+    return BulkResult.of(caller.schedules.run(name))
 
 
 @router.get("/quarantine", openapi_extra=LOOK, summary="List messages in quarantine")

@@ -197,8 +197,5 @@ class FleetDocument(Document):
         """Return the document of the fleet."""
         processes = None
         if liveness.fleet is not None:
-            processes = [
-                ProcessDocument.model_validate(each, from_attributes=True)
-                for each in liveness.fleet.processes
-            ]
+            processes = [ProcessDocument.of(each) for each in liveness.fleet.processes]
         return cls(processes=processes, obstacles=[each.as_dict() for each in liveness.obstacles])

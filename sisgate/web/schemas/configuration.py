@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from sisgate.gateway import AppliedConfiguration, ConfigurationPlan, TableChange, VersionInfo
+from sisgate.gateway import AppliedConfiguration
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
@@ -57,23 +56,12 @@ class TableChangeDocument(Document):
     settings: list[SettingChangeDocument]
 
 
-def change_of(change: TableChange) -> TableChangeDocument:
-    """Return the document of a change."""
-    return TableChangeDocument(**asdict(change))
-
-
 class PlannedDocument(Document):
     """What applying would change, seen from version `base`, and the jobs that it would cancel."""
 
     base: int
     changes: list[TableChangeDocument]
     cancels: dict[str, int]
-
-    @classmethod
-    def of(cls, plan: ConfigurationPlan) -> Self:
-        """Return the document of a plan."""
-        changes = [change_of(each) for each in plan.changes]
-        return cls(base=plan.base, changes=changes, cancels=dict(plan.cancels))
 
 
 class AppliedDocument(Document):
@@ -88,8 +76,7 @@ class AppliedDocument(Document):
     @classmethod
     def of(cls, applied: AppliedConfiguration) -> Self:
         """Return the document of what was applied."""
-        changes = [change_of(each) for each in applied.changes]
-        return cls(**{**applied.as_dict(), "changes": changes})
+        return cls(**applied.as_dict())
 
 
 class VersionDocument(Document):
@@ -103,11 +90,6 @@ class VersionDocument(Document):
     actor: str
     reason: str | None
 
-    @classmethod
-    def of(cls, info: VersionInfo) -> Self:
-        """Return the document of a version."""
-        return cls(**asdict(info))
-
 
 class HistoryDocument(Document):
     """Versions, newest first."""
@@ -118,10 +100,5 @@ class HistoryDocument(Document):
 class StoredDocument(Document):
     """A version with its document."""
 
-    version: VersionDocument
+    version: Annotated[VersionDocument, Field(validation_alias="info")]
     document: Json
-
-    @classmethod
-    def of(cls, stored: Any) -> Self:
-        """Return the document of a stored version."""
-        return cls(version=VersionDocument.of(stored.info), document=stored.document)

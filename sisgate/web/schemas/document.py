@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -17,7 +17,12 @@ class OrderDocument(BaseModel):
 class Document(BaseModel):
     """A body that the service sends."""
 
-    model_config = ConfigDict(serialize_by_alias=True)
+    model_config = ConfigDict(serialize_by_alias=True, from_attributes=True)
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Return the document of a value of the gateway that has the same names."""
+        return cls.model_validate(value)
 
 
 def _aware(value: datetime) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Base64Bytes, ConfigDict, Field
@@ -204,6 +205,11 @@ class BulkResult(Document):
     """The jobs, in the order of the items."""
 
     jobs: list[JobReference]
+
+    @classmethod
+    def of(cls, jobs: Iterable[Job]) -> Self:
+        """Return the references to jobs."""
+        return cls(jobs=[JobReference.of(each) for each in jobs])
 
 
 class JobPage(Document):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from sisgate.gateway import Hold, Overview, PriorityQueue, ProviderOverview, Usage
+from sisgate.gateway import Hold, Overview, PriorityQueue, ProviderOverview
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 
 
@@ -47,11 +47,6 @@ class HoldDocument(Document):
     by_hand: bool
     failure: str | None
     explanation: str
-
-    @classmethod
-    def of(cls, hold: Hold, provider: str) -> Self:
-        """Return the document of a hold."""
-        return cls(**asdict(hold), explanation=hold.explanation(provider))
 
 
 class QueueDocument(Document):
@@ -119,9 +114,12 @@ def details_of(
     overview: ProviderOverview, hold: Hold | None, queue: list[PriorityQueue] | None
 ) -> ProviderDetails:
     """Return everything about one provider."""
+    why = None
+    if hold is not None:
+        why = HoldDocument(**asdict(hold), explanation=hold.explanation(overview.name))
     return ProviderDetails(
         **_values(overview),
-        hold=HoldDocument.of(hold, overview.name) if hold is not None else None,
+        hold=why,
         queue=None if queue is None else [QueueDocument(**each.as_dict()) for each in queue],
     )
 
@@ -146,11 +144,6 @@ class UsageDocument(Document):
     throttled: int
     failed: int
     rows: int
-
-    @classmethod
-    def of(cls, usage: Usage) -> Self:
-        """Return the document of a sum."""
-        return cls(**asdict(usage))
 
 
 class UsagePage(Document):
