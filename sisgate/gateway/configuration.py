@@ -180,10 +180,9 @@ class Configuration:
             if not ledger.add(session, version, draft.document):
                 raise _outdated(base, base + 1)
             removed = _providers(changes, "remove")
-            cancelled = removal.cancel(
-                session, removed, now, lambda name: removed_error(name, version).as_dict()
-            )
-            counts = {name: len(ids) for name, ids in cancelled.items() if ids}
+            errors = {name: removed_error(name, version).as_dict() for name in removed}
+            cancelled = removal.cancel(session, now, errors)
+            counts = {name: len(ids) for name, ids in cancelled.items()}
             record(
                 session, now, actor=actor, action=CONFIGURATION_APPLIED,
                 subject=f"version/{version.number}", reason=reason, based_on=base,

@@ -56,30 +56,25 @@ def left_something(session: Session, provider: str) -> bool:
 
 
 def cancel(
-    session: Session,
-    providers: Collection[str],
-    now: datetime,
-    error_of: Callable[[str], Mapping[str, Any]],
+    session: Session, now: datetime, errors: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[str]]:
-    """End the waiting jobs of removed providers as cancelled; return their ids by provider.
+    """End the waiting jobs of removed providers as cancelled, each with its provider's error.
+
+    Returns their ids by provider, without those that had none.
 
     A request whose call is running is left to end by itself, since its response is about to arrive.
     A running call of a sync ends as well, and its answer is dropped, as with any cancelled job.
     """
     cancelled: dict[str, list[str]] = {}
-    for provider in sorted(providers):
-        values = {
-            "state": JobState.CANCELLED.value,
-            "ended_at": now,
-            "error": dict(error_of(provider)),
-        }
+    for provider, error in sorted(errors.items()):
+        values = {"state": JobState.CANCELLED.value, "ended_at": now, "error": dict(error)}
         ended = session.scalars(
             update(Job).where(*_ends([provider])).values(**values).returning(Job.id),
             execution_options={"synchronize_session": False},
         )
-        ids = cancelled[provider] = list(ended)
-        if not ids:
+        if not (ids := list(ended)):
             continue
+        cancelled[provider] = ids
         of_ended: Select[Any] = select(Job.id).where(
             Job.provider == provider, Job.state == JobState.CANCELLED.value, Job.ended_at == now
         )

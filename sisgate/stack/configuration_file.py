@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sisgate.clock import Clock
 from sisgate.configuration.diff import TableChange
+from sisgate.domain.validation import some_of
 from sisgate.errors import SisgateError, TransientError
 from sisgate.gateway import ConfigurationPlan, Gateway
 
@@ -146,6 +147,4 @@ class ConfigurationFile:
 def _summary(changes: Sequence[TableChange]) -> str:
     """Return the names of what changed, each with its sign."""
     signs = {"add": "+", "change": "~", "remove": "-"}
-    names = [f"{signs[each.kind]} {each.subject}" for each in changes]
-    rest = len(names) - MOST_NAMES
-    return ", ".join([*names[:MOST_NAMES], *([f"and {rest} more"] if rest > 0 else [])])
+    return some_of([f"{signs[each.kind]} {each.subject}" for each in changes], MOST_NAMES)

@@ -28,17 +28,14 @@ def end_stray_jobs(runtime: Runtime) -> None:
     now = runtime.clock.now()
     with runtime.database.write() as session:
         removed = configuration.removed(session, strays)
-        ended = removal.cancel(
-            session, removed, now, lambda name: removed_error(name, removed[name]).as_dict()
-        )
-        drained = {provider: len(job_ids) for provider, job_ids in ended.items() if job_ids}
-        for provider, count in drained.items():
+        errors = {name: removed_error(name, by).as_dict() for name, by in removed.items()}
+        ended = removal.cancel(session, now, errors)
+        for provider, job_ids in ended.items():
             record(
                 session, now, actor=WORKER, action=PROVIDER_DRAINED, subject=provider,
-                cancelled=count,
+                cancelled=len(job_ids),
             )  # fmt: skip
-    for provider, count in drained.items():
-        log.info("removed_provider_drained", provider=provider, jobs=count)
-    for job_ids in ended.values():
+    for provider, job_ids in ended.items():
+        log.info("removed_provider_drained", provider=provider, jobs=len(job_ids))
         for job_id in job_ids:
             runtime.wakeups.announce(job_id)

@@ -25,6 +25,7 @@ from sisgate.cli.tables import Columns
 from sisgate.cli.watch import watch
 from sisgate.domain.choices import Mode
 from sisgate.domain.states import JobState
+from sisgate.domain.validation import some_of
 from sisgate.errors import UnknownResource, UsageError
 from sisgate.stack.interrupts import interrupts
 
@@ -218,8 +219,7 @@ def _show_results(output: Presenter, results: Sequence[SyncResult]) -> None:
             names = reasons.setdefault(result.error.message, [])
             names += [result.provider] if result.provider not in names else []
     for reason, names in reasons.items():
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        output.warn(f"{', '.join(names[:5])}{more}: {reason}")
+        output.warn(f"{some_of(names, 5)}: {reason}")
 
 
 def _show_stale(output: Presenter, statuses: Sequence[JobStatus], jobs: Sequence[Job]) -> None:
