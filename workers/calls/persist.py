@@ -5,38 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
 
-from sisgate.audit import events
-from sisgate.credentials.sealed import marks_of
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
-from sisgate.ledger import (
-    access,
-    call_queue,
-    call_statements,
-    controls,
-    jobs,
-    redelivery,
-)
+from sisgate.ledger import access, call_queue, controls, jobs, redelivery
 from sisgate.ledger import calls as ledger
-from sisgate.ledger.calls import Claim
-from sisgate.ledger.schema import Job, Response
+from sisgate.ledger.schema import Job
 from sisgate.privacy import suppression
 from sisgate.privacy.persons import Realms
 from sisgate.settings import ProviderConfig
 from sisgate.sync import conclude, progress
-from workers.calls import classify
+from workers.calls import answers, classify
 from workers.calls.classify import OWN_OUTAGE_SECONDS
 from workers.calls.context import (
     Answered,
     CallContext,
     CallOutcome,
     Counted,
-    ErrorPayload,
     Fails,
     PageAgain,
     PageRead,
@@ -46,23 +34,10 @@ from workers.calls.context import (
     Unknown,
     Waits,
 )
+from workers.calls.entry import Entry, LateWriter
 from workers.jobs import planning
 
 log = structlog.get_logger()
-
-# fmt: off
-RESPONSE_HEADERS = frozenset(
-    [
-        "cache-control", "content-disposition", "content-language", "content-type", "etag",
-        "last-modified", "link", "location", "retry-after", "x-total-count",
-    ]
-)
-# fmt: on
-"""Headers of a provider's response that are passed on to the app."""
-
-
-class LateWriter(Exception):
-    """A later attempt took over the claim; this one must leave no trace."""
 
 
 def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
@@ -71,7 +46,9 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
     The response cost a permit, so an unavailable database is waited for while the claim lasts;
     after that the call is another worker's.
     """
-    runtime, entry = call.runtime, _Entry(call, reply, outcome, _kept(call, outcome))
+    runtime = call.runtime
+    response = answers.sealed(call, outcome) if isinstance(outcome, Answered) else None
+    entry = Entry(call, reply, outcome, response)
     written: _Written | None = None
     while written is None:
         try:
@@ -107,85 +84,13 @@ class _Written:
     call_ids: Sequence[int] = ()
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """The stored part of a response besides its head: the body, and the marks to search by."""
-
-    sealed_body: bytes = b""
-    asked: str | None = None
-    truncated: bool = False
-    kept_for: timedelta = timedelta(0)
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One call's outcome, ready to be written."""
-
-    call: CallContext
-    reply: Reply
-    outcome: CallOutcome
-    kept: _Kept
-
-    @property
-    def claim(self) -> Claim:
-        """The call as this worker claimed it."""
-        return self.call.claim
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The known facts of the reply."""
-        facts: dict[str, Any] = {"endpoint": self.reply.endpoint}
-        if (response := self.reply.response) is not None:
-            facts |= {
-                "status": response.status,
-                "body_bytes": len(response.body),
-                "elapsed_ms": round(response.elapsed_seconds * 1000),
-            }
-        return facts
-
-    def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
-        """End the call with the facts of its reply."""
-        facts = self.facts
-        if not ledger.finish(session, self.claim.call, state, now, **facts, **more):
-            raise LateWriter
-        events.call_ended(
-            session, self.claim, state.value, now, key=self.reply.key, **facts, **more
-        )
-
-    def put_back(
-        self,
-        session: Session,
-        now: datetime,
-        seconds: float,
-        error: ErrorPayload,
-        *,
-        failed: bool = False,
-        is_retry: bool = False,
-    ) -> None:
-        """Let the call wait."""
-        not_before = now + timedelta(seconds=seconds)
-        if not ledger.put_back(
-            session,
-            self.claim.call,
-            now,
-            not_before=not_before,
-            failed=failed,
-            is_retry=is_retry,
-            status=self.reply.status,
-            error=error,
-        ):
-            raise LateWriter
-        fields = {"status": self.reply.status, "key": self.reply.key, "error": error}
-        events.call_ended(session, self.claim, "waits", now, **fields)
-
-
-def _write(entry: _Entry) -> _Written:
+def _write(entry: Entry) -> _Written:
     """Write the outcome in one transaction."""
     runtime, claim = entry.call.runtime, entry.claim
     with runtime.database.write() as session:
         now = runtime.clock.now()
         if isinstance(entry.outcome, Answered):
-            ended = _end_answered(session, entry, entry.outcome, now)
+            ended = answers.end_job(session, entry, entry.outcome, now)
             if ended is not None:
                 return _Written(ended)
         # The job first, then the rest: every writer locks in this order.
@@ -210,35 +115,7 @@ def _write(entry: _Entry) -> _Written:
         return _Written(JobState(job.state), ids)
 
 
-def _end_answered(
-    session: Session, entry: _Entry, outcome: Answered, now: datetime
-) -> JobState | None:
-    """End an answered request in few statements; return its job's new state.
-
-    None if the job has already ended: then nothing is written, and the full rules apply.
-    """
-    claim = entry.claim
-    state = call_statements.lock_job(session, claim.job.id)
-    if state is None or JobState(state).is_final:
-        return None
-    is_good = outcome.error is None
-    facts = entry.facts
-    call = {
-        "id": claim.call.id, "attempt": claim.call.attempt, "error": outcome.error,
-        "state": (CallState.DONE if is_good else CallState.FAILED).value, **facts,
-    }  # fmt: skip
-    new_state = JobState.DONE if is_good else JobState.FAILED
-    job = {"state": new_state.value, "error": outcome.error, "sent": entry.call.sent}
-    response = _response_of(entry, outcome, now)
-    if not call_statements.end_answered(session, call, job, response, now):
-        raise LateWriter
-    events.call_ended(
-        session, claim, call["state"], now, key=entry.reply.key, error=outcome.error, **facts
-    )
-    return new_state
-
-
-def _without_erased(session: Session, entry: _Entry, job: Job) -> _Entry:
+def _without_erased(session: Session, entry: Entry, job: Job) -> Entry:
     """Remove erased persons from a page, so that they stay erased."""
     if not isinstance(entry.outcome, PageRead) or job.resource is None:
         return entry
@@ -256,7 +133,7 @@ def _without_erased(session: Session, entry: _Entry, job: Job) -> _Entry:
     return replace(entry, outcome=replace(entry.outcome, page=page))
 
 
-def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
+def _leave(session: Session, entry: Entry, job: Job, now: datetime) -> None:
     """End the call, or let it wait."""
     match entry.outcome:
         case Counted(total):
@@ -293,15 +170,15 @@ def _leave(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
             entry.put_back(session, now, max(1.0, seconds), error)
 
 
-def _follow(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
+def _follow(session: Session, entry: Entry, job: Job, now: datetime) -> None:
     """Apply the outcome of a call to its live job."""
     match entry.outcome:
         case Counted(total):
             progress.record_count(session, entry.claim, job, total, now)
         case PageRead() | PageAgain() as outcome:
             _record_page(session, entry, job, outcome, now)
-        case Answered():
-            _store(session, entry, job, now)
+        case Answered() as answered:
+            answers.store(session, entry, answered, job, now)
         case ReadOtherwise(_, plans) if plans is not None:
             progress.use_fallback(session, entry.claim, job, plans, now)
         case ReadOtherwise() if job.mode == "incremental":
@@ -317,12 +194,12 @@ def _follow(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
             pass
 
 
-def _clear_up(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
+def _clear_up(session: Session, entry: Entry, job: Job, now: datetime) -> None:
     """End a job whose deadline passed while its call was in progress."""
     match entry.outcome:
-        case Answered():
+        case Answered() as answered:
             job.error = None
-            _store(session, entry, job, now)
+            answers.store(session, entry, answered, job, now)
         case Unknown(error):
             jobs.end(session, job, JobState.UNKNOWN, now, error=error)
         case _:
@@ -332,7 +209,7 @@ def _clear_up(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
 
 
 def _record_page(
-    session: Session, entry: _Entry, job: Job, outcome: PageRead | PageAgain, now: datetime
+    session: Session, entry: Entry, job: Job, outcome: PageRead | PageAgain, now: datetime
 ) -> None:
     known = outcome.known if isinstance(outcome, PageAgain) else None
     digest = outcome.digest if isinstance(outcome, PageRead) else None
@@ -341,40 +218,6 @@ def _record_page(
         progress.record_page(session, entry.claim, job, entry.call.config, seen, now)
     except AnswerInvalid as error:
         jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
-
-
-def _kept(call: CallContext, outcome: CallOutcome) -> _Kept:
-    """Seal the body of a response to keep; this is slow, so it is done before locks."""
-    if not isinstance(outcome, Answered):
-        return _Kept()
-    fleet, vault, job = call.runtime.configuration.current(), call.runtime.vault, call.claim.job
-    body = outcome.response.body[: fleet.response_max_bytes]
-    sealed = vault.seal(body, f"responses/{job.id}")
-    asked = marks_of(vault, job.provider, call.target)[0]
-    truncated = len(outcome.response.body) > fleet.response_max_bytes
-    return _Kept(sealed, asked, truncated, fleet.response_retention)
-
-
-def _store(session: Session, entry: _Entry, job: Job, now: datetime) -> None:
-    assert isinstance(entry.outcome, Answered)
-    error = entry.outcome.error
-    session.merge(Response(**_response_of(entry, entry.outcome, now)))
-    jobs.end(session, job, JobState.FAILED if error else JobState.DONE, now, error=error)
-
-
-def _response_of(entry: _Entry, outcome: Answered, now: datetime) -> dict[str, Any]:
-    """Return the row of the stored response."""
-    response = outcome.response
-    return {
-        "job_id": entry.claim.job.id,
-        "status": response.status,
-        "headers": {k: v for k, v in response.headers.items() if k in RESPONSE_HEADERS},
-        "sealed_body": entry.kept.sealed_body,
-        "asked": entry.kept.asked,
-        "stored_at": now,
-        "truncated": entry.kept.truncated,
-        "delete_after": now + entry.kept.kept_for,
-    }
 
 
 def _continue(session: Session, config: ProviderConfig, job: Job, now: datetime) -> None:

@@ -1,0 +1,74 @@
+"""The answer to a request: sealing its body, and ending its job with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from sisgate.audit import events
+from sisgate.credentials.sealed import marks_of
+from sisgate.domain.states import CallState, JobState
+from sisgate.ledger import call_statements, jobs
+from sisgate.ledger.schema import Job, Response
+from workers.calls.context import Answered, CallContext
+from workers.calls.entry import Entry, LateWriter, SealedResponse
+
+# fmt: off
+RESPONSE_HEADERS = frozenset(
+    [
+        "cache-control", "content-disposition", "content-language", "content-type", "etag",
+        "last-modified", "link", "location", "retry-after", "x-total-count",
+    ]
+)
+# fmt: on
+"""Headers of a provider's response that are passed on to the app."""
+
+
+def sealed(call: CallContext, answered: Answered) -> SealedResponse:
+    """Seal the body of a response to store; this is slow, so it is done before locks."""
+    fleet, vault, job = call.runtime.configuration.current(), call.runtime.vault, call.claim.job
+    response, most = answered.response, fleet.response_max_bytes
+    values = {
+        "job_id": job.id,
+        "status": response.status,
+        "headers": {k: v for k, v in response.headers.items() if k in RESPONSE_HEADERS},
+        "sealed_body": vault.seal(response.body[:most], f"responses/{job.id}"),
+        "asked": marks_of(vault, job.provider, call.target)[0],
+        "truncated": len(response.body) > most,
+    }
+    return SealedResponse(values, fleet.response_retention)
+
+
+def end_job(session: Session, entry: Entry, answered: Answered, now: datetime) -> JobState | None:
+    """End an answered request in few statements; return its job's new state.
+
+    None if the job has already ended: then nothing is written, and the full rules apply.
+    """
+    claim, error = entry.claim, answered.error
+    state = call_statements.lock_job(session, claim.job.id)
+    if state is None or JobState(state).is_final:
+        return None
+    assert entry.response is not None
+    call_state = CallState.DONE if error is None else CallState.FAILED
+    job_state = JobState.DONE if error is None else JobState.FAILED
+    facts = entry.facts
+    call = {
+        "id": claim.call.id, "attempt": claim.call.attempt, "error": error,
+        "state": call_state.value, **facts,
+    }  # fmt: skip
+    job = {"state": job_state.value, "error": error, "sent": entry.call.sent}
+    if not call_statements.end_answered(session, call, job, entry.response.row(now), now):
+        raise LateWriter
+    events.call_ended(
+        session, claim, call_state.value, now, key=entry.reply.key, error=error, **facts
+    )
+    return job_state
+
+
+def store(session: Session, entry: Entry, answered: Answered, job: Job, now: datetime) -> None:
+    """Store the response and end a locked job with it, whatever state it is in."""
+    assert entry.response is not None
+    session.merge(Response(**entry.response.row(now)))
+    state = JobState.DONE if answered.error is None else JobState.FAILED
+    jobs.end(session, job, state, now, error=answered.error)
