@@ -16,7 +16,6 @@ from sisgate.ledger import calls as ledger
 from sisgate.ledger.schema import Job
 from sisgate.privacy import suppression
 from sisgate.privacy.persons import Realms
-from sisgate.settings import ProviderConfig
 from sisgate.sync import conclude, progress
 from workers.calls import answers, classify
 from workers.calls.classify import OWN_OUTAGE_SECONDS
@@ -105,14 +104,15 @@ def _write(entry: Entry) -> _Written:
             _follow(session, entry, job, now)
         elif job.state in {JobState.UNKNOWN, JobState.EXPIRED} and claim.changes_something:
             _clear_up(session, entry, job, now)
+        else:
+            # The job ended while this call was in progress; should the call wait, it waits no more.
+            call_queue.withdraw(session, job.id, now)
         if not entry.reply.was_sent:
             ledger.forget_attempt(session, claim.call)
-        _continue(session, entry.call.config, job, now)
-        ids: list[int] = []
-        if job.kind == JobKind.SYNC:
-            window = planning.window_of(session, runtime, job)
-            ids = call_queue.queue_next(session, job.id, window, now)
-        return _Written(JobState(job.state), ids)
+        session.flush()
+        if job.kind != JobKind.SYNC or JobState(job.state).is_final:
+            return _Written(JobState(job.state))
+        return _continued(session, entry, job, now)
 
 
 def _without_erased(session: Session, entry: Entry, job: Job) -> Entry:
@@ -220,12 +220,13 @@ def _record_page(
         jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
 
 
-def _continue(session: Session, config: ProviderConfig, job: Job, now: datetime) -> None:
-    is_live = not JobState(job.state).is_final
-    session.flush()
-    if not is_live:
-        # The job ended while this call was in progress; no more of its calls may be made.
-        call_queue.withdraw(session, job.id, now)
-    elif job.kind == JobKind.SYNC and ledger.live_count(session, job.id) == 0:
-        conclude.conclude(session, job, config, now)
+def _continued(session: Session, entry: Entry, job: Job, now: datetime) -> _Written:
+    """Conclude a live sync if this was its last call; queue its next calls if it is not over."""
+    if ledger.live_count(session, job.id) == 0:
+        conclude.conclude(session, job, entry.call.config, now)
         session.flush()
+    if JobState(job.state).is_final:
+        return _Written(JobState(job.state))
+    window = planning.window_of(session, entry.call.runtime, job)
+    ids = call_queue.queue_next(session, job.id, window, now)
+    return _Written(JobState(job.state), ids)
