@@ -12,7 +12,7 @@ from sisgate.domain.states import CallState, JobState
 from sisgate.ledger import call_statements, jobs
 from sisgate.ledger.schema import Job, Response
 from workers.calls.context import Answered, CallContext
-from workers.calls.entry import Entry, LateWriter, SealedResponse
+from workers.calls.ending import Ending, LateWriter, SealedResponse
 
 # fmt: off
 RESPONSE_HEADERS = frozenset(
@@ -40,35 +40,35 @@ def sealed(call: CallContext, answered: Answered) -> SealedResponse:
     return SealedResponse(values, fleet.response_retention)
 
 
-def end_job(session: Session, entry: Entry, answered: Answered, now: datetime) -> JobState | None:
+def end_job(session: Session, ending: Ending, answered: Answered, now: datetime) -> JobState | None:
     """End an answered request in few statements; return its job's new state.
 
     None if the job has already ended: then nothing is written, and the full rules apply.
     """
-    claim, error = entry.claim, answered.error
+    claim, error = ending.claim, answered.error
     state = call_statements.lock_job(session, claim.job.id)
     if state is None or JobState(state).is_final:
         return None
-    assert entry.response is not None
+    assert ending.response is not None
     call_state = CallState.DONE if error is None else CallState.FAILED
     job_state = JobState.DONE if error is None else JobState.FAILED
-    facts = entry.facts
+    facts = ending.facts
     call = {
         "id": claim.call.id, "attempt": claim.call.attempt, "error": error,
         "state": call_state.value, **facts,
     }  # fmt: skip
-    job = {"state": job_state.value, "error": error, "sent": entry.call.sent}
-    if not call_statements.end_answered(session, call, job, entry.response.row(now), now):
+    job = {"state": job_state.value, "error": error, "sent": ending.call.sent}
+    if not call_statements.end_answered(session, call, job, ending.response.row(now), now):
         raise LateWriter
     events.call_ended(
-        session, claim, call_state.value, now, key=entry.reply.key, error=error, **facts
+        session, claim, call_state.value, now, key=ending.reply.key, error=error, **facts
     )
     return job_state
 
 
-def store(session: Session, entry: Entry, answered: Answered, job: Job, now: datetime) -> None:
+def store(session: Session, ending: Ending, answered: Answered, job: Job, now: datetime) -> None:
     """Store the response and end a locked job with it, whatever state it is in."""
-    assert entry.response is not None
-    session.merge(Response(**entry.response.row(now)))
+    assert ending.response is not None
+    session.merge(Response(**ending.response.row(now)))
     state = JobState.DONE if answered.error is None else JobState.FAILED
     jobs.end(session, job, state, now, error=answered.error)

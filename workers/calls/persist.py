@@ -33,7 +33,7 @@ from workers.calls.context import (
     Unknown,
     Waits,
 )
-from workers.calls.entry import Entry, LateWriter
+from workers.calls.ending import Ending, LateWriter
 from workers.jobs import planning
 
 log = structlog.get_logger()
@@ -47,16 +47,16 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
     """
     runtime = call.runtime
     response = answers.sealed(call, outcome) if isinstance(outcome, Answered) else None
-    entry = Entry(call, reply, outcome, response)
+    ending = Ending(call, reply, outcome, response)
     written: _Written | None = None
     while written is None:
         try:
-            written = _write(entry)
+            written = _write(ending)
         except LateWriter:
             log.warning("late_answer_dropped", call=call.claim.call.id, provider=call.config.name)
             return
         except progress.PageChanged:
-            entry = replace(entry, outcome=_read_after_all(call, reply, outcome))
+            ending = replace(ending, outcome=_read_after_all(call, reply, outcome))
         except DatabaseUnavailable:
             if runtime.clock.now() >= call.claim.call.lease_until:
                 raise
@@ -83,13 +83,13 @@ class _Written:
     call_ids: Sequence[int] = ()
 
 
-def _write(entry: Entry) -> _Written:
+def _write(ending: Ending) -> _Written:
     """Write the outcome in one transaction."""
-    runtime, claim = entry.call.runtime, entry.claim
+    runtime, claim = ending.call.runtime, ending.claim
     with runtime.database.write() as session:
         now = runtime.clock.now()
-        if isinstance(entry.outcome, Answered):
-            ended = answers.end_job(session, entry, entry.outcome, now)
+        if isinstance(ending.outcome, Answered):
+            ended = answers.end_job(session, ending, ending.outcome, now)
             if ended is not None:
                 return _Written(ended)
         # The job first, then the rest: every writer locks in this order.
@@ -97,109 +97,109 @@ def _write(entry: Entry) -> _Written:
         assert job is not None
         if claim.changes_something:
             redelivery.take_up_again(session, job, claim.call, now)
-        job.calls_made += entry.call.sent
-        entry = _without_erased(session, entry, job)
-        _leave(session, entry, job, now)
+        job.calls_made += ending.call.sent
+        ending = _without_erased(session, ending, job)
+        _leave(session, ending, job, now)
         if not JobState(job.state).is_final:
-            _follow(session, entry, job, now)
+            _follow(session, ending, job, now)
         elif job.state in {JobState.UNKNOWN, JobState.EXPIRED} and claim.changes_something:
-            _clear_up(session, entry, job, now)
+            _clear_up(session, ending, job, now)
         else:
             # The job ended while this call was in progress; should the call wait, it waits no more.
             call_queue.withdraw(session, job.id, now)
-        if not entry.reply.was_sent:
+        if not ending.reply.was_sent:
             ledger.forget_attempt(session, claim.call)
         session.flush()
         if job.kind != JobKind.SYNC or JobState(job.state).is_final:
             return _Written(JobState(job.state))
-        return _continued(session, entry, job, now)
+        return _continued(session, ending, job, now)
 
 
-def _without_erased(session: Session, entry: Entry, job: Job) -> Entry:
+def _without_erased(session: Session, ending: Ending, job: Job) -> Ending:
     """Remove erased persons from a page, so that they stay erased."""
-    if not isinstance(entry.outcome, PageRead) or job.resource is None:
-        return entry
+    if not isinstance(ending.outcome, PageRead) or job.resource is None:
+        return ending
     digests = access.suppressed(session, job.provider)
     if not digests:
-        return entry
+        return ending
     page = suppression.screened(
-        entry.outcome.page,
+        ending.outcome.page,
         provider=job.provider,
         resource=job.resource,
-        realms=Realms.of(entry.call.config),
+        realms=Realms.of(ending.call.config),
         digests=digests,
-        key=suppression.person_key(session, entry.call.runtime.vault),
+        key=suppression.person_key(session, ending.call.runtime.vault),
     )
-    return replace(entry, outcome=replace(entry.outcome, page=page))
+    return replace(ending, outcome=replace(ending.outcome, page=page))
 
 
-def _leave(session: Session, entry: Entry, job: Job, now: datetime) -> None:
+def _leave(session: Session, ending: Ending, job: Job, now: datetime) -> None:
     """End the call, or let it wait."""
-    match entry.outcome:
+    match ending.outcome:
         case Counted(total):
-            entry.finish(session, CallState.DONE, now, total=total)
+            ending.finish(session, CallState.DONE, now, total=total)
         case PageRead() | PageAgain() as outcome:
             page = outcome.page
-            entry.finish(
+            ending.finish(
                 session,
                 CallState.DONE,
                 now,
                 rows=page.received,
                 total=page.total,
                 edges=progress.edges_json(page),
-                target=progress.judged_target(entry.claim.call, page),
+                target=progress.judged_target(ending.claim.call, page),
                 error=progress.flaws_json(page.flaws),
             )
         case Answered(_, error):
             ended = CallState.DONE if error is None else CallState.FAILED
-            entry.finish(session, ended, now, error=error)
+            ending.finish(session, ended, now, error=error)
         case ReadOtherwise(error):
-            entry.finish(session, CallState.DONE, now, error=error)
+            ending.finish(session, CallState.DONE, now, error=error)
         case Fails(error, tries):
             spent = {"tries": tries} if tries is not None else {}
-            entry.finish(session, CallState.FAILED, now, error=error, **spent)
+            ending.finish(session, CallState.FAILED, now, error=error, **spent)
         case Unknown(error):
-            entry.finish(session, CallState.UNKNOWN, now, error=error)
+            ending.finish(session, CallState.UNKNOWN, now, error=error)
         case Waits(error, seconds, spends_try, is_retry):
-            entry.put_back(session, now, seconds, error, failed=spends_try, is_retry=is_retry)
+            ending.put_back(session, now, seconds, error, failed=spends_try, is_retry=is_retry)
         case RateLimited(error, seconds):
             job.throttled += 1
             if seconds > 0:
                 until = now + timedelta(seconds=seconds)
                 controls.note_block(session, job.provider, until, now)
-            entry.put_back(session, now, max(1.0, seconds), error)
+            ending.put_back(session, now, max(1.0, seconds), error)
 
 
-def _follow(session: Session, entry: Entry, job: Job, now: datetime) -> None:
+def _follow(session: Session, ending: Ending, job: Job, now: datetime) -> None:
     """Apply the outcome of a call to its live job."""
-    match entry.outcome:
+    match ending.outcome:
         case Counted(total):
-            progress.record_count(session, entry.claim, job, total, now)
+            progress.record_count(session, ending.claim, job, total, now)
         case PageRead() | PageAgain() as outcome:
-            _record_page(session, entry, job, outcome, now)
+            _record_page(session, ending, job, outcome, now)
         case Answered() as answered:
-            answers.store(session, entry, answered, job, now)
+            answers.store(session, ending, answered, job, now)
         case ReadOtherwise(_, plans) if plans is not None:
-            progress.use_fallback(session, entry.claim, job, plans, now)
+            progress.use_fallback(session, ending.claim, job, plans, now)
         case ReadOtherwise() if job.mode == "incremental":
             why = "the provider refused the filter"
-            progress.give_up_filter(session, job, entry.call.config, why, now)
+            progress.give_up_filter(session, job, ending.call.config, why, now)
         case Fails(error, tries):
-            error = {**error, "call": entry.claim.call.id}
+            error = {**error, "call": ending.claim.call.id}
             jobs.end(session, job, JobState.FAILED, now, error=error, dead=tries is not None)
         case Unknown(error):
-            error = {**error, "call": entry.claim.call.id}
+            error = {**error, "call": ending.claim.call.id}
             jobs.end(session, job, JobState.UNKNOWN, now, error=error)
         case _:
             pass
 
 
-def _clear_up(session: Session, entry: Entry, job: Job, now: datetime) -> None:
+def _clear_up(session: Session, ending: Ending, job: Job, now: datetime) -> None:
     """End a job whose deadline passed while its call was in progress."""
-    match entry.outcome:
+    match ending.outcome:
         case Answered() as answered:
             job.error = None
-            answers.store(session, entry, answered, job, now)
+            answers.store(session, ending, answered, job, now)
         case Unknown(error):
             jobs.end(session, job, JobState.UNKNOWN, now, error=error)
         case _:
@@ -209,24 +209,24 @@ def _clear_up(session: Session, entry: Entry, job: Job, now: datetime) -> None:
 
 
 def _record_page(
-    session: Session, entry: Entry, job: Job, outcome: PageRead | PageAgain, now: datetime
+    session: Session, ending: Ending, job: Job, outcome: PageRead | PageAgain, now: datetime
 ) -> None:
     known = outcome.known if isinstance(outcome, PageAgain) else None
     digest = outcome.digest if isinstance(outcome, PageRead) else None
     seen = progress.Seen(outcome.page, digest, known)
     try:
-        progress.record_page(session, entry.claim, job, entry.call.config, seen, now)
+        progress.record_page(session, ending.claim, job, ending.call.config, seen, now)
     except AnswerInvalid as error:
         jobs.end(session, job, JobState.FAILED, now, error=error.as_dict())
 
 
-def _continued(session: Session, entry: Entry, job: Job, now: datetime) -> _Written:
+def _continued(session: Session, ending: Ending, job: Job, now: datetime) -> _Written:
     """Conclude a live sync if this was its last call; queue its next calls if it is not over."""
     if ledger.live_count(session, job.id) == 0:
-        conclude.conclude(session, job, entry.call.config, now)
+        conclude.conclude(session, job, ending.call.config, now)
         session.flush()
     if JobState(job.state).is_final:
         return _Written(JobState(job.state))
-    window = planning.window_of(session, entry.call.runtime, job)
+    window = planning.window_of(session, ending.call.runtime, job)
     ids = call_queue.queue_next(session, job.id, window, now)
     return _Written(JobState(job.state), ids)

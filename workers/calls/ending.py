@@ -33,7 +33,7 @@ class SealedResponse:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Ending:
     """One call's outcome, and the response to store if it is the answer to a request."""
 
     call: CallContext
