@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Header, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request, Response
 
 from sisgate.errors import UsageError
-from sisgate.gateway import Gateway
+from sisgate.gateway import Gateway, JobStatus
 from sisgate.settings.web import WebConfig
 from sisgate.web.identity import caller_of
 from sisgate.web.prefer import Preference, preference_of
 from sisgate.web.readiness import KeptReadiness
+from sisgate.web.streams import until_gone
 from sisgate.web.waiting import WaitingRequests
 
 ACTOR = "http"
@@ -60,8 +61,36 @@ async def shared_of(request: Request) -> Shared:
 Common = Annotated[Shared, Depends(shared_of)]
 
 
-async def _preference(
+@dataclass(frozen=True)
+class JobEnd:
+    """The end of a job, for which a request waits as long as its caller prefers."""
+
+    gateway: Gateway
+    preference: Preference
+    waiting: WaitingRequests
+    request: Request
+    response: Response
+
+    async def of(self, job_id: str) -> JobStatus:
+        """Return the status of a job once it has ended, or as it is after the wait."""
+        seconds, gone = self.preference.wait_seconds, until_gone(self.request)
+        status = await self.waiting.ended(self.gateway, job_id, seconds, gone)
+        if self.preference.applied is not None:
+            self.response.headers["Preference-Applied"] = self.preference.applied
+        return status
+
+    async def of_accepted(self, job_id: str) -> JobStatus:
+        """Do the same for a job of this request: 202 while it goes on, 200 once it has ended."""
+        status = await self.of(job_id)
+        self.response.status_code = 200 if status.is_final and self.preference.applied else 202
+        self.response.headers["Location"] = f"/v1/jobs/{job_id}"
+        return status
+
+
+async def _job_end(
     request: Request,
+    response: Response,
+    caller: Caller,
     shared: Common,
     prefer: Annotated[
         str | None,
@@ -71,12 +100,13 @@ async def _preference(
             examples=["wait=10"],
         ),
     ] = None,
-) -> Preference:
-    values = request.headers.getlist("prefer")
-    return preference_of(values, shared.config.longest_wait_seconds) if prefer else Preference()
+) -> JobEnd:
+    values = request.headers.getlist("prefer") if prefer else ()
+    preference = preference_of(values, shared.config.longest_wait_seconds)
+    return JobEnd(caller, preference, shared.waiting, request, response)
 
 
-Preferred = Annotated[Preference, Depends(_preference)]
+End = Annotated[JobEnd, Depends(_job_end)]
 
 
 async def _idempotency_key(

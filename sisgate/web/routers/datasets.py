@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from sisgate.gateway import Gateway, StoredChange, StoredRecord
@@ -26,6 +27,49 @@ _LINES: dict[int | str, dict[str, Any]] = {
     200: {"content": {JSON_LINES: {}}, "description": "One object a line."},
     304: {"description": "Nothing has changed since the answer with that `ETag`."},
 }
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The reading of a dataset, and the tags that the reader knows."""
+
+    caller: Gateway
+    provider: str
+    resource: str
+    reader: dict[str, Any]
+    known: list[str]
+
+    async def stream(
+        self, mark: str, read: Callable[..., Iterator[Any]], as_json: Callable[[Any], Any]
+    ) -> Response:
+        """Return what `read` returns, or 304 if nothing has changed since a tag that is known.
+
+        The tag is read first: rows that are newer than it are sent again at the next time.
+        """
+        place = self.provider, self.resource
+        cursor = await run_in_threadpool(self.caller.datasets.cursor, *place)
+        tag = f'W/"{cursor}-{mark}"'
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if tag in self.known:
+            return Response(status_code=304, headers=headers)
+        rows = await run_in_threadpool(read, *place, **self.reader)
+        return await json_lines(rows, as_json, headers)
+
+
+async def _reading(
+    provider: ProviderName,
+    resource: ResourceName,
+    caller: Caller,
+    purpose: Purpose = None,
+    request_id: RequestId = None,
+    if_none_match: IfNoneMatch = None,
+) -> _Reading:
+    known = [each.strip() for each in (if_none_match or "").split(",")]
+    reader = {"purpose": purpose, "request_id": request_id}
+    return _Reading(caller, provider, resource, reader, known)
+
+
+Reading = Annotated[_Reading, Depends(_reading)]
 
 
 @router.get("/count", openapi_extra=needs("look", "dataset"), summary="Count a dataset's records")
@@ -51,22 +95,10 @@ def get_cursor(provider: ProviderName, resource: ResourceName, caller: Caller) -
     response_class=Response,
     summary="Stream a dataset's records",
 )
-async def list_records(
-    provider: ProviderName,
-    resource: ResourceName,
-    caller: Caller,
-    include_deleted: bool = False,
-    purpose: Purpose = None,
-    request_id: RequestId = None,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
+async def list_records(reading: Reading, include_deleted: bool = False) -> Response:
     """Stream the records in order of `sourcedId`, as OneRoster 1.2. The reader is audited."""
-    read = partial(
-        caller.records, provider, resource,
-        include_deleted=include_deleted, purpose=purpose, request_id=request_id,
-    )  # fmt: skip
-    mark = "all" if include_deleted else "live"
-    return await _unless_known(caller, provider, resource, mark, if_none_match, read, _record)
+    read = partial(reading.caller.records, include_deleted=include_deleted)
+    return await reading.stream("all" if include_deleted else "live", read, _record)
 
 
 @router.get(
@@ -77,51 +109,21 @@ async def list_records(
     summary="Stream a dataset's changes",
 )
 async def list_changes(
-    provider: ProviderName,
-    resource: ResourceName,
-    caller: Caller,
+    reading: Reading,
     since: Annotated[int, Query(ge=0, le=2**53, description="The cursor.")] = 0,
     limit: Annotated[int | None, Query(ge=1, le=10**9)] = None,
-    purpose: Purpose = None,
-    request_id: RequestId = None,
-    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Stream the changes above the cursor; the number of the last line is the next cursor.
 
     A cursor whose changes are gone is a `cursor_too_old` (410): read the records anew.
     """
 
-    def read() -> Iterator[StoredChange]:
-        changes = caller.changes(
-            provider, resource, since=since, purpose=purpose, request_id=request_id
-        )
+    def read(*place: str, **reader: Any) -> Iterator[StoredChange]:
+        changes = reading.caller.changes(*place, since=since, **reader)
         with closing(changes):  # type: ignore[type-var]  # a generator
             yield from islice(changes, limit)
 
-    mark = f"{since}-{limit or 'all'}"
-    return await _unless_known(caller, provider, resource, mark, if_none_match, read, _change)
-
-
-async def _unless_known(
-    caller: Gateway,
-    provider: str,
-    resource: str,
-    mark: str,
-    known: str | None,
-    read: Callable[[], Iterator[Any]],
-    as_json: Callable[[Any], dict[str, Any]],
-) -> Response:
-    """Return 304 if nothing has changed since the tag that is known, else the stream.
-
-    The tag is read first: rows that are newer than it are sent again at the next time.
-    """
-    cursor = await run_in_threadpool(caller.datasets.cursor, provider, resource)
-    tag = f'W/"{cursor}-{mark}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if known is not None and tag in [each.strip() for each in known.split(",")]:
-        return Response(status_code=304, headers=headers)
-    rows = await run_in_threadpool(read)
-    return await json_lines(rows, as_json, headers)
+    return await reading.stream(f"{since}-{limit or 'all'}", read, _change)
 
 
 def _record(record: StoredRecord) -> dict[str, Any]:

@@ -6,20 +6,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from sisgate.domain.states import JobState
 from sisgate.errors import InvalidState
-from sisgate.web.deps import (
-    ACTOR,
-    Caller,
-    Common,
-    IdempotencyKey,
-    JobId,
-    Preferred,
-    Purpose,
-)
+from sisgate.web.deps import ACTOR, Caller, Common, End, IdempotencyKey, JobId, Purpose
 from sisgate.web.rights import needs
 from sisgate.web.schemas.jobs import (
     AcceptedJob,
@@ -38,7 +30,7 @@ from sisgate.web.schemas.jobs import (
     WaitDocument,
     WaitsFor,
 )
-from sisgate.web.streams import EVENTS, events_of, until_gone
+from sisgate.web.streams import EVENTS, events_of
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -55,21 +47,11 @@ _ENDED: dict[int | str, dict[str, Any]] = {
     summary="Accept a sync of one dataset",
 )
 async def create_sync(
-    order: SyncOrder,
-    request: Request,
-    response: Response,
-    caller: Caller,
-    shared: Common,
-    key: IdempotencyKey,
-    preference: Preferred,
+    order: SyncOrder, caller: Caller, key: IdempotencyKey, end: End
 ) -> AcceptedJob:
     """Accept a sync and answer 202 with its job, or 200 once it has ended (`Prefer: wait=N`)."""
     job = await run_in_threadpool(caller.sync, **order.arguments(key))
-    status = await shared.waiting.ended(
-        caller, job.id, preference.wait_seconds, until_gone(request)
-    )
-    _note(response, job.id, preference.applied, is_final=status.is_final)
-    return AcceptedJob.accepted(job, status, None)
+    return AcceptedJob.accepted(job, await end.of_accepted(job.id), None)
 
 
 @router.post(
@@ -80,28 +62,18 @@ async def create_sync(
     summary="Accept one call to a provider",
 )
 async def create_request(
-    order: RequestOrder,
-    request: Request,
-    response: Response,
-    caller: Caller,
-    shared: Common,
-    key: IdempotencyKey,
-    preference: Preferred,
-    purpose: Purpose = None,
+    order: RequestOrder, caller: Caller, key: IdempotencyKey, end: End, purpose: Purpose = None
 ) -> AcceptedJob:
     """Accept a call and answer 202 with its job, or 200 once it has ended (`Prefer: wait=N`).
 
     A job that has ended by then comes with its `answer`, if the provider gave one.
     """
     job = await run_in_threadpool(caller.enqueue_request, **order.arguments(key))
-    status = await shared.waiting.ended(
-        caller, job.id, preference.wait_seconds, until_gone(request)
-    )
+    status = await end.of_accepted(job.id)
     answer = None
-    if preference.wait_seconds and status.is_final:
+    if end.preference.wait_seconds and status.is_final:
         with suppress(InvalidState):  # none came
             answer = await run_in_threadpool(job.answer, purpose=purpose)
-    _note(response, job.id, preference.applied, is_final=status.is_final)
     return AcceptedJob.accepted(job, status, answer)
 
 
@@ -156,20 +128,9 @@ def list_dead_letters(
 
 
 @router.get("/jobs/{job_id}", openapi_extra=needs("look", "job"), summary="Show a job, or wait")
-async def get_job(
-    job_id: JobId,
-    request: Request,
-    response: Response,
-    caller: Caller,
-    shared: Common,
-    preference: Preferred,
-) -> JobDocument:
+async def get_job(job_id: JobId, end: End) -> JobDocument:
     """Return a job; with `Prefer: wait=N` once it has ended, or after N seconds as it is then."""
-    status = await shared.waiting.ended(
-        caller, job_id, preference.wait_seconds, until_gone(request)
-    )
-    _applied(response, preference.applied)
-    return JobDocument.of(status)
+    return JobDocument.of(await end.of(job_id))
 
 
 @router.get(
@@ -253,15 +214,3 @@ def resolve_job(job_id: JobId, order: Resolution, caller: Caller) -> JobDocument
     """Settle it as `done`, `failed` or `retry`, which returns the job that retries it."""
     status = caller.jobs.resolve(job_id, order.resolution, reason=order.reason, actor=ACTOR)
     return JobDocument.of(status)
-
-
-def _note(response: Response, job_id: str, applied: str | None, *, is_final: bool) -> None:
-    """Set status and headers of an accepted job: 202 while it goes on, 200 once it has ended."""
-    response.status_code = 200 if is_final and applied else 202
-    response.headers["Location"] = f"/v1/jobs/{job_id}"
-    _applied(response, applied)
-
-
-def _applied(response: Response, applied: str | None) -> None:
-    if applied is not None:
-        response.headers["Preference-Applied"] = applied
