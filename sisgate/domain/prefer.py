@@ -17,7 +17,7 @@ class Preference:
     applied: str | None = None
 
 
-def preference_of(values: Iterable[str], longest_seconds: int) -> Preference:
+def preference_of(values: Iterable[str], longest_seconds: float) -> Preference:
     """Return the preference of a request's `Prefer` headers. What cannot be read is ignored.
 
     `respond-async` with `wait` means: wait that long, then answer at once; without, don't wait.
@@ -29,7 +29,7 @@ def preference_of(values: Iterable[str], longest_seconds: int) -> Preference:
     >>> preference_of(["handling=lenient", "wait=soon"], 60)
     Preference(wait_seconds=0.0, applied=None)
     """
-    wait: int | None = None
+    wait: float | None = None
     is_async = False
     for value in values:
         for each in value.split(","):

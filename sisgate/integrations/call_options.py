@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from sisgate.domain.prefer import preference_of
 from sisgate.domain.priorities import Priority
 from sisgate.domain.validation import chosen
 from sisgate.errors import AccessDenied, UsageError
@@ -18,9 +19,6 @@ from sisgate.errors import AccessDenied, UsageError
 PREFIX = "x-sis-"
 NAMES = ("priority", "timeout", "on-unavailable", "max-age", "purpose", "transform")
 PURPOSE_CHARACTERS = 200
-
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?", re.IGNORECASE)
-_ASYNC = re.compile(r"(?:^|[,;\s])respond-async\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +63,10 @@ class CallOptions:
                     "set by the app (accept_headers of SISGateMiddleware)."
                 )
             options = self._with({name.removeprefix(PREFIX): headers[name] for name in sent})
-        return options._preferred(headers.get("prefer", ""))
+        preference = preference_of([headers.get("prefer", "")], options.timeout)
+        if preference.applied is None:
+            return options
+        return replace(options, timeout=preference.wait_seconds)
 
     def _with(self, texts: Mapping[str, str]) -> CallOptions:
         options = self
@@ -99,11 +100,6 @@ class CallOptions:
                 f"X-SIS-Priority is at most {self.highest_priority} here, not {text[:20]!r}."
             )
         return text.lower()
-
-    def _preferred(self, prefer: str) -> CallOptions:
-        if (wait := _WAIT.search(prefer)) is not None:
-            return replace(self, timeout=min(self.timeout, float(wait[1])))
-        return replace(self, timeout=0.0) if _ASYNC.search(prefer) else self
 
 
 def _priority(text: str) -> Priority:

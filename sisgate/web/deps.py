@@ -7,11 +7,11 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 
+from sisgate.domain.prefer import Preference, preference_of
 from sisgate.errors import UsageError
 from sisgate.gateway import Gateway, JobStatus
 from sisgate.settings.web import WebConfig
 from sisgate.web.identity import caller_of
-from sisgate.web.prefer import Preference, preference_of
 from sisgate.web.readiness import KeptReadiness
 from sisgate.web.streams import until_gone
 from sisgate.web.waiting import WaitingRequests

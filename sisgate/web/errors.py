@@ -48,15 +48,16 @@ def respond(error: SisgateError, path: str) -> Response:
 
 def respond_http(status: int, text: str, path: str, headers: Mapping[str, str]) -> Response:
     """Return the answer to an error that only HTTP knows."""
-    kind = NotFound(text) if status == 404 else UsageError(text)
-    if status == 500:
-        problem = problem_of(SisgateError(text), instance=path)
-    else:
-        problem = problem_of(kind, instance=path)
-    problem |= {"status": status}
+    return _problem(problem_of_http(status, text, path), headers)
+
+
+def problem_of_http(status: int, text: str, path: str | None = None) -> dict[str, Any]:
+    """Return the problem document of an error that only HTTP knows."""
+    kind = {404: NotFound, 500: SisgateError}.get(status, UsageError)
+    problem = problem_of(kind(text), instance=path) | {"status": status}
     if status not in {404, 422}:
-        problem |= {"title": HTTPStatus(status).phrase}
-    return _problem(problem, headers)
+        problem["title"] = HTTPStatus(status).phrase
+    return problem
 
 
 def install(app: FastAPI) -> None:

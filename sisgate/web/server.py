@@ -18,11 +18,12 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sisgate.domain.network import is_loopback
-from sisgate.errors import ConfigurationError, UsageError
+from sisgate.errors import ConfigurationError
 from sisgate.gateway import Gateway
-from sisgate.problem_details import MEDIA_TYPE, problem_of
+from sisgate.problem_details import MEDIA_TYPE
 from sisgate.settings import Settings
 from sisgate.web.app import create_app
+from sisgate.web.errors import problem_of_http
 from sisgate.web.guard import MOST_HEADER_BYTES
 
 HEADER_SECONDS = 10.0
@@ -127,10 +128,7 @@ class BoundedProtocol(H11Protocol):
         self._send_problem(status, "This is not a valid HTTP request.")
 
     def _send_problem(self, status: int, text: str) -> None:
-        problem = problem_of(UsageError(text)) | {
-            "status": status, "title": HTTPStatus(status).phrase
-        }  # fmt: skip
-        body = json.dumps(problem).encode()
+        body = json.dumps(problem_of_http(status, text)).encode()
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
