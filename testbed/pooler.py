@@ -5,45 +5,25 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import Self
 
-from testbed.proxy import pump
+from testbed.relay import Relay, pump
 
 KEY = b"K\x00\x00\x00\x0c"
 """How the message with the process id begins, BackendKeyData of the protocol 3.0."""
 
 
-class Pooler:
+class Pooler(Relay):
     """Passes connections on to the server whose socket is in a folder."""
 
     def __init__(self, folder: str) -> None:
         self._server = f"{folder}/.s.PGSQL.5432"
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._threads = [threading.Thread(target=self._listen, daemon=True)]
-        self._threads[0].start()
-        self.query = f"host=127.0.0.1&port={self._listener.getsockname()[1]}&sslmode=disable"
+        super().__init__()
+        self.query = f"host=127.0.0.1&port={self.port}&sslmode=disable"
         """The part of a URL that leads here."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(10)
-
-    def _listen(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as server:
+    def serve(self, client: socket.socket) -> None:
+        """Pass a connection on, with another process id in the server's greeting."""
+        with socket.socket(socket.AF_UNIX) as server:
             server.connect(self._server)
             back = threading.Thread(target=self._answer, args=(server, client), daemon=True)
             back.start()

@@ -6,10 +6,8 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-import threading
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sisgate.clock import SystemClock
+from testbed.relay import Relay, cut, exchange
 
 HANDSHAKE = 0x16
 """The first byte of a TLS record that begins a handshake."""
@@ -88,7 +87,7 @@ def server_context(certificate: Path, *, clients_of: Authority | None = None) ->
     return context
 
 
-class TlsProxy:
+class TlsProxy(Relay):
     """TLS in front of a port of the loopback interface. What it saw of its clients is counted."""
 
     def __init__(self, target: int, context: ssl.SSLContext) -> None:
@@ -98,64 +97,33 @@ class TlsProxy:
         self._target = target
         self._context = context
         self._open: set[socket.socket] = set()
-        self._is_over = False
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.port = self._listener.getsockname()[1]
-        self._threads = [threading.Thread(target=self._listen, daemon=True)]
-        self._threads[0].start()
-
-    def __enter__(self) -> Self:
-        return self
+        super().__init__()
 
     def __exit__(self, *_: object) -> None:
-        self._is_over = True
         for each in (self._listener, *self._open):
-            _cut(each)
-        for thread in self._threads:
-            thread.join(10)
-        self._listener.close()
+            cut(each)
+        super().__exit__()
 
-    def _listen(self) -> None:
-        with contextlib.suppress(OSError):
-            while not self._is_over:
-                client, _ = self._listener.accept()
-                thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError), client:
-            client.settimeout(10)  # for the handshake
-            first = client.recv(64, socket.MSG_PEEK)
-            if first and first[0] != HANDSHAKE:
-                self.plain.append(first)
-                return
-            inner = self._context.wrap_socket(
-                client, server_side=True, do_handshake_on_connect=False
-            )
-            try:
-                inner.do_handshake()
-            except (OSError, ssl.SSLError) as error:
-                self.refused.append(str(error))
-                _drain(inner)
-                return
-            self.accepted += 1
-            inner.settimeout(None)
-            with inner, socket.create_connection(("127.0.0.1", self._target)) as server:
-                self._open |= {inner, server}
-                back = threading.Thread(target=_pump, args=(server, inner), daemon=True)
-                back.start()
-                _pump(inner, server)
-                back.join()
-                self._open -= {inner, server}
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while content := source.recv(65536):
-            target.sendall(content)
-    for each in (source, target):
-        _cut(each)
+    def serve(self, client: socket.socket) -> None:
+        """Pass on what a client sends after a handshake; note it if there is none."""
+        client.settimeout(10)  # for the handshake
+        first = client.recv(64, socket.MSG_PEEK)
+        if first and first[0] != HANDSHAKE:
+            self.plain.append(first)
+            return
+        inner = self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        try:
+            inner.do_handshake()
+        except (OSError, ssl.SSLError) as error:
+            self.refused.append(str(error))
+            _drain(inner)
+            return
+        self.accepted += 1
+        inner.settimeout(None)
+        with inner, socket.create_connection(("127.0.0.1", self._target)) as server:
+            self._open |= {inner, server}
+            exchange(inner, server)
+            self._open -= {inner, server}
 
 
 def _drain(each: socket.socket) -> None:
@@ -165,12 +133,6 @@ def _drain(each: socket.socket) -> None:
         each.settimeout(2)
         while socket.socket.recv(each, 65536):
             pass
-
-
-def _cut(each: socket.socket) -> None:
-    # The descriptor's, not TLS's: another thread may be reading.
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(each, socket.SHUT_RDWR)
 
 
 def _named(name: str) -> x509.Name:
