@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -19,11 +18,9 @@ from urllib.parse import urlsplit
 
 from sisgate.configuration.fleet_configuration import FleetConfiguration, KnownProviders
 from sisgate.errors import ConfigurationError
-from sisgate.settings.files import read_text
 from sisgate.settings.fleet import FleetSettings, mistakes
-from sisgate.settings.load import NOT_IN_FILE
-from sisgate.settings.model import Settings
-from sisgate.settings.problems import ConfigSource, Place, in_file_order, nearest
+from sisgate.settings.load import read_toml, unknown_settings
+from sisgate.settings.problems import ConfigSource, Place, in_file_order
 from sisgate.settings.tables import NETWORK_FILES, relative_to
 
 Document = dict[str, Any]
@@ -67,12 +64,10 @@ def read_file(path: Path, known: KnownProviders | None = None) -> Draft:
 
     Raises one `ConfigurationError` with every mistake and its line.
     """
-    source = ConfigSource(path)
-    try:
-        source = ConfigSource(path, read_text(path))
-        raw = tomllib.loads(source.text)
-    except (OSError, ValueError) as error:
-        raise _refused([f"{path.name}: {error}"]) from None
+    problems: list[str] = []
+    source, raw = read_toml(path, problems)
+    if problems:
+        raise _refused(problems)
     return draft_of(raw, source, known)
 
 
@@ -83,12 +78,7 @@ def draft_of(
 
     Files are relative to that of `source`. Unchanged providers are those of `known`.
     """
-    known_names = {*Settings.model_fields} - NOT_IN_FILE
-    problems = [
-        source.problem((name,), "is not a setting" + nearest(name, known_names))
-        for name in raw
-        if name not in known_names
-    ]
+    problems = unknown_settings(raw, source)
     document = {
         name: json_ready(value) for name, value in raw.items() if name in FleetSettings.model_fields
     }

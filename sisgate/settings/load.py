@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -216,27 +217,37 @@ def _read_file(path: Path | None, problems: list[str]) -> tuple[ConfigSource, di
     """Return the file and its settings; adds what is wrong with it to `problems`."""
     if path is None:
         return ConfigSource(), {}
-    source = ConfigSource(path)
-    try:
-        source = ConfigSource(path, read_text(path))
-        raw = tomllib.loads(source.text)
-    except (OSError, ValueError) as error:
-        problems.append(f"{path.name}: {error}")
-        return source, {}
-    providers = raw.pop("providers", {})
+    source, raw = read_toml(path, problems)
+    problems += unknown_settings(raw, source)
     values: dict[str, Any] = {
         name: relative_to(path, value) if name in KEY_FILES else value
         for name, value in raw.items()
     }
     network, network_problems = network_of_this_machine()
-    configs = read_providers(providers, path, source, problems, network)
+    configs = read_providers(raw.get("providers", {}), path, source, problems, network)
     if any(e.url.startswith("https:") for config in configs.values() for e in config.endpoints):
         # An unusable proxy does not matter for sandboxes.
         problems += network_problems
     values["providers"] = configs
-    unknown = set(raw) - (set(Settings.model_fields) - NOT_IN_FILE)
-    known = {*Settings.model_fields, "providers"} - NOT_IN_FILE
-    problems.extend(
-        source.problem((key,), "is not a setting" + nearest(key, known)) for key in sorted(unknown)
-    )
     return source, values
+
+
+def read_toml(path: Path, problems: list[str]) -> tuple[ConfigSource, dict[str, Any]]:
+    """Return a file and its content, empty if it cannot be read: added to `problems`."""
+    source = ConfigSource(path)
+    try:
+        source = ConfigSource(path, read_text(path))
+        return source, tomllib.loads(source.text)
+    except (OSError, ValueError) as error:
+        problems.append(f"{path.name}: {error}")
+        return source, {}
+
+
+def unknown_settings(raw: Mapping[str, Any], source: ConfigSource) -> list[str]:
+    """Return a problem for each name at the top of a file that is no setting."""
+    known = set(Settings.model_fields) - NOT_IN_FILE
+    return [
+        source.problem((name,), "is not a setting" + nearest(name, known))
+        for name in raw
+        if name not in known
+    ]
