@@ -7,6 +7,7 @@ import os
 import threading
 
 import structlog
+from celery import Celery
 
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import INTERNAL, broker_principal
@@ -90,6 +91,12 @@ class Runtime(Context):
             self._local.transport = Transport(self.clock)
         transport: Transport = self._local.transport
         return transport
+
+
+def runtime_of(app: Celery) -> Runtime:
+    """Return the runtime of the calling process, by the Celery app."""
+    runtime: Runtime = getattr(app, RUNTIME)()
+    return runtime
 
 
 def _log_change(before: FleetConfiguration, now: FleetConfiguration) -> None:

@@ -19,7 +19,7 @@ from celery.schedules import schedule
 from sisgate.clock import Clock, SystemClock
 from sisgate.errors import BrokerUnavailable, SisgateError
 from sisgate.redis.keys import WAITING_TASK
-from workers.runtime import RUNTIME
+from workers.runtime import runtime_of
 
 log = structlog.get_logger()
 
@@ -92,14 +92,14 @@ class PeriodicTask(FleetTask):
         is_first: Any = True
         # If Redis is down, sending the message will raise.
         with suppress(BrokerUnavailable):
-            client = getattr(self.app, RUNTIME)().redis
+            client = runtime_of(self.app).redis
             is_first = client.set(self._key(kwargs), b"", nx=True, ex=WAITING_SECONDS)
         return super().apply_async(args, kwargs, **options) if is_first else None
 
     def before_start(self, task_id: str, args: Any, kwargs: Mapping[str, Any]) -> None:
         """Allow the next message: this one has been consumed."""
         with suppress(BrokerUnavailable):
-            getattr(self.app, RUNTIME)().redis.delete(self._key(kwargs))
+            runtime_of(self.app).redis.delete(self._key(kwargs))
 
     def _key(self, kwargs: Mapping[str, Any] | None) -> str:
         options = "".join(f":{name}={value}" for name, value in sorted((kwargs or {}).items()))

@@ -19,6 +19,7 @@ from sisgate.broker import CALL_TASK_PREFIX
 from sisgate.errors import BrokerUnavailable
 from workers.admission.event_loop import GreenDriver, HubDriver
 from workers.admission.fetcher import Fetcher, admitted_queues
+from workers.runtime import runtime_of
 
 
 class CallRequest(Request):
@@ -65,7 +66,7 @@ class CallRequest(Request):
         return permit["id"] if permit else None
 
     def _limiter(self) -> Any:
-        return self.task.app.sisgate_runtime().limiter
+        return runtime_of(self.task.app).limiter
 
 
 class Admission(bootsteps.StartStopStep):
@@ -79,12 +80,12 @@ class Admission(bootsteps.StartStopStep):
 
     def register_with_event_loop(self, consumer: Any, hub: Any) -> None:
         """Start, in a worker with an event loop (prefork, threads, solo)."""
-        self._begin(consumer, HubDriver(hub, consumer.app.sisgate_runtime()))
+        self._begin(consumer, HubDriver(hub, runtime_of(consumer.app)))
 
     def start(self, consumer: Any) -> None:
         """Start, in a worker without an event loop (gevent, eventlet)."""
         if consumer.hub is None:
-            self._begin(consumer, GreenDriver(consumer.app.sisgate_runtime()))
+            self._begin(consumer, GreenDriver(runtime_of(consumer.app)))
 
     def stop(self, consumer: Any) -> None:
         """Stop taking messages."""
@@ -101,7 +102,7 @@ class Admission(bootsteps.StartStopStep):
         if self._driver is not None:
             self._driver.stop()
         self._driver = driver
-        driver.begin(Fetcher(consumer, consumer.app.sisgate_runtime()))
+        driver.begin(Fetcher(consumer, runtime_of(consumer.app)))
         consumer.app.sisgate_slot_freed = driver.wake
 
 

@@ -24,6 +24,7 @@ from sisgate.redis.errors import REFUSALS, RedisError
 from workers.admission.following import ConfigurationFollower
 from workers.admission.messages import NotOurs, check, put_aside
 from workers.admission.queues import ServedQueues, is_admitted
+from workers.runtime import runtime_of
 
 LOST_CONNECTION = (RedisError, OSError, BrokerUnavailable)
 """Errors treated as a lost connection besides kombu's own."""
@@ -56,7 +57,7 @@ class AdmittingAMQP(AMQP):
     def Queues(self, *args: Any, **options: Any) -> Queues:  # noqa: N802 - Celery's name
         """Return the queues, those of the providers included."""
         served: ServedQueues = super().Queues(*args, **options)
-        served.configure(self.app.sisgate_runtime().configuration.current().providers)
+        served.configure(runtime_of(self.app).configuration.current().providers)
         return served
 
 
@@ -255,7 +256,7 @@ class AdmittingConsumer(Consumer):
         self._refuse(message, exc)
 
     def _refuse(self, message: Any, reason: Exception) -> None:
-        runtime = self.app.sisgate_runtime()
+        runtime = runtime_of(self.app)
         queue = message.delivery_info.get("routing_key", NO_QUEUE)
         # Not kept: a message that is put back later must not carry an old permit.
         permit = message.headers.pop("sisgate_permit", None) or {}

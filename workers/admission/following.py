@@ -15,7 +15,7 @@ from sisgate.configuration import FleetConfiguration
 from sisgate.settings import ProviderConfig
 from workers.admission.call_tasks import configured
 from workers.admission.queues import ServedQueues
-from workers.runtime import Runtime
+from workers.runtime import runtime_of
 
 log = structlog.get_logger()
 
@@ -45,8 +45,7 @@ class ConfigurationFollower:
         New providers get a task and, if this worker serves them, their queue. Removed ones are
         left; their running calls end.
         """
-        runtime: Runtime = self._app.sisgate_runtime()
-        fleet = runtime.configuration.current()
+        fleet = runtime_of(self._app).configuration.current()
         if fleet is not self._fleet:
             before, self._fleet = self._fleet.providers, fleet
             self._change(before, fleet.providers)

@@ -22,7 +22,7 @@ from sisgate.domain.rates import Rate
 from sisgate.errors import AccessDenied, BrokerUnavailable, SisgateError, UsageError
 from sisgate.redis.errors import RedisError
 from sisgate.settings import ProviderConfig
-from workers.runtime import Runtime
+from workers.runtime import Runtime, runtime_of
 
 log = structlog.get_logger()
 
@@ -126,7 +126,7 @@ def rate_limit(state: Any, task_name: str, rate_limit: Any, **_: Any) -> Any:
     have been changed elsewhere since. The worker's main process opens no connection to the
     database, because it forks.
     """
-    settings = state.app.sisgate_runtime().configuration.current()
+    settings = runtime_of(state.app).configuration.current()
     config = settings.providers.get(task_name.removeprefix(CALL_TASK_PREFIX))
     if config is None or task_name != call_task(config.name):
         names = ", ".join(call_task(name) for name in settings.providers)
@@ -151,7 +151,7 @@ def rate_limit(state: Any, task_name: str, rate_limit: Any, **_: Any) -> Any:
 )
 def registered(state: Any, **arguments: Any) -> Any:
     """List the registered tasks, call tasks with their current limit."""
-    runtime = state.app.sisgate_runtime()
+    runtime = runtime_of(state.app)
     configs = runtime.configuration.current().providers
     try:
         overrides = runtime.limiter.overrides(list(configs))

@@ -24,7 +24,7 @@ from sisgate.errors import BrokerUnavailable, SisgateError
 from sisgate.redis.keys import DUTIES_LEASE
 from sisgate.redis.leases import Lease
 from workers.maintenance import reconciler, removed_providers
-from workers.runtime import RUNTIME, Runtime
+from workers.runtime import Runtime, runtime_of
 
 log = structlog.get_logger()
 
@@ -133,7 +133,7 @@ class Duties(bootsteps.StartStopStep):
         """Start the thread; the pool has been forked."""
         # Connections of its own, which it keeps: the loop's must not outlive a fork. The reference
         # keeps a child from collecting, and so closing, those of its parent.
-        runtime = Runtime(getattr(worker.app, RUNTIME)().settings)
+        runtime = Runtime(runtime_of(worker.app).settings)
         self._turns = Turns(runtime, f"{worker.hostname}/{os.getpid()}")
         args = (self._turns, ForkGate(), self._stopped)
         threading.Thread(target=_take_turns, args=args, daemon=True, name="sisgate-duties").start()

@@ -33,7 +33,7 @@ from sisgate.liveness.obstacles import Obstacle
 from sisgate.settings.fleet import FleetSettings
 from workers.admission.fetcher import is_shutting_down, slots_of
 from workers.admission.following import LOOK_SECONDS
-from workers.runtime import RUNTIME, Runtime
+from workers.runtime import Runtime, runtime_of
 
 log = structlog.get_logger()
 
@@ -221,7 +221,7 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
 
     def _look(self, consumer: Any) -> None:
         """Send a heartbeat when one is due, and at once when the configuration has changed."""
-        is_due = _runtime(consumer.app).clock.monotonic() >= self._next_at
+        is_due = runtime_of(consumer.app).clock.monotonic() >= self._next_at
         if is_due or self._pulse is None or self._pulse.version != consumer.following.fleet.version:
             self._beat(consumer)
 
@@ -231,12 +231,12 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
                 pool = type(consumer.pool).__module__.rpartition(".")[2]
                 pool = "threads" if pool == "thread" else pool  # as `-P` has it
                 self._pulse = Pulse(
-                    _runtime(consumer.app),
+                    runtime_of(consumer.app),
                     kind="worker",
                     name=consumer.hostname,
                     pool=pool,
                 )
-            self._next_at = _runtime(consumer.app).clock.monotonic() + EVERY_SECONDS
+            self._next_at = runtime_of(consumer.app).clock.monotonic() + EVERY_SECONDS
             self._pulse.send(consumer.following.fleet, **self._news(consumer))
             if self._pulse.clock_fault is not None and not is_shutting_down():
                 # The clock was set while the worker ran. A restarted worker refuses to run.
@@ -249,7 +249,7 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
         slots = slots_of(consumer)
         requests = list(state.reserved_requests)
         tasks = frozenset(str(request.id) for request in requests)
-        now = _runtime(consumer.app).clock.monotonic()
+        now = runtime_of(consumer.app).clock.monotonic()
         if tasks != self._busy_with:
             self._busy_with, self._busy_since = tasks, now
         full = now - self._busy_since if len(tasks) >= slots else 0.0
@@ -278,7 +278,7 @@ def watch_clock(app: Celery) -> None:
 
     @worker_init.connect(weak=False)
     def begin(**_: Any) -> None:
-        refuse_wrong_clock(_runtime(app))
+        refuse_wrong_clock(runtime_of(app))
 
 
 def watch_beat(app: Celery) -> None:
@@ -289,8 +289,8 @@ def watch_beat(app: Celery) -> None:
 
     @beat_init.connect(weak=False)
     def begin(**_: Any) -> None:
-        refuse_wrong_clock(_runtime(app))
-        runtime = _runtime(app)
+        refuse_wrong_clock(runtime_of(app))
+        runtime = runtime_of(app)
         pulse = Pulse(runtime, kind="beat", name="beat")
         atexit.register(pulse.withdraw)
         names = {entry["task"] for entry in app.conf.beat_schedule.values()}
@@ -316,11 +316,6 @@ def watch_beat(app: Celery) -> None:
                     pulse.send(fleet)
 
         threading.Thread(target=follow, daemon=True, name="sisgate-follow").start()
-
-
-def _runtime(app: Celery) -> Runtime:
-    runtime: Runtime = getattr(app, RUNTIME)()
-    return runtime
 
 
 def _is_solo(consumer: Any) -> bool:
