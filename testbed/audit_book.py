@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from sisgate.audit import sealer, verification
-from sisgate.audit.chain import VerificationResult
+from sisgate.audit.findings import VerificationResult
 from sisgate.audit.heads import Head, head_of
 from sisgate.audit.keys import AuditKey, KeyRing
 from sisgate.audit.log import record

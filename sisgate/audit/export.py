@@ -18,8 +18,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from sisgate.audit.chain import ChainVerifier, IssueKind, VerificationResult
+from sisgate.audit.chain import ChainVerifier
 from sisgate.audit.content import compact_json, ranges_of
+from sisgate.audit.findings import IssueKind, VerificationResult
 from sisgate.audit.heads import Broken, Head, head_of, parse_head
 from sisgate.audit.keys import KeyRing, Verifiers
 from sisgate.audit.verification import Progress

@@ -15,9 +15,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from sisgate.audit.chain import ChainVerifier, IssueKind, VerificationResult
+from sisgate.audit.chain import ChainVerifier
 from sisgate.audit.content import Range, ranges_of, size_of
 from sisgate.audit.events import JOB_ACCEPTED, JOB_REFUSED
+from sisgate.audit.findings import IssueKind, VerificationResult
 from sisgate.audit.heads import Broken, Head
 from sisgate.audit.keys import KeyRing
 from sisgate.ledger import audit_log

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sisgate.access.token_service import TokenInfo
     from sisgate.admission.state import LimiterState
     from sisgate.audit.archive import Segment
-    from sisgate.audit.chain import IssueKind, VerificationResult
+    from sisgate.audit.findings import IssueKind, VerificationResult
     from sisgate.configuration.diff import TableChange
     from sisgate.domain.choices import PersonResource, Slot
     from sisgate.gateway.answer import Answer
@@ -46,8 +46,8 @@ else:
             "TokenInfo": "sisgate.access.token_service",
             "LimiterState": "sisgate.admission.state",
             "Segment": "sisgate.audit.archive",
-            "IssueKind": "sisgate.audit.chain",
-            "VerificationResult": "sisgate.audit.chain",
+            "IssueKind": "sisgate.audit.findings",
+            "VerificationResult": "sisgate.audit.findings",
             "TableChange": "sisgate.configuration.diff",
             "AppliedConfiguration": "sisgate.gateway.configuration",
             "ConfigurationPlan": "sisgate.gateway.configuration",

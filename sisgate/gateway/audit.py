@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sisgate.access.policy import Action
 from sisgate.audit import archive, export, sealer, verification
-from sisgate.audit.chain import VerificationResult
+from sisgate.audit.findings import VerificationResult
 from sisgate.audit.heads import Head, head_of, read_heads
 from sisgate.audit.keys import AuditKey, KeyRing, Verifiers, write_new_key
 from sisgate.audit.log import record

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from sisgate.audit.chain import IssueKind
+from sisgate.audit.findings import IssueKind
 from testbed.audit_book import Book
 from testbed.audit_mutations import EVENTS, MUTATIONS, SEALS, Scene, cut_off
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sisgate.audit import archive, export, heads
-from sisgate.audit.chain import IssueKind
 from sisgate.audit.content import compact_json
+from sisgate.audit.findings import IssueKind
 from sisgate.audit.heads import Broken
 from sisgate.audit.keys import AuditKey, Verifiers
 from sisgate.errors import AuditError, UsageError

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from sisgate import Gateway
-from sisgate.audit.chain import IssueKind
+from sisgate.audit.findings import IssueKind
 from sisgate.errors import AuditError
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis import fleet

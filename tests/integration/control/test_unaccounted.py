@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text, update
 
 from sisgate import Gateway
-from sisgate.audit.chain import IssueKind
+from sisgate.audit.findings import IssueKind
 from sisgate.domain.rates import Rate
 from sisgate.domain.secret import Secret
 from sisgate.errors import UsageError
