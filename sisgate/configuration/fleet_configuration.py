@@ -25,6 +25,11 @@ class FleetConfiguration(FleetSettings):
     version: int = 0
     problems: tuple[str, ...] = ()
 
+    def problems_of(self, provider: str) -> list[str]:
+        """Return why this process cannot use a provider; empty if it can, or does not know it."""
+        place = f"providers.{provider}."
+        return [each for each in self.problems if f"{each.split(': ')[1]}.".startswith(place)]
+
     @classmethod
     def of(cls, settings: FleetSettings) -> FleetConfiguration:
         """Return version 0: what the settings of a process say."""

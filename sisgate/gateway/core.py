@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sisgate import __version__
 from sisgate.access.authorizer import Authorizer
 from sisgate.access.policy import Action, Decision, Principal, covers_some
 from sisgate.audit.log import record
@@ -54,12 +55,15 @@ class Core:
         config = configuration.providers.get(name)
         if config is None:
             caller = self.access.principal()
-            if (
-                configuration.version
-                and covers_some(caller, name)
-                and (removed := removal_error(self.database, name))
-            ):
-                raise removed
+            if configuration.version and covers_some(caller, name):
+                if why := configuration.problems_of(name):
+                    raise UnknownProvider(
+                        f"Version {__version__} of sisgate, which runs here, cannot use {name}: "
+                        f"{'; '.join(why)}. Run the same version everywhere.",
+                        provider=name,
+                    )
+                if removed := removal_error(self.database, name):
+                    raise removed
             known = [each for each in sorted(configuration.providers) if covers_some(caller, each)]
             raise UnknownProvider(
                 f"No provider {name!r} is configured in {self.place_of(configuration)}. "

@@ -38,6 +38,10 @@ def configuration(core: Core) -> DiagnosticResult:
     place = str(core.settings.config_file or "no sisgate.toml")
     if fleet.version:
         place = core.place_of(fleet)
+    if fleet.problems:
+        lacks = f"{place}: this process cannot use a part of it: {'; '.join(fleet.problems)}"
+        remedy = "It serves the rest. Run the same version of sisgate everywhere."
+        return DiagnosticResult("configuration", "warn", lacks, remedy)
     if not fleet.providers:
         remedy = f"Add one to sisgate.toml, as in {sample_file()}."
         return DiagnosticResult("configuration", "warn", f"{place}: no provider", remedy)

@@ -27,7 +27,8 @@ from sisgate.errors import (
     UsageError,
 )
 from sisgate.gateway.diagnosis import servers
-from sisgate.ledger import audit_log, datasets, removal
+from sisgate.ledger import audit_log, configuration, datasets, removal
+from sisgate.ledger.configuration import VersionInfo
 from sisgate.ledger.schema import ConfigurationVersion, Dataset, Record
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import CONFIGURATION
@@ -236,6 +237,23 @@ def test_a_process_serves_what_it_understands(gateway: Gateway, file: Path) -> N
     assert [problem.split(": ")[:2] for problem in read.problems] == [
         ["version 9", "providers.new.kind"], ["version 9", "invented"]
     ]  # fmt: skip
+    assert read.problems_of("new") == [read.problems[0]]
+    assert read.problems_of("ne") == []
+
+
+def test_a_process_says_what_it_does_not_understand(gateway: Gateway, file: Path) -> None:
+    """An app, which sends no heartbeats, and `doctor` on its host."""
+    gateway.configuration.apply(file, actor="ana")
+    document = gateway.configuration.show().document
+    document["providers"]["new"] = {"kind": "of_tomorrow", "endpoints": [{"url": "https://x.test"}]}
+    with gateway.context.database.write() as session:
+        info = VersionInfo(2, "of newer code", 1, {}, CLOCK.now(), "newer code", None)
+        configuration.add(session, info, document)
+    with pytest.raises(UnknownProvider, match=r"cannot use new: .* kind is one of"):
+        gateway.sync("new", "students")
+    told = servers.configuration(gateway._core)
+    assert told.grade == "warn"
+    assert "cannot use a part of it: version 2: providers.new.kind" in told.what
 
 
 def test_an_edit_names_what_is_wrong(gateway: Gateway, file: Path) -> None:
