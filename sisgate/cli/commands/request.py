@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 app = Commands()
 
+Query = Annotated[
+    list[str] | None,
+    typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be repeated."),
+]
+
 
 def _methods(incomplete: str) -> list[str]:
     return [each for each in get_args(Method) if each.startswith(incomplete.upper())]
@@ -40,10 +45,7 @@ def request(
     provider: Provider,
     method: Annotated[str, typer.Argument(help="GET, POST, …", autocompletion=_methods)],
     path: Annotated[str, typer.Argument(help="Path at the provider.")],
-    query: Annotated[
-        list[str] | None,
-        typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be repeated."),
-    ] = None,
+    query: Query = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="JSON|@FILE", help="Body to send.")
     ] = None,
@@ -147,12 +149,17 @@ def pairs_of(options: list[str]) -> dict[str, str]:
 
 def json_of(data: str | None) -> Any:
     """Return the JSON of a text or an `@FILE`; None for None."""
-    if data is None:
-        return None
     try:
-        text = Path(data[1:]).read_text("utf-8") if data.startswith("@") else data
-        return json.loads(text)
-    except OSError as error:
-        raise UsageError(f"{data[1:]} cannot be read: {error.strerror}.") from error
+        return None if data is None else json.loads(bytes_of(data))
     except ValueError as error:
         raise UsageError(f"--data is not JSON: {error}.") from error
+
+
+def bytes_of(data: str) -> bytes:
+    """Return a text, or the content of an `@FILE`."""
+    if not data.startswith("@"):
+        return data.encode()
+    try:
+        return Path(data[1:]).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{data[1:]} cannot be read: {error.strerror}.") from error

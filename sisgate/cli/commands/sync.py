@@ -10,6 +10,7 @@ import typer
 
 from sisgate.cli.app import Commands
 from sisgate.cli.exits import ExitCode
+from sisgate.cli.following import follow, warn_of_fleet
 from sisgate.cli.formats import commands_of
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import (
@@ -22,21 +23,14 @@ from sisgate.cli.params import (
 )
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
-from sisgate.cli.watch import watch
 from sisgate.domain.choices import Mode
-from sisgate.domain.states import JobState
 from sisgate.domain.validation import some_of
 from sisgate.errors import UnknownResource, UsageError
-from sisgate.stack.interrupts import interrupts
 
 if TYPE_CHECKING:
     from sisgate.gateway import Gateway, Job, JobStatus, SyncResult
 
 app = Commands()
-
-
-GRACE_SECONDS = 5.0
-"""The reconciler ends jobs past their deadline within a few seconds."""
 
 MOST_FOLLOWED = 1_000
 """The most jobs that `--wait` follows when many providers are synced."""
@@ -127,11 +121,11 @@ def sync(
     if all(job.is_stale for job in jobs):
         _show_stale(output, gateway.jobs.statuses(ids), jobs)
         return
-    is_stopped = _warn_of_fleet(invocation, output, provider)
+    is_stopped = warn_of_fleet(invocation, provider)
     if not wait:
         _show_accepted(invocation, output, gateway.jobs.statuses(ids), is_stopped=is_stopped)
         return
-    raise typer.Exit(_follow(invocation, {provider: ids}, timeout, is_stopped=is_stopped))
+    raise typer.Exit(follow(invocation, {provider: ids}, timeout, is_stopped=is_stopped))
 
 
 def _conditions(where: Sequence[str]) -> dict[str, str]:
@@ -178,7 +172,7 @@ def _sync_many(
     jobs: dict[str, list[str]] = {}
     for provider, job in accepted:
         jobs.setdefault(provider, []).append(job)
-    followed = _follow(invocation, jobs, options["timeout"], is_stopped=is_stopped)
+    followed = follow(invocation, jobs, options["timeout"], is_stopped=is_stopped)
     return followed if followed is not ExitCode.OK else code
 
 
@@ -262,14 +256,6 @@ def _key_of(key: str | None, resource: str, count: int) -> str | None:
     return f"{key}/{resource}" if key and count > 1 else key
 
 
-def _warn_of_fleet(invocation: Invocation, output: Presenter, provider: str) -> bool:
-    """Warn of what stops the jobs; return whether anything does."""
-    stopping = invocation.gateway.fleet.liveness([provider]).stopping(provider)
-    if stopping:
-        output.warn(f"The jobs wait. {' '.join(map(str, stopping))}")
-    return bool(stopping)
-
-
 def _show_accepted(
     invocation: Invocation, output: Presenter, statuses: Sequence[JobStatus], *, is_stopped: bool
 ) -> None:
@@ -284,68 +270,3 @@ def _show_accepted(
         f"Show one with `{sisgate} jobs show {statuses[0].id[:8]}`, "
         f"all with `{sisgate} jobs list`; `sync --wait` follows jobs until they end."
     )
-
-
-def _follow(
-    invocation: Invocation,
-    jobs: Mapping[str, Sequence[str]],
-    timeout: float | None,
-    *,
-    is_stopped: bool,
-) -> ExitCode:
-    output = invocation.output
-    limit = None if timeout is None else timeout + GRACE_SECONDS
-    with interrupts() as stops:
-        watched = watch(
-            invocation.gateway,
-            output,
-            jobs,
-            proceed=lambda _: stops.none,
-            timeout=limit,
-        )
-    _show_ended(output, watched.jobs, of_many=len(jobs) > 1)
-    if watched.is_final:
-        failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
-        return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
-    if not is_stopped:
-        for provider in jobs:
-            _warn_of_fleet(invocation, output, provider)
-    rest = "The jobs continue"
-    if timeout is not None:
-        rest = "A job past its deadline expires"
-    output.note(f"{rest}. See `{commands_of(invocation.settings)} jobs list`.")
-    return ExitCode.TRY_AGAIN if stops.none else ExitCode.INTERRUPTED
-
-
-def _show_ended(output: Presenter, statuses: Sequence[JobStatus], *, of_many: bool = False) -> None:
-    columns: Columns = {
-        **({"provider": "provider"} if of_many else {}),
-        "resource": "resource", "state": "state", "read": "rows_seen", "inserted": "inserted",
-        "updated": "updated", "deleted": "deleted", "calls": "calls_made", "time": _time_taken,
-        "mode": "mode",
-    }  # fmt: skip
-    output.table(statuses, columns)
-    for line in remarks(statuses):
-        output.warn(line)
-    for status in statuses:
-        if status.state is JobState.HELD:
-            output.warn(
-                f"{status.resource}: deletions are held back. If they are correct, approve them: "
-                f"sisgate sync {status.provider} {status.resource} --mode full --allow-deletes"
-            )
-
-
-def remarks(statuses: Sequence[JobStatus]) -> list[str]:
-    """Return the errors and notes of jobs, each once with all its datasets."""
-    datasets: dict[str, list[str]] = {}
-    for status in statuses:
-        for text in ((status.error or {}).get("message"), status.note):
-            if text:
-                datasets.setdefault(text, []).append(str(status.resource))
-    return [f"{', '.join(names)}: {text}" for text, names in datasets.items()]
-
-
-def _time_taken(status: JobStatus) -> timedelta | None:
-    if status.ended_at is None:
-        return None
-    return status.ended_at - (status.started_at or status.accepted_at)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sisgate.cli.app import Commands
-from sisgate.cli.commands.request import json_of, pairs_of, split_path
+from sisgate.cli.commands.request import Query, bytes_of, json_of, pairs_of, split_path
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Provider
-from sisgate.errors import UsageError
+from sisgate.domain.targets import query_pairs
 from sisgate.gateway import NewRequest
 
 if TYPE_CHECKING:
@@ -34,10 +33,7 @@ def try_transform(
         str | None, typer.Option("--name", help="The transform; else the first that fits.")
     ] = None,
     method: Annotated[str, typer.Option("--method", help="GET, POST, …")] = "GET",
-    query: Annotated[
-        list[str] | None,
-        typer.Option("--query", "-q", metavar="NAME=VALUE", help="May be repeated."),
-    ] = None,
+    query: Query = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="JSON|@FILE", help="Body of the request.")
     ] = None,
@@ -52,15 +48,14 @@ def try_transform(
         provider, method, plain,
         query=pairs | pairs_of(query or []), json=json_of(data), transform=name,
     )  # fmt: skip
-    body = None if response is None else _bytes_of(response)
+    body = None if response is None else bytes_of(response)
     trial = invocation.gateway.transforms.test(request, response=body)
     invocation.output.facts(_details(trial), json=_as_json(trial))
 
 
 def _details(trial: TransformTrial) -> list[tuple[str, object]]:
     target = trial.request
-    query = target["query"].items() if isinstance(target["query"], dict) else target["query"]
-    text = "&".join(f"{name}={value}" for name, value in query)
+    text = "&".join(f"{name}={value}" for name, value in query_pairs(target["query"]))
     done = trial.response
     return [
         ("transform", trial.rule),
@@ -80,12 +75,3 @@ def _as_json(trial: TransformTrial) -> dict[str, Any]:
         "request": dict(trial.request),
         "response": done and {"headers": dict(done.headers), "body": done.body.decode()},
     }
-
-
-def _bytes_of(text: str) -> bytes:
-    if not text.startswith("@"):
-        return text.encode()
-    try:
-        return Path(text[1:]).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{text[1:]} cannot be read: {error.strerror}.") from error

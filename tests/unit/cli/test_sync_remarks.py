@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sisgate.cli.commands.sync import remarks
+from sisgate.cli.following import remarks
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
 from sisgate.gateway import JobStatus
