@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,17 @@ GRACE_SECONDS = 5.0
 """The reconciler ends jobs past their deadline within a few seconds."""
 
 
-def warn_of_fleet(invocation: Invocation, provider: str) -> bool:
-    """Warn of what stops the jobs; return whether anything does."""
-    stopping = invocation.gateway.fleet.liveness([provider]).stopping(provider)
-    if stopping:
-        invocation.output.warn(f"The jobs wait. {' '.join(map(str, stopping))}")
-    return bool(stopping)
+def warn_of_fleet(invocation: Invocation, providers: Collection[str]) -> bool:
+    """Warn of what stops the jobs, by the first provider; return whether anything does."""
+    liveness = invocation.gateway.fleet.liveness(list(providers))
+    stopped = [found for name in providers if (found := liveness.stopping(name))]
+    if stopped:
+        jobs = "The jobs wait."
+        if len(providers) > 1:
+            jobs = f"The jobs of {len(stopped)} of {len(providers)} providers wait; "
+            jobs += "`sisgate providers` shows all."
+        invocation.output.warn(f"{jobs} {' '.join(map(str, stopped[0]))}")
+    return bool(stopped)
 
 
 def follow(
@@ -53,8 +58,7 @@ def follow(
         failed = {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
         return ExitCode.FAILED if any(s.state in failed for s in watched.jobs) else ExitCode.OK
     if not is_stopped:
-        for provider in jobs:
-            warn_of_fleet(invocation, provider)
+        warn_of_fleet(invocation, jobs)
     rest = "The jobs continue"
     if timeout is not None:
         rest = "A job past its deadline expires"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,7 +121,7 @@ def sync(
     if all(job.is_stale for job in jobs):
         _show_stale(output, gateway.jobs.statuses(ids), jobs)
         return
-    is_stopped = warn_of_fleet(invocation, provider)
+    is_stopped = warn_of_fleet(invocation, [provider])
     if not wait:
         _show_accepted(invocation, output, gateway.jobs.statuses(ids), is_stopped=is_stopped)
         return
@@ -161,7 +161,7 @@ def _sync_many(
     code = ExitCode.OK if len(accepted) == len(results) else ExitCode.FAILED
     if not accepted:
         return code
-    is_stopped = _warn_of_many(invocation, dict(accepted))
+    is_stopped = warn_of_fleet(invocation, dict(accepted))
     if not wait:
         sisgate = commands_of(invocation.settings)
         output.note(f"They run in the background. `{sisgate} jobs list` shows them.")
@@ -174,19 +174,6 @@ def _sync_many(
         jobs.setdefault(provider, []).append(job)
     followed = follow(invocation, jobs, options["timeout"], is_stopped=is_stopped)
     return followed if followed is not ExitCode.OK else code
-
-
-def _warn_of_many(invocation: Invocation, providers: Collection[str]) -> bool:
-    """Warn of what stops the jobs of many providers, by the first; return whether any are."""
-    liveness = invocation.gateway.fleet.liveness(list(providers))
-    stopped = {name: found for name in providers if (found := liveness.stopping(name))}
-    if stopped:
-        first = " ".join(map(str, next(iter(stopped.values()))))
-        invocation.output.warn(
-            f"The jobs of {len(stopped)} of {len(providers)} providers wait; `sisgate providers` "
-            f"shows all. {first}"
-        )
-    return bool(stopped)
 
 
 def _show_results(output: Presenter, results: Sequence[SyncResult]) -> None:
