@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from sisgate.clock import Clock
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
@@ -76,14 +76,12 @@ class Wakeups:
                 woken.clear()
             return True
 
-    @contextmanager
-    def watch(self, job_id: str, wake: Wake) -> Iterator[None]:
+    def watch(self, job_id: str, wake: Wake) -> AbstractContextManager[None]:
         """Within the block, call `wake` when the job may have ended; then read the ledger.
 
         Does not block. All watchers of a process share one connection to Redis.
         """
-        with self._ends.watched(job_id, wake):
-            yield
+        return self._ends.watched(job_id, wake)
 
     def close(self) -> None:
         """End the subscription. Whoever still waits is woken."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -209,15 +209,13 @@ class Jobs:
 
         return status if self._core.wakeups.wait(job_id, ended, timeout) else None
 
-    @contextmanager
-    def watch(self, job_id: str, wake: Wake) -> Iterator[None]:
+    def watch(self, job_id: str, wake: Wake) -> AbstractContextManager[None]:
         """Within the block, call `wake` whenever the job may have ended.
 
         Then, and at the beginning of the block, read its status. For processes with many waiters:
         nothing blocks, and `wake` is called from another thread.
         """
-        with self._core.wakeups.watch(job_id, wake):
-            yield
+        return self._core.wakeups.watch(job_id, wake)
 
     def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
         """Return the response to a `request` job; see `Gateway.answer`."""
