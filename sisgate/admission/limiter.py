@@ -38,7 +38,7 @@ from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import MAX_BLOCK_SECONDS, Rate
 from sisgate.redis.client import RedisClient
 from sisgate.redis.keys import CONFIGURATION, LIMIT_STATE, UNKNOWN_LIMITS, limiter_keys
-from sisgate.redis.scripts import run_script, script_time
+from sisgate.redis.scripts import ScriptCall, run_script, run_scripts, script_time
 
 PERMIT_USE_SECONDS = 2.0
 """A permit unused for this long is handed back."""
@@ -91,13 +91,22 @@ class Limiter:
         args = (time, encoded, int(priority), want, version)
         return read_grant(run_script(self._redis, "admission/take", keys, args))
 
-    def finish(self, provider: str, permit: str) -> None:
+    def finish(
+        self, provider: str, permit: str, spec: LimitSpec | None = None
+    ) -> LimiterState | None:
         """Report that the call of a permit has ended, successfully or not. May be repeated.
 
-        The sooner after the response's first byte, the sooner the slot is free again.
+        The sooner after the response's first byte, the sooner the slot is free again. With `spec`,
+        return the state after it as `state` does, in the same round trip; None without limits.
         """
-        if permit != OFF_PERMIT:
-            self._run("finish", provider, self._now_ms(), permit)
+        if permit == OFF_PERMIT:
+            return None
+        keys, time = limiter_keys(provider), self._now_ms()
+        calls = [ScriptCall("admission/finish", keys, (time, permit))]
+        if spec is not None:
+            calls.append(ScriptCall("admission/state", keys, (time, self._encoded(spec))))
+        answers = run_scripts(self._redis, calls)
+        return read_state(provider, json.loads(answers[1])) if spec is not None else None
 
     def hand_back(self, provider: str, permit: str) -> bool:
         """Give back a permit whose call was not sent; return whether it was still open."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from math import inf
 from typing import Any, Self
 
@@ -163,8 +162,11 @@ def learn(
     headers = response.headers if response else {}
     now = runtime.clock.now()
     try:
-        runtime.limiter.finish(config.name, permit.id)
-        left = _permits_left(runtime, config, headers, now)
+        # If the provider says what its own windows have left, it is compared with ours.
+        says_left = parse_rate_hint(headers, now).remaining is not None
+        spec = runtime.limits(config) if says_left else None
+        state = runtime.limiter.finish(config.name, permit.id, spec)
+        left = min((window.left for window in state.windows), default=None) if state else None
         decision = decide(permit.factor, ThrottleSignal(status, headers, latency, left), now)
         # The provider's request is always heeded; the pace is lowered, or in shadow mode logged.
         if decision.block_seconds > 0:
@@ -174,16 +176,6 @@ def learn(
     except BrokerUnavailable:
         decision = decide(permit.factor, ThrottleSignal(status, headers, latency), now)
     return decision.block_seconds
-
-
-def _permits_left(
-    runtime: Runtime, config: ProviderConfig, headers: Mapping[str, str], now: datetime
-) -> int | None:
-    """Return what our windows have left, if the provider reports what its own have."""
-    if parse_rate_hint(headers, now).remaining is None:
-        return None
-    windows = runtime.limiter.state(config.name, runtime.limits(config)).windows
-    return min((window.left for window in windows), default=None)
 
 
 def _change_pace(

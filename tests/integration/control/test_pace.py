@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from redis.connection import AbstractConnection
 from structlog.testing import capture_logs
 
 from sisgate import Gateway
@@ -14,6 +15,9 @@ from workers.admission.permits import Permit
 from workers.runtime import Runtime
 
 REFUSED = HttpResponse(status=429, headers={"Retry-After": "7"}, body=b"", elapsed_seconds=0.1)
+FOREIGN = HttpResponse(
+    status=200, headers={"X-RateLimit-Remaining": "10"}, body=b"{}", elapsed_seconds=0.1
+)
 FINE = HttpResponse(status=200, headers={}, body=b"{}", elapsed_seconds=0.1)
 
 
@@ -80,3 +84,25 @@ def test_switched_off_nothing_is_told_or_changed(gateway: Gateway, runtime: Runt
     assert answered(runtime, REFUSED, "off") == 7.0
     assert factor(gateway) == 1.0
     assert audited(gateway) == []
+
+
+def test_what_the_provider_has_left_is_compared_in_the_round_trip_of_the_end(
+    gateway: Gateway, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far less than our windows have: somebody else uses the quota, so the pace falls."""
+    answered(runtime, FOREIGN)  # now Redis has the scripts
+    assert factor(gateway) == pytest.approx(10 / 99, abs=0.01)
+    config = runtime.settings.providers["lincoln"]
+    grant = runtime.limiter.take("lincoln", runtime.limits(config), Priority.URGENT)
+    sent: list[object] = []
+    sending = AbstractConnection.send_packed_command
+
+    def send(self: AbstractConnection, command: object, *args: object, **more: object) -> object:
+        sent.append(command)
+        return sending(self, command, *args, **more)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", send)
+    state = runtime.limiter.finish("lincoln", grant.permits[0], runtime.limits(config))
+    assert len(sent) == 1
+    assert state is not None
+    assert (state.in_flight, [window.left for window in state.windows]) == (0, [98])
