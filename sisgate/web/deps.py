@@ -13,8 +13,7 @@ from sisgate.gateway import Gateway, JobStatus
 from sisgate.settings.web import WebConfig
 from sisgate.web.identity import caller_of
 from sisgate.web.readiness import KeptReadiness
-from sisgate.web.streams import until_gone
-from sisgate.web.waiting import WaitingRequests
+from sisgate.web.waiting import WaitingRequests, until_gone
 
 ACTOR = "http"
 """The name in the audit log of a caller without a token."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
@@ -25,16 +24,6 @@ RETRY_MS = 2000
 """How soon a browser connects again."""
 
 LINES_AT_ONCE = 500
-
-
-def until_gone(request: Request) -> Callable[[], Awaitable[None]]:
-    """Return a function that returns once the caller has gone away."""
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    return gone
 
 
 async def events_of(waiting: WaitingRequests, gateway: Gateway, job_id: str) -> StreamingResponse:

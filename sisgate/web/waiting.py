@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from sisgate.errors import TooManyRequests
@@ -71,11 +73,11 @@ class WaitingRequests:
         """Return True when woken; False after `seconds`, without a caller, or at the end."""
         if self._ending.is_set() or seconds <= 0:
             return False
-        waits: list[asyncio.Future[bool]] = [
+        waits: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(event.wait()) for event in (woken, self._ending)
         ]
         if gone is not None:
-            waits.append(asyncio.ensure_future(_true_after(gone)))
+            waits.append(asyncio.ensure_future(gone()))
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -99,6 +101,11 @@ class WaitingRequests:
             self.count -= 1
 
 
-async def _true_after(gone: Gone) -> bool:
-    await gone()
-    return True
+def until_gone(request: Request) -> Gone:
+    """Return a function that returns once the caller has gone away."""
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return gone
