@@ -14,8 +14,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import psutil
 import requests
 from sqlalchemy import select
 
+from benchmarks.admission_ground import percentile
 from benchmarks.report import Report, tell
 from benchmarks.scale import QUICK, Scale
 from sisgate.clock import SystemClock, poll_until
@@ -96,7 +97,7 @@ class Ground:
         took: list[float] = []
         ends_at = CLOCK.monotonic() + seconds
 
-        def caller() -> None:
+        def caller(_: int) -> None:
             with requests.Session() as http:
                 http.headers["Authorization"] = f"Bearer {self._token}"
                 while CLOCK.monotonic() < ends_at:
@@ -105,11 +106,8 @@ class Ground:
                     took.append(CLOCK.monotonic() - begun)
                     assert answer.status_code == 200, answer.text
 
-        threads = [threading.Thread(target=caller) for _ in range(callers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(callers) as pool:
+            list(pool.map(caller, range(callers)))
         return took
 
     def cpu_seconds(self) -> tuple[float, float]:
@@ -164,7 +162,7 @@ def measure(
     direct, through = took["direct"], took["through the app"]
     rows, figures = [], {}
     for word, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
-        one, other = _quantile(direct, share), _quantile(through, share)
+        one, other = percentile(direct, share), percentile(through, share)
         rows.append([word, *(f"{each * 1e3:.1f}" for each in (one, other, other - one))])
         figures[word] = {"direct": one, "through": other, "added": other - one}
     report.add_table(
@@ -179,7 +177,7 @@ def measure(
         f"{cpu[1]:.2f} ms a request)",
         ["step", "p50 ms", "p99 ms"],
         [
-            [name, *(f"{_quantile(found, share) * 1e3:.1f}" for share in (0.5, 0.99))]
+            [name, *(f"{percentile(found, share) * 1e3:.1f}" for share in (0.5, 0.99))]
             for name, found in parts.items()
         ],
     )
@@ -234,7 +232,3 @@ def _answers(url: str) -> bool:
 def _used(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _quantile(found: list[float], share: float) -> float:
-    return sorted(found)[min(len(found) - 1, int(len(found) * share))] if found else 0.0

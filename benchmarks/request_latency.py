@@ -6,9 +6,9 @@ Both in turns, by one caller and by ten at once, each calling again as soon as i
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
@@ -64,15 +64,12 @@ def measure(report: Report, fleet: Fleet, engine: str, calls: int) -> None:
 def _taken_ms(call: Callable[[int], object], callers: int, calls: int) -> list[float]:
     taken: list[float] = []
 
-    def repeat() -> None:
+    def repeat(_: int) -> None:
         for number in range(calls):
             begun = time.perf_counter()
             call(number)
             taken.append((time.perf_counter() - begun) * 1e3)
 
-    threads = [threading.Thread(target=repeat) for _ in range(callers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(callers) as pool:
+        list(pool.map(repeat, range(callers)))
     return taken
