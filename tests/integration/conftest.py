@@ -10,6 +10,7 @@ import pytest
 from sisgate import Gateway
 from testbed.heartbeats import be_heard
 from testbed.installation import install
+from testbed.sis import Sis
 from workers.runtime import Runtime
 
 CONFIG = """
@@ -57,6 +58,13 @@ def gateway(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Gateway
     be_heard(gateway)
     yield gateway
     gateway.close()
+
+
+@pytest.fixture
+def sis() -> Iterator[Sis]:
+    """A provider on a real port, for installations that name it."""
+    with Sis() as server:
+        yield server
 
 
 @pytest.fixture

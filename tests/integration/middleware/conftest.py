@@ -16,26 +16,11 @@ from sisgate.integrations.fastapi import SISGateMiddleware
 from sisgate.settings import Settings
 from testbed.asgi_server import AsgiServer
 from testbed.caller import Caller
-from testbed.http_server import Asked, HttpServer, Reply, json_reply
 from testbed.installation import install
 from testbed.ledgers import Ledgers
+from testbed.sis import Sis
 
 MakeApp = Callable[..., str]
-
-
-class Sis(HttpServer):
-    """Answers as `reply` says, which a test may replace."""
-
-    def __init__(self) -> None:
-        self.reply: Callable[[Asked], Reply] = lambda _: json_reply({"orgs": []})
-        super().__init__(lambda asked: self.reply(asked))
-
-
-@pytest.fixture
-def sis() -> Iterator[Sis]:
-    """The provider `lincoln`."""
-    with Sis() as server:
-        yield server
 
 
 @pytest.fixture

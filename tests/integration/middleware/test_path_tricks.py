@@ -11,7 +11,8 @@ import pytest
 
 from sisgate.integrations.fastapi import CallOptions
 from testbed.http_server import HttpServer, json_reply
-from tests.integration.middleware.conftest import MakeApp, Sis
+from testbed.sis import Sis
+from tests.integration.middleware.conftest import MakeApp
 
 
 def words(text: str) -> list[str]:

@@ -9,7 +9,8 @@ import requests
 
 from sisgate.integrations.fastapi import CallOptions, Interception
 from testbed.http_server import json_reply
-from tests.integration.middleware.conftest import MakeApp, Sis
+from testbed.sis import Sis
+from tests.integration.middleware.conftest import MakeApp
 
 PATIENT = CallOptions(timeout=60, keep=0)
 PLANTED = "planted-4711"

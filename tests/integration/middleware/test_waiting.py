@@ -18,7 +18,8 @@ from sisgate.settings import Settings
 from testbed.caller import Caller
 from testbed.heartbeats import be_heard
 from testbed.http_server import json_reply
-from tests.integration.middleware.conftest import MakeApp, Sis
+from testbed.sis import Sis
+from tests.integration.middleware.conftest import MakeApp
 
 CLOCK = SystemClock()
 SHORT = CallOptions(timeout=0.2, keep=60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,28 +10,8 @@ import pytest
 from sisgate import Gateway
 from sisgate.settings import Settings
 from testbed.caller import Caller
-from testbed.http_server import Asked, HttpServer, Reply, json_reply
 from testbed.installation import install
-
-
-class Sis(HttpServer):
-    """Answers as `reply` says, after `before`; a test may replace both."""
-
-    def __init__(self) -> None:
-        self.reply: Reply = json_reply({"orgs": []})
-        self.before: Callable[[], None] = lambda: None
-        super().__init__(self._answer)
-
-    def _answer(self, _: Asked) -> Reply:
-        self.before()
-        return self.reply
-
-
-@pytest.fixture
-def sis() -> Iterator[Sis]:
-    """The provider `lincoln`."""
-    with Sis() as server:
-        yield server
+from testbed.sis import Sis
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from sisgate import Answer, Gateway, Job
 from sisgate.access.policy import Principal, Role
 from sisgate.clock import SystemClock, poll_until
 from sisgate.errors import JobExpired, UsageError
-from testbed.http_server import json_reply
-from tests.integration.requests.conftest import Sis
+from testbed.http_server import Asked, Reply, json_reply
+from testbed.sis import Sis
 
 CLOCK = SystemClock()
 PATIENCE = 60.0
@@ -41,7 +41,12 @@ class Gate:
 def gate(sis: Sis) -> Gate:
     """The provider answers nobody yet."""
     gate = Gate()
-    sis.reply, sis.before = json_reply({"orgs": [1]}), gate.wait
+
+    def reply(_: Asked) -> Reply:
+        gate.wait()
+        return json_reply({"orgs": [1]})
+
+    sis.reply = reply
     return gate
 
 
@@ -125,7 +130,7 @@ def test_a_stored_response_answers_while_it_is_new_enough(gateway: Gateway, sis:
     assert len(sis.asked) == 1
     newer = gateway.request("lincoln", "GET", "/orgs", max_age=0, timeout=PATIENCE)
     assert newer.origin == "call"
-    sis.reply = json_reply({}, 404)
+    sis.reply = lambda _: json_reply({}, 404)
     for _ in range(2):
         answer = gateway.request("lincoln", "GET", "/nothing", max_age=3600, timeout=PATIENCE)
         assert answer.status == 404

@@ -7,14 +7,14 @@ import pytest
 from sisgate import Gateway, NewRequest
 from sisgate.errors import TransformFailed, UsageError
 from testbed.http_server import json_reply
-from tests.integration.requests.conftest import Sis
+from testbed.sis import Sis
 
 PATIENCE = 60.0
 
 
 def test_request_and_answer_are_changed(gateway: Gateway, sis: Sis) -> None:
     """What is stored is the provider's own; each name is another question."""
-    sis.reply = json_reply({"orgs": [{"name": "A"}, {"name": "B"}]})
+    sis.reply = lambda _: json_reply({"orgs": [{"name": "A"}, {"name": "B"}]})
     shaped = gateway.request("lincoln", "GET", "/orgs", transform="names", timeout=PATIENCE)
     assert shaped.json() == ["A", "B"]
     assert sis.asked[-1].query == {"limit": "2"}
@@ -29,7 +29,7 @@ def test_request_and_answer_are_changed(gateway: Gateway, sis: Sis) -> None:
 
 def test_a_rule_that_fails_is_named(gateway: Gateway, sis: Sis) -> None:
     """The call was made, and its answer is kept."""
-    sis.reply = json_reply({"orgs": 5})
+    sis.reply = lambda _: json_reply({"orgs": 5})
     with pytest.raises(TransformFailed) as failed:
         gateway.request("lincoln", "GET", "/users", timeout=PATIENCE)
     assert failed.value.detail["rule"] == "count"

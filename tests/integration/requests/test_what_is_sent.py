@@ -7,7 +7,7 @@ import pytest
 from sisgate import Gateway
 from sisgate.errors import UsageError
 from testbed.http_server import json_reply
-from tests.integration.requests.conftest import Sis
+from testbed.sis import Sis
 
 PATIENCE = 60.0
 
@@ -38,11 +38,11 @@ def test_a_name_may_occur_several_times_in_a_query(gateway: Gateway, sis: Sis) -
 
 def test_headers_are_part_of_the_question(gateway: Gateway, sis: Sis) -> None:
     """A stored response in another form answers another question."""
-    sis.reply = 200, {"Content-Type": "text/csv"}, b"id"
+    sis.reply = lambda _: (200, {"Content-Type": "text/csv"}, b"id")
     csv = {"accept": "text/csv"}
     gateway.request("lincoln", "GET", "/orgs", headers=csv, timeout=PATIENCE)
     assert sis.asked[-1].headers["accept"] == "text/csv"
-    sis.reply = json_reply({})
+    sis.reply = lambda _: json_reply({})
     gateway.request("lincoln", "GET", "/orgs", timeout=PATIENCE)
     assert sis.asked[-1].headers["accept"] == "application/json"
     gateway.providers.control("lincoln").pause(None, actor="ana")
