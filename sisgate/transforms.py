@@ -6,7 +6,7 @@ A failure names the rule and the place in it, and never a value, which may be a 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
@@ -179,16 +179,12 @@ def _canonical(config: ProviderConfig, rule: TransformConfig, response: HttpResp
 
 
 def _listing(config: ProviderConfig, rule: TransformConfig) -> Listing | None:
-    """Return the list that a canonical rule reads."""
+    """Return the list that a canonical rule reads: the first whose path it matches."""
     if rule.response.canonical is None:
         return None
-    return next(iter(listings_of(config, rule.response.canonical, rule.path)), None)
-
-
-def listings_of(config: ProviderConfig, resource: str, path: str) -> Sequence[Listing]:
-    """Return the lists of a resource whose path a pattern matches."""
-    planned = config.dialect.plan(resource, since=None)
-    return [each for each in planned if fnmatchcase(each.path, path) and not each.discovers]
+    planned = config.dialect.plan(rule.response.canonical, since=None)
+    fitting = (each for each in planned if fnmatchcase(each.path, rule.path))
+    return next((each for each in fitting if not each.discovers), None)
 
 
 def _parsed(config: ProviderConfig, rule: TransformConfig, place: str, body: bytes) -> Any:

@@ -141,7 +141,7 @@ def of_error(error: SisgateError, instance: str) -> Response:
         log.error("sis_request_failed", code=error.code, error=error.message)
         shown = ("type", "title", "status", "instance", "code", "job")
         problem = {name: problem[name] for name in shown if name in problem}
-        problem["detail"] = f"{title_of(type(error))} The log of the app says more."
+        problem["detail"] = f"{title_of(type(error))}. The log of the app says more."
     return of_problem(problem, headers_of(error))
 
 
