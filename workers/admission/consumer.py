@@ -42,6 +42,26 @@ REPLY_QUEUE = ".reply.celery.pidbox"
 class PushConsumer(KombuConsumer):
     """Consumes all queues but those admitted by permit, which only stay listed."""
 
+    _admitted: frozenset[str] | None = None
+
+    @property
+    def admitted(self) -> frozenset[str]:
+        """The names of the listed queues that are admitted by permit: there may be thousands."""
+        if self._admitted is None:
+            listed = self.queues or ()
+            self._admitted = frozenset(queue.name for queue in listed if is_admitted(queue))
+        return self._admitted
+
+    def add_queue(self, queue: Queue) -> Any:
+        """List a queue."""
+        self._admitted = None
+        return super().add_queue(queue)
+
+    def cancel_by_queue(self, queue: Queue | str) -> None:
+        """List a queue no more, nor consume it."""
+        self._admitted = None
+        super().cancel_by_queue(queue)
+
     def _basic_consume(self, queue: Queue, *args: Any, **kwargs: Any) -> Any:
         if is_admitted(queue):
             return None

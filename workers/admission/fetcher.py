@@ -8,6 +8,7 @@ as the worker serves; those are swept occasionally.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from celery.worker import state
@@ -20,7 +21,6 @@ from sisgate.configuration import FleetConfiguration
 from sisgate.redis.queues import UNACKED, UNACKED_INDEX
 from workers.admission import limiter_recovery
 from workers.admission.messages import NotOurs, put_aside, read_message
-from workers.admission.queues import is_admitted
 from workers.runtime import Runtime
 
 IDLE_SECONDS = 1.0
@@ -86,7 +86,7 @@ class Fetcher:
         providers = admitted_queues(self._consumer)
         if now >= self._sweep_at:
             self._sweep(providers, now)
-        ready = [name for name in providers if self._ask_at.get(name, now + 1) <= now]
+        ready = [name for name, at in self._ask_at.items() if at <= now and name in providers]
         if ready:
             self._turn += 1
             turn = self._turn % len(ready)
@@ -101,7 +101,7 @@ class Fetcher:
         consumer = self._consumer.task_consumer
         return consumer is not None and consumer.on_message is not None
 
-    def _sweep(self, providers: list[str], now: float) -> None:
+    def _sweep(self, providers: AbstractSet[str], now: float) -> None:
         """Find messages whose signal was lost, in the queues that are not due anyway."""
         self._sweep_at = now + IDLE_SECONDS
         most = len(providers) if self._sweep_all else MOST_SWEPT
@@ -159,9 +159,9 @@ class Fetcher:
         else:
             self._ask_at[name] = AT_ONCE
 
-    def _next_fetch(self, providers: list[str], now: float) -> float:
+    def _next_fetch(self, providers: AbstractSet[str], now: float) -> float:
         # Due messages that were not taken wait for a slot; the end of a task wakes the fetcher.
-        times = [at for name in providers if (at := self._ask_at.get(name, AT_ONCE)) > now]
+        times = [at for name, at in self._ask_at.items() if at > now and name in providers]
         return max(0.001, min([*times, self._sweep_at]) - now)
 
     def _deliver(self, admitted: Admitted, taken: Taken, asked_at: float, version: int) -> None:
@@ -206,11 +206,9 @@ class Fetcher:
             )
 
 
-def admitted_queues(consumer: Any) -> list[str]:
+def admitted_queues(consumer: Any) -> AbstractSet[str]:
     """Return the names of the queues that this worker consumes by permit."""
-    if consumer.task_consumer is None:
-        return []
-    return [queue.name for queue in consumer.task_consumer.queues if is_admitted(queue)]
+    return frozenset() if consumer.task_consumer is None else consumer.task_consumer.admitted
 
 
 def slots_of(consumer: Any) -> int:
@@ -229,7 +227,7 @@ def taken_slots(consumer: Any, slots: int) -> int:
     """
     names = [request.name or "" for request in list(state.reserved_requests)]
     busy = len(names)
-    is_planner = any(not is_admitted(queue) for queue in consumer.task_consumer.queues)
+    is_planner = len(consumer.task_consumer.queues) > len(admitted_queues(consumer))
     if is_planner and slots > 1 and all(name.startswith(CALL_TASK_PREFIX) for name in names):
         return busy + 1
     return busy
