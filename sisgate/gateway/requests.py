@@ -31,7 +31,7 @@ from sisgate.gateway.acceptance import Acceptance, Order, request_id_of
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.availability import hold_of, on_unavailable_of
 from sisgate.gateway.core import Core
-from sisgate.gateway.job import JobStatus, raise_unless_successful
+from sisgate.gateway.job import raise_unless_successful
 from sisgate.gateway.jobs import Job, Jobs
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.orders import NewRequest
@@ -39,6 +39,7 @@ from sisgate.gateway.sharing import Sharing, checked_max_age
 from sisgate.ledger import call_queue, call_statements, calls, jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.acceptance import NewJob
+from sisgate.settings import ProviderConfig
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ class Requests:
     def wanted(self, request: NewRequest) -> Wanted:
         """Check a request and that the caller may make it."""
         provider = request.provider
-        self._core.provider(provider)
+        config = self._core.provider(provider)
         principal = self._core.access.require(Action.REQUEST, provider)
         target, instead = target_of(request)
-        target = self._transformed(request, target)
+        target = _transformed(config, request, target)
         new = self._acceptance.new_job(
             JobKind.REQUEST, provider, request.priority, request.idempotency_key, request.timeout,
             request.job_id, self._core.app_of(principal, None),
@@ -110,15 +111,6 @@ class Requests:
         checked_max_age(request.max_age, target["method"], request.idempotency_key)
         new = replace(new, shared_as=self._sharing.mark(principal, new, target))
         return Wanted(new, target, instead, principal, request.max_age)
-
-    def _transformed(self, request: NewRequest, target: dict[str, Any]) -> dict[str, Any]:
-        config = self._core.provider(request.provider)
-        if not config.transforms and request.transform is None:
-            return target
-        from sisgate.transforms import apply_to_request, rule_of
-
-        rule = rule_of(config, target["method"], target["path"], request.transform)
-        return target if rule is None else apply_to_request(config, rule, target)
 
     def enqueue(self, wanted: Wanted) -> Job:
         """Accept a request and return its job, or an earlier one that answers it.
@@ -171,8 +163,7 @@ class Requests:
 
     def _awaited(self, job: Job, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
         has_ended = self._has_ended_within(job.id, timeout)
-        if not has_ended:
-            has_ended = self._give_up(job, wanted.new.provider) is not None
+        has_ended = has_ended or self._give_up(job, wanted.new.provider)
         if not has_ended and job.origin == "shared":
             provider, message = wanted.new.provider, "gave no answer in time. Its call continues."
             raise JobExpired(f"{provider} {message}", job=job.id, provider=provider)
@@ -234,18 +225,18 @@ class Requests:
             return None
         return Job(self._jobs, found.job_id, age_seconds=found.age_seconds, origin="stored")
 
-    def _give_up(self, job: Job, provider: str) -> JobStatus | None:
-        """End a request past its timeout; None if an earlier call created it."""
+    def _give_up(self, job: Job, provider: str) -> bool:
+        """End a request past its timeout, unless an earlier call created it; return if it ended."""
         why = why_waiting(self._core.context, provider)
         with self._core.database.write() as session:
             row = jobs.lock(session, job.id)
             if row is not None and not JobState(row.state).is_final:
                 if not job.is_new:
-                    return None
+                    return False
                 now = self._core.clock.now()
                 call_queue.withdraw(session, row.id, now)
                 jobs.end_unanswered(session, row, now, _no_answer(session, row, why))
-        return self._jobs.status(job.id)
+        return True
 
     def _answer_or_raise(self, job_id: str, purpose: str | None) -> Answer:
         try:
@@ -253,6 +244,17 @@ class Requests:
         except InvalidState:
             raise_unless_successful(self._jobs.status(job_id))
             raise
+
+
+def _transformed(
+    config: ProviderConfig, request: NewRequest, target: dict[str, Any]
+) -> dict[str, Any]:
+    if not config.transforms and request.transform is None:
+        return target
+    from sisgate.transforms import apply_to_request, rule_of
+
+    rule = rule_of(config, target["method"], target["path"], request.transform)
+    return target if rule is None else apply_to_request(config, rule, target)
 
 
 def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None) -> dict[str, Any]:

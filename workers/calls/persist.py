@@ -223,10 +223,9 @@ def _record_page(
 def _continued(session: Session, ending: Ending, job: Job, now: datetime) -> _Written:
     """Conclude a live sync if this was its last call; queue its next calls if it is not over."""
     if ledger.live_count(session, job.id) == 0:
-        conclude.conclude(session, job, ending.call.config, now)
+        has_ended = conclude.conclude(session, job, ending.call.config, now)
         session.flush()
-    if JobState(job.state).is_final:
-        return _Written(JobState(job.state))
+        if has_ended:
+            return _Written(JobState(job.state))
     window = planning.window_of(session, ending.call.runtime, job)
-    ids = call_queue.queue_next(session, job.id, window, now)
-    return _Written(JobState(job.state), ids)
+    return _Written(JobState(job.state), call_queue.queue_next(session, job.id, window, now))
