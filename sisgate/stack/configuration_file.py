@@ -89,7 +89,8 @@ class ConfigurationFile:
         applied_before, read_before = self._noted
         digest = plan.draft.digest
         if not plan.changes:
-            self._remember(digest, digest)
+            # The file says what is in force, perhaps in other words, such as an empty table.
+            self._remember(self._in_force(plan) or digest, digest)
             return ""
         if why := self._obstacle(plan, {applied_before, read_before}):
             self._remember(applied_before, digest)
@@ -104,7 +105,7 @@ class ConfigurationFile:
         `ours` are digests of the file as it was: a version that is none of them is of others.
         """
         by_hand = f"See `sisgate config diff`, then `sisgate config apply {self._file.name}`."
-        if plan.base and self._gateway.configuration.show(plan.base).info.digest not in ours:
+        if plan.base and self._in_force(plan) not in ours:
             return f"version {plan.base}, which was applied elsewhere, is in force. {by_hand}"
         if plan.removed_providers and not plan.draft.configuration.providers:
             return f"it has no providers, and would remove all that are configured. {by_hand}"
@@ -116,6 +117,10 @@ class ConfigurationFile:
                 f"{by_hand}"
             )
         return ""
+
+    def _in_force(self, plan: ConfigurationPlan) -> str:
+        """Return the digest of the version that the plan is based on, '' if there is none."""
+        return self._gateway.configuration.show(plan.base).info.digest if plan.base else ""
 
     def _read_memory(self) -> tuple[str, str]:
         with suppress(OSError, ValueError, KeyError, TypeError):
