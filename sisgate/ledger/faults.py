@@ -20,6 +20,8 @@ READ_ONLY = (
 CURES = {
     "08": "",
     "25006": READ_ONLY,
+    "25P03": "This process stood still within a transaction, perhaps frozen, and was cut off by "
+    "idle_in_transaction_session_timeout; work goes on with a new connection.",
     "28": "Check user and password in SISGATE_DATABASE_URL.",
     "3D000": "Create the database with ENCODING 'UTF8', then run `sisgate db upgrade`.",
     "3F000": UPGRADE,

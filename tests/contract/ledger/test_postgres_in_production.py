@@ -115,6 +115,30 @@ def test_a_statement_that_takes_too_long_is_one_clear_error(
         session.execute(text("SELECT pg_sleep(60)"))
 
 
+def test_a_process_that_stands_still_in_a_transaction_gives_up_its_locks(
+    database: Database, admin: Admin, postgres_url: str
+) -> None:
+    """As one that was frozen. The others go on, and it is told why when it wakes."""
+    admin.run("ALTER DATABASE {db} SET idle_in_transaction_session_timeout = '20ms'")
+    database.dispose()
+    other = database_at(postgres_url)
+    lock = text("LOCK TABLE controls")
+
+    def stand_still() -> None:
+        with database.write() as session:
+            session.execute(lock)
+            with other.write() as another:
+                another.execute(lock)
+            session.execute(lock)
+
+    try:
+        with pytest.raises(DatabaseUnavailable, match="idle_in_transaction_session_timeout"):
+            stand_still()
+    finally:
+        other.dispose()
+    try_writing(database, NOW)
+
+
 def test_all_connections_taken_is_one_clear_error(
     database: Database, admin: Admin, postgres_url: str
 ) -> None:
