@@ -121,7 +121,8 @@ class ProviderBreakers:
             after = {url: kept for url, kept in before.items() if url not in urls}
             after |= dict.fromkeys(urls, pin) if pin else {}
             if changed:
-                control.pins, control.changed_at = controls.stored_pins(after), now
+                control.pins = controls.stored_pins(after)
+                controls.note_setter(control, "breaker", actor, now, reason)
             for url in changed:
                 audit.record(
                     session,

@@ -89,7 +89,8 @@ class ProviderControl:
             before = control.windows
             changed = before != controls.stored(windows)
             if changed:
-                control.windows, control.changed_at = controls.stored(windows), now
+                control.windows = controls.stored(windows)
+                controls.note_setter(control, "limits", actor, now, reason)
                 audit.record(
                     session,
                     now,
@@ -153,7 +154,8 @@ class ProviderControl:
         with self._core.database.write() as session:
             control = controls.lock(session, name, now)
             was_paused = control.paused
-            control.paused, control.paused_until, control.changed_at = paused, until, now
+            control.paused, control.paused_until = paused, until
+            controls.note_setter(control, "pause", actor, now, reason)
             audit.record(
                 session,
                 now,

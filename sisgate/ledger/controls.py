@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,6 +21,19 @@ class Pin:
 
     state: str
     until: datetime | None = None
+
+
+Setting = Literal["pause", "limits", "breaker"]
+"""What a person can set by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetBy:
+    """Who set something by hand, when, and why if that was said."""
+
+    actor: str
+    at: datetime
+    reason: str | None = None
 
 
 def get(session: Session, provider: str) -> Control | None:
@@ -42,6 +56,23 @@ def note_block(session: Session, provider: str, until: datetime, now: datetime) 
 def lock(session: Session, provider: str, now: datetime) -> Control:
     """Return what is set for a provider, locked until the transaction ends; made if need be."""
     return lock_or_make(session, Control, provider=provider, paused=False, changed_at=now)
+
+
+def note_setter(
+    control: Control, setting: Setting, actor: str, now: datetime, reason: str | None
+) -> None:
+    """Note who has set something."""
+    noted = {"actor": actor, "at": now.isoformat(), "reason": reason}
+    control.set_by = {**(control.set_by or {}), setting: noted}
+    control.changed_at = now
+
+
+def setter_of(control: Control | None, setting: Setting) -> SetBy | None:
+    """Return who set something last; None if nobody did, or before it was noted."""
+    noted = (control.set_by or {}).get(setting) if control is not None else None
+    if noted is None:
+        return None
+    return SetBy(noted["actor"], datetime.fromisoformat(noted["at"]), noted["reason"])
 
 
 def windows_of(control: Control | None) -> tuple[Rate, ...] | None:

@@ -14,7 +14,8 @@ from sisgate.ledger.schema.base import Base
 class Control(Base):
     """What a person has set for a provider at run time; it beats the configuration file.
 
-    `pins` are breakers that are fixed by hand, by endpoint. `journal_read` is the last entry of the
+    `pins` are breakers that are fixed by hand, by endpoint. `set_by` tells for each of `pause`,
+    `limits` and `breaker` who set it last, when and why. `journal_read` is the last entry of the
     breakers' journal that the audit log has.
     """
 
@@ -26,6 +27,7 @@ class Control(Base):
     paused_until: Mapped[datetime | None]
     blocked_until: Mapped[datetime | None]
     pins: Mapped[dict[str, Any] | None]
+    set_by: Mapped[dict[str, Any] | None]
     journal_read: Mapped[str | None] = mapped_column(String(50))
     changed_at: Mapped[datetime]
 

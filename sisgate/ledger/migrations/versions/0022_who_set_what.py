@@ -1,0 +1,24 @@
+"""Who set a pause, a limit or a breaker by hand, and why: what a verdict names
+
+Revision ID: 0022
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+revision = "0022"
+down_revision = "0017"
+
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("controls", sa.Column("set_by", JSON, nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("controls", "set_by")
