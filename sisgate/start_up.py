@@ -61,7 +61,7 @@ def names_from(package: str, modules: Mapping[str, str]) -> Callable[[str], obje
 
 EXTRAS = {
     "cli": ("typer", "rich", "prometheus_client", "tomlkit"),
-    "worker": ("requests", "requests_oauthlib", "pybreaker", "alembic", "flower"),
+    "worker": ("requests_oauthlib", "pybreaker", "alembic", "flower"),
     "sandbox": ("fastapi", "uvicorn", "faker", "python_multipart"),
     "postgres": ("psycopg",),
     "fastapi": ("fastapi",),
@@ -73,7 +73,7 @@ EXTRAS = {
 def extra_of(module: str | None) -> str | None:
     """Return the extra that installs a module, or None.
 
-    >>> extra_of("requests.adapters"), extra_of("json")
+    >>> extra_of("pybreaker.states"), extra_of("json")
     ('worker', None)
     """
     top = (module or "").partition(".")[0]

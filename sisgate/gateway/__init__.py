@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from sisgate.audit.findings import IssueKind, VerificationResult
     from sisgate.configuration.diff import TableChange
     from sisgate.domain.choices import PersonResource, Slot
+    from sisgate.domain.stored_records import StoredChange, StoredRecord
     from sisgate.gateway.answer import Answer
-    from sisgate.gateway.availability import Hold
     from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
     from sisgate.gateway.datasets import AbsentDataset
     from sisgate.gateway.diagnosis.result import DiagnosticResult
-    from sisgate.gateway.forecast import Plan, PriorityQueue
     from sisgate.gateway.gateway import Gateway
-    from sisgate.gateway.job import DeadLetter, JobStatus
-    from sisgate.gateway.jobs import Job
+    from sisgate.gateway.hold import Hold
+    from sisgate.gateway.job_handle import Job
+    from sisgate.gateway.job_status import DeadLetter, JobStatus
     from sisgate.gateway.key_info import KeyInfo
     from sisgate.gateway.liveness import Liveness
     from sisgate.gateway.many_syncs import SyncResult
     from sisgate.gateway.orders import NewRequest, NewSync
     from sisgate.gateway.overview import Overview, ProviderOverview
+    from sisgate.gateway.plan import Plan, PriorityQueue
     from sisgate.gateway.readiness import Readiness
     from sisgate.gateway.usage import Usage
     from sisgate.ledger.audit_log import AuditFilter
     from sisgate.ledger.configuration import VersionInfo
-    from sisgate.ledger.records import StoredChange, StoredRecord
     from sisgate.ledger.schema import AuditEvent
     from sisgate.liveness.obstacles import Cause, Obstacle
     from sisgate.privacy.disclosures import PersonDisclosure
@@ -55,15 +55,15 @@ else:
             "Answer": "sisgate.gateway.answer",
             "AbsentDataset": "sisgate.gateway.datasets",
             "DiagnosticResult": "sisgate.gateway.diagnosis.result",
-            "Plan": "sisgate.gateway.forecast",
-            "PriorityQueue": "sisgate.gateway.forecast",
+            "Plan": "sisgate.gateway.plan",
+            "PriorityQueue": "sisgate.gateway.plan",
             "Readiness": "sisgate.gateway.readiness",
             "Usage": "sisgate.gateway.usage",
-            "Hold": "sisgate.gateway.availability",
+            "Hold": "sisgate.gateway.hold",
             "Gateway": "sisgate.gateway.gateway",
-            "DeadLetter": "sisgate.gateway.job",
-            "JobStatus": "sisgate.gateway.job",
-            "Job": "sisgate.gateway.jobs",
+            "DeadLetter": "sisgate.gateway.job_status",
+            "JobStatus": "sisgate.gateway.job_status",
+            "Job": "sisgate.gateway.job_handle",
             "KeyInfo": "sisgate.gateway.key_info",
             "Liveness": "sisgate.gateway.liveness",
             "SyncResult": "sisgate.gateway.many_syncs",
@@ -73,8 +73,8 @@ else:
             "ProviderOverview": "sisgate.gateway.overview",
             "AuditFilter": "sisgate.ledger.audit_log",
             "Slot": "sisgate.domain.choices",
-            "StoredChange": "sisgate.ledger.records",
-            "StoredRecord": "sisgate.ledger.records",
+            "StoredChange": "sisgate.domain.stored_records",
+            "StoredRecord": "sisgate.domain.stored_records",
             "AuditEvent": "sisgate.ledger.schema",
             "Cause": "sisgate.liveness.obstacles",
             "Obstacle": "sisgate.liveness.obstacles",

@@ -14,7 +14,8 @@ from sisgate.errors import (
 )
 from sisgate.gateway.acceptance import Acceptance, Order, at_item, without_index
 from sisgate.gateway.core import Core
-from sisgate.gateway.jobs import Job, Jobs
+from sisgate.gateway.job_handle import Job
+from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.orders import NewRequest, NewSync
 from sisgate.gateway.requests import Requests
 from sisgate.gateway.syncs import Syncs

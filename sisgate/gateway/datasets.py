@@ -9,16 +9,11 @@ from datetime import datetime
 from sisgate.access.policy import Action
 from sisgate.audit.events import FEEDS_BEGUN_ANEW
 from sisgate.audit.log import record
+from sisgate.domain.stored_records import StoredChange, StoredRecord
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
 from sisgate.ledger import datasets
-from sisgate.ledger.records import (
-    StoredChange,
-    StoredRecord,
-    count_live,
-    stream_changes,
-    stream_records,
-)
+from sisgate.ledger.records import count_live, stream_changes, stream_records
 
 
 @dataclass(frozen=True)

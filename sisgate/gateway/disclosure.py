@@ -18,12 +18,12 @@ from urllib.parse import unquote
 from sqlalchemy.orm import Session
 
 from sisgate.audit import events
+from sisgate.domain.stored_records import StoredChange, StoredRecord
 from sisgate.domain.targets import query_pairs
 from sisgate.errors import CredentialError, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.datasets import newest_change
-from sisgate.ledger.records import StoredChange, StoredRecord
 from sisgate.ledger.schema import Job
 from sisgate.privacy.disclosures import MOST_MARKS, content_of, marks_of
 from sisgate.privacy.suppression import PersonKey, person_key

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from sisgate.clock import Clock
     from sisgate.context import Context
     from sisgate.domain.priorities import Priority
+    from sisgate.domain.stored_records import StoredChange, StoredRecord
     from sisgate.domain.targets import Query
     from sisgate.gateway.answer import Answer
-    from sisgate.gateway.forecast import Plan
-    from sisgate.gateway.jobs import Job
+    from sisgate.gateway.job_handle import Job
     from sisgate.gateway.many_syncs import SyncResult
+    from sisgate.gateway.plan import Plan
     from sisgate.ledger.database import Database
-    from sisgate.ledger.records import StoredChange, StoredRecord
     from sisgate.settings import Settings
 
 

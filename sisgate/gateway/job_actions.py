@@ -17,7 +17,7 @@ from sisgate.domain.states import JobKind, JobState
 from sisgate.domain.validation import chosen
 from sisgate.gateway.acceptance import Acceptance
 from sisgate.gateway.core import Core
-from sisgate.gateway.job import JobStatus
+from sisgate.gateway.job_status import JobStatus
 from sisgate.ledger import jobs
 from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.schema import Job

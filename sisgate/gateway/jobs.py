@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,89 +12,28 @@ from sisgate.domain.states import JobState
 from sisgate.domain.validation import aware, chosen
 from sisgate.errors import JobExpired, SisgateError, UnknownJob, UsageError
 from sisgate.gateway.acceptance import Acceptance
-from sisgate.gateway.answer import Answer, Answers, Origin, RequestTarget
+from sisgate.gateway.answer import Answer, RequestTarget
+from sisgate.gateway.answers import Answers
 from sisgate.gateway.core import Core
 from sisgate.gateway.deprecated import called
-from sisgate.gateway.forecast import Plan, plan_job
+from sisgate.gateway.forecast import plan_job
 from sisgate.gateway.job import (
-    DeadLetter,
-    JobStatus,
     is_visible,
     own_app,
     places_of,
-    raise_unless_successful,
-    read_cursor,
     read_statuses,
     status_of,
     visible_status,
 )
 from sisgate.gateway.job_actions import JobActions
+from sisgate.gateway.job_handle import Job
+from sisgate.gateway.job_status import DeadLetter, JobStatus, read_cursor
 from sisgate.gateway.liveness import why_waiting
-from sisgate.gateway.waiting import Wait, wait_of, why_unanswered
+from sisgate.gateway.plan import Plan
+from sisgate.gateway.wait import Wait
+from sisgate.gateway.waiting import wait_of, why_unanswered
 from sisgate.ledger import job_search
 from sisgate.wakeups import Wake
-
-
-class Job:
-    """A handle on a job. Cheap: it holds the id and reads the ledger.
-
-    `is_new` is False if an earlier call created the job. `age_seconds` is the age of the data that
-    it fetched if it replaces a new job, else None; `is_stale` if that is because the provider takes
-    no calls now. `origin` as in `Answer`.
-    """
-
-    def __init__(
-        self,
-        jobs: Jobs,
-        job_id: str,
-        *,
-        is_new: bool = False,
-        age_seconds: float | None = None,
-        is_stale: bool = False,
-        origin: Origin = "call",
-    ) -> None:
-        self._jobs = jobs
-        self.id = job_id
-        self.is_new = is_new
-        self.age_seconds = age_seconds
-        self.is_stale = is_stale
-        self.origin = origin
-
-    def __repr__(self) -> str:
-        return f"Job({self.id!r})"
-
-    def status(self) -> JobStatus:
-        """Return the current status."""
-        return self._jobs.status(self.id)
-
-    def wait(self, timeout: float | None = None) -> JobStatus:
-        """Wait until the job has ended, at most `timeout` seconds, and return its status.
-
-        Raises `TimeoutError` on timeout (the job continues), and `JobFailed`, `JobCancelled`,
-        `JobExpired` or `OutcomeUnknown` if it did not succeed. A `held` job is returned.
-        """
-        status = self._jobs.wait(self.id, timeout)
-        raise_unless_successful(status)
-        return status
-
-    @property
-    def expected_start(self) -> datetime | None:
-        """When its first call is or was made; None while unknown."""
-        return self._jobs.expected(self.id).starts_at
-
-    @property
-    def expected_finish(self) -> datetime | None:
-        """When it ends or ended; None while unknown."""
-        return self._jobs.expected(self.id).done_by
-
-    def cancel(self) -> JobStatus:
-        """Cancel the job; `InvalidState` if it has ended."""
-        return self._jobs.cancel(self.id)
-
-    def answer(self, *, purpose: str | None = None) -> Answer:
-        """Return the response to an ended `request` job; `purpose` is for the audit log."""
-        answer = self._jobs.answer(self.id, purpose=purpose)
-        return replace(answer, is_stale=self.is_stale, origin=self.origin)
 
 
 class Jobs:

@@ -14,7 +14,7 @@ from sisgate.errors import SisgateError, UnknownProvider, UnknownResource, Usage
 from sisgate.gateway.bulk import Bulk, Progress
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import Datasets
-from sisgate.gateway.jobs import Job
+from sisgate.gateway.job_handle import Job
 from sisgate.gateway.orders import NewSync
 from sisgate.settings.selector import ProviderSelector
 

@@ -55,7 +55,7 @@ class Parts:
     @cached_property
     def jobs(self) -> Jobs:
         """Status, waiting, and actions on jobs."""
-        from sisgate.gateway.answer import Answers
+        from sisgate.gateway.answers import Answers
         from sisgate.gateway.jobs import Jobs
 
         return Jobs(self._core, self._acceptance, Answers(self._core, self._disclosures))

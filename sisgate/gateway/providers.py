@@ -9,13 +9,15 @@ from datetime import datetime
 
 from sisgate.access.policy import Action, covers_some
 from sisgate.errors import DatabaseUnavailable
-from sisgate.gateway.availability import Hold, hold_of
+from sisgate.gateway.availability import hold_of
 from sisgate.gateway.breakers import ProviderBreakers
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import absent_datasets
-from sisgate.gateway.forecast import PriorityQueue, read_queue
+from sisgate.gateway.forecast import read_queue
+from sisgate.gateway.hold import Hold
 from sisgate.gateway.overview import Overview, read_overview
+from sisgate.gateway.plan import PriorityQueue
 from sisgate.gateway.usage import Usage, read_usage
 from sisgate.settings import ProviderConfig
 

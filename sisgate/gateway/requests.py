@@ -31,8 +31,9 @@ from sisgate.gateway.acceptance import Acceptance, Order, request_id_of
 from sisgate.gateway.answer import Answer
 from sisgate.gateway.availability import hold_of, on_unavailable_of
 from sisgate.gateway.core import Core
-from sisgate.gateway.job import raise_unless_successful
-from sisgate.gateway.jobs import Job, Jobs
+from sisgate.gateway.job_handle import Job
+from sisgate.gateway.job_status import raise_unless_successful
+from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.sharing import Sharing, checked_max_age

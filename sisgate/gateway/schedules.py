@@ -14,8 +14,9 @@ from sisgate.errors import SisgateError, UnknownSchedule
 from sisgate.gateway.bulk import Bulk
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import Datasets
-from sisgate.gateway.job import JobStatus, status_of
-from sisgate.gateway.jobs import Job
+from sisgate.gateway.job import status_of
+from sisgate.gateway.job_handle import Job
+from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.orders import NewSync
 from sisgate.ledger import job_search
 from sisgate.ledger.datasets import with_failed_syncs

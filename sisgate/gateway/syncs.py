@@ -13,7 +13,8 @@ from sisgate.errors import UsageError
 from sisgate.gateway.acceptance import Acceptance, request_id_of
 from sisgate.gateway.availability import hold_of, on_unavailable_of
 from sisgate.gateway.core import Core
-from sisgate.gateway.jobs import Job, Jobs
+from sisgate.gateway.job_handle import Job
+from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.orders import NewSync
 from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.datasets import last_sync

@@ -2,67 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
 
-from sisgate.domain.moments import duration, local_time
+from sisgate.domain.moments import duration
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
 from sisgate.errors import BrokerUnavailable, JobExpired, ProviderUnavailable, SisgateError
-from sisgate.gateway.availability import Hold, hold_of
+from sisgate.gateway.availability import hold_of
 from sisgate.gateway.core import Core
 from sisgate.gateway.forecast import plan_rest
-from sisgate.gateway.job import JobStatus
+from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.liveness import Liveness, read_liveness
+from sisgate.gateway.wait import Wait
 from sisgate.ledger import calls
 from sisgate.liveness.heartbeats import EVERY_SECONDS
-from sisgate.liveness.obstacles import Obstacle, sentences
+from sisgate.liveness.obstacles import sentences
 
 LEAST_WAIT = timedelta(seconds=1)
 """Shorter waits for quota are not reported."""
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What a job waits for, and until when; None until a person acts.
-
-    If the fleet is `down`, `obstacles` say why. If the provider takes no calls, `hold` has the same
-    reason. If the workers of its calls are `lost`, they are taken up again when their leases end.
-    Otherwise the job waits for its turn: a `retry` or `quota`. `failure` is the last failure of a
-    call that waits for a breaker or a retry.
-    """
-
-    reason: Literal["down", "breaker", "paused", "blocked", "lost", "retry", "quota"]
-    until: datetime | None
-    hold: Hold | None = None
-    obstacles: Sequence[Obstacle] = ()
-    failure: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready."""
-        return {
-            "reason": self.reason,
-            "until": self.until.isoformat() if self.until else None,
-            "by_hand": self.hold is not None and self.hold.by_hand,
-            "failure": self.failure,
-            "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
-        }
-
-    def explanation(self, provider: str) -> str:
-        """Return the reason, to follow "waits for"."""
-        if self.obstacles:
-            return f"the fleet. {sentences(self.obstacles)}"
-        if self.hold is not None:
-            return f"{provider}, which takes no calls: {self.hold.explanation(provider)}"
-        if self.reason == "lost":
-            again = f"when its lease ends, at {local_time(self.until)}"
-            return f"a call whose worker is gone. Another worker takes it up {again}"
-        if self.reason == "quota":
-            return f"quota; its next call is expected at {local_time(self.until)}"
-        failed = f". The last one failed: {self.failure}" if self.failure else ""
-        return f"its next try at {local_time(self.until)}{failed}"
 
 
 def wait_of(core: Core, status: JobStatus) -> Wait | None:

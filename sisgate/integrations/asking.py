@@ -17,7 +17,7 @@ from sisgate.domain.moments import local_time
 from sisgate.errors import BrokerUnavailable, InvalidState, JobCancelled, JobExpired, UnknownJob
 from sisgate.gateway import Answer, Gateway, JobStatus
 from sisgate.gateway.event_loop import woken_by
-from sisgate.gateway.job import raise_unless_successful
+from sisgate.gateway.job_status import raise_unless_successful
 from sisgate.integrations.call_options import CallOptions
 from sisgate.integrations.interception import Interceptor
 from sisgate.integrations.process_gateway import ProcessGateway

@@ -7,15 +7,15 @@ seen number n will never later find a lower one (the sequence has no gaps to rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from sisgate.domain.records import Row
+from sisgate.domain.stored_records import StoredChange, StoredRecord
 from sisgate.ledger import datasets, deletions, page_statements, sightings, variants
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Change, Dataset, Record
@@ -39,34 +39,6 @@ class Tally:
     marked: int = 0
     unchanged: int = 0
     sightings: frozenset[int] | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class StoredRecord:
-    """A record as apps read it."""
-
-    provider: str
-    resource: str
-    sourced_id: str
-    data: Mapping[str, Any]
-    first_seen: datetime
-    last_seen: datetime
-    changed_at: datetime
-    deleted_at: datetime | None
-    original: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class StoredChange:
-    """A change as apps read it. `data` is the record as it is now, None once it is deleted."""
-
-    provider: str
-    resource: str
-    sequence: int
-    operation: str
-    sourced_id: str
-    changed_at: datetime
-    data: Mapping[str, Any] | None
 
 
 def is_live(session: Session, dataset: Dataset, sourced_id: str, generation: int = 0) -> bool:

@@ -15,7 +15,7 @@ import sisgate
 from sisgate import Answer, Gateway, Job, JobStatus, Plan, SisgateError
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
-from sisgate.ledger.records import StoredChange, StoredRecord
+from sisgate.domain.stored_records import StoredChange, StoredRecord
 
 
 def opening() -> None:

@@ -106,7 +106,7 @@ def test_an_app_with_the_base_install_enqueues_and_reads(base: Environment, stac
         print(status.state, len(list(gateway.records("skyward", "terms"))) > 0)
         answer = gateway.request("skyward", "GET", "/ims/oneroster/v1p2/orgs", timeout=30)
         print(answer.status)
-        print([name for name in ("typer", "fastapi", "flower", "requests") if find_spec(name)])
+        print([name for name in ("typer", "fastapi", "flower", "pybreaker") if find_spec(name)])
         """
     )
     words = [f"{name}={value}" for name, value in stack.json("env").items()]

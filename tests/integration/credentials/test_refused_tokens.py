@@ -16,7 +16,7 @@ from sisgate.clock import SystemClock, poll_until
 from sisgate.domain.response_class import Outcome
 from sisgate.domain.secret import Secret
 from sisgate.domain.states import KeyState
-from sisgate.gateway.jobs import Job
+from sisgate.gateway import Job
 from sisgate.gateway.key_info import KeyInfo
 from sisgate.ledger import schema
 from testbed.http_server import Asked, HttpServer, Reply, json_reply

@@ -1,0 +1,60 @@
+"""When a job begins and ends, and what waits before it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sisgate.domain.priorities import Priority
+from sisgate.gateway.hold import Hold
+from sisgate.liveness.obstacles import Obstacle
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The calls of a job and their times. Times are None while unknown.
+
+    `calls` is None for a dataset of unknown length, never synced before. `left` is the quota left
+    in the tightest window, None without a limit. Times are unknown while the provider is paused or
+    its breaker held open without end, while the limiter is being rebuilt, and while `obstacles`
+    stop the fleet. `hold` is why the provider takes no calls now.
+    """
+
+    calls: int | None
+    left: int | None
+    starts_at: datetime | None
+    done_by: datetime | None
+    obstacles: Sequence[Obstacle] = ()
+    hold: Hold | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "calls": self.calls,
+            "left": self.left,
+            "starts_at": self.starts_at.isoformat() if self.starts_at else None,
+            "done_by": self.done_by.isoformat() if self.done_by else None,
+            "obstacles": [obstacle.as_dict() for obstacle in self.obstacles],
+        }
+
+
+@dataclass(frozen=True)
+class PriorityQueue:
+    """What waits for a provider with one priority.
+
+    `messages` are in its queue; `starts_at` is when one more job would begin, None while unknown.
+    """
+
+    priority: Priority
+    messages: int
+    starts_at: datetime | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "priority": self.priority.word,
+            "messages": self.messages,
+            "starts_at": self.starts_at.isoformat() if self.starts_at else None,
+        }
