@@ -12,6 +12,7 @@ from sisgate.domain.recurrence import Recurrence, checked_cron
 from sisgate.settings.fields import Duration, Frozen, Zone
 from sisgate.settings.provider import NAME, ProviderConfig
 from sisgate.settings.selector import ProviderSelector
+from sisgate.settings.webhooks import WebhookConfig
 
 ScheduleName = Annotated[str, Field(pattern=NAME)]
 
@@ -31,6 +32,7 @@ class RetentionConfig(Frozen):
     deleted_records: Kept = timedelta(days=365)
     usage: Kept = timedelta(days=730)
     originals: Kept = None
+    webhooks: Kept = timedelta(days=30)
 
 
 class AppConfig(Frozen):
@@ -103,6 +105,7 @@ class FleetSettings(Frozen):
     apps: dict[str, AppConfig] = Field(default_factory=dict)
     schedules: dict[ScheduleName, ScheduleConfig] = Field(default_factory=dict)
     retention: RetentionConfig = RetentionConfig()
+    webhooks: WebhookConfig = WebhookConfig()
     response_retention: Duration = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     broker_may_raise_limits: bool = False

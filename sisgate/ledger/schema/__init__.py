@@ -16,11 +16,20 @@ from sisgate.ledger.schema.records import (
     Sighting,
     Variant,
 )
+from sisgate.ledger.schema.webhooks import (
+    ProviderCondition,
+    Webhook,
+    WebhookAttempt,
+    WebhookInterest,
+    WebhookMessage,
+    WebhookOutbox,
+)
 
 __all__ = [
     "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter",
     "Base", "BigId", "Call", "Change", "ConfigurationVersion", "Control", "Dataset", "Job", "Json",
     "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow", "MarkedDeletion", "PrivacyKey",
-    "Record", "Response", "Sighting", "Suppression", "UsageHour", "UtcDateTime", "Variant",
-    "serialise_json",
+    "ProviderCondition", "Record", "Response", "Sighting", "Suppression", "UsageHour",
+    "UtcDateTime", "Variant", "Webhook", "WebhookAttempt", "WebhookInterest", "WebhookMessage",
+    "WebhookOutbox", "serialise_json",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ from sisgate.settings.provider_parts import (
 )
 from sisgate.settings.transforms import RequestTransform, ResponseTransform, TransformConfig
 from sisgate.settings.web import WebConfig
+from sisgate.settings.webhooks import WebhookConfig
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text("utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -45,6 +46,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[schedules.NAME]": ScheduleConfig,
     "[retention]": RetentionConfig,
     "[web]": WebConfig,
+    "[webhooks]": WebhookConfig,
 }
 
 
