@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.plan import Plan, PriorityQueue
     from sisgate.gateway.readiness import Readiness
     from sisgate.gateway.usage import Usage
+    from sisgate.gateway.wait import Wait
     from sisgate.ledger.audit_log import AuditFilter
     from sisgate.ledger.configuration import VersionInfo
     from sisgate.ledger.schema import AuditEvent
@@ -59,6 +60,7 @@ else:
             "PriorityQueue": "sisgate.gateway.plan",
             "Readiness": "sisgate.gateway.readiness",
             "Usage": "sisgate.gateway.usage",
+            "Wait": "sisgate.gateway.wait",
             "Hold": "sisgate.gateway.hold",
             "Gateway": "sisgate.gateway.gateway",
             "DeadLetter": "sisgate.gateway.job_status",
@@ -92,5 +94,5 @@ __all__ = [
     "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan", "PriorityQueue",
     "ProviderOverview", "Readiness", "RetentionResult", "Role", "Segment", "Slot", "StoredChange",
     "StoredRecord", "SyncResult", "TableChange", "TokenInfo", "Usage", "VerificationResult",
-    "VersionInfo",
+    "VersionInfo", "Wait",
 ]  # fmt: skip

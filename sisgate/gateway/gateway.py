@@ -32,10 +32,10 @@ class Gateway(Parts):
 
     The most common calls are here; the rest is in parts: `jobs`, `datasets`, `schedules`,
     `configuration`, `providers`, `keys`, `tokens`, `audit`, `privacy`, `quarantine`, `fleet`,
-    `ledger` and `diagnosis`. Create one per process, after forking, and keep it: it holds
-    connections. Methods block and are thread-safe. Every method may raise `DatabaseUnavailable`;
-    then nothing was accepted. `user` names the person at this machine, if it is not an app, in the
-    audit log.
+    `ledger`, `requests`, `transforms` and `diagnosis`. Create one per process, after forking, and
+    keep it: it holds connections. Methods block and are thread-safe. Every method may raise
+    `DatabaseUnavailable`; then nothing was accepted. `user` names the person at this machine, if it
+    is not an app, in the audit log.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class Gateway(Parts):
             request_id=request_id, on_unavailable=on_unavailable,
             max_age=max_age, transform=transform,
         )  # fmt: skip
-        return self._requests.answered(self._requests.wanted(new), timeout, purpose)
+        return self.requests.answered(self.requests.wanted(new), timeout, purpose)
 
     def enqueue_request(
         self,
@@ -222,7 +222,7 @@ class Gateway(Parts):
             job_id=job_id, request_id=request_id, on_unavailable=on_unavailable,
             max_age=max_age, transform=transform,
         )  # fmt: skip
-        return self._requests.enqueue(self._requests.wanted(new))
+        return self.requests.enqueue(self.requests.wanted(new))
 
     def enqueue(self, items: Sequence[NewSync | NewRequest]) -> list[Job]:
         """Accept up to 10,000 syncs and requests at once, and return their jobs in order.

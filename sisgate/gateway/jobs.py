@@ -50,6 +50,11 @@ class Jobs:
         self.status(job_id)
         return Job(self, job_id)
 
+    def owner(self) -> str:
+        """Return the app whose jobs those are that the caller enqueues without naming an app."""
+        principal = self._core.access.require_role(Action.LOOK)
+        return principal.name if principal.kind == "token" else self._core.settings.app_name
+
     def find(self, beginning: str) -> str:
         """Return the id of the one visible job whose id begins with `beginning`.
 

@@ -148,7 +148,7 @@ class Parts:
         """What `sisgate doctor` checks."""
         from sisgate.gateway.diagnosis.diagnosis import Diagnosis
 
-        return Diagnosis(self._core, self._requests)
+        return Diagnosis(self._core, self.requests)
 
     @cached_property
     def transforms(self) -> Transforms:
@@ -164,7 +164,8 @@ class Parts:
         return Disclosures(self._core)
 
     @cached_property
-    def _requests(self) -> Requests:
+    def requests(self) -> Requests:
+        """One call to a provider, for servers whose callers wait."""
         from sisgate.gateway.requests import Requests
 
         return Requests(self._core, self._acceptance, self.jobs)
@@ -179,4 +180,4 @@ class Parts:
     def _bulk(self) -> Bulk:
         from sisgate.gateway.bulk import Bulk
 
-        return Bulk(self._core, self._acceptance, self.jobs, self._syncs, self._requests)
+        return Bulk(self._core, self._acceptance, self.jobs, self._syncs, self.requests)

@@ -86,8 +86,38 @@ def target_of(request: NewRequest) -> tuple[dict[str, Any], OnUnavailable]:
     return target, instead
 
 
+class PendingRequest:
+    """An accepted request whose caller waits for the answer: first for the end of its `job`."""
+
+    def __init__(self, requests: Requests, job: Job, wanted: Wanted) -> None:
+        self._requests = requests
+        self._wanted = wanted
+        self.job = job
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the call of an identical request answers it."""
+        return self.job.origin == "shared"
+
+    def answer(self, *, has_ended: bool, purpose: str | None = None) -> Answer:
+        """Return the answer to a job that `has_ended`, or whose time is up.
+
+        Raises why there is none; a call whose time is up is withdrawn. `TimeoutError`: the job goes
+        on, because an earlier call created it. After `JobExpired` or `JobCancelled` of a shared
+        one, its caller gave up; go on `alone`.
+        """
+        return self._requests.concluded(self.job, self._wanted, purpose, has_ended=has_ended)
+
+    def alone(self, seconds: float) -> PendingRequest:
+        """Accept the same request as a call of its own, with so much time."""
+        return self._requests.begin_alone(self._wanted, seconds)
+
+
 class Requests:
-    """Implements `Gateway.request` and `Gateway.enqueue_request`."""
+    """One call to a provider: accepting it, and its answer for a caller who waits.
+
+    `Gateway.request` waits in its thread; a server that waits otherwise calls `begin`.
+    """
 
     def __init__(self, core: Core, acceptance: Acceptance, jobs: Jobs) -> None:
         self._core = core
@@ -147,14 +177,23 @@ class Requests:
 
         return Order(seal_request(vault, new, wanted.target), asks_the_same)
 
+    def begin(self, request: NewRequest) -> PendingRequest:
+        """Accept a request whose caller waits for its answer; errors as `Gateway.request`."""
+        wanted = self.wanted(request)
+        return PendingRequest(self, self.enqueue(wanted), wanted)
+
+    def begin_alone(self, wanted: Wanted, seconds: float) -> PendingRequest:
+        """Accept a request as a job of its own, with so much time."""
+        alone = wanted.alone(self._core.clock.now(), seconds)
+        return PendingRequest(self, self.enqueue(alone), alone)
+
     def answered(self, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
         """Accept a request and wait for its response; see `Gateway.request`."""
         begun = self._core.clock.monotonic()
         job = self.enqueue(wanted)
-        if job.origin == "stored":
-            return job.answer(purpose=purpose)
+        has_ended = job.origin == "stored" or self._has_ended_within(job.id, timeout)
         try:
-            return self._awaited(job, wanted, timeout, purpose)
+            return self.concluded(job, wanted, purpose, has_ended=has_ended)
         except (JobExpired, JobCancelled):
             left = timeout - (self._core.clock.monotonic() - begun)
             if job.origin != "shared" or left <= 0:
@@ -162,14 +201,18 @@ class Requests:
         # Whoever made the call waits no longer; this caller does.
         return self.answered(wanted.alone(self._core.clock.now(), left), left, purpose)
 
-    def _awaited(self, job: Job, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
-        has_ended = self._has_ended_within(job.id, timeout)
+    def concluded(
+        self, job: Job, wanted: Wanted, purpose: str | None, *, has_ended: bool
+    ) -> Answer:
+        """Return the answer to a job that has ended, or whose time is up."""
+        if job.origin == "stored":
+            return job.answer(purpose=purpose)
         has_ended = has_ended or self._give_up(job, wanted.new.provider)
         if not has_ended and job.origin == "shared":
             provider, message = wanted.new.provider, "gave no answer in time. Its call continues."
             raise JobExpired(f"{provider} {message}", job=job.id, provider=provider)
         if not has_ended:
-            raise TimeoutError(f"Job {job.id} has not ended within {timeout:g} s; it continues.")
+            raise TimeoutError(f"Job {job.id} has not ended in time; it continues.")
         try:
             return replace(self._answer_or_raise(job.id, purpose), origin=job.origin)
         except (JobExpired, JobFailed) as error:

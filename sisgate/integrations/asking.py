@@ -89,7 +89,7 @@ class Asking:
         gateway = await self._process.get()
         with woken_by(gateway, job_id) as woken:
             status = await self._process.run(gateway.jobs.status, job_id)
-            own = await self._process.run(_app_of, gateway)
+            own = await self._process.run(gateway.jobs.owner)
             if status.kind != "request" or status.app != own:
                 raise UnknownJob(f"No job has the id {job_id}.", job=job_id)
             if status.is_final:
@@ -115,7 +115,7 @@ class Asking:
             answer = replace(answer, origin="shared")
             return await self._response(gateway, asked.provider, answer, asked.root_path)
         status = await self._process.run(gateway.jobs.status, job_id)
-        if status.app == await self._process.run(_app_of, gateway):
+        if status.app == await self._process.run(gateway.jobs.owner):
             after = await self._retry_after(gateway, job_id)
             return self._job(status, asked.root_path, after)
         raise JobExpired(
@@ -219,11 +219,6 @@ class Asking:
 
 def _deadline(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
-
-
-def _app_of(gateway: Gateway) -> str:
-    principal = gateway.access.principal()
-    return principal.name if principal.kind == "token" else gateway.settings.app_name
 
 
 def _answer_of(gateway: Gateway, job_id: str, purpose: str | None) -> Answer | None:

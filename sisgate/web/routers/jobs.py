@@ -6,20 +6,25 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from sisgate.domain.states import JobState
 from sisgate.errors import InvalidState
+from sisgate.gateway import Answer
+from sisgate.web.answering import Answering
 from sisgate.web.deps import ACTOR, Caller, Common, End, IdempotencyKey, JobId, Purpose
 from sisgate.web.rights import needs
 from sisgate.web.schemas.jobs import (
     AcceptedJob,
     AnswerDocument,
+    AnswerOrder,
     BulkOrder,
     BulkResult,
     DeadLetterDocument,
     DeadLetters,
+    FoundJob,
     JobDocument,
     JobPage,
     PlanDocument,
@@ -31,6 +36,7 @@ from sisgate.web.schemas.jobs import (
     WaitsFor,
 )
 from sisgate.web.streams import EVENTS, events_of
+from sisgate.web.waiting import until_gone
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -75,6 +81,36 @@ async def create_request(
         with suppress(InvalidState):  # none came
             answer = await run_in_threadpool(job.answer, purpose=purpose)
     return AcceptedJob.accepted(job, status, answer)
+
+
+@router.post(
+    "/answers",
+    response_model=AnswerDocument,
+    responses={202: {"model": AcceptedJob, "description": "The job goes on."}},
+    openapi_extra=needs("request", "provider"),
+    summary="Make one call to a provider and wait for its answer",
+)
+async def make_request(
+    order: AnswerOrder,
+    request: Request,
+    caller: Caller,
+    shared: Common,
+    key: IdempotencyKey,
+    purpose: Purpose = None,
+) -> AnswerDocument | Response:
+    """Make a call and return the provider's response, whatever its status.
+
+    After `timeout` seconds it is withdrawn (`job_expired`). A job that goes on after the longest
+    wait of the service, or because an earlier request created it, answers 202.
+    """
+    answering = Answering(caller, shared.waiting, shared.config.longest_wait_seconds)
+    found = await answering.answer(order.order(key), order.timeout, purpose, until_gone(request))
+    if isinstance(found, Answer):
+        return AnswerDocument.of(found)
+    status = await run_in_threadpool(found.status)
+    place = {"Location": f"/v1/jobs/{found.id}"}
+    body = AcceptedJob.accepted(found, status, None).model_dump(mode="json")
+    return JSONResponse(body, 202, place)
 
 
 @router.post(
@@ -125,6 +161,14 @@ def list_dead_letters(
     """Return jobs that were given up and not retried since, the oldest first."""
     letters = caller.jobs.dead(provider=provider, app=app, error=error, since=since, limit=limit)
     return DeadLetters(jobs=[DeadLetterDocument.of_letter(each) for each in letters])
+
+
+@router.get("/jobs/find", openapi_extra=needs("look", "anywhere"), summary="Find a job by its id")
+def find_job(
+    caller: Caller, beginning: Annotated[str, Query(min_length=1, max_length=36)]
+) -> FoundJob:
+    """Return the id of the one visible job whose id begins so; several are a `usage` problem."""
+    return FoundJob(id=caller.jobs.find(beginning))
 
 
 @router.get("/jobs/{job_id}", openapi_extra=needs("look", "job"), summary="Show a job, or wait")
@@ -183,7 +227,7 @@ def get_forecast(job_id: JobId, caller: Caller) -> PlanDocument:
 def get_wait(job_id: JobId, caller: Caller) -> WaitsFor:
     """Return what a live job waits for and until when."""
     wait = caller.jobs.waits_for(job_id)
-    return WaitsFor(wait=WaitDocument(**wait.as_dict()) if wait is not None else None)
+    return WaitsFor(wait=WaitDocument.of(wait) if wait is not None else None)
 
 
 @router.post("/jobs/{job_id}/cancel", openapi_extra=needs("enqueue", "job"), summary="Cancel a job")

@@ -9,23 +9,39 @@ from fastapi import APIRouter, Path
 
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import needs
-from sisgate.web.schemas.admin import RotationOrder, TokenDocument, TokenOrder, TokensDocument
+from sisgate.web.schemas.admin import (
+    CallerDocument,
+    RotationOrder,
+    TokenDocument,
+    TokenOrder,
+    TokensDocument,
+)
 from sisgate.web.schemas.providers import BecauseOrder
 
-router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
+router = APIRouter(prefix="/v1", tags=["tokens"])
 
 TokenId = Annotated[str, Path(description="The id of a token, not the token.", max_length=40)]
 ADMIN = needs("administer", "installation")
 
 
-@router.get("", openapi_extra=ADMIN, summary="List tokens")
+@router.get("/caller", openapi_extra=needs("look", "anywhere"), summary="Say who asks")
+def get_caller(caller: Caller) -> CallerDocument:
+    """Return the name, roles and scopes of the caller, and the app whose jobs it enqueues."""
+    principal = caller.access.principal()
+    return CallerDocument(
+        name=principal.name, app=caller.jobs.owner(), roles=sorted(principal.roles),
+        scopes=[str(each) for each in principal.scopes],
+    )  # fmt: skip
+
+
+@router.get("/tokens", openapi_extra=ADMIN, summary="List tokens")
 def list_tokens(caller: Caller, every: bool = False) -> TokensDocument:
     """Return the tokens that are valid; with `every`, also those that are not any more."""
     tokens = caller.tokens.list(every=every)
     return TokensDocument(tokens=[TokenDocument.of(each) for each in tokens])
 
 
-@router.post("", status_code=201, openapi_extra=ADMIN, summary="Create a token")
+@router.post("/tokens", status_code=201, openapi_extra=ADMIN, summary="Create a token")
 def add_token(order: TokenOrder, caller: Caller) -> TokenDocument:
     """Create a token; its secret is in this answer only."""
     token = caller.tokens.add(
@@ -35,7 +51,9 @@ def add_token(order: TokenOrder, caller: Caller) -> TokenDocument:
     return TokenDocument.of(token)
 
 
-@router.post("/{token_id}/rotate", status_code=201, openapi_extra=ADMIN, summary="Replace a token")
+@router.post(
+    "/tokens/{token_id}/rotate", status_code=201, openapi_extra=ADMIN, summary="Replace a token"
+)
 def rotate_token(token_id: TokenId, order: RotationOrder, caller: Caller) -> TokenDocument:
     """Create a token of the same name, roles and scopes; the old one stays valid for a while."""
     token = caller.tokens.rotate(
@@ -45,7 +63,7 @@ def rotate_token(token_id: TokenId, order: RotationOrder, caller: Caller) -> Tok
     return TokenDocument.of(token)
 
 
-@router.post("/{token_id}/revoke", openapi_extra=ADMIN, summary="Revoke a token")
+@router.post("/tokens/{token_id}/revoke", openapi_extra=ADMIN, summary="Revoke a token")
 def revoke_token(token_id: TokenId, order: BecauseOrder, caller: Caller) -> TokenDocument:
     """End a token for the whole fleet, within a second."""
     return TokenDocument.of(caller.tokens.revoke(token_id, actor=ACTOR, reason=order.reason))

@@ -13,6 +13,15 @@ from sisgate.web.schemas.providers import Reason
 Days = Annotated[float, Field(gt=0, le=36_500)]
 
 
+class CallerDocument(Document):
+    """Who asks. `app` owns the jobs that it enqueues without naming an app."""
+
+    name: str
+    app: str
+    roles: list[str]
+    scopes: list[str]
+
+
 class TokenOrder(OrderDocument):
     """A new token. `days` null: it never expires."""
 

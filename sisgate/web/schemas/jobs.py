@@ -10,11 +10,16 @@ from pydantic import Base64Bytes, ConfigDict, Field
 
 from sisgate.domain.priorities import PriorityName
 from sisgate.domain.states import JobState
-from sisgate.gateway import Answer, DeadLetter, Job, JobStatus, NewRequest, NewSync, Plan
+from sisgate.gateway import Answer, DeadLetter, Job, JobStatus, NewRequest, NewSync, Plan, Wait
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
+from sisgate.web.schemas.providers import HoldDocument
 
 OnUnavailableName = Literal["wait", "fail", "stale"]
 Seconds = Annotated[float, Field(gt=0, le=10**9)]
+ChosenId = Annotated[
+    str | None, Field(max_length=36, description="The id of the job; by default a new one.")
+]
+OriginName = Literal["call", "shared", "stored"]
 
 
 class SyncOrder(OrderDocument):
@@ -38,6 +43,7 @@ class SyncOrder(OrderDocument):
     app: Annotated[str | None, Field(description="The app it is for; with a token, its own.")] = (
         None
     )
+    job_id: ChosenId = None
     request_id: str | None = None
     on_unavailable: OnUnavailableName = "wait"
 
@@ -65,13 +71,29 @@ class RequestOrder(OrderDocument):
     headers: dict[str, str] | None = None
     priority: PriorityName = "urgent"
     timeout: Annotated[Seconds | None, Field(description="Seconds to the job's deadline.")] = None
+    job_id: ChosenId = None
     request_id: str | None = None
     on_unavailable: OnUnavailableName = "wait"
+    max_age: Annotated[
+        float | None,
+        Field(ge=0, le=10**9, description="How old a shared or stored answer may be, in seconds."),
+    ] = None
+    transform: Annotated[str | None, Field(description="A transform of the provider.")] = None
 
     def arguments(self, key: str | None) -> Json:
         """Return what the gateway takes, by name."""
         own = {name: getattr(self, name) for name in RequestOrder.model_fields}
         return own | {"json": own.pop("payload"), "idempotency_key": key}
+
+
+class AnswerOrder(RequestOrder):
+    """One call to a provider whose caller waits for the answer, for `timeout` seconds."""
+
+    timeout: Seconds = 2.0
+
+    def order(self, key: str | None) -> NewRequest:
+        """Return it as the gateway takes it."""
+        return NewRequest(**self.arguments(key))
 
 
 class BulkSync(SyncOrder):
@@ -123,6 +145,7 @@ class AnswerDocument(Document):
     truncated: bool
     age_seconds: float | None
     is_stale: bool
+    origin: OriginName
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
@@ -130,7 +153,7 @@ class AnswerDocument(Document):
         return cls(
             job=answer.job_id, status=answer.status, headers=dict(answer.headers),
             body=b64encode(answer.body).decode(), truncated=answer.truncated,
-            age_seconds=answer.age_seconds, is_stale=answer.is_stale,
+            age_seconds=answer.age_seconds, is_stale=answer.is_stale, origin=answer.origin,
         )  # fmt: skip
 
 
@@ -163,6 +186,7 @@ class JobDocument(Document):
     calls_made: int
     throttled: int
     calls: dict[str, int]
+    shared: Annotated[int, Field(description="Further requests that its call answered.")]
     progress: Annotated[float, Field(description="The share of its planned calls that ended.")]
     is_final: Annotated[bool, Field(description="Whether it has ended.")]
 
@@ -176,12 +200,16 @@ class AcceptedJob(JobDocument):
     """A job that was accepted, or an earlier one in its place.
 
     `is_new` is false for a repeated idempotency key; `age_seconds` is the age of old data that
-    replaces a new job, while the provider takes no calls. `answer` is the provider's response, if
-    the caller waited for it.
+    replaces a new job; `is_stale`: because the provider takes no calls. `answer` is the provider's
+    response, if the caller waited for it.
     """
 
     is_new: bool
     age_seconds: float | None
+    is_stale: bool
+    origin: Annotated[
+        OriginName, Field(description="Whether another job's call, or a stored answer, answers it.")
+    ]
     answer: AnswerDocument | None = None
 
     @classmethod
@@ -189,7 +217,8 @@ class AcceptedJob(JobDocument):
         """Return the document of an accepted job."""
         return cls(
             **status.as_dict(), progress=status.progress, is_final=status.is_final,
-            is_new=job.is_new, age_seconds=job.age_seconds,
+            is_new=job.is_new, age_seconds=job.age_seconds, is_stale=job.is_stale,
+            origin=job.origin,
             answer=AnswerDocument.of(answer) if answer is not None else None,
         )  # fmt: skip
 
@@ -245,11 +274,12 @@ class PlanDocument(Document):
     starts_at: Moment | None
     done_by: Moment | None
     obstacles: list[Json]
+    hold: Annotated[HoldDocument | None, Field(description="Why the provider takes no calls.")]
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
         """Return the document of a plan."""
-        return cls(**plan.as_dict())
+        return cls(**plan.as_dict(), hold=HoldDocument.of(plan.hold) if plan.hold else None)
 
 
 class WaitDocument(Document):
@@ -260,6 +290,18 @@ class WaitDocument(Document):
     by_hand: bool
     failure: str | None
     obstacles: list[Json]
+    hold: HoldDocument | None
+
+    @classmethod
+    def of(cls, wait: Wait) -> Self:
+        """Return the document of a wait."""
+        return cls(**wait.as_dict(), hold=HoldDocument.of(wait.hold) if wait.hold else None)
+
+
+class FoundJob(Document):
+    """The one visible job whose id begins so."""
+
+    id: str
 
 
 class WaitsFor(Document):

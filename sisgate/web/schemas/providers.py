@@ -46,6 +46,11 @@ class HoldDocument(Document):
     next_probe_at: Moment | None
     by_hand: bool
     failure: str | None
+
+
+class ExplainedHold(HoldDocument):
+    """The same with its explanation as a sentence."""
+
     explanation: str
 
 
@@ -93,7 +98,7 @@ class ProviderDocument(Document):
 class ProviderDetails(ProviderDocument):
     """One provider, with why no call is made and what waits. Both are null while Redis is away."""
 
-    hold: HoldDocument | None
+    hold: ExplainedHold | None
     queue: list[QueueDocument] | None
 
 
@@ -116,7 +121,7 @@ def details_of(
     """Return everything about one provider."""
     why = None
     if hold is not None:
-        why = HoldDocument(**asdict(hold), explanation=hold.explanation(overview.name))
+        why = ExplainedHold(**asdict(hold), explanation=hold.explanation(overview.name))
     return ProviderDetails(
         **_values(overview),
         hold=why,
