@@ -22,6 +22,7 @@ from sisgate.broker import (
 )
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable, SisgateError
 from sisgate.ledger import usage
+from sisgate.ledger.expiry import expire_finer_rollups
 from sisgate.privacy.retention import SCANS
 from sisgate.settings import Settings
 from workers.admission import rate_limits
@@ -93,7 +94,8 @@ def _retention(runtime: Runtime, *, scans: bool = False) -> None:
 
 
 def _rollups(runtime: Runtime) -> None:
-    """Count the calls of past hours, so that the calls may be deleted."""
+    """Count the calls of past hours, so that the calls may be deleted, and forget finer sums."""
+    expire_finer_rollups(runtime.database, runtime.clock.now())
     for hour in usage.roll_up(runtime.database, runtime.clock.now()):
         log.info("usage_rolled_up", hour=hour.isoformat())
 

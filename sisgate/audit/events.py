@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from sisgate.audit.log import record
+from sisgate.domain.call_results import CALL_OUTCOME
 from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.calls import Claim, ClaimedCall
@@ -21,7 +22,6 @@ from sisgate.ledger.schema import Call, Job
 JOB_ACCEPTED = "gateway:job:accept"
 JOB_REFUSED = "gateway:job:refuse"
 CALL_INTENT = "workers:call:intent"
-CALL_OUTCOME = "workers:call:outcome"
 RECORDS_DISCLOSED = "gateway:dataset:disclose"
 ANSWER_DISCLOSED = "gateway:answer:disclose"
 REQUEST_DISCLOSED = "gateway:request:disclose"
@@ -88,7 +88,11 @@ def call_intended(session: Session, claim: Claim, now: datetime) -> None:
 
 
 def call_ended(session: Session, claim: Claim, outcome: str, now: datetime, **facts: Any) -> None:
-    """A worker has ended its claim, whether or not a request was sent; `outcome` says how."""
+    """A worker has ended its claim; `outcome` says how, and `sent` of the facts if it sent nothing.
+
+    `ms` of the facts is what the time was spent on, by stage (`sisgate.domain.call_results`).
+    """
+    facts = {**facts, "resource": claim.job.resource}
     _ended(session, claim.call, claim.call.attempt, claim.job.request_id, outcome, now, facts)
 
 
@@ -97,12 +101,10 @@ def call_failed_over(
     claim: Claim,
     former: int,
     now: datetime,
-    *,
-    status: int | None,
-    key: str | None,
+    **facts: Any,
 ) -> None:
     """A worker turns to another endpoint within its claim: one attempt ends, the next begins."""
-    facts = {"status": status, "key": key}
+    facts["resource"] = claim.job.resource
     request_id = claim.job.request_id
     _ended(session, claim.call, former, request_id, "failed over", now, facts)
     call_intended(session, claim, now)
@@ -128,11 +130,11 @@ def _ended(
     record(
         session, now, actor=WORKER, action=CALL_OUTCOME, subject=f"call/{call.id}",
         provider=call.provider, job=call.job_id, request_id=request_id,
-        attempt=attempt, outcome=outcome, **recorded,
+        attempt=attempt, outcome=outcome, priority=call.priority, **recorded,
     )  # fmt: skip
 
 
-_FACTS = ("endpoint", "status", "rows", "key", "then")
+_FACTS = ("endpoint", "status", "rows", "key", "then", "resource", "sent", "ms")
 """The facts of a call that are recorded."""
 
 

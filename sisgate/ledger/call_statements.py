@@ -51,7 +51,7 @@ GIVEN_OF_JOB = (
 TALLIES = ("rows_seen", "inserted", "updated", "deleted", "calls_made", "throttled", "shared")
 OF_CALL = (
     "id", "job_id", "listing_id", "provider", "priority", "purpose", "attempt", "tries", "is_retry",
-    "look", "start", "page", "size", "link", "target", "lease_until", "error",
+    "look", "start", "page", "size", "link", "target", "published_at", "lease_until", "error",
 )  # fmt: skip
 OF_JOB = (
     "id", "kind", "app", "provider", "resource", "priority", "options", "sealed_request",

@@ -51,6 +51,7 @@ class ClaimedCall:
     size: int | None
     link: str | None
     target: dict[str, Any] | None
+    published_at: datetime | None
     lease_until: datetime
     error: dict[str, Any] | None
 

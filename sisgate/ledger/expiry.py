@@ -14,9 +14,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, inspect, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from sisgate.domain.periods import Period
 from sisgate.domain.states import FINAL_JOB_STATES, CallState
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Base, Call, Change, Dataset, Job, Record, Response, UsageHour
+from sisgate.ledger.rollups import HOURS_KEPT, MINUTES_KEPT
+from sisgate.ledger.schema import (
+    Base,
+    Call,
+    Change,
+    Dataset,
+    Job,
+    Record,
+    Response,
+    Rollup,
+    UsageHour,
+)
 from sisgate.ledger.statements import change, count
 from sisgate.ledger.states import live_call
 
@@ -63,7 +75,38 @@ def _rows_of(
 RESPONSES = _rows_of(Response, lambda now: Response.delete_after <= now, "responses")
 """Responses of requests. Each carries its own time, which "before" is compared with."""
 
-USAGE = _rows_of(UsageHour, lambda before: UsageHour.hour < before, "usage_hours")
+
+def _together(*kinds: Expiry) -> Expiry:
+    def count_old(session: Session, before: datetime) -> Counter[str]:
+        return sum((kind.count(session, before) for kind in kinds), Counter())
+
+    def delete_old(database: Database, before: datetime) -> Batches:
+        for kind in kinds:
+            yield from kind.delete(database, before)
+
+    return Expiry(count_old, delete_old)
+
+
+def _rollups(period: Period) -> Expiry:
+    def is_old(before: datetime) -> ColumnElement[bool]:
+        return (Rollup.period == period.value) & (Rollup.begin < before)
+
+    return _rows_of(Rollup, is_old, "rollups")
+
+
+USAGE = _together(
+    _rows_of(UsageHour, lambda before: UsageHour.hour < before, "usage_hours"),
+    _rollups(Period.DAY),
+)
+"""How much apps used, and what became of calls by the day."""
+
+
+def expire_finer_rollups(database: Database, now: datetime) -> None:
+    """Delete the rollups of minutes and hours that are summed up by the day."""
+    for period, kept in ((Period.MINUTE, MINUTES_KEPT), (Period.HOUR, HOURS_KEPT)):
+        for _ in _rollups(period).delete(database, now - kept):
+            pass
+
 
 RECORDS = _rows_of(Record, lambda before: Record.deleted_at < before, "records")
 """Records that the provider has deleted."""

@@ -54,6 +54,7 @@ class Fetcher:
         self._runtime = runtime
         self._admitter = Admitter(runtime.redis, runtime.limiter)
         self._ask_at: dict[str, float] = {}
+        self._without_permit: dict[str, float] = {}
         self._sweep_at = AT_ONCE
         self._sweep_all = True
         self._unswept: list[str] = []
@@ -134,8 +135,10 @@ class Fetcher:
             asked_at = self._runtime.clock.monotonic()
             answers = self._admitter.admit(wants, specs, fleet.version)
             for admitted in answers:
+                since = self._without_permit.get(admitted.provider, asked_at)
                 for taken in admitted.messages:
-                    self._deliver(admitted, taken, asked_at, fleet.version)
+                    self._deliver(admitted, taken, asked_at, fleet.version, asked_at - since)
+                    since = asked_at
                 took += len(admitted.messages)
                 self._note(admitted, now)
             if any(admitted.reason == "stale" for admitted in answers):
@@ -148,6 +151,11 @@ class Fetcher:
     def _note(self, admitted: Admitted, now: float) -> None:
         """Record when to try a provider again."""
         name = admitted.provider
+        lacks_permit = admitted.left and admitted.wait_seconds > 0
+        if admitted.messages or not lacks_permit or admitted.reason == "circuit_open":
+            self._without_permit.pop(name, None)
+        if lacks_permit and admitted.reason != "circuit_open":
+            self._without_permit.setdefault(name, now)
         if admitted.reason == "unknown":
             limiter_recovery.note_unknown(self._runtime, name)
             self._ask_at[name] = now + IDLE_SECONDS
@@ -164,7 +172,9 @@ class Fetcher:
         times = [at for name, at in self._ask_at.items() if at > now and name in providers]
         return max(0.001, min([*times, self._sweep_at]) - now)
 
-    def _deliver(self, admitted: Admitted, taken: Taken, asked_at: float, version: int) -> None:
+    def _deliver(
+        self, admitted: Admitted, taken: Taken, asked_at: float, version: int, waited: float
+    ) -> None:
         consumer = self._consumer.task_consumer
         channel = consumer.channel
         try:
@@ -174,6 +184,7 @@ class Fetcher:
                 "factor": admitted.factor,
                 "granted_at": asked_at,
                 "version": version,
+                "waited_seconds": waited,
             }
             message = channel.Message(payload, channel=channel)
             message.accept = consumer.accept

@@ -50,6 +50,8 @@ class Permit:
     """When its call was claimed, if that was before the grant."""
     version: int = 0
     """The version of the configuration by whose limit it was granted."""
+    waited_seconds: float = 0.0
+    """How long its message was the provider's next one and had no permit."""
 
     @classmethod
     def of_message(cls, headers: Mapping[str, Any] | None) -> Self | None:

@@ -60,9 +60,7 @@ def end_job(session: Session, ending: Ending, answered: Answered, now: datetime)
     job = {"state": job_state.value, "error": error, "sent": ending.call.sent}
     if not call_statements.end_answered(session, call, job, ending.response.row(now), now):
         raise LateWriter
-    events.call_ended(
-        session, claim, call_state.value, now, key=ending.reply.key, error=error, **facts
-    )
+    events.call_ended(session, claim, call_state.value, now, error=error, **facts, **ending.told)
     return job_state
 
 

@@ -67,6 +67,9 @@ class Reply:
         )
 
 
+Waited = Mapping[str, float]
+"""Milliseconds by stage of `sisgate.domain.call_results.STAGES`."""
+
 ErrorPayload = Mapping[str, Any]
 """An error JSON-ready: `code`, `message`, ids and numbers."""
 
@@ -179,8 +182,20 @@ class CallContext:
     """The endpoints tried, in order."""
     sent: int = field(default=0, init=False)
     """How many requests the provider may have seen."""
+    waited: Waited = field(default_factory=dict)
+    """What went before its first attempt."""
     ends_at: float = field(init=False)
     """When its time ends by the machine's monotonic clock, counted from the first route."""
+
+    def __post_init__(self) -> None:
+        self._first_attempt = self.claim.call.attempt
+
+    def measured(self, reply: Reply, attempt: int) -> dict[str, Any]:
+        """Return whether an attempt was sent, and what its time was spent on, for the audit log."""
+        spent = dict(self.waited) if attempt == self._first_attempt else {}
+        if not reply.was_sent:
+            return {"sent": False, "ms": spent or None}
+        return {"ms": spent | {"provider": round(1000 * reply.took_seconds, 1)}}
 
     @cached_property
     def target(self) -> Mapping[str, Any]:

@@ -58,14 +58,18 @@ class Ending:
             }
         return facts
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What only the audit log is told of the reply."""
+        measured = self.call.measured(self.reply, self.claim.call.attempt)
+        return {"key": self.reply.key, **measured}
+
     def finish(self, session: Session, state: CallState, now: datetime, **more: Any) -> None:
         """End the call with the facts of its reply."""
         facts = self.facts
         if not ledger.finish(session, self.claim.call, state, now, **facts, **more):
             raise LateWriter
-        events.call_ended(
-            session, self.claim, state.value, now, key=self.reply.key, **facts, **more
-        )
+        events.call_ended(session, self.claim, state.value, now, **self.told, **facts, **more)
 
     def put_back(
         self,
@@ -90,5 +94,5 @@ class Ending:
             error=error,
         ):
             raise LateWriter
-        fields = {"status": self.reply.status, "key": self.reply.key, "error": error}
-        events.call_ended(session, self.claim, "waits", now, **fields)
+        facts = {"endpoint": self.reply.endpoint or None, "status": self.reply.status}
+        events.call_ended(session, self.claim, "waits", now, error=error, **facts, **self.told)

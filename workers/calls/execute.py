@@ -85,6 +85,7 @@ def _claim(
 ) -> CallContext | None:
     """Claim the call; return None if it is not ours to make."""
     lease = timedelta(seconds=config.lease)
+    begun = runtime.clock.monotonic()
     with runtime.database.write() as session:
         held = permit.id if permit else None
         now = runtime.clock.now()
@@ -92,7 +93,15 @@ def _claim(
         if claim is not None:
             audit.call_intended(session, claim, now)
             claim = known_pages.looked_up(session, claim)
-    return CallContext(runtime, config, claim) if claim is not None else None
+    if claim is None:
+        return None
+    waited = {"ledger": round(1000 * (runtime.clock.monotonic() - begun), 1)}
+    if claim.call.published_at is not None:
+        queued = (now - claim.call.published_at).total_seconds()
+        waited["queue"] = round(1000 * max(0.0, queued), 1)
+    if permit is not None:
+        waited["permit"] = round(1000 * permit.waited_seconds, 1)
+    return CallContext(runtime, config, claim, waited)
 
 
 def _hold_permit(call: CallContext, permit: Permit | None, claimed_at: float) -> bool:
@@ -195,5 +204,6 @@ def _not_made(call: CallContext, error: SisgateError) -> None:
             now = runtime.clock.now()
             not_before = now + timedelta(seconds=seconds)
             if ledger.release(session, claim.call, not_before=not_before):
-                audit.call_ended(session, claim, "not made", now, error=error.as_dict())
+                facts = call.measured(reply, claim.call.attempt)
+                audit.call_ended(session, claim, "not made", now, error=error.as_dict(), **facts)
     log.info("call_waits", call=claim.call.id, provider=call.config.name, reason=error.code)

@@ -88,7 +88,17 @@ def _take_permit(call: CallContext, reply: Reply) -> bool:
             status=reply.status,
         )
         if is_mine:
-            events.call_failed_over(session, claim, former, now, status=reply.status, key=reply.key)
+            events.call_failed_over(
+                session,
+                claim,
+                former,
+                now,
+                endpoint=reply.endpoint or None,
+                status=reply.status,
+                key=reply.key,
+                error=reply.error.as_dict() if reply.error is not None else None,
+                **call.measured(reply, former),
+            )
     if not is_mine:
         runtime.limiter.hand_back(config.name, grant.permits[0])
         return False

@@ -23,7 +23,7 @@ from celery.worker.components import Pool
 from sisgate.errors import BrokerUnavailable, SisgateError
 from sisgate.redis.keys import DUTIES_LEASE
 from sisgate.redis.leases import Lease
-from workers.maintenance import reconciler, removed_providers
+from workers.maintenance import reconciler, removed_providers, rollups
 from workers.runtime import Runtime, runtime_of
 
 log = structlog.get_logger()
@@ -59,6 +59,7 @@ DUTIES = (
     Duty("redeliver", reconciler.redeliver, 5.0),
     Duty("drain", removed_providers.end_stray_jobs, 10.0),
     Duty("age", reconciler.age, 60.0),
+    Duty("count", rollups.count, 5.0),
 )
 
 

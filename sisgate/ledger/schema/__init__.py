@@ -16,6 +16,7 @@ from sisgate.ledger.schema.records import (
     Sighting,
     Variant,
 )
+from sisgate.ledger.schema.rollups import Rollup, RollupProgress
 from sisgate.ledger.schema.webhooks import (
     ProviderCondition,
     Webhook,
@@ -29,7 +30,7 @@ __all__ = [
     "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter",
     "Base", "BigId", "Call", "Change", "ConfigurationVersion", "Control", "Dataset", "Job", "Json",
     "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow", "MarkedDeletion", "PrivacyKey",
-    "ProviderCondition", "Record", "Response", "Sighting", "Suppression", "UsageHour",
-    "UtcDateTime", "Variant", "Webhook", "WebhookAttempt", "WebhookInterest", "WebhookMessage",
-    "WebhookOutbox", "serialise_json",
+    "ProviderCondition", "Record", "Response", "Rollup", "RollupProgress", "Sighting",
+    "Suppression", "UsageHour", "UtcDateTime", "Variant", "Webhook", "WebhookAttempt",
+    "WebhookInterest", "WebhookMessage", "WebhookOutbox", "serialise_json",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sisgate.audit.events import CALL_OUTCOME
+from sisgate.domain.call_results import CALL_OUTCOME
 from sisgate.domain.states import KeyState
 from sisgate.ledger.audit_log import AuditFilter
 from testbed.stack import wait_until
