@@ -31,7 +31,7 @@ _COLUMN_OF = {"queue": "queue", "permit": "permit", "ledger": "ledger", "provide
 _SOME_PROVIDERS = 200
 
 
-class Counted(NamedTuple):
+class TallyKey(NamedTuple):
     """What calls have in common that are counted together within a period."""
 
     provider: str
@@ -41,7 +41,7 @@ class Counted(NamedTuple):
     resource: str
 
 
-Moment = tuple[datetime, Counted]
+Moment = tuple[datetime, TallyKey]
 Tallies = Mapping[Moment, CallTally]
 """Tallies by minute and what is counted together."""
 
@@ -101,7 +101,7 @@ def _add_to(
     session.execute(upsert, rows)
 
 
-def _row(period: Period, begin: datetime, counted: Counted, tally: CallTally) -> dict[str, Any]:
+def _row(period: Period, begin: datetime, counted: TallyKey, tally: CallTally) -> dict[str, Any]:
     return {
         "period": period.value, "begin": begin, **counted._asdict(),
         "result": counted.result.value, "calls": tally.calls, "rows": tally.rows,
@@ -116,9 +116,9 @@ def _read(
     session: Session,
     where: Iterable[ColumnElement[bool]],
     stages: Sequence[str] = tuple(_COLUMN_OF),
-) -> Iterator[tuple[datetime, Counted, CallTally]]:
+) -> Iterator[tuple[datetime, TallyKey, CallTally]]:
     """Yield the tallies of rows, with the latencies of these stages only."""
-    columns = [getattr(Rollup, name) for name in ("begin", *Counted._fields, "calls", "rows")]
+    columns = [getattr(Rollup, name) for name in ("begin", *TallyKey._fields, "calls", "rows")]
     columns += [getattr(Rollup, _COLUMN_OF[stage]) for stage in stages]
     for row in session.execute(select(*columns).where(*where)):
         begin, provider, endpoint, result, priority, resource, calls, rows = row[:8]
@@ -127,11 +127,11 @@ def _read(
             for stage, sketch in zip(stages, row[8:], strict=True)
             if sketch is not None
         }
-        counted = Counted(provider, endpoint, CallResult(result), priority, resource)
+        counted = TallyKey(provider, endpoint, CallResult(result), priority, resource)
         yield begin, counted, CallTally(calls, rows, latencies)
 
 
-def ever(session: Session, stages: Sequence[str] = ()) -> Iterator[tuple[Counted, CallTally]]:
+def ever(session: Session, stages: Sequence[str] = ()) -> Iterator[tuple[TallyKey, CallTally]]:
     """Yield all calls since the first one; the numbers never fall."""
     for _, counted, tally in _read(session, (Rollup.period == Period.EVER.value,), stages):
         yield counted, tally
@@ -146,7 +146,7 @@ def between(
     provider: str | None = None,
     resource: str | None = None,
     stages: Sequence[str] = (),
-) -> Iterator[tuple[datetime, Counted, CallTally]]:
+) -> Iterator[tuple[datetime, TallyKey, CallTally]]:
     """Yield the calls that ended from `since` on, before `until`, by the periods that cover that.
 
     Each comes with the beginning of its period. Ends within a minute, or within an hour that is
@@ -169,7 +169,7 @@ def by_period(
     *,
     provider: str | None = None,
     stages: Sequence[str] = (),
-) -> Iterator[tuple[datetime, Counted, CallTally]]:
+) -> Iterator[tuple[datetime, TallyKey, CallTally]]:
     """Yield the calls of each period that begins at `since` or later and before `until`."""
     where = [Rollup.period == period.value, Rollup.begin >= since, Rollup.begin < until]
     if provider is not None:

@@ -14,7 +14,7 @@ from sisgate.domain.periods import Period
 from sisgate.ledger import rollups
 from sisgate.ledger.call_outcomes import EndedCall, ended_calls, sealed_after
 from sisgate.ledger.database import Database
-from sisgate.ledger.rollups import Counted, Moment
+from sisgate.ledger.rollups import Moment, TallyKey
 
 EVENTS_AT_ONCE = 5000
 """Events of one transaction: some tens of milliseconds, most of them before its lock is taken."""
@@ -42,7 +42,7 @@ def tallied(ended: Iterable[EndedCall]) -> Mapping[Moment, CallTally]:
     """Return the tallies of ended calls by minute."""
     tallies: dict[Moment, CallTally] = {}
     for at, provider, detail in ended:
-        counted = Counted(
+        counted = TallyKey(
             provider,
             str(detail.get("endpoint", "")),
             _result(detail),
