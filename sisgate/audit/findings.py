@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 MOST_FINDINGS = 100
 """Findings that are kept in full; the rest is counted."""
@@ -62,6 +63,19 @@ class VerificationResult:
     def is_whole(self) -> bool:
         """Whether nothing is wrong."""
         return not self.counts
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields JSON-ready."""
+        return {
+            "whole": self.is_whole, "events": self.events, "seals": self.seals,
+            "unsealed": self.unsealed, "heads": self.heads, "last_seal": self.last_seal,
+            "last_sealed_at": self.last_sealed_at, "newest_head": self.newest_head,
+            "counts": {kind.value: count for kind, count in self.counts.items()},
+            "findings": [
+                {"kind": each.kind.value, "place": each.place, "what": each.what}
+                for each in self.findings
+            ],
+        }  # fmt: skip
 
     def add(self, kind: IssueKind, place: str, what: str) -> None:
         """Add an issue."""

@@ -93,7 +93,8 @@ def apply_plan(
     if plan.changes or dry_run:
         show_changes(output, plan)
     if dry_run:
-        output.json({**plan.as_dict(), "applied": False})
+        if not quiet:
+            output.json({**plan.as_dict(), "applied": False})
         output.note("Nothing was changed.")
         return
     if plan.changes:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.overview import Overview, ProviderOverview
     from sisgate.gateway.plan import Plan, PriorityQueue
     from sisgate.gateway.readiness import Readiness
+    from sisgate.gateway.transforms import TransformTrial
     from sisgate.gateway.usage import Usage
     from sisgate.gateway.wait import Wait
     from sisgate.ledger.audit_log import AuditFilter
@@ -59,6 +60,7 @@ else:
             "Plan": "sisgate.gateway.plan",
             "PriorityQueue": "sisgate.gateway.plan",
             "Readiness": "sisgate.gateway.readiness",
+            "TransformTrial": "sisgate.gateway.transforms",
             "Usage": "sisgate.gateway.usage",
             "Wait": "sisgate.gateway.wait",
             "Hold": "sisgate.gateway.hold",
@@ -93,6 +95,6 @@ __all__ = [
     "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest", "NewSync",
     "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan", "PriorityQueue",
     "ProviderOverview", "Readiness", "RetentionResult", "Role", "Segment", "Slot", "StoredChange",
-    "StoredRecord", "SyncResult", "TableChange", "TokenInfo", "Usage", "VerificationResult",
-    "VersionInfo", "Wait",
+    "StoredRecord", "SyncResult", "TableChange", "TokenInfo", "TransformTrial", "Usage",
+    "VerificationResult", "VersionInfo", "Wait",
 ]  # fmt: skip

@@ -228,8 +228,29 @@ class Configuration:
         """
         core = self._core
         actor = core.access.require(Action.ADMINISTER).token_actor or actor
+        self._check_removed(provider)
+        event = {"actor": actor, "action": PROVIDER_PURGED, "subject": provider}
+        core.audit(**event, provider=provider, reason=reason, phase="begin")
+        rows = removal.purge(core.database, provider)
+        core.audit(**event, provider=provider, reason=reason, phase="end", rows=dict(rows))
+        return rows
+
+    def left_by(self, provider: str) -> Mapping[str, int]:
+        """Return what `purge` would delete, by table. Raises what it raises.
+
+        A provider that is still configured is counted as well: what it would leave.
+        """
+        self._core.access.require(Action.ADMINISTER)
+        with self._core.database.read() as session:
+            is_configured = ledger.has_provider(session, provider)
+            rows = removal.owned_by(session, provider)
+        if not is_configured:
+            self._check_removed(provider)
+        return rows
+
+    def _check_removed(self, provider: str) -> None:
         # The ledger is asked: this process may lag, or not understand the provider's table.
-        with core.database.read() as session:
+        with self._core.database.read() as session:
             if not ledger.newest(session):
                 raise UsageError(
                     "The ledger has no version of the configuration yet, so another host's file "
@@ -245,11 +266,6 @@ class Configuration:
                 "`sisgate config history` names those that were removed.",
                 provider=provider,
             )
-        event = {"actor": actor, "action": PROVIDER_PURGED, "subject": provider}
-        core.audit(**event, provider=provider, reason=reason, phase="begin")
-        rows = removal.purge(core.database, provider)
-        core.audit(**event, provider=provider, reason=reason, phase="end", rows=dict(rows))
-        return rows
 
     def history(self, limit: int = 20) -> Sequence[VersionInfo]:
         """Return the newest versions, newest first: who applied each, when, why."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sisgate.access.policy import Action
+from sisgate.errors import UsageError
 from sisgate.gateway.core import Core
 from sisgate.privacy.erasure import Erasure, ErasureReport
 from sisgate.privacy.persons import PEOPLE, Realms
@@ -41,11 +42,13 @@ class Privacy:
         """Erase a person; report the deletions and the result of a search afterwards.
 
         `resource` is `students` or `teachers` if the id is ambiguous. `suppress`
-        keeps the person out of later syncs. `dry_run` only counts. Raises `UnknownPerson`.
+        keeps the person out of later syncs. `dry_run` only counts; else `reason` is needed, for the
+        audit log, and names nobody. Raises `UnknownPerson`.
         """
         erasure, who = self._erasure(provider, actor)
         if dry_run:
             return erasure.preview(sourced_id, resource)
+        _require(reason)
         return erasure.run(sourced_id, resource, actor=who, reason=reason, suppress=suppress)
 
     def lift(
@@ -59,6 +62,7 @@ class Privacy:
     ) -> bool:
         """Let later syncs store an erased person again; return whether they were suppressed."""
         erasure, who = self._erasure(provider, actor)
+        _require(reason)
         return erasure.lift(sourced_id, resource, actor=who, reason=reason)
 
     def pseudonyms(self, provider: str, sourced_id: str) -> Sequence[str]:
@@ -75,3 +79,8 @@ class Privacy:
         principal = self._core.access.require(Action.ADMINISTER)
         who = principal.token_actor or actor
         return Erasure(self._core.database, config, self._core.context.vault, self._core.clock), who
+
+
+def _require(reason: str) -> None:
+    if not reason:
+        raise UsageError("Give a reason for the audit log, without naming the person.")

@@ -114,8 +114,24 @@ def purge(database: Database, provider: str) -> Counter[str]:
         datasets = update(Dataset).where(Dataset.provider == provider)
         change(session, datasets.values(change_horizon=Dataset.last_sequence, **fresh))
         check(session)
+    return Counter(
+        {name: _delete(database, table, where, check) for name, table, where in _owned(provider)}
+    )
+
+
+def owned_by(session: Session, provider: str) -> Counter[str]:
+    """Return how many rows `purge` would delete, by table."""
+    return Counter(
+        {
+            name: session.scalar(select(func.count()).select_from(table).where(where)) or 0
+            for name, table, where in _owned(provider)
+        }
+    )
+
+
+def _owned(provider: str) -> list[tuple[str, type[Base], ColumnElement[bool]]]:
     of_provider = select(Job.id).where(Job.provider == provider)
-    owned: list[tuple[str, type[Base], ColumnElement[bool]]] = [
+    return [
         ("known_pages", KnownPage, KnownPage.provider == provider),
         ("records", Record, Record.provider == provider),
         # Not before the records: one whose sighting is gone could be neither seen nor missed.
@@ -123,7 +139,6 @@ def purge(database: Database, provider: str) -> Counter[str]:
         ("changes", Change, Change.provider == provider),
         ("responses", Response, Response.job_id.in_(of_provider)),
     ]
-    return Counter({name: _delete(database, table, where, check) for name, table, where in owned})
 
 
 def _delete(

@@ -20,6 +20,7 @@ from sisgate.web.identity import Identity
 from sisgate.web.openapi import completed
 from sisgate.web.readiness import KeptReadiness
 from sisgate.web.routers import (
+    audit,
     configuration,
     controls,
     datasets,
@@ -27,13 +28,15 @@ from sisgate.web.routers import (
     jobs,
     keys,
     operations,
+    persons,
     providers,
     tokens,
 )
 from sisgate.web.waiting import WaitingRequests
 
 ROOMS = (
-    jobs, datasets, providers, controls, keys, configuration, tokens, operations, health,
+    jobs, datasets, providers, controls, keys, configuration, tokens, operations, audit, persons,
+    health,
 )  # fmt: skip
 """The modules with routes, in the order of the OpenAPI document."""
 

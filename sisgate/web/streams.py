@@ -59,14 +59,29 @@ async def json_lines(
     Reads the first rows before it begins, so that their errors have a status of their own. If a
     later row fails, the connection is closed in the middle: the answer is then not complete.
     """
-    pending = await run_in_threadpool(_chunk, rows, as_json)
+
+    def line(row: Any) -> str:
+        return json.dumps(as_json(row), default=str)
+
+    return await _streamed(rows, line, headers)
+
+
+async def text_lines(lines: Iterator[str]) -> StreamingResponse:
+    """Return a stream of lines, byte for byte as they are, in the same way."""
+    return await _streamed(lines, str, {})
+
+
+async def _streamed(
+    rows: Iterator[Any], line: Callable[[Any], str], headers: dict[str, str]
+) -> StreamingResponse:
+    pending = await run_in_threadpool(_chunk, rows, line)
 
     async def lines() -> AsyncIterator[bytes]:
         chunk = pending
         try:
             while chunk:
                 yield chunk
-                chunk = await run_in_threadpool(_chunk, rows, as_json)
+                chunk = await run_in_threadpool(_chunk, rows, line)
         finally:
             # Writes the end of the disclosure into the audit log.
             if (close := getattr(rows, "close", None)) is not None:
@@ -75,6 +90,6 @@ async def json_lines(
     return StreamingResponse(lines(), media_type=JSON_LINES, headers=headers)
 
 
-def _chunk(rows: Iterator[Any], as_json: Callable[[Any], dict[str, Any]]) -> bytes:
-    lines = [json.dumps(as_json(row), default=str) for row in islice(rows, LINES_AT_ONCE)]
-    return "".join(f"{line}\n" for line in lines).encode()
+def _chunk(rows: Iterator[Any], line: Callable[[Any], str]) -> bytes:
+    text = "".join(f"{line(row)}\n" for row in islice(rows, LINES_AT_ONCE))
+    return text.encode("utf-8", "surrogateescape")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -110,7 +110,7 @@ def _show_result(output: Presenter, result: VerificationResult, seconds: float) 
         ("not yet sealed", result.unsealed),
         ("heads kept elsewhere", _heads(result)),
     ]
-    output.facts(rows, json={**_as_json(result), "seconds": round(seconds, 2)})
+    output.facts(rows, json={**result.as_dict(), "seconds": round(seconds, 2)})
     if result.findings and not output.as_json:
         output.table(
             result.findings,
@@ -134,20 +134,6 @@ def _show_result(output: Presenter, result: VerificationResult, seconds: float) 
         if set(result.counts) == {IssueKind.UNKNOWN_KEY}:
             what = "Audit keys are missing, or the log was forged."
         output.show(Text(f"{what} See docs/how-to/verify-the-audit-log.md.", "bold red"))
-
-
-def _as_json(result: VerificationResult) -> dict[str, Any]:
-    """Return the result of a verification, JSON-ready."""
-    return {
-        "whole": result.is_whole, "events": result.events, "seals": result.seals,
-        "unsealed": result.unsealed, "heads": result.heads, "last_seal": result.last_seal,
-        "last_sealed_at": result.last_sealed_at, "newest_head": result.newest_head,
-        "counts": {kind.value: count for kind, count in result.counts.items()},
-        "findings": [
-            {"kind": finding.kind.value, "place": finding.place, "what": finding.what}
-            for finding in result.findings
-        ],
-    }  # fmt: skip
 
 
 @app.add("sisgate audit public-key > audit-public-keys", name="public-key")

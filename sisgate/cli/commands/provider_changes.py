@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from sisgate.cli.changes import apply_plan, confirm
 from sisgate.cli.commands import providers
+from sisgate.cli.formats import number
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import DryRun, Provider, Reason, Yes, complete_provider
 from sisgate.errors import UsageError
@@ -125,22 +127,28 @@ def remove(
     configuration = invocation.gateway.configuration
     known = configuration.current().providers
     configured = [name for name in providers if name in known]
-    if purge and dry_run:
-        raise UsageError("--dry-run does not go with --purge: look at the removal first.")
+    output = invocation.output
+    left = {name: configuration.left_by(name) for name in providers} if purge else {}
+    for name, rows in left.items():
+        output.show(f"--purge deletes {_rows(rows)} of {name}.")
     if configured or not purge:
         plan = configuration.plan_removal(*(configured if purge else providers))
         apply_plan(invocation, plan, yes=yes, reason=reason, dry_run=dry_run, quiet=purge)
-    if purge:
-        names = ", ".join(providers)
-        confirm(invocation.output, f"Delete all records and changes of {names}?", yes=yes)
-        rows = {
-            name: configuration.purge(name, actor=user_name(), reason=reason) for name in providers
-        }
-        deleted = ", ".join(
-            f"{each['records']:,} records and {each['changes']:,} changes of {name}"
-            for name, each in rows.items()
-        )
-        invocation.output.result({"removed": configured, "purged": rows}, f"Deleted {deleted}.")
+    if not purge:
+        return
+    if dry_run:
+        output.json({"remove": configured, "purge": left, "applied": False})
+        return
+    confirm(output, f"Delete the data of {', '.join(providers)}?", yes=yes)
+    gone = {name: configuration.purge(name, actor=user_name(), reason=reason) for name in providers}
+    deleted = "; ".join(f"{_rows(rows)} of {name}" for name, rows in gone.items())
+    output.result({"removed": configured, "purged": gone}, f"Deleted {deleted}.")
+
+
+def _rows(rows: Mapping[str, int]) -> str:
+    """Return what is deleted, without the tables that only serve the others."""
+    texts = [f"{number(rows[name])} {name}" for name in ("records", "changes", "responses")]
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 @app.add(

@@ -9,15 +9,24 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from sisgate.errors import ConfigurationError, UsageError
+from sisgate.gateway import ConfigurationPlan, Gateway
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import needs
 from sisgate.web.schemas.configuration import (
+    AddProvider,
     AppliedDocument,
     ConfigurationOrder,
+    DifferencesDocument,
+    EditOrder,
+    EditProvider,
     HistoryDocument,
     PlannedDocument,
+    PurgedDocument,
+    PurgeOrder,
+    RemoveProviders,
     RollbackOrder,
     StoredDocument,
+    TableChangeDocument,
     VersionDocument,
 )
 
@@ -78,6 +87,57 @@ def roll_back_configuration(
         plan = caller.configuration.plan_rollback(number)
         applied = caller.configuration.apply(plan, actor=ACTOR, reason=order.reason)
     return AppliedDocument.of(applied)
+
+
+@router.get("/versions/{number}/differences", openapi_extra=LOOK, summary="Compare two versions")
+def compare_versions(
+    number: Number,
+    caller: Caller,
+    to: Annotated[
+        int | None, Query(ge=1, le=2**31 - 1, description="By default the one in force.")
+    ] = None,
+) -> DifferencesDocument:
+    """Return what has changed since a version."""
+    changes = caller.configuration.diff(number, to)
+    return DifferencesDocument(changes=[TableChangeDocument.of(each) for each in changes])
+
+
+@router.post("/edits/plan", openapi_extra=LOOK, summary="Show what a change would do")
+def plan_edit(order: EditOrder, caller: Caller) -> PlannedDocument:
+    """Check a change of providers and return what it would do. Changes nothing."""
+    with _mistakes_of_the_caller():
+        return PlannedDocument.of(_planned(caller, order))
+
+
+@router.post("/edits", openapi_extra=ADMIN, summary="Change providers")
+def apply_edit(order: EditOrder, caller: Caller) -> AppliedDocument:
+    """Add, edit or remove providers, or rename an endpoint, without the rest of the document."""
+    with _mistakes_of_the_caller():
+        plan = _planned(caller, order)
+        applied = caller.configuration.apply(plan, actor=ACTOR, reason=order.reason)
+    return AppliedDocument.of(applied)
+
+
+@router.post("/purge", openapi_extra=ADMIN, summary="Delete a removed provider's data")
+def purge_provider(order: PurgeOrder, caller: Caller) -> PurgedDocument:
+    """Delete records, changes and responses that a removed provider left, or count them."""
+    configuration = caller.configuration
+    if order.dry_run:
+        rows = configuration.left_by(order.provider)
+    else:
+        rows = configuration.purge(order.provider, actor=ACTOR, reason=order.reason)
+    return PurgedDocument(rows=dict(rows), dry_run=order.dry_run)
+
+
+def _planned(caller: Gateway, order: EditOrder) -> ConfigurationPlan:
+    edit, configuration = order.edit, caller.configuration
+    if isinstance(edit, AddProvider):
+        return configuration.plan_provider(edit.provider, edit.settings)
+    if isinstance(edit, EditProvider):
+        return configuration.plan_edit(edit.provider, edit.settings, edit.unset)
+    if isinstance(edit, RemoveProviders):
+        return configuration.plan_removal(*edit.providers)
+    return configuration.plan_renamed_endpoint(edit.provider, edit.old, edit.new)
 
 
 @contextmanager

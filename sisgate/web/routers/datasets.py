@@ -13,12 +13,22 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from sisgate.gateway import Gateway, StoredChange, StoredRecord
-from sisgate.web.deps import Caller, ProviderName, Purpose, RequestId, ResourceName
+from sisgate.web.deps import ACTOR, Caller, ProviderName, Purpose, RequestId, ResourceName
 from sisgate.web.rights import needs
-from sisgate.web.schemas.datasets import CountDocument, CursorDocument
+from sisgate.web.schemas.datasets import (
+    AbsentDocument,
+    CountDocument,
+    CursorDocument,
+    DatasetsDocument,
+    RestartedDocument,
+    RestartOrder,
+)
 from sisgate.web.streams import JSON_LINES, json_lines
 
-router = APIRouter(prefix="/v1/providers/{provider}/datasets/{resource}", tags=["datasets"])
+router = APIRouter(prefix="/v1", tags=["datasets"])
+
+ALL = "/providers/{provider}/datasets"
+AT = f"{ALL}/{{resource}}"
 
 IfNoneMatch = Annotated[
     str | None, Header(description="The `ETag` of an earlier answer.", max_length=200)
@@ -72,14 +82,36 @@ async def _reading(
 Reading = Annotated[_Reading, Depends(_reading)]
 
 
-@router.get("/count", openapi_extra=needs("look", "dataset"), summary="Count a dataset's records")
+@router.get(ALL, openapi_extra=needs("look", "part of provider"), summary="List datasets")
+def list_datasets(provider: ProviderName, caller: Caller) -> DatasetsDocument:
+    """Return the datasets of a provider, and those that it refuses to this installation."""
+    absent = [AbsentDocument.of(each) for each in caller.datasets.absent(provider)]
+    return DatasetsDocument(roster=list(caller.datasets.roster(provider)), absent=absent)
+
+
+@router.post(
+    "/feeds/restart",
+    openapi_extra=needs("administer", "installation"),
+    summary="Let all readers of changes start over",
+)
+def restart_feeds(order: RestartOrder, caller: Caller) -> RestartedDocument:
+    """After an older ledger was restored: every cursor is then too old (410)."""
+    names = caller.datasets.begin_feeds_anew(actor=ACTOR, reason=order.reason or "")
+    return RestartedDocument(datasets=list(names))
+
+
+@router.get(
+    f"{AT}/count", openapi_extra=needs("look", "dataset"), summary="Count a dataset's records"
+)
 def count_records(provider: ProviderName, resource: ResourceName, caller: Caller) -> CountDocument:
     """Return the number of records, without deleted ones."""
     count = caller.datasets.count(provider, resource)
     return CountDocument(provider=provider, resource=resource, records=count)
 
 
-@router.get("/cursor", openapi_extra=needs("read", "dataset"), summary="Show the newest change")
+@router.get(
+    f"{AT}/cursor", openapi_extra=needs("read", "dataset"), summary="Show the newest change"
+)
 def get_cursor(provider: ProviderName, resource: ResourceName, caller: Caller) -> CursorDocument:
     """Return the number of the newest change, 0 before the first.
 
@@ -89,7 +121,7 @@ def get_cursor(provider: ProviderName, resource: ResourceName, caller: Caller) -
 
 
 @router.get(
-    "/records",
+    f"{AT}/records",
     openapi_extra=needs("read", "dataset"),
     responses=_LINES,
     response_class=Response,
@@ -102,7 +134,7 @@ async def list_records(reading: Reading, include_deleted: bool = False) -> Respo
 
 
 @router.get(
-    "/changes",
+    f"{AT}/changes",
     openapi_extra=needs("read", "dataset"),
     responses=_LINES,
     response_class=Response,

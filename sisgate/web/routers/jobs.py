@@ -27,6 +27,8 @@ from sisgate.web.schemas.jobs import (
     FoundJob,
     JobDocument,
     JobPage,
+    ManySyncsOrder,
+    ManySyncsResult,
     PlanDocument,
     RequestOrder,
     Resolution,
@@ -125,6 +127,22 @@ def create_jobs(order: BulkOrder, caller: Caller) -> BulkResult:
     A problem has the `index` of the item that is wrong.
     """
     return BulkResult.of(caller.enqueue([each.order() for each in order.items]))
+
+
+@router.post(
+    "/syncs/many",
+    status_code=202,
+    openapi_extra=needs("enqueue", "dataset"),
+    summary="Accept syncs of many providers",
+)
+def create_many_syncs(
+    order: ManySyncsOrder, caller: Caller, key: IdempotencyKey
+) -> ManySyncsResult:
+    """Accept a sync of each dataset that the caller may sync.
+
+    One that is refused keeps no other from being accepted.
+    """
+    return ManySyncsResult.of(caller.sync_many(**order.arguments(key)))
 
 
 @router.get("/jobs", openapi_extra=needs("look", "anywhere"), summary="List jobs, newest first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
@@ -14,9 +15,12 @@ from sisgate.web.schemas.keys import (
     KeysDocument,
     KeyUseDocument,
     KeyUses,
+    MasterKeyDocument,
+    MasterKeysDocument,
     SlotOrder,
 )
 from sisgate.web.schemas.providers import BecauseOrder
+from sisgate.web.streams import JSON_LINES, json_lines
 
 router = APIRouter(prefix="/v1", tags=["keys"])
 
@@ -29,6 +33,33 @@ def list_keys(caller: Caller, all_states: bool = False) -> KeysDocument:
     """Return the keys of the providers whose keys the caller may manage."""
     keys = caller.keys.list(all_states=all_states)
     return KeysDocument(keys=[KeyDocument.of(each) for each in keys])
+
+
+@router.get(
+    "/master-keys",
+    openapi_extra=needs("administer", "installation"),
+    summary="List master keys",
+)
+def list_master_keys(caller: Caller) -> MasterKeysDocument:
+    """Return the keys that seal secrets: their ids and origins, and how much each has sealed."""
+    keys = caller.keys.master.list()
+    return MasterKeysDocument(keys=[MasterKeyDocument.of(each) for each in keys])
+
+
+@router.post(
+    "/master-keys/rewrap",
+    openapi_extra=needs("administer", "installation"),
+    responses={200: {"content": {JSON_LINES: {}}, "description": "One batch a line."}},
+    response_class=Response,
+    summary="Re-seal all secrets",
+)
+async def rewrap_secrets(order: BecauseOrder, caller: Caller) -> Response:
+    """Re-seal everything with the newest master key, and tell after each batch how far it is.
+
+    It can be interrupted and asked for again.
+    """
+    steps = caller.keys.master.rewrap(actor=ACTOR, reason=order.reason)
+    return await json_lines(steps, asdict, {})
 
 
 @router.get(AT, openapi_extra=needs("keys", "provider"), summary="List a provider's keys")

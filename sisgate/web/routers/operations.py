@@ -1,19 +1,19 @@
-"""Operating the fleet: processes, schedules, quarantine, retention, the audit log."""
+"""Operating the fleet: processes, schedules, quarantine, retention, diagnosis."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from base64 import b64encode
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
-from starlette.concurrency import run_in_threadpool
+from fastapi import APIRouter, Path, Response
 
-from sisgate.gateway import AuditEvent, AuditFilter
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import needs
 from sisgate.web.schemas.admin import (
-    EventDocument,
-    EventsDocument,
+    CheckedDocument,
+    ContentDocument,
+    DiagnosisDocument,
+    DiagnosisOrder,
     FleetDocument,
     MessageDetails,
     MessageDocument,
@@ -27,7 +27,6 @@ from sisgate.web.schemas.admin import (
 )
 from sisgate.web.schemas.jobs import BulkResult
 from sisgate.web.schemas.providers import BecauseOrder
-from sisgate.web.streams import JSON_LINES, json_lines
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 
@@ -74,6 +73,13 @@ def get_message(message_id: MessageId, caller: Caller) -> MessageDetails:
     return MessageDetails(**caller.quarantine.show(message_id))
 
 
+@router.post("/quarantine/{message_id}/content", openapi_extra=ADMIN, summary="Read a message")
+def read_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> ContentDocument:
+    """Return the stored beginning of a message. The audit log records the reader."""
+    content = caller.quarantine.content(message_id, actor=ACTOR, reason=order.reason)
+    return ContentDocument(content=b64encode(content).decode())
+
+
 @router.post("/quarantine/{message_id}/requeue", openapi_extra=CONTROL, summary="Requeue a message")
 def requeue_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> RequeuedDocument:
     """Return a message to its queue, for instance after an upgrade."""
@@ -93,6 +99,13 @@ def drop_message(message_id: MessageId, order: BecauseOrder, caller: Caller) -> 
     caller.quarantine.drop(message_id, actor=ACTOR, reason=order.reason)
 
 
+@router.post("/diagnosis", openapi_extra=ADMIN, summary="Check the installation")
+def diagnose(order: DiagnosisOrder, caller: Caller) -> DiagnosisDocument:
+    """Check configuration, database, Redis, processes, keys and endpoints."""
+    checks = [CheckedDocument.of(each) for each in caller.diagnosis.run(probe=order.probe)]
+    return DiagnosisDocument(checks=checks)
+
+
 @router.get("/retention", openapi_extra=ADMIN, summary="Count what is past its retention")
 def preview_retention(caller: Caller) -> RetentionResults:
     """Return what each rule would delete now. Deletes nothing."""
@@ -105,48 +118,3 @@ def run_retention(order: RetentionOrder, caller: Caller) -> RetentionResults:
     """Delete it, for at most some seconds for each rule."""
     results = caller.privacy.retention.run(actor=ACTOR, seconds=order.seconds)
     return RetentionResults(rules=[RetentionDocument.of(each) for each in results])
-
-
-async def _filter(
-    actor: str | None = None,
-    action: Annotated[str | None, Query(description="An action, or its beginning.")] = None,
-    subject: str | None = None,
-    provider: str | None = None,
-    job: str | None = None,
-    request_id: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> AuditFilter:
-    return AuditFilter(
-        actor=actor, action=action, subjects=[subject] if subject else (), provider=provider,
-        job=job, request_id=request_id, since=since, until=until,
-    )  # fmt: skip
-
-
-Wanted = Annotated[AuditFilter, Depends(_filter)]
-
-
-@router.get("/audit/events", openapi_extra=ADMIN, summary="Show the newest audit events")
-def list_events(
-    caller: Caller, wanted: Wanted, limit: Annotated[int, Query(ge=1, le=1000)] = 50
-) -> EventsDocument:
-    """Return the newest events that match, newest first."""
-    events = caller.audit.tail(wanted, limit=limit)
-    return EventsDocument(events=[EventDocument.of(each) for each in events])
-
-
-@router.get(
-    "/audit/search",
-    openapi_extra=ADMIN,
-    responses={200: {"content": {JSON_LINES: {}}, "description": "One event a line."}},
-    response_class=Response,
-    summary="Stream audit events",
-)
-async def search_events(caller: Caller, wanted: Wanted) -> Response:
-    """Stream all events that match, oldest first."""
-    events = await run_in_threadpool(caller.audit.search, wanted)
-    return await json_lines(events, _event, {})
-
-
-def _event(event: AuditEvent) -> dict[str, object]:
-    return EventDocument.of(event).model_dump(mode="json")

@@ -9,12 +9,15 @@ from fastapi import APIRouter, Query
 
 from sisgate.domain.priorities import PriorityName
 from sisgate.errors import BrokerUnavailable
+from sisgate.gateway import NewRequest
 from sisgate.web.deps import Caller, ProviderName, ResourceName
 from sisgate.web.rights import needs
 from sisgate.web.schemas.jobs import PlanDocument
 from sisgate.web.schemas.providers import (
     ProviderDetails,
     ProvidersDocument,
+    TransformOrder,
+    TrialDocument,
     UsageDocument,
     UsagePage,
     details_of,
@@ -57,6 +60,22 @@ def get_plan(
 ) -> PlanDocument:
     """Return what a sync would need and when it would begin and end. Enqueues nothing."""
     return PlanDocument.of(caller.plan(provider, resource, priority=priority))
+
+
+@router.post(
+    "/providers/{provider}/transforms/test",
+    openapi_extra=needs("look", "provider"),
+    summary="Try a transform",
+)
+def try_transform(provider: ProviderName, order: TransformOrder, caller: Caller) -> TrialDocument:
+    """Return what a transform makes of a request and a response. Makes no call."""
+    request = NewRequest(
+        provider, order.method, order.path, query=order.query, json=order.payload,
+        headers=order.headers, transform=order.name,
+    )  # fmt: skip
+    return TrialDocument.of(
+        caller.transforms.test(request, response=order.response, status=order.status)
+    )
 
 
 @router.get("/usage", openapi_extra=needs("look", "anywhere"), summary="Show calls by app")

@@ -1,4 +1,4 @@
-"""What operators and admins see and order: tokens, schedules, quarantine, retention, audit."""
+"""What operators and admins see and order: tokens, schedules, quarantine, retention, diagnosis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from sisgate.gateway import AuditEvent, Liveness, RetentionResult, TokenInfo
+from sisgate.gateway import Liveness, RetentionResult, TokenInfo
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
@@ -106,6 +106,12 @@ class MessageDetails(MessageDocument):
     outline: Json | list[Json] | str | None
 
 
+class ContentDocument(Document):
+    """The stored beginning of a message, in base64. It may hold anything."""
+
+    content: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+
+
 class MessagesDocument(Document):
     """The quarantine, newest first."""
 
@@ -116,6 +122,27 @@ class RequeuedDocument(Document):
     """The queue that has the message again."""
 
     queue: str
+
+
+class DiagnosisOrder(OrderDocument):
+    """`probe`: also make one call to each provider, at the cost of a permit."""
+
+    probe: bool = False
+
+
+class CheckedDocument(Document):
+    """The subject of a check, its grade, what it found, and what to do about it."""
+
+    subject: str
+    grade: Literal["ok", "warn", "fail"]
+    what: str
+    remedy: str | None
+
+
+class DiagnosisDocument(Document):
+    """The checks of `sisgate doctor`, from where the service runs, in their order."""
+
+    checks: list[CheckedDocument]
 
 
 class RetentionDocument(Document):
@@ -146,37 +173,6 @@ class RetentionOrder(OrderDocument):
     """Deletion of what is past its retention, for at most some seconds."""
 
     seconds: Annotated[float, Field(gt=0, le=60)] = 20
-
-
-class EventDocument(Document):
-    """An event of the audit log."""
-
-    event: str
-    at: Moment
-    actor: str
-    action: str
-    subject: str
-    reason: str | None
-    provider: str | None
-    job: str | None
-    request: str | None
-    detail: Json | None
-
-    @classmethod
-    def of(cls, event: AuditEvent) -> Self:
-        """Return the document of an event."""
-        return cls(
-            event=f"{event.writer}/{event.number}", at=event.at, actor=event.actor,
-            action=event.action, subject=event.subject, reason=event.reason,
-            provider=event.provider, job=event.job_id,
-            request=event.request_id or event.job_id, detail=event.detail,
-        )  # fmt: skip
-
-
-class EventsDocument(Document):
-    """Events of the audit log, newest first."""
-
-    events: list[EventDocument]
 
 
 class ProcessDocument(Document):

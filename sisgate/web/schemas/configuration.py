@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from sisgate.gateway import AppliedConfiguration
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
@@ -40,6 +40,72 @@ class RollbackOrder(OrderDocument):
     reason: Reason = None
 
 
+class AddProvider(OrderDocument):
+    """A new provider with its settings, as in sisgate.toml; names may be dotted."""
+
+    change: Literal["add"]
+    provider: str
+    settings: Json
+
+
+class EditProvider(OrderDocument):
+    """Other settings of a provider; `unset` ones return to their defaults."""
+
+    change: Literal["edit"]
+    provider: str
+    settings: Json = Field(default_factory=dict)
+    unset: list[str] = Field(default_factory=list)
+
+
+class RemoveProviders(OrderDocument):
+    """Providers to remove, with their schedules."""
+
+    change: Literal["remove"]
+    providers: Annotated[list[str], Field(min_length=1)]
+
+
+class RenameEndpoint(OrderDocument):
+    """Another URL for an endpoint. Its breaker and health start anew."""
+
+    change: Literal["rename_endpoint"]
+    provider: str
+    old: str
+    new: str
+
+
+class EditOrder(OrderDocument):
+    """One change of providers."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"edit": {"change": "edit", "provider": "lincoln", "settings": {"limit": "500/h"}}}
+            ]
+        }
+    )
+
+    edit: Annotated[
+        AddProvider | EditProvider | RemoveProviders | RenameEndpoint,
+        Field(discriminator="change"),
+    ]
+    reason: Reason = None
+
+
+class PurgeOrder(OrderDocument):
+    """A removed provider whose data is deleted. `dry_run` only counts."""
+
+    provider: str
+    dry_run: bool = False
+    reason: Reason = None
+
+
+class PurgedDocument(Document):
+    """The rows that were deleted, or would be, by table."""
+
+    rows: dict[str, int]
+    dry_run: bool
+
+
 class SettingChangeDocument(Document):
     """One setting; null is "not set"."""
 
@@ -62,6 +128,12 @@ class PlannedDocument(Document):
     base: int
     changes: list[TableChangeDocument]
     cancels: dict[str, int]
+
+
+class DifferencesDocument(Document):
+    """How two versions differ."""
+
+    changes: list[TableChangeDocument]
 
 
 class AppliedDocument(Document):

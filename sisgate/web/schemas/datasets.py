@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sisgate.web.schemas.document import Document
+from sisgate.web.schemas.document import Document, Moment, OrderDocument
+from sisgate.web.schemas.providers import Reason
 
 
 class CountDocument(Document):
@@ -17,3 +18,33 @@ class CursorDocument(Document):
     """The number of the newest change."""
 
     cursor: int
+
+
+class AbsentDocument(Document):
+    """A dataset that the provider refused: its message, the job, and the time of the next try."""
+
+    resource: str
+    status: int
+    message: str
+    job: str
+    since: Moment
+    asked_again_at: Moment
+
+
+class DatasetsDocument(Document):
+    """The datasets that a sync of the whole roster reads, in order, and those it leaves out."""
+
+    roster: list[str]
+    absent: list[AbsentDocument]
+
+
+class RestartOrder(OrderDocument):
+    """Why all readers of changes start over."""
+
+    reason: Reason = None
+
+
+class RestartedDocument(Document):
+    """The datasets whose cursors are too old now, as PROVIDER/RESOURCE."""
+
+    datasets: list[str]

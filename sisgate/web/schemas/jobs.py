@@ -10,7 +10,17 @@ from pydantic import Base64Bytes, ConfigDict, Field
 
 from sisgate.domain.priorities import PriorityName
 from sisgate.domain.states import JobState
-from sisgate.gateway import Answer, DeadLetter, Job, JobStatus, NewRequest, NewSync, Plan, Wait
+from sisgate.gateway import (
+    Answer,
+    DeadLetter,
+    Job,
+    JobStatus,
+    NewRequest,
+    NewSync,
+    Plan,
+    SyncResult,
+    Wait,
+)
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 from sisgate.web.schemas.providers import HoldDocument
 
@@ -50,6 +60,34 @@ class SyncOrder(OrderDocument):
     def arguments(self, key: str | None) -> Json:
         """Return what the gateway takes, by name."""
         own = {name: getattr(self, name) for name in SyncOrder.model_fields}
+        return own | {"idempotency_key": key}
+
+
+class ManySyncsOrder(OrderDocument):
+    """Syncs of the providers chosen by `pool`, `kind` and `name` (a pattern, as lincoln-*)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"where": {"pool": "north"}, "resources": ["students"]}]}
+    )
+
+    where: Annotated[dict[str, str], Field(description="Empty: all providers.")] = Field(
+        default_factory=dict
+    )
+    resources: Annotated[
+        list[str], Field(max_length=100, description="Empty: each provider's whole roster.")
+    ] = Field(default_factory=list)
+    priority: PriorityName = "normal"
+    mode: Literal["auto", "full", "incremental"] = "auto"
+    allow_deletes: Annotated[bool, Field(description="Needs the role operator.")] = False
+    timeout: Annotated[Seconds | None, Field(description="Seconds to the jobs' deadline.")] = None
+    app: str | None = None
+    with_absent: Annotated[
+        bool, Field(description="Also datasets that a provider lately refused.")
+    ] = False
+
+    def arguments(self, key: str | None) -> Json:
+        """Return what the gateway takes, by name."""
+        own = {name: getattr(self, name) for name in ManySyncsOrder.model_fields}
         return own | {"idempotency_key": key}
 
 
@@ -239,6 +277,26 @@ class BulkResult(Document):
     def of(cls, jobs: Iterable[Job]) -> Self:
         """Return the references to jobs."""
         return cls(jobs=[JobReference.of(each) for each in jobs])
+
+
+class SyncResultDocument(Document):
+    """One dataset of one provider: the `job` of its sync, or the `error` why it was refused."""
+
+    provider: str
+    resource: str
+    job: str | None
+    error: Json | None
+
+
+class ManySyncsResult(Document):
+    """What became of each dataset."""
+
+    syncs: list[SyncResultDocument]
+
+    @classmethod
+    def of(cls, results: Iterable[SyncResult]) -> Self:
+        """Return the document of results."""
+        return cls(syncs=[SyncResultDocument(**each.as_dict()) for each in results])
 
 
 class JobPage(Document):

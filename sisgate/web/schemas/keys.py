@@ -41,6 +41,21 @@ class KeyDocument(Document):
         return cls(**info.as_dict(), destroyed=list(info.destroyed))
 
 
+class MasterKeyDocument(Document):
+    """A master key and how much it has sealed, by place. `origin` null: this process lacks it."""
+
+    id: str
+    origin: str | None
+    is_newest: bool
+    sealed: dict[str, int]
+
+
+class MasterKeysDocument(Document):
+    """The master keys, newest first, then those that are missing."""
+
+    keys: list[MasterKeyDocument]
+
+
 class KeysDocument(Document):
     """Keys, the newest first."""
 

@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Base64Bytes, Field
 
-from sisgate.gateway import Hold, Overview, PriorityQueue, ProviderOverview
+from sisgate.gateway import Hold, Overview, PriorityQueue, ProviderOverview, TransformTrial
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
+
+
+class TransformOrder(OrderDocument):
+    """A request, and perhaps the body of a response to it (base64), that transforms change."""
+
+    method: str = "GET"
+    path: str
+    query: dict[str, str] | list[tuple[str, str]] | None = None
+    payload: Annotated[Any, Field(alias="json", description="Sent as JSON.")] = None
+    headers: dict[str, str] | None = None
+    name: Annotated[str | None, Field(description="Null: the first that fits.")] = None
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    response: Annotated[
+        Base64Bytes | None, Field(description="The body of a response; base64.")
+    ] = None
+
+
+class TransformedDocument(Document):
+    """Headers and body (base64) of a response after a transform."""
+
+    headers: dict[str, str]
+    body: Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+
+
+class TrialDocument(Document):
+    """What a transform makes of the request, and of the response if one was given."""
+
+    transform: str
+    request: Json
+    response: TransformedDocument | None
+
+    @classmethod
+    def of(cls, trial: TransformTrial) -> Self:
+        """Return the document of a trial."""
+        done = trial.response
+        response = done and TransformedDocument(
+            headers=dict(done.headers), body=b64encode(done.body).decode()
+        )
+        return cls(transform=trial.rule, request=dict(trial.request), response=response)
 
 
 class WindowDocument(Document):

@@ -99,6 +99,10 @@ def test_a_removal_says_what_becomes_of_waiting_work(run: Run, gateway: Gateway)
     assert "1 waiting job of adams ends as cancelled" in told
     assert "- providers.adams" in told
     assert run("providers", "remove", "adams", "--yes")["cancelled"] == {"adams": 1}
+    told = run("providers", "remove", "adams", "lincoln", "--purge", "--dry-run", text=True)
+    assert "--purge deletes 0 records, 0 changes and 0 responses of adams." in told
+    counted = run("providers", "remove", "lincoln", "--purge", "--dry-run")
+    assert (counted["remove"], counted["purge"]["lincoln"]["records"]) == (["lincoln"], 0)
     purged = run("providers", "remove", "adams", "lincoln", "--purge", "--yes")
     assert (purged["removed"], sorted(purged["purged"])) == (["lincoln"], ["adams", "lincoln"])
 

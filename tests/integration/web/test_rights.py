@@ -33,6 +33,15 @@ BODIES: dict[str, Any] = {
     "diff_configuration": {"document": {}},
     "apply_configuration": {"document": {}, "based_on": 7},
     "run_retention": {"seconds": 1},
+    "create_many_syncs": {"where": {"name": PROVIDER}, "resources": [RESOURCE]},
+    "plan_edit": {"edit": {"change": "remove", "providers": ["none"]}},
+    "apply_edit": {"edit": {"change": "edit", "provider": PROVIDER}},
+    "purge_provider": {"provider": "none"},
+    "try_transform": {"path": "/x"},
+    "erase_person": {"provider": PROVIDER, "sourced_id": "1", "dry_run": True},
+    "lift_erasure": {"provider": PROVIDER, "sourced_id": "1", "reason": "test"},
+    "find_disclosures": {"provider": PROVIDER, "sourced_id": "1"},
+    "find_pseudonyms": {"provider": PROVIDER, "sourced_id": "1"},
 }
 """The bodies of routes that need one; others get an empty object, or none if they take none."""
 

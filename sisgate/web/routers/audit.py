@@ -1,0 +1,112 @@
+"""The audit log: reading it, proving it whole, taking it away."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from starlette.concurrency import run_in_threadpool
+
+from sisgate.gateway import AuditEvent, AuditFilter
+from sisgate.web.deps import Caller
+from sisgate.web.rights import needs
+from sisgate.web.schemas.audit import (
+    EventDocument,
+    EventsDocument,
+    HeadDocument,
+    NewestHeadDocument,
+    PublicKeysDocument,
+    SealedDocument,
+    VerificationDocument,
+)
+from sisgate.web.streams import JSON_LINES, json_lines, text_lines
+
+router = APIRouter(prefix="/v1/audit", tags=["audit"])
+
+ADMIN = needs("administer", "installation")
+
+
+async def _filter(
+    actor: str | None = None,
+    action: Annotated[str | None, Query(description="An action, or its beginning.")] = None,
+    subject: Annotated[list[str] | None, Query(description="May be repeated.")] = None,
+    provider: str | None = None,
+    job: str | None = None,
+    request_id: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> AuditFilter:
+    return AuditFilter(
+        actor=actor, action=action, subjects=subject or (), provider=provider,
+        job=job, request_id=request_id, since=since, until=until,
+    )  # fmt: skip
+
+
+Wanted = Annotated[AuditFilter, Depends(_filter)]
+
+
+@router.get("/events", openapi_extra=ADMIN, summary="Show the newest audit events")
+def list_events(
+    caller: Caller, wanted: Wanted, limit: Annotated[int, Query(ge=1, le=1000)] = 50
+) -> EventsDocument:
+    """Return the newest events that match, newest first."""
+    events = caller.audit.tail(wanted, limit=limit)
+    return EventsDocument(events=[EventDocument.of(each) for each in events])
+
+
+@router.get(
+    "/search",
+    openapi_extra=ADMIN,
+    responses={200: {"content": {JSON_LINES: {}}, "description": "One event a line."}},
+    response_class=Response,
+    summary="Stream audit events",
+)
+async def search_events(caller: Caller, wanted: Wanted) -> Response:
+    """Stream all events that match, oldest first."""
+    events = await run_in_threadpool(caller.audit.search, wanted)
+    return await json_lines(events, _event, {})
+
+
+@router.post("/verify", openapi_extra=ADMIN, summary="Verify the audit log")
+def verify_audit_log(caller: Caller) -> VerificationDocument:
+    """Check every event, seal and link, and the end of the log against the configured heads."""
+    return VerificationDocument.of(caller.audit.verify())
+
+
+@router.post(
+    "/export",
+    openapi_extra=ADMIN,
+    responses={200: {"content": {JSON_LINES: {}}, "description": "The signed log."}},
+    response_class=Response,
+    summary="Export the audit log",
+)
+async def export_audit_log(caller: Caller) -> Response:
+    """Seal new events, then stream the whole log with its seals, head and signature.
+
+    `sisgate audit verify FILE` checks what was saved, with public keys alone.
+    """
+    return await text_lines(await run_in_threadpool(caller.audit.export))
+
+
+@router.post("/seal", openapi_extra=ADMIN, summary="Seal new events")
+def seal_audit_log(caller: Caller) -> SealedDocument:
+    """Seal new events now; workers do so every second."""
+    return SealedDocument(seal=caller.audit.seal())
+
+
+@router.get("/head", openapi_extra=ADMIN, summary="Show the head of the audit log")
+def get_audit_head(caller: Caller) -> NewestHeadDocument:
+    """Return the signed head of the newest seal, to keep on another system."""
+    head = caller.audit.head()
+    return NewestHeadDocument(head=HeadDocument.of(head) if head is not None else None)
+
+
+@router.get("/public-keys", openapi_extra=ADMIN, summary="Show the public audit keys")
+def list_public_keys(caller: Caller) -> PublicKeysDocument:
+    """Return what an auditor needs to verify an export."""
+    return PublicKeysDocument.of(caller.audit.public_keys())
+
+
+def _event(event: AuditEvent) -> dict[str, object]:
+    return EventDocument.of(event).model_dump(mode="json")
