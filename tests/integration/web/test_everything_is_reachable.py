@@ -23,6 +23,7 @@ from sisgate.privacy.retention import Retention
 IN_PROCESS = "it is about the gateway as an object of this process"
 BY_HOST = "it reads or writes files and secrets of the host it runs on"
 IN_OVERVIEW = "GET /v1/providers/{provider} shows it"
+A_STEP = "a step of `requests.begin`, which make_request calls"
 OF_WORKERS = "only workers and beat call it"
 
 NOT_BY_HTTP = {
@@ -47,6 +48,12 @@ NOT_BY_HTTP = {
     "datasets.records": "list_records",
     "datasets.changes": "list_changes",
     "datasets.rosters": "many of what list_datasets returns",
+    "requests.answered": A_STEP,
+    "requests.begin_alone": A_STEP,
+    "requests.concluded": A_STEP,
+    "requests.enqueue": A_STEP,
+    "requests.order": A_STEP,
+    "requests.wanted": A_STEP,
     "schedules.get": "list_schedules",
     "schedules.run_due": OF_WORKERS,
     "configuration.current": "get_configuration",
