@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,10 +31,8 @@ from sisgate.errors import DatabaseUnavailable
 from sisgate.ledger.faults import STALE, cure_of, sqlstate_of
 from sisgate.ledger.schema import Control, serialise_json
 from sisgate.ledger.session import LedgerSession
+from sisgate.ledger.write_lock import BUSY_TIMEOUT_MS, begin_writing
 from sisgate.start_up import extra_of, missing_extra
-
-BUSY_TIMEOUT_MS = 30_000
-"""How long a SQLite writer waits for another one to finish."""
 
 ONLY_WHEN_ASKED = 2**31
 """After so many runs psycopg prepares a statement without being asked to (`ledger.prepared`)."""
@@ -68,6 +67,10 @@ class Database:
         self.engine = _engine(url, pool_size, must_exist=must_exist)
         self._writing = self.engine.execution_options(sisgate_writes=True)
         self.commit_hook: CommitHook | None = None
+        self._one_writer: AbstractContextManager[Any] = (
+            threading.Lock() if self.is_sqlite else nullcontext()
+        )
+        self._before: Callable[[], object] = lambda: None
 
     @property
     def is_sqlite(self) -> bool:
@@ -82,6 +85,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that does not write; it sees one state throughout on SQLite."""
+        self._before()
         with self._transaction(self.engine) as session:
             yield session
 
@@ -92,7 +96,9 @@ class Database:
         Taking it at the first write instead would fail with "database is locked" whenever
         another writer came between this transaction's first read and its first write.
         """
-        with self._transaction(self._writing) as session:
+        # SQLite has one writer. The threads of a process queue here, and one tries (`write_lock`).
+        self._before()
+        with self._one_writer, self._transaction(self._writing) as session:
             yield session
 
     @contextmanager
@@ -149,10 +155,11 @@ class Database:
         """
         if not isinstance(clock, ReferenceClock):
             return
-        reader: Callable[..., None] = _ClockReader(clock, self.engine.dialect.dbapi)
-        event.listen(
-            self.engine, "checkout", reader if not self.is_sqlite else lambda *_: clock.refresh()
-        )
+        if self.is_sqlite:
+            self._before = clock.refresh
+        else:
+            reader: Callable[..., None] = _ClockReader(clock, self.engine.dialect.dbapi)
+            event.listen(self.engine, "checkout", reader)
 
     def create_file(self) -> None:
         """Create the file of a SQLite ledger, where its folder exists and the file does not."""
@@ -283,7 +290,10 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("sisgate_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if writes:
+        begin_writing(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
 
 
 class _ClockReader:
