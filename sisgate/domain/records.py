@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,16 +56,19 @@ def _canonical(value: Any) -> bytes:
         text: bytes = _orjson().dumps(value, option=_orjson().OPT_SORT_KEYS)
     except TypeError:
         return _slow(value).encode()
-    has_reals = any(search(text) for search in _MAY_BE_REAL)
-    return _slow(value).encode() if has_reals else text
+    return _slow(value).encode() if _has_reals(text) else text
 
 
-def _plain(value: Any) -> str:
+def _has_reals(text: bytes) -> bool:
+    return any(search(text) for search in _MAY_BE_REAL)
+
+
+def _plain(value: Any) -> bytes:
     try:
         text: bytes = _orjson().dumps(value)
-        return text.decode()
     except TypeError:
-        return _slow(value)
+        return _slow(value).encode()
+    return text
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Row:
         """What the provider sent as JSON text; the order of its names has no meaning."""
         if self.original is self.data:
             return self.data_json
-        return _plain(self.original)
+        return _plain(self.original).decode()
 
     @cached_property
     def content_hash(self) -> bytes:
@@ -123,6 +127,36 @@ class Row:
         except ValueError:
             return None
         return moment if moment.tzinfo else None
+
+
+def encode(rows: Sequence[Row]) -> None:
+    """Compute the texts and digests of many rows, which takes a third of the time of one by one.
+
+    Rows do so themselves when they are first asked. Never needed, and without effect but time.
+    """
+    texts = _texts([row.data for row in rows], canonical=True)
+    originals = _texts([row.original for row in rows], canonical=False)
+    for row, text, original in zip(rows, texts, originals, strict=True):
+        # Where `cached_property` keeps its values; a frozen row takes no others.
+        vars(row).update(
+            _data_text=text,
+            original_json=original.decode(),
+            content_hash=hashlib.sha256(text).digest(),
+        )
+
+
+def _texts(values: Sequence[Any], *, canonical: bool) -> Sequence[bytes]:
+    """Return the JSON text of each value, written in one go with a random text between them."""
+    one = _canonical if canonical else _plain
+    orjson, boundary = _orjson(), secrets.token_hex(16)
+    together = [each for value in values for each in (value, boundary)][:-1]
+    try:
+        text: bytes = orjson.dumps(together, option=orjson.OPT_SORT_KEYS if canonical else None)
+    except TypeError:
+        return [one(value) for value in values]
+    if canonical and _has_reals(text):
+        return [one(value) for value in values]
+    return text[1:-1].split(f',"{boundary}",'.encode()) if values else []
 
 
 def orgs_of(data: Mapping[str, Any]) -> list[str] | None:

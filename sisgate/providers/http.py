@@ -26,8 +26,13 @@ DEPTH_LIMIT = 32
 MOST_DIGITS = 400
 """The most digits of a whole number that is read as a number."""
 
+LONG_NUMBER = b"0" * 19
+"""Whole numbers of fewer digits fit into 64 bits."""
+
+_DIGITS_ALIKE = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 _NOT_STORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _LATIN_1 = "iso8859-1"
+_SEVEN_BITS = ("iso2022", "utf-7", "hz")
 
 
 def decode(body: bytes, charset: str | None = None, errors: str = "strict") -> str:
@@ -42,7 +47,7 @@ def decode(body: bytes, charset: str | None = None, errors: str = "strict") -> s
     """
     declared = _known(charset)
     unicode = json.detect_encoding(body)
-    if declared is not None and declared.startswith(("iso2022", "utf-7", "hz")):
+    if declared is not None and declared.startswith(_SEVEN_BITS):
         return body.decode(declared, errors)
     try:
         return body.decode(unicode)
@@ -75,16 +80,40 @@ def read_json(body: bytes, charset: str | None = None) -> Any:
     >>> read_json(rb'{"name": "A\u0000nn\ud800", "height": NaN, "weight": 1e999}')
     {'name': 'Ann�', 'height': None, 'weight': '1e999'}
     """
-    text = decode(body, charset)
-    try:
-        value = _parse(text)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    is_plain, value = _read_plain(body, charset)
+    text = None
+    if not is_plain:
+        text = decode(body, charset)
+        try:
+            value = _parse(text)
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
     if _deeper_than(value, DEPTH_LIMIT):
         raise ValueError("nested too deep")
+    if text is None:
+        return value
     # Two searches, since one for either would look at every character.
     is_storable = "\0" not in text and not _NOT_STORABLE.search(text)
     return value if is_storable else _storable(value)
+
+
+def _read_plain(body: bytes, charset: str | None) -> tuple[bool, Any]:
+    """Return whether orjson reads `body` as the standard library does, and what it reads.
+
+    It is much faster and refuses all that needs a cure, with two exceptions: NUL in a text, and
+    whole numbers above 64 bits, which it would make reals.
+    """
+    import orjson
+
+    declared = _known(charset) if charset is not None else None
+    if declared is not None and declared.startswith(_SEVEN_BITS):
+        return False, None
+    if b"\\u0000" in body or LONG_NUMBER in body.translate(_DIGITS_ALIKE):
+        return False, None
+    try:
+        return True, orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False, None
 
 
 def _parse(text: str) -> Any:

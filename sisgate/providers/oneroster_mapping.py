@@ -142,10 +142,14 @@ def _read_fields(
     for name, value in original.items():
         if value is None:
             continue
-        if name not in fields:
+        field = fields.get(name)
+        if field is None:
             data[name] = without_addresses(value) if type(value) in (dict, list) else value
             continue
-        target, read = fields[name]
+        target, read = field
+        if read is text and type(value) is str:
+            data[name] = value
+            continue
         if target != name and original.get(target):
             continue  # given in its own form, too
         try:

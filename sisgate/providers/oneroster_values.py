@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sisgate.providers.values import iso_date, read_references, utc_text
+from sisgate.providers.values import (
+    iso_date,
+    read_references,
+    reference,
+    usable_id,
+    utc_text,
+)
 
 _TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false", "yes": "true", "no": "false"}
 
@@ -15,7 +21,7 @@ Read = Callable[[Any], Any]
 
 def text(value: Any) -> str | None:
     """Return a text; numbers are written out."""
-    if isinstance(value, str):
+    if type(value) is str:
         return value
     if type(value) is int and abs(value) < 2**63:
         return str(value)
@@ -24,7 +30,8 @@ def text(value: Any) -> str | None:
 
 def word(value: Any) -> str | None:
     """Return a text without outer blanks; None for an empty one."""
-    return (text(value) or "").strip() or None
+    content = value if type(value) is str else text(value) or ""
+    return content.strip() or None
 
 
 def word_of(known: str, **others: str) -> Read:
@@ -37,9 +44,12 @@ def word_of(known: str, **others: str) -> Read:
     >>> read("STUDENT"), read(" siteadministrator "), read("Pupil"), read("Coach"), read("ext:x")
     ('student', 'siteAdministrator', 'student', 'ext:Coach', 'ext:x')
     """
-    table = {each.lower(): each for each in known.split()} | others
+    words = frozenset(known.split())
+    table = {each.lower(): each for each in words} | others
 
     def read(value: Any) -> str | None:
+        if type(value) is str and value in words:
+            return value
         content = word(value)
         if content is None or content.startswith("ext:"):
             return content
@@ -71,6 +81,8 @@ def date(value: Any) -> str | None:
 
 def status(value: Any) -> str:
     """Return the status. `inactive`, of before 1.1, is to be read as `tobedeleted`."""
+    if value == "active":
+        return "active"
     content = (text(value) or "").strip().lower() or "active"
     if content == "inactive":
         return "tobedeleted"
@@ -84,18 +96,20 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, str):
         value = value.split(",")
     items = value if isinstance(value, list) else [value]
-    return [
-        content for each in items if each is not None and (content := (text(each) or "").strip())
-    ]
+    return [content for each in items if each is not None and (content := word(each))]
 
 
 def objects(value: Any) -> list[Any]:
     """Return a list of objects without nulls, also in them, and without addresses of one server."""
-    items = value if isinstance(value, list) else [value]
-    if not all(each is None or isinstance(each, dict) for each in items):
-        raise ValueError
-    filled = ({k: v for k, v in each.items() if v is not None} for each in items if each)
-    return [without_addresses(each) for each in filled if each]
+    held = []
+    for each in value if type(value) is list else [value]:
+        if each is None:
+            continue
+        if type(each) is not dict:
+            raise ValueError
+        if filled := {k: v for k, v in each.items() if v is not None}:
+            held.append(without_addresses(filled))
+    return held
 
 
 class PartlyUnread(ValueError):
@@ -110,6 +124,8 @@ def references(kind: str) -> Read:
     """Return what reads a list of references to records of a kind."""
 
     def read(value: Any) -> list[dict[str, str]]:
+        if type(value) is list and not value:
+            return []
         refs, whole = read_references(kind, value)
         if not whole:
             raise PartlyUnread(refs)
@@ -122,6 +138,9 @@ def reference_to(kind: str) -> Read:
     """Return what reads one reference; of several the first."""
 
     def read(value: Any) -> dict[str, str] | None:
+        # Nearly all references are such objects, and there are thousands on a page.
+        if type(value) is dict and type(held := value.get("sourcedId")) is str and usable_id(held):
+            return reference(kind, held)
         refs, whole = read_references(kind, value)
         if refs:
             return refs[0]
@@ -132,6 +151,9 @@ def reference_to(kind: str) -> Read:
     return read
 
 
+_read_org = reference_to("org")
+
+
 def roles(value: Any) -> list[dict[str, Any]]:
     """Return the roles of 1.2. One without a word for the role says nothing."""
     roles, whole = [], True
@@ -139,20 +161,21 @@ def roles(value: Any) -> list[dict[str, Any]]:
         held = each if isinstance(each, dict) else {"role": each}
         try:
             role = role_word(held["role"]) if held.get("role") is not None else None
-            org = reference_to("org")(held.get("org"))
+            org = _read_org(held.get("org"))
         except ValueError:
             whole = False
             continue
         if role is not None:
             kind = str(held.get("roleType")).lower()
-            more = {k: v for k, v in held.items() if v is not None and k not in _OF_A_ROLE}
-            dates = {k: iso_date(v) for k, v in more.items() if k in _ROLE_DATES and type(v) is str}
-            roles.append(
-                {"roleType": kind if kind == "secondary" else "primary", "role": role}
-                | ({"org": org} if org else {})
-                | more
-                | dates
-            )
+            read = {"roleType": kind if kind == "secondary" else "primary", "role": role}
+            if org:
+                read["org"] = org
+            for name, each_value in held.items():
+                if each_value is None or name in _OF_A_ROLE:
+                    continue
+                is_date = name in _ROLE_DATES and type(each_value) is str
+                read[name] = iso_date(each_value) if is_date else each_value
+            roles.append(read)
     if not whole:
         raise PartlyUnread(roles)
     return roles
@@ -170,15 +193,17 @@ def moment(value: Any) -> str | None:
 
 def without_addresses(value: Any) -> Any:
     """Return a value that the specification does not know without addresses of one server."""
-    return _without_href(value) if _has_href(value) else value
+    is_nested = type(value) in (dict, list)
+    return _without_href(value) if is_nested and _has_href(value) else value
 
 
 def _has_href(value: Any) -> bool:
+    inner = value
     if type(value) is dict:
-        return "href" in value or any(
-            type(each) in (dict, list) and _has_href(each) for each in value.values()
-        )
-    return type(value) is list and any(_has_href(each) for each in value)
+        if "href" in value:
+            return True
+        inner = value.values()
+    return any(_has_href(each) for each in inner if type(each) in (dict, list))
 
 
 def _without_href(value: Any) -> Any:

@@ -94,10 +94,10 @@ def usable_id(value: Any) -> str | None:
     >>> usable_id(12), usable_id(" "), usable_id(True)
     ('12', None, None)
     """
+    if type(value) is str:
+        return value if len(value) <= SOURCED_ID_LIMIT and value.strip() else None
     if type(value) is int and abs(value) < 2**63:
         return str(value)
-    if isinstance(value, str) and value.strip() and len(value) <= SOURCED_ID_LIMIT:
-        return value
     return None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sisgate.domain.rates import parse_retry_after
+from sisgate.domain.records import encode
 from sisgate.domain.response_class import CallFate, KeyEffect, Outcome, ResponseClass
 from sisgate.domain.retries import Blame, Failure, GiveUp, MayBeDone, TryAgain, decide
 from sisgate.errors import (
@@ -24,6 +25,7 @@ from sisgate.providers.dialect import Listing, Page
 from sisgate.providers.http import HttpResponse
 from sisgate.providers.refusals import ClassifiedResponse
 from sisgate.settings import ProviderConfig
+from sisgate.start_up import gc_paused
 from sisgate.sync import known_pages
 from sisgate.sync.pages import is_behind
 from workers.calls.context import (
@@ -167,9 +169,9 @@ def page_read(
     assert claim.listing is not None
     assert claim.job.resource is not None
     listing = Listing.from_json(claim.listing.plan)
-    page = config.dialect.read_page(claim.job.resource, listing, claim.position, response)
-    for row in page.rows:
-        _ = row.content_hash, row.original_json  # computed and cached before the lock is taken
+    with gc_paused():  # it would go through some 10,000 new objects again and again
+        page = config.dialect.read_page(claim.job.resource, listing, claim.position, response)
+        encode(page.rows)  # before the lock is taken
     return PageRead(page, digest)
 
 

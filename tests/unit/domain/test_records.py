@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.domain.records import Row
+from sisgate.domain.records import Row, encode
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 value = st.recursive(
@@ -37,6 +37,19 @@ def test_the_text_of_a_record_is_that_of_the_standard_library(data: dict[str, An
     assert row.data_json == standard(data)
     assert row.content_hash == hashlib.sha256(standard(data).encode()).digest()
     assert json.loads(row.original_json) == {"raw": data}
+
+
+@given(st.lists(st.dictionaries(text, value, max_size=4), max_size=5))
+def test_rows_encoded_together_are_those_encoded_one_by_one(page: list[dict[str, Any]]) -> None:
+    """A page is written in one go: no row may get the text of another or a different one."""
+    rows = [Row(f"{n}", data, {"raw": data}) for n, data in enumerate(page)]
+    encode(rows)
+    for row, data in zip(rows, page, strict=True):
+        alone = Row(row.sourced_id, data, {"raw": data})
+        assert {"_data_text", "original_json", "content_hash"} <= vars(row).keys()
+        assert row.data_json == alone.data_json == standard(data)
+        assert row.original_json == alone.original_json
+        assert row.content_hash == alone.content_hash
 
 
 @pytest.mark.parametrize(

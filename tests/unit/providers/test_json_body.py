@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sisgate.providers.http import DEPTH_LIMIT, read_json
@@ -25,6 +25,32 @@ def test_what_is_read_can_be_written_in_utf8(value: Any, escaped: bool) -> None:
     assert json.dumps(read, ensure_ascii=False).replace("\\u0000", "").encode()
     if "\\u0000" not in json.dumps(value):
         assert read == value
+
+
+_WRITTEN = r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,2})?"
+_numbers = st.from_regex(_WRITTEN, fullmatch=True)
+_texts = st.text(st.characters(exclude_characters="\0"), max_size=6).map(
+    lambda each: json.dumps(each, ensure_ascii=False)
+)
+_json_texts = st.recursive(
+    _numbers | _texts,
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda each: f"[{', '.join(each)}]")
+        | st.lists(st.tuples(_texts, inner), max_size=4).map(
+            lambda each: f"{{{','.join(f'{name}:{value}' for name, value in each)}}}"
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(_json_texts)
+@example("[18446744073709551616, -9223372036854775809, 18446744073709551615]")
+@example('{"a": 1, "b": 2, "a": 3}')
+def test_every_number_and_name_is_read_as_by_the_standard_library(text: str) -> None:
+    """Existing records were hashed as it reads them, and no digit of a long id may be lost."""
+    expected = json.loads(text)
+    assert repr(read_json(text.encode())) == repr(expected)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32-le"])
