@@ -189,7 +189,7 @@ def _engine(url: str, pool_size: int, *, must_exist: bool = False) -> Engine:
             "connect_timeout": 5,
             "application_name": "sisgate",
             "client_encoding": "utf8",
-            "prepare_threshold": None,  # see `_prepare_if_direct`
+            "prepare_threshold": None,  # see `_adapt_if_direct`
         }
     try:
         engine = create_engine(parsed, **options)
@@ -205,7 +205,7 @@ def _engine(url: str, pool_size: int, *, must_exist: bool = False) -> Engine:
     else:
         _begin_for_ping(engine.dialect)
         event.listen(engine, "connect", _refuse_other_encodings)
-        event.listen(engine, "connect", _prepare_if_direct)
+        event.listen(engine, "connect", _adapt_if_direct)
         event.listen(engine, "handle_error", _leave_stale_connections)
     return engine
 
@@ -241,8 +241,11 @@ def _refuse_other_encodings(connection: Any, _record: Any) -> None:
         )
 
 
-def _prepare_if_direct(connection: Any, _record: Any) -> None:
-    """Let the statements of the hot path be prepared, if nothing stands between us and the server.
+def _adapt_if_direct(connection: Any, _record: Any) -> None:
+    """Adapt a connection to short statements, if nothing stands between us and the server.
+
+    Those of the hot path may be prepared, and none is compiled to machine code: without statistics
+    the server expects a page to be much work, and compiling took longer than all of it.
 
     PgBouncer in transaction mode gives each transaction another of the server's connections, so
     nothing may be left behind in one. It shows a process id of its own.
@@ -251,6 +254,8 @@ def _prepare_if_direct(connection: Any, _record: Any) -> None:
     connection.rollback()
     if process == connection.info.backend_pid:
         connection.prepare_threshold = ONLY_WHEN_ASKED
+        connection.execute("SET jit = off")
+        connection.commit()
 
 
 def _leave_stale_connections(context: ExceptionContext) -> None:
