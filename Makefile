@@ -26,7 +26,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet
 INSTALL_LOCKED = $(PIP_INSTALL) --require-hashes --requirement locks/$(1).txt \
 	&& $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 
-.PHONY: help setup demo up test test-fast coverage soak docs lint format bench build lock sbom clean
+.PHONY: help setup demo up test test-fast coverage browser soak docs lint format bench build lock sbom clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -56,7 +56,11 @@ demo: $(STAMP) ## Start everything against the sandbox and show a sync
 up: $(STAMP) ## Run Redis, workers, beat and Flower on this machine
 	@$(BIN)/sisgate up
 
+browser: ## Install Debian's Chromium for the browser tests, unless there is one
+	@.ci/find-chromium --install >/dev/null
+
 test: $(STAMP) ## Run all tests (ARGS="tests/unit -k words" narrows)
+	@.ci/find-chromium --install >/dev/null || true
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: $(STAMP) ## Run unit and contract tests only, in under a minute
@@ -64,7 +68,7 @@ test-fast: $(STAMP) ## Run unit and contract tests only, in under a minute
 
 coverage: $(STAMP) ## Measure what the tests cover that run in pytest's own process
 	@mkdir -p build && rm -f build/coverage*
-	@$(BIN)/python -m pytest $(PARALLEL) --cov --ignore=tests/faults --ignore=tests/acceptance $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --ignore=tests/faults --ignore=tests/acceptance --ignore=tests/browser $(ARGS)
 
 soak: $(STAMP) ## Kill everything 1,000 times and count what broke (KILLS=, SEED=, DATABASE=)
 	@$(BIN)/python -m tests.faults.soak --kills $(KILLS) --seed $(SEED) --database $(DATABASE) $(ARGS)

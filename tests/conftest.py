@@ -29,7 +29,7 @@ hypothesis.settings.load_profile("ci")
 
 TESTS = Path(__file__).parent
 UNIT = TESTS / "unit"
-LONGEST_FIRST = ("faults", "acceptance", "integration", "contract", "unit")
+LONGEST_FIRST = ("faults", "acceptance", "browser", "integration", "contract", "unit")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sisgate.start_up import names_from
 
 if TYPE_CHECKING:
-    from sisgate.access.policy import Role
+    from sisgate.access.policy import Action, Role
     from sisgate.access.token_service import TokenInfo
     from sisgate.admission.state import LimiterState
     from sisgate.audit.archive import Segment
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sisgate.domain.stored_records import StoredChange, StoredRecord
     from sisgate.gateway.answer import Answer
     from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
+    from sisgate.gateway.dashboard import Attention, Dashboard
     from sisgate.gateway.datasets import AbsentDataset
     from sisgate.gateway.diagnosis.result import DiagnosticResult
     from sisgate.gateway.gateway import Gateway
@@ -44,6 +45,7 @@ else:
     __getattr__ = names_from(
         __name__,
         {
+            "Action": "sisgate.access.policy",
             "Role": "sisgate.access.policy",
             "TokenInfo": "sisgate.access.token_service",
             "LimiterState": "sisgate.admission.state",
@@ -55,6 +57,8 @@ else:
             "ConfigurationPlan": "sisgate.gateway.configuration",
             "VersionInfo": "sisgate.ledger.configuration",
             "Answer": "sisgate.gateway.answer",
+            "Attention": "sisgate.gateway.dashboard",
+            "Dashboard": "sisgate.gateway.dashboard",
             "AbsentDataset": "sisgate.gateway.datasets",
             "DiagnosticResult": "sisgate.gateway.diagnosis.result",
             "Plan": "sisgate.gateway.plan",
@@ -90,11 +94,11 @@ else:
     )
 
 __all__ = [
-    "AbsentDataset", "Answer", "AppliedConfiguration", "AuditEvent", "AuditFilter", "Cause",
-    "ConfigurationPlan", "DeadLetter", "DiagnosticResult", "ErasureReport", "Gateway", "Hold",
-    "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest", "NewSync",
-    "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan", "PriorityQueue",
-    "ProviderOverview", "Readiness", "RetentionResult", "Role", "Segment", "Slot", "StoredChange",
-    "StoredRecord", "SyncResult", "TableChange", "TokenInfo", "TransformTrial", "Usage",
-    "VerificationResult", "VersionInfo", "Wait",
+    "AbsentDataset", "Action", "Answer", "AppliedConfiguration", "Attention", "AuditEvent",
+    "AuditFilter", "Cause", "ConfigurationPlan", "Dashboard", "DeadLetter", "DiagnosticResult",
+    "ErasureReport", "Gateway", "Hold", "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState",
+    "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview", "PersonDisclosure",
+    "PersonResource", "Plan", "PriorityQueue", "ProviderOverview", "Readiness", "RetentionResult",
+    "Role", "Segment", "Slot", "StoredChange", "StoredRecord", "SyncResult", "TableChange",
+    "TokenInfo", "TransformTrial", "Usage", "VerificationResult", "VersionInfo", "Wait",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sisgate.access.policy import Action
 from sisgate.gateway import metrics
 from sisgate.gateway.core import Core
+from sisgate.gateway.dashboard import Dashboard, read_dashboard
 from sisgate.gateway.liveness import Liveness, read_liveness
 from sisgate.gateway.readiness import Readiness, read_readiness
 from sisgate.monitoring.fleet_snapshot import FleetSnapshot
@@ -25,6 +26,14 @@ class FleetStatus:
         """
         self._core.access.require_role(Action.LOOK)
         return read_liveness(self._core.context, providers)
+
+    def dashboard(self) -> Dashboard:
+        """Return the fleet at a glance, as far as the caller may see it.
+
+        That is what needs attention, backlog, quota left and processes. What cannot be read is
+        missing, not an error.
+        """
+        return read_dashboard(self._core)
 
     def readiness(self) -> Readiness:
         """Return whether this process can accept jobs, and whether somebody does the work.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sisgate.admission.forecast import calls_ahead, nth_grant
 from sisgate.domain.priorities import Priority
@@ -31,6 +31,14 @@ def read_queue(core: Core, provider: str) -> list[PriorityQueue]:
         begins = _plan(core, provider, None, backlog, latency).starts_at
         queues.append(PriorityQueue(priority, lengths[provider, int(priority)], begins))
     return queues
+
+
+def drained_at(core: Core, provider: str) -> datetime | None:
+    """Return when all that waits for a provider is worked off; None while unknown."""
+    with core.database.read() as session:
+        backlog = workload.backlog(session, provider, Priority.LOW, without=None)
+        latency = workload.mean_latency(session, provider)
+    return _plan(core, provider, None, backlog, latency).starts_at
 
 
 def plan_sync(core: Core, provider: str, resource: str, priority: Priority) -> Plan:

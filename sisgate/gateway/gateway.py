@@ -31,11 +31,11 @@ class Gateway(Parts):
     """Enqueues syncs and requests, follows jobs, reads records and changes.
 
     The most common calls are here; the rest is in parts: `jobs`, `datasets`, `schedules`,
-    `configuration`, `providers`, `keys`, `tokens`, `audit`, `privacy`, `quarantine`, `fleet`,
-    `ledger`, `requests`, `transforms` and `diagnosis`. Create one per process, after forking, and
-    keep it: it holds connections. Methods block and are thread-safe. Every method may raise
-    `DatabaseUnavailable`; then nothing was accepted. `user` names the person at this machine, if it
-    is not an app, in the audit log.
+    `configuration`, `providers`, `keys`, `tokens`, `sessions`, `audit`, `privacy`, `quarantine`,
+    `fleet`, `ledger`, `requests`, `transforms` and `diagnosis`. Create one per process, after
+    forking, and keep it: it holds connections. Methods block and are thread-safe. Every method may
+    raise `DatabaseUnavailable`; then nothing was accepted. `user` names the person at this machine,
+    if it is not an app, in the audit log.
     """
 
     def __init__(
@@ -101,6 +101,13 @@ class Gateway(Parts):
         if token is None and self.settings.access == "open":
             return self.acting_as(LOCAL)
         return self.acting_as(self.tokens.authenticate(token))
+
+    def for_session(self, secret: str) -> Self:
+        """Return the same gateway for whose session it is, as `for_token` does.
+
+        Raises `NotAuthenticated` if the session, or the token that it began with, is not valid.
+        """
+        return self.acting_as(self.sessions.principal(secret))
 
     def close(self) -> None:
         """Close all connections, including those of gateways for other callers."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sisgate.access.policy import Principal
+    from sisgate.access.sessions import Sessions
     from sisgate.access.token_service import TokenService
     from sisgate.context import Context
     from sisgate.gateway.acceptance import Acceptance
@@ -107,6 +108,13 @@ class Parts:
         from sisgate.access.token_service import TokenService
 
         return TokenService(self._core.database, self._core.clock, self._core.access)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """What a browser holds in place of a token."""
+        from sisgate.access.sessions import Sessions
+
+        return Sessions(self._core.database, self._core.clock)
 
     @cached_property
     def audit(self) -> AuditLog:

@@ -1,4 +1,4 @@
-"""Access tokens, and the list of erased persons whom later syncs leave out."""
+"""Access tokens, sessions, and the list of erased persons whom later syncs leave out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from sisgate.ledger.schema import AccessToken, PrivacyKey, Suppression
+from sisgate.ledger.schema import AccessSession, AccessToken, PrivacyKey, Suppression
 from sisgate.ledger.statements import change, insert_into, is_postgresql
 
 
@@ -23,6 +23,30 @@ def note_use(session: Session, token_id: str, now: datetime, before: datetime) -
     used = AccessToken.last_used_at
     is_due = (AccessToken.id == token_id) & or_(used.is_(None), used <= before)
     return change(session, update(AccessToken).where(is_due).values(last_used_at=now)) == 1
+
+
+def begin_session(
+    session: Session, digest: bytes, token_id: str, now: datetime, expires_at: datetime
+) -> None:
+    """Store a session of a token's owner, and forget all that have expired."""
+    session.execute(delete(AccessSession).where(AccessSession.expires_at <= now))
+    session.add(
+        AccessSession(digest=digest, token_id=token_id, begun_at=now, expires_at=expires_at)
+    )
+
+
+def token_of_session(session: Session, digest: bytes, now: datetime) -> AccessToken | None:
+    """Return the token that a session was begun with; None if it has ended or expired."""
+    query = select(AccessToken).join(AccessSession, AccessSession.token_id == AccessToken.id)
+    return session.scalar(
+        query.where(AccessSession.digest == digest, AccessSession.expires_at > now)
+    )
+
+
+def end_session(session: Session, digest: bytes) -> str | None:
+    """Forget a session; return the id of its token, None if there was none."""
+    ended = delete(AccessSession).where(AccessSession.digest == digest)
+    return session.scalar(ended.returning(AccessSession.token_id))
 
 
 def keep_privacy_key(session: Session, name: str, sealed: bytes) -> None:

@@ -12,11 +12,14 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from sisgate import __version__
+from sisgate.console import Console
 from sisgate.gateway import Gateway
 from sisgate.web import errors
 from sisgate.web.deps import Shared, known_parameters
+from sisgate.web.faces import Faces
 from sisgate.web.guard import Guard
 from sisgate.web.identity import Identity
+from sisgate.web.inbound import FailedLogins
 from sisgate.web.openapi import completed
 from sisgate.web.readiness import KeptReadiness
 from sisgate.web.routers import (
@@ -54,19 +57,23 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
     root = gateway if gateway is not None else Gateway.from_env()
     config = root.settings.web
     shared = Shared(config, WaitingRequests(config.max_waiting), KeptReadiness(root))
+    failed = FailedLogins(config.failed_logins_rate)
+    console = Console(root, failed)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = THREADS
         yield
         shared.waiting.stop()
+        console.stop()
         if gateway is None:
             root.close()
 
     # The first is the outermost.
     middleware = [
         Middleware(Guard, config=config, open_access=root.settings.access == "open"),
-        Middleware(Identity, gateway=root, config=config),
+        Middleware(Faces, console=console),
+        Middleware(Identity, gateway=root, config=config, failed=failed),
     ]
     if config.cors_origins:
         cors = Middleware(
@@ -76,7 +83,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer"],
             expose_headers=["Location", "Retry-After", "RateLimit", "RateLimit-Policy"],
         )
-        middleware.insert(1, cors)
+        middleware.insert(2, cors)
     app = FastAPI(
         title="sisgate",
         version=__version__,
@@ -90,6 +97,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.shared = shared
+    app.state.console = console
     errors.install(app)
     for module in ROOMS:
         app.include_router(module.router)

@@ -15,6 +15,7 @@ from sisgate.domain.network import is_loopback
 from sisgate.errors import AccessDenied, SisgateError
 from sisgate.settings.web import WebConfig
 from sisgate.web.errors import HttpProblem, respond, respond_http
+from sisgate.web.faces import is_api
 
 MOST_HEADER_BYTES = 16_384
 """Of all headers of a request together."""
@@ -92,8 +93,9 @@ class Guard:
         if length is not None and int(length) > self._config.max_body_bytes:
             raise HttpProblem(413)
         has_body = (length or "0") != "0" or values.last(b"transfer-encoding") is not None
-        if has_body and not _is_json(values.last(b"content-type")):
-            raise HttpProblem(415)
+        wanted = "application/json" if is_api(scope) else "application/x-www-form-urlencoded"
+        if has_body and _media_type(values.last(b"content-type")) != wanted:
+            raise HttpProblem(415, None if is_api(scope) else f"A form is sent as {wanted}.")
         if self._open:
             _check_local(scope, values)
         self._check_origin(scope, values)
@@ -157,9 +159,9 @@ def _check_framing(values: _Values) -> None:
         raise HttpProblem(400, "The request has a header twice that it may have once.")
 
 
-def _is_json(content_type: str | None) -> bool:
+def _media_type(content_type: str | None) -> str:
     kind, _, _ = (content_type or "").partition(";")
-    return kind.strip().lower() == "application/json"
+    return kind.strip().lower()
 
 
 def _check_local(scope: Scope, values: _Values) -> None:

@@ -1,7 +1,7 @@
 """Who asks: the bearer of a token, or this machine's user; and how often they may.
 
-Pure ASGI. Every path needs a token where tokens are required, also those that don't exist, but for
-the health checks, which show strangers a word only.
+Pure ASGI. Every path of the API needs a token where tokens are required, also those that don't
+exist, but for the health checks, which show strangers a word only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sisgate.errors import NotAuthenticated, TooManyRequests
 from sisgate.gateway import Gateway
 from sisgate.settings.web import WebConfig
-from sisgate.web.inbound import InboundLimits
+from sisgate.web.inbound import FailedLogins, InboundLimits
 
 CALLER = "sisgate.caller"
 """The key of the ASGI scope under which routes find the caller's gateway; None for a stranger."""
@@ -29,11 +29,14 @@ class Identity:
     elsewhere and exactly.
     """
 
-    def __init__(self, app: ASGIApp, gateway: Gateway, config: WebConfig) -> None:
+    def __init__(
+        self, app: ASGIApp, gateway: Gateway, config: WebConfig, failed: FailedLogins
+    ) -> None:
         self._app = app
         self._gateway = gateway
         self._config = config
         self._limits = InboundLimits()
+        self._failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its caller."""
@@ -67,13 +70,12 @@ class Identity:
             return None
 
     async def _authenticated(self, scope: Scope) -> Gateway:
-        rate = self._config.failed_logins_rate  # each is audited, so there must be an end
-        name = f"failed logins of {(scope.get('client') or ('unknown',))[0]}"
-        self._limits.refuse_if_spent(rate, name)
+        client = (scope.get("client") or ("unknown",))[0]
+        self._failed.refuse_if_spent(client)
         try:
             return await run_in_threadpool(self._gateway.for_token, bearer_of(scope))
         except NotAuthenticated:
-            self._limits.note(rate, name)
+            self._failed.note(client)
             raise
 
 

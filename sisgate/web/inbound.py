@@ -51,6 +51,22 @@ class InboundLimits:
         return max(1, min(left, math.ceil(rate.period_seconds)))
 
 
+class FailedLogins:
+    """Logins without a valid token, by address. Each is audited, so there must be an end."""
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._limits = InboundLimits()
+
+    def refuse_if_spent(self, client: str) -> None:
+        """Raise `TooManyRequests` if an address has failed too often."""
+        self._limits.refuse_if_spent(self._rate, client)
+
+    def note(self, client: str) -> None:
+        """Count one."""
+        self._limits.note(self._rate, client)
+
+
 def _item(rate: Rate) -> RateLimitItemPerSecond:
     return RateLimitItemPerSecond(rate.calls, max(1, math.ceil(rate.period_seconds)))
 

@@ -95,6 +95,7 @@ class Service(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer those who wait, then stop as uvicorn does."""
         self._app.state.shared.waiting.stop()
+        self._app.state.console.stop()
         await super().shutdown(sockets)
 
 

@@ -1,6 +1,11 @@
 """The tables of the ledger, by aggregate; all are imported from here."""
 
-from sisgate.ledger.schema.access import AccessToken, PrivacyKey, Suppression
+from sisgate.ledger.schema.access import (
+    AccessSession,
+    AccessToken,
+    PrivacyKey,
+    Suppression,
+)
 from sisgate.ledger.schema.audit import AuditConfiguration, AuditEvent, AuditSeal, AuditWriter
 from sisgate.ledger.schema.base import Base, BigId, Json, UtcDateTime, serialise_json
 from sisgate.ledger.schema.configuration import ConfigurationVersion
@@ -27,10 +32,10 @@ from sisgate.ledger.schema.webhooks import (
 )
 
 __all__ = [
-    "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter",
-    "Base", "BigId", "Call", "Change", "ConfigurationVersion", "Control", "Dataset", "Job", "Json",
-    "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow", "MarkedDeletion", "PrivacyKey",
-    "ProviderCondition", "Record", "Response", "Rollup", "RollupProgress", "Sighting",
+    "AccessSession", "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal",
+    "AuditWriter", "Base", "BigId", "Call", "Change", "ConfigurationVersion", "Control", "Dataset",
+    "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow", "MarkedDeletion",
+    "PrivacyKey", "ProviderCondition", "Record", "Response", "Rollup", "RollupProgress", "Sighting",
     "Suppression", "UsageHour", "UtcDateTime", "Variant", "Webhook", "WebhookAttempt",
     "WebhookInterest", "WebhookMessage", "WebhookOutbox", "serialise_json",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The tables of access tokens and of erased persons."""
+"""The tables of access tokens, of sessions, and of erased persons."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ class AccessToken(Base):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class AccessSession(Base):
+    """A person's visit to the console, begun with a token: the digest of what the browser holds."""
+
+    __tablename__ = "access_sessions"
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    token_id: Mapped[str] = mapped_column(String(10))
+    begun_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Suppression(Base):

@@ -12,7 +12,7 @@ from testbed.web_service import WebService
 SECRET = "Jane Doe 2011-04-05"
 
 WRONG = [
-    ("GET", "/nothing", {}, 404, "not_found"),
+    ("GET", "/v1/nothing", {}, 404, "not_found"),
     ("GET", "/v1/jobs/none", {}, 404, "unknown_job"),
     ("GET", "/v1/providers/none", {}, 404, "unknown_provider"),
     ("GET", "/v1/jobs?limit=0", {}, 422, "usage"),

@@ -1,0 +1,44 @@
+"""Reading forms and queries: bounded, and with errors that name the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from sisgate.clock import Clock
+from sisgate.domain.moments import parse_duration
+from sisgate.errors import UsageError
+
+MOST_FIELDS = 100
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Return the fields of an urlencoded form, the last of each name; `UsageError` for another."""
+    body = await request.body()  # the guard bounds it
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise UsageError("The form cannot be read.") from None
+    return dict(pairs)
+
+
+def time_of(form: Mapping[str, str], name: str, clock: Clock) -> datetime | None:
+    """Return a time that a field gives, as a duration from now or in ISO 8601; None without.
+
+    A time without an offset is UTC.
+    """
+    text = form.get(name, "").strip()
+    if not text:
+        return None
+    with suppress(ValueError):
+        return clock.now() + parse_duration(text)
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    raise UsageError(
+        f"{name}: write a duration such as 30m or 2h, or a time such as 2026-12-01T07:00 (UTC)."
+    )

@@ -1,0 +1,133 @@
+"""Keeping pages up to date: one stream of server-sent events for each open tab.
+
+A stream is about one page: its address is asked for again every few seconds, and its block `live`
+is sent when it has changed. Tabs of one visitor that show the same share the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import compile_path
+
+from sisgate.console.rooms import ConsoleRoute, Visit
+from sisgate.errors import AccessDenied, NotAuthenticated, NotFound, SisgateError, UsageError
+from sisgate.gateway import Gateway
+
+EVERY_SECONDS = 2.0
+MOST_STREAMS = 12
+"""Open streams of one visitor: more tabs than a person watches."""
+
+PING_TURNS = 8
+"""Turns without news after which a comment is sent, so that nothing between closes the stream."""
+
+
+Render = Callable[[ConsoleRoute, Visit], str | None]
+"""Returns the block `live` of a page as it is now; None if it has none."""
+
+
+class Streams:
+    """The open streams of a console."""
+
+    def __init__(
+        self,
+        routes: Sequence[ConsoleRoute],
+        visitor: Callable[[Request], Awaitable[Gateway]],
+        render: Render,
+    ) -> None:
+        self._routes = [(each, compile_path(each.path)) for each in routes if each.method == "GET"]
+        self._visitor = visitor
+        self._render = render
+        self._open: Counter[str] = Counter()
+        self._stopping = asyncio.Event()
+        self._kept: dict[tuple[str, str], tuple[float, asyncio.Future[str | None]]] = {}
+
+    def stop(self) -> None:
+        """End all streams."""
+        self._stopping.set()
+
+    async def open(self, request: Request) -> Response:
+        """Answer with the stream of one page."""
+        gateway = await self._visitor(request)
+        address = request.query_params.get("of", "/")
+        route, visit = self._find(gateway, address)
+        name = gateway.access.principal().actor
+        if self._open[name] >= MOST_STREAMS:
+            return PlainTextResponse("Too many tabs follow pages: close some.", 429)
+        first = await self._fragment(route, visit, address, name)
+        headers = {"X-Accel-Buffering": "no"}
+        stream = self._follow(request, route, address, name, first)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    def _find(self, gateway: Gateway, address: str) -> tuple[ConsoleRoute, Visit]:
+        parts = urlsplit(address)
+        for route, (pattern, _, converters) in self._routes:
+            if match := pattern.match(parts.path):
+                places = {k: converters[k].convert(v) for k, v in match.groupdict().items()}
+                return route, Visit(gateway, parts.path, QueryParams(parts.query), places)
+        raise UsageError("There is no such page to follow.")
+
+    async def _follow(
+        self, request: Request, route: ConsoleRoute, address: str, name: str, first: str | None
+    ) -> AsyncIterator[str]:
+        self._open[name] += 1
+        sent, quiet = None, 0
+        fresh = first
+        try:
+            while not self._stopping.is_set():
+                if fresh is not None and fresh != sent:
+                    yield _message(fresh)
+                    sent, quiet = fresh, 0
+                else:
+                    quiet += 1
+                    if quiet % PING_TURNS == 0:
+                        yield ": nothing new\n\n"
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), EVERY_SECONDS)
+                    return
+                try:
+                    gateway = await self._visitor(request)
+                    _, visit = self._find(gateway, address)
+                    fresh = await self._fragment(route, visit, address, name)
+                except (NotAuthenticated, AccessDenied, NotFound):
+                    yield "event: ended\ndata: reload\n\n"
+                    return
+                except SisgateError:
+                    fresh = None  # an outage: the page stays as it is until it is over
+        finally:
+            self._open[name] -= 1
+
+    async def _fragment(
+        self, route: ConsoleRoute, visit: Visit, address: str, name: str
+    ) -> str | None:
+        """Return the fragment of a page, at most one turn old."""
+        loop = asyncio.get_running_loop()
+        key = name, address
+        kept = self._kept.get(key)
+        if kept is not None and loop.time() - kept[0] < EVERY_SECONDS * 0.9:
+            return await asyncio.shield(kept[1])
+        future = loop.create_future()
+        self._kept[key] = loop.time(), future
+        for old in [k for k, (at, _) in self._kept.items() if loop.time() - at > 60]:
+            del self._kept[old]
+        try:
+            text = await run_in_threadpool(self._render, route, visit)
+        except BaseException as error:
+            self._kept.pop(key, None)
+            future.set_exception(error)
+            future.exception()  # whoever waits gets it, too
+            raise
+        future.set_result(text)
+        return text
+
+
+def _message(text: str) -> str:
+    return "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"

@@ -1,0 +1,38 @@
+"""Where one can go: the entries of the menu, with their keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sisgate.console.rooms import Visit
+from sisgate.gateway import Action
+
+
+@dataclass(frozen=True)
+class MenuEntry:
+    """One entry of the menu: `g`, then `key`, goes there. `everywhere`: needs the scope `*`."""
+
+    path: str
+    label: str
+    key: str
+    group: str
+    action: Action = Action.LOOK
+    everywhere: bool = False
+
+
+ENTRIES = (MenuEntry("/", "Overview", "o", "Fleet"),)
+
+
+def menu_of(visit: Visit) -> list[tuple[str, list[MenuEntry]]]:
+    """Return what the visitor may see, by group."""
+    groups: dict[str, list[MenuEntry]] = {}
+    principal = visit.gateway.access.principal()
+    is_everywhere = visit.gateway.access.allows(Action.LOOK)
+    for entry in ENTRIES:
+        if entry.action is Action.LOOK:
+            may = is_everywhere or not entry.everywhere
+        else:
+            may = visit.gateway.access.allows(entry.action)
+        if may and principal.roles:
+            groups.setdefault(entry.group, []).append(entry)
+    return list(groups.items())

@@ -1,0 +1,111 @@
+"""What a page is: its path, the right that it needs, and the function that reads what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from starlette.datastructures import QueryParams
+
+from sisgate.gateway import Action, Gateway
+
+ACTOR = "console"
+"""The name in the audit log of a visitor without a token."""
+
+Where = Literal["anywhere", "installation", "provider", "part of provider", "dataset", "job"]
+"""Where the right is needed; `provider`, `resource` and `job_id` are parts of the path."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request of a visitor: who, what of, and with which answers to a form."""
+
+    gateway: Gateway
+    path: str
+    query: QueryParams
+    places: Mapping[str, str]
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    def allows(self, action: Action, provider: str | None = None) -> bool:
+        """Return whether the visitor may do something: pages leave out what they may not."""
+        return self.gateway.access.allows(action, provider)
+
+    @property
+    def reason(self) -> str | None:
+        """The reason of an action, for the audit log."""
+        return self.form.get("reason", "").strip()[:500] or None
+
+
+@dataclass(frozen=True)
+class View:
+    """What to show: a template and its values. The block `live` of it is kept up to date."""
+
+    template: str
+    title: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """An action's end: where to go on, and what to say there."""
+
+    path: str
+    message: str
+
+
+Handler = Callable[[Visit], View | Done]
+
+
+@dataclass(frozen=True)
+class ConsoleRoute:
+    """One page or action, with what it needs."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Handler
+    action: Action
+    where: Where
+
+    def result(self, visit: Visit) -> View | Done:
+        """Check the right to come here, and do what the route does; the gateway asks again."""
+        self._check(visit)
+        return self.handler(visit)
+
+    def _check(self, visit: Visit) -> None:
+        access, provider = visit.gateway.access, visit.places.get("provider", "")
+        match self.where:
+            case "anywhere" | "job":  # whose job it is, the gateway knows
+                access.require_role(self.action)
+            case "installation":
+                access.require(self.action)
+            case "provider":
+                access.require(self.action, provider)
+            case "part of provider":
+                access.require_any(self.action, provider)
+            case "dataset":
+                access.require(self.action, provider, visit.places.get("resource"))
+
+
+class Room:
+    """The pages and actions of one module."""
+
+    def __init__(self) -> None:
+        self.routes: list[ConsoleRoute] = []
+
+    def page(self, path: str, action: Action, where: Where) -> Callable[[Handler], Handler]:
+        """Register a page."""
+        return self._route("GET", path, action, where)
+
+    def action(self, path: str, action: Action, where: Where) -> Callable[[Handler], Handler]:
+        """Register what a form does."""
+        return self._route("POST", path, action, where)
+
+    def _route(
+        self, method: Literal["GET", "POST"], path: str, action: Action, where: Where
+    ) -> Callable[[Handler], Handler]:
+        def register(handler: Handler) -> Handler:
+            self.routes.append(ConsoleRoute(method, path, handler, action, where))
+            return handler
+
+        return register

@@ -1,0 +1,119 @@
+"use strict";
+// What pages need beyond htmx: keys, the menu on small screens, how current the page is, plots and
+// suggestions. Everything works without: this file only makes it quicker.
+
+(() => {
+  const $ = (selector) => document.querySelector(selector);
+
+  // The menu of small screens.
+  const button = $(".menu-button");
+  button?.addEventListener("click", () => {
+    const shown = $("#menu").classList.toggle("shown");
+    button.setAttribute("aria-expanded", String(shown));
+  });
+  document.addEventListener("click", (event) => {
+    const opens = event.target.closest("[data-open]");
+    if (opens) document.getElementById(opens.dataset.open).showModal();
+  });
+
+  // Keys. Not while typing, and not with modifiers, which belong to browser and reader.
+  let going = 0;
+  document.addEventListener("keydown", (event) => {
+    if (document.documentElement.dataset.keys === "off") return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.target.closest("input, select, textarea") || $("dialog[open]")) return;
+    if (going && Date.now() - going < 1500) {
+      going = 0;
+      const link = document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`);
+      if (link) { event.preventDefault(); location.assign(link.href); }
+      return;
+    }
+    going = 0;
+    if (event.key === "g") going = Date.now();
+    else if (event.key === "?") { event.preventDefault(); $("#keys")?.showModal(); }
+    else if (event.key === "/") {
+      const field = $("[data-filter]") ?? $("#search");
+      if (field) { event.preventDefault(); field.focus(); field.select(); }
+    }
+  });
+
+  // How current the page is.
+  const told = $("#liveness");
+  const tell = (words) => { if (told) { told.hidden = false; told.textContent = words; } };
+  document.addEventListener("htmx:sse:after:connection", () => tell("● live"));
+  document.addEventListener("htmx:sse:error", () => tell("○ connection lost, trying again"));
+  document.addEventListener("htmx:sse:close", () => tell("○ not live: reload the page"));
+  document.addEventListener("ended", () => location.reload());
+  document.addEventListener("visibilitychange", () => tell(document.hidden ? "○ paused" : "● live"));
+
+  // Plots: the values are in the page, as in a table for who cannot see them.
+  const draw = () => {
+    for (const place of document.querySelectorAll("[data-plot]")) {
+      if (place.drawn === place.dataset.plot || !window.uPlot) continue;
+      place.drawn = place.dataset.plot;
+      const { times, series } = JSON.parse(place.dataset.plot);
+      const style = getComputedStyle(document.documentElement);
+      const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+      const axis = { stroke: colour("faint"), grid: { stroke: colour("line") }, ticks: { stroke: colour("line") } };
+      place.replaceChildren();
+      new uPlot({
+        width: place.clientWidth || 600, height: 200, legend: { show: true }, cursor: { drag: { x: false } },
+        axes: [axis, axis],
+        series: [{}, ...series.map((each) => ({ label: each.label, stroke: colour(each.tone), width: 2, dash: each.dash ?? [] }))],
+      }, [times, ...series.map((each) => each.values)], place);
+    }
+  };
+  document.addEventListener("htmx:after:swap", draw);
+  addEventListener("DOMContentLoaded", draw);
+  draw();
+
+  // Suggestions for a filter: of the word at the cursor, from the server.
+  const field = $("[data-filter][data-suggest]");
+  if (field) {
+    const list = document.getElementById(field.getAttribute("aria-controls"));
+    let at = -1, asked = 0;
+    const word = () => /\S*$/.exec(field.value.slice(0, field.selectionStart))[0];
+    const close = () => { list.hidden = true; at = -1; field.setAttribute("aria-expanded", "false"); field.removeAttribute("aria-activedescendant"); };
+    const take = (text) => {
+      const end = field.selectionStart, begin = end - word().length;
+      const space = text.endsWith(":") ? "" : " ";
+      field.setRangeText(text + space, begin, end, "end");
+      close(); field.focus(); ask();
+    };
+    const choose = (step) => {
+      const items = [...list.children];
+      at = (at + step + items.length) % items.length;
+      items.forEach((item, n) => item.setAttribute("aria-selected", String(n === at)));
+      field.setAttribute("aria-activedescendant", items[at].id);
+      items[at].scrollIntoView({ block: "nearest" });
+    };
+    const ask = async () => {
+      const mine = ++asked;
+      const answer = await fetch(`${field.dataset.suggest}?word=${encodeURIComponent(word())}`);
+      if (!answer.ok || mine !== asked) return;
+      const words = await answer.json();
+      if (!words.length || document.activeElement !== field) return close();
+      at = -1;
+      list.replaceChildren(...words.map((text, n) => {
+        const item = document.createElement("li");
+        item.id = `${list.id}-${n}`;
+        item.setAttribute("role", "option");
+        item.setAttribute("aria-selected", "false");
+        item.textContent = text;
+        item.addEventListener("mousedown", (event) => { event.preventDefault(); take(text); });
+        return item;
+      }));
+      list.hidden = false;
+      field.setAttribute("aria-expanded", "true");
+    };
+    field.addEventListener("input", ask);
+    field.addEventListener("focus", ask);
+    field.addEventListener("blur", close);
+    field.addEventListener("keydown", (event) => {
+      if (list.hidden) return;
+      if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); choose(event.key === "ArrowDown" ? 1 : -1); }
+      else if ((event.key === "Enter" || event.key === "Tab") && at >= 0) { event.preventDefault(); take(list.children[at].textContent); }
+      else if (event.key === "Escape") { event.preventDefault(); close(); }
+    });
+  }
+})();

@@ -1,0 +1,135 @@
+"""The templates, and how they write times, numbers and states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sisgate.clock import Clock
+from sisgate.domain.moments import duration
+
+TONES = {
+    "done": "good", "closed": "good", "active": "good", "alive": "good", "ready": "good",
+    "running": "busy", "accepted": "plain", "queued": "plain", "planned": "plain",
+    "held": "warn", "half-open": "warn", "half_open": "warn", "expired": "warn", "unknown": "warn",
+    "paused": "warn", "draining": "warn", "canary": "busy", "staged": "plain",
+    "failed": "bad", "open": "bad", "revoked": "bad", "silent": "bad",
+    "cancelled": "plain", "retired": "plain",
+}  # fmt: skip
+"""The tone of a state. The state itself is always written beside it."""
+
+SIGNS = {"good": "✓", "bad": "✕", "warn": "!", "busy": "▸", "plain": "·"}
+
+
+class Templates:
+    """Renders templates, with a clock for ages; `assets` is in the addresses of static files."""
+
+    def __init__(self, clock: Clock, assets: str) -> None:
+        self._clock = clock
+        self._env = Environment(
+            loader=PackageLoader("sisgate.console"), autoescape=True, undefined=StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        self._env.filters |= {
+            "age": self.age, "at": at, "number": number, "badge": badge, "lasting": length,
+            "short": short, "percent": percent,
+        }  # fmt: skip
+        self._env.globals |= {"address": address, "assets": assets}
+        self._env.globals["parts"] = self._env.get_template("parts.html").module
+
+    def page(self, name: str, values: Mapping[str, Any]) -> str:
+        """Return a whole page."""
+        template = self._env.get_template(name)
+        return template.render({**values, "is_live": "live" in template.blocks})
+
+    def live(self, name: str, values: Mapping[str, Any]) -> str | None:
+        """Return the part of a page that is kept up to date; None if it has none."""
+        template = self._env.get_template(name)
+        block = template.blocks.get("live")
+        return "".join(block(template.new_context(dict(values)))) if block else None
+
+    def age(self, value: datetime | str | None) -> str | Markup:
+        """Return how long ago something was, or in how long it will be."""
+        moment = _moment(value)
+        if moment is None:
+            return "-"
+        seconds = (self._clock.now() - moment).total_seconds()
+        words = f"{length(seconds)} ago" if seconds >= 0 else f"in {length(-seconds)}"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            moment.isoformat(), _utc(moment), words
+        )
+
+
+def _moment(value: datetime | str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def at(value: datetime | str | None) -> str | Markup:
+    """Return a time in UTC."""
+    moment = _moment(value)
+    if moment is None:
+        return "-"
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), _utc(moment))
+
+
+def length(seconds: float | None) -> str:
+    """Return a length of time with one or two units.
+
+    >>> [length(s) for s in (0.2, 42, 75, 7200, 200_000)]
+    ['0.2 s', '42 s', '1 min 15 s', '2 h 0 min', '2 d 7 h']
+    """
+    if seconds is None:
+        return "-"
+    if 10 <= seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 86_400:
+        return duration(seconds)
+    days, rest = divmod(int(seconds), 86_400)
+    return f"{days} d {rest // 3600} h"
+
+
+def number(value: float | None) -> str:
+    """Return a number with its thousands set apart.
+
+    >>> number(1234567), number(None)
+    ('1,234,567', '-')
+    """
+    return "-" if value is None else f"{value:,}"
+
+
+def percent(value: float | None) -> str:
+    """Return a share of one."""
+    return "-" if value is None else f"{value * 100:.0f} %"
+
+
+def short(job_id: str) -> str:
+    """Return the beginning of an id, as lists show it."""
+    return job_id[:8]
+
+
+def badge(state: Any) -> Markup:
+    """Return a state as a badge: a sign, the word, and a colour."""
+    word = str(getattr(state, "value", state))
+    tone = TONES.get(word, "plain")
+    return Markup('<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>').format(
+        tone, SIGNS[tone], word
+    )
+
+
+def address(path: str, **query: Any) -> str:
+    """Return an address with those parameters that have a value.
+
+    >>> address("/jobs", q="state:failed", after=None)
+    '/jobs?q=state%3Afailed'
+    """
+    kept = {name: value for name, value in query.items() if value not in {None, ""}}
+    return f"{path}?{urlencode(kept)}" if kept else path

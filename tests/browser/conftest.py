@@ -1,0 +1,122 @@
+"""One running stack for all browser tests, a Chromium, and visitors with a role each."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from sisgate import Gateway
+from sisgate.sandbox.process import SandboxProcess
+from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
+from testbed.redis import RedisServer
+from testbed.stack import Stack
+from testbed.web_service import WebService
+
+FIND = Path(__file__).parents[2] / ".ci" / "find-chromium"
+STUDENTS = 60
+DISTRICTS = (
+    DistrictSpec("lincoln", "oneroster", students=STUDENTS, quota=None),
+    DistrictSpec("roosevelt", "powerschool", students=STUDENTS, quota=None),
+)
+OPTIONS = {
+    "lincoln": {"limit": "2000/h", "burst": 200, "page_size": 20},
+    "roosevelt": {"limit": "1000/h", "burst": 200},
+}
+WATCH = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  console.error("CSP", event.violatedDirective, event.blockedURI, event.sourceFile));
+"""
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Redis, a worker, beat, and two simulated districts."""
+    folder, redis = tmp_path_factory.mktemp("stack"), RedisServer()
+    try:
+        with SandboxProcess(SandboxSpec(districts=DISTRICTS)) as sandbox:
+            url = f"sqlite:///{folder / 'ledger.sqlite3'}"
+            made = Stack(folder, sandbox, redis_url=redis.url, database_url=url, options=OPTIONS)
+            made.gateway.configuration.apply(made.config, actor="test")
+            made.start()
+            try:
+                yield made
+            finally:
+                made.stop()
+    finally:
+        redis.stop()
+
+
+@pytest.fixture(scope="session")
+def service(stack: Stack) -> Iterator[WebService]:
+    """The web service, which requires tokens."""
+    web = stack.settings.web.model_copy(update={"limit": "100000/m"})
+    settings = stack.settings.model_copy(update={"access": "tokens", "web": web})
+    gateway = Gateway(settings, database=stack.gateway.context.database)
+    with WebService(gateway) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The Chromium of this machine, without a window."""
+    found = subprocess.run([str(FIND)], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    with sync_playwright() as playwright:
+        # Root in a container has no sandbox of Chromium's; the pages are our own.
+        browser = playwright.chromium.launch(
+            executable_path=found.stdout.strip(), args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def trouble() -> Iterator[list[str]]:
+    """What the browser complained about, which must be nothing: CSP, scripts, missing files."""
+    complaints: list[str] = []
+    yield complaints
+    assert complaints == []
+
+
+@pytest.fixture
+def visit(
+    chromium: Browser, service: WebService, stack: Stack, trouble: list[str]
+) -> Iterator[Visit]:
+    """Return a function that gives a page to a visitor with a role, logged in."""
+    contexts: list[BrowserContext] = []
+
+    def come(role: str | None = "admin", *, width: int = 1280, theme: str = "light") -> Page:
+        context = chromium.new_context(
+            base_url=service.url, viewport={"width": width, "height": 900},
+            color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce",
+        )  # fmt: skip
+        contexts.append(context)
+        context.add_init_script(WATCH)
+        context.set_default_timeout(20_000)
+        page = context.new_page()
+        page.on("console", lambda message: _note(trouble, message))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        if role is not None:
+            token = stack.gateway.tokens.add(f"{role}-visitor", [role]).token
+            assert token is not None
+            page.goto("/login")
+            page.get_by_label("Token").fill(token.get_secret_value())
+            page.get_by_role("button", name="Log in").click()
+            page.wait_for_url("**/")
+        return page
+
+    yield come
+    for context in contexts:
+        context.close()
+
+
+def _note(trouble: list[str], message: ConsoleMessage) -> None:
+    if message.type in {"error", "warning"}:
+        trouble.append(message.text)
