@@ -132,25 +132,6 @@ class FleetBreakers:
         """Return the views in the reply of that script."""
         return [_view(raw) for raw in json.loads(answer)]
 
-    def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
-        """Return by endpoint its calls by outcome, and its transitions by new state and reason.
-
-        They grow until Redis is emptied, and restart then.
-        """
-        key = BREAKER_COUNTS(provider=self.provider)
-        raw: dict[bytes, bytes] = self._scripts.client.hgetall(key)  # type: ignore[assignment]  # decodes nothing
-        calls: dict[str, dict[str, int]] = {}
-        changes: dict[str, dict[tuple[str, str], int]] = {}
-        for name, count in raw.items():
-            what, rest = name.decode().split("|", 1)
-            if what == "calls":
-                endpoint, outcome = rest.rsplit("|", 1)
-                calls.setdefault(endpoint, {})[outcome] = int(count)
-            else:
-                endpoint, state, reason = rest.rsplit("|", 2)
-                changes.setdefault(endpoint, {})[state, reason] = int(count)
-        return calls, changes
-
     def run(self, call: ScriptCall) -> None:
         """Run a companion's script after a refused `ask`."""
         run_scripts(self._scripts.client, [call])
@@ -178,6 +159,28 @@ class FleetBreakers:
         call = self._scripts.call(name, *args)
         answer, *_ = run_scripts(self._scripts.client, [call, *alongside])
         return answer if isinstance(answer, int) else json.loads(answer)
+
+
+def transition_counts(
+    redis: RedisClient, providers: Sequence[str]
+) -> Mapping[str, Mapping[tuple[str, str, str], int]]:
+    """Return each provider's transitions by endpoint, new state and reason, in one round trip.
+
+    They grow until Redis is emptied, and restart then.
+    """
+    with redis.pipeline(transaction=False) as pipe:
+        for provider in providers:
+            pipe.hgetall(BREAKER_COUNTS(provider=provider))
+        counts: list[dict[bytes, bytes]] = pipe.execute()
+    return {
+        provider: dict(_read_count(*each) for each in found.items() if each[0][:8] == b"changes|")
+        for provider, found in zip(providers, counts, strict=True)
+    }
+
+
+def _read_count(name: bytes, count: bytes) -> tuple[tuple[str, str, str], int]:
+    endpoint, state, reason = name.decode().removeprefix("changes|").rsplit("|", 2)
+    return (endpoint, state, reason), int(count)
 
 
 def _transitions(answer: dict[str, Any]) -> tuple[Transition, ...]:

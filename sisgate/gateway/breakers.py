@@ -88,11 +88,6 @@ class ProviderBreakers:
             for number, (view, seen) in enumerate(zip(views, routes, strict=True), start=1)
         ]
 
-    def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, dict[tuple[str, str], int]]]:
-        """Return calls by endpoint and outcome, and transitions by endpoint, state and reason."""
-        self._core.access.require_any(Action.LOOK, self._config.name)
-        return self._breakers.counts()
-
     def set(
         self,
         word: str,

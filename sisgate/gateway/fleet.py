@@ -10,7 +10,8 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.dashboard import Dashboard, read_dashboard
 from sisgate.gateway.liveness import Liveness, read_liveness
 from sisgate.gateway.readiness import Readiness, read_readiness
-from sisgate.monitoring.fleet_snapshot import FleetSnapshot
+from sisgate.monitoring.openmetrics import render
+from sisgate.monitoring.readings import Readings
 
 
 class FleetStatus:
@@ -42,13 +43,10 @@ class FleetStatus:
         """
         return read_readiness(self._core.context)
 
-    def metrics(self) -> FleetSnapshot:
+    def metrics(self) -> Readings:
         """Return the metrics of the fleet; `BrokerUnavailable` if Redis cannot be reached."""
         return metrics.read(self._core)
 
     def openmetrics(self) -> str:
         """Return the metrics as OpenMetrics text."""
-        # Its library comes only with the extra `cli`.
-        from sisgate.monitoring.openmetrics import render
-
         return render(self.metrics())

@@ -71,7 +71,9 @@ def add(session: Session, tallies: Tallies) -> None:
     for period in Period:
         merged: dict[Moment, CallTally] = {}
         for (at, counted), tally in tallies.items():
-            merged.setdefault((period.begin_of(at), counted), CallTally()).merge(tally)
+            # Metrics read all of ever at each scrape, and have no label for it.
+            key = counted._replace(resource="") if period is Period.EVER else counted
+            merged.setdefault((period.begin_of(at), key), CallTally()).merge(tally)
         providers = sorted({key.provider for _, key in merged})
         for start in range(0, len(providers), _SOME_PROVIDERS):
             batch = providers[start : start + _SOME_PROVIDERS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,42 +86,6 @@ def mean_latency(session: Session, provider: str) -> float:
     ).all()
     seconds: list[float] = [(row.ended_at - row.started_at).total_seconds() for row in recent]
     return sum(seconds) / max(1, len(seconds))
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How much there is of all providers.
-
-    `jobs` are by provider and state. By provider alone: `dead_letters`, the `lost_workers` of the
-    calls that are kept, and the requests that the jobs that are kept answered besides (`shared`).
-    """
-
-    jobs: Counter[tuple[str, str]]
-    dead_letters: Counter[str]
-    lost_workers: Counter[str]
-    shared: Counter[str]
-
-
-def count(session: Session) -> Counts:
-    """Count jobs, dead letters, lost workers and shared answers, each in one statement."""
-    jobs = select(Job.provider, Job.state, func.count()).group_by(Job.provider, Job.state)
-    dead = (
-        select(Job.provider, func.count())
-        .where(Job.dead, Job.retried_as.is_(None))
-        .group_by(Job.provider)
-    )
-    lost = (
-        select(Call.provider, func.sum(Call.lost_workers))
-        .where(Call.lost_workers > 0)
-        .group_by(Call.provider)
-    )
-    shared = select(Job.provider, func.sum(Job.shared)).where(Job.shared > 0).group_by(Job.provider)
-    return Counts(
-        Counter({(row[0], row[1]): row[2] for row in session.execute(jobs)}),
-        Counter({row[0]: row[1] for row in session.execute(dead)}),
-        Counter({row[0]: int(row[1]) for row in session.execute(lost)}),
-        Counter({row[0]: int(row[1]) for row in session.execute(shared)}),
-    )
 
 
 def _unplanned(session: Session, job: Job) -> int:

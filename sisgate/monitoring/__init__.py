@@ -1,1 +1,1 @@
-"""The state of the fleet in numbers, and those numbers as OpenMetrics text."""
+"""What happened in numbers: counting calls, the metrics, and these as OpenMetrics text."""

@@ -88,6 +88,10 @@ class FleetEndpoints:
         """Return the turn and the state of each endpoint, in order."""
         return self.read(self._scripts.run("read", int(take_turn)))
 
+    def look_call(self) -> ScriptCall:
+        """Return the script of `look`, to run together with others."""
+        return self._scripts.call("read", 0)
+
     def take_turn_call(self) -> ScriptCall:
         """Return the script that takes a turn and reads, to run together with others."""
         return self._scripts.call("read", 1)

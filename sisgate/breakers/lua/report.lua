@@ -45,7 +45,6 @@ local function after_call()
   if slow_calls >= spec.slow_rate * calls then return open('slow_rate') end
 end
 
-redis.call('HINCRBY', KEYS[4], 'calls|' .. endpoint .. '|' .. outcome, 1)
 local counted = false
 if generation == breaker.generation then
   if breaker.state == 'half-open' and probe == breaker.probe then

@@ -4,7 +4,7 @@
 --
 -- KEYS of every script: 1 the provider's breakers, a hash of JSON by endpoint; 2 its probe gate; 3 its
 -- journal, a stream of transitions that somebody copies to where they are kept; 4 its counts, a
--- hash: `calls|ENDPOINT|OUTCOME` and `changes|ENDPOINT|STATE|REASON`.
+-- hash: `changes|ENDPOINT|STATE|REASON`.
 -- ARGV of every script: 1 the time in ms ('' for the time of Redis), 2 the specification, 3 the
 -- endpoints as a JSON array, and then its own. Times are whole milliseconds.
 --

@@ -70,24 +70,6 @@ def test_the_latency_is_that_of_the_last_calls_that_ended(database: Database) ->
         assert workload.mean_latency(session, "lincoln") == pytest.approx(2.0)
 
 
-def test_jobs_dead_letters_and_lost_workers_are_counted_by_provider(database: Database) -> None:
-    """A dead letter that was tried again is none any more."""
-    planned(database)
-    _, (call_id,) = planned(database, provider="madison")
-    with database.write() as session:
-        session.get_one(Call, call_id).lost_workers = 2
-        for again in (None, "another"):
-            job = accepted(session)
-            job.state, job.dead, job.retried_as = JobState.FAILED.value, True, again
-    with database.read() as session:
-        counts = workload.count(session)
-    assert dict(counts.jobs) == {
-        ("lincoln", "accepted"): 1, ("madison", "accepted"): 1, ("lincoln", "failed"): 2,
-    }  # fmt: skip
-    assert dict(counts.dead_letters) == {"lincoln": 1}
-    assert dict(counts.lost_workers) == {"madison": 2}
-
-
 def test_calls_are_counted_by_job_and_state(database: Database) -> None:
     """A job without calls is left out; what waits, and since when the first runs, is known."""
     first, ids = queued(database, 2)

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from sisgate import Gateway
+from sisgate.audit.log import record
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
+from sisgate.domain.call_results import CALL_OUTCOME
 from sisgate.domain.priorities import Priority
 from sisgate.domain.response_class import Outcome
 from sisgate.errors import BrokerUnavailable
-from sisgate.monitoring.openmetrics import render
+from sisgate.gateway import live_readings
 from workers.admission.messages import NotOurs, put_aside
+from workers.maintenance.rollups import count
 from workers.runtime import Runtime
 
 A, B = "https://sis-a.twin.test", "https://sis-b.twin.test/api"
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "monitoring.md"
 
 Samples = dict[tuple[str, frozenset[str]], float]
 
 
 def samples(gateway: Gateway) -> Samples:
     """Return each sample by its name and the values of its labels."""
-    families = text_string_to_metric_families(render(gateway.fleet.metrics()))
+    families = text_string_to_metric_families(gateway.fleet.openmetrics())
     found = [sample for family in families for sample in family.samples]
     return {(s.name, frozenset(s.labels.values())): s.value for s in found}
 
@@ -39,10 +40,10 @@ def of(*values: str) -> frozenset[str]:
     return frozenset(values)
 
 
-def test_breakers_and_calls_are_counted_by_the_scripts_that_move_them(
+def test_breakers_are_counted_by_the_scripts_that_move_them(
     gateway: Gateway, runtime: Runtime
 ) -> None:
-    """Whoever told them, and also what a pin does not let count."""
+    """Whoever told them."""
     breakers = runtime.endpoints(runtime.settings.providers["twin"]).breakers
     for outcome in (Outcome.SUCCESS, Outcome.NEUTRAL, *[Outcome.FAILURE] * 3):
         token = breakers.ask(A).token
@@ -50,8 +51,6 @@ def test_breakers_and_calls_are_counted_by_the_scripts_that_move_them(
         breakers.report(A, token, outcome)
     gateway.providers.breakers("twin").set("half-open", "2", actor="ana")
     found = samples(gateway)
-    calls = {o: found["sisgate_calls_total", of("twin", A, o)] for o in Outcome}
-    assert calls == {Outcome.SUCCESS: 1, Outcome.NEUTRAL: 1, Outcome.FAILURE: 3}
     assert found["sisgate_breaker_transitions_total", of("twin", A, "open", "failures")] == 1
     assert found["sisgate_breaker_transitions_total", of("twin", B, "half-open", "pinned")] == 1
     assert found["sisgate_breaker_state", of("twin", A, "open")] == 1
@@ -59,6 +58,40 @@ def test_breakers_and_calls_are_counted_by_the_scripts_that_move_them(
     assert found["sisgate_breaker_pinned", of("twin", B)] == 1
     assert found["sisgate_queue_held", of("twin")] == 1
     assert found["sisgate_queue_held", of("lincoln")] == 0
+
+
+def ended(gateway: Gateway, number: int, **facts: Any) -> None:
+    """A call to lincoln has ended; what it tells is in the audit log."""
+    with gateway.context.database.write() as session:
+        record(
+            session, datetime.now(UTC), actor="worker", action=CALL_OUTCOME,
+            subject=f"call/{number}", provider="lincoln", endpoint=A, priority=6, **facts,
+        )  # fmt: skip
+
+
+def test_calls_are_counted_with_what_their_time_was_spent_on(
+    gateway: Gateway, runtime: Runtime
+) -> None:
+    """A counter by result, histograms by provider; nothing before the duty has counted."""
+    for number in range(3):
+        times = {"queue": 40.0, "permit": 20.0 * number, "ledger": 3, "provider": 100.0}
+        ended(gateway, number, outcome="done", status=200, rows=10, ms=times)
+    ended(gateway, 4, outcome="waits", status=503, ms={"provider": 2000.0})
+    assert not any(name.startswith("sisgate_calls_total") for name, _ in samples(gateway))
+    count(runtime)
+    found = samples(gateway)
+    assert found["sisgate_calls_total", of("lincoln", A, "ok", "normal")] == 3
+    assert found["sisgate_calls_total", of("lincoln", A, "server_error", "normal")] == 1
+    assert found["sisgate_rows_total", of("lincoln")] == 30
+    assert found["sisgate_call_seconds_count", of("lincoln")] == 4
+    assert found["sisgate_call_seconds_sum", of("lincoln")] == pytest.approx(2.3)
+    assert found["sisgate_call_seconds_bucket", of("lincoln", "0.128")] == 3
+    assert found["sisgate_call_seconds_bucket", of("lincoln", "2.048")] == 4
+    assert found["sisgate_call_queue_seconds_count", of("lincoln", "normal")] == 3
+    assert found["sisgate_permits_granted_total", of("lincoln")] == 3
+    assert found["sisgate_permits_denied_total", of("lincoln")] == 2
+    assert found["sisgate_call_ledger_seconds_count", of()] == 3
+    assert found["sisgate_counted_age_seconds", of()] < 60
 
 
 def test_limits_queues_jobs_and_keys_are_told(gateway: Gateway, runtime: Runtime) -> None:
@@ -85,16 +118,21 @@ def test_limits_queues_jobs_and_keys_are_told(gateway: Gateway, runtime: Runtime
     assert found["sisgate_quarantine_messages", of()] == 1
 
 
-def test_every_metric_has_a_row_and_no_label_an_id(gateway: Gateway) -> None:
+def test_no_label_has_an_id(gateway: Gateway) -> None:
     """What a job adds is a number, not a series."""
-    text = render(gateway.fleet.metrics())
+    text = gateway.fleet.openmetrics()
     gateway.sync("lincoln", "students")
-    assert len(render(gateway.fleet.metrics()).splitlines()) == len(text.splitlines())
-    (section,) = re.findall(
-        r"^## Metrics\n(.*?)^## ", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
-    )
-    told = {name.removesuffix("_total") for name in re.findall(r"`(sisgate_\w+)`", section)}
-    assert {family.name for family in text_string_to_metric_families(text)} == told
+    assert len(gateway.fleet.openmetrics().splitlines()) == len(text.splitlines())
+
+
+def test_of_many_providers_the_idle_ones_are_left_out(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of zeros tell nothing; who has messages or was called is told."""
+    monkeypatch.setattr(live_readings, "MOST_IDLE", 2)
+    gateway.enqueue_request("lincoln", "GET", "/x")
+    found = {values for name, values in samples(gateway) if name == "sisgate_limit_factor"}
+    assert found == {of("lincoln")}
 
 
 def test_half_a_reading_is_none(gateway: Gateway, runtime: Runtime) -> None:
@@ -117,4 +155,4 @@ def test_the_command_writes_the_same(
     assert list(text_string_to_metric_families(text))
     assert execute(["metrics", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert [one["name"] for one in told["providers"]] == ["lincoln", "open", "twin"]
+    assert {"provider": "lincoln", "value": 1} in told["sisgate_workers"]

@@ -17,7 +17,6 @@ from sisgate.errors import JobExpired
 from sisgate.gateway import Cause
 from sisgate.ledger import migrate
 from sisgate.liveness.heartbeats import Heartbeats
-from sisgate.monitoring.openmetrics import render
 from testbed.heartbeats import BEAT, TIMES, WORKER, be_heard
 from workers.maintenance import reconciler
 from workers.runtime import Runtime
@@ -92,7 +91,7 @@ def test_what_stands_still_without_stopping_a_job_is_told(
     assert "starts now" in run("plan", "lincoln", "students")
     assert gateway.jobs.waits_for(job.id) is None
     (obstacle,) = gateway.fleet.liveness().periodic
-    assert f'cause="{obstacle.cause}"' in render(gateway.fleet.metrics())
+    assert f'cause="{obstacle.cause}"' in gateway.fleet.openmetrics()
 
 
 @pytest.mark.parametrize("missing", [no_worker, no_reconcile])
@@ -129,7 +128,7 @@ def test_every_screen_tells_what_is_missing_in_the_same_words(
     assert (wait.reason, wait.until) == ("down", None)
     assert [one.cause for one in wait.obstacles] == [one.cause for one in plan.obstacles]
     assert plan.starts_at is None
-    assert f'cause="{wait.obstacles[0].cause}"' in render(gateway.fleet.metrics())
+    assert f'cause="{wait.obstacles[0].cause}"' in gateway.fleet.openmetrics()
 
 
 def test_a_job_that_expires_tells_what_kept_it_waiting(gateway: Gateway, runtime: Runtime) -> None:

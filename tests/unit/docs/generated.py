@@ -17,7 +17,9 @@ from rich.text import Text
 
 from sisgate import Gateway, errors
 from sisgate.cli.main import app
+from sisgate.domain.call_results import CallResult
 from sisgate.domain.response_class import RULES, Outcome
+from sisgate.monitoring.catalogue import CATALOGUE
 from sisgate.problem_details import STATUSES, title_of
 from sisgate.settings import load_settings
 from sisgate.web import create_app
@@ -98,6 +100,31 @@ def operations() -> str:
     return "\n".join(lines) + "\n"
 
 
+def metrics() -> str:
+    """Every metric of the catalogue."""
+    lines = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for metric in CATALOGUE:
+        name = metric.samples[0] if metric.kind == "counter" else metric.name
+        cells = (f"`{name}`", metric.kind, ", ".join(metric.labels), metric.text)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def results() -> str:
+    """What becomes of a call, and what it says of the provider."""
+    lines = ["| result | meaning | sent | availability |", "|---|---|---|---|"]
+    told = re.findall(
+        r'    [A-Z_]+ = "(\w+)"\n    """(.*?)"""', inspect.getsource(CallResult), re.DOTALL
+    )
+    assert [value for value, _ in told] == [result.value for result in CallResult]
+    for value, text in told:
+        result = CallResult(value)
+        counts = "good" if result.is_good else "bad" if result.is_bad else "not counted"
+        cells = (f"`{value}`", " ".join(text.split()), "yes" if result.was_sent else "no", counts)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 # The page and the name of the part in it.
 PARTS = {
     ("reference/cli.md", "commands"): commands,
@@ -105,6 +132,8 @@ PARTS = {
     ("reference/errors.md", "problems"): problems,
     ("reference/errors.md", "tree"): error_tree,
     ("reference/http-api.md", "operations"): operations,
+    ("reference/monitoring.md", "metrics"): metrics,
+    ("reference/monitoring.md", "results"): results,
 }
 
 

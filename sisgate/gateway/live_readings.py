@@ -1,0 +1,89 @@
+"""What the metrics read of Redis: limiters, breakers, routing and queues, in a few round trips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sisgate.admission.state import LimiterState
+from sisgate.breakers.fleet import transition_counts
+from sisgate.breakers.spec import BreakerView, State
+from sisgate.domain.priorities import Priority
+from sisgate.gateway.core import Core
+from sisgate.monitoring import catalogue as metric
+from sisgate.monitoring.readings import Readings
+from sisgate.redis.keys import BREAKERS, LIMIT_STATE
+from sisgate.redis.queues import list_lengths, queue_keys
+from sisgate.redis.scripts import run_scripts
+from sisgate.routing.fleet import FleetEndpoints, Known
+from sisgate.routing.outliers import RoutingSpec
+from sisgate.settings import ProviderConfig
+
+MOST_IDLE = 500
+"""With more providers, those are left out of which Redis has nothing to tell."""
+
+
+def read(core: Core, configs: Mapping[str, ProviderConfig], into: Readings) -> None:
+    """Add what Redis tells of the providers. Raises `BrokerUnavailable`."""
+    names = list(configs) if len(configs) <= MOST_IDLE else _known(core, configs)
+    chosen = {name: configs[name] for name in names}
+    for name, state in core.limiter.states(
+        {name: core.context.limits(config) for name, config in chosen.items()}
+    ).items():
+        _of_limiter(name, state, into)
+    _of_endpoints(core, chosen, into)
+    for (name, priority), count in list_lengths(
+        core.redis, [(name, int(priority)) for name in names for priority in Priority]
+    ).items():
+        into.add(metric.QUEUE_MESSAGES, count, name, Priority(priority).word)
+
+
+def _known(core: Core, names: Iterable[str]) -> list[str]:
+    """Return the providers that have ever been called, or have messages."""
+    names = list(names)
+    with core.redis.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.exists(LIMIT_STATE(provider=name), BREAKERS(provider=name), *queue_keys(name))
+        found = pipe.execute()
+    return [name for name, count in zip(names, found, strict=True) if count]
+
+
+def _of_limiter(name: str, state: LimiterState, into: Readings) -> None:
+    for window in state.windows if state.known else ():
+        labels = name, str(window.rate)
+        into.add(metric.LIMIT_CALLS, window.rate.calls, *labels)
+        into.add(metric.LIMIT_USED, window.used, *labels)
+        into.add(metric.LIMIT_LEFT, window.left, *labels)
+    into.add(metric.LIMIT_FACTOR, state.factor, name)
+    into.add(metric.LIMIT_BLOCKED, max(0.0, state.blocked_seconds), name)
+    into.add(metric.PAUSED, int(state.paused_until is not None), name)
+    into.add(metric.IN_FLIGHT, state.in_flight, name)
+
+
+def _of_endpoints(core: Core, configs: Mapping[str, ProviderConfig], into: Readings) -> None:
+    breakers = [core.context.breakers(config) for config in configs.values()]
+    routes = [
+        FleetEndpoints(core.redis, each.provider, each.endpoints, RoutingSpec())
+        for each in breakers
+    ]
+    calls = [each.views_call() for each in breakers] + [each.look_call() for each in routes]
+    answers = run_scripts(core.redis, calls) if calls else []
+    seen = zip(breakers, answers, routes, answers[len(breakers) :], strict=False)
+    for breaker, views, route, known in seen:
+        _of_provider(breaker.provider, breaker.read_views(views), route.read(known)[1], into)
+    for name, counts in transition_counts(core.redis, list(configs)).items():
+        for labels, count in counts.items():
+            into.add(metric.BREAKER_TRANSITIONS, count, name, *labels)
+
+
+def _of_provider(
+    name: str, views: Sequence[BreakerView], routes: Sequence[Known], into: Readings
+) -> None:
+    for view, known in zip(views, routes, strict=True):
+        labels = name, view.endpoint
+        for state in State:
+            into.add(metric.BREAKER_STATE, int(view.state is state), *labels, state.value)
+        into.add(metric.BREAKER_PINNED, int(view.pinned), *labels)
+        into.add(metric.ENDPOINT_EJECTED, int(known.record.ejected), *labels)
+        into.add(metric.ENDPOINT_UNWELL, int(known.unwell), *labels)
+    is_held = all(view.state is not State.CLOSED for view in views)
+    into.add(metric.QUEUE_HELD, int(is_held), name)
