@@ -1,0 +1,63 @@
+"""Bytes that no client library sends: no failure of the service, and no way around a token."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from testbed.raw_requests import answer_to, raw_requests
+from testbed.web_service import WebService
+from tests.integration.web.conftest import MakeToken
+
+PATHS = ("/v1/jobs", "/v1/providers/open", "/metrics")
+TARGETS = (
+    *PATHS,
+    *(
+        form.format(path)
+        for path in PATHS
+        for form in (
+            "http://localhost{}", "http://evil.test{}", "//evil.test{}", "/\\evil.test{}", "/.{}",
+            "/..{}", "/v1/..{}", "/%2e%2e{}", "/health/live/..{}", "/health/live/%2e%2e{}",
+            "/health/live;{}", "/health/live%3b{}", "/health/live%00{}", "/health/live?{}",
+            "/health/live#{}", "{}/", "{}//", "{}%2f", "{}%00", "{}%0d%0aX-Planted:%20y", "{};x=y",
+            "{}?limit=%00", "{}?cursor=%ff", "{}?%0d%0a=1", "{}\\", "{}%5c", "@evil.test{}",
+            ":80@evil.test{}", "{}#/health/live", "{}\x01", "{}\xe9", "{}%", "{}%zz", "{}\t", "",
+        )
+    ),
+    "*", "/v1/jobs/..", "/v1/jobs/%2e%2e", "/v1/jobs/\0", "/v1/jobs/" + "a" * 5000,
+    "/v1/jobs?" + "a=b&" * 2000, "/V1/jobs", "/v1/Jobs", "/%761/jobs", "/v1%2fjobs",
+    "/v1/providers/open%2f..%2ftwin", "/v1/providers/../jobs", "/v1/jobs/%C0%AE%C0%AE",
+)  # fmt: skip
+
+BY_HTTP = {501, 505}
+"""Of a coding or version that the service does not speak: the statuses of RFC 9110 for it."""
+
+
+def statuses_of(answer: bytes) -> list[int]:
+    """Return the statuses of all answers."""
+    return [int(found) for found in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answer)]
+
+
+@pytest.mark.parametrize("has_token", [False, True], ids=["stranger", "admin"])
+def test_no_bytes_make_it_fail_or_let_a_stranger_in(
+    service: WebService, make_token: MakeToken, caplog: pytest.LogCaptureFixture, has_token: bool
+) -> None:
+    """Of more than 1,000 requests; those that are not HTTP get a problem document or nothing."""
+    headers = (f"Authorization: Bearer {make_token('admin', 'admin')}",) if has_token else ()
+    wrong: list[tuple[bytes, bytes]] = []
+    sent = 0
+    for request in raw_requests(TARGETS, headers):
+        answer = answer_to(service.port, request)
+        sent += 1
+        statuses = statuses_of(answer)
+        is_bad = any(status >= 500 and status not in BY_HTTP for status in statuses)
+        passed = sum(status < 400 for status in statuses)
+        is_open = not has_token and passed != answer.count(b'{"status":"live"}')
+        shows = b"Traceback" in answer or b"X-Planted" in answer.partition(b"\r\n\r\n")[0]
+        if is_bad or is_open or shows:
+            wrong.append((request[:200], answer[:300]))
+    assert wrong == []
+    assert sent >= 1000
+    assert [each.getMessage() for each in caplog.records if each.exc_info] == []
+    assert service.ask("GET", "/health/live").status_code == 200
