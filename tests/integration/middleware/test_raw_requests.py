@@ -27,8 +27,8 @@ FORMS = (
 PATHS = ("/sis/lincoln/a", "/sis/lincoln", "/sis/lincoln/b/c")
 
 OUR_OWN = {
-    "host", "connection", "user-agent", "accept", "accept-encoding", "content-type", "content-length",
-    "if-none-match",
+    "host", "connection", "user-agent", "accept", "accept-encoding", "content-type",
+    "content-length", "if-none-match",
 }  # fmt: skip
 """Those that sisgate sends, and the one that it passes on."""
 
