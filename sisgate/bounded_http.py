@@ -147,7 +147,7 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _BoundedTls
 
 
-_POOLS = {"http": _Pool, "https": _TlsPool}
+POOLS = {"http": _Pool, "https": _TlsPool}
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -198,12 +198,12 @@ class BoundedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: object, **kwargs: object) -> None:
         """Create the pool manager with our pools."""
         super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]  # passed on as given
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
         """Return the manager of a proxy's connections, with our pools."""
         manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
 

@@ -24,9 +24,10 @@
         │   │   ├── UnknownJob
         │   │   ├── UnknownToken              no access token has that id
         │   │   ├── UnknownPerson             the provider has no record of that person
-        │   │   ├── UnknownMessage            the quarantine has no message of that id
+        │   │   ├── UnknownMessage            no message in quarantine, or of a webhook, has that id
         │   │   ├── UnknownKey                the provider has no such key
         │   │   ├── UnknownSchedule           no schedule of that name is configured
+        │   │   ├── UnknownWebhook            no webhook has that id
         │   │   └── UnknownVersion            the configuration has no such version
         │   ├── ConfigurationConflict another version of the configuration came first
         │   ├── IdempotencyConflict   the same key with other arguments
@@ -232,7 +233,7 @@ class UnknownPerson(NotFound):
 
 
 class UnknownMessage(NotFound):
-    """No message of that id is in quarantine."""
+    """No message of that id is in quarantine, or of a webhook."""
 
     code = "unknown_message"
 
@@ -247,6 +248,12 @@ class UnknownSchedule(NotFound):
     """No schedule of that name is configured."""
 
     code = "unknown_schedule"
+
+
+class UnknownWebhook(NotFound):
+    """No webhook has that id."""
+
+    code = "unknown_webhook"
 
 
 class UnknownVersion(NotFound):
@@ -271,7 +278,7 @@ class CursorAhead(UsageError):
 
 
 class CursorTooOld(UsageError):
-    """Changes after the cursor have been deleted: read the dataset from the start.
+    """Changes or events after the cursor have been deleted: read the dataset from the start.
 
     `detail` has `horizon`, the last deleted number, and `newest`.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 from celery import Celery
@@ -20,6 +21,8 @@ from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport import Transport
+from sisgate.webhooks.delivery import Deliveries
+from sisgate.webhooks.senders import Senders
 from workers.endpoints import ProviderEndpoints
 
 log = structlog.get_logger()
@@ -41,6 +44,9 @@ class Runtime(Context):
     ) -> None:
         super().__init__(settings, clock=clock, script_clock=script_clock, forks=forks)
         self.configuration.subscribe(_log_change)
+        self.gate: AbstractContextManager[None] = nullcontext()
+        """Held by threads beside the pool while they use the ledger, so that no fork comes between.
+        """
         self._local = threading.local()
         self._latencies: dict[str, LatencyTrend] = {}
         self._endpoints: dict[str, tuple[ProviderConfig, ProviderEndpoints]] = {}
@@ -83,6 +89,16 @@ class Runtime(Context):
     def usage(self) -> UsageCounter:
         """Counts how keys are used."""
         return UsageCounter(self.redis)
+
+    @made_once
+    def deliveries(self) -> Deliveries:
+        """Delivers messages of webhooks."""
+        return Deliveries(self.database, lambda: self.vault, self.clock, gate=self.gate)
+
+    @made_once
+    def webhook_senders(self) -> Senders:
+        """The threads that deliver messages of webhooks."""
+        return Senders(self.deliveries, lambda: self.configuration.current().webhooks)
 
     @property
     def transport(self) -> Transport:

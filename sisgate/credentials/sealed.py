@@ -23,7 +23,7 @@ from sisgate.errors import BrokerUnavailable, CredentialError, InvalidState
 from sisgate.ledger.acceptance import NewJob
 from sisgate.ledger.calls import ClaimedJob
 from sisgate.ledger.database import Database
-from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response
+from sisgate.ledger.schema import Base, Job, Key, PrivacyKey, Response, Webhook
 from sisgate.ledger.sealed import SealedColumn
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
@@ -85,6 +85,8 @@ SEALED: tuple[SealedColumn, ...] = (
         PrivacyKey, PrivacyKey.name, PrivacyKey.sealed_key, lambda row: f"privacy_keys/{row.name}"
     ),
     SealedColumn(Job, Job.id, Job.sealed_request, lambda row: request_context(row.id)),
+    SealedColumn(Webhook, Webhook.id, Webhook.sealed_secret, lambda row: f"webhooks/{row.id}"),
+    SealedColumn(Webhook, Webhook.id, Webhook.sealed_former, lambda row: f"webhooks/{row.id}"),
 )
 """All sealed columns of the ledger: code that seals another one adds it here."""
 

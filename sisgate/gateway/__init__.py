@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.transforms import TransformTrial
     from sisgate.gateway.usage import Usage
     from sisgate.gateway.wait import Wait
+    from sisgate.gateway.webhook_info import WebhookDelivery, WebhookEvents, WebhookInfo
     from sisgate.ledger.audit_log import AuditFilter
     from sisgate.ledger.configuration import VersionInfo
     from sisgate.ledger.schema import AuditEvent
@@ -67,6 +68,9 @@ else:
             "TransformTrial": "sisgate.gateway.transforms",
             "Usage": "sisgate.gateway.usage",
             "Wait": "sisgate.gateway.wait",
+            "WebhookDelivery": "sisgate.gateway.webhook_info",
+            "WebhookEvents": "sisgate.gateway.webhook_info",
+            "WebhookInfo": "sisgate.gateway.webhook_info",
             "Hold": "sisgate.gateway.hold",
             "Gateway": "sisgate.gateway.gateway",
             "DeadLetter": "sisgate.gateway.job_status",
@@ -101,4 +105,5 @@ __all__ = [
     "PersonResource", "Plan", "PriorityQueue", "ProviderOverview", "Readiness", "RetentionResult",
     "Role", "Segment", "Slot", "StoredChange", "StoredRecord", "SyncResult", "TableChange",
     "TokenInfo", "TransformTrial", "Usage", "VerificationResult", "VersionInfo", "Wait",
+    "WebhookDelivery", "WebhookEvents", "WebhookInfo",
 ]  # fmt: skip

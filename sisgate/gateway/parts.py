@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.schedules import Schedules
     from sisgate.gateway.syncs import Syncs
     from sisgate.gateway.transforms import Transforms
+    from sisgate.gateway.webhooks import Webhooks
 
 
 class Parts:
@@ -164,6 +165,13 @@ class Parts:
         from sisgate.gateway.transforms import Transforms
 
         return Transforms(self._core)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Telling apps what has happened."""
+        from sisgate.gateway.webhooks import Webhooks
+
+        return Webhooks(self._core)
 
     @cached_property
     def _disclosures(self) -> Disclosures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, or_, select, text, update
@@ -16,6 +16,11 @@ def all_tokens(session: Session) -> Sequence[AccessToken]:
     """Return all tokens, by name, newest first."""
     order = (AccessToken.name, AccessToken.created_at.desc())
     return session.scalars(select(AccessToken).order_by(*order)).all()
+
+
+def tokens_of(session: Session, names: Iterable[str]) -> Sequence[AccessToken]:
+    """Return the tokens of these names, also those that are not valid any more."""
+    return session.scalars(select(AccessToken).where(AccessToken.name.in_(set(names)))).all()
 
 
 def note_use(session: Session, token_id: str, now: datetime, before: datetime) -> bool:

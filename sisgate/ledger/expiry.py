@@ -28,6 +28,7 @@ from sisgate.ledger.schema import (
     Response,
     Rollup,
     UsageHour,
+    WebhookMessage,
 )
 from sisgate.ledger.statements import change, count
 from sisgate.ledger.states import live_call
@@ -107,6 +108,11 @@ def expire_finer_rollups(database: Database, now: datetime) -> None:
         for _ in _rollups(period).delete(database, now - kept):
             pass
 
+
+WEBHOOK_EVENTS = _rows_of(
+    WebhookMessage, lambda before: WebhookMessage.created_at < before, "webhook_messages"
+)
+"""Events of webhooks with their attempts, whatever became of them."""
 
 RECORDS = _rows_of(Record, lambda before: Record.deleted_at < before, "records")
 """Records that the provider has deleted."""

@@ -65,6 +65,7 @@ def rules(settings: FleetSettings, longest_window: timedelta, now: datetime) -> 
         answers,
         rule("jobs", kept.jobs, expiry.JOBS, least),
         rule("usage", kept.usage, expiry.USAGE),
+        rule("webhooks", kept.webhooks, expiry.WEBHOOK_EVENTS),
         rule("changes", kept.changes, expiry.CHANGES),
         rule("deleted_records", kept.deleted_records, expiry.RECORDS),
         rule("originals", kept.originals, expiry.ORIGINALS),

@@ -16,7 +16,7 @@ FACADE = {
     "on", "plan", "records", "request", "sync", "sync_many",
     "access", "context", "settings",
     "audit", "configuration", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy",
-    "providers", "quarantine", "requests", "schedules", "tokens", "transforms",
+    "providers", "quarantine", "requests", "schedules", "tokens", "transforms", "webhooks",
 }  # fmt: skip
 
 

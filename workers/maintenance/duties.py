@@ -23,7 +23,7 @@ from celery.worker.components import Pool
 from sisgate.errors import BrokerUnavailable, SisgateError
 from sisgate.redis.keys import DUTIES_LEASE
 from sisgate.redis.leases import Lease
-from workers.maintenance import reconciler, removed_providers, rollups
+from workers.maintenance import reconciler, removed_providers, rollups, webhooks
 from workers.runtime import Runtime, runtime_of
 
 log = structlog.get_logger()
@@ -54,10 +54,13 @@ class Duty:
 
 
 RECONCILE = Duty("reconcile", reconciler.reconcile, 1.0)
+WEBHOOKS = Duty("webhooks", webhooks.deliver, 1.0)
 DUTIES = (
     RECONCILE,
+    WEBHOOKS,
     Duty("redeliver", reconciler.redeliver, 5.0),
     Duty("drain", removed_providers.end_stray_jobs, 10.0),
+    Duty("watch providers", webhooks.watch_providers, 5.0),
     Duty("age", reconciler.age, 60.0),
     Duty("count", rollups.count, 5.0),
 )
@@ -103,10 +106,11 @@ class Turns:
             self._lease.release()
 
     def _take_alone(self, now: float) -> float:
-        # Jobs still end in time, and calls of lost workers are put back.
+        # Jobs still end in time, calls of lost workers are put back, and apps are told.
         if now >= self._alone_at:
             self._alone_at = now + random.uniform(*ALONE_SECONDS)
             self._do(RECONCILE)
+            self._do(WEBHOOKS)
         return EVERY_SECONDS
 
     def _do(self, duty: Duty) -> bool:
@@ -129,19 +133,23 @@ class Duties(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **_: Any) -> None:
         self._stopped = threading.Event()
         self._turns: Turns | None = None
+        self._runtime: Runtime | None = None
 
     def start(self, worker: Any) -> None:
         """Start the thread; the pool has been forked."""
         # Connections of its own, which it keeps: the loop's must not outlive a fork. The reference
         # keeps a child from collecting, and so closing, those of its parent.
-        runtime = Runtime(runtime_of(worker.app).settings)
+        self._runtime = runtime = Runtime(runtime_of(worker.app).settings)
+        runtime.gate = gate = ForkGate()
         self._turns = Turns(runtime, f"{worker.hostname}/{os.getpid()}")
-        args = (self._turns, ForkGate(), self._stopped)
+        args = (self._turns, gate, self._stopped)
         threading.Thread(target=_take_turns, args=args, daemon=True, name="sisgate-duties").start()
 
     def stop(self, worker: Any) -> None:
         """End the thread after its turn, before the pool finishes its calls."""
         self._stopped.set()
+        if self._runtime is not None:
+            self._runtime.webhook_senders.stop()
 
     terminate = stop
 
@@ -149,32 +157,40 @@ class Duties(bootsteps.StartStopStep):
 class ForkGate:
     """Keeps turns and forks apart, so that no library's lock is copied while it is held.
 
-    A pool that replaces a child forks beside the thread. A turn that lasts longer than the fork
-    waits is itself waiting, for a server or a file, and holds no such lock.
+    A pool that replaces a child forks beside the threads: that of the duties and those that send
+    webhooks, several of which may be inside. One that stays inside longer than the fork waits is
+    itself waiting, for a server or a file, and holds no such lock.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._is_closed = False
+        self._renew()
         os.register_at_fork(
             before=self._close, after_in_parent=self._open, after_in_child=self._renew
         )
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_closing)
+            self._inside += 1
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
 
     def _close(self) -> None:
-        self._is_closed = self._lock.acquire(timeout=FORK_SECONDS)
+        self._changed.acquire()
+        self._is_closing = True
+        self._changed.wait_for(lambda: self._inside == 0, FORK_SECONDS)
 
     def _open(self) -> None:
-        if self._is_closed:
-            self._lock.release()
+        self._is_closing = False
+        self._changed.notify_all()
+        self._changed.release()
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._inside, self._is_closing = 0, False
 
 
 def _take_turns(turns: Turns, gate: ForkGate, stopped: threading.Event) -> None:

@@ -1,0 +1,1 @@
+"""Webhooks: from what has happened to messages, and from messages to receivers."""
