@@ -32,6 +32,7 @@ from sisgate.errors import (
 from sisgate.ledger import jobs
 from sisgate.ledger.acceptance import Accepted, NewJob, accept, accept_many, accept_to_publish
 from sisgate.ledger.schema import Job
+from sisgate.settings.app import AppConfig
 
 COUNTED_FOR_SECONDS = 1.0
 """How long a count of a provider's jobs stays valid."""
@@ -87,16 +88,24 @@ class Acceptance:
                 "An idempotency key has 1 to 255 characters, none of them NUL or half a surrogate "
                 "pair."
             )
+        app = _printable("the name of an app", app or None, 100) or self._settings.app_name
+        bounds = self.bounds_of(app)
+        if kind is JobKind.REQUEST:
+            timeout = bounds.timeout_of(timeout)
         now = self._clock.now()
         return NewJob(
             id=_printable("a job id", job_id or None, 36) or str(uuid.uuid4()),
             kind=kind,
-            app=_printable("the name of an app", app or None, 100) or self._settings.app_name,
+            app=app,
             provider=provider,
-            priority=urgency_of(priority),
+            priority=bounds.priority_of(urgency_of(priority)),
             idempotency_key=idempotency_key,
             expires_at=now + timedelta(seconds=timeout) if timeout is not None else None,
         )
+
+    def bounds_of(self, app: str) -> AppConfig:
+        """Return the configuration of an app, which bounds what it may ask for."""
+        return self._configuration.current().app(app)
 
     def accept(
         self,

@@ -107,6 +107,12 @@ class Core:
         with self.database.write() as session:
             record(session, self.clock.now(), actor=actor, action=action, subject=subject, **detail)
 
+    def check_purpose(self, purpose: str | None) -> None:
+        """Raise `UsageError` if the calling app has to state a purpose and does not."""
+        principal = self.access.principal()
+        app = principal.name if principal.kind == "token" else self.settings.app_name
+        self.configuration.current().app(app).check_purpose(purpose)
+
     def asker(self) -> str | None:
         """Return the caller for the audit log: the token's owner, else the user of the machine."""
         return self.access.principal().token_actor or self.user

@@ -49,6 +49,7 @@ class Disclosures:
         request_id: str | None,
     ) -> Iterator[StoredRecord]:
         """Pass on a stream of records, audited if there are any."""
+        self._core.check_purpose(purpose)
 
         def version(_: StoredRecord | None = None) -> int:
             with self._core.database.read() as session:
@@ -72,6 +73,7 @@ class Disclosures:
         request_id: str | None,
     ) -> Iterator[StoredChange]:
         """Pass on a stream of changes, audited if there are any."""
+        self._core.check_purpose(purpose)
         return self._stream(
             changes, {"since": since}, lambda last: last.sequence,
             provider=provider, dataset=resource, what="changes", purpose=purpose,
@@ -126,6 +128,7 @@ class Disclosures:
 
     def answer(self, job: AnsweredJob, purpose: str | None, body: bytes) -> None:
         """Audit the disclosure of a response, with marks of its identifiers."""
+        self._core.check_purpose(purpose)
         actor, user = self._actor()
         if self._key is None:
             with self._core.database.write() as session:

@@ -137,11 +137,14 @@ class Requests:
             request.job_id, self._core.app_of(principal, None),
         )  # fmt: skip
         new = replace(new, request_id=request_id_of(request.request_id))
+        bounds = self._acceptance.bounds_of(new.app)
+        bounds.check_on_unavailable(instead)
         if request.max_age is None:
             return Wanted(new, target, instead)
         checked_max_age(request.max_age, target["method"], request.idempotency_key)
         new = replace(new, shared_as=self._sharing.mark(principal, new, target))
-        return Wanted(new, target, instead, principal, request.max_age)
+        max_age = bounds.max_age_of(request.max_age)
+        return Wanted(new, target, instead, principal, max_age)
 
     def enqueue(self, wanted: Wanted) -> Job:
         """Accept a request and return its job, or an earlier one that answers it.
@@ -189,6 +192,7 @@ class Requests:
 
     def answered(self, wanted: Wanted, timeout: float, purpose: str | None) -> Answer:
         """Accept a request and wait for its response; see `Gateway.request`."""
+        self._acceptance.bounds_of(wanted.new.app).check_purpose(purpose)
         begun = self._core.clock.monotonic()
         job = self.enqueue(wanted)
         has_ended = job.origin == "stored" or self._has_ended_within(job.id, timeout)

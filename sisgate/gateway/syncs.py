@@ -59,6 +59,8 @@ class Syncs:
             JobKind.SYNC, provider, wanted.priority, wanted.idempotency_key, wanted.timeout,
             wanted.job_id, self._core.app_of(principal, wanted.app),
         )  # fmt: skip
+        bounds = self._acceptance.bounds_of(new.app)
+        bounds.check_on_unavailable(on_unavailable_of(wanted.on_unavailable))
         deadline = min(filter(None, (new.expires_at, expires_at)), default=None)
         return replace(
             new, resource=resource, options=options, expires_at=deadline,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sisgate.domain.recurrence import Recurrence, checked_cron
+from sisgate.settings.app import AppConfig
 from sisgate.settings.fields import Duration, Frozen, Zone
 from sisgate.settings.provider import NAME, ProviderConfig
 from sisgate.settings.selector import ProviderSelector
@@ -33,12 +34,6 @@ class RetentionConfig(Frozen):
     usage: Kept = timedelta(days=730)
     originals: Kept = None
     webhooks: Kept = timedelta(days=30)
-
-
-class AppConfig(Frozen):
-    """A calling app, `[apps.NAME]`. Quota is shared in proportion to `weight`."""
-
-    weight: Annotated[float, Field(gt=0, le=100)] = 1.0
 
 
 class ScheduleConfig(Frozen):
@@ -98,6 +93,9 @@ class ScheduleConfig(Frozen):
         return [self.provider] if self.provider and self.provider in providers else []
 
 
+_ANY_APP = AppConfig()
+
+
 class FleetSettings(Frozen):
     """The settings that every process of a fleet shares."""
 
@@ -110,6 +108,10 @@ class FleetSettings(Frozen):
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     broker_may_raise_limits: bool = False
     max_clock_difference: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(days=1)
+
+    def app(self, name: str) -> AppConfig:
+        """Return the configuration of a calling app; the defaults for one that has none."""
+        return self.apps.get(name, _ANY_APP)
 
 
 def mistakes(

@@ -72,8 +72,7 @@ def _end_unconfigured(session: Session, job: Job, now: datetime) -> None:
 
 def window_of(session: Session, runtime: Runtime, job: Job) -> int:
     """Return how many calls of a job may be outstanding: its share of its app's window."""
-    app = runtime.configuration.current().apps.get(job.app)
-    weight = app.weight if app else 1.0
+    weight = runtime.configuration.current().app(job.app).weight
     siblings = running_beside(session, job)
     return max(1, round(WINDOW * weight / siblings))
 

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from sisgate.audit.configuration import fingerprints
 from sisgate.settings import Settings
-from sisgate.settings.fleet import AppConfig, RetentionConfig
+from sisgate.settings.app import AppConfig
+from sisgate.settings.fleet import RetentionConfig
 
 HERE = Settings(data_dir=Path("/here"))
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sisgate.providers.kinds import DIALECTS
-from sisgate.settings.fleet import AppConfig, FleetSettings, RetentionConfig, ScheduleConfig
+from sisgate.settings.app import AppConfig
+from sisgate.settings.fleet import FleetSettings, RetentionConfig, ScheduleConfig
 from sisgate.settings.load import Environment
 from sisgate.settings.model import Settings
 from sisgate.settings.provider import ProviderConfig
