@@ -18,6 +18,9 @@ from sisgate.redis.scripts import Argument, ScriptCall, run_scripts
 MOST_QUEUES = 1000
 """Queues checked by one script: Lua passes at most 8,000 values, and each queue has four lists."""
 
+MOST_TAGS = 1000
+"""Messages acknowledged by one script, for the same reason."""
+
 
 class Taken(NamedTuple):
     """A message off its queue, with its permit.
@@ -71,17 +74,25 @@ class Admitter:
         ]
 
     def admit(
-        self, wants: Iterable[Want], specs: Mapping[str, LimitSpec], version: int = 0
+        self,
+        wants: Iterable[Want],
+        specs: Mapping[str, LimitSpec],
+        version: int = 0,
+        ended: Sequence[str] = (),
     ) -> list[Admitted]:
         """Take up to the wanted messages of each provider; those without a permit stay queued.
 
         `version` is the configuration that the specs are from. If Redis knows a newer one, nothing
-        is taken and the reason is `stale`.
+        is taken and the reason is `stale`. `ended` are the tags of messages to acknowledge first.
         """
         wants = list(wants)
         calls = [self._call(want, specs[want.provider], version) for want in wants]
-        answers = run_scripts(self._redis, calls)
+        answers = run_scripts(self._redis, [*_acknowledging(ended), *calls])[-len(calls) :]
         return [_read(want.provider, answer) for want, answer in zip(wants, answers, strict=True)]
+
+    def acknowledge(self, ended: Sequence[str]) -> None:
+        """Forget delivered messages whose tasks have ended."""
+        run_scripts(self._redis, _acknowledging(ended))
 
     def _call(self, want: Want, spec: LimitSpec, version: int) -> ScriptCall:
         lists = queue_keys(want.provider)
@@ -97,6 +108,12 @@ class Admitter:
         most, rest = min(want.messages, MOST_PERMITS), min(want.background, MOST_PERMITS)
         args: list[Argument] = [now, encoded, most, rest, version, *PRIORITY_STEPS]
         return ScriptCall("admission/admit", keys, args)
+
+
+def _acknowledging(tags: Sequence[str]) -> list[ScriptCall]:
+    starts = range(0, len(tags), MOST_TAGS)
+    parts = [tags[start : start + MOST_TAGS] for start in starts]
+    return [ScriptCall("admission/acknowledge", (UNACKED, UNACKED_INDEX), part) for part in parts]
 
 
 def _read(provider: str, answer: Sequence[bytes]) -> Admitted:

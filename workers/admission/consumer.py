@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from celery.app.amqp import AMQP, Queues
@@ -13,14 +12,14 @@ from kombu.entity import Queue
 from kombu.messaging import Consumer as KombuConsumer
 from kombu.transport import redis as kombu_redis
 from kombu.transport.redis import QoS as RedisQoS
-from kombu.transport.virtual import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-from sisgate.clock import ReferenceClock, SystemClock
+from sisgate.clock import SystemClock
 from sisgate.errors import BrokerUnavailable
 from sisgate.quarantine import NO_QUEUE
 from sisgate.redis.errors import REFUSALS, RedisError
+from workers.admission.deliveries import SteadyQoS
 from workers.admission.following import ConfigurationFollower
 from workers.admission.messages import NotOurs, check, put_aside
 from workers.admission.queues import ServedQueues, is_admitted
@@ -79,42 +78,6 @@ class AdmittingAMQP(AMQP):
         served: ServedQueues = super().Queues(*args, **options)
         served.configure(runtime_of(self.app).configuration.current().providers)
         return served
-
-
-class SteadyQoS(RedisQoS):
-    """kombu's record of deliveries, dated by the clock of Redis.
-
-    kombu uses the worker's clock: a worker whose clock is ahead took messages from workers still
-    processing them. What `admit.lua` delivers is dated by `TIME` too.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._machine = SystemClock()
-        self._clock = ReferenceClock(self._time_of_redis, self._machine)
-
-    @property
-    def visibility_timeout(self) -> float:
-        """The age by this worker's clock at which a delivered message counts as lost."""
-        ahead = (self._machine.now() - self._clock.now()).total_seconds()
-        return float(self.channel.visibility_timeout) + ahead
-
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """Record a message that was pushed to this worker."""
-        route = message.delivery_info
-        text = dumps([message._raw, route["exchange"], route["routing_key"]])
-        with self.pipe_or_acquire() as pipe:
-            pipe.zadd(self.unacked_index_key, {delivery_tag: self._clock.now().timestamp()})
-            pipe.hset(self.unacked_key, delivery_tag, text).execute()
-            VirtualQoS.append(self, message, delivery_tag)
-
-    def _time_of_redis(self) -> datetime | None:
-        try:
-            with self.channel.conn_or_acquire() as client:
-                seconds, micros = client.time()
-        except (RedisError, OSError):
-            return None
-        return datetime.fromtimestamp(seconds + micros / 1e6, UTC)
 
 
 class CheckingChannel(kombu_redis.Channel):

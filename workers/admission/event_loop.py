@@ -65,6 +65,7 @@ class HubDriver:
         self._hub.remove_reader(self._bell)
         self._bell.close()
         self._bell_rope.close()
+        stopped(self._fetcher)
 
     def _on_shutdown(self, **_: Any) -> None:
         self.wake()
@@ -151,6 +152,7 @@ class GreenDriver:
         """Stop fetching."""
         self._has_stopped = True
         self._due.set()
+        stopped(self._fetcher)
 
     def _fetch(self) -> None:
         while not self._has_stopped:
@@ -185,3 +187,9 @@ def guarded(fetcher: Fetcher) -> float:
     except Exception:
         log.exception("admission_failed")
     return RETRY_SECONDS
+
+
+def stopped(fetcher: Fetcher) -> None:
+    """Stop a fetcher, also while there is no Redis."""
+    with contextlib.suppress(BrokerUnavailable, RedisError, OSError):
+        fetcher.stop()

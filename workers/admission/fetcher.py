@@ -8,11 +8,12 @@ as the worker serves; those are swept occasionally.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from typing import Any
 
 from celery.worker import state
-from kombu.transport.virtual import QoS as VirtualQoS
 
 from sisgate.admission.admitter import Admitted, Admitter, Taken
 from sisgate.admission.slot_sharing import DEFAULT_SHARE, share_out
@@ -20,6 +21,7 @@ from sisgate.broker import CALL_TASK_PREFIX
 from sisgate.configuration import FleetConfiguration
 from sisgate.redis.queues import UNACKED, UNACKED_INDEX
 from workers.admission import limiter_recovery
+from workers.admission.deliveries import SteadyQoS
 from workers.admission.messages import NotOurs, put_aside, read_message
 from workers.runtime import Runtime
 
@@ -74,6 +76,18 @@ class Fetcher:
 
     def fetch(self) -> float:
         """Take messages while there are slots and permits; return the seconds to the next fetch."""
+        try:
+            return self._fetch()
+        finally:
+            self._acknowledge()
+
+    def stop(self) -> None:
+        """Take no more messages; those in progress are acknowledged without this fetcher."""
+        if self._deliveries is not None:
+            self._deliveries.end_admission()
+            self._acknowledge()
+
+    def _fetch(self) -> float:
         if is_shutting_down():
             return IDLE_SECONDS
         if not self._can_deliver():
@@ -96,6 +110,29 @@ class Fetcher:
                 return AT_ONCE
         # Messages not taken lack a slot: the end of a task triggers the next fetch.
         return self._next_fetch(providers, now)
+
+    @property
+    def _deliveries(self) -> SteadyQoS | None:
+        consumer = self._consumer.task_consumer
+        return None if consumer is None or consumer.channel is None else consumer.channel.qos
+
+    def _acknowledge(self) -> None:
+        """Acknowledge what no admission took along."""
+        with self._ended() as ended:
+            if ended:
+                self._admitter.acknowledge(ended)
+
+    @contextmanager
+    def _ended(self) -> Iterator[list[str]]:
+        """Give the tags of messages whose tasks have ended; an error keeps them for later."""
+        deliveries = self._deliveries
+        tags = [] if deliveries is None else deliveries.take_ended()
+        try:
+            yield tags
+        except BaseException:
+            if deliveries is not None:
+                deliveries.give_back_ended(tags)
+            raise
 
     def _can_deliver(self) -> bool:
         # A green driver starts before the consumer's loop knows who handles messages.
@@ -133,7 +170,8 @@ class Fetcher:
             specs = {want.provider: self._runtime.limits(configs[want.provider]) for want in wants}
             # Before the call: its answer may be read long after the permits were granted.
             asked_at = self._runtime.clock.monotonic()
-            answers = self._admitter.admit(wants, specs, fleet.version)
+            with self._ended() as ended:
+                answers = self._admitter.admit(wants, specs, fleet.version, ended)
             for admitted in answers:
                 since = self._without_permit.get(admitted.provider, asked_at)
                 for taken in admitted.messages:
@@ -193,8 +231,7 @@ class Fetcher:
         except Exception as error:  # noqa: BLE001  # whatever is in the queue, the worker must live
             self._quarantine(admitted.provider, taken, error)
             return
-        # `admit.lua` has put it into `unacked`; here it is only recorded as this worker's.
-        VirtualQoS.append(channel.qos, message, taken.tag)
+        channel.qos.append_admitted(message, taken.tag)
         consumer.on_message(message)
 
     def _quarantine(self, provider: str, taken: Taken, error: Exception) -> None:

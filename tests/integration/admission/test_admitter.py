@@ -65,6 +65,20 @@ def test_the_urgent_come_first_and_the_oldest_of_each(
     assert tags(admit(admitter, 4, 4)) == ["l1"]
 
 
+def test_what_has_ended_is_forgotten_with_the_next_admission(
+    admitter: Admitter, redis: RedisClient
+) -> None:
+    """In the same round trip, and by itself where nothing is to be admitted."""
+    put(redis, ["t1", "t2", "t3"])
+    first = tags(admit(admitter, 2, 2))
+    (second,) = admitter.admit([Want("p", 1, 1)], {"p": OFF}, ended=first)
+    assert tags(second) == ["t3"]
+    assert set(redis.hgetall(UNACKED)) == {b"t3"} == set(redis.zrange(UNACKED_INDEX, 0, -1))
+    admitter.acknowledge(["t3", "unknown"])
+    admitter.acknowledge([])
+    assert not redis.exists(UNACKED, UNACKED_INDEX)
+
+
 def test_what_is_taken_stands_in_unacked_as_kombu_keeps_it(
     admitter: Admitter, redis: RedisClient
 ) -> None:

@@ -44,6 +44,9 @@ class ListeningFetcher:
         self.looks += 1
         return self.seconds
 
+    def stop(self) -> None:
+        """Have nothing in progress."""
+
 
 @pytest.fixture
 def server() -> Iterator[MortalRedis]:
