@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 DEFAULT_SHARE = 0.75
@@ -10,6 +11,37 @@ DEFAULT_SHARE = 0.75
 
 KEEP_ONE_FROM = 4
 """A worker with at least this many slots keeps one of them for urgent and high work."""
+
+QUICK_SECONDS = 1.0
+"""How long a quick call takes at most."""
+
+QUICK_CALLS = 20
+"""After so many quick calls in a row the next ones are taken to be quick."""
+
+
+class CallPace:
+    """Whether the calls of a worker are quick, so that whatever waits for a slot gets one soon.
+
+    >>> pace = CallPace()
+    >>> for _ in range(20):
+    ...     pace.note(0.3)
+    >>> pace.is_quick([0.1]), pace.is_quick([0.1, 1.5])
+    (True, False)
+    >>> pace.note(30.0)
+    >>> pace.is_quick([0.1])
+    False
+    """
+
+    def __init__(self) -> None:
+        self._took: deque[float] = deque(maxlen=QUICK_CALLS)
+
+    def note(self, seconds: float) -> None:
+        """Record how long a call took."""
+        self._took.append(seconds)
+
+    def is_quick(self, running: Iterable[float]) -> bool:
+        """Return whether calls are quick; `running` are the seconds since each began."""
+        return len(self._took) == QUICK_CALLS and max([*self._took, *running]) <= QUICK_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,24 @@ from workers.runtime import runtime_of
 class CallRequest(Request):
     """A call in this worker; its end frees a slot, so it wakes admission."""
 
+    begun_at: float | None = None
+    """When a pool's process or thread took it, by the machine's monotonic clock."""
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Note when the call began."""
+        super().on_accepted(pid, time_accepted)
+        self.begun_at = time_accepted
+
     def acknowledge(self) -> None:
         """Acknowledge the message and wake admission."""
         super().acknowledge()
-        self.task.app.sisgate_slot_freed()
+        begun, clock = self.begun_at, runtime_of(self.task.app).clock
+        self.task.app.sisgate_slot_freed(None if begun is None else clock.monotonic() - begun)
 
     def reject(self, requeue: bool = False) -> None:
         """Reject the message and wake admission."""
         super().reject(requeue)
-        self.task.app.sisgate_slot_freed()
+        self.task.app.sisgate_slot_freed(None)
 
     def revoked(self) -> bool:
         """Return whether the task was revoked; if so, hand back its permit."""
@@ -102,9 +111,16 @@ class Admission(bootsteps.StartStopStep):
         if self._driver is not None:
             self._driver.stop()
         self._driver = driver
-        driver.begin(Fetcher(consumer, runtime_of(consumer.app)))
-        consumer.app.sisgate_slot_freed = driver.wake
+        fetcher = Fetcher(consumer, runtime_of(consumer.app))
+        driver.begin(fetcher)
+
+        def slot_freed(seconds: float | None) -> None:
+            if seconds is not None:
+                fetcher.note_end(seconds)
+            driver.wake()
+
+        consumer.app.sisgate_slot_freed = slot_freed
 
 
-def _nothing() -> None:
+def _nothing(_: float | None) -> None:
     return None

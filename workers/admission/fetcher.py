@@ -16,7 +16,7 @@ from typing import Any
 from celery.worker import state
 
 from sisgate.admission.admitter import Admitted, Admitter, Taken
-from sisgate.admission.slot_sharing import DEFAULT_SHARE, share_out
+from sisgate.admission.slot_sharing import DEFAULT_SHARE, CallPace, share_out
 from sisgate.broker import CALL_TASK_PREFIX
 from sisgate.configuration import FleetConfiguration
 from sisgate.redis.queues import UNACKED, UNACKED_INDEX
@@ -62,6 +62,7 @@ class Fetcher:
         self._unswept: list[str] = []
         self._restore_at = AT_ONCE
         self._turn = 0
+        self._pace = CallPace()
 
     def note_signal(self, provider: str) -> bool:
         """Record that a provider may have new work; return whether this worker serves it."""
@@ -69,6 +70,10 @@ class Fetcher:
         if is_ours:
             self._ask_at[provider] = AT_ONCE
         return is_ours
+
+    def note_end(self, seconds: float) -> None:
+        """Record how long a call took. Callable from any thread."""
+        self._pace.note(seconds)
 
     def sweep_all_queues(self) -> None:
         """Sweep all queues at the next fetch: signals may have been lost."""
@@ -95,7 +100,7 @@ class Fetcher:
         now = self._runtime.clock.monotonic()
         self._restore_lost(now)
         slots = slots_of(self._consumer)
-        busy = taken_slots(self._consumer, slots)
+        busy = self._taken_slots(slots, now)
         if busy >= slots:
             return IDLE_SECONDS
         providers = admitted_queues(self._consumer)
@@ -110,6 +115,24 @@ class Fetcher:
                 return AT_ONCE
         # Messages not taken lack a slot: the end of a task triggers the next fetch.
         return self._next_fetch(providers, now)
+
+    def _taken_slots(self, slots: int, now: float) -> int:
+        """Return how many slots are not free for calls.
+
+        A worker that serves the planner's queue besides providers keeps a slot for it: if calls
+        filled the worker, nothing would plan, rotate or seal, and the calls may depend on just
+        that. Only while calls are quick does it lend the slot: a task of the planner's then gets
+        the first that is free.
+        """
+        requests = list(state.reserved_requests)
+        busy = len(requests)
+        is_planner = len(self._consumer.task_consumer.queues) > len(admitted_queues(self._consumer))
+        if not is_planner or slots <= 1:
+            return busy
+        if any(not (request.name or "").startswith(CALL_TASK_PREFIX) for request in requests):
+            return busy
+        running = (now - request.begun_at for request in requests if request.begun_at is not None)
+        return busy if self._pace.is_quick(running) else busy + 1
 
     @property
     def _deliveries(self) -> SteadyQoS | None:
@@ -265,20 +288,6 @@ def slots_of(consumer: Any) -> int:
     scaler = getattr(consumer.controller, "autoscaler", None)
     size: int = consumer.pool.num_processes
     return max(size, scaler.max_concurrency) if scaler else size
-
-
-def taken_slots(consumer: Any, slots: int) -> int:
-    """Return how many slots are not free for calls.
-
-    A worker that serves the planner's queue besides providers keeps a slot for it: if calls filled
-    the worker, nothing would plan, reconcile or seal, and the calls may depend on just that.
-    """
-    names = [request.name or "" for request in list(state.reserved_requests)]
-    busy = len(names)
-    is_planner = len(consumer.task_consumer.queues) > len(admitted_queues(consumer))
-    if is_planner and slots > 1 and all(name.startswith(CALL_TASK_PREFIX) for name in names):
-        return busy + 1
-    return busy
 
 
 def is_shutting_down() -> bool:

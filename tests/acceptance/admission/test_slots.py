@@ -33,6 +33,21 @@ def test_a_slot_is_kept_for_the_urgent(make_fleet: MakeFleet, recorder: Recorder
     assert recorder["alpha"].arrivals[-1].path.startswith("/urgent")
 
 
+def test_the_planners_slot_is_lent_to_quick_calls(
+    make_fleet: MakeFleet, recorder: Recorder
+) -> None:
+    """Until calls are slow again; what is planned meanwhile is planned."""
+    fleet = make_fleet(alpha='limit = "off"', beta='limit = "off"')
+    fleet.start_worker("sisgate", "alpha", "beta", concurrency=2)
+    fleet.request("alpha", 40)
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 40, "quick calls")
+    recorder.latency = lambda: 3.0
+    fleet.request("alpha", 3)
+    fleet.wait(lambda: len(recorder["alpha"].arrivals) == 42, "a call in either slot")
+    job = fleet.gateway.sync("beta", "orgs")
+    fleet.wait(lambda: job.status().state == "running", "the plan of the sync", seconds=20)
+
+
 def test_a_slot_is_kept_for_the_planner(make_fleet: MakeFleet, recorder: Recorder) -> None:
     """A worker full of calls that hang still plans a sync."""
     fleet = make_fleet(alpha='limit = "off"', beta='limit = "off"')
