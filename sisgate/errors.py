@@ -6,6 +6,7 @@
     ├── TransientError            try again: the same thing may work in a moment
     │   ├── BrokerUnavailable         Redis cannot be reached
     │   ├── DatabaseUnavailable       the ledger cannot be reached; nothing was accepted
+    │   ├── ServiceUnavailable        the HTTP service cannot be reached, or gave no answer
     │   └── ProviderUnavailable       5xx, reset, timeout, truncated or malformed response
     ├── DeferredError             wait: carries the seconds; no attempt is spent
     │   ├── NoPermit                  the provider's quota has no permit now
@@ -96,6 +97,16 @@ class DatabaseUnavailable(TransientError):
     """The ledger cannot be reached, so nothing was accepted."""
 
     code = "database_unavailable"
+
+
+class ServiceUnavailable(TransientError):
+    """The HTTP service of sisgate cannot be reached, or gave no answer.
+
+    Whether something was accepted is unknown unless the request had an idempotency key: ask again
+    with the same one.
+    """
+
+    code = "service_unavailable"
 
 
 class ProviderUnavailable(TransientError):

@@ -1,4 +1,4 @@
-"""A worker of all calls in the test's own process: no admission, each call in a thread at once."""
+"""A worker in the test's own process: it plans syncs, and makes each call in a thread at once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from sisgate.ledger import schema as tables
 from sisgate.settings import Settings
 from testbed.worker import runtime_of
 from workers.calls import execute
+from workers.jobs import planning
 
 EVERY_SECONDS = 0.01
 
 
 class Caller:
-    """Makes every call as soon as it is queued, until the end of its context."""
+    """Plans every sync and makes every call as soon as it is queued, until its context ends."""
 
     def __init__(self, settings: Settings, *, threads: int = 4) -> None:
         self._settings = settings
@@ -39,9 +40,14 @@ class Caller:
     def _run(self) -> None:
         clock, begun = SystemClock(), set[int]()
         queued = select(tables.Call).where(tables.Call.state == "queued")
+        accepted = select(tables.Job.id).where(tables.Job.state == "accepted")
         with runtime_of(self._settings) as runtime, ThreadPoolExecutor(self._threads) as pool:
             self._ready.set()
             while not self._ends.is_set():
+                with runtime.database.read() as session:
+                    jobs = list(session.scalars(accepted))
+                for job_id in jobs:
+                    planning.plan(runtime, job_id)
                 with runtime.database.read() as session:
                     calls = [(each.id, each.provider) for each in session.scalars(queued)]
                 for call_id, provider in calls:

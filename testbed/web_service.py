@@ -21,6 +21,7 @@ class WebService:
 
     def __init__(self, gateway: Gateway) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.gateway = gateway
         self.app = create_app(gateway)
         self.server = Service(self.app, self._socket)
         self.port = self.server.port

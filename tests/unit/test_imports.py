@@ -28,6 +28,9 @@ STATEMENTS = {
     "from sisgate import Gateway, NewRequest": FLEET | LEDGER | ROOMS | SCREEN | {"pydantic"},
     "from sisgate.gateway import Role": FLEET | LEDGER | ROOMS | SCREEN | {"pydantic"},
     "from sisgate import Gateway; Gateway.from_env().jobs": FLEET | SCREEN | RARE | {"psycopg"},
+    "from sisgate.client import HttpGateway; HttpGateway('http://localhost:1')": (
+        (FLEET - {"requests"}) | LEDGER | ROOMS | SCREEN | RARE | {"pydantic", "sisgate.context"}
+    ),
     "import workers": {"fastapi", "faker", "sisgate.cli", "sisgate.sandbox", "typer", "uvicorn"},
 }
 COMMANDS = ["--version", "--help", "jobs --help", "keys add --help", "sandbox --help"]

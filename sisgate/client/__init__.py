@@ -1,0 +1,14 @@
+"""The gateway over HTTP, for apps that have neither database nor Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sisgate.start_up import names_from
+
+if TYPE_CHECKING:
+    from sisgate.client.http_gateway import HttpGateway
+else:
+    __getattr__ = names_from(__name__, {"HttpGateway": "sisgate.client.http_gateway"})
+
+__all__ = ["HttpGateway"]

@@ -1,0 +1,97 @@
+"""The fleet's configuration over HTTP: checking, comparing and applying it, its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sisgate.client.connection import Connection
+from sisgate.client.values import value_of
+from sisgate.configuration.diff import TableChange
+from sisgate.errors import ConfigurationError
+from sisgate.gateway.configuration import AppliedConfiguration, StoredConfiguration
+from sisgate.ledger.configuration import VersionInfo
+
+_AT = "/v1/configuration"
+
+
+@dataclass(frozen=True)
+class PlannedConfiguration:
+    """What applying a document would change, seen from the version `base`; as `ConfigurationPlan`.
+
+    `cancels` counts by removed provider the jobs that would end as cancelled.
+    """
+
+    base: int
+    document: Mapping[str, Any]
+    changes: Sequence[TableChange]
+    cancels: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields JSON-ready, without the document."""
+        return {
+            "base": self.base, "changes": list(self.changes), "cancels": dict(self.cancels),
+        }  # fmt: skip
+
+
+class HttpConfiguration:
+    """`gateway.configuration` over HTTP. Mistakes of a document are a `UsageError`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def show(self, number: int | None = None) -> StoredConfiguration:
+        """Return a version with its document, by default the one in force; `UnknownVersion`."""
+        document = self._connection.get(_AT if number is None else f"{_AT}/versions/{number}")
+        info = value_of(VersionInfo, document["version"])
+        return StoredConfiguration(info, document["document"])
+
+    def history(self, limit: int = 20) -> Sequence[VersionInfo]:
+        """Return the newest versions, newest first: who applied each, when, why."""
+        found = self._connection.get(f"{_AT}/versions", {"limit": limit})["versions"]
+        return value_of(list[VersionInfo], found)
+
+    def plan_change(self, source: Path | Mapping[str, Any]) -> PlannedConfiguration:
+        """Check a file or document, and return what applying it would change. Changes nothing."""
+        document = _document(source)
+        planned = self._connection.post(f"{_AT}/diff", {"document": document}, may_repeat=True)
+        changes = value_of(list[TableChange], planned["changes"])
+        return PlannedConfiguration(planned["base"], document, changes, planned["cancels"])
+
+    def plan_rollback(self, number: int) -> PlannedConfiguration:
+        """Return what a new version with the document of an earlier one would change."""
+        return self.plan_change(self.show(number).document)
+
+    def apply(
+        self,
+        source: PlannedConfiguration | Path | Mapping[str, Any],
+        *,
+        actor: str | None = None,
+        reason: str | None = None,
+        based_on: int | None = None,
+    ) -> AppliedConfiguration:
+        """Make a plan, file or document the version in force; see `Configuration.apply`."""
+        if isinstance(source, PlannedConfiguration):
+            document, based_on = source.document, source.base if based_on is None else based_on
+        else:
+            document = _document(source)
+        body = {"document": document, "based_on": based_on, "reason": reason}
+        applied = self._connection.send("PUT", _AT, body=body).json
+        return AppliedConfiguration(
+            self.show(applied["version"]).info,
+            value_of(list[TableChange], applied["changes"]),
+            applied["cancelled"], applied["is_new"], applied["holds_now"],
+        )  # fmt: skip
+
+
+def _document(source: Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(source, Path):
+        return source
+    import tomllib
+
+    try:
+        return tomllib.loads(source.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{source} cannot be read: {error}.") from None

@@ -1,0 +1,297 @@
+"""Asking the HTTP service: one pool of connections, deadlines, and repeats that do no harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from sisgate import __version__
+from sisgate.client.problems import error_of
+from sisgate.clock import Clock, SystemClock
+from sisgate.domain.network import tls_fault, why_unreachable
+from sisgate.domain.secret import HoldsSecret, forget_locals
+from sisgate.errors import (
+    AnswerInvalid,
+    ServiceUnavailable,
+    SisgateError,
+    TooManyRequests,
+    UsageError,
+)
+from sisgate.problem_details import MEDIA_TYPE
+from sisgate.settings.service import ServiceAddress
+
+CONNECT_SECONDS = 5.0
+REPEATS = 4
+"""How often a request is made again, at most."""
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+POOL = 64
+"""Connections that are kept for reuse; more are made where more threads ask at once."""
+CHUNK_BYTES = 65_536
+
+_GATEWAYS = frozenset({502, 503, 504})
+"""What proxies answer while the service behind them is away."""
+
+Pairs = Mapping[str, Any] | None
+T = TypeVar("T")
+
+
+class _Bearer(AuthBase):
+    """Sends the token. Being there, it also keeps requests from taking a password from ~/.netrc."""
+
+    def __init__(self, token: HoldsSecret | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+        return request
+
+
+class _NoAnswer(Exception):
+    """Nothing of the service came back. `error` is what the caller gets in the end."""
+
+    def __init__(
+        self, error: ServiceUnavailable, *, was_sent: bool, seconds: float | None = None
+    ) -> None:
+        super().__init__()
+        self.error = error
+        self.was_sent = was_sent
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A good answer of the service: its status and its JSON, None for an empty one."""
+
+    status: int
+    json: Any
+
+
+class Connection:
+    """Sends requests to one service. Thread-safe, and safe to use after a fork.
+
+    `timeout` is how long the service may be silent, in seconds. Raises the errors of the service,
+    and `ServiceUnavailable` if it gives none. A request is repeated if it was not sent, if the
+    service takes no more from this caller now (it says for how long), and else only if it
+    `may_repeat`. Proxies and authorities come from the environment, as with requests.
+    """
+
+    def __init__(
+        self, address: ServiceAddress, *, timeout: float = 30.0, clock: Clock | None = None
+    ) -> None:
+        self.url = address.url
+        self._auth = _Bearer(address.token)
+        self._timeout = timeout
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._session: tuple[int, requests.Session] | None = None
+
+    def get(self, path: str, query: Pairs = None, *, wait: float = 0.0) -> Any:
+        """Return the JSON at a path; with `wait`, the service may take so many seconds longer."""
+        return self.send("GET", path, query=query, may_repeat=True, wait=wait).json
+
+    def post(self, path: str, body: Any = None, query: Pairs = None, **options: Any) -> Any:
+        """Post JSON and return that of the answer."""
+        sent = {} if body is None else body
+        return self.send("POST", path, body=sent, query=query, **options).json
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Pairs = None,
+        headers: Mapping[str, str] | None = None,
+        may_repeat: bool = False,
+        wait: float = 0.0,
+        silence: float = 0.0,
+    ) -> Reply:
+        """Send one request, and again where that may help and does no harm.
+
+        With `wait`, the end of a job is waited for as long. Then, or by `silence`, the service may
+        take so many seconds longer.
+        """
+        named, data = dict(headers or {}), None
+        if wait > 0:
+            named["Prefer"] = f"wait={wait:.3f}"
+        if body is not None:
+            named["Content-Type"], data = "application/json", _as_json(body)
+
+        def attempt() -> Reply:
+            response = self._request(method, path, data, query, named, max(wait, silence))
+            if response.status_code == 204 or not response.content:
+                return Reply(response.status_code, None)
+            try:
+                return Reply(response.status_code, response.json())
+            except ValueError:
+                raise AnswerInvalid(
+                    f"{self.url} answered with something that is not JSON. Is SISGATE_URL the "
+                    "address of sisgate's HTTP service?"
+                ) from None
+
+        return self._repeated(attempt, may_repeat=may_repeat)
+
+    def text(self, path: str) -> str:
+        """Return the text at a path."""
+
+        def attempt() -> str:
+            return self._request("GET", path, None, None, {}, 0.0).text
+
+        return self._repeated(attempt, may_repeat=True)
+
+    def lines(self, path: str, query: Pairs = None) -> Iterator[bytes]:
+        """Stream the lines of an answer. Asks at once; the lines come as they are read.
+
+        Raises `ServiceUnavailable` if the answer is cut off.
+        """
+        response = self._repeated(
+            lambda: self._request("GET", path, None, query, {}, 0.0, stream=True), may_repeat=True
+        )
+        return self._lines(response)
+
+    def _lines(self, response: requests.Response) -> Iterator[bytes]:
+        rest = b""
+        with response:
+            try:
+                for chunk in response.iter_content(CHUNK_BYTES):
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    yield from whole
+            except (requests.RequestException, HTTPError) as error:
+                raise self._away(error, "broke off its answer, which is not complete") from None
+        if rest:
+            raise ServiceUnavailable(f"{self.url} broke off its answer, which is not complete.")
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            held, self._session = self._session, None
+        if held is not None:
+            held[1].close()
+
+    def _repeated(self, attempt: Callable[[], T], *, may_repeat: bool) -> T:
+        number = 0
+        while True:
+            try:
+                return attempt()
+            except TooManyRequests as error:
+                failed: SisgateError = error
+                pause = error.seconds
+            except _NoAnswer as nothing:
+                failed = nothing.error
+                pause = nothing.seconds or random.uniform(0, FIRST_PAUSE_SECONDS * 2**number)
+                if nothing.was_sent and not may_repeat:
+                    raise failed from None
+            if number == REPEATS or pause > LONGEST_PAUSE_SECONDS:
+                raise failed from None
+            number += 1
+            self._clock.sleep(pause)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        query: Pairs,
+        headers: Mapping[str, str],
+        silence: float,
+        *,
+        stream: bool = False,
+    ) -> requests.Response:
+        """Return a good response; raise the error of any other."""
+        try:
+            response = self._opened().request(
+                method, f"{self.url}{path}", params=_given(query), data=data, headers=dict(headers),
+                auth=self._auth, timeout=(CONNECT_SECONDS, self._timeout + silence),
+                allow_redirects=False, stream=stream,
+            )  # fmt: skip
+        except requests.RequestException as error:
+            raise _NoAnswer(
+                self._away(error, "gave no answer"), was_sent=_was_sent(error)
+            ) from None
+        if response.status_code < 300:
+            return response
+        with response:
+            raise self._error_of(response)
+
+    def _error_of(self, response: requests.Response) -> SisgateError:
+        kind = response.headers.get("Content-Type", "").partition(";")[0]
+        retry_after = _seconds(response.headers.get("Retry-After"))
+        if kind == MEDIA_TYPE:
+            try:
+                return error_of(response.json(), retry_after)
+            except (ValueError, TypeError, AttributeError):
+                pass
+        status, url = response.status_code, self.url
+        if status in _GATEWAYS:
+            away = f"{url} is away: what stands before it answered {status}. Try again later."
+            raise _NoAnswer(ServiceUnavailable(away), was_sent=True, seconds=retry_after)
+        if 300 <= status < 400:
+            why = "answers with a redirect, which is not followed: the token would go along"
+        else:
+            why = f"answered {status}, and not as sisgate's service does"
+        return ServiceUnavailable(f"{url} {why}. Is SISGATE_URL the address of that service?")
+
+    def _away(self, error: Exception, what: str) -> ServiceUnavailable:
+        """Return our error for one of the network, whose text may hold the request."""
+        why = why_unreachable(error)
+        forget_locals(error)
+        return ServiceUnavailable(
+            f"{self.url} {what} ({why}). Check SISGATE_URL, and that `sisgate serve` runs there."
+        )
+
+    def _opened(self) -> requests.Session:
+        with self._lock:
+            pid = os.getpid()
+            if self._session is None or self._session[0] != pid:
+                self._session = pid, _session()
+            return self._session[1]
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=POOL)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    # Cookies would be shared by threads, and the service sets none.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"User-Agent": f"sisgate/{__version__}", "Accept": "application/json"})
+    return session
+
+
+def _was_sent(error: Exception) -> bool:
+    """Return whether the request may have arrived: a connection came about."""
+    if isinstance(error, requests.ConnectTimeout):
+        return False
+    fault = tls_fault(error)
+    if fault is not None:
+        return not fault.is_certificate
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return not isinstance(reason, NewConnectionError)
+
+
+def _as_json(body: Any) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"The request cannot be written as JSON: {error}.") from None
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
+def _given(query: Pairs) -> dict[str, Any] | None:
+    return {name: value for name, value in (query or {}).items() if value is not None} or None

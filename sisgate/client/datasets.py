@@ -1,0 +1,101 @@
+"""Records and changes over HTTP, streamed as JSON Lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from sisgate.client.connection import Connection
+from sisgate.client.paths import dataset_path
+from sisgate.client.values import change_of, plan_of, record_of
+from sisgate.domain.stored_records import StoredChange, StoredRecord
+from sisgate.errors import ServiceUnavailable
+from sisgate.gateway.plan import Plan
+
+T = TypeVar("T")
+
+RESUMPTIONS = 3
+"""How often a feed goes on after its answer was cut off, without a change in between."""
+
+
+class HttpDatasets:
+    """`gateway.datasets` over HTTP."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def count(self, provider: str, resource: str) -> int:
+        """Return the number of records in a dataset, without deleted ones."""
+        count: int = self._connection.get(f"{dataset_path(provider, resource)}/count")["records"]
+        return count
+
+    def cursor(self, provider: str, resource: str) -> int:
+        """Return the number of the newest change, 0 before the first."""
+        cursor: int = self._connection.get(f"{dataset_path(provider, resource)}/cursor")["cursor"]
+        return cursor
+
+    def plan(self, provider: str, resource: str, priority: str) -> Plan:
+        """Forecast a sync without enqueuing it."""
+        path = f"{dataset_path(provider, resource)}/plan"
+        return plan_of(self._connection.get(path, {"priority": priority}))
+
+    def records(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        include_deleted: bool = False,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[StoredRecord]:
+        """Stream the records of a dataset in order of sourcedId; see `Gateway.records`.
+
+        Raises `ServiceUnavailable` in between if the answer is cut off: it is then not complete.
+        """
+        query = {
+            "include_deleted": "true" if include_deleted else None,
+            "purpose": purpose, "request_id": request_id,
+        }  # fmt: skip
+        lines = self._connection.lines(f"{dataset_path(provider, resource)}/records", query)
+        return _values(lines, lambda line: record_of(provider, resource, line))
+
+    def changes(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        since: int = 0,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[StoredChange]:
+        """Stream the changes numbered above the cursor `since`; see `Gateway.changes`.
+
+        If the answer is cut off, it goes on behind the last change.
+        """
+
+        def lines_after(cursor: int) -> Iterator[bytes]:
+            query = {"since": cursor, "purpose": purpose, "request_id": request_id}
+            return self._connection.lines(f"{dataset_path(provider, resource)}/changes", query)
+
+        def stream(lines: Iterator[bytes], cursor: int) -> Iterator[StoredChange]:
+            left = RESUMPTIONS
+            while True:
+                try:
+                    for change in _values(lines, lambda line: change_of(provider, resource, line)):
+                        yield change
+                        cursor, left = change.sequence, RESUMPTIONS
+                    return
+                except ServiceUnavailable:
+                    if not left:
+                        raise
+                left -= 1
+                lines = lines_after(cursor)
+
+        return stream(lines_after(since), since)
+
+
+def _values(lines: Iterator[bytes], value_of: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+    import orjson
+
+    for line in lines:
+        yield value_of(orjson.loads(line))

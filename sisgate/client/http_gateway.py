@@ -1,0 +1,330 @@
+"""The gateway over HTTP: the same calls, values and errors as `Gateway`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from sisgate.client.connection import Connection
+from sisgate.client.datasets import HttpDatasets
+from sisgate.client.jobs import HttpJobs
+from sisgate.client.values import answer_of, order_of
+from sisgate.clock import Clock, SystemClock
+from sisgate.domain.priorities import Priority
+from sisgate.domain.secret import HoldsSecret
+from sisgate.domain.stored_records import StoredChange, StoredRecord
+from sisgate.domain.targets import Query
+from sisgate.domain.validation import finite_seconds
+from sisgate.errors import UsageError
+from sisgate.gateway.answer import Answer
+from sisgate.gateway.job_handle import Job
+from sisgate.gateway.job_status import raise_unless_successful
+from sisgate.gateway.orders import NewRequest, NewSync
+from sisgate.gateway.plan import Plan
+from sisgate.settings.service import service_address
+
+if TYPE_CHECKING:
+    from sisgate.client.configuration import HttpConfiguration
+    from sisgate.client.keys import HttpKeys
+    from sisgate.client.operations import (
+        HttpAudit,
+        HttpFleet,
+        HttpPrivacy,
+        HttpQuarantine,
+        HttpSchedules,
+        HttpTokens,
+    )
+    from sisgate.client.providers import HttpProviders
+
+
+LONGEST_SILENCE_SECONDS = 600.0
+"""No service lets callers wait for longer."""
+
+
+class HttpGateway:
+    """A `Gateway` that asks the HTTP service, for apps with neither database nor Redis.
+
+    `url` and `token` are `SISGATE_URL` and `SISGATE_TOKEN` unless they are given. Methods block and
+    are thread-safe. `timeout` is how long the service may be silent, in seconds. Besides the errors
+    of the same methods of `Gateway`, all raise `ServiceUnavailable` if the service cannot be
+    reached; requests that do no harm twice are repeated before. The token names the caller: an
+    `actor` that is given is not sent.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | HoldsSecret | None = None,
+        *,
+        timeout: float = 30.0,
+        allow_insecure: bool | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        address = service_address(url, token, allow_insecure=allow_insecure)
+        self._clock = clock or SystemClock()
+        self._connection = Connection(address, timeout=timeout, clock=self._clock)
+        self.jobs = HttpJobs(self._connection, self._clock)
+        self.datasets = HttpDatasets(self._connection)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Return the gateway of `SISGATE_URL` and `SISGATE_TOKEN`; `ConfigurationError` without."""
+        return cls()
+
+    def __repr__(self) -> str:
+        return f"HttpGateway({self._connection.url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._connection.close()
+
+    def sync(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        priority: str | Priority = "normal",
+        mode: str = "auto",
+        allow_deletes: bool = False,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        expires_at: datetime | None = None,
+        job_id: str | None = None,
+        app: str | None = None,
+        request_id: str | None = None,
+        on_unavailable: str = "wait",
+    ) -> Job:
+        """Accept a sync of one dataset and return its job at once; see `Gateway.sync`."""
+        new = NewSync(
+            provider, resource, priority=priority, mode=mode, allow_deletes=allow_deletes,
+            idempotency_key=idempotency_key, timeout=timeout, expires_at=expires_at,
+            job_id=job_id, app=app, request_id=request_id, on_unavailable=on_unavailable,
+        )  # fmt: skip
+        return self.jobs.job_of(self._ordered("/v1/syncs", new))
+
+    def request(
+        self,
+        provider: str,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        json: Any = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        priority: str | Priority = "urgent",
+        timeout: float = 2.0,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
+        purpose: str | None = None,
+        on_unavailable: str = "wait",
+        max_age: float | None = None,
+        transform: str | None = None,
+    ) -> Answer:
+        """Make one call to a provider and return its response; see `Gateway.request`."""
+        begun = self._clock.monotonic()
+        new = NewRequest(
+            provider, method, path, query=query, json=json, body=body, headers=headers,
+            priority=priority, timeout=timeout, idempotency_key=idempotency_key,
+            request_id=request_id, on_unavailable=on_unavailable,
+            max_age=max_age, transform=transform,
+        )  # fmt: skip
+        found = self._ordered(
+            "/v1/answers", new, {"purpose": purpose}, silence=finite_seconds("timeout", timeout)
+        )
+        if "body" in found:
+            return answer_of(found)
+        # The service lets nobody wait for so long, or an earlier request made the job.
+        job = self.jobs.job_of(found)
+        left = timeout - (self._clock.monotonic() - begun)
+        status = self.jobs.ended_within(job.id, max(0.0, left))
+        if status is None:
+            raise TimeoutError(f"Job {job.id} has not ended in time; it continues.")
+        raise_unless_successful(status)
+        return job.answer(purpose=purpose)
+
+    def enqueue_request(
+        self,
+        provider: str,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        json: Any = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        priority: str | Priority = "urgent",
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        job_id: str | None = None,
+        request_id: str | None = None,
+        on_unavailable: str = "wait",
+        max_age: float | None = None,
+        transform: str | None = None,
+    ) -> Job:
+        """Accept one call to a provider and return its job; see `Gateway.enqueue_request`."""
+        new = NewRequest(
+            provider, method, path, query=query, json=json, body=body, headers=headers,
+            priority=priority, timeout=timeout, idempotency_key=idempotency_key,
+            job_id=job_id, request_id=request_id, on_unavailable=on_unavailable,
+            max_age=max_age, transform=transform,
+        )  # fmt: skip
+        return self.jobs.job_of(self._ordered("/v1/requests", new))
+
+    def enqueue(self, items: Sequence[NewSync | NewRequest]) -> list[Job]:
+        """Accept up to 10,000 syncs and requests at once, all or none; see `Gateway.enqueue`."""
+        orders = []
+        for item in items:
+            if not isinstance(item, NewSync | NewRequest):
+                raise UsageError(
+                    f"enqueue takes NewSync and NewRequest, not a {type(item).__name__}; "
+                    'NewSync("powerschool", "students") is one.'
+                )
+            key = item.idempotency_key or str(uuid.uuid4())
+            if isinstance(item, NewRequest) and item.max_age is not None:
+                raise UsageError("max_age works for single requests only.")
+            kind = "sync" if isinstance(item, NewSync) else "request"
+            orders.append({"kind": kind, **order_of(item), "idempotency_key": key})
+        if not orders:
+            return []
+        accepted = self._connection.post("/v1/jobs", {"items": orders}, may_repeat=True)
+        return [self.jobs.job_of(each) for each in accepted["jobs"]]
+
+    def job(self, job_id: str) -> Job:
+        """Return a handle on a job; `UnknownJob` if there is none."""
+        return self.jobs.job(job_id)
+
+    def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
+        """Return the response to a `request` job; `InvalidState` if none is stored."""
+        return self.jobs.answer(job_id, purpose=purpose)
+
+    def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
+        """Forecast a sync without enqueuing it: calls, quota left, times."""
+        word = order_of(NewSync(provider, resource, priority=priority))["priority"]
+        return self.datasets.plan(provider, resource, word)
+
+    def records(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        include_deleted: bool = False,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[StoredRecord]:
+        """Stream the records of a dataset in order of sourcedId; see `Gateway.records`."""
+        return self.datasets.records(
+            provider, resource,
+            include_deleted=include_deleted, purpose=purpose, request_id=request_id,
+        )  # fmt: skip
+
+    def changes(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        since: int = 0,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[StoredChange]:
+        """Stream the changes numbered above the cursor `since`; see `Gateway.changes`."""
+        return self.datasets.changes(
+            provider, resource, since=since, purpose=purpose, request_id=request_id
+        )
+
+    @cached_property
+    def providers(self) -> HttpProviders:
+        """The configured providers: quota, control, breakers, usage."""
+        from sisgate.client.providers import HttpProviders
+
+        return HttpProviders(self._connection)
+
+    @cached_property
+    def configuration(self) -> HttpConfiguration:
+        """What the fleet shares: its versions, and the one in force."""
+        from sisgate.client.configuration import HttpConfiguration
+
+        return HttpConfiguration(self._connection)
+
+    @cached_property
+    def keys(self) -> HttpKeys:
+        """The keys of providers."""
+        from sisgate.client.keys import HttpKeys
+
+        return HttpKeys(self._connection)
+
+    @cached_property
+    def tokens(self) -> HttpTokens:
+        """Access tokens of apps and people."""
+        from sisgate.client.operations import HttpTokens
+
+        return HttpTokens(self._connection)
+
+    @cached_property
+    def schedules(self) -> HttpSchedules:
+        """What is synced when."""
+        from sisgate.client.operations import HttpSchedules
+
+        return HttpSchedules(self._connection, self.jobs)
+
+    @cached_property
+    def quarantine(self) -> HttpQuarantine:
+        """Messages that no worker could handle."""
+        from sisgate.client.operations import HttpQuarantine
+
+        return HttpQuarantine(self._connection)
+
+    @cached_property
+    def privacy(self) -> HttpPrivacy:
+        """Retention."""
+        from sisgate.client.operations import HttpPrivacy
+
+        return HttpPrivacy(self._connection)
+
+    @cached_property
+    def audit(self) -> HttpAudit:
+        """The audit log: reading it."""
+        from sisgate.client.operations import HttpAudit
+
+        return HttpAudit(self._connection)
+
+    @cached_property
+    def fleet(self) -> HttpFleet:
+        """Which processes are alive, and metrics."""
+        from sisgate.client.operations import HttpFleet
+
+        return HttpFleet(self._connection)
+
+    def _ordered(
+        self,
+        path: str,
+        new: NewSync | NewRequest,
+        query: Mapping[str, Any] | None = None,
+        *,
+        silence: float = 0.0,
+    ) -> Any:
+        """Order a job. With a key, and where its call may be shared, it may be repeated."""
+        is_shared = isinstance(new, NewRequest) and new.max_age is not None
+        key = new.idempotency_key or (None if is_shared else str(uuid.uuid4()))
+        headers = {"Idempotency-Key": _quoted(key)} if key is not None else {}
+        reply = self._connection.send(
+            "POST", path, body=order_of(new), query=query, headers=headers, may_repeat=True,
+            silence=min(silence, LONGEST_SILENCE_SECONDS),
+        )  # fmt: skip
+        return reply.json
+
+
+def _quoted(key: str) -> str:
+    """Return a key as a string of structured fields (RFC 9651)."""
+    if not key.isascii() or not key.isprintable():
+        raise UsageError("An idempotency key that goes over HTTP has printable ASCII characters.")
+    return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,220 @@
+"""Jobs over HTTP: their status, waiting for them, and actions on them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+from sisgate.client.connection import Connection
+from sisgate.client.paths import job_path
+from sisgate.client.values import (
+    Json,
+    answer_of,
+    dead_letter_of,
+    plan_of,
+    status_of,
+    target_of,
+    wait_of,
+)
+from sisgate.clock import Clock
+from sisgate.domain.states import JobState
+from sisgate.domain.validation import aware, chosen
+from sisgate.errors import SisgateError, UnknownJob
+from sisgate.gateway.answer import Answer, RequestTarget
+from sisgate.gateway.job_handle import Job
+from sisgate.gateway.job_status import DeadLetter, JobStatus
+from sisgate.gateway.plan import Plan
+from sisgate.gateway.wait import Wait
+from sisgate.liveness.obstacles import sentences
+
+LONGEST_POLL_SECONDS = 20.0
+"""How long one request waits, at most: shorter than proxies keep a silent connection."""
+
+PAGE = 500
+
+
+class HttpJobs:
+    """`gateway.jobs` over HTTP. The audit log names the owner of the token as the `actor`."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def job(self, job_id: str) -> Job:
+        """Return a handle on a job; `UnknownJob` if there is none."""
+        self.status(job_id)
+        return Job(self, job_id)
+
+    def job_of(self, document: Json) -> Job:
+        """Return the handle on an accepted job."""
+        return Job(
+            self, document["id"], is_new=document["is_new"],
+            age_seconds=document.get("age_seconds"), is_stale=document.get("is_stale", False),
+            origin=document.get("origin", "call"),
+        )  # fmt: skip
+
+    def owner(self) -> str:
+        """Return the app whose jobs those are that the caller enqueues without naming an app."""
+        app: str = self._connection.get("/v1/caller")["app"]
+        return app
+
+    def find(self, beginning: str) -> str:
+        """Return the id of the one visible job whose id begins with `beginning`."""
+        job_id: str = self._connection.get("/v1/jobs/find", {"beginning": beginning.strip()})["id"]
+        return job_id
+
+    def status(self, job_id: str) -> JobStatus:
+        """Return the status of a job; `UnknownJob` if there is none."""
+        return status_of(self._connection.get(job_path(job_id)))
+
+    def statuses(self, job_ids: Sequence[str]) -> Sequence[JobStatus]:
+        """Return the statuses of several jobs, leaving out unknown ids. One request each."""
+        statuses = []
+        for job_id in job_ids:
+            with suppress(UnknownJob):
+                statuses.append(self.status(job_id))
+        return statuses
+
+    def list(
+        self,
+        *,
+        states: str | Iterable[str] = (),
+        provider: str | None = None,
+        resource: str | None = None,
+        app: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[JobStatus]:
+        """Return the newest jobs, newest first; see `Jobs.list`."""
+        names = [states] if isinstance(states, str) else states
+        query = {
+            "state": [chosen("state", JobState, name) for name in names] or None,
+            "provider": provider, "resource": resource, "app": app,
+        }  # fmt: skip
+        found: list[JobStatus] = []
+        while len(found) < limit:
+            asked = {**query, "cursor": after, "limit": min(PAGE, limit - len(found))}
+            page = self._connection.get("/v1/jobs", asked)
+            found += map(status_of, page["jobs"])
+            after = page["next"]
+            if after is None:
+                break
+        return found
+
+    def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
+        """Return the status of a job once it has ended; `TimeoutError` says what it waits for."""
+        status = self.ended_within(job_id, timeout)
+        if status is None:
+            why = self._why_waiting(job_id)
+            fate = f". {why} The job is kept and waits." if why else "; it continues."
+            raise TimeoutError(f"Job {job_id} has not ended within {timeout:g} s{fate}")
+        return status
+
+    def ended_within(self, job_id: str, timeout: float | None) -> JobStatus | None:
+        """Return the status of a job once it has ended; None on timeout."""
+        begun, left = self._clock.monotonic(), LONGEST_POLL_SECONDS
+        while True:
+            if timeout is not None:
+                left = max(0.0, timeout - (self._clock.monotonic() - begun))
+            asked_at = self._clock.monotonic()
+            wait = round(min(left, LONGEST_POLL_SECONDS), 3)
+            status = status_of(self._connection.get(job_path(job_id), wait=wait))
+            if status.is_final:
+                return status
+            if timeout is not None and self._clock.monotonic() - begun >= timeout:
+                return None
+            if self._clock.monotonic() - asked_at < min(wait, 1.0) / 2:
+                self._clock.sleep(min(1.0, left))  # the service lets nobody wait: it is stopping
+
+    @contextmanager
+    def watch(self, job_id: str, wake: Callable[[], object]) -> Iterator[None]:
+        """Within the block, call `wake` from another thread once the job has ended.
+
+        Takes a thread and a connection. A job that is not accepted yet is waited for as well.
+        """
+        is_over = threading.Event()
+
+        def follow() -> None:
+            while not is_over.is_set():
+                try:
+                    if self.ended_within(job_id, LONGEST_POLL_SECONDS) is not None:
+                        break
+                except UnknownJob:
+                    is_over.wait(0.05)
+                except SisgateError:
+                    wake()
+                    is_over.wait(1.0)
+            if not is_over.is_set():
+                wake()
+
+        threading.Thread(target=follow, name=f"watch-{job_id}", daemon=True).start()
+        try:
+            yield
+        finally:
+            is_over.set()
+
+    def answer(self, job_id: str, *, purpose: str | None = None) -> Answer:
+        """Return the response to a `request` job; `InvalidState` if none is stored."""
+        query = {"purpose": purpose}
+        return answer_of(self._connection.get(f"{job_path(job_id)}/answer", query))
+
+    def request_target(self, job_id: str) -> RequestTarget | None:
+        """Return the target of a `request` job, as far as you may see it; None for a sync."""
+        return target_of(self._connection.get(f"{job_path(job_id)}/target"))
+
+    def expected(self, job_id: str) -> Plan:
+        """Forecast when an accepted job begins and ends."""
+        return plan_of(self._connection.get(f"{job_path(job_id)}/forecast"))
+
+    def waits_for(self, job_id: str) -> Wait | None:
+        """Return what a job waits for and until when; None if it has ended or need not wait."""
+        return wait_of(self._connection.get(f"{job_path(job_id)}/wait")["wait"])
+
+    def dead(
+        self,
+        *,
+        provider: str | None = None,
+        app: str | None = None,
+        error: str | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+    ) -> Sequence[DeadLetter]:
+        """Return the dead letters, oldest first, at most 1,000; see `Jobs.dead`."""
+        since = aware("since", since)
+        query = {
+            "provider": provider, "app": app, "error": error, "limit": limit,
+            "since": since.isoformat() if since else None,
+        }  # fmt: skip
+        found = self._connection.get("/v1/dead-letters", query)["jobs"]
+        return [dead_letter_of(each) for each in found]
+
+    def cancel(self, job_id: str, *, actor: str | None = None) -> JobStatus:
+        """Cancel a live job; `InvalidState` if it has ended, `UnknownJob` if there is none."""
+        return status_of(self._connection.post(f"{job_path(job_id)}/cancel"))
+
+    def retry(self, job_id: str, *, actor: str | None = None) -> Job:
+        """Retry a job that failed, expired or was cancelled; again, it returns the same new job."""
+        return self.job_of(self._connection.post(f"{job_path(job_id)}/retry", may_repeat=True))
+
+    def resolve(
+        self,
+        job_id: str,
+        resolution: str,
+        *,
+        reason: str | None = None,
+        actor: str | None = None,
+    ) -> JobStatus:
+        """Settle a job of unknown outcome as `done`, `failed` or `retry`; see `Jobs.resolve`."""
+        body = {"resolution": resolution, "reason": reason}
+        return status_of(self._connection.post(f"{job_path(job_id)}/resolve", body))
+
+    def _why_waiting(self, job_id: str) -> str | None:
+        with suppress(SisgateError):
+            provider, wait = self.status(job_id).provider, self.waits_for(job_id)
+            if wait is not None and wait.obstacles:
+                return sentences(wait.obstacles)
+            if wait is not None and wait.hold is not None:
+                return f"{wait.hold.reason_text(provider)}."
+        return None

@@ -1,0 +1,70 @@
+"""Names and ids as segments of paths. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from sisgate.errors import (
+    NotFound,
+    UnknownJob,
+    UnknownKey,
+    UnknownMessage,
+    UnknownProvider,
+    UnknownResource,
+    UnknownSchedule,
+    UnknownToken,
+)
+
+LONGEST = 100
+
+
+def segment(text: str, unknown: type[NotFound]) -> str:
+    """Return a name as one segment; raise `unknown` for a text that no name is, such as a path.
+
+    >>> segment("lincoln campus", UnknownProvider)
+    'lincoln%20campus'
+    >>> segment("../tokens", UnknownProvider)
+    Traceback (most recent call last):
+    sisgate.errors.UnknownProvider: Nothing is called '../tokens'.
+    """
+    if "/" in text or not text.strip(".") or len(text) > LONGEST:
+        raise unknown(f"Nothing is called {text[:LONGEST]!r}.")
+    return quote(text, safe="")
+
+
+def job_path(job_id: str) -> str:
+    """Return the path of a job."""
+    if len(job_id) > 36 or "/" in job_id:
+        raise UnknownJob(f"No job has the id {job_id[:36]}.")
+    return f"/v1/jobs/{segment(job_id, UnknownJob)}"
+
+
+def provider_path(name: str) -> str:
+    """Return the path of a provider."""
+    return f"/v1/providers/{segment(name, UnknownProvider)}"
+
+
+def dataset_path(provider: str, resource: str) -> str:
+    """Return the path of a dataset."""
+    return f"{provider_path(provider)}/datasets/{segment(resource, UnknownResource)}"
+
+
+def keys_path(provider: str, key_id: str | None = None) -> str:
+    """Return the path of a provider's keys, or of one of them."""
+    every = f"{provider_path(provider)}/keys"
+    return every if key_id is None else f"{every}/{segment(key_id, UnknownKey)}"
+
+
+def token_path(token_id: str) -> str:
+    """Return the path of a token."""
+    return f"/v1/tokens/{segment(token_id, UnknownToken)}"
+
+
+def schedule_path(name: str) -> str:
+    """Return the path of a schedule."""
+    return f"/v1/schedules/{segment(name, UnknownSchedule)}"
+
+
+def message_path(message_id: str) -> str:
+    """Return the path of a message in quarantine."""
+    return f"/v1/quarantine/{segment(message_id, UnknownMessage)}"

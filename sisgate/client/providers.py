@@ -1,0 +1,184 @@
+"""Providers over HTTP: their state, and what can be changed while the fleet runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sisgate.client.connection import Connection
+from sisgate.client.paths import provider_path
+from sisgate.client.values import hold_of, obstacle_of, queue_of, value_of
+from sisgate.domain.validation import aware
+from sisgate.gateway.hold import Hold
+from sisgate.gateway.plan import PriorityQueue
+from sisgate.gateway.usage import Usage
+from sisgate.liveness.obstacles import Obstacle
+
+
+@dataclass(frozen=True)
+class ProviderState:
+    """The state of a provider, as the service shows it.
+
+    `values` are those of `ProviderOverview.as_dict()`: `limits`, `windows`, `waiting`, …
+    """
+
+    name: str
+    obstacles: Sequence[Obstacle]
+    values: Mapping[str, Any]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no endpoint's breaker is closed."""
+        return bool(self.values["held"])
+
+    @property
+    def endpoints(self) -> list[str]:
+        """The URLs of its endpoints; empty while Redis is away."""
+        return [each["endpoint"] for each in self.values["breakers"]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values, JSON-ready."""
+        return dict(self.values)
+
+
+@dataclass(frozen=True)
+class ProviderStates:
+    """Providers, and in `unknown` the reasons why parts of their state are missing."""
+
+    providers: Sequence[ProviderState]
+    unknown: Sequence[str]
+
+
+class HttpProviders:
+    """`gateway.providers` over HTTP. Methods raise `UnknownProvider` for an unknown name."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the providers that the caller may see."""
+        return [each.name for each in self.overview().providers]
+
+    def overview(self, name: str | None = None) -> ProviderStates:
+        """Return the state of one provider or of all that the caller may see."""
+        if name is not None:
+            return ProviderStates([_state(self._get(name))], ())
+        document = self._connection.get("/v1/providers")
+        return ProviderStates([_state(each) for each in document["providers"]], document["unknown"])
+
+    def hold(self, name: str) -> Hold | None:
+        """Return why a provider takes no calls now and until when; None if it does."""
+        return hold_of(self._get(name)["hold"])
+
+    def queue(self, name: str) -> Sequence[PriorityQueue]:
+        """Return what waits for a provider by priority; empty while Redis is away."""
+        return [queue_of(each) for each in self._get(name)["queue"] or ()]
+
+    def control(self, name: str) -> HttpControl:
+        """Return the limits and pauses of a provider, to change at run time."""
+        return HttpControl(self._connection, name)
+
+    def breakers(self, name: str) -> HttpBreakers:
+        """Return the circuit breakers of a provider."""
+        return HttpBreakers(self._connection, name)
+
+    def usage(
+        self,
+        provider: str | None = None,
+        *,
+        app: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: Literal["total", "day", "hour"] = "total",
+    ) -> Sequence[Usage]:
+        """Return the calls of each app to each provider, and their results."""
+        query = {
+            "provider": provider, "app": app, "since": _text("since", since),
+            "until": _text("until", until), "by": by,
+        }  # fmt: skip
+        return value_of(list[Usage], self._connection.get("/v1/usage", query)["usage"])
+
+    def _get(self, name: str) -> Mapping[str, Any]:
+        document: Mapping[str, Any] = self._connection.get(provider_path(name))
+        return document
+
+
+class HttpControl:
+    """Limits and pauses of one provider. `holds_now` as for `ProviderControl`."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._path = provider_path(name)
+        self.holds_now = True
+
+    def set_limits(
+        self,
+        limits: str | Sequence[str] | None,
+        *,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> bool:
+        """Set the limits, `"500/h"` or several; None restores the configured ones."""
+        wanted = [limits] if isinstance(limits, str) else limits
+        body = {"limits": None if wanted is None else list(wanted), "reason": reason}
+        return self._noted(
+            self._connection.send("PUT", f"{self._path}/limits", body=body, may_repeat=True).json
+        )
+
+    def pause(
+        self,
+        until: datetime | None = None,
+        *,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Stop calls until a time (aware), or until somebody resumes."""
+        body = {"until": _text("until", until), "reason": reason}
+        self._noted(self._connection.post(f"{self._path}/pause", body, may_repeat=True))
+
+    def resume(self, *, actor: str | None = None, reason: str | None = None) -> bool:
+        """End a pause; return whether there was one."""
+        return self._noted(self._connection.post(f"{self._path}/resume", {"reason": reason}))
+
+    def _noted(self, change: Mapping[str, Any]) -> bool:
+        self.holds_now = change["holds_now"]
+        return bool(change["changed"])
+
+
+class HttpBreakers:
+    """The circuit breakers of one provider. `holds_now` as for `ProviderBreakers`."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._path = f"{provider_path(name)}/breakers"
+        self.holds_now = True
+
+    def set(
+        self,
+        word: str,
+        endpoint: str | None = None,
+        *,
+        until: datetime | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> list[str]:
+        """Pin breakers `open`, `close` or `half-open`, or end pins with `auto`; return the URLs."""
+        body = {
+            "state": word, "endpoint": endpoint, "until": _text("until", until), "reason": reason
+        }  # fmt: skip
+        changed = self._connection.post(self._path, body)
+        self.holds_now = changed["holds_now"]
+        return list(changed["endpoints"])
+
+
+def _state(document: Mapping[str, Any]) -> ProviderState:
+    values = {name: value for name, value in document.items() if name not in {"hold", "queue"}}
+    obstacles = [obstacle_of(each) for each in document["obstacles"]]
+    return ProviderState(document["name"], obstacles, values)
+
+
+def _text(name: str, at: datetime | None) -> str | None:
+    at = aware(name, at)
+    return at.isoformat() if at is not None else None

@@ -1,0 +1,169 @@
+"""Documents of the service as the values that the gateway returns. Pure."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import JobState
+from sisgate.domain.stored_records import StoredChange, StoredRecord
+from sisgate.domain.targets import Query
+from sisgate.domain.validation import aware
+from sisgate.errors import UsageError
+from sisgate.gateway.answer import Answer, RequestTarget
+from sisgate.gateway.hold import Hold
+from sisgate.gateway.job_status import DeadLetter, JobStatus
+from sisgate.gateway.orders import NewRequest, NewSync
+from sisgate.gateway.plan import Plan, PriorityQueue
+from sisgate.gateway.wait import Wait
+from sisgate.liveness.obstacles import Cause, Obstacle
+
+Json = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return a time of a document."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+_STATUS = tuple(field.name for field in fields(JobStatus))
+_TIMES = ("accepted_at", "started_at", "ended_at", "expires_at")
+
+
+def status_of(document: Json) -> JobStatus:
+    """Return the status of a job."""
+    values = {name: document[name] for name in _STATUS if name in document}
+    values |= {name: moment(document[name]) for name in _TIMES}
+    values["state"] = JobState(document["state"])
+    values["priority"] = Priority.parse(document["priority"])
+    return JobStatus(**values)
+
+
+def dead_letter_of(document: Json) -> DeadLetter:
+    """Return a dead letter."""
+    return DeadLetter(status_of(document), document["tries"], document["lost_workers"])
+
+
+def answer_of(document: Json) -> Answer:
+    """Return the response of a provider."""
+    return Answer(
+        document["job"], document["status"], document["headers"], b64decode(document["body"]),
+        document["truncated"], document["age_seconds"], document["is_stale"], document["origin"],
+    )  # fmt: skip
+
+
+def target_of(document: Json) -> RequestTarget | None:
+    """Return the target of a request; None for a sync."""
+    if document["method"] is None and document["hidden"] == "it is a sync":
+        return None
+    query = document["query"]
+    return RequestTarget(document["method"], document["path"], query, document["hidden"])
+
+
+def hold_of(document: Json | None) -> Hold | None:
+    """Return why a provider takes no calls."""
+    if document is None:
+        return None
+    until = moment(document["next_probe_at"])
+    return Hold(document["reason"], until, document["by_hand"], document["failure"])
+
+
+def obstacle_of(document: Json) -> Obstacle:
+    """Return an obstacle. The cause of a newer service may be one that is not known here."""
+    known = {field.name for field in fields(Obstacle)}
+    values = {name: value for name, value in document.items() if name in known}
+    cause = values["cause"]
+    values["cause"] = Cause(cause) if cause in set(Cause) else cause
+    return Obstacle(**values)
+
+
+def plan_of(document: Json) -> Plan:
+    """Return a forecast."""
+    return Plan(
+        document["calls"], document["left"], moment(document["starts_at"]),
+        moment(document["done_by"]), [obstacle_of(each) for each in document["obstacles"]] or (),
+        hold_of(document["hold"]),
+    )  # fmt: skip
+
+
+def wait_of(document: Json | None) -> Wait | None:
+    """Return what a job waits for."""
+    if document is None:
+        return None
+    obstacles = tuple(obstacle_of(each) for each in document["obstacles"])
+    until, hold = moment(document["until"]), hold_of(document["hold"])
+    return Wait(document["reason"], until, hold, obstacles, document["failure"])
+
+
+def queue_of(document: Json) -> PriorityQueue:
+    """Return what waits with one priority."""
+    priority = Priority.parse(document["priority"])
+    return PriorityQueue(priority, document["messages"], moment(document["starts_at"]))
+
+
+def record_of(provider: str, resource: str, line: Json) -> StoredRecord:
+    """Return a record of a dataset."""
+    return StoredRecord(
+        provider, resource, line["sourcedId"], line["data"], _moment(line["firstSeen"]),
+        _moment(line["lastSeen"]), _moment(line["changedAt"]), moment(line["deletedAt"]),
+    )  # fmt: skip
+
+
+def change_of(provider: str, resource: str, line: Json) -> StoredChange:
+    """Return a change of a dataset."""
+    return StoredChange(
+        provider, resource, line["sequence"], line["operation"], line["sourcedId"],
+        _moment(line["changedAt"]), line["data"],
+    )  # fmt: skip
+
+
+def order_of(new: NewSync | NewRequest) -> dict[str, Any]:
+    """Return what the service takes for a sync or a request, without its idempotency key."""
+    names = [each.name for each in fields(new) if each.name != "idempotency_key"]
+    values = {name: getattr(new, name) for name in names}
+    values["priority"] = _word(values["priority"])
+    if isinstance(new, NewSync):
+        expires_at = aware("expires_at", values["expires_at"])
+        values["expires_at"] = expires_at.isoformat() if expires_at is not None else None
+    else:
+        values["method"] = new.method.upper()
+        values["query"] = _query(new.query)
+        values["headers"] = dict(new.headers) if new.headers is not None else None
+        if new.body is not None:
+            values["body"] = b64encode(new.body).decode()
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _word(priority: str | Priority) -> str:
+    try:
+        return Priority.parse(priority).word
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+
+
+def _query(query: Query | None) -> Any:
+    """Return a query as JSON: its values are texts."""
+    if query is None:
+        return None
+    if isinstance(query, Mapping):
+        return {str(name): str(value) for name, value in query.items()}
+    return [[str(name), str(value)] for name, value in query]
+
+
+def value_of(kind: type[T], document: Any) -> T:
+    """Return a value of a type, for those that few apps use: its fields are those of the document.
+
+    Loads pydantic.
+    """
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_python(document)

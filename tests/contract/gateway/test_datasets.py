@@ -1,0 +1,85 @@
+"""Records and changes of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sisgate.errors import CursorAhead, SisgateError, UnknownProvider, UnknownResource
+from tests.contract.gateway.world import NAME, STUDENTS, World
+
+PATH = "/ims/oneroster/rostering/v1p2/students"
+
+
+def synced(world: World, students: list) -> None:
+    """Sync them."""
+    world.answers({PATH: {"users": students}})
+    with world.working():
+        status = world.gateway.sync(NAME, "students", mode="full").wait(timeout=60)
+    assert (status.state, status.complete) == ("done", True), status
+
+
+def test_records_and_changes_come_as_they_were_synced(world: World) -> None:
+    """In order, with times, and the cursor of the newest change."""
+    assert list(world.gateway.records(NAME, "students")) == []
+    synced(world, STUDENTS)
+    records = list(world.gateway.records(NAME, "students", purpose="a look", request_id="r1"))
+    assert [each.sourced_id for each in records] == ["s0", "s1", "s2"]
+    first = records[0]
+    assert (first.provider, first.resource) == (NAME, "students")
+    assert first.data["familyName"] == "L0"
+    assert first.first_seen.utcoffset() is not None
+    assert first.deleted_at is None
+    assert world.gateway.datasets.count(NAME, "students") == 3
+    assert world.gateway.datasets.cursor(NAME, "students") == 3
+    changes = list(world.gateway.changes(NAME, "students"))
+    assert [(each.sequence, each.operation, each.sourced_id) for each in changes] == [
+        (1, "insert", "s0"), (2, "insert", "s1"), (3, "insert", "s2"),
+    ]  # fmt: skip
+    assert changes[0].data == first.data
+    assert changes[0].changed_at == first.changed_at
+    synced(world, [{**STUDENTS[0], "familyName": "New"}, *STUDENTS[1:]])
+    (change,) = world.gateway.changes(NAME, "students", since=3)
+    assert (change.sequence, change.operation, change.sourced_id) == (4, "update", "s0")
+    assert change.data is not None
+    assert change.data["familyName"] == "New"
+    assert list(world.gateway.changes(NAME, "students", since=4)) == []
+    reads = [
+        each for each in world.admin.audit.tail(limit=50) if each.actor.startswith("gradebook")
+    ]
+    assert {"r1"} <= {each.request_id for each in reads}
+
+
+def test_a_reader_may_stop_in_the_middle(world: World) -> None:
+    """And begin anew."""
+    synced(world, STUDENTS)
+    stream = world.gateway.records(NAME, "students")
+    assert next(stream).sourced_id == "s0"
+    assert isinstance(stream, Iterator)
+    stream.close()  # type: ignore[attr-defined]  # a generator
+    assert len(list(world.gateway.records(NAME, "students"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("expected", "provider", "resource"),
+    [(UnknownProvider, "nowhere", "students"), (UnknownResource, NAME, "studnts")],
+)
+def test_a_dataset_that_does_not_exist_is_an_error_before_the_first_record(
+    world: World, expected: type[SisgateError], provider: str, resource: str
+) -> None:
+    """Of every way to read it."""
+    for read in (
+        world.gateway.records, world.gateway.changes,
+        world.gateway.datasets.count, world.gateway.datasets.cursor,
+    ):  # fmt: skip
+        with pytest.raises(expected):
+            read(provider, resource)
+
+
+def test_a_cursor_above_the_feed_is_told_with_the_newest(world: World) -> None:
+    """The reader starts over."""
+    synced(world, STUDENTS)
+    with pytest.raises(CursorAhead) as ahead:
+        list(world.gateway.changes(NAME, "students", since=99))
+    assert ahead.value.detail["newest"] == 3

@@ -1,0 +1,165 @@
+"""What operators and admins see and change."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sisgate.errors import (
+    AccessDenied,
+    ConfigurationConflict,
+    SisgateError,
+    UnknownKey,
+    UnknownProvider,
+    UnknownToken,
+    UnknownVersion,
+    UsageError,
+)
+from sisgate.gateway import AuditFilter
+from tests.contract.gateway.world import LIMITED, NAME, World
+
+
+def test_providers_tell_their_limits_and_why_they_take_no_calls(world: World) -> None:
+    """The same values, whoever shows them."""
+    providers = world.gateway.providers
+    assert list(providers.names()) == [NAME, LIMITED]
+    (limited,) = providers.overview(LIMITED).providers
+    assert limited.name == LIMITED
+    assert (limited.as_dict()["limits"], limited.as_dict()["waiting"]) == (["1/h"], 0)
+    assert not limited.is_held
+    assert {each.name for each in providers.overview().providers} == {NAME, LIMITED}
+    assert providers.hold(LIMITED) is None
+    queue = providers.queue(LIMITED)
+    assert [each.priority.word for each in queue] == ["urgent", "high", "normal", "low"]
+    assert {each.messages for each in queue} == {0}
+    assert providers.usage() == []
+    with pytest.raises(UnknownProvider):
+        providers.hold("nowhere")
+
+
+def test_limits_pauses_and_breakers_are_changed_by_who_may(world: World) -> None:
+    """And nobody else; each change says whether it holds now."""
+    control = world.admin.providers.control(LIMITED)
+    assert control.set_limits(["2/h", "1/m"], actor="ana", reason="a test")
+    assert control.holds_now
+    assert not control.set_limits(["2/h", "1/m"], actor="ana")
+    assert control.set_limits(None, actor="ana")
+    until = world.now() + timedelta(hours=1)
+    control.pause(until, actor="ana")
+    hold = world.gateway.providers.hold(LIMITED)
+    assert hold is not None
+    assert (hold.reason, hold.next_probe_at) == ("paused", until)
+    assert control.resume(actor="ana")
+    assert not control.resume(actor="ana")
+    breakers = world.admin.providers.breakers(LIMITED)
+    assert len(breakers.set("open", actor="ana")) == 1
+    held = world.gateway.providers.hold(LIMITED)
+    assert held is not None
+    assert (held.reason, held.by_hand) == ("breaker", True)
+    assert len(breakers.set("auto", "1", actor="ana")) == 1
+    assert breakers.holds_now
+    with pytest.raises(UsageError):
+        breakers.set("ajar", actor="ana")
+    with pytest.raises(UsageError):
+        control.set_limits("many", actor="ana")
+    with pytest.raises(AccessDenied):
+        world.gateway.providers.control(LIMITED).pause(actor="ana")
+
+
+def test_the_configuration_has_versions(world: World) -> None:
+    """Planned, applied, compared with the one it is based on, and rolled back."""
+    configuration = world.admin.configuration
+    with pytest.raises(UnknownVersion):
+        configuration.show()
+    provider = {
+        "kind": "oneroster", "auth": "none", "endpoints": [{"url": "https://sis.test"}]
+    }  # fmt: skip
+    first = configuration.apply({"providers": {NAME: provider}}, actor="ana", reason="first")
+    assert (first.version.number, first.version.reason, first.is_new) == (1, "first", True)
+    changed = {"providers": {NAME: provider | {"limit": "5/h"}}}
+    plan = configuration.plan_change(changed)
+    (change,) = plan.changes
+    assert (plan.base, change.kind, change.subject) == (1, "change", f"providers.{NAME}")
+    assert [(each.name, each.after) for each in change.settings] == [("limit", "5/h")]
+    assert configuration.apply(plan, actor="ana").version.number == 2  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationConflict):
+        configuration.apply(changed, actor="ana", based_on=1)
+    assert not configuration.apply(changed, actor="ana").is_new
+    back = configuration.plan_rollback(1)
+    again = configuration.apply(back, actor="ana")  # type: ignore[arg-type]  # its own plan
+    assert again.version.number == 3
+    assert [each.number for each in configuration.history()] == [3, 2, 1]
+    stored = configuration.show(2)
+    assert stored.info.number == 2
+    assert stored.document["providers"][NAME]["limit"] == "5/h"
+    with pytest.raises(SisgateError):
+        configuration.plan_change({"providers": {NAME: {"kind": "abacus"}}})
+    with pytest.raises(AccessDenied):
+        world.gateway.configuration.apply(changed, actor="ana")
+
+
+def test_keys_are_added_staged_and_revoked_and_never_shown(world: World) -> None:
+    """Nor is a key that does not exist."""
+    keys = world.admin.keys.of(NAME)
+    added = keys.add("client-1", "planted-secret", actor="ana", reason="first")
+    assert (added.provider, added.slot, added.state) == (NAME, "primary", "active")
+    staged = keys.stage("client-2", "planted-secret", actor="ana")
+    assert staged.state == "staged"
+    listed = world.admin.keys.list(NAME)
+    assert {each.id for each in listed} == {added.id, staged.id}
+    assert "planted-secret" not in repr(listed)
+    revoked = keys.revoke(staged.id, actor="ana", reason="leaked")
+    assert revoked.state == "revoked"
+    assert [each.id for each in world.admin.keys.list()] == [added.id]
+    assert {each.key.id for each in keys.usage()} == {added.id, staged.id}
+    with pytest.raises(UnknownKey):
+        keys.promote("no-such-key", actor="ana")
+    with pytest.raises(AccessDenied):
+        world.gateway.keys.list()
+
+
+def test_tokens_are_made_replaced_and_revoked(world: World) -> None:
+    """The secret is shown once, and not in a repr."""
+    made = world.admin.tokens.add("portal", ["app"], scopes=[NAME], actor="ana")
+    assert made.token is not None
+    secret = made.token.get_secret_value()
+    assert secret not in repr(made)
+    assert (made.name, made.roles, made.scopes) == ("portal", ("app",), (NAME,))
+    new = world.admin.tokens.rotate(made.id, overlap=timedelta(hours=2), life=None, actor="ana")
+    assert (new.name, new.expires_at) == ("portal", None)
+    assert world.admin.tokens.revoke(new.id, actor="ana").state == "revoked"
+    names = [each.id for each in world.admin.tokens.list()]
+    assert made.id in names
+    assert new.id not in names
+    assert new.id in [each.id for each in world.admin.tokens.list(every=True)]
+    with pytest.raises(UnknownToken):
+        world.admin.tokens.revoke("0" * 12, actor="ana")
+    with pytest.raises(AccessDenied):
+        world.gateway.tokens.list()
+
+
+def test_the_audit_log_is_read_by_admins(world: World) -> None:
+    """The newest first, or all that match as a stream; the token's owner is the actor."""
+    job = world.gateway.sync(NAME, "students", request_id="r-7")
+    (event,) = world.admin.audit.tail(AuditFilter(job=job.id))
+    assert event.actor == "app:gradebook"
+    assert (event.job_id, event.request_id) == (job.id, "r-7")
+    streamed = list(world.admin.audit.search(AuditFilter(job=job.id)))
+    assert [(each.writer, each.number) for each in streamed] == [(event.writer, event.number)]
+    assert streamed[0].at == event.at
+    assert streamed[0].detail == event.detail
+    with pytest.raises(AccessDenied):
+        world.gateway.audit.tail()
+
+
+def test_the_rest_of_the_house_is_shown(world: World) -> None:
+    """Schedules, quarantine, retention, processes."""
+    assert world.gateway.schedules.list() == []
+    assert list(world.admin.quarantine.list()) == []
+    assert world.admin.privacy.retention.preview()
+    assert world.admin.privacy.retention.run(actor="ana")
+    liveness = world.gateway.fleet.liveness()
+    assert liveness.fleet is not None
+    assert {each.kind for each in liveness.fleet.processes} == {"worker", "beat"}
+    assert "sisgate" in world.admin.fleet.openmetrics()
