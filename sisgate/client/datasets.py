@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sisgate.client.connection import Connection
-from sisgate.client.paths import dataset_path
-from sisgate.client.values import change_of, plan_of, record_of
+from sisgate.client.paths import dataset_path, provider_path
+from sisgate.client.values import change_of, plan_of, record_of, value_of
 from sisgate.domain.stored_records import StoredChange, StoredRecord
 from sisgate.errors import ServiceUnavailable
 from sisgate.gateway.plan import Plan
+
+if TYPE_CHECKING:
+    from sisgate.gateway.datasets import AbsentDataset
 
 T = TypeVar("T")
 
@@ -23,6 +26,19 @@ class HttpDatasets:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def roster(self, provider: str, *, with_absent: bool = False) -> tuple[str, ...]:
+        """Return the datasets of a provider's whole roster, parents before children."""
+        query = {"with_absent": "true" if with_absent else None}
+        found = self._connection.get(f"{provider_path(provider)}/datasets", query)
+        return tuple(found["roster"])
+
+    def absent(self, provider: str) -> Sequence[AbsentDataset]:
+        """Return the datasets that a provider refused and that were never read."""
+        from sisgate.gateway.datasets import AbsentDataset
+
+        found = self._connection.get(f"{provider_path(provider)}/datasets")["absent"]
+        return value_of(list[AbsentDataset], found)
 
     def count(self, provider: str, resource: str) -> int:
         """Return the number of records in a dataset, without deleted ones."""

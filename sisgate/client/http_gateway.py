@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from sisgate.client.connection import Connection
 from sisgate.client.datasets import HttpDatasets
 from sisgate.client.jobs import HttpJobs
-from sisgate.client.values import answer_of, order_of
+from sisgate.client.problems import error_of_values
+from sisgate.client.values import answer_of, order_of, word_of
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.priorities import Priority
 from sisgate.domain.secret import HoldsSecret
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         HttpTokens,
     )
     from sisgate.client.providers import HttpProviders
+    from sisgate.gateway.many_syncs import SyncResult
 
 
 LONGEST_SILENCE_SECONDS = 600.0
@@ -199,6 +201,43 @@ class HttpGateway:
         accepted = self._connection.post("/v1/jobs", {"items": orders}, may_repeat=True)
         return [self.jobs.job_of(each) for each in accepted["jobs"]]
 
+    def sync_many(
+        self,
+        where: Mapping[str, str],
+        resources: Sequence[str] = (),
+        *,
+        priority: str | Priority = "normal",
+        mode: str = "auto",
+        allow_deletes: bool = False,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        app: str | None = None,
+        with_absent: bool = False,
+        progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> list[SyncResult]:
+        """Accept syncs of many providers; see `Gateway.sync_many`. `progress` hears of the end."""
+        from sisgate.gateway.many_syncs import SyncResult
+
+        order = {
+            "where": dict(where), "resources": list(resources), "priority": word_of(priority),
+            "mode": mode, "allow_deletes": allow_deletes, "timeout": timeout, "app": app,
+            "with_absent": with_absent,
+        }  # fmt: skip
+        key = idempotency_key or str(uuid.uuid4())
+        found = self._connection.send(
+            "POST", "/v1/syncs/many", body=order, headers=_with_key(key), may_repeat=True,
+            silence=LONGEST_SILENCE_SECONDS,
+        ).json["syncs"]  # fmt: skip
+        progress(len(found), len(found))
+        return [
+            SyncResult(
+                each["provider"], each["resource"],
+                Job(self.jobs, each["job"], is_new=each["is_new"]) if each["job"] else None,
+                error_of_values(each["error"]) if each["error"] else None,
+            )
+            for each in found
+        ]  # fmt: skip
+
     def job(self, job_id: str) -> Job:
         """Return a handle on a job; `UnknownJob` if there is none."""
         return self.jobs.job(job_id)
@@ -209,8 +248,7 @@ class HttpGateway:
 
     def plan(self, provider: str, resource: str, *, priority: str | Priority = "normal") -> Plan:
         """Forecast a sync without enqueuing it: calls, quota left, times."""
-        word = order_of(NewSync(provider, resource, priority=priority))["priority"]
-        return self.datasets.plan(provider, resource, word)
+        return self.datasets.plan(provider, resource, word_of(priority))
 
     def records(
         self,
@@ -315,16 +353,18 @@ class HttpGateway:
         """Order a job. With a key, and where its call may be shared, it may be repeated."""
         is_shared = isinstance(new, NewRequest) and new.max_age is not None
         key = new.idempotency_key or (None if is_shared else str(uuid.uuid4()))
-        headers = {"Idempotency-Key": _quoted(key)} if key is not None else {}
         reply = self._connection.send(
-            "POST", path, body=order_of(new), query=query, headers=headers, may_repeat=True,
+            "POST", path, body=order_of(new), query=query, headers=_with_key(key), may_repeat=True,
             silence=min(silence, LONGEST_SILENCE_SECONDS),
         )  # fmt: skip
         return reply.json
 
 
-def _quoted(key: str) -> str:
-    """Return a key as a string of structured fields (RFC 9651)."""
+def _with_key(key: str | None) -> dict[str, str]:
+    """Return the header of a key, which is a string of structured fields (RFC 9651)."""
+    if key is None:
+        return {}
     if not key.isascii() or not key.isprintable():
         raise UsageError("An idempotency key that goes over HTTP has printable ASCII characters.")
-    return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    quoted = key.replace("\\", "\\\\").replace('"', '\\"')
+    return {"Idempotency-Key": f'"{quoted}"'}

@@ -28,7 +28,11 @@ def error_of(problem: Mapping[str, Any], retry_after: float | None = None) -> Si
     >>> type(error).__name__, error.message, error.detail
     ('UnknownJob', 'No job has the id 7.', {'job': '7'})
     """
-    detail = {name: value for name, value in problem.items() if name not in _RESERVED}
+    detail = {
+        name: value
+        for name, value in problem.items()
+        if name not in _RESERVED and value is not None
+    }
     if "provider_status" in detail:
         detail["status"] = detail.pop("provider_status")
     message = str(problem.get("detail") or problem.get("title") or "The service gave no reason.")
@@ -42,6 +46,11 @@ def error_of(problem: Mapping[str, Any], retry_after: float | None = None) -> Si
         error.problems = list(problems)
         return error
     return kind(message, **detail)
+
+
+def error_of_values(values: Mapping[str, Any]) -> SisgateError:
+    """Return the error that has these values (`SisgateError.as_dict`)."""
+    return error_of({**values, "detail": values["message"]} | {"message": None})
 
 
 def _by_status(status: object) -> type[SisgateError]:

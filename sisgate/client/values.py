@@ -130,7 +130,7 @@ def order_of(new: NewSync | NewRequest) -> dict[str, Any]:
     """Return what the service takes for a sync or a request, without its idempotency key."""
     names = [each.name for each in fields(new) if each.name != "idempotency_key"]
     values = {name: getattr(new, name) for name in names}
-    values["priority"] = _word(values["priority"])
+    values["priority"] = word_of(values["priority"])
     if isinstance(new, NewSync):
         expires_at = aware("expires_at", values["expires_at"])
         values["expires_at"] = expires_at.isoformat() if expires_at is not None else None
@@ -143,7 +143,8 @@ def order_of(new: NewSync | NewRequest) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _word(priority: str | Priority) -> str:
+def word_of(priority: str | Priority) -> str:
+    """Return a priority as the service takes it; `UsageError` for none."""
     try:
         return Priority.parse(priority).word
     except ValueError as error:

@@ -83,10 +83,13 @@ Reading = Annotated[_Reading, Depends(_reading)]
 
 
 @router.get(ALL, openapi_extra=needs("look", "part of provider"), summary="List datasets")
-def list_datasets(provider: ProviderName, caller: Caller) -> DatasetsDocument:
+def list_datasets(
+    provider: ProviderName, caller: Caller, with_absent: bool = False
+) -> DatasetsDocument:
     """Return the datasets of a provider, and those that it refuses to this installation."""
     absent = [AbsentDocument.of(each) for each in caller.datasets.absent(provider)]
-    return DatasetsDocument(roster=list(caller.datasets.roster(provider)), absent=absent)
+    roster = caller.datasets.roster(provider, with_absent=with_absent)
+    return DatasetsDocument(roster=list(roster), absent=absent)
 
 
 @router.post(

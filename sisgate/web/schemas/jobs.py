@@ -285,7 +285,13 @@ class SyncResultDocument(Document):
     provider: str
     resource: str
     job: str | None
+    is_new: bool
     error: Json | None
+
+    @classmethod
+    def of_result(cls, result: SyncResult) -> Self:
+        """Return the document of a result."""
+        return cls(**result.as_dict(), is_new=result.job is not None and result.job.is_new)
 
 
 class ManySyncsResult(Document):
@@ -296,7 +302,7 @@ class ManySyncsResult(Document):
     @classmethod
     def of(cls, results: Iterable[SyncResult]) -> Self:
         """Return the document of results."""
-        return cls(syncs=[SyncResultDocument(**each.as_dict()) for each in results])
+        return cls(syncs=[SyncResultDocument.of_result(each) for each in results])
 
 
 class JobPage(Document):

@@ -23,6 +23,8 @@ def synced(world: World, students: list) -> None:
 def test_records_and_changes_come_as_they_were_synced(world: World) -> None:
     """In order, with times, and the cursor of the newest change."""
     assert list(world.gateway.records(NAME, "students")) == []
+    assert world.gateway.datasets.roster(NAME)[0] == "orgs"
+    assert list(world.gateway.datasets.absent(NAME)) == []
     synced(world, STUDENTS)
     records = list(world.gateway.records(NAME, "students", purpose="a look", request_id="r1"))
     assert [each.sourced_id for each in records] == ["s0", "s1", "s2"]

@@ -90,6 +90,22 @@ def test_many_are_accepted_at_once_or_none(world: World) -> None:
     assert len(world.gateway.jobs.list()) == 3
 
 
+def test_many_providers_are_synced_together(world: World) -> None:
+    """One that is refused keeps no other from being accepted."""
+    for resource in ("orgs", "terms"):
+        world.gateway.sync(LIMITED, resource)
+    results = world.gateway.sync_many({"kind": "oneroster"}, ["students"], priority="low")
+    assert [(each.provider, each.resource) for each in results] == [
+        (NAME, "students"), (LIMITED, "students"),
+    ]  # fmt: skip
+    assert results[0].job is not None
+    assert results[0].job.is_new
+    assert results[0].job.status().priority is Priority.LOW
+    assert type(results[1].error) is BacklogFull
+    with pytest.raises(UnknownProvider):
+        world.gateway.sync_many({"name": "nowhere*"})
+
+
 def test_lists_are_filtered_and_go_on_behind_a_cursor(world: World) -> None:
     """The newest first."""
     jobs = [world.gateway.sync(NAME, each).id for each in ("students", "classes", "orgs")]
