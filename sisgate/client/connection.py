@@ -72,7 +72,7 @@ class _NoAnswer(Exception):
 
 
 @dataclass(frozen=True)
-class Reply:
+class ServiceReply:
     """A good answer of the service: its status and its JSON, None for an empty one."""
 
     status: int
@@ -118,7 +118,7 @@ class Connection:
         may_repeat: bool = False,
         wait: float = 0.0,
         silence: float = 0.0,
-    ) -> Reply:
+    ) -> ServiceReply:
         """Send one request, and again where that may help and does no harm.
 
         With `wait`, the end of a job is waited for as long. Then, or by `silence`, the service may
@@ -130,12 +130,12 @@ class Connection:
         if body is not None:
             named["Content-Type"], data = "application/json", _as_json(body)
 
-        def attempt() -> Reply:
+        def attempt() -> ServiceReply:
             response = self._request(method, path, data, query, named, max(wait, silence))
             if response.status_code == 204 or not response.content:
-                return Reply(response.status_code, None)
+                return ServiceReply(response.status_code, None)
             try:
-                return Reply(response.status_code, response.json())
+                return ServiceReply(response.status_code, response.json())
             except ValueError:
                 raise AnswerInvalid(
                     f"{self.url} answered with something that is not JSON. Is SISGATE_URL the "
