@@ -43,7 +43,11 @@ class HttpServer:
     """Serves each request by `answer`, in threads; `asked` are those that came."""
 
     def __init__(
-        self, answer: Callable[[Asked], Reply], *, tls: ssl.SSLContext | None = None
+        self,
+        answer: Callable[[Asked], Reply],
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.asked: list[Asked] = []
         asked = self.asked
@@ -99,10 +103,12 @@ class HttpServer:
             def handle_error(self, *_: object) -> None:
                 """A client that goes away, or that does not trust us, is none of our errors."""
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server((host, 0), Handler)
         self.port = self._server.server_address[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     def __enter__(self) -> Self:

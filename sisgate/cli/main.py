@@ -38,6 +38,7 @@ with gc_frozen_imports():
         transform,
         up,
         usage,
+        why,
     )
     from sisgate.cli.exits import ExitCode
     from sisgate.cli.invocation import Invocation
@@ -63,6 +64,7 @@ for commands in (
     limits.top,
     audit.app,
     doctor.app,
+    why.app,
     config.app,
     limits.app,
     breaker.app,

@@ -38,6 +38,9 @@ CONNECT_SECONDS, FETCH_SECONDS = 5.0, 10.0
 MAX_ANSWER_BYTES = 1024 * 1024
 """A token endpoint that sends more sends no token."""
 
+STEP = "token"
+"""What the details of its errors say: the token endpoint failed, not the provider's own."""
+
 DEFAULT_LIFETIME_SECONDS = 3600.0
 LONGEST_LIFETIME_SECONDS = 1e9
 
@@ -75,6 +78,7 @@ def fetch_token(
         raise ProviderUnavailable(
             f"The token endpoint of {config.name} was not asked: {problem}.",
             provider=config.name,
+            step=STEP,
             sent=False,
         )
     in_form = config.auth_method == "oauth2-body"
@@ -100,7 +104,7 @@ def fetch_token(
         why, ids = network_failure(error, config.network) or (f"{type(error).__name__}.", {})
         raise ProviderUnavailable(
             f"The token endpoint of {config.name} gave no answer: {why}",
-            **{**ids, "provider": config.name, "sent": False},
+            **{**ids, "provider": config.name, "step": STEP, "sent": False},
         ) from None  # the error's own text holds the URL, which may hold the secret
     answer = _json_object(body)
     value = answer.get("access_token")
@@ -155,7 +159,7 @@ def _refusal(
 ) -> SisgateError:
     """Return the error for a response without a token."""
     endpoint = f"The token endpoint of {config.name}"
-    ids: dict[str, Any] = {"provider": config.name, "status": status}
+    ids: dict[str, Any] = {"provider": config.name, "step": STEP, "status": status}
     word = word if isinstance(word, str) and _ERROR_WORD.fullmatch(word) else None
     said = f"{status} ({word})" if word else str(status)
     if status == 429 or (status == 503 and asked_wait):

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sisgate.privacy.disclosures import PersonDisclosure
     from sisgate.privacy.erasure import ErasureReport
     from sisgate.privacy.retention import RetentionResult
+    from sisgate.verdict.finding import Finding, Verdict
 else:
     __getattr__ = names_from(
         __name__,
@@ -94,16 +95,18 @@ else:
             "ErasureReport": "sisgate.privacy.erasure",
             "PersonResource": "sisgate.domain.choices",
             "RetentionResult": "sisgate.privacy.retention",
+            "Finding": "sisgate.verdict.finding",
+            "Verdict": "sisgate.verdict.finding",
         },
     )
 
 __all__ = [
     "AbsentDataset", "Action", "Answer", "AppliedConfiguration", "Attention", "AuditEvent",
     "AuditFilter", "Cause", "ConfigurationPlan", "Dashboard", "DeadLetter", "DiagnosticResult",
-    "ErasureReport", "Gateway", "Hold", "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState",
-    "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview", "PersonDisclosure",
+    "ErasureReport", "Finding", "Gateway", "Hold", "IssueKind", "Job", "JobStatus", "KeyInfo",
+    "LimiterState", "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview", "PersonDisclosure",
     "PersonResource", "Plan", "PriorityQueue", "ProviderOverview", "Readiness", "RetentionResult",
     "Role", "Segment", "Slot", "StoredChange", "StoredRecord", "SyncResult", "TableChange",
-    "TokenInfo", "TransformTrial", "Usage", "VerificationResult", "VersionInfo", "Wait",
+    "TokenInfo", "TransformTrial", "Usage", "Verdict", "VerificationResult", "VersionInfo", "Wait",
     "WebhookDelivery", "WebhookEvents", "WebhookInfo",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.plan import Plan
     from sisgate.ledger.database import Database
     from sisgate.settings import Settings
+    from sisgate.verdict.finding import Verdict
 
 
 class Gateway(Parts):
@@ -289,6 +290,14 @@ class Gateway(Parts):
         self._core.check_dataset(provider, resource)
         self.access.require(Action.LOOK, provider, resource)
         return plan_sync(self._core, provider, resource, urgency_of(priority))
+
+    def why(self, subject: str | None = None) -> Verdict:
+        """Return how a provider, a `PROVIDER/DATASET` or a job stands, and who is at fault.
+
+        A job is named by its id or the beginning of it; without a subject it is the fleet. What is
+        down is a finding, not an error. Raises `UnknownProvider`, `UnknownResource`, `UnknownJob`.
+        """
+        return self._verdicts.of(subject)
 
     def records(
         self,

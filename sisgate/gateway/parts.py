@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.syncs import Syncs
     from sisgate.gateway.transforms import Transforms
     from sisgate.gateway.webhooks import Webhooks
+    from sisgate.gateway.why import Verdicts
 
 
 class Parts:
@@ -158,6 +159,12 @@ class Parts:
         from sisgate.gateway.diagnosis.diagnosis import Diagnosis
 
         return Diagnosis(self._core, self.requests)
+
+    @cached_property
+    def _verdicts(self) -> Verdicts:
+        from sisgate.gateway.why import Verdicts
+
+        return Verdicts(self._core, self.jobs)
 
     @cached_property
     def transforms(self) -> Transforms:

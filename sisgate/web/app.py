@@ -34,12 +34,13 @@ from sisgate.web.routers import (
     persons,
     providers,
     tokens,
+    verdicts,
 )
 from sisgate.web.waiting import WaitingRequests
 
 ROOMS = (
     jobs, datasets, providers, controls, keys, configuration, tokens, operations, audit, persons,
-    health,
+    verdicts, health,
 )  # fmt: skip
 """The modules with routes, in the order of the OpenAPI document."""
 

@@ -13,7 +13,7 @@ NAMES = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan
 FACADE = {
     "acting_as", "answer", "changes", "close", "enqueue", "enqueue_request", "for_token",
     "from_env", "job",
-    "on", "plan", "records", "request", "sync", "sync_many",
+    "on", "plan", "records", "request", "sync", "sync_many", "why",
     "access", "context", "settings",
     "audit", "configuration", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy",
     "providers", "quarantine", "requests", "schedules", "tokens", "transforms", "webhooks",

@@ -65,6 +65,7 @@ ARGUMENTS = {
     "transform test": "lincoln /x",
     "plan": "lincoln students",
     "metrics": "",
+    "why": "lincoln",
     "audit tail": "",
     "audit search": "",
     "audit export": "",

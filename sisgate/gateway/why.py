@@ -1,0 +1,180 @@
+"""Why something stands as it does: the verdict on a provider, a dataset, a job or the fleet."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from sisgate.access.policy import Action, covers_some
+from sisgate.domain.recurrence import Occurrences, offset_in
+from sisgate.domain.states import CallState
+from sisgate.errors import DatabaseUnavailable
+from sisgate.gateway.core import Core
+from sisgate.gateway.datasets import absent_datasets
+from sisgate.gateway.job import read_status
+from sisgate.gateway.job_status import JobStatus
+from sisgate.gateway.jobs import Jobs
+from sisgate.gateway.liveness import read_liveness
+from sisgate.gateway.verdict_facts import NameOf, held_sync, lost_among, met_error, read_facts
+from sisgate.ledger import calls, recent_work
+from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
+from sisgate.ledger.schema import Dataset, Job
+from sisgate.settings import ProviderConfig
+from sisgate.verdict.facts import DatasetFacts, JobFacts, MetError
+from sisgate.verdict.finding import Verdict
+from sisgate.verdict.judgement import judge_dataset, judge_fleet, judge_job, judge_provider
+
+FLEET = "fleet"
+OTHERS = "other apps"
+"""What an app is told instead of the names of others."""
+
+
+class Verdicts:
+    """Says how things stand and why. What is down is a finding, not an error."""
+
+    def __init__(self, core: Core, jobs: Jobs) -> None:
+        self._core = core
+        self._jobs = jobs
+
+    def of(self, subject: str | None = None) -> Verdict:
+        """Return the verdict on a provider, a `PROVIDER/DATASET`, a job by the beginning of its id.
+
+        Without a subject it is that on the fleet, with the providers that the caller may see.
+        Raises `UnknownProvider`, `UnknownResource`, `UnknownJob`, and `UsageError` for an id that
+        several jobs begin with.
+        """
+        if subject is None or subject == FLEET:
+            return self.fleet()
+        provider, slash, resource = subject.partition("/")
+        if slash:
+            return self.dataset(provider, resource)
+        if provider in self._core.configuration.current().providers or not _may_be_job(subject):
+            return self.provider(provider)
+        return self.job(self._jobs.find(subject))
+
+    def fleet(self) -> Verdict:
+        """Return the verdict on the fleet, and on the providers that the caller may see."""
+        principal = self._core.access.require_role(Action.LOOK)
+        every = self._core.configuration.current().providers.values()
+        configs = [each for each in every if covers_some(principal, each.name)]
+        return judge_fleet(read_facts(self._core, configs, self._name_of()))
+
+    def provider(self, name: str) -> Verdict:
+        """Return the verdict on a provider."""
+        config = self._core.provider(name)
+        self._core.access.require_any(Action.LOOK, name)
+        fleet = read_facts(self._core, [config], self._name_of())
+        return judge_provider(fleet.providers[0], fleet)
+
+    def dataset(self, provider: str, resource: str) -> Verdict:
+        """Return the verdict on a dataset of a provider."""
+        self._core.check_dataset(provider, resource)
+        self._core.access.require(Action.LOOK, provider, resource)
+        config = self._core.provider(provider)
+        fleet = read_facts(self._core, [config], self._name_of())
+        facts = DatasetFacts(provider, resource)
+        with suppress(DatabaseUnavailable):  # among the obstacles
+            facts = self._dataset(config, resource, fleet.at)
+        return judge_dataset(facts, fleet.providers[0], fleet)
+
+    def job(self, job_id: str) -> Verdict:
+        """Return the verdict on a job that the caller may see; `UnknownJob` otherwise."""
+        status = self._jobs.status(job_id)
+        config = self._core.provider(status.provider)
+        fleet = read_facts(self._core, [config], self._name_of())
+        with self._core.database.read() as session:
+            job = self._job(session, status, fleet.at)
+        return judge_job(job, fleet.providers[0], fleet)
+
+    def _name_of(self) -> NameOf:
+        """Return how apps are named for the caller: one that is an app sees its own name only."""
+        principal = self._core.access.require_role(Action.LOOK)
+        if principal.sees_all_jobs:
+            return lambda app: app
+        return lambda app: app if app == principal.name else OTHERS
+
+    def _job(self, session: Session, status: JobStatus, now: datetime) -> JobFacts:
+        running = [
+            RunningAttempt(call, status.provider, started)
+            for call, started, _ in calls.running(session, status.id)
+            if started is not None
+        ]
+        liveness = read_liveness(self._core.context, [status.provider])
+        waiting = [] if status.is_final else calls.waiting(session, status.id)
+        # Failures that are the provider's fault spend no try, so tries do not tell retries.
+        again = [at for error, at in waiting if error and at is not None and at > now]
+        errors = [error for error, _ in waiting if error]
+        name_of = self._name_of()
+        return JobFacts(
+            id=status.id,
+            provider=status.provider,
+            resource=status.resource,
+            app=name_of(status.app),
+            priority=int(status.priority),
+            state=status.state,
+            age_seconds=((status.ended_at or now) - status.accepted_at).total_seconds(),
+            is_request=status.resource is None,
+            error=status.error,
+            note=status.note,
+            running=status.calls.get(CallState.RUNNING, 0),
+            lost=lost_among(liveness, running, now),
+            retry_in_seconds=(min(again) - now).total_seconds()
+            if again and len(again) == len(waiting)
+            else None,
+            met=_met(status, errors[-1], now, name_of) if errors else None,
+        )
+
+    def _dataset(self, config: ProviderConfig, resource: str, now: datetime) -> DatasetFacts:
+        name = config.name
+        absent = next(
+            (each for each in absent_datasets(self._core, name) if each.resource == resource), None
+        )
+        with self._core.database.read() as session:
+            dataset = session.get(Dataset, (name, resource))
+            last = recent_work.last_sync(session, name, resource)
+            held = recent_work.held_syncs(session, [name], resource)
+            synced_at = dataset.synced_at if dataset is not None else None
+            return DatasetFacts(
+                name,
+                resource,
+                last=self._last(session, last, now) if last is not None else None,
+                age_seconds=(now - synced_at).total_seconds() if synced_at else None,
+                held=held_sync(held[0], now) if held else None,
+                absent=MetError("", "provider_refused", "", absent.status, job=absent.job)
+                if absent
+                else None,
+                missed_seconds=self._missed(config, resource, synced_at, now),
+            )
+
+    def _last(self, session: Session, job: Job, now: datetime) -> JobFacts:
+        return self._job(session, read_status(session, job.id), now)
+
+    def _missed(
+        self, config: ProviderConfig, resource: str, synced_at: datetime | None, now: datetime
+    ) -> float | None:
+        """Return how long ago the newest start of a schedule was that no sync has followed."""
+        current, missed = self._core.configuration.current(), None
+        for name, schedule in current.schedules.items():
+            if config.name not in schedule.providers_among(current.providers):
+                continue
+            if schedule.resources and resource not in schedule.resources:
+                continue
+            offset = offset_in(schedule.window, name, config.name)
+            due = Occurrences(schedule.recurrence, now, schedule.window).last(offset) + offset
+            if synced_at is None or synced_at < due:
+                missed = max(missed or 0.0, (now - due).total_seconds())
+        return missed
+
+
+def _met(status: JobStatus, error: dict[str, object], now: datetime, name_of: NameOf) -> MetError:
+    row = ErrorRow(
+        status.provider, status.app, status.id, status.resource, status.state, None, error
+    )  # fmt: skip
+    return met_error(row, now, name_of)
+
+
+def _may_be_job(subject: str) -> bool:
+    """Return whether a subject looks like the beginning of a job's id, a UUID."""
+    return bool(subject) and all(each in "0123456789abcdefABCDEF-" for each in subject)

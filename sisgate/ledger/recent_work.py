@@ -1,0 +1,296 @@
+"""What came of calls and jobs lately, and what waits: the facts of a verdict.
+
+Each function reads a bounded number of rows, or only live ones and those of a few minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from sisgate.domain.states import CallState, JobKind, JobState
+from sisgate.ledger.schema import Attempt, Call, Job
+from sisgate.ledger.states import is_in, is_still, job_is_live, live_call
+
+MOST_WAITING = 1000
+"""Calls that wait with an error, of all providers, whose errors are read."""
+
+SAMPLE = 200
+"""Calls whose latency is read, jobs and waiting calls whose errors are read, of one provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAttempt:
+    """An attempt that ended: whose it was, when it began, and its status; None for no answer."""
+
+    provider: str
+    app: str
+    started_at: datetime
+    status: int | None
+
+
+@dataclass(slots=True)
+class Contact:
+    """When a provider answered last, and since when it gives no answer; None for neither."""
+
+    answered_at: datetime | None = None
+    failed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCalls:
+    """The calls of one app and priority that wait for one provider, and since when."""
+
+    provider: str
+    app: str
+    priority: int
+    calls: int
+    oldest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """An error that a call or a job of an app met; `at` is when it ended, None if it is live."""
+
+    provider: str
+    app: str
+    job: str
+    resource: str | None
+    state: str
+    at: datetime | None
+    error: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallDuration:
+    """How long a call took: at the provider, and altogether. In seconds."""
+
+    provider_seconds: float
+    all_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunningAttempt:
+    """A call under way."""
+
+    call: int
+    provider: str
+    started_at: datetime
+
+
+def contacts(session: Session, since: datetime) -> dict[str, Contact]:
+    """Return by provider when it last answered since a time, and when it gave no answer.
+
+    A call that could not even be sent leaves no attempt, but waits with its error.
+    """
+    of_provider = select(
+        Attempt.provider, func.min(Attempt.started_at), func.max(Attempt.started_at)
+    )
+    recent = of_provider.where(Attempt.started_at >= since, Attempt.ended_at.is_not(None)).group_by(
+        Attempt.provider
+    )
+    found: dict[str, Contact] = {}
+    for provider, _, last in session.execute(recent.where(Attempt.status.is_not(None))):
+        found[provider] = Contact(answered_at=last)
+    silent: list[tuple[str, datetime, datetime]] = [
+        (row[0], row[1], row[2]) for row in session.execute(recent.where(Attempt.status.is_(None)))
+    ]
+    waiting = session.execute(
+        select(Call.provider, Call.started_at, Call.error)
+        .where(
+            is_in(Call.state, CallState.PLANNED),
+            Call.not_before.is_not(None),
+            Call.error.is_not(None),
+            Call.started_at >= since,
+        )
+        .limit(MOST_WAITING)
+    )
+    for provider, started, error in waiting:
+        is_silent = (
+            error and error.get("code") == "provider_unavailable" and not error.get("status")
+        )
+        if started is not None and is_silent:
+            silent.append((provider, started, started))
+    for provider, first, last in silent:
+        contact = found.setdefault(provider, Contact())
+        moment = first if contact.answered_at is None or first > contact.answered_at else last
+        if contact.answered_at is None or moment > contact.answered_at:
+            contact.failed_at = min(contact.failed_at or moment, moment)
+    return found
+
+
+def ended_attempts(session: Session, provider: str, since: datetime) -> list[EndedAttempt]:
+    """Return the newest attempts at a provider since a time that have ended, newest first."""
+    rows = session.execute(
+        select(Attempt.provider, Job.app, Attempt.started_at, Attempt.status)
+        .join(Call, Call.id == Attempt.call_id)
+        .join(Job, Job.id == Call.job_id)
+        .where(
+            Attempt.provider == provider,
+            Attempt.started_at >= since,
+            Attempt.ended_at.is_not(None),
+        )
+        .order_by(Attempt.started_at.desc())
+        .limit(SAMPLE)
+    )
+    return [EndedAttempt(*row) for row in rows]
+
+
+def calls_by_app(session: Session, provider: str, since: datetime) -> dict[str, int]:
+    """Return how many calls each app began at a provider since a time, most first."""
+    calls = func.count()
+    rows = session.execute(
+        select(Job.app, calls)
+        .select_from(Attempt)
+        .join(Call, Call.id == Attempt.call_id)
+        .join(Job, Job.id == Call.job_id)
+        .where(Attempt.provider == provider, Attempt.started_at >= since)
+        .group_by(Job.app)
+        .order_by(calls.desc(), Job.app)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def latencies(
+    session: Session, provider: str, since: datetime | None, until: datetime | None = None
+) -> list[CallDuration]:
+    """Return the durations of the newest answered calls that were begun in a time."""
+    query = (
+        select(Attempt.started_at, Attempt.ended_at, Call.elapsed_ms)
+        .join(Call, and_(Call.id == Attempt.call_id, Call.attempt == Attempt.number))
+        .where(
+            Attempt.provider == provider,
+            Attempt.ended_at.is_not(None),
+            Call.elapsed_ms.is_not(None),
+            true() if since is None else Attempt.started_at >= since,
+            true() if until is None else Attempt.started_at < until,
+        )
+    )
+    rows = session.execute(query.order_by(Attempt.started_at.desc()).limit(SAMPLE))
+    return [
+        CallDuration(elapsed / 1000, (ended - started).total_seconds())
+        for started, ended, elapsed in rows
+        if ended is not None and elapsed is not None
+    ]
+
+
+def waiting(session: Session, providers: Sequence[str] | None = None) -> list[WaitingCalls]:
+    """Return the calls that wait, and the accepted jobs that have none yet as one call each."""
+    of_provider = _among(Job.provider, providers)
+    calls = (
+        select(Job.provider, Job.app, Job.priority, func.count(), func.min(Call.planned_at))
+        .join(Call, Call.job_id == Job.id)
+        .where(job_is_live(), of_provider, live_call(CallState.PLANNED, CallState.QUEUED))
+        .group_by(Job.provider, Job.app, Job.priority)
+    )
+    unplanned = (
+        select(Job.provider, Job.app, Job.priority, func.count(), func.min(Job.accepted_at))
+        .where(is_in(Job.state, JobState.ACCEPTED), of_provider)
+        .where(~select(Call.id).where(Call.job_id == Job.id).exists())
+        .group_by(Job.provider, Job.app, Job.priority)
+    )
+    rows = [*session.execute(calls), *session.execute(unplanned)]
+    return [WaitingCalls(*row) for row in rows if row[4] is not None]
+
+
+def errors_of_waiting(session: Session, provider: str) -> list[ErrorRow]:
+    """Return the errors that calls met which now wait, of the newest ones."""
+    rows = session.execute(
+        select(Job.provider, Job.app, Job.id, Job.resource, Call.state, Call.ended_at, Call.error)
+        .join(Call, Call.job_id == Job.id)
+        .where(
+            job_is_live(),
+            Job.provider == provider,
+            live_call(CallState.PLANNED, CallState.QUEUED),
+            Call.error.is_not(None),
+        )
+        .order_by(Call.id.desc())
+        .limit(SAMPLE)
+    )
+    return [ErrorRow(*row) for row in rows]
+
+
+def failed_jobs(
+    session: Session, since: datetime, providers: Sequence[str] | None = None
+) -> list[ErrorRow]:
+    """Return the jobs that ended without success since a time, newest first."""
+    failed = is_still(Job.state, JobState.FAILED, JobState.EXPIRED, JobState.UNKNOWN)
+    rows = session.execute(
+        select(Job.provider, Job.app, Job.id, Job.resource, Job.state, Job.ended_at, Job.error)
+        .where(
+            Job.ended_at.is_not(None),
+            Job.ended_at >= since,
+            failed,
+            Job.error.is_not(None),
+            _among(Job.provider, providers),
+        )
+        .order_by(Job.ended_at.desc())
+        .limit(SAMPLE)
+    )
+    return [ErrorRow(*row) for row in rows]
+
+
+def held_syncs(
+    session: Session, providers: Sequence[str] | None = None, resource: str | None = None
+) -> list[Job]:
+    """Return the syncs whose deletions wait for approval: no later one of the dataset is done."""
+    later = aliased(Job)
+    superseded = (
+        select(later.id)
+        .where(
+            later.provider == Job.provider,
+            later.resource == Job.resource,
+            later.ended_at > Job.ended_at,
+            is_still(later.state, JobState.DONE, JobState.HELD),
+            or_(later.mode == "full", later.mode == Job.mode),
+        )
+        .exists()
+    )
+    query = select(Job).where(
+        is_in(Job.state, JobState.HELD),
+        Job.kind == JobKind.SYNC,
+        _among(Job.provider, providers),
+        true() if resource is None else Job.resource == resource,
+        ~superseded,
+    )
+    return list(session.scalars(query.order_by(Job.ended_at.desc()).limit(SAMPLE)))
+
+
+def last_sync(session: Session, provider: str, resource: str) -> Job | None:
+    """Return the newest sync of a dataset, whatever became of it."""
+    query = select(Job).where(
+        Job.kind == JobKind.SYNC, Job.provider == provider, Job.resource == resource
+    )
+    return session.scalar(query.order_by(Job.accepted_at.desc()).limit(1))
+
+
+def running(session: Session, providers: Sequence[str] | None = None) -> list[RunningAttempt]:
+    """Return the calls under way, oldest first."""
+    query = (
+        select(Call.id, Call.provider, Call.started_at)
+        .where(is_in(Call.state, CallState.RUNNING), _among(Call.provider, providers))
+        .order_by(Call.started_at)
+    )
+    return [
+        RunningAttempt(call, provider, started)
+        for call, provider, started in session.execute(query)
+        if started is not None
+    ]
+
+
+def _among(
+    column: InstrumentedAttribute[str], providers: Sequence[str] | None
+) -> ColumnElement[bool]:
+    if providers is None:
+        return true()
+    return column == providers[0] if len(providers) == 1 else column.in_(providers)
+
+
+def ping(session: Session) -> None:
+    """Make one round trip to the database."""
+    session.execute(select(1))

@@ -1,0 +1,1 @@
+"""How a provider, a dataset, a job or the fleet stands, and who is at fault. Pure."""

@@ -1,0 +1,247 @@
+"""The facts that a verdict is judged by: a snapshot of one moment. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sisgate.admission.state import LimiterState
+from sisgate.breakers.spec import BreakerView
+from sisgate.domain.rates import Rate
+from sisgate.domain.response_class import Outcome, ResponseClass, of_status
+from sisgate.domain.states import JobState
+from sisgate.liveness.obstacles import Obstacle
+
+RECENT_SECONDS = 600.0
+"""How far back the calls reach that tell how a provider is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Something that a person set: who, when, why, and until when. None where unknown or open."""
+
+    actor: str | None = None
+    at: datetime | None = None
+    reason: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecentCall:
+    """A call that ended lately: whose it was, and its status; None for no answer."""
+
+    app: str
+    status: int | None
+    seconds_ago: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether the provider failed it."""
+        return of_status(self.status).rule.breaker is Outcome.FAILURE
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the provider answered it as asked."""
+        return of_status(self.status) is ResponseClass.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class AppBacklog:
+    """One app's calls that wait, by priority. `oldest_seconds` is how long the oldest has."""
+
+    app: str
+    by_priority: Mapping[int, int]
+    oldest_seconds: float
+
+    @property
+    def calls(self) -> int:
+        """How many calls wait."""
+        return sum(self.by_priority.values())
+
+
+@dataclass(frozen=True, slots=True)
+class MetError:
+    """An error that a call or job met: `code`, `status` and `message` as the ledger has them.
+
+    `seconds_ago` is when the job ended, None for a call that waits to be tried again. `cause` is
+    what kept an expired job waiting. `at_token_endpoint`: it was met before the call itself.
+    `sent` is False if nothing can have reached the provider, `by_proxy` if our own proxy
+    failed.
+    """
+
+    app: str
+    code: str
+    message: str
+    status: int | None = None
+    seconds_ago: float | None = None
+    job: str | None = None
+    resource: str | None = None
+    cause: str | None = None
+    at_token_endpoint: bool = False
+    sent: bool = True
+    by_proxy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Latencies in seconds: the last minutes' and what is usual; `own` is what we add ourselves."""
+
+    recent: Sequence[float] = ()
+    usual: Sequence[float] = ()
+    own: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStanding:
+    """One usable key. `expires_in_seconds` is None if it never does, or nobody knows."""
+
+    id: str
+    slot: str
+    expires_in_seconds: float | None = None
+    suspect_seconds: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSync:
+    """A sync whose deletions wait for approval."""
+
+    job: str
+    resource: str
+    held_seconds: float
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServingWorker:
+    """A live worker of a provider."""
+
+    name: str
+    slots: int
+    busy: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFacts:
+    """What is known of one provider. What only Redis or the ledger knows is empty without it.
+
+    `configured` are its limits as configured, `usage` the calls of each app in the longest window.
+    `recent` are the calls that ended lately, newest first. `running_seconds` are the ages of the
+    calls under way, oldest first, of which `lost` are those that no live worker has.
+    """
+
+    name: str
+    host: str = ""
+    configured: Sequence[Rate] = ()
+    limiter: LimiterState | None = None
+    queued: Mapping[int, int] = field(default_factory=dict)
+    pause: ByHand | None = None
+    pin: ByHand | None = None
+    limits_set: ByHand | None = None
+    breakers: Sequence[BreakerView] = ()
+    recent: Sequence[RecentCall] = ()
+    usage: Mapping[str, int] = field(default_factory=dict)
+    backlog: Sequence[AppBacklog] = ()
+    met: Sequence[MetError] = ()
+    timing: Timing = Timing()
+    slow_seconds: float = 60.0
+    needs_key: bool = False
+    keys: Sequence[KeyStanding] = ()
+    warn_before_seconds: float = 0.0
+    held: Sequence[HeldSync] = ()
+    workers: Sequence[ServingWorker] = ()
+    running_seconds: Sequence[float] = ()
+    lost: int = 0
+    obstacles: Sequence[Obstacle] = ()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return sum(each.calls for each in self.backlog)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """One job. `running` and `lost` count its calls under way and those that no worker has.
+
+    `retry_in_seconds` is set if all its calls wait for a next try, with the error in `met`.
+    `ended_by` is who cancelled it, `error` what it ended with.
+    """
+
+    id: str
+    provider: str
+    resource: str | None
+    app: str
+    priority: int
+    state: JobState
+    age_seconds: float
+    is_request: bool = False
+    error: Mapping[str, Any] | None = None
+    note: str | None = None
+    running: int = 0
+    lost: int = 0
+    retry_in_seconds: float | None = None
+    met: MetError | None = None
+    expects_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """One dataset: its last sync, and how old its records are; None for never read.
+
+    `missed_seconds` is how long ago a schedule was due that has not been fulfilled, None for none.
+    """
+
+    provider: str
+    resource: str
+    last: JobFacts | None = None
+    age_seconds: float | None = None
+    held: HeldSync | None = None
+    absent: MetError | None = None
+    missed_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """How many seconds ago a host answered last, and since when it gives no answer."""
+
+    name: str
+    answered_seconds_ago: float | None = None
+    failed_seconds_ago: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetFacts:
+    """Everything at one moment: the fleet's obstacles, and the providers that were asked for.
+
+    `hosts` are those of all providers that were called lately. `ledger_seconds` and
+    `redis_seconds` are how long a round trip took, None if there was no answer.
+    """
+
+    at: datetime
+    obstacles: Sequence[Obstacle] = ()
+    providers: Sequence[ProviderFacts] = ()
+    hosts: Sequence[Host] = ()
+    ledger_seconds: float | None = None
+    redis_seconds: float | None = None
+
+    def answering(self, host: str) -> int:
+        """Return how many other hosts have answered since a host began to give no answer."""
+        own = next((each for each in self.hosts if each.name == host), None)
+        since = own.failed_seconds_ago if own is not None else None
+        if since is None:
+            return 0
+        return sum(
+            1
+            for each in self.hosts
+            if each.name != host
+            and each.answered_seconds_ago is not None
+            and each.answered_seconds_ago <= since
+        )
+
+    @property
+    def silent(self) -> int:
+        """How many hosts give no answer."""
+        return sum(1 for each in self.hosts if each.failed_seconds_ago is not None)

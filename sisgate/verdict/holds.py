@@ -1,0 +1,187 @@
+"""What lets no call of a provider through: obstacles, pauses, pins, breakers, blocks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from sisgate.breakers.spec import BreakerView, State
+from sisgate.domain.moments import duration, local_time
+from sisgate.liveness.obstacles import Cause, Obstacle
+from sisgate.routing.endpoints import short_name
+from sisgate.verdict.facts import ByHand, FleetFacts, ProviderFacts
+from sisgate.verdict.finding import Certainty, Finding, Party, PartyKind, Severity, Trouble
+from sisgate.verdict.outages import outage_of
+
+PARTIES: dict[Cause, PartyKind] = {
+    Cause.REDIS_UNREACHABLE: "redis",
+    Cause.REDIS_REFUSES_WRITES: "redis",
+    Cause.LEDGER_UNREACHABLE: "database",
+    Cause.SCHEMA_BEHIND: "database",
+    Cause.KEY_MISSING: "key",
+}
+"""Who is at fault for an obstacle; for any other it is the fleet."""
+
+ENDLESS = datetime.max.replace(tzinfo=UTC)
+"""The end of a pause without one."""
+
+REBUILD_SECONDS = 10.0
+"""A limiter's state is rebuilt within two seconds; calls that wait for longer are a trouble."""
+
+
+def of_obstacle(obstacle: Obstacle) -> Finding:
+    """Return an obstacle as a finding."""
+    severity = Severity.WARNS
+    if obstacle.stops or obstacle.harms:
+        severity = Severity.STOPS if obstacle.stops else Severity.HARMS
+    kind = PARTIES.get(obstacle.cause, "fleet")
+    return Finding(
+        obstacle.cause,
+        Party(kind, obstacle.provider if kind == "key" else None),
+        severity,
+        Certainty.CERTAIN,
+        obstacle.message,
+        obstacle.remedy,
+        provider=obstacle.provider,
+    )
+
+
+def holds(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
+    """Yield what keeps all calls from being made, or calls to one endpoint."""
+    yield from map(of_obstacle, facts.obstacles)
+    yield from _pause(facts)
+    yield from _breakers(facts, fleet)
+    yield from _block(facts)
+    if facts.limiter is not None and not facts.limiter.known:
+        oldest = max((each.oldest_seconds for each in facts.backlog), default=0.0)
+        if oldest >= REBUILD_SECONDS:
+            yield Finding(
+                Trouble.LIMITER_REBUILDS,
+                Party("fleet"),
+                Severity.STOPS,
+                Certainty.CERTAIN,
+                f"the counts of {facts.name}'s limiter are gone, and no worker has rebuilt them",
+                "Redis was emptied. Any worker rebuilds them from the ledger within seconds: see "
+                "the workers' logs.",
+                {"waiting": facts.waiting, "oldest_seconds": round(oldest)},
+                facts.name,
+            )
+
+
+def by_hand(hand: ByHand | None) -> tuple[Party, str, dict[str, object]]:
+    """Return the person who set something, the words for it, and the evidence."""
+    if hand is None or hand.actor is None:
+        return Party("person"), "by hand", {}
+    words = f"by {hand.actor}"
+    if hand.at is not None:
+        words += f" at {local_time(hand.at)}"
+    if hand.reason:
+        words += f" ({hand.reason})"
+    evidence: dict[str, object] = {
+        "by": hand.actor,
+        "at": hand.at.isoformat() if hand.at else None,
+        "reason": hand.reason,
+    }
+    return Party("person", hand.actor), words, evidence
+
+
+def _pause(facts: ProviderFacts) -> Iterator[Finding]:
+    until = facts.limiter.paused_until if facts.limiter is not None else None
+    if facts.pause is None and until is None:
+        return
+    until = until or (facts.pause.until if facts.pause else None)
+    party, words, evidence = by_hand(facts.pause)
+    yield Finding(
+        Trouble.PAUSED,
+        party,
+        Severity.STOPS,
+        Certainty.CERTAIN,
+        f"{facts.name} was paused {words}, {_end(until)}",
+        f"`sisgate resume {facts.name}` ends the pause.",
+        {**evidence, "until": _iso(until), "waiting": facts.waiting},
+        facts.name,
+    )
+
+
+def _breakers(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
+    shut = [each for each in facts.breakers if each.state is not State.CLOSED]
+    if not shut:
+        return
+    is_all = len(shut) == len(facts.breakers)
+    pinned = [each for each in shut if each.pinned and each.state is State.OPEN]
+    failed = [each for each in shut if not each.pinned]
+    severity = Severity.STOPS if is_all else Severity.HARMS
+    if pinned and (not failed or is_all):
+        party, words, evidence = by_hand(facts.pin)
+        until = _common_end(pinned)
+        yield Finding(
+            Trouble.BREAKER_BY_HAND,
+            party,
+            severity if not failed else Severity.HARMS,
+            Certainty.CERTAIN,
+            f"the breaker of {_names(pinned, facts)} is held open {words}, {_end(until)}",
+            f"`sisgate breaker {facts.name} auto` ends that.",
+            {**evidence, "until": _iso(until), "endpoints": [each.endpoint for each in pinned]},
+            facts.name,
+        )
+    if failed:
+        yield outage_of(facts, fleet, failed, severity)
+
+
+def _block(facts: ProviderFacts) -> Iterator[Finding]:
+    limiter = facts.limiter
+    if limiter is None or limiter.blocked_seconds <= 0:
+        return
+    reason = limiter.block_reason
+    used = min(limiter.windows, key=lambda each: each.left, default=None)
+    evidence = {
+        "blocked_seconds": round(limiter.blocked_seconds, 1),
+        "reason": reason,
+        "limit": str(used.rate) if used else None,
+        "used": used.used if used else None,
+        "throttled": sum(1 for each in facts.recent if each.status == 429),
+    }
+    wait = f"it wants no calls for {duration(limiter.blocked_seconds)}"
+    if "503" in reason:
+        yield Finding(
+            Trouble.PROVIDER_DOWN,
+            Party("provider", facts.name),
+            Severity.STOPS,
+            Certainty.CERTAIN,
+            f"{facts.name} answered 503 with a Retry-After: {wait}",
+            "Wait, or ask its operator about the maintenance.",
+            evidence,
+            facts.name,
+        )
+        return
+    spare = f" although {used.left:,} of {used.rate} were left" if used and used.left else ""
+    yield Finding(
+        Trouble.PROVIDER_THROTTLES,
+        Party("provider", facts.name),
+        Severity.STOPS,
+        Certainty.CERTAIN,
+        f"{facts.name} answered 429{spare}: {wait}",
+        "Its own limit is lower than the configured one, or something else uses the same quota. "
+        f"Ask its operator, and lower the limit: `sisgate limits set {facts.name} …`.",
+        evidence,
+        facts.name,
+    )
+
+
+def _names(views: Sequence[BreakerView], facts: ProviderFacts) -> str:
+    if len(views) == len(facts.breakers):
+        return facts.name if len(views) == 1 else f"every endpoint of {facts.name}"
+    return ", ".join(short_name(each.endpoint) for each in views)
+
+
+def _common_end(views: Sequence[BreakerView]) -> datetime | None:
+    ends = [each.pinned_until for each in views]
+    return None if None in ends else min(end for end in ends if end is not None)
+
+
+def _end(until: datetime | None) -> str:
+    return "without an end" if until in {None, ENDLESS} else f"until {local_time(until)}"
+
+
+def _iso(until: datetime | None) -> str | None:
+    return None if until is None or until == ENDLESS else until.isoformat()

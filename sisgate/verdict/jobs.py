@@ -1,0 +1,252 @@
+"""Why one job waits, or how it ended, and who is at fault. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from sisgate.domain.moments import duration
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import JobState
+from sisgate.liveness.obstacles import Cause
+from sisgate.verdict.congestion import quota_of
+from sisgate.verdict.facts import AppBacklog, JobFacts, ProviderFacts
+from sisgate.verdict.finding import Certainty, Finding, Party, PartyKind, Severity, Trouble
+from sisgate.verdict.holds import PARTIES
+
+ABOUT_TO_START_SECONDS = 5.0
+"""A job that waits for less is about to start."""
+
+HOLDS: Mapping[str, tuple[Trouble, PartyKind]] = {
+    "paused": (Trouble.PAUSED, "person"),
+    "breaker": (Trouble.PROVIDER_DOWN, "provider"),
+    "blocked": (Trouble.PROVIDER_THROTTLES, "provider"),
+}
+"""What the error of an expired job says that held its provider."""
+
+
+def of_job(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield why a job waits or how it ended; `found` are the findings of its provider."""
+    if not job.state.is_final:
+        yield from _waiting(job, provider, found)
+    elif job.state is not JobState.DONE:
+        yield from _ended(job, found)
+
+
+def _waiting(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> Iterator[Finding]:
+    stops = [each for each in found if each.severity is Severity.STOPS]
+    stops = [
+        each for each in stops if each.cause not in {Trouble.QUOTA_SPENT, Trouble.LIMIT_BY_HAND}
+    ]
+    if job.lost:
+        yield _finding(
+            job, Trouble.CALLS_LOST, Party("fleet"), Severity.HARMS, Certainty.CERTAIN,
+            f"{job.lost} calls of it were under way on workers that are gone",
+            "Nothing: another worker takes them up when their leases end.",
+        )  # fmt: skip
+    elif job.running:
+        slow = [each for each in found if each.cause == Trouble.PROVIDER_SLOW]
+        yield from slow
+        return
+    yield from stops
+    if stops or job.lost:
+        return
+    if job.retry_in_seconds is not None:
+        yield from _retry(job, found)
+        return
+    waiting = AppBacklog(job.app, {job.priority: 1}, job.age_seconds)
+    quota = list(quota_of(replace(provider, backlog=[waiting])))
+    yield from quota
+    if quota:
+        return
+    yield from (each for each in found if each.severity is Severity.HARMS)
+    if job.age_seconds >= ABOUT_TO_START_SECONDS:
+        yield from _turn(job, provider)
+
+
+def _retry(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
+    blamed = [each for each in found if each.severity >= Severity.HARMS]
+    yield from blamed
+    met = job.met
+    is_theirs = met is not None and met.code in {"provider_unavailable", "throttled"}
+    said = f": {met.message}" if met is not None else ""
+    yield _finding(
+        job,
+        Trouble.RETRY_WAITS,
+        Party("provider", job.provider) if is_theirs else Party("nobody"),
+        Severity.WARNS,
+        Certainty.LIKELY,
+        f"its last try failed, and the next one is in {duration(job.retry_in_seconds or 0)}{said}",
+        "Usually nothing. `sisgate jobs show` follows it.",
+    )
+
+
+def _turn(job: JobFacts, provider: ProviderFacts) -> Iterator[Finding]:
+    ahead = {
+        each.app: sum(calls for p, calls in each.by_priority.items() if p <= job.priority)
+        for each in provider.backlog
+    }
+    others = {app: calls for app, calls in ahead.items() if calls and app != job.app}
+    total = sum(ahead.values())
+    most = max(others, key=lambda app: others[app], default=None)
+    starts = f"; it starts in {duration(job.expects_seconds)}" if job.expects_seconds else ""
+    yield Finding(
+        Trouble.TURN_WAITS,
+        Party("app", most) if most and others[most] > total / 2 else Party("nobody"),
+        Severity.WARNS,
+        Certainty.LIKELY,
+        f"it waits for its turn among {total:,} calls of its priority or a higher one{starts}",
+        "Raise its priority if it is urgent.",
+        {"ahead_by_app": ahead, "priority": Priority(job.priority).word},
+        job.provider,
+    )
+
+
+def _ended(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
+    match job.state:
+        case JobState.HELD:
+            yield held(job.id, job.provider, job.resource or "", job.note)
+        case JobState.CANCELLED:
+            yield _finding(
+                job, Trouble.JOB_CANCELLED, Party("person"), Severity.STOPS, Certainty.CERTAIN,
+                "it was cancelled",
+                f"`sisgate audit search --job {job.id}` shows by whom; `sisgate jobs retry "
+                f"{job.id[:8]}` enqueues it again.",
+            )  # fmt: skip
+        case JobState.UNKNOWN:
+            yield _finding(
+                job, Trouble.OUTCOME_UNKNOWN, Party("provider", job.provider), Severity.STOPS,
+                Certainty.LIKELY,
+                "it is unknown whether the provider carried it out",
+                f"Look there, then say so: `sisgate jobs resolve {job.id[:8]} --as done` (or "
+                "failed, retry).",
+            )  # fmt: skip
+        case _:
+            yield from _failed(job, found)
+
+
+def _failed(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
+    error = job.error or {}
+    code, status = str(error.get("code", "")), error.get("status")
+    provider, again = (
+        Party("provider", job.provider),
+        f"`sisgate jobs retry {job.id[:8]}` repeats it.",
+    )
+    message = _sentence(error.get("message"))
+    match code:
+        case "provider_refused" if status in {401, 403}:
+            is_key = any(each.cause == Trouble.KEY_REFUSED for each in found)
+            yield _finding(
+                job, Trouble.KEY_REFUSED, Party("key"), Severity.STOPS,
+                Certainty.LIKELY if is_key else Certainty.POSSIBLE,
+                f"the provider refused it with {status}",
+                f"`sisgate keys list {job.provider}` shows whether the key is suspect.",
+            )  # fmt: skip
+            if not is_key:
+                yield _refused(job, status, Certainty.POSSIBLE)
+        case "provider_refused":
+            yield _refused(job, status, Certainty.CERTAIN)
+        case "token_refused" | "credentials":
+            yield _finding(
+                job, Trouble.KEY_REFUSED, Party("key"), Severity.STOPS, Certainty.CERTAIN,
+                message, again,
+            )  # fmt: skip
+        case "provider_unavailable":
+            at_tokens = error.get("step") == "token"
+            yield _finding(
+                job, Trouble.TOKENS_FAIL if at_tokens else Trouble.PROVIDER_DOWN, provider,
+                Severity.STOPS, Certainty.CERTAIN if status else Certainty.LIKELY, message, again,
+            )  # fmt: skip
+        case "answer_invalid":
+            yield _finding(
+                job, Trouble.ANSWERS_INVALID, provider, Severity.STOPS, Certainty.LIKELY,
+                message, again,
+            )  # fmt: skip
+        case "poison":
+            yield _finding(
+                job, Trouble.CALLS_LOST, Party("fleet"), Severity.STOPS, Certainty.CERTAIN,
+                message, again,
+            )  # fmt: skip
+        case "job_expired":
+            yield from _expired(job, found, message, again)
+        case _:
+            yield _finding(
+                job, Trouble.JOB_FAILED, Party("nobody"), Severity.STOPS, Certainty.POSSIBLE,
+                message, again,
+            )  # fmt: skip
+
+
+def _expired(
+    job: JobFacts, found: Sequence[Finding], message: str, again: str
+) -> Iterator[Finding]:
+    cause = str((job.error or {}).get("cause") or "")
+    if cause in HOLDS:
+        trouble, kind = HOLDS[cause]
+        party = Party(kind, job.provider if kind == "provider" else None)
+        yield _finding(
+            job, trouble, party, Severity.STOPS, Certainty.CERTAIN, message, again
+        )  # fmt: skip
+    elif cause:
+        kind = PARTIES.get(Cause(cause), "fleet") if cause in set(Cause) else "fleet"
+        yield _finding(
+            job, cause, Party(kind), Severity.STOPS, Certainty.CERTAIN, message, again
+        )  # fmt: skip
+    else:
+        now = [each for each in found if each.severity >= Severity.HARMS]
+        yield from (replace(each, certainty=Certainty.POSSIBLE) for each in now)
+        yield _finding(
+            job, Trouble.DEADLINE_SHORT, Party("app", job.app), Severity.STOPS,
+            Certainty.POSSIBLE if now else Certainty.LIKELY, message, again,
+        )  # fmt: skip
+
+
+def held(job: str, provider: str, resource: str, note: str | None) -> Finding:
+    """Return that a sync is held."""
+    why = f": {_sentence(note)}" if note else ""
+    return Finding(
+        Trouble.SYNC_HELD,
+        Party("provider", provider),
+        Severity.HARMS,
+        Certainty.CERTAIN,
+        f"the sync of {provider} {resource} is held, because too many records would be "
+        f"deleted{why}",
+        f"Look whether the provider is right; then `sisgate sync {provider} {resource} "
+        "--allow-deletes` approves it.",
+        {"job": job},
+        provider,
+    )
+
+
+def _refused(job: JobFacts, status: object, certainty: Certainty) -> Finding:
+    if job.is_request:
+        party, what = Party("app", job.app), f"what {job.app} asked for"
+    else:
+        party, what = Party("provider", job.provider), f"to give {job.resource}"
+    return _finding(
+        job, Trouble.REQUESTS_REFUSED, party, Severity.STOPS, certainty,
+        f"the provider refused {what}: {status}",
+        f"Correct the request, or ask the operator of {job.provider}.",
+    )  # fmt: skip
+
+
+def _finding(
+    job: JobFacts, cause: str, party: Party, severity: Severity, certainty: Certainty,
+    message: str, remedy: str,
+) -> Finding:  # fmt: skip
+    error = job.error or {}
+    evidence = {
+        "job": job.id,
+        "state": job.state.value,
+        "code": error.get("code"),
+        "status": error.get("status"),
+        "call": error.get("call"),
+        "age_seconds": round(job.age_seconds),
+    }
+    return Finding(
+        cause, party, severity, certainty, message, remedy,
+        {name: value for name, value in evidence.items() if value is not None}, job.provider,
+    )  # fmt: skip
+
+
+def _sentence(message: object) -> str:
+    return str(message or "it failed").rstrip(".")

@@ -1,0 +1,187 @@
+"""The verdict on a provider, a dataset, a job or the fleet, from the facts of one moment. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+from sisgate.domain.moments import duration
+from sisgate.liveness.obstacles import PERIODIC_CAUSES
+from sisgate.verdict.congestion import congestion
+from sisgate.verdict.facts import DatasetFacts, FleetFacts, JobFacts, ProviderFacts
+from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble, Verdict
+from sisgate.verdict.holds import holds, of_obstacle
+from sisgate.verdict.jobs import held, of_job
+from sisgate.verdict.outages import doubt, failures
+from sisgate.verdict.refusals import expired, keys_ending, refusals
+
+OUTAGES = frozenset(
+    {
+        Trouble.PROVIDER_DOWN,
+        Trouble.PROVIDER_UNREACHABLE,
+        Trouble.NETWORK_DOWN,
+        Trouble.PROVIDER_SLOW,
+        Trouble.TOKENS_FAIL,
+    }
+)
+MISSED_SECONDS = 600.0
+"""How long after its time a scheduled sync is missed."""
+
+
+def judge_provider(facts: ProviderFacts, fleet: FleetFacts) -> Verdict:
+    """Return the verdict on a provider."""
+    return Verdict(facts.name, fleet.at, findings_of(facts, fleet), _figures(facts))
+
+
+def judge_job(job: JobFacts, facts: ProviderFacts, fleet: FleetFacts) -> Verdict:
+    """Return the verdict on a job of a provider."""
+    found = _ranked(of_job(job, facts, findings_of(facts, fleet)))
+    figures = {"state": job.state.value, "app": job.app, "age_seconds": round(job.age_seconds)}
+    return Verdict(f"job {job.id}", fleet.at, found, figures)
+
+
+def judge_dataset(dataset: DatasetFacts, facts: ProviderFacts, fleet: FleetFacts) -> Verdict:
+    """Return the verdict on a dataset of a provider."""
+    found = _ranked(_of_dataset(dataset, facts, findings_of(facts, fleet)))
+    age = dataset.age_seconds
+    figures = {
+        "age_seconds": None if age is None else round(age),
+        "last_job": dataset.last.id if dataset.last else None,
+        "last_state": dataset.last.state.value if dataset.last else None,
+    }
+    return Verdict(f"{dataset.provider}/{dataset.resource}", fleet.at, found, figures)
+
+
+def judge_fleet(fleet: FleetFacts) -> Verdict:
+    """Return the verdict on the whole fleet; a trouble that several providers share comes once."""
+    found = [_of_fleet(of_obstacle(each)) for each in fleet.obstacles if each.provider is None]
+    shared = {(each.cause, each.party) for each in found}
+    stopped = 0
+    for facts in fleet.providers:
+        own = [
+            each
+            for each in findings_of(facts, fleet)
+            if (each.cause, each.party) not in shared
+        ]  # fmt: skip
+        stopped += any(each.severity is Severity.STOPS for each in own)
+        for each in own:
+            if each.cause == Trouble.NETWORK_DOWN and each.party == Party("fleet"):
+                shared.add((each.cause, each.party))
+            found.append(each)
+    if stopped < len(fleet.providers):
+        found = [_harms_at_most(each) if each.provider else each for each in found]
+    figures = {"providers": len(fleet.providers), "stopped": stopped}
+    return Verdict("fleet", fleet.at, _ranked(found), figures)
+
+
+def findings_of(facts: ProviderFacts, fleet: FleetFacts) -> list[Finding]:
+    """Return what is wrong with a provider, the worst and surest first."""
+    return _ranked(_of_provider(facts, fleet))
+
+
+def _of_provider(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
+    held_back = list(holds(facts, fleet))
+    yield from held_back
+    if not any(each.cause in OUTAGES for each in held_back):
+        yield from failures(facts, fleet)
+    keys = list(keys_ending(facts))
+    for finding in refusals(facts):
+        if finding.cause == Trouble.KEY_REFUSED and expired(facts.keys):
+            # The expiry is why it is refused.
+            keys[0] = replace(keys[0], severity=finding.severity)
+            continue
+        yield finding
+    yield from congestion(facts, fleet)
+    yield from keys
+    for each in facts.held:
+        yield replace(
+            held(each.job, facts.name, each.resource, each.note), severity=Severity.WARNS
+        )  # fmt: skip
+
+
+def _of_dataset(
+    dataset: DatasetFacts, facts: ProviderFacts, found: Sequence[Finding]
+) -> Iterator[Finding]:
+    last = dataset.last
+    if dataset.held is not None:
+        yield held(dataset.held.job, dataset.provider, dataset.resource, dataset.held.note)
+    if dataset.absent is not None:
+        yield Finding(
+            Trouble.DATASET_ABSENT,
+            Party("provider", dataset.provider),
+            Severity.WARNS,
+            Certainty.CERTAIN,
+            f"{dataset.provider} does not offer {dataset.resource}: it answered "
+            f"{dataset.absent.status}",
+            "Ask its operator for the permission, if it should be there.",
+            {"status": dataset.absent.status, "job": dataset.absent.job},
+            dataset.provider,
+        )
+        return
+    if last is not None and dataset.held is None:
+        yield from of_job(last, facts, found)
+    is_live = last is not None and not last.state.is_final
+    stops = [each for each in found if each.severity is Severity.STOPS]
+    yield from () if is_live else stops
+    if is_live or (dataset.missed_seconds or 0.0) < MISSED_SECONDS:
+        return
+    for each in found:
+        if each.cause in PERIODIC_CAUSES:
+            yield replace(each, severity=Severity.HARMS)
+    missed = duration(dataset.missed_seconds or 0.0)
+    yield Finding(
+        Trouble.DATA_STALE,
+        Party("nobody"),
+        Severity.HARMS,
+        Certainty.POSSIBLE,
+        f"{dataset.resource} was due {missed} ago by its schedule, and has not been read since",
+        f"`sisgate schedules list` shows the last run; `sisgate sync {dataset.provider} "
+        f"{dataset.resource}` reads it now.",
+        {
+            "missed_seconds": round(dataset.missed_seconds or 0.0),
+            "age_seconds": dataset.age_seconds,
+        },
+        dataset.provider,
+    )
+
+
+def _of_fleet(finding: Finding) -> Finding:
+    """Return what keeps periodic tasks from being run as harm: nothing is scheduled any more."""
+    if finding.cause in PERIODIC_CAUSES:
+        return replace(finding, severity=Severity.HARMS)
+    return finding
+
+
+def _harms_at_most(finding: Finding) -> Finding:
+    return replace(finding, severity=min(finding.severity, Severity.HARMS))
+
+
+def _ranked(findings: Iterator[Finding] | Sequence[Finding]) -> list[Finding]:
+    """Return findings in order, each once, with the other candidates of one that is in doubt."""
+    found: list[Finding] = []
+    for each in findings:
+        if each not in found:
+            found.append(each)
+        other = doubt(each)
+        if other is not None and other not in found:
+            found.append(other)
+    return sorted(found, key=lambda each: (-each.severity, -each.certainty))
+
+
+def _figures(facts: ProviderFacts) -> Mapping[str, Any]:
+    limiter = facts.limiter
+    recent = facts.timing.recent
+    windows = limiter.windows if limiter is not None and limiter.known else ()
+    return {
+        "calls_lately": len(facts.recent),
+        "failed_lately": sum(1 for each in facts.recent if each.failed),
+        "median_seconds": round(median(recent), 3) if recent else None,
+        "waiting": facts.waiting,
+        "oldest_seconds": round(max((each.oldest_seconds for each in facts.backlog), default=0)),
+        "windows": [each.as_dict() for each in windows],
+        "factor": limiter.factor if limiter is not None else None,
+        "workers": [each.name for each in facts.workers],
+        "breakers": {each.endpoint: each.state.value for each in facts.breakers},
+    }

@@ -1,0 +1,171 @@
+"""Refused keys and requests, and answers that cannot be used: whose fault they are. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from sisgate.domain.moments import duration
+from sisgate.verdict.facts import KeyStanding, ProviderFacts, RecentCall
+from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
+from sisgate.verdict.outages import FEWEST, current_errors, newest
+
+NEARLY_ALL = 0.8
+"""From this share of 401 and 403 on, the key is at fault, and not what was asked for."""
+
+KEY_STATUSES = frozenset({401, 403})
+NOT_THE_REQUEST = frozenset({401, 408, 429})
+"""4xx that say nothing against the request itself."""
+
+
+def refusals(facts: ProviderFacts) -> Iterator[Finding]:
+    """Yield refused keys, refused requests of apps, and answers that cannot be used."""
+    key = _key(facts)
+    if key is not None:
+        yield key
+    yield from _requests(facts, is_key=key is not None and key.certainty > Certainty.POSSIBLE)
+    yield from _answers(facts)
+
+
+def _key(facts: ProviderFacts) -> Finding | None:
+    calls = newest(facts)
+    refused = sum(1 for each in calls if each.status in KEY_STATUSES)
+    tokens = [each for each in current_errors(facts) if each.code == "token_refused"]
+    suspect = [each for each in facts.keys if each.suspect_seconds is not None]
+    count = refused + len(tokens)
+    if not count and not suspect:
+        return None
+    share = count / max(1, len(calls) + len(tokens))
+    is_all = bool(suspect) and len(suspect) == len(facts.keys)
+    if suspect and not is_all:
+        severity, certainty = Severity.WARNS, Certainty.CERTAIN
+    elif (is_all and share >= NEARLY_ALL) or (tokens and share >= NEARLY_ALL):
+        severity, certainty = Severity.STOPS, Certainty.CERTAIN
+    elif share >= NEARLY_ALL and count >= FEWEST:
+        severity, certainty = Severity.STOPS, Certainty.LIKELY
+    elif share >= NEARLY_ALL:
+        severity, certainty = Severity.HARMS, Certainty.POSSIBLE
+    elif is_all and count:
+        severity, certainty = Severity.HARMS, Certainty.LIKELY
+    else:
+        return None
+    key = next(iter(suspect or facts.keys), None)
+    how = f"{count} of the last {len(calls) + len(tokens)} calls" if count else "it lately"
+    others = "; calls use another key" if suspect and not is_all else ""
+    return Finding(
+        Trouble.KEY_REFUSED,
+        Party("key", _name(key)),
+        severity,
+        certainty,
+        f"{facts.name} refuses the {_label(key)}: 401 or 403 to {how}{others}",
+        f"Ask the operator of {facts.name} whether it was revoked or lacks a permission, or "
+        f"replace it: `sisgate keys stage {facts.name}`.",
+        {
+            "refused": count,
+            "calls": len(calls) + len(tokens),
+            "key": key.id if key is not None else None,
+            "slot": key.slot if key is not None else None,
+            "suspect_seconds": round(key.suspect_seconds)
+            if key is not None and key.suspect_seconds is not None
+            else None,
+        },
+        facts.name,
+    )
+
+
+def _requests(facts: ProviderFacts, *, is_key: bool) -> Iterator[Finding]:
+    by_app: dict[str, list[RecentCall]] = {}
+    for call in facts.recent:
+        by_app.setdefault(call.app, []).append(call)
+    for app, calls in sorted(by_app.items()):
+        refused = [each.status for each in calls if _is_refused(each.status)]
+        if is_key:
+            refused = [status for status in refused if status not in KEY_STATUSES]
+        if len(refused) < FEWEST or len(refused) < len(calls) / 2:
+            continue
+        ((most, _),) = Counter(refused).most_common(1)
+        only_key = set(refused) <= KEY_STATUSES
+        yield Finding(
+            Trouble.REQUESTS_REFUSED,
+            Party("app", app),
+            Severity.WARNS,
+            Certainty.POSSIBLE if only_key and len(by_app) == 1 else Certainty.LIKELY,
+            f"{facts.name} refuses what {app} asks for: {most} to {len(refused)} of its last "
+            f"{len(calls)} calls",
+            f"Correct the requests of {app}: `sisgate jobs list --app {app} --state failed` shows "
+            "them.",
+            {"app": app, "refused": len(refused), "calls": len(calls), "status": most},
+            facts.name,
+        )
+
+
+def _is_refused(status: int | None) -> bool:
+    return status is not None and 400 <= status < 500 and status not in NOT_THE_REQUEST
+
+
+def _answers(facts: ProviderFacts) -> Iterator[Finding]:
+    invalid = [
+        each
+        for each in facts.met
+        if each.code == "answer_invalid" and (each.seconds_ago or 0) <= _window(facts)
+    ]
+    if not invalid:
+        return
+    jobs = sorted({each.job for each in invalid if each.job})
+    good = sum(1 for each in newest(facts) if each.succeeded)
+    yield Finding(
+        Trouble.ANSWERS_INVALID,
+        Party("provider", facts.name),
+        Severity.HARMS,
+        # Each was asked for twice before its job failed.
+        Certainty.LIKELY,
+        f"{facts.name} sends answers that are not in its dialect or cannot be read, to "
+        f"{len(jobs)} jobs",
+        "Something changed at the provider, or a proxy answers in its place: "
+        f"`sisgate jobs show {jobs[0][:8] if jobs else 'JOB'}` quotes it.",
+        {"jobs": jobs[:5], "answers": len(invalid), "good_answers": good},
+        facts.name,
+    )
+
+
+def _window(facts: ProviderFacts) -> float:
+    """Return how long ago a failed job still counts: not once a streak of good calls came."""
+    calls = newest(facts)
+    return calls[-1].seconds_ago if calls else float("inf")
+
+
+def keys_ending(facts: ProviderFacts) -> Iterator[Finding]:
+    """Yield the keys that have expired or soon will."""
+    for key in facts.keys:
+        left = key.expires_in_seconds
+        if left is None or left > facts.warn_before_seconds:
+            continue
+        is_over = left <= 0
+        is_only = len(facts.keys) == 1
+        when = f"expired {duration(-left)} ago" if is_over else f"expires in {duration(left)}"
+        yield Finding(
+            Trouble.KEY_EXPIRED if is_over else Trouble.KEY_EXPIRES,
+            Party("key", _name(key)),
+            Severity.HARMS if is_over and is_only else Severity.WARNS,
+            Certainty.CERTAIN,
+            f"the {_label(key)} of {facts.name} {when}",
+            f"`sisgate keys stage {facts.name}` replaces it by hand; with a key source, see "
+            "`sisgate audit tail` why no rotation came.",
+            {"key": key.id, "slot": key.slot, "expires_in_seconds": round(left)},
+            facts.name,
+        )
+
+
+def _name(key: KeyStanding | None) -> str | None:
+    return f"{key.id[:8]} ({key.slot})" if key is not None else None
+
+
+def _label(key: KeyStanding | None) -> str:
+    return f"{key.slot} key {key.id[:8]}" if key is not None else "key"
+
+
+def expired(keys: Sequence[KeyStanding]) -> bool:
+    """Return whether every key has expired."""
+    return bool(keys) and all(
+        each.expires_in_seconds is not None and each.expires_in_seconds <= 0 for each in keys
+    )

@@ -1,0 +1,48 @@
+"""Verdicts: how something stands, and who is at fault."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from sisgate.gateway import Verdict
+from sisgate.web.schemas.document import Document, Json, Moment
+
+
+class CulpritDocument(Document):
+    """Who is at fault."""
+
+    kind: Literal["provider", "key", "app", "person", "fleet", "redis", "database", "nobody"]
+    name: str | None
+
+
+class FindingDocument(Document):
+    """One thing that is wrong."""
+
+    cause: Annotated[str, Field(examples=["provider_down", "quota_spent", "worker_missing"])]
+    culprit: CulpritDocument
+    severity: Literal["warns", "harms", "stops"]
+    certainty: Literal["possible", "likely", "certain"]
+    message: str
+    remedy: str
+    evidence: Annotated[Json, Field(description="Numbers, times and ids, by name.")]
+    provider: str | None
+
+
+class VerdictDocument(Document):
+    """How something stands and why. Without a `culprit` all is well, or it `is_unclear` why."""
+
+    subject: str
+    at: Moment
+    standing: Literal["well", "warning", "degraded", "stopped"]
+    is_unclear: bool
+    summary: str
+    culprit: FindingDocument | None
+    findings: Annotated[list[FindingDocument], Field(description="The one to act on first.")]
+    figures: Json
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Self:
+        """Return the document of a verdict."""
+        return cls.model_validate(verdict.as_dict())

@@ -1,0 +1,226 @@
+"""A fleet of three districts in one process and its own time, under the load of some apps.
+
+Ledger, Redis, limiter, breakers, keys and HTTP are real; workers and beat are heartbeats, and their
+calls are made here. Time moves only when the scene moves it, so minutes take milliseconds.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import select
+
+from sisgate import Gateway
+from sisgate.access.policy import Principal, Role
+from sisgate.domain.priorities import PRIORITIES
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
+from sisgate.ledger import schema as tables
+from sisgate.liveness.heartbeats import Heartbeats
+from sisgate.settings import ProviderConfig
+from testbed.clock import ManualClock
+from testbed.heartbeats import BEAT, HOUR_MS, TIMES, WORKER, be_heard
+from testbed.http_server import Asked, HttpServer, Reply, json_reply
+from testbed.installation import install
+from testbed.worker import runtime_of
+from workers.calls import execute
+from workers.maintenance import reconciler
+from workers.runtime import Runtime
+
+DISTRICTS = ("lincoln", "adams", "clark")
+"""The last one wants a token; each is on a host of its own."""
+
+APPS = ("portal", "reports", "lms", "attendance", "library", "transport")
+INTERVAL_SECONDS = 15.0
+"""The time between two evaluations."""
+
+CALM_SECONDS = 900.0
+"""How long before the trouble the calls were made that tell what is usual."""
+
+Answer = Callable[[Asked], Reply]
+
+
+class Silence(Exception):
+    """Raised by an answer: the connection ends without one."""
+
+
+@dataclass
+class District:
+    """One provider: how it answers, and how long that takes."""
+
+    name: str
+    server: HttpServer
+    answer: Answer
+    latency_seconds: float
+    is_up: bool = True
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        if self.is_up:
+            self.is_up = False
+            self.server.__exit__()
+
+
+class Scene:
+    """One fleet, its apps and its time. `limits` are those of the providers."""
+
+    def __init__(self, folder: Path, redis_url: str, database_url: str, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.clock = ManualClock()
+        self._folder = folder
+        self._urls = redis_url, database_url
+        self.districts = {
+            name: self._district(name, f"127.0.0.{number}")
+            for number, name in enumerate(DISTRICTS, start=1)
+        }
+        self.apps = self.random.sample(APPS, self.random.randint(2, 4))
+        self.runtime: Runtime
+        self.heartbeats: Heartbeats
+
+    @contextmanager
+    def running(self, limit: str = "2000/h", burst: int = 2000) -> Iterator[Scene]:
+        """Open the scene: tables, limiters, heartbeats, and a calm past."""
+        redis_url, database_url = self._urls
+        text = "\n".join(self._lines(each, limit, burst) for each in self.districts.values())
+        settings = install(self._folder, text, redis_url=redis_url, database_url=database_url)
+        try:
+            with runtime_of(settings, self.clock, script_clock=self.clock) as self.runtime:
+                # The time of a round trip is the machine's.
+                self.gateway.keys.of("clark").add("clark-client", "s3cret", actor="test")
+                self.heartbeats = be_heard(self.gateway)
+                self.be_alive()
+                yield self
+        finally:
+            for district in self.districts.values():
+                district.stop()
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway of an operator."""
+        return self.runtime.gateway
+
+    def as_app(self, app: str) -> Gateway:
+        """Return the gateway of an app."""
+        return self.gateway.acting_as(Principal(app, frozenset({Role.APP})))
+
+    def config(self, name: str) -> ProviderConfig:
+        """Return the configuration of a district."""
+        return self.runtime.configuration.current().providers[name]
+
+    def be_alive(self, **worker: object) -> None:
+        """Let a worker of everything be heard, with the master key and the calls it has."""
+        masters = tuple(each.id.hex() for each in self.runtime.master_keys)
+        fields = {"queues": ("sisgate", *DISTRICTS), "master_keys": masters, "calls": ()}
+        self.heartbeats.send(replace(WORKER, **{**fields, **worker}))  # type: ignore[arg-type]  # as named
+        self.runtime.redis.zincrby(TIMES, HOUR_MS, WORKER.id)
+
+    def be_silent(self, process: str, seconds: float) -> None:
+        """Let a process be heard of last so many seconds ago."""
+        now, _ = self.runtime.redis.time()
+        self.runtime.redis.zadd(TIMES, {process: (now - seconds) * 1000})
+
+    @property
+    def worker_id(self) -> str:
+        """The id of the worker that is heard."""
+        return WORKER.id
+
+    @property
+    def beat_id(self) -> str:
+        """The id of the beat that is heard."""
+        return BEAT.id
+
+    def ask(self, district: str, app: str, count: int = 1, priority: str = "normal") -> list[str]:
+        """Let an app ask for calls; return their jobs."""
+        gateway = self.as_app(app)
+        return [
+            gateway.enqueue_request(
+                district, "GET", f"/{app}/{number}", priority=priority, timeout=86_400
+            ).id
+            for number in range(count)
+        ]
+
+    def load(self, district: str, count: int) -> list[str]:
+        """Let the apps ask for calls, of any priority."""
+        jobs = []
+        for _ in range(count):
+            app, priority = self.random.choice(self.apps), self.random.choice(list(PRIORITIES))
+            jobs += self.ask(district, app, priority=priority)
+        return jobs
+
+    def work(self, *districts: str, most: int = 1000) -> int:
+        """Make the calls that are due, as admission would hand them out; return how many."""
+        try:
+            reconciler.reconcile(self.runtime)
+        except DatabaseUnavailable:
+            return 0
+        made = 0
+        for name in districts or DISTRICTS:
+            config = self.config(name)
+            for call in self._queued(name):
+                if made >= most or not self._is_let_through(config):
+                    break
+                execute.make_call(self.runtime, config, call)
+                self.clock.advance(0.01)
+                made += 1
+        return made
+
+    def calm(self, district: str, usual: int, lately: int) -> None:
+        """Make calls as they usually are, some of them a while ago."""
+        self.load(district, usual)
+        self.work(district)
+        self.clock.advance(CALM_SECONDS)
+        self.load(district, lately)
+        self.work(district)
+
+    def _is_let_through(self, config: ProviderConfig) -> bool:
+        """Return whether a message of the provider would be taken off its queue."""
+        try:
+            held = self.runtime.endpoints(config).breakers.open_seconds()
+            state = self.runtime.limiter.state(config.name, self.runtime.limits(config))
+        except BrokerUnavailable:
+            return False
+        is_paused = state.paused_until is not None and state.paused_until > self.clock.now()
+        waits = min(state.next_permit_in_seconds.values(), default=0.0)
+        return not (held or is_paused or waits > 0)
+
+    def _queued(self, name: str) -> Sequence[int]:
+        with self.runtime.database.read() as session:
+            queued = select(tables.Call.id).where(
+                tables.Call.state == "queued", tables.Call.provider == name
+            )
+            order = (tables.Call.priority, tables.Call.published_at, tables.Call.id)
+            return list(session.scalars(queued.order_by(*order)))
+
+    def _district(self, name: str, host: str) -> District:
+        seconds = self.random.uniform(0.05, 0.4)
+
+        def answer(asked: Asked) -> Reply:
+            if asked.path == "/token":
+                return json_reply({"access_token": "t", "expires_in": 3600})
+            return json_reply({"orgs": []})
+
+        def reply(asked: Asked) -> Reply:
+            if not district.is_up:
+                raise Silence  # connections that are kept alive end, too
+            if asked.path != "/token":
+                self.clock.advance(district.latency_seconds * self.random.uniform(0.7, 1.3))
+            return district.answer(asked)
+
+        district = District(name, HttpServer(reply, host=host), answer, seconds)
+        return district
+
+    def _lines(self, district: District, limit: str, burst: int) -> str:
+        url = district.server.url
+        auth = f'auth = "oauth2-basic"\ntoken_url = "{url}/token"'
+        return f"""
+            [providers.{district.name}]
+            kind = "oneroster"
+            limit = "{limit}"
+            burst = {burst}
+            allow_insecure = true
+            endpoints = [{{ url = "{url}" }}]
+            {auth if district.name == "clark" else 'auth = "none"'}
+        """
