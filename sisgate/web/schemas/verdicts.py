@@ -17,7 +17,7 @@ class CulpritDocument(Document):
     name: str | None
 
 
-class FindingDocument(Document):
+class CauseDocument(Document):
     """One thing that is wrong."""
 
     cause: Annotated[str, Field(examples=["provider_down", "quota_spent", "worker_missing"])]
@@ -38,8 +38,8 @@ class VerdictDocument(Document):
     standing: Literal["well", "warning", "degraded", "stopped"]
     is_unclear: bool
     summary: str
-    culprit: FindingDocument | None
-    findings: Annotated[list[FindingDocument], Field(description="The one to act on first.")]
+    culprit: CauseDocument | None
+    findings: Annotated[list[CauseDocument], Field(description="The one to act on first.")]
     figures: Json
 
     @classmethod
