@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Kind = Literal["add", "change", "remove"]
 
-_GROUPS = ("providers", "apps", "schedules")
+_GROUPS = ("providers", "apps", "schedules", "calendars")
 """Tables of tables: each of their entries is added, changed or removed as a whole."""
 
 

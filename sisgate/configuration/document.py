@@ -88,9 +88,7 @@ def draft_of(
     configuration = FleetConfiguration.read(0, document, source=source, known=known)
     problems += configuration.problems
     if not problems:
-        wrong = mistakes(
-            configuration.schedules, configuration.providers, configuration.retention.jobs
-        )
+        wrong = mistakes(configuration)
         problems += [source.problem(place, what) for place, what in wrong]
     if problems:
         raise _refused(problems)

@@ -33,10 +33,10 @@ class Gateway(Parts):
 
     The most common calls are here; the rest is in parts: `jobs`, `datasets`, `schedules`,
     `configuration`, `providers`, `keys`, `tokens`, `sessions`, `audit`, `privacy`, `quarantine`,
-    `fleet`, `ledger`, `requests`, `transforms`, `webhooks` and `diagnosis`. Create one per process,
-    after forking, and keep it: it holds connections. Methods block and are thread-safe. Every
-    method may raise `DatabaseUnavailable`; then nothing was accepted. `user` names the person at
-    this machine, if it is not an app, in the audit log.
+    `fleet`, `sla`, `ledger`, `requests`, `transforms`, `webhooks` and `diagnosis`. Create one per
+    process, after forking, and keep it: it holds connections. Methods block and are thread-safe.
+    Every method may raise `DatabaseUnavailable`; then nothing was accepted. `user` names the person
+    at this machine, if it is not an app, in the audit log.
     """
 
     def __init__(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.quarantine import QuarantineService
     from sisgate.gateway.requests import Requests
     from sisgate.gateway.schedules import Schedules
+    from sisgate.gateway.sla import ServiceLevels
     from sisgate.gateway.syncs import Syncs
     from sisgate.gateway.transforms import Transforms
     from sisgate.gateway.webhooks import Webhooks
@@ -145,6 +146,13 @@ class Parts:
         from sisgate.gateway.fleet import FleetStatus
 
         return FleetStatus(self._core)
+
+    @cached_property
+    def sla(self) -> ServiceLevels:
+        """Objectives of providers, and what is left of their error budgets."""
+        from sisgate.gateway.sla import ServiceLevels
+
+        return ServiceLevels(self._core)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -141,3 +141,29 @@ def absent(session: Session, provider: str, now: datetime) -> list[Job]:
     )
     found = {str(job.resource): job for job in rows if (job.error or {}).get("status") in REFUSED}
     return [job for resource, job in found.items() if resource not in read]
+
+
+def read_times(
+    session: Session, since: datetime, until: datetime, provider: str | None = None
+) -> dict[tuple[str, str], list[datetime]]:
+    """Return when each dataset was read from `since` until `until`, ascending, and last before.
+
+    By provider and resource. Only as far back as jobs are kept.
+    """
+    is_read = (
+        Job.kind == JobKind.SYNC,
+        Job.state.in_([JobState.DONE, JobState.HELD]),
+        Job.resource.is_not(None),
+        Job.ended_at < until,
+        *whose(provider, None, None),
+    )
+    before = select(Job.provider, Job.resource, func.max(Job.ended_at))
+    before = before.where(*is_read, Job.ended_at < since).group_by(Job.provider, Job.resource)
+    within = select(Job.provider, Job.resource, Job.ended_at)
+    within = within.where(*is_read, Job.ended_at >= since).order_by(Job.ended_at)
+    found: dict[tuple[str, str], list[datetime]] = {}
+    for query in (before, within):
+        for name, resource, at in session.execute(query):
+            assert at is not None
+            found.setdefault((name, str(resource)), []).append(at)
+    return found

@@ -20,6 +20,7 @@ from sisgate.ledger.database import Database
 from sisgate.ledger.rollups import HOURS_KEPT, MINUTES_KEPT
 from sisgate.ledger.schema import (
     Base,
+    BreakerChange,
     Call,
     Change,
     Dataset,
@@ -98,8 +99,9 @@ def _rollups(period: Period) -> Expiry:
 USAGE = _together(
     _rows_of(UsageHour, lambda before: UsageHour.hour < before, "usage_hours"),
     _rollups(Period.DAY),
+    _rows_of(BreakerChange, lambda before: BreakerChange.at < before, "breaker_changes"),
 )
-"""How much apps used, and what became of calls by the day."""
+"""How much apps used, what became of calls by the day, and changes of breakers."""
 
 
 def expire_finer_rollups(database: Database, now: datetime) -> None:

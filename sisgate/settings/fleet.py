@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from sisgate.domain.recurrence import Recurrence, checked_cron
 from sisgate.settings.app import AppConfig
 from sisgate.settings.fields import Duration, Frozen, Zone
+from sisgate.settings.objectives import CalendarConfig, ObjectivesConfig, objective_mistakes
 from sisgate.settings.provider import NAME, ProviderConfig
 from sisgate.settings.selector import ProviderSelector
 from sisgate.settings.webhooks import WebhookConfig
@@ -104,6 +105,8 @@ class FleetSettings(Frozen):
     schedules: dict[ScheduleName, ScheduleConfig] = Field(default_factory=dict)
     retention: RetentionConfig = RetentionConfig()
     webhooks: WebhookConfig = WebhookConfig()
+    objectives: ObjectivesConfig = ObjectivesConfig()
+    calendars: dict[ScheduleName, CalendarConfig] = Field(default_factory=dict)
     response_retention: Duration = timedelta(days=1)
     response_max_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     broker_may_raise_limits: bool = False
@@ -114,12 +117,21 @@ class FleetSettings(Frozen):
         return self.apps.get(name, _ANY_APP)
 
 
-def mistakes(
+def mistakes(fleet: FleetSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield place and problem of what does not fit the rest of the file."""
+    yield from _of_schedules(fleet.schedules, fleet.providers, fleet.retention.jobs)
+    yield from objective_mistakes(fleet.objectives, fleet.calendars, ("objectives",), None)
+    for name, config in fleet.providers.items():
+        if config.objectives is not None:
+            place, resources = ("providers", name, "objectives"), config.dialect_class.resources
+            yield from objective_mistakes(config.objectives, fleet.calendars, place, resources)
+
+
+def _of_schedules(
     schedules: Mapping[str, ScheduleConfig],
     providers: Mapping[str, ProviderConfig],
     jobs_kept: timedelta | None,
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield place and problem of each schedule that does not fit the rest of the file."""
     for name, schedule in schedules.items():
         place = ("schedules", name)
         chosen = schedule.providers_among(providers)

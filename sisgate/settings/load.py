@@ -112,7 +112,7 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         problems += source.problems(error, Settings)
     else:
         if not problems:
-            wrong = mistakes(settings.schedules, settings.providers, settings.retention.jobs)
+            wrong = mistakes(settings)
             problems = [source.problem(place, what) for place, what in wrong]
         if not problems:
             return settings

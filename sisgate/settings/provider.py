@@ -22,6 +22,7 @@ from sisgate.domain.rates import Rate
 from sisgate.providers.dialect import Dialect, DialectOptions
 from sisgate.providers.kinds import DIALECTS
 from sisgate.settings.fields import Duration, Frozen
+from sisgate.settings.objectives import ObjectivesConfig
 from sisgate.settings.provider_parts import (
     BreakerConfig,
     Endpoint,
@@ -113,6 +114,7 @@ class ProviderConfig(Frozen):
     full_sync_every: Duration = timedelta(days=7)
     rotation: RotationConfig = RotationConfig()
     health: HealthConfig | None = None
+    objectives: ObjectivesConfig | None = None
 
     @field_validator("kind")
     @classmethod

@@ -33,14 +33,15 @@ from sisgate.web.routers import (
     operations,
     persons,
     providers,
+    sla,
     tokens,
     verdicts,
 )
 from sisgate.web.waiting import WaitingRequests
 
 ROOMS = (
-    jobs, datasets, providers, controls, keys, configuration, tokens, operations, audit, persons,
-    verdicts, health,
+    jobs, datasets, providers, controls, keys, configuration, tokens, operations, sla, audit,
+    persons, verdicts, health,
 )  # fmt: skip
 """The modules with routes, in the order of the OpenAPI document."""
 

@@ -15,8 +15,9 @@ from sisgate.audit.heads import HeadReport, report
 from sisgate.breakers.journal import Entry, forget_through, read_journals
 from sisgate.context import fleet_clock, open_ledger
 from sisgate.errors import AuditError, BrokerUnavailable, SisgateError
-from sisgate.ledger import controls
+from sisgate.ledger import breaker_changes, controls
 from sisgate.ledger.audit_chain import newest_seal
+from sisgate.ledger.schema import BreakerChange
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -109,6 +110,18 @@ def _write(runtime: Runtime, provider: str, entries: Sequence[Entry]) -> str:
                 before=entry.transition.before.value,
                 after=entry.transition.after.value,
             )
+        changes = (
+            BreakerChange(
+                provider=provider,
+                entry=entry.id,
+                at=entry.at,
+                endpoint=entry.endpoint,
+                state=entry.transition.after.value,
+                reason=entry.transition.reason,
+            )
+            for entry in new
+        )
+        breaker_changes.note(session, changes)
         if new:
             control.journal_read = new[-1].id
         return control.journal_read or entries[-1].id

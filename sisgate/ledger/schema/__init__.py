@@ -21,7 +21,7 @@ from sisgate.ledger.schema.records import (
     Sighting,
     Variant,
 )
-from sisgate.ledger.schema.rollups import Rollup, RollupProgress
+from sisgate.ledger.schema.rollups import BreakerChange, Rollup, RollupProgress
 from sisgate.ledger.schema.webhooks import (
     ProviderCondition,
     Webhook,
@@ -33,9 +33,9 @@ from sisgate.ledger.schema.webhooks import (
 
 __all__ = [
     "AccessSession", "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal",
-    "AuditWriter", "Base", "BigId", "Call", "Change", "ConfigurationVersion", "Control", "Dataset",
-    "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow", "MarkedDeletion",
-    "PrivacyKey", "ProviderCondition", "Record", "Response", "Rollup", "RollupProgress", "Sighting",
-    "Suppression", "UsageHour", "UtcDateTime", "Variant", "Webhook", "WebhookAttempt",
-    "WebhookInterest", "WebhookMessage", "WebhookOutbox", "serialise_json",
+    "AuditWriter", "Base", "BigId", "BreakerChange", "Call", "Change", "ConfigurationVersion",
+    "Control", "Dataset", "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow",
+    "MarkedDeletion", "PrivacyKey", "ProviderCondition", "Record", "Response", "Rollup",
+    "RollupProgress", "Sighting", "Suppression", "UsageHour", "UtcDateTime", "Variant", "Webhook",
+    "WebhookAttempt", "WebhookInterest", "WebhookMessage", "WebhookOutbox", "serialise_json",
 ]  # fmt: skip

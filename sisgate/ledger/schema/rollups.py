@@ -1,4 +1,4 @@
-"""The tables of what became of calls, summed up by period."""
+"""The tables of what became of calls, summed up by period, and of when breakers changed."""
 
 from __future__ import annotations
 
@@ -39,6 +39,23 @@ class Rollup(Base):
     permit: Mapped[bytes | None] = mapped_column(LargeBinary)
     ledger: Mapped[bytes | None] = mapped_column(LargeBinary)
     latency: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class BreakerChange(Base):
+    """The breaker of an endpoint is in another state, from `at` on.
+
+    `entry` is the id that its entry had in the journal: ids grow.
+    """
+
+    __tablename__ = "breaker_changes"
+    __table_args__ = (Index(None, "at"),)
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    entry: Mapped[str] = mapped_column(String(50), primary_key=True)
+    at: Mapped[datetime]
+    endpoint: Mapped[str] = mapped_column(String(300))
+    state: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(20))
 
 
 class RollupProgress(Base):

@@ -66,7 +66,6 @@ NOT_BY_HTTP = {
     "providers.control.outlook": IN_OVERVIEW,
     "providers.control.exceeds_configured": "a warning of the command line",
     "providers.breakers.standings": IN_OVERVIEW,
-    "providers.breakers.counts": "GET /metrics shows it",
     "keys.master.make": BY_HOST,
     "keys.master.renew": BY_HOST,
     "keys.master.check_ledger": BY_HOST,

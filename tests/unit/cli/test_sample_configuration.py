@@ -9,7 +9,9 @@ from sisgate.settings import ProviderConfig, Settings, load_settings
 from sisgate.settings.files import sample_file
 
 SAMPLE = Path(__file__).parents[3] / "sisgate.example.toml"
-OPTION = re.compile(r"^# (?=\[apps|\[schedules|\[retention|\[web|\w+ = )", re.MULTILINE)
+OPTION = re.compile(
+    r"^# (?=\[apps|\[schedules|\[retention|\[web|\[objectives|\[calendars|\w+ = )", re.MULTILINE
+)
 NOT_FOR_THE_FILE = {"config_file", "data_dir", "app_name", "name", "school_year", "master_key"}
 
 

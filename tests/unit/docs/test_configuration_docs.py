@@ -14,6 +14,7 @@ from sisgate.settings.app import AppConfig
 from sisgate.settings.fleet import FleetSettings, RetentionConfig, ScheduleConfig
 from sisgate.settings.load import Environment
 from sisgate.settings.model import Settings
+from sisgate.settings.objectives import CalendarConfig, DatasetObjectives, ObjectivesConfig
 from sisgate.settings.provider import ProviderConfig
 from sisgate.settings.provider_parts import (
     BreakerConfig,
@@ -43,6 +44,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[providers.NAME.school_hours]": SchoolHours,
     "[providers.NAME.health]": HealthConfig,
     "[providers.NAME.rotation]": RotationConfig,
+    "[objectives]": ObjectivesConfig,
+    "[objectives.datasets.NAME]": DatasetObjectives,
+    "[calendars.NAME]": CalendarConfig,
     "[apps.NAME]": AppConfig,
     "[schedules.NAME]": ScheduleConfig,
     "[retention]": RetentionConfig,

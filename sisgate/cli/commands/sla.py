@@ -1,0 +1,148 @@
+"""`sisgate sla`: objectives, what is left of their error budgets, and a month's report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sisgate.cli.app import Commands
+from sisgate.cli.invocation import Invocation
+from sisgate.cli.params import MaybeProvider
+from sisgate.cli.presenter import Presenter
+from sisgate.cli.tables import Columns
+from sisgate.domain.moments import duration
+from sisgate.errors import UsageError
+
+app = Commands()
+
+HOW = (
+    "No objectives are configured for {which}, so there is only what was measured. "
+    "[objectives] in the configuration sets them; `sisgate config` applies it."
+)
+
+
+@app.add(
+    "sisgate sla",
+    "sisgate sla powerschool",
+    "sisgate sla powerschool --month 2026-10 --html powerschool-2026-10.html",
+    note="Objectives: docs/how-to/agree-on-service-levels.md",
+    panel="Look",
+)
+def sla(
+    invocation: Invocation,
+    provider: MaybeProvider = None,
+    month: Annotated[
+        str | None, typer.Option("--month", help="A month, such as 2026-10, in UTC.")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", help="Write a month's report to this file; the last whole month by default."
+        ),
+    ] = None,
+) -> None:
+    """Show availability, latency and freshness against their objectives, for 1 h, 24 h and 30 d."""
+    levels, output = invocation.gateway.sla, invocation.output
+    if (month or html) and provider is None:
+        raise UsageError("A month's report is of one provider: name it.")
+    if html is not None and provider is not None:
+        html.write_text(levels.report(provider, month), encoding="utf-8")
+        output.result({"file": str(html)}, f"Written: {html}")
+    elif month is not None and provider is not None:
+        report = levels.month(provider, month)
+        _show(output, [(report.month, report.level)], json=report)
+        _hint(output, provider, report.level.measurements)
+    elif provider is not None:
+        found = levels.of(provider)
+        _show(output, list(found.windows.items()), json=found)
+        _hint(output, provider, found.has_objectives)
+    else:
+        every = levels.list()
+        output.table(every, _FLEET, json=every, empty="No providers are configured.")
+        _hint(output, "any provider", any(each.has_objectives for each in every))
+
+
+def _met(provider: Any) -> str | None:
+    known = [m.is_met for m in provider.windows["30d"].measurements if m.is_met is not None]
+    return f"{sum(known)} of {len(known)}" if known else None
+
+
+def _lowest(provider: Any) -> str | None:
+    measurements = provider.windows["30d"].measurements
+    left = [m.budget_left for m in measurements if m.budget_left is not None]
+    return _percent(min(left)) if left else None
+
+
+def _fastest(provider: Any) -> str | None:
+    measurements = provider.windows["1h"].measurements
+    rates = [m.burn_rate for m in measurements if m.burn_rate is not None]
+    return f"{max(rates):.2f}" if rates else None
+
+
+def _down(level: Any) -> str | None:
+    return duration(level.down_seconds) if level.down else None
+
+
+_FLEET: Columns = {
+    "provider": "name",
+    "calls in 30 d": lambda row: row.windows["30d"].calls,
+    "down": lambda row: _down(row.windows["30d"]),
+    "p95": lambda row: _ms(row.windows["30d"].provider, 0.95),
+    "queue p95": lambda row: _ms(row.windows["30d"].queue, 0.95),
+    "objectives met": _met,
+    "least budget left": _lowest,
+    "burn rate in 1 h": _fastest,
+}
+
+
+def _hint(output: Presenter, which: str, has_some: object) -> None:
+    if not has_some:
+        output.show(HOW.format(which=which))
+
+
+def _show(output: Presenter, levels: list[tuple[str, Any]], *, json: Any) -> None:
+    columns: Columns = {
+        "span": lambda row: row[0],
+        "calls": lambda row: row[1].calls,
+        "down": lambda row: _down(row[1]),
+        "provider p50": lambda row: _ms(row[1].provider, 0.5),
+        "p95": lambda row: _ms(row[1].provider, 0.95),
+        "p99": lambda row: _ms(row[1].provider, 0.99),
+        "queue p50": lambda row: _ms(row[1].queue, 0.5),
+        "queue p95": lambda row: _ms(row[1].queue, 0.95),
+    }
+    output.table(levels, columns, json=json, empty="No providers are configured.")
+    measured = [(span, each) for span, level in levels for each in level.measurements]
+    if not measured:
+        return
+    output.show("")
+    objectives: Columns = {
+        "span": lambda row: row[0],
+        "objective": lambda row: _objective(row[1]),
+        "target": lambda row: _percent(row[1].target),
+        "measured": lambda row: _percent(row[1].good_share),
+        "met": lambda row: row[1].is_met,
+        "budget left": lambda row: _percent(row[1].budget_left),
+        "burn rate": lambda row: None if row[1].burn_rate is None else f"{row[1].burn_rate:.2f}",
+    }
+    if not output.as_json:
+        output.table(measured, objectives)
+
+
+def _objective(measured: Any) -> str:
+    words = [measured.resource] if measured.resource else []
+    words.append(measured.kind.value.replace("_", " "))
+    if measured.bound_seconds is not None:
+        words.append(f"≤ {duration(measured.bound_seconds)}")
+    return " ".join(words)
+
+
+def _ms(sketch: Any, share: float) -> str | None:
+    latency = sketch.quantile(share)
+    return None if latency is None else f"{latency:,.0f} ms"
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.2f} %"

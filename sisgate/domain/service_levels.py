@@ -1,0 +1,144 @@
+"""Measuring objectives: how much of what was allowed to be bad was bad. Pure.
+
+An objective asks for a share of good events, or of good time. What it leaves is the error budget.
+The burn rate tells how fast it is used: at 1 it lasts exactly for the window (Google, The Site
+Reliability Workbook, chapter 5, 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sisgate.domain.school_time import Span
+
+
+class ObjectiveKind(StrEnum):
+    """What an objective is about."""
+
+    AVAILABILITY = "availability"
+    LATENCY_P95 = "latency_p95"
+    LATENCY_P99 = "latency_p99"
+    FRESHNESS = "freshness"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One objective, measured over a window.
+
+    `target` is the share that must be good, and `bound_seconds` what good means for latency and
+    freshness. `total` and `bad` are calls, or seconds; without any `total` nothing is known.
+    `observed_seconds` is the latency that the same share of calls did not exceed.
+    """
+
+    kind: ObjectiveKind
+    resource: str | None
+    target: float
+    bound_seconds: float | None
+    total: float
+    bad: float
+    observed_seconds: float | None = None
+
+    @property
+    def good_share(self) -> float | None:
+        """The share that was good, None if nothing is known."""
+        return 1 - self.bad / self.total if self.total else None
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the objective is met, None if nothing is known."""
+        return None if self.good_share is None else self.good_share >= self.target
+
+    @property
+    def burn_rate(self) -> float | None:
+        """How many times too fast the error budget is used, None if nothing is known.
+
+        >>> Measurement(ObjectiveKind.AVAILABILITY, None, 0.99, None, 1000, 20).burn_rate
+        2.0
+        """
+        return round(self.bad / self.total / (1 - self.target), 6) if self.total else None
+
+    @property
+    def budget_left(self) -> float | None:
+        """The share of the error budget that is left; below 0 it is overdrawn."""
+        return None if self.burn_rate is None else round(1 - self.burn_rate, 6)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "objective": self.kind.value,
+            "resource": self.resource,
+            "target": self.target,
+            "bound_seconds": self.bound_seconds,
+            "total": round(self.total, 3),
+            "bad": round(self.bad, 3),
+            "good_share": self.good_share,
+            "observed_seconds": self.observed_seconds,
+            "is_met": self.is_met,
+            "burn_rate": self.burn_rate,
+            "budget_left": self.budget_left,
+        }
+
+
+def stale_spans(
+    read_at: Sequence[datetime], bound: timedelta, since: datetime, until: datetime
+) -> tuple[datetime, list[Span]] | None:
+    """Return when a dataset is known from, and when it was older than `bound`.
+
+    `read_at` are the times at which it was read, ascending, with the last one before `since` if
+    there is one. None if it was not read before `until`.
+
+    >>> day = datetime(2026, 9, 1)
+    >>> at = [day + timedelta(hours=hours) for hours in (0, 4, 12)]
+    >>> _, stale = stale_spans(at, timedelta(hours=4), day, day + timedelta(hours=14))
+    >>> [(begin.hour, end.hour) for begin, end in stale]
+    [(8, 12)]
+    """
+    read = [at for at in read_at if at < until]
+    if not read:
+        return None
+    spans = []
+    for at, following in zip(read, [*read[1:], until], strict=True):
+        begin, end = max(at + bound, since), min(following, until)
+        if begin < end:
+            spans.append((begin, end))
+    return max(read[0], since), spans
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """The state of an endpoint's breaker from `at` on; `is_down`: it takes no calls."""
+
+    at: datetime
+    endpoint: str
+    is_down: bool
+
+
+def down_spans(
+    changes: Iterable[StateChange], endpoints: Sequence[str], since: datetime, until: datetime
+) -> Iterator[Span]:
+    """Yield when none of the endpoints took calls, oldest first. `changes` are in order."""
+    down: set[str] = set()
+    began: datetime | None = None
+    for change in changes:
+        if change.at >= until:
+            break
+        if change.endpoint in endpoints:
+            (down.add if change.is_down else down.discard)(change.endpoint)
+        is_down = len(down) == len(endpoints) > 0
+        if is_down and began is None:
+            began = change.at
+        elif not is_down and began is not None:
+            yield from _within(began, change.at, since, until)
+            began = None
+    if began is not None:
+        yield from _within(began, until, since, until)
+
+
+def _within(begin: datetime, end: datetime, since: datetime, until: datetime) -> Iterator[Span]:
+    begin, end = max(begin, since), min(end, until)
+    if begin < end:
+        yield begin, end

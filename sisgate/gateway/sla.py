@@ -1,0 +1,175 @@
+"""Service levels: how providers have served, and what is left of their error budgets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from sisgate.access.policy import Action
+from sisgate.configuration import FleetConfiguration
+from sisgate.domain.call_results import CallResult, CallTally
+from sisgate.domain.periods import Period
+from sisgate.domain.service_levels import down_spans
+from sisgate.errors import UsageError
+from sisgate.gateway.core import Core
+from sisgate.ledger import breaker_changes, datasets, rollups
+from sisgate.monitoring.sla import Evidence, ServiceLevel, service_level
+from sisgate.monitoring.sla_report import Report, render
+from sisgate.settings import ProviderConfig
+
+WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "30d": timedelta(days=30)}
+"""The spans that end now, by name."""
+
+STAGES = ("provider", "queue")
+
+
+@dataclass(frozen=True)
+class ProviderSla:
+    """The service levels of one provider by window, and whether it has objectives."""
+
+    name: str
+    has_objectives: bool
+    windows: Mapping[str, ServiceLevel]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            "provider": self.name,
+            "has_objectives": self.has_objectives,
+            "windows": {name: level.as_dict() for name, level in self.windows.items()},
+        }
+
+
+class ServiceLevels:
+    """Objectives of providers, measured from rollups. An app sees the providers it may look at."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def list(self) -> Sequence[ProviderSla]:
+        """Return the service levels of all providers that the caller may see, by name."""
+        self._core.access.require_role(Action.LOOK)
+        fleet = self._core.configuration.current()
+        return self._read(
+            fleet, [n for n in sorted(fleet.providers) if self._core.access.allows(Action.LOOK, n)]
+        )
+
+    def of(self, provider: str) -> ProviderSla:
+        """Return those of one provider; raises `UnknownProvider`."""
+        self._core.provider(provider)
+        self._core.access.require_any(Action.LOOK, provider)
+        (found,) = self._read(self._core.configuration.current(), [provider])
+        return found
+
+    def month(self, provider: str, month: str | None = None) -> Report:
+        """Return a month's report, `"2026-10"`, the last whole month by default; in UTC.
+
+        Raises `UnknownProvider`, and `UsageError` for another form or a month that is to come.
+        """
+        config = self._core.provider(provider)
+        self._core.access.require_any(Action.LOOK, provider)
+        now = self._core.clock.now()
+        since, until = _month_of(month, now)
+        fleet = self._core.configuration.current()
+        with self._core.database.read() as session:
+            evidence = self._evidence(session, [config], since, until, now)[provider]
+            days: defaultdict[datetime, dict[tuple[CallResult, str], CallTally]]
+            days = defaultdict(dict)
+            for begin, key, tally in rollups.by_period(
+                session, Period.DAY, since, until, provider=provider, stages=STAGES
+            ):
+                _add(days[begin], key.result, key.resource, tally)
+        level = _level(fleet, config, evidence)
+        return Report(level, dict(sorted(days.items())), now)
+
+    def report(self, provider: str, month: str | None = None) -> str:
+        """Return a month's report as a page of HTML to print; raises as `month`."""
+        return render(self.month(provider, month))
+
+    def _read(self, fleet: FleetConfiguration, names: Sequence[str]) -> Sequence[ProviderSla]:
+        now = self._core.clock.now()
+        configs = [fleet.providers[name] for name in names]
+        levels: defaultdict[str, dict[str, ServiceLevel]] = defaultdict(dict)
+        with self._core.database.read() as session:
+            for window, length in WINDOWS.items():
+                found = self._evidence(session, configs, now - length, now, now)
+                for config in configs:
+                    level = _level(fleet, config, found[config.name])
+                    levels[config.name][window] = level
+        return [
+            ProviderSla(config.name, not _objectives(fleet, config).is_empty, levels[config.name])
+            for config in configs
+        ]
+
+    def _evidence(
+        self,
+        session: Session,
+        configs: Sequence[ProviderConfig],
+        since: datetime,
+        until: datetime,
+        now: datetime,
+    ) -> Mapping[str, Evidence]:
+        only = configs[0].name if len(configs) == 1 else None
+        counts: defaultdict[str, dict[tuple[CallResult, str], CallTally]] = defaultdict(dict)
+        for _, key, tally in rollups.between(
+            session, since, until, now, provider=only, stages=STAGES
+        ):
+            _add(counts[key.provider], key.result, key.resource, tally)
+        changes = breaker_changes.before(session, until, only)
+        read_at: defaultdict[str, dict[str, Sequence[datetime]]] = defaultdict(dict)
+        for (name, resource), times in datasets.read_times(session, since, until, only).items():
+            read_at[name][resource] = times
+        return {
+            config.name: Evidence(
+                since,
+                until,
+                counts[config.name],
+                list(
+                    down_spans(
+                        changes.get(config.name, ()),
+                        [endpoint.url for endpoint in config.endpoints],
+                        since,
+                        until,
+                    )
+                ),
+                read_at[config.name],
+            )
+            for config in configs
+        }
+
+
+def _add(
+    counts: dict[tuple[CallResult, str], CallTally],
+    result: CallResult,
+    resource: str,
+    tally: CallTally,
+) -> None:
+    counts.setdefault((result, resource), CallTally()).merge(tally)
+
+
+def _objectives(fleet: FleetConfiguration, config: ProviderConfig) -> Any:
+    return config.objectives if config.objectives is not None else fleet.objectives
+
+
+def _level(fleet: FleetConfiguration, config: ProviderConfig, evidence: Evidence) -> ServiceLevel:
+    objectives = _objectives(fleet, config)
+    calendar = fleet.calendars[objectives.calendar].school_time if objectives.calendar else None
+    return service_level(config.name, objectives, calendar, evidence)
+
+
+def _month_of(month: str | None, now: datetime) -> tuple[datetime, datetime]:
+    this = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    if month is None:
+        return (this - timedelta(days=1)).replace(day=1), this
+    try:
+        since = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+    except ValueError:
+        raise UsageError(f"Write a month as 2026-10, not {month!r}.") from None
+    if since > now:
+        raise UsageError(f"The month {month} has not begun yet.")
+    return since, min(now, (since + timedelta(days=32)).replace(day=1))
