@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 
 from sisgate.clock import Clock
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
@@ -61,20 +62,17 @@ class Wakeups:
 
         `ended` is called immediately, and again whenever the job may have ended.
         """
+        with self.waiter(job_id) as waiter:
+            return waiter.wait(ended, timeout_seconds)
+
+    @contextmanager
+    def waiter(self, job_id: str) -> Iterator[Waiter]:
+        """Hear of the end of a job from here on, which may not be accepted yet."""
         woken = threading.Event()
         with self.watch(job_id, woken.set):
             # An announcement should not fall in between; if it does, that costs a poll.
             self._ends.settled.wait(CONNECT_SECONDS)
-            begun = self._clock.monotonic()
-            while not ended():
-                left = LONGEST_WAIT_SECONDS
-                if timeout_seconds is not None:
-                    left = min(left, timeout_seconds - (self._clock.monotonic() - begun))
-                if left <= 0:
-                    return False
-                woken.wait(left)
-                woken.clear()
-            return True
+            yield Waiter(woken, self._clock)
 
     def watch(self, job_id: str, wake: Wake) -> AbstractContextManager[None]:
         """Within the block, call `wake` when the job may have ended; then read the ledger.
@@ -86,6 +84,34 @@ class Wakeups:
     def close(self) -> None:
         """End the subscription. Whoever still waits is woken."""
         self._ends.close()
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """Waits for the end of one job, of which it hears."""
+
+    _woken: threading.Event
+    _clock: Clock
+
+    def wait(
+        self, ended: Callable[[], bool], timeout_seconds: float | None, *, is_new: bool = False
+    ) -> bool:
+        """Return True as soon as `ended()` does, False at the timeout.
+
+        `ended` is called immediately, and again whenever the job may have ended. A job that
+        `is_new`, accepted after the waiter was there, is not asked about before it was heard of.
+        """
+        begun = self._clock.monotonic()
+        while is_new or not ended():
+            is_new = False
+            left = LONGEST_WAIT_SECONDS
+            if timeout_seconds is not None:
+                left = min(left, timeout_seconds - (self._clock.monotonic() - begun))
+            if left <= 0:
+                return False
+            self._woken.wait(left)
+            self._woken.clear()
+        return True
 
 
 class JobEnds:

@@ -41,6 +41,7 @@ from sisgate.ledger import call_queue, call_statements, calls, jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.acceptance import NewJob
 from sisgate.settings import ProviderConfig
+from sisgate.wakeups import Waiter
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,9 @@ class Requests:
         """Accept a request and wait for its response; see `Gateway.request`."""
         self._acceptance.bounds_of(wanted.new.app).check_purpose(purpose)
         begun = self._core.clock.monotonic()
-        job = self.enqueue(wanted)
-        has_ended = job.origin == "stored" or self._has_ended_within(job.id, timeout)
+        with self._core.wakeups.waiter(wanted.new.id) as waiter:
+            job = self.enqueue(wanted)
+            has_ended = job.origin == "stored" or self._has_ended_within(job, timeout, waiter)
         try:
             return self.concluded(job, wanted, purpose, has_ended=has_ended)
         except (JobExpired, JobCancelled):
@@ -225,14 +227,18 @@ class Requests:
                 raise
             return old.answer(purpose=purpose)
 
-    def _has_ended_within(self, job_id: str, timeout: float) -> bool:
+    def _has_ended_within(self, job: Job, timeout: float, waiter: Waiter) -> bool:
+        """Wait for a job; `waiter` is for the one that was to be accepted."""
+
         # Nothing else of the caller's own job matters yet, and its status is several queries.
         def ended() -> bool:
             with self._core.database.read() as session:
-                state = call_statements.state_of(session, job_id)
+                state = call_statements.state_of(session, job.id)
             return state is None or JobState(state).is_final
 
-        return self._core.wakeups.wait(job_id, ended, timeout)
+        if job.is_new:
+            return waiter.wait(ended, timeout, is_new=True)
+        return self._core.wakeups.wait(job.id, ended, timeout)
 
     @property
     def _vault(self) -> Vault:
