@@ -13,6 +13,7 @@ import hypothesis
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase
+from schemathesis.core.failures import FailureGroup
 
 LEFT_OUT = {"follow_job"}
 """Streams that end only with a job."""
@@ -65,7 +66,7 @@ def _draw(
         response = case.call(session=session, headers=headers, timeout=30)
         try:
             case.validate_response(response)
-        except Exception as error:
+        except (Exception, FailureGroup) as error:
             found.failures.append(f"{operation.label}: {str(error)[:600]}")
 
     draw()

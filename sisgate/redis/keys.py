@@ -55,6 +55,7 @@ WRITE_PROBE = _ours("write-probe", "string")
 AUDIT_HEADS = _ours("audit-heads", "hash")
 QUARANTINE = _ours("quarantine", "list")
 EARLY_CANCEL = _ours("cancelled-early:{job}", "string")
+INBOUND = _ours("inbound:{window}", "string")
 WAITING_TASK = _ours("waiting:{task}", "string")
 
 FAMILIES = tuple(value for value in globals().values() if isinstance(value, KeyFamily))

@@ -6,7 +6,8 @@ exist, but for the health checks, which show strangers a word only.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sisgate.errors import NotAuthenticated, TooManyRequests
 from sisgate.gateway import Gateway
 from sisgate.settings.web import WebConfig
-from sisgate.web.inbound import FailedLogins, InboundLimits
+from sisgate.web.inbound import FailedLogins, Headers, InboundLimits
+
+T = TypeVar("T")
 
 CALLER = "sisgate.caller"
 """The key of the ASGI scope under which routes find the caller's gateway; None for a stranger."""
@@ -25,8 +28,7 @@ FOR_STRANGERS = frozenset({"/health/live", "/health/ready"})
 class Identity:
     """Finds the caller of each request and counts against the caller's own limit.
 
-    Limits are counted in each process. They protect the service; a provider's quota is counted
-    elsewhere and exactly.
+    Limits protect the service; a provider's quota is counted elsewhere and exactly.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Identity:
         self._app = app
         self._gateway = gateway
         self._config = config
-        self._limits = InboundLimits()
+        self._limits = InboundLimits(gateway)
         self._failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,11 +49,7 @@ class Identity:
             scope[CALLER] = await self._known(scope)
             await self._app(scope, receive, send)
             return
-        caller = await self._authenticated(scope)
-        scope[CALLER] = caller
-        name = caller.access.principal().name
-        rate = self._config.limit_of(name)
-        headers = self._limits.count(rate, name)
+        scope[CALLER], headers = await self._authenticated(scope, self._counted)
 
         async def with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -65,15 +63,21 @@ class Identity:
         if bearer_of(scope) is None and self._gateway.settings.access == "tokens":
             return None
         try:
-            return await self._authenticated(scope)
+            return await self._authenticated(scope, self._gateway.for_token)
         except (NotAuthenticated, TooManyRequests):
             return None
 
-    async def _authenticated(self, scope: Scope) -> Gateway:
+    def _counted(self, token: str | None) -> tuple[Gateway, Headers]:
+        """Return the caller, after counting the request, and the headers that say so."""
+        caller = self._gateway.for_token(token)
+        name = caller.access.principal().name
+        return caller, self._limits.count(self._config.limit_of(name), name)
+
+    async def _authenticated(self, scope: Scope, find: Callable[[str | None], T]) -> T:
         client = (scope.get("client") or ("unknown",))[0]
         self._failed.refuse_if_spent(client)
         try:
-            return await run_in_threadpool(self._gateway.for_token, bearer_of(scope))
+            return await run_in_threadpool(find, bearer_of(scope))
         except NotAuthenticated:
             self._failed.note(client)
             raise

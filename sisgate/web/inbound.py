@@ -1,4 +1,4 @@
-"""How often a caller may ask the HTTP service, counted in each process."""
+"""How often a caller may ask the HTTP service, and how often logins may fail."""
 
 from __future__ import annotations
 
@@ -6,65 +6,84 @@ import math
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 
 from sisgate.clock import SystemClock
 from sisgate.domain.rates import Rate
-from sisgate.errors import TooManyRequests
+from sisgate.errors import BrokerUnavailable, TooManyRequests
+from sisgate.gateway import Gateway
+from sisgate.gateway.inbound import shared_counters
+
+AWAY_SECONDS = 5.0
+"""How long a process counts by itself before it asks again for a Redis that was away."""
+
+CLOCK = SystemClock()
+"""The one that `limits` counts by."""
+
+Headers = list[tuple[bytes, bytes]]
 
 
 class InboundLimits:
-    """Counts of requests in sliding windows."""
+    """Counts the requests of callers in sliding windows, for all processes of the service.
 
-    def __init__(self) -> None:
-        self._counters = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._clock = SystemClock()  # the one that `limits` counts by
+    While Redis is away each process counts its own.
+    """
 
-    def count(self, rate: Rate, name: str) -> list[tuple[bytes, bytes]]:
-        """Count one request; return the RateLimit headers. Raises `TooManyRequests`.
+    def __init__(self, gateway: Gateway) -> None:
+        self._shared = shared_counters(gateway)
+        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._away_until = -math.inf
+
+    def count(self, rate: Rate, name: str) -> Headers:
+        """Count one request; return the RateLimit headers. Raises `TooManyRequests`. Blocks.
 
         The headers are those of draft-ietf-httpapi-ratelimit-headers-11 (read 2026-11-29).
         """
-        item = _item(rate)
-        is_within = self._counters.hit(item, name)
-        reset_at, left = self._counters.get_window_stats(item, name)
-        seconds = self._seconds_to(reset_at, rate)
-        if not is_within:
-            raise _too_many(rate, seconds)
-        policy = f'"default";q={rate.calls};w={math.ceil(rate.period_seconds)}'
-        state = f'"default";r={max(0, left)};t={seconds}'
-        return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", state.encode())]
-
-    def refuse_if_spent(self, rate: Rate, name: str) -> None:
-        """Raise `TooManyRequests` if nothing is left, without counting."""
-        item = _item(rate)
-        if not self._counters.test(item, name):
-            reset_at, _ = self._counters.get_window_stats(item, name)
-            raise _too_many(rate, self._seconds_to(reset_at, rate))
-
-    def note(self, rate: Rate, name: str) -> None:
-        """Count one."""
-        self._counters.hit(_item(rate), name)
-
-    def _seconds_to(self, reset_at: float, rate: Rate) -> int:
-        left = math.ceil(reset_at - self._clock.now().timestamp())
-        return max(1, min(left, math.ceil(rate.period_seconds)))
+        if CLOCK.monotonic() >= self._away_until:
+            try:
+                return _counted(self._shared, rate, name)
+            except BrokerUnavailable:
+                self._away_until = CLOCK.monotonic() + AWAY_SECONDS
+        return _counted(self._own, rate, name)
 
 
 class FailedLogins:
-    """Logins without a valid token, by address. Each is audited, so there must be an end."""
+    """Logins without a valid token, by address, in this process.
+
+    Each is audited, so there must be an end.
+    """
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
-        self._limits = InboundLimits()
+        self._counters = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def refuse_if_spent(self, client: str) -> None:
         """Raise `TooManyRequests` if an address has failed too often."""
-        self._limits.refuse_if_spent(self._rate, client)
+        item = _item(self._rate)
+        if not self._counters.test(item, client):
+            reset_at, _ = self._counters.get_window_stats(item, client)
+            raise _too_many(self._rate, _seconds_to(reset_at, self._rate))
 
     def note(self, client: str) -> None:
         """Count one."""
-        self._limits.note(self._rate, client)
+        self._counters.hit(_item(self._rate), client)
+
+
+def _counted(counters: RateLimiter, rate: Rate, name: str) -> Headers:
+    item = _item(rate)
+    is_within = counters.hit(item, name)
+    reset_at, left = counters.get_window_stats(item, name)
+    seconds = _seconds_to(reset_at, rate)
+    if not is_within:
+        raise _too_many(rate, seconds)
+    policy = f'"default";q={rate.calls};w={math.ceil(rate.period_seconds)}'
+    state = f'"default";r={max(0, left)};t={seconds}'
+    return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", state.encode())]
+
+
+def _seconds_to(reset_at: float, rate: Rate) -> int:
+    left = math.ceil(reset_at - CLOCK.now().timestamp())
+    return max(1, min(left, math.ceil(rate.period_seconds)))
 
 
 def _item(rate: Rate) -> RateLimitItemPerSecond:

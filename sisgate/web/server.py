@@ -129,6 +129,13 @@ class BoundedProtocol(H11Protocol):
         self._send_problem(status, "This is not a valid HTTP request.")
 
     def _send_problem(self, status: int, text: str) -> None:
+        if self.cycle is not None:
+            # The rest of a request that is being answered: its answer has nowhere to go now.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            self.transport.close()
+            return
         body = json.dumps(problem_of_http(status, text)).encode()
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),

@@ -24,11 +24,13 @@ IN_PROCESS = "it is about the gateway as an object of this process"
 BY_HOST = "it reads or writes files and secrets of the host it runs on"
 IN_OVERVIEW = "GET /v1/providers/{provider} shows it"
 A_STEP = "a step of `requests.begin`, which make_request calls"
+OF_CONSOLE = "the console signs people in with it"
 OF_WORKERS = "only workers and beat call it"
 
 NOT_BY_HTTP = {
     "acting_as": IN_PROCESS,
     "close": IN_PROCESS,
+    "for_session": OF_CONSOLE,
     "from_env": IN_PROCESS,
     "on": IN_PROCESS,
     "request": "POST /v1/requests with Prefer: wait=N is it",
@@ -78,7 +80,11 @@ NOT_BY_HTTP = {
     "audit.archive": BY_HOST,
     "audit.new_key": BY_HOST,
     "audit.keys": BY_HOST,
+    "fleet.dashboard": "GET /v1/fleet, /v1/providers and /v1/keys have its parts",
     "fleet.metrics": "GET /metrics shows it",
+    "sessions.begin": OF_CONSOLE,
+    "sessions.end": OF_CONSOLE,
+    "sessions.principal": OF_CONSOLE,
     "ledger.version": "get_ready",
     "ledger.upgrade": "the service needs its tables before it starts",
 }

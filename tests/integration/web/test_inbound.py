@@ -6,8 +6,10 @@ import json
 import re
 
 import pytest
+from pydantic import SecretStr
 
 from sisgate import Gateway
+from sisgate.settings import Settings
 from testbed.web_service import WebService
 from tests.integration.web.conftest import MakeToken
 
@@ -95,6 +97,23 @@ def test_a_caller_has_a_limit_of_its_own(gateway: Gateway, make_token: MakeToken
             assert answers[0].headers["RateLimit"].startswith(f'"default";r={calls - 1};t=')
             assert answers[-1].json()["code"] == "too_many_requests"
             assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+
+
+def test_the_limit_is_that_of_all_processes(gateway: Gateway, make_token: MakeToken) -> None:
+    """And while Redis is away, that of each."""
+    token = make_token("gradebook", "app")
+    web = gateway.settings.web.model_copy(update={"limit": "4/h"})
+    closed = gateway.settings.model_copy(update={"access": "tokens", "web": web})
+    away = closed.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:1/0")})
+    database = gateway.context.database
+
+    def statuses(settings: Settings) -> list[int]:
+        with WebService(Gateway(settings, database=database)) as service:
+            asked = [service.ask("GET", "/v1/jobs", token=token) for _ in range(3)]
+        return [each.status_code for each in asked]
+
+    assert [statuses(closed), statuses(closed)] == [[200] * 3, [200, 429, 429]]
+    assert [statuses(away), statuses(away)] == [[200] * 3] * 2
 
 
 def test_an_address_that_guesses_tokens_is_stopped(gateway: Gateway) -> None:
