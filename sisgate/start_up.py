@@ -14,7 +14,7 @@ from sisgate.errors import ConfigurationError
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Disable the garbage collector while many objects are created that are not garbage.
+    """Disable the garbage collector while modules load.
 
     Modules create some 100,000 permanent objects. Scanning them repeatedly takes a third of the
     time of creating a gateway.

@@ -16,9 +16,11 @@ from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select,
 from sqlalchemy.orm import Session
 
 from sisgate.ledger import page_statements, sightings
+from sisgate.ledger.prepared import Prepared
 from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record, Sighting
 from sisgate.ledger.statements import change, insert_into
 
+_ANY_MARKED = Prepared(lambda _: select(MarkedDeletion.job_id).limit(1))
 _CHANGE_COLUMNS = (
     "provider", "resource", "sequence", "operation", "sourced_id", "job_id", "changed_at",
 )  # fmt: skip
@@ -68,7 +70,7 @@ def unmark(session: Session, dataset: Dataset, job_id: str, ids: Sequence[str]) 
 
 def are_any_marked(session: Session) -> bool:
     """Return whether any sync under way has marked a record."""
-    return session.scalar(select(MarkedDeletion.job_id).limit(1)) is not None
+    return bool(_ANY_MARKED.run(session, {}))
 
 
 def forget(session: Session, job_id: str) -> None:

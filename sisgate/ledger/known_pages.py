@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, inspect, select, update
+from sqlalchemy import ClauseElement, delete, inspect, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from sisgate.ledger import deletions, sightings
 from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Dataset, KnownPage
-from sisgate.ledger.statements import change, insert_into
+from sisgate.ledger.statements import change
 
 KEPT_GENERATIONS = 2
 """How many full reads a page may be absent from before it is forgotten."""
@@ -33,6 +34,20 @@ _FIND = Prepared(
     lambda _: select(KnownPage.digest, KnownPage.sightings, KnownPage.facts).where(*_IS_IT)
 )
 _KEEP = Prepared(lambda _: update(KnownPage).where(*_IS_IT).values(generation=given("generation")))
+
+
+def _remember(is_postgresql: bool) -> ClauseElement:
+    columns = inspect(KnownPage).columns
+    insert = postgresql.insert if is_postgresql else sqlite.insert
+    values = {column.name: given(column.name, column.type) for column in columns}
+    statement: Any = insert(KnownPage).values(values)
+    key = [column.name for column in columns if column.primary_key]
+    new = {name: statement.excluded[name] for name in values.keys() - set(key)}
+    updated: ClauseElement = statement.on_conflict_do_update(index_elements=key, set_=new)
+    return updated
+
+
+_REMEMBER = Prepared(_remember)
 
 
 @dataclass(frozen=True)
@@ -88,10 +103,7 @@ def remember(
         "sightings": sightings.revisions(session, seen),
         "facts": dict(page.facts),
     }
-    statement = insert_into(session, KnownPage).values(row)
-    key = [column.name for column in inspect(KnownPage).primary_key]
-    new = {name: statement.excluded[name] for name in row.keys() - set(key)}
-    session.execute(statement.on_conflict_do_update(index_elements=key, set_=new))
+    _REMEMBER.run(session, row)
 
 
 def forget(session: Session, provider: str) -> None:

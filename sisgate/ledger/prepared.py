@@ -27,17 +27,22 @@ class Prepared:
     """A statement as `build` makes it, once for PostgreSQL (True) and once for SQLite.
 
     Its values are either `given` or literals. No defaults of columns are filled in.
+    `is_planned_anew` is for a statement whose best plan changes while a table grows.
     """
 
-    def __init__(self, build: Callable[[bool], ClauseElement]) -> None:
+    def __init__(
+        self, build: Callable[[bool], ClauseElement], *, is_planned_anew: bool = False
+    ) -> None:
         self._build = build
+        self._keeps_plan = not is_planned_anew
         self._rendered: dict[str, _Rendered] = {}
 
     def run(self, session: Session, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the rows that it selects, or that are returned."""
         connection = session.connection()
         rendered = self._on(connection.dialect)
-        with _executed(connection, rendered.text, rendered.parameters(values)) as cursor:
+        parameters = rendered.parameters(values)
+        with _executed(connection, rendered.text, parameters, self._keeps_plan) as cursor:
             return rendered.read(cursor.fetchall()) if rendered.returns_rows else []
 
     def run_each(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -58,7 +63,9 @@ class Prepared:
 
 
 @contextmanager
-def _executed(connection: Connection, text: str, parameters: Any) -> Iterator[Any]:
+def _executed(
+    connection: Connection, text: str, parameters: Any, keeps_plan: bool = True
+) -> Iterator[Any]:
     """Give the driver's cursor of a statement; SQLAlchemy's result takes longer than the statement.
 
     Errors are SQLAlchemy's, and whoever listens hears of the statement.
@@ -75,7 +82,7 @@ def _executed(connection: Connection, text: str, parameters: Any) -> Iterator[An
         if many:
             cursor.executemany(text, parameters)
         elif connection.dialect.name == "postgresql":
-            cursor.execute(text, parameters, prepare=True)
+            cursor.execute(text, parameters, prepare=keeps_plan)
         else:
             cursor.execute(text, parameters)
         yield cursor

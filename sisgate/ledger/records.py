@@ -102,7 +102,8 @@ def write_page(
         now=now,
         since=since,
     )
-    page_statements.upsert(session, dataset, written, seen, generation, now)
+    are_new = known.keys().isdisjoint(row.sourced_id for row in written)
+    page_statements.upsert(session, dataset, written, seen, generation, now, are_new=are_new)
     page.save(session, dataset, generation)
     deletions.unmark(session, dataset, job_id, [*_ids(inserts), *_ids(updates), *same])
     deletions.mark(session, job_id, _ids(marked))

@@ -26,10 +26,13 @@ def lock_or_make(session: Session, table: type[Row], **values: Any) -> Row:
 
     Where there is none it is made of `values`. Any number may ask at once.
     """
-    session.execute(insert_into(session, table).values(**values).on_conflict_do_nothing())
     key = [column == values[str(column.key)] for column in inspect(table).primary_key]
     query = select(table).where(*key).with_for_update()
-    return session.scalars(query.execution_options(populate_existing=True)).one()
+    query = query.execution_options(populate_existing=True)
+    if (row := session.scalars(query).one_or_none()) is not None:
+        return row
+    session.execute(insert_into(session, table).values(**values).on_conflict_do_nothing())
+    return session.scalars(query).one()
 
 
 def change(session: Session, statement: Update | Delete) -> int:

@@ -103,9 +103,9 @@ def newest_of(rows: Sequence[Row], until: datetime | None) -> tuple[datetime, st
     newest: tuple[datetime, str] | None = None
     for row in rows:
         time = row.last_modified
-        if time is None or (until is not None and time > until) or row.is_deleted:
+        if time is None or (newest is not None and time <= newest[0]):
             continue
-        if newest is None or time > newest[0]:
+        if (until is None or time <= until) and not row.is_deleted:
             newest = time, row.sourced_id
     return newest
 

@@ -25,7 +25,6 @@ from sisgate.providers.dialect import Listing, Page
 from sisgate.providers.http import HttpResponse
 from sisgate.providers.refusals import ClassifiedResponse
 from sisgate.settings import ProviderConfig
-from sisgate.start_up import gc_paused
 from sisgate.sync import known_pages
 from sisgate.sync.pages import is_behind
 from workers.calls.context import (
@@ -169,9 +168,8 @@ def page_read(
     assert claim.listing is not None
     assert claim.job.resource is not None
     listing = Listing.from_json(claim.listing.plan)
-    with gc_paused():  # it would go through some 10,000 new objects again and again
-        page = config.dialect.read_page(claim.job.resource, listing, claim.position, response)
-        encode(page.rows)  # before the lock is taken
+    page = config.dialect.read_page(claim.job.resource, listing, claim.position, response)
+    encode(page.rows)  # before the lock is taken
     return PageRead(page, digest)
 
 
