@@ -24,6 +24,7 @@ SECTIONS = {
     "price": "benchmarks.price",
     "middleware": "benchmarks.middleware",
     "web": "benchmarks.web",
+    "verdict": "benchmarks.verdict",
     "startup": "benchmarks.startup",
     "way": "benchmarks.way",
 }

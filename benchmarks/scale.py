@@ -16,6 +16,7 @@ class Scale:
     ledger_jobs: int = 1_000_000
     decisions: int = 500
     decision_rounds: int = 7
+    troubles: int = 200
 
 
 FULL = Scale(memory_students=(10_000, 100_000, 1_000_000))
@@ -27,4 +28,5 @@ QUICK = Scale(
     jobs=500,
     ledger_jobs=50_000,
     decision_rounds=3,
+    troubles=40,
 )
