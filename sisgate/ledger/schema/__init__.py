@@ -6,6 +6,14 @@ from sisgate.ledger.schema.access import (
     PrivacyKey,
     Suppression,
 )
+from sisgate.ledger.schema.alerts import (
+    Alert,
+    AlertEvaluation,
+    AlertMessage,
+    AlertSilence,
+    ErrorCount,
+    ErrorPattern,
+)
 from sisgate.ledger.schema.audit import AuditConfiguration, AuditEvent, AuditSeal, AuditWriter
 from sisgate.ledger.schema.base import Base, BigId, Json, UtcDateTime, serialise_json
 from sisgate.ledger.schema.configuration import ConfigurationVersion
@@ -32,9 +40,10 @@ from sisgate.ledger.schema.webhooks import (
 )
 
 __all__ = [
-    "AccessSession", "AccessToken", "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal",
-    "AuditWriter", "Base", "BigId", "BreakerChange", "Call", "Change", "ConfigurationVersion",
-    "Control", "Dataset", "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow",
+    "AccessSession", "AccessToken", "Alert", "AlertEvaluation", "AlertMessage", "AlertSilence",
+    "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter", "Base", "BigId",
+    "BreakerChange", "Call", "Change", "ConfigurationVersion", "Control", "Dataset", "ErrorCount",
+    "ErrorPattern", "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow",
     "MarkedDeletion", "PrivacyKey", "ProviderCondition", "Record", "Response", "Rollup",
     "RollupProgress", "Sighting", "Suppression", "UsageHour", "UtcDateTime", "Variant", "Webhook",
     "WebhookAttempt", "WebhookInterest", "WebhookMessage", "WebhookOutbox", "serialise_json",
