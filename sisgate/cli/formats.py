@@ -34,11 +34,16 @@ COLOURS = {
     "draining": "yellow",
     "retired": "dim",
     "revoked": "red",
+    "paused": "yellow",
+    "failing": "red",
+    "ended": "yellow",
+    "delivered": "green",
+    "dead": "red",
     "closed": "green",
     "half-open": "yellow",
     "open": "bold red",
 }
-"""Colours of the states of jobs, keys, tokens and breakers."""
+"""Colours of the states of jobs, keys, tokens, webhooks and breakers."""
 
 
 def state(word: str) -> Text:

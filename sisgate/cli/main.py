@@ -39,6 +39,7 @@ with gc_frozen_imports():
         transform,
         up,
         usage,
+        webhooks,
         why,
     )
     from sisgate.cli.exits import ExitCode
@@ -58,6 +59,7 @@ for commands in (
     request.app,
     jobs.app,
     schedules.app,
+    webhooks.app,
     records.app,
     provider_changes.app,
     transform.app,

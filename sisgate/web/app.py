@@ -36,12 +36,13 @@ from sisgate.web.routers import (
     sla,
     tokens,
     verdicts,
+    webhooks,
 )
 from sisgate.web.waiting import WaitingRequests
 
 ROOMS = (
-    jobs, datasets, providers, controls, keys, configuration, tokens, operations, sla, audit,
-    persons, verdicts, health,
+    jobs, datasets, providers, controls, keys, configuration, tokens, webhooks, operations, sla,
+    audit, persons, verdicts, health,
 )  # fmt: skip
 """The modules with routes, in the order of the OpenAPI document."""
 
@@ -81,7 +82,7 @@ def create_app(gateway: Gateway | None = None) -> FastAPI:
         cors = Middleware(
             CORSMiddleware,
             allow_origins=list(config.cors_origins),
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer"],
             expose_headers=["Location", "Retry-After", "RateLimit", "RateLimit-Policy"],
         )

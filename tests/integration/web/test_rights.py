@@ -30,6 +30,7 @@ BODIES: dict[str, Any] = {
     "set_breakers": {"state": "auto"},
     "add_key": {"client_id": "c", "secret": "s"},
     "add_token": {"name": "made", "roles": ["viewer"]},
+    "add_webhook": {"events": ["job.ended"]},
     "diff_configuration": {"document": {}},
     "apply_configuration": {"document": {}, "based_on": 7},
     "run_retention": {"seconds": 1},
