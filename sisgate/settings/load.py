@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -238,9 +239,26 @@ def read_toml(path: Path, problems: list[str]) -> tuple[ConfigSource, dict[str, 
     try:
         source = ConfigSource(path, read_text(path))
         return source, tomllib.loads(source.text)
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{path.name}:{syntax_problem(str(error), source.text)}")
+        return source, {}
     except (OSError, ValueError) as error:
         problems.append(f"{path.name}: {error}")
         return source, {}
+
+
+def syntax_problem(message: str, text: str) -> str:
+    """Return tomllib's message with the line first, as in all other problems.
+
+    >>> syntax_problem("Expected ']' (at line 2, column 13)", "")
+    "2: Expected ']', at column 13"
+    >>> syntax_problem("Invalid value (at end of document)", "a =")
+    '1: Invalid value, at the end of the file'
+    """
+    what, _, place = message.removesuffix(")").rpartition(" (at ")
+    if found := re.fullmatch(r"line (\d+), column (\d+)", place):
+        return f"{found[1]}: {what}, at column {found[2]}"
+    return f"{max(1, len(text.splitlines()))}: {what or message}, at the end of the file"
 
 
 def unknown_settings(raw: Mapping[str, Any], source: ConfigSource) -> list[str]:

@@ -32,14 +32,8 @@ ChosenId = Annotated[
 OriginName = Literal["call", "shared", "stored"]
 
 
-class SyncOrder(OrderDocument):
-    """A sync of one dataset."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"provider": "powerschool", "resource": "students", "priority": "high"}]
-        }
-    )
+class AnySyncOrder(OrderDocument):
+    """A sync of one dataset, alone or among others."""
 
     provider: str
     resource: str
@@ -53,8 +47,19 @@ class SyncOrder(OrderDocument):
     app: Annotated[str | None, Field(description="The app it is for; with a token, its own.")] = (
         None
     )
-    job_id: ChosenId = None
     request_id: str | None = None
+
+
+class SyncOrder(AnySyncOrder):
+    """A sync of one dataset."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"provider": "powerschool", "resource": "students", "priority": "high"}]
+        }
+    )
+
+    job_id: ChosenId = None
     on_unavailable: OnUnavailableName = "wait"
 
     def arguments(self, key: str | None) -> Json:
@@ -91,14 +96,8 @@ class ManySyncsOrder(OrderDocument):
         return own | {"idempotency_key": key}
 
 
-class RequestOrder(OrderDocument):
-    """One call to a provider."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"provider": "powerschool", "method": "GET", "path": "/ws/v1/district"}]
-        }
-    )
+class AnyRequestOrder(OrderDocument):
+    """One call to a provider, alone or among others."""
 
     provider: str
     method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -109,14 +108,25 @@ class RequestOrder(OrderDocument):
     headers: dict[str, str] | None = None
     priority: PriorityName = "urgent"
     timeout: Annotated[Seconds | None, Field(description="Seconds to the job's deadline.")] = None
-    job_id: ChosenId = None
     request_id: str | None = None
+    transform: Annotated[str | None, Field(description="A transform of the provider.")] = None
+
+
+class RequestOrder(AnyRequestOrder):
+    """One call to a provider."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"provider": "powerschool", "method": "GET", "path": "/ws/v1/district"}]
+        }
+    )
+
+    job_id: ChosenId = None
     on_unavailable: OnUnavailableName = "wait"
     max_age: Annotated[
         float | None,
         Field(ge=0, le=10**9, description="How old a shared or stored answer may be, in seconds."),
     ] = None
-    transform: Annotated[str | None, Field(description="A transform of the provider.")] = None
 
     def arguments(self, key: str | None) -> Json:
         """Return what the gateway takes, by name."""
@@ -134,26 +144,35 @@ class AnswerOrder(RequestOrder):
         return NewRequest(**self.arguments(key))
 
 
-class BulkSync(SyncOrder):
-    """A sync among others."""
+class BulkSync(AnySyncOrder):
+    """A sync among others, which always waits while its provider takes no calls."""
 
     kind: Literal["sync"]
     idempotency_key: str | None = None
+    on_unavailable: Literal["wait"] = "wait"
+    job_id: None = None
 
     def order(self) -> NewSync:
         """Return it as the gateway takes it."""
-        return NewSync(**self.arguments(self.idempotency_key))
+        own = {name: getattr(self, name) for name in AnySyncOrder.model_fields}
+        return NewSync(**own, idempotency_key=self.idempotency_key)
 
 
-class BulkRequest(RequestOrder):
-    """A call among others."""
+class BulkRequest(AnyRequestOrder):
+    """A call among others, which always waits while its provider takes no calls."""
 
     kind: Literal["request"]
     idempotency_key: str | None = None
+    on_unavailable: Literal["wait"] = "wait"
+    job_id: None = None
+    max_age: None = None
 
     def order(self) -> NewRequest:
         """Return it as the gateway takes it."""
-        return NewRequest(**self.arguments(self.idempotency_key))
+        own = {name: getattr(self, name) for name in AnyRequestOrder.model_fields}
+        return NewRequest(
+            **own | {"json": own.pop("payload")}, idempotency_key=self.idempotency_key
+        )
 
 
 class BulkOrder(OrderDocument):
