@@ -93,10 +93,15 @@ class Product(Stack):
         finally:
             app.close()
 
+    @property
+    def worker_pid(self) -> int:
+        """The process id of the worker, the parent of its processes."""
+        (worker,) = self.processes_of("worker")
+        return worker.pid
+
     def worker_peak_bytes(self) -> int:
         """Return the largest peak of resident memory of any one worker process."""
-        (worker,) = self.processes_of("worker")
-        parent = psutil.Process(worker.pid)
+        parent = psutil.Process(self.worker_pid)
         return max(peak_bytes(process) for process in [parent, *parent.children(recursive=True)])
 
     def stop(self) -> None:
