@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sisgate import Gateway
 from sisgate.integrations.fastapi import CallOptions, SISGateMiddleware
-from sisgate.integrations.process_gateway import ProcessGateway
+from sisgate.integrations.awaiting import Threads
 
 Stamps = dict[str, Any]
 
@@ -52,11 +52,11 @@ class Stamping:
             CURRENT.reset(token)
 
 
-run = ProcessGateway.run
+run = Threads.run
 
 
 async def stamped(
-    process: ProcessGateway, function: Callable[..., Any], *args: Any, **words: Any
+    process: Threads, function: Callable[..., Any], *args: Any, **words: Any
 ) -> Any:
     """Note when a blocking step was wanted, begun and done."""
     inner = function.func if isinstance(function, partial) else function
@@ -73,7 +73,7 @@ async def stamped(
     return await run(process, timed)
 
 
-patch.object(ProcessGateway, "run", stamped).start()
+patch.object(Threads, "run", stamped).start()
 app = FastAPI()
 app.add_middleware(
     SISGateMiddleware, gateway=GATEWAY, options=CallOptions(timeout=30.0, longest_timeout=30.0)

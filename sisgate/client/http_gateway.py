@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sisgate.client.connection import Connection
 from sisgate.client.datasets import HttpDatasets
-from sisgate.client.jobs import HttpJobs
+from sisgate.client.jobs import LONGEST_POLL_SECONDS, HttpJobs
 from sisgate.client.problems import error_of_values
 from sisgate.client.values import answer_of, order_of, word_of
 from sisgate.clock import Clock, SystemClock
@@ -182,6 +182,18 @@ class HttpGateway:
         )  # fmt: skip
         return self.jobs.job_of(self._ordered("/v1/requests", new))
 
+    def enqueue_and_wait(
+        self, new: NewRequest, seconds: float, *, purpose: str | None = None
+    ) -> tuple[Job, Answer | None]:
+        """Accept a request and wait some seconds for its end; return job and answer, if one came.
+
+        One request does both. The job goes on if it takes longer.
+        """
+        wait = min(seconds, LONGEST_POLL_SECONDS)
+        found = self._ordered("/v1/requests", new, {"purpose": purpose}, wait=wait)
+        answer = answer_of(found["answer"]) if found["answer"] else None
+        return self.jobs.job_of(found), answer
+
     def enqueue(self, items: Sequence[NewSync | NewRequest]) -> list[Job]:
         """Accept up to 10,000 syncs and requests at once, all or none; see `Gateway.enqueue`."""
         orders = []
@@ -348,6 +360,7 @@ class HttpGateway:
         new: NewSync | NewRequest,
         query: Mapping[str, Any] | None = None,
         *,
+        wait: float = 0.0,
         silence: float = 0.0,
     ) -> Any:
         """Order a job. With a key, and where its call may be shared, it may be repeated."""
@@ -355,7 +368,7 @@ class HttpGateway:
         key = new.idempotency_key or (None if is_shared else str(uuid.uuid4()))
         reply = self._connection.send(
             "POST", path, body=order_of(new), query=query, headers=_with_key(key), may_repeat=True,
-            silence=min(silence, LONGEST_SILENCE_SECONDS),
+            wait=wait, silence=min(silence, LONGEST_SILENCE_SECONDS),
         )  # fmt: skip
         return reply.json
 

@@ -33,11 +33,6 @@ class ProviderState:
         """Whether no endpoint's breaker is closed."""
         return bool(self.values["held"])
 
-    @property
-    def endpoints(self) -> list[str]:
-        """The URLs of its endpoints; empty while Redis is away."""
-        return [each["endpoint"] for each in self.values["breakers"]]
-
     def as_dict(self) -> dict[str, Any]:
         """Return the values, JSON-ready."""
         return dict(self.values)
@@ -56,6 +51,10 @@ class HttpProviders:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def urls(self, name: str) -> Sequence[str]:
+        """Return the base URLs of a provider's endpoints."""
+        return [each["url"] for each in self._get(name)["endpoints"]]
 
     def names(self) -> Sequence[str]:
         """Return the names of the providers that the caller may see."""

@@ -32,6 +32,11 @@ class Providers:
         """Return the configuration of a provider."""
         return self._core.provider(name)
 
+    def urls(self, name: str) -> Sequence[str]:
+        """Return the base URLs of a provider's endpoints."""
+        self._core.access.require_any(Action.LOOK, name)
+        return [each.url for each in self._core.provider(name).endpoints]
+
     def names(self) -> Sequence[str]:
         """Return the names of the providers that the caller may see."""
         principal = self._core.access.require_role(Action.LOOK)

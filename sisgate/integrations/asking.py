@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from starlette.responses import Response
@@ -15,13 +15,17 @@ from starlette.responses import Response
 from sisgate.clock import SystemClock
 from sisgate.domain.moments import local_time
 from sisgate.errors import BrokerUnavailable, InvalidState, JobCancelled, JobExpired, UnknownJob
-from sisgate.gateway import Answer, Gateway, JobStatus
-from sisgate.gateway.event_loop import woken_by
-from sisgate.gateway.job_status import raise_unless_successful
+from sisgate.gateway import Answer, Gateway, JobStatus, NewRequest
+from sisgate.integrations.awaiting import answer_of
 from sisgate.integrations.call_options import CallOptions
 from sisgate.integrations.interception import Interceptor
 from sisgate.integrations.process_gateway import ProcessGateway
 from sisgate.integrations.responses import of_answer, of_job
+
+if TYPE_CHECKING:
+    from sisgate.client import HttpGateway
+
+    AnyGateway = Gateway | HttpGateway
 
 CLOCK = SystemClock()
 RETRY_SECONDS = 1.0
@@ -54,28 +58,24 @@ class Asking:
         gateway = await self._process.get()
         if options.on_unavailable == "stale" and asked.method == "GET":
             return await self._ask_or_take_old(gateway, asked, options)
-        job_id, answer = str(uuid4()), None
-        enqueue = partial(
-            gateway.enqueue_request, asked.provider, asked.method, asked.path,
+        new = NewRequest(
+            asked.provider, asked.method, asked.path,
             query=asked.query, body=asked.body or None, headers=asked.headers,
             priority=options.priority, timeout=max(0.001, options.timeout + options.keep),
-            job_id=job_id,
+            job_id=str(uuid4()),
             # There is no old answer to anything but a GET.
             on_unavailable=options.on_unavailable.replace("stale", "fail"),
             max_age=options.max_age if asked.method == "GET" else None,
             transform=options.transform,
         )  # fmt: skip
-        # Watched before it is accepted, so that no end of it can be missed.
-        with woken_by(gateway, job_id) as woken:
-            job = await self._process.run(enqueue)
-            if job.origin == "call":
-                answer = await self._answer_by(deadline, woken, gateway, job_id, options.purpose)
+        awaiting = await self._process.awaiting()
+        job, answer = await awaiting.enqueue(new, deadline, options.purpose)
         if job.origin == "shared":
             return await self._ask_with_others(gateway, job.id, deadline, asked, options)
-        if job.origin == "stored":
+        if job.origin == "stored" and answer is None:
             answer = await self._process.run(job.answer, purpose=options.purpose)
         if answer is None:
-            return await self._late(gateway, job_id, asked, options)
+            return await self._late(gateway, job.id, asked, options)
         return await self._response(gateway, asked.provider, answer, asked.root_path)
 
     async def look(
@@ -87,30 +87,29 @@ class Asking:
         """
         deadline = _deadline(wait)
         gateway = await self._process.get()
-        with woken_by(gateway, job_id) as woken:
-            status = await self._process.run(gateway.jobs.status, job_id)
-            own = await self._process.run(gateway.jobs.owner)
-            if status.kind != "request" or status.app != own:
-                raise UnknownJob(f"No job has the id {job_id}.", job=job_id)
-            if status.is_final:
-                answer = await self._process.run(_answer_of, gateway, job_id, purpose)
-            else:
-                answer = await self._answer_by(deadline, woken, gateway, job_id, purpose)
+        status = await self._process.run(gateway.jobs.status, job_id)
+        own = await self._process.run(gateway.jobs.owner)
+        if status.kind != "request" or status.app != own:
+            raise UnknownJob(f"No job has the id {job_id}.", job=job_id)
+        if status.is_final:
+            answer = await self._process.run(answer_of, gateway, job_id, purpose)
+        else:
+            awaiting = await self._process.awaiting()
+            answer = await awaiting.answer_by(deadline, job_id, purpose)
         if answer is None:
             return self._job(status, root_path, await self._retry_after(gateway, job_id))
         return await self._response(gateway, status.provider, answer, root_path)
 
     async def _ask_with_others(
-        self, gateway: Gateway, job_id: str, deadline: float, asked: Asked, options: CallOptions
+        self, gateway: AnyGateway, job_id: str, deadline: float, asked: Asked, options: CallOptions
     ) -> Response:
         """Wait for the call of an identical request; make one if that is given up before."""
-        with woken_by(gateway, job_id) as woken:
-            woken.set()  # it may have ended before it was watched
-            try:
-                answer = await self._answer_by(deadline, woken, gateway, job_id, options.purpose)
-            except (JobExpired, JobCancelled):
-                left = deadline - asyncio.get_running_loop().time()
-                return await self.ask(asked, replace(options, max_age=None, timeout=max(0.0, left)))
+        awaiting = await self._process.awaiting()
+        try:
+            answer = await awaiting.answer_by(deadline, job_id, options.purpose)
+        except (JobExpired, JobCancelled):
+            left = deadline - asyncio.get_running_loop().time()
+            return await self.ask(asked, replace(options, max_age=None, timeout=max(0.0, left)))
         if answer is not None:
             answer = replace(answer, origin="shared")
             return await self._response(gateway, asked.provider, answer, asked.root_path)
@@ -123,7 +122,7 @@ class Asking:
         )
 
     async def _ask_or_take_old(
-        self, gateway: Gateway, asked: Asked, options: CallOptions
+        self, gateway: AnyGateway, asked: Asked, options: CallOptions
     ) -> Response:
         answer = await self._process.run(
             gateway.request, asked.provider, asked.method, asked.path,
@@ -134,30 +133,8 @@ class Asking:
         )  # fmt: skip
         return await self._response(gateway, asked.provider, answer, asked.root_path)
 
-    async def _answer_by(
-        self,
-        deadline: float,
-        woken: asyncio.Event,
-        gateway: Gateway,
-        job_id: str,
-        purpose: str | None,
-    ) -> Answer | None:
-        """Return the answer of a job once it has ended; None if that takes too long.
-
-        Raises why there is none.
-        """
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), left)
-            if woken.is_set():
-                woken.clear()
-                answer = await self._process.run(_answer_of, gateway, job_id, purpose)
-                if answer is not None:
-                    return answer
-        return None
-
     async def _late(
-        self, gateway: Gateway, job_id: str, asked: Asked, options: CallOptions
+        self, gateway: AnyGateway, job_id: str, asked: Asked, options: CallOptions
     ) -> Response:
         """Return 202 if the call can still be made in time; otherwise withdraw it."""
         status = await self._process.run(gateway.jobs.status, job_id)
@@ -173,12 +150,12 @@ class Asking:
                     job=job_id,
                     provider=asked.provider,
                 )
-        answer = await self._process.run(_answer_of, gateway, job_id, options.purpose)
+        answer = await self._process.run(answer_of, gateway, job_id, options.purpose)
         assert answer is not None
         return await self._response(gateway, asked.provider, answer, asked.root_path)
 
     async def _outlook(
-        self, gateway: Gateway, status: JobStatus, options: CallOptions
+        self, gateway: AnyGateway, status: JobStatus, options: CallOptions
     ) -> tuple[datetime | None, bool]:
         """Return what a call waits for, and whether it will not be made in time."""
         if options.keep == 0:
@@ -195,18 +172,17 @@ class Asking:
         return wait.until, not is_in_time
 
     async def _response(
-        self, gateway: Gateway, provider: str, answer: Answer, root_path: str
+        self, gateway: AnyGateway, provider: str, answer: Answer, root_path: str
     ) -> Response:
         def path_here(path: str) -> str:
             return f"{root_path}{self._interceptor.path_of(provider, path)}"
 
-        urls: list[str] = []
+        urls: Sequence[str] = []
         if not {"link", "location"}.isdisjoint(answer.headers):
-            config = await self._process.run(gateway.providers.get, provider)
-            urls = [each.url for each in config.endpoints]
+            urls = await self._process.run(gateway.providers.urls, provider)
         return of_answer(answer, urls, path_here)
 
-    async def _retry_after(self, gateway: Gateway, job_id: str) -> float:
+    async def _retry_after(self, gateway: AnyGateway, job_id: str) -> float:
         until = None
         with suppress(BrokerUnavailable):
             wait = await self._process.run(gateway.jobs.waits_for, job_id)
@@ -219,18 +195,6 @@ class Asking:
 
 def _deadline(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
-
-
-def _answer_of(gateway: Gateway, job_id: str, purpose: str | None) -> Answer | None:
-    """Return the answer of a job; None if it has not ended. Raises why it has none."""
-    try:
-        return gateway.jobs.answer(job_id, purpose=purpose)
-    except InvalidState:
-        status = gateway.jobs.status(job_id)
-        if not status.is_final:
-            return None
-        raise_unless_successful(status)
-        raise
 
 
 def _seconds_until(moment: datetime | None) -> float:

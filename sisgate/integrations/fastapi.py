@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from starlette.responses import Response
@@ -36,6 +36,9 @@ from sisgate.integrations.interception import (
 from sisgate.integrations.process_gateway import ProcessGateway
 from sisgate.integrations.responses import of_error, of_problem
 
+if TYPE_CHECKING:
+    from sisgate.client import HttpGateway
+
 __all__ = [
     "CallOptions", "Interception", "SISGateMiddleware", "answer_with_problem", "gateway_lifespan",
     "gateway_of",
@@ -53,8 +56,9 @@ Decision = Callable[[Request], bool | Awaitable[bool]]
 class SISGateMiddleware:
     """Sends requests below `prefix` through the gateway; everything else goes to the app.
 
-    - `gateway` is the app's own; without one, it is made from this process's settings, in the name
-      of `name`, when the app starts, and closed when it ends.
+    - `gateway` is the app's own; without one, it is made when the app starts, and closed when it
+      ends: an `HttpGateway` where `SISGATE_URL` is set, whose token names the app, and else one
+      from this process's settings, in the name of `name`.
     - `rules` send further paths to providers, and come before the prefix. `providers` are those
       that are served; None for all.
     - `authorize` is asked for each intercepted request whether its caller may make it. Without it,
@@ -68,7 +72,7 @@ class SISGateMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        gateway: Gateway | None = None,
+        gateway: Gateway | HttpGateway | None = None,
         *,
         name: str | None = None,
         prefix: str = "/sis",
@@ -179,12 +183,12 @@ async def _decided(decision: bool | Decision, request: Request) -> bool:
 
 
 def gateway_lifespan(
-    gateway: Gateway | None = None, *, name: str | None = None
+    gateway: Gateway | HttpGateway | None = None, *, name: str | None = None
 ) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
     """Return a lifespan for an app without the middleware: `FastAPI(lifespan=gateway_lifespan())`.
 
-    Makes the gateway when the app starts, from this process's settings and in the name of `name`,
-    and closes it when the app ends. One that is given is the app's to close.
+    Makes the gateway when the app starts, as `SISGateMiddleware` does, and closes it when the app
+    ends. One that is given is the app's to close.
     """
 
     @asynccontextmanager
@@ -208,7 +212,7 @@ async def answer_with_problem(request: Request, error: Exception) -> Response:
     return of_error(error, request.url.path)
 
 
-async def gateway_of(request: Request) -> Gateway:
+async def gateway_of(request: Request) -> Gateway | HttpGateway:
     """Return the gateway, as a dependency: `gateway: Annotated[Gateway, Depends(gateway_of)]`.
 
     Its methods block: use it in routes that are `def`, not `async def`.

@@ -29,6 +29,7 @@ _OPERATORS = (
     errors.CredentialError,
     errors.AuditError,
     errors.DatabaseUnavailable,
+    errors.ServiceUnavailable,
     errors.BrokerUnavailable,
 )
 """Errors whose message is for the operator: it may name hosts and files."""

@@ -59,6 +59,13 @@ class WindowDocument(Document):
     left: int
 
 
+class EndpointPlace(Document):
+    """The base URL of an endpoint, and its weight."""
+
+    url: str
+    weight: float
+
+
 class EndpointDocument(Document):
     """One endpoint: its breaker, and its state in routing."""
 
@@ -119,6 +126,7 @@ class ProviderDocument(Document):
     next_permit_in_seconds: dict[str, float]
     waiting: Annotated[int | None, Field(description="Messages in its queue.")]
     held: Annotated[bool, Field(description="Whether no endpoint may be called.")]
+    endpoints: list[EndpointPlace]
     breakers: list[EndpointDocument]
     obstacles: list[Json]
     keys: Annotated[list[str] | None, Field(description="Slots with an active key.")]
@@ -175,7 +183,6 @@ def _values(overview: ProviderOverview) -> dict[str, Any]:
         values[name] = [each.as_dict() for each in values[name] or ()]
     if "absent" in values:
         values["absent"] = [asdict(each) for each in values["absent"]]
-    values.pop("endpoints")
     return values
 
 

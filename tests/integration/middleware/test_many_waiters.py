@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 from sisgate import Gateway
 from sisgate.clock import SystemClock, poll_until
+from sisgate.integrations.awaiting import THREADS
 from sisgate.integrations.fastapi import CallOptions
-from sisgate.integrations.process_gateway import THREADS
 from sisgate.redis.client import RedisClient
 from sisgate.settings import Settings
 from testbed.caller import Caller
