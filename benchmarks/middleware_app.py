@@ -55,9 +55,7 @@ class Stamping:
 run = Threads.run
 
 
-async def stamped(
-    process: Threads, function: Callable[..., Any], *args: Any, **words: Any
-) -> Any:
+async def stamped(process: Threads, function: Callable[..., Any], *args: Any, **words: Any) -> Any:
     """Note when a blocking step was wanted, begun and done."""
     inner = function.func if isinstance(function, partial) else function
     stamps = CURRENT.get({})
