@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sisgate import Gateway
-from sisgate.integrations.fastapi import CallOptions, SISGateMiddleware
 from sisgate.integrations.awaiting import Threads
+from sisgate.integrations.fastapi import CallOptions, SISGateMiddleware
 
 Stamps = dict[str, Any]
 

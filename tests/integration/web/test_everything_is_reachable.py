@@ -63,6 +63,7 @@ NOT_BY_HTTP = {
     "configuration.plan_rollback": "diff_configuration with the document of a version",
     "providers.get": "get_configuration",
     "providers.names": "list_providers",
+    "providers.urls": IN_OVERVIEW,
     "providers.control.limits": IN_OVERVIEW,
     "providers.control.state": IN_OVERVIEW,
     "providers.control.outlook": IN_OVERVIEW,
