@@ -60,7 +60,7 @@ def names_from(package: str, modules: Mapping[str, str]) -> Callable[[str], obje
 
 
 EXTRAS = {
-    "cli": ("typer", "rich", "prometheus_client", "tomlkit"),
+    "cli": ("typer", "rich", "tomlkit"),
     "worker": ("requests_oauthlib", "pybreaker", "alembic", "flower"),
     "sandbox": ("fastapi", "uvicorn", "faker", "python_multipart"),
     "postgres": ("psycopg",),
