@@ -138,7 +138,7 @@ class Sender:
         name = str(parts.hostname).removesuffix(".")
         file = Path(self.ca_file or certifi.where())
         context = _context(file, file.stat().st_mtime_ns)
-        return {"server_hostname": name, "assert_hostname": name, "ssl_context": context}
+        return {"server_hostname": name, "ssl_context": context}
 
     def _why(self, error: Exception) -> str:
         fault = tls_fault(error)

@@ -1,0 +1,174 @@
+"""An app's token sees its own webhooks, and they tell what it may see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.access.policy import LOCAL
+from sisgate.errors import AccessDenied, CursorAhead, CursorTooOld, UnknownWebhook, UsageError
+from sisgate.gateway import TokenInfo, WebhookInfo
+from testbed.clock import ManualClock
+from tests.integration.webhooks.conftest import Deliver, EndJob, MakeHook, Receiver
+
+App = Callable[..., tuple[Gateway, TokenInfo]]
+
+
+@pytest.fixture
+def app(gateway: Gateway) -> App:
+    """Return the gateway of an app with a token, and the token."""
+
+    def make(name: str, *scopes: str, roles: tuple[str, ...] = ("app",)) -> Any:
+        token = gateway.tokens.add(name, roles, scopes=scopes or ("*",))
+        assert token.token is not None
+        return gateway.for_token(token.token.get_secret_value()), token
+
+    return make
+
+
+def told(gateway: Gateway, hook: WebhookInfo) -> list[tuple[str, str | None]]:
+    """Types and jobs of what a webhook was told."""
+    found = gateway.webhooks.events(hook.id)
+    return [(event.type, event.data.get("job")) for event in found.events]
+
+
+def test_an_app_sees_its_own_webhooks_and_no_others(app: App, gateway: Gateway) -> None:
+    """Whatever it does with another one, there is none. Operators see all."""
+    gradebook, _ = app("gradebook")
+    portal, _ = app("portal")
+    own = gradebook.webhooks.add(None, ["job.ended"])
+    assert own.app == "gradebook"
+    assert [each.id for each in gradebook.webhooks.list(app="portal")] == [own.id]
+    assert portal.webhooks.list() == portal.webhooks.list(app="gradebook") == []
+    assert [each.id for each in gateway.webhooks.list()] == [own.id]
+    part, other = portal.webhooks, own.id
+    for attempt in (
+        lambda: part.show(other), lambda: part.edit(other, ordered=True),
+        lambda: part.pause(other), lambda: part.resume(other), lambda: part.remove(other),
+        lambda: part.rotate_secret(other), lambda: part.test(other),
+        lambda: part.deliveries(other), lambda: part.delivery(other, 1),
+        lambda: part.redeliver(other), lambda: part.events(other),
+    ):  # fmt: skip
+        with pytest.raises(UnknownWebhook):
+            attempt()
+    with pytest.raises(AccessDenied):
+        portal.webhooks.add(None, ["job.ended"], app="gradebook")
+    with pytest.raises(AccessDenied):
+        portal.webhooks.add(None, ["job.ended"], every_app=True)
+    viewer, _ = app("ana", roles=("viewer",))
+    with pytest.raises(AccessDenied):
+        viewer.webhooks.add(None, ["job.ended"])
+
+
+def test_a_webhook_tells_what_its_app_s_tokens_cover(
+    app: App, end_job: EndJob, deliver: Deliver, gateway: Gateway
+) -> None:
+    """Own jobs, and datasets within the scopes: of others' syncs without their jobs."""
+    gradebook, _ = app("gradebook", "open/students")
+    hook = gradebook.webhooks.add(None, ["job.ended", "dataset.changed"])
+    with pytest.raises(AccessDenied):
+        gradebook.webhooks.add(None, ["job.ended"], providers=["twin"])
+    own = end_job(app="gradebook", inserted=1)
+    end_job("classes", app="gradebook", inserted=1)
+    end_job(app="portal", inserted=1)
+    end_job(app="portal", provider="twin", inserted=1)
+    deliver()
+    assert told(gradebook, hook) == [
+        ("job.ended", own), ("dataset.changed", own), ("dataset.changed", None),
+    ]  # fmt: skip
+
+
+def test_an_operator_may_hear_of_every_app(app: App, end_job: EndJob, deliver: Deliver) -> None:
+    """Within its scopes."""
+    ana, _ = app("ana", "*", roles=("operator",))
+    hook = ana.webhooks.add(None, ["job.ended"], every_app=True, providers=["open"])
+    job_id = end_job(app="portal")
+    end_job(app="portal", provider="twin")
+    deliver()
+    assert told(ana, hook) == [("job.ended", job_id)]
+
+
+def test_without_a_valid_token_nothing_more_is_told(
+    app: App, end_job: EndJob, deliver: Deliver, gateway: Gateway, receiver: Receiver
+) -> None:
+    """Neither what happens later, nor what was waiting. A new token of the name is enough."""
+    gradebook, token = app("gradebook")
+    hook = gradebook.webhooks.add(receiver.url, ["job.ended"])
+    receiver.answers.append((500, {}, b""))
+    end_job()
+    assert deliver() == 1
+    gateway.tokens.revoke(token.id)
+    gateway.webhooks.resume(hook.id)
+    end_job()
+    assert deliver() == 0
+    assert len(receiver.received) == 1
+    (delivery,) = gateway.webhooks.deliveries(hook.id)
+    assert delivery.state == "dropped"
+    app("gradebook")
+    end_job()
+    assert deliver() == 1
+
+
+def test_events_can_be_read_by_a_cursor(
+    make_hook: MakeHook, end_job: EndJob, deliver: Deliver, gateway: Gateway, clock: ManualClock
+) -> None:
+    """In order and each once; a cursor that is too old, or not reached, is told apart."""
+    hook = make_hook(url=None)
+    ids = [end_job() for _ in range(5)]
+    assert deliver() == 0
+    part = gateway.webhooks
+    first = part.events(hook.id, limit=3)
+    rest = part.events(hook.id, after=first.cursor)
+    assert (first.more, rest.more, rest.cursor) == (True, False, 5)
+    assert [each.data["job"] for each in [*first.events, *rest.events]] == ids
+    assert part.events(hook.id, after=5).events == []
+    assert {each.state for each in part.deliveries(hook.id)} == {"kept"}
+    clock.advance(timedelta(days=31).total_seconds())
+    gateway.privacy.retention.run(actor="test")
+    with pytest.raises(CursorTooOld) as old:
+        part.events(hook.id, after=4)
+    assert (old.value.detail["horizon"], old.value.detail["newest"]) == (5, 5)
+    assert part.events(hook.id, after=5).events == []
+    with pytest.raises(CursorAhead):
+        part.events(hook.id, after=6)
+
+
+def test_what_is_wrong_is_refused(gateway: Gateway, make_hook: MakeHook) -> None:
+    """With what is wrong."""
+    for order, why in (
+        ({"url": "https://10.0.0.1/x"}, "not a public address"),
+        ({"url": "ftp://app.example"}, "begin with"),
+        ({"note": "a\nb"}, "printable"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            make_hook(**order)
+    with pytest.raises(UsageError, match="needs an event"):
+        gateway.webhooks.add(None, [])
+    with pytest.raises(UsageError, match=r"Did you mean|job\.ended"):
+        gateway.webhooks.add(None, ["job.end"])
+    for _ in range(20):
+        make_hook(url=None)
+    with pytest.raises(UsageError, match="20 webhooks already"):
+        make_hook(url=None)
+
+
+def test_no_secret_is_where_it_does_not_belong(
+    make_hook: MakeHook, gateway: Gateway, deliver: Deliver, end_job: EndJob
+) -> None:
+    """It is shown once, sealed in the ledger, moves with the master keys, and is in no event."""
+    hook = make_hook(url="http://127.0.0.1:1/path-with-a-key")
+    assert hook.secret is not None
+    text = hook.secret.get_secret_value()
+    end_job()
+    deliver()
+    assert text not in repr(hook)
+    assert gateway.webhooks.show(hook.id).secret is None
+    assert "secret" not in gateway.webhooks.list()[0].as_dict()
+    events = " ".join(str(event.detail) for event in gateway.audit.tail(limit=100))
+    assert text not in events
+    assert "path-with-a-key" not in events
+    assert gateway.access.principal() == LOCAL
