@@ -37,6 +37,7 @@
         │   └── CursorAhead           the feed ends before the cursor; start over
         ├── CredentialError           no usable key, or a secret cannot be opened
         │   ├── MasterKeyMissing      a master or audit key of ours is not here
+        │   ├── SecretChanged         a stored secret is not as we sealed it
         │   ├── TokenRefused          the provider refused our credentials
         │   └── KeySourceFailed       a key source produced no new key
         ├── AccessDenied              the caller may not do that
@@ -319,6 +320,12 @@ class MasterKeyMissing(CredentialError):
     """A master key or audit key of this installation is missing or unreadable in this process."""
 
     code = "master_key_missing"
+
+
+class SecretChanged(CredentialError):
+    """A stored secret was changed or moved in the database, so it does not open."""
+
+    code = "secret_changed"
 
 
 class TokenRefused(CredentialError):

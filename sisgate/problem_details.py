@@ -34,6 +34,7 @@ STATUSES: Mapping[type[SisgateError], int] = {
     errors.CursorAhead: 409,
     errors.CredentialError: 502,
     errors.MasterKeyMissing: 500,
+    errors.SecretChanged: 500,
     errors.AccessDenied: 403,
     errors.NotAuthenticated: 401,
     errors.ProviderRefused: 502,

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sisgate.credentials.master import ID_BYTES, MasterKey, master_keys
-from sisgate.errors import CredentialError, MasterKeyMissing
+from sisgate.errors import MasterKeyMissing, SecretChanged
 from sisgate.settings import Settings
 from sisgate.settings.files import KEY_BYTES
 
@@ -147,8 +147,8 @@ def _bound(context: str) -> bytes:
     return b"data key of " + context.encode()
 
 
-def _changed(context: str) -> CredentialError:
-    return CredentialError(
+def _changed(context: str) -> SecretChanged:
+    return SecretChanged(
         f"The secret stored for {context} was changed or moved in the database and does not open. "
         "Add the provider's keys again with `sisgate keys add`."
     )

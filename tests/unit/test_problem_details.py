@@ -62,4 +62,5 @@ def test_the_table_names_classes_of_the_tree_only() -> None:
 def test_a_missing_master_key_is_our_fault_and_a_refused_key_the_providers() -> None:
     """502 says that the server behind us failed."""
     assert status_of(errors.MasterKeyMissing("There is no master key.")) == 500
+    assert status_of(errors.SecretChanged("It was changed.")) == 500
     assert status_of(errors.TokenRefused("No.")) == 502
