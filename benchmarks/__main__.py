@@ -23,6 +23,7 @@ SECTIONS = {
     "configuration": "benchmarks.configuration",
     "price": "benchmarks.price",
     "middleware": "benchmarks.middleware",
+    "load": "benchmarks.load",
     "web": "benchmarks.web",
     "verdict": "benchmarks.verdict",
     "startup": "benchmarks.startup",

@@ -60,7 +60,7 @@ def run(scale: Scale) -> Report:
     postgres = PostgresServer()
     try:
         for engine in ENGINES:
-            with _ground(postgres, engine) as ground:
+            with ground_of(postgres, engine) as ground:
                 for callers in CALLERS:
                     tell(f"{callers} callers, {engine}")
                     measure(report, ground, engine, callers, seconds, turns)
@@ -188,7 +188,8 @@ def measure(
 
 
 @contextmanager
-def _ground(postgres: PostgresServer, engine: str) -> Iterator[Ground]:
+def ground_of(postgres: PostgresServer, engine: str, queues: str = NAME) -> Iterator[Ground]:
+    """Give a stack on an engine, with a worker of some queues and the app."""
     district = DistrictSpec(
         NAME, "powerschool", students=100, quota=None, knobs={"latency_ms": LATENCY_MS}
     )
@@ -205,7 +206,7 @@ def _ground(postgres: PostgresServer, engine: str) -> Iterator[Ground]:
         )
         stack.enter_context(running(made))
         worker = made.spawn(
-            "worker", "-Q", NAME, "-P", "threads", "-c", str(SLOTS), "-n", "threads@%h",
+            "worker", "-Q", queues, "-P", "threads", "-c", str(SLOTS), "-n", "threads@%h",
             "-l", "WARNING", "--without-mingle", "--without-gossip",
         )  # fmt: skip
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
