@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import ClauseElement, Integer, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState
 from sisgate.ledger.calls import Purpose
+from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Call, Job
 from sisgate.ledger.statements import change
 from sisgate.ledger.states import is_still, live_call
@@ -62,37 +63,46 @@ def queue_next(session: Session, job_id: str, window: int, now: datetime) -> lis
     The caller publishes them after its commit, never before. Retries are not among them: those
     are published within their budget, see `retries`.
     """
-    outstanding = session.scalar(
-        select(func.count())
-        .select_from(Call)
-        .where(Call.job_id == job_id, live_call(CallState.QUEUED, CallState.RUNNING))
-    )
-    free = window - (outstanding or 0)
+    ((outstanding,),) = _OUTSTANDING.run(session, {"job_id": job_id})
+    free = window - outstanding
     if free <= 0:
         return []
-    next_ids = (
+    queued = _QUEUE.run(session, {"job_id": job_id, "free": free, "now": now})
+    return sorted(call_id for (call_id,) in queued)
+
+
+_OUTSTANDING = Prepared(
+    lambda _: (
+        select(func.count())
+        .select_from(Call)
+        .where(Call.job_id == given("job_id"), live_call(CallState.QUEUED, CallState.RUNNING))
+    ),
+    is_planned_anew=True,
+)
+
+
+def _queue(_: bool) -> ClauseElement:
+    now = given("now", Call.published_at.type)
+    chosen = (
         select(Call.id)
         .where(
-            Call.job_id == job_id,
+            Call.job_id == given("job_id"),
             live_call(CallState.PLANNED),
             Call.is_retry.is_(False),
             or_(Call.not_before.is_(None), Call.not_before <= now),
         )
         .order_by(Call.id)
-        .limit(free)
+        .limit(given("free", Integer()))
     )
-    return _queue(session, next_ids, now)
-
-
-def _queue(session: Session, chosen: Any, now: datetime) -> list[int]:
-    ids = session.scalars(
+    return (
         update(Call)
         .where(Call.id.in_(chosen), is_still(Call.state, CallState.PLANNED))
         .values(state=CallState.QUEUED.value, published_at=now, not_before=None)
         .returning(Call.id)
-        .execution_options(synchronize_session=False)
     )
-    return sorted(ids)
+
+
+_QUEUE = Prepared(_queue, is_planned_anew=True)
 
 
 def withdraw(session: Session, job_id: str, now: datetime) -> None:

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_JOB_STATES, CallState
 from sisgate.ledger import call_statements
 from sisgate.ledger.known_pages import PageOnFile
+from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Attempt, Call, Job
-from sisgate.ledger.statements import change, count
+from sisgate.ledger.statements import change
 from sisgate.ledger.states import is_still, job_is_live, live_call
 from sisgate.providers.dialect import Position
 
@@ -218,12 +219,31 @@ def is_held(claimed: ClaimedCall) -> ColumnElement[bool]:
 
 def end_attempt(session: Session, claimed: ClaimedCall, now: datetime, status: int | None) -> None:
     """Write when the attempt of a claim ended, and with what answer."""
-    change(session, update(Attempt).where(_own(claimed)).values(ended_at=now, status=status))
+    ended = {"id": claimed.id, "attempt": claimed.attempt, "now": now, "status": status}
+    _END_ATTEMPT.run(session, ended)
+
+
+_END_ATTEMPT = Prepared(
+    lambda _: (
+        update(Attempt)
+        .where(Attempt.call_id == given("id"), Attempt.number == given("attempt"))
+        .values(ended_at=given("now", Attempt.ended_at.type), status=given("status"))
+    )
+)
 
 
 def live_count(session: Session, job_id: str) -> int:
     """Return how many calls of a job have not ended."""
-    return count(session, select(Call.id).where(Call.job_id == job_id, live_call()))
+    ((found,),) = _LIVE_COUNT.run(session, {"job_id": job_id})
+    return int(found)
+
+
+_LIVE_COUNT = Prepared(
+    lambda _: (
+        select(func.count()).select_from(Call).where(Call.job_id == given("job_id"), live_call())
+    ),
+    is_planned_anew=True,
+)
 
 
 def counts_by_state(session: Session, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:

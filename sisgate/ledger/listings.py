@@ -15,6 +15,8 @@ from sisgate.ledger.schema import Call, Job, ListingRow
 
 def add(session: Session, job_id: str, plans: Mapping[str, Mapping[str, Any]]) -> list[ListingRow]:
     """Insert the listings that the job does not have yet, by name; return the new ones."""
+    if not plans:
+        return []
     known = {row.name for row in of_job(session, job_id)}
     new = [
         ListingRow(job_id=job_id, name=name, plan=dict(plan))
