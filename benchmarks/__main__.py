@@ -22,6 +22,7 @@ SECTIONS = {
     "audit": "benchmarks.audit",
     "configuration": "benchmarks.configuration",
     "price": "benchmarks.price",
+    "metrics": "benchmarks.metrics",
     "middleware": "benchmarks.middleware",
     "load": "benchmarks.load",
     "web": "benchmarks.web",

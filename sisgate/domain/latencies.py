@@ -7,8 +7,9 @@ power of two, in milliseconds, is a bound. A quantile is off by at most `RELATIV
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
-from math import ceil, log2
+from collections.abc import Iterable
+from functools import cache
+from math import ceil, floor, log2
 from typing import Self
 
 BUCKETS_PER_DOUBLING = 16
@@ -50,8 +51,11 @@ class LatencySketch:
     def merge(self, other: Self) -> None:
         """Count all that another one has counted."""
         counts = self._counts
-        for bucket, count in other._counts.items():
-            counts[bucket] = counts.get(bucket, 0) + count
+        if counts:
+            for bucket, count in other._counts.items():
+                counts[bucket] = counts.get(bucket, 0) + count
+        else:
+            counts.update(other._counts)
         self.sum_ms += other.sum_ms
 
     @property
@@ -74,19 +78,19 @@ class LatencySketch:
                 return upper * (1 - RELATIVE_ERROR)
         return None
 
-    def up_to(self, bounds_ms: Iterable[float]) -> Iterator[int]:
-        """Yield how many latencies each bound (ms, ascending) is not exceeded by.
+    def up_to(self, *bounds_ms: float) -> list[int]:
+        """Return how many latencies don't exceed each of some ascending bounds (ms).
 
         Exact for powers of two; another bound is rounded down to the bound of a bucket.
         """
-        buckets = sorted(self._counts)
-        passed, place = 0, 0
-        for bound in bounds_ms:
-            last = int(BUCKETS_PER_DOUBLING * log2(bound) // 1)
-            while place < len(buckets) and buckets[place] <= last:
-                passed += self._counts[buckets[place]]
+        numbers, passed, place = [], 0, 0
+        buckets = sorted(self._counts.items())
+        for last in _last_buckets(bounds_ms):
+            while place < len(buckets) and buckets[place][0] <= last:
+                passed += buckets[place][1]
                 place += 1
-            yield passed
+            numbers.append(passed)
+        return numbers
 
     def encode(self) -> bytes:
         """Return it as bytes: pairs of a step between buckets and a count, each a varint."""
@@ -132,6 +136,12 @@ class LatencySketch:
 
     def __repr__(self) -> str:
         return f"LatencySketch({self.count} latencies)"
+
+
+@cache
+def _last_buckets(bounds_ms: tuple[float, ...]) -> tuple[int, ...]:
+    """Return for each bound the last bucket below it. There are few sets of bounds."""
+    return tuple(floor(BUCKETS_PER_DOUBLING * log2(bound)) for bound in bounds_ms)
 
 
 def _varint(number: int) -> bytes:

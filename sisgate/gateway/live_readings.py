@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sisgate.admission.state import LimiterState
 from sisgate.breakers.fleet import transition_counts
@@ -24,27 +24,36 @@ MOST_IDLE = 500
 
 def read(core: Core, configs: Mapping[str, ProviderConfig], into: Readings) -> None:
     """Add what Redis tells of the providers. Raises `BrokerUnavailable`."""
-    names = list(configs) if len(configs) <= MOST_IDLE else _known(core, configs)
+    names = list(configs)
+    if len(names) > MOST_IDLE:
+        names = _existing(
+            core,
+            {n: [LIMIT_STATE(provider=n), BREAKERS(provider=n), *queue_keys(n)] for n in names},
+        )
     chosen = {name: configs[name] for name in names}
     for name, state in core.limiter.states(
         {name: core.context.limits(config) for name, config in chosen.items()}
     ).items():
         _of_limiter(name, state, into)
     _of_endpoints(core, chosen, into)
-    for (name, priority), count in list_lengths(
-        core.redis, [(name, int(priority)) for name in names for priority in Priority]
-    ).items():
-        into.add(metric.QUEUE_MESSAGES, count, name, Priority(priority).word)
+    # Mostly hardly any queue has messages: then it costs one command a provider, not four.
+    waiting = _existing(core, {name: queue_keys(name) for name in names})
+    lengths = list_lengths(core.redis, [(n, int(p)) for n in waiting for p in Priority])
+    for name in names:
+        for priority in Priority:
+            count = lengths.get((name, int(priority)), 0)
+            into.add(metric.QUEUE_MESSAGES, count, name, priority.word)
 
 
-def _known(core: Core, names: Iterable[str]) -> list[str]:
-    """Return the providers that have ever been called, or have messages."""
-    names = list(names)
+def _existing(core: Core, keys: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the names of which Redis has one of the keys at least, in one round trip."""
+    if not keys:
+        return []
     with core.redis.pipeline(transaction=False) as pipe:
-        for name in names:
-            pipe.exists(LIMIT_STATE(provider=name), BREAKERS(provider=name), *queue_keys(name))
+        for each in keys.values():
+            pipe.exists(*each)
         found = pipe.execute()
-    return [name for name, count in zip(names, found, strict=True) if count]
+    return [name for name, count in zip(keys, found, strict=True) if count]
 
 
 def _of_limiter(name: str, state: LimiterState, into: Readings) -> None:

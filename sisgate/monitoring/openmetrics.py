@@ -39,10 +39,9 @@ def _lines(metric: Metric, samples: Sequence[Sample]) -> Iterator[str]:
 def _histogram(metric: Metric, labels: str, sketch: LatencySketch) -> Iterator[str]:
     name, count = metric.name, sketch.count
     before = f"{labels}," if labels else ""
-    for bound, passed in zip(
-        metric.bounds, sketch.up_to([1000 * bound for bound in metric.bounds]), strict=True
-    ):
-        yield f'{name}_bucket{{{before}le="{bound}"}} {passed}\n'
+    numbers = sketch.up_to(*[1000 * bound for bound in metric.bounds])
+    for bound, number in zip(metric.bounds, numbers, strict=True):
+        yield f'{name}_bucket{{{before}le="{bound}"}} {number}\n'
     yield f'{name}_bucket{{{before}le="+Inf"}} {count}\n'
     yield f"{name}_count{_braced(labels)} {count}\n"
     yield f"{name}_sum{_braced(labels)} {sketch.sum_ms / 1000}\n"

@@ -160,7 +160,7 @@ def _latency(
     latencies: LatencySketch,
 ) -> Measurement:
     seconds, observed = bound.total_seconds(), latencies.quantile(target)
-    slow = latencies.count - next(latencies.up_to([seconds * 1000]))
+    slow = latencies.count - latencies.up_to(seconds * 1000)[0]
     return Measurement(
         kind,
         resource,

@@ -13,8 +13,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from sisgate.audit import sealer
+from sisgate.domain.call_results import CallResult
 from sisgate.domain.states import CallState, JobState
+from sisgate.ledger import rollups
 from sisgate.ledger import schema as tables
+from sisgate.monitoring.counting import count_next
 from testbed.recorder import windows_above
 from tests.faults.book import Accepted
 from tests.faults.changes import GUEST
@@ -38,6 +42,8 @@ class Findings:
     windows_above: int = 0
     unrecorded: int = 0
     untrue: int = 0
+    uncertain: int = 0
+    """Calls of which nobody knows whether the provider saw them: how far metrics may be off."""
     recoveries: list[float] = field(default_factory=list)
     """Seconds from the end of an orphan's lease until it was put back or given up."""
     begun_again: list[float] = field(default_factory=list)
@@ -65,6 +71,7 @@ def examine(fleet: Fleet, found: Findings) -> None:
     with fleet.gateway.context.database.read() as session:
         _all_ended(session, accepted, found)
         _every_call_is_recorded(session, fleet, found)
+    _metrics_tell_what_the_provider_saw(fleet, found)
     _answers_are_true(fleet, accepted, found)
     _unsafe_requests_came_once(fleet, found)
     _lists_equal_those_of_a_calm_run(fleet, found)
@@ -173,6 +180,35 @@ def _every_call_is_recorded(session: Session, fleet: Fleet, found: Findings) -> 
     for what, more in unrecorded.items():
         found.unrecorded += more
         found.breaks.append(f"{more} calls of {what} are not in the ledger")
+
+
+def _metrics_tell_what_the_provider_saw(fleet: Fleet, found: Findings) -> None:
+    """Each request that the provider saw is counted once, or its worker was lost.
+
+    A request whose connection was cut may have come or not, and so may that of a lost worker:
+    these two results bound the difference.
+    """
+    context = fleet.gateway.context
+    for _ in range(2):  # a sealer of the fleet may have been first
+        sealer.seal(context.database, context.audit_keys, context.clock)
+        while count_next(context.database):
+            pass
+    counted: dict[str, Counter[CallResult]] = {}
+    with context.database.read() as session:
+        for key, tally in rollups.ever(session):
+            counted.setdefault(key.provider, Counter())[key.result] += tally.calls
+    seen = Counter(each.name for each in fleet.provider.seen)
+    for name in sorted(seen | Counter(dict.fromkeys(counted, 0))):
+        results = counted.get(name, Counter())
+        sent = sum(n for result, n in results.items() if result.was_sent)
+        least = sent - results[CallResult.NO_RESPONSE]
+        most = sent + results[CallResult.LOST]
+        found.uncertain += most - least
+        # Removing a provider cuts running calls of syncs short: nobody writes their outcome.
+        if seen[name] < least or (seen[name] > most and name != GUEST):
+            found.breaks.append(
+                f"the provider saw {seen[name]} requests as {name}, and counted are {results}"
+            )
 
 
 class OrphanWatch:
