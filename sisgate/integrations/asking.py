@@ -57,7 +57,7 @@ class Asking:
         deadline = _deadline(options.timeout)
         gateway = await self._process.get()
         if options.on_unavailable == "stale" and asked.method == "GET":
-            return await self._ask_or_take_old(gateway, asked, options)
+            return await self._ask_or_take_old(gateway, deadline, asked, options)
         new = NewRequest(
             asked.provider, asked.method, asked.path,
             query=asked.query, body=asked.body or None, headers=asked.headers,
@@ -122,15 +122,16 @@ class Asking:
         )
 
     async def _ask_or_take_old(
-        self, gateway: AnyGateway, asked: Asked, options: CallOptions
+        self, gateway: AnyGateway, deadline: float, asked: Asked, options: CallOptions
     ) -> Response:
-        answer = await self._process.run(
-            gateway.request, asked.provider, asked.method, asked.path,
+        new = NewRequest(
+            asked.provider, asked.method, asked.path,
             query=asked.query, body=asked.body or None, headers=asked.headers,
             priority=options.priority, timeout=max(0.001, options.timeout),
-            on_unavailable="stale", max_age=options.max_age, purpose=options.purpose,
-            transform=options.transform,
+            on_unavailable="stale", max_age=options.max_age, transform=options.transform,
         )  # fmt: skip
+        awaiting = await self._process.awaiting()
+        answer = await awaiting.request(new, deadline, options.purpose)
         return await self._response(gateway, asked.provider, answer, asked.root_path)
 
     async def _late(

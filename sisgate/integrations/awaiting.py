@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 
-from sisgate.errors import InvalidState
+from sisgate.errors import InvalidState, JobCancelled, JobExpired
 from sisgate.gateway import Answer, Gateway, Job, NewRequest
 from sisgate.gateway.job_status import raise_unless_successful
 
@@ -44,6 +44,10 @@ class Awaiting(Protocol):
 
     async def answer_by(self, deadline: float, job_id: str, purpose: str | None) -> Answer | None:
         """Return the answer of a job once it has ended; None if that takes too long."""
+        ...
+
+    async def request(self, new: NewRequest, deadline: float, purpose: str | None) -> Answer:
+        """Return the answer of a request, as `Gateway.request` does: perhaps an old one."""
         ...
 
 
@@ -94,17 +98,42 @@ class InProcess:
             woken.set()  # it may have ended before it was watched
             return await self._answer_when(woken, deadline, job_id, purpose)
 
+    async def request(self, new: NewRequest, deadline: float, purpose: str | None) -> Answer:
+        """See `Awaiting.request`."""
+        pending = await self._threads.run(self._gateway.requests.begin, new)
+        while True:
+            has_ended = pending.job.origin == "stored"
+            has_ended = has_ended or await self._has_ended_by(deadline, pending.job.id)
+            conclude = partial(pending.answer, has_ended=has_ended, purpose=purpose)
+            try:
+                return await self._threads.run(conclude)
+            except (JobExpired, JobCancelled):
+                left = _left(deadline)
+                if not pending.is_shared or left <= 0:
+                    raise
+            # Whoever made the call waits no longer; this caller does.
+            pending = await self._threads.run(pending.alone, left)
+
+    async def _has_ended_by(self, deadline: float, job_id: str) -> bool:
+        from sisgate.gateway.event_loop import woken_by
+
+        with woken_by(self._gateway, job_id) as woken:
+            woken.set()  # it may have ended before it was watched
+            while await _is_set_by(woken, deadline):
+                woken.clear()
+                status = await self._threads.run(self._gateway.jobs.status, job_id)
+                if status.is_final:
+                    return True
+        return False
+
     async def _answer_when(
         self, woken: asyncio.Event, deadline: float, job_id: str, purpose: str | None
     ) -> Answer | None:
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), left)
-            if woken.is_set():
-                woken.clear()
-                answer = await self._threads.run(answer_of, self._gateway, job_id, purpose)
-                if answer is not None:
-                    return answer
+        while await _is_set_by(woken, deadline):
+            woken.clear()
+            answer = await self._threads.run(answer_of, self._gateway, job_id, purpose)
+            if answer is not None:
+                return answer
         return None
 
 
@@ -134,6 +163,21 @@ class OverHttp:
         if ended is None:
             return None
         return await self._threads.run(answer_of, self._gateway, job_id, purpose)
+
+    async def request(self, new: NewRequest, deadline: float, purpose: str | None) -> Answer:
+        """See `Awaiting.request`."""
+        arguments = _arguments(new) | {"timeout": max(0.001, _left(deadline)), "purpose": purpose}
+        del arguments["job_id"]
+        return await self._threads.run(self._gateway.request, **arguments)
+
+
+async def _is_set_by(event: asyncio.Event, deadline: float) -> bool:
+    """Wait for an event until a time of the loop; return whether it is set, False at the time."""
+    left = _left(deadline)
+    if left > 0:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), left)
+    return left > 0 and event.is_set()
 
 
 def answer_of(gateway: Gateway | HttpGateway, job_id: str, purpose: str | None) -> Answer | None:

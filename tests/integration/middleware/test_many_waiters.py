@@ -6,6 +6,8 @@ import socket
 import threading
 from contextlib import ExitStack
 
+import pytest
+
 from sisgate import Gateway
 from sisgate.clock import SystemClock, poll_until
 from sisgate.integrations.awaiting import THREADS
@@ -21,12 +23,14 @@ PATIENCE = 120.0
 WAITERS = 200
 
 
+@pytest.mark.parametrize("instead", ["wait", "stale"])
 def test_two_hundred_wait_on_one_subscription_and_all_are_answered(
-    serve: MakeApp, gateway: Gateway, installation: Settings, redis: RedisClient
+    serve: MakeApp, gateway: Gateway, installation: Settings, redis: RedisClient, instead: str
 ) -> None:
-    """While nobody makes their calls; then somebody does."""
+    """While nobody makes their calls; then somebody does. Also those who take old answers."""
     be_heard(gateway)
-    port = int(serve(options=CallOptions(timeout=PATIENCE, longest_timeout=PATIENCE))[-5:])
+    options = CallOptions(timeout=PATIENCE, longest_timeout=PATIENCE, on_unavailable=instead)
+    port = int(serve(options=options).rpartition(":")[2])
     before = threading.active_count()
     with ExitStack() as sockets:
         callers = [
