@@ -162,7 +162,7 @@ def configuration(
     districts: Mapping[str, RunningDistrict], options: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """Return the text of a sisgate.toml for districts; `options` are more lines by provider."""
-    parts = []
+    parts = ["[webhooks]", 'allow = ["127.0.0.1"]', "allow_http = true", ""]
     for name, district in districts.items():
         words: dict[str, Any] = {
             "kind": district.kind,

@@ -106,7 +106,9 @@ _NOTES: Mapping[Kind, str] = {
     "elsewhere": "of {provider}: erase there too, if it is the same person",
 }
 
-_SETTINGS = frozenset({"audit_configurations", "audit_seals", "controls"})
+_SETTINGS = frozenset(
+    {"audit_configurations", "audit_seals", "controls", "webhook_messages", "webhook_outbox"}
+)
 """Tables that hold only what sisgate counts and what is set: a number there is nobody's id."""
 
 _FROM_PROVIDERS = frozenset({"data", "original"})

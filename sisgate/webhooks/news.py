@@ -89,7 +89,7 @@ def _events_of_job(job: Job, state: str, at: datetime, known: _Known) -> Iterato
     ended = {
         "app": job.app, "kind": job.kind, "state": state, "calls_made": job.calls_made,
         "accepted_at": job.accepted_at.isoformat(),
-        "error": (job.error or {}).get("code"), "request_id": job.request_id,
+        "error": (job.error or {}).get("code"),
     }  # fmt: skip
     if job.kind == JobKind.SYNC:
         ended |= {**counts, "complete": job.complete}

@@ -49,6 +49,8 @@ class Diagnosis:
                 yield from fleet.processes(core)
             yield from fleet.quarantine(core)
             yield from fleet.audit_heads(core)
+        if has_ledger:
+            yield from fleet.failing_webhooks(core)
         vault, result = servers.master_key(core, has_ledger=has_ledger)
         yield result
         if vault is None or not has_ledger:

@@ -1,4 +1,4 @@
-"""Checks of the fleet: live processes, quarantine, heads of the audit log."""
+"""Checks of the fleet: live processes, quarantine, webhooks, heads of the audit log."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from sisgate.audit.heads import can_append, reports
+from sisgate.domain.moments import local_time
 from sisgate.domain.validation import some_of
+from sisgate.domain.webhook_events import WebhookState
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
 from sisgate.gateway.liveness import read_liveness
+from sisgate.ledger import webhooks
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
 from sisgate.liveness.obstacles import Cause
 from sisgate.quarantine import Quarantine
@@ -108,6 +111,22 @@ def quarantine(core: Core) -> Iterator[DiagnosticResult]:
     if count:
         what = f"{count} messages that no worker could handle"
         yield DiagnosticResult("quarantine", "warn", what, "`sisgate quarantine list` shows them.")
+
+
+def failing_webhooks(core: Core) -> Iterator[DiagnosticResult]:
+    """Yield a result for each webhook that is not delivered."""
+    with core.database.read() as session:
+        rows = webhooks.of_app(session, None)
+    for row in rows:
+        subject, resume = f"webhook {row.id}", f"`sisgate webhooks resume {row.id}`"
+        if row.state != WebhookState.ACTIVE:
+            what = f"of {row.app} is {row.state}: {row.reason}"
+            yield DiagnosticResult(subject, "warn", what, f"{resume} makes it active.")
+        elif row.failures:
+            since = f" since {local_time(row.failing_since)}" if row.failing_since else ""
+            what = f"of {row.app} fails{since}: {row.last_error}"
+            remedy = f"`sisgate webhooks deliveries {row.id}` shows its attempts."
+            yield DiagnosticResult(subject, "warn", what, remedy)
 
 
 def audit_heads(core: Core) -> Iterator[DiagnosticResult]:

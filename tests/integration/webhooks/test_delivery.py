@@ -49,7 +49,7 @@ def test_the_end_of_a_job_is_told_with_ids_and_counts(
     assert datetime.fromisoformat(event["timestamp"]) == clock.now()
     assert event["data"] == {
         "job": job_id, "app": "gradebook", "kind": "sync", "provider": "open",
-        "resource": "students", "state": "done", "error": None, "request_id": None,
+        "resource": "students", "state": "done", "error": None,
         "accepted_at": clock.now().isoformat(), "calls_made": 2, "complete": None,
         "inserted": 3, "updated": 0, "deleted": 0,
     }  # fmt: skip

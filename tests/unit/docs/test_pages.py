@@ -24,6 +24,7 @@ from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.keys import Keys
 from sisgate.gateway.privacy import Privacy
 from sisgate.gateway.providers import Providers
+from sisgate.gateway.webhooks import Webhooks
 from sisgate.ledger.schema import Base
 from sisgate.sandbox.knobs import Knobs
 from workers.jobs.app_tasks import SyncArguments
@@ -176,6 +177,7 @@ def resolves(name: str) -> bool:
         ("keys", Keys),
         ("fleet", FleetStatus),
         ("privacy", Privacy),
+        ("webhooks", Webhooks),
     ],
 )
 def test_every_method_of_the_gateway_is_documented(part: str, kind: type) -> None:
