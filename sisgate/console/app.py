@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
@@ -27,6 +27,7 @@ from sisgate.console.live import Streams
 from sisgate.console.navigation import ENTRIES, menu_of
 from sisgate.console.preferences import preferences_of
 from sisgate.console.rooms import ConsoleRoute, Done, View, Visit
+from sisgate.console.suggestions import suggestions_for
 from sisgate.console.templates import Templates
 from sisgate.console.visitors import LoginBound, Visitors
 from sisgate.errors import NotAuthenticated, NotFound, SisgateError, UsageError
@@ -87,6 +88,7 @@ class Console:
                 Route("/login", self._log_in, methods=["POST"]),
                 Route("/logout", self._log_out, methods=["POST"]),
                 Route("/preferences", self._prefer, methods=["POST"]),
+                Route("/suggestions", self._suggest, methods=["GET"]),
                 Route("/live", self._streams.open, methods=["GET"]),
                 *(Route(r.path, self._endpoint(r), methods=[r.method]) for r in self.routes),
             ],
@@ -194,6 +196,12 @@ class Console:
         preferences_of(request).changed(form).keep(response)
         return response
 
+    async def _suggest(self, request: Request) -> Response:
+        gateway = await self.visitor(request)
+        visit = Visit(gateway, request.url.path, request.query_params, {})
+        word = request.query_params.get("word", "")[:100]
+        return JSONResponse(await run_in_threadpool(suggestions_for, visit, word))
+
     async def _failed(self, request: Request, error: Exception) -> Response:
         """Show an error as a page in words; strangers are asked to log in first."""
         try:
@@ -243,6 +251,8 @@ def _plain(message: str) -> str:
 
 def _told(done: Done) -> Response:
     response = RedirectResponse(done.path, 303)
+    if not done.message:
+        return response
     text = urlsafe_b64encode(json.dumps(done.message[:1000]).encode()).decode()
     response.set_cookie(NOTICE, text, max_age=60, httponly=True, samesite="strict")
     return response

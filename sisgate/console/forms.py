@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from sisgate.clock import Clock
 from sisgate.domain.moments import parse_duration
 from sisgate.errors import UsageError
 
@@ -26,7 +25,14 @@ async def form_of(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
-def time_of(form: Mapping[str, str], name: str, clock: Clock) -> datetime | None:
+def number_of(text: str, name: str) -> int:
+    """Return a whole number; `UsageError` with the field's name for another text."""
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise UsageError(f"{name}: write a whole number.")
+    return int(text)
+
+
+def time_of(form: Mapping[str, str], name: str, now: datetime) -> datetime | None:
     """Return a time that a field gives, as a duration from now or in ISO 8601; None without.
 
     A time without an offset is UTC.
@@ -35,7 +41,7 @@ def time_of(form: Mapping[str, str], name: str, clock: Clock) -> datetime | None
     if not text:
         return None
     with suppress(ValueError):
-        return clock.now() + parse_duration(text)
+        return now + parse_duration(text)
     with suppress(ValueError):
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -20,7 +20,20 @@ class MenuEntry:
     everywhere: bool = False
 
 
-ENTRIES = (MenuEntry("/", "Overview", "o", "Fleet"),)
+ENTRIES = (
+    MenuEntry("/", "Overview", "o", "Fleet"),
+    MenuEntry("/providers", "Providers", "p", "Fleet"),
+    MenuEntry("/processes", "Processes", "w", "Fleet"),
+    MenuEntry("/jobs", "Jobs", "j", "Work"),
+    MenuEntry("/held", "Held syncs", "h", "Work"),
+    MenuEntry("/schedules", "Schedules", "s", "Work"),
+    MenuEntry("/datasets", "Datasets", "d", "Work"),
+    MenuEntry("/quarantine", "Quarantine", "q", "Work", everywhere=True),
+    MenuEntry("/configuration", "Configuration", "c", "Administration", everywhere=True),
+    MenuEntry("/audit", "Audit log", "a", "Administration", Action.ADMINISTER, everywhere=True),
+    MenuEntry("/tokens", "Tokens", "t", "Administration", Action.ADMINISTER, everywhere=True),
+)
+"""The menu, in order."""
 
 
 def menu_of(visit: Visit) -> list[tuple[str, list[MenuEntry]]]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from starlette.datastructures import QueryParams
 
+from sisgate.clock import SystemClock
 from sisgate.gateway import Action, Gateway
+
+CLOCK = SystemClock()
 
 ACTOR = "console"
 """The name in the audit log of a visitor without a token."""
@@ -26,6 +30,11 @@ class Visit:
     query: QueryParams
     places: Mapping[str, str]
     form: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def now(self) -> datetime:
+        """The time of this machine."""
+        return CLOCK.now()
 
     def allows(self, action: Action, provider: str | None = None) -> bool:
         """Return whether the visitor may do something: pages leave out what they may not."""
@@ -75,7 +84,10 @@ class ConsoleRoute:
     def _check(self, visit: Visit) -> None:
         access, provider = visit.gateway.access, visit.places.get("provider", "")
         match self.where:
-            case "anywhere" | "job":  # whose job it is, the gateway knows
+            case "anywhere":
+                access.require_role(self.action)
+            case "job":  # one that may not be seen is not there; whose it is, the gateway knows
+                visit.gateway.jobs.status(visit.places["job_id"])
                 access.require_role(self.action)
             case "installation":
                 access.require(self.action)

@@ -37,7 +37,7 @@ class Templates:
         )  # fmt: skip
         self._env.filters |= {
             "age": self.age, "at": at, "number": number, "badge": badge, "lasting": length,
-            "short": short, "percent": percent,
+            "short": short, "hour": hour, "percent": percent,
         }  # fmt: skip
         self._env.globals |= {"address": address, "assets": assets}
         self._env.globals["parts"] = self._env.get_template("parts.html").module
@@ -59,6 +59,8 @@ class Templates:
         if moment is None:
             return "-"
         seconds = (self._clock.now() - moment).total_seconds()
+        if abs(seconds) < 1:
+            return Markup('<time datetime="{}">now</time>').format(moment.isoformat())
         words = f"{length(seconds)} ago" if seconds >= 0 else f"in {length(-seconds)}"
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             moment.isoformat(), _utc(moment), words
@@ -79,6 +81,15 @@ def at(value: datetime | str | None) -> str | Markup:
     if moment is None:
         return "-"
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(), _utc(moment))
+
+
+def hour(seconds: int) -> str:
+    """Return the hour that begins so many seconds after 1970, in UTC.
+
+    >>> hour(1_795_953_600)
+    'Nov 29 12:00'
+    """
+    return f"{datetime.fromtimestamp(seconds, UTC):%b %d %H:%M}"
 
 
 def length(seconds: float | None) -> str:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from sisgate.domain.choices import PersonResource, Slot
     from sisgate.domain.stored_records import StoredChange, StoredRecord
     from sisgate.gateway.answer import Answer
+    from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
     from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
     from sisgate.gateway.dashboard import Attention, Dashboard
-    from sisgate.gateway.datasets import AbsentDataset
+    from sisgate.gateway.datasets import AbsentDataset, DatasetStatus
     from sisgate.gateway.diagnosis.result import DiagnosticResult
     from sisgate.gateway.gateway import Gateway
     from sisgate.gateway.hold import Hold
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from sisgate.gateway.orders import NewRequest, NewSync
     from sisgate.gateway.overview import Overview, ProviderOverview
     from sisgate.gateway.plan import Plan, PriorityQueue
+    from sisgate.gateway.provider_search import ProviderPage
     from sisgate.gateway.readiness import Readiness
+    from sisgate.gateway.timeline import Timeline
     from sisgate.gateway.transforms import TransformTrial
     from sisgate.gateway.usage import Usage
     from sisgate.gateway.wait import Wait
@@ -60,6 +63,11 @@ else:
             "VersionInfo": "sisgate.ledger.configuration",
             "Answer": "sisgate.gateway.answer",
             "Attention": "sisgate.gateway.dashboard",
+            "BulkOutcome": "sisgate.gateway.bulk_actions",
+            "BulkReview": "sisgate.gateway.bulk_actions",
+            "ProviderPage": "sisgate.gateway.provider_search",
+            "DatasetStatus": "sisgate.gateway.datasets",
+            "Timeline": "sisgate.gateway.timeline",
             "Dashboard": "sisgate.gateway.dashboard",
             "AbsentDataset": "sisgate.gateway.datasets",
             "DiagnosticResult": "sisgate.gateway.diagnosis.result",
@@ -102,11 +110,12 @@ else:
 
 __all__ = [
     "AbsentDataset", "Action", "Answer", "AppliedConfiguration", "Attention", "AuditEvent",
-    "AuditFilter", "Cause", "ConfigurationPlan", "Dashboard", "DeadLetter", "DiagnosticResult",
-    "ErasureReport", "Finding", "Gateway", "Hold", "IssueKind", "Job", "JobStatus", "KeyInfo",
-    "LimiterState", "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview", "PersonDisclosure",
-    "PersonResource", "Plan", "PriorityQueue", "ProviderOverview", "Readiness", "RetentionResult",
-    "Role", "Segment", "Slot", "StoredChange", "StoredRecord", "SyncResult", "TableChange",
+    "AuditFilter", "BulkOutcome", "BulkReview", "Cause", "ConfigurationPlan", "Dashboard",
+    "DatasetStatus", "DeadLetter", "DiagnosticResult", "ErasureReport", "Finding", "Gateway",
+    "Hold", "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest",
+    "NewSync", "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan",
+    "PriorityQueue", "ProviderOverview", "ProviderPage", "Readiness", "RetentionResult", "Role",
+    "Segment", "Slot", "StoredChange", "StoredRecord", "SyncResult", "TableChange", "Timeline",
     "TokenInfo", "TransformTrial", "Usage", "Verdict", "VerificationResult", "VersionInfo", "Wait",
     "WebhookDelivery", "WebhookEvents", "WebhookInfo",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from sisgate.audit.log import record
 from sisgate.domain.stored_records import StoredChange, StoredRecord
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
+from sisgate.gateway.job import places_of
 from sisgate.ledger import datasets
 from sisgate.ledger.records import count_live, stream_changes, stream_records
 
@@ -26,6 +27,20 @@ class AbsentDataset:
     job: str
     since: datetime
     asked_again_at: datetime
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """A dataset as the last syncs left it. Times are None for "never", `change` is a number.
+
+    `synced_at` is when its records were last read, `full_synced_at` when all of them were.
+    """
+
+    provider: str
+    resource: str
+    synced_at: datetime | None
+    full_synced_at: datetime | None
+    change: int
 
 
 def absent_datasets(core: Core, provider: str) -> Sequence[AbsentDataset]:
@@ -51,6 +66,19 @@ class Datasets:
     def check(self, provider: str, *resources: str) -> None:
         """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
         self._core.check_dataset(provider, *resources)
+
+    def list(self, provider: str | None = None) -> Sequence[DatasetStatus]:
+        """Return the datasets that were synced and that the caller may see, by name."""
+        principal = self._core.access.require_role(Action.LOOK)
+        places = places_of(principal)
+        with self._core.database.read() as session:
+            return [
+                DatasetStatus(
+                    each.provider, each.resource, each.synced_at, each.full_synced_at,
+                    each.last_sequence,
+                )
+                for each in datasets.all_of(session, places, provider)
+            ]  # fmt: skip
 
     def roster(self, provider: str, *, with_absent: bool = False) -> tuple[str, ...]:
         """Return the datasets of a provider's whole roster, parents before children.

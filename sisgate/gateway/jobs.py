@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sisgate.access.policy import Action
+from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.states import JobState
 from sisgate.domain.validation import aware, chosen
 from sisgate.errors import JobExpired, SisgateError, UnknownJob, UsageError
 from sisgate.gateway.acceptance import Acceptance
 from sisgate.gateway.answer import Answer, RequestTarget
 from sisgate.gateway.answers import Answers
+from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview, carry_out, review
 from sisgate.gateway.core import Core
 from sisgate.gateway.deprecated import called
 from sisgate.gateway.forecast import plan_job
@@ -30,9 +32,11 @@ from sisgate.gateway.job_handle import Job
 from sisgate.gateway.job_status import DeadLetter, JobStatus, read_cursor
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.plan import Plan
+from sisgate.gateway.timeline import Timeline, read_timeline
 from sisgate.gateway.wait import Wait
 from sisgate.gateway.waiting import wait_of, why_unanswered
-from sisgate.ledger import job_search
+from sisgate.ledger import job_filter, job_search
+from sisgate.ledger.attention import still_held
 from sisgate.wakeups import Wake
 
 
@@ -128,6 +132,57 @@ class Jobs:
             limit=limit,
         )
         return [status_of(job, {}) for job in rows]
+
+    def search(
+        self, query: str = "", *, after: str | None = None, limit: int = 50
+    ) -> Sequence[JobStatus]:
+        """Return the newest jobs that match a query, newest first. Their `calls` are empty.
+
+        The query is as people write it: `state:failed provider:lincoln since:2h`, or the beginning
+        of an id (`JobFilter.parse`). `after` as with `list`. Raises `UsageError`.
+        """
+        principal = self._core.access.require_role(Action.LOOK)
+        wanted = JobFilter.parse(query, self._core.clock.now())
+        with self._core.database.read() as session:
+            rows = job_filter.matching(
+                session, wanted, app=own_app(principal), places=places_of(principal),
+                after=read_cursor(after) if after is not None else None, limit=limit,
+            )  # fmt: skip
+            return [status_of(row, {}) for row in rows]
+
+    def held(self, *, limit: int = 100) -> Sequence[JobStatus]:
+        """Return the held syncs that no later sync of their dataset has settled, newest first."""
+        principal = self._core.access.require_role(Action.LOOK)
+        with self._core.database.read() as session:
+            rows = still_held(session, own_app(principal), places_of(principal), limit)
+            return [status_of(row, {}) for row in rows]
+
+    def timeline(self, job_id: str) -> Timeline:
+        """Return what happened to a job, in order, and whose fault each wait was."""
+        return read_timeline(self._core, self.status(job_id))
+
+    def review_bulk(self, action: str, query: str) -> BulkReview:
+        """Return what `retry` or `cancel` of all jobs that match a query would be done to.
+
+        Changes nothing: count, a sample, and the matching jobs in which it is not possible.
+        """
+        return review(self._core, action, JobFilter.parse(query, self._core.clock.now()))
+
+    def run_bulk(self, action: str, query: str, *, actor: str | None = None) -> BulkOutcome:
+        """Retry or cancel all jobs that match a query, some thousands at most.
+
+        Each is audited by itself. A job that has moved meanwhile, or that the caller may not touch,
+        is a conflict and stops nothing.
+        """
+        wanted = JobFilter.parse(query, self._core.clock.now())
+
+        def act(status: JobStatus) -> None:
+            if action == "retry":
+                self._actions.retry(status, actor)
+            else:
+                self._actions.cancel(status, actor)
+
+        return carry_out(self._core, action, wanted, act)
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Return the status of a job once it has ended.

@@ -18,6 +18,7 @@ from sisgate.gateway.forecast import read_queue
 from sisgate.gateway.hold import Hold
 from sisgate.gateway.overview import Overview, read_overview
 from sisgate.gateway.plan import PriorityQueue
+from sisgate.gateway.provider_search import ProviderPage, find_providers, window_shape
 from sisgate.gateway.usage import Usage, read_usage
 from sisgate.settings import ProviderConfig
 
@@ -62,6 +63,33 @@ class Providers:
             absent = absent_datasets(self._core, name)
             return replace(overview, providers=[replace(provider, absent=absent)])
         return overview
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        kind: str | None = None,
+        pool: str | None = None,
+        sort: str = "name",
+        page: int = 1,
+        size: int = 50,
+    ) -> ProviderPage:
+        """Return a page of the providers that the caller may see, with their state.
+
+        `text` is a part of the name. `sort` is `name`, `kind`, `pool`, or `waiting`: the longest
+        backlog first. Only the state of the page's providers is read, so it serves thousands.
+        """
+        names = self.names()
+        return find_providers(self._core, names, text, kind, pool, sort, page, size)
+
+    def window_shape(self, name: str, parts: int = 24) -> Sequence[int]:
+        """Return how many permits of the longest window come back in each part of it from now on.
+
+        Empty without a limit. Raises `BrokerUnavailable`.
+        """
+        config = self._core.provider(name)
+        self._core.access.require_any(Action.LOOK, name)
+        return window_shape(self._core, config, parts)
 
     def control(self, name: str) -> ProviderControl:
         """Return the limits and pauses of a provider, to change at run time."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobKind, JobState
@@ -47,6 +48,27 @@ def last_sync(
         .limit(1)
     ).first()
     return None if row is None or row[1] is None else (row[0], row[1])
+
+
+def all_of(
+    session: Session, places: Sequence[tuple[str, str]], provider: str | None
+) -> Sequence[Dataset]:
+    """Return the datasets in certain places, of a provider or of all, by name.
+
+    `places` are pairs of provider and resource; `*` is any.
+    """
+    query = select(Dataset).order_by(Dataset.provider, Dataset.resource)
+    if provider is not None:
+        query = query.where(Dataset.provider == provider)
+    if ("*", "*") not in places:
+        at = [_is_at(*place) for place in places]
+        query = query.where(or_(false(), *at))
+    return session.scalars(query).all()
+
+
+def _is_at(provider: str, resource: str) -> ColumnElement[bool]:
+    same_provider = true() if provider == "*" else Dataset.provider == provider
+    return same_provider & (true() if resource == "*" else Dataset.resource == resource)
 
 
 def newest_change(session: Session, provider: str, resource: str) -> int:

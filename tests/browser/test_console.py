@@ -6,15 +6,29 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit
+from sisgate.clock import poll_until
+from testbed.stack import CLOCK, PATIENCE_SECONDS, Stack
+from tests.browser.conftest import STUDENTS, Visit
 
-PAGES = ("/",)
+
+def pages_of(stack: Stack) -> list[str]:
+    """An address of each page."""
+    job = stack.sync("lincoln", "orgs").id
+    return [
+        "/", "/providers", "/providers/lincoln", "/providers/lincoln/pause",
+        "/providers/lincoln/limits", "/providers/lincoln/breakers", "/providers/roosevelt/rotate",
+        "/processes", "/jobs?q=provider:lincoln", "/jobs?q=wrong", f"/jobs/{job}",
+        f"/jobs/{job}/cancel", "/jobs/bulk/retry?q=state:failed", "/held", "/schedules",
+        "/datasets", "/datasets?provider=roosevelt", "/datasets/lincoln/students/sync",
+        "/quarantine", "/configuration", "/configuration/1", "/audit", "/tokens", "/tokens/new",
+        "/nothing",
+    ]  # fmt: skip
 
 
 def test_a_token_opens_the_console_and_logging_out_closes_it(visit: Visit) -> None:
-    """A wrong one is refused in words."""
+    """The page says that it is kept up to date."""
     page = visit("viewer")
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
@@ -33,6 +47,10 @@ def test_keys_go_to_pages_and_can_be_switched_off(visit: Visit) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
+    page.locator("h1").click()
+    page.keyboard.press("g")
+    page.keyboard.press("j")
+    expect(page).to_have_url(re.compile("/jobs$"))
     page.get_by_text("Settings", exact=True).click()
     page.get_by_role("group", name="Single-key shortcuts").get_by_label("off").check()
     page.get_by_role("button", name="Save").click()
@@ -40,17 +58,138 @@ def test_keys_go_to_pages_and_can_be_switched_off(visit: Visit) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
+def test_a_sync_is_watched_from_its_beginning_to_its_end(visit: Visit, stack: Stack) -> None:
+    """By an operator, without a reload: states, calls and the end come by themselves."""
+    stack.gateway.providers.control("lincoln").pause(actor="test")
+    page = visit("operator")
+    page.goto("/datasets/lincoln/students/sync")
+    page.get_by_label("Mode").select_option("full")
+    page.get_by_role("button", name="Sync").click()
+    expect(page.get_by_role("status").filter(has_text="accepted")).to_be_visible()
+    expect(page.get_by_text("Waits for lincoln, which takes no calls")).to_be_visible()
+    stack.gateway.providers.control("lincoln").resume(actor="test")
+    expect(page.locator("#live .badge", has_text="done")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("answered 200").first).to_be_visible()
+
+
+def test_failed_jobs_are_filtered_and_retried_in_bulk(visit: Visit, stack: Stack) -> None:
+    """The filter suggests, the address holds the view, a review comes before the action."""
+    jobs = [stack.gateway.sync("roosevelt", "students", app="bulky").id for _ in range(3)]
+    for job in jobs:
+        poll_until(
+            lambda job=job: stack.gateway.jobs.status(job).is_final,  # type: ignore[misc]
+            clock=CLOCK, timeout_seconds=PATIENCE_SECONDS,
+        )  # fmt: skip
+    stack.gateway.providers.control("roosevelt").pause(actor="test")
+    doomed = [stack.gateway.sync("roosevelt", "teachers", app="bulky").id for _ in range(3)]
+    for job in doomed:
+        stack.gateway.jobs.cancel(job)
+    page = visit("operator")
+    page.goto("/jobs")
+    field = page.get_by_role("combobox", name="Filter")
+    field.press_sequentially("sta")
+    expect(page.get_by_role("option", name="state:")).to_be_visible()
+    field.press("ArrowDown")
+    field.press("Enter")
+    field.press_sequentially("can")
+    expect(page.get_by_role("option", name="state:cancelled")).to_be_visible()
+    field.press("ArrowDown")
+    field.press("Enter")
+    field.press_sequentially("app:bulky")
+    page.get_by_role("button", name="Filter").click()
+    expect(page).to_have_url(re.compile("q=state%3Acancelled\\+app%3Abulky"))
+    expect(page.locator("tbody tr")).to_have_count(3)
+    page.get_by_role("link", name="Retry all that match").click()
+    expect(page.locator("main")).to_contain_text("Retry 3 jobs")
+    page.get_by_role("button", name="Retry 3 jobs").click()
+    expect(page.get_by_role("status")).to_contain_text("3 jobs retried")
+    assert all(stack.gateway.jobs.status(job).retried_as for job in doomed)
+    stack.gateway.providers.control("roosevelt").resume(actor="test")
+
+
+def test_a_provider_is_paused_until_a_time_and_resumed(visit: Visit, stack: Stack) -> None:
+    """With a reason, which the audit log keeps with the visitor's name."""
+    page = visit("operator")
+    page.goto("/providers/lincoln")
+    page.get_by_role("link", name="Pause").click()
+    page.get_by_label("Until").fill("2h")
+    page.get_by_label("Reason").fill("maintenance of the SIS")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("status").filter(has_text="is paused until")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="No calls are made")).to_be_visible()
+    page.goto("/")
+    expect(page.get_by_text("Lincoln is paused.")).to_be_visible()
+    page.goto("/providers/lincoln")
+    page.get_by_role("link", name="Resume").click()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("status").filter(has_text="goes on")).to_be_visible()
+    event = next(e for e in stack.gateway.audit.tail() if e.action == "limits:provider:pause")
+    assert event.reason == "maintenance of the SIS"
+    assert event.actor.startswith("operator-visitor (token ")
+
+
+def test_a_held_sync_is_approved(visit: Visit, stack: Stack) -> None:
+    """After the visitor has said that they checked; then the records go."""
+    assert stack.sync("roosevelt", "students", mode="full").state == "done"
+    stack.sandbox.churn("roosevelt", resource="students", delete=STUDENTS // 2)
+    assert stack.sync("roosevelt", "students", mode="full").state == "held"
+    page = visit("operator")
+    page.goto("/")
+    expect(page.get_by_text("1 sync held: deletions wait for approval.")).to_be_visible()
+    page.goto("/held")
+    page.get_by_role("link", name="Approve or reject students of roosevelt").click()
+    page.get_by_label("I have checked").check()
+    page.get_by_role("button", name="Approve the deletions").click()
+    expect(page.locator("#live .badge", has_text="done")).to_be_visible(timeout=60_000)
+    page.goto("/held")
+    expect(page.get_by_text("No sync is held.")).to_be_visible()
+
+
+def test_a_configuration_is_rolled_back(visit: Visit, stack: Stack) -> None:
+    """With the difference shown before."""
+    configuration = stack.gateway.configuration
+    before = configuration.show().info.number
+    plan = configuration.plan_edit("lincoln", {"limit": "1500/h"})
+    configuration.apply(plan, actor="test", reason="a mistake")
+    page = visit("admin")
+    page.goto("/configuration")
+    page.get_by_role("link", name=str(before), exact=True).click()
+    page.get_by_role("link", name="Roll back to this").click()
+    expect(page.locator("main")).to_contain_text('limit: "1500/h" → "2000/h"')
+    page.get_by_label("Reason").fill("too slow")
+    page.get_by_role("button", name="Roll back").click()
+    expect(page.get_by_role("status").filter(has_text="is in force")).to_be_visible()
+    assert configuration.show().document["providers"]["lincoln"]["limit"] == "2000/h"
+
+
+def test_a_viewer_is_shown_no_action_and_refused_each(visit: Visit) -> None:
+    """Also when the address is known."""
+    page = visit("viewer")
+    page.goto("/providers/lincoln")
+    expect(page.get_by_role("link", name="Pause")).to_have_count(0)
+    expect(page.get_by_role("link", name="Tokens")).to_have_count(0)
+    page.goto("/providers/lincoln/pause")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The caller may not do that")
+    expect(page.locator("main")).to_contain_text("needs the role operator or admin")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_breaks_a_rule_of_accessibility(visit: Visit, theme: str) -> None:
-    """By axe, at both widths; and none is wider than its screen."""
-    problems = []
-    for width in (1280, 390):
-        page = visit("admin", width=width, theme=theme)
-        for path in PAGES:
-            page.goto(path)
-            found = Axe().run(page)
-            problems += [f"{path} {width} {each['id']}" for each in found.response["violations"]]
+def test_no_page_breaks_a_rule_of_accessibility(visit: Visit, stack: Stack, theme: str) -> None:
+    """By axe, in both themes; and none is wider than its screen at both widths."""
+    problems: list[str] = []
+    page = visit("admin", theme=theme)
+    for path in pages_of(stack):
+        page.goto(path)
+        problems += [f"{path}: {each}" for each in violations(page)]
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
             wide = page.evaluate("document.documentElement.scrollWidth")
             if wide > width:
-                problems.append(f"{path} {width} is {wide} wide")
-    assert problems == []
+                problems.append(f"{path} is {wide} wide at {width}")
+    assert not problems, "\n".join(problems)
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds on a page."""
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']} {each['nodes'][0]['html'][:120]}" for each in found]

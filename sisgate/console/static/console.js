@@ -58,7 +58,8 @@
       place.replaceChildren();
       new uPlot({
         width: place.clientWidth || 600, height: 200, legend: { show: true }, cursor: { drag: { x: false } },
-        axes: [axis, axis],
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+        axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(11, 16)) }, axis],
         series: [{}, ...series.map((each) => ({ label: each.label, stroke: colour(each.tone), width: 2, dash: each.dash ?? [] }))],
       }, [times, ...series.map((each) => each.values)], place);
     }
@@ -93,12 +94,12 @@
       if (!answer.ok || mine !== asked) return;
       const words = await answer.json();
       if (!words.length || document.activeElement !== field) return close();
-      at = -1;
+      at = words.indexOf(list.children[at]?.textContent); // what was chosen meanwhile stays so
       list.replaceChildren(...words.map((text, n) => {
         const item = document.createElement("li");
         item.id = `${list.id}-${n}`;
         item.setAttribute("role", "option");
-        item.setAttribute("aria-selected", "false");
+        item.setAttribute("aria-selected", String(n === at));
         item.textContent = text;
         item.addEventListener("mousedown", (event) => { event.preventDefault(); take(text); });
         return item;

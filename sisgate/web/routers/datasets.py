@@ -22,6 +22,8 @@ from sisgate.web.schemas.datasets import (
     DatasetsDocument,
     RestartedDocument,
     RestartOrder,
+    SyncedDataset,
+    SyncedDatasets,
 )
 from sisgate.web.streams import JSON_LINES, json_lines
 
@@ -80,6 +82,15 @@ async def _reading(
 
 
 Reading = Annotated[_Reading, Depends(_reading)]
+
+
+@router.get(
+    "/datasets", openapi_extra=needs("look", "anywhere"), summary="List what was synced, and when"
+)
+def list_synced_datasets(caller: Caller, provider: str | None = None) -> SyncedDatasets:
+    """Return the datasets that were synced and that the caller may see, by name."""
+    found = caller.datasets.list(provider)
+    return SyncedDatasets(datasets=[SyncedDataset.of(each) for each in found])
 
 
 @router.get(ALL, openapi_extra=needs("look", "part of provider"), summary="List datasets")

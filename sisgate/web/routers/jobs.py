@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from sisgate.domain.states import JobState
-from sisgate.errors import InvalidState
+from sisgate.errors import InvalidState, UsageError
 from sisgate.gateway import Answer
 from sisgate.web.answering import Answering
 from sisgate.web.deps import ACTOR, Caller, Common, End, IdempotencyKey, JobId, Purpose
@@ -36,6 +36,13 @@ from sisgate.web.schemas.jobs import (
     TargetDocument,
     WaitDocument,
     WaitsFor,
+)
+from sisgate.web.schemas.overview import (
+    BulkActionOrder,
+    BulkOutcomeDocument,
+    BulkReviewDocument,
+    HeldSyncs,
+    TimelineDocument,
 )
 from sisgate.web.streams import EVENTS, events_of
 from sisgate.web.waiting import until_gone
@@ -152,14 +159,26 @@ def list_jobs(
     provider: str | None = None,
     resource: str | None = None,
     app: str | None = None,
+    q: Annotated[
+        str | None,
+        Query(
+            description="A query instead of the others, such as `state:failed app:x since:2h`.",
+            max_length=400,
+        ),
+    ] = None,
     cursor: Annotated[str | None, Query(description="`next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobPage:
     """Return the jobs that the caller may see, page by page."""
-    found = caller.jobs.list(
-        states=state or (), provider=provider, resource=resource, app=app,
-        after=cursor, limit=limit + 1,
-    )  # fmt: skip
+    if q is not None and (state or provider or resource or app):
+        raise UsageError("q stands alone: write state:, provider:, resource: and app: in it.")
+    if q is not None:
+        found = caller.jobs.search(q, after=cursor, limit=limit + 1)
+    else:
+        found = caller.jobs.list(
+            states=state or (), provider=provider, resource=resource, app=app,
+            after=cursor, limit=limit + 1,
+        )  # fmt: skip
     page = found[:limit]
     following = page[-1].cursor if len(found) > limit else None
     return JobPage(jobs=[JobDocument.of(each) for each in page], next=following)
@@ -237,6 +256,51 @@ def get_target(job_id: JobId, caller: Caller) -> TargetDocument:
 def get_forecast(job_id: JobId, caller: Caller) -> PlanDocument:
     """Return when a job begins and ends, or did."""
     return PlanDocument.of(caller.jobs.expected(job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/timeline",
+    openapi_extra=needs("look", "job"),
+    summary="Tell what happened to a job",
+)
+def get_timeline(job_id: JobId, caller: Caller) -> TimelineDocument:
+    """Return its states, calls and attempts in order, and whose fault each wait was."""
+    return TimelineDocument.of_job(caller.jobs.timeline(job_id))
+
+
+@router.get(
+    "/held-syncs", openapi_extra=needs("look", "anywhere"), summary="List syncs that are held"
+)
+def list_held_syncs(caller: Caller) -> HeldSyncs:
+    """Return the held syncs that no later sync of their dataset has settled, newest first."""
+    return HeldSyncs(jobs=[JobDocument.of(each) for each in caller.jobs.held()])
+
+
+BulkActionName = Annotated[Literal["retry", "cancel"], Path(description="What to do.")]
+
+
+@router.post(
+    "/jobs/bulk/{action}/review",
+    openapi_extra=needs("enqueue", "anywhere"),
+    summary="Show what an action on all matching jobs would be done to",
+)
+def review_jobs(
+    action: BulkActionName, order: BulkActionOrder, caller: Caller
+) -> BulkReviewDocument:
+    """Return count, states and a sample. Changes nothing."""
+    return BulkReviewDocument.of_review(caller.jobs.review_bulk(action, order.query))
+
+
+@router.post(
+    "/jobs/bulk/{action}",
+    openapi_extra=needs("enqueue", "anywhere"),
+    summary="Retry or cancel all matching jobs",
+)
+def act_on_jobs(
+    action: BulkActionName, order: BulkActionOrder, caller: Caller
+) -> BulkOutcomeDocument:
+    """Do it to some thousands at most. Jobs that have moved are left as they are, and told."""
+    return BulkOutcomeDocument.of_outcome(caller.jobs.run_bulk(action, order.query, actor=ACTOR))
 
 
 @router.get(

@@ -26,6 +26,7 @@ from sisgate.web.schemas.admin import (
     SchedulesDocument,
 )
 from sisgate.web.schemas.jobs import BulkResult
+from sisgate.web.schemas.overview import DashboardDocument
 from sisgate.web.schemas.providers import BecauseOrder
 
 router = APIRouter(prefix="/v1", tags=["operations"])
@@ -40,6 +41,14 @@ CONTROL = needs("control", "installation")
 def get_fleet(caller: Caller) -> FleetDocument:
     """Return workers and beat by their heartbeats, and what keeps jobs from running."""
     return FleetDocument.of(caller.fleet.liveness())
+
+
+@router.get(
+    "/dashboard", openapi_extra=needs("look", "anywhere"), summary="Show the fleet at a glance"
+)
+def get_dashboard(caller: Caller) -> DashboardDocument:
+    """Return what needs attention, backlog, the busiest providers, processes."""
+    return DashboardDocument.of_board(caller.fleet.dashboard())
 
 
 @router.get("/schedules", openapi_extra=needs("look", "anywhere"), summary="List schedules")

@@ -20,6 +20,7 @@ from sisgate.web.schemas.providers import (
     TrialDocument,
     UsageDocument,
     UsagePage,
+    WindowShape,
     details_of,
 )
 
@@ -27,9 +28,27 @@ router = APIRouter(prefix="/v1", tags=["providers"])
 
 
 @router.get("/providers", openapi_extra=needs("look", "anywhere"), summary="List providers")
-def list_providers(caller: Caller) -> ProvidersDocument:
-    """Return the providers that the caller may see: limits, quota left, breakers, obstacles."""
-    return ProvidersDocument.of(caller.providers.overview())
+def list_providers(
+    caller: Caller,
+    text: Annotated[str, Query(description="A part of the name.", max_length=100)] = "",
+    kind: str | None = None,
+    pool: str | None = None,
+    sort: Literal["name", "kind", "pool", "waiting"] = "name",
+    page: Annotated[
+        int | None, Query(ge=1, le=10**6, description="From 1; without it, all in one answer.")
+    ] = None,
+    size: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> ProvidersDocument:
+    """Return the providers that the caller may see: limits, quota left, breakers, obstacles.
+
+    Ask for a `page` where there are thousands: only its providers' state is read.
+    """
+    if page is None and not (text or kind or pool):
+        return ProvidersDocument.of(caller.providers.overview())
+    found = caller.providers.search(
+        text, kind=kind, pool=pool, sort=sort, page=page or 1, size=size
+    )
+    return ProvidersDocument.of_page(found)
 
 
 @router.get(
@@ -45,6 +64,16 @@ def get_provider(provider: ProviderName, caller: Caller) -> ProviderDetails:
     except BrokerUnavailable:  # among the obstacles
         return details_of(overview, None, None)
     return details_of(overview, hold, list(queue))
+
+
+@router.get(
+    "/providers/{provider}/window",
+    openapi_extra=needs("look", "part of provider"),
+    summary="Show when permits come back",
+)
+def get_window(provider: ProviderName, caller: Caller) -> WindowShape:
+    """Return how many permits of the longest window come back in each part of it from now on."""
+    return WindowShape(permits=list(caller.providers.window_shape(provider)))
 
 
 @router.get(

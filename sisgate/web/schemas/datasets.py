@@ -48,3 +48,19 @@ class RestartedDocument(Document):
     """The datasets whose cursors are too old now, as PROVIDER/RESOURCE."""
 
     datasets: list[str]
+
+
+class SyncedDataset(Document):
+    """A dataset as the last syncs left it. Times are null for never, `change` is the newest's."""
+
+    provider: str
+    resource: str
+    synced_at: Moment | None
+    full_synced_at: Moment | None
+    change: int
+
+
+class SyncedDatasets(Document):
+    """Datasets that were synced."""
+
+    datasets: list[SyncedDataset]

@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Base64Bytes, Field
 
-from sisgate.gateway import Hold, Overview, PriorityQueue, ProviderOverview, TransformTrial
+from sisgate.gateway import (
+    Hold,
+    Overview,
+    PriorityQueue,
+    ProviderOverview,
+    ProviderPage,
+    TransformTrial,
+)
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 
 
@@ -150,17 +157,38 @@ class ProviderDetails(ProviderDocument):
     queue: list[QueueDocument] | None
 
 
+class WindowShape(Document):
+    """The longest window in equal parts, from now to its end: permits that come back in each."""
+
+    permits: list[int]
+
+
 class ProvidersDocument(Document):
-    """The providers that the caller may see; `unknown` says which parts of their state are."""
+    """The providers that the caller may see; `unknown` says which parts of their state are.
+
+    `count` is of all that match, `pages` how many there are; both are null without a `page`.
+    """
 
     providers: list[ProviderDocument]
     unknown: list[str]
+    count: int | None = None
+    page: int | None = None
+    pages: int | None = None
 
     @classmethod
     def of(cls, overview: Overview) -> Self:
         """Return the document of an overview."""
         providers = [ProviderDocument.of(each) for each in overview.providers]
         return cls(providers=providers, unknown=list(overview.unknown))
+
+    @classmethod
+    def of_page(cls, found: ProviderPage) -> Self:
+        """Return the document of one page of many."""
+        providers = [ProviderDocument.of(each) for each in found.providers]
+        return cls(
+            providers=providers, unknown=list(found.unknown),
+            count=found.count, page=found.page, pages=found.pages,
+        )  # fmt: skip
 
 
 def details_of(

@@ -81,7 +81,6 @@ NOT_BY_HTTP = {
     "audit.archive": BY_HOST,
     "audit.new_key": BY_HOST,
     "audit.keys": BY_HOST,
-    "fleet.dashboard": "GET /v1/fleet, /v1/providers and /v1/keys have its parts",
     "fleet.metrics": "GET /metrics shows it",
     "sessions.begin": OF_CONSOLE,
     "sessions.end": OF_CONSOLE,

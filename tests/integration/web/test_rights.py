@@ -26,6 +26,8 @@ BODIES: dict[str, Any] = {
     "make_request": {"provider": PROVIDER, "method": "GET", "path": "/x", "timeout": 0.01},
     "create_jobs": {"items": [{"kind": "sync", "provider": PROVIDER, "resource": RESOURCE}]},
     "resolve_job": {"resolution": "done"},
+    "review_jobs": {"query": "state:failed"},
+    "act_on_jobs": {"query": "state:failed provider:none"},
     "set_limits": {"limits": None},
     "set_breakers": {"state": "auto"},
     "add_key": {"client_id": "c", "secret": "s"},
@@ -100,7 +102,7 @@ def expected(principal: Principal, action: Action, where: str) -> str:
 
 def ask(service: WebService, each: Operation, token: str | None, job: str) -> tuple[int, str]:
     """Call one operation; return its status, and the code of its problem."""
-    names = {"job_id": job, "number": "1", **PLACES}
+    names = {"job_id": job, "number": "1", "action": "retry", **PLACES}
     path = each.path
     for name in [part[1:-1] for part in path.split("/") if part.startswith("{")]:
         path = path.replace(f"{{{name}}}", names.get(name, "none"))

@@ -1,0 +1,57 @@
+"""Syncs that are held, what they would change, and their approval."""
+
+from __future__ import annotations
+
+from sisgate.console.acts import REASON, FormField, act_view
+from sisgate.console.rooms import Done, Room, View, Visit
+from sisgate.domain.states import JobState
+from sisgate.errors import InvalidState
+from sisgate.gateway import Action
+
+room = Room()
+
+
+@room.page("/held", Action.LOOK, "anywhere")
+def held(visit: Visit) -> View:
+    """Show the held syncs that nobody has settled."""
+    jobs = visit.gateway.jobs.held()
+    may = {
+        job.id
+        for job in jobs
+        if visit.gateway.access.allows(Action.CONTROL, job.provider, job.resource)
+    }
+    return View("held.html", "Held syncs", {"jobs": jobs, "may": may})
+
+
+@room.page("/held/{job_id}", Action.CONTROL, "job")
+def approve_form(visit: Visit) -> View:
+    """Ask before approving the deletions of one."""
+    status = visit.gateway.jobs.status(visit.places["job_id"])
+    if status.state is not JobState.HELD or status.resource is None:
+        raise InvalidState(f"Job {status.id} is {status.state.value}, not held.", job=status.id)
+    count = visit.gateway.datasets.count(status.provider, status.resource)
+    return act_view(
+        f"Approve {status.resource} of {status.provider}",
+        [
+            status.note or "It would delete more than is usual.",
+            (f"The dataset has {count:,} records now. Approving reads the whole list once more, "
+            "proves that it is complete, and deletes what it no longer has, however many. Apps "
+            "that follow the changes see each deletion. Check at the provider first: a broken "
+            "export or a lost permission looks the same."),
+        ],
+        FormField("sure", "I have checked at the provider that the records are gone.",
+                  kind="checkbox", required=True),
+        REASON, submit="Approve the deletions", back="/held", danger=True,
+    )  # fmt: skip
+
+
+@room.action("/held/{job_id}", Action.CONTROL, "job")
+def approve(visit: Visit) -> Done:
+    """Sync again with approval."""
+    status = visit.gateway.jobs.status(visit.places["job_id"])
+    if status.state is not JobState.HELD or status.resource is None:
+        raise InvalidState(f"Job {status.id} is {status.state.value}, not held.", job=status.id)
+    job = visit.gateway.sync(
+        status.provider, status.resource, allow_deletes=True, mode="full", priority="high"
+    )
+    return Done(f"/jobs/{job.id}", "Approved: this sync deletes what the provider no longer has.")

@@ -1,0 +1,144 @@
+"""Jobs: the filter bar, one job as a timeline, and actions on one or on all that match."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from sisgate.console.acts import REASON, FormField, act_view
+from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
+from sisgate.console.templates import address
+from sisgate.domain.job_filter import QUALIFIERS
+from sisgate.domain.states import JobState
+from sisgate.errors import BrokerUnavailable, NotFound, UsageError
+from sisgate.gateway import Action
+
+room = Room()
+
+SIZE = 50
+CHIPS = (
+    ("All", ""), ("Live", "state:accepted state:running"), ("Failed", "state:failed"),
+    ("Given up", "is:dead"), ("Held", "state:held"), ("Expired", "state:expired"),
+    ("Unknown outcome", "state:unknown"), ("Last hour", "since:1h"),
+)  # fmt: skip
+"""Filters that are one click away."""
+
+
+@room.page("/jobs", Action.LOOK, "anywhere")
+def jobs(visit: Visit) -> View:
+    """Show the jobs that match a filter, newest first."""
+    query, after = visit.query.get("q", ""), visit.query.get("after") or None
+    values: dict[str, Any] = {
+        "q": query, "chips": CHIPS, "problem": "", "jobs": [], "next": None, "after": after,
+        "may_act": visit.gateway.access.principal().roles & {"app", "operator", "admin"},
+        "qualifiers": QUALIFIERS,
+    }  # fmt: skip
+    try:
+        found = visit.gateway.jobs.search(query, after=after, limit=SIZE + 1)
+    except UsageError as error:  # the filter is still there to be put right
+        return View("jobs.html", "Jobs", values | {"problem": error.message})
+    page = found[:SIZE]
+    following = page[-1].cursor if len(found) > SIZE else None
+    return View("jobs.html", "Jobs", values | {"jobs": page, "next": following})
+
+
+@room.page("/jobs/bulk/{action}", Action.ENQUEUE, "anywhere")
+def review(visit: Visit) -> View:
+    """Show what an action on all that match would be done to."""
+    query = visit.query.get("q", "")
+    found = visit.gateway.jobs.review_bulk(_action(visit), query)
+    return View(
+        "bulk.html", f"{found.action.capitalize()} all that match", {"it": found, "q": query}
+    )
+
+
+@room.action("/jobs/bulk/{action}", Action.ENQUEUE, "anywhere")
+def run(visit: Visit) -> View:
+    """Do it, and tell the conflicts."""
+    query = visit.form.get("q", "")
+    outcome = visit.gateway.jobs.run_bulk(_action(visit), query, actor=ACTOR)
+    return View("outcome.html", "Done", {"it": outcome, "q": query})
+
+
+def _action(visit: Visit) -> str:
+    action = visit.places["action"]
+    if action not in {"retry", "cancel"}:
+        raise NotFound("There is no such page.")
+    return action
+
+
+@room.page("/jobs/{job_id}", Action.LOOK, "job")
+def job(visit: Visit) -> View:
+    """Show everything about a job: its state, what it waits for, its timeline."""
+    gateway, job_id = visit.gateway, visit.places["job_id"]
+    status = gateway.jobs.status(job_id)
+    wait = plan = None
+    with suppress(BrokerUnavailable):
+        wait = gateway.jobs.waits_for(job_id)
+        plan = gateway.jobs.expected(job_id) if not status.is_final else None
+    principal = gateway.access.principal()
+    action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
+    values = {
+        "job": status, "wait": wait, "plan": plan, "target": gateway.jobs.request_target(job_id),
+        "timeline": gateway.jobs.timeline(job_id),
+        "may_act": gateway.access.allows(action, status.provider, status.resource),
+        "may_approve": gateway.access.allows(Action.CONTROL, status.provider, status.resource),
+        "may_retry": status.state in {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
+        and status.retried_as is None,
+    }  # fmt: skip
+    what = status.resource or status.kind
+    return View("job.html", f"{what} of {status.provider}", values)
+
+
+@room.page("/jobs/{job_id}/{act}", Action.ENQUEUE, "job")
+def act_form(visit: Visit) -> View:
+    """Ask before an action on one job."""
+    status = visit.gateway.jobs.status(visit.places["job_id"])
+    act, back = visit.places["act"], f"/jobs/{visit.places['job_id']}"
+    what = f"{status.resource or status.kind} of {status.provider}, {status.state.value}"
+    if act == "cancel":
+        text = "The job ends now. A call in flight finishes, and its response is dropped."
+        return act_view("Cancel the job", [what, text], submit="Cancel the job", back=back,
+                        danger=True)  # fmt: skip
+    if act == "retry":
+        text = "A new job does the same again. A failed sync resumes where it ended."
+        return act_view("Retry the job", [what, text], submit="Retry", back=back)
+    if act == "resolve":
+        ends = (
+            ("done", "done: the provider has carried it out"),
+            ("failed", "failed: it has not"), ("retry", "failed, and send it again"),
+        )  # fmt: skip
+        text = "Find out at the provider whether the request was carried out, then say so here."
+        field = FormField("resolution", "It is", kind="select", options=ends)
+        return act_view("Settle the job", [what, text], field, REASON, submit="Settle", back=back)
+    raise NotFound("There is no such page.")
+
+
+@room.action("/jobs/{job_id}/{act}", Action.ENQUEUE, "job")
+def act(visit: Visit) -> Done:
+    """Cancel, retry or settle one job."""
+    jobs_, job_id, word = visit.gateway.jobs, visit.places["job_id"], visit.places["act"]
+    if word == "cancel":
+        jobs_.cancel(job_id, actor=ACTOR)
+        return Done(f"/jobs/{job_id}", "The job is cancelled.")
+    if word == "retry":
+        again = jobs_.retry(job_id, actor=ACTOR)
+        return Done(f"/jobs/{again.id}", "This job does it again.")
+    if word == "resolve":
+        resolution = visit.form.get("resolution", "")
+        status = jobs_.resolve(job_id, resolution, reason=visit.reason, actor=ACTOR)
+        return Done(f"/jobs/{status.id}", "The job is settled.")
+    raise NotFound("There is no such page.")
+
+
+@room.page("/search", Action.LOOK, "anywhere")
+def search(visit: Visit) -> Done:
+    """Go to the page that a word means: a job, a provider, or the jobs that match."""
+    word = visit.query.get("q", "").strip()
+    if word in visit.gateway.providers.names():
+        return Done(address(f"/providers/{word}"), "")
+    with suppress(NotFound, UsageError):
+        return Done(f"/jobs/{visit.gateway.jobs.find(word)}", "")
+    if ":" in word:
+        return Done(address("/jobs", q=word), "")
+    return Done(address("/providers", q=word), "")

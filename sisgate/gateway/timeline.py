@@ -1,0 +1,113 @@
+"""What happened to a job, in order: its states, calls and attempts, and who made it wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Literal
+
+from sisgate.gateway.core import Core
+from sisgate.gateway.job_status import JobStatus
+from sisgate.ledger import timeline as ledger
+from sisgate.ledger.schema import Attempt, Call
+
+MOST_CALLS = 300
+"""Calls of a job that are shown; a sync of a large dataset has thousands alike."""
+
+LEAST_WAIT_SECONDS = 0.5
+"""Shorter waits are not told."""
+
+Fault = Literal["quota", "provider", "fleet"]
+"""Who made a job wait: sisgate's quota and the jobs before it, the provider, or our own fleet."""
+
+Tone = Literal["plain", "busy", "good", "warn", "bad"]
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """One thing that happened, or a wait of `seconds` that began at `at`, with whose `fault`."""
+
+    at: datetime
+    text: str
+    tone: Tone = "plain"
+    call: int | None = None
+    seconds: float | None = None
+    fault: Fault | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready, but for the time."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The entries in order of time. `is_whole` is False if the job has more calls than shown."""
+
+    entries: Sequence[TimelineEntry]
+    is_whole: bool
+
+
+def read_timeline(core: Core, status: JobStatus) -> Timeline:
+    """Return what happened to a job that the caller may see."""
+    with core.database.read() as session:
+        calls = ledger.calls_with_attempts(session, status.id, MOST_CALLS + 1)
+        shown = calls[:MOST_CALLS]
+        entries = [*_of_job(status), *(each for call in shown for each in _of_call(*call))]
+    # What happened at one moment stays in the order in which it is told.
+    return Timeline(sorted(entries, key=lambda each: each.at), len(calls) <= MOST_CALLS)
+
+
+def _of_job(status: JobStatus) -> Iterator[TimelineEntry]:
+    yield TimelineEntry(status.accepted_at, f"accepted from {status.app}")
+    if status.ended_at is not None:
+        message = (status.error or {}).get("message") or status.note
+        tones: dict[str, Tone] = {"done": "good", "failed": "bad", "cancelled": "plain"}
+        text = f"{status.state.value}{f': {message}' if message else ''}"
+        yield TimelineEntry(status.ended_at, text, tones.get(status.state.value, "warn"))
+
+
+def _of_call(call: Call, attempts: Sequence[Attempt]) -> Iterator[TimelineEntry]:
+    what = f"call {call.id} ({call.purpose})"
+    since, fault = call.planned_at, "quota"  # type: datetime, Fault
+    if call.published_at is not None and not attempts:
+        yield TimelineEntry(call.published_at, f"{what} queued", call=call.id)
+    for attempt in attempts:
+        waited = (attempt.started_at - since).total_seconds()
+        if waited >= LEAST_WAIT_SECONDS:
+            yield TimelineEntry(
+                since, f"{what} waited {_why(fault)}", "warn", call.id, round(waited, 3), fault
+            )
+        yield from _of_attempt(what, call, attempt, is_last=attempt is attempts[-1])
+        since = attempt.ended_at or attempt.lease_until
+        fault = "provider" if attempt.ended_at is not None else "fleet"
+        if attempt.status is not None and attempt.status < HTTPStatus.BAD_REQUEST:
+            fault = "quota"
+
+
+def _of_attempt(
+    what: str, call: Call, attempt: Attempt, *, is_last: bool
+) -> Iterator[TimelineEntry]:
+    end = attempt.ended_at
+    tries = f", try {attempt.number}" if attempt.number > 1 else ""
+    if end is None:
+        yield TimelineEntry(attempt.started_at, f"{what} under way{tries}", "busy", call.id)
+        return
+    took = (end - attempt.started_at).total_seconds()
+    answer = f"answered {attempt.status}" if attempt.status is not None else "got no answer"
+    rows = f", {call.rows:,} rows" if is_last and call.rows else ""
+    error = f": {call.error['message']}" if is_last and call.error else ""
+    is_good = attempt.status is not None and attempt.status < HTTPStatus.BAD_REQUEST
+    is_throttled = attempt.status == HTTPStatus.TOO_MANY_REQUESTS
+    tone: Tone = "good" if is_good and not error else "warn" if is_throttled else "bad"
+    text = f"{what} {answer} in {took:.2f} s{tries}{rows}{error}"
+    yield TimelineEntry(attempt.started_at, text, tone, call.id)
+
+
+def _why(fault: Fault) -> str:
+    return {
+        "quota": "for its turn in the provider's quota",
+        "provider": "to be tried again, after the provider had failed or asked to wait",
+        "fleet": "for a worker, after one was lost",
+    }[fault]

@@ -1,0 +1,134 @@
+"""The fleet at a glance, a job's timeline, and actions on many jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from sisgate.gateway import BulkOutcome, BulkReview, Dashboard, Timeline
+from sisgate.web.schemas.document import Document, Moment, OrderDocument
+from sisgate.web.schemas.jobs import JobDocument
+from sisgate.web.schemas.providers import WindowDocument
+
+
+class AttentionDocument(Document):
+    """One thing that somebody should look at, and what to do."""
+
+    level: Literal["critical", "warning"]
+    subject: str
+    message: str
+    remedy: str
+    provider: str | None
+    count: int | None
+
+
+class ProviderLoadDocument(Document):
+    """A provider with its backlog by priority, and when it is worked off if nothing is added."""
+
+    name: str
+    kind: str
+    windows: list[WindowDocument]
+    hold: str | None
+    backlog: dict[str, int]
+    drained_at: Moment | None
+
+
+class DashboardDocument(Document):
+    """The fleet at one moment. What cannot be read is null or empty, and `unknown` says why."""
+
+    at: Moment
+    attention: list[AttentionDocument]
+    live_jobs: dict[str, int]
+    backlog: Annotated[dict[str, int] | None, Field(description="Queued calls by priority.")]
+    providers: Annotated[list[ProviderLoadDocument], Field(description="The busiest.")]
+    provider_count: int
+    workers: int | None
+    silent: Annotated[int | None, Field(description="Processes that have fallen silent.")]
+    beats: int | None
+    slots: int | None
+    busy: int | None
+    calls_since: Moment
+    calls: int
+    failed: int
+    throttled: int
+    unknown: list[str]
+
+    @classmethod
+    def of_board(cls, board: Dashboard) -> Self:
+        """Return the document of a dashboard."""
+        return cls(**board.as_dict())
+
+
+class TimelineEntryDocument(Document):
+    """What happened, or a wait of `seconds` that began at `at`, with whose `fault`."""
+
+    at: Moment
+    text: str
+    tone: Literal["plain", "busy", "good", "warn", "bad"]
+    call: int | None
+    seconds: float | None
+    fault: Literal["quota", "provider", "fleet"] | None
+
+
+class TimelineDocument(Document):
+    """What happened to a job, in order. Not `is_whole`: it has more calls than shown."""
+
+    entries: list[TimelineEntryDocument]
+    is_whole: bool
+
+    @classmethod
+    def of_job(cls, timeline: Timeline) -> Self:
+        """Return the document of a timeline."""
+        entries = [TimelineEntryDocument(**each.as_dict()) for each in timeline.entries]
+        return cls(entries=entries, is_whole=timeline.is_whole)
+
+
+class HeldSyncs(Document):
+    """Held syncs that no later sync of their dataset has settled, the newest first."""
+
+    jobs: list[JobDocument]
+
+
+class BulkActionOrder(OrderDocument):
+    """All jobs that match a query, such as `state:failed provider:lincoln since:2h`."""
+
+    query: Annotated[str, Field(max_length=400)]
+
+
+class BulkReviewDocument(Document):
+    """What an action would be done to. `left_out`: matching jobs in which it is not possible."""
+
+    action: Literal["retry", "cancel"]
+    count: int
+    is_capped: bool
+    by_state: dict[str, int]
+    left_out: dict[str, int]
+    sample: list[JobDocument]
+
+    @classmethod
+    def of_review(cls, review: BulkReview) -> Self:
+        """Return the document of a review."""
+        sample = [JobDocument.of(each) for each in review.sample]
+        return cls(**review.as_dict() | {"sample": sample})
+
+
+class ConflictDocument(Document):
+    """A job that was left as it is, and why."""
+
+    job: str
+    message: str
+
+
+class BulkOutcomeDocument(Document):
+    """How many jobs it was done to, and the conflicts. `more`: there are jobs left that match."""
+
+    action: Literal["retry", "cancel"]
+    done: int
+    conflicts: list[ConflictDocument]
+    more: bool
+
+    @classmethod
+    def of_outcome(cls, outcome: BulkOutcome) -> Self:
+        """Return the document of an outcome."""
+        return cls(**outcome.as_dict())

@@ -1,0 +1,74 @@
+"""Searching jobs, and retrying or cancelling all that match."""
+
+from __future__ import annotations
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.access.policy import Principal, Role
+from sisgate.errors import UsageError
+
+
+def test_a_search_finds_what_matches_newest_first(gateway: Gateway) -> None:
+    """Page by page, and by the beginning of an id."""
+    jobs = [gateway.sync("open", each).id for each in ("students", "teachers", "classes")]
+    gateway.jobs.cancel(jobs[0])
+    assert [job.id for job in gateway.jobs.search("provider:open")] == jobs[::-1]
+    assert [job.id for job in gateway.jobs.search("state:cancelled is:unretried")] == jobs[:1]
+    assert [job.id for job in gateway.jobs.search(jobs[1])] == [jobs[1]]
+    first = gateway.jobs.search("provider:open", limit=1)
+    rest = gateway.jobs.search("provider:open", after=first[0].cursor)
+    assert [job.id for job in [*first, *rest]] == jobs[::-1]
+    assert gateway.jobs.search("provider:open since:1h until:30m") == []
+
+
+def test_a_review_changes_nothing_and_tells_what_is_left_out(gateway: Gateway) -> None:
+    """Count, states and a sample."""
+    jobs = [gateway.sync("open", each).id for each in ("students", "teachers", "classes")]
+    gateway.jobs.cancel(jobs[0])
+    review = gateway.jobs.review_bulk("cancel", "provider:open")
+    assert (review.count, review.is_capped) == (2, False)
+    assert review.left_out == {"cancelled": 1}
+    assert {job.id for job in review.sample} == set(jobs[1:])
+    assert gateway.jobs.status(jobs[1]).state == "accepted"
+    with pytest.raises(UsageError, match="cancel"):
+        gateway.jobs.review_bulk("cancel", "state:failed")
+
+
+def test_all_that_match_are_cancelled_then_retried_once(gateway: Gateway) -> None:
+    """A second retry finds nothing left."""
+    jobs = [gateway.sync("open", each).id for each in ("students", "teachers", "classes")]
+    outcome = gateway.jobs.run_bulk("cancel", "provider:open", actor="ada")
+    assert (outcome.done, outcome.conflicts, outcome.more) == (3, [], False)
+    assert {gateway.jobs.status(job).state for job in jobs} == {"cancelled"}
+    assert gateway.jobs.run_bulk("retry", "provider:open").done == 3
+    assert all(gateway.jobs.status(job).retried_as for job in jobs)
+    assert gateway.jobs.run_bulk("retry", "state:cancelled").done == 0
+
+
+def test_a_job_that_may_not_be_touched_is_a_conflict_and_stops_nothing(gateway: Gateway) -> None:
+    """Here: an operator of one provider only, who sees both."""
+    gateway.sync("open", "students")
+    app = gateway.acting_as(Principal("gradebook", frozenset({Role.APP})))
+    mine = app.sync("open", "teachers").id
+    outcome = app.jobs.run_bulk("cancel", "provider:open")
+    assert outcome.done == 1  # an app sees and cancels its own jobs only
+    assert gateway.jobs.status(mine).state == "cancelled"
+    both = gateway.acting_as(Principal("eve", frozenset({Role.APP, Role.VIEWER})))
+    outcome = both.jobs.run_bulk("cancel", "provider:open")
+    assert outcome.done == 0
+    assert "may not" in outcome.conflicts[0].message
+
+
+def test_held_syncs_are_those_that_nobody_has_settled(gateway: Gateway) -> None:
+    """None here; the acceptance tests hold real ones."""
+    assert gateway.jobs.held() == []
+
+
+def test_the_timeline_begins_with_the_acceptance_and_ends_with_the_end(gateway: Gateway) -> None:
+    """In the order of time."""
+    job = gateway.sync("open", "students", app="gradebook").id
+    gateway.jobs.cancel(job)
+    texts = [entry.text for entry in gateway.jobs.timeline(job).entries]
+    assert texts[0] == "accepted from gradebook"
+    assert texts[-1].startswith("cancelled")
