@@ -66,6 +66,7 @@ EXTRAS = {
     "postgres": ("psycopg",),
     "fastapi": ("fastapi",),
     "web": ("fastapi", "uvicorn", "limits"),
+    "otel": ("opentelemetry",),
 }
 """The modules of each extra. `embedded` is checked where the Redis server is looked up."""
 

@@ -24,6 +24,7 @@ from sisgate.transport import Transport
 from sisgate.webhooks.delivery import Deliveries
 from sisgate.webhooks.senders import Senders
 from workers.endpoints import ProviderEndpoints
+from workers.spans import Spans
 
 log = structlog.get_logger()
 
@@ -84,6 +85,11 @@ class Runtime(Context):
     def tokens(self) -> TokenCache:
         """The fleet's access tokens."""
         return TokenCache(self.redis, self.vault, self.clock)
+
+    @made_once
+    def spans(self) -> Spans | None:
+        """Writes traces; None if they are off."""
+        return Spans() if self.settings.traces == "otlp" else None
 
     @made_once
     def usage(self) -> UsageCounter:
@@ -152,6 +158,7 @@ def configure() -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
             structlog.processors.ExceptionRenderer(),
             structlog.processors.KeyValueRenderer(key_order=["event"], drop_missing=True),
         ],

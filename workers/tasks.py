@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, Task
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_process_shutdown, worker_shutdown
 
 from beat_schedule import beat_schedule
 from sisgate.broker import (
@@ -61,6 +61,9 @@ def register(app: Celery, settings: Settings, registry: CallTasks) -> None:
     _register_periodic(app, runtime)
     worker_init.connect(_refuse_missing_keys(runtime), weak=False)
     worker_init.connect(lambda **_: audit.note_start(runtime()), weak=False)
+    if settings.traces != "off":
+        for ends in (worker_process_shutdown, worker_shutdown):
+            ends.connect(_send_spans(runtime), weak=False)
     heartbeats.watch_beat(app)
     heartbeats.watch_clock(app)
 
@@ -78,6 +81,14 @@ def _refuse_missing_keys(runtime: RuntimeOfProcess) -> Callable[..., None]:
         master_keys.refuse_missing_keys(runtime(), str(getattr(sender, "hostname", "worker")))
 
     return begin
+
+
+def _send_spans(runtime: RuntimeOfProcess) -> Callable[..., None]:
+    def end(**_: Any) -> None:
+        if (spans := runtime().spans) is not None:
+            spans.close()
+
+    return end
 
 
 def _retention(runtime: Runtime, *, scans: bool = False) -> None:

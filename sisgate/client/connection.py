@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from sisgate import __version__
+from sisgate import __version__, tracing
 from sisgate.client.problems import error_of
 from sisgate.clock import Clock, SystemClock
 from sisgate.domain.network import tls_fault, why_unreachable
@@ -125,6 +125,8 @@ class Connection:
         take so many seconds longer.
         """
         named, data = dict(headers or {}), None
+        if (traceparent := tracing.current()) is not None:
+            named[tracing.HEADER] = traceparent
         if wait > 0:
             named["Prefer"] = f"wait={wait:.3f}"
         if body is not None:

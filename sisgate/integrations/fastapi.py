@@ -35,6 +35,7 @@ from sisgate.integrations.interception import (
 )
 from sisgate.integrations.process_gateway import ProcessGateway
 from sisgate.integrations.responses import of_error, of_problem
+from sisgate.tracing import in_trace_of
 
 if TYPE_CHECKING:
     from sisgate.client import HttpGateway
@@ -104,6 +105,10 @@ class SISGateMiddleware:
             await self._app(scope, receive, self._with_lifespan(send))
             return
         scope.setdefault("state", {})[STATE] = self._process
+        with in_trace_of(scope["headers"]):
+            await self._pass(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = sent_path(scope) if scope["type"] == "http" else None
         if path is None or not self._interceptor.is_for_us(path, scope["method"]):
             await self._app(scope, receive, send)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from sisgate import tracing
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import IdempotencyConflict
@@ -162,6 +163,7 @@ def _values_of(new: NewJob, now: datetime, published_at: datetime | None) -> dic
         "published_at": published_at,
         "expires_at": new.expires_at,
         "request_id": new.request_id,
+        "traceparent": tracing.current(),
         "shared_as": new.shared_as,
     }
 

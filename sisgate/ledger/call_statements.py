@@ -46,7 +46,7 @@ _LISTINGS, _RESPONSES = _table(ListingRow), _table(Response)
 GIVEN_OF_JOB = (
     "id", "kind", "state", "app", "provider", "resource", "priority", "options", "sealed_request",
     "idempotency_key", "fingerprint", "accepted_at", "published_at", "started_at", "expires_at",
-    "request_id", "shared_as",
+    "request_id", "traceparent", "shared_as",
 )  # fmt: skip
 TALLIES = ("rows_seen", "inserted", "updated", "deleted", "calls_made", "throttled", "shared")
 OF_CALL = (
@@ -55,7 +55,7 @@ OF_CALL = (
 )  # fmt: skip
 OF_JOB = (
     "id", "kind", "app", "provider", "resource", "priority", "options", "sealed_request",
-    "expires_at", "mode", "request_id",
+    "expires_at", "mode", "request_id", "traceparent",
 )  # fmt: skip
 OF_LISTING = ("id", "plan", "total")
 _OF_ANSWER = ("endpoint", "status", "body_bytes", "elapsed_ms", "error")

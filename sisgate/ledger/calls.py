@@ -72,6 +72,7 @@ class ClaimedJob:
     expires_at: datetime | None
     mode: str | None
     request_id: str | None
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)

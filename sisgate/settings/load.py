@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -60,6 +60,7 @@ class Environment(BaseSettings):
     master_key: SecretStr | None = None
     audit_key_file: Path | None = None
     app: str | None = Field(default=None, max_length=100)
+    traces: Literal["off", "otlp"] | None = None
     token: SecretStr | None = None
     token_file: Path | None = None
     broker_ca_file: Path | None = None
@@ -85,6 +86,7 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         "master_key": env.master_key,
         "audit_key_file": env.audit_key_file and env.audit_key_file.absolute(),
         "app_name": env.app,
+        "traces": env.traces,
         "token": _secret(env.token, env.token_file, "SISGATE_TOKEN_FILE", problems),
         "broker_url": _secret(
             env.broker_url, env.broker_url_file, "SISGATE_BROKER_URL_FILE", problems

@@ -41,6 +41,7 @@ class Settings(FleetSettings):
     audit_heads_command: tuple[str, ...] = ()
     app_name: str = "default"
     flower_url: str | None = None
+    traces: Literal["off", "otlp"] = "off"
     access: Literal["open", "tokens"] = "open"
     token: SecretStr | None = None
     broker_scopes: tuple[Annotated[str, AfterValidator(_scope)], ...] | None = None

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sisgate.errors import NotAuthenticated, TooManyRequests
 from sisgate.gateway import Gateway
 from sisgate.settings.web import WebConfig
+from sisgate.tracing import in_trace_of
 from sisgate.web.inbound import FailedLogins, Headers, InboundLimits
 
 T = TypeVar("T")
@@ -56,7 +57,8 @@ class Identity:
                 message = {**message, "headers": [*message["headers"], *headers]}
             await send(message)
 
-        await self._app(scope, receive, with_limits)
+        with in_trace_of(scope["headers"]):
+            await self._app(scope, receive, with_limits)
 
     async def _known(self, scope: Scope) -> Gateway | None:
         """Return the caller of a path for strangers; None for a stranger."""

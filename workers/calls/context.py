@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -196,6 +197,14 @@ class CallContext:
         if not reply.was_sent:
             return {"sent": False, "ms": spent or None}
         return {"ms": spent | {"provider": round(1000 * reply.took_seconds, 1)}}
+
+    def trace(self, reply: Reply, ended_at: datetime, attempt: int) -> None:
+        """Write the spans of an attempt that has ended, if its job belongs to a trace."""
+        job, spans = self.claim.job, self.runtime.spans
+        if spans is not None and job.traceparent is not None:
+            method = self.request.method if reply.was_sent else ""
+            measured = self.measured(reply, attempt)
+            spans.ended(self.claim, method, reply, ended_at, attempt, measured)
 
     @cached_property
     def target(self) -> Mapping[str, Any]:

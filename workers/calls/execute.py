@@ -31,6 +31,7 @@ from workers.calls.classify import Classification, Judged
 from workers.calls.context import CallContext, CallOutcome, Reply, Waits
 from workers.calls.send import Keyring
 from workers.runtime import Runtime
+from workers.spans import note_trace
 
 log = structlog.get_logger()
 
@@ -101,6 +102,7 @@ def _claim(
         waited["queue"] = round(1000 * max(0.0, queued), 1)
     if permit is not None:
         waited["permit"] = round(1000 * permit.waited_seconds, 1)
+    note_trace(claim.job.traceparent)
     return CallContext(runtime, config, claim, waited)
 
 

@@ -102,5 +102,6 @@ def _take_permit(call: CallContext, reply: Reply) -> bool:
     if not is_mine:
         runtime.limiter.hand_back(config.name, grant.permits[0])
         return False
+    call.trace(reply, now, former)
     call.permit = Permit.of_grant(grant, asked_at)
     return True

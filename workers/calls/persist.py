@@ -46,6 +46,7 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
     after that the call is another worker's.
     """
     runtime = call.runtime
+    ended_at, attempt = runtime.clock.now(), call.claim.call.attempt
     response = answers.sealed(call, outcome) if isinstance(outcome, Answered) else None
     ending = Ending(call, reply, outcome, response)
     written: _Written | None = None
@@ -62,6 +63,7 @@ def record(call: CallContext, reply: Reply, outcome: CallOutcome) -> None:
                 raise
             runtime.clock.sleep(OWN_OUTAGE_SECONDS)
     planning.publish(runtime, call.claim.job, written.call_ids)
+    call.trace(reply, ended_at, attempt)
     if written.state.is_final:
         job = call.claim.job
         log.info("job_ended", job=job.id, state=written.state.value, provider=job.provider)

@@ -35,6 +35,7 @@ class Job(Base):
     sync, `high_water` is the newest time that a row told, and `newest_id` that row. `witness` is
     the record that a filter by time must give back, until it does. A live request with `shared_as`
     answers others that ask the same; `shared` counts those that it, or its response, answered.
+    `traceparent` names the trace that it belongs to (W3C Trace Context).
     """
 
     __tablename__ = "jobs"
@@ -91,6 +92,7 @@ class Job(Base):
     shared_as: Mapped[str | None] = mapped_column(String(64))
     shared: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     request_id: Mapped[str | None] = mapped_column(String(100))
+    traceparent: Mapped[str | None] = mapped_column(String(55))
 
 
 class ListingRow(Base):

@@ -1,0 +1,21 @@
+"""Traces of jobs: the W3C traceparent of who asked
+
+Revision ID: 0026
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0026"
+down_revision = "0023"
+
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("traceparent", sa.String(length=55), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("jobs", "traceparent")
