@@ -52,6 +52,12 @@ def checked_before_write(check: Check) -> Iterator[None]:
         _CHECKS.reset(token)
 
 
+def check_before_write() -> None:
+    """Run the checks of the contexts, for what sends requests in another way than a connection."""
+    for check in _CHECKS.get():
+        check()
+
+
 class BodyTooLarge(ValueError):
     """A body above the limit. `size` is what the head declares, None without it."""
 
@@ -120,11 +126,9 @@ def _watchdog() -> _Watchdog:
 class _Bounded(HTTPConnection):
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
         """Write the head of the request, unless a check stops it."""
-        checks = _CHECKS.get()
-        if checks and self.sock is None:
+        if _CHECKS.get() and self.sock is None:
             self.connect()
-        for check in checks:
-            check()
+        check_before_write()
         super().endheaders(*args, **kwargs)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it

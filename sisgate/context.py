@@ -101,6 +101,7 @@ class Context:
         database: Database | None = None,
         script_clock: Clock | None = None,
         forks: bool = False,
+        redis: RedisClient | None = None,
     ) -> None:
         self.settings = settings
         self.script_clock = script_clock
@@ -112,7 +113,7 @@ class Context:
             self.database.commit_hook = Writers(lambda: self.audit_keys, self.clock)
             self.database.show_time(self.clock)
         # Any: what a command returns depends on options that redis-py's types do not follow.
-        self.redis: Any = connect_fleet(settings)
+        self.redis: Any = redis or connect_fleet(settings)
         # A connection that must not be open at a fork is not one that other threads work with.
         of_configuration = _ledger(settings) if forks else self.database
         self.configuration = LiveConfiguration(

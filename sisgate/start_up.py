@@ -65,6 +65,7 @@ EXTRAS = {
     "sandbox": ("fastapi", "uvicorn", "faker", "python_multipart"),
     "postgres": ("psycopg",),
     "fastapi": ("fastapi",),
+    "testing": ("fakeredis", "lupa"),
     "web": ("fastapi", "uvicorn", "limits"),
     "otel": ("opentelemetry",),
 }

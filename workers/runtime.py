@@ -19,6 +19,7 @@ from sisgate.context import Context, made_once
 from sisgate.credentials.tokens import TokenCache
 from sisgate.credentials.usage import UsageCounter
 from sisgate.gateway import Gateway
+from sisgate.redis.client import RedisClient
 from sisgate.settings import ProviderConfig, Settings
 from sisgate.transport import Transport
 from sisgate.webhooks.delivery import Deliveries
@@ -42,8 +43,11 @@ class Runtime(Context):
         *,
         script_clock: Clock | None = None,
         forks: bool = False,
+        redis: RedisClient | None = None,
     ) -> None:
-        super().__init__(settings, clock=clock, script_clock=script_clock, forks=forks)
+        super().__init__(
+            settings, clock=clock, script_clock=script_clock, forks=forks, redis=redis
+        )
         self.configuration.subscribe(_log_change)
         self.gate: AbstractContextManager[None] = nullcontext()
         """Held by threads beside the pool while they use the ledger, so that no fork comes between.

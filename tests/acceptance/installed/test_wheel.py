@@ -107,11 +107,29 @@ def test_an_app_with_the_base_install_enqueues_and_reads(base: Environment, stac
         answer = gateway.request("skyward", "GET", "/ims/oneroster/v1p2/orgs", timeout=30)
         print(answer.status)
         print([name for name in ("typer", "fastapi", "flower", "pybreaker") if find_spec(name)])
+        from sisgate.client import HttpGateway
+        print(HttpGateway("https://sisgate.test", "a-token"))
         """
     )
     words = [f"{name}={value}" for name, value in stack.json("env").items()]
     ended = run("/usr/bin/env", *words, str(base.python), "-P", "-c", app)
-    assert ended.stdout.split("\n") == ["done True", "200", "[]", ""]
+    over_http = "HttpGateway('https://sisgate.test')"
+    assert ended.stdout.split("\n") == ["done True", "200", "[]", over_http, ""]
+
+
+def test_the_double_for_apps_tests_finds_the_workers_code(everything: Environment) -> None:
+    """Which no path leads to."""
+    test = textwrap.dedent(
+        """
+        from sisgate.testing import GatewayDouble
+
+        with GatewayDouble() as double:
+            status = double.gateway.sync("powerschool", "students").wait()
+        print("\\n", status.state, status.inserted)
+        """
+    )
+    ended = run(str(everything.python), "-P", "-c", test)
+    assert ended.stdout.splitlines()[-1] == " done 12"
 
 
 def test_the_command_without_its_extra_says_which_is_missing(base: Environment) -> None:
