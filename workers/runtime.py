@@ -45,9 +45,7 @@ class Runtime(Context):
         forks: bool = False,
         redis: RedisClient | None = None,
     ) -> None:
-        super().__init__(
-            settings, clock=clock, script_clock=script_clock, forks=forks, redis=redis
-        )
+        super().__init__(settings, clock=clock, script_clock=script_clock, forks=forks, redis=redis)
         self.configuration.subscribe(_log_change)
         self.gate: AbstractContextManager[None] = nullcontext()
         """Held by threads beside the pool while they use the ledger, so that no fork comes between.

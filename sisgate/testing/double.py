@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import json as json_module
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 from sisgate import __version__
 from sisgate.errors import UsageError
@@ -23,22 +19,7 @@ from sisgate.testing.clock import SteppedClock
 
 if TYPE_CHECKING:
     from sisgate.settings import ProviderConfig, Settings
-    from sisgate.testing.provider import Place, ProviderReply, SentRequest
-
-DEFAULT: Mapping[str, Any] = {
-    "providers": {
-        kind: {"kind": kind, "auth": "none", "endpoints": [{"url": f"https://{kind}.test"}]}
-        for kind in ("powerschool", "infinite_campus", "skyward")
-    }
-}
-"""The providers of a double that is given none: one of each of the mission's kinds."""
-
-
-_OF_THE_NETWORK = frozenset({
-    "token_url", "token_method", "scope", "oauth1_signature", "rotation", "ca_file",
-    "client_cert", "client_key", "proxy", "no_proxy",
-})  # fmt: skip
-"""Settings of a provider that mean nothing where nobody is reached."""
+    from sisgate.testing.provider import ProviderReply, SentRequest
 
 
 class GatewayDouble:
@@ -62,13 +43,14 @@ class GatewayDouble:
         require_extras("sisgate.testing", "testing", "worker")
         from sisgate.redis.in_memory import connect_in_memory
         from sisgate.testing.inline_fleet import InlineFleet, InlineWakeups
+        from sisgate.testing.installation import origin_of, place_of, runtime_of, settings_of
         from sisgate.testing.provider import ScriptedProviders
 
         self.clock = SteppedClock(start)
         self._folder = tempfile.TemporaryDirectory(prefix="sisgate-double-")
-        settings = _settings(configuration, Path(self._folder.name), app)
+        settings = settings_of(configuration, Path(self._folder.name), app)
         places = {
-            _origin(endpoint.url): _place(config, endpoint.url)
+            origin_of(endpoint.url): place_of(config, endpoint.url)
             for config in settings.providers.values()
             for endpoint in config.endpoints
         }
@@ -76,7 +58,7 @@ class GatewayDouble:
         self._answers: list[_Scripted] = []
         self.providers.reply = self._scripted
         self._redis = connect_in_memory()
-        self._runtime = _runtime(settings, self.clock, self._redis, self.providers)
+        self._runtime = runtime_of(settings, self.clock, self._redis, self.providers)
         self._runtime.wakeups = InlineWakeups(lambda: self.admin, lambda: self._fleet)
         self.admin: Gateway = Gateway.on(self._runtime)
         """A gateway that may do everything, as the user of the machine."""
@@ -269,68 +251,3 @@ class _Scripted:
         if self._left is not None:
             self._left -= 1
         return True
-
-
-def _settings(source: Mapping[str, Any] | Path | None, folder: Path, app: str) -> Settings:
-    """Return the settings of an installation in a folder, with its master key and its ledger."""
-    from sisgate.configuration.document import draft_of, read_file
-    from sisgate.credentials.master import make_master_key
-    from sisgate.settings import Settings
-    from sisgate.settings.fleet import FleetSettings
-    from sisgate.settings.problems import ConfigSource
-
-    here = ConfigSource(name="the configuration of the test")
-    document = dict(read_file(source).document if isinstance(source, Path) else source or DEFAULT)
-    document["providers"] = {
-        name: {each: value for each, value in values.items() if each not in _OF_THE_NETWORK}
-        | {"auth": "none"}
-        for name, values in document.get("providers", {}).items()
-    }
-    fleet = draft_of(document, here).configuration
-    values = {name: getattr(fleet, name) for name in FleetSettings.model_fields}
-    settings = Settings(**values, data_dir=folder, app_name=app)
-    make_master_key(settings.master_key_path)
-    shutil.copyfile(_empty_ledger(), folder / "sisgate.db")
-    return settings
-
-
-@cache
-def _empty_ledger() -> Path:
-    """Return a file with all tables, made once for all tests of a process."""
-    from sisgate.ledger import migrate
-    from sisgate.ledger.database import Database
-
-    folder = tempfile.mkdtemp(prefix="sisgate-double-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    file = Path(folder) / "empty.db"
-    database = Database(f"sqlite:///{file}")
-    migrate.upgrade(database)
-    database.dispose()
-    return file
-
-
-def _runtime(settings: Settings, clock: SteppedClock, redis: Any, providers: Any) -> Any:
-    """Return what a worker works with, whose requests are answered by the test."""
-    from sisgate.testing.provider import ScriptedTransport
-    from sisgate.testing.worker_code import worker_code
-
-    transport = ScriptedTransport(clock, providers)
-
-    class RuntimeOfTest(worker_code().runtime.Runtime):  # type: ignore[misc]  # loaded by hand
-        @property
-        def transport(self) -> ScriptedTransport:
-            return transport
-
-    return RuntimeOfTest(settings, clock, script_clock=clock, redis=redis)
-
-
-def _place(config: ProviderConfig, url: str) -> Place:
-    from sisgate.testing.provider import Place
-
-    base_path = getattr(config.dialect, "base_path", None)
-    return Place(config.name, config.kind, urlsplit(url).path.rstrip("/"), base_path)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
