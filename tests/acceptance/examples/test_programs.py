@@ -12,6 +12,7 @@ import pytest
 from sisgate.errors import UnknownJob
 from testbed.installation import variables_of
 from testbed.stack import PATIENCE_SECONDS, Stack, wait_until
+from testbed.web_service import WebService
 
 NAME = "powerschool"
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -43,6 +44,26 @@ def test_the_script_syncs_reads_and_asks(fresh: Stack) -> None:
     assert any(line.startswith("insert ") for line in said)
     assert said[-2].startswith("the next cursor is ")
     assert said[-1].startswith("200 ")
+
+
+def test_the_script_over_http_goes_on_where_it_ended(fresh: Stack, tmp_path: Path) -> None:
+    """On a machine that knows an address and nothing else."""
+    with WebService(fresh.gateway) as service:
+        known = {**os.environ, "SISGATE_URL": service.url, "HOME": str(tmp_path)}
+
+        def script(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, str(EXAMPLES / "script.py"), *arguments], check=False, env=known,
+                cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            )  # fmt: skip
+
+        first, again = (script(NAME, "orgs").stdout.splitlines() for _ in range(2))
+        assert first[0].startswith("done: ")
+        assert first[1].startswith("insert ")
+        assert again == ["done: 0 new, 0 changed"]
+        wrong = script(NAME, "pets")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("unknown_resource: ")
 
 
 def test_the_celery_app_enqueues_by_name(fresh: Stack) -> None:

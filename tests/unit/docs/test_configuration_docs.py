@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sisgate.providers.kinds import DIALECTS
+from sisgate.settings import service
 from sisgate.settings.app import AppConfig
 from sisgate.settings.fleet import FleetSettings, RetentionConfig, ScheduleConfig
 from sisgate.settings.load import Environment
@@ -101,6 +102,7 @@ def test_the_usual_limit_of_each_kind_is_told() -> None:
 def test_every_environment_variable_is_documented() -> None:
     """With the prefix that the code gives it."""
     expected = {f"SISGATE_{name.upper()}" for name in Environment.model_fields}
+    expected |= {service.URL, service.ALLOW_INSECURE}
     assert set(table_of("Environment variables")) == expected
 
 
