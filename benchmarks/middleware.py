@@ -46,9 +46,9 @@ STEPS = (
     ("accept: ledger and publish", "enqueue_request begun", "enqueue_request done"),
     ("until a worker has claimed it", "enqueue_request done", "claimed"),
     ("worker beside the provider's answer", None, None),
-    ("wake the app, wait for a thread", "recorded", "_answer_of begun"),
-    ("read and audit the answer", "_answer_of begun", "_answer_of done"),
-    ("respond", "_answer_of done", "responded"),
+    ("wake the app, wait for a thread", "recorded", "answer_of begun"),
+    ("read and audit the answer", "answer_of begun", "answer_of done"),
+    ("respond", "answer_of done", "responded"),
 )
 """Name, and the stamps between which it lies."""
 

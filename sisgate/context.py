@@ -25,6 +25,7 @@ from sisgate.credentials.vault import Vault
 from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
 from sisgate.errors import SisgateError
 from sisgate.ledger.database import Database, is_sqlite, read_clock
+from sisgate.ledger.grouped import GroupedWrites
 from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.redis.client import RedisClient, connect
 from sisgate.settings import ProviderConfig, Settings
@@ -119,6 +120,7 @@ class Context:
         self.configuration = LiveConfiguration(
             settings, redis=self.redis, database=of_configuration, clock=self.clock, forks=forks
         )
+        self.grouped = GroupedWrites(self.database)
         self.wakeups = Wakeups(self.redis, self.clock, self.database)
         self.limiter = Limiter(self.redis, clock=self.clock, script_clock=script_clock)
         self.making = threading.RLock()

@@ -102,11 +102,11 @@ class Disclosures:
         read = secrets.token_hex(6)
 
         def note(phase: str, **detail: Any) -> None:
-            with self._core.database.write() as session:
-                events.disclosed(
-                    session, self._core.clock.now(), actor=actor, provider=provider,
-                    dataset=dataset, phase=phase, read=read, **about, **detail,
-                )  # fmt: skip
+            disclosed = partial(
+                events.disclosed, now=self._core.clock.now(), actor=actor, provider=provider,
+                dataset=dataset, phase=phase, read=read, **about, **detail,
+            )  # fmt: skip
+            self._core.context.grouped.write(disclosed)
 
         note("begin", user=user, **begin)
         sent, complete, last = 0, False, first
@@ -136,12 +136,11 @@ class Disclosures:
         assert self._key is not None
         # Before the transaction, which may hold back every other writer.
         content = content_of(body, partial(self._key.mark, job.provider))
-        with self._core.database.write() as session:
-            now = self._core.clock.now()
-            events.call_disclosed(
-                session, job, now, action=events.ANSWER_DISCLOSED, actor=actor, purpose=purpose,
-                user=user, bytes=len(body), **content,
-            )  # fmt: skip
+        disclosed = partial(
+            events.call_disclosed, job=job, now=self._core.clock.now(), actor=actor,
+            action=events.ANSWER_DISCLOSED, purpose=purpose, user=user, bytes=len(body), **content,
+        )  # fmt: skip
+        self._core.context.grouped.write(disclosed)
 
     def request(self, job: Job, target: Mapping[str, Any]) -> None:
         """Audit the disclosure of a request's path and query, which may name a person."""
