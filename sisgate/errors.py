@@ -29,6 +29,7 @@
         │   │   ├── UnknownKey                the provider has no such key
         │   │   ├── UnknownSchedule           no schedule of that name is configured
         │   │   ├── UnknownWebhook            no webhook has that id
+        │   │   ├── UnknownAlert              no alert or silence has that id
         │   │   └── UnknownVersion            the configuration has no such version
         │   ├── ConfigurationConflict another version of the configuration came first
         │   ├── IdempotencyConflict   the same key with other arguments
@@ -266,6 +267,12 @@ class UnknownWebhook(NotFound):
     """No webhook has that id."""
 
     code = "unknown_webhook"
+
+
+class UnknownAlert(NotFound):
+    """No alert or silence has that id."""
+
+    code = "unknown_alert"
 
 
 class UnknownVersion(NotFound):

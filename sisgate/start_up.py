@@ -68,6 +68,7 @@ EXTRAS = {
     "testing": ("fakeredis", "lupa"),
     "web": ("fastapi", "uvicorn", "limits"),
     "otel": ("opentelemetry",),
+    "alerts": ("apprise",),
 }
 """The modules of each extra. `embedded` is checked where the Redis server is looked up."""
 

@@ -81,10 +81,11 @@ class Scene:
         self.heartbeats: Heartbeats
 
     @contextmanager
-    def running(self, limit: str = "2000/h", burst: int = 2000) -> Iterator[Scene]:
-        """Open the scene: tables, limiters, heartbeats, and a calm past."""
+    def running(self, limit: str = "2000/h", burst: int = 2000, more: str = "") -> Iterator[Scene]:
+        """Open the scene: tables, limiters and heartbeats; `more` is fleet-wide configuration."""
         redis_url, database_url = self._urls
-        text = "\n".join(self._lines(each, limit, burst) for each in self.districts.values())
+        lines = (self._lines(each, limit, burst) for each in self.districts.values())
+        text = "\n".join([*lines, more])
         settings = install(self._folder, text, redis_url=redis_url, database_url=database_url)
         try:
             with runtime_of(settings, self.clock, script_clock=self.clock) as self.runtime:

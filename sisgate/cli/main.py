@@ -15,6 +15,7 @@ from sisgate.start_up import extra_of, gc_frozen_imports, missing_extra
 with gc_frozen_imports():
     from sisgate.cli.app import Commands, Json
     from sisgate.cli.commands import (
+        alerts,
         audit,
         breaker,
         config,
@@ -69,6 +70,7 @@ for commands in (
     audit.app,
     doctor.app,
     why.app,
+    alerts.app,
     config.app,
     limits.app,
     breaker.app,

@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from sisgate.access.policy import Action, Role
     from sisgate.access.token_service import TokenInfo
     from sisgate.admission.state import LimiterState
+    from sisgate.alerts.evaluation import Silence
+    from sisgate.alerts.lifecycle import AlertStatus
     from sisgate.audit.archive import Segment
     from sisgate.audit.findings import IssueKind, VerificationResult
     from sisgate.configuration.diff import TableChange
     from sisgate.domain.choices import PersonResource, Slot
     from sisgate.domain.stored_records import StoredChange, StoredRecord
+    from sisgate.gateway.alerts import ChannelStatus
     from sisgate.gateway.answer import Answer
     from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
     from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
@@ -104,18 +107,21 @@ else:
             "PersonResource": "sisgate.domain.choices",
             "RetentionResult": "sisgate.privacy.retention",
             "Finding": "sisgate.verdict.finding",
+            "AlertStatus": "sisgate.alerts.lifecycle",
+            "Silence": "sisgate.alerts.evaluation",
+            "ChannelStatus": "sisgate.gateway.alerts",
             "Verdict": "sisgate.verdict.finding",
         },
     )
 
 __all__ = [
-    "AbsentDataset", "Action", "Answer", "AppliedConfiguration", "Attention", "AuditEvent",
-    "AuditFilter", "BulkOutcome", "BulkReview", "Cause", "ConfigurationPlan", "Dashboard",
-    "DatasetStatus", "DeadLetter", "DiagnosticResult", "ErasureReport", "Finding", "Gateway",
-    "Hold", "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest",
-    "NewSync", "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan",
-    "PriorityQueue", "ProviderOverview", "ProviderPage", "Readiness", "RetentionResult", "Role",
-    "Segment", "Slot", "StoredChange", "StoredRecord", "SyncResult", "TableChange", "Timeline",
-    "TokenInfo", "TransformTrial", "Usage", "Verdict", "VerificationResult", "VersionInfo", "Wait",
-    "WebhookDelivery", "WebhookEvents", "WebhookInfo",
+    "AbsentDataset", "Action", "AlertStatus", "Answer", "AppliedConfiguration", "Attention",
+    "AuditEvent", "AuditFilter", "BulkOutcome", "BulkReview", "Cause", "ChannelStatus",
+    "ConfigurationPlan", "Dashboard", "DatasetStatus", "DeadLetter", "DiagnosticResult",
+    "ErasureReport", "Finding", "Gateway", "Hold", "IssueKind", "Job", "JobStatus", "KeyInfo",
+    "LimiterState", "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview", "PersonDisclosure",
+    "PersonResource", "Plan", "PriorityQueue", "ProviderOverview", "ProviderPage", "Readiness",
+    "RetentionResult", "Role", "Segment", "Silence", "Slot", "StoredChange", "StoredRecord",
+    "SyncResult", "TableChange", "Timeline", "TokenInfo", "TransformTrial", "Usage", "Verdict",
+    "VerificationResult", "VersionInfo", "Wait", "WebhookDelivery", "WebhookEvents", "WebhookInfo",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sisgate.access.token_service import TokenService
     from sisgate.context import Context
     from sisgate.gateway.acceptance import Acceptance
+    from sisgate.gateway.alerts import Alerts
     from sisgate.gateway.audit import AuditLog
     from sisgate.gateway.bulk import Bulk
     from sisgate.gateway.configuration import Configuration
@@ -167,6 +168,13 @@ class Parts:
         from sisgate.gateway.diagnosis.diagnosis import Diagnosis
 
         return Diagnosis(self._core, self.requests)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What fires, who looks after it, silences and channels."""
+        from sisgate.gateway.alerts import Alerts
+
+        return Alerts(self._core)
 
     @cached_property
     def _verdicts(self) -> Verdicts:

@@ -332,14 +332,14 @@ class _Reader:
 
     def _backlog(self, name: str) -> list[AppBacklog]:
         calls: dict[str, dict[int, int]] = {}
-        oldest: dict[str, datetime] = {}
+        oldest: dict[str, dict[int, float]] = {}
         for row in self._ledger.waiting.get(name, ()):
-            app = self._name_of(row.app)
-            of_app = calls.setdefault(app, {})
+            app, age = self._name_of(row.app), (self._now - row.oldest).total_seconds()
+            of_app, ages = calls.setdefault(app, {}), oldest.setdefault(app, {})
             of_app[row.priority] = of_app.get(row.priority, 0) + row.calls
-            oldest[app] = min(oldest.get(app, row.oldest), row.oldest)
+            ages[row.priority] = max(ages.get(row.priority, 0.0), age)
         return [
-            AppBacklog(app, of_app, (self._now - oldest[app]).total_seconds())
+            AppBacklog(app, of_app, max(oldest[app].values()), oldest[app])
             for app, of_app in calls.items()
         ]
 

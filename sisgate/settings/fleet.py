@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sisgate.domain.recurrence import Recurrence, checked_cron
+from sisgate.settings.alerts import AlertsConfig
 from sisgate.settings.app import AppConfig
 from sisgate.settings.fields import Duration, Frozen, Zone
 from sisgate.settings.objectives import CalendarConfig, ObjectivesConfig, objective_mistakes
@@ -105,6 +106,7 @@ class FleetSettings(Frozen):
     schedules: dict[ScheduleName, ScheduleConfig] = Field(default_factory=dict)
     retention: RetentionConfig = RetentionConfig()
     webhooks: WebhookConfig = WebhookConfig()
+    alerts: AlertsConfig = AlertsConfig()
     objectives: ObjectivesConfig = ObjectivesConfig()
     calendars: dict[ScheduleName, CalendarConfig] = Field(default_factory=dict)
     response_retention: Duration = timedelta(days=1)

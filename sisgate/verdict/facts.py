@@ -49,11 +49,15 @@ class RecentCall:
 
 @dataclass(frozen=True, slots=True)
 class AppBacklog:
-    """One app's calls that wait, by priority. `oldest_seconds` is how long the oldest has."""
+    """One app's calls that wait, by priority. `oldest_seconds` is how long the oldest has.
+
+    `oldest` is that by priority.
+    """
 
     app: str
     by_priority: Mapping[int, int]
     oldest_seconds: float
+    oldest: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:

@@ -23,6 +23,7 @@ from sisgate.web.inbound import FailedLogins
 from sisgate.web.openapi import completed
 from sisgate.web.readiness import KeptReadiness
 from sisgate.web.routers import (
+    alerts,
     audit,
     configuration,
     controls,
@@ -42,7 +43,7 @@ from sisgate.web.waiting import WaitingRequests
 
 ROOMS = (
     jobs, datasets, providers, controls, keys, configuration, tokens, webhooks, operations, sla,
-    audit, persons, verdicts, health,
+    audit, persons, verdicts, alerts, health,
 )  # fmt: skip
 """The modules with routes, in the order of the OpenAPI document."""
 

@@ -23,7 +23,7 @@ from celery.worker.components import Pool
 from sisgate.errors import BrokerUnavailable, SisgateError
 from sisgate.redis.keys import DUTIES_LEASE
 from sisgate.redis.leases import Lease
-from workers.maintenance import reconciler, removed_providers, rollups, webhooks
+from workers.maintenance import alerts, reconciler, removed_providers, rollups, webhooks
 from workers.runtime import Runtime, runtime_of
 
 log = structlog.get_logger()
@@ -54,10 +54,12 @@ class Duty:
 
 
 RECONCILE = Duty("reconcile", reconciler.reconcile, 1.0)
+ALERTS = Duty("alerts", alerts.watch, 1.0)
 WEBHOOKS = Duty("webhooks", webhooks.deliver, 1.0)
 DUTIES = (
     RECONCILE,
     WEBHOOKS,
+    ALERTS,
     Duty("redeliver", reconciler.redeliver, 5.0),
     Duty("drain", removed_providers.end_stray_jobs, 10.0),
     Duty("watch providers", webhooks.watch_providers, 5.0),
@@ -106,11 +108,13 @@ class Turns:
             self._lease.release()
 
     def _take_alone(self, now: float) -> float:
-        # Jobs still end in time, calls of lost workers are put back, and apps are told.
+        # Jobs still end in time, calls of lost workers are put back, apps are told, and so are
+        # operators.
         if now >= self._alone_at:
             self._alone_at = now + random.uniform(*ALONE_SECONDS)
             self._do(RECONCILE)
             self._do(WEBHOOKS)
+            self._do(ALERTS)
         return EVERY_SECONDS
 
     def _do(self, duty: Duty) -> bool:

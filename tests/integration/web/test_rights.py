@@ -36,6 +36,7 @@ BODIES: dict[str, Any] = {
     "diff_configuration": {"document": {}},
     "apply_configuration": {"document": {}, "based_on": 7},
     "run_retention": {"seconds": 1},
+    "add_silence": {"until": "2099-01-01T00:00:00Z", "provider": PROVIDER},
     "create_many_syncs": {"where": {"name": PROVIDER}, "resources": [RESOURCE]},
     "plan_edit": {"edit": {"change": "remove", "providers": ["none"]}},
     "apply_edit": {"edit": {"change": "edit", "provider": PROVIDER}},

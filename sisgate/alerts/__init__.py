@@ -1,0 +1,1 @@
+"""Alerts: which rules hold, what becomes of an alert, and whom it is told to."""

@@ -1,0 +1,75 @@
+"""The words of messages to channels. They hold no student data and no text of a provider. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sisgate.alerts.lifecycle import AlertStatus, Told
+from sisgate.domain.alert_states import AlertSeverity
+from sisgate.domain.moments import duration
+
+SHOWN = (
+    "calls",
+    "failed",
+    "unanswered",
+    "waiting",
+    "limit",
+    "used",
+    "job",
+    "key",
+    "count",
+    "value",
+)
+"""Evidence that a message shows: numbers and ids."""
+
+MOST = 20
+"""Alerts of one message that are written out."""
+
+Item = tuple[AlertStatus, Told]
+
+
+@dataclass(frozen=True)
+class ChannelMessage:
+    """One message for a channel: what several alerts have to say at one time."""
+
+    title: str
+    body: str
+    severity: AlertSeverity
+    alerts: Sequence[str]
+
+
+def message_of(items: Sequence[Item]) -> ChannelMessage:
+    """Return the message that tells of some alerts, the worst first."""
+    ordered = sorted(items, key=lambda each: (each[1] != "firing", -each[0].severity.rank))
+    severity = max((alert.severity for alert, _ in ordered), key=lambda each: each.rank)
+    lines = [_paragraph(alert, told) for alert, told in ordered[:MOST]]
+    if len(ordered) > MOST:
+        lines.append(f"And {len(ordered) - MOST} more: `sisgate alerts list`.")
+    return ChannelMessage(
+        _title(ordered, severity), "\n\n".join(lines), severity, [a.id for a, _ in ordered]
+    )
+
+
+def _title(items: Sequence[Item], severity: AlertSeverity) -> str:
+    firing = sum(1 for _, told in items if told == "firing")
+    if len(items) == 1:
+        ((alert, told),) = items
+        what = alert.rule if told == "firing" else f"{alert.rule} recovered"
+        return f"[{severity.value if firing else 'recovered'}] {alert.subject}: {what}"
+    parts = [f"{firing} firing"] if firing else []
+    parts += [f"{len(items) - firing} recovered"] if firing < len(items) else []
+    return f"[{severity.value if firing else 'recovered'}] sisgate: {', '.join(parts)}"
+
+
+def _paragraph(alert: AlertStatus, told: Told) -> str:
+    if told == "resolved":
+        lasted = (alert.changed_at - (alert.fired_at or alert.since)).total_seconds()
+        return f"Recovered: {alert.subject} ({alert.rule}), after {duration(lasted)}. {alert.id}"
+    shown = [f"{name} {alert.evidence[name]}" for name in SHOWN if alert.evidence.get(name)]
+    again = f" It has fired {alert.times} times." if alert.times > 1 else ""
+    return (
+        f"{alert.severity.value.capitalize()}: {alert.message}.{again}\n"
+        f"At fault: {alert.culprit}. {alert.remedy}\n"
+        f"{', '.join([*shown, alert.id])}. `sisgate alerts ack {alert.id}` acknowledges it."
+    )

@@ -1,0 +1,181 @@
+"""`sisgate alerts`: what fires, who looks after it, silences, channels."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from sisgate.cli.app import Commands
+from sisgate.cli.exits import ExitCode
+from sisgate.cli.formats import moment
+from sisgate.cli.invocation import Invocation, user_name
+from sisgate.cli.params import OfProvider, Reason, time_ahead
+from sisgate.clock import SystemClock, poll_until
+
+if TYPE_CHECKING:
+    from sisgate.gateway import AlertStatus
+
+app = Commands("alerts", "What fires, who looks after it, silences, channels.", panel="Look")
+
+TEST_SECONDS = 30.0
+"""How long a test waits for a worker to send it."""
+
+COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+
+OneAlert = Annotated[
+    str, typer.Argument(metavar="ALERT", help="Id of an alert, or the beginning of one.")
+]
+
+
+@app.add("sisgate alerts list", "sisgate alerts list --all --json", name="list")
+def list_all(
+    invocation: Invocation,
+    provider: OfProvider = None,
+    ended: Annotated[bool, typer.Option("--all", help="Also those that have ended.")] = False,
+) -> None:
+    """List alerts, the worst first, then silences."""
+    alerts = invocation.gateway.alerts
+    states = ("pending", "firing", "acknowledged", "resolved") if ended else ()
+    found = alerts.list(states=states, provider=provider)
+    silences = alerts.silences()
+    value = {"alerts": [each.as_dict() for each in found], "silences": silences}
+    invocation.output.table(
+        found,
+        {
+            "alert": "id",
+            "state": "state",
+            "severity": _severity,
+            "subject": "subject",
+            "rule": "rule",
+            "since": "since",
+            "what": "message",
+        },
+        json=value,
+        empty="Nothing fires.",
+    )
+    for each in silences:
+        what = " of ".join(filter(None, [each.rule, each.provider]))
+        invocation.output.note(f"{what} is silent until {moment(each.until)} ({each.id}).")
+
+
+@app.add("sisgate alerts show al_3f8a")
+def show(invocation: Invocation, alert: OneAlert) -> None:
+    """Show everything about an alert."""
+    found = invocation.gateway.alerts.get(alert)
+    acknowledged = f"by {found.acknowledged_by}" if found.acknowledged_by else None
+    evidence = " · ".join(
+        f"{name.replace('_', ' ')}: {value}"
+        for name, value in found.evidence.items()
+        if value not in (None, [], {})
+    )
+    invocation.output.facts(
+        [
+            ("alert", found.id),
+            ("state", found.state),
+            ("severity", _severity(found)),
+            ("rule", found.rule),
+            ("subject", found.subject),
+            ("what", found.message),
+            ("at fault", found.culprit),
+            ("do", found.remedy),
+            ("evidence", evidence or None),
+            ("since", found.since),
+            ("fired", found.fired_at),
+            ("acknowledged", found.acknowledged_at),
+            ("", acknowledged),
+            ("note", found.note),
+            ("resolved", found.resolved_at),
+            ("fired so often", found.times if found.times > 1 else None),
+            ("told", f"{found.told} at {moment(found.told_at)}" if found.told_at else None),
+        ],
+        json=found.as_dict(),
+    )
+
+
+@app.add('sisgate alerts ack al_3f8a --note "asked the district"')
+def ack(
+    invocation: Invocation,
+    alert: OneAlert,
+    note: Annotated[str | None, typer.Option("--note", help="What you do about it.")] = None,
+) -> None:
+    """Acknowledge an alert: no more messages until it has ended."""
+    found = invocation.gateway.alerts.ack(alert, actor=user_name(), note=note)
+    text = f"{found.id} is acknowledged by {found.acknowledged_by}."
+    invocation.output.result(found.as_dict(), text)
+
+
+@app.add(
+    "sisgate alerts silence --provider powerschool --until 2h",
+    'sisgate alerts silence --rule quota --until 1d --reason "big import"',
+)
+def silence(
+    invocation: Invocation,
+    until: Annotated[datetime, time_ahead("When it ends", "--until")],
+    rule: Annotated[str | None, typer.Option("--rule", help="Only of this rule.")] = None,
+    provider: OfProvider = None,
+    reason: Reason = None,
+) -> None:
+    """Send no messages of a rule, or of a provider, until a time."""
+    made = invocation.gateway.alerts.silence(
+        until, rule=rule, provider=provider, actor=user_name(), reason=reason
+    )
+    text = f"Silent until {moment(made.until)}. `sisgate alerts unsilence {made.id}` ends it."
+    invocation.output.result(made, text)
+
+
+@app.add("sisgate alerts unsilence si_1c2d3e4f")
+def unsilence(
+    invocation: Invocation,
+    silence: Annotated[str, typer.Argument(metavar="SILENCE", help="Id of a silence.")],
+) -> None:
+    """End a silence now."""
+    invocation.gateway.alerts.unsilence(silence, actor=user_name())
+    invocation.output.result({"ended": silence}, f"{silence} has ended.")
+
+
+@app.add("sisgate alerts channels")
+def channels(invocation: Invocation) -> None:
+    """List channels: where their URLs are, and what waits to be sent."""
+    found = invocation.gateway.alerts.channels()
+    invocation.output.table(
+        found,
+        {
+            "channel": "name",
+            "URL in": "place",
+            "here": "is_here",
+            "from": "least",
+            "waiting": "waiting",
+            "last error": "last_error",
+        },
+        empty="No channels. Add a [alerts.channels.NAME] table to the configuration.",
+    )
+
+
+@app.add("sisgate alerts test ops")
+def test(
+    invocation: Invocation,
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="Name of a channel.")],
+) -> None:
+    """Let a worker send a test message to a channel, and wait for it."""
+    alerts = invocation.gateway.alerts
+    number = alerts.test(channel, actor=user_name())
+    results: list[tuple[bool, str | None]] = []
+
+    def is_over() -> bool:
+        results[:] = [alerts.was_sent(number)]
+        return results[0][0] or results[0][1] is not None
+
+    poll_until(is_over, clock=SystemClock(), timeout_seconds=TEST_SECONDS, every_seconds=0.5)
+    is_sent, error = results[0]
+    why = error or f"no worker has sent it within {TEST_SECONDS:.0f} s; it will be sent"
+    text = f"{channel} has the message." if is_sent else f"{channel} does not have it: {why}."
+    invocation.output.result({"channel": channel, "sent": is_sent, "error": error}, text)
+    if not is_sent:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _severity(alert: AlertStatus) -> Text:
+    return Text(alert.severity.value, COLOURS[alert.severity.value])

@@ -1,0 +1,135 @@
+"""Alerts in the ledger: their states, silences, and the messages that are to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from sisgate.domain.alert_states import LIVE_ALERT_STATES, AlertMessageState, AlertState
+from sisgate.ledger.schema import Alert, AlertEvaluation, AlertMessage, AlertSilence
+from sisgate.ledger.statements import change, insert_into
+from sisgate.ledger.states import is_in
+
+EVALUATION = "alerts"
+
+
+def open_or_recent(session: Session, since: datetime) -> Sequence[Alert]:
+    """Return the alerts that have not ended, and those that ended since a time."""
+    recent = (Alert.state == AlertState.RESOLVED) & (Alert.changed_at >= since)
+    is_live = is_in(Alert.state, *LIVE_ALERT_STATES)
+    return session.scalars(
+        select(Alert)
+        .where(or_(is_live, recent))
+        .order_by(Alert.changed_at)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def find(
+    session: Session, *, states: Collection[AlertState] = (), provider: str | None, limit: int
+) -> Sequence[Alert]:
+    """Return alerts, the one that changed last first."""
+    query = select(Alert).order_by(Alert.changed_at.desc(), Alert.id).limit(limit)
+    if states:
+        query = query.where(Alert.state.in_(states))
+    if provider is not None:
+        query = query.where(Alert.provider == provider)
+    return session.scalars(query).all()
+
+
+def beginning(session: Session, start: str, *, lock: bool = False) -> Sequence[Alert]:
+    """Return at most two alerts whose ids begin so."""
+    query = select(Alert).where(Alert.id.startswith(start, autoescape=True)).limit(2)
+    return session.scalars(query.with_for_update() if lock else query).all()
+
+
+def take_slot(session: Session, slot: int, now: datetime) -> bool:
+    """Note that a slot is evaluated; False if it, or a later one, was before."""
+    first = insert_into(session, AlertEvaluation).values(name=EVALUATION, slot=0, at=now)
+    session.execute(first.on_conflict_do_nothing())
+    mine = update(AlertEvaluation).where(
+        AlertEvaluation.name == EVALUATION, AlertEvaluation.slot < slot
+    )
+    return change(session, mine.values(slot=slot, at=now)) == 1
+
+
+def last_evaluation(session: Session) -> AlertEvaluation | None:
+    """Return the last slot whose evaluation changed something, None before the first."""
+    return session.get(AlertEvaluation, EVALUATION)
+
+
+def store(session: Session, row: Alert | None, values: Mapping[str, Any]) -> None:
+    """Write an alert, new or known."""
+    if row is None:
+        session.add(Alert(**values))
+        return
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def forget(session: Session, ids: Collection[str]) -> None:
+    """Delete alerts that never fired."""
+    if ids:
+        change(session, delete(Alert).where(Alert.id.in_(ids)))
+
+
+def silences(session: Session, now: datetime) -> Sequence[AlertSilence]:
+    """Return the silences in force, the first to end first."""
+    query = select(AlertSilence).where(AlertSilence.until > now)
+    return session.scalars(query.order_by(AlertSilence.until)).all()
+
+
+def enqueue(
+    session: Session, messages: Iterable[Mapping[str, Any]], now: datetime
+) -> Sequence[int]:
+    """Put messages into the outbox; return their numbers."""
+    state = AlertMessageState.WAITING.value
+    rows = [AlertMessage(**each, created_at=now, not_before=now, state=state) for each in messages]
+    session.add_all(rows)
+    session.flush()
+    return [row.id for row in rows]
+
+
+def _due(now: datetime) -> Any:
+    is_free = or_(AlertMessage.lease_until.is_(None), AlertMessage.lease_until <= now)
+    return is_in(AlertMessage.state, AlertMessageState.WAITING) & (
+        (AlertMessage.not_before <= now) & is_free
+    )
+
+
+def has_due(session: Session, now: datetime) -> bool:
+    """Return whether a message is to be sent now."""
+    return session.scalar(select(AlertMessage.id).where(_due(now)).limit(1)) is not None
+
+
+def claim(session: Session, now: datetime, lease: timedelta) -> AlertMessage | None:
+    """Return the oldest message that is due, claimed for a while; None if there is none."""
+    query = select(AlertMessage).where(_due(now)).order_by(AlertMessage.id).limit(1)
+    message = session.scalar(query.with_for_update(skip_locked=True))
+    if message is not None:
+        message.attempt += 1
+        message.lease_until = now + lease
+    return message
+
+
+def settle(session: Session, message_id: int, attempt: int, **values: Any) -> bool:
+    """Write what became of a claimed message; False if the claim was lost."""
+    mine = update(AlertMessage).where(
+        AlertMessage.id == message_id, AlertMessage.attempt == attempt
+    )
+    return change(session, mine.values(lease_until=None, **values)) == 1
+
+
+def waiting_messages(session: Session) -> Sequence[AlertMessage]:
+    """Return the messages that are not sent yet, oldest first."""
+    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
+    return session.scalars(select(AlertMessage).where(waiting).order_by(AlertMessage.id)).all()
+
+
+def message(session: Session, message_id: int) -> AlertMessage | None:
+    """Return one message."""
+    return session.get(AlertMessage, message_id)

@@ -1,0 +1,108 @@
+"""Alerts: what fires, acknowledging it, silences, channels."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from sisgate.web.deps import ACTOR, Caller
+from sisgate.web.rights import needs
+from sisgate.web.schemas.alerts import (
+    AcknowledgeOrder,
+    AlertDocument,
+    AlertsDocument,
+    ChannelDocument,
+    ChannelsDocument,
+    SilenceDocument,
+    SilenceOrder,
+    SilencesDocument,
+    StateName,
+    TestedDocument,
+)
+
+router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
+
+AlertId = Annotated[str, Path(description="The id of an alert, or its beginning.", max_length=20)]
+LOOK = needs("look", "anywhere")
+CONTROL = needs("control", "anywhere")
+
+
+@router.get("", openapi_extra=LOOK, summary="List alerts")
+def list_alerts(
+    caller: Caller,
+    state: Annotated[list[StateName] | None, Query(description="Default: not resolved.")] = None,
+    provider: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> AlertsDocument:
+    """Return the alerts that the caller may see, the worst first."""
+    found = caller.alerts.list(states=state or (), provider=provider, limit=limit)
+    return AlertsDocument(alerts=[AlertDocument.of(each) for each in found])
+
+
+@router.get("/silences", openapi_extra=LOOK, summary="List silences")
+def list_silences(caller: Caller) -> SilencesDocument:
+    """Return the silences in force, the first to end first."""
+    found = caller.alerts.silences()
+    return SilencesDocument(silences=[SilenceDocument.of(each) for each in found])
+
+
+@router.post(
+    "/silences",
+    status_code=201,
+    openapi_extra=needs("control", "provider"),
+    summary="Silence alerts",
+)
+def add_silence(order: SilenceOrder, caller: Caller) -> SilenceDocument:
+    """Send no messages of a rule or a provider until a time. Alerts go on."""
+    silence = caller.alerts.silence(
+        order.until, rule=order.rule, provider=order.provider, actor=ACTOR, reason=order.reason
+    )
+    return SilenceDocument.of(silence)
+
+
+@router.delete(
+    "/silences/{silence_id}",
+    status_code=204,
+    response_class=Response,
+    openapi_extra=CONTROL,
+    summary="End a silence",
+)
+def remove_silence(
+    silence_id: Annotated[str, Path(description="The id of a silence.", max_length=20)],
+    caller: Caller,
+) -> None:
+    """End a silence now."""
+    caller.alerts.unsilence(silence_id, actor=ACTOR)
+
+
+@router.get("/channels", openapi_extra=needs("control", "installation"), summary="List channels")
+def list_channels(caller: Caller) -> ChannelsDocument:
+    """Return the channels without their URLs, and what waits to be sent."""
+    return ChannelsDocument(channels=[ChannelDocument.of(e) for e in caller.alerts.channels()])
+
+
+@router.post(
+    "/channels/{channel}/test",
+    status_code=202,
+    openapi_extra=needs("control", "installation"),
+    summary="Test a channel",
+)
+def test_channel(
+    channel: Annotated[str, Path(description="The name of a channel.", max_length=63)],
+    caller: Caller,
+) -> TestedDocument:
+    """Let a worker send a test message to a channel."""
+    return TestedDocument(message=caller.alerts.test(channel, actor=ACTOR))
+
+
+@router.get("/{alert_id}", openapi_extra=LOOK, summary="Show an alert")
+def get_alert(alert_id: AlertId, caller: Caller) -> AlertDocument:
+    """Return one alert."""
+    return AlertDocument.of(caller.alerts.get(alert_id))
+
+
+@router.post("/{alert_id}/ack", openapi_extra=CONTROL, summary="Acknowledge an alert")
+def acknowledge_alert(alert_id: AlertId, order: AcknowledgeOrder, caller: Caller) -> AlertDocument:
+    """Note that somebody looks after it: no more messages until it has ended."""
+    return AlertDocument.of(caller.alerts.ack(alert_id, actor=ACTOR, note=order.note))

@@ -1,0 +1,210 @@
+"""An outage in a fleet under load: it fires, is told, is acknowledged, and recovers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sisgate.errors import InvalidState, UnknownAlert, UsageError
+from sisgate.gateway import AlertStatus
+from sisgate.ledger.schema import AlertMessage, AuditEvent
+from testbed.http_server import Asked, HttpServer, Reply, json_reply
+from testbed.ledgers import Ledgers
+from testbed.scene import INTERVAL_SECONDS, Scene
+from testbed.troubles import answers
+from workers.maintenance import alerts
+
+CONFIG = """
+[alerts.channels.ops]
+url_env = "TEST_ALERT_URL"
+[alerts.channels.pager]
+url_env = "TEST_PAGER_URL"
+least = "critical"
+"""
+
+
+class Receiver:
+    """A chat that takes messages as JSON, or is down."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, str]] = []
+        self.is_down = False
+        self.server = HttpServer(self._answer)
+
+    @property
+    def titles(self) -> list[str]:
+        """The titles that came, in order."""
+        return [each["title"] for each in self.messages]
+
+    def _answer(self, asked: Asked) -> Reply:
+        if self.is_down:
+            return json_reply({}, 503)
+        self.messages.append(json.loads(asked.body))
+        return json_reply({})
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """The receiver of the channel `ops`; nobody has the URL of the other one."""
+    found = Receiver()
+    with found.server:
+        monkeypatch.setenv("TEST_ALERT_URL", f"json://127.0.0.1:{found.server.port}/s3cret-path")
+        yield found
+
+
+@pytest.fixture
+def scene(tmp_path: Path, redis_url: str, ledgers: Ledgers, receiver: Receiver) -> Iterator[Scene]:
+    """A fleet that is well."""
+    scene = Scene(tmp_path, redis_url, ledgers.sqlite(tmp_path / "ledger.sqlite3"), 1)
+    with scene.running(more=CONFIG):
+        scene.calm("lincoln", 4, 4)
+        yield scene
+
+
+def pass_interval(scene: Scene, calls: int = 4) -> list[AlertStatus]:
+    """Let an interval pass under load, judge the rules and send what is due; return what fires."""
+    scene.load("lincoln", calls)
+    scene.work("lincoln")
+    scene.clock.advance(INTERVAL_SECONDS)
+    scene.work("lincoln")
+    judge(scene)
+    return [each for each in scene.gateway.alerts.list() if each.state.is_firing]
+
+
+def judge(scene: Scene) -> None:
+    """Do what the duty does, and wait for what it sends."""
+    alerts.watch(scene.runtime)
+    scene.runtime.alert_deliveries.join(30)
+
+
+def until(scene: Scene, holds: Callable[[list[AlertStatus]], bool]) -> int:
+    """Let intervals pass until something holds of what fires; return how many it took."""
+    for number in range(1, 10):
+        if holds(pass_interval(scene)):
+            return number
+    raise AssertionError(scene.gateway.alerts.list())
+
+
+def test_an_outage_fires_within_two_intervals_and_resolves_within_two(
+    scene: Scene, receiver: Receiver
+) -> None:
+    """With the verdict's reason, once each; what the pager is told waits for its URL."""
+    assert pass_interval(scene) == []
+    district = scene.districts["lincoln"]
+    good, district.answer = district.answer, answers(500)
+    assert until(scene, bool) <= 2
+    (alert,) = [each for each in scene.gateway.alerts.list() if each.rule == "provider"]
+    assert (alert.subject, alert.cause, alert.culprit) == (
+        "lincoln", "provider_down", "provider lincoln",
+    )  # fmt: skip
+    pass_interval(scene)
+    assert len(receiver.messages) == 1
+    (message,) = receiver.messages
+    assert "lincoln fails: it answered 500" in message["message"]
+    assert "At fault: provider lincoln." in message["message"]
+    assert scene.gateway.why("lincoln").findings[0].message.split(":")[0] in message["message"]
+    district.answer = good
+    # The breaker lets a probe through when it is due, and not before.
+    scene.clock.advance(60)
+    for _ in range(4):
+        scene.work("lincoln")
+        scene.clock.advance(2)
+    scene.load("lincoln", 4)
+    scene.work("lincoln")
+    assert until(scene, lambda firing: not firing) <= 2
+    assert receiver.titles[-1] == "[recovered] lincoln: provider recovered"
+    assert len(receiver.messages) == 2
+    with scene.runtime.database.read() as session:
+        waiting = session.query(AlertMessage).filter_by(channel="pager", state="waiting").all()
+        acts = [e.action for e in session.query(AuditEvent).filter(AuditEvent.actor == "alerts")]
+    assert len(waiting) == 2
+    assert "TEST_PAGER_URL" in str(waiting[0].error)
+    assert acts == ["alerts:alert:fire", "alerts:alert:resolve"]
+
+
+def test_no_message_is_lost_while_a_channel_is_down(scene: Scene, receiver: Receiver) -> None:
+    """It is tried again until it arrives, by whichever worker."""
+    receiver.is_down = True
+    scene.districts["lincoln"].answer = answers(500)
+    until(scene, bool)
+    assert receiver.messages == []
+    (channel,) = [c for c in scene.gateway.alerts.channels() if c.name == "ops"]
+    assert (channel.waiting, channel.is_here) == (1, True)
+    assert "cannot be reached" in str(channel.last_error)
+    assert "s3cret" not in str(channel)
+    for _ in range(3):
+        scene.clock.advance(600)
+        judge(scene)
+    receiver.is_down = False
+    scene.clock.advance(1200)
+    judge(scene)
+    assert any("lincoln" in title for title in receiver.titles)
+
+
+def test_a_slot_is_written_once_however_many_judge_it(scene: Scene, receiver: Receiver) -> None:
+    """Two workers that both believe in their turn tell everybody once."""
+    scene.be_silent(scene.beat_id, 60)
+    scene.clock.advance(INTERVAL_SECONDS)
+    first = scene.gateway.alerts.evaluate()
+    again = scene.gateway.alerts.evaluate()
+    assert [each.rule for each in first.changed] == ["periodic"]
+    assert again.is_empty
+    for _ in range(3):
+        scene.clock.advance(INTERVAL_SECONDS)
+        judge(scene)
+        assert scene.gateway.alerts.evaluate().is_empty
+    assert receiver.titles == ["[warning] fleet: periodic"]
+
+
+def test_people_acknowledge_and_silence(scene: Scene, receiver: Receiver) -> None:
+    """Who and when is in the ledger and the audit log; a silence ends by itself or by hand."""
+    gateway = scene.gateway
+    gateway.alerts.silence(
+        scene.clock.now() + timedelta(hours=1), provider="lincoln", actor="ana", reason="moving"
+    )
+    scene.districts["lincoln"].answer = answers(500)
+    until(scene, bool)
+    assert receiver.messages == []
+    (silence,) = gateway.alerts.silences()
+    assert (silence.provider, silence.set_by, silence.reason) == ("lincoln", "ana", "moving")
+    gateway.alerts.unsilence(silence.id, actor="ben")
+    pass_interval(scene)
+    assert len(receiver.messages) == 1
+    (alert,) = [each for each in gateway.alerts.list(provider="lincoln") if each.state.is_firing]
+    done = gateway.alerts.ack(alert.id[:6], actor="ben", note="asked them")
+    assert (done.state, done.acknowledged_by, done.note) == ("acknowledged", "ben", "asked them")
+    pass_interval(scene)
+    assert gateway.alerts.get(alert.id).state == "acknowledged"
+    assert len(receiver.messages) == 1
+
+
+def test_mistakes_are_told(scene: Scene) -> None:
+    """An unknown id, a rule that is none, a time that has passed, an alert that is over."""
+    alerts, now = scene.gateway.alerts, scene.clock.now()
+    with pytest.raises(UnknownAlert):
+        alerts.ack("al_0", actor="ana")
+    with pytest.raises(UsageError, match="Rules: audit, .*quota"):
+        alerts.silence(now + timedelta(hours=1), rule="qouta", actor="ana")
+    with pytest.raises(UsageError, match="time to come"):
+        alerts.silence(now, rule="quota", actor="ana")
+    with pytest.raises(UsageError, match="Channels: ops, pager"):
+        alerts.test("opps", actor="ana")
+    scene.be_silent(scene.beat_id, 60)
+    scene.clock.advance(INTERVAL_SECONDS)
+    alerts.evaluate()
+    (pending,) = alerts.list()
+    with pytest.raises(InvalidState, match="does not fire"):
+        alerts.ack(pending.id, actor="ana")
+
+
+def test_a_test_message_arrives(scene: Scene, receiver: Receiver) -> None:
+    """A worker sends it."""
+    number = scene.gateway.alerts.test("ops", actor="ana")
+    assert scene.gateway.alerts.was_sent(number) == (False, None)
+    judge(scene)
+    assert scene.gateway.alerts.was_sent(number) == (True, None)
+    assert receiver.titles == ["[test] sisgate"]
