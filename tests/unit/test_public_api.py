@@ -15,7 +15,7 @@ FACADE = {
     "from_env", "job",
     "on", "plan", "records", "request", "sync", "sync_many", "why",
     "access", "context", "settings",
-    "audit", "configuration", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy",
+    "alerts", "audit", "configuration", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy",
     "providers", "quarantine", "requests", "schedules", "tokens", "transforms", "webhooks",
 }  # fmt: skip
 

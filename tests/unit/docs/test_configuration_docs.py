@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from sisgate.providers.kinds import DIALECTS
 from sisgate.settings import service
+from sisgate.settings.alerts import AlertChannel, AlertRule, AlertsConfig
 from sisgate.settings.app import AppConfig
 from sisgate.settings.fleet import FleetSettings, RetentionConfig, ScheduleConfig
 from sisgate.settings.load import Environment
@@ -53,6 +54,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[retention]": RetentionConfig,
     "[web]": WebConfig,
     "[webhooks]": WebhookConfig,
+    "[alerts]": AlertsConfig,
+    "[alerts.channels.NAME]": AlertChannel,
+    "[alerts.rules.NAME]": AlertRule,
 }
 
 
