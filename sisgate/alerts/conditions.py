@@ -70,7 +70,7 @@ class AlertFacts:
 
     fleet: FleetFacts
     patterns: Sequence[PatternNews] = ()
-    burning: Mapping[str, Sequence[tuple[str, float]]] = field(default_factory=dict)
+    burning: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     audit: Sequence[str] = ()
 
 
@@ -188,7 +188,7 @@ def _of_provider(
             message = f"{provider.name} has given no good answer for {duration(good or called)}"
             yield condition("silent", message, why, calls=len(provider.recent))
     if rule.burn_rate is not None:
-        for objective, rate in facts.burning.get(provider.name, ()):
+        for objective, rate in facts.burning.get(provider.name, {}).items():
             if rate >= rule.burn_rate:
                 message = (
                     f"the error budget of {provider.name} ({objective}) burns {rate:.1f} times too "

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from sisgate.alerts.conditions import AlertFacts
 from sisgate.audit.heads import reports
-from sisgate.errors import BrokerUnavailable
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.core import Core
+from sisgate.gateway.sla import ServiceLevels
 from sisgate.gateway.verdict_facts import read_facts
 from sisgate.settings.alerts import AlertRule
 from sisgate.settings.provider import ProviderConfig
+
+
+BURN_SPANS = (timedelta(hours=1), timedelta(minutes=5))
+"""An error budget burns if it does so in both: for long enough, and still."""
 
 
 def read_alert_facts(
@@ -22,7 +28,11 @@ def read_alert_facts(
     audit: list[str] = []
     if any(rule.audit for rule in rules.values()):
         audit = _of_audit(core)
-    return AlertFacts(fleet, audit=audit)
+    burning: Mapping[str, Mapping[str, float]] = {}
+    if any(rule.burn_rate for rule in rules.values()):
+        with suppress(DatabaseUnavailable):  # an obstacle
+            burning = ServiceLevels(core).burn_rates(BURN_SPANS)
+    return AlertFacts(fleet, burning=burning, audit=audit)
 
 
 def chosen_by(

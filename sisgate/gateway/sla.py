@@ -66,6 +66,31 @@ class ServiceLevels:
         (found,) = self._read(self._core.configuration.current(), [provider])
         return found
 
+    def burn_rates(self, spans: Sequence[timedelta]) -> Mapping[str, Mapping[str, float]]:
+        """Return by provider how fast each error budget burns, the least of spans that end now.
+
+        Of calls only: the budget of fresh data is that of a month. Objectives of which nothing is
+        known in one of the spans are left out.
+        """
+        self._core.access.require(Action.ADMINISTER)
+        fleet, now = self._core.configuration.current(), self._core.clock.now()
+        configs = [c for c in fleet.providers.values() if not _objectives(fleet, c).is_empty]
+        rates: defaultdict[str, defaultdict[str, list[float]]]
+        rates = defaultdict(lambda: defaultdict(list))
+        if not configs:
+            return {}
+        with self._core.database.read() as session:
+            for span in spans:
+                found = self._evidence(session, configs, now - span, now, now)
+                for config in configs:
+                    for each in _level(fleet, config, found[config.name]).measurements:
+                        if each.resource is None and each.burn_rate is not None:
+                            rates[config.name][each.kind.value].append(each.burn_rate)
+        return {
+            name: {kind: min(each) for kind, each in kinds.items() if len(each) == len(spans)}
+            for name, kinds in rates.items()
+        }
+
     def month(self, provider: str, month: str | None = None) -> Report:
         """Return a month's report, `"2026-10"`, the last whole month by default; in UTC.
 

@@ -187,7 +187,7 @@ def test_mistakes_are_told(scene: Scene) -> None:
     alerts, now = scene.gateway.alerts, scene.clock.now()
     with pytest.raises(UnknownAlert):
         alerts.ack("al_0", actor="ana")
-    with pytest.raises(UsageError, match="Rules: audit, .*quota"):
+    with pytest.raises(UsageError, match=r"Rules: audit, .*quota"):
         alerts.silence(now + timedelta(hours=1), rule="qouta", actor="ana")
     with pytest.raises(UsageError, match="time to come"):
         alerts.silence(now, rule="quota", actor="ana")

@@ -10,7 +10,8 @@ from sisgate.settings.files import sample_file
 
 SAMPLE = Path(__file__).parents[3] / "sisgate.example.toml"
 OPTION = re.compile(
-    r"^# (?=\[apps|\[schedules|\[retention|\[web|\[objectives|\[alerts|\[calendars|\w+ = )", re.MULTILINE
+    r"^# (?=\[apps|\[schedules|\[retention|\[web|\[objectives|\[alerts|\[calendars|\w+ = )",
+    re.MULTILINE,
 )
 NOT_FOR_THE_FILE = {"config_file", "data_dir", "app_name", "name", "school_year", "master_key"}
 
