@@ -15,7 +15,6 @@ from sisgate.gateway.verdict_facts import read_facts
 from sisgate.settings.alerts import AlertRule
 from sisgate.settings.provider import ProviderConfig
 
-
 BURN_SPANS = (timedelta(hours=1), timedelta(minutes=5))
 """An error budget burns if it does so in both: for long enough, and still."""
 

@@ -13,6 +13,7 @@ from sisgate.cli.exits import ExitCode
 from sisgate.cli.formats import moment
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import OfProvider, Reason, time_ahead
+from sisgate.cli.tables import Columns
 from sisgate.clock import SystemClock, poll_until
 
 if TYPE_CHECKING:
@@ -36,12 +37,9 @@ def list_all(
     provider: OfProvider = None,
     ended: Annotated[bool, typer.Option("--all", help="Also those that have ended.")] = False,
 ) -> None:
-    """List alerts, the worst first, then silences."""
-    alerts = invocation.gateway.alerts
+    """List alerts, the worst first."""
     states = ("pending", "firing", "acknowledged", "resolved") if ended else ()
-    found = alerts.list(states=states, provider=provider)
-    silences = alerts.silences()
-    value = {"alerts": [each.as_dict() for each in found], "silences": silences}
+    found = invocation.gateway.alerts.list(states=states, provider=provider)
     invocation.output.table(
         found,
         {
@@ -53,12 +51,20 @@ def list_all(
             "since": "since",
             "what": "message",
         },
-        json=value,
+        json=[each.as_dict() for each in found],
         empty="Nothing fires.",
     )
-    for each in silences:
-        what = " of ".join(filter(None, [each.rule, each.provider]))
-        invocation.output.note(f"{what} is silent until {moment(each.until)} ({each.id}).")
+
+
+@app.add("sisgate alerts silences")
+def silences(invocation: Invocation) -> None:
+    """List the silences in force."""
+    found = invocation.gateway.alerts.silences()
+    columns: Columns = {
+        "silence": "id", "rule": "rule", "provider": "provider", "until": "until",
+        "by": "set_by", "why": "reason",
+    }  # fmt: skip
+    invocation.output.table(found, columns, empty="Nothing is silent.")
 
 
 @app.add("sisgate alerts show al_3f8a")

@@ -83,6 +83,7 @@ ARGUMENTS = {
     "alerts ack": "al_3f8a",
     "alerts silence": "--provider lincoln --until 1h",
     "alerts unsilence": "si_3f8a",
+    "alerts silences": "",
     "alerts channels": "",
     "alerts test": "ops",
     "audit tail": "",
@@ -185,7 +186,7 @@ def test_a_token_for_another_provider_gets_nothing(gateway: Gateway, run: Run) -
     token = gateway.tokens.add("portal", ["app", "operator"], scopes=["roosevelt"])
     refusals = {
         ExitCode.NO_PERMISSION: {"access_denied"},
-        ExitCode.NOT_FOUND: {"unknown_job", "unknown_webhook"},
+        ExitCode.NOT_FOUND: {"unknown_job", "unknown_webhook", "unknown_alert"},
     }
     allowed = {}
     for command in ARGUMENTS:
