@@ -11,12 +11,11 @@ from sisgate.settings import load_settings
 
 NAMES = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan", "SisgateError"]
 FACADE = {
-    "acting_as", "answer", "changes", "close", "enqueue", "enqueue_request", "for_token",
-    "from_env", "job",
-    "on", "plan", "records", "request", "sync", "sync_many", "why",
-    "access", "context", "settings",
-    "alerts", "audit", "configuration", "datasets", "diagnosis", "fleet", "jobs", "keys", "ledger", "privacy",
-    "providers", "quarantine", "requests", "schedules", "tokens", "transforms", "webhooks",
+    "access", "acting_as", "alerts", "answer", "audit", "changes", "close", "configuration",
+    "context", "datasets", "diagnosis", "enqueue", "enqueue_request", "fleet", "for_token",
+    "from_env", "job", "jobs", "keys", "ledger", "on", "plan", "privacy", "providers", "quarantine",
+    "records", "request", "requests", "schedules", "settings", "sync", "sync_many", "tokens",
+    "transforms", "webhooks", "why",
 }  # fmt: skip
 
 
