@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import uuid
 from base64 import b64encode
@@ -15,15 +16,20 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 _EMBEDDED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BODY, _ID, _ARGUMENTS, _TAG = "@body@", "@id@", "@arguments@", "@tag@"
 
 
 def task_message(task: str, kwargs: Mapping[str, str | int], queue: str, priority: int) -> str:
-    """Return the message of one delivery of a task, with a new id and a new delivery tag."""
+    """Return the message of one delivery of a task, with a new delivery tag.
+
+    The task of a job has the id of the job, by which Flower shows it; any other has a new id.
+    """
     body = json.dumps([[], kwargs, _EMBEDDED])
     template = _template(task, queue, priority, os.getpid())
+    job_id = str(kwargs.get("job_id", ""))
     return (
-        template.replace(_ID, str(uuid.uuid4()))
+        template.replace(_ID, job_id if _UUID.fullmatch(job_id) else str(uuid.uuid4()))
         .replace(_TAG, str(uuid.uuid4()))
         .replace(_BODY, b64encode(body.encode()).decode())
         # At last: an app's own id of its job may read like one of the places.

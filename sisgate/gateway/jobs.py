@@ -150,6 +150,14 @@ class Jobs:
             )  # fmt: skip
             return [status_of(row, {}) for row in rows]
 
+    def of_call(self, call_id: int) -> str:
+        """Return the id of the visible job that a call is of; `UnknownJob` if there is none."""
+        with self._core.database.read() as session:
+            job_id = job_search.of_call(session, call_id)
+        if job_id is None:
+            raise UnknownJob(f"There is no call {call_id}.")
+        return self.status(job_id).id
+
     def held(self, *, limit: int = 100) -> Sequence[JobStatus]:
         """Return the held syncs that no later sync of their dataset has settled, newest first."""
         principal = self._core.access.require_role(Action.LOOK)

@@ -32,6 +32,11 @@ def of_ids(session: Session, job_ids: Sequence[str]) -> dict[str, Job]:
     return {job.id: job for job in session.scalars(query)}
 
 
+def of_call(session: Session, call_id: int) -> str | None:
+    """Return the id of the job that a call is of; None if there is no such call."""
+    return session.scalar(select(Call.job_id).where(Call.id == call_id))
+
+
 def live_among(session: Session, job_ids: Sequence[str]) -> set[str]:
     """Return which jobs have not ended, of any number of ids."""
     live: set[str] = set()

@@ -226,7 +226,7 @@ class EmbeddedStack:
     def _start_web(self, url: str) -> None:
         self.web_port = web_port()
         environment = child_environment(self._settings, process_environment(), url)
-        self._supervisor.start(web_program(self._settings, environment, self.web_port))
+        self._supervisor.start(web_program(self._settings, environment, self.web_port, self.flower))
         self._leave_word()
 
     def _leave_word(self) -> None:

@@ -28,6 +28,7 @@ from sisgate.stack.supervisor import Program
 FLOWER_PORT = 5555
 WEB_PORT = 8750
 FLOWER_USER = "sisgate"
+FLOWER_SAVES_MS = 30_000
 WORKER_STOP_SECONDS = 20.0
 """How long a stopping worker may finish its calls; unfinished ones resume after their lease."""
 
@@ -126,13 +127,21 @@ def flower_program(
 ) -> Program:
     """Return Flower on the loopback interface, with a password from its environment."""
     secret = flower.password_file.read_text("utf-8").strip()
-    command = [*CELERY, "flower", f"--address={HOST}", f"--port={flower.port}", "-l", level]
+    kept = settings.data_dir / "flower.db"  # tasks and workers seen, over a restart
+    command = [
+        *CELERY, "flower", f"--address={HOST}", f"--port={flower.port}", "-l", level,
+        "--persistent=True", f"--db={kept}", f"--state-save-interval={FLOWER_SAVES_MS}",
+    ]  # fmt: skip
     environment = {**environment, "FLOWER_BASIC_AUTH": secret}
     return _program("flower", command, environment, settings, 5.0)
 
 
-def web_program(settings: Settings, environment: Mapping[str, str], port: int) -> Program:
-    """Return the HTTP service on the loopback interface."""
+def web_program(
+    settings: Settings, environment: Mapping[str, str], port: int, flower: Flower | None
+) -> Program:
+    """Return the HTTP service on the loopback interface; its console links to Flower."""
+    if flower is not None and settings.flower_url is None:
+        environment = {**environment, "SISGATE_FLOWER_URL": flower.url}
     command = [sys.executable, "-P", "-m", "sisgate.cli", "serve", f"--host={HOST}"]
     # It answers who waits at once, and finishes the rest.
     return _program("web", [*command, f"--port={port}"], environment, settings, 20.0)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from sisgate import Gateway
+from sisgate.clock import poll_until
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
 from testbed.redis import RedisServer
-from testbed.stack import Stack
+from testbed.stack import CLOCK, PATIENCE_SECONDS, Stack
 from testbed.web_service import WebService
 
 FIND = Path(__file__).parents[2] / ".ci" / "find-chromium"
@@ -53,10 +57,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def service(stack: Stack) -> Iterator[WebService]:
+def service(stack: Stack, flower: str) -> Iterator[WebService]:
     """The web service, which requires tokens."""
     web = stack.settings.web.model_copy(update={"limit": "100000/m"})
-    settings = stack.settings.model_copy(update={"access": "tokens", "web": web})
+    settings = stack.settings.model_copy(
+        update={"access": "tokens", "web": web, "flower_url": flower}
+    )
     gateway = Gateway(settings, database=stack.gateway.context.database)
     with WebService(gateway) as running:
         yield running
@@ -123,3 +129,26 @@ def _note(trouble: list[str], message: ConsoleMessage) -> None:
     )
     if message.type in {"error", "warning"} and not is_page:
         trouble.append(message.text)
+
+
+FLOWER = ("operator", "for-tests-only")
+"""User and password of Flower."""
+
+
+@pytest.fixture(scope="session")
+def flower(stack: Stack) -> str:
+    """The URL of Flower on the same fleet."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    stack.spawn(
+        "flower", "--address=127.0.0.1", f"--port={port}", f"--basic-auth={':'.join(FLOWER)}",
+        "--persistent=True", f"--db={stack.folder / 'flower.db'}",
+    )  # fmt: skip
+
+    def answers() -> bool:
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"http://127.0.0.1:{port}/healthcheck", timeout=5).ok
+        return False
+
+    assert poll_until(answers, clock=CLOCK, timeout_seconds=PATIENCE_SECONDS)
+    return f"http://127.0.0.1:{port}"

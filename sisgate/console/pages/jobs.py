@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from sisgate.console.acts import REASON, FormField, act_view
+from sisgate.console.forms import number_of
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
 from sisgate.console.templates import address
 from sisgate.domain.job_filter import QUALIFIERS
@@ -78,7 +79,7 @@ def job(visit: Visit) -> View:
         plan = gateway.jobs.expected(job_id) if not status.is_final else None
     principal = gateway.access.principal()
     action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
-    values = {
+    values: dict[str, Any] = {
         "job": status, "wait": wait, "plan": plan, "target": gateway.jobs.request_target(job_id),
         "timeline": gateway.jobs.timeline(job_id),
         "may_act": gateway.access.allows(action, status.provider, status.resource),
@@ -86,6 +87,8 @@ def job(visit: Visit) -> View:
         "may_retry": status.state in {JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED}
         and status.retried_as is None,
     }  # fmt: skip
+    flower = gateway.settings.flower_url
+    values["flower"] = f"{flower.rstrip('/')}/task/{job_id}" if flower and status.resource else None
     what = status.resource or status.kind
     return View("job.html", f"{what} of {status.provider}", values)
 
@@ -131,10 +134,19 @@ def act(visit: Visit) -> Done:
     raise NotFound("There is no such page.")
 
 
+@room.page("/calls/{call}", Action.LOOK, "anywhere")
+def of_call(visit: Visit) -> Done:
+    """Go to the job of a call, whose number Flower shows."""
+    job_id = visit.gateway.jobs.of_call(number_of(visit.places["call"], "call"))
+    return Done(f"/jobs/{job_id}", "")
+
+
 @room.page("/search", Action.LOOK, "anywhere")
 def search(visit: Visit) -> Done:
     """Go to the page that a word means: a job, a provider, or the jobs that match."""
     word = visit.query.get("q", "").strip()
+    if word.removeprefix("call").strip().isdecimal():
+        return Done(f"/calls/{word.removeprefix('call').strip()}", "")
     if word in visit.gateway.providers.names():
         return Done(address(f"/providers/{word}"), "")
     with suppress(NotFound, UsageError):

@@ -39,6 +39,7 @@ NOT_BY_HTTP = {
     "job": "get_job: the object is a handle on it",
     "jobs.job": "get_job: the object is a handle on it",
     "jobs.find": "for short ids that people type",
+    "jobs.of_call": "for numbers of calls that people see in Flower",
     "jobs.statuses": "GET /v1/jobs lists many at once",
     "jobs.wait": "get_job with Prefer: wait=N",
     "jobs.ended_within": "get_job with Prefer: wait=N",
