@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from sisgate import Gateway
+from sisgate.audit import sealer
+from sisgate.audit.archive import Segment
 from sisgate.audit.log import record
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.main import execute
@@ -92,6 +95,18 @@ def test_calls_are_counted_with_what_their_time_was_spent_on(
     assert found["sisgate_permits_denied_total", of("lincoln")] == 2
     assert found["sisgate_call_ledger_seconds_count", of()] == 3
     assert found["sisgate_counted_age_seconds", of()] < 60
+
+
+def test_what_is_archived_has_been_counted(gateway: Gateway, tmp_path: Path) -> None:
+    """Calls are counted from the log, so that none may leave it before."""
+    ended(gateway, 1, outcome="done", status=200)
+    sealer.seal(gateway.context.database, gateway.audit.keys, gateway.context.clock)
+    ended(gateway, 2, outcome="done", status=200)
+    sealer.seal(gateway.context.database, gateway.audit.keys, gateway.context.clock)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    gateway.audit.archive(Segment(tomorrow), tmp_path / "archive.jsonl", actor="ana")
+    found = samples(gateway)
+    assert found["sisgate_calls_total", of("lincoln", A, "ok", "normal")] == 2
 
 
 def test_limits_queues_jobs_and_keys_are_told(gateway: Gateway, runtime: Runtime) -> None:
