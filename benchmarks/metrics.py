@@ -125,7 +125,7 @@ def _count_many(gateway: Gateway, busy: int, calls: int) -> None:
     batch = 50_000
     for seal, start in enumerate(range(0, calls, batch)):
         size = min(batch, calls - start)
-        tallies = tallied(_ends(draw, busy, size, start / calls))
+        tallies = tallied(_ends(draw, busy, size, start / calls, size / calls))
         with gateway.context.database.write() as session:
             assert rollups.advance(session, was=seal, seal=seal + 1, counted_to=NOW)
             rollups.add(session, tallies)
@@ -135,11 +135,13 @@ def _count_many(gateway: Gateway, busy: int, calls: int) -> None:
         )
 
 
-def _ends(draw: random.Random, busy: int, count: int, begun: float) -> Iterator[EndedCall]:
+def _ends(
+    draw: random.Random, busy: int, count: int, begun: float, share: float
+) -> Iterator[EndedCall]:
     """Ends of calls in the order of time, of the busy providers, some of them bad."""
     for number in range(count):
         # By the hour, since minutes are not kept.
-        at = NOW - SPAN * (1 - begun) + SPAN * (number / count) * 0.05
+        at = NOW - SPAN * (1 - begun) + SPAN * (number / count) * share
         yield EndedCall(
             Period.HOUR.begin_of(min(at, NOW)), f"p{draw.randrange(busy)}", _detail(draw)
         )
