@@ -21,15 +21,10 @@ from sisgate.domain.webhook_events import (
 )
 from sisgate.errors import CursorAhead, CursorTooOld, InvalidState, UsageError
 from sisgate.gateway.core import Core
-from sisgate.gateway.webhook_info import (
-    WebhookDelivery,
-    WebhookEvent,
-    WebhookEvents,
-    WebhookInfo,
-    WebhookTry,
-)
+from sisgate.gateway.webhook_info import WebhookDelivery, WebhookEvents, WebhookInfo
+from sisgate.gateway.webhook_rows import delivery_of, event_of, facts_of, info_of, message_of
 from sisgate.ledger import webhook_messages, webhooks
-from sisgate.ledger.schema import Webhook, WebhookAttempt, WebhookMessage
+from sisgate.ledger.schema import Webhook, WebhookMessage
 from sisgate.ledger.webhook_messages import NewMessage
 from sisgate.settings.webhooks import WebhookConfig
 from sisgate.webhooks.rights import may_see
@@ -73,8 +68,11 @@ class Webhooks:
         are sent one after the other. Raises `UsageError` and `UnknownProvider`.
         """
         principal, core = self._core.access.require_role(Action.ENQUEUE), self._core
-        owner = principal.name if principal.kind == "token" else None
-        app = core.app_of(principal, app) or core.settings.app_name
+        is_token = principal.kind == "token"
+        app = core.app_of(principal, app) or (
+            principal.name if is_token else core.settings.app_name
+        )
+        owner = (principal.name if every_app else app) if is_token else None
         kinds = _kinds(events)
         self._check(url, providers, note, every_app=every_app)
         secret, webhook_id, now = new_secret(), f"wh_{secrets.token_hex(6)}", core.clock.now()
@@ -96,24 +94,27 @@ class Webhooks:
                 )
             session.add(row)
             webhooks.set_interests(session, row)
-            self._audit(session, principal, "add", row, actor, reason, **_facts(row))
-        return _info(row, secret=secret)
+            self._audit(session, principal, "add", row, actor, reason, **facts_of(row))
+        return info_of(row, secret=secret)
 
     def list(self, *, app: str | None = None) -> list[WebhookInfo]:
         """Return the webhooks of the caller; for operators of `app`, or of all apps."""
         principal = self._core.access.require_role(Action.ENQUEUE)
-        whose = app if self._sees_all() else principal.name
+        sees_all = self._sees_all()
+        if not sees_all and app not in {None, principal.name}:
+            return []
+        whose = app if sees_all else principal.name
         with self._core.database.read() as session:
             rows = webhooks.of_app(session, whose)
             counts = webhook_messages.counts(session, [row.id for row in rows])
-            return [_info(row, counts.get(row.id)) for row in rows]
+            return [info_of(row, counts.get(row.id)) for row in rows]
 
     def show(self, webhook_id: str) -> WebhookInfo:
         """Return one webhook."""
         self._core.access.require_role(Action.ENQUEUE)
         with self._core.database.read() as session:
             row = self._own(webhooks.get(session, webhook_id))
-            return _info(row, webhook_messages.counts(session, [row.id]).get(row.id))
+            return info_of(row, webhook_messages.counts(session, [row.id]).get(row.id))
 
     def edit(
         self,
@@ -143,7 +144,10 @@ class Webhooks:
                 row.events = _kinds(events)
             if providers is not None:
                 row.providers = list(providers) or None
-            row.every_app = row.every_app if every_app is None else every_app
+            if every_app is not None and every_app is not row.every_app:
+                row.every_app = every_app
+                if row.owner is not None:
+                    row.owner = principal.name if every_app else row.app
             row.ordered = row.ordered if ordered is None else ordered
             row.note = row.note if note is None else note or None
             if url is not None and url != row.url:
@@ -154,8 +158,8 @@ class Webhooks:
                 webhook_messages.keep_unsent(session, row.id)
             row.changed_at = now
             webhooks.set_interests(session, row)
-            self._audit(session, principal, "edit", row, actor, reason, **_facts(row))
-            return _info(row, webhook_messages.counts(session, [row.id]).get(row.id))
+            self._audit(session, principal, "edit", row, actor, reason, **facts_of(row))
+            return info_of(row, webhook_messages.counts(session, [row.id]).get(row.id))
 
     def remove(self, webhook_id: str, *, actor: str = "local", reason: str | None = None) -> None:
         """Delete a webhook with its events and their log. What is under way may still arrive."""
@@ -177,11 +181,14 @@ class Webhooks:
             row = self._own(webhooks.lock(session, webhook_id))
             if row.state == WebhookState.ENDED:
                 raise InvalidState(f"Webhook {row.id} has ended: {row.reason}", webhook=row.id)
-            who, because = principal.token_actor or actor, f": {reason}" if reason else "."
+            who, because = (
+                principal.token_actor or actor,
+                f": {reason.rstrip('.')}" if reason else "",
+            )
             row.state, row.changed_at = WebhookState.PAUSED.value, self._core.clock.now()
-            row.reason = f"Paused by {who}{because}"[:500]
+            row.reason = f"Paused by {who}{because}."[:500]
             self._audit(session, principal, "pause", row, actor, reason)
-            return _info(row, webhook_messages.counts(session, [row.id]).get(row.id))
+            return info_of(row, webhook_messages.counts(session, [row.id]).get(row.id))
 
     def resume(
         self, webhook_id: str, *, actor: str = "local", reason: str | None = None
@@ -194,7 +201,7 @@ class Webhooks:
             _begin_anew(session, row, now)
             webhooks.set_interests(session, row)
             self._audit(session, principal, "resume", row, actor, reason)
-            return _info(row, webhook_messages.counts(session, [row.id]).get(row.id))
+            return info_of(row, webhook_messages.counts(session, [row.id]).get(row.id))
 
     def rotate_secret(
         self,
@@ -224,7 +231,7 @@ class Webhooks:
                 session, principal, "rotate_secret", row, actor, reason,
                 overlap_seconds=round(overlap.total_seconds()),
             )  # fmt: skip
-            return _info(row, secret=secret)
+            return info_of(row, secret=secret)
 
     def test(self, webhook_id: str, *, actor: str = "local") -> WebhookDelivery:
         """Send an event of the type `webhook.test`; `delivery` shows what becomes of it.
@@ -247,7 +254,7 @@ class Webhooks:
             webhook_messages.append(session, row, [test], now)
             self._audit(session, principal, "test", row, actor, None, number=row.last_number)
             session.flush()
-            return _delivery(webhook_messages.get(session, row.id, row.last_number))
+            return delivery_of(webhook_messages.get(session, row.id, row.last_number))
 
     def deliveries(
         self,
@@ -271,7 +278,7 @@ class Webhooks:
             )
             rows = [row for row in rows if self._may_see(row)]
             last = webhook_messages.last_attempts(session, rows)
-            return [_delivery(row, last.get(row.number)) for row in rows]
+            return [delivery_of(row, last.get(row.number)) for row in rows]
 
     def delivery(self, webhook_id: str, number: int) -> WebhookDelivery:
         """Return one event of a webhook with all attempts; `UnknownMessage` if there is none."""
@@ -282,7 +289,7 @@ class Webhooks:
             if not self._may_see(row):
                 raise webhook_messages.unknown(webhook_id, number)
             tries = webhook_messages.attempts_of(session, webhook_id, number)
-            return _delivery(row, tries[-1] if tries else None, tries)
+            return delivery_of(row, tries[-1] if tries else None, tries)
 
     def redeliver(
         self,
@@ -335,7 +342,7 @@ class Webhooks:
             _check_cursor(session, webhook, after)
             rows = webhook_messages.after(session, webhook_id, after, limit)
             cursor = rows[-1].number if rows else after
-            events = [_event(row) for row in rows if self._may_see(row)]
+            events = [event_of(row) for row in rows if self._may_see(row)]
             return WebhookEvents(events, cursor, cursor < webhook.last_number)
 
     @property
@@ -376,7 +383,7 @@ class Webhooks:
 
     def _may_see(self, row: WebhookMessage) -> bool:
         """Whether the caller's token covers what an event tells; it may cover less than once."""
-        return may_see(self._core.access.principal(), _new_message(row))
+        return may_see(self._core.access.principal(), message_of(row))
 
     def _audit(
         self,
@@ -430,53 +437,3 @@ def _begin_anew(session: Session, row: Webhook, now: datetime) -> None:
     """Forget failures, and let what waits be sent now."""
     row.failures, row.failing_since, row.not_before = 0, None, None
     webhook_messages.make_due(session, row.id, now)
-
-
-def _facts(row: Webhook) -> dict[str, Any]:
-    """Return what a webhook is, for the audit log: the URL without what may be secret in it."""
-    origin = "/".join(row.url.split("/")[:3]) if row.url else None
-    return {
-        "events": row.events, "providers": row.providers, "origin": origin,
-        "every_app": row.every_app or None, "ordered": row.ordered or None,
-    }  # fmt: skip
-
-
-def _info(row: Webhook, counts: dict[str, int] | None = None, **more: Any) -> WebhookInfo:
-    counts = counts or {}
-    return WebhookInfo(
-        id=row.id, app=row.app, url=row.url, events=tuple(row.events),
-        providers=tuple(row.providers) if row.providers else None, every_app=row.every_app,
-        ordered=row.ordered, note=row.note, state=row.state, reason=row.reason,
-        created_at=row.created_at, changed_at=row.changed_at, delivered_at=row.delivered_at,
-        failures=row.failures, failing_since=row.failing_since, last_error=row.last_error,
-        former_until=row.former_until, cursor=row.last_number,
-        waiting=counts.get(MessageState.WAITING, 0) + counts.get(MessageState.SENDING, 0),
-        dead=counts.get(MessageState.DEAD, 0), **more,
-    )  # fmt: skip
-
-
-def _event(row: WebhookMessage) -> WebhookEvent:
-    return WebhookEvent(row.number, row.event_id, row.type, row.at, row.data)
-
-
-def _new_message(row: WebhookMessage) -> NewMessage:
-    return NewMessage(
-        row.event_id, row.type, row.at, row.data, row.provider, row.resource, row.job_id
-    )
-
-
-def _delivery(
-    row: WebhookMessage,
-    last: WebhookAttempt | None = None,
-    tries: Sequence[WebhookAttempt] = (),
-) -> WebhookDelivery:
-    return WebhookDelivery(
-        webhook=row.webhook_id, event=_event(row), state=row.state, attempts=row.attempt,
-        next_attempt_at=row.not_before if row.state == MessageState.WAITING else None,
-        ended_at=row.ended_at, last=_try(last) if last is not None else None,
-        tries=tuple(map(_try, tries)),
-    )  # fmt: skip
-
-
-def _try(row: WebhookAttempt) -> WebhookTry:
-    return WebhookTry(row.attempt, row.at, row.elapsed_ms, row.status, row.error, row.address)

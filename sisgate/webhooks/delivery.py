@@ -16,7 +16,7 @@ from sisgate.clock import Clock
 from sisgate.credentials.vault import Vault
 from sisgate.domain.webhook_events import MessageState, Topic, WebhookState
 from sisgate.errors import CredentialError
-from sisgate.ledger import webhook_messages, webhooks
+from sisgate.ledger import webhook_claims, webhook_messages, webhooks
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Webhook, WebhookAttempt, WebhookMessage
 from sisgate.ledger.webhook_messages import NewMessage
@@ -68,9 +68,15 @@ class Deliveries:
         self._draw = draw
 
     def has_due(self) -> bool:
-        """Return whether there may be something to deliver now."""
+        """Return whether there may be something to deliver now.
+
+        Raises `CredentialError` if so, and this process has no master key: another one may.
+        """
         with self._database.read() as session:
-            return webhook_messages.has_due(session, self._clock.now())
+            has_due = webhook_claims.has_due(session, self._clock.now())
+        if has_due:
+            self._vault()
+        return has_due
 
     def deliver_one(self, config: WebhookConfig) -> Result | None:
         """Deliver the message that is due longest; None where there is none.
@@ -92,6 +98,10 @@ class Deliveries:
         longest = config.timeout_seconds + CONNECT_SECONDS * MOST_ADDRESSES
         lease = timedelta(seconds=longest + MARGIN_SECONDS)
         begun = self._clock.monotonic()
+        with self._gate, self._database.read() as session:
+            # A claim takes SQLite's one write lock, also where it finds nothing.
+            if not webhook_claims.has_due(session, self._clock.now()):
+                return None
         with self._gate, self._database.write() as session:
             now = self._clock.now()
             found = self._next(session, now, lease)
@@ -105,11 +115,11 @@ class Deliveries:
         self, session: Session, now: datetime, lease: timedelta
     ) -> tuple[Webhook, WebhookMessage] | None:
         """Claim the next message that its webhook may still be told."""
-        while (found := webhook_messages.claim(session, now, lease)) is not None:
+        while (found := webhook_claims.claim(session, now, lease)) is not None:
             session.flush()
             if _may_still_hear(session, *found, now):
                 return found
-            webhook_messages.settle(session, found[1], MessageState.DROPPED, now)
+            webhook_claims.settle(session, found[1], MessageState.DROPPED, now)
         return None
 
     def _secrets(self, webhook: Webhook, now: datetime) -> tuple[SecretStr, ...]:
@@ -151,7 +161,7 @@ class Deliveries:
                 draw=self._draw(),
             )
             _log(session, message, result, now)
-            if webhook_messages.settle(
+            if webhook_claims.settle(
                 session, message, consequence.message, now, not_before=consequence.not_before
             ):
                 _apply(session, webhook, result, consequence, now)

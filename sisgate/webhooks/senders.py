@@ -22,7 +22,7 @@ THREADS = 8
 
 
 class Senders:
-    """Up to `THREADS` threads, each of which ends when it finds nothing to deliver."""
+    """Up to `THREADS` threads. Each one that finds a message starts another; at none, it ends."""
 
     def __init__(self, deliveries: Deliveries, config: Callable[[], WebhookConfig]) -> None:
         self._deliveries = deliveries
@@ -32,36 +32,45 @@ class Senders:
         self._is_stopped = False
 
     def start(self) -> None:
-        """Deliver what is due, in threads of its own. Raises `DatabaseUnavailable`."""
-        if not self._deliveries.has_due():
-            return
+        """Deliver what is due, in threads of its own.
+
+        Raises `DatabaseUnavailable`, and `CredentialError` without a master key.
+        """
+        if self._deliveries.has_due():
+            self._start_one()
+
+    def _start_one(self) -> None:
+        thread = threading.Thread(target=self._run, name="sisgate-webhooks", daemon=True)
         with self._lock:
-            missing = 0 if self._is_stopped else THREADS - len(self._alive)
-            started = [
-                threading.Thread(target=self._run, name="sisgate-webhooks", daemon=True)
-                for _ in range(missing)
-            ]
-            self._alive.update(started)
-        for thread in started:
-            thread.start()
+            if self._is_stopped or len(self._alive) >= THREADS:
+                return
+            self._alive.add(thread)
+        thread.start()
 
     def stop(self) -> None:
         """Claim nothing more; what is under way is finished."""
         self._is_stopped = True
 
     def join(self, seconds: float) -> None:
-        """Wait for threads that deliver, each for at most so long."""
+        """Wait until nothing is delivered any more, for each thread at most so long."""
+        while alive := self._snapshot():
+            alive[0].join(seconds)
+            if alive[0].is_alive():
+                return
+
+    def _snapshot(self) -> list[threading.Thread]:
         with self._lock:
-            alive = list(self._alive)
-        for thread in alive:
-            thread.join(seconds)
+            return list(self._alive)
 
     def _run(self) -> None:
         try:
             while not self._is_stopped:
-                result = self._deliveries.deliver_one(self._config())
-                if result is None:
+                config = self._config()
+                claimed = self._deliveries.claim(config)
+                if claimed is None:
                     return
+                self._start_one()
+                result = self._deliveries.finish(claimed, config)
                 if result.error is not None:
                     log.info("webhook_failed", status=result.status, reason=result.error)
         except SisgateError as error:

@@ -91,7 +91,7 @@ def list_webhooks(
         "dead": "dead",
         "delivered": "delivered_at",
         "events": "events",
-        "to": lambda hook: hook.url or "read by the app",
+        "to": lambda hook: hook.url or "nowhere: the app reads them",
     }
     empty = "No webhooks. Create one with `sisgate webhooks add URL --event job.ended`."
     invocation.output.table(hooks, columns, empty=empty)
@@ -104,8 +104,8 @@ def list_webhooks(
 def show(invocation: Invocation, webhook: WebhookId) -> None:
     """Show a webhook."""
     hook = invocation.gateway.webhooks.show(webhook)
-    shown = hook.as_dict()
-    invocation.output.facts({**shown, "state": state(hook.standing)}.items(), json=shown)
+    facts = {**vars(hook), "state": state(hook.standing)}
+    invocation.output.facts(facts.items(), json=hook)
     if hook.standing != "active":
         invocation.output.warn(_why(hook))
 
@@ -162,7 +162,7 @@ def pause(invocation: Invocation, webhook: WebhookId, reason: Reason = None) -> 
 def resume(invocation: Invocation, webhook: WebhookId, reason: Reason = None) -> None:
     """Send again, also what was kept meanwhile."""
     hook = invocation.gateway.webhooks.resume(webhook, actor=user_name(), reason=reason)
-    invocation.output.result(hook, f"Webhook {hook.id} is active; {hook.waiting} events are due.")
+    invocation.output.result(hook, f"Webhook {hook.id} is active. Events due: {hook.waiting}.")
 
 
 @app.add("sisgate webhooks rotate-secret wh_3f8a91bc02de --overlap 2h")
@@ -262,7 +262,7 @@ def redeliver(
     service = invocation.gateway.webhooks
     count = service.redeliver(webhook, number, actor=user_name(), reason=reason)
     shown = {"webhook": webhook, "events": count}
-    invocation.output.result(shown, f"{count} events of webhook {webhook} are sent again.")
+    invocation.output.result(shown, f"Events of webhook {webhook} that are sent again: {count}.")
 
 
 @app.add(

@@ -42,7 +42,8 @@ def test_an_app_sees_its_own_webhooks_and_no_others(app: App, gateway: Gateway) 
     portal, _ = app("portal")
     own = gradebook.webhooks.add(None, ["job.ended"])
     assert own.app == "gradebook"
-    assert [each.id for each in gradebook.webhooks.list(app="portal")] == [own.id]
+    assert [each.id for each in gradebook.webhooks.list()] == [own.id]
+    assert gradebook.webhooks.list(app="portal") == []
     assert portal.webhooks.list() == portal.webhooks.list(app="gradebook") == []
     assert [each.id for each in gateway.webhooks.list()] == [own.id]
     part, other = portal.webhooks, own.id
@@ -80,6 +81,23 @@ def test_a_webhook_tells_what_its_app_s_tokens_cover(
     assert told(gradebook, hook) == [
         ("job.ended", own), ("dataset.changed", own), ("dataset.changed", None),
     ]  # fmt: skip
+
+
+def test_a_webhook_made_by_an_admin_for_an_app_has_the_app_s_rights(
+    app: App, end_job: EndJob, deliver: Deliver, gateway: Gateway
+) -> None:
+    """It goes on when the admin's token is gone."""
+    ana, token = app("ana", roles=("admin",))
+    gradebook, _ = app("gradebook", "open/students")
+    hook = ana.webhooks.add(None, ["dataset.changed"], app="gradebook")
+    own = ana.webhooks.add(None, ["dataset.changed"])
+    assert own.app == "ana"
+    gateway.tokens.revoke(token.id)
+    job_id = end_job(app="gradebook", inserted=1)
+    end_job("classes", app="gradebook", inserted=1)
+    deliver()
+    assert told(gradebook, hook) == [("dataset.changed", job_id)]
+    assert told(gateway, own) == []
 
 
 def test_an_operator_may_hear_of_every_app(app: App, end_job: EndJob, deliver: Deliver) -> None:
