@@ -39,7 +39,9 @@ if TYPE_CHECKING:
         HttpTokens,
     )
     from sisgate.client.providers import HttpProviders
+    from sisgate.client.webhooks import HttpWebhooks
     from sisgate.gateway.many_syncs import SyncResult
+    from sisgate.verdict.finding import Verdict
 
 
 LONGEST_SILENCE_SECONDS = 600.0
@@ -262,6 +264,12 @@ class HttpGateway:
         """Forecast a sync without enqueuing it: calls, quota left, times."""
         return self.datasets.plan(provider, resource, word_of(priority))
 
+    def why(self, subject: str | None = None) -> Verdict:
+        """Return how something stands, and who is at fault; see `Gateway.why`."""
+        from sisgate.client.verdicts import verdict_of
+
+        return verdict_of(self._connection.get("/v1/why", {"subject": subject}))
+
     def records(
         self,
         provider: str,
@@ -318,6 +326,13 @@ class HttpGateway:
         from sisgate.client.operations import HttpTokens
 
         return HttpTokens(self._connection)
+
+    @cached_property
+    def webhooks(self) -> HttpWebhooks:
+        """The webhooks of apps."""
+        from sisgate.client.webhooks import HttpWebhooks
+
+        return HttpWebhooks(self._connection)
 
     @cached_property
     def schedules(self) -> HttpSchedules:

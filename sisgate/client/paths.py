@@ -13,6 +13,7 @@ from sisgate.errors import (
     UnknownResource,
     UnknownSchedule,
     UnknownToken,
+    UnknownWebhook,
 )
 
 LONGEST = 100
@@ -68,3 +69,8 @@ def schedule_path(name: str) -> str:
 def message_path(message_id: str) -> str:
     """Return the path of a message in quarantine."""
     return f"/v1/quarantine/{segment(message_id, UnknownMessage)}"
+
+
+def webhook_path(webhook_id: str) -> str:
+    """Return the path of a webhook."""
+    return f"/v1/webhooks/{segment(webhook_id, UnknownWebhook)}"

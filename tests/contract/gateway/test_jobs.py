@@ -233,6 +233,20 @@ def test_a_sync_that_ends_wakes_who_waits(world: World) -> None:
     assert asdict(status)["calls"] == dict(status.calls)
 
 
+def test_a_verdict_names_who_is_at_fault(world: World) -> None:
+    """With the same words."""
+    world.admin.providers.control(LIMITED).pause(actor="ana")
+    verdict = world.gateway.why(LIMITED)
+    assert verdict.subject == LIMITED
+    assert verdict.culprit is not None
+    assert verdict.culprit.cause == "paused"
+    assert "ana" in str(verdict.culprit.party)
+    assert LIMITED in verdict.summary
+    assert world.gateway.why(NAME).summary
+    with pytest.raises(UnknownProvider):
+        world.gateway.why("nowhere")
+
+
 def test_plans_tell_calls_quota_and_times(world: World) -> None:
     """And why there are none."""
     plan = world.gateway.plan(LIMITED, "students", priority="low")

@@ -14,6 +14,7 @@ from sisgate.errors import (
     UnknownProvider,
     UnknownToken,
     UnknownVersion,
+    UnknownWebhook,
     UsageError,
 )
 from sisgate.gateway import AuditFilter
@@ -163,3 +164,35 @@ def test_the_rest_of_the_house_is_shown(world: World) -> None:
     assert liveness.fleet is not None
     assert {each.kind for each in liveness.fleet.processes} == {"worker", "beat"}
     assert "sisgate" in world.admin.fleet.openmetrics()
+
+
+def test_an_apps_webhooks_are_made_changed_and_read(world: World) -> None:
+    """Its own, without a URL: it reads the events by a cursor."""
+    hooks = world.gateway.webhooks
+    made = hooks.add(None, ["job.ended"], providers=[NAME], note="mine")
+    assert (made.app, made.url, made.providers, made.state) == (
+        "gradebook",
+        None,
+        (NAME,),
+        "active",
+    )
+    assert made.secret is not None
+    assert made.secret.get_secret_value() not in repr(made)
+    assert hooks.edit(made.id, note="ours", ordered=True).ordered
+    assert hooks.show(made.id).note == "ours"
+    world.gateway.sync(NAME, "students").cancel()
+    found = hooks.events(made.id)
+    assert (found.cursor, found.more) == (0 if not found.events else found.events[-1].number, False)
+    assert hooks.pause(made.id, reason="a test").state == "paused"
+    assert hooks.resume(made.id).state == "active"
+    rotated = hooks.rotate_secret(made.id, overlap=timedelta(hours=1))
+    assert rotated.secret is not None
+    assert rotated.former_until is not None
+    delivery = hooks.test(made.id)
+    assert delivery.event.type == "webhook.test"
+    assert hooks.delivery(made.id, delivery.event.number).event == delivery.event
+    assert delivery.event.number in [each.event.number for each in hooks.deliveries(made.id)]
+    assert [each.id for each in hooks.list()] == [made.id]
+    hooks.remove(made.id)
+    with pytest.raises(UnknownWebhook):
+        hooks.show(made.id)

@@ -23,6 +23,7 @@ from sisgate.client.operations import (
     HttpTokens,
 )
 from sisgate.client.providers import HttpBreakers, HttpControl, HttpProviders
+from sisgate.client.webhooks import HttpWebhooks
 from sisgate.gateway import Gateway
 from sisgate.gateway.audit import AuditLog
 from sisgate.gateway.breakers import ProviderBreakers
@@ -36,6 +37,7 @@ from sisgate.gateway.privacy import Privacy
 from sisgate.gateway.providers import Providers
 from sisgate.gateway.quarantine import QuarantineService
 from sisgate.gateway.schedules import Schedules
+from sisgate.gateway.webhooks import Webhooks
 from sisgate.privacy.retention import Retention
 
 TWINS: list[tuple[type, type]] = [
@@ -50,6 +52,7 @@ TWINS: list[tuple[type, type]] = [
     (ProviderKeys, HttpProviderKeys),
     (TokenService, HttpTokens),
     (Schedules, HttpSchedules),
+    (Webhooks, HttpWebhooks),
     (QuarantineService, HttpQuarantine),
     (Privacy, HttpPrivacy),
     (Retention, HttpRetention),
@@ -62,7 +65,7 @@ OWN = {"enqueue_and_wait", "job_of", "plan", "records", "changes"}
 """What other modules of the client use of a twin."""
 
 FOR_APPS = {
-    "sync", "request", "enqueue_request", "enqueue", "sync_many", "job", "answer", "plan",
+    "why", "sync", "request", "enqueue_request", "enqueue", "sync_many", "job", "answer", "plan",
     "records", "changes", "close", "from_env",
 }  # fmt: skip
 
