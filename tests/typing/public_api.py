@@ -13,6 +13,7 @@ from typing import Any, assert_type
 
 import sisgate
 from sisgate import Answer, Gateway, Job, JobStatus, Plan, SisgateError
+from sisgate.client import HttpGateway
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
 from sisgate.domain.stored_records import StoredChange, StoredRecord
@@ -23,6 +24,19 @@ def opening() -> None:
     assert_type(Gateway.from_env(app="gradebook"), Gateway)
     assert_type(Gateway.from_env(Path("sisgate.toml"), token="…"), Gateway)
     Gateway.from_env(config="sisgate.toml")  # type: ignore[arg-type]
+
+
+def over_http() -> None:
+    """The gateway over HTTP gives the same types."""
+    with HttpGateway.from_env() as gateway:
+        assert_type(gateway, HttpGateway)
+        assert_type(gateway.sync("powerschool", "students"), Job)
+        assert_type(gateway.request("powerschool", "GET", "/x"), Answer)
+        assert_type(gateway.jobs.status("…"), JobStatus)
+        assert_type(gateway.plan("powerschool", "students"), Plan)
+        assert_type(gateway.records("powerschool", "students"), Iterator[StoredRecord])
+        gateway.sync("powerschool")  # type: ignore[call-arg]
+    HttpGateway("https://sisgate.example.org", 5)  # type: ignore[arg-type]
 
 
 def syncing(gateway: Gateway) -> None:
