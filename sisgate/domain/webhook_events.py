@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class EventType(StrEnum):
-    """What an app can subscribe to. Issues of alerts will add `alert.…`."""
+    """What an app can subscribe to."""
 
     JOB_ENDED = "job.ended"
     """A job of the app has its final state, or a person has resolved it."""
@@ -19,6 +19,10 @@ class EventType(StrEnum):
     """A provider, or one of its endpoints, takes no calls."""
     PROVIDER_RECOVERED = "provider.recovered"
     """All endpoints of the provider take calls again."""
+    ALERT_FIRING = "alert.firing"
+    """An alert fires that is not silenced."""
+    ALERT_RESOLVED = "alert.resolved"
+    """What an alert that was told of said holds no more."""
     WEBHOOK_PAUSED = "webhook.paused"
     """Another webhook of the app was paused, because its receiver kept failing."""
 
@@ -39,6 +43,8 @@ class Topic(StrEnum):
     """The end of a sync, of any app."""
     PROVIDER = "provider"
     """The condition of a provider."""
+    ALERT = "alert"
+    """The state of an alert."""
     WEBHOOK = "webhook"
     """The state of a webhook."""
 
@@ -49,6 +55,8 @@ TOPICS = {
     EventType.SYNC_HELD: Topic.SYNC,
     EventType.PROVIDER_DEGRADED: Topic.PROVIDER,
     EventType.PROVIDER_RECOVERED: Topic.PROVIDER,
+    EventType.ALERT_FIRING: Topic.ALERT,
+    EventType.ALERT_RESOLVED: Topic.ALERT,
     EventType.WEBHOOK_PAUSED: Topic.WEBHOOK,
 }
 

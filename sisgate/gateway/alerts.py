@@ -20,10 +20,12 @@ from sisgate.alerts.messages import message_of
 from sisgate.audit import log as audit
 from sisgate.domain.alert_states import AlertMessageState, AlertSeverity, AlertState
 from sisgate.domain.validation import aware, did_you_mean
+from sisgate.domain.webhook_events import Topic
 from sisgate.errors import InvalidState, UnknownAlert, UsageError
 from sisgate.gateway.alert_facts import chosen_by, read_alert_facts
 from sisgate.gateway.core import Core
 from sisgate.ledger import alerts as ledger
+from sisgate.ledger import webhooks
 from sisgate.ledger.schema import Alert, AlertSilence
 from sisgate.settings.alerts import AlertRule, AlertsConfig
 
@@ -270,6 +272,9 @@ class Alerts:
                     cause=alert.cause,
                 )  # fmt: skip
         ledger.enqueue(session, _messages(config, result), now)
+        for alert, told in result.told:
+            data = _told_to_apps(alert)
+            webhooks.tell(session, Topic.ALERT, now, provider=alert.provider, state=told, data=data)
 
     def _audit(
         self,
@@ -301,6 +306,15 @@ def status_of(row: Alert) -> AlertStatus:
     return AlertStatus(
         **{**values, "state": AlertState(row.state), "severity": AlertSeverity(row.severity)}
     )
+
+
+def _told_to_apps(alert: AlertStatus) -> dict[str, Any]:
+    """Return what webhooks tell of an alert: no text."""
+    return {
+        "alert": alert.id, "rule": alert.rule, "subject": alert.subject,
+        "provider": alert.provider, "severity": alert.severity.value, "cause": alert.cause,
+        "culprit": alert.culprit, "times": alert.times,
+    }  # fmt: skip
 
 
 def _values(alert: AlertStatus) -> dict[str, Any]:

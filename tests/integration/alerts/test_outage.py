@@ -12,6 +12,7 @@ import pytest
 from sisgate.errors import InvalidState, UnknownAlert, UsageError
 from sisgate.gateway import AlertStatus
 from sisgate.ledger.schema import AlertMessage, AuditEvent
+from sisgate.webhooks.news import hand_out
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
 from testbed.ledgers import Ledgers
 from testbed.scene import INTERVAL_SECONDS, Scene
@@ -92,7 +93,11 @@ def until(scene: Scene, holds: Callable[[list[AlertStatus]], bool]) -> int:
 def test_an_outage_fires_within_two_intervals_and_resolves_within_two(
     scene: Scene, receiver: Receiver
 ) -> None:
-    """With the verdict's reason, once each; what the pager is told waits for its URL."""
+    """With the verdict's reason, once each; what the pager is told waits for its URL.
+
+    Webhooks tell apps the same.
+    """
+    hook = scene.gateway.webhooks.add(None, ["alert.firing", "alert.resolved"])
     assert pass_interval(scene) == []
     district = scene.districts["lincoln"]
     good, district.answer = district.answer, answers(500)
@@ -118,6 +123,11 @@ def test_an_outage_fires_within_two_intervals_and_resolves_within_two(
     assert until(scene, lambda firing: not firing) <= 2
     assert receiver.titles[-1] == "[recovered] lincoln: provider recovered"
     assert len(receiver.messages) == 2
+    hand_out(scene.runtime.database, scene.clock)
+    events = scene.gateway.webhooks.events(hook.id).events
+    assert [(event.type, event.data["alert"]) for event in events] == [
+        ("alert.firing", alert.id), ("alert.resolved", alert.id),
+    ]  # fmt: skip
     with scene.runtime.database.read() as session:
         waiting = session.query(AlertMessage).filter_by(channel="pager", state="waiting").all()
         acts = [e.action for e in session.query(AuditEvent).filter(AuditEvent.actor == "alerts")]
