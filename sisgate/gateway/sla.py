@@ -26,6 +26,7 @@ WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "30d": timedelt
 """The spans that end now, by name."""
 
 STAGES = ("provider", "queue")
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ class ServiceLevels:
             evidence = self._evidence(session, [config], since, until, now)[provider]
             days: defaultdict[datetime, dict[tuple[CallResult, str], CallTally]]
             days = defaultdict(dict)
+            for number in range((until - since) // DAY + bool((until - since) % DAY)):
+                days[since + number * DAY] = {}
             for begin, key, tally in rollups.by_period(
                 session, Period.DAY, since, until, provider=provider, stages=STAGES
             ):

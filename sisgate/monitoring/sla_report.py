@@ -17,10 +17,12 @@ from sisgate.monitoring.sla import Counts, ServiceLevel
 
 _NAMES = {
     ObjectiveKind.AVAILABILITY: "Availability",
-    ObjectiveKind.LATENCY_P95: "95 % of calls within",
-    ObjectiveKind.LATENCY_P99: "99 % of calls within",
-    ObjectiveKind.FRESHNESS: "Data at most this old",
+    ObjectiveKind.LATENCY_P95: "95 % of calls within {}",
+    ObjectiveKind.LATENCY_P99: "99 % of calls within {}",
+    ObjectiveKind.FRESHNESS: "Data at most {} old",
 }
+
+_LATENCIES = (("a", "provider", "The provider's time"), ("b", "queue", "Our queue"))
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -134,12 +136,11 @@ def _objectives(measurements: Sequence[Measurement]) -> Iterator[str]:
         verdict = {True: ("met", "met"), False: ("missed", "missed"), None: ("quiet", "no data")}
         style, text = verdict[each.is_met]
         cells = (
-            f"<td>{_NAMES[each.kind]}"
-            + (f" {duration(each.bound_seconds)}" if each.bound_seconds is not None else ""),
+            f"<td>{_NAMES[each.kind].format(duration(each.bound_seconds or 0))}",
             f"<td>{escape(each.resource or 'all calls')}",
             f"<td class=n>{_percent(each.target)}",
             f"<td class=n>{_percent(each.good_share)}",
-            f"<td class=n>{_percent(each.budget_left)}",
+            f"<td class=n>{_budget(each)}",
             f"<td class={style}>{text}",
         )
         yield f"<tr>{'</td>'.join(cells)}</td></tr>"
@@ -147,7 +148,7 @@ def _objectives(measurements: Sequence[Measurement]) -> Iterator[str]:
 
 
 def _plots(report: Report) -> Iterator[str]:
-    if not report.days:
+    if not report.level.calls:
         yield '<p class="quiet">No calls.</p>'
         return
     names = [f"{day:%d}" for day in report.days]
@@ -156,13 +157,13 @@ def _plots(report: Report) -> Iterator[str]:
     bad = [_number(each, lambda result: result.is_bad) for each in counts]
     yield "<figure><figcaption>Calls: good (green), bad (red, above)</figcaption>"
     yield bars(names, good, bad, "Calls by the day") + "</figure>"
-    yield "<figure><figcaption>95 % of calls within: provider (solid), our queue (dashed), "
-    yield "in seconds</figcaption>"
-    series = [
-        Line("a", [_p95(each, "provider") for each in counts]),
-        Line("b", [_p95(each, "queue") for each in counts]),
-    ]
-    yield lines(names, series, "Latencies by the day") + "</figure>"
+    for style, stage, whose in (
+        ("a", "provider", "The provider's time"),
+        ("b", "queue", "Our queue"),
+    ):
+        yield f"<figure><figcaption>{whose}: 95 % of calls within, in seconds</figcaption>"
+        yield lines(names, [Line(style, [_p95(each, stage) for each in counts])], whose)
+        yield "</figure>"
 
 
 def _results(level: ServiceLevel) -> Iterator[str]:
@@ -201,6 +202,12 @@ def _p95(counts: Counts, stage: str) -> float | None:
 def _seconds(sketch: LatencySketch, share: float) -> str:
     latency = sketch.quantile(share)
     return "-" if latency is None else f"{latency / 1000:.2f} s"
+
+
+def _budget(each: Measurement) -> str:
+    if each.burn_rate is not None and each.burn_rate > 1:
+        return f"none, used {each.burn_rate:,.1f} times"
+    return _percent(each.budget_left)
 
 
 def _percent(share: float | None) -> str:

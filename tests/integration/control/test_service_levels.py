@@ -141,7 +141,7 @@ def test_a_month_is_that_of_utc_and_its_report_has_no_script(agreed: Gateway) ->
     page = agreed.sla.report("lincoln", month)
     assert "<script" not in page
     assert not re.findall(r'(?:src|href)="', page)
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 3
     with pytest.raises(UsageError, match="2026-10"):
         agreed.sla.month("lincoln", "October")
     with pytest.raises(UsageError, match="not begun"):
