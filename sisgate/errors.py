@@ -29,6 +29,7 @@
         │   │   ├── UnknownKey                the provider has no such key
         │   │   ├── UnknownSchedule           no schedule of that name is configured
         │   │   ├── UnknownWebhook            no webhook has that id
+        │   │   ├── UnknownErrorPattern       no error pattern has that id
         │   │   ├── UnknownAlert              no alert or silence has that id
         │   │   └── UnknownVersion            the configuration has no such version
         │   ├── ConfigurationConflict another version of the configuration came first
@@ -267,6 +268,12 @@ class UnknownWebhook(NotFound):
     """No webhook has that id."""
 
     code = "unknown_webhook"
+
+
+class UnknownErrorPattern(NotFound):
+    """No pattern of errors has that id."""
+
+    code = "unknown_error_pattern"
 
 
 class UnknownAlert(NotFound):

@@ -162,6 +162,7 @@ def _of_provider(
     facts: AlertFacts,
 ) -> Iterator[Condition]:
     yield from _of_findings(name, rule, provider.name, findings)
+    yield from _of_patterns(name, rule, provider.name, facts)
 
     def condition(cause: str, message: str, remedy: str, **evidence: object) -> Condition:
         return Condition(
@@ -197,17 +198,11 @@ def _of_provider(
                 yield condition("burn_rate", message, why, objective=objective, rate=rate)
 
 
-def _of_fleet(name: str, rule: AlertRule, facts: AlertFacts) -> Iterator[Condition]:
-    if rule.audit:
-        for what in facts.audit:
-            yield Condition(
-                name, "audit log", None, rule.severity or AlertSeverity.CRITICAL, "audit",
-                "unclear",
-                what, "`sisgate audit verify` shows what was found; `sisgate doctor` checks where "
-                "heads are kept.",
-            )  # fmt: skip
-    for each in facts.patterns if rule.errors else ():
-        if each.kind != rule.errors:
+def _of_patterns(
+    name: str, rule: AlertRule, provider: str, facts: AlertFacts
+) -> Iterator[Condition]:
+    for each in facts.patterns:
+        if each.kind != rule.errors or each.provider != provider:
             continue
         how = "is new" if each.kind == "new" else "comes far more often than it did"
         yield Condition(
@@ -217,6 +212,17 @@ def _of_fleet(name: str, rule: AlertRule, facts: AlertFacts) -> Iterator[Conditi
             f"`sisgate errors show {each.id}` shows it.",
             {"pattern": each.id, "count": each.count, "job": each.job},
         )  # fmt: skip
+
+
+def _of_fleet(name: str, rule: AlertRule, facts: AlertFacts) -> Iterator[Condition]:
+    if rule.audit:
+        for what in facts.audit:
+            yield Condition(
+                name, "audit log", None, rule.severity or AlertSeverity.CRITICAL, "audit",
+                "unclear",
+                what, "`sisgate audit verify` shows what was found; `sisgate doctor` checks where "
+                "heads are kept.",
+            )  # fmt: skip
 
 
 def value_of(metric: AlertMetric, facts: ProviderFacts) -> float | None:

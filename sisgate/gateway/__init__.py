@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.dashboard import Attention, Dashboard
     from sisgate.gateway.datasets import AbsentDataset, DatasetStatus
     from sisgate.gateway.diagnosis.result import DiagnosticResult
+    from sisgate.gateway.errors import ErrorSummary
     from sisgate.gateway.gateway import Gateway
     from sisgate.gateway.hold import Hold
     from sisgate.gateway.job_handle import Job
@@ -107,6 +108,7 @@ else:
             "PersonResource": "sisgate.domain.choices",
             "RetentionResult": "sisgate.privacy.retention",
             "Finding": "sisgate.verdict.finding",
+            "ErrorSummary": "sisgate.gateway.errors",
             "AlertStatus": "sisgate.alerts.lifecycle",
             "Silence": "sisgate.alerts.evaluation",
             "ChannelStatus": "sisgate.gateway.alerts",
@@ -118,10 +120,11 @@ __all__ = [
     "AbsentDataset", "Action", "AlertStatus", "Answer", "AppliedConfiguration", "Attention",
     "AuditEvent", "AuditFilter", "BulkOutcome", "BulkReview", "Cause", "ChannelStatus",
     "ConfigurationPlan", "Dashboard", "DatasetStatus", "DeadLetter", "DiagnosticResult",
-    "ErasureReport", "Finding", "Gateway", "Hold", "IssueKind", "Job", "JobStatus", "KeyInfo",
-    "LimiterState", "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview", "PersonDisclosure",
-    "PersonResource", "Plan", "PriorityQueue", "ProviderOverview", "ProviderPage", "Readiness",
-    "RetentionResult", "Role", "Segment", "Silence", "Slot", "StoredChange", "StoredRecord",
-    "SyncResult", "TableChange", "Timeline", "TokenInfo", "TransformTrial", "Usage", "Verdict",
-    "VerificationResult", "VersionInfo", "Wait", "WebhookDelivery", "WebhookEvents", "WebhookInfo",
+    "ErasureReport", "ErrorSummary", "Finding", "Gateway", "Hold", "IssueKind", "Job", "JobStatus",
+    "KeyInfo", "LimiterState", "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview",
+    "PersonDisclosure", "PersonResource", "Plan", "PriorityQueue", "ProviderOverview",
+    "ProviderPage", "Readiness", "RetentionResult", "Role", "Segment", "Silence", "Slot",
+    "StoredChange", "StoredRecord", "SyncResult", "TableChange", "Timeline", "TokenInfo",
+    "TransformTrial", "Usage", "Verdict", "VerificationResult", "VersionInfo", "Wait",
+    "WebhookDelivery", "WebhookEvents", "WebhookInfo",
 ]  # fmt: skip

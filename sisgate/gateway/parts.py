@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.datasets import Datasets
     from sisgate.gateway.diagnosis.diagnosis import Diagnosis
     from sisgate.gateway.disclosure import Disclosures
+    from sisgate.gateway.errors import ErrorPatterns
     from sisgate.gateway.fleet import FleetStatus
     from sisgate.gateway.jobs import Jobs
     from sisgate.gateway.keys import Keys
@@ -175,6 +176,13 @@ class Parts:
         from sisgate.gateway.alerts import Alerts
 
         return Alerts(self._core)
+
+    @cached_property
+    def errors(self) -> ErrorPatterns:
+        """Patterns of errors: what fails how often, and what is fixed."""
+        from sisgate.gateway.errors import ErrorPatterns
+
+        return ErrorPatterns(self._core)
 
     @cached_property
     def _verdicts(self) -> Verdicts:

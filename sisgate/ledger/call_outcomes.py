@@ -32,11 +32,13 @@ class SealedSpan(NamedTuple):
 
 
 class EndedCall(NamedTuple):
-    """One event of an ended attempt. `detail` is what it tells."""
+    """One event of an ended attempt. `detail` is what it tells; `call` and `job` are ids."""
 
     at: datetime
     provider: str
     detail: dict[str, Any]
+    call: int | None = None
+    job: str | None = None
 
 
 def sealed_after(session: Session, number: int, at_most: int) -> SealedSpan | None:
@@ -61,14 +63,17 @@ def ended_calls(session: Session, span: SealedSpan) -> Iterator[EndedCall]:
     """Yield the ends of attempts that the seals cover. One that cannot be read is left out."""
     event = AuditEvent
     for writer, first, last in span.ranges:
-        query = select(event.at, event.provider, event.detail_text).where(
+        query = select(
+            event.at, event.provider, event.detail_text, event.subject, event.job_id
+        ).where(
             event.writer == writer,
             event.number.between(first, last),
             event.action == CALL_OUTCOME,
         )
-        for at, provider, detail in session.execute(query, execution_options=_STREAM):
+        for at, provider, detail, subject, job in session.execute(query, execution_options=_STREAM):
             try:
-                yield EndedCall(at, provider or "", dict(json.loads(detail or "")))
+                number = int(subject.removeprefix("call/"))
+                yield EndedCall(at, provider or "", dict(json.loads(detail or "")), number, job)
             except (TypeError, ValueError):
                 # Somebody has changed it; to say so is the verification's part.
                 continue

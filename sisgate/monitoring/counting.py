@@ -11,7 +11,7 @@ from typing import Any
 
 from sisgate.domain.call_results import STAGES, CallResult, CallTally, result_of
 from sisgate.domain.periods import Period
-from sisgate.ledger import rollups
+from sisgate.ledger import error_patterns, rollups
 from sisgate.ledger.call_outcomes import EndedCall, ended_calls, sealed_after
 from sisgate.ledger.database import Database
 from sisgate.ledger.rollups import Moment, TallyKey
@@ -31,17 +31,19 @@ def count_next(database: Database) -> bool:
         span = sealed_after(session, was, EVENTS_AT_ONCE)
         if span is None:
             return False
-        counted = tallied(ended_calls(session, span))
+        ended = list(ended_calls(session, span))
+        counted, met = tallied(ended), error_patterns.errors_among(session, ended)
     with database.write() as session:
         if rollups.advance(session, was=was, seal=span.last, counted_to=span.at):
             rollups.add(session, counted)
+            error_patterns.add(session, met)
     return True
 
 
 def tallied(ended: Iterable[EndedCall]) -> Mapping[Moment, CallTally]:
     """Return the tallies of ended calls by minute."""
     tallies: dict[Moment, CallTally] = {}
-    for at, provider, detail in ended:
+    for at, provider, detail, *_ in ended:
         counted = TallyKey(
             provider,
             str(detail.get("endpoint", "")),

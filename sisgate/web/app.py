@@ -28,6 +28,7 @@ from sisgate.web.routers import (
     configuration,
     controls,
     datasets,
+    error_patterns,
     health,
     jobs,
     keys,
@@ -43,7 +44,7 @@ from sisgate.web.waiting import WaitingRequests
 
 ROOMS = (
     jobs, datasets, providers, controls, keys, configuration, tokens, webhooks, operations, sla,
-    audit, persons, verdicts, alerts, health,
+    audit, persons, verdicts, alerts, error_patterns, health,
 )  # fmt: skip
 """The modules with routes, in the order of the OpenAPI document."""
 

@@ -12,10 +12,10 @@ from sisgate.settings import load_settings
 NAMES = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan", "SisgateError"]
 FACADE = {
     "access", "acting_as", "alerts", "answer", "audit", "changes", "close", "configuration",
-    "context", "datasets", "diagnosis", "enqueue", "enqueue_request", "fleet", "for_token",
-    "from_env", "job", "jobs", "keys", "ledger", "on", "plan", "privacy", "providers", "quarantine",
-    "records", "request", "requests", "schedules", "settings", "sync", "sync_many", "tokens",
-    "transforms", "webhooks", "why",
+    "context", "datasets", "diagnosis", "enqueue", "enqueue_request", "errors", "fleet",
+    "for_token", "from_env", "job", "jobs", "keys", "ledger", "on", "plan", "privacy", "providers",
+    "quarantine", "records", "request", "requests", "schedules", "settings", "sync", "sync_many",
+    "tokens", "transforms", "webhooks", "why",
 }  # fmt: skip
 
 

@@ -78,6 +78,9 @@ ARGUMENTS = {
     "plan": "lincoln students",
     "metrics": "",
     "why": "lincoln",
+    "errors list": "",
+    "errors show": "er_3f8a",
+    "errors resolve": "er_3f8a",
     "alerts list": "",
     "alerts show": "al_3f8a",
     "alerts ack": "al_3f8a",
@@ -186,7 +189,12 @@ def test_a_token_for_another_provider_gets_nothing(gateway: Gateway, run: Run) -
     token = gateway.tokens.add("portal", ["app", "operator"], scopes=["roosevelt"])
     refusals = {
         ExitCode.NO_PERMISSION: {"access_denied"},
-        ExitCode.NOT_FOUND: {"unknown_job", "unknown_webhook", "unknown_alert"},
+        ExitCode.NOT_FOUND: {
+            "unknown_job",
+            "unknown_webhook",
+            "unknown_alert",
+            "unknown_error_pattern",
+        },
     }
     allowed = {}
     for command in ARGUMENTS:

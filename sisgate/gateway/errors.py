@@ -1,0 +1,162 @@
+"""Patterns of errors: what fails how often, since when, and what is taken to be fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from sisgate.access.policy import Action, covers_some
+from sisgate.audit import log as audit
+from sisgate.domain.alert_states import PatternState
+from sisgate.domain.validation import aware
+from sisgate.errors import UnknownErrorPattern
+from sisgate.gateway.core import Core
+from sisgate.ledger import error_patterns as ledger
+from sisgate.ledger.schema import ErrorPattern
+from sisgate.monitoring.error_trends import BEFORE, Trend, is_spike, per_span, trend_of
+
+FIXED_LIMIT = 200
+
+
+@dataclass(frozen=True)
+class ErrorSummary:
+    """A pattern of errors. The message has no values, and no student data.
+
+    `lately` is how often it came in the last 20 minutes, `usual` how often in as long a time of the
+    day before. One that comes back after it was resolved is open again, since `reopened_at`.
+    """
+
+    id: str
+    provider: str
+    endpoint: str
+    code: str
+    status: int | None
+    message: str
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+    last_job: str | None
+    state: PatternState
+    resolved_at: datetime | None
+    resolved_by: str | None
+    fixed_in: str | None
+    reopened_at: datetime | None
+    lately: int
+    usual: float
+    trend: Trend
+    is_spike: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in asdict(self).items()
+        }
+
+
+class ErrorPatterns:
+    """What fails, grouped by provider, endpoint, kind and message. Counted by workers."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def list(
+        self,
+        *,
+        states: Sequence[PatternState | str] = ("open",),
+        provider: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> Sequence[ErrorSummary]:
+        """Return the patterns that the caller may see, the one that was seen last first."""
+        principal = self._core.access.require_role(Action.LOOK)
+        wanted = [PatternState(each) for each in states]
+        moment = aware("since", since)
+        with self._core.database.read() as session:
+            rows = ledger.find(session, states=wanted, provider=provider, since=moment, limit=limit)
+            visible = [row for row in rows if covers_some(principal, row.provider)]
+            return _summaries(session, self._core.clock.now(), visible)
+
+    def get(self, pattern_id: str) -> ErrorSummary:
+        """Return the one pattern whose id begins so; `UnknownErrorPattern` otherwise."""
+        principal = self._core.access.require_role(Action.LOOK)
+        with self._core.database.read() as session:
+            row = _one(session, pattern_id)
+            if not covers_some(principal, row.provider):
+                raise _unknown(pattern_id)
+            return _summaries(session, self._core.clock.now(), [row])[0]
+
+    def history(self, pattern_id: str) -> Mapping[datetime, int]:
+        """Return how often a pattern came in each ten minutes of the last day, without zeros."""
+        found = self.get(pattern_id)
+        with self._core.database.read() as session:
+            since = self._core.clock.now() - BEFORE
+            return ledger.counts(session, [found.id], since).get(found.id, {})
+
+    def resolve(self, pattern_id: str, *, fixed_in: str | None = None, actor: str) -> ErrorSummary:
+        """Mark a pattern as fixed, and in what. If it comes back, it is open again."""
+        self._core.access.require_role(Action.CONTROL)
+        before = self.get(pattern_id)
+        principal = self._core.access.require(Action.CONTROL, before.provider)
+        actor, now = principal.token_actor or actor, self._core.clock.now()
+        with self._core.database.write() as session:
+            row = _one(session, before.id, lock=True)
+            row.state, row.resolved_at = PatternState.RESOLVED.value, now
+            row.resolved_by = actor
+            row.fixed_in = fixed_in[:FIXED_LIMIT] if fixed_in else None
+            audit.record(
+                session, now, actor=actor, action="errors:pattern:resolve",
+                subject=f"error/{row.id}", reason=fixed_in, provider=row.provider,
+            )  # fmt: skip
+            return _summaries(session, self._core.clock.now(), [row])[0]
+
+
+def _summaries(session: Session, now: datetime, rows: Sequence[ErrorPattern]) -> list[ErrorSummary]:
+    counts = ledger.counts(session, [row.id for row in rows], now - BEFORE)
+    return [summary_of(row, counts.get(row.id, {}), now) for row in rows]
+
+
+def summary_of(row: ErrorPattern, counts: Mapping[datetime, int], now: datetime) -> ErrorSummary:
+    """Return a pattern from its row and its counts of the last day."""
+    lately, usual = per_span(counts, now)
+    return ErrorSummary(
+        id=row.id,
+        provider=row.provider,
+        endpoint=row.endpoint,
+        code=row.code,
+        status=row.status,
+        message=row.message,
+        count=row.count,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        last_job=row.last_job,
+        state=PatternState(row.state),
+        resolved_at=row.resolved_at,
+        resolved_by=row.resolved_by,
+        fixed_in=row.fixed_in,
+        reopened_at=row.reopened_at,
+        lately=lately,
+        usual=round(usual, 2),
+        trend=trend_of(counts, now),
+        is_spike=is_spike(counts, row.first_seen, now),
+    )
+
+
+def _one(session: Session, pattern_id: str, *, lock: bool = False) -> ErrorPattern:
+    start = pattern_id.strip()
+    rows = ledger.beginning(session, start, lock=lock) if start else []
+    if len(rows) != 1:
+        raise _unknown(pattern_id)
+    return rows[0]
+
+
+def _unknown(pattern_id: str) -> UnknownErrorPattern:
+    return UnknownErrorPattern(
+        f"No error pattern has the id {pattern_id[:40]}, or several begin so. `sisgate errors "
+        "list` shows them.",
+        pattern=pattern_id[:40],
+    )

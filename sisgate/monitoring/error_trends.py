@@ -1,0 +1,46 @@
+"""How often a pattern of errors comes: trend and spikes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Literal
+
+Trend = Literal["rising", "steady", "falling"]
+
+BEFORE = timedelta(hours=24)
+LATELY = timedelta(minutes=20)
+"""The time that is compared, the ten minutes that have begun and those before, with the day before.
+"""
+
+SPIKE_COUNT, SPIKE_TIMES = 10, 5.0
+"""A spike is at least so many lately, and so many times as many as usual."""
+
+RISES, FALLS = 1.5, 0.67
+
+
+def per_span(counts: Mapping[datetime, int], now: datetime) -> tuple[int, float]:
+    """Return how often a pattern came lately, and how often as usual in as long a time."""
+    recent = sum(n for begin, n in counts.items() if begin > now - LATELY)
+    before = sum(n for begin, n in counts.items() if now - BEFORE < begin <= now - LATELY)
+    return recent, before / ((BEFORE - LATELY) / LATELY)
+
+
+def is_spike(counts: Mapping[datetime, int], first_seen: datetime, now: datetime) -> bool:
+    """Return whether a pattern comes far more often than it did; a new one does not."""
+    recent, usual = per_span(counts, now)
+    is_known = first_seen <= now - LATELY
+    return is_known and recent >= SPIKE_COUNT and recent >= SPIKE_TIMES * usual
+
+
+def trend_of(counts: Mapping[datetime, int], now: datetime) -> Trend:
+    """Return whether a pattern comes more often than it did.
+
+    >>> now = datetime(2026, 9, 1, 8)
+    >>> trend_of({now - timedelta(minutes=5): 9, now - timedelta(hours=5): 9}, now)
+    'rising'
+    """
+    recent, usual = per_span(counts, now)
+    if recent > RISES * usual:
+        return "rising"
+    return "falling" if recent < FALLS * usual else "steady"

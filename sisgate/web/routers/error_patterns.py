@@ -1,0 +1,55 @@
+"""Patterns of errors: what fails how often, and what is taken to be fixed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query
+
+from sisgate.web.deps import ACTOR, Caller
+from sisgate.web.rights import needs
+from sisgate.web.schemas.error_patterns import PatternDocument, PatternsDocument, ResolveErrorOrder
+
+router = APIRouter(prefix="/v1/errors", tags=["alerts"])
+
+PatternId = Annotated[
+    str, Path(description="The id of a pattern, or its beginning.", max_length=20)
+]
+
+
+@router.get("", openapi_extra=needs("look", "anywhere"), summary="List patterns of errors")
+def list_errors(
+    caller: Caller,
+    state: Annotated[list[Literal["open", "resolved"]] | None, Query()] = None,
+    provider: str | None = None,
+    since: datetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> PatternsDocument:
+    """Return the open patterns that the caller may see, the one that was seen last first."""
+    found = caller.errors.list(
+        states=state or ("open",), provider=provider, since=since, limit=limit
+    )
+    return PatternsDocument(errors=[PatternDocument.of(each) for each in found])
+
+
+@router.get(
+    "/{pattern_id}", openapi_extra=needs("look", "anywhere"), summary="Show a pattern of errors"
+)
+def get_error(pattern_id: PatternId, caller: Caller) -> PatternDocument:
+    """Return one pattern."""
+    return PatternDocument.of(caller.errors.get(pattern_id))
+
+
+@router.post(
+    "/{pattern_id}/resolve",
+    openapi_extra=needs("control", "anywhere"),
+    summary="Mark a pattern as fixed",
+)
+def resolve_error(
+    pattern_id: PatternId, order: ResolveErrorOrder, caller: Caller
+) -> PatternDocument:
+    """Mark a pattern as fixed, and in what. If it comes back, it is open again."""
+    return PatternDocument.of(
+        caller.errors.resolve(pattern_id, fixed_in=order.fixed_in, actor=ACTOR)
+    )
