@@ -1,7 +1,8 @@
 """Waiting over HTTP: many requests that wait for jobs, and what they cost the service.
 
 One service, as `sisgate serve` starts it. Each caller waits for a job of its own by long poll; then
-all jobs end at once. Also counts answers that don't fit the OpenAPI document, by schemathesis.
+all jobs end at once. Also counts answers that don't fit the OpenAPI document, by schemathesis, to
+strangers, an app and an admin.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from sisgate import Gateway, NewSync
 from sisgate.ledger import migrate
 from testbed.installation import install, variables_of
 from testbed.redis import RedisServer
-from testbed.shapes import examine
+from testbed.shapes import Shapes, examine
 from testbed.web_service import WebService
 
 CONFIG = """
 [web]
 limit = "10000000/m"
+failed_logins = "10000000/m"
 [providers.lincoln]
 kind = "oneroster"
 auth = "none"
@@ -36,6 +38,7 @@ max_waiting_jobs = 1000000
 url = "https://lincoln.test"
 """
 LONGEST_SECONDS = 60
+ROLES = ("stranger", "app", "admin")
 
 
 def run(scale: Scale) -> Report:
@@ -44,7 +47,7 @@ def run(scale: Scale) -> Report:
 
     report = Report("web")
     waiters = 200 if scale is QUICK else 1000
-    cases = 5 if scale is QUICK else 350 if scale is FULL else 50
+    cases = 2 if scale is QUICK else 100 if scale is FULL else 15
     redis = RedisServer()
     try:
         with tempfile.TemporaryDirectory(prefix="sisgate-web-") as folder:
@@ -60,19 +63,31 @@ def run(scale: Scale) -> Report:
                 [[name, f"{value:,}"] for name, value in waited.items()],
             )
             tell("answers against the document")
-            with WebService(gateway) as service:
-                shapes = examine(service.app, service.url, None, cases=cases)
-            report.figures["shapes"] = {"cases": shapes.cases, "failures": len(shapes.failures)}
+            rows = []
+            for role in ROLES:
+                shapes = _shapes(gateway, role, cases)
+                counts = {"cases": shapes.cases, "failures": len(shapes.failures)}
+                report.figures[f"shapes, {role}"] = counts
+                rows.append([role, *(f"{count:,}" for count in counts.values())])
+                report.notes += shapes.failures[:20]
             report.add_table(
-                "Answers against the OpenAPI document",
-                ["cases", "failures"],
-                [[f"{shapes.cases:,}", f"{len(shapes.failures):,}"]],
+                "Answers against the OpenAPI document", ["caller", "cases", "failures"], rows
             )
-            report.notes += shapes.failures[:20]
             gateway.close()
     finally:
         redis.stop()
     return report
+
+
+def _shapes(gateway: Gateway, role: str, cases: int) -> Shapes:
+    """Draw requests of a caller with a role, where tokens are required."""
+    closed = gateway.settings.model_copy(update={"access": "tokens"})
+    token = None
+    if role != "stranger":
+        made = gateway.tokens.add(role, [role]).token
+        token = made.get_secret_value() if made is not None else None
+    with WebService(Gateway(closed, database=gateway.context.database)) as service:
+        return examine(service.app, service.url, token, cases=cases)
 
 
 def _waiting(gateway: Gateway, variables: dict[str, str], waiters: int) -> dict[str, float]:
