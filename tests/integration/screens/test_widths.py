@@ -171,6 +171,26 @@ def test_the_audit_log_usage_schedules_and_retention(
     assert "response_retention" in shown(capsys, "retention", "--dry-run")
 
 
+def test_webhooks(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+    """What they tell, where, how that goes, and what doctor says of one that is paused."""
+    url = f"https://{ENDPOINT}/sisgate"
+    hook = gateway.webhooks.add(url, ["job.ended", "provider.degraded"], app=APP, note=ERROR[:60])
+    sent = gateway.webhooks.test(hook.id)
+    gateway.webhooks.pause(hook.id, actor="ana", reason="they migrate")
+    text = shown(capsys, "webhooks", "list")
+    for value in (hook.id, APP, "paused", "job.ended, provider.degraded", url):
+        assert value in text
+    text = shown(capsys, "webhooks", "show", hook.id)
+    for value in (url, "paused", "Paused by ana: they migrate."):
+        assert value in text
+    text = shown(capsys, "webhooks", "deliveries", hook.id)
+    for value in (str(sent.event.number), "webhook.test", "waiting"):
+        assert value in text
+    assert "the event is waiting" in shown(capsys, "webhooks", "deliveries", hook.id, "1")
+    found = {result.subject: result for result in gateway.diagnosis.run()}
+    assert "Paused by ana: they migrate." in found[f"webhook {hook.id}"].what
+
+
 def test_records(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
     """The fields that are not shown are named."""
     data = {"sourcedId": PERSON, "givenName": "Ada", "middleName": "B"}
