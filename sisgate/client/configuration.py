@@ -53,6 +53,19 @@ class HttpConfiguration:
         found = self._connection.get(f"{_AT}/versions", {"limit": limit})["versions"]
         return value_of(list[VersionInfo], found)
 
+    def diff(self, before: int, after: int | None = None) -> Sequence[TableChange]:
+        """Return how two versions differ; `after` is by default the one in force."""
+        path = f"{_AT}/versions/{before}/differences"
+        return value_of(list[TableChange], self._connection.get(path, {"to": after})["changes"])
+
+    def purge(
+        self, provider: str, *, actor: str | None = None, reason: str | None = None
+    ) -> Mapping[str, int]:
+        """Delete what a removed provider left; return the counts. See `Configuration.purge`."""
+        body = {"provider": provider, "reason": reason}
+        rows: Mapping[str, int] = self._connection.post(f"{_AT}/purge", body)["rows"]
+        return rows
+
     def plan_change(self, source: Path | Mapping[str, Any]) -> PlannedConfiguration:
         """Check a file or document, and return what applying it would change. Changes nothing."""
         document = _document(source)

@@ -40,6 +40,12 @@ class HttpDatasets:
         found = self._connection.get(f"{provider_path(provider)}/datasets")["absent"]
         return value_of(list[AbsentDataset], found)
 
+    def begin_feeds_anew(self, *, actor: str | None = None, reason: str = "") -> Sequence[str]:
+        """Make every reader of changes start over; return the datasets as `PROVIDER/RESOURCE`."""
+        reply = self._connection.post("/v1/feeds/restart", {"reason": reason or None})
+        names: list[str] = reply["datasets"]
+        return names
+
     def count(self, provider: str, resource: str) -> int:
         """Return the number of records in a dataset, without deleted ones."""
         count: int = self._connection.get(f"{dataset_path(provider, resource)}/count")["records"]

@@ -13,6 +13,7 @@ from sisgate.client.connection import Connection
 from sisgate.client.jobs import HttpJobs
 from sisgate.client.paths import message_path, schedule_path, token_path
 from sisgate.client.values import moment, obstacle_of, status_of, value_of
+from sisgate.domain.validation import aware
 from sisgate.errors import UsageError
 from sisgate.gateway.job_handle import Job
 from sisgate.gateway.job_status import JobStatus
@@ -20,6 +21,7 @@ from sisgate.gateway.liveness import Liveness
 from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.schema import AuditEvent
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
+from sisgate.privacy.disclosures import PersonDisclosure
 
 
 class HttpTokens:
@@ -178,10 +180,36 @@ class HttpRetention:
 
 
 class HttpPrivacy:
-    """`gateway.privacy` over HTTP: retention."""
+    """`gateway.privacy` over HTTP: retention, and how erased persons come back."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self.retention = HttpRetention(connection)
+
+    def lift(
+        self,
+        provider: str,
+        sourced_id: str,
+        *,
+        reason: str,
+        actor: str | None = None,
+        resource: str | None = None,
+    ) -> bool:
+        """Let later syncs bring an erased person back; return whether they were left out."""
+        body = {**_person(provider, sourced_id), "reason": reason, "resource": resource}
+        return bool(self._connection.post("/v1/persons/lift", body)["lifted"])
+
+    def pseudonyms(self, provider: str, sourced_id: str) -> Sequence[str]:
+        """Return a person's pseudonyms in the audit log, as a student and as a teacher."""
+        body = _person(provider, sourced_id)
+        found: list[str] = self._connection.post(
+            "/v1/persons/pseudonyms", body, may_repeat=True
+        )["pseudonyms"]  # fmt: skip
+        return found
+
+
+def _person(provider: str, sourced_id: str) -> dict[str, Any]:
+    return {"provider": provider, "sourced_id": sourced_id}
 
 
 class HttpAudit:
@@ -195,10 +223,33 @@ class HttpAudit:
         query = {**_filter(wanted or AuditFilter()), "limit": limit}
         return [_event(each) for each in self._connection.get("/v1/audit/events", query)["events"]]
 
+    def disclosures(
+        self,
+        provider: str,
+        sourced_id: str,
+        *,
+        actor: str | None = None,
+        resource: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Sequence[PersonDisclosure]:
+        """Return who read a person's records or responses with their data, oldest first."""
+        body = {
+            **_person(provider, sourced_id), "resource": resource,
+            "since": _text("since", since), "until": _text("until", until),
+        }  # fmt: skip
+        found = self._connection.post("/v1/persons/disclosures", body, may_repeat=True)
+        return value_of(list[PersonDisclosure], found["disclosures"])
+
     def search(self, wanted: AuditFilter) -> Iterator[AuditEvent]:
         """Stream the matching events, oldest first."""
         lines = self._connection.lines("/v1/audit/search", _filter(wanted))
         return (_event(json.loads(line)) for line in lines)
+
+
+def _text(name: str, at: datetime | None) -> str | None:
+    at = aware(name, at)
+    return at.isoformat() if at is not None else None
 
 
 def _filter(wanted: AuditFilter) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sisgate.errors import CursorAhead, SisgateError, UnknownProvider, UnknownResource
+from sisgate.errors import CursorAhead, CursorTooOld, SisgateError, UnknownProvider, UnknownResource
 from tests.contract.gateway.world import NAME, STUDENTS, World
 
 PATH = "/ims/oneroster/rostering/v1p2/students"
@@ -85,3 +85,6 @@ def test_a_cursor_above_the_feed_is_told_with_the_newest(world: World) -> None:
     with pytest.raises(CursorAhead) as ahead:
         list(world.gateway.changes(NAME, "students", since=99))
     assert ahead.value.detail["newest"] == 3
+    assert list(world.admin.datasets.begin_feeds_anew(actor="ana")) == [f"{NAME}/students"]
+    with pytest.raises(CursorTooOld):
+        list(world.gateway.changes(NAME, "students", since=3))

@@ -87,6 +87,8 @@ def test_the_configuration_has_versions(world: World) -> None:
     with pytest.raises(ConfigurationConflict):
         configuration.apply(changed, actor="ana", based_on=1)
     assert not configuration.apply(changed, actor="ana").is_new
+    (difference,) = configuration.diff(1, 2)
+    assert difference == change == configuration.diff(1)[0]
     back = configuration.plan_rollback(1)
     again = configuration.apply(back, actor="ana")  # type: ignore[arg-type]  # its own plan
     assert again.version.number == 3
@@ -150,6 +152,9 @@ def test_the_audit_log_is_read_by_admins(world: World) -> None:
     assert [(each.writer, each.number) for each in streamed] == [(event.writer, event.number)]
     assert streamed[0].at == event.at
     assert streamed[0].detail == event.detail
+    assert world.admin.audit.disclosures(NAME, "s0", actor="ana") == []
+    assert world.admin.privacy.pseudonyms(NAME, "s0")
+    assert not world.admin.privacy.lift(NAME, "s0", actor="ana", reason="a test")
     with pytest.raises(AccessDenied):
         world.gateway.audit.tail()
 
