@@ -88,16 +88,16 @@ class Stack:
             "worker", "-Q", queues, "-c", str(concurrency), "-n", name, "-l", level, *alone
         )
 
-    def spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a `celery` command."""
-        return self.spawn_app("workers", *arguments)
+    def spawn(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a `celery` command; `environment` are more variables."""
+        return self.spawn_app("workers", *arguments, **environment)
 
-    def spawn_app(self, app: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def spawn_app(self, app: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a `celery` command with another app module."""
         with self.log_path.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", app, *arguments],
-                env=self.environment(),
+                env=self.environment() | environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -10,6 +10,7 @@ from sisgate.errors import SisgateError
 from sisgate.settings import load_settings
 from workers import runtime, tasks
 from workers.admission.call_tasks import CallTasks
+from workers.flower.command import take_over
 
 try:
     settings = load_settings()
@@ -26,3 +27,4 @@ celery = celery_app(
     tasks=registry,
 )
 tasks.register(celery, settings, registry)
+take_over(settings)

@@ -193,7 +193,7 @@ def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:
         """
         rate_limits.set_fleet_limit(runtime(), provider, limit)
 
-    @app.task(name=PLAN_TASK, base=FleetTask)
+    @app.task(name=PLAN_TASK, base=FleetTask, Request="workers.admission.bootstep:PlanRequest")
     def plan(job_id: str) -> None:
         planning.plan(runtime(), job_id)
 
@@ -209,7 +209,7 @@ def _make_call_task(app: Celery, runtime: RuntimeOfProcess, provider: str) -> Ta
         lazy=False,
         shared=False,
     )
-    def call(self: Any, call_id: int) -> None:
+    def call(self: Any, call_id: int) -> str:
         own, permit = runtime(), Permit.of_message(getattr(self.request, "sisgate_permit", None))
         fleet = own.configuration.current()
         if permit is not None and fleet.version < permit.version:
@@ -217,11 +217,12 @@ def _make_call_task(app: Celery, runtime: RuntimeOfProcess, provider: str) -> Ta
         config = fleet.providers.get(provider)
         if config is not None:
             # From here to its record, the call keeps this configuration.
-            execute.make_call(own, config, call_id, permit)
-        elif permit is not None:
+            return execute.make_call(own, config, call_id, permit)
+        if permit is not None:
             # Removed while the message was on its way; removing it has ended the call.
             with suppress(BrokerUnavailable):
                 own.limiter.hand_back(provider, permit.id)
+        return "the provider was removed"
 
     task: Task = call
     return task

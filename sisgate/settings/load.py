@@ -30,7 +30,7 @@ STACK_CONFIG_NAME = "configuration-file.txt"
 NOT_IN_FILE = {"data_dir", "config_file", "token", "master_key"}
 """Settings that locate the file, and secrets, which do not belong in a shared file."""
 
-KEY_FILES = ("master_key_file", "audit_key_file", "audit_heads_file")
+KEY_FILES = ("master_key_file", "audit_key_file", "audit_heads_file", "flower_password_file")
 """Files that every process of a host must find, whatever its working folder."""
 
 BROKER_TLS_FILES = {
@@ -66,6 +66,9 @@ class Environment(BaseSettings):
     broker_ca_file: Path | None = None
     broker_client_cert: Path | None = None
     broker_client_key: Path | None = None
+    flower_url: str | None = None
+    flower_password_file: Path | None = None
+    console_url: str | None = None
 
 
 def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -> Settings:
@@ -86,6 +89,9 @@ def load_settings(config: Path | None = None, *, data_dir: Path | None = None) -
         "master_key": env.master_key,
         "audit_key_file": env.audit_key_file and env.audit_key_file.absolute(),
         "app_name": env.app,
+        "flower_url": env.flower_url,
+        "flower_password_file": env.flower_password_file and env.flower_password_file.absolute(),
+        "console_url": env.console_url,
         "traces": env.traces,
         "token": _secret(env.token, env.token_file, "SISGATE_TOKEN_FILE", problems),
         "broker_url": _secret(

@@ -19,6 +19,12 @@ def _scope(value: str) -> str:
     return value
 
 
+def _web_address(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("write a URL that begins with http:// or https://")
+    return value.rstrip("/")
+
+
 class Settings(FleetSettings):
     """What a process reads from file and environment.
 
@@ -40,7 +46,9 @@ class Settings(FleetSettings):
     audit_heads_file: Path | None = None
     audit_heads_command: tuple[str, ...] = ()
     app_name: str = "default"
-    flower_url: str | None = None
+    flower_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    flower_password_file: Path | None = None
+    console_url: Annotated[str, AfterValidator(_web_address)] | None = None
     traces: Literal["off", "otlp"] = "off"
     access: Literal["open", "tokens"] = "open"
     token: SecretStr | None = None

@@ -11,7 +11,7 @@ from sisgate.clock import Clock
 from sisgate.context import Context
 from sisgate.credentials.master import make_master_key
 from sisgate.domain.network import why_unreachable
-from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
+from sisgate.embedded.redis_conf import HOST, broker_url, uses_embedded_redis
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway import Gateway
@@ -97,9 +97,7 @@ class EmbeddedStack:
             self._prepare_ledger()
             self._url = self._start_redis()
             self._apply_configuration()
-            self._start_celery(self._url, processes, with_flower=with_flower)
-            if with_web:
-                self._start_web(self._url)
+            self._start_programs(self._url, processes, with_flower=with_flower, with_web=with_web)
         except BaseException:
             self.stop()
             raise
@@ -212,22 +210,32 @@ class EmbeddedStack:
         if settings.makes_master_key:
             self.made_master_key = make_master_key(settings.master_key_path)
 
-    def _start_celery(self, url: str, processes: int, *, with_flower: bool) -> None:
-        settings = self._settings
+    def _start_programs(
+        self, url: str, processes: int, *, with_flower: bool, with_web: bool
+    ) -> None:
+        settings, start = self._settings, self._supervisor.start
         level = "INFO" if self._verbose else "WARNING"
-        environment = child_environment(settings, process_environment(), url)
-        self._supervisor.start(worker_program(settings, environment, processes, level))
-        self._supervisor.start(beat_program(settings, environment, level))
-        if with_flower:
-            self.flower = flower_for(settings)
-            self._supervisor.start(flower_program(settings, environment, self.flower, level))
+        # Before anything starts: Flower and the console link to each other.
+        self.flower = flower_for(settings) if with_flower else None
+        self.web_port = web_port() if with_web else None
+        environment = {**child_environment(settings, process_environment(), url), **self._faces()}
+        start(worker_program(settings, environment, processes, level))
+        start(beat_program(settings, environment, level))
+        if self.flower is not None:
+            start(flower_program(settings, environment, self.flower, level))
+        if self.web_port is not None:
+            start(web_program(settings, environment, self.web_port))
         self._leave_word()
 
-    def _start_web(self, url: str) -> None:
-        self.web_port = web_port()
-        environment = child_environment(self._settings, process_environment(), url)
-        self._supervisor.start(web_program(self._settings, environment, self.web_port, self.flower))
-        self._leave_word()
+    def _faces(self) -> dict[str, str]:
+        """Return the variables that say where Flower and the console are, for links."""
+        settings = self._settings
+        urls = {
+            "SISGATE_FLOWER_URL": settings.flower_url or (self.flower and self.flower.url),
+            "SISGATE_CONSOLE_URL": settings.console_url
+            or (self.web_port and f"http://{HOST}:{self.web_port}"),
+        }
+        return {name: str(value) for name, value in urls.items() if value}
 
     def _leave_word(self) -> None:
         pids = self._supervisor.pids

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,12 +21,11 @@ from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import BrokerUnavailable
 from sisgate.settings import Settings
 from sisgate.settings.load import BROKER_TLS_FILES
+from sisgate.stack.flower_login import login_file
 from sisgate.stack.supervisor import Program
 
 FLOWER_PORT = 5555
 WEB_PORT = 8750
-FLOWER_USER = "sisgate"
-FLOWER_SAVES_MS = 30_000
 WORKER_STOP_SECONDS = 20.0
 """How long a stopping worker may finish its calls; unfinished ones resume after their lease."""
 
@@ -127,21 +124,13 @@ def flower_program(
 ) -> Program:
     """Return Flower on the loopback interface, with a password from its environment."""
     secret = flower.password_file.read_text("utf-8").strip()
-    kept = settings.data_dir / "flower.db"  # tasks and workers seen, over a restart
-    command = [
-        *CELERY, "flower", f"--address={HOST}", f"--port={flower.port}", "-l", level,
-        "--persistent=True", f"--db={kept}", f"--state-save-interval={FLOWER_SAVES_MS}",
-    ]  # fmt: skip
+    command = [*CELERY, "flower", f"--address={HOST}", f"--port={flower.port}", "-l", level]
     environment = {**environment, "FLOWER_BASIC_AUTH": secret}
     return _program("flower", command, environment, settings, 5.0)
 
 
-def web_program(
-    settings: Settings, environment: Mapping[str, str], port: int, flower: Flower | None
-) -> Program:
-    """Return the HTTP service on the loopback interface; its console links to Flower."""
-    if flower is not None and settings.flower_url is None:
-        environment = {**environment, "SISGATE_FLOWER_URL": flower.url}
+def web_program(settings: Settings, environment: Mapping[str, str], port: int) -> Program:
+    """Return the HTTP service on the loopback interface."""
     command = [sys.executable, "-P", "-m", "sisgate.cli", "serve", f"--host={HOST}"]
     # It answers who waits at once, and finishes the rest.
     return _program("web", [*command, f"--port={port}"], environment, settings, 20.0)
@@ -154,11 +143,7 @@ def web_port() -> int:
 
 def flower_for(settings: Settings) -> Flower:
     """Choose Flower's port, 5555 if free, and create its password on the first start."""
-    file = settings.data_dir / "flower-password.txt"
-    if not file.exists():
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            opened.write(f"{FLOWER_USER}:{secrets.token_urlsafe(18)}\n")
+    file = login_file(settings)
     return Flower(FLOWER_PORT if port_is_free(FLOWER_PORT) else free_port(), file)
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import requests
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from sisgate import Gateway
-from sisgate.clock import poll_until
 from sisgate.sandbox.process import SandboxProcess
 from sisgate.sandbox.spec import DistrictSpec, SandboxSpec
+from testbed.flower import FlowerPages
 from testbed.redis import RedisServer
-from testbed.stack import CLOCK, PATIENCE_SECONDS, Stack
+from testbed.stack import Stack, wait_until
 from testbed.web_service import WebService
 
 FIND = Path(__file__).parents[2] / ".ci" / "find-chromium"
@@ -34,6 +32,9 @@ WATCH = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error("CSP", event.violatedDirective, event.blockedURI, event.sourceFile));
 """
+
+CONSOLE_FOR_FLOWER = "https://console.example"
+"""Where Flower believes the console to be; the console knows where Flower is."""
 
 Visit = Callable[..., Page]
 
@@ -57,11 +58,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def service(stack: Stack, flower: str) -> Iterator[WebService]:
+def service(stack: Stack, flower: FlowerPages) -> Iterator[WebService]:
     """The web service, which requires tokens."""
     web = stack.settings.web.model_copy(update={"limit": "100000/m"})
     settings = stack.settings.model_copy(
-        update={"access": "tokens", "web": web, "flower_url": flower}
+        update={"access": "tokens", "web": web, "flower_url": flower.url}
     )
     gateway = Gateway(settings, database=stack.gateway.context.database)
     with WebService(gateway) as running:
@@ -131,24 +132,29 @@ def _note(trouble: list[str], message: ConsoleMessage) -> None:
         trouble.append(message.text)
 
 
-FLOWER = ("operator", "for-tests-only")
-"""User and password of Flower."""
-
-
 @pytest.fixture(scope="session")
-def flower(stack: Stack) -> str:
-    """The URL of Flower on the same fleet."""
+def flower(stack: Stack) -> FlowerPages:
+    """Flower on the same fleet, as it starts without any option of its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    stack.spawn(
-        "flower", "--address=127.0.0.1", f"--port={port}", f"--basic-auth={':'.join(FLOWER)}",
-        "--persistent=True", f"--db={stack.folder / 'flower.db'}",
-    )  # fmt: skip
+    return start_flower(stack, port)
 
-    def answers() -> bool:
-        with contextlib.suppress(requests.ConnectionError):
-            return requests.get(f"http://127.0.0.1:{port}/healthcheck", timeout=5).ok
-        return False
 
-    assert poll_until(answers, clock=CLOCK, timeout_seconds=PATIENCE_SECONDS)
-    return f"http://127.0.0.1:{port}"
+def start_flower(stack: Stack, port: int) -> FlowerPages:
+    """Start Flower and wait until it answers."""
+    stack.spawn("flower", f"--port={port}", SISGATE_CONSOLE_URL=CONSOLE_FOR_FLOWER)
+    pages = FlowerPages(f"http://127.0.0.1:{port}", stack.folder)
+    wait_until(lambda: pages.get("/healthcheck")[0] == 200, "Flower")
+    return pages
+
+
+@pytest.fixture
+def flower_page(chromium: Browser, flower: FlowerPages) -> Iterator[Page]:
+    """A browser that is logged in to Flower."""
+    user, _, password = flower.login_file.read_text().strip().partition(":")
+    context = chromium.new_context(
+        base_url=flower.url, http_credentials={"username": user, "password": password}
+    )
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()

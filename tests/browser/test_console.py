@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from sisgate.clock import poll_until
 from testbed.stack import CLOCK, PATIENCE_SECONDS, Stack
-from tests.browser.conftest import FLOWER, STUDENTS, Visit
+from tests.browser.conftest import STUDENTS, Visit
 
 
 def pages_of(stack: Stack) -> list[str]:
@@ -161,48 +160,6 @@ def test_a_configuration_is_rolled_back(visit: Visit, stack: Stack) -> None:
     page.get_by_role("button", name="Roll back").click()
     expect(page.get_by_role("status").filter(has_text="is in force")).to_be_visible()
     assert configuration.show().document["providers"]["lincoln"]["limit"] == "2000/h"
-
-
-def test_a_limit_set_in_flower_is_that_of_the_fleet(
-    chromium: Browser, visit: Visit, stack: Stack, flower: str
-) -> None:
-    """Flower asks for a password, shows what runs by its name, and holds no secret or student."""
-    job = stack.sync("roosevelt", "students", mode="full").id
-    assert requests.get(f"{flower}/tasks", timeout=30).status_code == 401
-
-    def seen() -> str:
-        return requests.get(f"{flower}/api/tasks", auth=FLOWER, timeout=30).text
-
-    assert poll_until(
-        lambda: "sisgate.call.roosevelt" in seen(),
-        clock=CLOCK, timeout_seconds=PATIENCE_SECONDS,
-    )  # fmt: skip
-    assert stack.sandbox.districts["roosevelt"].client_secret not in seen()
-    user, password = FLOWER
-    context = chromium.new_context(http_credentials={"username": user, "password": password})
-    page = context.new_page()
-    page.goto(f"{flower}/workers")
-    page.get_by_role("link", name=re.compile("^Worker w[0-9]+@")).first.click()
-    page.get_by_role("tab", name="Limits").click()
-    row = page.locator("tr", has_text="sisgate.call.roosevelt")
-    row.get_by_label("Rate limit").fill("600")
-    row.get_by_role("button", name="Apply").first.click()
-    control = stack.gateway.providers.control("roosevelt")
-    assert poll_until(
-        lambda: [str(window.rate) for window in control.state().windows] == ["600/h"],
-        clock=CLOCK, timeout_seconds=PATIENCE_SECONDS,
-    )  # fmt: skip
-    page.goto(f"{flower}/tasks")
-    expect(page.get_by_text("sisgate.call.roosevelt").first).to_be_visible()
-    page.goto(f"{flower}/broker")
-    expect(page.locator("tr", has_text="roosevelt")).to_contain_text("0")
-    context.close()
-    control.set_limits(None, actor="test")
-    console = visit("viewer")
-    console.goto(f"/jobs/{job}")
-    link = console.get_by_role("link", name="Its planning task")
-    expect(link).to_have_attribute("href", f"{flower}/task/{job}")
-    assert requests.get(f"{flower}/task/{job}", auth=FLOWER, timeout=30).status_code == 200
 
 
 def test_a_viewer_is_shown_no_action_and_refused_each(visit: Visit) -> None:

@@ -22,6 +22,18 @@ from workers.admission.fetcher import Fetcher, admitted_queues
 from workers.runtime import runtime_of
 
 
+class PlanRequest(Request):
+    """The planning of a job, whose id it has.
+
+    An app that revokes its own `sisgate.sync` revokes the same id. If a worker then dropped the
+    planning, too, it would drop it again each time the ledger sends it.
+    """
+
+    def revoked(self) -> bool:
+        """Return False: an accepted job ends by being cancelled."""
+        return False
+
+
 class CallRequest(Request):
     """A call in this worker; its end frees a slot, so it wakes admission."""
 

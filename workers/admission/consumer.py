@@ -15,6 +15,7 @@ from kombu.transport.redis import QoS as RedisQoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
+import workers.admission.remote_control  # noqa: F401  # replaces commands by name
 from sisgate.clock import SystemClock
 from sisgate.errors import BrokerUnavailable
 from sisgate.quarantine import NO_QUEUE

@@ -41,8 +41,11 @@ LONGEST_WAIT_SECONDS = 30.0
 
 def make_call(
     runtime: Runtime, config: ProviderConfig, call_id: int, permit: Permit | None = None
-) -> None:
-    """Make one call if it is still due. `permit` is what admission took for it."""
+) -> str:
+    """Make one call if it is still due. `permit` is what admission took for it.
+
+    Returns in words what became of it, without data of a person: Flower shows it.
+    """
     claimed_at = runtime.clock.monotonic()
     call: CallContext | None = None
     try:
@@ -54,19 +57,20 @@ def make_call(
         if call is None:
             runtime.endpoints(config).note_no_call()
     if call is None:
-        return
+        return "not due"
+    job = f"job {call.claim.job.id}"
     if not _hold_permit(call, permit, claimed_at):
         runtime.endpoints(config).note_no_call()
-        return
+        return f"{job}: waits for a permit"
     try:
         _route(call)
     except SisgateError as error:
         permits.hand_back(runtime, config, call.permit)
         _not_made(call, error)
-        return
+        return f"{job}: not made, {error.code}"
     if call.route.is_probe and probing.is_better(call):
         probing.in_place_of(call)
-        return
+        return f"{job}: waits for a probe of the endpoint"
     while True:
         with call.route as guarded:  # inside the endpoint's circuit breaker
             reply, read = _ask(call)  # authorise, send, learn
@@ -78,7 +82,15 @@ def make_call(
         may_fail_over = read.may_be_repeated and reply.is_authorised
         if not (may_fail_over and failover.to_another_endpoint(call, reply)):
             break
-    persist.record(call, reply, _outcome(call, read, judged))
+    outcome = _outcome(call, read, judged)
+    persist.record(call, reply, outcome)
+    return f"{job}: {_in_words(reply, outcome)}"
+
+
+def _in_words(reply: Reply, outcome: CallOutcome) -> str:
+    said = f"answered {reply.response.status}" if reply.response is not None else "no answer"
+    error = getattr(outcome, "error", None)
+    return f"{said}, {error['code']}" if error else said
 
 
 def _claim(

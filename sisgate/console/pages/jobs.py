@@ -88,7 +88,7 @@ def job(visit: Visit) -> View:
         and status.retried_as is None,
     }  # fmt: skip
     flower = gateway.settings.flower_url
-    values["flower"] = f"{flower.rstrip('/')}/task/{job_id}" if flower and status.resource else None
+    values["flower"] = f"{flower}/task/{job_id}" if flower else None
     what = status.resource or status.kind
     return View("job.html", f"{what} of {status.provider}", values)
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import pytest
 
@@ -16,6 +12,7 @@ from sisgate.embedded.redis_conf import HOST, free_port
 from sisgate.ledger import audit_log, controls
 from sisgate.redis.client import connect
 from testbed.fleet import Fleet, MakeFleet, Process
+from testbed.flower import FlowerPages
 from testbed.recorder import Recorder
 
 
@@ -47,13 +44,13 @@ def test_flower_shows_the_queues_and_its_form_sets_the_limit_of_the_fleet(
     """Its list of workers has the mark; what is set for one worker holds for all, and is kept."""
     fleet = make_fleet(alpha='limit = "1000/h"')
     fleet.start_worker("sisgate", "alpha")
-    flower, url = start_flower(fleet)
+    flower, pages = start_flower(fleet)
     try:
         seen: dict[str, Any] = {}
 
         def shown() -> bool:
-            with suppress(OSError), urlopen(f"{url}/api/workers?refresh=1", timeout=10) as answer:
-                seen.update(json.load(answer))
+            status, text = pages.get("/api/workers?refresh=1")
+            seen.update(json.loads(text) if status == 200 else {})
             return bool(seen.get("w0@test", {}).get("active_queues"))
 
         fleet.wait(shown, "Flower shows the worker", flower)
@@ -61,19 +58,17 @@ def test_flower_shows_the_queues_and_its_form_sets_the_limit_of_the_fleet(
         assert queues["alpha"] == {ADMISSION_MARK: "permit"}
 
         # The form takes whole numbers only.
-        form = urlencode({"workername": "w0@test", "ratelimit": "500"}).encode()
-        target = f"{url}/api/task/rate-limit/{call_task('alpha')}"
-        with urlopen(target, form, timeout=10) as answer:
-            assert json.load(answer) == {"message": "alpha: 500/h for the whole fleet"}
+        target = f"/api/task/rate-limit/{call_task('alpha')}"
+        status, text = pages.post(target, workername="w0@test", ratelimit="500")
+        assert json.loads(text) == {"message": "alpha: 500/h for the whole fleet"}
         control = fleet.gateway.providers.control("alpha")
         fleet.wait(lambda: str(control.state().windows[0].rate) == "500/h", "the fleet's limit")
 
-        form = urlencode({"workername": "w0@test", "ratelimit": "5000"}).encode()
-        with pytest.raises(HTTPError) as refused:
-            urlopen(target, form, timeout=10)
-        assert "is more than the configured limit" in refused.value.read().decode()
-        with urlopen(f"{url}/api/workers?refresh=1", timeout=10) as answer:
-            registered = json.load(answer)["w0@test"]["registered"]
+        status, text = pages.post(target, workername="w0@test", ratelimit="5000")
+        assert status == 403
+        assert "is more than the configured limit" in text
+        status, text = pages.get("/api/workers?refresh=1")
+        registered = json.loads(text)["w0@test"]["registered"]
         assert f"{call_task('alpha')} [rate_limit=500/h]" in registered
     finally:
         flower.end()
@@ -84,13 +79,12 @@ def test_flower_shows_the_queues_and_its_form_sets_the_limit_of_the_fleet(
     assert [str(rate) for rate in kept or ()] == ["500/h"]
 
 
-def start_flower(fleet: Fleet) -> tuple[Process, str]:
-    """Start Flower without a login; return it and its address."""
+def start_flower(fleet: Fleet) -> tuple[Process, FlowerPages]:
+    """Start Flower; return it and its pages."""
     port = free_port()
-    command = f"-A workers flower --address={HOST} --port={port}"
-    environment = fleet.environment | {"FLOWER_UNAUTHENTICATED_API": "1"}
-    flower = Process(command, (), environment, fleet.folder / "flower.log")
-    return flower, f"http://{HOST}:{port}"
+    command = f"-A workers flower --port={port}"
+    flower = Process(command, (), fleet.environment, fleet.folder / "flower.log")
+    return flower, FlowerPages(f"http://{HOST}:{port}", fleet.folder)
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])

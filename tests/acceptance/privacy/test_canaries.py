@@ -11,8 +11,6 @@ import binascii
 import json
 import re
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +26,7 @@ from sisgate.embedded.redis_conf import free_port
 from sisgate.embedded.redis_server import EmbeddedRedis
 from sisgate.errors import SisgateError
 from sisgate.ledger.schema import Base
+from testbed.flower import FlowerPages
 from testbed.stack import Stack, kill_session, wait_until
 from tests.acceptance.privacy.leaky import LeakyProvider
 
@@ -203,16 +202,11 @@ def in_redis(url: str) -> bytes:
 
 
 def in_flower(stack: Stack, port: int) -> bytes:
-    """Flower's pages and its API, those of each task and worker too."""
+    """Flower's pages and its API, those of each task and worker too, and what it remembers."""
+    flower = FlowerPages(f"http://127.0.0.1:{port}", stack.folder)
 
     def get(path: str) -> bytes:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
-                return bytes(answer.read())
-        except urllib.error.HTTPError as error:
-            return error.read()
-        except urllib.error.URLError:
-            return b""
+        return flower.get(path)[1].encode()
 
     wait_until(lambda: get("/healthcheck") == b"OK", "Flower")
     # Events of before Flower listened are lost to it; these are not.
@@ -248,7 +242,6 @@ def test_secrets_and_names_are_nowhere_but_in_records(
     """Nothing in Redis, logs, events, Flower, errors or the command line; no secret on disk."""
     api_token = stack.gateway.tokens.add("canary", ["admin"]).token
     assert api_token is not None
-    monkeypatch.setenv("FLOWER_UNAUTHENTICATED_API", "true")
     port = free_port()
     stack.spawn("flower", "--address=127.0.0.1", f"--port={port}", "-l", "DEBUG")
     go_through_everything(stack, leaky)

@@ -1,0 +1,1 @@
+"""Flower for this fleet: behind a login, remembering, and with nothing shown that is not an id."""
