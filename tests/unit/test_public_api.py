@@ -13,9 +13,9 @@ NAMES = ["Answer", "Gateway", "Job", "JobStatus", "NewRequest", "NewSync", "Plan
 FACADE = {
     "access", "acting_as", "alerts", "answer", "audit", "changes", "close", "configuration",
     "context", "datasets", "diagnosis", "enqueue", "enqueue_request", "errors", "fleet",
-    "for_token", "from_env", "job", "jobs", "keys", "ledger", "on", "plan", "privacy", "providers",
-    "quarantine", "records", "request", "requests", "schedules", "settings", "sync", "sync_many",
-    "tokens", "transforms", "webhooks", "why",
+    "for_session", "for_token", "from_env", "job", "jobs", "keys", "ledger", "on", "plan",
+    "privacy", "providers", "quarantine", "records", "request", "requests", "schedules", "sessions",
+    "settings", "sla", "sync", "sync_many", "tokens", "transforms", "webhooks", "why",
 }  # fmt: skip
 
 
