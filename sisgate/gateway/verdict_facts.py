@@ -80,7 +80,7 @@ def read_facts(core: Core, configs: Sequence[ProviderConfig], name_of: NameOf) -
         ledger_seconds=ledger.seconds,
         redis_seconds=_redis_seconds(core),
     )
-    reader = _Reader(core, liveness, ledger, fleet.at, name_of)
+    reader = _Reader(core, liveness, ledger, fleet.at, name_of, is_alone=len(configs) == 1)
     return replace(fleet, providers=[reader.provider(config) for config in configs])
 
 
@@ -207,13 +207,21 @@ class _Reader:
     """Reads the facts of one provider after the other."""
 
     def __init__(
-        self, core: Core, liveness: Liveness, ledger: _Ledger, now: datetime, name_of: NameOf
+        self,
+        core: Core,
+        liveness: Liveness,
+        ledger: _Ledger,
+        now: datetime,
+        name_of: NameOf,
+        *,
+        is_alone: bool,
     ) -> None:
         self._core = core
         self._liveness = liveness
         self._ledger = ledger
         self._now = now
         self._name_of = name_of
+        self._is_alone = is_alone
 
     def provider(self, config: ProviderConfig) -> ProviderFacts:
         """Return all that is known of a provider."""
@@ -237,16 +245,20 @@ class _Reader:
             ],
         )  # fmt: skip
         facts = self._set_by_hand(facts)
-        if self._is_at_work(facts):
-            facts = self._with_calls(facts)
+        if not (self._is_alone or self._is_at_work(facts)):
+            # Of thousands most are idle: what their limiters and breakers say hurts nobody.
+            return facts
+        facts = self._with_calls(facts)
         with suppress(BrokerUnavailable):
             return self._with_redis(facts, config)
         return facts
 
     def _is_at_work(self, facts: ProviderFacts) -> bool:
         ledger, name = self._ledger, facts.name
+        is_set = facts.pause or facts.pin or facts.limits_set
         return bool(
-            facts.backlog
+            is_set
+            or facts.backlog
             or facts.running_seconds
             or name in ledger.contacts
             or name in ledger.failed

@@ -88,6 +88,17 @@ def _turn(job: JobFacts, provider: ProviderFacts) -> Iterator[Finding]:
     }
     others = {app: calls for app, calls in ahead.items() if calls and app != job.app}
     total = sum(ahead.values())
+    if total <= 1:
+        yield _finding(
+            job,
+            Trouble.UNEXPLAINED,
+            Party("fleet"),
+            Severity.WARNS,
+            Certainty.POSSIBLE,
+            "nothing is known that keeps it",
+            "It may be about to start. Otherwise see the workers' logs, and `sisgate doctor`.",
+        )
+        return
     most = max(others, key=lambda app: others[app], default=None)
     starts = f"; it starts in {duration(job.expects_seconds)}" if job.expects_seconds else ""
     yield Finding(

@@ -14,7 +14,6 @@ from sisgate.gateway import AlertStatus
 from sisgate.ledger.schema import AlertMessage, AuditEvent
 from sisgate.webhooks.news import hand_out
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
-from testbed.ledgers import Ledgers
 from testbed.scene import INTERVAL_SECONDS, Scene
 from testbed.troubles import answers
 from workers.maintenance import alerts
@@ -58,9 +57,9 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, redis_url: str, ledgers: Ledgers, receiver: Receiver) -> Iterator[Scene]:
+def scene(tmp_path: Path, redis_url: str, ledger_url: str, receiver: Receiver) -> Iterator[Scene]:
     """A fleet that is well."""
-    scene = Scene(tmp_path, redis_url, ledgers.sqlite(tmp_path / "ledger.sqlite3"), 1)
+    scene = Scene(tmp_path, redis_url, ledger_url, 1)
     with scene.running(more=CONFIG):
         scene.calm("lincoln", 4, 4)
         yield scene

@@ -11,7 +11,6 @@ import pytest
 from sisgate.errors import UnknownErrorPattern
 from sisgate.monitoring.counting import count_next
 from testbed.http_server import Asked, Reply, json_reply
-from testbed.ledgers import Ledgers
 from testbed.scene import INTERVAL_SECONDS, Scene
 from workers.maintenance import audit
 
@@ -19,9 +18,9 @@ CANARY = "Adalovelace"
 
 
 @pytest.fixture
-def scene(tmp_path: Path, redis_url: str, ledgers: Ledgers) -> Iterator[Scene]:
+def scene(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Scene]:
     """A fleet whose district refuses what is below /wrong, with a student's name."""
-    scene = Scene(tmp_path, redis_url, ledgers.sqlite(tmp_path / "ledger.sqlite3"), 1)
+    scene = Scene(tmp_path, redis_url, ledger_url, 1)
 
     def answer(asked: Asked) -> Reply:
         if asked.path.startswith("/wrong"):
