@@ -5,12 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from sisgate.client.connection import Connection
-from sisgate.client.datasets import HttpDatasets
-from sisgate.client.jobs import LONGEST_POLL_SECONDS, HttpJobs
+from sisgate.client.jobs import LONGEST_POLL_SECONDS
+from sisgate.client.parts import HttpParts
 from sisgate.client.problems import error_of_values
 from sisgate.client.values import answer_of, order_of, word_of
 from sisgate.clock import Clock, SystemClock
@@ -28,27 +27,14 @@ from sisgate.gateway.plan import Plan
 from sisgate.settings.service import service_address
 
 if TYPE_CHECKING:
-    from sisgate.client.configuration import HttpConfiguration
-    from sisgate.client.keys import HttpKeys
-    from sisgate.client.operations import (
-        HttpAudit,
-        HttpFleet,
-        HttpPrivacy,
-        HttpQuarantine,
-        HttpSchedules,
-        HttpTokens,
-    )
-    from sisgate.client.providers import HttpProviders
-    from sisgate.client.webhooks import HttpWebhooks
     from sisgate.gateway.many_syncs import SyncResult
     from sisgate.verdict.finding import Verdict
-
 
 LONGEST_SILENCE_SECONDS = 600.0
 """No service lets callers wait for longer."""
 
 
-class HttpGateway:
+class HttpGateway(HttpParts):
     """A `Gateway` that asks the HTTP service, for apps with neither database nor Redis.
 
     `url` and `token` are `SISGATE_URL` and `SISGATE_TOKEN` unless they are given. Methods block and
@@ -69,9 +55,7 @@ class HttpGateway:
     ) -> None:
         address = service_address(url, token, allow_insecure=allow_insecure)
         self._clock = clock or SystemClock()
-        self._connection = Connection(address, timeout=timeout, clock=self._clock)
-        self.jobs = HttpJobs(self._connection, self._clock)
-        self.datasets = HttpDatasets(self._connection)
+        super().__init__(Connection(address, timeout=timeout, clock=self._clock), self._clock)
 
     @classmethod
     def from_env(cls) -> Self:
@@ -298,76 +282,6 @@ class HttpGateway:
         return self.datasets.changes(
             provider, resource, since=since, purpose=purpose, request_id=request_id
         )
-
-    @cached_property
-    def providers(self) -> HttpProviders:
-        """The configured providers: quota, control, breakers, usage."""
-        from sisgate.client.providers import HttpProviders
-
-        return HttpProviders(self._connection)
-
-    @cached_property
-    def configuration(self) -> HttpConfiguration:
-        """What the fleet shares: its versions, and the one in force."""
-        from sisgate.client.configuration import HttpConfiguration
-
-        return HttpConfiguration(self._connection)
-
-    @cached_property
-    def keys(self) -> HttpKeys:
-        """The keys of providers."""
-        from sisgate.client.keys import HttpKeys
-
-        return HttpKeys(self._connection)
-
-    @cached_property
-    def tokens(self) -> HttpTokens:
-        """Access tokens of apps and people."""
-        from sisgate.client.operations import HttpTokens
-
-        return HttpTokens(self._connection)
-
-    @cached_property
-    def webhooks(self) -> HttpWebhooks:
-        """The webhooks of apps."""
-        from sisgate.client.webhooks import HttpWebhooks
-
-        return HttpWebhooks(self._connection)
-
-    @cached_property
-    def schedules(self) -> HttpSchedules:
-        """What is synced when."""
-        from sisgate.client.operations import HttpSchedules
-
-        return HttpSchedules(self._connection, self.jobs)
-
-    @cached_property
-    def quarantine(self) -> HttpQuarantine:
-        """Messages that no worker could handle."""
-        from sisgate.client.operations import HttpQuarantine
-
-        return HttpQuarantine(self._connection)
-
-    @cached_property
-    def privacy(self) -> HttpPrivacy:
-        """Retention."""
-        from sisgate.client.operations import HttpPrivacy
-
-        return HttpPrivacy(self._connection)
-
-    @cached_property
-    def audit(self) -> HttpAudit:
-        """The audit log: reading it."""
-        from sisgate.client.operations import HttpAudit
-
-        return HttpAudit(self._connection)
-
-    @cached_property
-    def fleet(self) -> HttpFleet:
-        """Which processes are alive, and metrics."""
-        from sisgate.client.operations import HttpFleet
-
-        return HttpFleet(self._connection)
 
     def _ordered(
         self,

@@ -1,0 +1,104 @@
+"""The parts of a gateway over HTTP. Those that few apps need are imported on first use."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sisgate.client.connection import Connection
+from sisgate.client.datasets import HttpDatasets
+from sisgate.client.jobs import HttpJobs
+from sisgate.clock import Clock
+
+if TYPE_CHECKING:
+    from sisgate.client.configuration import HttpConfiguration
+    from sisgate.client.keys import HttpKeys
+    from sisgate.client.operations import (
+        HttpAudit,
+        HttpFleet,
+        HttpPrivacy,
+        HttpQuarantine,
+        HttpSchedules,
+        HttpTokens,
+    )
+    from sisgate.client.providers import HttpProviders
+    from sisgate.client.webhooks import HttpWebhooks
+
+
+class HttpParts:
+    """What a gateway over HTTP consists of: the parts of `Gateway`, on one connection."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection = connection
+        self.jobs = HttpJobs(connection, clock)
+        self.datasets = HttpDatasets(connection)
+
+    @cached_property
+    def providers(self) -> HttpProviders:
+        """The configured providers: quota, control, breakers, usage."""
+        from sisgate.client.providers import HttpProviders
+
+        return HttpProviders(self._connection)
+
+    @cached_property
+    def configuration(self) -> HttpConfiguration:
+        """What the fleet shares: its versions, and the one in force."""
+        from sisgate.client.configuration import HttpConfiguration
+
+        return HttpConfiguration(self._connection)
+
+    @cached_property
+    def keys(self) -> HttpKeys:
+        """The keys of providers."""
+        from sisgate.client.keys import HttpKeys
+
+        return HttpKeys(self._connection)
+
+    @cached_property
+    def tokens(self) -> HttpTokens:
+        """Access tokens of apps and people."""
+        from sisgate.client.operations import HttpTokens
+
+        return HttpTokens(self._connection)
+
+    @cached_property
+    def webhooks(self) -> HttpWebhooks:
+        """The webhooks of apps."""
+        from sisgate.client.webhooks import HttpWebhooks
+
+        return HttpWebhooks(self._connection)
+
+    @cached_property
+    def schedules(self) -> HttpSchedules:
+        """What is synced when."""
+        from sisgate.client.operations import HttpSchedules
+
+        return HttpSchedules(self._connection, self.jobs)
+
+    @cached_property
+    def quarantine(self) -> HttpQuarantine:
+        """Messages that no worker could handle."""
+        from sisgate.client.operations import HttpQuarantine
+
+        return HttpQuarantine(self._connection)
+
+    @cached_property
+    def privacy(self) -> HttpPrivacy:
+        """Retention."""
+        from sisgate.client.operations import HttpPrivacy
+
+        return HttpPrivacy(self._connection)
+
+    @cached_property
+    def audit(self) -> HttpAudit:
+        """The audit log: reading it."""
+        from sisgate.client.operations import HttpAudit
+
+        return HttpAudit(self._connection)
+
+    @cached_property
+    def fleet(self) -> HttpFleet:
+        """Which processes are alive, and metrics."""
+        from sisgate.client.operations import HttpFleet
+
+        return HttpFleet(self._connection)
