@@ -41,6 +41,25 @@ CONSEQUENCES = frozenset(
 )  # fmt: skip
 """Causes that follow from those."""
 
+UNTOLD = frozenset({"last_failure"})
+"""Evidence that is a provider's own text, which may name a person."""
+
+SPENT = frozenset({Trouble.QUOTA_SPENT, Trouble.LIMIT_BY_HAND, Trouble.APP_FLOOD})
+"""Causes that explain why calls wait."""
+
+WAITS = frozenset({"waiting", "oldest_seconds", "oldest_urgent_seconds"})
+"""Metrics of work that waits."""
+
+METRICS: Mapping[AlertMetric, str] = {
+    "waiting": "calls that wait for {}",
+    "oldest_seconds": "seconds that a call has waited for {}",
+    "oldest_urgent_seconds": "seconds that an urgent or high call has waited for {}",
+    "failed_share": "share of failed calls of {}",
+    "median_seconds": "seconds that half of the calls of {} take",
+    "quota_left_share": "share of its quota that {} has left",
+    "key_days": "days until a key of {} expires",
+}
+
 SEVERITIES = {
     Severity.STOPS: AlertSeverity.CRITICAL,
     Severity.HARMS: AlertSeverity.WARNING,
@@ -146,7 +165,7 @@ def _of_findings(
             "unclear" if is_unclear else str(each.party),
             f"it is unclear, but perhaps {each.message}" if is_unclear else each.message,
             each.remedy,
-            each.evidence,
+            {name: value for name, value in each.evidence.items() if name not in UNTOLD},
         )
 
 
@@ -176,9 +195,9 @@ def _of_provider(
         bound = rule.above if rule.above is not None else rule.below
         if value is not None and bound is not None and _is_beyond(rule, value):
             side = "above" if rule.above is not None else "below"
-            what = rule.metric.replace("_", " ")
+            what = METRICS[rule.metric].format(provider.name)
             yield condition(
-                "metric", f"{what} of {provider.name} is {value:g}, {side} {bound:g}", why,
+                "metric", f"{what}: {value:g}, {side} {bound:g}", why,
                 metric=rule.metric, value=round(value, 3), bound=bound,
             )  # fmt: skip
     if rule.silent_for is not None:
@@ -260,8 +279,11 @@ def _inhibited(own: Sequence[Finding], conditions: Sequence[Condition]) -> Itera
     holds = any(
         each.cause in HOLDING and each.severity is Severity.STOPS for each in own
     ) or any(each.cause == Trouble.NETWORK_DOWN for each in own)  # fmt: skip
+    is_spent = any(each.cause in SPENT for each in own)
     for each in conditions:
         is_consequence = holds and each.cause in CONSEQUENCES
+        if each.cause == "metric" and each.evidence["metric"] in WAITS:
+            is_consequence = is_consequence or is_spent
         yield _marked(each) if is_consequence else each
 
 

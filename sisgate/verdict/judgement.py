@@ -70,7 +70,9 @@ def judge_fleet(fleet: FleetFacts) -> Verdict:
             if each.cause == Trouble.NETWORK_DOWN and each.party == Party("fleet"):
                 shared.add((each.cause, each.party))
             found.append(each)
+    found = _ranked(found)
     if stopped < len(fleet.providers):
+        # In the order of what they are to their providers.
         found = [_harms_at_most(each) if each.provider else each for each in found]
     figures = {"providers": len(fleet.providers), "stopped": stopped}
     return Verdict("fleet", fleet.at, _ranked(found), figures)

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from sisgate.cli.app import Commands
+from sisgate.cli.commands.why import listed
 from sisgate.cli.exits import ExitCode
 from sisgate.cli.formats import moment
 from sisgate.cli.invocation import Invocation, user_name
@@ -72,11 +73,6 @@ def show(invocation: Invocation, alert: OneAlert) -> None:
     """Show everything about an alert."""
     found = invocation.gateway.alerts.get(alert)
     acknowledged = f"by {found.acknowledged_by}" if found.acknowledged_by else None
-    evidence = " · ".join(
-        f"{name.replace('_', ' ')}: {value}"
-        for name, value in found.evidence.items()
-        if value not in (None, [], {})
-    )
     invocation.output.facts(
         [
             ("alert", found.id),
@@ -87,7 +83,7 @@ def show(invocation: Invocation, alert: OneAlert) -> None:
             ("what", found.message),
             ("at fault", found.culprit),
             ("do", found.remedy),
-            ("evidence", evidence or None),
+            ("evidence", listed(found.evidence)),
             ("since", found.since),
             ("fired", found.fired_at),
             ("acknowledged", found.acknowledged_at),

@@ -47,16 +47,16 @@ def why(invocation: Invocation, subject: Subject = None) -> None:
 
 def _rows(verdict: Verdict) -> Iterator[tuple[str, object]]:
     colour = COLOURS[verdict.standing]
-    yield verdict.subject, Text(verdict.standing, colour)
+    yield "what", Text.assemble(f"{verdict.subject}: ", (verdict.standing, colour))
     if not verdict.findings:
-        yield "figures", _listed(verdict.figures)
+        yield "figures", listed(verdict.figures)
         return
     culprit = verdict.culprit
     if culprit is not None:
         yield "why", _sentence(culprit)
         yield "who", f"{_who(culprit)} ({culprit.certainty.word})"
         yield "do", culprit.remedy
-        yield "evidence", _listed(culprit.evidence)
+        yield "evidence", listed(culprit.evidence)
         others = verdict.findings[1:]
     else:
         yield "why", "It is unclear: the evidence is thin. The candidates:"
@@ -77,7 +77,7 @@ def _who(finding: Finding) -> str:
     return "nobody in particular" if finding.party.kind == "nobody" else str(finding.party)
 
 
-def _listed(figures: Mapping[str, Any]) -> str | None:
+def listed(figures: Mapping[str, Any]) -> str | None:
     """Return figures as text, without those that are not known."""
     known = [
         f"{name.replace('_', ' ')}: {_value(value)}"
