@@ -30,7 +30,7 @@ class Action(StrEnum):
     LOOK = "look"
     """Jobs, providers, limits, forecasts: no student data."""
     ENQUEUE = "enqueue"
-    """Enqueue a sync; cancel or repeat a job of one's own."""
+    """Enqueue a sync; cancel or repeat a job, or keep a webhook, of one's own."""
     READ = "read"
     """Records, changes and answers."""
     REQUEST = "request"
