@@ -24,7 +24,11 @@ from workers.maintenance import duties
 from workers.maintenance.duties import EVERY_SECONDS, FAILED_SECONDS, LEASE_SECONDS, Turns
 from workers.runtime import Runtime
 
+# Without alerts: this fleet has no beat, which would be noted.
 CONFIG = """
+[alerts]
+defaults = false
+
 [providers.lincoln]
 kind = "oneroster"
 auth = "none"
