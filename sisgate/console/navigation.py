@@ -22,6 +22,7 @@ class MenuEntry:
 
 ENTRIES = (
     MenuEntry("/", "Overview", "o", "Fleet"),
+    MenuEntry("/alerts", "Alerts", "l", "Fleet"),
     MenuEntry("/providers", "Providers", "p", "Fleet"),
     MenuEntry("/processes", "Processes", "w", "Fleet"),
     MenuEntry("/jobs", "Jobs", "j", "Work"),
@@ -29,6 +30,7 @@ ENTRIES = (
     MenuEntry("/schedules", "Schedules", "s", "Work"),
     MenuEntry("/datasets", "Datasets", "d", "Work"),
     MenuEntry("/quarantine", "Quarantine", "q", "Work", everywhere=True),
+    MenuEntry("/webhooks", "Webhooks", "b", "Work"),
     MenuEntry("/configuration", "Configuration", "c", "Administration", everywhere=True),
     MenuEntry("/audit", "Audit log", "a", "Administration", Action.ADMINISTER, everywhere=True),
     MenuEntry("/tokens", "Tokens", "t", "Administration", Action.ADMINISTER, everywhere=True),

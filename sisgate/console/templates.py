@@ -19,6 +19,8 @@ TONES = {
     "held": "warn", "half-open": "warn", "half_open": "warn", "expired": "warn", "unknown": "warn",
     "paused": "warn", "draining": "warn", "canary": "busy", "staged": "plain",
     "failed": "bad", "open": "bad", "revoked": "bad", "silent": "bad",
+    "firing": "bad", "acknowledged": "busy", "pending": "plain", "resolved": "good",
+    "critical": "bad", "warning": "warn", "info": "plain", "ended": "plain",
     "cancelled": "plain", "retired": "plain",
 }  # fmt: skip
 """The tone of a state. The state itself is always written beside it."""

@@ -19,7 +19,8 @@ def pages_of(stack: Stack) -> list[str]:
     return [
         "/", "/providers", "/providers/lincoln", "/providers/lincoln/pause",
         "/providers/lincoln/limits", "/providers/lincoln/breakers", "/providers/roosevelt/rotate",
-        "/processes", "/jobs?q=provider:lincoln", "/jobs?q=wrong", f"/jobs/{job}",
+        "/alerts", "/alerts?state=resolved", "/webhooks", "/processes",
+        "/jobs?q=provider:lincoln", "/jobs?q=wrong", f"/jobs/{job}",
         f"/jobs/{job}/cancel", "/jobs/bulk/retry?q=state:failed", "/held", "/schedules",
         "/datasets", "/datasets?provider=roosevelt", "/datasets/lincoln/students/sync",
         "/quarantine", "/configuration", "/configuration/1", "/audit", "/tokens", "/tokens/new",
@@ -118,7 +119,7 @@ def test_a_provider_is_paused_until_a_time_and_resumed(visit: Visit, stack: Stac
     expect(page.get_by_role("status").filter(has_text="is paused until")).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text="No calls are made")).to_be_visible()
     page.goto("/")
-    expect(page.get_by_text("Lincoln is paused.")).to_be_visible()
+    expect(page.get_by_text("lincoln is paused.")).to_be_visible()
     page.goto("/providers/lincoln")
     page.get_by_role("link", name="Resume").click()
     page.get_by_role("button", name="Resume").click()
@@ -128,14 +129,25 @@ def test_a_provider_is_paused_until_a_time_and_resumed(visit: Visit, stack: Stac
     assert event.actor.startswith("operator-visitor (token ")
 
 
-def test_a_held_sync_is_approved(visit: Visit, stack: Stack) -> None:
-    """After the visitor has said that they checked; then the records go."""
+def test_a_held_sync_is_acknowledged_and_approved(visit: Visit, stack: Stack) -> None:
+    """Its alert is looked after; once the visitor has checked, the records go."""
     assert stack.sync("roosevelt", "students", mode="full").state == "done"
     stack.sandbox.churn("roosevelt", resource="students", delete=STUDENTS // 2)
     assert stack.sync("roosevelt", "students", mode="full").state == "held"
     page = visit("operator")
     page.goto("/")
     expect(page.get_by_text("1 sync held: deletions wait for approval.")).to_be_visible()
+
+    def fires() -> bool:
+        stack.gateway.alerts.evaluate()
+        return any(e.rule == "held-sync" for e in stack.gateway.alerts.list(states=["firing"]))
+
+    assert poll_until(fires, clock=CLOCK, timeout_seconds=PATIENCE_SECONDS)
+    page.goto("/alerts")
+    page.locator("section", has_text="Rule held-sync").get_by_role("link", name="Acknow").click()
+    page.get_by_label("Note").fill("asked the district")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_text("looks after it since")).to_contain_text("asked the district")
     page.goto("/held")
     page.get_by_role("link", name="Approve or reject students of roosevelt").click()
     page.get_by_label("I have checked").check()

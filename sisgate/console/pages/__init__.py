@@ -1,6 +1,7 @@
 """The pages, a module for each subject."""
 
 from sisgate.console.pages import (
+    alerts,
     audit,
     configuration,
     controls,
@@ -13,10 +14,12 @@ from sisgate.console.pages import (
     quarantine,
     schedules,
     tokens,
+    webhooks,
 )
 
 ROOMS = (
-    overview.room, providers.room, controls.room, processes.room, jobs.room, held.room,
+    overview.room, alerts.room, providers.room, controls.room, processes.room, jobs.room, held.room,
     schedules.room, datasets.room, quarantine.room, configuration.room, audit.room, tokens.room,
+    webhooks.room,
 )  # fmt: skip
 """All pages, in the order in which their paths are tried."""

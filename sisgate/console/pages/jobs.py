@@ -80,7 +80,8 @@ def job(visit: Visit) -> View:
     principal = gateway.access.principal()
     action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
     values: dict[str, Any] = {
-        "job": status, "wait": wait, "plan": plan, "target": gateway.jobs.request_target(job_id),
+        "job": status, "why": gateway.why(job_id) if not status.is_final else None,
+        "wait": wait, "plan": plan, "target": gateway.jobs.request_target(job_id),
         "timeline": gateway.jobs.timeline(job_id),
         "may_act": gateway.access.allows(action, status.provider, status.resource),
         "may_approve": gateway.access.allows(Action.CONTROL, status.provider, status.resource),

@@ -39,7 +39,7 @@ def provider(visit: Visit) -> View:
     overview = gateway.providers.overview(name)
     values: dict[str, Any] = {
         "it": overview.providers[0], "unknown": overview.unknown, "hold": None, "queue": None,
-        "shape": (), "keys": None, "plot": _usage(visit, name),
+        "shape": (), "why": gateway.why(name), "keys": None, "plot": _usage(visit, name),
         "may_control": visit.allows(Action.CONTROL, name),
         "may_keys": visit.allows(Action.KEYS, name),
         "jobs": gateway.jobs.search(f"provider:{name}", limit=8),
