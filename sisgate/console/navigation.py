@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sisgate.console.rooms import Visit
-from sisgate.gateway import Action
+from sisgate.gateway import Action, Role
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ ENTRIES = (
     MenuEntry("/schedules", "Schedules", "s", "Work"),
     MenuEntry("/datasets", "Datasets", "d", "Work"),
     MenuEntry("/quarantine", "Quarantine", "q", "Work", everywhere=True),
-    MenuEntry("/webhooks", "Webhooks", "b", "Work"),
+    MenuEntry("/webhooks", "Webhooks", "b", "Work", Action.ENQUEUE),
     MenuEntry("/configuration", "Configuration", "c", "Administration", everywhere=True),
     MenuEntry("/audit", "Audit log", "a", "Administration", Action.ADMINISTER, everywhere=True),
     MenuEntry("/tokens", "Tokens", "t", "Administration", Action.ADMINISTER, everywhere=True),
@@ -46,8 +46,10 @@ def menu_of(visit: Visit) -> list[tuple[str, list[MenuEntry]]]:
     for entry in ENTRIES:
         if entry.action is Action.LOOK:
             may = is_everywhere or not entry.everywhere
-        else:
+        elif entry.everywhere:
             may = visit.gateway.access.allows(entry.action)
+        else:
+            may = bool(principal.roles - {Role.VIEWER})
         if may and principal.roles:
             groups.setdefault(entry.group, []).append(entry)
     return list(groups.items())

@@ -10,14 +10,13 @@ from sisgate.gateway import Action
 room = Room()
 
 
-@room.page("/webhooks", Action.LOOK, "anywhere")
+@room.page("/webhooks", Action.ENQUEUE, "anywhere")
 def webhooks(visit: Visit) -> View:
     """Show the webhooks that the visitor may see."""
-    values = {"webhooks": visit.gateway.webhooks.list(), "may": visit.allows(Action.ADMINISTER)}
-    return View("webhooks.html", "Webhooks", values)
+    return View("webhooks.html", "Webhooks", {"webhooks": visit.gateway.webhooks.list()})
 
 
-@room.page("/webhooks/{webhook}/{act}", Action.ADMINISTER, "installation")
+@room.page("/webhooks/{webhook}/{act}", Action.ENQUEUE, "anywhere")
 def act_form(visit: Visit) -> View:
     """Ask before pausing or resuming one."""
     info, act = visit.gateway.webhooks.show(visit.places["webhook"]), visit.places["act"]
@@ -30,7 +29,7 @@ def act_form(visit: Visit) -> View:
     raise NotFound("There is no such page.")
 
 
-@room.action("/webhooks/{webhook}/{act}", Action.ADMINISTER, "installation")
+@room.action("/webhooks/{webhook}/{act}", Action.ENQUEUE, "anywhere")
 def act(visit: Visit) -> Done:
     """Pause or resume one."""
     webhook, part = visit.places["webhook"], visit.gateway.webhooks

@@ -65,7 +65,10 @@
     }
   };
   document.addEventListener("htmx:after:swap", draw);
-  addEventListener("DOMContentLoaded", draw);
+  addEventListener("resize", () => {
+    for (const place of document.querySelectorAll("[data-plot]")) { place.drawn = null; place.replaceChildren(); }
+    draw();
+  });
   draw();
 
   // Suggestions for a filter: of the word at the cursor, from the server.
