@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sisgate.broker import celery_app
 from sisgate.errors import UnknownJob
 from sisgate.gateway import JobStatus
 from sisgate.ledger import controls
@@ -191,3 +192,16 @@ def test_what_a_message_asks_for_beside_its_sync_is_refused(
     assert ended(sqlite_stack, marker).state == "done"
     with sqlite_stack.gateway.context.database.read() as session:
         assert controls.windows_of(controls.get(session, NAME)) is None
+
+
+def test_a_revoked_id_does_not_keep_an_accepted_job_from_being_planned(
+    sqlite_stack: Stack,
+) -> None:
+    """The planning has the job's id; a worker that dropped it would drop it each time."""
+    app = celery_app(sqlite_stack.settings, sqlite_stack.redis_url)
+    job_id = str(uuid.uuid4())
+    wait_until(lambda: bool(app.control.ping(timeout=1, limit=1)), "a worker")
+    assert app.control.revoke(job_id, reply=True, timeout=20, limit=1)
+    app.close()
+    sqlite_stack.gateway.sync(NAME, "orgs", job_id=job_id)
+    assert ended(sqlite_stack, job_id).state == "done"
