@@ -232,7 +232,7 @@ def _refused(job: JobFacts, status: object, certainty: Certainty) -> Finding:
     if job.is_request:
         party, what = Party("app", job.app), f"what {job.app} asked for"
     else:
-        party, what = Party("provider", job.provider), f"to give {job.resource}"
+        party, what = Party("provider", job.provider), f"to give {job.resource or 'its data'}"
     return _finding(
         job, Trouble.REQUESTS_REFUSED, party, Severity.STOPS, certainty,
         f"the provider refused {what}: {status}",
