@@ -1,7 +1,7 @@
 """Keeping pages up to date: one stream of server-sent events for each open tab.
 
 A stream is about one page: its address is asked for again every few seconds, and its block `live`
-is sent when it has changed. Tabs of one visitor that show the same share the work.
+is sent when it has changed. Visitors with the same rights who see the same page share the work.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.routing import compile_path
 
 from sisgate.console.rooms import ConsoleRoute, Visit
 from sisgate.errors import AccessDenied, NotAuthenticated, NotFound, SisgateError, UsageError
-from sisgate.gateway import Gateway
+from sisgate.gateway import Gateway, Role
 
 EVERY_SECONDS = 2.0
 MOST_STREAMS = 12
@@ -29,6 +29,8 @@ MOST_STREAMS = 12
 PING_TURNS = 8
 """Turns without news after which a comment is sent, so that nothing between closes the stream."""
 
+
+Rights = tuple[object, ...]
 
 Render = Callable[[ConsoleRoute, Visit], str | None]
 """Returns the block `live` of a page as it is now; None if it has none."""
@@ -48,7 +50,7 @@ class Streams:
         self._render = render
         self._open: Counter[str] = Counter()
         self._stopping = asyncio.Event()
-        self._kept: dict[tuple[str, str], tuple[float, asyncio.Future[str | None]]] = {}
+        self._kept: dict[tuple[Rights, str], tuple[float, asyncio.Future[str | None]]] = {}
 
     def stop(self) -> None:
         """End all streams."""
@@ -62,7 +64,7 @@ class Streams:
         name = gateway.access.principal().actor
         if self._open[name] >= MOST_STREAMS:
             return PlainTextResponse("Too many tabs follow pages: close some.", 429)
-        first = await self._fragment(route, visit, address, name)
+        first = await self._fragment(route, visit, address)
         headers = {"X-Accel-Buffering": "no"}
         stream = self._follow(request, route, address, name, first)
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
@@ -96,7 +98,7 @@ class Streams:
                 try:
                     gateway = await self._visitor(request)
                     _, visit = self._find(gateway, address)
-                    fresh = await self._fragment(route, visit, address, name)
+                    fresh = await self._fragment(route, visit, address)
                 except (NotAuthenticated, AccessDenied, NotFound):
                     yield "event: ended\ndata: reload\n\n"
                     return
@@ -105,12 +107,10 @@ class Streams:
         finally:
             self._open[name] -= 1
 
-    async def _fragment(
-        self, route: ConsoleRoute, visit: Visit, address: str, name: str
-    ) -> str | None:
+    async def _fragment(self, route: ConsoleRoute, visit: Visit, address: str) -> str | None:
         """Return the fragment of a page, at most one turn old."""
         loop = asyncio.get_running_loop()
-        key = name, address
+        key = _rights_of(visit.gateway), address
         kept = self._kept.get(key)
         if kept is not None and loop.time() - kept[0] < EVERY_SECONDS * 0.9:
             return await asyncio.shield(kept[1])
@@ -127,6 +127,13 @@ class Streams:
             raise
         future.set_result(text)
         return text
+
+
+def _rights_of(gateway: Gateway) -> Rights:
+    """Return what decides what a visitor is shown: an app sees its own jobs only."""
+    principal = gateway.access.principal()
+    name = principal.name if principal.roles == {Role.APP} else ""
+    return principal.roles, principal.scopes, name
 
 
 def _message(text: str) -> str:

@@ -116,3 +116,26 @@ def test_errors_are_pages_in_words(open_service: WebService) -> None:
     assert "There is no such page." in page.text
     problem = open_service.ask("GET", "/v1/nothing")
     assert problem.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_stream_shows_what_its_visitor_may_see(
+    service: WebService, make_token: MakeToken
+) -> None:
+    """Visitors share the work only where their rights are the same."""
+    seen = []
+    for name, scopes in (("ada", ("*",)), ("eve", ("open",)), ("bob", ("*",))):
+        with (
+            ConsoleVisitor(service, make_token(name, "viewer", scopes=scopes)) as visitor,
+            visitor.http.get(
+                f"{service.url}/live?of=/providers", stream=True, timeout=30
+            ) as answer,
+        ):
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            lines = []
+            for line in answer.iter_lines(decode_unicode=True):
+                lines.append(line)
+                if not line:
+                    break
+            seen.append("".join(lines))
+    assert ["/providers/twin" in each for each in seen] == [True, False, True]
+    assert all("/providers/open" in each for each in seen)
