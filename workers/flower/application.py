@@ -29,7 +29,7 @@ from workers.flower.redaction import without_data
 from workers.runtime import runtime_of
 
 JOB = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
-_END_OF_FACTS = "</dl>"
+_FACTS = b'<dl class="detail-list">'
 
 
 class FleetEvents(Events):
@@ -100,7 +100,7 @@ class JobLinkedTask(TaskView):
         """Return the page, with one more row where the job is known."""
         page: bytes = super().render_string(template_name, **values)
         job, console = job_of(values.get("task")), self.application.console_url
-        if job is None or _END_OF_FACTS.encode() not in page:
+        if job is None or _FACTS not in page:
             return page
         shown = f"<code>{job}</code>"
         if console:
@@ -111,8 +111,7 @@ class JobLinkedTask(TaskView):
             '<div class="detail-row task-data-row"><dt>Job</dt>'
             f"<dd>{shown} ({tasks_of_it})</dd></div>"
         )
-        before, end, after = page.rpartition(_END_OF_FACTS.encode())
-        return before + row.encode() + end + after
+        return page.replace(_FACTS, _FACTS + row.encode(), 1)
 
     def _tasks_of(self, job: str) -> str:
         # Flower's list takes a search from its address only behind one of its fields.

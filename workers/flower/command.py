@@ -82,7 +82,7 @@ def _set_defaults(options: Any, folder: Path) -> None:
     options.db = str(folder / "state")
     options.state_save_interval = SAVE_SECONDS * 1000
     options.max_tasks = MOST_TASKS
-    options.tasks_columns = "name,uuid,state,kwargs,result,received,runtime,worker"
+    options.tasks_columns = "name,uuid,state,result,received,runtime,worker"
 
 
 def login_of(file: Path) -> str:

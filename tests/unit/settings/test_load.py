@@ -202,6 +202,20 @@ def test_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert settings.broker_url.get_secret_value() == "redis://environment/0"
 
 
+def test_flower_and_the_console_learn_of_each_other_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `sisgate up` and the compose file tell them; a link is a web address and no script."""
+    monkeypatch.setenv("SISGATE_FLOWER_URL", "http://127.0.0.1:5555/")
+    monkeypatch.setenv("SISGATE_CONSOLE_URL", "https://console.example")
+    settings = load(tmp_path, "")
+    assert settings.flower_url == "http://127.0.0.1:5555"
+    assert settings.console_url == "https://console.example"
+    monkeypatch.delenv("SISGATE_FLOWER_URL")
+    (problem,) = problems(tmp_path, 'flower_url = "javascript:alert(1)"\n')
+    assert "begins with http:// or https://" in problem
+
+
 def test_settings_are_frozen(tmp_path: Path) -> None:
     """What was read once holds."""
     with pytest.raises(ValidationError):
