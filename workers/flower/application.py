@@ -109,7 +109,7 @@ class JobLinkedTask(TaskView):
         tasks_of_it = f'<a href="{self._tasks_of(job)}">all its tasks</a>'
         row = (
             '<div class="detail-row task-data-row"><dt>Job</dt>'
-            f"<dd>{shown} ({tasks_of_it})</dd></div>"
+            f"<dd>{shown}&nbsp;({tasks_of_it})</dd></div>"
         )
         return page.replace(_FACTS, _FACTS + row.encode(), 1)
 
