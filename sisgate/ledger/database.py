@@ -70,7 +70,7 @@ class Database:
         self._one_writer: AbstractContextManager[Any] = (
             threading.Lock() if self.is_sqlite else nullcontext()
         )
-        self._before: Callable[[], object] = lambda: None
+        self._before_writing: Callable[[], object] = lambda: None
 
     @property
     def is_sqlite(self) -> bool:
@@ -85,7 +85,6 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that does not write; it sees one state throughout on SQLite."""
-        self._before()
         with self._transaction(self.engine) as session:
             yield session
 
@@ -97,7 +96,7 @@ class Database:
         another writer came between this transaction's first read and its first write.
         """
         # SQLite has one writer. The threads of a process queue here, and one tries (`write_lock`).
-        self._before()
+        self._before_writing()
         with self._one_writer, self._transaction(self._writing) as session:
             yield session
 
@@ -156,10 +155,11 @@ class Database:
         if not isinstance(clock, ReferenceClock):
             return
         if self.is_sqlite:
-            self._before = clock.refresh
-        else:
-            reader: Callable[..., None] = _ClockReader(clock, self.engine.dialect.dbapi)
-            event.listen(self.engine, "checkout", reader)
+            self._before_writing = clock.refresh
+        reader: Callable[..., None] = _ClockReader(clock, self.engine.dialect.dbapi)
+        event.listen(
+            self.engine, "checkout", reader if not self.is_sqlite else lambda *_: clock.refresh()
+        )
 
     def create_file(self) -> None:
         """Create the file of a SQLite ledger, where its folder exists and the file does not."""
