@@ -46,6 +46,19 @@
   document.addEventListener("ended", () => location.reload());
   document.addEventListener("visibilitychange", () => tell(document.hidden ? "○ paused" : "● live"));
 
+  // On small screens each row of a table is a card (console.css), whose lines have these names.
+  const name = () => {
+    for (const table of document.querySelectorAll("table:has(thead)")) {
+      const names = [...table.querySelectorAll("thead th")].map((head) => head.textContent);
+      table.classList.add("cards");
+      for (const { cells } of table.tBodies[0]?.rows ?? []) {
+        if (cells.length === names.length) [...cells].forEach((cell, n) => { cell.dataset.name = names[n]; });
+      }
+    }
+  };
+  document.addEventListener("htmx:after:swap", name);
+  name();
+
   // Plots: the values are in the page, as in a table for who cannot see them.
   const draw = () => {
     for (const place of document.querySelectorAll("[data-plot]")) {
