@@ -146,11 +146,11 @@ class Connection:
 
         return self._repeated(attempt, may_repeat=may_repeat)
 
-    def text(self, path: str) -> str:
+    def text(self, path: str, query: Pairs = None) -> str:
         """Return the text at a path."""
 
         def attempt() -> str:
-            return self._request("GET", path, None, None, {}, 0.0).text
+            return self._request("GET", path, None, query, {}, 0.0).text
 
         return self._repeated(attempt, may_repeat=True)
 

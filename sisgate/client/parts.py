@@ -11,7 +11,9 @@ from sisgate.client.jobs import HttpJobs
 from sisgate.clock import Clock
 
 if TYPE_CHECKING:
+    from sisgate.client.alerts import HttpAlerts
     from sisgate.client.configuration import HttpConfiguration
+    from sisgate.client.error_patterns import HttpErrorPatterns
     from sisgate.client.keys import HttpKeys
     from sisgate.client.operations import (
         HttpAudit,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
         HttpTokens,
     )
     from sisgate.client.providers import HttpProviders
+    from sisgate.client.sla import HttpServiceLevels
     from sisgate.client.webhooks import HttpWebhooks
 
 
@@ -102,3 +105,24 @@ class HttpParts:
         from sisgate.client.operations import HttpFleet
 
         return HttpFleet(self._connection)
+
+    @cached_property
+    def alerts(self) -> HttpAlerts:
+        """What fires, who looks after it, silences and channels."""
+        from sisgate.client.alerts import HttpAlerts
+
+        return HttpAlerts(self._connection)
+
+    @cached_property
+    def errors(self) -> HttpErrorPatterns:
+        """Patterns of errors: what fails how often, and what is fixed."""
+        from sisgate.client.error_patterns import HttpErrorPatterns
+
+        return HttpErrorPatterns(self._connection)
+
+    @cached_property
+    def sla(self) -> HttpServiceLevels:
+        """Objectives of providers, and what is left of their error budgets."""
+        from sisgate.client.sla import HttpServiceLevels
+
+        return HttpServiceLevels(self._connection)

@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 from sisgate.errors import (
     NotFound,
+    UnknownAlert,
+    UnknownErrorPattern,
     UnknownJob,
     UnknownKey,
     UnknownMessage,
@@ -17,6 +19,11 @@ from sisgate.errors import (
 )
 
 LONGEST = 100
+LONGEST_ALERT_ID = 20
+"""Of alerts, silences and patterns of errors."""
+
+_BESIDE_ALERTS = {"silences", "channels"}
+"""What else has a path where alerts have theirs."""
 
 
 def segment(text: str, unknown: type[NotFound]) -> str:
@@ -74,3 +81,30 @@ def message_path(message_id: str) -> str:
 def webhook_path(webhook_id: str) -> str:
     """Return the path of a webhook."""
     return f"/v1/webhooks/{segment(webhook_id, UnknownWebhook)}"
+
+
+def alert_path(alert_id: str) -> str:
+    """Return the path of an alert."""
+    if alert_id in _BESIDE_ALERTS or len(alert_id) > LONGEST_ALERT_ID:
+        raise UnknownAlert(f"No alert has the id {alert_id[:40]}.", alert=alert_id[:40])
+    return f"/v1/alerts/{segment(alert_id, UnknownAlert)}"
+
+
+def silence_path(silence_id: str) -> str:
+    """Return the path of a silence."""
+    if len(silence_id) > LONGEST_ALERT_ID:
+        raise UnknownAlert(f"No silence has the id {silence_id[:40]}.", alert=silence_id[:40])
+    return f"/v1/alerts/silences/{segment(silence_id, UnknownAlert)}"
+
+
+def error_pattern_path(pattern_id: str) -> str:
+    """Return the path of a pattern of errors."""
+    if len(pattern_id) > LONGEST_ALERT_ID:
+        name = pattern_id[:40]
+        raise UnknownErrorPattern(f"No error pattern has the id {name}.", pattern=name)
+    return f"/v1/errors/{segment(pattern_id, UnknownErrorPattern)}"
+
+
+def sla_path(provider: str) -> str:
+    """Return the path of a provider's service levels."""
+    return f"/v1/sla/{segment(provider, UnknownProvider)}"

@@ -31,6 +31,12 @@ def moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
+def text_of(name: str, at: datetime | None) -> str | None:
+    """Return a time for a document, which names it in the error for one without a zone."""
+    at = aware(name, at)
+    return at.isoformat() if at is not None else None
+
+
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
@@ -132,8 +138,7 @@ def order_of(new: NewSync | NewRequest) -> dict[str, Any]:
     values = {name: getattr(new, name) for name in names}
     values["priority"] = word_of(values["priority"])
     if isinstance(new, NewSync):
-        expires_at = aware("expires_at", values["expires_at"])
-        values["expires_at"] = expires_at.isoformat() if expires_at is not None else None
+        values["expires_at"] = text_of("expires_at", values["expires_at"])
     else:
         values["method"] = new.method.upper()
         values["query"] = _query(new.query)

@@ -19,7 +19,7 @@ from sisgate.alerts.lifecycle import AlertStatus
 from sisgate.alerts.messages import message_of
 from sisgate.audit import log as audit
 from sisgate.domain.alert_states import AlertMessageState, AlertSeverity, AlertState
-from sisgate.domain.validation import aware, did_you_mean
+from sisgate.domain.validation import aware, chosen, did_you_mean
 from sisgate.domain.webhook_events import Topic
 from sisgate.errors import InvalidState, UnknownAlert, UsageError
 from sisgate.gateway.alert_facts import chosen_by, read_alert_facts
@@ -70,7 +70,7 @@ class Alerts:
         The worst come first, and of those the newest.
         """
         principal = self._core.access.require_role(Action.LOOK)
-        wanted = [AlertState(each) for each in states] or [
+        wanted = [AlertState(chosen("state", AlertState, each)) for each in states] or [
             state for state in AlertState if state is not AlertState.RESOLVED
         ]
         with self._core.database.read() as session:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action, covers_some
 from sisgate.audit import log as audit
 from sisgate.domain.alert_states import PatternState
-from sisgate.domain.validation import aware
+from sisgate.domain.validation import aware, chosen
 from sisgate.errors import UnknownErrorPattern
 from sisgate.gateway.core import Core
 from sisgate.ledger import error_patterns as ledger
@@ -74,7 +74,7 @@ class ErrorPatterns:
     ) -> Sequence[ErrorSummary]:
         """Return the patterns that the caller may see, the one that was seen last first."""
         principal = self._core.access.require_role(Action.LOOK)
-        wanted = [PatternState(each) for each in states]
+        wanted = [PatternState(chosen("state", PatternState, each)) for each in states]
         moment = aware("since", since)
         with self._core.database.read() as session:
             rows = ledger.find(session, states=wanted, provider=provider, since=moment, limit=limit)

@@ -47,6 +47,17 @@ allow_insecure = true
 max_waiting_jobs = 2
 [[providers.{limited}.endpoints]]
 url = "{url}"
+
+[alerts.channels.ops]
+url_env = "OPS_ALERTS"
+
+[alerts.rules.few-wait]
+metric = "waiting"
+below = 1000
+severity = "critical"
+
+[objectives]
+availability = 0.99
 """
 
 
@@ -116,6 +127,7 @@ def doubled() -> Iterator[World]:
             yield World(
                 gateway=double.gateway_of("gradebook"),
                 admin=double.gateway_of("ana", ["admin"]),
+                fleet=double.admin,
                 answers=answers,
                 asked=asked,
                 working=double.started_workers,
@@ -169,6 +181,7 @@ def real(
             return World(
                 gateway=open_with(token("gradebook", "app")),
                 admin=open_with(token("ana", "admin")),
+                fleet=root,
                 answers=answers,
                 asked=lambda: [(each.method, each.target) for each in sis.asked],
                 working=working,

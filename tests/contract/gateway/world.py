@@ -28,13 +28,15 @@ STUDENTS = [
 class World:
     """A gateway of one kind over an installation with two providers.
 
-    `gateway` is the one under test, `admin` one that may do everything. `answers` sets what the
+    `gateway` is the one under test, `admin` one that may do everything, `fleet` always in the
+    process: what workers do by it. `answers` sets what the
     provider answers by path; other paths are 404. While `working`, jobs are worked off; otherwise
     they wait. `now` is the time of the installation.
     """
 
     gateway: Gateway | HttpGateway
     admin: Gateway | HttpGateway
+    fleet: Gateway
     answers: Callable[[Mapping[str, Any]], None]
     asked: Callable[[], list[tuple[str, str]]]
     working: Callable[[], AbstractContextManager[object]]

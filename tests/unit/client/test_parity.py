@@ -9,8 +9,10 @@ import pytest
 
 from sisgate.access.token_service import TokenService
 from sisgate.client import HttpGateway
+from sisgate.client.alerts import HttpAlerts
 from sisgate.client.configuration import HttpConfiguration
 from sisgate.client.datasets import HttpDatasets
+from sisgate.client.error_patterns import HttpErrorPatterns
 from sisgate.client.jobs import HttpJobs
 from sisgate.client.keys import HttpKeys, HttpProviderKeys
 from sisgate.client.operations import (
@@ -23,13 +25,16 @@ from sisgate.client.operations import (
     HttpTokens,
 )
 from sisgate.client.providers import HttpBreakers, HttpControl, HttpProviders
+from sisgate.client.sla import HttpServiceLevels
 from sisgate.client.webhooks import HttpWebhooks
 from sisgate.gateway import Gateway
+from sisgate.gateway.alerts import Alerts
 from sisgate.gateway.audit import AuditLog
 from sisgate.gateway.breakers import ProviderBreakers
 from sisgate.gateway.configuration import Configuration
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.datasets import Datasets
+from sisgate.gateway.errors import ErrorPatterns
 from sisgate.gateway.fleet import FleetStatus
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.keys import Keys, ProviderKeys
@@ -37,6 +42,7 @@ from sisgate.gateway.privacy import Privacy
 from sisgate.gateway.providers import Providers
 from sisgate.gateway.quarantine import QuarantineService
 from sisgate.gateway.schedules import Schedules
+from sisgate.gateway.sla import ServiceLevels
 from sisgate.gateway.webhooks import Webhooks
 from sisgate.privacy.retention import Retention
 
@@ -58,6 +64,9 @@ TWINS: list[tuple[type, type]] = [
     (Retention, HttpRetention),
     (AuditLog, HttpAudit),
     (FleetStatus, HttpFleet),
+    (Alerts, HttpAlerts),
+    (ErrorPatterns, HttpErrorPatterns),
+    (ServiceLevels, HttpServiceLevels),
 ]
 """Each part, and its twin over HTTP."""
 

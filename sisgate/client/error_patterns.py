@@ -1,0 +1,46 @@
+"""Patterns of errors over HTTP: what fails how often, and what is fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sisgate.client.connection import Connection
+from sisgate.client.paths import error_pattern_path
+from sisgate.client.values import text_of, value_of
+from sisgate.domain.alert_states import PatternState
+from sisgate.domain.validation import chosen
+from sisgate.gateway.errors import ErrorSummary
+
+
+class HttpErrorPatterns:
+    """`gateway.errors` over HTTP."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(
+        self,
+        *,
+        states: Sequence[PatternState | str] = ("open",),
+        provider: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> Sequence[ErrorSummary]:
+        """Return the patterns that the caller may see, the one that was seen last first."""
+        query = {
+            "state": [chosen("state", PatternState, each) for each in states],
+            "provider": provider, "since": text_of("since", since), "limit": limit,
+        }  # fmt: skip
+        return value_of(list[ErrorSummary], self._connection.get("/v1/errors", query)["errors"])
+
+    def get(self, pattern_id: str) -> ErrorSummary:
+        """Return the one pattern whose id begins so; `UnknownErrorPattern` otherwise."""
+        return value_of(ErrorSummary, self._connection.get(error_pattern_path(pattern_id)))
+
+    def resolve(
+        self, pattern_id: str, *, fixed_in: str | None = None, actor: str | None = None
+    ) -> ErrorSummary:
+        """Mark a pattern as fixed, and in what. If it comes back, it is open again."""
+        path = f"{error_pattern_path(pattern_id)}/resolve"
+        return value_of(ErrorSummary, self._connection.post(path, {"fixed_in": fixed_in}))
