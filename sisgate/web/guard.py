@@ -105,7 +105,7 @@ class Guard:
         origin = values.last(b"origin")
         if scope["method"] in SAFE or origin is None or origin in self._config.cors_origins:
             return
-        if urlsplit(origin).netloc != (values.last(b"host") or ""):
+        if origin.partition("://")[2] != (values.last(b"host") or ""):
             raise AccessDenied("A page of another origin may not ask for this.")
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
@@ -164,8 +164,16 @@ def _media_type(content_type: str | None) -> str:
     return kind.strip().lower()
 
 
+def _name_in(host: str) -> str:
+    """Return the name or address in a Host header; "" if there is none, or no valid one."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
 def _check_local(scope: Scope, values: _Values) -> None:
-    host = urlsplit(f"//{values.last(b'host') or ''}").hostname or ""
+    host = _name_in(values.last(b"host") or "")
     client = (scope.get("client") or ("",))[0]
     if not (is_loopback(host) and is_loopback(client)):
         raise AccessDenied(

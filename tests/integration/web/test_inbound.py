@@ -52,6 +52,8 @@ def framed(*headers: str, body: str = "") -> bytes:
         (b"GET http://evil.test/v1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
          404),
         (b"GET /v1/jobs HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        (b"GET /v1/jobs HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", 403),
+        (framed("Origin: http://[", "Content-Length: 2", "Connection: close", body="{}"), 403),
     ],
 )  # fmt: skip
 def test_a_request_that_is_not_proper_is_refused_and_the_connection_closed(
