@@ -113,7 +113,8 @@ class Console:
 
     def _fragment(self, route: ConsoleRoute, visit: Visit) -> str | None:
         view = route.result(visit)
-        assert isinstance(view, View)
+        if not isinstance(view, View):
+            raise UsageError("There is no such page to follow.")
         return self._templates.live(view.template, view.values)
 
     def _endpoint(self, route: ConsoleRoute) -> Any:

@@ -10,7 +10,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
@@ -50,7 +49,7 @@ class Streams:
         self._render = render
         self._open: Counter[str] = Counter()
         self._stopping = asyncio.Event()
-        self._kept: dict[tuple[Rights, str], tuple[float, asyncio.Future[str | None]]] = {}
+        self._kept: dict[tuple[Rights, str], tuple[float, asyncio.Task[str | None]]] = {}
 
     def stop(self) -> None:
         """End all streams."""
@@ -70,11 +69,11 @@ class Streams:
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
     def _find(self, gateway: Gateway, address: str) -> tuple[ConsoleRoute, Visit]:
-        parts = urlsplit(address)
+        path, _, query = address.partition("?")
         for route, (pattern, _, converters) in self._routes:
-            if match := pattern.match(parts.path):
+            if match := pattern.match(path):
                 places = {k: converters[k].convert(v) for k, v in match.groupdict().items()}
-                return route, Visit(gateway, parts.path, QueryParams(parts.query), places)
+                return route, Visit(gateway, path, QueryParams(query), places)
         raise UsageError("There is no such page to follow.")
 
     async def _follow(
@@ -114,19 +113,12 @@ class Streams:
         kept = self._kept.get(key)
         if kept is not None and loop.time() - kept[0] < EVERY_SECONDS * 0.9:
             return await asyncio.shield(kept[1])
-        future = loop.create_future()
+        # A task of its own: whoever began it may close the tab while others wait for it.
+        future = loop.create_task(run_in_threadpool(self._render, route, visit))
         self._kept[key] = loop.time(), future
         for old in [k for k, (at, _) in self._kept.items() if loop.time() - at > 60]:
             del self._kept[old]
-        try:
-            text = await run_in_threadpool(self._render, route, visit)
-        except BaseException as error:
-            self._kept.pop(key, None)
-            future.set_exception(error)
-            future.exception()  # whoever waits gets it, too
-            raise
-        future.set_result(text)
-        return text
+        return await asyncio.shield(future)
 
 
 def _rights_of(gateway: Gateway) -> Rights:
