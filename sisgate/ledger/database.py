@@ -68,7 +68,7 @@ class Database:
         self._writing = self.engine.execution_options(sisgate_writes=True)
         self.commit_hook: CommitHook | None = None
         self._one_writer: AbstractContextManager[Any] = (
-            threading.Lock() if self.is_sqlite else nullcontext()
+            threading.RLock() if self.is_sqlite else nullcontext()
         )
         self._before_writing: Callable[[], object] = lambda: None
 
