@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from sisgate.client.connection import Connection
-from sisgate.client.paths import job_path
+from sisgate.client.paths import bulk_path, job_path
 from sisgate.client.values import (
     Json,
     answer_of,
@@ -19,6 +20,7 @@ from sisgate.client.values import (
     wait_of,
 )
 from sisgate.clock import Clock
+from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.states import JobState
 from sisgate.domain.validation import aware, chosen
 from sisgate.errors import SisgateError, UnknownJob
@@ -29,10 +31,17 @@ from sisgate.gateway.plan import Plan
 from sisgate.gateway.wait import Wait
 from sisgate.liveness.obstacles import sentences
 
+if TYPE_CHECKING:
+    from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
+    from sisgate.gateway.timeline import Timeline
+
 LONGEST_POLL_SECONDS = 20.0
 """How long one request waits, at most: shorter than proxies keep a silent connection."""
 
 PAGE = 500
+
+BULK_SECONDS = 300.0
+"""How long the service may take for an action on some thousands of jobs."""
 
 
 class HttpJobs:
@@ -93,6 +102,17 @@ class HttpJobs:
             "state": [chosen("state", JobState, name) for name in names] or None,
             "provider": provider, "resource": resource, "app": app,
         }  # fmt: skip
+        return self._pages(query, after, limit)
+
+    def search(
+        self, query: str = "", *, after: str | None = None, limit: int = 50
+    ) -> Sequence[JobStatus]:
+        """Return the newest jobs that match a query, newest first; see `Jobs.search`."""
+        return self._pages({"q": query}, after, limit)
+
+    def _pages(
+        self, query: Mapping[str, Any], after: str | None, limit: int
+    ) -> Sequence[JobStatus]:
         found: list[JobStatus] = []
         while len(found) < limit:
             asked = {**query, "cursor": after, "limit": min(PAGE, limit - len(found))}
@@ -102,6 +122,32 @@ class HttpJobs:
             if after is None:
                 break
         return found
+
+    def held(self, *, limit: int = 100) -> Sequence[JobStatus]:
+        """Return the held syncs that no later sync of their dataset has settled, newest first."""
+        found = self._connection.get("/v1/held-syncs", {"limit": limit})["jobs"]
+        return [status_of(each) for each in found]
+
+    def timeline(self, job_id: str) -> Timeline:
+        """Return what happened to a job, in order, and whose fault each wait was."""
+        from sisgate.client.overviews import timeline_of
+
+        return timeline_of(self._connection.get(f"{job_path(job_id)}/timeline"))
+
+    def review_bulk(self, action: str, query: str) -> BulkReview:
+        """Return what `retry` or `cancel` of all jobs that match a query would be done to."""
+        from sisgate.client.overviews import review_of
+
+        wanted = JobFilter.parse(query, self._clock.now())
+        path = f"{bulk_path(action)}/review"
+        return review_of(self._connection.post(path, {"query": query}, may_repeat=True), wanted)
+
+    def run_bulk(self, action: str, query: str, *, actor: str | None = None) -> BulkOutcome:
+        """Retry or cancel all jobs that match a query; see `Jobs.run_bulk`."""
+        from sisgate.client.overviews import outcome_of
+
+        body = {"query": query}
+        return outcome_of(self._connection.post(bulk_path(action), body, silence=BULK_SECONDS))
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Return the status of a job once it has ended; `TimeoutError` says what it waits for."""

@@ -11,6 +11,7 @@ from typing import Any
 from sisgate.access.token_service import LIFE, OVERLAP, TokenInfo
 from sisgate.client.connection import Connection
 from sisgate.client.jobs import HttpJobs
+from sisgate.client.overviews import DashboardState, dashboard_of
 from sisgate.client.paths import message_path, schedule_path, token_path
 from sisgate.client.values import moment, obstacle_of, status_of, value_of
 from sisgate.domain.validation import aware
@@ -297,6 +298,10 @@ class HttpFleet:
                 ]
             )
         return Liveness(fleet, [obstacle_of(each) for each in document["obstacles"]])
+
+    def dashboard(self) -> DashboardState:
+        """Return the fleet at a glance, as far as the caller may see it."""
+        return dashboard_of(self._connection.get("/v1/dashboard"))
 
     def openmetrics(self) -> str:
         """Return the metrics of the whole fleet as OpenMetrics text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from sisgate.domain.validation import chosen
 from sisgate.errors import (
     NotFound,
     UnknownAlert,
@@ -45,6 +46,11 @@ def job_path(job_id: str) -> str:
     if len(job_id) > 36 or "/" in job_id:
         raise UnknownJob(f"No job has the id {job_id[:36]}.")
     return f"/v1/jobs/{segment(job_id, UnknownJob)}"
+
+
+def bulk_path(action: str) -> str:
+    """Return the path of an action on all jobs that match."""
+    return f"/v1/jobs/bulk/{chosen('action', ('retry', 'cancel'), action)}"
 
 
 def provider_path(name: str) -> str:

@@ -271,9 +271,9 @@ def get_timeline(job_id: JobId, caller: Caller) -> TimelineDocument:
 @router.get(
     "/held-syncs", openapi_extra=needs("look", "anywhere"), summary="List syncs that are held"
 )
-def list_held_syncs(caller: Caller) -> HeldSyncs:
+def list_held_syncs(caller: Caller, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> HeldSyncs:
     """Return the held syncs that no later sync of their dataset has settled, newest first."""
-    return HeldSyncs(jobs=[JobDocument.of(each) for each in caller.jobs.held()])
+    return HeldSyncs(jobs=[JobDocument.of(each) for each in caller.jobs.held(limit=limit)])
 
 
 BulkActionName = Annotated[Literal["retry", "cancel"], Path(description="What to do.")]

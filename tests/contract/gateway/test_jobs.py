@@ -262,3 +262,62 @@ def test_plans_tell_calls_quota_and_times(world: World) -> None:
     assert held.hold.reason == "paused"
     with pytest.raises(UnknownResource):
         world.gateway.plan(LIMITED, "studnts")
+
+
+def test_jobs_are_searched_as_people_write_it(world: World) -> None:
+    """Page by page, the newest first."""
+    jobs = [world.gateway.sync(NAME, "students", mode="full") for _ in range(2)]
+    other = world.gateway.sync(LIMITED, "classes")
+    search = world.gateway.jobs.search
+    assert [each.id for each in search()] == [other.id, jobs[1].id, jobs[0].id]
+    first, second = (
+        search(f"provider:{NAME} state:accepted since:2h", limit=1),
+        search(f"provider:{NAME}"),
+    )
+    assert second == world.gateway.jobs.list(provider=NAME)
+    assert [each.id for each in search(f"provider:{NAME}", after=first[0].cursor)] == [jobs[0].id]
+    assert [each.id for each in search(other.id[:13])] == [other.id]
+    assert search("state:failed") == world.gateway.jobs.held() == []
+    with pytest.raises(UsageError):
+        search("colour:red")
+
+
+def test_a_jobs_timeline_tells_what_happened(world: World) -> None:
+    """In order, from its acceptance to its end."""
+    world.answers({})
+    with world.working():
+        job = world.gateway.enqueue_request(NAME, "GET", "/nothing")
+        with pytest.raises(JobFailed):
+            job.wait(60)
+    timeline = world.gateway.jobs.timeline(job.id)
+    accepted, *_, ended = timeline.entries
+    assert timeline.is_whole
+    assert accepted.text == "accepted from gradebook"
+    assert (ended.at, ended.tone) == (job.status().ended_at, "bad")
+    (call,) = (each for each in timeline.entries if " answered 404 " in each.text)
+    assert call.call is not None
+    with pytest.raises(UnknownJob):
+        world.gateway.jobs.timeline(ABSENT)
+
+
+def test_all_jobs_that_match_are_cancelled_and_retried(world: World) -> None:
+    """After a review, which changes nothing; one's own only."""
+    mine = [world.gateway.sync(NAME, each) for each in ("students", "classes")]
+    foreign = world.admin.sync(NAME, "orgs")
+    query = f"provider:{NAME}"
+    review = world.gateway.jobs.review_bulk("cancel", query)
+    assert (review.action, review.count, review.is_capped) == ("cancel", 2, False)
+    assert (review.by_state, review.left_out) == ({"accepted": 2}, {})
+    assert {each.id for each in review.sample} == {each.id for each in mine}
+    assert review.wanted.provider == NAME
+    cancelled = world.gateway.jobs.run_bulk("cancel", query)
+    assert cancelled.as_dict() == {"action": "cancel", "done": 2, "conflicts": [], "more": False}
+    assert {each.status().state for each in mine} == {JobState.CANCELLED}
+    assert foreign.status().state is JobState.ACCEPTED
+    assert world.admin.jobs.review_bulk("retry", query).left_out == {"accepted": 1}
+    assert world.gateway.jobs.run_bulk("retry", query).done == 2
+    for method in (world.gateway.jobs.review_bulk, world.gateway.jobs.run_bulk):
+        with pytest.raises(UsageError):
+            method("explode", query)
+        with pytest.raises(UsageError):
+            method("cancel", "colour:red")

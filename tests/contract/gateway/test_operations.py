@@ -171,6 +171,21 @@ def test_the_rest_of_the_house_is_shown(world: World) -> None:
     assert "sisgate" in world.admin.fleet.openmetrics()
 
 
+def test_the_fleet_is_seen_at_a_glance(world: World) -> None:
+    """Its backlog, and what needs attention."""
+    world.admin.providers.control(NAME).pause(actor="ana")
+    world.gateway.sync(NAME, "students")
+    board = world.gateway.fleet.dashboard()
+    assert (board.live_jobs, board.provider_count) == ({"accepted": 1}, 2)
+    assert board.at - board.calls_since <= timedelta(hours=2)
+    assert board.backlog is not None
+    assert {each.word: number for each, number in board.backlog.items()}["urgent"] == 0
+    shown = {each["name"]: each for each in board.as_dict()["providers"]}
+    assert (shown[NAME]["hold"], shown[NAME]["kind"]) == ("paused", "oneroster")
+    assert shown[LIMITED]["windows"][0]["limit"] == "1/h"
+    assert [each.message for each in board.attention if each.provider == NAME]
+
+
 def test_an_apps_webhooks_are_made_changed_and_read(world: World) -> None:
     """Its own, without a URL: it reads the events by a cursor."""
     hooks = world.gateway.webhooks
