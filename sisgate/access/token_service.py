@@ -16,6 +16,7 @@ from sisgate.access.policy import WHOLE, Action, Principal, Role, parse_scopes
 from sisgate.access.tokens import PATTERN, new_token, why_invalid
 from sisgate.audit import log as audit
 from sisgate.clock import Clock
+from sisgate.domain.moments import LONGEST
 from sisgate.domain.validation import chosen
 from sisgate.errors import InvalidState, UnknownToken, UsageError
 from sisgate.ledger.access import all_tokens
@@ -103,8 +104,8 @@ class TokenService:
             )
         if not places:
             raise UsageError("A token needs at least one scope; * means everything.")
-        if life is not None and life <= timedelta(0):
-            raise UsageError("The life of a token must be positive.")
+        if life is not None and not timedelta(0) < life <= LONGEST:
+            raise UsageError("The life of a token must be positive, and at most a hundred years.")
         is_first = Role.ADMIN in granted and self._authorizer.is_anonymous
         if not (is_first and self._lacks_admin()):
             actor = self._admin(actor)
@@ -152,8 +153,9 @@ class TokenService:
         Raises `UnknownToken`, and `InvalidState` for a token that is no longer valid.
         """
         actor = self._admin(actor)
-        if overlap < timedelta(0) or (life is not None and life <= timedelta(0)):
-            raise UsageError("An overlap and a life must not be negative.")
+        is_life = life is None or timedelta(0) < life <= LONGEST
+        if not (timedelta(0) <= overlap <= LONGEST and is_life):
+            raise UsageError("An overlap and a life are from 0 to a hundred years.")
         now = self._clock.now()
         with self._database.write() as session:
             old = _locked(session, token_id)

@@ -22,6 +22,8 @@ async def form_of(request: Request) -> dict[str, str]:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise UsageError("The form cannot be read.") from None
+    if any("\0" in value for _, value in pairs):  # which PostgreSQL cannot store
+        raise UsageError("The form cannot be read.")
     return dict(pairs)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from urllib.parse import unquote_to_bytes
 
@@ -56,8 +56,14 @@ def aware(name: str, moment: datetime | None) -> datetime | None:
     Traceback (most recent call last):
     sisgate.errors.UsageError: until needs a time zone: 2026-12-01T06:00:00 has none.
     """
-    if moment is not None and moment.utcoffset() is None:
+    if moment is None:
+        return None
+    if moment.utcoffset() is None:
         raise UsageError(f"{name} needs a time zone: {moment.isoformat()} has none.")
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(f"{name} is no time that has one in UTC: {moment.isoformat()}.") from None
     return moment
 
 
