@@ -14,16 +14,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, inspect, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from sisgate.domain.alert_states import AlertState
 from sisgate.domain.periods import Period
 from sisgate.domain.states import FINAL_JOB_STATES, CallState
 from sisgate.ledger.database import Database
 from sisgate.ledger.rollups import HOURS_KEPT, MINUTES_KEPT
 from sisgate.ledger.schema import (
+    Alert,
+    AlertMessage,
+    AlertSilence,
     Base,
     BreakerChange,
     Call,
     Change,
     Dataset,
+    ErrorPattern,
     Job,
     Record,
     Response,
@@ -100,8 +105,16 @@ USAGE = _together(
     _rows_of(UsageHour, lambda before: UsageHour.hour < before, "usage_hours"),
     _rollups(Period.DAY),
     _rows_of(BreakerChange, lambda before: BreakerChange.at < before, "breaker_changes"),
+    _rows_of(
+        Alert,
+        lambda before: (Alert.state == AlertState.RESOLVED) & (Alert.changed_at < before),
+        "alerts",
+    ),
+    _rows_of(AlertMessage, lambda before: AlertMessage.created_at < before, "alert_messages"),
+    _rows_of(AlertSilence, lambda before: AlertSilence.until < before, "alert_silences"),
+    _rows_of(ErrorPattern, lambda before: ErrorPattern.last_seen < before, "error_patterns"),
 )
-"""How much apps used, what became of calls by the day, and changes of breakers."""
+"""How much apps used, what became of calls by the day, changes of breakers, alerts, and errors."""
 
 
 def expire_finer_rollups(database: Database, now: datetime) -> None:

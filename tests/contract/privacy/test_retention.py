@@ -17,11 +17,16 @@ from sisgate.errors import CursorTooOld
 from sisgate.ledger import audit_log, calls, controls, datasets, expiry, jobs, records
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import (
+    Alert,
+    AlertMessage,
+    AlertSilence,
     Attempt,
     Base,
     Call,
     Change,
     Dataset,
+    ErrorCount,
+    ErrorPattern,
     Job,
     ListingRow,
     Record,
@@ -234,6 +239,47 @@ def test_a_run_that_is_stopped_keeps_what_it_did_and_goes_on_next_time(
     (swept,) = work.run(actor="test", only=is_jobs)
     assert swept.finished
     assert count(database, Call) == count(database, Job) == 0
+
+
+def test_alerts_and_errors_that_are_long_over_go(
+    database: Database, clock: ManualClock, retention: Make
+) -> None:
+    """With what was sent of them; an alert that still fires stays, however old."""
+    old, new = clock.now(), clock.now() + timedelta(days=20)
+    with database.write() as session:
+        for number, (state, at) in enumerate(
+            (("resolved", old), ("firing", old), ("resolved", new))
+        ):
+            session.add(
+                Alert(
+                    id=f"al_{number}", rule="r", subject=f"s{number}", state=state, severity="info",
+                    cause="c", culprit="c", message="m", remedy="r", evidence={}, since=at,
+                    seen_at=at, changed_at=at,
+                )
+            )  # fmt: skip
+        for at in (old, new):
+            name = str(at)[:10]
+            session.add(
+                AlertMessage(
+                    channel="c", title="t", body="b", severity="info", alerts=[], created_at=at,
+                    state="sent", not_before=at,
+                )
+            )  # fmt: skip
+            session.add(AlertSilence(id=name, rule="r", until=at, set_by="a", created_at=at))
+            session.add(
+                ErrorPattern(
+                    id=name, provider="p", endpoint="e", code="c", message="m", count=1,
+                    first_seen=at, last_seen=at, state="open",
+                )
+            )  # fmt: skip
+            session.flush()
+            session.add(ErrorCount(pattern_id=name, begin=at, count=1))
+    clock.advance(timedelta(days=31).total_seconds())
+    done = rows_of(retention(usage=timedelta(days=30)).run(actor="test"))
+    gone = {"alerts": 1, "alert_messages": 1, "alert_silences": 1, "error_patterns": 1}
+    assert {name: done[name] for name in gone} == gone
+    tables = (Alert, AlertMessage, AlertSilence, ErrorPattern, ErrorCount)
+    assert [count(database, table) for table in tables] == [2, 1, 1, 1, 1]
 
 
 def test_what_is_kept_for_ever_is_not_looked_at(
