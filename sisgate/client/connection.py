@@ -154,13 +154,26 @@ class Connection:
 
         return self._repeated(attempt, may_repeat=True)
 
-    def lines(self, path: str, query: Pairs = None) -> Iterator[bytes]:
+    def lines(
+        self,
+        path: str,
+        query: Pairs = None,
+        *,
+        method: str = "GET",
+        body: Any = None,
+        may_repeat: bool = True,
+        silence: float = 0.0,
+    ) -> Iterator[bytes]:
         """Stream the lines of an answer. Asks at once; the lines come as they are read.
 
         Raises `ServiceUnavailable` if the answer is cut off.
         """
+        headers, data = {}, None
+        if body is not None:
+            headers, data = {"Content-Type": "application/json"}, _as_json(body)
         response = self._repeated(
-            lambda: self._request("GET", path, None, query, {}, 0.0, stream=True), may_repeat=True
+            lambda: self._request(method, path, data, query, headers, silence, stream=True),
+            may_repeat=may_repeat,
         )
         return self._lines(response)
 

@@ -1,8 +1,8 @@
-"""Operating the fleet over HTTP: tokens, schedules, quarantine, retention, audit log, processes."""
+"""Operating the fleet over HTTP: tokens, schedules, quarantine, diagnosis, processes."""
 
 from __future__ import annotations
 
-import json
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -14,15 +14,14 @@ from sisgate.client.jobs import HttpJobs
 from sisgate.client.overviews import DashboardState, dashboard_of
 from sisgate.client.paths import message_path, schedule_path, token_path
 from sisgate.client.values import moment, obstacle_of, status_of, value_of
-from sisgate.domain.validation import aware
-from sisgate.errors import UsageError
+from sisgate.gateway.diagnosis.result import DiagnosticResult
 from sisgate.gateway.job_handle import Job
 from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.liveness import Liveness
-from sisgate.ledger.audit_log import AuditFilter
-from sisgate.ledger.schema import AuditEvent
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
-from sisgate.privacy.disclosures import PersonDisclosure
+
+CHECK_SECONDS = 300.0
+"""How long the checks of all providers may take."""
 
 
 class HttpTokens:
@@ -138,6 +137,13 @@ class HttpQuarantine:
         document: dict[str, Any] = self._connection.get(message_path(message_id))
         return document
 
+    def content(
+        self, message_id: str, *, actor: str | None = None, reason: str | None = None
+    ) -> bytes:
+        """Return the stored beginning of a message. For admins, as it may hold anything."""
+        path = f"{message_path(message_id)}/content"
+        return b64decode(self._connection.post(path, {"reason": reason})["content"])
+
     def requeue(
         self, message_id: str, *, actor: str | None = None, reason: str | None = None
     ) -> str:
@@ -151,128 +157,16 @@ class HttpQuarantine:
         self._connection.post(f"{message_path(message_id)}/drop", {"reason": reason})
 
 
-@dataclass(frozen=True)
-class RetentionCount:
-    """What one rule has deleted, or would. `finished` is False if time ran out first."""
-
-    rule: str
-    setting: str
-    before: datetime | None
-    rows: Mapping[str, int]
-    finished: bool
-
-
-class HttpRetention:
-    """`gateway.privacy.retention` over HTTP."""
+class HttpDiagnosis:
+    """`gateway.diagnosis` over HTTP: what `sisgate doctor` checks, from where the service runs."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def preview(self) -> Sequence[RetentionCount]:
-        """Return what each rule would delete now."""
-        return value_of(list[RetentionCount], self._connection.get("/v1/retention")["rules"])
-
-    def run(self, *, actor: str | None = None, seconds: float = 20.0) -> Sequence[RetentionCount]:
-        """Delete what is past its retention, for at most some seconds for each rule."""
-        reply = self._connection.send(
-            "POST", "/v1/retention/run", body={"seconds": seconds}, silence=10 * seconds
-        )
-        return value_of(list[RetentionCount], reply.json["rules"])
-
-
-class HttpPrivacy:
-    """`gateway.privacy` over HTTP: retention, and how erased persons come back."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.retention = HttpRetention(connection)
-
-    def lift(
-        self,
-        provider: str,
-        sourced_id: str,
-        *,
-        reason: str,
-        actor: str | None = None,
-        resource: str | None = None,
-    ) -> bool:
-        """Let later syncs bring an erased person back; return whether they were left out."""
-        body = {**_person(provider, sourced_id), "reason": reason, "resource": resource}
-        return bool(self._connection.post("/v1/persons/lift", body)["lifted"])
-
-    def pseudonyms(self, provider: str, sourced_id: str) -> Sequence[str]:
-        """Return a person's pseudonyms in the audit log, as a student and as a teacher."""
-        body = _person(provider, sourced_id)
-        found: list[str] = self._connection.post(
-            "/v1/persons/pseudonyms", body, may_repeat=True
-        )["pseudonyms"]  # fmt: skip
-        return found
-
-
-def _person(provider: str, sourced_id: str) -> dict[str, Any]:
-    return {"provider": provider, "sourced_id": sourced_id}
-
-
-class HttpAudit:
-    """`gateway.audit` over HTTP: reading the log. Events are without their MACs."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def tail(self, wanted: AuditFilter | None = None, *, limit: int = 50) -> Sequence[AuditEvent]:
-        """Return the newest matching events, newest first."""
-        query = {**_filter(wanted or AuditFilter()), "limit": limit}
-        return [_event(each) for each in self._connection.get("/v1/audit/events", query)["events"]]
-
-    def disclosures(
-        self,
-        provider: str,
-        sourced_id: str,
-        *,
-        actor: str | None = None,
-        resource: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-    ) -> Sequence[PersonDisclosure]:
-        """Return who read a person's records or responses with their data, oldest first."""
-        body = {
-            **_person(provider, sourced_id), "resource": resource,
-            "since": _text("since", since), "until": _text("until", until),
-        }  # fmt: skip
-        found = self._connection.post("/v1/persons/disclosures", body, may_repeat=True)
-        return value_of(list[PersonDisclosure], found["disclosures"])
-
-    def search(self, wanted: AuditFilter) -> Iterator[AuditEvent]:
-        """Stream the matching events, oldest first."""
-        lines = self._connection.lines("/v1/audit/search", _filter(wanted))
-        return (_event(json.loads(line)) for line in lines)
-
-
-def _text(name: str, at: datetime | None) -> str | None:
-    at = aware(name, at)
-    return at.isoformat() if at is not None else None
-
-
-def _filter(wanted: AuditFilter) -> dict[str, Any]:
-    values = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
-    subjects = values.pop("subjects")
-    if len(subjects) > 1:
-        raise UsageError("Over HTTP, events are searched for one subject at a time.")
-    times = {
-        name: at.isoformat() for name, at in values.items() if isinstance(at, datetime)
-    }  # fmt: skip
-    return {**values, **times, "subject": subjects[0] if subjects else None}
-
-
-def _event(document: Mapping[str, Any]) -> AuditEvent:
-    writer, _, number = document["event"].partition("/")
-    detail = document["detail"]
-    return AuditEvent(
-        writer=int(writer), number=int(number), at=moment(document["at"]),
-        actor=document["actor"], action=document["action"], subject=document["subject"],
-        reason=document["reason"], provider=document["provider"], job_id=document["job"],
-        request_id=document["request"], detail_text=json.dumps(detail) if detail else None,
-    )  # fmt: skip
+    def run(self, *, probe: bool = False) -> Iterator[DiagnosticResult]:
+        """Yield the results, which come all at once; see `Diagnosis.run`."""
+        checked = self._connection.post("/v1/diagnosis", {"probe": probe}, silence=CHECK_SECONDS)
+        yield from value_of(list[DiagnosticResult], checked["checks"])
 
 
 class HttpFleet:

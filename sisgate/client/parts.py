@@ -12,17 +12,18 @@ from sisgate.clock import Clock
 
 if TYPE_CHECKING:
     from sisgate.client.alerts import HttpAlerts
+    from sisgate.client.audit import HttpAudit
     from sisgate.client.configuration import HttpConfiguration
     from sisgate.client.error_patterns import HttpErrorPatterns
     from sisgate.client.keys import HttpKeys
     from sisgate.client.operations import (
-        HttpAudit,
+        HttpDiagnosis,
         HttpFleet,
-        HttpPrivacy,
         HttpQuarantine,
         HttpSchedules,
         HttpTokens,
     )
+    from sisgate.client.privacy import HttpPrivacy
     from sisgate.client.providers import HttpProviders
     from sisgate.client.sla import HttpServiceLevels
     from sisgate.client.webhooks import HttpWebhooks
@@ -87,15 +88,15 @@ class HttpParts:
 
     @cached_property
     def privacy(self) -> HttpPrivacy:
-        """Retention."""
-        from sisgate.client.operations import HttpPrivacy
+        """Retention, and erasing a person."""
+        from sisgate.client.privacy import HttpPrivacy
 
         return HttpPrivacy(self._connection)
 
     @cached_property
     def audit(self) -> HttpAudit:
-        """The audit log: reading it."""
-        from sisgate.client.operations import HttpAudit
+        """The audit log: reading, verifying, exporting."""
+        from sisgate.client.audit import HttpAudit
 
         return HttpAudit(self._connection)
 
@@ -126,3 +127,10 @@ class HttpParts:
         from sisgate.client.sla import HttpServiceLevels
 
         return HttpServiceLevels(self._connection)
+
+    @cached_property
+    def diagnosis(self) -> HttpDiagnosis:
+        """What `sisgate doctor` checks."""
+        from sisgate.client.operations import HttpDiagnosis
+
+        return HttpDiagnosis(self._connection)

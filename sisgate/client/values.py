@@ -173,3 +173,8 @@ def value_of(kind: type[T], document: Any) -> T:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind).validate_python(document)
+
+
+def person_of(provider: str, sourced_id: str) -> dict[str, Any]:
+    """Return what the service takes for a person: in a body, as no log keeps those."""
+    return {"provider": provider, "sourced_id": sourced_id}

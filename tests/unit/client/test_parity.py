@@ -10,20 +10,20 @@ import pytest
 from sisgate.access.token_service import TokenService
 from sisgate.client import HttpGateway
 from sisgate.client.alerts import HttpAlerts
+from sisgate.client.audit import HttpAudit
 from sisgate.client.configuration import HttpConfiguration
 from sisgate.client.datasets import HttpDatasets
 from sisgate.client.error_patterns import HttpErrorPatterns
 from sisgate.client.jobs import HttpJobs
 from sisgate.client.keys import HttpKeys, HttpProviderKeys
 from sisgate.client.operations import (
-    HttpAudit,
+    HttpDiagnosis,
     HttpFleet,
-    HttpPrivacy,
     HttpQuarantine,
-    HttpRetention,
     HttpSchedules,
     HttpTokens,
 )
+from sisgate.client.privacy import HttpPrivacy, HttpRetention
 from sisgate.client.providers import HttpBreakers, HttpControl, HttpProviders
 from sisgate.client.sla import HttpServiceLevels
 from sisgate.client.webhooks import HttpWebhooks
@@ -34,6 +34,7 @@ from sisgate.gateway.breakers import ProviderBreakers
 from sisgate.gateway.configuration import Configuration
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.datasets import Datasets
+from sisgate.gateway.diagnosis.diagnosis import Diagnosis
 from sisgate.gateway.errors import ErrorPatterns
 from sisgate.gateway.fleet import FleetStatus
 from sisgate.gateway.jobs import Jobs
@@ -64,6 +65,7 @@ TWINS: list[tuple[type, type]] = [
     (Retention, HttpRetention),
     (AuditLog, HttpAudit),
     (FleetStatus, HttpFleet),
+    (Diagnosis, HttpDiagnosis),
     (Alerts, HttpAlerts),
     (ErrorPatterns, HttpErrorPatterns),
     (ServiceLevels, HttpServiceLevels),
