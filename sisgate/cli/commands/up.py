@@ -37,11 +37,13 @@ def up(
     flower: Annotated[bool, typer.Option(help="Start Flower, a monitor in the browser.")] = True,
     web: Annotated[
         bool | None,
-        typer.Option(help="Serve the HTTP API.", show_default="where its extra is installed"),
+        typer.Option(
+            help="Serve the HTTP API and the console.", show_default="where its extra is installed"
+        ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all log lines.")] = False,
 ) -> None:
-    """Run Redis, workers, beat, Flower and the HTTP API on this machine until Ctrl-C."""
+    """Run Redis, workers, beat, Flower, the HTTP API and its console here until Ctrl-C."""
     require_extras("sisgate up", "worker", *(["web"] if web else []))
     with_web = has_extra("web") if web is None else web
     from sisgate.stack.embedded_stack import EmbeddedStack
@@ -82,6 +84,7 @@ def _announce(settings: Settings, stack: EmbeddedStack, output: Presenter) -> No
             if flower
             else None,
             "api": f"http://127.0.0.1:{stack.web_port}/v1" if stack.web_port else None,
+            "console": f"http://127.0.0.1:{stack.web_port}/" if stack.web_port else None,
             "redis": stack.silent_redis is None,
         },
     )
@@ -100,7 +103,10 @@ def _about(settings: Settings, stack: EmbeddedStack) -> list[tuple[str, object]]
         ("config", str(settings.config_file or "none")),
     ]
     if stack.web_port:
-        rows.append(("api", f"http://127.0.0.1:{stack.web_port}/v1"))
+        rows += [
+            ("console", f"http://127.0.0.1:{stack.web_port}/"),
+            ("api", f"http://127.0.0.1:{stack.web_port}/v1"),
+        ]
     if stack.flower:
         rows += [
             ("flower", stack.flower.url),
