@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sisgate.domain.headers import is_passed_on, named_in_connection, usable_headers
-from sisgate.errors import AccessDenied, ConfigurationError, SisgateError
+from sisgate.errors import AccessDenied, ConfigurationError, NotAuthenticated, SisgateError
 from sisgate.gateway import Gateway
 from sisgate.integrations.asking import Asked, Asking
 from sisgate.integrations.bodies import BodyRefused, CallerGone, read_body
@@ -139,8 +139,8 @@ class SISGateMiddleware:
         root_path = request.scope.get("root_path", "").rstrip("/")
         if intercepted.job_id is not None:
             wait = options.timeout if "prefer" in request.headers else 0.0
-            return await self._asking.look(
-                intercepted.job_id, options.purpose, root_path, wait=wait
+            return await _as_the_app(
+                self._asking.look(intercepted.job_id, options.purpose, root_path, wait=wait)
             )
         query = query_of(request.scope)
         body = await read_body(request, self._max_body_bytes, self._body_seconds)
@@ -148,7 +148,7 @@ class SISGateMiddleware:
         asked = Asked(
             intercepted.provider, request.method, intercepted.path, query, body, headers, root_path
         )
-        return await self._asking.ask(asked, options)
+        return await _as_the_app(self._asking.ask(asked, options))
 
     def _passed_on(self, request: Request, *, has_body: bool) -> dict[str, str]:
         """Return the caller's headers that the provider gets."""
@@ -178,6 +178,14 @@ class SISGateMiddleware:
             await send(message)
 
         return sending
+
+
+async def _as_the_app(response: Awaitable[Response]) -> Response:
+    """Return it. A token that is refused here is the app's own, so its caller gets no 401."""
+    try:
+        return await response
+    except NotAuthenticated as error:
+        raise ConfigurationError(error.message) from error
 
 
 async def _decided(decision: bool | Decision, request: Request) -> bool:

@@ -94,6 +94,19 @@ def test_url_and_token_are_all_that_the_app_needs(sis: Sis, gateway: Gateway) ->
     assert {job.app for job in gateway.jobs.list()} == {"portal"}
 
 
+def test_a_token_of_the_app_that_is_refused_is_no_fault_of_its_caller(
+    service: WebService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """500, and no 401 that asks the caller to log in; which token, is for the log."""
+    monkeypatch.setenv("SISGATE_URL", service.url)
+    monkeypatch.delenv("SISGATE_TOKEN", raising=False)
+    with AsgiServer(app_of(options=PATIENT)) as app:
+        refused = requests.get(f"{app.url}/sis/lincoln/orgs", timeout=60)
+    assert (refused.status_code, refused.json()["code"]) == (500, "configuration")
+    assert "www-authenticate" not in refused.headers
+    assert "SISGATE_TOKEN" not in refused.text
+
+
 @pytest.mark.usefixtures("_portal")
 def test_a_call_that_is_late_is_a_job_whose_place_answers_in_the_end(
     gateway: Gateway, installation: Settings
