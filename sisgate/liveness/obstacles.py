@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from sisgate.domain.sentences import as_sentence
+
 
 class Cause(StrEnum):
     """What is wrong, for programs."""
@@ -54,7 +56,7 @@ class Obstacle:
 
     def __str__(self) -> str:
         """Return the message and the remedy as sentences."""
-        return f"{self.message[:1].upper()}{self.message[1:]}. {self.remedy}"
+        return f"{as_sentence(self.message, self.provider)} {self.remedy}"
 
     def concerns(self, provider: str) -> bool:
         """Return whether it blocks a provider's jobs."""

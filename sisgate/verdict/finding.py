@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, Literal
 
+from sisgate.domain.sentences import as_sentence
+
 PartyKind = Literal["provider", "key", "app", "person", "fleet", "redis", "database", "nobody"]
 Standing = Literal["well", "warning", "degraded", "stopped"]
 
@@ -106,6 +108,11 @@ class Finding:
     remedy: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     provider: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The message as a sentence."""
+        return as_sentence(self.message, self.provider)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""

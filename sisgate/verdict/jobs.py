@@ -69,7 +69,7 @@ def _retry(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
     yield from blamed
     met = job.met
     is_theirs = met is not None and met.code in {"provider_unavailable", "throttled"}
-    said = f": {met.message}" if met is not None else ""
+    said = f": {_sentence(met.message)}" if met is not None else ""
     yield _finding(
         job,
         Trouble.RETRY_WAITS,

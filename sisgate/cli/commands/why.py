@@ -53,7 +53,7 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, object]]:
         return
     culprit = verdict.culprit
     if culprit is not None:
-        yield "why", _sentence(culprit)
+        yield "why", culprit.sentence
         yield "who", f"{_who(culprit)} ({culprit.certainty.word})"
         yield "do", culprit.remedy
         yield "evidence", listed(culprit.evidence)
@@ -63,14 +63,10 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, object]]:
         others = verdict.findings
     for each in others[:MOST_OTHERS]:
         remedy = f" {each.remedy}" if culprit is None else ""
-        what = f"{_sentence(each)} {_who(each).capitalize()}, {each.certainty.word}.{remedy}"
+        what = f"{each.sentence} {_who(each).capitalize()}, {each.certainty.word}.{remedy}"
         yield "also" if culprit is not None else "perhaps", what
     if len(others) > MOST_OTHERS:
         yield "also", f"{len(others) - MOST_OTHERS:,} more: --json shows them."
-
-
-def _sentence(finding: Finding) -> str:
-    return f"{finding.message[:1].upper()}{finding.message[1:]}."
 
 
 def _who(finding: Finding) -> str:

@@ -176,6 +176,7 @@ def test_every_job_has_a_verdict(
         is_request=data.draw(st.booleans()), error=error,
         retry_in_seconds=data.draw(st.none() | st.floats(0, 90)),
         running=data.draw(st.integers(0, 2)), lost=data.draw(st.integers(0, 2)),
+        met=data.draw(st.none() | errors),
     )  # fmt: skip
     verdict = judge_job(job, provider, FLEET)
     check(verdict)
