@@ -18,7 +18,7 @@ TONES = {
     "running": "busy", "accepted": "plain", "queued": "plain", "planned": "plain",
     "held": "warn", "half-open": "warn", "half_open": "warn", "expired": "warn", "unknown": "warn",
     "paused": "warn", "draining": "warn", "canary": "busy", "staged": "plain",
-    "failed": "bad", "open": "bad", "revoked": "bad", "silent": "bad",
+    "failed": "bad", "failing": "bad", "open": "bad", "revoked": "bad", "silent": "bad",
     "firing": "bad", "acknowledged": "busy", "pending": "plain", "resolved": "good",
     "critical": "bad", "warning": "warn", "info": "plain", "ended": "plain",
     "cancelled": "plain", "retired": "plain",

@@ -364,7 +364,7 @@ def _one(session: Session, alert_id: str, *, lock: bool = False) -> Alert:
 def _unknown(alert_id: str) -> UnknownAlert:
     return UnknownAlert(
         f"No alert or silence has the id {alert_id[:40]}, or several begin so. `sisgate alerts "
-        "list` shows the alerts.",
+        "list` shows the alerts, `sisgate alerts silences` the silences.",
         alert=alert_id[:40],
     )
 

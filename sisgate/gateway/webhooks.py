@@ -367,8 +367,8 @@ class Webhooks:
         refusal = self._config.rules.refusal_of_url(url) if url is not None else None
         if refusal is not None:
             raise UsageError(
-                f"A webhook cannot be sent to that URL: {refusal}. What may be sent to is set by "
-                "[webhooks] in the configuration."
+                f"A webhook cannot be sent to that URL: {refusal}. `allow` and `allow_http` of "
+                "[webhooks] in the configuration set what may be sent to."
             )
 
     def _sees_all(self) -> bool:

@@ -304,8 +304,8 @@ def _why(hook: WebhookInfo) -> str:
     if hook.state != "active":
         cure = f"`sisgate webhooks resume {hook.id}` makes it active."
         return f"Webhook {hook.id} is {hook.state}. {hook.reason or ''} {cure}"
-    since = f" since {moment(hook.failing_since)}" if hook.failing_since else ""
-    return f"Webhook {hook.id} fails{since}: {hook.last_error or 'no response'}"
+    begin = f"has failed since {moment(hook.failing_since)}" if hook.failing_since else "fails"
+    return f"Webhook {hook.id} {begin}: {hook.last_error or 'no response'}"
 
 
 def _of_test(sent: WebhookDelivery) -> str:

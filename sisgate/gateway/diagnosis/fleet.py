@@ -123,8 +123,9 @@ def failing_webhooks(core: Core) -> Iterator[DiagnosticResult]:
             what = f"of {row.app} is {row.state}: {row.reason}"
             yield DiagnosticResult(subject, "warn", what, f"{resume} makes it active.")
         elif row.failures:
-            since = f" since {local_time(row.failing_since)}" if row.failing_since else ""
-            what = f"of {row.app} fails{since}: {row.last_error}"
+            since = row.failing_since
+            begin = f"has failed since {local_time(since)}" if since else "fails"
+            what = f"of {row.app} {begin}: {row.last_error}"
             remedy = f"`sisgate webhooks deliveries {row.id}` shows its attempts."
             yield DiagnosticResult(subject, "warn", what, remedy)
 
