@@ -182,6 +182,12 @@ def covers_some(principal: Principal, provider: str) -> bool:
     return any(scope.provider in {WHOLE, provider} for scope in principal.scopes)
 
 
+def providers_of(principal: Principal) -> frozenset[str] | None:
+    """Return the providers of which a principal's scopes cover anything; None for all."""
+    names = frozenset(scope.provider for scope in principal.scopes)
+    return None if WHOLE in names else names
+
+
 def parse_scopes(texts: Iterable[str]) -> tuple[Scope, ...]:
     """Return the scopes of texts, each once; `ValueError` for the first that is none."""
     return tuple(dict.fromkeys(Scope.parse(text) for text in texts))

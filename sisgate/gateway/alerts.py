@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from sisgate.access.policy import Action, covers_some
+from sisgate.access.policy import Action, covers_some, providers_of
 from sisgate.alerts import channels, evaluation
 from sisgate.alerts.conditions import conditions_of
 from sisgate.alerts.evaluation import Evaluation, Silence
@@ -73,11 +73,10 @@ class Alerts:
         wanted = [AlertState(chosen("state", AlertState, each)) for each in states] or [
             state for state in AlertState if state is not AlertState.RESOLVED
         ]
+        among = providers_of(principal)
         with self._core.database.read() as session:
-            rows = ledger.find(session, states=wanted, provider=provider, limit=limit)
-            found = [status_of(row) for row in rows]
-        visible = [e for e in found if e.provider is None or covers_some(principal, e.provider)]
-        return sorted(visible, key=lambda each: -each.severity.rank)
+            rows = ledger.find(session, states=wanted, provider=provider, among=among, limit=limit)
+            return [status_of(row) for row in rows]
 
     def get(self, alert_id: str) -> AlertStatus:
         """Return the one alert whose id begins so; `UnknownAlert` otherwise."""
@@ -148,10 +147,12 @@ class Alerts:
             return _silence(row)
 
     def silences(self) -> Sequence[Silence]:
-        """Return the silences in force, the first to end first."""
-        self._core.access.require_role(Action.LOOK)
+        """Return the silences in force that the caller may see, the first to end first."""
+        principal = self._core.access.require_role(Action.LOOK)
         with self._core.database.read() as session:
-            return [_silence(row) for row in ledger.silences(session, self._core.clock.now())]
+            rows = ledger.silences(session, self._core.clock.now())
+            found = [_silence(row) for row in rows]
+        return [e for e in found if e.provider is None or covers_some(principal, e.provider)]
 
     def unsilence(self, silence_id: str, *, actor: str) -> None:
         """End a silence now; `UnknownAlert` if there is none of that id."""

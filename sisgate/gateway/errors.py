@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from sisgate.access.policy import Action, covers_some
+from sisgate.access.policy import Action, covers_some, providers_of
 from sisgate.audit import log as audit
 from sisgate.domain.alert_states import PatternState
 from sisgate.domain.validation import aware, chosen
@@ -77,9 +77,11 @@ class ErrorPatterns:
         wanted = [PatternState(chosen("state", PatternState, each)) for each in states]
         moment = aware("since", since)
         with self._core.database.read() as session:
-            rows = ledger.find(session, states=wanted, provider=provider, since=moment, limit=limit)
-            visible = [row for row in rows if covers_some(principal, row.provider)]
-            return _summaries(session, self._core.clock.now(), visible)
+            rows = ledger.find(
+                session, states=wanted, provider=provider, among=providers_of(principal),
+                since=moment, limit=limit,
+            )  # fmt: skip
+            return _summaries(session, self._core.clock.now(), rows)
 
     def get(self, pattern_id: str) -> ErrorSummary:
         """Return the one pattern whose id begins so; `UnknownErrorPattern` otherwise."""

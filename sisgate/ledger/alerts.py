@@ -6,10 +6,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import case, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from sisgate.domain.alert_states import LIVE_ALERT_STATES, AlertMessageState, AlertState
+from sisgate.domain.alert_states import (
+    LIVE_ALERT_STATES,
+    AlertMessageState,
+    AlertSeverity,
+    AlertState,
+)
 from sisgate.ledger.schema import Alert, AlertEvaluation, AlertMessage, AlertSilence
 from sisgate.ledger.statements import change, insert_into
 from sisgate.ledger.states import is_in
@@ -30,14 +35,26 @@ def open_or_recent(session: Session, since: datetime) -> Sequence[Alert]:
 
 
 def find(
-    session: Session, *, states: Collection[AlertState] = (), provider: str | None, limit: int
+    session: Session,
+    *,
+    states: Collection[AlertState] = (),
+    provider: str | None,
+    among: Collection[str] | None,
+    limit: int,
 ) -> Sequence[Alert]:
-    """Return alerts, the one that changed last first."""
-    query = select(Alert).order_by(Alert.changed_at.desc(), Alert.id).limit(limit)
+    """Return alerts, the worst first, and of those the one that changed last.
+
+    `among` are the providers that are asked about, besides what is about none; None for all.
+    """
+    ranks = {each.value: each.rank for each in AlertSeverity}
+    worst = case(ranks, value=Alert.severity).desc()
+    query = select(Alert).order_by(worst, Alert.changed_at.desc(), Alert.id).limit(limit)
     if states:
         query = query.where(Alert.state.in_(states))
     if provider is not None:
         query = query.where(Alert.provider == provider)
+    if among is not None:
+        query = query.where(or_(Alert.provider.is_(None), Alert.provider.in_(among)))
     return session.scalars(query).all()
 
 

@@ -142,15 +142,18 @@ def find(
     *,
     states: Collection[PatternState] = (),
     provider: str | None = None,
+    among: Collection[str] | None = None,
     since: datetime | None = None,
     limit: int = 100,
 ) -> Sequence[ErrorPattern]:
-    """Return patterns, the one that was seen last first."""
+    """Return patterns, the one that was seen last first; `among` are providers, None for all."""
     query = select(ErrorPattern).order_by(ErrorPattern.last_seen.desc(), ErrorPattern.id)
     if states:
         query = query.where(ErrorPattern.state.in_(states))
     if provider is not None:
         query = query.where(ErrorPattern.provider == provider)
+    if among is not None:
+        query = query.where(ErrorPattern.provider.in_(among))
     if since is not None:
         query = query.where(ErrorPattern.last_seen >= since)
     return session.scalars(query.limit(limit)).all()

@@ -1,0 +1,67 @@
+"""Who may see a part of the providers sees what concerns it, however much else there is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.access.policy import Principal, Role, Scope
+from sisgate.ledger.schema import Alert, AlertSilence, ErrorPattern
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def busy(gateway: Gateway) -> Gateway:
+    """A fleet with much news of one provider, and a little older news of another."""
+    with gateway.context.database.write() as session:
+        for number in range(6):
+            name = "open" if number == 0 else "twin"
+            at = NOW + timedelta(seconds=number)
+            session.add(
+                Alert(
+                    id=f"al_{number}", rule="r", subject=f"{name} {number}", provider=name,
+                    state="firing", severity="critical" if number == 0 else "warning", cause="c",
+                    culprit="c", message="m", remedy="r", evidence={}, since=at, seen_at=at,
+                    changed_at=at,
+                )
+            )  # fmt: skip
+            session.add(
+                ErrorPattern(
+                    id=f"er_{number}", provider=name, endpoint="e", code="c", message="m", count=1,
+                    first_seen=at, last_seen=at, state="open",
+                )
+            )  # fmt: skip
+        for name in ("open", "twin"):
+            session.add(
+                AlertSilence(
+                    id=f"si_{name}", rule="r", provider=name, until=NOW + timedelta(days=1),
+                    set_by="ada", reason=f"of {name}", created_at=NOW,
+                )
+            )  # fmt: skip
+    return gateway
+
+
+def as_viewer(gateway: Gateway, scope: str) -> Gateway:
+    """The gateway of a viewer with one scope."""
+    return gateway.acting_as(Principal("eve", frozenset({Role.VIEWER}), (Scope.parse(scope),)))
+
+
+def test_a_bound_counts_what_the_caller_may_see(busy: Gateway) -> None:
+    """Not what others have, behind which the caller's own would never be seen."""
+    viewer = as_viewer(busy, "open/students")
+    assert [each.id for each in viewer.alerts.list(limit=3)] == ["al_0"]
+    assert [each.id for each in viewer.errors.list(limit=3)] == ["er_0"]
+
+
+def test_the_worst_alert_is_within_the_bound(busy: Gateway) -> None:
+    """However old it is."""
+    assert [each.id for each in as_viewer(busy, "*").alerts.list(limit=2)] == ["al_0", "al_5"]
+
+
+def test_silences_of_other_providers_are_not_shown(busy: Gateway) -> None:
+    """Nor why somebody set them."""
+    assert [each.id for each in as_viewer(busy, "open").alerts.silences()] == ["si_open"]
+    assert len(as_viewer(busy, "*").alerts.silences()) == 2
