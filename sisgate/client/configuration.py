@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sisgate.client.connection import Connection
-from sisgate.client.values import value_of
+from sisgate.client.values import Json, value_of
 from sisgate.configuration.diff import TableChange
 from sisgate.errors import ConfigurationError
 from sisgate.gateway.configuration import AppliedConfiguration, StoredConfiguration
@@ -66,12 +66,36 @@ class HttpConfiguration:
         rows: Mapping[str, int] = self._connection.post(f"{_AT}/purge", body)["rows"]
         return rows
 
+    def left_by(self, provider: str) -> Mapping[str, int]:
+        """Return what `purge` would delete, by table. Raises what it raises."""
+        body = {"provider": provider, "dry_run": True}
+        found = self._connection.post(f"{_AT}/purge", body, may_repeat=True)
+        rows: Mapping[str, int] = found["rows"]
+        return rows
+
     def plan_change(self, source: Path | Mapping[str, Any]) -> PlannedConfiguration:
         """Check a file or document, and return what applying it would change. Changes nothing."""
         document = _document(source)
         planned = self._connection.post(f"{_AT}/diff", {"document": document}, may_repeat=True)
-        changes = value_of(list[TableChange], planned["changes"])
-        return PlannedConfiguration(planned["base"], document, changes, planned["cancels"])
+        return _planned(planned, document)
+
+    def plan_provider(self, name: str, settings: Mapping[str, Any]) -> PlannedConfiguration:
+        """Return what adding a provider would change; settings may have dotted names."""
+        return self._edited("add", provider=name, settings=dict(settings))
+
+    def plan_edit(
+        self, name: str, settings: Mapping[str, Any], unset: Sequence[str] = ()
+    ) -> PlannedConfiguration:
+        """Return what changing some settings of a provider, or unsetting them, would change."""
+        return self._edited("edit", provider=name, settings=dict(settings), unset=list(unset))
+
+    def plan_removal(self, *names: str) -> PlannedConfiguration:
+        """Return what removing providers, with their schedules, would change."""
+        return self._edited("remove", providers=list(names))
+
+    def plan_renamed_endpoint(self, name: str, old: str, url: str) -> PlannedConfiguration:
+        """Return what another URL for an endpoint would change; it begins anew."""
+        return self._edited("rename_endpoint", provider=name, old=old, new=url)
 
     def plan_rollback(self, number: int) -> PlannedConfiguration:
         """Return what a new version with the document of an earlier one would change."""
@@ -97,6 +121,16 @@ class HttpConfiguration:
             value_of(list[TableChange], applied["changes"]),
             applied["cancelled"], applied["is_new"], applied["holds_now"],
         )  # fmt: skip
+
+    def _edited(self, change: str, **values: Any) -> PlannedConfiguration:
+        body = {"edit": {"change": change, **values}}
+        planned = self._connection.post(f"{_AT}/edits/plan", body, may_repeat=True)
+        return _planned(planned, planned["document"])
+
+
+def _planned(planned: Json, document: Mapping[str, Any]) -> PlannedConfiguration:
+    changes = value_of(list[TableChange], planned["changes"])
+    return PlannedConfiguration(planned["base"], document, changes, planned["cancels"])
 
 
 def _document(source: Path | Mapping[str, Any]) -> Mapping[str, Any]:

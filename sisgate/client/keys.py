@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import keys_path
 from sisgate.client.values import value_of
+from sisgate.credentials.sealed import Progress
 from sisgate.domain.secret import HoldsSecret
 from sisgate.domain.validation import aware
 from sisgate.gateway.key_info import KeyInfo, KeyUse
+from sisgate.gateway.master_keys import MasterKeyUse
 
 
 class HttpKeys:
-    """`gateway.keys` over HTTP, without the master keys."""
+    """`gateway.keys` over HTTP."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    @property
+    def master(self) -> HttpMasterKeys:
+        """The master keys of the service."""
+        return HttpMasterKeys(self._connection)
 
     def of(self, provider: str) -> HttpProviderKeys:
         """Return the keys of a provider."""
@@ -29,6 +37,24 @@ class HttpKeys:
         path = "/v1/keys" if provider is None else keys_path(provider)
         found = self._connection.get(path, {"all_states": str(all_states).lower()})["keys"]
         return [_info(each) for each in found]
+
+
+class HttpMasterKeys:
+    """The master keys, which are made and removed where they are; see `MasterKeys`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self) -> list[MasterKeyUse]:
+        """Return the keys, newest first, then the missing ones; `origin` as the service has it."""
+        return value_of(list[MasterKeyUse], self._connection.get("/v1/master-keys")["keys"])
+
+    def rewrap(self, *, actor: str | None = None, reason: str | None = None) -> Iterator[Progress]:
+        """Re-seal everything with the newest master key, and yield after each batch."""
+        lines = self._connection.lines(
+            "/v1/master-keys/rewrap", method="POST", body={"reason": reason}, may_repeat=False
+        )
+        return (value_of(Progress, json.loads(line)) for line in lines)
 
 
 class HttpProviderKeys:

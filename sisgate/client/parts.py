@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sisgate.client.privacy import HttpPrivacy
     from sisgate.client.providers import HttpProviders
     from sisgate.client.sla import HttpServiceLevels
+    from sisgate.client.transforms import HttpTransforms
     from sisgate.client.webhooks import HttpWebhooks
 
 
@@ -53,7 +54,7 @@ class HttpParts:
 
     @cached_property
     def keys(self) -> HttpKeys:
-        """The keys of providers."""
+        """The keys of providers, and the master keys."""
         from sisgate.client.keys import HttpKeys
 
         return HttpKeys(self._connection)
@@ -134,3 +135,10 @@ class HttpParts:
         from sisgate.client.operations import HttpDiagnosis
 
         return HttpDiagnosis(self._connection)
+
+    @cached_property
+    def transforms(self) -> HttpTransforms:
+        """The rules that change requests and responses."""
+        from sisgate.client.transforms import HttpTransforms
+
+        return HttpTransforms(self._connection)

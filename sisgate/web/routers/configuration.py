@@ -21,6 +21,7 @@ from sisgate.web.schemas.configuration import (
     EditProvider,
     HistoryDocument,
     PlannedDocument,
+    PlannedEditDocument,
     PurgedDocument,
     PurgeOrder,
     RemoveProviders,
@@ -103,10 +104,10 @@ def compare_versions(
 
 
 @router.post("/edits/plan", openapi_extra=LOOK, summary="Show what a change would do")
-def plan_edit(order: EditOrder, caller: Caller) -> PlannedDocument:
+def plan_edit(order: EditOrder, caller: Caller) -> PlannedEditDocument:
     """Check a change of providers and return what it would do. Changes nothing."""
     with _mistakes_of_the_caller():
-        return PlannedDocument.of(_planned(caller, order))
+        return PlannedEditDocument.of(_planned(caller, order))
 
 
 @router.post("/edits", openapi_extra=ADMIN, summary="Change providers")

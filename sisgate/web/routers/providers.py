@@ -100,11 +100,12 @@ def try_transform(provider: ProviderName, order: TransformOrder, caller: Caller)
     """Return what a transform makes of a request and a response. Makes no call."""
     request = NewRequest(
         provider, order.method, order.path, query=order.query, json=order.payload,
-        headers=order.headers, transform=order.name,
+        body=order.body, headers=order.headers, transform=order.name,
     )  # fmt: skip
-    return TrialDocument.of(
-        caller.transforms.test(request, response=order.response, status=order.status)
+    trial = caller.transforms.test(
+        request, response=order.response, status=order.status, headers=order.response_headers
     )
+    return TrialDocument.of(trial)
 
 
 @router.get("/usage", openapi_extra=needs("look", "anywhere"), summary="Show calls by app")

@@ -130,6 +130,12 @@ class PlannedDocument(Document):
     cancels: dict[str, int]
 
 
+class PlannedEditDocument(PlannedDocument):
+    """The same of a change, with the configuration as it would be stored."""
+
+    document: Json
+
+
 class DifferencesDocument(Document):
     """How two versions differ."""
 

@@ -26,11 +26,15 @@ class TransformOrder(OrderDocument):
     path: str
     query: dict[str, str] | list[tuple[str, str]] | None = None
     payload: Annotated[Any, Field(alias="json", description="Sent as JSON.")] = None
+    body: Annotated[Base64Bytes | None, Field(description="Instead of `json`; base64.")] = None
     headers: dict[str, str] | None = None
     name: Annotated[str | None, Field(description="Null: the first that fits.")] = None
     status: Annotated[int, Field(ge=100, le=599)] = 200
     response: Annotated[
         Base64Bytes | None, Field(description="The body of a response; base64.")
+    ] = None
+    response_headers: Annotated[
+        dict[str, str] | None, Field(description="Null: those of JSON.")
     ] = None
 
 

@@ -38,6 +38,12 @@ allow_insecure = true
 [[providers.{name}.endpoints]]
 url = "{url}"
 
+[[providers.{name}.transforms]]
+name = "short"
+path = "/grades"
+asked = true
+response.jmespath = "{{name: name}}"
+
 [providers.{limited}]
 kind = "oneroster"
 limit = "1/h"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from sisgate import NewRequest
 from sisgate.errors import (
     AccessDenied,
     ConfigurationConflict,
@@ -102,6 +105,42 @@ def test_the_configuration_has_versions(world: World) -> None:
         world.gateway.configuration.apply(changed, actor="ana")
 
 
+def test_providers_are_added_edited_and_removed_alone(world: World) -> None:
+    """Without the rest of the document, which stays as it was."""
+    configuration: Any = world.admin.configuration  # each applies its own plans
+    one = {"kind": "oneroster", "auth": "none", "endpoints": [{"url": "https://sis.test"}]}
+    configuration.apply({"providers": {NAME: one}}, actor="ana")
+
+    def apply(plan: Any, subject: str) -> None:
+        assert [each.subject for each in plan.changes] == [subject]
+        version = configuration.apply(plan, actor="ana", reason="a test").version
+        assert version.number == plan.base + 1
+        assert configuration.show().document == plan.document
+
+    added = configuration.plan_provider("adams", {**one, "rotation.overlap": "1h"})
+    apply(added, "providers.adams")
+    apply(configuration.plan_edit("adams", {"limit": "5/h"}), "providers.adams")
+    apply(configuration.plan_edit("adams", {}, ["limit"]), "providers.adams")
+    moved = configuration.plan_renamed_endpoint("adams", "https://sis.test", "https://new.test")
+    apply(moved, "providers.adams")
+    assert configuration.show().document["providers"]["adams"]["endpoints"][0]["url"] == (
+        "https://new.test"
+    )
+    with pytest.raises(ConfigurationConflict):
+        configuration.apply(added, actor="ana")
+    assert set(configuration.left_by("adams").values()) <= {0}
+    removal = configuration.plan_removal("adams")
+    assert dict(removal.cancels) == {}
+    apply(removal, "providers.adams")
+    assert set(configuration.left_by("adams").values()) <= {0}
+    with pytest.raises(SisgateError):
+        configuration.plan_edit("adams", {"limit": "5/h"})
+    with pytest.raises(UnknownProvider):
+        configuration.left_by("nowhere")
+    with pytest.raises(AccessDenied):
+        world.gateway.configuration.left_by("adams")
+
+
 def test_keys_are_added_staged_and_revoked_and_never_shown(world: World) -> None:
     """Nor is a key that does not exist."""
     keys = world.admin.keys.of(NAME)
@@ -120,6 +159,47 @@ def test_keys_are_added_staged_and_revoked_and_never_shown(world: World) -> None
         keys.promote("no-such-key", actor="ana")
     with pytest.raises(AccessDenied):
         world.gateway.keys.list()
+
+
+def test_master_keys_are_shown_and_take_over_what_others_sealed(world: World) -> None:
+    """Batch by batch; none is named but by its id."""
+    world.admin.keys.of(NAME).add("client-1", "planted-secret", actor="ana")
+    master = world.admin.keys.master
+    (newest,) = master.list()
+    assert newest.is_newest
+    assert newest.origin is not None
+    assert sum(newest.sealed.values()) >= 1
+    steps = list(master.rewrap(actor="ana", reason="a test"))
+    assert [each for each in steps if each.moved or each.unopened] == []
+    assert master.list() == [newest]
+    with pytest.raises(AccessDenied):
+        world.gateway.keys.master.list()
+    with pytest.raises(AccessDenied):
+        list(world.gateway.keys.master.rewrap(actor="ana"))
+
+
+def test_a_transform_is_tried_without_a_call(world: World) -> None:
+    """On a request, and on a response to it."""
+    request = NewRequest(NAME, "POST", "/grades", json={"name": "Ada"}, transform="short")
+    test = world.gateway.transforms.test
+    asked = test(request)
+    assert (asked.provider, asked.rule, asked.response) == (NAME, "short", None)
+    assert asked.request["path"] == "/grades"
+    headers = {"content-type": "application/json", "x-left": "1"}
+    given = b'{"name": "Ada", "note": "long"}'
+    tried = test(request, response=given, status=201, headers=headers)
+    assert tried.response is not None
+    assert json.loads(tried.response.body) == {"name": "Ada"}
+    assert tried.response.headers["x-left"] == "1"
+    sent = NewRequest(NAME, "POST", "/grades", body=b"raw", transform="short")
+    assert test(sent).rule == "short"
+    assert world.asked() == []
+    with pytest.raises(UsageError):
+        test(NewRequest(NAME, "GET", "/grades", transform="no-such-rule"))
+    with pytest.raises(UsageError):
+        test(NewRequest(NAME, "GET", "/grades"))
+    with pytest.raises(UnknownProvider):
+        test(NewRequest("nowhere", "GET", "/grades"))
 
 
 def test_tokens_are_made_replaced_and_revoked(world: World) -> None:

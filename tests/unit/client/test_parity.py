@@ -15,7 +15,7 @@ from sisgate.client.configuration import HttpConfiguration
 from sisgate.client.datasets import HttpDatasets
 from sisgate.client.error_patterns import HttpErrorPatterns
 from sisgate.client.jobs import HttpJobs
-from sisgate.client.keys import HttpKeys, HttpProviderKeys
+from sisgate.client.keys import HttpKeys, HttpMasterKeys, HttpProviderKeys
 from sisgate.client.operations import (
     HttpDiagnosis,
     HttpFleet,
@@ -26,6 +26,7 @@ from sisgate.client.operations import (
 from sisgate.client.privacy import HttpPrivacy, HttpRetention
 from sisgate.client.providers import HttpBreakers, HttpControl, HttpProviders
 from sisgate.client.sla import HttpServiceLevels
+from sisgate.client.transforms import HttpTransforms
 from sisgate.client.webhooks import HttpWebhooks
 from sisgate.gateway import Gateway
 from sisgate.gateway.alerts import Alerts
@@ -39,11 +40,13 @@ from sisgate.gateway.errors import ErrorPatterns
 from sisgate.gateway.fleet import FleetStatus
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.keys import Keys, ProviderKeys
+from sisgate.gateway.master_keys import MasterKeys
 from sisgate.gateway.privacy import Privacy
 from sisgate.gateway.providers import Providers
 from sisgate.gateway.quarantine import QuarantineService
 from sisgate.gateway.schedules import Schedules
 from sisgate.gateway.sla import ServiceLevels
+from sisgate.gateway.transforms import Transforms
 from sisgate.gateway.webhooks import Webhooks
 from sisgate.privacy.retention import Retention
 
@@ -57,6 +60,7 @@ TWINS: list[tuple[type, type]] = [
     (Configuration, HttpConfiguration),
     (Keys, HttpKeys),
     (ProviderKeys, HttpProviderKeys),
+    (MasterKeys, HttpMasterKeys),
     (TokenService, HttpTokens),
     (Schedules, HttpSchedules),
     (Webhooks, HttpWebhooks),
@@ -66,6 +70,7 @@ TWINS: list[tuple[type, type]] = [
     (AuditLog, HttpAudit),
     (FleetStatus, HttpFleet),
     (Diagnosis, HttpDiagnosis),
+    (Transforms, HttpTransforms),
     (Alerts, HttpAlerts),
     (ErrorPatterns, HttpErrorPatterns),
     (ServiceLevels, HttpServiceLevels),

@@ -1,0 +1,45 @@
+"""Trying the rules that change requests and responses, over HTTP."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+
+from sisgate.client.connection import Connection
+from sisgate.client.paths import provider_path
+from sisgate.client.values import order_of
+from sisgate.gateway.orders import NewRequest
+from sisgate.gateway.transforms import TransformTrial
+from sisgate.transforms import Transformed
+
+_OF_REQUEST = ("method", "path", "query", "json", "body", "headers")
+
+
+class HttpTransforms:
+    """`gateway.transforms` over HTTP."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def test(
+        self,
+        request: NewRequest,
+        *,
+        response: bytes | None = None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> TransformTrial:
+        """Return what the rule of a request makes of it, and of a response's body."""
+        order = order_of(request)
+        body = {
+            **{name: order[name] for name in _OF_REQUEST if name in order},
+            "name": request.transform, "status": status,
+            "response": b64encode(response).decode() if response is not None else None,
+            "response_headers": dict(headers) if headers is not None else None,
+        }  # fmt: skip
+        path = f"{provider_path(request.provider)}/transforms/test"
+        tried = self._connection.post(path, body, may_repeat=True)
+        done = tried["response"] and Transformed(
+            tried["response"]["headers"], b64decode(tried["response"]["body"])
+        )
+        return TransformTrial(request.provider, tried["transform"], tried["request"], done)
