@@ -30,7 +30,7 @@ from sisgate.console.rooms import ConsoleRoute, Done, View, Visit
 from sisgate.console.suggestions import suggestions_for
 from sisgate.console.templates import Templates
 from sisgate.console.visitors import LoginBound, Visitors
-from sisgate.errors import NotAuthenticated, NotFound, SisgateError, UsageError
+from sisgate.errors import NotAuthenticated, NotFound, SisgateError, TooManyRequests, UsageError
 from sisgate.gateway import Gateway
 from sisgate.problem_details import problem_of
 
@@ -179,8 +179,9 @@ class Console:
         token = form.get("token", "").strip()
         try:
             await run_in_threadpool(self._visitors.log_in, request, token, response)
-        except NotAuthenticated as error:
-            return self._login_form(request, following, _plain(error.message), 401)
+        except (NotAuthenticated, TooManyRequests) as error:
+            status = 429 if isinstance(error, TooManyRequests) else 401
+            return self._login_form(request, following, _plain(error.message), status)
         return response
 
     async def _log_out(self, request: Request) -> Response:

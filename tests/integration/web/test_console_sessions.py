@@ -36,6 +36,22 @@ def test_logging_in_leads_nowhere_else(
         assert answer.headers["Location"] == "/"
 
 
+def test_who_was_wrong_too_often_is_told_so(gateway: Gateway, make_token: MakeToken) -> None:
+    """At the form, and also with the right token: nobody wonders whether it is the wrong one."""
+    web = gateway.settings.web.model_copy(update={"failed_logins": "2/m"})
+    closed = gateway.settings.model_copy(update={"access": "tokens", "web": web})
+    token = make_token("ada", "viewer")
+    with (
+        WebService(Gateway(closed, database=gateway.context.database)) as service,
+        ConsoleVisitor(service) as visitor,
+    ):
+        wrong = [visitor.send("/login", token="wrong").status_code for _ in range(2)]
+        answer = visitor.send("/login", token=token)
+        assert [*wrong, answer.status_code] == [401, 401, 429]
+        assert 'role="alert"' in answer.text
+        assert "Set-Cookie" not in answer.headers
+
+
 def test_the_cookie_is_no_token_and_out_of_reach_of_scripts_and_sites(
     service: WebService, make_token: MakeToken
 ) -> None:
