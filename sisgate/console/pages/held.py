@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sisgate.console.acts import REASON, FormField, act_view
+from sisgate.console.acts import FormField, act_view
 from sisgate.console.rooms import Done, Room, View, Visit
 from sisgate.domain.states import JobState
-from sisgate.errors import InvalidState
+from sisgate.errors import InvalidState, UsageError
 from sisgate.gateway import Action
 
 room = Room()
@@ -41,7 +41,7 @@ def approve_form(visit: Visit) -> View:
         ],
         FormField("sure", "I have checked at the provider that the records are gone.",
                   kind="checkbox", required=True),
-        REASON, submit="Approve the deletions", back="/held", danger=True,
+        submit="Approve the deletions", back="/held", danger=True,
     )  # fmt: skip
 
 
@@ -51,6 +51,8 @@ def approve(visit: Visit) -> Done:
     status = visit.gateway.jobs.status(visit.places["job_id"])
     if status.state is not JobState.HELD or status.resource is None:
         raise InvalidState(f"Job {status.id} is {status.state.value}, not held.", job=status.id)
+    if visit.form.get("sure") != "yes":
+        raise UsageError("Check at the provider first, and say so in the form.")
     job = visit.gateway.sync(
         status.provider, status.resource, allow_deletes=True, mode="full", priority="high"
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sisgate import Gateway
+from sisgate.domain.states import JobState
+from sisgate.ledger import jobs
 from testbed.console_visitor import ConsoleVisitor
 from testbed.web_service import WebService
 from tests.integration.web.conftest import MakeToken
@@ -47,3 +49,18 @@ def test_a_value_that_cannot_be_is_told_in_words(
         answer = visitor.send(path, **fields)
     assert answer.status_code in {404, 422}, answer.headers.get("Location")
     assert [each.getMessage() for each in caplog.records if each.exc_info] == []
+
+
+def test_deletions_are_not_approved_without_saying_that_they_are_right(
+    service: WebService, gateway: Gateway, make_token: MakeToken
+) -> None:
+    """The browser asks for it; a form that was sent without is not enough."""
+    job = gateway.sync("open", "students")
+    with gateway.context.database.write() as session:
+        jobs.end(session, jobs.get(session, job.id), JobState.HELD, gateway.context.clock.now())
+    with ConsoleVisitor(service, make_token("root", "admin")) as visitor:
+        assert 'name="sure"' in visitor.get(f"/held/{job.id}").text
+        assert visitor.send(f"/held/{job.id}").status_code == 422
+        assert len(gateway.jobs.search("provider:open")) == 1
+        assert visitor.send(f"/held/{job.id}", sure="yes").status_code == 303
+    assert len(gateway.jobs.search("provider:open")) == 2
