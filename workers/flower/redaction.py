@@ -21,6 +21,11 @@ SHOWN = frozenset(
 )  # fmt: skip
 """The arguments whose values are shown, if they look like an id, a name or a number."""
 
+_OUTCOME = re.compile(
+    r"None|True|False|'(job [0-9a-z-]{1,36}: [a-z0-9_ ,]{1,100}|not due|the provider was removed)'"
+)
+"""What tasks of ours return (`workers.calls.execute`)."""
+
 _PLAIN = re.compile(r"[\w.:*/-]{1,64}", re.ASCII)
 _LONGEST = 2000
 _ERROR = re.compile(r"([\w.]+)\(")
@@ -80,6 +85,15 @@ def _kind(text: str) -> str:
     return kind[1] if kind else NOT_SHOWN
 
 
+def _outcome(text: str) -> str:
+    """Return a result if it is one of ours.
+
+    >>> _outcome("'job a1: answered 200'"), _outcome("{'student': 'Ada'}")
+    ("'job a1: answered 200'", '…')
+    """
+    return text if _OUTCOME.fullmatch(text) else NOT_SHOWN
+
+
 def _frames(text: str) -> str:
     """Return a traceback's places and kinds of errors, without what the errors say."""
     lines: list[str] = []
@@ -92,4 +106,7 @@ def _frames(text: str) -> str:
     return "\n".join(lines)
 
 
-_CHANGES = {"args": _positional, "kwargs": _named, "exception": _kind, "traceback": _frames}
+_CHANGES = {
+    "args": _positional, "kwargs": _named, "result": _outcome, "exception": _kind,
+    "traceback": _frames,
+}  # fmt: skip
