@@ -13,7 +13,7 @@ from sisgate.errors import ServiceUnavailable
 from sisgate.gateway.plan import Plan
 
 if TYPE_CHECKING:
-    from sisgate.gateway.datasets import AbsentDataset
+    from sisgate.gateway.datasets import AbsentDataset, DatasetStatus
 
 T = TypeVar("T")
 
@@ -26,6 +26,13 @@ class HttpDatasets:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def list(self, provider: str | None = None) -> Sequence[DatasetStatus]:
+        """Return the datasets that were synced and that the caller may see, by name."""
+        from sisgate.gateway.datasets import DatasetStatus
+
+        found = self._connection.get("/v1/datasets", {"provider": provider})["datasets"]
+        return value_of(list[DatasetStatus], found)
 
     def roster(self, provider: str, *, with_absent: bool = False) -> tuple[str, ...]:
         """Return the datasets of a provider's whole roster, parents before children."""

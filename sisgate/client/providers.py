@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import provider_path
-from sisgate.client.values import hold_of, obstacle_of, queue_of, value_of
-from sisgate.domain.validation import aware
+from sisgate.client.values import hold_of, obstacle_of, queue_of, text_of, value_of
 from sisgate.gateway.hold import Hold
 from sisgate.gateway.plan import PriorityQueue
 from sisgate.gateway.usage import Usage
@@ -46,6 +45,17 @@ class ProviderStates:
     unknown: Sequence[str]
 
 
+@dataclass(frozen=True)
+class ProviderStatePage:
+    """One page of `pages`, from 1. `count` is of all that match."""
+
+    providers: Sequence[ProviderState]
+    count: int
+    page: int
+    pages: int
+    unknown: Sequence[str]
+
+
 class HttpProviders:
     """`gateway.providers` over HTTP. Methods raise `UnknownProvider` for an unknown name."""
 
@@ -66,6 +76,35 @@ class HttpProviders:
             return ProviderStates([_state(self._get(name))], ())
         document = self._connection.get("/v1/providers")
         return ProviderStates([_state(each) for each in document["providers"]], document["unknown"])
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        kind: str | None = None,
+        pool: str | None = None,
+        sort: str = "name",
+        page: int = 1,
+        size: int = 50,
+    ) -> ProviderStatePage:
+        """Return a page of the providers that the caller may see; see `Providers.search`."""
+        query = {
+            "text": text, "kind": kind, "pool": pool, "sort": sort, "page": page, "size": size
+        }  # fmt: skip
+        found = self._connection.get("/v1/providers", query)
+        return ProviderStatePage(
+            [_state(each) for each in found["providers"]],
+            found["count"], found["page"], found["pages"], found["unknown"],
+        )  # fmt: skip
+
+    def window_shape(self, name: str, parts: int = 24) -> Sequence[int]:
+        """Return how many permits of the longest window come back in each part of it from now on.
+
+        Empty without a limit.
+        """
+        path = f"{provider_path(name)}/window"
+        permits: list[int] = self._connection.get(path, {"parts": parts})["permits"]
+        return permits
 
     def hold(self, name: str) -> Hold | None:
         """Return why a provider takes no calls now and until when; None if it does."""
@@ -94,8 +133,8 @@ class HttpProviders:
     ) -> Sequence[Usage]:
         """Return the calls of each app to each provider, and their results."""
         query = {
-            "provider": provider, "app": app, "since": _text("since", since),
-            "until": _text("until", until), "by": by,
+            "provider": provider, "app": app, "since": text_of("since", since),
+            "until": text_of("until", until), "by": by,
         }  # fmt: skip
         return value_of(list[Usage], self._connection.get("/v1/usage", query)["usage"])
 
@@ -134,7 +173,7 @@ class HttpControl:
         reason: str | None = None,
     ) -> None:
         """Stop calls until a time (aware), or until somebody resumes."""
-        body = {"until": _text("until", until), "reason": reason}
+        body = {"until": text_of("until", until), "reason": reason}
         self._noted(self._connection.post(f"{self._path}/pause", body, may_repeat=True))
 
     def resume(self, *, actor: str | None = None, reason: str | None = None) -> bool:
@@ -165,7 +204,7 @@ class HttpBreakers:
     ) -> list[str]:
         """Pin breakers `open`, `close` or `half-open`, or end pins with `auto`; return the URLs."""
         body = {
-            "state": word, "endpoint": endpoint, "until": _text("until", until), "reason": reason
+            "state": word, "endpoint": endpoint, "until": text_of("until", until), "reason": reason
         }  # fmt: skip
         changed = self._connection.post(self._path, body)
         self.holds_now = changed["holds_now"]
@@ -176,8 +215,3 @@ def _state(document: Mapping[str, Any]) -> ProviderState:
     values = {name: value for name, value in document.items() if name not in {"hold", "queue"}}
     obstacles = [obstacle_of(each) for each in document["obstacles"]]
     return ProviderState(document["name"], obstacles, values)
-
-
-def _text(name: str, at: datetime | None) -> str | None:
-    at = aware(name, at)
-    return at.isoformat() if at is not None else None

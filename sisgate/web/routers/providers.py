@@ -71,9 +71,11 @@ def get_provider(provider: ProviderName, caller: Caller) -> ProviderDetails:
     openapi_extra=needs("look", "part of provider"),
     summary="Show when permits come back",
 )
-def get_window(provider: ProviderName, caller: Caller) -> WindowShape:
+def get_window(
+    provider: ProviderName, caller: Caller, parts: Annotated[int, Query(ge=1, le=1000)] = 24
+) -> WindowShape:
     """Return how many permits of the longest window come back in each part of it from now on."""
-    return WindowShape(permits=list(caller.providers.window_shape(provider)))
+    return WindowShape(permits=list(caller.providers.window_shape(provider, parts)))
 
 
 @router.get(

@@ -18,6 +18,10 @@ def synced(world: World, students: list) -> None:
     with world.working():
         status = world.gateway.sync(NAME, "students", mode="full").wait(timeout=60)
     assert (status.state, status.complete) == ("done", True), status
+    (dataset,) = world.gateway.datasets.list(NAME)
+    assert (dataset.provider, dataset.resource) == (NAME, "students")
+    assert dataset.synced_at == dataset.full_synced_at is not None
+    assert dataset.change == world.gateway.datasets.cursor(NAME, "students")
 
 
 def test_records_and_changes_come_as_they_were_synced(world: World) -> None:

@@ -42,6 +42,25 @@ def test_providers_tell_their_limits_and_why_they_take_no_calls(world: World) ->
         providers.hold("nowhere")
 
 
+def test_providers_are_searched_page_by_page(world: World) -> None:
+    """By a part of the name, or by kind."""
+    search = world.gateway.providers.search
+    found = search(size=1, page=2)
+    assert [each.name for each in found.providers] == [LIMITED]
+    assert (found.count, found.page, found.pages) == (2, 2, 2)
+    assert list(found.unknown) == []
+    assert [each.name for each in search("linc").providers] == [NAME]
+    assert search(kind="skyward").count == 0
+    shape = world.gateway.providers.window_shape(LIMITED, 12)
+    assert (len(shape), sum(shape)) == (12, 0)
+    assert len(world.gateway.providers.window_shape(LIMITED)) == 24
+    assert list(world.gateway.providers.window_shape(NAME)) == []
+    with pytest.raises(UsageError):
+        search(sort="colour")
+    with pytest.raises(UnknownProvider):
+        world.gateway.providers.window_shape("nowhere")
+
+
 def test_limits_pauses_and_breakers_are_changed_by_who_may(world: World) -> None:
     """And nobody else; each change says whether it holds now."""
     control = world.admin.providers.control(LIMITED)
