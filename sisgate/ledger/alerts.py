@@ -124,8 +124,13 @@ def has_due(session: Session, now: datetime) -> bool:
 
 
 def claim(session: Session, now: datetime, lease: timedelta) -> AlertMessage | None:
-    """Return the oldest message that is due, claimed for a while; None if there is none."""
-    query = select(AlertMessage).where(_due(now)).order_by(AlertMessage.id).limit(1)
+    """Return the message that is due next, claimed for a while; None if there is none.
+
+    The one with the fewest tries, then the oldest: those for a channel that is down, each of which
+    waits for it in vain, hold up no other channel.
+    """
+    order = (AlertMessage.attempt, AlertMessage.id)
+    query = select(AlertMessage).where(_due(now)).order_by(*order).limit(1)
     message = session.scalar(query.with_for_update(skip_locked=True))
     if message is not None:
         message.attempt += 1
