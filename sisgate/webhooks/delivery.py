@@ -29,6 +29,9 @@ from sisgate.webhooks.signing import body_of, secret_context, signed_headers
 MARGIN_SECONDS = 15.0
 """How much longer a lease is than an attempt may take: for resolving the name and writing."""
 
+MOST_DROPPED = 100
+"""Messages that one transaction drops: on SQLite all other writers wait for it."""
+
 ACTOR = "worker"
 USER_AGENT = "sisgate-webhooks/1"
 
@@ -114,8 +117,11 @@ class Deliveries:
     def _next(
         self, session: Session, now: datetime, lease: timedelta
     ) -> tuple[Webhook, WebhookMessage] | None:
-        """Claim the next message that its webhook may still be told."""
-        while (found := webhook_claims.claim(session, now, lease)) is not None:
+        """Claim the next message that its webhook may still be told; None after `MOST_DROPPED`."""
+        for _ in range(MOST_DROPPED):
+            found = webhook_claims.claim(session, now, lease)
+            if found is None:
+                return None
             session.flush()
             if _may_still_hear(session, *found, now):
                 return found

@@ -12,8 +12,12 @@ from sisgate import Gateway
 from sisgate.access.policy import LOCAL
 from sisgate.errors import AccessDenied, CursorAhead, CursorTooOld, UnknownWebhook, UsageError
 from sisgate.gateway import TokenInfo, WebhookInfo
+from sisgate.ledger import webhook_messages, webhooks
+from sisgate.ledger.webhook_messages import NewMessage
+from sisgate.webhooks.delivery import MOST_DROPPED
 from testbed.clock import ManualClock
 from tests.integration.webhooks.conftest import Deliver, EndJob, MakeHook, Receiver
+from workers.runtime import Runtime
 
 App = Callable[..., tuple[Gateway, TokenInfo]]
 
@@ -129,6 +133,28 @@ def test_without_a_valid_token_nothing_more_is_told(
     app("gradebook")
     end_job()
     assert deliver() == 1
+
+
+def test_what_may_not_be_told_any_more_is_dropped_bit_by_bit(
+    app: App, gateway: Gateway, receiver: Receiver, runtime: Runtime
+) -> None:
+    """A month of events in one transaction would keep all other writers of SQLite waiting."""
+    gradebook, token = app("gradebook")
+    hook = gradebook.webhooks.add(receiver.url, ["job.ended"])
+    now, config = runtime.clock.now(), runtime.configuration.current().webhooks
+    waiting = [
+        NewMessage(f"evt_{number}", "job.ended", now, {}, "open", "students")
+        for number in range(MOST_DROPPED + 50)
+    ]
+    with runtime.database.write() as session:
+        webhook_messages.append(session, webhooks.lock(session, hook.id), waiting, now)
+    gateway.tokens.revoke(token.id)
+    left = []
+    for _ in range(2):
+        assert runtime.deliveries.claim(config) is None
+        left.append(gateway.webhooks.show(hook.id).waiting)
+    assert left == [50, 0]
+    assert receiver.received == []
 
 
 def test_events_can_be_read_by_a_cursor(
