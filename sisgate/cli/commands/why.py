@@ -63,7 +63,8 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, object]]:
         others = verdict.findings
     for each in others[:MOST_OTHERS]:
         remedy = f" {each.remedy}" if culprit is None else ""
-        what = f"{each.sentence} {_who(each).capitalize()}, {each.certainty.word}.{remedy}"
+        who = _who(each)
+        what = f"{each.sentence} {who[:1].upper()}{who[1:]}, {each.certainty.word}.{remedy}"
         yield "also" if culprit is not None else "perhaps", what
     if len(others) > MOST_OTHERS:
         yield "also", f"{len(others) - MOST_OTHERS:,} more: --json shows them."
