@@ -67,7 +67,7 @@ class Alerts:
     ) -> Sequence[AlertStatus]:
         """Return the alerts that the caller may see: those that have not ended, else by `states`.
 
-        The worst come first, and of those the newest.
+        The worst come first, then those that have ended, the newest first of each.
         """
         principal = self._core.access.require_role(Action.LOOK)
         wanted = [AlertState(chosen("state", AlertState, each)) for each in states] or [

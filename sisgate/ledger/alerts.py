@@ -42,13 +42,13 @@ def find(
     among: Collection[str] | None,
     limit: int,
 ) -> Sequence[Alert]:
-    """Return alerts, the worst first, and of those the one that changed last.
+    """Return alerts, the worst first, then those that have ended, the newest first of each.
 
     `among` are the providers that are asked about, besides what is about none; None for all.
     """
-    ranks = {each.value: each.rank for each in AlertSeverity}
-    worst = case(ranks, value=Alert.severity).desc()
-    query = select(Alert).order_by(worst, Alert.changed_at.desc(), Alert.id).limit(limit)
+    ranks = [(Alert.severity == each.value, each.rank) for each in AlertSeverity]
+    rank = case((Alert.state == AlertState.RESOLVED, -1), *ranks)
+    query = select(Alert).order_by(rank.desc(), Alert.changed_at.desc(), Alert.id).limit(limit)
     if states:
         query = query.where(Alert.state.in_(states))
     if provider is not None:

@@ -8,6 +8,7 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.access.policy import Principal, Role, Scope
+from sisgate.domain.alert_states import AlertState
 from sisgate.ledger.schema import Alert, AlertSilence, ErrorPattern
 
 NOW = datetime.now(UTC)
@@ -59,6 +60,17 @@ def test_a_bound_counts_what_the_caller_may_see(busy: Gateway) -> None:
 def test_the_worst_alert_is_within_the_bound(busy: Gateway) -> None:
     """However old it is."""
     assert [each.id for each in as_viewer(busy, "*").alerts.list(limit=2)] == ["al_0", "al_5"]
+
+
+def test_what_has_ended_comes_after_the_rest(busy: Gateway) -> None:
+    """However bad it was; the newest first."""
+    with busy.context.database.write() as session:
+        for alert_id in ("al_0", "al_1", "al_5"):
+            row = session.get(Alert, alert_id)
+            assert row is not None
+            row.state = "resolved"
+    found = as_viewer(busy, "*").alerts.list(states=list(AlertState), limit=5)
+    assert [each.id for each in found] == ["al_4", "al_3", "al_2", "al_5", "al_1"]
 
 
 def test_silences_of_other_providers_are_not_shown(busy: Gateway) -> None:
