@@ -78,6 +78,7 @@ ARGUMENTS = {
     "plan": "lincoln students",
     "metrics": "",
     "why": "lincoln",
+    "sla": "lincoln",
     "errors list": "",
     "errors show": "er_3f8a",
     "errors resolve": "er_3f8a",
