@@ -168,7 +168,12 @@ class OverHttp:
         """See `Awaiting.request`."""
         arguments = _arguments(new) | {"timeout": max(0.001, _left(deadline)), "purpose": purpose}
         del arguments["job_id"]
-        return await self._threads.run(self._gateway.request, **arguments)
+        try:
+            return await self._threads.run(self._gateway.request, **arguments)
+        except TimeoutError as error:  # the service lets nobody wait for so long
+            raise JobExpired(
+                f"{new.provider} gave no answer in time. {error}", provider=new.provider
+            ) from None
 
 
 async def _is_set_by(event: asyncio.Event, deadline: float) -> bool:

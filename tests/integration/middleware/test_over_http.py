@@ -130,6 +130,24 @@ def test_a_call_that_is_late_is_a_job_whose_place_answers_in_the_end(
         assert requests.get(f"{app.url}/sis/-/jobs/{foreign}", timeout=60).status_code == 404
 
 
+def test_a_caller_who_waits_longer_than_the_service_lets_it_gets_a_problem(
+    gateway: Gateway, installation: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """504 at its time, where an old answer would have done as well."""
+    be_heard(gateway)
+    web = installation.web.model_copy(update={"longest_wait_seconds": 1})
+    closed = installation.model_copy(update={"access": "tokens", "web": web})
+    token = gateway.tokens.add("portal", ["app"]).token
+    assert token is not None
+    monkeypatch.setenv("SISGATE_TOKEN", token.get_secret_value())
+    with WebService(Gateway(closed, database=gateway.context.database)) as service:
+        monkeypatch.setenv("SISGATE_URL", service.url)
+        options = CallOptions(timeout=1.3, keep=0, on_unavailable="stale")
+        with AsgiServer(app_of(options=options)) as app:
+            late = requests.get(f"{app.url}/sis/lincoln/orgs", timeout=60)
+    assert (late.status_code, late.json()["code"]) == (504, "job_expired")
+
+
 @pytest.mark.usefixtures("_portal")
 def test_many_wait_at_once_and_identical_ones_share_a_call(
     gateway: Gateway, installation: Settings, sis: Sis
