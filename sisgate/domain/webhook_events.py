@@ -69,7 +69,7 @@ def interests_of(
     >>> sorted(interests_of(["job.ended", "sync.held"], "gradebook"))
     [(<Topic.JOB: 'job'>, 'gradebook'), (<Topic.SYNC: 'sync'>, '*')]
     """
-    whose = {Topic.JOB: ANY_APP if every_app else app, Topic.WEBHOOK: app}
+    whose = dict.fromkeys((Topic.JOB, Topic.WEBHOOK), ANY_APP if every_app else app)
     topics = {TOPICS[EventType(each)] for each in types}
     return {(topic, whose.get(topic, ANY_APP)) for topic in topics}
 

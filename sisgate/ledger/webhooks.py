@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, exists, func, insert, select
 from sqlalchemy.orm import Session
 
-from sisgate.domain.webhook_events import Topic, WebhookState, interests_of
+from sisgate.domain.webhook_events import ANY_APP, Topic, WebhookState, interests_of
 from sisgate.errors import UnknownWebhook
 from sisgate.ledger.schema import (
     Dataset,
@@ -93,7 +93,7 @@ def is_wanted(session: Session, topic: Topic, app: str | None = None) -> bool:
     """Return whether any webhook hears of a topic, or of that of an app."""
     wanted = select(WebhookInterest.topic).where(WebhookInterest.topic == topic)
     if app is not None:
-        wanted = wanted.where(WebhookInterest.app == app)
+        wanted = wanted.where(WebhookInterest.app.in_((app, ANY_APP)))
     return bool(session.scalar(select(exists(wanted))))
 
 

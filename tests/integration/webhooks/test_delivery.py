@@ -134,6 +134,24 @@ def test_events_that_nobody_takes_for_a_day_are_dead_and_can_be_sent_again(
     assert gateway.webhooks.show(hook.id).dead == 0
 
 
+def test_who_hears_of_every_app_hears_that_a_webhook_of_another_is_paused(
+    make_hook: MakeHook, end_job: EndJob, deliver: Deliver, receiver: Receiver,
+    gateway: Gateway, clock: ManualClock,
+) -> None:  # fmt: skip
+    """And no other app does."""
+    hook = make_hook()
+    ops = make_hook("webhook.paused", url=None, app="ops", every_app=True)
+    portal = make_hook("webhook.paused", url=None, app="portal")
+    receiver.answers.extend([FAILED] * 1000)
+    while gateway.webhooks.show(hook.id).state != "paused":
+        end_job()
+        deliver()
+        clock.advance(12 * 3600)
+    deliver()
+    assert [each.data["webhook"] for each in gateway.webhooks.events(ops.id).events] == [hook.id]
+    assert gateway.webhooks.events(portal.id).events == []
+
+
 def test_a_receiver_that_only_fails_is_paused_and_said_to_be(
     make_hook: MakeHook, end_job: EndJob, deliver: Deliver, receiver: Receiver,
     gateway: Gateway, clock: ManualClock,
