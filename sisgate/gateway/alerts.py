@@ -101,7 +101,8 @@ class Alerts:
             if not AlertState(row.state).is_firing:
                 raise InvalidState(f"Alert {row.id} does not fire: it is {row.state}.")
             row.state = AlertState.ACKNOWLEDGED.value
-            row.acknowledged_at, row.acknowledged_by, row.note = now, actor, note
+            row.acknowledged_at, row.acknowledged_by = now, actor[:100]
+            row.note = note[:500] if note else None
             self._audit(session, now, actor, "ack", row.id, note, rule=row.rule)
             return status_of(row)
 
@@ -136,7 +137,7 @@ class Alerts:
         actor = principal.token_actor or actor
         row = AlertSilence(
             id=f"si_{secrets.token_hex(4)}", rule=rule, provider=provider, until=moment,
-            set_by=actor, reason=reason, created_at=now,
+            set_by=actor[:100], reason=reason[:500] if reason else None, created_at=now,
         )  # fmt: skip
         with self._core.database.write() as session:
             session.add(row)

@@ -77,3 +77,11 @@ def test_silences_of_other_providers_are_not_shown(busy: Gateway) -> None:
     """Nor why somebody set them."""
     assert [each.id for each in as_viewer(busy, "open").alerts.silences()] == ["si_open"]
     assert len(as_viewer(busy, "*").alerts.silences()) == 2
+
+
+def test_long_words_of_people_are_cut(busy: Gateway) -> None:
+    """As the columns are, on each database."""
+    busy.alerts.ack("al_0", actor="a" * 200, note="n" * 900)
+    busy.alerts.silence(NOW + timedelta(days=1), provider="open", actor="a" * 200, reason="r" * 900)
+    (alert,) = busy.alerts.list(states=["acknowledged"])
+    assert (len(alert.acknowledged_by or ""), len(alert.note or "")) == (100, 500)
