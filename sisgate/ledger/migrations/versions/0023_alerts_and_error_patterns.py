@@ -12,7 +12,7 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 LIVE = "state IN ('pending', 'firing', 'acknowledged')"
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 
 branch_labels = None
 depends_on = None

@@ -1,12 +1,12 @@
 """Access sessions: a person's visit to the console, begun with a token
 
-Revision ID: 0024
+Revision ID: 0021
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0024"
+revision = "0021"
 down_revision = "0020"
 
 branch_labels = None

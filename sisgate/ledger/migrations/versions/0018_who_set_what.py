@@ -1,6 +1,6 @@
 """Who set a pause, a limit or a breaker by hand, and why: what a verdict names
 
-Revision ID: 0022
+Revision ID: 0018
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
-revision = "0022"
+revision = "0018"
 down_revision = "0017"
 
 branch_labels = None

@@ -2,7 +2,7 @@
 
 Triggers put ends of jobs into the outbox.
 
-Revision ID: 0018
+Revision ID: 0019
 """
 
 import sqlalchemy as sa
@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql
 
 from sisgate.ledger import webhook_triggers
 
-revision = "0018"
-down_revision = "0022"
+revision = "0019"
+down_revision = "0018"
 
 branch_labels = None
 depends_on = None

@@ -1,12 +1,12 @@
 """Traces of jobs: the W3C traceparent of who asked
 
-Revision ID: 0026
+Revision ID: 0024
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026"
+revision = "0024"
 down_revision = "0023"
 
 branch_labels = None

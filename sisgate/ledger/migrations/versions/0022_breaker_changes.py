@@ -1,13 +1,13 @@
 """Breaker changes: when which endpoint took no calls, for service levels
 
-Revision ID: 0021
+Revision ID: 0022
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0021"
-down_revision = "0024"
+revision = "0022"
+down_revision = "0021"
 
 branch_labels = None
 depends_on = None
