@@ -64,4 +64,11 @@ def test_nothing_is_sent_after_the_lease(fleet: Fleet, point: str, method: str) 
     fleet.wait(lambda: said(fleet) > before, "the worker has found it out")
     fleet.ask("GET", "requests", f"{path}/next")
     fleet.wait(lambda: fleet.provider.calls_of("requests")[f"{path}/next"] == 1, "work goes on")
-    assert fleet.provider.calls_of("requests")[path] == seen
+    # A worker that finds that it has not sent gives the request back, and it is made, once. One
+    # that was ended for taking too long cannot say. What others had made is not made again.
+    ends = {("done", 1)} if method == "GET" else {("unknown", 0), ("done", 1)}
+
+    def end() -> tuple[str, int]:
+        return job.status().state, fleet.provider.calls_of("requests")[path]
+
+    fleet.wait(lambda: end() in ends, "state and provider agree")

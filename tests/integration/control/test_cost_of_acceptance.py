@@ -5,7 +5,7 @@ from __future__ import annotations
 from sisgate import Gateway
 from testbed.statement_costs import accept_in_every_way, costs_of, fill_with_jobs
 
-JOBS = 4_000
+JOBS = 8_000
 APP = "schedule/nightly"
 """A schedule is an app of its own, and the one with the most jobs."""
 

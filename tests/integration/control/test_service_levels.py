@@ -23,7 +23,12 @@ from sisgate.monitoring.sla import ServiceLevel
 from workers.maintenance.rollups import count
 from workers.runtime import Runtime
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    """Return the time, which has gone on since this file was imported."""
+    return datetime.now(UTC)
+
+
 A = "https://lincoln.test"
 OBJECTIVES = """
 [providers.lincoln.objectives]
@@ -38,7 +43,7 @@ def ended(gateway: Gateway, hours: float, seconds: float = 0.1, **facts: Any) ->
     """A call to lincoln ended so many hours ago."""
     with gateway.context.database.write() as session:
         record(
-            session, NOW - timedelta(hours=hours), actor="worker", action=CALL_OUTCOME,
+            session, now() - timedelta(hours=hours), actor="worker", action=CALL_OUTCOME,
             subject="call/1", provider="lincoln", endpoint=A, priority=6,
             **{"outcome": "done", "status": 200, "resource": "students",
                "ms": {"provider": 1000 * seconds, "queue": 5000.0}, **facts},
@@ -50,7 +55,7 @@ def synced(gateway: Gateway, hours: float) -> None:
     job = gateway.sync("lincoln", "students", idempotency_key=str(hours))
     with gateway.context.database.write() as session:
         row = session.get_one(Job, job.id)
-        row.state, row.ended_at, row.complete = "done", NOW - timedelta(hours=hours), True
+        row.state, row.ended_at, row.complete = "done", now() - timedelta(hours=hours), True
 
 
 @pytest.fixture
@@ -113,7 +118,7 @@ def test_an_outage_counts_by_its_time(agreed: Gateway) -> None:
             [(50, "open", "failures"), (40, "half-open", "due"), (30, "closed", "recovered"),
              (20, "open", "pinned"), (10, "closed", "unpinned")]
         ):  # fmt: skip
-            at = NOW - timedelta(minutes=minutes)
+            at = now() - timedelta(minutes=minutes)
             session.add(
                 BreakerChange(provider="lincoln", entry=f"{number}", at=at, endpoint=A,
                               state=state, reason=reason)
@@ -134,9 +139,9 @@ def test_without_objectives_there_are_numbers_all_the_same(served: Gateway) -> N
 
 def test_a_month_is_that_of_utc_and_its_report_has_no_script(agreed: Gateway) -> None:
     """One page, nothing loaded from anywhere."""
-    month = f"{NOW:%Y-%m}"
+    month = f"{now():%Y-%m}"
     report = agreed.sla.month("lincoln", month)
-    assert report.level.since == NOW.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    assert report.level.since == now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     assert sum(day["good"] + day["bad"] for day in report.as_dict()["days"]) == report.level.calls
     page = agreed.sla.report("lincoln", month)
     assert "<script" not in page
