@@ -24,7 +24,8 @@ from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.credentials.vault import Vault
 from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
 from sisgate.errors import SisgateError
-from sisgate.ledger.database import Database, is_sqlite, read_clock
+from sisgate.ledger.database import Database
+from sisgate.ledger.engine import is_sqlite, read_clock
 from sisgate.ledger.grouped import GroupedWrites
 from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.redis.client import RedisClient, connect

@@ -45,6 +45,7 @@ OURS = ("workers.", "sisgate.", "tests.faults.")
 NOT_TELLING = {
     "sisgate.broker",
     "sisgate.ledger.database",
+    "sisgate.ledger.engine",
     "sisgate.ledger.session",
     "sisgate.redis.client",
     "sisgate.redis.scripts",

@@ -22,7 +22,8 @@ from sisgate.errors import BrokerUnavailable, ConfigurationError, SisgateError
 from sisgate.gateway.core import Core
 from sisgate.gateway.diagnosis.result import DiagnosticResult, Grade
 from sisgate.gateway.missing_keys import missing_keys
-from sisgate.ledger.database import ping, read_clock, try_writing
+from sisgate.ledger.database import ping, try_writing
+from sisgate.ledger.engine import read_clock
 from sisgate.redis.client import RedisClient
 from sisgate.redis.errors import is_wrong_password
 from sisgate.settings.files import sample_file

@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from sisgate.clock import READ_EVERY_SECONDS, ReferenceClock, SystemClock
 from sisgate.ledger import migrate
-from sisgate.ledger.database import Database, ping, read_clock
+from sisgate.ledger.database import Database, ping
+from sisgate.ledger.engine import read_clock
 from sisgate.ledger.schema import Job
 from testbed.clock import ManualClock
 
