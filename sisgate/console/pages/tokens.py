@@ -7,6 +7,7 @@ from datetime import timedelta
 from sisgate.console.acts import REASON, FormField, act_view
 from sisgate.console.forms import number_of
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
+from sisgate.errors import InvalidState
 from sisgate.gateway import Action, Role
 
 room = Room()
@@ -21,7 +22,7 @@ def tokens(visit: Visit) -> View:
 
 
 @room.page("/tokens/new", Action.ADMINISTER, "installation")
-def new_form(_visit: Visit) -> View:
+def new_form(visit: Visit) -> View:
     """Ask for whom, and what for."""
     roles = [
         (role.value, role.value) for role in (Role.VIEWER, Role.OPERATOR, Role.APP, Role.ADMIN)
@@ -34,14 +35,23 @@ def new_form(_visit: Visit) -> View:
         FormField("scopes", "Scopes", "PROVIDER, PROVIDER/DATASET, */DATASET or *, with commas.",
                   value="*", required=True),
         FormField("days", "Days until it expires", value="365", required=True),
-        REASON, submit="Make the token", back="/tokens",
+        REASON, FormField("known", "", kind="hidden", value=str(_known(visit))),
+        submit="Make the token", back="/tokens",
     )  # fmt: skip
 
 
 @room.action("/tokens/new", Action.ADMINISTER, "installation")
 def new(visit: Visit) -> View:
-    """Make it and show it, this once."""
+    """Make it and show it, this once; `InvalidState` for a form that was sent before.
+
+    No redirect could carry the secret, so reloading the page sends the form again.
+    """
     form = visit.form
+    if number_of(form.get("known", ""), "known") != _known(visit):
+        raise InvalidState(
+            "Nothing was done: a token was made after this form was opened, with this form or by "
+            "someone else. It is among the tokens. For another one, open the form again."
+        )
     info = visit.gateway.tokens.add(
         form.get("name", "").strip(), [form.get("role", "")],
         scopes=[each.strip() for each in form.get("scopes", "").split(",") if each.strip()],
@@ -49,6 +59,11 @@ def new(visit: Visit) -> View:
         reason=visit.reason,
     )  # fmt: skip
     return View("token.html", "The new token", {"it": info})
+
+
+def _known(visit: Visit) -> int:
+    """Return how many tokens were ever made."""
+    return len(visit.gateway.tokens.list(every=True))
 
 
 @room.page("/tokens/{token}/revoke", Action.ADMINISTER, "installation")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from sisgate import Gateway
@@ -11,7 +13,7 @@ from testbed.console_visitor import ConsoleVisitor
 from testbed.web_service import WebService
 from tests.integration.web.conftest import MakeToken
 
-TOKEN = {"name": "ada", "role": "viewer", "scopes": "*"}
+TOKEN = {"name": "ada", "role": "viewer", "scopes": "*", "known": "1"}
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,17 @@ def test_deletions_are_not_approved_without_saying_that_they_are_right(
         assert len(gateway.jobs.search("provider:open")) == 1
         assert visitor.send(f"/held/{job.id}", sure="yes").status_code == 303
     assert len(gateway.jobs.search("provider:open")) == 2
+
+
+def test_reloading_the_page_of_a_new_token_makes_no_second_one(
+    service: WebService, gateway: Gateway, make_token: MakeToken
+) -> None:
+    """The browser sends the form again. One that is opened anew makes another."""
+    with ConsoleVisitor(service, make_token("root", "admin")) as visitor:
+        for made in (2, 3):
+            page = visitor.get("/tokens/new").text
+            hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w*)"', page))
+            form = {**TOKEN, "days": "3", **hidden}
+            assert visitor.send("/tokens/new", **form).status_code == 200
+            assert visitor.send("/tokens/new", **form).status_code == 409
+            assert len(gateway.tokens.list()) == made
