@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import select
@@ -18,6 +19,7 @@ from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
 from sisgate.domain.priorities import PRIORITIES
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
+from sisgate.ledger import calls
 from sisgate.ledger import schema as tables
 from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.settings import ProviderConfig
@@ -167,6 +169,16 @@ class Scene:
                 self.clock.advance(0.01)
                 made += 1
         return made
+
+    def claim(self, district: str) -> list[int]:
+        """Claim the calls that wait, which then nobody makes; return their ids."""
+        lease = timedelta(seconds=self.config(district).lease)
+        claimed = []
+        for call in self._queued(district):
+            with self.runtime.database.write() as session:
+                if calls.claim(session, call, self.clock.now(), lease) is not None:
+                    claimed.append(call)
+        return claimed
 
     def calm(self, district: str, usual: int, lately: int) -> None:
         """Make calls as they usually are, some of them a while ago."""

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from sisgate.gateway import Verdict
-from sisgate.ledger import calls
 from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.redis.client import connect
 from testbed.heartbeats import BEAT
@@ -208,7 +207,8 @@ def is_slow(at: Trouble) -> Expected:
 
 def hangs(at: Trouble) -> Expected:
     """Calls are under way that it does not answer."""
-    held = _claimed(at, 2)
+    at.scene.load(at.district, 2)
+    held = at.scene.claim(at.district)
     at.scene.be_alive(calls=tuple(held), busy=2)
     at.scene.clock.advance(at.scene.random.uniform(30, 80))
     at.load = 0
@@ -217,7 +217,8 @@ def hangs(at: Trouble) -> Expected:
 
 def loses_workers(at: Trouble) -> Expected:
     """Workers died with calls under way."""
-    _claimed(at, at.scene.random.randint(1, 3))
+    at.scene.load(at.district, at.scene.random.randint(1, 3))
+    at.scene.claim(at.district)
     at.scene.be_alive(calls=())
     at.scene.clock.advance(12)
     at.load = 0
@@ -541,18 +542,6 @@ def _others_answer(at: Trouble) -> None:
         if name != at.district:
             at.scene.load(name, 2)
             at.scene.work(name)
-
-
-def _claimed(at: Trouble, count: int) -> list[int]:
-    """Claim calls that nobody makes; return their ids."""
-    at.scene.load(at.district, count)
-    claimed = []
-    for call in at.scene._queued(at.district):
-        with at.scene.runtime.database.write() as session:
-            lease = timedelta(seconds=at.scene.config(at.district).lease)
-            if calls.claim(session, call, at.scene.clock.now(), lease) is not None:
-                claimed.append(call)
-    return claimed
 
 
 def _forget_token(at: Trouble) -> None:

@@ -30,7 +30,7 @@ def read_alert_facts(
     core: Core, rules: Mapping[str, AlertRule], providers: Mapping[str, ProviderConfig]
 ) -> AlertFacts:
     """Return the facts. What is away is a fact, not an error."""
-    fleet = read_facts(core, list(providers.values()), lambda app: app)
+    fleet = read_facts(core, list(providers), lambda app: app)
     audit: list[str] = []
     if any(rule.audit for rule in rules.values()):
         audit = _of_audit(core)

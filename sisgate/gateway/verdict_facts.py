@@ -64,9 +64,11 @@ class _Ledger:
     seconds: float | None = None
 
 
-def read_facts(core: Core, configs: Sequence[ProviderConfig], name_of: NameOf) -> FleetFacts:
-    """Return the facts of some providers and of the fleet. What is away is a fact, not an error."""
-    names = [config.name for config in configs]
+def read_facts(core: Core, names: Sequence[str], name_of: NameOf) -> FleetFacts:
+    """Return the facts of some providers and of the fleet.
+
+    What is away is a fact, not an error; that a provider is not configured, too.
+    """
     liveness = read_liveness(core.context, names)
     ledger = _read_ledger(core, names)
     if ledger.error is not None and not any(_is_of_ledger(e.cause) for e in liveness.obstacles):
@@ -80,8 +82,8 @@ def read_facts(core: Core, configs: Sequence[ProviderConfig], name_of: NameOf) -
         ledger_seconds=ledger.seconds,
         redis_seconds=_redis_seconds(core),
     )
-    reader = _Reader(core, liveness, ledger, fleet.at, name_of, is_alone=len(configs) == 1)
-    return replace(fleet, providers=[reader.provider(config) for config in configs])
+    reader = _Reader(core, liveness, ledger, fleet.at, name_of, is_alone=len(names) == 1)
+    return replace(fleet, providers=[reader.provider(name) for name in names])
 
 
 def met_error(row: ErrorRow, now: datetime, name_of: NameOf) -> MetError:
@@ -223,9 +225,12 @@ class _Reader:
         self._name_of = name_of
         self._is_alone = is_alone
 
-    def provider(self, config: ProviderConfig) -> ProviderFacts:
+    def provider(self, name: str) -> ProviderFacts:
         """Return all that is known of a provider."""
-        name, ledger = config.name, self._ledger
+        ledger, config = self._ledger, self._core.configuration.current().providers.get(name)
+        obstacles = [each for each in self._liveness.obstacles if each.provider in {None, name}]
+        if config is None:
+            return ProviderFacts(name, obstacles=obstacles)
         running = ledger.running.get(name, ())
         facts = ProviderFacts(
             name=name,
@@ -240,10 +245,8 @@ class _Reader:
             backlog=self._backlog(name),
             running_seconds=[(self._now - each.started_at).total_seconds() for each in running],
             lost=lost_among(self._liveness, running, self._now),
-            obstacles=[
-                each for each in self._liveness.obstacles if each.provider in {None, name}
-            ],
-        )  # fmt: skip
+            obstacles=obstacles,
+        )
         facts = self._set_by_hand(facts)
         if not (self._is_alone or self._is_at_work(facts)):
             # Of thousands most are idle: what their limiters and breakers say hurts nobody.

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sisgate.access.policy import Action, covers_some
 from sisgate.domain.recurrence import Occurrences, offset_in
 from sisgate.domain.states import CallState
-from sisgate.errors import DatabaseUnavailable
+from sisgate.errors import DatabaseUnavailable, UnknownProvider
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import absent_datasets
 from sisgate.gateway.job import read_status
@@ -57,15 +57,15 @@ class Verdicts:
     def fleet(self) -> Verdict:
         """Return the verdict on the fleet, and on the providers that the caller may see."""
         principal = self._core.access.require_role(Action.LOOK)
-        every = self._core.configuration.current().providers.values()
-        configs = [each for each in every if covers_some(principal, each.name)]
-        return judge_fleet(read_facts(self._core, configs, self._name_of()))
+        every = self._core.configuration.current().providers
+        names = [each for each in every if covers_some(principal, each)]
+        return judge_fleet(read_facts(self._core, names, self._name_of()))
 
     def provider(self, name: str) -> Verdict:
         """Return the verdict on a provider."""
-        config = self._core.provider(name)
+        self._core.provider(name)
         self._core.access.require_any(Action.LOOK, name)
-        fleet = read_facts(self._core, [config], self._name_of())
+        fleet = read_facts(self._core, [name], self._name_of())
         return judge_provider(fleet.providers[0], fleet)
 
     def dataset(self, provider: str, resource: str) -> Verdict:
@@ -73,7 +73,7 @@ class Verdicts:
         self._core.check_dataset(provider, resource)
         self._core.access.require(Action.LOOK, provider, resource)
         config = self._core.provider(provider)
-        fleet = read_facts(self._core, [config], self._name_of())
+        fleet = read_facts(self._core, [provider], self._name_of())
         facts = DatasetFacts(provider, resource)
         with suppress(DatabaseUnavailable):  # among the obstacles
             facts = self._dataset(config, resource, fleet.at)
@@ -82,8 +82,9 @@ class Verdicts:
     def job(self, job_id: str) -> Verdict:
         """Return the verdict on a job that the caller may see; `UnknownJob` otherwise."""
         status = self._jobs.status(job_id)
-        config = self._core.provider(status.provider)
-        fleet = read_facts(self._core, [config], self._name_of())
+        with suppress(UnknownProvider):  # among the obstacles, if it is not new
+            self._core.provider(status.provider)
+        fleet = read_facts(self._core, [status.provider], self._name_of())
         with self._core.database.read() as session:
             job = self._job(session, status, fleet.at)
         return judge_job(job, fleet.providers[0], fleet)

@@ -117,6 +117,13 @@ def _ended(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
     match job.state:
         case JobState.HELD:
             yield held(job.id, job.provider, job.resource or "", job.note)
+        case JobState.CANCELLED if job.error:
+            yield _finding(
+                job, Trouble.JOB_CANCELLED, Party("person"), Severity.STOPS, Certainty.CERTAIN,
+                _sentence(job.error.get("message")),
+                f"Once {job.provider} is configured again, `sisgate jobs retry {job.id[:8]}` "
+                "enqueues it again.",
+            )  # fmt: skip
         case JobState.CANCELLED:
             yield _finding(
                 job, Trouble.JOB_CANCELLED, Party("person"), Severity.STOPS, Certainty.CERTAIN,

@@ -83,6 +83,24 @@ def test_a_job_that_ended_names_what_ended_it(scene: Scene) -> None:
     assert named(gateway.why(gone)) == ("job_cancelled", "person")
 
 
+def test_a_job_of_a_removed_provider_is_explained(scene: Scene) -> None:
+    """Who removed it, for one that ended with it; nothing for one that is done or under way."""
+    gateway = scene.gateway
+    file = gateway.settings.config_file
+    assert file is not None
+    gateway.configuration.apply(file, actor="test")
+    (done,) = scene.ask("lincoln", "portal")
+    scene.work("lincoln")
+    (running,) = scene.ask("lincoln", "portal")
+    assert len(scene.claim("lincoln")) == 1
+    (waiting,) = scene.ask("lincoln", "portal")
+    gateway.configuration.apply(gateway.configuration.plan_removal("lincoln"), actor="ana")
+    assert {gateway.why(done).standing, gateway.why(running).standing} == {"well"}
+    verdict = scene.as_app("portal").why(waiting)
+    assert named(verdict) == ("job_cancelled", "person")
+    assert "lincoln was removed from the configuration in version 2, by ana" in verdict.summary
+
+
 def test_a_dataset_says_why_it_is_old(scene: Scene) -> None:
     """Its last sync, or what keeps its provider."""
     gateway = scene.gateway
