@@ -84,6 +84,9 @@ class Scope:
 
 EVERYWHERE = (Scope(),)
 
+OTHER_APPS = "other apps"
+"""What an app is told instead of the names of others."""
+
 
 @dataclass(frozen=True)
 class Principal:
@@ -109,6 +112,10 @@ class Principal:
     def sees_all_jobs(self) -> bool:
         """Whether it sees jobs of other apps."""
         return bool(self.roles - {Role.APP})
+
+    def name_of(self, app: str) -> str:
+        """Return how an app is named for it: one that is an app sees its own name only."""
+        return app if self.sees_all_jobs or app == self.name else OTHER_APPS
 
     @property
     def may_name_apps(self) -> bool:

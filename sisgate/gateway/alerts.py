@@ -17,6 +17,7 @@ from sisgate.alerts.conditions import conditions_of
 from sisgate.alerts.evaluation import Evaluation, Silence
 from sisgate.alerts.lifecycle import AlertStatus
 from sisgate.alerts.messages import message_of
+from sisgate.alerts.names import renamed
 from sisgate.audit import log as audit
 from sisgate.domain.alert_states import AlertMessageState, AlertSeverity, AlertState
 from sisgate.domain.validation import aware, chosen, did_you_mean
@@ -76,7 +77,7 @@ class Alerts:
         among = providers_of(principal)
         with self._core.database.read() as session:
             rows = ledger.find(session, states=wanted, provider=provider, among=among, limit=limit)
-            return [status_of(row) for row in rows]
+            return [renamed(status_of(row), principal.name_of) for row in rows]
 
     def get(self, alert_id: str) -> AlertStatus:
         """Return the one alert whose id begins so; `UnknownAlert` otherwise."""
@@ -85,7 +86,7 @@ class Alerts:
             alert = status_of(_one(session, alert_id))
         if alert.provider is not None and not covers_some(principal, alert.provider):
             raise _unknown(alert_id)
-        return alert
+        return renamed(alert, principal.name_of)
 
     def ack(self, alert_id: str, *, actor: str, note: str | None = None) -> AlertStatus:
         """Note that somebody looks after an alert; nothing more is sent until it has ended.

@@ -27,8 +27,6 @@ from sisgate.verdict.finding import Verdict
 from sisgate.verdict.judgement import judge_dataset, judge_fleet, judge_job, judge_provider
 
 FLEET = "fleet"
-OTHERS = "other apps"
-"""What an app is told instead of the names of others."""
 
 
 class Verdicts:
@@ -90,11 +88,8 @@ class Verdicts:
         return judge_job(job, fleet.providers[0], fleet)
 
     def _name_of(self) -> NameOf:
-        """Return how apps are named for the caller: one that is an app sees its own name only."""
-        principal = self._core.access.require_role(Action.LOOK)
-        if principal.sees_all_jobs:
-            return lambda app: app
-        return lambda app: app if app == principal.name else OTHERS
+        """Return how apps are named for the caller."""
+        return self._core.access.require_role(Action.LOOK).name_of
 
     def _job(self, session: Session, status: JobStatus, now: datetime) -> JobFacts:
         running = [

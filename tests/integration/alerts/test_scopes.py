@@ -85,3 +85,24 @@ def test_long_words_of_people_are_cut(busy: Gateway) -> None:
     busy.alerts.silence(NOW + timedelta(days=1), provider="open", actor="a" * 200, reason="r" * 900)
     (alert,) = busy.alerts.list(states=["acknowledged"])
     assert (len(alert.acknowledged_by or ""), len(alert.note or "")) == (100, 500)
+
+
+def test_an_app_is_not_told_of_other_apps(busy: Gateway) -> None:
+    """It learns that others have spent the quota, and not who; operators learn it."""
+    spent = {"app": "reports", "calls_by_app": {"reports": 30, "reports-old": 9, "portal": 2}}
+    with busy.context.database.write() as session:
+        row = session.get(Alert, "al_1")
+        assert row is not None
+        row.culprit, row.evidence = "app reports", spent
+        row.message = "the quota of twin is used up; reports made 73%, reports-old 22%, portal 5%"
+        row.remedy = "Correct the requests of reports."
+    app = busy.acting_as(Principal("portal", frozenset({Role.APP}), (Scope.parse("twin"),)))
+    alert = app.alerts.get("al_1")
+    assert alert in app.alerts.list()
+    assert "reports" not in str(alert.as_dict())
+    assert (alert.culprit, alert.remedy) == (
+        "app other apps", "Correct the requests of other apps.",
+    )  # fmt: skip
+    assert alert.evidence["calls_by_app"] == {"other apps": 39, "portal": 2}
+    assert alert.message.endswith("other apps made 73%, other apps 22%, portal 5%")
+    assert as_viewer(busy, "twin").alerts.get("al_1").evidence == spent
