@@ -10,7 +10,7 @@ from sisgate.domain.choices import OnUnavailable
 from sisgate.domain.validation import chosen
 from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway.hold import Hold
-from sisgate.ledger import calls
+from sisgate.ledger import job_calls
 from sisgate.settings import ProviderConfig
 
 
@@ -46,7 +46,7 @@ def hold_of(context: Context, config: ProviderConfig) -> Hold | None:
 def _last_failure(context: Context, provider: str) -> str | None:
     try:
         with context.database.read() as session:
-            return calls.last_failure(session, provider=provider)
+            return job_calls.last_failure(session, provider=provider)
     except DatabaseUnavailable:
         return None  # the hold is known anyway
 

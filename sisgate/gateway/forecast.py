@@ -14,7 +14,7 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.plan import Plan, PriorityQueue
 from sisgate.ledger import workload
-from sisgate.ledger.calls import first_start
+from sisgate.ledger.job_calls import first_start
 from sisgate.ledger.schema import Job
 from sisgate.ledger.workload import Backlog
 from sisgate.redis.queues import list_lengths

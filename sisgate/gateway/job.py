@@ -16,7 +16,7 @@ from sisgate.gateway.job_status import JobStatus
 from sisgate.ledger import jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.answers import AnsweredJob
-from sisgate.ledger.calls import counts_by_state
+from sisgate.ledger.job_calls import counts_by_state
 from sisgate.ledger.job_search import of_ids
 
 

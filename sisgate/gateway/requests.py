@@ -37,7 +37,7 @@ from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import why_waiting
 from sisgate.gateway.orders import NewRequest
 from sisgate.gateway.sharing import Sharing, checked_max_age
-from sisgate.ledger import call_queue, call_statements, calls, jobs
+from sisgate.ledger import call_queue, call_statements, job_calls, jobs
 from sisgate.ledger import schema as tables
 from sisgate.ledger.acceptance import NewJob
 from sisgate.settings import ProviderConfig
@@ -313,7 +313,7 @@ def _transformed(
 
 def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the error of a job after withdrawing the calls that had not begun."""
-    is_under_way = calls.is_running(session, job.id)
+    is_under_way = job_calls.is_running(session, job.id)
     fate = (
         "The call is in flight; its response is discarded."
         if is_under_way

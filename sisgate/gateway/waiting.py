@@ -14,7 +14,7 @@ from sisgate.gateway.forecast import plan_rest
 from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.liveness import Liveness, read_liveness
 from sisgate.gateway.wait import Wait
-from sisgate.ledger import calls
+from sisgate.ledger import job_calls
 from sisgate.liveness.heartbeats import EVERY_SECONDS
 from sisgate.liveness.obstacles import sentences
 
@@ -42,8 +42,8 @@ def wait_of(core: Core, status: JobStatus) -> Wait | None:
         return Wait("lost", lost_until) if lost_until else None
     now = core.clock.now()
     with core.database.read() as session:
-        waiting = calls.waiting(session, status.id)
-        failure = calls.last_failure(session, job_id=status.id)
+        waiting = job_calls.waiting(session, status.id)
+        failure = job_calls.last_failure(session, job_id=status.id)
     # Failures that are the provider's fault spend no try, so tries do not tell retries.
     again = [at for error, at in waiting if error and at is not None and at > now]
     if again and len(again) == len(waiting):
@@ -66,7 +66,7 @@ def _lost_until(core: Core, liveness: Liveness, status: JobStatus) -> datetime |
     held = {call for each in workers for call in each.calls or ()}
     told = core.clock.now() - timedelta(seconds=2 * EVERY_SECONDS)
     with core.database.read() as session:
-        running = calls.running(session, status.id)
+        running = job_calls.running(session, status.id)
     leases = [lease for _, _, lease in running if lease is not None]
     is_lost = all(start and start < told and call not in held for call, start, _ in running)
     return min(leases, default=None) if is_lost else None
@@ -78,7 +78,7 @@ def why_unanswered(core: Core, provider: str, error: JobExpired) -> SisgateError
     failure = None
     if isinstance(job, str):
         with core.database.read() as session:
-            failure = calls.last_error(session, job)
+            failure = job_calls.last_error(session, job)
     if failure is not None:
         return ProviderUnavailable(
             f"{provider} gave no answer in time. The last try: {failure} "

@@ -18,7 +18,7 @@ from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.verdict_facts import NameOf, held_sync, lost_among, met_error, read_facts
-from sisgate.ledger import calls, recent_work
+from sisgate.ledger import job_calls, recent_work
 from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.settings import ProviderConfig
@@ -94,11 +94,11 @@ class Verdicts:
     def _job(self, session: Session, status: JobStatus, now: datetime) -> JobFacts:
         running = [
             RunningAttempt(call, status.provider, started)
-            for call, started, _ in calls.running(session, status.id)
+            for call, started, _ in job_calls.running(session, status.id)
             if started is not None
         ]
         liveness = read_liveness(self._core.context, [status.provider])
-        waiting = [] if status.is_final else calls.waiting(session, status.id)
+        waiting = [] if status.is_final else job_calls.waiting(session, status.id)
         # Failures that are the provider's fault spend no try, so tries do not tell retries.
         again = [at for error, at in waiting if error and at is not None and at > now]
         errors = [error for error, _ in waiting if error]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, case, delete, func, select, update
+from sqlalchemy import ColumnElement, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_JOB_STATES, CallState
@@ -17,7 +17,7 @@ from sisgate.ledger.known_pages import PageOnFile
 from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.statements import change
-from sisgate.ledger.states import is_still, job_is_live, live_call
+from sisgate.ledger.states import is_still
 from sisgate.providers.dialect import Position
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -233,67 +233,6 @@ _END_ATTEMPT = Prepared(
 )
 
 
-def live_count(session: Session, job_id: str) -> int:
-    """Return how many calls of a job have not ended."""
-    ((found,),) = _LIVE_COUNT.run(session, {"job_id": job_id})
-    return int(found)
-
-
-_LIVE_COUNT = Prepared(
-    lambda _: (
-        select(func.count()).select_from(Call).where(Call.job_id == given("job_id"), live_call())
-    ),
-    is_planned_anew=True,
-)
-
-
-def counts_by_state(session: Session, job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return how many calls there are in each state, by job; jobs without calls are left out."""
-    rows = session.execute(
-        select(Call.job_id, Call.state, func.count())
-        .where(Call.job_id.in_(job_ids))
-        .group_by(Call.job_id, Call.state)
-    )
-    counts: dict[str, dict[str, int]] = {}
-    for job_id, state, number in rows:
-        counts.setdefault(job_id, {})[state] = number
-    return counts
-
-
-def waiting(session: Session, job_id: str) -> Sequence[Row[Any, datetime | None]]:
-    """Return the error and `not_before` of a job's calls that have not ended."""
-    query = select(Call.error, Call.not_before).where(Call.job_id == job_id, live_call())
-    return session.execute(query).all()
-
-
-def first_start(session: Session, job_id: str) -> datetime | None:
-    """Return when a job's first call began, or None."""
-    return session.scalar(select(func.min(Call.started_at)).where(Call.job_id == job_id))
-
-
-def last_failure(
-    session: Session, *, provider: str | None = None, job_id: str | None = None
-) -> str | None:
-    """Return what failed a live call that waits, of a provider or of a job; None for nothing.
-
-    Of several it is that of the newest call.
-    """
-    jobs = select(Job.id).where(Job.provider == provider, job_is_live())
-    of = Call.job_id.in_(jobs) if job_id is None else Call.job_id == job_id
-    query = select(Call.error).where(
-        of, live_call(CallState.PLANNED, CallState.QUEUED), Call.error.is_not(None)
-    )
-    error = session.scalar(query.order_by(Call.id.desc()).limit(1))
-    return error.get("message") if error else None
-
-
-def last_error(session: Session, job_id: str) -> str | None:
-    """Return the message of the last error that a call of a job met, ended or not."""
-    errors = select(Call.error).where(Call.job_id == job_id, Call.error.is_not(None))
-    error = session.scalar(errors.order_by(Call.id.desc()).limit(1))
-    return error.get("message") if error else None
-
-
 def forget_attempt(session: Session, claimed: ClaimedCall) -> None:
     """Forget an attempt that the provider cannot have seen: it counts against no quota."""
     change(session, delete(Attempt).where(_own(claimed)))
@@ -303,26 +242,6 @@ def changes_something() -> ColumnElement[bool]:
     """Return the condition of a call that must not be repeated blindly."""
     is_unsafe: ColumnElement[bool] = Call.target["method"].as_string().not_in(SAFE_METHODS)
     return (Call.purpose == Purpose.REQUEST.value) & is_unsafe
-
-
-def may_be_done(session: Session, job_id: str) -> bool:
-    """Return whether a call is under way that the provider may be carrying out."""
-    running = select(Call.id).where(
-        Call.job_id == job_id, live_call(CallState.RUNNING), changes_something()
-    )
-    return session.scalar(running.limit(1)) is not None
-
-
-def is_running(session: Session, job_id: str) -> bool:
-    """Return whether a call of a job is under way."""
-    running = select(Call.id).where(Call.job_id == job_id, live_call(CallState.RUNNING))
-    return session.scalar(running.limit(1)) is not None
-
-
-def running(session: Session, job_id: str) -> Sequence[Row[int, datetime | None, datetime | None]]:
-    """Return the id, start and end of the lease of a job's calls that are under way."""
-    query = select(Call.id, Call.started_at, Call.lease_until)
-    return session.execute(query.where(Call.job_id == job_id, live_call(CallState.RUNNING))).all()
 
 
 def note_permit(session: Session, claimed: ClaimedCall, permit: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import LIVE_JOB_STATES, JobKind, JobState
 from sisgate.errors import InvalidState, OutcomeUnknown, UnknownJob
-from sisgate.ledger import call_queue, calls, deletions
+from sisgate.ledger import call_queue, deletions, job_calls
 from sisgate.ledger.schema import Job
 from sisgate.ledger.statements import count
 from sisgate.ledger.states import job_is_live
@@ -125,7 +125,7 @@ def end_unanswered(session: Session, job: Job, now: datetime, error: Mapping[str
     """
     # First, because it waits for a claim that is about to be committed: then that is seen.
     call_queue.withdraw(session, job.id, now)
-    if not calls.may_be_done(session, job.id):
+    if not job_calls.may_be_done(session, job.id):
         end(session, job, JobState.EXPIRED, now, error=error)
         return
     method = job.options.get("method", "request")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.states import CallState, JobKind, JobState
 from sisgate.errors import AnswerInvalid, DatabaseUnavailable, JobExpired
-from sisgate.ledger import access, call_queue, controls, jobs, redelivery
+from sisgate.ledger import access, call_queue, controls, job_calls, jobs, redelivery
 from sisgate.ledger import calls as ledger
 from sisgate.ledger.schema import Job
 from sisgate.privacy import suppression
@@ -224,7 +224,7 @@ def _record_page(
 
 def _continued(session: Session, ending: Ending, job: Job, now: datetime) -> _Written:
     """Conclude a live sync if this was its last call; queue its next calls if it is not over."""
-    if ledger.live_count(session, job.id) == 0:
+    if job_calls.live_count(session, job.id) == 0:
         has_ended = conclude.conclude(session, job, ending.call.config, now)
         session.flush()
         if has_ended:

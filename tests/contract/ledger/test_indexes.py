@@ -23,6 +23,7 @@ from sisgate.ledger import (
     acceptance,
     call_queue,
     calls,
+    job_calls,
     job_search,
     jobs,
     redelivery,
@@ -129,10 +130,10 @@ OF_A_CLAIM: dict[str, Action] = {
 OF_A_JOB: dict[str, Action] = {
     "queue": lambda session, claim: call_queue.queue_next(session, claim.job.id, 10, NOW),
     "withdraw": lambda session, claim: call_queue.withdraw(session, claim.job.id, NOW),
-    "is running": lambda session, claim: calls.is_running(session, claim.job.id),
-    "may be done": lambda session, claim: calls.may_be_done(session, claim.job.id),
-    "live": lambda session, claim: calls.live_count(session, claim.job.id),
-    "last failure": lambda session, claim: calls.last_failure(session, job_id=claim.job.id),
+    "is running": lambda session, claim: job_calls.is_running(session, claim.job.id),
+    "may be done": lambda session, claim: job_calls.may_be_done(session, claim.job.id),
+    "live": lambda session, claim: job_calls.live_count(session, claim.job.id),
+    "last failure": lambda session, claim: job_calls.last_failure(session, job_id=claim.job.id),
 }
 OF_THE_FLEET: dict[str, tuple[Action, set[str]]] = {
     "due": (lambda session, _: redelivery.due(session, LATER), {DUE, CALL}),
@@ -153,7 +154,7 @@ OF_THE_FLEET: dict[str, tuple[Action, set[str]]] = {
         {RETRIES, RUNNING, CALL},
     ),
     "failure": (
-        lambda session, _: calls.last_failure(session, provider="lincoln"),
+        lambda session, _: job_calls.last_failure(session, provider="lincoln"),
         {OF_JOB, JOBS_BY_STATE, DEADLINE},
     ),
     "backlog": (

@@ -8,7 +8,7 @@ import pytest
 
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobKind, JobState
-from sisgate.ledger import calls, workload
+from sisgate.ledger import job_calls, workload
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Attempt, Call, Job
 from tests.contract.ledger.rows import NOW, accepted, planned, queued
@@ -79,9 +79,9 @@ def test_calls_are_counted_by_job_and_state(database: Database) -> None:
         begun.state, begun.started_at = "running", NOW + MINUTE
         bare = accepted(session).id
     with database.read() as session:
-        assert calls.counts_by_state(session, [first, second, bare]) == {
+        assert job_calls.counts_by_state(session, [first, second, bare]) == {
             first: {"running": 1, "queued": 1}, second: {"planned": 1},
         }  # fmt: skip
-        assert calls.first_start(session, first) == NOW + MINUTE
-        assert calls.first_start(session, second) is None
-        assert [tuple(row) for row in calls.waiting(session, second)] == [(None, None)]
+        assert job_calls.first_start(session, first) == NOW + MINUTE
+        assert job_calls.first_start(session, second) is None
+        assert [tuple(row) for row in job_calls.waiting(session, second)] == [(None, None)]
