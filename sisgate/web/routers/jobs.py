@@ -19,23 +19,25 @@ from sisgate.web.rights import needs
 from sisgate.web.schemas.jobs import (
     AcceptedJob,
     AnswerDocument,
-    AnswerOrder,
-    BulkOrder,
     BulkResult,
     DeadLetterDocument,
     DeadLetters,
     FoundJob,
     JobDocument,
     JobPage,
-    ManySyncsOrder,
     ManySyncsResult,
     PlanDocument,
-    RequestOrder,
     Resolution,
-    SyncOrder,
     TargetDocument,
     WaitDocument,
     WaitsFor,
+)
+from sisgate.web.schemas.orders import (
+    AnswerOrder,
+    BulkOrder,
+    ManySyncsOrder,
+    RequestOrder,
+    SyncOrder,
 )
 from sisgate.web.schemas.overview import (
     BulkActionOrder,
