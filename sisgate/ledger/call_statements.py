@@ -137,6 +137,14 @@ def end_answered(
     return True
 
 
+def end_attempt(
+    session: Session, call_id: int, number: int, now: datetime, status: int | None
+) -> None:
+    """Write when an attempt ended, and with what answer."""
+    ended = {"call_id": call_id, "attempt": number, "now": now, "status": status}
+    _END_ATTEMPT.run(session, ended)
+
+
 def lock_job(session: Session, job_id: str) -> str | None:
     """Lock a job until the transaction ends; return its state, None where there is none.
 

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from sisgate.domain.states import FINAL_JOB_STATES, LIVE_JOB_STATES, CallState
 from sisgate.ledger import call_statements
 from sisgate.ledger.known_pages import PageOnFile
-from sisgate.ledger.prepared import Prepared, given
 from sisgate.ledger.schema import Attempt, Call, Job
 from sisgate.ledger.statements import change
 from sisgate.ledger.states import is_still
@@ -208,7 +207,7 @@ def _leave(
     session: Session, claimed: ClaimedCall, now: datetime, answered: int | None, **values: Any
 ) -> bool:
     left = change(session, update(Call).where(is_held(claimed)).values(lease_until=None, **values))
-    end_attempt(session, claimed, now, answered)
+    call_statements.end_attempt(session, claimed.id, claimed.attempt, now, answered)
     return left == 1
 
 
@@ -216,21 +215,6 @@ def is_held(claimed: ClaimedCall) -> ColumnElement[bool]:
     """Return the condition that a call is still its worker's, which fences all that one writes."""
     is_same = (Call.id == claimed.id) & (Call.attempt == claimed.attempt)
     return is_same & is_still(Call.state, CallState.RUNNING)
-
-
-def end_attempt(session: Session, claimed: ClaimedCall, now: datetime, status: int | None) -> None:
-    """Write when the attempt of a claim ended, and with what answer."""
-    ended = {"id": claimed.id, "attempt": claimed.attempt, "now": now, "status": status}
-    _END_ATTEMPT.run(session, ended)
-
-
-_END_ATTEMPT = Prepared(
-    lambda _: (
-        update(Attempt)
-        .where(Attempt.call_id == given("id"), Attempt.number == given("attempt"))
-        .values(ended_at=given("now", Attempt.ended_at.type), status=given("status"))
-    )
-)
 
 
 def forget_attempt(session: Session, claimed: ClaimedCall) -> None:

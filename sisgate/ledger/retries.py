@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.retries import RetryPolicy
 from sisgate.domain.states import CallState
-from sisgate.ledger.calls import ClaimedCall, begin_attempt, end_attempt, is_held
+from sisgate.ledger import call_statements
+from sisgate.ledger.calls import ClaimedCall, begin_attempt, is_held
 from sisgate.ledger.redelivery import Address, publish_again
 from sisgate.ledger.schema import Call
 from sisgate.ledger.statements import change, count, is_postgresql
@@ -67,7 +68,7 @@ def begin_again(
     next_attempt = {"attempt": Call.attempt + 1, "lease_until": end, "is_retry": True}
     if not change(session, update(Call).where(is_held(claimed)).values(next_attempt)):
         return False
-    end_attempt(session, claimed, now, status)
+    call_statements.end_attempt(session, claimed.id, claimed.attempt, now, status)
     claimed.attempt, claimed.lease_until, claimed.is_retry = claimed.attempt + 1, end, True
     begin_attempt(session, claimed, now, permit)
     return True
