@@ -111,7 +111,6 @@ class Verdicts:
             priority=int(status.priority),
             state=status.state,
             age_seconds=((status.ended_at or now) - status.accepted_at).total_seconds(),
-            is_request=status.resource is None,
             error=status.error,
             note=status.note,
             running=status.calls.get(CallState.RUNNING, 0),

@@ -171,7 +171,7 @@ class JobFacts:
     """One job. `running` and `lost` count its calls under way and those that no worker has.
 
     `retry_in_seconds` is set if all its calls wait for a next try, with the error in `met`.
-    `ended_by` is who cancelled it, `error` what it ended with.
+    `error` is what it ended with.
     """
 
     id: str
@@ -181,14 +181,12 @@ class JobFacts:
     priority: int
     state: JobState
     age_seconds: float
-    is_request: bool = False
     error: Mapping[str, Any] | None = None
     note: str | None = None
     running: int = 0
     lost: int = 0
     retry_in_seconds: float | None = None
     met: MetError | None = None
-    expects_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

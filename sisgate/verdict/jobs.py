@@ -100,13 +100,12 @@ def _turn(job: JobFacts, provider: ProviderFacts) -> Iterator[Finding]:
         )
         return
     most = max(others, key=lambda app: others[app], default=None)
-    starts = f"; it starts in {duration(job.expects_seconds)}" if job.expects_seconds else ""
     yield Finding(
         Trouble.TURN_WAITS,
         Party("app", most) if most and others[most] > total / 2 else Party("nobody"),
         Severity.WARNS,
         Certainty.LIKELY,
-        f"it waits for its turn among {total:,} calls of its priority or a higher one{starts}",
+        f"it waits for its turn among {total:,} calls of its priority or a higher one",
         "Raise its priority if it is urgent.",
         {"ahead_by_app": ahead, "priority": Priority(job.priority).word},
         job.provider,
@@ -236,10 +235,10 @@ def held(job: str, provider: str, resource: str, note: str | None) -> Finding:
 
 
 def _refused(job: JobFacts, status: object, certainty: Certainty) -> Finding:
-    if job.is_request:
+    if job.resource is None:
         party, what = Party("app", job.app), f"what {job.app} asked for"
     else:
-        party, what = Party("provider", job.provider), f"to give {job.resource or 'its data'}"
+        party, what = Party("provider", job.provider), f"to give {job.resource}"
     return _finding(
         job, Trouble.REQUESTS_REFUSED, party, Severity.STOPS, certainty,
         f"the provider refused {what}: {status}",

@@ -173,8 +173,7 @@ def test_every_job_has_a_verdict(
     job = JobFacts(
         "3f8a", "clark", data.draw(st.sampled_from([None, "students"])), "portal",
         int(data.draw(st.sampled_from(Priority))), state, 30.0,
-        is_request=data.draw(st.booleans()), error=error,
-        retry_in_seconds=data.draw(st.none() | st.floats(0, 90)),
+        error=error, retry_in_seconds=data.draw(st.none() | st.floats(0, 90)),
         running=data.draw(st.integers(0, 2)), lost=data.draw(st.integers(0, 2)),
         met=data.draw(st.none() | errors),
     )  # fmt: skip
