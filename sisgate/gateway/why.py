@@ -97,7 +97,6 @@ class Verdicts:
             for call, started, _ in job_calls.running(session, status.id)
             if started is not None
         ]
-        liveness = read_liveness(self._core.context, [status.provider])
         waiting = [] if status.is_final else job_calls.waiting(session, status.id)
         # Failures that are the provider's fault spend no try, so tries do not tell retries.
         again = [at for error, at in waiting if error and at is not None and at > now]
@@ -114,7 +113,9 @@ class Verdicts:
             error=status.error,
             note=status.note,
             running=status.calls.get(CallState.RUNNING, 0),
-            lost=lost_among(liveness, running, now),
+            lost=lost_among(read_liveness(self._core.context, [status.provider]), running, now)
+            if running
+            else 0,
             retry_in_seconds=(min(again) - now).total_seconds()
             if again and len(again) == len(waiting)
             else None,
