@@ -54,20 +54,27 @@ def told(webhook: Webhook, news: News, owners: Owners) -> NewMessage | None:
     is_own = news.app in {None, webhook.app}
     if news.private and not (is_own or webhook.every_app):
         return None
-    sees_job = is_own
     if webhook.owner is None:
-        sees_job = True
-    else:
-        able = [who for who in owners.get(webhook.owner, ()) if may_see(who, message)]
-        if not able:
-            return None
-        sees_job = is_own or any(who.sees_all_jobs for who in able)
-    if sees_job:
         return message
+    able = [who for who in owners.get(webhook.owner, ()) if may_see(who, message)]
+    if not able:
+        return None
+    if any(who.sees_all_jobs for who in able):
+        return message
+    if is_own:
+        return _renamed(message, able[0])
     if news.private:
         return None
     data = {name: value for name, value in message.data.items() if name not in OF_A_JOB}
     return replace(message, data=data, job_id=None)
+
+
+def _renamed(message: NewMessage, who: Principal) -> NewMessage:
+    """Return an event in which an app at fault is named as for a caller."""
+    kind, _, name = str(message.data.get("culprit", "")).partition(" ")
+    if kind != "app":
+        return message
+    return replace(message, data={**message.data, "culprit": f"{kind} {who.name_of(name)}"})
 
 
 def may_see(principal: Principal, message: NewMessage) -> bool:

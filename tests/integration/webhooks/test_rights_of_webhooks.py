@@ -10,6 +10,7 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.access.policy import LOCAL
+from sisgate.domain.webhook_events import Topic
 from sisgate.errors import AccessDenied, CursorAhead, CursorTooOld, UnknownWebhook, UsageError
 from sisgate.gateway import TokenInfo, WebhookInfo
 from sisgate.ledger import webhook_messages, webhooks
@@ -112,6 +113,26 @@ def test_an_operator_may_hear_of_every_app(app: App, end_job: EndJob, deliver: D
     end_job(app="portal", provider="twin")
     deliver()
     assert told(ana, hook) == [("job.ended", job_id)]
+
+
+def test_an_alert_names_another_app_to_operators_only(
+    app: App, deliver: Deliver, gateway: Gateway
+) -> None:
+    """An app learns whether it is at fault itself."""
+    callers = [app("ana", roles=("operator",))[0], app("portal")[0], app("reports")[0]]
+    hooks = [each.webhooks.add(None, ["alert.firing"]) for each in callers]
+    for culprit in ("app reports", "provider open"):
+        with gateway.context.database.write() as session:
+            now, data = gateway.context.clock.now(), {"culprit": culprit}
+            webhooks.tell(session, Topic.ALERT, now, provider="open", state="firing", data=data)
+    deliver()
+    found = [
+        [event.data["culprit"] for event in caller.webhooks.events(hook.id).events]
+        for caller, hook in zip(callers, hooks, strict=True)
+    ]
+    assert found == [
+        [who, "provider open"] for who in ("app reports", "app other apps", "app reports")
+    ]
 
 
 def test_without_a_valid_token_nothing_more_is_told(
