@@ -195,6 +195,13 @@ IdempotencyKey = Annotated[
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
+Overlap = Annotated[
+    timedelta,
+    typer.Option(
+        "--overlap", parser=length, metavar="LENGTH", show_default="1d",
+        help="How long the old one stays valid, such as 0s, 2h or 1d.",
+    ),
+]  # fmt: skip
 Purpose = Annotated[str | None, typer.Option(help="Why the data is read, for the audit log.")]
 OnUnavailable = Annotated[
     Instead,

@@ -10,7 +10,7 @@ import typer
 from sisgate.cli.app import Commands
 from sisgate.cli.formats import moment, state
 from sisgate.cli.invocation import Invocation, user_name
-from sisgate.cli.params import Reason, length, length_or_never
+from sisgate.cli.params import Overlap, Reason, length_or_never
 from sisgate.cli.presenter import Presenter, write_line
 from sisgate.cli.tables import Columns
 from sisgate.domain.validation import did_you_mean
@@ -119,16 +119,7 @@ def revoke(invocation: Invocation, token: TokenId, reason: Reason = None) -> Non
 def rotate(
     invocation: Invocation,
     token: TokenId,
-    overlap: Annotated[
-        timedelta,
-        typer.Option(
-            "--overlap",
-            parser=length,
-            metavar="LENGTH",
-            show_default="1d",
-            help="How long the old token stays valid, such as 90s, 2h or 1d.",
-        ),
-    ] = timedelta(days=1),
+    overlap: Overlap = timedelta(days=1),
     expires: Life = YEAR,
     reason: Reason = None,
 ) -> None:

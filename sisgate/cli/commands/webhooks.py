@@ -10,7 +10,7 @@ import typer
 from sisgate.cli.app import Commands
 from sisgate.cli.formats import moment, state
 from sisgate.cli.invocation import Invocation, user_name
-from sisgate.cli.params import Reason, length
+from sisgate.cli.params import Overlap, Reason
 from sisgate.cli.presenter import Presenter, to_json, write_line
 from sisgate.cli.tables import Columns
 from sisgate.clock import poll_until
@@ -169,16 +169,7 @@ def resume(invocation: Invocation, webhook: WebhookId, reason: Reason = None) ->
 def rotate_secret(
     invocation: Invocation,
     webhook: WebhookId,
-    overlap: Annotated[
-        timedelta,
-        typer.Option(
-            "--overlap",
-            parser=length,
-            metavar="LENGTH",
-            show_default="1d",
-            help="How long the old secret signs as well, such as 0s, 2h or 1d.",
-        ),
-    ] = timedelta(days=1),
+    overlap: Overlap = timedelta(days=1),
     reason: Reason = None,
 ) -> None:
     """Replace the secret, and show the new one this once on stdout."""
