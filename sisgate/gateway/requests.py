@@ -313,7 +313,7 @@ def _transformed(
 
 def _no_answer(session: Session, job: tables.Job, why: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the error of a job after withdrawing the calls that had not begun."""
-    is_under_way = job_calls.is_running(session, job.id)
+    is_under_way = bool(job_calls.running(session, job.id))
     fate = (
         "The call is in flight; its response is discarded."
         if is_under_way

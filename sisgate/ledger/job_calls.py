@@ -85,12 +85,6 @@ def may_be_done(session: Session, job_id: str) -> bool:
     return session.scalar(running.limit(1)) is not None
 
 
-def is_running(session: Session, job_id: str) -> bool:
-    """Return whether a call of a job is under way."""
-    running = select(Call.id).where(Call.job_id == job_id, live_call(CallState.RUNNING))
-    return session.scalar(running.limit(1)) is not None
-
-
 def running(session: Session, job_id: str) -> Sequence[Row[int, datetime | None, datetime | None]]:
     """Return the id, start and end of the lease of a job's calls that are under way."""
     query = select(Call.id, Call.started_at, Call.lease_until)

@@ -130,7 +130,7 @@ OF_A_CLAIM: dict[str, Action] = {
 OF_A_JOB: dict[str, Action] = {
     "queue": lambda session, claim: call_queue.queue_next(session, claim.job.id, 10, NOW),
     "withdraw": lambda session, claim: call_queue.withdraw(session, claim.job.id, NOW),
-    "is running": lambda session, claim: job_calls.is_running(session, claim.job.id),
+    "running": lambda session, claim: job_calls.running(session, claim.job.id),
     "may be done": lambda session, claim: job_calls.may_be_done(session, claim.job.id),
     "live": lambda session, claim: job_calls.live_count(session, claim.job.id),
     "last failure": lambda session, claim: job_calls.last_failure(session, job_id=claim.job.id),
