@@ -12,9 +12,9 @@ import structlog
 
 from benchmarks.report import Report, tell
 from benchmarks.scale import Scale
-from testbed import troubles
 from testbed.ledgers import Ledgers
 from testbed.redis import RedisServer
+from testbed.troubles import injection
 
 SEED = 14
 
@@ -29,7 +29,7 @@ def run(scale: Scale) -> Report:
     wrong = [each for each in results if each.wrong]
     first = sum(1 for each in right if len(each.verdicts) == 1)
     report.add_table(
-        f"{count} troubles of {len(troubles.KINDS)} kinds, seed {SEED}",
+        f"{count} troubles of {len(injection.KINDS)} kinds, seed {SEED}",
         ["", "troubles", "share"],
         [
             ["named right within two evaluations", str(len(right)), f"{len(right) / count:.1%}"],
@@ -51,9 +51,9 @@ def run(scale: Scale) -> Report:
     return report
 
 
-def _results(count: int) -> list[troubles.Result]:
+def _results(count: int) -> list[injection.Result]:
     """Draw kinds and seeds, each kind about equally often."""
-    draw, kinds = random.Random(SEED), list(troubles.KINDS)
+    draw, kinds = random.Random(SEED), list(injection.KINDS)
     order = [kinds[number % len(kinds)] for number in range(count)]
     draw.shuffle(order)
     server = RedisServer()
@@ -67,7 +67,7 @@ def _results(count: int) -> list[troubles.Result]:
                 folder.mkdir()
                 url = ledgers.sqlite(folder / "ledger.sqlite3")
                 seed = draw.randrange(2**32)
-                results.append(troubles.run(kind, seed, folder, server.url, url))
+                results.append(injection.run(kind, seed, folder, server.url, url))
                 if number % 20 == 0:
                     tell(f"{number} of {count} troubles")
     finally:

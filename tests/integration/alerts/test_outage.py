@@ -15,7 +15,7 @@ from sisgate.ledger.schema import AlertMessage, AuditEvent
 from sisgate.webhooks.news import hand_out
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
 from testbed.scene import INTERVAL_SECONDS, Scene
-from testbed.troubles import answers
+from testbed.troubles.trouble import answers
 from workers.maintenance import alerts
 
 CONFIG = """

@@ -10,7 +10,7 @@ import pytest
 from sisgate.errors import UnknownJob, UnknownProvider, UnknownResource
 from sisgate.gateway import Verdict
 from testbed.scene import Scene
-from testbed.troubles import answers
+from testbed.troubles.trouble import answers
 from workers.jobs import planning
 from workers.maintenance import reconciler
 
