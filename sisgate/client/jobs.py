@@ -17,12 +17,13 @@ from sisgate.client.values import (
     plan_of,
     status_of,
     target_of,
+    text_of,
     wait_of,
 )
 from sisgate.clock import Clock
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.states import JobState
-from sisgate.domain.validation import aware, chosen
+from sisgate.domain.validation import chosen
 from sisgate.errors import SisgateError, UnknownJob
 from sisgate.gateway.answer import Answer, RequestTarget
 from sisgate.gateway.job_handle import Job
@@ -228,10 +229,9 @@ class HttpJobs:
         limit: int = 50,
     ) -> Sequence[DeadLetter]:
         """Return the dead letters, oldest first, at most 1,000; see `Jobs.dead`."""
-        since = aware("since", since)
         query = {
             "provider": provider, "app": app, "error": error, "limit": limit,
-            "since": since.isoformat() if since else None,
+            "since": text_of("since", since),
         }  # fmt: skip
         found = self._connection.get("/v1/dead-letters", query)["jobs"]
         return [dead_letter_of(each) for each in found]

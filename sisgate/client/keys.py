@@ -9,10 +9,9 @@ from typing import Any
 
 from sisgate.client.connection import Connection
 from sisgate.client.paths import keys_path
-from sisgate.client.values import value_of
+from sisgate.client.values import text_of, value_of
 from sisgate.credentials.sealed import Progress
 from sisgate.domain.secret import HoldsSecret
-from sisgate.domain.validation import aware
 from sisgate.gateway.key_info import KeyInfo, KeyUse
 from sisgate.gateway.master_keys import MasterKeyUse
 
@@ -140,10 +139,9 @@ class HttpProviderKeys:
         stage: bool,
     ) -> KeyInfo:
         plain = secret if isinstance(secret, str) else secret.get_secret_value()
-        at = aware("expires_at", expires_at)
         body = {
             "client_id": client_id, "secret": plain, "slot": slot, "stage": stage,
-            "expires_at": at.isoformat() if at is not None else None, "reason": reason,
+            "expires_at": text_of("expires_at", expires_at), "reason": reason,
         }  # fmt: skip
         return _info(self._connection.post(self._path, body))
 
