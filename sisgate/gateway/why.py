@@ -17,7 +17,8 @@ from sisgate.gateway.job import read_status
 from sisgate.gateway.job_status import JobStatus
 from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import read_liveness
-from sisgate.gateway.verdict_facts import NameOf, held_sync, lost_among, met_error, read_facts
+from sisgate.gateway.provider_facts import NameOf, held_sync, lost_among, met_error
+from sisgate.gateway.verdict_facts import read_facts
 from sisgate.ledger import job_calls, recent_work
 from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Dataset, Job

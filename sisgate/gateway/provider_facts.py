@@ -1,0 +1,245 @@
+"""Reads the facts of one provider of a verdict, and turns rows of the ledger into facts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from sisgate.domain.priorities import Priority
+from sisgate.domain.states import KeyState
+from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
+from sisgate.gateway.core import Core
+from sisgate.gateway.ledger_facts import RECENT, LedgerFacts
+from sisgate.gateway.liveness import Liveness
+from sisgate.ledger import controls, recent_work
+from sisgate.ledger.keys import USABLE
+from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
+from sisgate.ledger.schema import Control, Job, Key
+from sisgate.liveness.heartbeats import EVERY_SECONDS
+from sisgate.redis.queues import list_lengths
+from sisgate.settings import ProviderConfig
+from sisgate.verdict.facts import (
+    RECENT_SECONDS,
+    AppBacklog,
+    ByHand,
+    HeldSync,
+    KeyStanding,
+    MetError,
+    ProviderFacts,
+    RecentCall,
+    ServingWorker,
+    Timing,
+)
+
+NameOf = Callable[[str], str]
+"""Returns how an app is named for the caller, who may see only one."""
+
+
+def met_error(row: ErrorRow, now: datetime, name_of: NameOf) -> MetError:
+    """Return an error of the ledger as a fact."""
+    error = row.error
+    return MetError(
+        app=name_of(row.app),
+        code=str(error.get("code", "")),
+        message=str(error.get("message", "")),
+        status=error.get("status"),
+        seconds_ago=(now - row.at).total_seconds() if row.at is not None else None,
+        job=row.job,
+        resource=row.resource,
+        cause=error.get("cause"),
+        at_token_endpoint=error.get("step") == "token",
+        sent=error.get("sent") is not False,
+        by_proxy="proxy_status" in error,
+    )
+
+
+def held_sync(job: Job, now: datetime) -> HeldSync:
+    """Return a held sync as a fact."""
+    ended = job.ended_at or now
+    return HeldSync(job.id, job.resource or "", (now - ended).total_seconds(), job.note)
+
+
+def lost_among(liveness: Liveness, running: Sequence[RunningAttempt], now: datetime) -> int:
+    """Return how many calls under way no live worker has.
+
+    A call younger than two heartbeats may not have been told of, and a worker of an older version
+    tells of none.
+    """
+    if liveness.fleet is None:
+        return 0
+    alive = [each for each in liveness.fleet.processes if each.is_alive and each.kind == "worker"]
+    if any(each.calls is None for each in alive):
+        return 0
+    held = {call for each in alive for call in each.calls or ()}
+    told = now - timedelta(seconds=2 * EVERY_SECONDS)
+    return sum(1 for each in running if each.started_at < told and each.call not in held)
+
+
+def host_of(config: ProviderConfig) -> str:
+    """Return the host of a provider's first endpoint."""
+    return urlsplit(config.endpoints[0].url).hostname or config.name
+
+
+class ProviderReader:
+    """Reads the facts of one provider after the other."""
+
+    def __init__(
+        self,
+        core: Core,
+        liveness: Liveness,
+        ledger: LedgerFacts,
+        now: datetime,
+        name_of: NameOf,
+        *,
+        is_alone: bool,
+    ) -> None:
+        self._core = core
+        self._liveness = liveness
+        self._ledger = ledger
+        self._now = now
+        self._name_of = name_of
+        self._is_alone = is_alone
+
+    def provider(self, name: str) -> ProviderFacts:
+        """Return all that is known of a provider."""
+        ledger, config = self._ledger, self._core.configuration.current().providers.get(name)
+        obstacles = [each for each in self._liveness.obstacles if each.provider in {None, name}]
+        if config is None:
+            return ProviderFacts(name, obstacles=obstacles)
+        running = ledger.running.get(name, ())
+        facts = ProviderFacts(
+            name=name,
+            host=host_of(config),
+            configured=config.windows,
+            slow_seconds=config.breaker.slow_seconds,
+            needs_key=config.auth_method != "none",
+            keys=[self._key(key) for key in ledger.keys.get(name, ()) if key.state in USABLE],
+            warn_before_seconds=config.rotation.warn_before.total_seconds(),
+            held=[held_sync(job, self._now) for job in ledger.held.get(name, ())],
+            workers=self._workers(name),
+            backlog=self._backlog(name),
+            running_seconds=[(self._now - each.started_at).total_seconds() for each in running],
+            lost=lost_among(self._liveness, running, self._now),
+            obstacles=obstacles,
+        )
+        facts = self._set_by_hand(facts)
+        if not (self._is_alone or self._is_at_work(facts)):
+            # Of thousands most are idle: what their limiters and breakers say hurts nobody.
+            return facts
+        facts = self._with_calls(facts)
+        with suppress(BrokerUnavailable):
+            return self._with_redis(facts, config)
+        return facts
+
+    def _is_at_work(self, facts: ProviderFacts) -> bool:
+        ledger, name = self._ledger, facts.name
+        is_set = facts.pause or facts.pin or facts.limits_set
+        return bool(
+            is_set
+            or facts.backlog
+            or facts.running_seconds
+            or name in ledger.contacts
+            or name in ledger.failed
+        )
+
+    def _set_by_hand(self, facts: ProviderFacts) -> ProviderFacts:
+        control = self._ledger.controls.get(facts.name)
+        if control is None:
+            return facts
+        is_paused = control.paused and (
+            control.paused_until is None or control.paused_until > self._now
+        )
+        return replace(
+            facts,
+            pause=_by_hand(control, "pause", control.paused_until) if is_paused else None,
+            pin=_by_hand(control, "breaker", None) if control.pins else None,
+            limits_set=_by_hand(control, "limits", None) if control.windows else None,
+        )
+
+    def _with_calls(self, facts: ProviderFacts) -> ProviderFacts:
+        name, since = facts.name, self._now - RECENT
+        longest = max((rate.period_seconds for rate in facts.configured), default=RECENT_SECONDS)
+        try:
+            with self._core.database.read() as session:
+                ended = recent_work.ended_attempts(session, name, since)
+                errors = recent_work.errors_of_waiting(session, name)
+                window = self._now - timedelta(seconds=longest)
+                usage = recent_work.calls_by_app(session, name, window)
+                recent = recent_work.latencies(session, name, since)
+                usual = recent_work.latencies(session, name, None, since)
+        except DatabaseUnavailable:
+            return facts
+        errors += self._ledger.failed.get(name, [])
+        sums: defaultdict[str, int] = defaultdict(int)
+        for app, calls in usage.items():
+            sums[self._name_of(app)] += calls
+        return replace(
+            facts,
+            recent=[
+                RecentCall(
+                    self._name_of(each.app),
+                    each.status,
+                    (self._now - each.started_at).total_seconds(),
+                )
+                for each in ended
+            ],
+            met=[met_error(each, self._now, self._name_of) for each in errors],
+            usage=dict(sums),
+            timing=Timing(
+                [each.provider_seconds for each in recent],
+                [each.provider_seconds for each in usual],
+                [each.all_seconds - each.provider_seconds for each in recent],
+            ),
+        )
+
+    def _with_redis(self, facts: ProviderFacts, config: ProviderConfig) -> ProviderFacts:
+        if self._liveness.fleet is None:
+            return facts
+        context = self._core.context
+        lengths = list_lengths(self._core.redis, [(facts.name, int(each)) for each in Priority])
+        return replace(
+            facts,
+            limiter=context.limiter.state(facts.name, context.limits(config)),
+            breakers=context.breakers(config).views(),
+            queued={priority: count for (_, priority), count in lengths.items() if count},
+        )
+
+    def _key(self, key: Key) -> KeyStanding:
+        return KeyStanding(
+            key.id,
+            key.slot,
+            (key.expires_at - self._now).total_seconds() if key.expires_at else None,
+            (self._now - key.suspect_at).total_seconds() if key.suspect_at else None,
+            key.reason if KeyState(key.state) is KeyState.ACTIVE else None,
+        )
+
+    def _workers(self, name: str) -> list[ServingWorker]:
+        fleet = self._liveness.fleet
+        if fleet is None:
+            return []
+        serving = (each for each in fleet.serving(name) if each.is_alive)
+        return [ServingWorker(str(each), each.slots, each.busy) for each in serving]
+
+    def _backlog(self, name: str) -> list[AppBacklog]:
+        calls: dict[str, dict[int, int]] = {}
+        oldest: dict[str, dict[int, float]] = {}
+        for row in self._ledger.waiting.get(name, ()):
+            app, age = self._name_of(row.app), (self._now - row.oldest).total_seconds()
+            of_app, ages = calls.setdefault(app, {}), oldest.setdefault(app, {})
+            of_app[row.priority] = of_app.get(row.priority, 0) + row.calls
+            ages[row.priority] = max(ages.get(row.priority, 0.0), age)
+        return [
+            AppBacklog(app, of_app, max(oldest[app].values()), oldest[app])
+            for app, of_app in calls.items()
+        ]
+
+
+def _by_hand(control: Control, setting: controls.Setting, until: datetime | None) -> ByHand:
+    setter = controls.setter_of(control, setting)
+    if setter is None:
+        return ByHand(until=until)
+    return ByHand(setter.actor, setter.at, setter.reason, until)
