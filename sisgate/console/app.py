@@ -124,9 +124,7 @@ class Console:
             if route.method == "POST":
                 form = await form_of(request)
                 self._visitors.check_mark(request, form.get("mark", ""))
-            visit = Visit(
-                gateway, request.url.path, request.query_params, request.path_params, form
-            )
+            visit = Visit(gateway, request.query_params, request.path_params, form)
             return await run_in_threadpool(self._answer, route, visit, request)
 
         return endpoint
@@ -200,7 +198,7 @@ class Console:
 
     async def _suggest(self, request: Request) -> Response:
         gateway = await self.visitor(request)
-        visit = Visit(gateway, request.url.path, request.query_params, {})
+        visit = Visit(gateway, request.query_params, {})
         word = request.query_params.get("word", "")[:100]
         return JSONResponse(await run_in_threadpool(suggestions_for, visit, word))
 
@@ -208,7 +206,7 @@ class Console:
         """Show an error as a page in words; strangers are asked to log in first."""
         try:
             gateway = await self.visitor(request)
-        except (NotAuthenticated, SisgateError) as stranger:
+        except SisgateError as stranger:
             if not isinstance(error, NotAuthenticated) and not isinstance(
                 stranger, NotAuthenticated
             ):
@@ -218,7 +216,7 @@ class Console:
             back = request.url.path if request.method == "GET" else "/"
             query = f"?{request.url.query}" if back != "/" and request.url.query else ""
             return RedirectResponse(f"/login?{urlencode({'next': back + query})}", 303)
-        visit = Visit(gateway, request.url.path, request.query_params, {})
+        visit = Visit(gateway, request.query_params, {})
         return await run_in_threadpool(self._error_page, request, visit, error)
 
     def _error_page(self, request: Request, visit: Visit | None, error: Exception) -> Response:

@@ -73,7 +73,7 @@ class Streams:
         for route, (pattern, _, converters) in self._routes:
             if match := pattern.match(path):
                 places = {k: converters[k].convert(v) for k, v in match.groupdict().items()}
-                return route, Visit(gateway, path, QueryParams(query), places)
+                return route, Visit(gateway, QueryParams(query), places)
         raise UsageError("There is no such page to follow.")
 
     async def _follow(

@@ -26,7 +26,6 @@ class Visit:
     """One request of a visitor: who, what of, and with which answers to a form."""
 
     gateway: Gateway
-    path: str
     query: QueryParams
     places: Mapping[str, str]
     form: Mapping[str, str] = field(default_factory=dict)
