@@ -58,7 +58,7 @@ def test_errors_that_are_alike_are_one_pattern(scene: Scene) -> None:
         pass
     assert scene.gateway.errors.get(pattern.id).count == 4
     with pytest.raises(UnknownErrorPattern):
-        scene.gateway.errors.get("er_0")
+        scene.gateway.errors.get("er_none")
 
 
 def test_what_was_fixed_and_comes_back_is_open_again(scene: Scene) -> None:
