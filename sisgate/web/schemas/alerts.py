@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from sisgate.gateway import AlertStatus, ChannelStatus, Silence
+from sisgate.gateway import AlertStatus
 from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 
 SeverityName = Literal["info", "warning", "critical"]
@@ -62,11 +62,6 @@ class SilenceDocument(Document):
     set_by: str
     reason: str | None
 
-    @classmethod
-    def of(cls, silence: Silence) -> Self:
-        """Return the document of a silence."""
-        return cls.model_validate(silence)
-
 
 class SilencesDocument(Document):
     """The silences in force."""
@@ -83,11 +78,6 @@ class ChannelDocument(Document):
     least: SeverityName
     waiting: int
     last_error: str | None
-
-    @classmethod
-    def of(cls, channel: ChannelStatus) -> Self:
-        """Return the document of a channel."""
-        return cls.model_validate(channel)
 
 
 class ChannelsDocument(Document):
