@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from sisgate.domain.priorities import Priority
-from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.ledger_facts import RECENT, LedgerFacts
@@ -49,18 +48,15 @@ def met_error(row: ErrorRow, now: datetime, name_of: NameOf) -> MetError:
         status=error.get("status"),
         seconds_ago=(now - row.at).total_seconds() if row.at is not None else None,
         job=row.job,
-        resource=row.resource,
-        cause=error.get("cause"),
         at_token_endpoint=error.get("step") == "token",
         sent=error.get("sent") is not False,
         by_proxy="proxy_status" in error,
     )
 
 
-def held_sync(job: Job, now: datetime) -> HeldSync:
+def held_sync(job: Job) -> HeldSync:
     """Return a held sync as a fact."""
-    ended = job.ended_at or now
-    return HeldSync(job.id, job.resource or "", (now - ended).total_seconds(), job.note)
+    return HeldSync(job.id, job.resource or "", job.note)
 
 
 def lost_among(liveness: Liveness, running: Sequence[RunningAttempt], now: datetime) -> int:
@@ -116,10 +112,9 @@ class ProviderReader:
             host=host_of(config),
             configured=config.windows,
             slow_seconds=config.breaker.slow_seconds,
-            needs_key=config.auth_method != "none",
             keys=[self._key(key) for key in ledger.keys.get(name, ()) if key.state in USABLE],
             warn_before_seconds=config.rotation.warn_before.total_seconds(),
-            held=[held_sync(job, self._now) for job in ledger.held.get(name, ())],
+            held=[held_sync(job) for job in ledger.held.get(name, ())],
             workers=self._workers(name),
             backlog=self._backlog(name),
             running_seconds=[(self._now - each.started_at).total_seconds() for each in running],
@@ -214,7 +209,6 @@ class ProviderReader:
             key.slot,
             (key.expires_at - self._now).total_seconds() if key.expires_at else None,
             (self._now - key.suspect_at).total_seconds() if key.suspect_at else None,
-            key.reason if KeyState(key.state) is KeyState.ACTIVE else None,
         )
 
     def _workers(self, name: str) -> list[ServingWorker]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.core import Core
 from sisgate.gateway.ledger_facts import LedgerFacts, read_ledger_facts
 from sisgate.gateway.liveness import read_liveness
@@ -31,7 +30,6 @@ def read_facts(core: Core, names: Sequence[str], name_of: NameOf) -> FleetFacts:
         liveness.obstacles,
         hosts=_hosts(core, ledger, now),
         ledger_seconds=ledger.seconds,
-        redis_seconds=_redis_seconds(core),
     )
     reader = ProviderReader(core, liveness, ledger, fleet.at, name_of, is_alone=len(names) == 1)
     return replace(fleet, providers=[reader.provider(name) for name in names])
@@ -39,15 +37,6 @@ def read_facts(core: Core, names: Sequence[str], name_of: NameOf) -> FleetFacts:
 
 def _is_of_ledger(cause: Cause) -> bool:
     return cause in {Cause.LEDGER_UNREACHABLE, Cause.SCHEMA_BEHIND}
-
-
-def _redis_seconds(core: Core) -> float | None:
-    begun = core.clock.monotonic()
-    try:
-        core.redis.ping()
-    except BrokerUnavailable:
-        return None
-    return core.clock.monotonic() - begun
 
 
 def _hosts(core: Core, ledger: LedgerFacts, now: datetime) -> list[Host]:

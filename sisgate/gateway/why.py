@@ -138,7 +138,7 @@ class Verdicts:
                 resource,
                 last=self._last(session, last, now) if last is not None else None,
                 age_seconds=(now - synced_at).total_seconds() if synced_at else None,
-                held=held_sync(held[0], now) if held else None,
+                held=held_sync(held[0]) if held else None,
                 absent=MetError("", "provider_refused", "", absent.status, job=absent.job)
                 if absent
                 else None,

@@ -69,10 +69,9 @@ class AppBacklog:
 class MetError:
     """An error that a call or job met: `code`, `status` and `message` as the ledger has them.
 
-    `seconds_ago` is when the job ended, None for a call that waits to be tried again. `cause` is
-    what kept an expired job waiting. `at_token_endpoint`: it was met before the call itself.
-    `sent` is False if nothing can have reached the provider, `by_proxy` if our own proxy
-    failed.
+    `seconds_ago` is when the job ended, None for a call that waits to be tried again.
+    `at_token_endpoint`: it was met before the call itself. `sent` is False if nothing can have
+    reached the provider, `by_proxy` is True if our own proxy failed.
     """
 
     app: str
@@ -81,8 +80,6 @@ class MetError:
     status: int | None = None
     seconds_ago: float | None = None
     job: str | None = None
-    resource: str | None = None
-    cause: str | None = None
     at_token_endpoint: bool = False
     sent: bool = True
     by_proxy: bool = False
@@ -105,7 +102,6 @@ class KeyStanding:
     slot: str
     expires_in_seconds: float | None = None
     suspect_seconds: float | None = None
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +110,6 @@ class HeldSync:
 
     job: str
     resource: str
-    held_seconds: float
     note: str | None = None
 
 
@@ -151,7 +146,6 @@ class ProviderFacts:
     met: Sequence[MetError] = ()
     timing: Timing = Timing()
     slow_seconds: float = 60.0
-    needs_key: bool = False
     keys: Sequence[KeyStanding] = ()
     warn_before_seconds: float = 0.0
     held: Sequence[HeldSync] = ()
@@ -218,8 +212,8 @@ class Host:
 class FleetFacts:
     """Everything at one moment: the fleet's obstacles, and the providers that were asked for.
 
-    `hosts` are those of all providers that were called lately. `ledger_seconds` and
-    `redis_seconds` are how long a round trip took, None if there was no answer.
+    `hosts` are those of all providers that were called lately. `ledger_seconds` is how
+    long a round trip to the ledger took.
     """
 
     at: datetime
@@ -227,7 +221,6 @@ class FleetFacts:
     providers: Sequence[ProviderFacts] = ()
     hosts: Sequence[Host] = ()
     ledger_seconds: float | None = None
-    redis_seconds: float | None = None
 
     def answering(self, host: str) -> int:
         """Return how many other hosts have answered since a host began to give no answer."""
