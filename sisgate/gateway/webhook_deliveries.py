@@ -16,7 +16,7 @@ from sisgate.domain.webhook_events import TEST_EVENT, MessageState, WebhookState
 from sisgate.errors import CursorAhead, CursorTooOld, InvalidState, UsageError
 from sisgate.gateway.core import Core
 from sisgate.gateway.webhook_info import WebhookDelivery, WebhookEvents
-from sisgate.gateway.webhook_rows import delivery_of, event_of, message_of
+from sisgate.gateway.webhook_rows import delivery_of, event_of
 from sisgate.ledger import webhook_messages, webhooks
 from sisgate.ledger.schema import Webhook, WebhookMessage
 from sisgate.ledger.webhook_messages import NewMessage
@@ -155,7 +155,7 @@ class WebhookDeliveries:
 
     def _may_see(self, row: WebhookMessage) -> bool:
         """Whether the caller's token covers what an event tells; it may cover less than once."""
-        return may_see(self._core.access.principal(), message_of(row))
+        return may_see(self._core.access.principal(), webhook_messages.message_of(row))
 
     def _audit(
         self,

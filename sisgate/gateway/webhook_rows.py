@@ -8,7 +8,6 @@ from typing import Any
 from sisgate.domain.webhook_events import MessageState
 from sisgate.gateway.webhook_info import WebhookDelivery, WebhookEvent, WebhookInfo, WebhookTry
 from sisgate.ledger.schema import Webhook, WebhookAttempt, WebhookMessage
-from sisgate.ledger.webhook_messages import NewMessage
 
 
 def facts_of(row: Webhook) -> dict[str, Any]:
@@ -38,13 +37,6 @@ def info_of(row: Webhook, counts: dict[str, int] | None = None, **more: Any) -> 
 def event_of(row: WebhookMessage) -> WebhookEvent:
     """Return what a message tells."""
     return WebhookEvent(row.number, row.event_id, row.type, row.at, row.data)
-
-
-def message_of(row: WebhookMessage) -> NewMessage:
-    """Return a message as it was before it was numbered."""
-    return NewMessage(
-        row.event_id, row.type, row.at, row.data, row.provider, row.resource, row.job_id
-    )
 
 
 def delivery_of(

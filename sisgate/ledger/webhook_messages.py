@@ -35,6 +35,13 @@ class NewMessage:
         return f"{self.provider or ''}/{self.resource or ''}"
 
 
+def message_of(row: WebhookMessage) -> NewMessage:
+    """Return a message as it was before it was numbered."""
+    return NewMessage(
+        row.event_id, row.type, row.at, row.data, row.provider, row.resource, row.job_id
+    )
+
+
 def append(
     session: Session, webhook: Webhook, messages: Sequence[NewMessage], now: datetime
 ) -> None:

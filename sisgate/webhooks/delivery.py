@@ -19,7 +19,6 @@ from sisgate.errors import CredentialError
 from sisgate.ledger import webhook_claims, webhook_messages, webhooks
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Webhook, WebhookAttempt, WebhookMessage
-from sisgate.ledger.webhook_messages import NewMessage
 from sisgate.settings.webhooks import WebhookConfig
 from sisgate.webhooks.outcomes import Consequence, Health, Patience, Result, consequence_of
 from sisgate.webhooks.rights import may_see, owners_of
@@ -179,10 +178,7 @@ def _may_still_hear(
     """Whether the owner's tokens still cover what is told; they may have been revoked since."""
     if webhook.owner is None:
         return True
-    told = NewMessage(
-        message.event_id, message.type, message.at, {},
-        message.provider, message.resource, message.job_id,
-    )  # fmt: skip
+    told = webhook_messages.message_of(message)
     owners = owners_of(session, [webhook], now)
     return any(may_see(who, told) for who in owners[webhook.owner])
 
