@@ -91,6 +91,14 @@ def trouble() -> Iterator[list[str]]:
     assert complaints == []
 
 
+@pytest.fixture(autouse=True)
+def providers_resumed(stack: Stack) -> Iterator[None]:
+    """After each test all providers take calls again, so that the next one does not wait."""
+    yield
+    for name in OPTIONS:
+        stack.gateway.providers.control(name).resume(actor="test")
+
+
 @pytest.fixture
 def visit(
     chromium: Browser, service: WebService, stack: Stack, trouble: list[str]

@@ -104,7 +104,20 @@ def test_failed_jobs_are_filtered_and_retried_in_bulk(visit: Visit, stack: Stack
     page.get_by_role("button", name="Retry 3 jobs").click()
     expect(page.get_by_role("status")).to_contain_text("3 jobs retried")
     assert all(stack.gateway.jobs.status(job).retried_as for job in doomed)
-    stack.gateway.providers.control("roosevelt").resume(actor="test")
+
+
+def test_a_suggestion_is_of_what_was_typed_also_before_its_answer_is_there(visit: Visit) -> None:
+    """The service answers the last letters late: what fits them is chosen nevertheless."""
+    page = visit("viewer")
+    page.goto("/jobs")
+    page.route(re.compile("word=state%3Ac"), lambda _: None)
+    field = page.get_by_role("combobox", name="Filter")
+    field.press_sequentially("state:")
+    expect(page.get_by_role("option", name="state:accepted")).to_be_visible()
+    field.press_sequentially("can")
+    field.press("ArrowDown")
+    field.press("Enter")
+    expect(field).to_have_value("state:cancelled ")
 
 
 def test_a_provider_is_paused_until_a_time_and_resumed(visit: Visit, stack: Stack) -> None:

@@ -97,12 +97,17 @@
       field.setRangeText(text + space, begin, end, "end");
       close(); field.focus(); ask();
     };
-    const choose = (step) => {
+    const mark = (place) => {
+      at = place;
       const items = [...list.children];
-      at = (at + step + items.length) % items.length;
       items.forEach((item, n) => item.setAttribute("aria-selected", String(n === at)));
+      if (at < 0) return field.removeAttribute("aria-activedescendant");
       field.setAttribute("aria-activedescendant", items[at].id);
       items[at].scrollIntoView({ block: "nearest" });
+    };
+    const choose = (step) => {
+      const from = at < 0 && step < 0 ? 0 : at; // up from nothing is the last
+      mark((from + step + list.children.length) % list.children.length);
     };
     const ask = async () => {
       const mine = ++asked;
@@ -110,20 +115,27 @@
       if (!answer.ok || mine !== asked) return;
       const words = await answer.json();
       if (!words.length || document.activeElement !== field) return close();
-      at = words.indexOf(list.children[at]?.textContent); // what was chosen meanwhile stays so
+      const chosen = list.children[at]?.textContent; // stays so
       list.replaceChildren(...words.map((text, n) => {
         const item = document.createElement("li");
         item.id = `${list.id}-${n}`;
         item.setAttribute("role", "option");
-        item.setAttribute("aria-selected", String(n === at));
         item.textContent = text;
         item.addEventListener("mousedown", (event) => { event.preventDefault(); take(text); });
         return item;
       }));
+      mark(words.indexOf(chosen));
       list.hidden = false;
       field.setAttribute("aria-expanded", "true");
     };
-    field.addEventListener("input", ask);
+    // Until the answer to what was just typed is there, only what fits it can be chosen.
+    const narrow = () => {
+      const chosen = list.children[at];
+      for (const item of [...list.children]) if (!item.textContent.startsWith(word())) item.remove();
+      mark([...list.children].indexOf(chosen));
+      if (!list.children.length) close();
+    };
+    field.addEventListener("input", () => { narrow(); ask(); });
     field.addEventListener("focus", ask);
     field.addEventListener("blur", close);
     field.addEventListener("keydown", (event) => {
