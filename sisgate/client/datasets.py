@@ -14,6 +14,7 @@ from sisgate.gateway.plan import Plan
 
 if TYPE_CHECKING:
     from sisgate.gateway.datasets import AbsentDataset, DatasetStatus
+    from sisgate.gateway.feeds import Feed, FeedConsumer
 
 T = TypeVar("T")
 
@@ -62,6 +63,25 @@ class HttpDatasets:
         """Return the number of the newest change, 0 before the first."""
         cursor: int = self._connection.get(f"{dataset_path(provider, resource)}/cursor")["cursor"]
         return cursor
+
+    def feed(
+        self, provider: str, resource: str, *, before: int | None = None, limit: int = 50
+    ) -> Feed:
+        """Return the feed of a dataset without records, newest first; `before` is a number."""
+        from sisgate.gateway.feeds import Feed
+
+        path = f"{dataset_path(provider, resource)}/feed"
+        return value_of(Feed, self._connection.get(path, {"before": before, "limit": limit}))
+
+    def consumers(
+        self, provider: str | None = None, resource: str | None = None
+    ) -> Sequence[FeedConsumer]:
+        """Return how far apps have read the feeds that the caller may see; an app sees itself."""
+        from sisgate.gateway.feeds import FeedConsumer
+
+        query = {"provider": provider, "resource": resource}
+        found = self._connection.get("/v1/feeds/consumers", query)["consumers"]
+        return value_of(list[FeedConsumer], found)
 
     def plan(self, provider: str, resource: str, priority: str) -> Plan:
         """Forecast a sync without enqueuing it."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.datasets import AbsentDataset, DatasetStatus
     from sisgate.gateway.diagnosis.result import DiagnosticResult
     from sisgate.gateway.errors import ErrorSummary
+    from sisgate.gateway.feeds import Feed, FeedConsumer
     from sisgate.gateway.gateway import Gateway
     from sisgate.gateway.hold import Hold
     from sisgate.gateway.job_handle import Job
@@ -84,6 +85,8 @@ else:
             "WebhookDelivery": "sisgate.gateway.webhook_info",
             "WebhookEvents": "sisgate.gateway.webhook_info",
             "WebhookInfo": "sisgate.gateway.webhook_info",
+            "Feed": "sisgate.gateway.feeds",
+            "FeedConsumer": "sisgate.gateway.feeds",
             "Hold": "sisgate.gateway.hold",
             "Gateway": "sisgate.gateway.gateway",
             "DeadLetter": "sisgate.gateway.job_status",
@@ -120,11 +123,11 @@ __all__ = [
     "AbsentDataset", "Action", "AlertStatus", "Answer", "AppliedConfiguration", "Attention",
     "AuditEvent", "AuditFilter", "BulkOutcome", "BulkReview", "Cause", "ChannelStatus",
     "ConfigurationPlan", "Dashboard", "DatasetStatus", "DeadLetter", "DiagnosticResult",
-    "ErasureReport", "ErrorSummary", "Finding", "Gateway", "Hold", "IssueKind", "Job", "JobStatus",
-    "KeyInfo", "LimiterState", "Liveness", "NewRequest", "NewSync", "Obstacle", "Overview",
-    "PersonDisclosure", "PersonResource", "Plan", "PriorityQueue", "ProviderOverview",
-    "ProviderPage", "Readiness", "RetentionResult", "Role", "Segment", "Silence", "Slot",
-    "StoredChange", "StoredRecord", "SyncResult", "TableChange", "Timeline", "TokenInfo",
-    "TransformTrial", "Usage", "Verdict", "VerificationResult", "VersionInfo", "Wait",
+    "ErasureReport", "ErrorSummary", "Feed", "FeedConsumer", "Finding", "Gateway", "Hold",
+    "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest", "NewSync",
+    "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan", "PriorityQueue",
+    "ProviderOverview", "ProviderPage", "Readiness", "RetentionResult", "Role", "Segment",
+    "Silence", "Slot", "StoredChange", "StoredRecord", "SyncResult", "TableChange", "Timeline",
+    "TokenInfo", "TransformTrial", "Usage", "Verdict", "VerificationResult", "VersionInfo", "Wait",
     "WebhookDelivery", "WebhookEvents", "WebhookInfo",
 ]  # fmt: skip

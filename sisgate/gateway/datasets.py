@@ -10,8 +10,10 @@ from sisgate.access.policy import Action
 from sisgate.audit.events import FEEDS_BEGUN_ANEW
 from sisgate.audit.log import record
 from sisgate.domain.stored_records import StoredChange, StoredRecord
+from sisgate.gateway import feeds
 from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
+from sisgate.gateway.feeds import Feed, FeedConsumer
 from sisgate.gateway.job import places_of
 from sisgate.ledger import datasets
 from sisgate.ledger.records import count_live, stream_changes, stream_records
@@ -145,9 +147,22 @@ class Datasets:
         self._core.check_dataset(provider, resource)
         self._core.access.require(Action.READ, provider, resource)
         rows = stream_changes(self._core.database, provider, resource, since=since)
+        noted = feeds.noting(self._core, rows, provider, resource, since)
         return self._disclosures.changes(
-            rows, provider, resource, since=since, purpose=purpose, request_id=request_id
+            noted, provider, resource, since=since, purpose=purpose, request_id=request_id
         )
+
+    def feed(
+        self, provider: str, resource: str, *, before: int | None = None, limit: int = 50
+    ) -> Feed:
+        """Return the feed of a dataset without records, newest first; `before` is a number."""
+        return feeds.read_feed(self._core, provider, resource, before, limit)
+
+    def consumers(
+        self, provider: str | None = None, resource: str | None = None
+    ) -> Sequence[FeedConsumer]:
+        """Return how far apps have read the feeds that the caller may see; an app sees itself."""
+        return feeds.read_consumers(self._core, provider, resource)
 
     def cursor(self, provider: str, resource: str) -> int:
         """Return the number of the newest change, 0 before the first.

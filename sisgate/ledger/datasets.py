@@ -61,20 +61,26 @@ def all_of(
     if provider is not None:
         query = query.where(Dataset.provider == provider)
     if ("*", "*") not in places:
-        at = [_is_at(*place) for place in places]
+        at = [is_at(*place) for place in places]
         query = query.where(or_(false(), *at))
     return session.scalars(query).all()
 
 
-def _is_at(provider: str, resource: str) -> ColumnElement[bool]:
+def is_at(provider: str, resource: str) -> ColumnElement[bool]:
+    """Whether a dataset is in a place; `*` is any provider, or any resource."""
     same_provider = true() if provider == "*" else Dataset.provider == provider
     return same_provider & (true() if resource == "*" else Dataset.resource == resource)
 
 
 def newest_change(session: Session, provider: str, resource: str) -> int:
     """Return the number of a dataset's newest change, 0 where there is none."""
+    return ends_of_feed(session, provider, resource)[0]
+
+
+def ends_of_feed(session: Session, provider: str, resource: str) -> tuple[int, int]:
+    """Return the numbers of a feed's newest change and of the newest that is gone, 0 for none."""
     dataset = session.get(Dataset, (provider, resource))
-    return dataset.last_sequence if dataset is not None else 0
+    return (dataset.last_sequence, dataset.change_horizon) if dataset is not None else (0, 0)
 
 
 def begin_feeds_anew(session: Session) -> list[str]:
@@ -93,8 +99,7 @@ def begin_feeds_anew(session: Session) -> list[str]:
 
 def refuse_cursor(session: Session, provider: str, resource: str, since: int) -> None:
     """Raise where the changes after a cursor are not all there, or it is of another feed."""
-    dataset = session.get(Dataset, (provider, resource))
-    newest, horizon = (dataset.last_sequence, dataset.change_horizon) if dataset else (0, 0)
+    newest, horizon = ends_of_feed(session, provider, resource)
     anew = (
         f"Note the newest number, {newest} now, read all records again, and then follow the "
         "changes since that number."

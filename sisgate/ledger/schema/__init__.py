@@ -23,6 +23,7 @@ from sisgate.ledger.schema.providers import Control, UsageHour
 from sisgate.ledger.schema.records import (
     Change,
     Dataset,
+    FeedPosition,
     KnownPage,
     MarkedDeletion,
     Record,
@@ -43,8 +44,9 @@ __all__ = [
     "AccessSession", "AccessToken", "Alert", "AlertEvaluation", "AlertMessage", "AlertSilence",
     "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter", "Base", "BigId",
     "BreakerChange", "Call", "Change", "ConfigurationVersion", "Control", "Dataset", "ErrorCount",
-    "ErrorPattern", "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage", "ListingRow",
-    "MarkedDeletion", "PrivacyKey", "ProviderCondition", "Record", "Response", "Rollup",
-    "RollupProgress", "Sighting", "Suppression", "UsageHour", "UtcDateTime", "Variant", "Webhook",
-    "WebhookAttempt", "WebhookInterest", "WebhookMessage", "WebhookOutbox", "serialise_json",
+    "ErrorPattern", "FeedPosition", "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage",
+    "ListingRow", "MarkedDeletion", "PrivacyKey", "ProviderCondition", "Record", "Response",
+    "Rollup", "RollupProgress", "Sighting", "Suppression", "UsageHour", "UtcDateTime", "Variant",
+    "Webhook", "WebhookAttempt", "WebhookInterest", "WebhookMessage", "WebhookOutbox",
+    "serialise_json",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sisgate.ledger.schema.base import Base, BigId
+from sisgate.ledger.schema.base import Base, BigId, partial_index
 
 
 class Dataset(Base):
@@ -137,10 +137,27 @@ class MarkedDeletion(Base):
     sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
 
 
+class FeedPosition(Base):
+    """How far an app has read the changes of a dataset, and when it last asked for more."""
+
+    __tablename__ = "feed_positions"
+
+    provider: Mapped[str] = mapped_column(String(63), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    app: Mapped[str] = mapped_column(String(100), primary_key=True)
+    cursor: Mapped[int] = mapped_column(BigInteger)
+    read_at: Mapped[datetime]
+
+
 class Change(Base):
     """One insert, update or delete of a record. Holds no student data: the record does."""
 
     __tablename__ = "changes"
+    __table_args__ = (
+        # Most changes are the inserts of a first sync, which the index leaves out: a record knows
+        # when it was first seen.
+        partial_index("provider", "resource", "sourced_id", where="operation != 'insert'"),
+    )
 
     provider: Mapped[str] = mapped_column(String(63), primary_key=True)
     resource: Mapped[str] = mapped_column(String(40), primary_key=True)

@@ -20,6 +20,9 @@ from sisgate.web.schemas.datasets import (
     CountDocument,
     CursorDocument,
     DatasetsDocument,
+    FeedConsumerDocument,
+    FeedConsumers,
+    FeedDocument,
     RestartedDocument,
     RestartOrder,
     SyncedDataset,
@@ -112,6 +115,32 @@ def restart_feeds(order: RestartOrder, caller: Caller) -> RestartedDocument:
     """After an older ledger was restored: every cursor is then too old (410)."""
     names = caller.datasets.begin_feeds_anew(actor=ACTOR, reason=order.reason or "")
     return RestartedDocument(datasets=list(names))
+
+
+@router.get(
+    "/feeds/consumers", openapi_extra=needs("look", "anywhere"), summary="List who reads changes"
+)
+def list_consumers(
+    caller: Caller, provider: str | None = None, resource: str | None = None
+) -> FeedConsumers:
+    """Return how far apps have read the feeds that the caller may see; an app sees itself."""
+    found = caller.datasets.consumers(provider, resource)
+    return FeedConsumers(consumers=[FeedConsumerDocument.of(each) for each in found])
+
+
+@router.get(
+    f"{AT}/feed", openapi_extra=needs("look", "dataset"), summary="Show a feed without records"
+)
+def get_feed(
+    provider: ProviderName,
+    resource: ResourceName,
+    caller: Caller,
+    before: Annotated[int | None, Query(ge=0, le=2**53, description="A number.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> FeedDocument:
+    """Return the newest changes, or those below a number, newest first, without any data."""
+    feed = caller.datasets.feed(provider, resource, before=before, limit=limit)
+    return FeedDocument.of(feed)
 
 
 @router.get(

@@ -64,3 +64,42 @@ class SyncedDatasets(Document):
     """Datasets that were synced."""
 
     datasets: list[SyncedDataset]
+
+
+class FeedChangeDocument(Document):
+    """One change without its record."""
+
+    sequence: int
+    operation: str
+    sourced_id: str
+    changed_at: Moment
+    job_id: str
+
+
+class FeedDocument(Document):
+    """A feed: its newest number, the number up to which changes are gone, the newest changes."""
+
+    provider: str
+    resource: str
+    newest: int
+    horizon: int
+    oldest_at: Moment | None
+    changes: list[FeedChangeDocument]
+
+
+class FeedConsumerDocument(Document):
+    """How far an app has read a feed. `is_lost`: changes that it has not read are gone."""
+
+    app: str
+    provider: str
+    resource: str
+    cursor: int
+    behind: int
+    read_at: Moment
+    is_lost: bool
+
+
+class FeedConsumers(Document):
+    """Apps that read changes, by dataset, the one that is most behind first."""
+
+    consumers: list[FeedConsumerDocument]

@@ -92,3 +92,31 @@ def test_a_cursor_above_the_feed_is_told_with_the_newest(world: World) -> None:
     assert list(world.admin.datasets.begin_feeds_anew(actor="ana")) == [f"{NAME}/students"]
     with pytest.raises(CursorTooOld):
         list(world.gateway.changes(NAME, "students", since=3))
+
+
+def test_a_feed_tells_what_is_new_and_who_has_read_how_far(world: World) -> None:
+    """Without records; an app is shown its own position only."""
+    synced(world, STUDENTS)
+    datasets = world.gateway.datasets
+    assert list(datasets.consumers()) == []
+    feed = datasets.feed(NAME, "students", limit=2)
+    assert (feed.newest, feed.horizon) == (3, 0)
+    assert [(each.sequence, each.operation, each.sourced_id) for each in feed.changes] == [
+        (3, "insert", "s2"), (2, "insert", "s1"),
+    ]  # fmt: skip
+    assert feed.oldest_at is not None
+    below = datasets.feed(NAME, "students", before=2)
+    assert [each.sequence for each in below.changes] == [1]
+    assert list(world.gateway.changes(NAME, "students", since=0))
+    (mine,) = datasets.consumers(NAME, "students")
+    assert (mine.app, mine.cursor, mine.behind, mine.is_lost) == ("gradebook", 3, 0, False)
+    synced(world, [{**STUDENTS[0], "familyName": "New"}, *STUDENTS[1:]])
+    assert list(world.admin.changes(NAME, "students", since=2))
+    assert {(each.app, each.behind) for each in world.admin.datasets.consumers()} == {
+        ("gradebook", 1), ("ana", 0),
+    }  # fmt: skip
+    assert [each.app for each in datasets.consumers()] == ["gradebook"]
+    world.admin.datasets.begin_feeds_anew(actor="ana")
+    assert [each.is_lost for each in world.admin.datasets.consumers()] == [True, True]
+    with pytest.raises(UnknownResource):
+        datasets.feed(NAME, "studnts")
