@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -116,10 +116,18 @@ class Condition:
 
 @dataclass(frozen=True)
 class Conditions:
-    """All that hold at a moment. `is_blind`: the rest could not be judged."""
+    """All that hold at a moment. `is_blind`: the rest could not be judged.
+
+    `hidden` are the providers that nothing is known of, because the network is down.
+    """
 
     found: Sequence[Condition] = ()
     is_blind: bool = False
+    hidden: Set[str] = frozenset()
+
+    def hide(self, provider: str | None) -> bool:
+        """Return whether a condition of a provider that was not found may hold all the same."""
+        return self.is_blind or provider in self.hidden
 
 
 def conditions_of(
@@ -132,8 +140,11 @@ def conditions_of(
     found = [c for name, rule in rules.items() for c in _of_findings(name, rule, FLEET, general)]
     if is_blind:
         return Conditions([each for each in found if each.cause in BLINDING], is_blind=True)
+    hidden: set[str] = set()
     for provider in fleet.providers:
-        own = findings_of(provider, fleet)
+        own = _without_doubles(findings_of(provider, fleet))
+        if any(each.cause == Trouble.NETWORK_DOWN and _is_clear(each) for each in own):
+            hidden.add(provider.name)
         shared = {(each.cause, each.party) for each in general}
         own = [each for each in own if (each.cause, each.party) not in shared]
         of_provider = [
@@ -145,7 +156,27 @@ def conditions_of(
         found += _inhibited(own, of_provider)
     for name, rule in rules.items():
         found += _of_fleet(name, rule, facts)
-    return Conditions(_once(found))
+    return Conditions(_once(found), hidden=hidden)
+
+
+def _is_clear(finding: Finding) -> bool:
+    return finding.certainty >= Certainty.LIKELY
+
+
+def _without_doubles(findings: Sequence[Finding]) -> list[Finding]:
+    """Return findings with those that are two guesses at one outage as one."""
+    guesses = [
+        each
+        for each in findings
+        if each.cause in {Trouble.PROVIDER_UNREACHABLE, Trouble.NETWORK_DOWN}
+        and not _is_clear(each)
+    ]
+    if len(guesses) < 2:
+        return list(findings)
+    message = ", or ".join(each.message for each in guesses)
+    first = next(e for e in guesses if e.cause == Trouble.PROVIDER_UNREACHABLE)
+    others = [each for each in findings if each not in guesses]
+    return [replace(first, message=message), *others]
 
 
 def _of_findings(
@@ -154,7 +185,7 @@ def _of_findings(
     for each in findings:
         if each.cause not in rule.causes:
             continue
-        is_unclear = each.certainty < Certainty.LIKELY
+        is_unclear = not _is_clear(each)
         is_network = each.cause == Trouble.NETWORK_DOWN
         yield Condition(
             name,
@@ -284,12 +315,7 @@ def _inhibited(own: Sequence[Finding], conditions: Sequence[Condition]) -> Itera
         is_consequence = holds and each.cause in CONSEQUENCES
         if each.cause == "metric" and each.evidence["metric"] in WAITS:
             is_consequence = is_consequence or is_spent
-        yield _marked(each) if is_consequence else each
-
-
-def _marked(condition: Condition) -> Condition:
-    values = {name: getattr(condition, name) for name in condition.__dataclass_fields__}
-    return Condition(**{**values, "inhibited": True})
+        yield replace(each, inhibited=True) if is_consequence else each
 
 
 def _once(conditions: Sequence[Condition]) -> list[Condition]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sisgate.alerts import lifecycle
 from sisgate.alerts.conditions import Conditions
-from sisgate.alerts.lifecycle import AlertStatus, Told
+from sisgate.alerts.lifecycle import AlertStatus
+from sisgate.alerts.messages import Item
 from sisgate.domain.alert_states import AlertState
 from sisgate.settings.alerts import AlertRule, AlertsConfig
 
@@ -31,16 +32,20 @@ class Silence:
 
 @dataclass
 class Evaluation:
-    """What changes: alerts to write, those to forget, and what channels are to be told."""
+    """What changes: alerts to write and to forget, and what is told.
+
+    `told` is for log and webhooks, `messages` are by channel.
+    """
 
     changed: list[AlertStatus] = field(default_factory=list)
     forgotten: list[AlertStatus] = field(default_factory=list)
-    told: list[tuple[AlertStatus, Told]] = field(default_factory=list)
+    told: list[Item] = field(default_factory=list)
+    messages: dict[str, list[Item]] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing changes."""
-        return not (self.changed or self.forgotten or self.told)
+        return not (self.changed or self.forgotten)
 
 
 def evaluate(
@@ -53,53 +58,56 @@ def evaluate(
 ) -> Evaluation:
     """Return what changes. While it is blind, alerts that are not seen stay as they are."""
     rules, result = config.in_force, Evaluation()
-    # Of several ended ones the newest: it may be opened again.
-    by_key = {alert.key: alert for alert in sorted(known, key=lambda each: each.changed_at)}
-    for alert in known:
-        if alert.state is not AlertState.RESOLVED:
-            by_key[alert.key] = alert
-    found = {each.key: each for each in conditions.found}
-    for key, condition in found.items():
-        rule, before = rules[condition.rule], by_key.get(key)
-        if before is None or _is_over(before, now):
-            if not condition.inhibited:
-                alert = lifecycle.begin(new_id(), condition, rule, now)
-                _note(result, config, rules, None, alert, silences, now)
-            continue
-        after = lifecycle.hold(before, condition, rule, now)
-        _note(result, config, rules, before, after, silences, now)
-    for key, before in by_key.items():
-        if key in found:
-            continue
-        is_kept = conditions.is_blind and before.rule in rules
-        ended = before if is_kept else lifecycle.end(before, now)
-        if ended is None:
-            result.forgotten.append(before)
+    by_key = {alert.key: alert for alert in sorted(known, key=_standing)}
+    firing = {key for key, alert in by_key.items() if alert.state.is_firing}
+    # What follows from another trouble does not begin, and does not end what fires already.
+    found = {e.key: e for e in conditions.found if not e.inhibited or e.key in firing}
+    for key in {**by_key, **found}:
+        before, condition = by_key.get(key), found.get(key)
+        if condition is None:
+            assert before is not None
+            is_kept = conditions.hide(before.provider) and before.rule in rules
+            after = before if is_kept else lifecycle.end(before, now)
+            if after is None:
+                result.forgotten.append(before)
+                continue
+        elif before is None or lifecycle.is_over(before, now):
+            before = None
+            after = lifecycle.begin(new_id(), condition, rules[condition.rule], now)
         else:
-            _note(result, config, rules, before, ended, silences, now)
+            after = lifecycle.hold(before, condition, rules[condition.rule], now)
+        is_quiet = condition is not None and condition.inhibited
+        if not is_quiet and not any(each.covers(after) for each in silences):
+            after = _tell(result, config, rules.get(after.rule), after, now)
+        if after != before:
+            result.changed.append(after)
     return result
 
 
-def _is_over(alert: AlertStatus, now: datetime) -> bool:
-    is_resolved = alert.state is AlertState.RESOLVED
-    return is_resolved and now - alert.changed_at >= lifecycle.REOPENS_WITHIN
+def _standing(alert: AlertStatus) -> tuple[bool, bool, datetime]:
+    """Order the alerts of a key so that the last one is that to go on with."""
+    is_live = alert.state is not AlertState.RESOLVED
+    return is_live, alert.told == "firing", alert.changed_at
 
 
-def _note(
+def _tell(
     result: Evaluation,
     config: AlertsConfig,
-    rules: Mapping[str, AlertRule],
-    before: AlertStatus | None,
-    after: AlertStatus,
-    silences: Sequence[Silence],
+    rule: AlertRule | None,
+    alert: AlertStatus,
     now: datetime,
-) -> None:
-    what = lifecycle.to_tell(after, rules.get(after.rule), now, flaps_held=config.flaps_held)
-    if what is not None and not any(each.covers(after) for each in silences):
-        after = lifecycle.told(after, what, now)
-        result.told.append((after, what))
-    if after != before:
-        result.changed.append(after)
+) -> AlertStatus:
+    audience = [] if rule is None else config.audience(rule, alert.severity)
+    news = lifecycle.news_of(alert, audience, rule, now, flaps_held=config.flaps_held)
+    if news is None:
+        return alert
+    after = lifecycle.told(alert, news, now)
+    if news.is_general:
+        result.told.append((after, news.what))
+    for channel in news.channels:
+        if channel in config.channels:
+            result.messages.setdefault(channel, []).append((after, news.what))
+    return after
 
 
 RECENT = lifecycle.REOPENS_WITHIN + timedelta(hours=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -49,6 +50,7 @@ class AlertStatus:
     flaps: int = 0
     told: Told | None = None
     told_at: datetime | None = None
+    channels: Sequence[str] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -58,6 +60,7 @@ class AlertStatus:
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values["channels"] = list(self.channels)
         return {
             name: value.isoformat() if isinstance(value, datetime) else value
             for name, value in values.items()
@@ -88,10 +91,9 @@ def begin(alert_id: str, condition: Condition, rule: AlertRule, now: datetime) -
 def hold(alert: AlertStatus, condition: Condition, rule: AlertRule, now: datetime) -> AlertStatus:
     """Return an alert whose condition holds."""
     if alert.state is AlertState.RESOLVED:
-        if condition.inhibited:
-            return alert
         # The same alert, opened again: what was said of it still counts.
-        alert = replace(alert, state=AlertState.PENDING, since=now, flaps=alert.flaps + 1)
+        flaps = alert.flaps + 1 if now - alert.changed_at < REOPENS_WITHIN else 0
+        alert = replace(alert, state=AlertState.PENDING, since=now, flaps=flaps)
     is_worse = condition.severity.rank > alert.severity.rank or condition.cause != alert.cause
     if is_worse or now - alert.seen_at >= SEEN_EVERY or alert.state is AlertState.PENDING:
         alert = replace(
@@ -104,7 +106,7 @@ def hold(alert: AlertStatus, condition: Condition, rule: AlertRule, now: datetim
             evidence=dict(condition.evidence),
             seen_at=now,
         )
-    return alert if condition.inhibited else _aged(alert, rule, now)
+    return _aged(alert, rule, now)
 
 
 def end(alert: AlertStatus, now: datetime) -> AlertStatus | None:
@@ -116,6 +118,15 @@ def end(alert: AlertStatus, now: datetime) -> AlertStatus | None:
             return None
         return replace(alert, state=AlertState.RESOLVED, flaps=max(0, alert.flaps - 1))
     return replace(alert, state=AlertState.RESOLVED, resolved_at=now, changed_at=now)
+
+
+def is_over(alert: AlertStatus, now: datetime) -> bool:
+    """Return whether it is a new alert if its condition holds again.
+
+    One whose end was not told is not over, however long it is silenced: to its channels it fires.
+    """
+    is_old = now - alert.changed_at >= REOPENS_WITHIN
+    return alert.state is AlertState.RESOLVED and alert.told != "firing" and is_old
 
 
 def _aged(alert: AlertStatus, rule: AlertRule, now: datetime) -> AlertStatus:
@@ -134,29 +145,50 @@ def _aged(alert: AlertStatus, rule: AlertRule, now: datetime) -> AlertStatus:
     )
 
 
-def to_tell(
-    alert: AlertStatus, rule: AlertRule | None, now: datetime, *, flaps_held: timedelta
-) -> Told | None:
-    """Return what channels are to be told of an alert now; None for nothing.
+@dataclass(frozen=True)
+class News:
+    """What is to be told of an alert, to which channels; `is_general`: to log and webhooks too."""
 
-    One that flaps is told of only once it has been as it is for `flaps_held`.
+    what: Told
+    channels: Sequence[str]
+    is_general: bool = True
+
+
+def news_of(
+    alert: AlertStatus,
+    audience: Sequence[str],
+    rule: AlertRule | None,
+    now: datetime,
+    *,
+    flaps_held: timedelta,
+) -> News | None:
+    """Return what is to be told of an alert now; None for nothing.
+
+    `audience` are the channels that it is for while it fires. Its end is told to those that were
+    told of it, whatever has become of its rule and severity since. One that flaps is told of only
+    once it has been as it is for `flaps_held`.
     """
-    match alert.state:
-        case AlertState.FIRING:
-            want: Told = "firing"
-        case AlertState.RESOLVED if alert.told == "firing":
-            want = "resolved"
-        case _:
-            return None
-    if alert.told == want:
-        repeat = rule.repeat if rule is not None and want == "firing" else None
-        is_due = repeat and alert.told_at and now - alert.told_at >= repeat
-        return want if is_due else None
     if alert.flaps >= MOST_FLAPS and now - alert.changed_at < flaps_held:
         return None
-    return want
+    if alert.state is AlertState.RESOLVED and alert.told == "firing":
+        return News("resolved", alert.channels)
+    if alert.state is not AlertState.FIRING:
+        return None
+    if alert.told != "firing" or _is_repeat_due(alert, rule, now):
+        return News("firing", audience)
+    untold = [each for each in audience if each not in alert.channels]
+    return News("firing", untold, is_general=False) if untold else None
 
 
-def told(alert: AlertStatus, what: Told, now: datetime) -> AlertStatus:
-    """Return an alert that channels are told of."""
-    return replace(alert, told=what, told_at=now)
+def _is_repeat_due(alert: AlertStatus, rule: AlertRule | None, now: datetime) -> bool:
+    repeat = rule.repeat if rule is not None else None
+    return bool(repeat and alert.told_at and now - alert.told_at >= repeat)
+
+
+def told(alert: AlertStatus, news: News, now: datetime) -> AlertStatus:
+    """Return an alert that was told of."""
+    if news.what == "resolved":
+        return replace(alert, told="resolved", told_at=now, channels=())
+    known = tuple(dict.fromkeys([*alert.channels, *news.channels]))
+    at = now if news.is_general else alert.told_at
+    return replace(alert, told="firing", told_at=at, channels=known)

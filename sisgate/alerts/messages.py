@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sisgate.alerts.lifecycle import AlertStatus, Told
@@ -28,6 +28,9 @@ MOST = 20
 
 Item = tuple[AlertStatus, Told]
 
+Covers = Callable[[AlertStatus], bool]
+"""Whether a rule in force still covers what an alert is about."""
+
 
 @dataclass(frozen=True)
 class ChannelMessage:
@@ -39,30 +42,38 @@ class ChannelMessage:
     alerts: Sequence[str]
 
 
-def message_of(items: Sequence[Item]) -> ChannelMessage:
+def message_of(items: Sequence[Item], is_covered: Covers = lambda _: True) -> ChannelMessage:
     """Return the message that tells of some alerts, the worst first."""
     ordered = sorted(items, key=lambda each: (each[1] != "firing", -each[0].severity.rank))
     severity = max((alert.severity for alert, _ in ordered), key=lambda each: each.rank)
-    lines = [_paragraph(alert, told) for alert, told in ordered[:MOST]]
+    lines = [_paragraph(alert, told, is_covered) for alert, told in ordered[:MOST]]
     if len(ordered) > MOST:
         lines.append(f"And {len(ordered) - MOST} more: `sisgate alerts list`.")
     return ChannelMessage(
-        _title(ordered, severity), "\n\n".join(lines), severity, [a.id for a, _ in ordered]
+        _title(ordered, severity, is_covered), "\n\n".join(lines), severity, [a.id for a, _ in ordered]
     )
 
 
-def _title(items: Sequence[Item], severity: AlertSeverity) -> str:
+def _title(items: Sequence[Item], severity: AlertSeverity, is_covered: Covers) -> str:
     firing = sum(1 for _, told in items if told == "firing")
+    label = severity.value if firing else "recovered"
     if len(items) == 1:
         ((alert, told),) = items
+        if told == "resolved" and not is_covered(alert):
+            return f"[ended] {alert.subject}: {alert.rule} is not evaluated any more"
         what = alert.rule if told == "firing" else f"{alert.rule} recovered"
-        return f"[{severity.value if firing else 'recovered'}] {alert.subject}: {what}"
+        return f"[{label}] {alert.subject}: {what}"
     parts = [f"{firing} firing"] if firing else []
     parts += [f"{len(items) - firing} recovered"] if firing < len(items) else []
-    return f"[{severity.value if firing else 'recovered'}] sisgate: {', '.join(parts)}"
+    return f"[{label}] sisgate: {', '.join(parts)}"
 
 
-def _paragraph(alert: AlertStatus, told: Told) -> str:
+def _paragraph(alert: AlertStatus, told: Told, is_covered: Covers) -> str:
+    if told == "resolved" and not is_covered(alert):
+        return (
+            f"Ended: {alert.subject} ({alert.rule}). The configuration evaluates it no more; "
+            f"whether it has recovered is not known. {alert.id}"
+        )
     if told == "resolved":
         lasted = (alert.changed_at - (alert.fired_at or alert.since)).total_seconds()
         return f"Recovered: {alert.subject} ({alert.rule}), after {duration(lasted)}. {alert.id}"

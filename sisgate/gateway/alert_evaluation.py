@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ from sisgate.gateway.core import Core
 from sisgate.ledger import alerts as ledger
 from sisgate.ledger import webhooks
 from sisgate.ledger.schema import Alert, AlertSilence
-from sisgate.settings.alerts import AlertRule, AlertsConfig
+from sisgate.settings.alerts import AlertsConfig
 
 log = structlog.get_logger()
 
@@ -47,27 +47,31 @@ class AlertEvaluator:
     def evaluate(self) -> Evaluation:
         """Judge all rules now, and write what changes with the messages to send.
 
-        For workers. A slot of time that another process has written is left alone: then nothing
-        changes.
+        For workers. Nothing changes if another process has written this slot of time, or any
+        since the alerts were read.
         """
         self._core.access.require(Action.ADMINISTER)
         config, current = self.config, self._core.configuration.current()
         rules = config.in_force
         facts = read_alert_facts(self._core, rules, current.providers)
-        found = conditions_of(rules, facts, chosen_by(rules, current.providers))
+        chosen = chosen_by(rules, current.providers)
+        found = conditions_of(rules, facts, chosen)
         now = self._core.clock.now()
         with self._core.database.read() as session:
             rows = ledger.open_or_recent(session, now - evaluation.RECENT)
             known = [status_of(row) for row in rows]
             silent = [silence_of(row) for row in ledger.silences(session, now)]
+            last = ledger.last_evaluation(session)
+            seen = last.slot if last is not None else None
         result = evaluation.evaluate(config, known, found, silent, now, _new_id)
         if result.is_empty:
             return result
         slot = int(now.timestamp() // config.every.total_seconds())
         with self._core.database.write() as session:
-            if not ledger.take_slot(session, slot, now):
+            if not ledger.take_slot(session, slot, seen, now):
                 return Evaluation()
-            self._write(session, config, known, result, now)
+            self._write(session, known, result, now)
+            ledger.enqueue(session, _messages(result, chosen), now)
         for alert, told in result.told:
             log.warning(
                 "alert_firing" if told == "firing" else "alert_recovered",
@@ -79,7 +83,6 @@ class AlertEvaluator:
     def _write(
         self,
         session: Session,
-        config: AlertsConfig,
         known: Sequence[AlertStatus],
         result: Evaluation,
         now: datetime,
@@ -102,7 +105,6 @@ class AlertEvaluator:
                     rule=alert.rule, of=alert.subject, severity=alert.severity.value,
                     cause=alert.cause,
                 )  # fmt: skip
-        ledger.enqueue(session, _messages(config, result), now)
         for alert, told in result.told:
             data = _told_to_apps(alert)
             webhooks.tell(session, Topic.ALERT, now, provider=alert.provider, state=told, data=data)
@@ -134,9 +136,8 @@ _ACTS = {
 def status_of(row: Alert) -> AlertStatus:
     """Return an alert from its row."""
     values = {field.name: getattr(row, field.name) for field in fields(AlertStatus)}
-    return AlertStatus(
-        **{**values, "state": AlertState(row.state), "severity": AlertSeverity(row.severity)}
-    )
+    values["state"], values["severity"] = AlertState(row.state), AlertSeverity(row.severity)
+    return AlertStatus(**{**values, "channels": tuple(row.channels)})
 
 
 def _told_to_apps(alert: AlertStatus) -> dict[str, Any]:
@@ -150,34 +151,28 @@ def _told_to_apps(alert: AlertStatus) -> dict[str, Any]:
 
 def _values(alert: AlertStatus) -> dict[str, Any]:
     values = {field.name: getattr(alert, field.name) for field in fields(AlertStatus)}
-    return {**values, "state": alert.state.value, "severity": alert.severity.value}
+    values["state"], values["severity"] = alert.state.value, alert.severity.value
+    return {**values, "channels": list(alert.channels)}
 
 
-def _messages(config: AlertsConfig, result: Evaluation) -> Sequence[Mapping[str, Any]]:
-    """Return one message for each channel that is to be told of something."""
-    rules, found = config.in_force, []
-    for name, channel in config.channels.items():
-        items = [
-            (alert, told)
-            for alert, told in result.told
-            if alert.severity.rank >= channel.least.rank and _is_for(name, rules.get(alert.rule))
-        ]
-        if items:
-            message = message_of(items)
-            found.append(
-                {
-                    "channel": name,
-                    "title": message.title,
-                    "body": message.body,
-                    "severity": message.severity.value,
-                    "alerts": list(message.alerts),
-                }
-            )
-    return found
+def _messages(
+    result: Evaluation, chosen: Mapping[str, Sequence[str]]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield one message for each channel that is to be told of something."""
 
+    def is_covered(alert: AlertStatus) -> bool:
+        providers = chosen.get(alert.rule)
+        return providers is not None and (alert.provider is None or alert.provider in providers)
 
-def _is_for(channel: str, rule: AlertRule | None) -> bool:
-    return rule is None or rule.channels is None or channel in rule.channels
+    for name, items in result.messages.items():
+        message = message_of(items, is_covered)
+        yield {
+            "channel": name,
+            "title": message.title,
+            "body": message.body,
+            "severity": message.severity.value,
+            "alerts": list(message.alerts),
+        }
 
 
 def silence_of(row: AlertSilence) -> Silence:

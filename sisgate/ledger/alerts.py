@@ -23,12 +23,13 @@ EVALUATION = "alerts"
 
 
 def open_or_recent(session: Session, since: datetime) -> Sequence[Alert]:
-    """Return the alerts that have not ended, and those that ended since a time."""
+    """Return the alerts that have not ended, those that ended since a time or untold."""
     recent = (Alert.state == AlertState.RESOLVED) & (Alert.changed_at >= since)
     is_live = is_in(Alert.state, *LIVE_ALERT_STATES)
+    is_owed = is_in(Alert.told, AlertState.FIRING)
     return session.scalars(
         select(Alert)
-        .where(or_(is_live, recent))
+        .where(or_(is_live, recent, is_owed))
         .order_by(Alert.changed_at)
         .execution_options(populate_existing=True)
     ).all()
@@ -64,12 +65,19 @@ def beginning(session: Session, start: str, *, lock: bool = False) -> Sequence[A
     return session.scalars(query.with_for_update() if lock else query).all()
 
 
-def take_slot(session: Session, slot: int, now: datetime) -> bool:
-    """Note that a slot is evaluated; False if it, or a later one, was before."""
-    first = insert_into(session, AlertEvaluation).values(name=EVALUATION, slot=0, at=now)
-    session.execute(first.on_conflict_do_nothing())
+def take_slot(session: Session, slot: int, seen: int | None, now: datetime) -> bool:
+    """Note that a slot is evaluated; False if it, or a later one, was before.
+
+    Also if any was written since `seen`, the last one when the alerts were read; None for none.
+    """
+    if seen is None:
+        first = insert_into(session, AlertEvaluation).values(name=EVALUATION, slot=slot, at=now)
+        taken = first.on_conflict_do_nothing().returning(AlertEvaluation.slot)
+        return session.scalar(taken) is not None
+    if slot <= seen:
+        return False
     mine = update(AlertEvaluation).where(
-        AlertEvaluation.name == EVALUATION, AlertEvaluation.slot < slot
+        AlertEvaluation.name == EVALUATION, AlertEvaluation.slot == seen
     )
     return change(session, mine.values(slot=slot, at=now)) == 1
 

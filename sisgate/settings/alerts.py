@@ -112,6 +112,15 @@ class AlertsConfig(Frozen):
         rules = {**(DEFAULT_RULES if self.defaults else {}), **self.rules}
         return {name: rule for name, rule in rules.items() if rule.enabled}
 
+    def audience(self, rule: AlertRule, severity: AlertSeverity) -> list[str]:
+        """Return the channels that an alert of a rule is for."""
+        return [
+            name
+            for name, channel in self.channels.items()
+            if severity.rank >= channel.least.rank
+            and (rule.channels is None or name in rule.channels)
+        ]
+
 
 def _rule(*causes: str, **more: object) -> AlertRule:
     return AlertRule.model_validate({"causes": causes, **more})

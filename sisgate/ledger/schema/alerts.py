@@ -22,7 +22,8 @@ class Alert(Base):
     """One thing that is, or was, wrong by one rule: one row for a rule and a subject at a time.
 
     `since` is when its condition began to hold, `changed_at` when it last fired or ended. `times`
-    counts how often it has fired, of which `flaps` lately. `told` is what channels were told last.
+    counts how often it has fired, of which `flaps` lately. `told` is what log and webhooks were told last,
+    `channels` are those that were told that it fires, and not yet of its end.
     """
 
     __tablename__ = "alerts"
@@ -31,6 +32,7 @@ class Alert(Base):
         CheckConstraint(one_of("severity", AlertSeverity), name="severity"),
         partial_index("rule", "subject", where=one_of("state", LIVE_ALERT_STATES), unique=True),
         Index(None, "changed_at"),
+        partial_index("told_at", where="told = 'firing'"),
     )
 
     id: Mapped[str] = mapped_column(String(12), primary_key=True)
@@ -56,6 +58,7 @@ class Alert(Base):
     flaps: Mapped[int] = mapped_column(default=0)
     told: Mapped[str | None] = mapped_column(String(8))
     told_at: Mapped[datetime | None]
+    channels: Mapped[list[Any]] = mapped_column(default=list)
 
 
 class AlertSilence(Base):

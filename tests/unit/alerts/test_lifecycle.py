@@ -15,7 +15,7 @@ from sisgate.alerts.evaluation import Silence, evaluate
 from sisgate.alerts.lifecycle import AlertStatus
 from sisgate.alerts.messages import message_of
 from sisgate.domain.alert_states import AlertSeverity, AlertState
-from sisgate.settings.alerts import AlertRule, AlertsConfig
+from sisgate.settings.alerts import AlertChannel, AlertRule, AlertsConfig
 
 NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 CONFIG = AlertsConfig(
@@ -161,6 +161,52 @@ def test_a_silence_holds_messages_until_it_ends(ledger: Ledger) -> None:
     ledger.silences = []
     ledger.after(3600, condition(), condition(subject="adams", provider="adams"))
     assert len(ledger.told) == 2
+
+
+def test_an_end_under_a_silence_is_told_after_it_however_long_it_was(ledger: Ledger) -> None:
+    """And if it fires again meanwhile, it is the same alert, which channels know of."""
+    ledger.evaluate(condition())
+    ledger.silences = [Silence("si_1", "down", None, NOW + timedelta(days=2), "ana")]
+    ledger.after(15)
+    ledger.after(86_400)
+    ledger.after(3600, condition())
+    ledger.after(3600)
+    assert ledger.words == ["firing"]
+    ledger.silences = []
+    ledger.after(86_400)
+    assert ledger.words == ["firing", "resolved"]
+    assert list(ledger.alerts) == ["al_1"]
+
+
+def test_one_that_gets_worse_is_told_to_those_who_want_only_the_worst() -> None:
+    """Once; its end is told to all who know of it, though it had become milder."""
+    config = CONFIG.model_copy(
+        update={
+            "channels": {
+                "ops": AlertChannel(url_env="OPS"),
+                "pager": AlertChannel(url_env="PAGER", least=AlertSeverity.CRITICAL),
+            }
+        }
+    )
+    mild = condition(severity=AlertSeverity.WARNING)
+    alerts: list[AlertStatus] = []
+    told = []
+    for number, found in enumerate(([mild], [condition()], [mild], [])):
+        now = NOW + number * timedelta(minutes=2)
+        result = evaluate(config, alerts, Conditions(found), [], now, lambda: "al_1")
+        alerts = result.changed
+        told.append({name: items[0][1] for name, items in result.messages.items()})
+    assert told == [
+        {"ops": "firing"}, {"pager": "firing"}, {}, {"ops": "resolved", "pager": "resolved"},
+    ]  # fmt: skip
+
+
+def test_what_is_evaluated_no_more_is_not_said_to_have_recovered(ledger: Ledger) -> None:
+    """Its rule, or its provider, was removed."""
+    ledger.evaluate(condition())
+    message = message_of([(ledger.alerts["al_1"], "resolved")], lambda _: False)
+    assert message.title == "[ended] clark: down is not evaluated any more"
+    assert "recovered is not known" in message.body
 
 
 def test_what_follows_from_another_trouble_does_not_fire(ledger: Ledger) -> None:

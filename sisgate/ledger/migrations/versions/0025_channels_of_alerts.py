@@ -1,0 +1,31 @@
+"""Which channels were told of an alert, so that its end is told to them
+
+Revision ID: 0025
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+TOLD = "told = 'firing'"
+
+revision = "0025"
+down_revision = "0024"
+
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    column = sa.Column("channels", JSON, nullable=False, server_default="[]")
+    op.add_column("alerts", column)
+    op.create_index(
+        op.f("ix_alerts_told_at"), "alerts", ["told_at"],
+        sqlite_where=sa.text(TOLD), postgresql_where=sa.text(TOLD),
+    )  # fmt: skip
+
+
+def downgrade() -> None:
+    op.drop_index(op.f("ix_alerts_told_at"), "alerts")
+    op.drop_column("alerts", "channels")
