@@ -146,7 +146,7 @@ def _aged(alert: AlertStatus, rule: AlertRule, now: datetime) -> AlertStatus:
 
 
 @dataclass(frozen=True)
-class News:
+class AlertNews:
     """What is to be told of an alert, to which channels; `is_general`: to log and webhooks too."""
 
     what: Told
@@ -161,7 +161,7 @@ def news_of(
     now: datetime,
     *,
     flaps_held: timedelta,
-) -> News | None:
+) -> AlertNews | None:
     """Return what is to be told of an alert now; None for nothing.
 
     `audience` are the channels that it is for while it fires. Its end is told to those that were
@@ -171,13 +171,13 @@ def news_of(
     if alert.flaps >= MOST_FLAPS and now - alert.changed_at < flaps_held:
         return None
     if alert.state is AlertState.RESOLVED and alert.told == "firing":
-        return News("resolved", alert.channels)
+        return AlertNews("resolved", alert.channels)
     if alert.state is not AlertState.FIRING:
         return None
     if alert.told != "firing" or _is_repeat_due(alert, rule, now):
-        return News("firing", audience)
+        return AlertNews("firing", audience)
     untold = [each for each in audience if each not in alert.channels]
-    return News("firing", untold, is_general=False) if untold else None
+    return AlertNews("firing", untold, is_general=False) if untold else None
 
 
 def _is_repeat_due(alert: AlertStatus, rule: AlertRule | None, now: datetime) -> bool:
@@ -185,7 +185,7 @@ def _is_repeat_due(alert: AlertStatus, rule: AlertRule | None, now: datetime) ->
     return bool(repeat and alert.told_at and now - alert.told_at >= repeat)
 
 
-def told(alert: AlertStatus, news: News, now: datetime) -> AlertStatus:
+def told(alert: AlertStatus, news: AlertNews, now: datetime) -> AlertStatus:
     """Return an alert that was told of."""
     if news.what == "resolved":
         return replace(alert, told="resolved", told_at=now, channels=())

@@ -50,7 +50,10 @@ def message_of(items: Sequence[Item], is_covered: Covers = lambda _: True) -> Ch
     if len(ordered) > MOST:
         lines.append(f"And {len(ordered) - MOST} more: `sisgate alerts list`.")
     return ChannelMessage(
-        _title(ordered, severity, is_covered), "\n\n".join(lines), severity, [a.id for a, _ in ordered]
+        _title(ordered, severity, is_covered),
+        "\n\n".join(lines),
+        severity,
+        [a.id for a, _ in ordered],
     )
 
 

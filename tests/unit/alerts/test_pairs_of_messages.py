@@ -38,7 +38,7 @@ class Alerting(RuleBasedStateMachine):
         self.now = datetime(2026, 9, 1, 8, tzinfo=UTC)
         self.alerts: dict[str, AlertStatus] = {}
         self.silences: list[Silence] = []
-        self.rules, self.channels = dict(RULES), dict(CHANNELS)
+        self.in_force, self.channels = dict(RULES), dict(CHANNELS)
         self.held: dict[Key, Condition] = {}
         self.told: dict[tuple[str, str], str] = {}
         self.times: dict[tuple[str, Key], list[datetime]] = {}
@@ -49,14 +49,14 @@ class Alerting(RuleBasedStateMachine):
         return f"al_{self._made}"
 
     def _evaluated(self, conditions: Conditions) -> Evaluation:
-        config = AlertsConfig(defaults=False, rules=self.rules, channels=self.channels)
+        config = AlertsConfig(defaults=False, rules=self.in_force, channels=self.channels)
         self.silences = [each for each in self.silences if each.until > self.now]
         known = list(self.alerts.values())
         return evaluate(config, known, conditions, self.silences, self.now, self._new_id)
 
     def _judge(self, seconds: float, conditions: Conditions | None = None) -> None:
         self.now += timedelta(seconds=seconds)
-        found = [e for e in self.held.values() if e.rule in self.rules]
+        found = [e for e in self.held.values() if e.rule in self.in_force]
         result = self._evaluated(conditions or Conditions(found))
         for alert in result.forgotten:
             del self.alerts[alert.id]
@@ -82,14 +82,14 @@ class Alerting(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from(SHORT), provider=st.sampled_from(PROVIDERS))
     def see_nothing(self, seconds: float, provider: str) -> None:
         """Judge without Redis, or without the network, by which some are hidden."""
-        seen = [e for e in self.held.values() if e.rule in self.rules and e.provider != provider]
+        seen = [e for e in self.held.values() if e.rule in self.in_force and e.provider != provider]
         self._judge(seconds, Conditions(is_blind=True))
         self._judge(seconds, Conditions(seen, hidden={provider}))
 
     @rule()
     def be_killed(self) -> None:
         """Judge, and do not write what came of it."""
-        self._evaluated(Conditions([e for e in self.held.values() if e.rule in self.rules]))
+        self._evaluated(Conditions([e for e in self.held.values() if e.rule in self.in_force]))
 
     @rule(
         name=st.sampled_from(sorted(RULES)),
@@ -139,17 +139,19 @@ class Alerting(RuleBasedStateMachine):
     )
     def change_rule(self, name: str, channels: tuple[str, ...] | None, is_there: bool) -> None:
         """Remove a rule, or say whom it is for."""
-        self.rules.pop(name, None)
+        self.in_force.pop(name, None)
         if is_there:
             only = [each for each in channels or () if each in self.channels]
             changed = None if channels is None else tuple(only)
-            self.rules[name] = RULES[name].model_copy(update={"channels": changed})
+            self.in_force[name] = RULES[name].model_copy(update={"channels": changed})
 
     @rule(name=st.sampled_from(sorted(CHANNELS)))
     def remove_channel(self, name: str) -> None:
         """Remove a channel: what it was told before counts no more."""
         self.channels.pop(name, None)
-        self.rules = {n: r.model_copy(update={"channels": None}) for n, r in self.rules.items()}
+        self.in_force = {
+            n: r.model_copy(update={"channels": None}) for n, r in self.in_force.items()
+        }
         self.told |= {key: "unknown" for key in self.told if key[0] == name}
 
     @rule()
@@ -166,7 +168,7 @@ class Alerting(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let it calm down: in the end every channel knows how it is."""
-        self.silences, self.rules, self.channels = [], dict(RULES), dict(CHANNELS)
+        self.silences, self.in_force, self.channels = [], dict(RULES), dict(CHANNELS)
         for _ in range(4):
             self._judge(301)
         for alert in self.alerts.values():

@@ -1,6 +1,6 @@
 """Which channels were told of an alert, so that its end is told to them
 
-Revision ID: 0025
+Revision ID: 0026
 """
 
 import sqlalchemy as sa
@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 TOLD = "told = 'firing'"
 
-revision = "0025"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 
 branch_labels = None
 depends_on = None
