@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
@@ -123,7 +124,7 @@ class Conditions:
 
     found: Sequence[Condition] = ()
     is_blind: bool = False
-    hidden: Set[str] = frozenset()
+    hidden: AbstractSet[str] = frozenset()
 
     def hide(self, provider: str | None) -> bool:
         """Return whether a condition of a provider that was not found may hold all the same."""

@@ -22,8 +22,8 @@ class Alert(Base):
     """One thing that is, or was, wrong by one rule: one row for a rule and a subject at a time.
 
     `since` is when its condition began to hold, `changed_at` when it last fired or ended. `times`
-    counts how often it has fired, of which `flaps` lately. `told` is what log and webhooks were told last,
-    `channels` are those that were told that it fires, and not yet of its end.
+    counts how often it has fired, of which `flaps` lately. `told` is what log and webhooks were
+    told last, `channels` are those that were told that it fires, and not yet of its end.
     """
 
     __tablename__ = "alerts"

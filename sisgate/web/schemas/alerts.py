@@ -39,9 +39,7 @@ class AlertDocument(Document):
     flaps: int
     told: Literal["firing", "resolved"] | None
     told_at: Moment | None
-    channels: Annotated[
-        list[str], Field(description="Told that it fires, and not yet of its end.")
-    ]
+    channels: Annotated[list[str], Field(description="Told that it fires, and not yet of its end.")]
 
     @classmethod
     def of(cls, alert: AlertStatus) -> Self:
