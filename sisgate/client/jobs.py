@@ -143,11 +143,13 @@ class HttpJobs:
         path = f"{bulk_path(action)}/review"
         return review_of(self._connection.post(path, {"query": query}, may_repeat=True), wanted)
 
-    def run_bulk(self, action: str, query: str, *, actor: str | None = None) -> BulkOutcome:
+    def run_bulk(
+        self, action: str, query: str, *, after: str | None = None, actor: str | None = None
+    ) -> BulkOutcome:
         """Retry or cancel all jobs that match a query; see `Jobs.run_bulk`."""
         from sisgate.client.overviews import outcome_of
 
-        body = {"query": query}
+        body = {"query": query, "after": after}
         return outcome_of(self._connection.post(bulk_path(action), body, silence=BULK_SECONDS))
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:

@@ -76,6 +76,19 @@ class JobFilter:
         return found
 
 
+def pinned(text: str, now: datetime) -> str:
+    """Return a filter that finds the same at any later time: no job accepted after `now`.
+
+    >>> pinned("state:failed since:2h", datetime(2026, 11, 29, 12, tzinfo=UTC))
+    'state:failed since:2026-11-29T10:00:00+00:00 until:2026-11-29T12:00:00+00:00'
+    """
+    found = JobFilter.parse(text, now)
+    words = [word for word in text.split() if not word.startswith(("since:", "until:"))]
+    if found.since is not None:
+        words.append(f"since:{found.since.isoformat()}")
+    return " ".join([*words, f"until:{min(found.until or now, now).isoformat()}"])
+
+
 def _state(found: JobFilter, value: str, _now: datetime) -> dict[str, Any]:
     state = JobState(chosen("state", JobState, value))
     return {"states": tuple(dict.fromkeys([*found.states, state]))}

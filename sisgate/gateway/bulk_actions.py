@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from sisgate.access.policy import Action
-from sisgate.domain.job_filter import JobFilter
+from sisgate.domain.job_filter import JobFilter, pinned
 from sisgate.domain.states import LIVE_JOB_STATES, JobState
 from sisgate.domain.validation import chosen
-from sisgate.errors import SisgateError, UsageError
+from sisgate.errors import DatabaseUnavailable, SisgateError, UsageError
 from sisgate.gateway.core import Core
 from sisgate.gateway.job import own_app, places_of, status_of
-from sisgate.gateway.job_status import JobStatus
+from sisgate.gateway.job_status import JobStatus, read_cursor
 from sisgate.ledger import job_filter as ledger
 
 BulkAction = Literal["retry", "cancel"]
 
 MOST_AT_ONCE = 2_000
-"""Jobs of one bulk action; a second one takes the next."""
+SECONDS_AT_ONCE = 15.0
+"""When one round ends; the next goes on behind its last job."""
+
+MOST_COUNTED = 100_000
 
 SAMPLE = 10
 PAGE = 200
@@ -33,24 +37,29 @@ CAN: Mapping[str, tuple[JobState, ...]] = {
 
 @dataclass(frozen=True)
 class BulkReview:
-    """What an action would be done to. `count` is at most `MOST_AT_ONCE`, then `is_capped`.
+    """What an action would be done to: `count` jobs, and if it `is_capped`, more than those.
 
-    `left_out` counts by state the matching jobs in which it is not possible.
+    `query` finds the same jobs later, and none that is accepted after the review. `left_out` counts
+    by state the matching jobs in which the action is not possible, `forbidden` those that the
+    caller may see, but not touch.
     """
 
     action: BulkAction
     wanted: JobFilter
+    query: str
     count: int
     is_capped: bool
     by_state: Mapping[str, int]
     left_out: Mapping[str, int]
+    forbidden: int
     sample: Sequence[JobStatus]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready, but for the filter."""
         return {
-            "action": self.action, "count": self.count, "is_capped": self.is_capped,
-            "by_state": dict(self.by_state), "left_out": dict(self.left_out),
+            "action": self.action, "query": self.query, "count": self.count,
+            "is_capped": self.is_capped, "by_state": dict(self.by_state),
+            "left_out": dict(self.left_out), "forbidden": self.forbidden,
             "sample": [each.as_dict() for each in self.sample],
         }  # fmt: skip
 
@@ -65,65 +74,92 @@ class BulkConflict:
 
 @dataclass(frozen=True)
 class BulkOutcome:
-    """How many jobs it was done to, and the conflicts. `more`: there are jobs left that match."""
+    """How many jobs it was done to, and the conflicts.
+
+    `after` is where the next round goes on; None once no job is left.
+    """
 
     action: BulkAction
     done: int
     conflicts: Sequence[BulkConflict]
-    more: bool
+    after: str | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
         conflicts = [{"job": each.job, "message": each.message} for each in self.conflicts]
-        return {"action": self.action, "done": self.done, "conflicts": conflicts, "more": self.more}
+        return {
+            "action": self.action, "done": self.done, "conflicts": conflicts, "after": self.after,
+        }  # fmt: skip
 
 
-def review(core: Core, action: str, wanted: JobFilter) -> BulkReview:
+def review(core: Core, action: str, query: str) -> BulkReview:
     """Return what an action would be done to; changes nothing."""
-    word = _action(action)
-    possible = _possible(word, wanted)
-    mine = _mine(core)
+    word, now = _action(action), core.clock.now()
+    query = pinned(query, now)
+    wanted = JobFilter.parse(query, now)
+    possible, mine = _possible(word, wanted), _mine(core)
     with core.database.read() as session:
-        matching = ledger.count_matching(session, wanted, **mine, most=MOST_AT_ONCE + 1)
-        fitting = ledger.count_matching(session, possible, **mine, most=MOST_AT_ONCE + 1)
+        matching = ledger.count_matching(session, wanted, **mine, most=MOST_COUNTED)
+        fitting = ledger.count_matching(session, possible, **mine, most=MOST_COUNTED)
         rows = ledger.matching(session, possible, **mine, after=None, limit=SAMPLE)
         sample = [status_of(row, {}) for row in rows]
-    left_out = {s: n for s, n in matching.items() if JobState(s) not in CAN[word]}
-    count = fitting.total()
+    left_out, by_state = Counter[str](), Counter[str]()
+    for group, count in matching.items():
+        if JobState(group.state) not in CAN[word]:
+            left_out[group.state] += count
+    for group, count in fitting.items():
+        if may_act(core, group):
+            by_state[group.state] += count
     return BulkReview(
-        word, wanted, min(count, MOST_AT_ONCE), count > MOST_AT_ONCE, fitting, left_out, sample
-    )
+        word, wanted, query, by_state.total(), fitting.total() == MOST_COUNTED, by_state, left_out,
+        fitting.total() - by_state.total(), [each for each in sample if may_act(core, each)],
+    )  # fmt: skip
+
+
+def may_act(core: Core, job: JobStatus | ledger.JobGroup) -> bool:
+    """Return whether the caller may cancel or retry a job: an app its own, an operator any."""
+    is_own = job.app == core.access.principal().name
+    action = Action.ENQUEUE if is_own else Action.CONTROL
+    return core.access.allows(action, job.provider, job.resource)
 
 
 def carry_out(
-    core: Core, action: str, wanted: JobFilter, act: Callable[[JobStatus], object]
+    core: Core, action: str, query: str, after: str | None, act: Callable[[JobStatus], object]
 ) -> BulkOutcome:
-    """Do it to each job that matches now, the oldest of a page last; errors are conflicts."""
-    word = _action(action)
+    """Do it to each job that matches now, newest first, behind `after`; errors are conflicts."""
+    word, clock = _action(action), core.clock
+    wanted = _possible(word, JobFilter.parse(query, clock.now()))
+    ends = clock.monotonic() + SECONDS_AT_ONCE
     done = 0
     conflicts: list[BulkConflict] = []
-    for seen, status in enumerate(_all(core, _possible(word, wanted))):
-        if seen >= MOST_AT_ONCE:
-            return BulkOutcome(word, done, conflicts, more=True)
+    for seen, status in enumerate(_all(core, wanted, after)):
+        if seen >= MOST_AT_ONCE or clock.monotonic() >= ends:
+            return BulkOutcome(word, done, conflicts, after)
         try:
             act(status)
             done += 1
+        except DatabaseUnavailable:
+            if not seen:
+                raise
+            return BulkOutcome(word, done, conflicts, after)
         except SisgateError as error:
             conflicts.append(BulkConflict(status.id, error.message))
-    return BulkOutcome(word, done, conflicts, more=False)
+        after = status.cursor
+    return BulkOutcome(word, done, conflicts, None)
 
 
-def _all(core: Core, wanted: JobFilter) -> Iterator[JobStatus]:
+def _all(core: Core, wanted: JobFilter, after: str | None) -> Iterator[JobStatus]:
     """Yield the jobs that match, page by page."""
-    mine, after = _mine(core), None  # type: dict[str, Any], Any
+    mine = _mine(core)
     while True:
         with core.database.read() as session:
-            rows = ledger.matching(session, wanted, **mine, after=after, limit=PAGE)
+            behind = read_cursor(after) if after is not None else None
+            rows = ledger.matching(session, wanted, **mine, after=behind, limit=PAGE)
             page = [status_of(row, {}) for row in rows]
         yield from page
         if len(page) < PAGE:
             return
-        after = page[-1].accepted_at, page[-1].id
+        after = page[-1].cursor
 
 
 def _mine(core: Core) -> dict[str, Any]:

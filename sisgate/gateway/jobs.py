@@ -172,17 +172,18 @@ class Jobs:
     def review_bulk(self, action: str, query: str) -> BulkReview:
         """Return what `retry` or `cancel` of all jobs that match a query would be done to.
 
-        Changes nothing: count, a sample, and the matching jobs in which it is not possible.
+        Changes nothing: count, a sample, and what is left out. Its `query` is that for `run_bulk`.
         """
-        return review(self._core, action, JobFilter.parse(query, self._core.clock.now()))
+        return review(self._core, action, query)
 
-    def run_bulk(self, action: str, query: str, *, actor: str | None = None) -> BulkOutcome:
-        """Retry or cancel all jobs that match a query, some thousands at most.
+    def run_bulk(
+        self, action: str, query: str, *, after: str | None = None, actor: str | None = None
+    ) -> BulkOutcome:
+        """Retry or cancel all jobs that match a query, in rounds of some seconds.
 
         Each is audited by itself. A job that has moved meanwhile, or that the caller may not touch,
-        is a conflict and stops nothing.
+        is a conflict and stops nothing. The outcome's `after` begins the next round.
         """
-        wanted = JobFilter.parse(query, self._core.clock.now())
 
         def act(status: JobStatus) -> None:
             if action == "retry":
@@ -190,7 +191,7 @@ class Jobs:
             else:
                 self._actions.cancel(status, actor)
 
-        return carry_out(self._core, action, wanted, act)
+        return carry_out(self._core, action, query, after, act)
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobStatus:
         """Return the status of a job once it has ended.

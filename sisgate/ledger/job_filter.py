@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -33,16 +34,25 @@ def matching(
     return session.scalars(query.order_by(Job.accepted_at.desc(), Job.id).limit(limit)).all()
 
 
+class JobGroup(NamedTuple):
+    """What jobs have in common that decides what may be done to them."""
+
+    state: str
+    app: str
+    provider: str
+    resource: str | None
+
+
 def count_matching(
     session: Session, wanted: JobFilter, *, app: str | None, places: Places, most: int
-) -> Counter[str]:
-    """Return how many jobs match, by state, counting no more than `most`."""
-    some = select(Job.state).where(*_conditions(wanted), *whose(None, app, places)).limit(most)
-    states = some.subquery()
-    counts: Counter[str] = Counter()
-    grouped = select(states.c.state, func.count()).group_by(states.c.state)
-    for state, number in session.execute(grouped):
-        counts[state] = number
+) -> Counter[JobGroup]:
+    """Return how many jobs match, counting no more than `most`."""
+    columns = [getattr(Job, name) for name in JobGroup._fields]
+    some = select(*columns).where(*_conditions(wanted), *whose(None, app, places)).limit(most)
+    found = some.subquery()
+    counts: Counter[JobGroup] = Counter()
+    for *group, number in session.execute(select(*found.c, func.count()).group_by(*found.c)):
+        counts[JobGroup(*group)] = number
     return counts
 
 

@@ -9,7 +9,7 @@ from sisgate.console.acts import REASON, FormField, act_view
 from sisgate.console.forms import number_of
 from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
 from sisgate.console.templates import address
-from sisgate.domain.job_filter import QUALIFIERS
+from sisgate.domain.job_filter import QUALIFIERS, pinned
 from sisgate.domain.states import JobState
 from sisgate.errors import BrokerUnavailable, NotFound, UsageError
 from sisgate.gateway import Action
@@ -48,17 +48,27 @@ def review(visit: Visit) -> View:
     """Show what an action on all that match would be done to."""
     query = visit.query.get("q", "")
     found = visit.gateway.jobs.review_bulk(_action(visit), query)
-    return View(
-        "bulk.html", f"{found.action.capitalize()} all that match", {"it": found, "q": query}
-    )
+    title = f"{found.action.capitalize()} all that match"
+    return View("bulk.html", title, {"it": found, "q": query})
 
 
 @room.action("/jobs/bulk/{action}", Action.ENQUEUE, "anywhere")
 def run(visit: Visit) -> View:
-    """Do it, and tell the conflicts."""
-    query = visit.form.get("q", "")
-    outcome = visit.gateway.jobs.run_bulk(_action(visit), query, actor=ACTOR)
-    return View("outcome.html", "Done", {"it": outcome, "q": query})
+    """Do a round of it, and tell the conflicts.
+
+    Reloading the page does no harm: no job is touched that the review did not count.
+    """
+    form = visit.form
+    query = pinned(form.get("q", ""), visit.now)
+    outcome = visit.gateway.jobs.run_bulk(
+        _action(visit), query, after=form.get("after") or None, actor=ACTOR
+    )
+    earlier = {name: number_of(form.get(name, "0"), name) for name in ("done", "left", "of")}
+    values = {
+        "it": outcome, "q": query, "of": earlier["of"], "done": earlier["done"] + outcome.done,
+        "left": earlier["left"] + len(outcome.conflicts),
+    }  # fmt: skip
+    return View("outcome.html", "Going on" if outcome.after else "Done", values)
 
 
 def _action(visit: Visit) -> str:

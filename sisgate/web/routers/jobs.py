@@ -43,6 +43,7 @@ from sisgate.web.schemas.overview import (
     BulkActionOrder,
     BulkOutcomeDocument,
     BulkReviewDocument,
+    BulkRoundOrder,
     HeldSyncs,
     TimelineDocument,
 )
@@ -299,10 +300,14 @@ def review_jobs(
     summary="Retry or cancel all matching jobs",
 )
 def act_on_jobs(
-    action: BulkActionName, order: BulkActionOrder, caller: Caller
+    action: BulkActionName, order: BulkRoundOrder, caller: Caller
 ) -> BulkOutcomeDocument:
-    """Do it to some thousands at most. Jobs that have moved are left as they are, and told."""
-    return BulkOutcomeDocument.of_outcome(caller.jobs.run_bulk(action, order.query, actor=ACTOR))
+    """Do it for some seconds; `after` of the outcome begins the next round, null says it is done.
+
+    Jobs that have moved, or that the caller may not touch, are left as they are: the conflicts.
+    """
+    outcome = caller.jobs.run_bulk(action, order.query, after=order.after, actor=ACTOR)
+    return BulkOutcomeDocument.of_outcome(outcome)
 
 
 @router.get(

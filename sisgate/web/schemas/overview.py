@@ -93,17 +93,25 @@ class HeldSyncs(Document):
 class BulkActionOrder(OrderDocument):
     """All jobs that match a query, such as `state:failed provider:lincoln since:2h`."""
 
-    query: Annotated[str, Field(max_length=400)]
+    query: Annotated[str, Field(max_length=500)]
+
+
+class BulkRoundOrder(BulkActionOrder):
+    """The jobs, and `after` of the round before; null begins."""
+
+    after: Annotated[str | None, Field(max_length=100)] = None
 
 
 class BulkReviewDocument(Document):
-    """What an action would be done to. `left_out`: matching jobs in which it is not possible."""
+    """What an action would be done to. `query` finds the same jobs later, and no newer ones."""
 
     action: Literal["retry", "cancel"]
+    query: str
     count: int
-    is_capped: bool
+    is_capped: Annotated[bool, Field(description="There are more than were counted.")]
     by_state: dict[str, int]
-    left_out: dict[str, int]
+    left_out: Annotated[dict[str, int], Field(description="In these states it is not possible.")]
+    forbidden: Annotated[int, Field(description="Jobs that the caller may not touch.")]
     sample: list[JobDocument]
 
     @classmethod
@@ -121,12 +129,12 @@ class ConflictDocument(Document):
 
 
 class BulkOutcomeDocument(Document):
-    """How many jobs it was done to, and the conflicts. `more`: there are jobs left that match."""
+    """How many jobs it was done to, and the conflicts. `after` begins the next round."""
 
     action: Literal["retry", "cancel"]
     done: int
     conflicts: list[ConflictDocument]
-    more: bool
+    after: str | None
 
     @classmethod
     def of_outcome(cls, outcome: BulkOutcome) -> Self:

@@ -311,7 +311,7 @@ def test_all_jobs_that_match_are_cancelled_and_retried(world: World) -> None:
     assert {each.id for each in review.sample} == {each.id for each in mine}
     assert review.wanted.provider == NAME
     cancelled = world.gateway.jobs.run_bulk("cancel", query)
-    assert cancelled.as_dict() == {"action": "cancel", "done": 2, "conflicts": [], "more": False}
+    assert cancelled.as_dict() == {"action": "cancel", "done": 2, "conflicts": [], "after": None}
     assert {each.status().state for each in mine} == {JobState.CANCELLED}
     assert foreign.status().state is JobState.ACCEPTED
     assert world.admin.jobs.review_bulk("retry", query).left_out == {"accepted": 1}

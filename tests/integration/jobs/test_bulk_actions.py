@@ -7,6 +7,9 @@ import pytest
 from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
 from sisgate.errors import UsageError
+from sisgate.gateway.bulk_actions import carry_out
+from sisgate.gateway.core import Core
+from sisgate.gateway.job_status import JobStatus
 
 
 def test_a_search_finds_what_matches_newest_first(gateway: Gateway) -> None:
@@ -39,7 +42,7 @@ def test_all_that_match_are_cancelled_then_retried_once(gateway: Gateway) -> Non
     """A second retry finds nothing left."""
     jobs = [gateway.sync("open", each).id for each in ("students", "teachers", "classes")]
     outcome = gateway.jobs.run_bulk("cancel", "provider:open", actor="ada")
-    assert (outcome.done, outcome.conflicts, outcome.more) == (3, [], False)
+    assert (outcome.done, outcome.conflicts, outcome.after) == (3, [], None)
     assert {gateway.jobs.status(job).state for job in jobs} == {"cancelled"}
     assert gateway.jobs.run_bulk("retry", "provider:open").done == 3
     assert all(gateway.jobs.status(job).retried_as for job in jobs)
@@ -58,6 +61,52 @@ def test_a_job_that_may_not_be_touched_is_a_conflict_and_stops_nothing(gateway: 
     outcome = both.jobs.run_bulk("cancel", "provider:open")
     assert outcome.done == 0
     assert "may not" in outcome.conflicts[0].message
+    review = both.jobs.review_bulk("cancel", "provider:open")
+    assert (review.count, review.forbidden, review.sample) == (0, 1, [])
+
+
+def test_rounds_end_also_where_nothing_may_be_touched(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each goes on behind the last; conflicts are not met twice."""
+    monkeypatch.setattr("sisgate.gateway.bulk_actions.MOST_AT_ONCE", 2)
+    both = gateway.acting_as(Principal("eve", frozenset({Role.APP, Role.VIEWER})))
+    mine = both.sync("open", "orgs").id
+    for each in ("students", "teachers", "classes", "terms"):
+        gateway.sync("open", each)
+    rounds: list[tuple[int, int]] = []
+    after = None
+    while not rounds or after is not None:
+        outcome = both.jobs.run_bulk("cancel", "provider:open", after=after)
+        rounds.append((outcome.done, len(outcome.conflicts)))
+        after = outcome.after
+    assert rounds == [(0, 2), (0, 2), (1, 0)]
+    assert gateway.jobs.status(mine).state == "cancelled"
+
+
+def test_only_what_was_reviewed_is_touched(gateway: Gateway) -> None:
+    """The review's query finds no job that was accepted later, however often it is sent."""
+    old = gateway.sync("open", "students").id
+    review = gateway.jobs.review_bulk("cancel", "provider:open since:1h")
+    new = gateway.sync("open", "teachers").id
+    assert gateway.jobs.run_bulk("cancel", review.query).done == 1
+    assert gateway.jobs.run_bulk("cancel", review.query).done == 0
+    assert [gateway.jobs.status(job).state for job in (old, new)] == ["cancelled", "accepted"]
+
+
+def test_a_job_that_has_moved_meanwhile_is_left_as_it_is_and_told(gateway: Gateway) -> None:
+    """Here: it was cancelled between the search and the action, which the reader shows."""
+    jobs = [gateway.sync("open", each).id for each in ("students", "teachers")]
+
+    def act(status: JobStatus) -> None:
+        gateway.jobs.cancel(jobs[0])
+        if status.id == jobs[0]:
+            gateway.jobs.cancel(status.id)
+
+    outcome = carry_out(Core(gateway.context), "cancel", "provider:open", None, act)
+    assert outcome.done == 1
+    assert [each.job for each in outcome.conflicts] == jobs[:1]
+    assert "cancelled" in outcome.conflicts[0].message
 
 
 def test_held_syncs_are_those_that_nobody_has_settled(gateway: Gateway) -> None:
