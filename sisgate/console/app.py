@@ -79,7 +79,7 @@ class Console:
         self.routes: list[ConsoleRoute] = [each for room in pages.ROOMS for each in room.routes]
         self._visitors = Visitors(gateway, failed)
         self._templates = Templates(self.clock, ASSETS)
-        self._streams = Streams(self.routes, self.visitor, self._fragment)
+        self._streams = Streams(self.routes, self.visitor, self._fragment, ASSETS)
         files = KeptFiles(directory=HERE / "static")
         self._app = Starlette(
             routes=[

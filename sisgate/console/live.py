@@ -2,6 +2,8 @@
 
 A stream is about one page: its address is asked for again every few seconds, and its block `live`
 is sent when it has changed. Visitors with the same rights who see the same page share the work.
+Events: `begun` with the version of the static files, which a restart may have changed; `stale`
+with the reason why the page is not renewed for now, `current` once it is; `ended` to reload it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
 
 from sisgate.console.rooms import ConsoleRoute, Visit
 from sisgate.errors import AccessDenied, NotAuthenticated, NotFound, SisgateError, UsageError
@@ -35,6 +38,22 @@ Render = Callable[[ConsoleRoute, Visit], str | None]
 """Returns the block `live` of a page as it is now; None if it has none."""
 
 
+class PageStream(StreamingResponse):
+    """A stream of events. `ended` is called once it is over, also if it has never begun."""
+
+    def __init__(self, events: AsyncIterator[str], ended: Callable[[], None]) -> None:
+        headers = {"X-Accel-Buffering": "no"}
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
+
+
 class Streams:
     """The open streams of a console."""
 
@@ -43,10 +62,12 @@ class Streams:
         routes: Sequence[ConsoleRoute],
         visitor: Callable[[Request], Awaitable[Gateway]],
         render: Render,
+        assets: str,
     ) -> None:
         self._routes = [(each, compile_path(each.path)) for each in routes if each.method == "GET"]
         self._visitor = visitor
         self._render = render
+        self._assets = assets
         self._open: Counter[str] = Counter()
         self._stopping = asyncio.Event()
         self._kept: dict[tuple[Rights, str], tuple[float, asyncio.Task[str | None]]] = {}
@@ -63,10 +84,19 @@ class Streams:
         name = gateway.access.principal().actor
         if self._open[name] >= MOST_STREAMS:
             return PlainTextResponse("Too many tabs follow pages: close some.", 429)
-        first = await self._fragment(route, visit, address)
-        headers = {"X-Accel-Buffering": "no"}
-        stream = self._follow(request, route, address, name, first)
-        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+        self._open[name] += 1  # before anything is waited for: many may ask at a time
+        try:
+            first = await self._fragment(route, visit, address)
+        except BaseException:
+            self._ended(name)
+            raise
+        stream = self._follow(request, route, address, first)
+        return PageStream(stream, lambda: self._ended(name))
+
+    def _ended(self, name: str) -> None:
+        self._open[name] -= 1
+        if not self._open[name]:
+            del self._open[name]
 
     def _find(self, gateway: Gateway, address: str) -> tuple[ConsoleRoute, Visit]:
         path, _, query = address.partition("?")
@@ -77,34 +107,37 @@ class Streams:
         raise UsageError("There is no such page to follow.")
 
     async def _follow(
-        self, request: Request, route: ConsoleRoute, address: str, name: str, first: str | None
+        self, request: Request, route: ConsoleRoute, address: str, first: str | None
     ) -> AsyncIterator[str]:
-        self._open[name] += 1
-        sent, quiet = None, 0
+        sent, quiet, is_stale = None, 0, False
         fresh = first
-        try:
-            while not self._stopping.is_set():
-                if fresh is not None and fresh != sent:
-                    yield _message(fresh)
-                    sent, quiet = fresh, 0
-                else:
-                    quiet += 1
-                    if quiet % PING_TURNS == 0:
-                        yield ": nothing new\n\n"
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), EVERY_SECONDS)
-                    return
-                try:
-                    gateway = await self._visitor(request)
-                    _, visit = self._find(gateway, address)
-                    fresh = await self._fragment(route, visit, address)
-                except (NotAuthenticated, AccessDenied, NotFound):
-                    yield "event: ended\ndata: reload\n\n"
-                    return
-                except SisgateError:
-                    fresh = None  # an outage: the page stays as it is until it is over
-        finally:
-            self._open[name] -= 1
+        yield _message(self._assets, "begun")
+        while not self._stopping.is_set():
+            if fresh is not None and fresh != sent:
+                yield _message(fresh)
+                sent, quiet = fresh, 0
+            else:
+                quiet += 1
+                if quiet % PING_TURNS == 0:
+                    yield ": nothing new\n\n"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), EVERY_SECONDS)
+                return
+            try:
+                gateway = await self._visitor(request)
+                _, visit = self._find(gateway, address)
+                fresh = await self._fragment(route, visit, address)
+                if is_stale:
+                    yield _message("", "current")
+                is_stale = False
+            except (NotAuthenticated, AccessDenied, NotFound):
+                yield _message("reload", "ended")
+                return
+            except SisgateError as error:
+                fresh = None  # an outage: the page stays as it is until it is over
+                if not is_stale:
+                    yield _message(error.message, "stale")
+                is_stale = True
 
     async def _fragment(self, route: ConsoleRoute, visit: Visit, address: str) -> str | None:
         """Return the fragment of a page, at most one turn old."""
@@ -124,9 +157,10 @@ class Streams:
 def _rights_of(gateway: Gateway) -> Rights:
     """Return what decides what a visitor is shown: an app sees its own jobs only."""
     principal = gateway.access.principal()
-    name = principal.name if principal.roles == {Role.APP} else ""
+    name = principal.name if Role.APP in principal.roles else ""
     return principal.roles, principal.scopes, name
 
 
-def _message(text: str) -> str:
-    return "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
+def _message(text: str, event: str = "") -> str:
+    lines = "".join(f"data: {line}\n" for line in text.splitlines() or [""])
+    return (f"event: {event}\n" if event else "") + lines + "\n"

@@ -23,10 +23,10 @@ COOKIE = "sisgate_session"
 class LoginBound(Protocol):
     """Bounds how often an address may be wrong."""
 
-    def refuse_if_spent(self, client: str) -> None:
+    def refuse_if_spent(self, client: str, token: str) -> None:
         """Raise `TooManyRequests` if it was wrong too often."""
 
-    def note(self, client: str) -> None:
+    def note(self, client: str, token: str) -> None:
         """Count one."""
 
 
@@ -56,11 +56,11 @@ class Visitors:
     def log_in(self, request: Request, token: str, response: Response) -> None:
         """Begin a session and let the browser keep it; `NotAuthenticated`, `TooManyRequests`."""
         client = request.client.host if request.client else "unknown"
-        self._failed.refuse_if_spent(client)
+        self._failed.refuse_if_spent(client, token)
         try:
             begun = self._gateway.sessions.begin(token)
         except NotAuthenticated:
-            self._failed.note(client)
+            self._failed.note(client, token)
             raise
         response.set_cookie(
             COOKIE, begun.secret.get_secret_value(), expires=begun.expires_at, path="/",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -15,8 +16,16 @@ def _rate(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    ip_network(text)
+    return text
+
+
 InboundRate = Annotated[str, AfterValidator(_rate)]
 """Requests in a time, such as `"600/m"`."""
+
+Network = Annotated[str, AfterValidator(_network)]
+"""An address, or a network such as `"10.0.0.0/8"`."""
 
 
 class WebConfig(Frozen):
@@ -30,10 +39,11 @@ class WebConfig(Frozen):
     longest_wait_seconds: Annotated[int, Field(ge=1, le=600)] = 60
     max_waiting: Annotated[int, Field(ge=1, le=100_000)] = 5000
     cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
 
     @property
     def failed_logins_rate(self) -> Rate:
-        """How many requests without a valid token an address may make."""
+        """How many requests an address may make with one token that is not valid."""
         return Rate.parse(self.failed_logins)
 
     def limit_of(self, name: str) -> Rate:

@@ -76,12 +76,12 @@ class Identity:
         return caller, self._limits.count(self._config.limit_of(name), name)
 
     async def _authenticated(self, scope: Scope, find: Callable[[str | None], T]) -> T:
-        client = (scope.get("client") or ("unknown",))[0]
-        self._failed.refuse_if_spent(client)
+        client, token = (scope.get("client") or ("unknown",))[0], bearer_of(scope)
+        self._failed.refuse_if_spent(client, token)
         try:
-            return await run_in_threadpool(find, bearer_of(scope))
+            return await run_in_threadpool(find, token)
         except NotAuthenticated:
-            self._failed.note(client)
+            self._failed.note(client, token)
             raise
 
 

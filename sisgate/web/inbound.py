@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -16,6 +18,9 @@ from sisgate.gateway.inbound import shared_counters
 
 AWAY_SECONDS = 5.0
 """How long a process counts by itself before it asks again for a Redis that was away."""
+
+ID_ENDS = len("sisgate_") + 10
+"""The characters of a token that name it, and are no secret."""
 
 CLOCK = SystemClock()
 """The one that `limits` counts by."""
@@ -48,25 +53,35 @@ class InboundLimits:
 
 
 class FailedLogins:
-    """Logins without a valid token, by address, in this process.
+    """Logins without a valid token, by address and token, in this process.
 
-    Each is audited, so there must be an end.
+    Each is audited, so there must be an end. Behind a proxy that is not trusted all have one
+    address: there one wrong token stops nobody else, until they are `MANY` times as often wrong.
     """
+
+    MANY = 10
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
         self._counters = SlidingWindowCounterRateLimiter(MemoryStorage())
 
-    def refuse_if_spent(self, client: str) -> None:
+    def refuse_if_spent(self, client: str, token: str | None) -> None:
         """Raise `TooManyRequests` if an address has failed too often."""
-        item = _item(self._rate)
-        if not self._counters.test(item, client):
-            reset_at, _ = self._counters.get_window_stats(item, client)
-            raise _too_many(self._rate, _seconds_to(reset_at, self._rate))
+        for item, name in self._counted(client, token):
+            if not self._counters.test(item, name):
+                reset_at, _ = self._counters.get_window_stats(item, name)
+                raise _too_many(self._rate, _seconds_to(reset_at, self._rate))
 
-    def note(self, client: str) -> None:
+    def note(self, client: str, token: str | None) -> None:
         """Count one."""
-        self._counters.hit(_item(self._rate), client)
+        for item, name in self._counted(client, token):
+            self._counters.hit(item, name)
+
+    def _counted(
+        self, client: str, token: str | None
+    ) -> Iterator[tuple[RateLimitItemPerSecond, str]]:
+        yield _item(self._rate), f"{client} {(token or '')[:ID_ENDS]}"
+        yield _item(replace(self._rate, calls=self._rate.calls * self.MANY)), client
 
 
 def _counted(counters: RateLimiter, rate: Rate, name: str) -> Headers:

@@ -37,14 +37,37 @@
     }
   });
 
-  // How current the page is.
-  const told = $("#liveness");
+  // How current the page is. What may not be followed any more, the page itself explains.
+  const told = $("#liveness"), live = $("#live");
   const tell = (words) => { if (told) { told.hidden = false; told.textContent = words; } };
+  const lost = (status) => {
+    if ([401, 403, 404].includes(status)) location.reload();
+    else tell(status === 429 ? "○ not live: too many tabs are open" : "○ connection lost, trying again");
+  };
+  const begin = (status) => { lost(status); setTimeout(() => htmx.trigger(live, "again"), 5000); };
   document.addEventListener("htmx:sse:after:connection", () => tell("● live"));
-  document.addEventListener("htmx:sse:error", () => tell("○ connection lost, trying again"));
+  document.addEventListener("htmx:sse:error", ({ detail }) => lost(detail.status));
+  document.addEventListener("htmx:response:error", ({ detail }) => begin(detail.ctx.response.status));
+  document.addEventListener("htmx:error", () => begin());
   document.addEventListener("htmx:sse:close", () => tell("○ not live: reload the page"));
+  document.addEventListener("begun", ({ detail }) => {
+    if (detail.data !== document.documentElement.dataset.assets) tell("○ sisgate was updated: reload the page");
+  });
+  document.addEventListener("stale", ({ detail }) => tell(`○ not up to date: ${detail.data}`));
+  document.addEventListener("current", () => tell("● live"));
   document.addEventListener("ended", () => location.reload());
-  document.addEventListener("visibilitychange", () => tell(document.hidden ? "○ paused" : "● live"));
+  document.addEventListener("visibilitychange", () => tell(document.hidden ? "○ paused" : "○ connecting"));
+
+  // What has the focus may go when its part of the page is renewed: then what it was in gets it.
+  let around = [];
+  document.addEventListener("htmx:before:swap", () => {
+    around = [];
+    for (let at = document.activeElement; live.contains(at); at = at.parentElement) around.push(at);
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    if (!around.length || around[0] === document.activeElement) return;
+    around.find((each) => each.isConnected && each.matches("a, button, input, select, textarea, summary, [tabindex]"))?.focus({ preventScroll: true });
+  });
 
   // On small screens each row of a table is a card (console.css), whose lines have these names.
   const name = () => {
@@ -83,6 +106,9 @@
     draw();
   });
   draw();
+
+  // An action on many jobs goes on by itself, round by round, until somebody stops it.
+  $("form[data-continue]")?.requestSubmit();
 
   // Suggestions for a filter: of the word at the cursor, from the server.
   const field = $("[data-filter][data-suggest]");

@@ -130,6 +130,24 @@ def test_an_address_that_guesses_tokens_is_stopped(gateway: Gateway) -> None:
         assert service.ask("GET", "/health/live").status_code == 200
 
 
+def test_only_a_trusted_proxy_says_whose_address_it_is(gateway: Gateway) -> None:
+    """Others cannot take a new address for each guess."""
+    for trusted, last in ((("127.0.0.0/8",), 401), ((), 429)):
+        web = {"failed_logins": "2/h", "trusted_proxies": trusted}
+        settings = gateway.settings.model_copy(
+            update={"access": "tokens", "web": gateway.settings.web.model_copy(update=web)}
+        )
+        with WebService(Gateway(settings, database=gateway.context.database)) as service:
+            statuses = [
+                service.ask(
+                    "GET", "/v1/jobs", token="nonsense",
+                    headers={"X-Forwarded-For": f"198.51.100.{number}"},
+                ).status_code
+                for number in range(3)
+            ]  # fmt: skip
+        assert statuses == [401, 401, last]
+
+
 def test_answers_are_not_kept_and_not_guessed_at(open_service: WebService) -> None:
     """By proxies and browsers."""
     headers = open_service.ask("GET", "/v1/jobs").headers
