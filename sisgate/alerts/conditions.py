@@ -29,7 +29,8 @@ HOLDING = frozenset(
     {
         Trouble.PAUSED, Trouble.BREAKER_BY_HAND, Trouble.PROVIDER_DOWN,
         Trouble.PROVIDER_UNREACHABLE, Trouble.NETWORK_DOWN, Trouble.TOKENS_FAIL,
-        Trouble.KEY_REFUSED, "key_missing", "master_key_missing", "worker_missing",
+        Trouble.KEY_REFUSED, "not_set_up", "key_missing",
+        "master_key_missing", "worker_missing",
     }
 )  # fmt: skip
 """Causes that explain why a provider's data and work are late, so that nothing else says so."""

@@ -12,7 +12,15 @@ from sqlalchemy.orm import Session
 from sisgate.credentials.vault import Vault, master_id_of
 from sisgate.domain.secret import HoldsSecret, Secret
 from sisgate.domain.states import KeyState
-from sisgate.ledger.keys import AT_ONCE, activate, end, keys_of, lock_slot, sealed_secrets
+from sisgate.ledger.keys import (
+    AT_ONCE,
+    activate,
+    end,
+    ever_had_one,
+    keys_of,
+    lock_slot,
+    sealed_secrets,
+)
 from sisgate.ledger.schema import Key
 
 
@@ -103,10 +111,18 @@ def _insert(
     return key
 
 
-def sealed_with(session: Session, providers: Sequence[str]) -> dict[str, set[str]]:
-    """Return the ids of the master keys that sealed the usable keys of each provider."""
+def sealed_with(session: Session, providers: Sequence[str]) -> dict[str, set[str] | None]:
+    """Return the ids of the master keys that sealed the usable keys of each provider.
+
+    None for one that has never had a key.
+    """
     secrets = sealed_secrets(session, providers)
-    return {name: {master_id_of(each) for each in sealed} for name, sealed in secrets.items()}
+    without = [name for name, sealed in secrets.items() if not sealed]
+    new = set(without) - ever_had_one(session, without) if without else set()
+    return {
+        name: None if name in new else {master_id_of(each) for each in sealed}
+        for name, sealed in secrets.items()
+    }
 
 
 def open_key(vault: Vault, key: Key) -> Credential:

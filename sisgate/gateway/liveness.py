@@ -68,7 +68,7 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
         is_embedded = uses_embedded_redis(context.settings)
         return Liveness(None, [redis_unreachable(is_embedded=is_embedded)])
     obstacles = []
-    sealed: Mapping[str, AbstractSet[str]] = {}
+    sealed: Mapping[str, AbstractSet[str] | None] = {}
     if refused is not None:
         obstacles.append(redis_refuses_writes(refused))
     try:
@@ -105,7 +105,7 @@ def _schema(context: Context) -> Obstacle | None:
 
 def _sealed_with(
     context: Context, configs: Mapping[str, ProviderConfig], names: Sequence[str]
-) -> Mapping[str, AbstractSet[str]]:
+) -> Mapping[str, AbstractSet[str] | None]:
     wanting = [name for name in names if name in configs and configs[name].auth_method != "none"]
     if not wanting:
         return {}

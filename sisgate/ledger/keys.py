@@ -5,7 +5,7 @@ Their secrets are sealed and opened in `sisgate.credentials`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -115,6 +115,11 @@ def sealed_secrets(session: Session, providers: Sequence[str]) -> dict[str, list
     for provider, sealed in session.execute(query):
         found[provider].append(sealed)
     return found
+
+
+def ever_had_one(session: Session, providers: Collection[str]) -> set[str]:
+    """Return those of some providers for which a key was stored at any time."""
+    return set(session.scalars(select(Key.provider).where(Key.provider.in_(providers)).distinct()))
 
 
 def activate(session: Session, key: Key, now: datetime, overlap: timedelta) -> None:

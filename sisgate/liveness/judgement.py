@@ -34,7 +34,7 @@ def obstacles_of(
     version: str,
     configuration: int | None = None,
     own_parts: Mapping[str, str] = MappingProxyType({}),
-    sealed_with: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
+    sealed_with: Mapping[str, AbstractSet[str] | None] = MappingProxyType({}),
 ) -> list[Obstacle]:
     """Return what blocks jobs, most general first, then the warnings.
 
@@ -42,7 +42,7 @@ def obstacles_of(
     `version` is that of the calling code, `own_parts` the digests of its configuration, where it
     sends no heartbeats itself.
     `sealed_with` maps each provider that needs a key to the ids of the master keys that sealed its
-    keys, empty where it has none.
+    keys, empty where it has none, None where it never had one.
     """
     blocking = [*_central(fleet)]
     for provider in providers:
@@ -121,7 +121,15 @@ def _serving(fleet: Fleet, provider: str) -> Iterator[Obstacle]:
         )
 
 
-def _keys(fleet: Fleet, provider: str, masters: AbstractSet[str]) -> Iterator[Obstacle]:
+def _keys(fleet: Fleet, provider: str, masters: AbstractSet[str] | None) -> Iterator[Obstacle]:
+    if masters is None:
+        yield Obstacle(
+            Cause.NOT_SET_UP,
+            f"{provider} is not set up yet: it has no key",
+            f"Add one: `sisgate keys add {provider}`.",
+            provider,
+        )
+        return
     if not masters:
         yield Obstacle(
             Cause.KEY_MISSING,

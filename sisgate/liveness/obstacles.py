@@ -22,6 +22,7 @@ class Cause(StrEnum):
     RECONCILE_OVERDUE = "reconcile_overdue"
     WORKER_MISSING = "worker_missing"
     PROVIDER_MISSING = "provider_missing"
+    NOT_SET_UP = "not_set_up"
     KEY_MISSING = "key_missing"
     MASTER_KEY_MISSING = "master_key_missing"
     WORKER_REFUSED = "worker_refused"

@@ -135,6 +135,7 @@ DEFAULT_RULES = {
     "keys": _rule(
         "key_refused", "key_expired", "key_expires", "key_missing", "master_key_missing"
     ),
+    "set-up": _rule("not_set_up", severity="info"),
     "workers": _rule(
         "worker_missing", "workers_busy", "slots_full", "calls_lost", "worker_refused",
         "reconcile_overdue", "limiter_rebuilds", "provider_missing", after="15s",

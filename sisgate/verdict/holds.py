@@ -18,6 +18,7 @@ PARTIES: dict[Cause, PartyKind] = {
     Cause.REDIS_REFUSES_WRITES: "redis",
     Cause.LEDGER_UNREACHABLE: "database",
     Cause.SCHEMA_BEHIND: "database",
+    Cause.NOT_SET_UP: "key",
     Cause.KEY_MISSING: "key",
 }
 """Who is at fault for an obstacle; for any other it is the fleet."""

@@ -88,9 +88,11 @@ def test_keys_are_told_that_are_missing_or_that_no_worker_opens() -> None:
     assert judged(armed, sealed_with={"clark": {"aa", "bb"}}) == []
     causes = [
         judged(fleet, sealed_with={"clark": masters})[0].cause
-        for fleet, masters in ((armed, {"bb"}), (WHOLE, {"aa"}), (armed, set[str]()))
+        for fleet, masters in ((armed, {"bb"}), (WHOLE, {"aa"}), (armed, set[str]()), (armed, None))
     ]
-    assert causes == [Cause.MASTER_KEY_MISSING, Cause.MASTER_KEY_MISSING, Cause.KEY_MISSING]
+    assert causes == [
+        Cause.MASTER_KEY_MISSING, Cause.MASTER_KEY_MISSING, Cause.KEY_MISSING, Cause.NOT_SET_UP,
+    ]  # fmt: skip
 
 
 def test_a_worker_without_the_master_key_that_another_has_is_named() -> None:
