@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from sisgate.domain.alert_states import AlertSeverity
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import duration
 from sisgate.domain.priorities import Priority
 from sisgate.settings.alerts import AlertMetric, AlertRule
 from sisgate.verdict.facts import FleetFacts, ProviderFacts

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sisgate.alerts.lifecycle import AlertStatus, Told
 from sisgate.domain.alert_states import AlertSeverity
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import duration
 
 SHOWN = (
     "calls",

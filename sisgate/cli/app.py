@@ -33,7 +33,8 @@ Json = Annotated[
 
 
 ELSEWHERE = {
-    "status": " `sisgate providers`, `sisgate jobs list` and `sisgate doctor` show the state.",
+    "status": " `sisgate dashboard`, `sisgate why` and `sisgate doctor` show the state.",
+    "overview": " `sisgate dashboard` shows it.",
     "start": " `sisgate up` starts sisgate.",
     "stop": " Ctrl-C stops `sisgate up`.",
 }

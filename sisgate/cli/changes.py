@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
-from sisgate.cli.formats import number
+from sisgate.cli.formats import counted, number
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.presenter import Presenter
 from sisgate.errors import UsageError
@@ -72,7 +72,7 @@ def show_changes(output: Presenter, plan: ConfigurationPlan) -> None:
 
 
 def _jobs(count: int, provider: str) -> str:
-    return f"{number(count)} waiting job{'' if count == 1 else 's'} of {provider}"
+    return f"{counted(count, 'waiting job')} of {provider}"
 
 
 def apply_plan(

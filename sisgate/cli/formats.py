@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from sisgate.domain import moments
+from sisgate.domain import figures, moments
 
 if TYPE_CHECKING:
     from sisgate.settings import Settings
 
-duration, moment = moments.duration, moments.local_time
+duration, number, counted, percent = (
+    figures.duration, figures.number, figures.counted, figures.percent
+)  # fmt: skip
+moment = moments.local_time
 
 CHILD_COLOURS = {"redis": "red", "worker": "green", "beat": "yellow", "flower": "magenta"}
 COLOURS = {
@@ -49,15 +52,6 @@ COLOURS = {
 def state(word: str) -> Text:
     """Return a state in its colour."""
     return Text(word, COLOURS.get(word, ""))
-
-
-def number(value: int | None) -> str:
-    """Format a number with thousands separators; `-` for None.
-
-    >>> number(12345), number(None)
-    ('12,345', '-')
-    """
-    return "-" if value is None else f"{value:,}"
 
 
 def short_moment(value: datetime) -> str:

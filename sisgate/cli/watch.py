@@ -176,7 +176,7 @@ class _Bars:
             SpinnerColumn(finished_text="[green]✓[/green]"),
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None),
-            _count("{task.completed:,}/{task.total:,} steps"),
+            _count("{task.completed:,}/{task.total:,} calls"),
             # Not records: a page may repeat a row, and one row may give two records.
             _count("{task.fields[rows]} rows read"),
             TextColumn("[yellow]{task.fields[remark]}[/yellow]"),

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from sisgate.console.rooms import Visit
-from sisgate.domain.job_filter import QUALIFIERS
-from sisgate.domain.priorities import Priority
-from sisgate.domain.states import JobKind, JobState
+from sisgate.domain.job_filter import QUALIFIERS, VALUES
 
 MOST = 12
 
@@ -19,14 +17,8 @@ def _resources(visit: Visit) -> Iterable[str]:
 
 
 _VALUES: Mapping[str, Callable[[Visit], Iterable[str]]] = {
-    "state": lambda _: JobState,
-    "kind": lambda _: JobKind,
-    "priority": lambda _: [each.word for each in Priority],
     "provider": lambda visit: visit.gateway.providers.names(),
     "resource": _resources,
-    "since": lambda _: ("30m", "1h", "6h", "1d", "7d"),
-    "until": lambda _: ("30m", "1h", "6h", "1d", "7d"),
-    "is": lambda _: ("dead", "unretried"),
 }
 
 
@@ -35,7 +27,7 @@ def suggestions_for(visit: Visit, word: str) -> list[str]:
     name, colon, value = word.partition(":")
     if not colon:
         return [f"{each}:" for each in QUALIFIERS if each.startswith(word)]
-    values = [str(each) for each in _VALUES[name](visit)] if name in _VALUES else []
+    values = list(_VALUES[name](visit) if name in _VALUES else VALUES.get(name, ()))
     beginning = [each for each in values if each.startswith(value)]
     within = [each for each in values if value in each and each not in beginning]
     return [f"{name}:{each}" for each in [*beginning, *within] if f"{name}:{each}" != word][:MOST]

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sisgate.clock import Clock
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import duration, number, percent
 
 TONES = {
     "done": "good", "closed": "good", "active": "good", "alive": "good", "ready": "good",
@@ -38,7 +38,7 @@ class Templates:
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._env.filters |= {
-            "age": self.age, "at": at, "number": number, "badge": badge, "lasting": length,
+            "age": self.age, "at": at, "number": number, "badge": badge, "lasting": lasting,
             "short": short, "hour": hour, "percent": percent,
         }  # fmt: skip
         self._env.globals |= {"address": address, "assets": assets}
@@ -63,7 +63,7 @@ class Templates:
         seconds = (self._clock.now() - moment).total_seconds()
         if abs(seconds) < 1:
             return Markup('<time datetime="{}">now</time>').format(moment.isoformat())
-        words = f"{length(seconds)} ago" if seconds >= 0 else f"in {length(-seconds)}"
+        words = f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             moment.isoformat(), _utc(moment), words
         )
@@ -94,34 +94,9 @@ def hour(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%b %d %H:%M}"
 
 
-def length(seconds: float | None) -> str:
-    """Return a length of time with one or two units.
-
-    >>> [length(s) for s in (0.2, 42, 75, 7200, 200_000)]
-    ['0.2 s', '42 s', '1 min 15 s', '2 h 0 min', '2 d 7 h']
-    """
-    if seconds is None:
-        return "-"
-    if 10 <= seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 86_400:
-        return duration(seconds)
-    days, rest = divmod(int(seconds), 86_400)
-    return f"{days} d {rest // 3600} h"
-
-
-def number(value: float | None) -> str:
-    """Return a number with its thousands set apart.
-
-    >>> number(1234567), number(None)
-    ('1,234,567', '-')
-    """
-    return "-" if value is None else f"{value:,}"
-
-
-def percent(value: float | None) -> str:
-    """Return a share of one."""
-    return "-" if value is None else f"{value * 100:.0f} %"
+def lasting(seconds: float | None) -> str:
+    """Return a length of time, or a dash."""
+    return "-" if seconds is None else duration(seconds)
 
 
 def short(job_id: str) -> str:

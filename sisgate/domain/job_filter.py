@@ -29,6 +29,16 @@ QUALIFIERS: Mapping[str, str] = {
 }
 """What can stand before the colon, and what behind it."""
 
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "state": tuple(JobState),
+    "kind": tuple(JobKind),
+    "priority": tuple(each.word for each in Priority),
+    "since": ("30m", "1h", "6h", "1d", "7d"),
+    "until": ("30m", "1h", "6h", "1d", "7d"),
+    "is": ("dead", "unretried"),
+}
+"""What screens and shells suggest behind the colon; others depend on the configuration."""
+
 _ID = re.compile(r"[0-9a-f][0-9a-f-]{0,35}")
 
 
@@ -119,7 +129,7 @@ def _time(name: str) -> Callable[[JobFilter, str, datetime], dict[str, Any]]:
 
 
 def _is(_found: JobFilter, value: str, _now: datetime) -> dict[str, Any]:
-    return {chosen("is", ["dead", "unretried"], value): True}
+    return {chosen("is", VALUES["is"], value): True}
 
 
 _READERS: Mapping[str, Callable[[JobFilter, str, datetime], dict[str, Any]]] = {

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sisgate.access.policy import Action, covers_some
+from sisgate.domain.figures import counted
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import KeyState
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
@@ -233,27 +234,23 @@ def _of_provider(load: ProviderLoad) -> Iterator[Attention]:
 def _of_jobs(held: int, unknown: int, dead: int) -> Iterator[Attention]:
     if held:
         yield Attention(
-            "warning", "held", f"{_jobs(held, 'sync')} held: deletions wait for approval",
+            "warning", "held", f"{counted(held, 'sync')} held: deletions wait for approval",
             "Check at the provider whether the records are gone, then approve.", count=held,
         )  # fmt: skip
     if unknown:
         yield Attention(
-            "warning", "unknown", f"{_jobs(unknown, 'job')} of unknown outcome",
+            "warning", "unknown", f"{counted(unknown, 'job')} of unknown outcome",
             "Find out whether the provider carried it out, then settle it.", count=unknown,
         )  # fmt: skip
     if dead:
         yield Attention(
-            "warning", "dead", f"{_jobs(dead, 'job')} given up",
+            "warning", "dead", f"{counted(dead, 'job')} given up",
             "Read the error, mend its cause, and retry.", count=dead,
         )  # fmt: skip
 
 
 def _of_quarantine(count: int) -> Attention:
     return Attention(
-        "warning", "quarantine", f"{_jobs(count, 'message')} that no worker can handle",
+        "warning", "quarantine", f"{counted(count, 'message')} that no worker can handle",
         "Look at it, then requeue or drop it.", count=count,
     )  # fmt: skip
-
-
-def _jobs(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -18,6 +18,7 @@ from sisgate.ledger import schema as tables
 from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.job_calls import counts_by_state
 from sisgate.ledger.job_search import of_ids
+from sisgate.tracing import trace_id_of
 
 
 def is_visible(principal: Principal, status: JobStatus | AnsweredJob) -> bool:
@@ -71,6 +72,7 @@ def status_of(job: tables.Job, calls: Mapping[str, int]) -> JobStatus:
         "state": JobState(job.state),
         "priority": Priority(job.priority),
         "calls": calls,
+        "trace": trace_id_of(job.traceparent),
     }
     same = [field.name for field in fields(JobStatus) if field.name not in own]
     return JobStatus(**own, **{name: getattr(job, name) for name in same})

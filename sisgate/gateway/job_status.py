@@ -21,7 +21,7 @@ class JobStatus:
     `calls` counts its calls by state. `complete` is None until a sync ends, then whether it read
     the whole dataset; `note` says why not, or holds other remarks. `error` has `code`, `message`
     and ids. `dead`: sisgate gave it up. `retried_as` is the id of the job that retries it. `shared`
-    counts the further requests that a request's call answered.
+    counts the further requests that a request's call answered. `trace` is the id of its trace.
     """
 
     id: str
@@ -49,6 +49,7 @@ class JobStatus:
     throttled: int
     calls: Mapping[str, int]
     shared: int = 0
+    trace: str | None = None
 
     @property
     def is_final(self) -> bool:

@@ -11,6 +11,7 @@ from sisgate import __version__
 from sisgate.configuration.parts import digests_of_parts
 from sisgate.context import Context
 from sisgate.credentials.keys import sealed_with
+from sisgate.domain.figures import duration
 from sisgate.embedded.redis_conf import uses_embedded_redis
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.availability import hold_of
@@ -21,7 +22,6 @@ from sisgate.liveness.obstacles import (
     Cause,
     Obstacle,
     ledger_unreachable,
-    length,
     provider_missing,
     redis_refuses_writes,
     redis_unreachable,
@@ -143,7 +143,7 @@ def why_waiting(
     silent = liveness.fleet and liveness.fleet.reconciled_seconds
     if reconciles and silent and silent > RECONCILE_SECONDS:
         message = (
-            f"No reconcile had succeeded for {length(silent)}: no worker was running, or "
+            f"No reconcile had succeeded for {duration(silent)}: no worker was running, or "
             "Redis or the ledger could not be reached."
         )
         return {"message": message, "cause": Cause.RECONCILE_OVERDUE.value}

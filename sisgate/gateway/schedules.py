@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sisgate.access.policy import Action
+from sisgate.domain.figures import duration
 from sisgate.domain.recurrence import Occurrences, offset_in
 from sisgate.domain.validation import did_you_mean
 from sisgate.errors import SisgateError, UnknownSchedule
@@ -64,9 +65,10 @@ class Schedule:
     @property
     def when(self) -> str:
         """Its recurrence as configured."""
-        within = f", within {_minutes(self.config.window)}" if self.config.window else ""
-        if self.config.every is not None:
-            return f"every {_minutes(self.config.every)}{within}"
+        config = self.config
+        within = f", within {duration(config.window.total_seconds())}" if config.window else ""
+        if config.every is not None:
+            return f"every {duration(config.every.total_seconds())}{within}"
         return f"{self.config.cron} {self.config.zone}{within}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -268,8 +270,3 @@ class Schedules:
                 for each in due
             ]
         )  # fmt: skip
-
-
-def _minutes(length: timedelta) -> str:
-    minutes, seconds = divmod(round(length.total_seconds()), 60)
-    return f"{minutes} min" + (f" {seconds} s" if seconds else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import duration
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import CallState
 from sisgate.errors import BrokerUnavailable, JobExpired, ProviderUnavailable, SisgateError

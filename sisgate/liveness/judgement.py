@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
+from sisgate.domain.figures import duration
 from sisgate.liveness.disagreements import disagreements
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
-from sisgate.liveness.obstacles import Cause, Obstacle, length, listed
+from sisgate.liveness.obstacles import Cause, Obstacle, listed
 from sisgate.redis.queues import PLANNER_QUEUE
 
 RECONCILE_SECONDS = 10.0
@@ -62,7 +63,7 @@ def _central(fleet: Fleet) -> Iterator[Obstacle]:
     silent = fleet.reconciled_seconds
     has_worker = any(process.kind == "worker" and process.is_alive for process in fleet.processes)
     if has_worker and (silent is None or silent > RECONCILE_SECONDS):
-        since = "yet" if silent is None else f"for {length(silent)}"
+        since = "yet" if silent is None else f"for {duration(silent)}"
         why = f" ({fleet.reconcile_failure})" if fleet.reconcile_failure else ""
         yield Obstacle(
             Cause.RECONCILE_OVERDUE,
@@ -114,7 +115,7 @@ def _serving(fleet: Fleet, provider: str) -> Iterator[Obstacle]:
         yield Obstacle(
             Cause.SLOTS_FULL,
             f"every slot of the workers that serve {provider} has been busy with the same tasks "
-            f"for {length(full)}",
+            f"for {duration(full)}",
             "`sisgate celery inspect active` shows which. Give the workers more slots (-c), or "
             "start more workers.",
             provider,
@@ -167,7 +168,7 @@ def _refused(fleet: Fleet) -> Iterator[Obstacle]:
         if process.refusal and process.age_seconds <= REFUSED_SECONDS:
             yield Obstacle(
                 Cause.WORKER_REFUSED,
-                f"{process} refused to start {length(process.age_seconds)} ago",
+                f"{process} refused to start {duration(process.age_seconds)} ago",
                 process.refusal,
                 stops=False,
                 harms=True,
@@ -181,4 +182,6 @@ def _absence(silent: Sequence[Heartbeat]) -> str:
     >>> _absence([beat]), _absence([])
     ('has not been seen for 40 s', 'is not running')
     """
-    return f"has not been seen for {length(silent[0].age_seconds)}" if silent else "is not running"
+    if not silent:
+        return "is not running"
+    return f"has not been seen for {duration(silent[0].age_seconds)}"

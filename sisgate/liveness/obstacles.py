@@ -129,15 +129,3 @@ def listed(names: Sequence[str], most: int = 4) -> str:
     shown = list(names[:most])
     last = f"{len(names) - most:,} more" if len(names) > most else shown.pop()
     return f"{', '.join(shown)} and {last}" if shown else last
-
-
-def length(seconds: float) -> str:
-    """Return a duration in seconds, minutes, or hours and minutes.
-
-    >>> [length(s) for s in (40.4, 119, 120, 7260)]
-    ['40 s', '119 s', '2 min', '2 h 1 min']
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

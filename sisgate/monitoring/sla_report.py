@@ -9,8 +9,7 @@ from html import escape
 from typing import Any
 
 from sisgate.domain.call_results import CallResult, CallTally
-from sisgate.domain.latencies import LatencySketch
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import budget_left, duration, latency, percent
 from sisgate.domain.service_levels import Measurement, ObjectiveKind
 from sisgate.monitoring.charts import Line, bars, lines
 from sisgate.monitoring.sla import Counts, ServiceLevel
@@ -117,12 +116,12 @@ def _summary(level: ServiceLevel) -> Iterator[str]:
     met = {True: "All objectives were met.", False: "Not all objectives were met.", None: ""}
     style = "missed" if level.is_met is False else "met"
     yield f'<p class="{style}">{met[level.is_met]}</p>' if met[level.is_met] else ""
+    provider, queue = level.provider.quantile, level.queue.quantile
     yield (
-        f"<p>{level.calls:,} calls; half of the responses within "
-        f"{_seconds(level.provider, 0.5)}, 95 % within {_seconds(level.provider, 0.95)}, 99 % "
-        f"within {_seconds(level.provider, 0.99)}. Before, calls waited in our queue: half up to "
-        f"{_seconds(level.queue, 0.5)}, 95 % up to {_seconds(level.queue, 0.95)}. The provider was "
-        f"down for {duration(level.down_seconds)}.</p>"
+        f"<p>{level.calls:,} calls; half of the responses within {latency(provider(0.5))}, "
+        f"95% within {latency(provider(0.95))}, 99% within {latency(provider(0.99))}. Before, "
+        f"calls waited in our queue: half up to {latency(queue(0.5))}, 95% up to "
+        f"{latency(queue(0.95))}. The provider was down for {duration(level.down_seconds)}.</p>"
     )
 
 
@@ -138,9 +137,9 @@ def _objectives(measurements: Sequence[Measurement]) -> Iterator[str]:
         cells = (
             f"<td>{_NAMES[each.kind].format(duration(each.bound_seconds or 0))}",
             f"<td>{escape(each.resource or 'all calls')}",
-            f"<td class=n>{_percent(each.target)}",
-            f"<td class=n>{_percent(each.good_share)}",
-            f"<td class=n>{_budget(each)}",
+            f"<td class=n>{percent(each.target, 2)}",
+            f"<td class=n>{percent(each.good_share, 2)}",
+            f"<td class=n>{budget_left(each.budget_left)}",
             f"<td class={style}>{text}",
         )
         yield f"<tr>{'</td>'.join(cells)}</td></tr>"
@@ -197,18 +196,3 @@ def _p95(counts: Counts, stage: str) -> float | None:
         merged.merge(tally)
     latency = merged.latency(stage).quantile(0.95)
     return None if latency is None else round(latency / 1000, 4)
-
-
-def _seconds(sketch: LatencySketch, share: float) -> str:
-    latency = sketch.quantile(share)
-    return "-" if latency is None else f"{latency / 1000:.2f} s"
-
-
-def _budget(each: Measurement) -> str:
-    if each.burn_rate is not None and each.burn_rate > 1:
-        return f"none, used {each.burn_rate:,.1f} times"
-    return _percent(each.budget_left)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.2f} %"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import duration, percent
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 from sisgate.verdict.facts import FleetFacts, ProviderFacts
@@ -91,14 +91,14 @@ def quota_of(facts: ProviderFacts) -> Iterator[Finding]:
             Certainty.CERTAIN,
             f"the limit of {facts.name} was set to {window.rate} {words} (configured: "
             f"{configured}), and is used up; {when}",
-            f"`sisgate limits set {facts.name} default` restores the configured limit.",
+            f"`sisgate limits set {facts.name} --reset` restores the configured limit.",
             {**evidence, **hand},
             facts.name,
         )
         return
     app, share = _top(facts.usage)
     if app is not None and share >= 0.5:
-        who, party = f"{app} made {share:.0%} of its calls", Party("app", app)
+        who, party = f"{app} made {percent(share)} of its calls", Party("app", app)
         certainty = Certainty.CERTAIN if share >= MOST else Certainty.LIKELY
     elif facts.usage:
         shares = ", ".join(f"{name} {count:,}" for name, count in _most(facts.usage))
@@ -155,8 +155,8 @@ def _flood(facts: ProviderFacts) -> Iterator[Finding]:
             Party("provider", facts.name),
             Severity.HARMS,
             Certainty.LIKELY,
-            f"{facts.name} answered 429 or 503 lately, so its pace is at {limiter.factor:.0%}; "
-            f"{facts.waiting:,} calls wait, and {takes}",
+            f"{facts.name} answered 429 or 503 lately, so its pace is at "
+            f"{percent(limiter.factor)}; {facts.waiting:,} calls wait, and {takes}",
             "The pace recovers by itself. If the provider keeps throttling, lower its limit: "
             f"`sisgate limits set {facts.name} …`.",
             evidence,

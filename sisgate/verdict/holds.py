@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from sisgate.breakers.spec import BreakerView, State
-from sisgate.domain.moments import duration, local_time
+from sisgate.domain.figures import duration
+from sisgate.domain.moments import local_time
 from sisgate.liveness.obstacles import Cause, Obstacle
 from sisgate.routing.endpoints import short_name
 from sisgate.verdict.facts import ByHand, FleetFacts, ProviderFacts

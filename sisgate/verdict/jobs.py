@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import duration
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
 from sisgate.liveness.obstacles import Cause

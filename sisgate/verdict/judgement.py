@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import duration
 from sisgate.liveness.obstacles import PERIODIC_CAUSES
 from sisgate.verdict.congestion import congestion
 from sisgate.verdict.facts import DatasetFacts, FleetFacts, JobFacts, ProviderFacts

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sisgate.breakers.spec import BreakerView
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import duration
 from sisgate.routing.endpoints import short_name
 from sisgate.verdict.facts import FleetFacts, MetError, ProviderFacts, RecentCall
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import duration
 from sisgate.verdict.facts import KeyStanding, ProviderFacts, RecentCall
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 from sisgate.verdict.outages import FEWEST, current_errors, newest

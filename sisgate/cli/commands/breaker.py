@@ -13,7 +13,7 @@ from rich.text import Text
 
 from sisgate.cli.app import Commands
 from sisgate.cli.commands.limits import show_change
-from sisgate.cli.formats import duration, moment
+from sisgate.cli.formats import duration, moment, percent
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Reason, complete_provider, time_ahead
 from sisgate.cli.presenter import Presenter
@@ -176,9 +176,9 @@ def _share(part: int, calls: int) -> str:
     """Format a share of the calls in the window.
 
     >>> _share(3, 12), _share(0, 0)
-    ('3 of 12, 25 %', '-')
+    ('3 of 12, 25%', '-')
     """
-    return f"{part} of {calls}, {part / calls:.0%}".replace("%", " %") if calls else "-"
+    return f"{part} of {calls}, {percent(part / calls)}" if calls else "-"
 
 
 def _ago(then: datetime | None, now: datetime) -> str:

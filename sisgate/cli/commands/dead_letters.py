@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sisgate.cli.app import Commands
+from sisgate.cli.bulk import act_on_all
 from sisgate.cli.exits import ExitCode, exit_code
 from sisgate.cli.invocation import Invocation, user_name
-from sisgate.cli.params import OfProvider, OneJob, Reason, time_ago
+from sisgate.cli.job_queries import MaybeJobsOrFilter, is_filter, query_of
+from sisgate.cli.params import DryRun, OfProvider, OneJob, Reason, Yes, time_ago
 from sisgate.cli.presenter import Presenter
 from sisgate.domain.choices import Resolution
 from sisgate.errors import DeferredError, SisgateError, UsageError
@@ -82,25 +84,35 @@ def _error_text(letter: DeadLetter) -> str:
     return f"{error.get('code', '')}: {error.get('message', '')}"
 
 
-@app.add("sisgate jobs retry 3f8a 91bc", "sisgate jobs retry --dead --provider skyward --since 2h")
+@app.add(
+    "sisgate jobs retry 3f8a 91bc",
+    "sisgate jobs retry state:expired app:gradebook since:2h --dry-run",
+    "sisgate jobs retry --dead --provider skyward --since 2h",
+    note="With a filter: all that match. Exits with 1 if some were left as they are.",
+)
 def retry(
     invocation: Invocation,
-    jobs: Annotated[
-        list[str] | None, typer.Argument(metavar="[JOB...]", help="Ids, or the beginnings of ids.")
-    ] = None,
+    jobs: MaybeJobsOrFilter = None,
     dead: Annotated[bool, typer.Option("--dead", help="All matching dead letters.")] = False,
     provider: OfProvider = None,
     of_app: OfApp = None,
     error: OfError = None,
     since: Since = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the jobs.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Retry failed, expired or cancelled jobs as new jobs, each once."""
     output = invocation.output
+    if is_filter(jobs) and not dead:
+        query = query_of(jobs, provider=provider)
+        act_on_all(invocation, "retry", query, yes=yes, dry_run=dry_run)
+        return
     which = DeadLetterFilter(provider, of_app, error, since)
     if bool(jobs) == dead or not (dead or which.is_empty):
-        raise UsageError("Give jobs, or select dead letters with --dead and its filters.")
+        raise UsageError(
+            "Give jobs, or a filter such as state:failed since:2h, or select dead letters with "
+            "--dead and its options."
+        )
     refused: list[SisgateError] = []
     if dead:
         letters = which.find(invocation)

@@ -1,17 +1,20 @@
-"""`sisgate jobs`: lists, shows and cancels jobs."""
+"""`sisgate jobs`: finds, shows and cancels jobs, one or all that match a filter."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from sisgate.cli.app import Commands
+from sisgate.cli.bulk import act_on_all
 from sisgate.cli.commands import dead_letters
 from sisgate.cli.commands.dead_letters import DeadLetterFilter, OfApp, OfError, Since, show_dead
-from sisgate.cli.formats import number, short_moment, zone_name
+from sisgate.cli.formats import counted, duration, number, short_moment, zone_name
 from sisgate.cli.invocation import Invocation, user_name
-from sisgate.cli.params import OfProvider, OneJob
+from sisgate.cli.job_queries import Filter, JobsOrFilter, is_filter, query_of
+from sisgate.cli.params import DryRun, OfProvider, OneJob, Yes
 from sisgate.cli.tables import Columns
 from sisgate.domain.states import JobState
 from sisgate.errors import UsageError
@@ -19,17 +22,22 @@ from sisgate.errors import UsageError
 if TYPE_CHECKING:
     from sisgate.gateway import JobStatus
     from sisgate.gateway.answer import RequestTarget
+    from sisgate.gateway.timeline import TimelineEntry
 
 app = Commands("jobs", "Show, cancel and retry jobs.", panel="Work")
 
 
+TONES = {"good": "green", "warn": "yellow", "bad": "red", "busy": "cyan"}
+
+
 @app.add(
-    "sisgate jobs list --state running",
+    "sisgate jobs list state:failed provider:skyward since:2h",
     "sisgate jobs list --dead --provider skyward --json",
     name="list",
 )
 def list_jobs(
     invocation: Invocation,
+    words: Filter = None,
     states: Annotated[
         list[JobState] | None,
         typer.Option(
@@ -46,16 +54,23 @@ def list_jobs(
     error: OfError = None,
     since: Since = None,
 ) -> None:  # fmt: skip
-    """List the newest jobs, or the dead letters."""
+    """List the newest jobs that match a filter, or the dead letters."""
     which = DeadLetterFilter(provider, of_app, error, since)
-    if dead and states:
-        raise UsageError("--state does not combine with --dead: dead letters have failed.")
+    if dead and (states or words):
+        what = "--state" if states else "A filter"
+        raise UsageError(f"{what} does not combine with --dead. is:dead is the same as a filter.")
     if dead:
         show_dead(invocation, invocation.output, which.find(invocation, limit))
         return
     if which != DeadLetterFilter(provider):
-        raise UsageError("--app, --error and --since select dead letters: add --dead.")
-    jobs = invocation.gateway.jobs.list(states=states or (), provider=provider, limit=limit)
+        raise UsageError(
+            "--app, --error and --since select dead letters: add --dead, or write a filter such as "
+            "app:gradebook error:provider_refused since:2h."
+        )
+    if provider is not None:
+        invocation.gateway.providers.get(provider)
+    query = query_of(words, states=states or (), provider=provider)
+    jobs = invocation.gateway.jobs.search(query, limit=limit)
     accepted = f"accepted {zone_name(invocation.clock.now())}"
     columns: Columns = {
         "job": "id",
@@ -84,11 +99,46 @@ def show(invocation: Invocation, job: OneJob) -> None:
     invocation.output.facts(_details(status, explanation, target), json=value)
 
 
-@app.add("sisgate jobs cancel 3f8a")
-def cancel(invocation: Invocation, job: OneJob) -> None:
-    """Cancel a job. A call in flight finishes; its response is discarded."""
-    status = invocation.gateway.jobs.cancel(invocation.gateway.jobs.find(job), actor=user_name())
+@app.add("sisgate jobs timeline 3f8a")
+def timeline(invocation: Invocation, job: OneJob) -> None:
+    """Show what happened to a job, in order, and whose fault each wait was."""
+    output, jobs = invocation.output, invocation.gateway.jobs
+    found = jobs.timeline(jobs.find(job))
+    columns: Columns = {
+        f"at {zone_name(invocation.clock.now())}": lambda each: f"{each.at.astimezone():%H:%M:%S}",
+        "lasted": lambda each: None if each.seconds is None else duration(each.seconds),
+        "fault": lambda each: each.fault,
+        "what": _told,
+    }
+    days = {each.at.astimezone().date() for each in found.entries}
+    if len(days) > 1:
+        columns = {"day": lambda each: f"{each.at.astimezone():%m-%d}", **columns}
+    output.table(found.entries, columns, json=found)
+    if not found.is_whole:
+        output.note("The job has more calls; these are the first.")
+
+
+@app.add(
+    "sisgate jobs cancel 3f8a",
+    "sisgate jobs cancel state:accepted provider:skyward --dry-run",
+    note="With a filter: all that match. Exits with 1 if some were left as they are.",
+)
+def cancel(
+    invocation: Invocation, jobs: JobsOrFilter, yes: Yes = False, dry_run: DryRun = False
+) -> None:
+    """Cancel a job, or all that match. Calls in flight finish; their responses are discarded."""
+    if is_filter(jobs):
+        act_on_all(invocation, "cancel", " ".join(jobs), yes=yes, dry_run=dry_run)
+        return
+    if len(jobs) > 1 or dry_run:
+        raise UsageError("Give one job, or a filter such as state:accepted provider:skyward.")
+    found = invocation.gateway.jobs.find(jobs[0])
+    status = invocation.gateway.jobs.cancel(found, actor=user_name())
     invocation.output.result(status, f"Job {status.id} is cancelled.")
+
+
+def _told(entry: TimelineEntry) -> Text:
+    return Text(entry.text, TONES.get(entry.tone, ""))
 
 
 def _wait(invocation: Invocation, status: JobStatus) -> tuple[dict[str, Any] | None, str | None]:
@@ -122,7 +172,9 @@ def _target(target: RequestTarget | None) -> str | None:
 def _details(
     status: JobStatus, waits_for: str | None, target: RequestTarget | None
 ) -> list[tuple[str, object]]:
-    steps = ", ".join(f"{count} {call_state}" for call_state, count in sorted(status.calls.items()))
+    calls = ", ".join(
+        f"{number(count)} {call_state}" for call_state, count in sorted(status.calls.items())
+    )
     return [
         ("job", status.id),
         ("state", status.state),
@@ -134,13 +186,14 @@ def _details(
         ("started", status.started_at or "-"),
         ("ended", status.ended_at or "-"),
         ("deadline", status.expires_at),
-        ("calls", status.calls_made),
-        ("also answered", f"{number(status.shared)} more requests" if status.shared else None),
+        ("calls made", status.calls_made),
+        ("also answered", counted(status.shared, "more request") if status.shared else None),
         ("throttled", f"{number(status.throttled)} of them" if status.throttled else None),
-        ("steps", steps or "none planned yet"),
+        ("calls", calls or "none planned yet"),
         ("records", f"{number(status.rows_seen)} read, {_changed(status)}"),
         ("complete", status.complete),
         ("note", status.note),
+        ("trace", status.trace),
         ("dead letter", _dead(status)),
         ("retried as", status.retried_as),
         *(status.error or {}).items(),

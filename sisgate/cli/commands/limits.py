@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sisgate.cli.app import Commands
-from sisgate.cli.formats import duration, moment, number
+from sisgate.cli.formats import duration, moment, number, percent
 from sisgate.cli.invocation import Invocation, user_name
 from sisgate.cli.params import Priority, Provider, Reason, Resource, time_ahead
 from sisgate.cli.presenter import Presenter
@@ -166,7 +166,8 @@ def _notes(provider: str, state: LimiterState, now: datetime) -> list[str]:
     if state.overridden:
         notes.append(f"Set at run time; undo with `sisgate limits set {provider} --reset`.")
     if state.factor < 1:
-        notes.append(f"Lowered by the adaptive throttle to {state.factor:.0%} of its usual pace.")
+        pace = percent(state.factor)
+        notes.append(f"Lowered by the adaptive throttle to {pace} of its usual pace.")
     if state.blocked_seconds > 0:
         notes.append(f"Blocked for {duration(state.blocked_seconds)}: {state.block_reason}.")
     if state.paused_until is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from sisgate.cli.app import Commands
-from sisgate.cli.formats import duration, moment, number
+from sisgate.cli.formats import duration, moment, number, percent
 from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import Provider
 from sisgate.cli.tables import Columns
@@ -148,6 +148,6 @@ def _rows(provider: ProviderOverview) -> list[tuple[str, object]]:
         rows.append(("blocked", state.block_reason))
     if state and state.factor < 1:
         rows.append(
-            ("slowed to", f"{state.factor:.0%} of the limit, because it asked for fewer calls")
+            ("slowed to", f"{percent(state.factor)} of the limit, because it asked for fewer calls")
         )
     return rows

@@ -12,7 +12,7 @@ from sisgate.cli.invocation import Invocation
 from sisgate.cli.params import MaybeProvider
 from sisgate.cli.presenter import Presenter
 from sisgate.cli.tables import Columns
-from sisgate.domain.moments import duration
+from sisgate.domain.figures import budget_left, duration, latency, percent
 from sisgate.errors import UsageError
 
 app = Commands()
@@ -72,7 +72,7 @@ def _met(provider: Any) -> str | None:
 def _lowest(provider: Any) -> str | None:
     measurements = provider.windows["30d"].measurements
     left = [m.budget_left for m in measurements if m.budget_left is not None]
-    return _percent(min(left)) if left else None
+    return budget_left(min(left)) if left else None
 
 
 def _fastest(provider: Any) -> str | None:
@@ -89,8 +89,8 @@ _FLEET: Columns = {
     "provider": "name",
     "calls in 30 d": lambda row: row.windows["30d"].calls,
     "down": lambda row: _down(row.windows["30d"]),
-    "p95": lambda row: _ms(row.windows["30d"].provider, 0.95),
-    "queue p95": lambda row: _ms(row.windows["30d"].queue, 0.95),
+    "p95": lambda row: latency(row.windows["30d"].provider.quantile(0.95)),
+    "queue p95": lambda row: latency(row.windows["30d"].queue.quantile(0.95)),
     "objectives met": _met,
     "least budget left": _lowest,
     "burn rate in 1 h": _fastest,
@@ -107,11 +107,11 @@ def _show(output: Presenter, levels: list[tuple[str, Any]], *, json: Any) -> Non
         "span": lambda row: row[0],
         "calls": lambda row: row[1].calls,
         "down": lambda row: _down(row[1]),
-        "provider p50": lambda row: _ms(row[1].provider, 0.5),
-        "p95": lambda row: _ms(row[1].provider, 0.95),
-        "p99": lambda row: _ms(row[1].provider, 0.99),
-        "queue p50": lambda row: _ms(row[1].queue, 0.5),
-        "queue p95": lambda row: _ms(row[1].queue, 0.95),
+        "provider p50": lambda row: latency(row[1].provider.quantile(0.5)),
+        "p95": lambda row: latency(row[1].provider.quantile(0.95)),
+        "p99": lambda row: latency(row[1].provider.quantile(0.99)),
+        "queue p50": lambda row: latency(row[1].queue.quantile(0.5)),
+        "queue p95": lambda row: latency(row[1].queue.quantile(0.95)),
     }
     output.table(levels, columns, json=json, empty="No providers are configured.")
     measured = [(span, each) for span, level in levels for each in level.measurements]
@@ -121,10 +121,10 @@ def _show(output: Presenter, levels: list[tuple[str, Any]], *, json: Any) -> Non
     objectives: Columns = {
         "span": lambda row: row[0],
         "objective": lambda row: _objective(row[1]),
-        "target": lambda row: _percent(row[1].target),
-        "measured": lambda row: _percent(row[1].good_share),
+        "target": lambda row: percent(row[1].target, 2),
+        "measured": lambda row: percent(row[1].good_share, 2),
         "met": lambda row: row[1].is_met,
-        "budget left": lambda row: _percent(row[1].budget_left),
+        "budget left": lambda row: budget_left(row[1].budget_left),
         "burn rate": lambda row: None if row[1].burn_rate is None else f"{row[1].burn_rate:.2f}",
     }
     if not output.as_json:
@@ -137,12 +137,3 @@ def _objective(measured: Any) -> str:
     if measured.bound_seconds is not None:
         words.append(f"≤ {duration(measured.bound_seconds)}")
     return " ".join(words)
-
-
-def _ms(sketch: Any, share: float) -> str | None:
-    latency = sketch.quantile(share)
-    return None if latency is None else f"{latency:,.0f} ms"
-
-
-def _percent(share: float | None) -> str | None:
-    return None if share is None else f"{100 * share:.2f} %"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sisgate.console.acts import act_view
 from sisgate.console.rooms import Done, Room, View, Visit
+from sisgate.domain.figures import counted
 from sisgate.gateway import Action
 
 room = Room()
@@ -25,7 +26,7 @@ def run_form(visit: Visit) -> View:
     """Ask before a run now."""
     found = visit.gateway.schedules.get(visit.places["schedule"])
     count = len(found.starts)
-    providers = f"{count:,} provider{'' if count == 1 else 's'}"
+    providers = counted(count, "provider")
     return act_view(
         f"Run {found.name} now",
         [

@@ -69,6 +69,7 @@ class JobDocument(Document):
     throttled: int
     calls: dict[str, int]
     shared: Annotated[int, Field(description="Further requests that its call answered.")]
+    trace: Annotated[str | None, Field(description="The id of the trace that it belongs to.")]
     progress: Annotated[float, Field(description="The share of its planned calls that ended.")]
     is_final: Annotated[bool, Field(description="Whether it has ended.")]
 

@@ -100,8 +100,17 @@ def test_jobs(gateway: Gateway, dead: Job, capsys: pytest.CaptureFixture[str]) -
     for value in (dead.id, PROVIDER, APP, ERROR):
         assert value in letters
     details = shown(capsys, "jobs", "show", dead.id)
-    for value in (dead.id, PROVIDER, APP, "GET /orgs?limit=1", "calls 12,345", ERROR):
+    for value in (dead.id, PROVIDER, APP, "GET /orgs?limit=1", "calls made 12,345", ERROR):
         assert value in details
+    reviewed = shown(capsys, "jobs", "retry", f"provider:{PROVIDER}", "--dry-run")
+    for value in ("1 job to retry: 1 failed", "1 accepted", dead.id, PROVIDER, APP):
+        assert value in reviewed
+    told = shown(capsys, "jobs", "timeline", dead.id)
+    for value in (f"accepted from {APP}", "answered 503", f"failed: {ERROR}"):
+        assert value in told
+    glance = shown(capsys, "dashboard")
+    for value in (PROVIDER, "1 job given up", "beat", "1 accepted"):
+        assert value in glance
     enqueued = shown(capsys, "sync", PROVIDER, "classes", "--priority", "high")
     assert PROVIDER in enqueued
     assert "high" in enqueued

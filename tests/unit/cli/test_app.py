@@ -22,7 +22,7 @@ def test_global_options_may_stand_anywhere(
     place: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The data folder and `--json`, wherever they are written."""
-    words = ["jobs", "list"]
+    words = ["jobs", "show", "3f8a"]
     words[place:place] = ["--data-dir", str(tmp_path / "data"), "--json"]
     assert execute(words) == 4
     error = json.loads(capsys.readouterr().out)["error"]
