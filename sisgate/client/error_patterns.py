@@ -44,3 +44,10 @@ class HttpErrorPatterns:
         """Mark a pattern as fixed, and in what. If it comes back, it is open again."""
         path = f"{error_pattern_path(pattern_id)}/resolve"
         return value_of(ErrorSummary, self._connection.post(path, {"fixed_in": fixed_in}))
+
+    def reopen(
+        self, pattern_id: str, *, actor: str | None = None, reason: str | None = None
+    ) -> ErrorSummary:
+        """Take back that a pattern is fixed; one that is open stays as it is."""
+        path = f"{error_pattern_path(pattern_id)}/reopen"
+        return value_of(ErrorSummary, self._connection.post(path, {"reason": reason}))

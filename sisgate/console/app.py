@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -26,7 +26,7 @@ from sisgate.console.forms import form_of
 from sisgate.console.live import Streams
 from sisgate.console.navigation import ENTRIES, menu_of
 from sisgate.console.preferences import preferences_of
-from sisgate.console.rooms import ConsoleRoute, Done, View, Visit
+from sisgate.console.rooms import ConsoleRoute, Done, Printable, View, Visit
 from sisgate.console.suggestions import suggestions_for
 from sisgate.console.templates import Templates
 from sisgate.console.visitors import LoginBound, Visitors
@@ -133,6 +133,8 @@ class Console:
         result = route.result(visit)
         if isinstance(result, Done):
             return _told(result)
+        if isinstance(result, Printable):
+            return _printed(result)
         return self._page(request, visit, result)
 
     def _page(
@@ -247,6 +249,14 @@ def _own_path(text: str) -> str:
 def _plain(message: str) -> str:
     """Return the message without what only a shell needs."""
     return message.replace("`", "")
+
+
+def _printed(page: Printable) -> Response:
+    """Return a page that is shown with its own style sheet, and no other."""
+    style = page.html.partition("<style>")[2].partition("</style>")[0]
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = POLICY.replace("style-src 'self'", f"style-src 'sha256-{digest}'")
+    return HTMLResponse(page.html, headers=HEADERS | {"Content-Security-Policy": policy})
 
 
 def _told(done: Done) -> Response:

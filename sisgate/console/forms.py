@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -50,3 +50,13 @@ def time_of(form: Mapping[str, str], name: str, now: datetime) -> datetime | Non
     raise UsageError(
         f"{name}: write a duration such as 30m or 2h, or a time such as 2026-12-01T07:00 (UTC)."
     )
+
+
+def since_of(text: str, now: datetime) -> datetime | None:
+    """Return when a span began that ends now, such as `24h`; None without one."""
+    if not text:
+        return None
+    try:
+        return now - min(parse_duration(text), timedelta(days=3650))
+    except ValueError as error:
+        raise UsageError(f"since: {error}.") from None

@@ -23,6 +23,8 @@ class MenuEntry:
 ENTRIES = (
     MenuEntry("/", "Overview", "o", "Fleet"),
     MenuEntry("/alerts", "Alerts", "l", "Fleet"),
+    MenuEntry("/errors", "Error patterns", "e", "Fleet"),
+    MenuEntry("/sla", "Service levels", "v", "Fleet"),
     MenuEntry("/providers", "Providers", "p", "Fleet"),
     MenuEntry("/processes", "Processes", "w", "Fleet"),
     MenuEntry("/jobs", "Jobs", "j", "Work"),

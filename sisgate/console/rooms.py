@@ -62,7 +62,16 @@ class Done:
     message: str
 
 
-Handler = Callable[[Visit], View | Done]
+@dataclass(frozen=True)
+class Printable:
+    """A whole page of HTML with a style sheet of its own, and without scripts."""
+
+    html: str
+
+
+Result = View | Done | Printable
+
+Handler = Callable[[Visit], Result]
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class ConsoleRoute:
     action: Action
     where: Where
 
-    def result(self, visit: Visit) -> View | Done:
+    def result(self, visit: Visit) -> Result:
         """Check the right to come here, and do what the route does; the gateway asks again."""
         self._check(visit)
         return self.handler(visit)

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sisgate.clock import Clock
-from sisgate.domain.figures import duration, number, percent
+from sisgate.domain.figures import budget_left, duration, latency, number, percent
 
 TONES = {
     "done": "good", "closed": "good", "active": "good", "alive": "good", "ready": "good",
@@ -22,6 +22,8 @@ TONES = {
     "firing": "bad", "acknowledged": "busy", "pending": "plain", "resolved": "good",
     "critical": "bad", "warning": "warn", "info": "plain", "ended": "plain",
     "cancelled": "plain", "retired": "plain",
+    "spike": "bad", "new": "warn", "rising": "warn", "steady": "plain", "falling": "good",
+    "met": "good", "missed": "bad", "no data": "plain", "lost": "bad",
 }  # fmt: skip
 """The tone of a state. The state itself is always written beside it."""
 
@@ -39,7 +41,8 @@ class Templates:
         )  # fmt: skip
         self._env.filters |= {
             "age": self.age, "at": at, "number": number, "badge": badge, "lasting": lasting,
-            "short": short, "hour": hour, "percent": percent,
+            "short": short, "hour": hour, "percent": percent, "objective": objective,
+            "budget": budget_left, "latency": latency,
         }  # fmt: skip
         self._env.globals |= {"address": address, "assets": assets}
         self._env.globals["parts"] = self._env.get_template("parts.html").module
@@ -97,6 +100,13 @@ def hour(seconds: int) -> str:
 def lasting(seconds: float | None) -> str:
     """Return a length of time, or a dash."""
     return "-" if seconds is None else duration(seconds)
+
+
+def objective(measured: Any) -> str:
+    """Return what an objective asks for, as the command line writes it."""
+    words = measured.kind.value.replace("_", " ")
+    bound = measured.bound_seconds
+    return words if bound is None else f"{words} ≤ {duration(bound)}"
 
 
 def short(job_id: str) -> str:

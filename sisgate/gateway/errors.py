@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,14 @@ from sisgate.errors import UnknownErrorPattern
 from sisgate.gateway.core import Core
 from sisgate.ledger import error_patterns as ledger
 from sisgate.ledger.schema import ErrorPattern
-from sisgate.monitoring.error_trends import BEFORE, Trend, is_spike, per_span, trend_of
+from sisgate.monitoring.error_trends import (
+    BEFORE,
+    Trend,
+    by_hour,
+    is_spike,
+    per_span,
+    trend_of,
+)
 
 FIXED_LIMIT = 200
 
@@ -27,7 +34,8 @@ class ErrorSummary:
     """A pattern of errors. The message has no values, and no student data.
 
     `lately` is how often it came in the last 20 minutes, `usual` how often in as long a time of the
-    day before. One that comes back after it was resolved is open again, since `reopened_at`.
+    day before, and `by_hour` in each of the last 24 hours, the oldest first. `is_new`: it was first
+    seen in these. One that comes back after it was resolved is open again, since `reopened_at`.
     """
 
     id: str
@@ -49,6 +57,8 @@ class ErrorSummary:
     usual: float
     trend: Trend
     is_spike: bool
+    is_new: bool
+    by_hour: Sequence[int]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready."""
@@ -101,20 +111,43 @@ class ErrorPatterns:
 
     def resolve(self, pattern_id: str, *, fixed_in: str | None = None, actor: str) -> ErrorSummary:
         """Mark a pattern as fixed, and in what. If it comes back, it is open again."""
+        fixed_in = fixed_in[:FIXED_LIMIT] if fixed_in else None
+
+        def mark(row: ErrorPattern, who: str, now: datetime) -> None:
+            row.state, row.resolved_at = PatternState.RESOLVED.value, now
+            row.resolved_by, row.fixed_in = who, fixed_in
+
+        return self._change(pattern_id, "resolve", mark, actor, fixed_in)
+
+    def reopen(self, pattern_id: str, *, actor: str, reason: str | None = None) -> ErrorSummary:
+        """Take back that a pattern is fixed; one that is open stays as it is."""
+
+        def mark(row: ErrorPattern, _who: str, now: datetime) -> None:
+            if row.state != PatternState.OPEN.value:
+                row.state, row.reopened_at = PatternState.OPEN.value, now
+
+        return self._change(pattern_id, "reopen", mark, actor, reason)
+
+    def _change(
+        self,
+        pattern_id: str,
+        act: str,
+        mark: Callable[[ErrorPattern, str, datetime], None],
+        actor: str,
+        reason: str | None,
+    ) -> ErrorSummary:
         self._core.access.require_role(Action.CONTROL)
         before = self.get(pattern_id)
         principal = self._core.access.require(Action.CONTROL, before.provider)
         actor, now = principal.token_actor or actor, self._core.clock.now()
         with self._core.database.write() as session:
             row = _one(session, before.id, lock=True)
-            row.state, row.resolved_at = PatternState.RESOLVED.value, now
-            row.resolved_by = actor
-            row.fixed_in = fixed_in[:FIXED_LIMIT] if fixed_in else None
+            mark(row, actor, now)
             audit.record(
-                session, now, actor=actor, action="errors:pattern:resolve",
-                subject=f"error/{row.id}", reason=fixed_in, provider=row.provider,
+                session, now, actor=actor, action=f"errors:pattern:{act}",
+                subject=f"error/{row.id}", reason=reason, provider=row.provider,
             )  # fmt: skip
-            return _summaries(session, self._core.clock.now(), [row])[0]
+            return _summaries(session, now, [row])[0]
 
 
 def _summaries(session: Session, now: datetime, rows: Sequence[ErrorPattern]) -> list[ErrorSummary]:
@@ -145,6 +178,8 @@ def summary_of(row: ErrorPattern, counts: Mapping[datetime, int], now: datetime)
         usual=round(usual, 2),
         trend=trend_of(counts, now),
         is_spike=is_spike(counts, row.first_seen, now),
+        is_new=row.first_seen > now - BEFORE,
+        by_hour=by_hour(counts, now),
     )
 
 

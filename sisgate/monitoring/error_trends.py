@@ -9,6 +9,7 @@ from typing import Literal
 Trend = Literal["rising", "steady", "falling"]
 
 BEFORE = timedelta(hours=24)
+HOUR = timedelta(hours=1)
 LATELY = timedelta(minutes=20)
 """The time that is compared, the ten minutes that have begun and those before, with the day before.
 """
@@ -24,6 +25,21 @@ def per_span(counts: Mapping[datetime, int], now: datetime) -> tuple[int, float]
     recent = sum(n for begin, n in counts.items() if begin > now - LATELY)
     before = sum(n for begin, n in counts.items() if now - BEFORE < begin <= now - LATELY)
     return recent, before / ((BEFORE - LATELY) / LATELY)
+
+
+def by_hour(counts: Mapping[datetime, int], now: datetime) -> list[int]:
+    """Return how often a pattern came in each of the last 24 hours, the oldest first.
+
+    >>> now = datetime(2026, 9, 1, 8)
+    >>> by_hour({now - timedelta(minutes=10): 3, now - timedelta(minutes=70): 2}, now)[-3:]
+    [0, 2, 3]
+    """
+    hours = [0] * (BEFORE // HOUR)
+    for begin, count in counts.items():
+        ago = (now - begin) // HOUR
+        if 0 <= ago < len(hours):
+            hours[-1 - ago] += count
+    return hours
 
 
 def is_spike(counts: Mapping[datetime, int], first_seen: datetime, now: datetime) -> bool:

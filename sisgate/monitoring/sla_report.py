@@ -40,6 +40,8 @@ text { font: 11px system-ui, sans-serif; fill: #57606a; }
 .a { stroke: #0550ae; fill: #0550ae; } .b { stroke: #bc4c00; fill: #bc4c00; stroke-dasharray: 5 3; }
 .bad { fill: #a40e26; } .good { fill: #54a36a; }
 polyline.a, polyline.b { fill: none; stroke-width: 1.6; }
+@media (max-width: 40rem) { body { font-size: 12px; overflow-wrap: anywhere; }
+  th, td { padding: .2rem .3rem; } }
 @page { margin: 15mm; } @media print { body { margin: 0; max-width: none; } }
 """
 
@@ -130,7 +132,8 @@ def _objectives(measurements: Sequence[Measurement]) -> Iterator[str]:
         yield '<p class="quiet">None are configured.</p>'
         return
     yield "<table><thead><tr><th>objective</th><th>of</th><th class=n>target</th>"
-    yield "<th class=n>measured</th><th class=n>error budget left</th><th></th></tr></thead><tbody>"
+    yield "<th class=n>measured</th><th class=n>error budget left</th><th>result</th></tr></thead>"
+    yield "<tbody>"
     for each in measurements:
         verdict = {True: ("met", "met"), False: ("missed", "missed"), None: ("quiet", "no data")}
         style, text = verdict[each.is_met]
@@ -166,7 +169,8 @@ def _plots(report: Report) -> Iterator[str]:
 
 
 def _results(level: ServiceLevel) -> Iterator[str]:
-    yield "<table><thead><tr><th>result</th><th></th><th class=n>calls</th></tr></thead><tbody>"
+    yield "<table><thead><tr><th>result</th><th>counts as</th><th class=n>calls</th></tr></thead>"
+    yield "<tbody>"
     for result, number in level.results.items():
         kind = "good" if result.is_good else "bad" if result.is_bad else "not counted"
         yield f"<tr><td>{result.value.replace('_', ' ')}</td><td>{kind}</td>"

@@ -18,7 +18,8 @@ def pages_of(stack: Stack) -> list[str]:
     return [
         "/", "/providers", "/providers/lincoln", "/providers/lincoln/pause",
         "/providers/lincoln/limits", "/providers/lincoln/breakers", "/providers/roosevelt/rotate",
-        "/alerts", "/alerts?state=resolved", "/webhooks", "/processes",
+        "/alerts", "/alerts?state=resolved", "/errors", "/errors?state=any&since=24h",
+        "/sla", "/sla/lincoln", "/sla/lincoln/report", "/webhooks", "/processes",
         "/jobs?q=provider:lincoln", "/jobs?q=wrong", f"/jobs/{job}",
         f"/jobs/{job}/cancel", "/jobs/bulk/retry?q=state:failed", "/held", "/schedules",
         "/datasets", "/datasets?provider=roosevelt", "/datasets/lincoln/students/sync",

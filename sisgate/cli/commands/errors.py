@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sisgate.cli.app import Commands
 from sisgate.cli.invocation import Invocation, user_name
-from sisgate.cli.params import OfProvider, time_ago
+from sisgate.cli.params import OfProvider, Reason, time_ago
 
 if TYPE_CHECKING:
     from sisgate.gateway import ErrorSummary
@@ -93,6 +93,13 @@ def resolve(
     invocation.output.result(found.as_dict(), f"{found.id} is resolved.")
 
 
+@app.add("sisgate errors reopen er_3f8a --reason 'seen again in the log'")
+def reopen(invocation: Invocation, pattern: OnePattern, reason: Reason = None) -> None:
+    """Take back that a pattern is fixed."""
+    found = invocation.gateway.errors.reopen(pattern, reason=reason, actor=user_name())
+    invocation.output.result(found.as_dict(), f"{found.id} is open.")
+
+
 def _trend(pattern: ErrorSummary) -> Text:
-    word = "spike" if pattern.is_spike else pattern.trend
+    word = "spike" if pattern.is_spike else "new" if pattern.is_new else pattern.trend
     return Text(word, "bold red" if pattern.is_spike else COLOURS[pattern.trend])

@@ -6,6 +6,7 @@ from sisgate.console.pages import (
     configuration,
     controls,
     datasets,
+    errors,
     held,
     jobs,
     overview,
@@ -13,13 +14,15 @@ from sisgate.console.pages import (
     providers,
     quarantine,
     schedules,
+    sla,
     tokens,
     webhooks,
 )
 
 ROOMS = (
-    overview.room, alerts.room, providers.room, controls.room, processes.room, jobs.room, held.room,
-    schedules.room, datasets.room, quarantine.room, configuration.room, audit.room, tokens.room,
+    overview.room, alerts.room, errors.room, sla.room, providers.room, controls.room,
+    processes.room, jobs.room, held.room, schedules.room, datasets.room, quarantine.room,
+    configuration.room, audit.room, tokens.room,
     webhooks.room,
 )  # fmt: skip
 """All pages, in the order in which their paths are tried."""

@@ -9,7 +9,12 @@ from fastapi import APIRouter, Path, Query
 
 from sisgate.web.deps import ACTOR, Caller
 from sisgate.web.rights import needs
-from sisgate.web.schemas.error_patterns import PatternDocument, PatternsDocument, ResolveErrorOrder
+from sisgate.web.schemas.error_patterns import (
+    PatternDocument,
+    PatternsDocument,
+    ReopenErrorOrder,
+    ResolveErrorOrder,
+)
 
 router = APIRouter(prefix="/v1/errors", tags=["alerts"])
 
@@ -53,3 +58,13 @@ def resolve_error(
     return PatternDocument.of(
         caller.errors.resolve(pattern_id, fixed_in=order.fixed_in, actor=ACTOR)
     )
+
+
+@router.post(
+    "/{pattern_id}/reopen",
+    openapi_extra=needs("control", "anywhere"),
+    summary="Mark a pattern as not fixed",
+)
+def reopen_error(pattern_id: PatternId, order: ReopenErrorOrder, caller: Caller) -> PatternDocument:
+    """Take back that a pattern is fixed; one that is open stays as it is."""
+    return PatternDocument.of(caller.errors.reopen(pattern_id, reason=order.reason, actor=ACTOR))

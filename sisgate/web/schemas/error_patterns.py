@@ -8,6 +8,7 @@ from pydantic import Field
 
 from sisgate.gateway import ErrorSummary
 from sisgate.web.schemas.document import Document, Moment, OrderDocument
+from sisgate.web.schemas.providers import Reason
 
 
 class PatternDocument(Document):
@@ -32,6 +33,8 @@ class PatternDocument(Document):
     usual: Annotated[float, Field(description="In as long a time of the day before.")]
     trend: Literal["rising", "steady", "falling"]
     is_spike: bool
+    is_new: Annotated[bool, Field(description="First seen in the last 24 hours.")]
+    by_hour: Annotated[list[int], Field(description="In each of the last 24 hours, oldest first.")]
 
     @classmethod
     def of(cls, pattern: ErrorSummary) -> Self:
@@ -49,3 +52,9 @@ class ResolveErrorOrder(OrderDocument):
     """Marks a pattern as fixed."""
 
     fixed_in: Annotated[str | None, Field(max_length=200)] = None
+
+
+class ReopenErrorOrder(OrderDocument):
+    """Takes back that a pattern is fixed."""
+
+    reason: Reason = None

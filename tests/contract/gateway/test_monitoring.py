@@ -100,6 +100,7 @@ def test_errors_that_are_alike_are_one_pattern(world: World) -> None:
     (pattern,) = errors.list(provider=NAME, since=world.now() - timedelta(hours=1))
     assert (pattern.provider, pattern.status, pattern.last_job) == (NAME, 404, job.id)
     assert (pattern.state, pattern.count) == ("open", pattern.lately)
+    assert (pattern.is_new, sum(pattern.by_hour), len(pattern.by_hour)) == (True, pattern.count, 24)
     assert world.gateway.errors.list() == [pattern]
     assert errors.get(pattern.id[:8]) == pattern
     fixed = errors.resolve(pattern.id, fixed_in="1.2.3", actor="ana")
@@ -107,6 +108,12 @@ def test_errors_that_are_alike_are_one_pattern(world: World) -> None:
     assert str(fixed.resolved_by).startswith("ana (token ")
     assert errors.list() == []
     assert errors.list(states=["open", "resolved"]) == [fixed]
+    again = errors.reopen(pattern.id, actor="ana", reason="it is not")
+    assert (again.state, again.reopened_at is not None) == ("open", True)
+    assert errors.reopen(pattern.id, actor="ana") == again
+    assert errors.list() == [again]
+    event = world.admin.audit.tail(limit=2)[-1]
+    assert (event.action, event.reason) == ("errors:pattern:reopen", "it is not")
     with pytest.raises(UsageError):
         errors.list(states=["ajar"])
     for unknown in ("0000", "x" * 30, "../tokens"):
@@ -114,6 +121,8 @@ def test_errors_that_are_alike_are_one_pattern(world: World) -> None:
             errors.get(unknown)
     with pytest.raises(AccessDenied):
         world.gateway.errors.resolve(pattern.id, actor="ana")
+    with pytest.raises(AccessDenied):
+        world.gateway.errors.reopen(pattern.id, actor="ana")
 
 
 def test_service_levels_count_what_providers_answered(world: World) -> None:

@@ -1,0 +1,59 @@
+"""Service levels: objectives, what is left of their error budgets, and the monthly report."""
+
+from __future__ import annotations
+
+from sisgate.console.forms import number_of
+from sisgate.console.rooms import Printable, Room, View, Visit
+from sisgate.gateway import Action
+from sisgate.gateway.sla import ProviderSla
+
+room = Room()
+
+SIZE = 50
+SPANS = {"1h": "The last hour", "24h": "The last 24 hours", "30d": "The last 30 days"}
+
+
+@room.page("/sla", Action.LOOK, "anywhere")
+def service_levels(visit: Visit) -> View:
+    """Show the providers, those first whose budget is nearest to its end."""
+    words = visit.query.get("q", "").strip()
+    page = max(1, number_of(visit.query.get("page", "1"), "page"))
+    found = [each for each in visit.gateway.sla.list() if words.lower() in each.name.lower()]
+    found.sort(key=lambda each: (_least(each), each.name))
+    values = {
+        "q": words, "page": page, "pages": -(-len(found) // SIZE), "count": len(found),
+        "found": [(each, _summary(each)) for each in found[(page - 1) * SIZE : page * SIZE]],
+    }  # fmt: skip
+    return View("sla.html", "Service levels", values)
+
+
+def _summary(of: ProviderSla) -> dict[str, object]:
+    month = of.windows["30d"].measurements
+    known = [each for each in month if each.is_met is not None]
+    rates = [each.burn_rate for each in of.windows["1h"].measurements if each.burn_rate is not None]
+    least = min((each for each in known if each.burn_rate is not None),
+                key=lambda each: each.budget_left or 0, default=None)  # fmt: skip
+    return {
+        "met": sum(bool(each.is_met) for each in known), "known": len(known), "least": least,
+        "burns": max(rates, default=None), "has": of.has_objectives,
+    }  # fmt: skip
+
+
+def _least(of: ProviderSla) -> float:
+    left = [each.budget_left for each in of.windows["30d"].measurements]
+    return min((each for each in left if each is not None), default=2.0)
+
+
+@room.page("/sla/{provider}", Action.LOOK, "part of provider")
+def service_level(visit: Visit) -> View:
+    """Show one provider's, for each span."""
+    it = visit.gateway.sla.of(visit.places["provider"])
+    return View("service_level.html", f"Service levels of {it.name}", {"it": it, "spans": SPANS,
+                "month": f"{visit.now:%Y-%m}"})  # fmt: skip
+
+
+@room.page("/sla/{provider}/report", Action.LOOK, "part of provider")
+def report(visit: Visit) -> Printable:
+    """Show a month's report, to print."""
+    month = visit.query.get("month") or None
+    return Printable(visit.gateway.sla.report(visit.places["provider"], month))
