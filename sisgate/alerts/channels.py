@@ -5,8 +5,13 @@ The URL of a channel holds its secret. It is read where it is used, and never sh
 
 from __future__ import annotations
 
-import logging
+import json
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 
+from sisgate.alerts.sender import FAILURES
 from sisgate.domain.alert_states import AlertSeverity
 from sisgate.settings.alerts import AlertChannel
 from sisgate.settings.load import read_secret_variable
@@ -18,6 +23,12 @@ KINDS = {
     AlertSeverity.CRITICAL: "failure",
 }
 """apprise's names of the severities."""
+
+SEND_SECONDS = 30
+"""How long sending one message may take."""
+
+MOST_CHARACTERS = 20_000
+"""The length of the longest message."""
 
 
 def url_of(channel: AlertChannel) -> str | None:
@@ -39,18 +50,23 @@ def place_of(channel: AlertChannel) -> str:
 
 
 def send(url: str, title: str, body: str, severity: AlertSeverity) -> str | None:
-    """Send a message; return why it failed, None if it was sent. Never raises."""
-    require_extras("Alerts by a channel", "alerts")
-    import apprise
+    """Send a message; return why it failed, None if it was sent. Never raises.
 
-    # It logs what it sends to, in part.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    sender = apprise.Apprise()
-    if not sender.add(url):
-        return "the URL is not one that apprise knows"
-    kind = apprise.NotifyType(KINDS[severity])
+    A process of its own sends it, which ends within `SEND_SECONDS` whatever the receiver does.
+    """
+    require_extras("Alerts by a channel", "alerts")
+    order = {"url": url, "title": title, "body": body[:MOST_CHARACTERS], "kind": KINDS[severity]}
     try:
-        is_sent = sender.notify(title=title, body=body, notify_type=kind)
-    except Exception as error:  # noqa: BLE001 - its text may hold the URL
-        return f"it failed ({type(error).__name__})"
-    return None if is_sent else "the receiver did not accept it, or cannot be reached"
+        sender = subprocess.Popen(
+            [sys.executable, "-m", "sisgate.alerts.sender", str(SEND_SECONDS)],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError as error:
+        return f"no process can be started to send it: {error.strerror}"
+    assert sender.stdin is not None
+    with suppress(BrokenPipeError), sender.stdin as stdin:
+        stdin.write(json.dumps(order).encode() + b"\n")
+    code = sender.wait()
+    if code == -signal.SIGALRM:
+        return f"the receiver has not accepted it within {SEND_SECONDS} s"
+    return None if code == 0 else FAILURES.get(code, f"its process ended with code {code}")

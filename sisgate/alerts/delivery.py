@@ -1,7 +1,8 @@
-"""Sending what the outbox of alerts holds, until it has arrived.
+"""Sending what the outbox of alerts holds, until it has arrived: at least once, in order.
 
 A message is claimed for a while, so any process may send it and none that dies keeps it. One that
-fails waits, for longer each time, and is given up only if its channel is removed.
+fails waits, for longer each time, and those behind it with it; it is given up only if its channel
+is removed. It arrives twice only if its process ends, or loses the ledger, after sending it.
 """
 
 from __future__ import annotations
@@ -46,31 +47,36 @@ class AlertDeliveries:
         self._clock = clock
         self._config = config
         self._gate = gate or nullcontext()
-        self._thread: threading.Thread | None = None
+        self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
-        """Send what is due in a thread of its own, unless one does: receivers may be slow."""
-        if self._thread is not None and self._thread.is_alive():
-            return
+        """Send what is due, each channel in a thread of its own: receivers may be slow."""
+        self._threads = {name: each for name, each in self._threads.items() if each.is_alive()}
         with self._database.read() as session:
-            if not ledger.has_due(session, self._clock.now()):
-                return
-        self._thread = threading.Thread(target=self._run, name="sisgate-alerts", daemon=True)
-        self._thread.start()
+            due = ledger.due_channels(session, self._clock.now())
+        for name in due:
+            if name not in self._threads:
+                self._threads[name] = threading.Thread(
+                    target=self._run, args=(name,), name=f"sisgate-alerts-{name}", daemon=True
+                )
+                self._threads[name].start()
 
     def join(self, seconds: float) -> None:
-        """Wait, for at most so long, for what is being sent."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        """Wait, for at most so long for each channel, for what is being sent."""
+        for thread in self._threads.values():
+            thread.join(seconds)
 
-    def deliver_one(self) -> bool:
-        """Send the oldest message that is due; return whether there was one."""
+    def deliver_one(self, name: str) -> bool:
+        """Send the oldest message of a channel if it is due; return whether it was."""
+        begun = self._clock.monotonic()
         with self._gate, self._database.write() as session:
-            message = ledger.claim(session, self._clock.now(), LEASE)
+            message = ledger.claim(session, name, self._clock.now(), LEASE)
             if message is None:
                 return False
-            number, attempt, name = message.id, message.attempt, message.channel
+            number, attempt = message.id, message.attempt
             title, body, severity = message.title, message.body, message.severity
+        if self._clock.monotonic() - begun > LEASE.total_seconds() - channels.SEND_SECONDS:
+            return True  # frozen since it was claimed: another process may send it
         channel = self._config().channels.get(name)
         if channel is None:
             gone = "its channel is not configured any more"
@@ -91,9 +97,9 @@ class AlertDeliveries:
         wait = min(LAST_RETRY, FIRST_RETRY * 2 ** min(attempt - 1, 10))
         return {"not_before": now + wait, "error": error[:300]}
 
-    def _run(self) -> None:
+    def _run(self, channel: str) -> None:
         try:
-            while self.deliver_one():
+            while self.deliver_one(channel):
                 pass
         except SisgateError as error:
             log.warning("alerts_not_sent", code=error.code, reason=error.message)

@@ -163,7 +163,8 @@ class Alerts(AlertEvaluator):
     def test(self, channel: str, *, actor: str) -> int:
         """Let a worker send a test message to a channel; return the number of the message.
 
-        Raises `UsageError` for a channel that is not configured.
+        What waits for the channel is sent first, now. Raises `UsageError` for one that is not
+        configured.
         """
         principal = self._core.access.require(Action.CONTROL)
         actor, now, known = principal.token_actor or actor, self._core.clock.now(), self.config
@@ -182,17 +183,21 @@ class Alerts(AlertEvaluator):
         }
         with self._core.database.write() as session:
             number = ledger.enqueue(session, [values], now)[0]
+            ledger.hurry(session, channel, now)
             self._audit(session, now, actor, "test", channel, None)
         return number
 
     def was_sent(self, number: int) -> tuple[bool, str | None]:
-        """Return whether a message was sent, and why the last try failed."""
+        """Return whether a message was sent, and why the last try of its channel failed."""
         self._core.access.require(Action.CONTROL)
         with self._core.database.read() as session:
             row = ledger.message(session, number)
-        if row is None:
-            raise _unknown(str(number))
-        return row.state == AlertMessageState.SENT, row.error
+            if row is None:
+                raise _unknown(str(number))
+            ahead = [e for e in ledger.waiting_messages(session) if e.channel == row.channel]
+        if row.state == AlertMessageState.SENT:
+            return True, None
+        return False, next((each.error for each in [row, *ahead] if each.error), None)
 
 
 def _one(session: Session, alert_id: str, *, lock: bool = False) -> Alert:

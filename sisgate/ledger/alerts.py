@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.alert_states import (
@@ -119,31 +119,40 @@ def enqueue(
     return [row.id for row in rows]
 
 
+def _head_of(*conditions: Any) -> Any:
+    """Return the query for the oldest message that waits, by channel: they arrive in order."""
+    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
+    return select(func.min(AlertMessage.id)).where(waiting, *conditions)
+
+
 def _due(now: datetime) -> Any:
     is_free = or_(AlertMessage.lease_until.is_(None), AlertMessage.lease_until <= now)
-    return is_in(AlertMessage.state, AlertMessageState.WAITING) & (
-        (AlertMessage.not_before <= now) & is_free
-    )
+    return (AlertMessage.not_before <= now) & is_free
 
 
-def has_due(session: Session, now: datetime) -> bool:
-    """Return whether a message is to be sent now."""
-    return session.scalar(select(AlertMessage.id).where(_due(now)).limit(1)) is not None
+def due_channels(session: Session, now: datetime) -> Sequence[str]:
+    """Return the channels whose oldest message is to be sent now."""
+    heads = _head_of().group_by(AlertMessage.channel)
+    query = select(AlertMessage.channel).where(AlertMessage.id.in_(heads), _due(now))
+    return session.scalars(query).all()
 
 
-def claim(session: Session, now: datetime, lease: timedelta) -> AlertMessage | None:
-    """Return the message that is due next, claimed for a while; None if there is none.
-
-    The one with the fewest tries, then the oldest: those for a channel that is down, each of which
-    waits for it in vain, hold up no other channel.
-    """
-    order = (AlertMessage.attempt, AlertMessage.id)
-    query = select(AlertMessage).where(_due(now)).order_by(*order).limit(1)
+def claim(session: Session, channel: str, now: datetime, lease: timedelta) -> AlertMessage | None:
+    """Return a channel's oldest message, claimed for a while; None if it is not due."""
+    head = _head_of(AlertMessage.channel == channel).scalar_subquery()
+    query = select(AlertMessage).where(AlertMessage.id == head, _due(now))
     message = session.scalar(query.with_for_update(skip_locked=True))
     if message is not None:
         message.attempt += 1
         message.lease_until = now + lease
     return message
+
+
+def hurry(session: Session, channel: str, now: datetime) -> None:
+    """Let what waits for a channel be tried now."""
+    waiting = is_in(AlertMessage.state, AlertMessageState.WAITING)
+    mine = update(AlertMessage).where(waiting, AlertMessage.channel == channel)
+    change(session, mine.values(not_before=now, error=None))
 
 
 def settle(session: Session, message_id: int, attempt: int, **values: Any) -> bool:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from sisgate.clock import SystemClock, poll_until
 from sisgate.errors import InvalidState, UnknownAlert, UsageError
 from sisgate.gateway import AlertStatus
 from sisgate.ledger.schema import AlertMessage, AuditEvent
@@ -128,7 +133,8 @@ def test_an_outage_fires_within_two_intervals_and_resolves_within_two(
         ("alert.firing", alert.id), ("alert.resolved", alert.id),
     ]  # fmt: skip
     with scene.runtime.database.read() as session:
-        waiting = session.query(AlertMessage).filter_by(channel="pager", state="waiting").all()
+        pager = session.query(AlertMessage).filter_by(channel="pager", state="waiting")
+        waiting = pager.order_by(AlertMessage.id).all()
         acts = [e.action for e in session.query(AuditEvent).filter(AuditEvent.actor == "alerts")]
     assert len(waiting) == 2
     assert "TEST_PAGER_URL" in str(waiting[0].error)
@@ -167,6 +173,49 @@ def test_a_slot_is_written_once_however_many_judge_it(scene: Scene, receiver: Re
         judge(scene)
         assert scene.gateway.alerts.evaluate().is_empty
     assert receiver.titles == ["[warning] fleet: periodic"]
+
+
+def test_a_channel_that_hangs_holds_up_no_other(
+    scene: Scene, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a thread of its own."""
+    released = Event()
+
+    def hang(_: Asked) -> Reply:
+        released.wait(30)
+        return json_reply({})
+
+    with HttpServer(hang) as hanging:
+        monkeypatch.setenv("TEST_PAGER_URL", f"json://127.0.0.1:{hanging.port}/?rto=30")
+        for channel in ("pager", "ops"):
+            scene.gateway.alerts.test(channel, actor="ana")
+        alerts.watch(scene.runtime)
+        poll_until(lambda: bool(receiver.titles), clock=SystemClock(), timeout_seconds=30)
+        (pager,) = [c for c in scene.gateway.alerts.channels() if c.name == "pager"]
+        assert pager.waiting == 1
+        released.set()
+        scene.runtime.alert_deliveries.join(30)
+
+
+def test_sending_ends_in_time() -> None:
+    """Whatever timeouts the URL of the channel asks for."""
+    released = Event()
+
+    def hang(_: Asked) -> Reply:
+        released.wait(30)
+        return json_reply({})
+
+    with HttpServer(hang) as server:
+        order = {
+            "url": f"json://127.0.0.1:{server.port}/?rto=60", "title": "t", "body": "b",
+            "kind": "info",
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "sisgate.alerts.sender", "2"], text=True, timeout=20,
+            input=json.dumps(order) + "\n", check=False,
+        )  # fmt: skip
+        released.set()
+    assert done.returncode == -signal.SIGALRM
 
 
 def test_people_acknowledge_and_silence(scene: Scene, receiver: Receiver) -> None:
