@@ -16,7 +16,7 @@ LEASE = timedelta(minutes=1)
 
 @pytest.fixture
 def outbox(database: Database) -> Database:
-    """A ledger with two messages for the mail, the first of which was tried, and one for a pager."""
+    """A ledger with two messages for mail, of which the first was tried, and one for a pager."""
     with database.write() as session:
         for channel, later in (("mail", 10), ("mail", 0), ("pager", 0)):
             session.add(
