@@ -29,6 +29,8 @@ from testbed.installation import install, variables_of
 PATIENCE_SECONDS = 60.0
 """How long a test waits for what should take a moment; the machine may be busy."""
 
+ALERTS_EVERY_SECONDS = 4.0
+
 CLOCK = SystemClock()
 
 
@@ -49,12 +51,17 @@ class Stack:
         self.redis_url = redis_url
         self.database_url = database_url
         self.config = folder / "sisgate.toml"
-        text = configuration(sandbox.districts, options or {})
+        text = configuration(sandbox.districts, options or {}) + alerting(self.chat_url_file)
         install(folder, text, redis_url=redis_url, database_url=database_url)
         self._processes: list[subprocess.Popen[bytes]] = []
         self.gateway = self.new_gateway()
         migrate.upgrade(self.gateway.context.database)
         self._add_keys()
+
+    @property
+    def chat_url_file(self) -> Path:
+        """Where the URL of the alerts' channel `ops` belongs."""
+        return self.folder / "chat-url"
 
     @property
     def settings(self) -> Settings:
@@ -176,6 +183,14 @@ def configuration(
         lines = [f"[providers.{name}]", *(f"{key} = {toml(words[key])}" for key in words)]
         parts += [*lines, f"[[providers.{name}.endpoints]]", f'url = "{district.url}"', ""]
     return "\n".join(parts)
+
+
+def alerting(url_file: Path) -> str:
+    """Return the text that lets a stack evaluate alerts often, with a channel whose URL to come."""
+    return (
+        f'[alerts]\nevery = "{ALERTS_EVERY_SECONDS:g}s"\n'
+        f"[alerts.channels.ops]\nurl_file = {toml(str(url_file))}\n"
+    )
 
 
 def toml(value: Any) -> str:

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
 import pytest
 from sqlalchemy import select
 
 from sisgate.errors import JobFailed
+from sisgate.gateway import AlertStatus
 from sisgate.ledger import schema as tables
-from testbed.stack import Stack, wait_until
+from testbed.chat import Chat
+from testbed.stack import ALERTS_EVERY_SECONDS, Stack, wait_until
 
 NAME = "infinite_campus"
+
+
+@pytest.fixture
+def chat(sqlite_stack: Stack) -> Iterator[Chat]:
+    """What the alerts' channel `ops` of the stack sends to, for the length of a test."""
+    chat = Chat()
+    with chat.server:
+        sqlite_stack.chat_url_file.write_text(chat.url, "utf-8")
+        yield chat
+        sqlite_stack.chat_url_file.unlink()
+
+
+def now(stack: Stack) -> datetime:
+    """Return the time of the fleet."""
+    return stack.gateway.context.clock.now()
 
 
 def test_a_429_is_waited_for_as_long_as_it_says(sqlite_stack: Stack) -> None:
@@ -107,6 +127,50 @@ def test_a_cancelled_sync_stops_and_keeps_what_came(stack: Stack) -> None:
     assert stack.sync(name, "orgs").state == "done"
     assert stack.sandbox.stats(name)["arrivals"] == calls + 1
     assert len(stack.changes(name, "enrollments")) == len(stack.ids(name, "enrollments"))
+
+
+def test_an_outage_is_told_once_and_so_is_its_end(sqlite_stack: Stack, chat: Chat) -> None:
+    """Within two evaluations each, though the channel is down in between; flaps add nothing."""
+    stack, name, alerts = sqlite_stack, "skyward", sqlite_stack.gateway.alerts
+    stack.fresh(name)
+
+    def ask() -> None:
+        stack.gateway.enqueue_request(name, "GET", "/ims/oneroster/v1p2/orgs", timeout=600)
+
+    def firing() -> Sequence[AlertStatus]:
+        ask()
+        found = alerts.list(provider=name)
+        return [each for each in found if each.rule == "provider" and each.state.is_firing]
+
+    for _ in range(3):
+        ask()
+    wait_until(lambda: stack.sandbox.stats(name)["arrivals"] >= 3, "some good answers")
+    chat.is_down = True
+    stack.sandbox.knobs(name, error_rate=1.0)
+    begun = now(stack)
+    wait_until(firing, "the outage fires")
+    (alert,) = firing()
+    assert (alert.cause, alert.culprit) == ("provider_down", f"provider {name}")
+    assert alert.fired_at is not None
+    assert (alert.fired_at - begun).total_seconds() <= 2 * ALERTS_EVERY_SECONDS + 1
+    stack.sandbox.knobs(name, error_rate=0.0)
+    ended = now(stack)
+    wait_until(lambda: not firing(), "it resolves")
+    resolved = alerts.get(alert.id)
+    assert resolved.resolved_at is not None
+    # A breaker lets a probe through each second.
+    assert (resolved.resolved_at - ended).total_seconds() <= 2 * ALERTS_EVERY_SECONDS + 3
+    chat.is_down = False
+    alerts.test("ops", actor="test")  # so that what waits is tried now
+    wait_until(lambda: "[test] sisgate" in chat.titles, "what waited has come")
+    told = chat.titles_of(alert.id)
+    assert ["recovered" in each for each in told] == [False, True]
+    for number in range(100):
+        stack.sandbox.knobs(name, error_rate=(number + 1) % 2)
+        ask()
+    stack.sandbox.knobs(name, error_rate=0.0)
+    wait_until(lambda: not firing(), "it has calmed down")
+    assert chat.titles_of(alert.id) == told
 
 
 def test_a_sync_past_its_deadline_expires(sqlite_stack: Stack) -> None:

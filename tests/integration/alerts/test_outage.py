@@ -18,6 +18,7 @@ from sisgate.errors import InvalidState, UnknownAlert, UsageError
 from sisgate.gateway import AlertStatus
 from sisgate.ledger.schema import AlertMessage, AuditEvent
 from sisgate.webhooks.news import hand_out
+from testbed.chat import Chat
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
 from testbed.scene import INTERVAL_SECONDS, Scene
 from testbed.troubles.trouble import answers
@@ -32,37 +33,17 @@ least = "critical"
 """
 
 
-class Receiver:
-    """A chat that takes messages as JSON, or is down."""
-
-    def __init__(self) -> None:
-        self.messages: list[dict[str, str]] = []
-        self.is_down = False
-        self.server = HttpServer(self._answer)
-
-    @property
-    def titles(self) -> list[str]:
-        """The titles that came, in order."""
-        return [each["title"] for each in self.messages]
-
-    def _answer(self, asked: Asked) -> Reply:
-        if self.is_down:
-            return json_reply({}, 503)
-        self.messages.append(json.loads(asked.body))
-        return json_reply({})
-
-
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
     """The receiver of the channel `ops`; nobody has the URL of the other one."""
-    found = Receiver()
+    found = Chat()
     with found.server:
-        monkeypatch.setenv("TEST_ALERT_URL", f"json://127.0.0.1:{found.server.port}/s3cret-path")
+        monkeypatch.setenv("TEST_ALERT_URL", found.url)
         yield found
 
 
 @pytest.fixture
-def scene(tmp_path: Path, redis_url: str, ledger_url: str, receiver: Receiver) -> Iterator[Scene]:
+def scene(tmp_path: Path, redis_url: str, ledger_url: str, receiver: Chat) -> Iterator[Scene]:
     """A fleet that is well."""
     scene = Scene(tmp_path, redis_url, ledger_url, 1)
     with scene.running(more=CONFIG):
@@ -95,7 +76,7 @@ def until(scene: Scene, holds: Callable[[list[AlertStatus]], bool]) -> int:
 
 
 def test_an_outage_fires_within_two_intervals_and_resolves_within_two(
-    scene: Scene, receiver: Receiver
+    scene: Scene, receiver: Chat
 ) -> None:
     """With the verdict's reason, once each; what the pager is told waits for its URL.
 
@@ -141,7 +122,7 @@ def test_an_outage_fires_within_two_intervals_and_resolves_within_two(
     assert acts == ["alerts:alert:fire", "alerts:alert:resolve"]
 
 
-def test_no_message_is_lost_while_a_channel_is_down(scene: Scene, receiver: Receiver) -> None:
+def test_no_message_is_lost_while_a_channel_is_down(scene: Scene, receiver: Chat) -> None:
     """It is tried again until it arrives, by whichever worker."""
     receiver.is_down = True
     scene.districts["lincoln"].answer = answers(500)
@@ -160,7 +141,7 @@ def test_no_message_is_lost_while_a_channel_is_down(scene: Scene, receiver: Rece
     assert any("lincoln" in title for title in receiver.titles)
 
 
-def test_a_slot_is_written_once_however_many_judge_it(scene: Scene, receiver: Receiver) -> None:
+def test_a_slot_is_written_once_however_many_judge_it(scene: Scene, receiver: Chat) -> None:
     """Two workers that both believe in their turn tell everybody once."""
     scene.be_silent(scene.beat_id, 60)
     scene.clock.advance(INTERVAL_SECONDS)
@@ -176,7 +157,7 @@ def test_a_slot_is_written_once_however_many_judge_it(scene: Scene, receiver: Re
 
 
 def test_a_channel_that_hangs_holds_up_no_other(
-    scene: Scene, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, receiver: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each has a thread of its own."""
     released = Event()
@@ -218,7 +199,7 @@ def test_sending_ends_in_time() -> None:
     assert done.returncode == -signal.SIGALRM
 
 
-def test_people_acknowledge_and_silence(scene: Scene, receiver: Receiver) -> None:
+def test_people_acknowledge_and_silence(scene: Scene, receiver: Chat) -> None:
     """Who and when is in the ledger and the audit log; a silence ends by itself or by hand."""
     gateway = scene.gateway
     gateway.alerts.silence(
@@ -259,7 +240,7 @@ def test_mistakes_are_told(scene: Scene) -> None:
         alerts.ack(pending.id, actor="ana")
 
 
-def test_a_test_message_arrives(scene: Scene, receiver: Receiver) -> None:
+def test_a_test_message_arrives(scene: Scene, receiver: Chat) -> None:
     """A worker sends it."""
     number = scene.gateway.alerts.test("ops", actor="ana")
     assert scene.gateway.alerts.was_sent(number) == (False, None)
