@@ -127,6 +127,7 @@ class Context:
         self.making = threading.RLock()
         """Held while a property is created; one may need another."""
         self._limits: dict[str, tuple[ProviderConfig, LimitSpec]] = {}
+        self._kept: dict[str, tuple[float, Any]] = {}
 
     def close(self) -> None:
         """Close all connections."""
@@ -140,6 +141,14 @@ class Context:
         if known is None or known[0] is not config:
             known = self._limits[config.name] = config, LimitSpec.of(config)
         return known[1]
+
+    def kept_for(self, seconds: float, name: str, read: Callable[[], T]) -> T:
+        """Return what `read` returned, at most so long ago: what costs more than it changes."""
+        known, now = self._kept.get(name), self.clock.monotonic()
+        if known is None or now - known[0] >= seconds:
+            known = self._kept[name] = now, read()
+        value: T = known[1]
+        return value
 
     def breakers(self, config: ProviderConfig) -> FleetBreakers:
         """Return the circuit breakers of a provider, shared by the fleet."""

@@ -113,13 +113,21 @@ def grant_times(outlook: Outlook) -> Iterator[float]:
 
 def nth_grant(outlook: Outlook, n: int) -> float:
     """Return the time of the n-th grant from now (from 1), in seconds."""
-    at = 0.0
-    times = grant_times(outlook)
-    for _ in range(min(n, MOST_PLAYED)):
-        at = next(times)
-    if n > MOST_PLAYED and outlook.windows:
-        at += (n - MOST_PLAYED) / min(rate.per_second for rate in outlook.windows)
+    (at,) = nth_grants(outlook, [n])
     return at
+
+
+def nth_grants(outlook: Outlook, numbers: Sequence[int]) -> list[float]:
+    """Return the times of several grants, whose numbers ascend."""
+    played, at, found = 0, 0.0, []
+    times = grant_times(outlook)
+    for n in numbers:
+        for _ in range(min(n, MOST_PLAYED) - played):
+            at = next(times)
+        played = max(played, min(n, MOST_PLAYED))
+        beyond = max(0, n - MOST_PLAYED) if outlook.windows else 0
+        found.append(at + beyond / min((r.per_second for r in outlook.windows), default=1.0))
+    return found
 
 
 def calls_ahead(mine: int, higher: Sequence[int], equal: Sequence[int]) -> int:

@@ -145,20 +145,20 @@ class FleetBreakers:
 
     def open_seconds(self) -> float | None:
         """Return how long no endpoint may be called, None while one is closed."""
-        first = self.first_to_pass()
+        first = first_to_pass(self.views())
         return None if first is None else first.wait_seconds
-
-    def first_to_pass(self) -> BreakerView | None:
-        """Return the breaker that lets a call pass first, None while one is closed."""
-        views = self.views()
-        if any(view.state is State.CLOSED for view in views):
-            return None
-        return min(views, key=lambda view: view.wait_seconds)
 
     def _run(self, name: str, *args: Argument, alongside: Sequence[ScriptCall] = ()) -> Any:
         call = self._scripts.call(name, *args)
         answer, *_ = run_scripts(self._scripts.client, [call, *alongside])
         return answer if isinstance(answer, int) else json.loads(answer)
+
+
+def first_to_pass(views: Sequence[BreakerView]) -> BreakerView | None:
+    """Return the breaker that lets a call pass first, None while one is closed."""
+    if any(view.state is State.CLOSED for view in views):
+        return None
+    return min(views, key=lambda view: view.wait_seconds)
 
 
 def transition_counts(

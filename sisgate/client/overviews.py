@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,8 @@ from sisgate.client.values import Json, status_of, value_of
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.priorities import Priority
 from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
-from sisgate.gateway.dashboard import Attention
+from sisgate.gateway.attention import Attention
+from sisgate.gateway.provider_load import KeyAges, ServiceSummary
 from sisgate.gateway.timeline import Timeline
 
 
@@ -41,10 +42,18 @@ class ProviderLoadState:
     hold: str | None
     backlog: Mapping[Priority, int]
     drained_at: datetime | None
+    drains: Mapping[Priority, datetime]
+    shape: Sequence[int]
+    keys: KeyAges | None
+    service: ServiceSummary | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready, but for times."""
-        return {**_values(self), "backlog": _by_word(self.backlog)}
+        return {
+            **_values(self), "backlog": _by_word(self.backlog), "drains": _by_word(self.drains),
+            "keys": asdict(self.keys) if self.keys else None,
+            "service": asdict(self.service) if self.service else None,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class DashboardState:
     attention: Sequence[Attention]
     live_jobs: Mapping[str, int]
     backlog: Mapping[Priority, int] | None
+    drained_at: Mapping[Priority, datetime]
+    stuck: Mapping[Priority, int]
     providers: Sequence[ProviderLoadState]
     provider_count: int
     workers: int | None
@@ -74,24 +85,28 @@ class DashboardState:
             **_values(self),
             "attention": [each.as_dict() for each in self.attention],
             "backlog": _by_word(self.backlog),
+            "drained_at": _by_word(self.drained_at), "stuck": _by_word(self.stuck),
             "providers": [each.as_dict() for each in self.providers],
-        }
+        }  # fmt: skip
 
 
 def dashboard_of(document: Json) -> DashboardState:
     """Return the fleet at one moment."""
-    loads = [{**each, "backlog": _by_priority(each["backlog"])} for each in document["providers"]]
-    backlog = _by_priority(document["backlog"])
-    return value_of(DashboardState, {**document, "backlog": backlog, "providers": loads})
+    loads = [
+        {**each, **{name: _by_priority(each[name]) for name in ("backlog", "drains")}}
+        for each in document["providers"]
+    ]
+    sums = {name: _by_priority(document[name]) for name in ("backlog", "drained_at", "stuck")}
+    return value_of(DashboardState, {**document, **sums, "providers": loads})
 
 
 def _values(state: Any) -> dict[str, Any]:
     return {each.name: getattr(state, each.name) for each in fields(state)}
 
 
-def _by_priority(counts: Mapping[str, int] | None) -> Mapping[Priority, int] | None:
+def _by_priority(counts: Mapping[str, Any] | None) -> Mapping[Priority, Any] | None:
     return None if counts is None else {Priority.parse(word): n for word, n in counts.items()}
 
 
-def _by_word(counts: Mapping[Priority, int] | None) -> Mapping[str, int] | None:
+def _by_word(counts: Mapping[Priority, Any] | None) -> Mapping[str, Any] | None:
     return None if counts is None else {priority.word: n for priority, n in counts.items()}

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from sisgate.gateway.answer import Answer
     from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
     from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
-    from sisgate.gateway.dashboard import Attention, Dashboard
+    from sisgate.gateway.attention import Attention
+    from sisgate.gateway.dashboard import Dashboard
     from sisgate.gateway.datasets import AbsentDataset, DatasetStatus
     from sisgate.gateway.diagnosis.result import DiagnosticResult
     from sisgate.gateway.errors import ErrorSummary
@@ -67,7 +68,7 @@ else:
             "ConfigurationPlan": "sisgate.gateway.configuration",
             "VersionInfo": "sisgate.ledger.configuration",
             "Answer": "sisgate.gateway.answer",
-            "Attention": "sisgate.gateway.dashboard",
+            "Attention": "sisgate.gateway.attention",
             "BulkOutcome": "sisgate.gateway.bulk_actions",
             "BulkReview": "sisgate.gateway.bulk_actions",
             "ProviderPage": "sisgate.gateway.provider_search",

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import accumulate
 
-from sisgate.admission.forecast import calls_ahead, nth_grant
+from sisgate.admission.forecast import Outlook, calls_ahead, nth_grant, nth_grants
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
 from sisgate.gateway.availability import hold_of
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
+from sisgate.gateway.hold import Hold
 from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.plan import Plan, PriorityQueue
 from sisgate.ledger import workload
 from sisgate.ledger.job_calls import first_start
 from sisgate.ledger.schema import Job
 from sisgate.ledger.workload import Backlog
+from sisgate.liveness.obstacles import Obstacle
 from sisgate.redis.queues import list_lengths
+from sisgate.settings import ProviderConfig
+
+Drains = Mapping[Priority, datetime]
+"""When the work of a priority is worked off, if nothing is added."""
 
 
 def read_queue(core: Core, provider: str) -> list[PriorityQueue]:
@@ -33,12 +41,50 @@ def read_queue(core: Core, provider: str) -> list[PriorityQueue]:
     return queues
 
 
-def drained_at(core: Core, provider: str) -> datetime | None:
-    """Return when all that waits for a provider is worked off; None while unknown."""
+def read_drains(
+    core: Core, config: ProviderConfig, hold: Hold | None, obstacles: Sequence[Obstacle], parts: int
+) -> tuple[Drains, Sequence[int]]:
+    """Return when the work of each priority is worked off, and the shape of the longest window.
+
+    A priority without work is left out; so are all while nobody works it off.
+    """
     with core.database.read() as session:
-        backlog = workload.backlog(session, provider, Priority.LOW, without=None)
-        latency = workload.mean_latency(session, provider)
-    return _plan(core, provider, None, backlog, latency).starts_at
+        left = workload.left_by_priority(session, config.name)
+        latency = workload.mean_latency(session, config.name)
+    outlook = ProviderControl(core, config).outlook(latency)
+    if outlook is None:
+        return {}, ()
+    shape, held = shape_of(outlook, parts), _held_until(outlook, hold, core.clock.now())
+    if held is None or obstacles:
+        return {}, shape
+    waiting = [priority for priority in Priority if left.get(priority)]
+    numbers = list(accumulate(left[priority] for priority in waiting))
+    ends = nth_grants(held, numbers)
+    now = core.clock.now()
+    return {p: now + timedelta(seconds=at) for p, at in zip(waiting, ends, strict=True)}, shape
+
+
+def shape_of(outlook: Outlook, parts: int) -> Sequence[int]:
+    """Return how many permits come back in each part of the longest window."""
+    if not outlook.windows:
+        return ()
+    seconds = max(rate.period_seconds for rate in outlook.windows)
+    shape = [0] * parts
+    for end in outlook.ended_at:
+        comes_back = end + seconds
+        if comes_back > 0:
+            shape[min(parts - 1, int(comes_back / seconds * parts))] += 1
+    return shape
+
+
+def _held_until(outlook: Outlook, hold: Hold | None, now: datetime) -> Outlook | None:
+    """Return the outlook with what holds a provider; None if that has no end."""
+    if hold is None:
+        return outlook
+    if hold.next_probe_at is None:
+        return None
+    held = (hold.next_probe_at - now).total_seconds()
+    return replace(outlook, held_seconds=max(outlook.held_seconds, held))
 
 
 def plan_sync(core: Core, provider: str, resource: str, priority: Priority) -> Plan:
@@ -79,11 +125,9 @@ def _plan(core: Core, provider: str, calls: int | None, backlog: Backlog, latenc
     now = core.clock.now()
     outlook = ProviderControl(core, config).outlook(latency)
     hold = hold_of(core.context, config)
-    if outlook is None or (hold is not None and hold.next_probe_at is None):
+    outlook = _held_until(outlook, hold, now) if outlook is not None else None
+    if outlook is None:
         return Plan(calls, None, None, None, hold=hold)
-    if hold is not None and hold.next_probe_at is not None:
-        held = (hold.next_probe_at - now).total_seconds()
-        outlook = replace(outlook, held_seconds=max(outlook.held_seconds, held))
     needed = max(1, calls or workload.FIRST_GUESS_CALLS)
     first = nth_grant(outlook, calls_ahead(1, backlog.higher, backlog.equal) + 1)
     last = nth_grant(outlook, calls_ahead(needed, backlog.higher, backlog.equal) + needed)

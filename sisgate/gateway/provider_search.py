@@ -10,6 +10,7 @@ from sisgate.domain.validation import chosen
 from sisgate.errors import BrokerUnavailable
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
+from sisgate.gateway.forecast import shape_of
 from sisgate.gateway.overview import ProviderOverview, read_overview
 from sisgate.redis.queues import queue_depths
 from sisgate.settings import ProviderConfig
@@ -84,12 +85,4 @@ def _sorted(core: Core, found: list[ProviderConfig], sort: str) -> list[Provider
 def window_shape(core: Core, config: ProviderConfig, parts: int) -> Sequence[int]:
     """Return how many permits come back in each part of the longest window."""
     outlook = ProviderControl(core, config).outlook(LATENCY_GUESS_SECONDS)
-    if outlook is None or not outlook.windows:
-        return ()
-    seconds = max(rate.period_seconds for rate in outlook.windows)
-    shape = [0] * parts
-    for end in outlook.ended_at:
-        comes_back = end + seconds
-        if comes_back > 0:
-            shape[min(parts - 1, int(comes_back / seconds * parts))] += 1
-    return shape
+    return () if outlook is None else shape_of(outlook, parts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, select
@@ -33,6 +34,25 @@ class Backlog:
 
 def backlog(session: Session, provider: str, priority: Priority, *, without: str | None) -> Backlog:
     """Return what is ahead of a job of this priority, which is `without` if it is in the ledger."""
+    ahead = list(_ahead(session, provider, priority, without))
+    return Backlog(
+        [count for each, count in ahead if each < int(priority)],
+        [count for each, count in ahead if each == int(priority)],
+    )
+
+
+def left_by_priority(session: Session, provider: str) -> Mapping[Priority, int]:
+    """Return how many calls the live jobs of a provider still need."""
+    left: Counter[Priority] = Counter()
+    for priority, count in _ahead(session, provider, Priority.LOW, None):
+        left[Priority(priority)] += count
+    return left
+
+
+def _ahead(
+    session: Session, provider: str, priority: Priority, without: str | None
+) -> Iterator[tuple[int, int]]:
+    """Yield the priority of each live job of this one or a higher, and the calls it needs."""
     live = session.scalars(
         select(Job).where(
             Job.provider == provider,
@@ -43,16 +63,12 @@ def backlog(session: Session, provider: str, priority: Priority, *, without: str
     here = select(Job.id).where(Job.provider == provider, job_is_live())
     waiting = _live_calls(session, Call.job_id.in_(here))
     usual: dict[tuple[str, str | None], int] = {}
-    higher: list[int] = []
-    equal: list[int] = []
     for job in live:
         if job.id != without:
             alike = (job.state, job.resource)
             if alike not in usual:
                 usual[alike] = _unplanned(session, job)
-            count = waiting.get(job.id) or usual[alike]
-            (higher if job.priority < int(priority) else equal).append(count)
-    return Backlog(higher, equal)
+            yield job.priority, waiting.get(job.id) or usual[alike]
 
 
 def remaining(session: Session, job: Job) -> int:

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 from sisgate.console.rooms import Room, View, Visit
 from sisgate.gateway import Action, Attention
 
 room = Room()
 
-_PLACES = {
+MOST = 30
+
+_PATHS = {
     "fleet": "/processes", "held": "/held", "dead": "/jobs?q=is%3Adead",
-    "unknown": "/jobs?q=state%3Aunknown", "quarantine": "/quarantine",
+    "unknown": "/jobs?q=state%3Aunknown", "quarantine": "/quarantine", "webhooks": "/webhooks",
+    "alerts": "/alerts", "configuration": "/configuration",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to look at what needs attention; `id` names it while the list around it changes."""
+
+    id: str
+    path: str
 
 
 @room.page("/", Action.LOOK, "anywhere")
 def overview(visit: Visit) -> View:
     """Show the fleet at a glance."""
     board = visit.gateway.fleet.dashboard()
-    links = [place_of(each) for each in board.attention]
-    return View("overview.html", "Overview", {"board": board, "links": links})
+    places = list(_places(board.attention))
+    return View("overview.html", "Overview", {"board": board, "places": places, "most": MOST})
 
 
-def place_of(attention: Attention) -> str:
-    """Return where to look at what needs attention."""
-    if attention.provider is not None:
-        return f"/providers/{attention.provider}"
-    return _PLACES.get(attention.subject, "/providers")
+def _places(needed: Sequence[Attention]) -> Iterator[Place]:
+    seen: Counter[str] = Counter()
+    for each in needed:
+        name = f"{each.subject}-{each.provider or ''}"
+        seen[name] += 1
+        path = _PATHS.get(each.subject, "/providers")
+        yield Place(
+            f"{name}-{seen[name]}", f"/providers/{each.provider}" if each.provider else path
+        )

@@ -113,10 +113,10 @@ def quarantine(core: Core) -> Iterator[DiagnosticResult]:
         yield DiagnosticResult("quarantine", "warn", what, "`sisgate quarantine list` shows them.")
 
 
-def failing_webhooks(core: Core) -> Iterator[DiagnosticResult]:
-    """Yield a result for each webhook that is not delivered."""
+def failing_webhooks(core: Core, app: str | None = None) -> Iterator[DiagnosticResult]:
+    """Yield a result for each webhook, of an app or all, that is not delivered."""
     with core.database.read() as session:
-        rows = webhooks.of_app(session, None)
+        rows = webhooks.of_app(session, app)
     for row in rows:
         subject, resume = f"webhook {row.id}", f"`sisgate webhooks resume {row.id}`"
         if row.state != WebhookState.ACTIVE:

@@ -23,6 +23,20 @@ class AttentionDocument(Document):
     count: int | None
 
 
+class KeyAgesDocument(Document):
+    """The active keys of a provider: when the oldest began, and when the first ends, if known."""
+
+    oldest_at: Moment
+    expires_at: Moment | None
+
+
+class ServiceSummaryDocument(Document):
+    """How a provider has served: latency of the last hour, and error budget left of 30 days."""
+
+    p95_seconds: float | None
+    budget_left: Annotated[float | None, Field(description="The least, as a share.")]
+
+
 class ProviderLoadDocument(Document):
     """A provider with its backlog by priority, and when it is worked off if nothing is added."""
 
@@ -32,6 +46,12 @@ class ProviderLoadDocument(Document):
     hold: str | None
     backlog: dict[str, int]
     drained_at: Moment | None
+    drains: Annotated[dict[str, Moment], Field(description="When each priority is worked off.")]
+    shape: Annotated[
+        list[int], Field(description="Permits that come back by part of the longest window.")
+    ]
+    keys: Annotated[KeyAgesDocument | None, Field(description="For who may see keys.")]
+    service: ServiceSummaryDocument | None
 
 
 class DashboardDocument(Document):
@@ -41,6 +61,12 @@ class DashboardDocument(Document):
     attention: list[AttentionDocument]
     live_jobs: dict[str, int]
     backlog: Annotated[dict[str, int] | None, Field(description="Queued calls by priority.")]
+    drained_at: Annotated[
+        dict[str, Moment], Field(description="When each priority is worked off, as known.")
+    ]
+    stuck: Annotated[
+        dict[str, int], Field(description="Calls queued for providers that take none.")
+    ]
     providers: Annotated[list[ProviderLoadDocument], Field(description="The busiest.")]
     provider_count: int
     workers: int | None

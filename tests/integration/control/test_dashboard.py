@@ -1,0 +1,73 @@
+"""The fleet at a glance: nothing that somebody warns about is missing, and when work is done."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sisgate import Gateway
+from sisgate.access.policy import Principal, Role
+from sisgate.domain.priorities import Priority
+from testbed.heartbeats import be_heard
+
+ASKS_PROVIDERS = ("endpoint", "call", "key")
+"""The checks of `doctor` that a page does not make: the fleet's breakers and keys tell instead."""
+
+
+def add(gateway: Gateway, name: str) -> None:
+    """Add a provider that takes ten calls an hour."""
+    endpoints = [{"url": "https://north.test"}]
+    settings = {"kind": "oneroster", "auth": "none", "limit": "10/h", "endpoints": endpoints}
+    gateway.configuration.apply(gateway.configuration.plan_provider(name, settings), actor="test")
+
+
+def test_what_doctor_warns_about_needs_attention(gateway: Gateway) -> None:
+    """Also a webhook that is paused, a provider among many, and a file that differs."""
+    gateway.configuration.apply(gateway.configuration.plan_edit("twin", {"limit": "7/h"}), actor="t")
+    hook = gateway.webhooks.add("https://apps.test/hook", ["job.ended"], app="gradebook")
+    gateway.webhooks.pause(hook.id, reason="moving")
+    gateway.providers.control("lincoln").pause(actor="ada")
+    warnings = [
+        each
+        for each in gateway.diagnosis.run()
+        if each.grade != "ok" and not each.subject.endswith(ASKS_PROVIDERS)
+    ]
+    assert {"configuration", "lincoln", f"webhook {hook.id}"} <= {e.subject for e in warnings}
+    needed = gateway.fleet.dashboard().attention
+    told = " ".join(f"{each.message} {each.remedy}".lower() for each in needed)
+    for each in warnings:
+        what = each.what.removeprefix("takes no calls: ").lower()
+        assert what in told, each
+    app = gateway.acting_as(Principal("other", frozenset({Role.APP})))
+    assert "webhooks" not in {each.subject for each in app.fleet.dashboard().attention}
+
+
+def test_the_backlog_is_worked_off_by_priority_unless_nobody_takes_calls(gateway: Gateway) -> None:
+    """The urgent first; a provider that is paused without an end leaves its calls stuck."""
+    add(gateway, "north")
+    be_heard(gateway, ("sisgate", "north", "open", "lincoln", "twin"))
+    assert gateway.context.limiter.rebuild("north", gateway.providers.control("north").limits, [])
+    gateway.enqueue_request("north", "GET", "/a", priority="urgent")
+    for number in range(15):
+        gateway.enqueue_request("north", "GET", f"/{number}", priority="low")
+    board = gateway.fleet.dashboard()
+    assert board.backlog is not None
+    assert board.backlog[Priority.LOW] == 15
+    assert board.drained_at[Priority.URGENT] - board.at < timedelta(minutes=1)
+    assert board.drained_at[Priority.LOW] - board.at > timedelta(minutes=30)
+    assert not board.stuck
+    (load, *_) = board.providers
+    assert load.overview.name == "north"
+    assert load.drained_at == board.drained_at[Priority.LOW]
+    gateway.providers.control("north").pause(actor="ada")
+    board = gateway.fleet.dashboard()
+    assert (board.stuck[Priority.LOW], board.drained_at) == (15, {})
+
+
+def test_the_same_trouble_of_many_providers_is_told_once(gateway: Gateway) -> None:
+    """A fleet of thousands fits on a screen."""
+    for number in range(6):
+        add(gateway, f"north-{number}")
+        gateway.providers.control(f"north-{number}").pause(actor="ada")
+    paused = [e for e in gateway.fleet.dashboard().attention if "is paused" in e.message]
+    assert [(each.count, each.provider) for each in paused] == [(6, None)]
+    assert "5 more like this" in paused[0].message
