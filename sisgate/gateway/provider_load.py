@@ -66,7 +66,7 @@ class ProviderLoad:
     @property
     def drained_at(self) -> datetime | None:
         """When all is worked off."""
-        return max((at for at in self.drains.values() if at), default=None)
+        return max(self.drains.values(), default=None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it JSON-ready, but for times."""

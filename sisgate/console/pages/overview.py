@@ -21,7 +21,7 @@ _PATHS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class Showing:
     """Where to look at what needs attention; `id` names it while the list around it changes."""
 
     id: str
@@ -36,12 +36,12 @@ def overview(visit: Visit) -> View:
     return View("overview.html", "Overview", {"board": board, "places": places, "most": MOST})
 
 
-def _places(needed: Sequence[Attention]) -> Iterator[Place]:
+def _places(needed: Sequence[Attention]) -> Iterator[Showing]:
     seen: Counter[str] = Counter()
     for each in needed:
         name = f"{each.subject}-{each.provider or ''}"
         seen[name] += 1
         path = _PATHS.get(each.subject, "/providers")
-        yield Place(
+        yield Showing(
             f"{name}-{seen[name]}", f"/providers/{each.provider}" if each.provider else path
         )

@@ -22,7 +22,9 @@ def add(gateway: Gateway, name: str) -> None:
 
 def test_what_doctor_warns_about_needs_attention(gateway: Gateway) -> None:
     """Also a webhook that is paused, a provider among many, and a file that differs."""
-    gateway.configuration.apply(gateway.configuration.plan_edit("twin", {"limit": "7/h"}), actor="t")
+    gateway.configuration.apply(
+        gateway.configuration.plan_edit("twin", {"limit": "7/h"}), actor="t"
+    )
     hook = gateway.webhooks.add("https://apps.test/hook", ["job.ended"], app="gradebook")
     gateway.webhooks.pause(hook.id, reason="moving")
     gateway.providers.control("lincoln").pause(actor="ada")
