@@ -10,8 +10,8 @@ from typing import Any
 from sisgate.client.values import Json, status_of, value_of
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.priorities import Priority
-from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
 from sisgate.gateway.attention import Attention
+from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
 from sisgate.gateway.provider_load import KeyAges, ServiceSummary
 from sisgate.gateway.timeline import Timeline
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from sisgate.domain.stored_records import StoredChange, StoredRecord
     from sisgate.gateway.alerts import ChannelStatus
     from sisgate.gateway.answer import Answer
+    from sisgate.gateway.attention import Attention
     from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
     from sisgate.gateway.configuration import AppliedConfiguration, ConfigurationPlan
-    from sisgate.gateway.attention import Attention
     from sisgate.gateway.dashboard import Dashboard
     from sisgate.gateway.datasets import AbsentDataset, DatasetStatus
     from sisgate.gateway.diagnosis.result import DiagnosticResult
