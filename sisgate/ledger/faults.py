@@ -18,6 +18,8 @@ READ_ONLY = (
 )
 
 CURES = {
+    "08006": "It restarted, or this process stood still within a transaction for longer than its "
+    "idle_in_transaction_session_timeout: its log says which. Work goes on with a new connection.",
     "08": "",
     "25006": READ_ONLY,
     "25P03": "This process stood still within a transaction, perhaps frozen, and was cut off by "
@@ -46,6 +48,8 @@ WORDS = {
     "no pg_hba.conf entry": "28",
     "database system is": "57P",
     "read-only": "25006",
+    # The server said why, but was gone before libpq had read it.
+    "server closed the connection": "08006",
     "no such table": "42P01",
     "no such column": "42703",
 }

@@ -24,6 +24,7 @@ CONNECTING = [
     ("FATAL:  the database system is starting up", "resumes when it is back"),
     ("FATAL:  the database system is shutting down", "resumes when it is back"),
     ("could not translate host name", ""),
+    ("consuming input failed: server closed the connection unexpectedly", "its log says which"),
 ]
 
 
