@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal
 
 from sisgate.gateway.core import Core
 from sisgate.gateway.job_status import JobStatus
+from sisgate.gateway.past_waits import read_waits
+from sisgate.gateway.timeline_entry import TimelineEntry, Tone
 from sisgate.ledger import timeline as ledger
 from sisgate.ledger.schema import Attempt, Call
 
 MOST_CALLS = 300
 """Calls of a job that are shown; a sync of a large dataset has thousands alike."""
-
-LEAST_WAIT_SECONDS = 0.5
-"""Shorter waits are not told."""
-
-Fault = Literal["quota", "provider", "fleet"]
-"""Who made a job wait: sisgate's quota and the jobs before it, the provider, or our own fleet."""
-
-Tone = Literal["plain", "busy", "good", "warn", "bad"]
-
-
-@dataclass(frozen=True)
-class TimelineEntry:
-    """One thing that happened, or a wait of `seconds` that began at `at`, with whose `fault`."""
-
-    at: datetime
-    text: str
-    tone: Tone = "plain"
-    call: int | None = None
-    seconds: float | None = None
-    fault: Fault | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it JSON-ready, but for the time."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -55,6 +31,7 @@ def read_timeline(core: Core, status: JobStatus) -> Timeline:
         calls = ledger.calls_with_attempts(session, status.id, MOST_CALLS + 1)
         shown = calls[:MOST_CALLS]
         entries = [*_of_job(status), *(each for call in shown for each in _of_call(*call))]
+        entries += read_waits(core, session, status, shown)
     # What happened at one moment stays in the order in which it is told.
     return Timeline(sorted(entries, key=lambda each: each.at), len(calls) <= MOST_CALLS)
 
@@ -70,20 +47,10 @@ def _of_job(status: JobStatus) -> Iterator[TimelineEntry]:
 
 def _of_call(call: Call, attempts: Sequence[Attempt]) -> Iterator[TimelineEntry]:
     what = f"call {call.id} ({call.purpose})"
-    since, fault = call.planned_at, "quota"  # type: datetime, Fault
     if call.published_at is not None and not attempts:
         yield TimelineEntry(call.published_at, f"{what} queued", call=call.id)
     for attempt in attempts:
-        waited = (attempt.started_at - since).total_seconds()
-        if waited >= LEAST_WAIT_SECONDS:
-            yield TimelineEntry(
-                since, f"{what} waited {_why(fault)}", "warn", call.id, round(waited, 3), fault
-            )
         yield from _of_attempt(what, call, attempt, is_last=attempt is attempts[-1])
-        since = attempt.ended_at or attempt.lease_until
-        fault = "provider" if attempt.ended_at is not None else "fleet"
-        if attempt.status is not None and attempt.status < HTTPStatus.BAD_REQUEST:
-            fault = "quota"
 
 
 def _of_attempt(
@@ -103,11 +70,3 @@ def _of_attempt(
     tone: Tone = "good" if is_good and not error else "warn" if is_throttled else "bad"
     text = f"{what} {answer} in {took:.2f} s{tries}{rows}{error}"
     yield TimelineEntry(attempt.started_at, text, tone, call.id)
-
-
-def _why(fault: Fault) -> str:
-    return {
-        "quota": "for its turn in the provider's quota",
-        "provider": "to be tried again, after the provider had failed or asked to wait",
-        "fleet": "for a worker, after one was lost",
-    }[fault]

@@ -21,17 +21,17 @@ def note(session: Session, changes: Iterable[BreakerChange]) -> None:
 
 
 def before(
-    session: Session, until: datetime, provider: str | None = None
+    session: Session, until: datetime, provider: str | None = None, *, by_hand: bool = False
 ) -> dict[str, list[StateChange]]:
     """Return the changes before a time, by provider, oldest first.
 
-    An endpoint is down while its breaker is not closed, unless a person has set it so.
+    An endpoint is down while its breaker is not closed by itself, or `by_hand`.
     """
     query = select(BreakerChange).where(BreakerChange.at < until)
     if provider is not None:
         query = query.where(BreakerChange.provider == provider)
     found: dict[str, list[StateChange]] = {}
     for row in session.scalars(query.order_by(BreakerChange.at, BreakerChange.entry)):
-        is_down = row.state != CLOSED and row.reason != BY_HAND
+        is_down = row.state != CLOSED and (row.reason == BY_HAND) is by_hand
         found.setdefault(row.provider, []).append(StateChange(row.at, row.endpoint, is_down))
     return found

@@ -1,13 +1,15 @@
-"""The calls of a job with their attempts, for its timeline."""
+"""The calls of a job with their attempts, for its timeline, and what happened around them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from sisgate.ledger.schema import Attempt, Call
+from sisgate.domain.past_waits import Contact
+from sisgate.ledger.schema import Alert, Attempt, AuditEvent, Call
 
 
 def calls_with_attempts(
@@ -22,3 +24,38 @@ def calls_with_attempts(
     for attempt in session.scalars(attempts.order_by(Attempt.call_id, Attempt.number)):
         found[attempt.call_id][1].append(attempt)
     return list(found.values())
+
+
+def contacts(
+    session: Session, provider: str, since: datetime, until: datetime, limit: int
+) -> Sequence[Contact]:
+    """Return the calls that were begun at a provider, the last ones in order of time."""
+    query = select(Attempt.started_at, Call.priority, Call.job_id, Attempt.status).join(
+        Call, Call.id == Attempt.call_id
+    )
+    query = query.where(
+        Attempt.provider == provider, Attempt.started_at >= since, Attempt.started_at < until
+    )
+    rows = session.execute(query.order_by(Attempt.started_at.desc()).limit(limit)).all()
+    return [Contact(*row) for row in reversed(rows)]
+
+
+def pauses(
+    session: Session, provider: str, since: datetime, until: datetime
+) -> Sequence[AuditEvent]:
+    """Return the events of pausing and resuming a provider by hand, oldest first."""
+    event = AuditEvent
+    query = select(event).where(event.at >= since, event.at < until, event.subject == provider)
+    query = query.where(event.action.in_(["limits:provider:pause", "limits:provider:resume"]))
+    return session.scalars(query.order_by(event.at)).all()
+
+
+def alerts_between(
+    session: Session, provider: str, since: datetime, until: datetime
+) -> Sequence[Alert]:
+    """Return the alerts of a provider, or of all, whose condition held then."""
+    query = select(Alert).where(
+        or_(Alert.provider == provider, Alert.provider.is_(None)), Alert.since < until,
+        Alert.changed_at >= since, or_(Alert.resolved_at.is_(None), Alert.resolved_at > since),
+    )  # fmt: skip
+    return session.scalars(query.order_by(Alert.since)).all()

@@ -22,7 +22,7 @@ from sisgate.errors import UsageError
 if TYPE_CHECKING:
     from sisgate.gateway import JobStatus
     from sisgate.gateway.answer import RequestTarget
-    from sisgate.gateway.timeline import TimelineEntry
+    from sisgate.gateway.timeline_entry import TimelineEntry
 
 app = Commands("jobs", "Show, cancel and retry jobs.", panel="Work")
 

@@ -94,7 +94,7 @@ class TimelineEntryDocument(Document):
     tone: Literal["plain", "busy", "good", "warn", "bad"]
     call: int | None
     seconds: float | None
-    fault: Literal["quota", "provider", "fleet"] | None
+    fault: Literal["quota", "provider", "fleet", "person", "unknown"] | None
 
 
 class TimelineDocument(Document):

@@ -1,0 +1,27 @@
+"""One entry of a job's timeline."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sisgate.domain.past_waits import Fault
+
+Tone = Literal["plain", "busy", "good", "warn", "bad"]
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """One thing that happened, or a wait of `seconds` that began at `at`, with whose `fault`."""
+
+    at: datetime
+    text: str
+    tone: Tone = "plain"
+    call: int | None = None
+    seconds: float | None = None
+    fault: Fault | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it JSON-ready, but for the time."""
+        return asdict(self)

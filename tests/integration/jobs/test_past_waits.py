@@ -1,0 +1,64 @@
+"""The waits in a job's timeline, as the workers' code and the ledger leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sisgate.gateway import Job
+from sisgate.testing import GatewayDouble
+
+NAME = "infinite_campus"
+
+
+@pytest.fixture
+def double() -> Iterator[GatewayDouble]:
+    """A fleet in the time of the test."""
+    with GatewayDouble() as double:
+        yield double
+
+
+def waits(double: GatewayDouble, job: Job) -> list[tuple[str | None, int]]:
+    """Whose fault each wait of a job was, and for how many seconds."""
+    double.finish(job)
+    entries = double.admin.jobs.timeline(job.id).entries
+    return [(each.fault, round(each.seconds)) for each in entries if each.seconds]
+
+
+def test_a_pause_is_the_person_s_who_paused(double: GatewayDouble) -> None:
+    """With the name and the reason; also if it began before the job."""
+    double.admin.providers.control(NAME).pause(actor="ada", reason="maintenance")
+    double.move(30)
+    job = double.gateway.enqueue_request(NAME, "GET", "/x")
+    double.move(60)
+    double.resume(NAME)
+    assert waits(double, job) == [("person", 60)]
+    (text,) = (e.text for e in double.admin.jobs.timeline(job.id).entries if e.seconds)
+    assert "because ada had paused infinite_campus (maintenance)" in text
+
+
+def test_a_spent_quota_is_nobody_else_s_fault() -> None:
+    """The calls before it are told."""
+    endpoints = [{"url": "https://small.test"}]
+    small = {"kind": "oneroster", "limit": "3/h", "endpoints": endpoints}
+    with GatewayDouble({"providers": {"small": small}}) as double:
+        jobs = [double.gateway.enqueue_request("small", "GET", "/x") for _ in range(4)]
+        ((fault, seconds),) = waits(double, jobs[3])
+        assert fault == "quota"
+        assert seconds > 600
+
+
+def test_what_nothing_recorded_explains_is_not_known(double: GatewayDouble) -> None:
+    """Here: no worker was there, and nobody was told."""
+    job = double.gateway.enqueue_request(NAME, "GET", "/x")
+    with double.stopped_workers():
+        double.move(60)
+    assert waits(double, job) == [("unknown", 60)]
+
+
+def test_a_failure_of_the_provider_is_its_own(double: GatewayDouble) -> None:
+    """Until the call is tried again."""
+    double.answer(NAME, "/x", status=503, times=1)
+    job = double.gateway.enqueue_request(NAME, "GET", "/x")
+    assert {fault for fault, _ in waits(double, job)} == {"provider"}
