@@ -26,7 +26,7 @@ LEAST_SECONDS = 0.5
 """Shorter waits are not told."""
 
 
-class Contact(NamedTuple):
+class BegunCall(NamedTuple):
     """A call that was begun at the provider, of any job."""
 
     at: datetime
@@ -52,7 +52,7 @@ class PastFacts:
     them. `holds` let no call pass. `alerts` name a culprit in the fleet. `windows` are the limits.
     """
 
-    contacts: Sequence[Contact] = ()
+    contacts: Sequence[BegunCall] = ()
     holds: Sequence[Recorded] = ()
     alerts: Sequence[Recorded] = ()
     windows: Sequence[Rate] = ()
@@ -103,7 +103,7 @@ def _rest(
 
 
 def _why(
-    begin: datetime, end: datetime, first: Sequence[Contact], priority: int, facts: PastFacts
+    begin: datetime, end: datetime, first: Sequence[BegunCall], priority: int, facts: PastFacts
 ) -> tuple[Fault, str]:
     before = [each for each in facts.contacts if each.at < end]
     if before and before[-1].status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -125,6 +125,6 @@ def _why(
     return "unknown", "and nothing that was recorded says why"
 
 
-def _is_full(rate: Rate, at: datetime, before: Sequence[Contact]) -> bool:
+def _is_full(rate: Rate, at: datetime, before: Sequence[BegunCall]) -> bool:
     since = at - timedelta(seconds=rate.period_seconds)
     return sum(each.at >= since for each in before) >= rate.calls * FULL

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from sisgate.domain.past_waits import (
     LEAST_SECONDS,
-    Contact,
+    BegunCall,
     Fault,
     PastFacts,
     Recorded,
@@ -112,7 +112,8 @@ def _facts(core: Core, session: Session, name: str, begin: datetime, end: dateti
     contacts = ledger.contacts(session, name, since, end, MOST_CONTACTS)
     holds = list(_pauses(session, name, begin, end, contacts))
     urls = [endpoint.url for endpoint in config.endpoints]
-    for fault, by_hand in (("provider", False), ("person", True)):  # type: Fault, bool
+    causes: tuple[tuple[Fault, bool], ...] = (("provider", False), ("person", True))
+    for fault, by_hand in causes:
         what = "because its circuit breakers were open"
         changes = breaker_changes.before(session, end, name, by_hand=by_hand).get(name, ())
         words = f"{what}, set by hand" if by_hand else what
@@ -126,7 +127,7 @@ def _facts(core: Core, session: Session, name: str, begin: datetime, end: dateti
 
 
 def _pauses(
-    session: Session, name: str, begin: datetime, end: datetime, contacts: Sequence[Contact]
+    session: Session, name: str, begin: datetime, end: datetime, contacts: Sequence[BegunCall]
 ) -> Iterator[Recorded]:
     """Yield when a provider was paused by hand."""
     events = ledger.pauses(session, name, begin - LOOK_BACK, end)

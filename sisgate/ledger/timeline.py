@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from sisgate.domain.past_waits import Contact
+from sisgate.domain.past_waits import BegunCall
 from sisgate.ledger.schema import Alert, Attempt, AuditEvent, Call
 
 
@@ -28,7 +28,7 @@ def calls_with_attempts(
 
 def contacts(
     session: Session, provider: str, since: datetime, until: datetime, limit: int
-) -> Sequence[Contact]:
+) -> Sequence[BegunCall]:
     """Return the calls that were begun at a provider, the last ones in order of time."""
     query = select(Attempt.started_at, Call.priority, Call.job_id, Attempt.status).join(
         Call, Call.id == Attempt.call_id
@@ -37,7 +37,7 @@ def contacts(
         Attempt.provider == provider, Attempt.started_at >= since, Attempt.started_at < until
     )
     rows = session.execute(query.order_by(Attempt.started_at.desc()).limit(limit)).all()
-    return [Contact(*row) for row in reversed(rows)]
+    return [BegunCall(*row) for row in reversed(rows)]
 
 
 def pauses(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sisgate.domain.past_waits import Contact, Fault, PastFacts, Recorded, explain
+from sisgate.domain.past_waits import BegunCall, Fault, PastFacts, Recorded, explain
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
 
@@ -16,9 +16,9 @@ NORMAL, URGENT = int(Priority.NORMAL), int(Priority.URGENT)
 HOURLY = (Rate.parse("100/h"),)
 
 
-def called(minute: float, *, priority: int = NORMAL, status: int = 200) -> Contact:
+def called(minute: float, *, priority: int = NORMAL, status: int = 200) -> BegunCall:
     """A call of another job, so many minutes after the beginning."""
-    return Contact(BEGIN + minute * MINUTE, priority, "other", status)
+    return BegunCall(BEGIN + minute * MINUTE, priority, "other", status)
 
 
 def during(first: float, last: float, fault: Fault, what: str) -> Recorded:
