@@ -24,6 +24,7 @@
         │   │   ├── UnknownResource
         │   │   ├── UnknownJob
         │   │   ├── UnknownToken              no access token has that id
+        │   │   ├── UnknownRecord             the dataset has no record of that id
         │   │   ├── UnknownPerson             the provider has no record of that person
         │   │   ├── UnknownMessage            no message in quarantine, or of a webhook, has that id
         │   │   ├── UnknownKey                the provider has no such key
@@ -238,6 +239,12 @@ class UnknownToken(NotFound):
     """No access token has that id."""
 
     code = "unknown_token"
+
+
+class UnknownRecord(NotFound):
+    """The dataset has no record of that id."""
+
+    code = "unknown_record"
 
 
 class UnknownPerson(NotFound):

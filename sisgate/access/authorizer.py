@@ -168,6 +168,10 @@ class Authorizer:
         """Return whether the caller may do something there; a refusal is not audited."""
         return decide(self.principal(), action, provider, resource).allowed
 
+    def allows_some(self, action: Action) -> bool:
+        """Return whether the caller's roles allow an action anywhere at all, unaudited."""
+        return decide_role(self.principal(), action).allowed
+
     def require(
         self, action: Action, provider: str | None = None, resource: str | None = None
     ) -> Principal:

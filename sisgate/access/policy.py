@@ -16,12 +16,16 @@ WHOLE = "*"
 
 
 class Role(StrEnum):
-    """What a token is for. Only `app` and `admin` read student data."""
+    """What a token is for. Only `app`, `admin` and `sight` read student data.
+
+    `sight` is given beside another role: nobody else sees student data on a page.
+    """
 
     APP = "app"
     VIEWER = "viewer"
     OPERATOR = "operator"
     ADMIN = "admin"
+    SIGHT = "sight"
 
 
 class Action(StrEnum):
@@ -41,6 +45,8 @@ class Action(StrEnum):
     """The providers' keys. Nobody sees their secrets."""
     ADMINISTER = "administer"
     """Tokens, erasure, retention, the audit log."""
+    SIGHT = "sight"
+    """Payload sight: student data on a page of the console. Each look is a disclosure."""
 
 
 _OPERATIONS = frozenset({Action.LOOK, Action.ENQUEUE, Action.CONTROL, Action.KEYS})
@@ -49,7 +55,8 @@ ALLOWED: Mapping[Role, frozenset[Action]] = {
     Role.APP: frozenset({Action.LOOK, Action.ENQUEUE, Action.READ, Action.REQUEST}),
     Role.VIEWER: frozenset({Action.LOOK}),
     Role.OPERATOR: _OPERATIONS,
-    Role.ADMIN: frozenset(Action),
+    Role.ADMIN: frozenset(Action) - {Action.SIGHT},
+    Role.SIGHT: frozenset({Action.READ, Action.SIGHT}),
 }
 
 
@@ -111,7 +118,7 @@ class Principal:
     @property
     def sees_all_jobs(self) -> bool:
         """Whether it sees jobs of other apps."""
-        return bool(self.roles - {Role.APP})
+        return bool(self.roles - {Role.APP, Role.SIGHT})
 
     def name_of(self, app: str) -> str:
         """Return how an app is named for it: one that is an app sees its own name only."""
@@ -125,6 +132,9 @@ class Principal:
 
 LOCAL = Principal("local", frozenset(Role), kind="local")
 """The user of this machine, who has the database at hand, where no token is required."""
+
+VISITOR = Principal("local", frozenset(Role) - {Role.SIGHT}, kind="local")
+"""The same in the console, where payload sight is for whoever logs in with a token that has it."""
 
 INTERNAL = Principal("sisgate", frozenset(Role), kind="internal")
 """The fleet itself."""

@@ -15,6 +15,7 @@ from sisgate.gateway.plan import Plan
 if TYPE_CHECKING:
     from sisgate.gateway.datasets import AbsentDataset, DatasetStatus
     from sisgate.gateway.feeds import Feed, FeedConsumer
+    from sisgate.gateway.record_browsing import RecordHistory, RecordPage
 
 T = TypeVar("T")
 
@@ -82,6 +83,47 @@ class HttpDatasets:
         query = {"provider": provider, "resource": resource}
         found = self._connection.get("/v1/feeds/consumers", query)["consumers"]
         return value_of(list[FeedConsumer], found)
+
+    def browse(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        start: str = "",
+        include_deleted: bool = False,
+        limit: int = 50,
+    ) -> RecordPage:
+        """Return records from the id `start` on, without their data."""
+        from sisgate.gateway.record_browsing import RecordPage
+
+        body = {"start": start, "include_deleted": include_deleted, "limit": limit}
+        return value_of(RecordPage, self._ask(provider, resource, "browse", body))
+
+    def history(self, provider: str, resource: str, sourced_id: str) -> RecordHistory:
+        """Return what became of a record, without its data; `UnknownRecord` if there is none."""
+        from sisgate.gateway.record_browsing import RecordHistory
+
+        body = {"sourced_id": sourced_id}
+        return value_of(RecordHistory, self._ask(provider, resource, "history", body))
+
+    def open(
+        self,
+        provider: str,
+        resource: str,
+        ids: Sequence[str],
+        *,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Sequence[StoredRecord]:
+        """Return up to 100 records by their ids, leaving out unknown ones. Audited as `records`."""
+        body = {"ids": list(ids), "purpose": purpose, "request_id": request_id}
+        place = {"provider": provider, "resource": resource}
+        found = self._ask(provider, resource, "open", body)["records"]
+        return value_of(list[StoredRecord], [{**place, **each} for each in found])
+
+    def _ask(self, provider: str, resource: str, what: str, body: Mapping[str, Any]) -> Any:
+        path = f"{dataset_path(provider, resource)}/records/{what}"
+        return self._connection.post(path, body, may_repeat=True)
 
     def plan(self, provider: str, resource: str, priority: str) -> Plan:
         """Forecast a sync without enqueuing it."""

@@ -29,7 +29,7 @@ from sisgate.console.preferences import preferences_of
 from sisgate.console.rooms import ConsoleRoute, Done, Printable, View, Visit
 from sisgate.console.suggestions import suggestions_for
 from sisgate.console.templates import Templates
-from sisgate.console.visitors import LoginBound, Visitors
+from sisgate.console.visitors import COOKIE, LoginBound, Visitors
 from sisgate.errors import NotAuthenticated, NotFound, SisgateError, TooManyRequests, UsageError
 from sisgate.gateway import Gateway
 from sisgate.problem_details import problem_of
@@ -151,7 +151,7 @@ class Console:
             "this": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             "mark": self._visitors.mark(request),
             "who": principal,
-            "may_log_out": self._visitors.need_token,
+            "has_session": COOKIE in request.cookies,
             "notice": notice,
             "preferences": preferences_of(request),
         }
@@ -162,8 +162,6 @@ class Console:
         return response
 
     async def _login_page(self, request: Request) -> Response:
-        if not self._visitors.need_token:
-            return RedirectResponse("/", 303)
         return self._login_form(request, request.query_params.get("next", "/"))
 
     def _login_form(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sisgate.console.rooms import Visit
-from sisgate.gateway import Action, Role
+from sisgate.gateway import Action
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,9 @@ ENTRIES = (
     MenuEntry("/webhooks", "Webhooks", "b", "Work", Action.ENQUEUE),
     MenuEntry("/configuration", "Configuration", "c", "Administration", everywhere=True),
     MenuEntry("/audit", "Audit log", "a", "Administration", Action.ADMINISTER, everywhere=True),
+    MenuEntry(
+        "/disclosures", "Disclosures", "i", "Administration", Action.ADMINISTER, everywhere=True
+    ),
     MenuEntry("/tokens", "Tokens", "t", "Administration", Action.ADMINISTER, everywhere=True),
 )
 """The menu, in order."""
@@ -51,7 +54,7 @@ def menu_of(visit: Visit) -> list[tuple[str, list[MenuEntry]]]:
         elif entry.everywhere:
             may = visit.gateway.access.allows(entry.action)
         else:
-            may = bool(principal.roles - {Role.VIEWER})
+            may = visit.gateway.access.allows_some(entry.action)
         if may and principal.roles:
             groups.setdefault(entry.group, []).append(entry)
     return list(groups.items())

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from starlette.datastructures import QueryParams
 
 from sisgate.clock import SystemClock
+from sisgate.errors import UsageError
 from sisgate.gateway import Action, Gateway
 
 CLOCK = SystemClock()
@@ -38,6 +39,18 @@ class Visit:
     def allows(self, action: Action, provider: str | None = None) -> bool:
         """Return whether the visitor may do something: pages leave out what they may not."""
         return self.gateway.access.allows(action, provider)
+
+    @property
+    def purpose(self) -> str:
+        """Why student data is looked at, for the audit log; `UsageError` without one."""
+        purpose = self.query.get("purpose", "").strip()[:500]
+        if not purpose:
+            raise UsageError("Say why you look at student data: the audit log keeps the purpose.")
+        return purpose
+
+    def sees(self, provider: str, resource: str | None = None) -> bool:
+        """Return whether the visitor has payload sight there."""
+        return self.gateway.access.allows(Action.SIGHT, provider, resource)
 
     @property
     def reason(self) -> str | None:

@@ -23,7 +23,8 @@ TONES = {
     "critical": "bad", "warning": "warn", "info": "plain", "ended": "plain",
     "cancelled": "plain", "retired": "plain",
     "spike": "bad", "new": "warn", "rising": "warn", "steady": "plain", "falling": "good",
-    "met": "good", "missed": "bad", "no data": "plain", "lost": "bad",
+    "live": "good", "deleted": "plain", "insert": "good", "update": "busy", "delete": "bad",
+    "up to date": "good", "behind": "busy", "met": "good", "missed": "bad", "lost": "bad",
 }  # fmt: skip
 """The tone of a state. The state itself is always written beside it."""
 

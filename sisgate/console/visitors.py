@@ -46,12 +46,12 @@ class Visitors:
 
     def of(self, request: Request) -> Gateway:
         """Return the gateway as the visitor may use it; `NotAuthenticated` for a stranger."""
-        if not self.need_token:
-            return self._gateway.for_token(None)
-        secret = request.cookies.get(COOKIE)
-        if not secret:
-            raise NotAuthenticated("Log in with a token.")
-        return self._gateway.for_session(secret)
+        try:
+            return self._gateway.for_session(request.cookies.get(COOKIE) or None)
+        except NotAuthenticated:
+            if self.need_token:
+                raise
+            return self._gateway.for_session(None)
 
     def log_in(self, request: Request, token: str, response: Response) -> None:
         """Begin a session and let the browser keep it; `NotAuthenticated`, `TooManyRequests`."""
@@ -76,7 +76,7 @@ class Visitors:
     def mark(self, request: Request) -> str:
         """Return what the forms of this visitor carry."""
         secret = request.cookies.get(COOKIE, "")
-        key = secret.encode() if self.need_token and secret else self._own
+        key = secret.encode() if secret else self._own
         return hmac.new(key, b"form", sha256).hexdigest()
 
     def check_mark(self, request: Request, given: str) -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.plan import Plan, PriorityQueue
     from sisgate.gateway.provider_search import ProviderPage
     from sisgate.gateway.readiness import Readiness
+    from sisgate.gateway.record_browsing import RecordHistory, RecordInfo, RecordPage
     from sisgate.gateway.timeline import Timeline
     from sisgate.gateway.transforms import TransformTrial
     from sisgate.gateway.usage import Usage
@@ -80,6 +81,9 @@ else:
             "Plan": "sisgate.gateway.plan",
             "PriorityQueue": "sisgate.gateway.plan",
             "Readiness": "sisgate.gateway.readiness",
+            "RecordHistory": "sisgate.gateway.record_browsing",
+            "RecordInfo": "sisgate.gateway.record_browsing",
+            "RecordPage": "sisgate.gateway.record_browsing",
             "TransformTrial": "sisgate.gateway.transforms",
             "Usage": "sisgate.gateway.usage",
             "Wait": "sisgate.gateway.wait",
@@ -127,8 +131,8 @@ __all__ = [
     "ErasureReport", "ErrorSummary", "Feed", "FeedConsumer", "Finding", "Gateway", "Hold",
     "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest", "NewSync",
     "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan", "PriorityQueue",
-    "ProviderOverview", "ProviderPage", "Readiness", "RetentionResult", "Role", "Segment",
-    "Silence", "Slot", "StoredChange", "StoredRecord", "SyncResult", "TableChange", "Timeline",
-    "TokenInfo", "TransformTrial", "Usage", "Verdict", "VerificationResult", "VersionInfo", "Wait",
-    "WebhookDelivery", "WebhookEvents", "WebhookInfo",
+    "ProviderOverview", "ProviderPage", "Readiness", "RecordHistory", "RecordInfo", "RecordPage",
+    "RetentionResult", "Role", "Segment", "Silence", "Slot", "StoredChange", "StoredRecord",
+    "SyncResult", "TableChange", "Timeline", "TokenInfo", "TransformTrial", "Usage", "Verdict",
+    "VerificationResult", "VersionInfo", "Wait", "WebhookDelivery", "WebhookEvents", "WebhookInfo",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from sisgate.gateway.core import Core
 from sisgate.gateway.disclosure import Disclosures
 from sisgate.gateway.feeds import Feed, FeedConsumer
 from sisgate.gateway.job import places_of
+from sisgate.gateway.record_browsing import RecordBrowser, RecordHistory, RecordPage
 from sisgate.ledger import datasets
 from sisgate.ledger.records import count_live, stream_changes, stream_records
 
@@ -64,6 +65,7 @@ class Datasets:
     def __init__(self, core: Core, disclosures: Disclosures) -> None:
         self._core = core
         self._disclosures = disclosures
+        self._browser = RecordBrowser(core, disclosures)
 
     def check(self, provider: str, *resources: str) -> None:
         """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
@@ -133,6 +135,34 @@ class Datasets:
             rows, provider, resource,
             include_deleted=include_deleted, purpose=purpose, request_id=request_id,
         )  # fmt: skip
+
+    def browse(
+        self,
+        provider: str,
+        resource: str,
+        *,
+        start: str = "",
+        include_deleted: bool = False,
+        limit: int = 50,
+    ) -> RecordPage:
+        """Return records from the id `start` on, without their data."""
+        return self._browser.browse(provider, resource, start, include_deleted, limit)
+
+    def history(self, provider: str, resource: str, sourced_id: str) -> RecordHistory:
+        """Return what became of a record, without its data; `UnknownRecord` if there is none."""
+        return self._browser.history(provider, resource, sourced_id)
+
+    def open(
+        self,
+        provider: str,
+        resource: str,
+        ids: Sequence[str],
+        *,
+        purpose: str | None = None,
+        request_id: str | None = None,
+    ) -> Sequence[StoredRecord]:
+        """Return up to 100 records by their ids, leaving out unknown ones. Audited as `records`."""
+        return self._browser.open(provider, resource, ids, purpose, request_id)
 
     def changes(
         self,

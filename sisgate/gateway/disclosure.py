@@ -8,7 +8,7 @@ a person's data was included.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -26,7 +26,7 @@ from sisgate.ledger.answers import AnsweredJob
 from sisgate.ledger.datasets import newest_change
 from sisgate.ledger.schema import Job
 from sisgate.privacy.disclosures import MOST_MARKS, content_of, marks_of
-from sisgate.privacy.suppression import PersonKey, person_key
+from sisgate.privacy.suppression import PersonKey, existing_key, person_key
 
 T = TypeVar("T", StoredRecord, StoredChange)
 
@@ -61,6 +61,49 @@ class Disclosures:
             provider=provider, dataset=resource, what="records", purpose=purpose,
             request_id=request_id,
         )  # fmt: skip
+
+    def opened(
+        self,
+        provider: str,
+        resource: str,
+        ids: Collection[str],
+        *,
+        purpose: str | None,
+        request_id: str | None,
+    ) -> None:
+        """Audit that some records are given, with a mark of each."""
+        self._core.check_purpose(purpose)
+        actor, user = self._actor()
+        with self._core.database.read() as session:
+            version = newest_change(session, provider, resource)
+        marks = self._marks(provider, {f"{resource}/{each}" for each in ids})
+        phases: dict[str, dict[str, Any]] = {
+            "begin": {"user": user, "version": version, "deleted": True},
+            "end": {"records": len(ids), "complete": False, "through": version, "marks": marks},
+        }
+        read = secrets.token_hex(6)
+
+        def write(session: Session) -> None:
+            for phase, detail in phases.items():
+                events.disclosed(
+                    session, self._core.clock.now(), actor=actor, provider=provider,
+                    dataset=resource, what="records", purpose=purpose, request_id=request_id,
+                    phase=phase, read=read, **detail,
+                )  # fmt: skip
+
+        self._core.context.grouped.write(write)
+
+    def fingerprints(self, provider: str, hashes: Sequence[bytes]) -> Sequence[str | None]:
+        """Return texts that are the same for the same content, and tell nothing else of it.
+
+        A digest without a key would tell the birthday of a person to whoever tries all of them.
+        None in a process without a master key.
+        """
+        try:
+            key = self._person_key()
+        except CredentialError:
+            return [None] * len(hashes)
+        return [key.mark(provider, f"content/{each.hex()}")[:6].hex() for each in hashes]
 
     def changes(
         self,
@@ -130,12 +173,8 @@ class Disclosures:
         """Audit the disclosure of a response, with marks of its identifiers."""
         self._core.check_purpose(purpose)
         actor, user = self._actor()
-        if self._key is None:
-            with self._core.database.write() as session:
-                self._person_key(session)
-        assert self._key is not None
         # Before the transaction, which may hold back every other writer.
-        content = content_of(body, partial(self._key.mark, job.provider))
+        content = content_of(body, partial(self._person_key().mark, job.provider))
         disclosed = partial(
             events.call_disclosed, job=job, now=self._core.clock.now(), actor=actor,
             action=events.ANSWER_DISCLOSED, purpose=purpose, user=user, bytes=len(body), **content,
@@ -147,8 +186,8 @@ class Disclosures:
         actor, user = self._actor()
         named = {unquote(part) for part in target["path"].split("/") if part}
         named |= {value for _, value in query_pairs(target.get("query"))}
+        key = self._person_key()
         with self._core.database.write() as session:
-            key = self._person_key(session)
             events.call_disclosed(
                 session, job, self._core.clock.now(), action=events.REQUEST_DISCLOSED,
                 actor=actor, user=user, fields=["path", "query"],
@@ -158,15 +197,19 @@ class Disclosures:
     def _marks(self, provider: str, places: set[str]) -> str | None:
         """Return marks of records; None in a process without a master key."""
         try:
-            with self._core.database.write() as session:
-                key = self._person_key(session)
+            return marks_of(places, partial(self._person_key().mark, provider))
         except CredentialError:
             return None
-        return marks_of(places, partial(key.mark, provider))
 
-    def _person_key(self, session: Session) -> PersonKey:
-        key = self._key = self._key or person_key(session, self._core.context.vault)
-        return key
+    def _person_key(self) -> PersonKey:
+        core = self._core
+        if self._key is None:
+            with core.database.read() as session:
+                self._key = existing_key(session, core.context.vault)
+        if self._key is None:
+            with core.database.write() as session:
+                self._key = person_key(session, core.context.vault)
+        return self._key
 
     def _actor(self) -> tuple[str, str | None]:
         """Return the reader, and the user of the machine if they use a token."""

@@ -103,11 +103,20 @@ class Gateway(Parts):
             return self.acting_as(LOCAL)
         return self.acting_as(self.tokens.authenticate(token))
 
-    def for_session(self, secret: str) -> Self:
+    def for_session(self, secret: str | None) -> Self:
         """Return the same gateway for whose session it is, as `for_token` does.
 
-        Raises `NotAuthenticated` if the session, or the token that it began with, is not valid.
+        Without a session, and where no token is required, that is the user of this machine without
+        payload sight. Raises `NotAuthenticated` if the session, or the token that it began with,
+        is not valid.
         """
+        from sisgate.access.policy import VISITOR
+        from sisgate.errors import NotAuthenticated
+
+        if secret is None and self.settings.access == "open":
+            return self.acting_as(VISITOR)
+        if secret is None:
+            raise NotAuthenticated("Log in with a token.")
         return self.acting_as(self.sessions.principal(secret))
 
     def close(self) -> None:

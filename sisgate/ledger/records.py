@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from sqlalchemy import Row as SqlRow
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
@@ -125,6 +127,53 @@ def count_live(session: Session, provider: str, resource: str) -> int:
     here = (Record.provider == provider, Record.resource == resource)
     query = select(func.count()).select_from(Record).where(*here, Record.deleted_at.is_(None))
     return session.scalar(query) or 0
+
+
+def find(
+    session: Session,
+    provider: str,
+    resource: str,
+    *,
+    start: str = "",
+    include_deleted: bool = False,
+    limit: int,
+) -> Sequence[RecordRow]:
+    """Return records from an id on, in order of sourcedId, without their data."""
+    query = _rows(provider, resource).where(Record.sourced_id >= start)
+    if not include_deleted:
+        query = query.where(Record.deleted_at.is_(None))
+    return session.execute(query.order_by(Record.sourced_id).limit(limit)).all()
+
+
+def row_of(session: Session, provider: str, resource: str, sourced_id: str) -> RecordRow | None:
+    """Return a record without its data; None if there is none of that id."""
+    return session.execute(
+        _rows(provider, resource).where(Record.sourced_id == sourced_id)
+    ).one_or_none()
+
+
+RecordRow = SqlRow[str, bytes, datetime, datetime, datetime, datetime | None]
+"""Id, content hash, when it was first seen, last seen, changed, and deleted."""
+
+
+def _rows(provider: str, resource: str) -> Any:
+    columns = (
+        Record.sourced_id, Record.content_hash, Record.first_seen,
+        sightings.seen_at().label("last_seen"), Record.changed_at, Record.deleted_at,
+    )  # fmt: skip
+    return select(*columns).where(Record.provider == provider, Record.resource == resource)
+
+
+def of_ids(
+    session: Session, provider: str, resource: str, ids: Sequence[str]
+) -> Sequence[StoredRecord]:
+    """Return those of some records that there are, in order of sourcedId."""
+    columns = [getattr(Record, name) for name in _READ]
+    query = select(*columns, sightings.seen_at().label("last_seen")).where(
+        Record.provider == provider, Record.resource == resource, Record.sourced_id.in_(ids)
+    )
+    rows = session.execute(query.order_by(Record.sourced_id)).mappings()
+    return [StoredRecord(**row) for row in rows]
 
 
 def stream_records(

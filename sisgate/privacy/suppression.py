@@ -48,13 +48,18 @@ def context_of(name: str) -> str:
 
 def person_key(session: Session, vault: Vault) -> PersonKey:
     """Return the key, created if need be. It must never change, or the list would be void."""
-    context = context_of(KEY_NAME)
     if access.privacy_key(session, KEY_NAME) is None:
-        sealed = vault.seal(secrets.token_bytes(KEY_BYTES), context)
+        sealed = vault.seal(secrets.token_bytes(KEY_BYTES), context_of(KEY_NAME))
         access.keep_privacy_key(session, KEY_NAME, sealed)
+    key = existing_key(session, vault)
+    assert key is not None
+    return key
+
+
+def existing_key(session: Session, vault: Vault) -> PersonKey | None:
+    """Return the key; None before it was first needed."""
     kept = access.privacy_key(session, KEY_NAME)
-    assert kept is not None
-    return PersonKey(vault.open(kept, context))
+    return None if kept is None else PersonKey(vault.open(kept, context_of(KEY_NAME)))
 
 
 def screened(

@@ -10,9 +10,11 @@ from sisgate.console.pages import (
     held,
     jobs,
     overview,
+    persons,
     processes,
     providers,
     quarantine,
+    records,
     schedules,
     sla,
     tokens,
@@ -21,8 +23,7 @@ from sisgate.console.pages import (
 
 ROOMS = (
     overview.room, alerts.room, errors.room, sla.room, providers.room, controls.room,
-    processes.room, jobs.room, held.room, schedules.room, datasets.room, quarantine.room,
-    configuration.room, audit.room, tokens.room,
-    webhooks.room,
+    processes.room, jobs.room, held.room, schedules.room, datasets.room, records.room,
+    quarantine.room, configuration.room, audit.room, persons.room, tokens.room, webhooks.room,
 )  # fmt: skip
 """All pages, in the order in which their paths are tried."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import Any
 
@@ -11,12 +12,22 @@ from sisgate.console.rooms import ACTOR, Done, Room, View, Visit
 from sisgate.console.templates import address
 from sisgate.domain.job_filter import QUALIFIERS, pinned
 from sisgate.domain.states import JobState
-from sisgate.errors import BrokerUnavailable, NotFound, UsageError
+from sisgate.errors import (
+    BrokerUnavailable,
+    CredentialError,
+    InvalidState,
+    NotFound,
+    TransformFailed,
+    UsageError,
+)
 from sisgate.gateway import Action
 
 room = Room()
 
 SIZE = 50
+MOST_SHOWN = 100_000
+"""Characters of a response that a page shows."""
+
 CHIPS = (
     ("All", ""), ("Live", "state:accepted state:running"), ("Failed", "state:failed"),
     ("Given up", "is:dead"), ("Held", "state:held"), ("Expired", "state:expired"),
@@ -91,7 +102,7 @@ def job(visit: Visit) -> View:
     action = Action.ENQUEUE if status.app == principal.name else Action.CONTROL
     values: dict[str, Any] = {
         "job": status, "why": gateway.why(job_id) if not status.is_final else None,
-        "wait": wait, "plan": plan, "target": gateway.jobs.request_target(job_id),
+        "wait": wait, "plan": plan, "sees": visit.sees(status.provider),
         "timeline": gateway.jobs.timeline(job_id),
         "may_act": gateway.access.allows(action, status.provider, status.resource),
         "may_approve": gateway.access.allows(Action.CONTROL, status.provider, status.resource),
@@ -102,6 +113,31 @@ def job(visit: Visit) -> View:
     values["flower"] = f"{flower}/task/{job_id}" if flower else None
     what = status.resource or status.kind
     return View("job.html", f"{what} of {status.provider}", values)
+
+
+@room.page("/jobs/{job_id}/payload", Action.SIGHT, "job")
+def payload(visit: Visit) -> View:
+    """Show what a request asked for and what was answered: each look is a disclosure."""
+    part, job_id = visit.gateway.jobs, visit.places["job_id"]
+    purpose, status = visit.purpose, part.status(job_id)
+    values: dict[str, Any] = {"job": status, "answer": None, "body": "", "cut": False, "why": ""}
+    values["target"] = target = part.request_target(job_id)
+    if target is None:
+        raise UsageError("A sync has no payload of its own: its records are in the dataset.")
+    try:
+        answer = part.answer(job_id, purpose=purpose)
+    except (InvalidState, CredentialError, TransformFailed) as error:
+        values["why"] = error.message
+    else:
+        text = _readable(answer.text)
+        values |= {"answer": answer, "body": text[:MOST_SHOWN], "cut": len(text) > MOST_SHOWN}
+    return View("payload.html", f"Payload of a request to {status.provider}", values)
+
+
+def _readable(text: str) -> str:
+    with suppress(ValueError, RecursionError):
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return text
 
 
 @room.page("/jobs/{job_id}/{act}", Action.ENQUEUE, "job")

@@ -32,6 +32,8 @@ def new_form(visit: Visit) -> View:
         ["The token is shown once, on the next page."],
         FormField("name", "Name", "Of the app or person.", required=True),
         FormField("role", "Role", kind="select", options=roles),
+        FormField("sight", "With payload sight: student data on pages, each look in the audit log",
+                  kind="checkbox"),
         FormField("scopes", "Scopes", "PROVIDER, PROVIDER/DATASET, */DATASET or *, with commas.",
                   value="*", required=True),
         FormField("days", "Days until it expires", value="365", required=True),
@@ -52,8 +54,9 @@ def new(visit: Visit) -> View:
             "Nothing was done: a token was made after this form was opened, with this form or by "
             "someone else. It is among the tokens. For another one, open the form again."
         )
+    sight = [Role.SIGHT.value] if form.get("sight") == "yes" else []
     info = visit.gateway.tokens.add(
-        form.get("name", "").strip(), [form.get("role", "")],
+        form.get("name", "").strip(), [form.get("role", ""), *sight],
         scopes=[each.strip() for each in form.get("scopes", "").split(",") if each.strip()],
         life=timedelta(days=number_of(form.get("days", ""), "days")), actor=ACTOR,
         reason=visit.reason,

@@ -17,12 +17,19 @@ from sisgate.web.deps import ACTOR, Caller, ProviderName, Purpose, RequestId, Re
 from sisgate.web.rights import needs
 from sisgate.web.schemas.datasets import (
     AbsentDocument,
+    BrowseOrder,
     CountDocument,
     CursorDocument,
     DatasetsDocument,
     FeedConsumerDocument,
     FeedConsumers,
     FeedDocument,
+    OpenedRecord,
+    OpenedRecords,
+    OpenRecordsOrder,
+    RecordHistoryDocument,
+    RecordOrder,
+    RecordPageDocument,
     RestartedDocument,
     RestartOrder,
     SyncedDataset,
@@ -174,6 +181,43 @@ async def list_records(reading: Reading, include_deleted: bool = False) -> Respo
     """Stream the records in order of `sourcedId`, as OneRoster 1.2. The reader is audited."""
     read = partial(reading.caller.records, include_deleted=include_deleted)
     return await reading.stream("all" if include_deleted else "live", read, _record)
+
+
+@router.post(
+    f"{AT}/records/browse", openapi_extra=needs("look", "dataset"), summary="List ids of records"
+)
+def browse_records(
+    provider: ProviderName, resource: ResourceName, order: BrowseOrder, caller: Caller
+) -> RecordPageDocument:
+    """Return records from an id on, without their data."""
+    page = caller.datasets.browse(
+        provider, resource,
+        start=order.start, include_deleted=order.include_deleted, limit=order.limit,
+    )  # fmt: skip
+    return RecordPageDocument.of(page)
+
+
+@router.post(
+    f"{AT}/records/history",
+    openapi_extra=needs("look", "dataset"),
+    summary="Tell what became of a record",
+)
+def get_record_history(
+    provider: ProviderName, resource: ResourceName, order: RecordOrder, caller: Caller
+) -> RecordHistoryDocument:
+    """Return the newest updates and deletions of a record, without its data."""
+    return RecordHistoryDocument.of(caller.datasets.history(provider, resource, order.sourced_id))
+
+
+@router.post(f"{AT}/records/open", openapi_extra=needs("read", "dataset"), summary="Open records")
+def open_records(
+    provider: ProviderName, resource: ResourceName, order: OpenRecordsOrder, caller: Caller
+) -> OpenedRecords:
+    """Return records by their ids, leaving out unknown ones. The reader is audited."""
+    found = caller.datasets.open(
+        provider, resource, order.ids, purpose=order.purpose, request_id=order.request_id
+    )
+    return OpenedRecords(records=[OpenedRecord.of(each) for each in found])
 
 
 @router.get(

@@ -26,7 +26,9 @@ class TokenOrder(OrderDocument):
     """A new token. `days` null: it never expires."""
 
     name: Annotated[str, Field(max_length=100, examples=["gradebook"])]
-    roles: Annotated[list[Literal["app", "viewer", "operator", "admin"]], Field(min_length=1)]
+    roles: Annotated[
+        list[Literal["app", "viewer", "operator", "admin", "sight"]], Field(min_length=1)
+    ]
     scopes: Annotated[list[str], Field(min_length=1, max_length=1000)] = Field(
         default_factory=lambda: ["*"]
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sisgate.web.schemas.document import Document, Moment, OrderDocument
+from typing import Annotated
+
+from pydantic import Field
+
+from sisgate.web.schemas.document import Document, Json, Moment, OrderDocument
 from sisgate.web.schemas.providers import Reason
 
 
@@ -103,3 +107,72 @@ class FeedConsumers(Document):
     """Apps that read changes, by dataset, the one that is most behind first."""
 
     consumers: list[FeedConsumerDocument]
+
+
+SourcedId = Annotated[
+    str, Field(max_length=255, description="An id at the provider: in bodies, as no log keeps it.")
+]
+
+
+class BrowseOrder(OrderDocument):
+    """Which records to list, in order of their ids. `start` is the id of the first, or near it."""
+
+    start: SourcedId = ""
+    include_deleted: bool = False
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
+class RecordOrder(OrderDocument):
+    """Which record."""
+
+    sourced_id: SourcedId
+
+
+class OpenRecordsOrder(OrderDocument):
+    """Which records to open, and why."""
+
+    ids: Annotated[list[SourcedId], Field(min_length=1, max_length=100)]
+    purpose: Annotated[str | None, Field(max_length=500)] = None
+    request_id: Annotated[str | None, Field(max_length=100)] = None
+
+
+class RecordInfoDocument(Document):
+    """What is known of a record without its data; `fingerprint` changes with the data."""
+
+    sourced_id: str
+    fingerprint: str | None
+    first_seen: Moment
+    last_seen: Moment
+    changed_at: Moment
+    deleted_at: Moment | None
+
+
+class RecordPageDocument(Document):
+    """Records by id; `next` is where the following ones start."""
+
+    records: list[RecordInfoDocument]
+    next: str | None
+
+
+class RecordHistoryDocument(Document):
+    """A record with its newest updates and deletions."""
+
+    record: RecordInfoDocument
+    changes: list[FeedChangeDocument]
+
+
+class OpenedRecord(Document):
+    """A record."""
+
+    sourced_id: str
+    first_seen: Moment
+    last_seen: Moment
+    changed_at: Moment
+    deleted_at: Moment | None
+    data: Json
+
+
+class OpenedRecords(Document):
+    """Records with their data."""
+
+    records: list[OpenedRecord]

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from sisgate.errors import CursorAhead, CursorTooOld, SisgateError, UnknownProvider, UnknownResource
+from sisgate.errors import (
+    CursorAhead,
+    CursorTooOld,
+    SisgateError,
+    UnknownProvider,
+    UnknownRecord,
+    UnknownResource,
+    UsageError,
+)
 from tests.contract.gateway.world import NAME, STUDENTS, World
 
 PATH = "/ims/oneroster/rostering/v1p2/students"
@@ -120,3 +128,30 @@ def test_a_feed_tells_what_is_new_and_who_has_read_how_far(world: World) -> None
     assert [each.is_lost for each in world.admin.datasets.consumers()] == [True, True]
     with pytest.raises(UnknownResource):
         datasets.feed(NAME, "studnts")
+
+
+def test_a_record_is_found_by_its_id_and_told_without_its_data(world: World) -> None:
+    """Whoever opens it is audited; a change makes another fingerprint."""
+    synced(world, STUDENTS)
+    datasets = world.gateway.datasets
+    page = datasets.browse(NAME, "students", start="s1", limit=1)
+    assert ([each.sourced_id for each in page.records], page.next) == (["s1"], "s2")
+    assert datasets.browse(NAME, "students", start="t").records == []
+    before = datasets.history(NAME, "students", "s1")
+    assert (before.record, list(before.changes)) == (page.records[0], [])
+    synced(world, [STUDENTS[0], {**STUDENTS[1], "familyName": "New"}, STUDENTS[2]])
+    after = datasets.history(NAME, "students", "s1")
+    assert [(each.sequence, each.operation) for each in after.changes] == [(4, "update")]
+    assert after.record.fingerprint not in {None, before.record.fingerprint}
+    assert after.record.first_seen == before.record.first_seen
+    opened = datasets.open(NAME, "students", ["s1", "none"], purpose="a look", request_id="r7")
+    assert [(each.sourced_id, each.data["familyName"]) for each in opened] == [("s1", "New")]
+    (given,) = world.admin.audit.disclosures(NAME, "s1", actor="ana")
+    assert (given.purpose, given.request_id, given.is_certain) == ("a look", "r7", True)
+    assert list(world.admin.audit.disclosures(NAME, "s2", actor="ana")) == []
+    for unknown in ("none", "S1"):
+        with pytest.raises(UnknownRecord):
+            datasets.history(NAME, "students", unknown)
+    for wrong in (["s1"] * 101, ["s" * 256], ["s\0"]):
+        with pytest.raises(UsageError):
+            datasets.open(NAME, "students", wrong)

@@ -27,7 +27,7 @@ def outcome(visitor: ConsoleVisitor, route: ConsoleRoute, job: str) -> str:
     return "refused" if answer.status_code == 403 else "allowed"
 
 
-@pytest.mark.parametrize("roles", ROLES, ids="+".join)
+@pytest.mark.parametrize("roles", [*ROLES, ("viewer", "sight")], ids="+".join)
 def test_every_route_of_the_console_decides_as_the_policy(
     service: WebService, gateway: Gateway, make_token: MakeToken, roles: tuple[str, ...]
 ) -> None:

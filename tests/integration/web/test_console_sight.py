@@ -1,0 +1,125 @@
+"""Payload sight: who sees student data on pages, and what the audit log has of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sisgate import Gateway
+from sisgate.credentials.vault import vault_of
+from sisgate.ledger.schema import Response
+from testbed.console_visitor import ConsoleVisitor
+from testbed.web_service import WebService
+from tests.contract.ledger.rows import NOW, row, write
+from tests.integration.web.conftest import MakeToken
+
+CANARY = "Adelheid-Zimmermann"
+STUDENTS = "/datasets/lincoln/students"
+METADATA = [f"{STUDENTS}/records", f"{STUDENTS}/record?id=stu-1", f"{STUDENTS}/changes"]
+DATA = [
+    f"{STUDENTS}/records/data?purpose=a+call",
+    f"{STUDENTS}/record/data?id=stu-1&purpose=a+call",
+]
+
+
+@pytest.fixture
+def job(gateway: Gateway) -> str:
+    """A request whose path and response name the student of a dataset; both are stored."""
+    write(gateway.context.database, [row("stu-1", CANARY), row("stu-2")])
+    job = gateway.enqueue_request("lincoln", "GET", f"/students/{CANARY}").id
+    sealed = vault_of(gateway.settings).seal(f'{{"name": "{CANARY}"}}'.encode(), f"responses/{job}")
+    with gateway.context.database.write() as session:
+        kept_until = NOW + timedelta(days=36500)
+        session.add(Response(job_id=job, status=200, headers={}, sealed_body=sealed,
+                             truncated=False, delete_after=kept_until))  # fmt: skip
+    return job
+
+
+def disclosures(gateway: Gateway) -> list[str]:
+    """Return why somebody was given the student's data, oldest first."""
+    found = gateway.audit.disclosures("lincoln", "stu-1", actor="auditor")
+    return [f"{each.actor.split(' ')[0]}: {each.what} for {each.purpose}" for each in found]
+
+
+@pytest.mark.parametrize("roles", [("viewer",), ("operator",), ("admin",)], ids="+".join)
+def test_no_role_has_payload_sight_by_itself(
+    service: WebService, gateway: Gateway, make_token: MakeToken, job: str, roles: tuple[str, ...]
+) -> None:
+    """Ids, times and fingerprints are shown, and what is missing is said; nothing is disclosed."""
+    with ConsoleVisitor(service, make_token("ana", *roles)) as visitor:
+        for path in (*METADATA, f"/jobs/{job}"):
+            page = visitor.get(path)
+            assert page.status_code == 200, path
+            assert CANARY not in page.text
+            assert "stu-1" in page.text or path.startswith("/jobs")
+            assert "payload sight" in page.text or "changes" in path
+        for path in (*DATA, f"/jobs/{job}/payload?purpose=a+call"):
+            refused = visitor.get(path)
+            assert refused.status_code == 403, path
+            assert CANARY not in refused.text
+    assert disclosures(gateway) == []
+    refusals = [e for e in gateway.audit.tail(limit=50) if e.action == "access:sight:refuse"]
+    assert len(refusals) == len(DATA) + 1
+
+
+@pytest.mark.parametrize("roles", [("viewer", "sight"), ("operator", "sight")], ids="+".join)
+def test_each_look_with_payload_sight_is_a_disclosure(
+    service: WebService, gateway: Gateway, make_token: MakeToken, job: str, roles: tuple[str, ...]
+) -> None:
+    """With its purpose, without which nothing is shown; looking at ids is none."""
+    with ConsoleVisitor(service, make_token("ana", *roles)) as visitor:
+        for path in (*METADATA, f"/jobs/{job}"):
+            assert CANARY not in visitor.get(path).text
+        unstated = visitor.get(f"{STUDENTS}/records/data")
+        assert (unstated.status_code, CANARY in unstated.text) == (422, False)
+        assert disclosures(gateway) == []
+        for path in (*DATA, f"/jobs/{job}/payload?purpose=a+call"):
+            page = visitor.get(path)
+            assert (page.status_code, page.headers["Cache-Control"]) == (200, "no-store")
+            assert CANARY in page.text
+            assert "hx-sse:connect" not in page.text, "each turn of a stream would be a look"
+    assert disclosures(gateway) == ["ana: records for a call"] * 2
+
+
+def test_payload_sight_reaches_as_far_as_its_scopes(
+    service: WebService, gateway: Gateway, make_token: MakeToken, job: str
+) -> None:
+    """Of another dataset, nor of the requests of a provider, nothing is shown."""
+    token = make_token("ana", "viewer", "sight", scopes=("lincoln/students",))
+    with ConsoleVisitor(service, token) as visitor:
+        assert visitor.get(DATA[0]).status_code == 200
+        assert visitor.get("/datasets/lincoln/classes/records/data?purpose=x").status_code == 403
+        assert visitor.get(f"/jobs/{job}/payload?purpose=x").status_code == 404
+
+
+def test_an_open_installation_shows_student_data_to_who_logs_in(
+    open_service: WebService, gateway: Gateway, make_token: MakeToken, job: str
+) -> None:
+    """Whoever comes to the port may do everything but that."""
+    with ConsoleVisitor(open_service) as visitor:
+        assert visitor.get(DATA[0]).status_code == 403
+        assert visitor.get("/login").status_code == 200
+        visitor.log_in(make_token("ana", "operator", "sight"))
+        assert CANARY in visitor.get(DATA[0]).text
+        visitor.http.cookies.set("sisgate_session", "of-another-installation")
+        assert visitor.get("/").status_code == 200
+    assert disclosures(gateway) == ["ana: records for a call"]
+    assert job
+
+
+def test_disclosures_of_a_person_are_for_admins(
+    service: WebService, gateway: Gateway, make_token: MakeToken, job: str
+) -> None:
+    """By the person's id; the question is audited."""
+    list(gateway.records("lincoln", "students", purpose="attendance letters"))
+    path = "/disclosures?provider=lincoln&person=stu-1"
+    with ConsoleVisitor(service, make_token("ada", "admin")) as visitor:
+        assert "attendance letters" in visitor.get(path).text
+        assert "Nobody was given" in visitor.get("/disclosures?provider=lincoln&person=x").text
+        assert visitor.get("/disclosures?provider=nowhere&person=x").status_code == 404
+    with ConsoleVisitor(service, make_token("otto", "operator", "sight")) as visitor:
+        assert visitor.get(path).status_code == 403
+    asked = [e for e in gateway.audit.tail() if e.action == "audit:person:disclosures"]
+    assert {e.actor.split(" ")[0] for e in asked} == {"ada"}
+    assert job
