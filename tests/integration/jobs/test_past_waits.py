@@ -57,8 +57,10 @@ def test_what_nothing_recorded_explains_is_not_known(double: GatewayDouble) -> N
     assert waits(double, job) == [("unknown", 60)]
 
 
-def test_a_failure_of_the_provider_is_its_own(double: GatewayDouble) -> None:
+def test_what_the_provider_asked_to_wait_is_its_own(double: GatewayDouble) -> None:
     """Until the call is tried again."""
-    double.answer(NAME, "/x", status=503, times=1)
+    double.answer(NAME, "/x", status=429, headers={"retry-after": "60"}, times=1)
     job = double.gateway.enqueue_request(NAME, "GET", "/x")
-    assert {fault for fault, _ in waits(double, job)} == {"provider"}
+    ((fault, seconds),) = waits(double, job)
+    assert fault == "provider"
+    assert seconds >= 60
