@@ -28,6 +28,8 @@ beat_schedule: dict[str, dict[str, Any]] = {
     "audit-seal": _every("sisgate.audit.seal", timedelta(seconds=1)),
     # Signs the head of that chain and keeps it outside the database, also when nothing happened.
     "audit-head": _every("sisgate.audit.head", timedelta(minutes=1)),
+    # Verifies the whole log, once a day.
+    "audit-verify": _every("sisgate.audit.verify", timedelta(minutes=10)),
     # Counts the calls of each hour that is over, by provider and app.
     "rollups": _every("sisgate.rollups", timedelta(minutes=5)),
     # Deletes what is over, table by table, as [retention] says.

@@ -45,8 +45,8 @@ RETENTION_SECONDS, SCAN_SECONDS = 5.0, 30.0
 RETRY_SECONDS = 2.0
 """How long a task sent by an app waits for a database that is unavailable."""
 
-ROTATE_SECONDS = 100
-"""Key sources may be slow. Less than the visibility timeout; the next run continues."""
+ROTATE_SECONDS = VERIFY_SECONDS = 100
+"""Key sources may be slow, and logs long. Less than the visibility timeout."""
 
 
 def register(app: Celery, settings: Settings, registry: CallTasks) -> None:
@@ -127,13 +127,14 @@ PERIODIC: Mapping[str, Callable[..., None]] = {
     "sisgate.rotate": rotation.rotate,
     "sisgate.audit.seal": audit.seal,
     "sisgate.audit.head": audit.seal_and_keep_head,
+    "sisgate.audit.verify": audit.verify,
 }
 """What beat sends, by name."""
 
 
 def _register_periodic(app: Celery, runtime: RuntimeOfProcess) -> None:
     """Register what beat sends, without events: several a second would flood Flower's list."""
-    rotate = {"soft_time_limit": ROTATE_SECONDS, "time_limit": ROTATE_SECONDS + 10}
+    long = {"sisgate.rotate": ROTATE_SECONDS, "sisgate.audit.verify": VERIFY_SECONDS}
 
     def register_one(name: str, do: Callable[..., None], **options: Any) -> None:
         @app.task(name=name, base=PeriodicTask, send_events=False, **options)
@@ -141,7 +142,9 @@ def _register_periodic(app: Celery, runtime: RuntimeOfProcess) -> None:
             do(runtime(), **arguments)
 
     for name, do in PERIODIC.items():
-        register_one(name, do, **(rotate if name == "sisgate.rotate" else {}))
+        seconds = long.get(name)
+        limits = {} if seconds is None else {"soft_time_limit": seconds, "time_limit": seconds + 10}
+        register_one(name, do, **limits)
 
 
 def _register_sync(app: Celery, runtime: RuntimeOfProcess) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sisgate.alerts.conditions import Condition
+from sisgate.alerts.rules import Condition
 from sisgate.domain.alert_states import AlertSeverity, AlertState
 from sisgate.settings.alerts import AlertRule
 

@@ -29,6 +29,10 @@ class IssueKind(StrEnum):
     NO_EVENT = "no event"
 
 
+OF_HEADS = frozenset({IssueKind.TRUNCATED, IssueKind.REWRITTEN, IssueKind.HEAD_BROKEN})
+"""What only heads that were kept outside can show."""
+
+
 @dataclass(frozen=True)
 class AuditIssue:
     """One thing that is wrong: its kind, its place (an event as writer/number, a seal), and what.

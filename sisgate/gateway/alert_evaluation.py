@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,7 @@ from sisgate.domain.alert_states import AlertSeverity, AlertState
 from sisgate.domain.webhook_events import Topic
 from sisgate.gateway.alert_facts import chosen_by, read_alert_facts
 from sisgate.gateway.core import Core
+from sisgate.gateway.missed_syncs import MissedSyncs
 from sisgate.ledger import alerts as ledger
 from sisgate.ledger import webhooks
 from sisgate.ledger.schema import Alert, AlertSilence
@@ -38,6 +40,7 @@ class AlertEvaluator:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._missed = MissedSyncs(core)
 
     @property
     def config(self) -> AlertsConfig:
@@ -53,7 +56,7 @@ class AlertEvaluator:
         self._core.access.require(Action.ADMINISTER)
         config, current = self.config, self._core.configuration.current()
         rules = config.in_force
-        facts = read_alert_facts(self._core, rules, current.providers)
+        facts = read_alert_facts(self._core, rules, current.providers, self._missed)
         chosen = chosen_by(rules, current.providers)
         found = conditions_of(rules, facts, chosen)
         now = self._core.clock.now()
@@ -156,7 +159,7 @@ def _values(alert: AlertStatus) -> dict[str, Any]:
 
 
 def _messages(
-    result: Evaluation, chosen: Mapping[str, Sequence[str]]
+    result: Evaluation, chosen: Mapping[str, AbstractSet[str]]
 ) -> Iterator[Mapping[str, Any]]:
     """Yield one message for each channel that is to be told of something."""
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from sisgate.access.policy import Action
 from sisgate.audit import archive, export, sealer, verification
-from sisgate.audit.findings import VerificationResult
+from sisgate.audit.findings import OF_HEADS, VerificationResult
 from sisgate.audit.heads import Head, head_of, read_heads
 from sisgate.audit.keys import AuditKey, KeyRing, Verifiers, write_new_key
 from sisgate.audit.log import record
 from sisgate.audit.verification import Progress
 from sisgate.domain.validation import aware
-from sisgate.errors import SisgateError, UsageError
+from sisgate.errors import DatabaseUnavailable, SisgateError, UsageError
 from sisgate.gateway.audit_following import Following
 from sisgate.gateway.core import Core
-from sisgate.ledger import audit_log
+from sisgate.ledger import audit_log, audit_verifications
 from sisgate.ledger.audit_chain import EVENT_COLUMNS, newest_seal
 from sisgate.ledger.audit_log import AuditFilter
-from sisgate.ledger.schema import AuditEvent
+from sisgate.ledger.schema import AuditEvent, AuditVerification
 from sisgate.monitoring.counting import count_next
 from sisgate.privacy.disclosures import PersonDisclosure, disclosures_of
 from sisgate.privacy.persons import PEOPLE, Person, Realms, checked_resource
@@ -127,7 +128,8 @@ class AuditLog:
     ) -> VerificationResult:
         """Verify the whole log, and its end against files of heads.
 
-        Without `heads`, the configured file is used if it exists.
+        Without `heads`, the configured file is used if it exists. What is found is noted in the
+        ledger, for alerts.
         """
         self._access.require(Action.ADMINISTER)
         keys = self.keys
@@ -136,7 +138,15 @@ class AuditLog:
         # Read them before the database: see `verification.verify`.
         kept = read_heads(files, keys)
         with self._database.snapshot() as session:
-            return verification.verify(session, keys, kept, progress, now=self._clock.now())
+            result = verification.verify(session, keys, kept, progress, now=self._clock.now())
+        with suppress(DatabaseUnavailable), self._database.write() as session:  # it may be a copy
+            row = AuditVerification(
+                at=self._clock.now(), events=result.events,
+                issues={kind.value: count for kind, count in result.counts.items()},
+                by_heads=not OF_HEADS.isdisjoint(result.counts),
+            )  # fmt: skip
+            audit_verifications.note(session, row)
+        return result
 
     def verify_export(
         self, path: Path, *, heads: Sequence[Path] = (), progress: Progress = lambda _: None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, false, func, or_, select, true
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from sisgate.errors import CursorAhead, CursorTooOld
 from sisgate.ledger.job_search import whose
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.ledger.statements import lock_or_make
+from sisgate.ledger.states import job_is_live
 
 RESTORE_GAP = 1_000_000_000
 """Numbers that a feed leaves out after a restore: more than are given between two backups."""
@@ -120,6 +122,29 @@ def refuse_cursor(session: Session, provider: str, resource: str, since: int) ->
             horizon=horizon,
             **detail,
         )
+
+
+class ReadDataset(NamedTuple):
+    """When a dataset was read last."""
+
+    provider: str
+    resource: str
+    synced_at: datetime
+
+
+def read_before(session: Session, moment: datetime) -> list[ReadDataset]:
+    """Return the datasets that were read, and not since a time."""
+    query = select(Dataset.provider, Dataset.resource, Dataset.synced_at).where(
+        Dataset.synced_at < moment
+    )
+    rows = session.execute(query)
+    return [ReadDataset(name, resource, at) for name, resource, at in rows if at is not None]
+
+
+def being_synced(session: Session) -> set[tuple[str, str]]:
+    """Return the datasets whose sync has not ended, by provider and name."""
+    query = select(Job.provider, Job.resource).where(job_is_live(), Job.kind == JobKind.SYNC)
+    return {(provider, str(resource)) for provider, resource in session.execute(query.distinct())}
 
 
 def with_failed_syncs(session: Session, now: datetime) -> frozenset[str]:

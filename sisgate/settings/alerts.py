@@ -46,6 +46,7 @@ class AlertRule(Frozen):
 
     `causes` fires for a finding of the verdict; `metric` for a value `above` or `below` a number;
     `silent_for` for a provider that was called and has given no good answer for so long;
+    `missed_for` for datasets that were not read for so long after their schedule said;
     `burn_rate` for an error budget that is spent so many times too fast, lately and for longer;
     `errors` for error patterns; `audit` for
     an audit log that was found changed or cannot be kept. It fires once the condition has held
@@ -57,6 +58,7 @@ class AlertRule(Frozen):
     above: float | None = None
     below: float | None = None
     silent_for: Annotated[Duration, Field(ge=timedelta(minutes=1))] | None = None
+    missed_for: Annotated[Duration, Field(ge=timedelta(minutes=1))] | None = None
     burn_rate: Annotated[float, Field(gt=0)] | None = None
     errors: Literal["new", "spike"] | None = None
     audit: bool = False
@@ -71,11 +73,13 @@ class AlertRule(Frozen):
     def _has_one_condition(self) -> AlertRule:
         conditions = (
             bool(self.causes), self.metric is not None, self.silent_for is not None,
-            self.burn_rate is not None, self.errors is not None, self.audit,
+            self.missed_for is not None, self.burn_rate is not None, self.errors is not None,
+            self.audit,
         )  # fmt: skip
         if self.enabled and sum(conditions) != 1:
             raise ValueError(
-                "a rule has one condition: causes, metric, silent_for, burn_rate, errors or audit"
+                "a rule has one condition: causes, metric, silent_for, missed_for, burn_rate, "
+                "errors or audit"
             )
         if self.metric is not None and (self.above is None) == (self.below is None):
             raise ValueError("a metric is compared with one number: above or below")
@@ -154,6 +158,10 @@ DEFAULT_RULES = {
     "oldest-urgent": AlertRule(
         metric="oldest_urgent_seconds", above=300.0, severity=AlertSeverity.WARNING
     ),
+    "missed-sync": AlertRule(
+        missed_for=timedelta(minutes=15), severity=AlertSeverity.WARNING
+    ),
+    "budget": AlertRule(burn_rate=14.0, severity=AlertSeverity.WARNING),
     "audit": AlertRule(audit=True, severity=AlertSeverity.CRITICAL),
     "errors-new": AlertRule(errors="new", severity=AlertSeverity.INFO),
     "errors-spike": AlertRule(errors="spike", severity=AlertSeverity.WARNING),

@@ -121,7 +121,7 @@ def answers_invalid(at: Trouble) -> Expected:
         return good(asked)
 
     at.scene.districts[at.district].answer = answer
-    _sync(at, "orgs")
+    sync(at, "orgs")
     return of("provider", "answers_invalid", name=at.district)
 
 
@@ -138,15 +138,16 @@ def sync_held(at: Trouble) -> Expected:
         return good(asked)
 
     at.scene.districts[at.district].answer = answer
-    _sync(at, "orgs")
+    sync(at, "orgs")
     del orgs[4:]
-    _sync(at, "orgs")
+    sync(at, "orgs")
     at.subject = at.scene.random.choice((at.district, f"{at.district}/orgs"))
     return of("provider", "sync_held", name=at.district)
 
 
-def _sync(at: Trouble, resource: str) -> None:
-    job = at.scene.gateway.sync(at.district, resource, mode="full")
+def sync(at: Trouble, resource: str, *, allow_deletes: bool = False) -> None:
+    """Let a dataset be read in full."""
+    job = at.scene.gateway.sync(at.district, resource, mode="full", allow_deletes=allow_deletes)
     planning.plan(at.scene.runtime, job.id)
     for _ in range(60):
         if at.scene.gateway.jobs.status(job.id).is_final:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 
@@ -15,7 +16,7 @@ from sisgate.audit.heads import HeadReport, report
 from sisgate.breakers.journal import Entry, forget_through, read_journals
 from sisgate.context import fleet_clock, open_ledger
 from sisgate.errors import AuditError, BrokerUnavailable, SisgateError
-from sisgate.ledger import breaker_changes, controls
+from sisgate.ledger import audit_verifications, breaker_changes, controls
 from sisgate.ledger.audit_chain import newest_seal
 from sisgate.ledger.schema import BreakerChange
 from workers.runtime import Runtime
@@ -23,6 +24,12 @@ from workers.runtime import Runtime
 log = structlog.get_logger()
 
 ROLE = "worker"
+
+VERIFY_EVERY = timedelta(days=1)
+"""How old the newest verification of the log may become."""
+
+MOST_EVENTS = 1_000_000
+"""How many events a task verifies, within a minute or so."""
 
 
 def seal(runtime: Runtime) -> None:
@@ -64,6 +71,24 @@ def keep_head(runtime: Runtime) -> None:
     heads.append(settings.audit_heads_path, head)
     if settings.audit_heads_command:
         heads.hand_over(settings.audit_heads_command, head)
+
+
+def verify(runtime: Runtime) -> None:
+    """Verify the whole log once a day, so that alerts tell of a change though nobody asks.
+
+    A long log is left to `sisgate audit verify`, which may take its time, and so is one of which
+    only somebody else's heads have shown that it was cut off.
+    """
+    with runtime.database.read() as session:
+        last, seal = audit_verifications.newest(session), newest_seal(session)
+    if seal is None or seal.total > MOST_EVENTS:
+        return
+    if last is not None and (last.by_heads or runtime.clock.now() - last.at < VERIFY_EVERY):
+        return
+    result = runtime.gateway.audit.verify()
+    if not result.is_whole:
+        counts = {kind.value: count for kind, count in result.counts.items()}
+        log.error("audit_not_whole", events=result.events, issues=counts)
 
 
 def note_start(runtime: Runtime) -> None:

@@ -14,7 +14,13 @@ from sisgate.ledger.schema.alerts import (
     ErrorCount,
     ErrorPattern,
 )
-from sisgate.ledger.schema.audit import AuditConfiguration, AuditEvent, AuditSeal, AuditWriter
+from sisgate.ledger.schema.audit import (
+    AuditConfiguration,
+    AuditEvent,
+    AuditSeal,
+    AuditVerification,
+    AuditWriter,
+)
 from sisgate.ledger.schema.base import Base, BigId, Json, UtcDateTime, serialise_json
 from sisgate.ledger.schema.configuration import ConfigurationVersion
 from sisgate.ledger.schema.jobs import Attempt, Call, Job, ListingRow, Response
@@ -42,8 +48,10 @@ from sisgate.ledger.schema.webhooks import (
 
 __all__ = [
     "AccessSession", "AccessToken", "Alert", "AlertEvaluation", "AlertMessage", "AlertSilence",
-    "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditWriter", "Base", "BigId",
-    "BreakerChange", "Call", "Change", "ConfigurationVersion", "Control", "Dataset", "ErrorCount",
+    "Attempt", "AuditConfiguration", "AuditEvent", "AuditSeal", "AuditVerification", "AuditWriter",
+    "Base",
+    "BigId", "BreakerChange", "Call", "Change", "ConfigurationVersion", "Control", "Dataset",
+    "ErrorCount",
     "ErrorPattern", "FeedPosition", "Job", "Json", "Key", "KeySlot", "KeyUsage", "KnownPage",
     "ListingRow", "MarkedDeletion", "PrivacyKey", "ProviderCondition", "Record", "Response",
     "Rollup", "RollupProgress", "Sighting", "Suppression", "UsageHour", "UtcDateTime", "Variant",

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sisgate.ledger.schema.base import Base
+from sisgate.ledger.schema.base import Base, BigId
 
 
 class AuditEvent(Base):
@@ -80,3 +80,18 @@ class AuditConfiguration(Base):
     role: Mapped[str] = mapped_column(String(110), primary_key=True)
     parts: Mapped[dict[str, Any]]
     changed_at: Mapped[datetime]
+
+
+class AuditVerification(Base):
+    """What the newest verification of the log found: how many issues of each kind.
+
+    None if it is whole. `by_heads`: only the heads that this one had, kept outside, show it.
+    """
+
+    __tablename__ = "audit_verifications"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    events: Mapped[int] = mapped_column(BigInteger)
+    by_heads: Mapped[bool]
+    issues: Mapped[dict[str, Any]]

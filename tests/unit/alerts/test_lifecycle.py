@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sisgate.alerts.conditions import Condition, Conditions
+from sisgate.alerts.conditions import Conditions
 from sisgate.alerts.evaluation import Silence, evaluate
 from sisgate.alerts.lifecycle import AlertStatus
 from sisgate.alerts.messages import message_of
+from sisgate.alerts.rules import Condition
 from sisgate.domain.alert_states import AlertSeverity, AlertState
 from sisgate.settings.alerts import AlertChannel, AlertRule, AlertsConfig
 

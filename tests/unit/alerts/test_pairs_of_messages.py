@@ -9,9 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sisgate.alerts.conditions import Condition, Conditions
+from sisgate.alerts.conditions import Conditions
 from sisgate.alerts.evaluation import Evaluation, Silence, evaluate
 from sisgate.alerts.lifecycle import REOPENS_WITHIN, AlertStatus
+from sisgate.alerts.rules import Condition
 from sisgate.domain.alert_states import AlertSeverity, AlertState
 from sisgate.settings.alerts import AlertChannel, AlertRule, AlertsConfig
 
