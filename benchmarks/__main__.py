@@ -23,6 +23,7 @@ SECTIONS = {
     "configuration": "benchmarks.configuration",
     "price": "benchmarks.price",
     "metrics": "benchmarks.metrics",
+    "search": "benchmarks.search",
     "middleware": "benchmarks.middleware",
     "load": "benchmarks.load",
     "web": "benchmarks.web",

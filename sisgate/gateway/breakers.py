@@ -15,6 +15,7 @@ from sisgate.errors import BrokerUnavailable, UsageError
 from sisgate.gateway.core import Core
 from sisgate.ledger import controls
 from sisgate.ledger.controls import Pin
+from sisgate.redis.scripts import run_scripts
 from sisgate.routing.endpoints import endpoints_named, short_name
 from sisgate.routing.fleet import FleetEndpoints
 from sisgate.routing.outliers import RoutingSpec
@@ -60,6 +61,32 @@ class EndpointStatus:
         }
 
 
+def read_standings(
+    core: Core, configs: Sequence[ProviderConfig]
+) -> dict[str, Sequence[EndpointStatus]]:
+    """Return each endpoint's state by provider, in one round trip; `BrokerUnavailable`.
+
+    The endpoints of a provider are in the order of the configuration.
+    """
+    breakers = [core.context.breakers(each) for each in configs]
+    routes = [
+        FleetEndpoints(core.redis, each.provider, each.endpoints, RoutingSpec())
+        for each in breakers
+    ]
+    calls = [each.views_call() for each in breakers] + [each.look_call() for each in routes]
+    answers = run_scripts(core.redis, calls)
+    found: dict[str, Sequence[EndpointStatus]] = {}
+    for breaker, views, route, known in zip(
+        breakers, answers, routes, answers[len(breakers) :], strict=False
+    ):
+        pairs = zip(breaker.read_views(views), route.read(known)[1], strict=True)
+        found[breaker.provider] = [
+            EndpointStatus(number, view, seen.record.ejected, seen.unwell, seen.checked_seconds)
+            for number, (view, seen) in enumerate(pairs, start=1)
+        ]
+    return found
+
+
 class ProviderBreakers:
     """The breakers of one provider. Each change is stored, audited and applies to the fleet.
 
@@ -74,19 +101,13 @@ class ProviderBreakers:
         self._config = config
         self._urls = [endpoint.url for endpoint in config.endpoints]
         self._breakers = core.context.breakers(config)
-        self._routes = FleetEndpoints(core.redis, config.name, self._urls, RoutingSpec())
         self.holds_now = True
         """Whether Redis, and so the fleet, has the last pin set here."""
 
-    def standings(self) -> list[EndpointStatus]:
+    def standings(self) -> Sequence[EndpointStatus]:
         """Return the state of each endpoint, in the order of the configuration."""
         self._core.access.require_any(Action.LOOK, self._config.name)
-        views = self._breakers.views()
-        _, routes = self._routes.look()
-        return [
-            EndpointStatus(number, view, seen.record.ejected, seen.unwell, seen.checked_seconds)
-            for number, (view, seen) in enumerate(zip(views, routes, strict=True), start=1)
-        ]
+        return read_standings(self._core, [self._config])[self._config.name]
 
     def set(
         self,

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from sisgate.admission.state import LimiterState
 from sisgate.breakers.fleet import transition_counts
-from sisgate.breakers.spec import BreakerView, State
+from sisgate.breakers.spec import State
 from sisgate.domain.priorities import Priority
+from sisgate.gateway.breakers import EndpointStatus, read_standings
 from sisgate.gateway.core import Core
 from sisgate.monitoring import catalogue as metric
 from sisgate.monitoring.readings import Readings
 from sisgate.redis.keys import BREAKERS, LIMIT_STATE
 from sisgate.redis.queues import list_lengths, queue_keys
-from sisgate.redis.scripts import run_scripts
-from sisgate.routing.fleet import FleetEndpoints, Known
-from sisgate.routing.outliers import RoutingSpec
 from sisgate.settings import ProviderConfig
 
 MOST_IDLE = 500
@@ -69,30 +67,20 @@ def _of_limiter(name: str, state: LimiterState, into: Readings) -> None:
 
 
 def _of_endpoints(core: Core, configs: Mapping[str, ProviderConfig], into: Readings) -> None:
-    breakers = [core.context.breakers(config) for config in configs.values()]
-    routes = [
-        FleetEndpoints(core.redis, each.provider, each.endpoints, RoutingSpec())
-        for each in breakers
-    ]
-    calls = [each.views_call() for each in breakers] + [each.look_call() for each in routes]
-    answers = run_scripts(core.redis, calls) if calls else []
-    seen = zip(breakers, answers, routes, answers[len(breakers) :], strict=False)
-    for breaker, views, route, known in seen:
-        _of_provider(breaker.provider, breaker.read_views(views), route.read(known)[1], into)
+    for name, endpoints in read_standings(core, list(configs.values())).items():
+        _of_provider(name, endpoints, into)
     for name, counts in transition_counts(core.redis, list(configs)).items():
         for labels, count in counts.items():
             into.add(metric.BREAKER_TRANSITIONS, count, name, *labels)
 
 
-def _of_provider(
-    name: str, views: Sequence[BreakerView], routes: Sequence[Known], into: Readings
-) -> None:
-    for view, known in zip(views, routes, strict=True):
-        labels = name, view.endpoint
+def _of_provider(name: str, endpoints: Sequence[EndpointStatus], into: Readings) -> None:
+    for each in endpoints:
+        view, labels = each.breaker, (name, each.breaker.endpoint)
         for state in State:
             into.add(metric.BREAKER_STATE, int(view.state is state), *labels, state.value)
         into.add(metric.BREAKER_PINNED, int(view.pinned), *labels)
-        into.add(metric.ENDPOINT_EJECTED, int(known.record.ejected), *labels)
-        into.add(metric.ENDPOINT_UNWELL, int(known.unwell), *labels)
-    is_held = all(view.state is not State.CLOSED for view in views)
+        into.add(metric.ENDPOINT_EJECTED, int(each.ejected), *labels)
+        into.add(metric.ENDPOINT_UNWELL, int(each.unwell), *labels)
+    is_held = all(each.breaker.state is not State.CLOSED for each in endpoints)
     into.add(metric.QUEUE_HELD, int(is_held), name)

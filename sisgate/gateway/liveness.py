@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from sisgate import __version__
 from sisgate.configuration.parts import digests_of_parts
@@ -43,7 +44,17 @@ class Liveness:
 
     def stopping(self, provider: str) -> tuple[Obstacle, ...]:
         """Return what blocks the jobs of a provider."""
-        return tuple(each for each in self.obstacles if each.concerns(provider))
+        places = sorted([*self._places.get(None, ()), *self._places.get(provider, ())])
+        return tuple(self.obstacles[place] for place in places)
+
+    @cached_property
+    def _places(self) -> Mapping[str | None, Sequence[int]]:
+        """Where the obstacles that block jobs are, by provider, None for all."""
+        places: dict[str | None, list[int]] = {}
+        for place, each in enumerate(self.obstacles):
+            if each.stops:
+                places.setdefault(each.provider, []).append(place)
+        return places
 
     @property
     def periodic(self) -> tuple[Obstacle, ...]:

@@ -10,8 +10,7 @@ from typing import Any
 from sisgate.admission.state import LimiterState, WindowState
 from sisgate.breakers.spec import State
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
-from sisgate.gateway.breakers import EndpointStatus, ProviderBreakers
-from sisgate.gateway.control import ProviderControl
+from sisgate.gateway.breakers import EndpointStatus, read_standings
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import AbsentDataset
 from sisgate.gateway.liveness import Liveness, read_liveness
@@ -133,18 +132,17 @@ def _with_redis(
     core: Core, providers: Sequence[ProviderOverview], liveness: Liveness
 ) -> Sequence[ProviderOverview]:
     depths = queue_depths(core.redis, [each.name for each in providers])
+    specs = {each.name: core.context.limits(each.config) for each in providers}
+    limiters = core.limiter.states(specs)
+    standings = read_standings(core, [each.config for each in providers])
     return [
         ProviderOverview(
-            each.config,
-            each.key_slots,
-            ProviderControl(core, each.config).state(),
-            depths[each.name],
-            ProviderBreakers(core, each.config).standings(),
-            liveness.stopping(each.name),
+            each.config, each.key_slots, limiters[each.name], depths[each.name],
+            standings[each.name], liveness.stopping(each.name),
             workers=liveness.workers_of(each.name),
         )
         for each in providers
-    ]
+    ]  # fmt: skip
 
 
 def _pause(until: datetime | None) -> str | None:
