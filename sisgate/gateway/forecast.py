@@ -14,7 +14,7 @@ from sisgate.gateway.availability import hold_of
 from sisgate.gateway.control import ProviderControl
 from sisgate.gateway.core import Core
 from sisgate.gateway.hold import Hold
-from sisgate.gateway.liveness import read_liveness
+from sisgate.gateway.liveness import Liveness, read_liveness
 from sisgate.gateway.plan import Plan, PriorityQueue
 from sisgate.ledger import workload
 from sisgate.ledger.job_calls import first_start
@@ -31,14 +31,17 @@ Drains = Mapping[Priority, datetime]
 def read_queue(core: Core, provider: str) -> list[PriorityQueue]:
     """Return what waits for a provider, the most urgent first."""
     lengths = list_lengths(core.redis, [(provider, int(each)) for each in Priority])
-    queues = []
-    for priority in Priority:
-        with core.database.read() as session:
-            backlog = workload.backlog(session, provider, priority, without=None)
-            latency = workload.mean_latency(session, provider)
-        begins = _plan(core, provider, None, backlog, latency).starts_at
-        queues.append(PriorityQueue(priority, lengths[provider, int(priority)], begins))
-    return queues
+    liveness = read_liveness(core.context, [provider])
+    with core.database.read() as session:
+        latency = workload.mean_latency(session, provider)
+        backlogs = {p: workload.backlog(session, provider, p, without=None) for p in Priority}
+    return [
+        PriorityQueue(
+            priority, lengths[provider, int(priority)],
+            _plan(core, provider, None, backlogs[priority], latency, liveness).starts_at,
+        )
+        for priority in Priority
+    ]  # fmt: skip
 
 
 def read_drains(
@@ -117,8 +120,15 @@ def plan_rest(core: Core, job_id: str) -> Plan:
     return _plan(core, job.provider, remaining, backlog, latency)
 
 
-def _plan(core: Core, provider: str, calls: int | None, backlog: Backlog, latency: float) -> Plan:
-    obstacles = read_liveness(core.context, [provider]).stopping(provider)
+def _plan(
+    core: Core,
+    provider: str,
+    calls: int | None,
+    backlog: Backlog,
+    latency: float,
+    liveness: Liveness | None = None,
+) -> Plan:
+    obstacles = (liveness or read_liveness(core.context, [provider])).stopping(provider)
     if obstacles:
         return Plan(calls, None, None, None, obstacles)
     config = core.provider(provider)

@@ -107,8 +107,13 @@ class Overview:
     periodic: Sequence[Obstacle] = ()
 
 
-def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
-    """Return the state of providers that the caller may see."""
+def read_overview(
+    core: Core, configs: Sequence[ProviderConfig], liveness: Liveness | None = None
+) -> Overview:
+    """Return the state of providers that the caller may see.
+
+    `liveness` is that of these providers at least, if the caller has read it already.
+    """
     unknown: list[str] = []
     slots: dict[str, list[str]] | None = None
     try:
@@ -121,7 +126,8 @@ def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
         for config in configs
     ]
     try:
-        liveness = read_liveness(core.context, [each.name for each in providers])
+        if liveness is None:
+            liveness = read_liveness(core.context, [each.name for each in providers])
         return Overview(_with_redis(core, providers, liveness), unknown, liveness.periodic)
     except BrokerUnavailable:
         unknown.append("Redis cannot be reached, so quota and backlog are unknown.")

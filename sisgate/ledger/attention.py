@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from sisgate.domain.states import UNSUCCESSFUL_JOB_STATES, JobState
 from sisgate.ledger.job_search import whose
 from sisgate.ledger.schema import Job
-from sisgate.ledger.states import is_in, is_still, job_is_live
+from sisgate.ledger.states import is_in, job_is_live
 
 Places = Sequence[tuple[str, str]]
 
@@ -49,4 +49,4 @@ def unsettled(session: Session, app: str | None, places: Places) -> tuple[int, i
 
 
 def _ended_as(state: JobState) -> ColumnElement[bool]:
-    return is_in(Job.state, *UNSUCCESSFUL_JOB_STATES) & is_still(Job.state, state)
+    return is_in(Job.state, *UNSUCCESSFUL_JOB_STATES) & is_in(Job.state, state)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sisgate.domain.job_filter import JobFilter
 from sisgate.domain.states import LIVE_JOB_STATES, UNSUCCESSFUL_JOB_STATES
-from sisgate.ledger.job_search import whose
+from sisgate.ledger.job_search import begins, whose
 from sisgate.ledger.schema import Job
 from sisgate.ledger.states import is_in, is_still
 
@@ -26,7 +26,7 @@ def matching(
     limit: int,
 ) -> Sequence[Job]:  # fmt: skip
     """Return the newest jobs that match, in certain places and of an app, newest first."""
-    query = select(Job).where(*_conditions(wanted), *whose(None, app, places))
+    query = select(Job).where(*_conditions(session, wanted), *whose(None, app, places))
     if after is not None:
         at, job_id = after
         behind = (Job.accepted_at < at) | ((Job.accepted_at == at) & (Job.id > job_id))
@@ -48,7 +48,7 @@ def count_matching(
 ) -> Counter[JobGroup]:
     """Return how many jobs match, counting no more than `most`."""
     columns = [getattr(Job, name) for name in JobGroup._fields]
-    some = select(*columns).where(*_conditions(wanted), *whose(None, app, places)).limit(most)
+    some = select(*columns).where(*_conditions(session, wanted), *whose(None, app, places)).limit(most)
     found = some.subquery()
     counts: Counter[JobGroup] = Counter()
     for *group, number in session.execute(select(*found.c, func.count()).group_by(*found.c)):
@@ -57,7 +57,7 @@ def count_matching(
 
 
 def _conditions(
-    wanted: JobFilter,
+    session: Session, wanted: JobFilter
 ) -> Iterator[ColumnElement[bool] | InstrumentedAttribute[bool]]:
     yield from _of_states(wanted)
     for column, value in (
@@ -73,7 +73,7 @@ def _conditions(
     if wanted.until is not None:
         yield Job.accepted_at < wanted.until
     if wanted.beginning is not None:
-        yield Job.id.startswith(wanted.beginning, autoescape=True)
+        yield begins(session, wanted.beginning)
     if wanted.dead:
         yield Job.dead  # as its index has it
     if wanted.dead or wanted.unretried:
@@ -91,7 +91,7 @@ def _of_states(wanted: JobFilter) -> Iterator[ColumnElement[bool]]:
     for indexed in (LIVE_JOB_STATES, UNSUCCESSFUL_JOB_STATES):
         if states and states <= set(indexed):
             yield is_in(Job.state, *indexed)
-            yield is_still(Job.state, *sorted(states))
+            yield is_in(Job.state, *sorted(states))  # the index of the set is by state
             return
     if states:
         yield is_still(Job.state, *sorted(states))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, false, func, or_, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from sisgate.domain.states import (
     LIVE_JOB_STATES,
@@ -18,6 +18,7 @@ from sisgate.domain.states import (
 )
 from sisgate.ledger.database import Database
 from sisgate.ledger.schema import Call, Job, Response
+from sisgate.ledger.statements import is_postgresql
 from sisgate.ledger.states import is_in, is_still, job_is_live
 
 IDS_AT_ONCE = 1000
@@ -56,10 +57,20 @@ def ids_beginning(
     limit: int,
 ) -> Sequence[str]:
     """Return ids that begin so, of jobs of an app and in certain places as with `find`."""
-    query = select(Job.id).where(
-        Job.id.startswith(beginning, autoescape=True), *whose(None, app, places)
-    )
+    query = select(Job.id).where(begins(session, beginning), *whose(None, app, places))
     return session.scalars(query.limit(limit)).all()
+
+
+def begins(session: Session, beginning: str) -> ColumnElement[bool]:
+    """Return the condition of jobs whose ids begin so, which the key's index serves.
+
+    SQLite's LIKE, which is not case-sensitive, has no use for it, so there it is a range as well.
+    PostgreSQL has one where the database sorts as C does; elsewhere it scans.
+    """
+    alike = Job.id.startswith(beginning, autoescape=True)
+    if is_postgresql(session):
+        return alike
+    return alike & Job.id.between(beginning, f"{beginning}\U0010ffff")
 
 
 def find(
@@ -118,16 +129,9 @@ def find_dead(
 
     `error` is the code of its error, `since` when it was given up at the earliest. None for all.
     """
-    failed = (Call.job_id == Job.id) & (Call.state == CallState.FAILED)
     query = (
-        select(
-            Job,
-            func.coalesce(func.max(Call.tries), 0).label("tries"),
-            func.coalesce(func.max(Call.lost_workers), 0).label("lost_workers"),
-        )
-        .outerjoin(Call, failed)
+        select(Job, _most_of_failed(Call.tries), _most_of_failed(Call.lost_workers))
         .where(Job.dead, Job.retried_as.is_(None), *whose(provider, app, places))
-        .group_by(Job.id)
         .order_by(Job.ended_at, Job.id)
         .limit(limit)
     )
@@ -137,6 +141,12 @@ def find_dead(
         query = query.where(Job.ended_at >= since)
     with database.read() as session:
         return [DeadJob(*row) for row in session.execute(query)]
+
+
+def _most_of_failed(column: InstrumentedAttribute[int]) -> ColumnElement[int]:
+    """Return the most of any failed call of a job, asked of the jobs that are returned only."""
+    failed = (Call.job_id == Job.id) & (Call.state == CallState.FAILED)
+    return select(func.coalesce(func.max(column), 0)).where(failed).scalar_subquery()
 
 
 def whose(

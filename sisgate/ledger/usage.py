@@ -75,11 +75,10 @@ def counted(
         query = query.where(UsageHour.app == app)
     order = (UsageHour.hour, UsageHour.provider, UsageHour.app)
     found = list(session.scalars(query.order_by(*order)))
-    hour = _next(session)
+    hour = _next(session, since)
     while hour is not None and hour < until:
-        if hour >= since:
-            to_come = session.execute(_of_hour(hour).where(*whose(provider, app, None)))
-            found += [UsageHour(**row._mapping) for row in to_come]
+        to_come = session.execute(_of_hour(hour).where(*whose(provider, app, None)))
+        found += [UsageHour(**row._mapping) for row in to_come]
         hour = _first_after(session, hour + HOUR)
     return found
 
@@ -89,10 +88,11 @@ def hour_of(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def _next(session: Session) -> datetime | None:
-    """Return the first hour with calls that is not counted yet."""
+def _next(session: Session, since: datetime | None = None) -> datetime | None:
+    """Return the first hour with calls, from `since` on, that is not counted yet."""
     newest = session.scalar(select(func.max(UsageHour.hour)))
-    return _first_after(session, newest + HOUR if newest is not None else None)
+    begins = [] if newest is None else [newest + HOUR]
+    return _first_after(session, max([*begins, *filter(None, [since])], default=None))
 
 
 def _first_after(session: Session, start: datetime | None) -> datetime | None:

@@ -53,8 +53,8 @@ def _ahead(
     session: Session, provider: str, priority: Priority, without: str | None
 ) -> Iterator[tuple[int, int]]:
     """Yield the priority of each live job of this one or a higher, and the calls it needs."""
-    live = session.scalars(
-        select(Job).where(
+    live = session.execute(
+        select(Job.id, Job.priority, Job.kind, Job.state, Job.resource).where(
             Job.provider == provider,
             Job.state.in_(LIVE_JOB_STATES),
             Job.priority <= int(priority),
@@ -62,18 +62,19 @@ def _ahead(
     ).all()
     here = select(Job.id).where(Job.provider == provider, job_is_live())
     waiting = _live_calls(session, Call.job_id.in_(here))
-    usual: dict[tuple[str, str | None], int] = {}
-    for job in live:
-        if job.id != without:
-            alike = (job.state, job.resource)
+    usual: dict[tuple[str, str, str | None], int] = {}
+    for job_id, its_priority, kind, state, resource in live:
+        if job_id != without:
+            alike = (kind, state, resource)
             if alike not in usual:
-                usual[alike] = _unplanned(session, job)
-            yield job.priority, waiting.get(job.id) or usual[alike]
+                usual[alike] = _unplanned(session, provider, *alike)
+            yield its_priority, waiting.get(job_id) or usual[alike]
 
 
 def remaining(session: Session, job: Job) -> int:
     """Return how many calls a live job has yet to make, as far as that is known."""
-    return _live_calls(session, Call.job_id == job.id).get(job.id) or _unplanned(session, job)
+    live = _live_calls(session, Call.job_id == job.id).get(job.id)
+    return live or _unplanned(session, job.provider, job.kind, job.state, job.resource)
 
 
 def usual_calls(session: Session, provider: str, resource: str | None) -> int | None:
@@ -104,10 +105,12 @@ def mean_latency(session: Session, provider: str) -> float:
     return sum(seconds) / max(1, len(seconds))
 
 
-def _unplanned(session: Session, job: Job) -> int:
-    if job.kind == JobKind.REQUEST.value or job.state != JobState.ACCEPTED.value:
+def _unplanned(
+    session: Session, provider: str, kind: str, state: str, resource: str | None
+) -> int:
+    if kind == JobKind.REQUEST.value or state != JobState.ACCEPTED.value:
         return 1
-    return usual_calls(session, job.provider, job.resource) or FIRST_GUESS_CALLS
+    return usual_calls(session, provider, resource) or FIRST_GUESS_CALLS
 
 
 def _live_calls(session: Session, chosen: ColumnElement[bool]) -> dict[str, int]:
