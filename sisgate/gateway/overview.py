@@ -107,13 +107,8 @@ class Overview:
     periodic: Sequence[Obstacle] = ()
 
 
-def read_overview(
-    core: Core, configs: Sequence[ProviderConfig], liveness: Liveness | None = None
-) -> Overview:
-    """Return the state of providers that the caller may see.
-
-    `liveness` is that of these providers at least, if the caller has read it already.
-    """
+def read_overview(core: Core, configs: Sequence[ProviderConfig]) -> Overview:
+    """Return the state of providers that the caller may see."""
     unknown: list[str] = []
     slots: dict[str, list[str]] | None = None
     try:
@@ -126,8 +121,7 @@ def read_overview(
         for config in configs
     ]
     try:
-        if liveness is None:
-            liveness = read_liveness(core.context, [each.name for each in providers])
+        liveness = read_liveness(core.context, [each.name for each in providers])
         return Overview(_with_redis(core, providers, liveness), unknown, liveness.periodic)
     except BrokerUnavailable:
         unknown.append("Redis cannot be reached, so quota and backlog are unknown.")
