@@ -1,7 +1,7 @@
 """A ledger as a large fleet leaves it after a month, written by the database itself.
 
-Nothing is drawn: row `n` is the same on each run, but for its time, which ends now. Half of the work
-is of the first `BUSY` providers, named `p0`, `p1` and so on; the rest is spread over all.
+Nothing is drawn: row `n` is the same on each run, but for its time, which ends now. Half of the
+work is of the first `BUSY` providers, named `p0`, `p1` and so on; the rest is spread over all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ SPAN_SECONDS = 30 * 86_400
 LIVE = 500
 """Jobs at the end that still wait."""
 
-_RESOURCE = "CASE {n} % 4 WHEN 0 THEN 'orgs' WHEN 1 THEN 'students' WHEN 2 THEN 'classes' ELSE 'enrollments' END"
+_RESOURCE = (
+    "CASE {n} % 4 WHEN 0 THEN 'orgs' WHEN 1 THEN 'students' WHEN 2 THEN 'classes' "
+    "ELSE 'enrollments' END"
+)
 _STATE = """CASE WHEN n > {count} - {live} THEN CASE n % 2 WHEN 0 THEN 'accepted' ELSE 'running' END
     WHEN n * 31 % 1000 < 15 THEN 'failed' WHEN n * 31 % 1000 < 20 THEN 'cancelled'
     WHEN n * 31 % 1000 < 25 THEN 'expired' WHEN n * 31 % 1000 = 25 AND n % 100 < 2 THEN 'unknown'
@@ -87,7 +90,8 @@ def fill(database: Database, *, jobs: int, providers: int) -> None:
         at = values["ago"].format("n * 7919 % 86400")
         _insert(
             connection, "datasets",
-            "provider, resource, last_sequence, change_horizon, generation, full_synced_at, synced_at",
+            "provider, resource, last_sequence, change_horizon, generation, full_synced_at, "
+            "synced_at",
             f"'p' || ((n - 1) / 4), {_RESOURCE.format(n='n')}, n % 1000, 0, 1, {at}, {at}",
             values["of_datasets"],
         )  # fmt: skip
@@ -125,7 +129,8 @@ def _words(jobs: int, providers: int, *, postgres: bool) -> dict[str, str]:
     }  # fmt: skip
     if postgres:
         own = {
-            "series": f"generate_series(1::bigint, {jobs}) AS n", "id": "md5('job' || n)::uuid::text",
+            "series": f"generate_series(1::bigint, {jobs}) AS n",
+            "id": "md5('job' || n)::uuid::text",
             "of_datasets": f"generate_series(1, {4 * providers}) AS n",
             "ago": "(now() - ({}) * interval '1 second')", "json": "'{}'::jsonb", "false": "false",
             "mac": "'\\x00'::bytea",
@@ -133,7 +138,8 @@ def _words(jobs: int, providers: int, *, postgres: bool) -> dict[str, str]:
         error = f"({_ERROR})::jsonb"
     else:
         own = {
-            "series": _numbers(jobs), "id": "uuid_of('job' || n)", "of_datasets": _numbers(4 * providers),
+            "series": _numbers(jobs), "of_datasets": _numbers(4 * providers),
+            "id": "uuid_of('job' || n)",
             "ago": "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || ({}) || ' seconds')",
             "json": "'{}'", "false": "0", "mac": "x'00'",
         }  # fmt: skip

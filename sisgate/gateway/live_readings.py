@@ -12,6 +12,7 @@ from sisgate.gateway.breakers import EndpointStatus, read_standings
 from sisgate.gateway.core import Core
 from sisgate.monitoring import catalogue as metric
 from sisgate.monitoring.readings import Readings
+from sisgate.redis.existing import existing
 from sisgate.redis.keys import BREAKERS, LIMIT_STATE
 from sisgate.redis.queues import list_lengths, queue_keys
 from sisgate.settings import ProviderConfig
@@ -24,34 +25,17 @@ def read(core: Core, configs: Mapping[str, ProviderConfig], into: Readings) -> N
     """Add what Redis tells of the providers. Raises `BrokerUnavailable`."""
     names = list(configs)
     if len(names) > MOST_IDLE:
-        names = _existing(
-            core,
-            {n: [LIMIT_STATE(provider=n), BREAKERS(provider=n), *queue_keys(n)] for n in names},
-        )
+        keys = {n: [LIMIT_STATE(provider=n), BREAKERS(provider=n), *queue_keys(n)] for n in names}
+        names = existing(core.redis, keys)
     chosen = {name: configs[name] for name in names}
     for name, state in core.limiter.states(
         {name: core.context.limits(config) for name, config in chosen.items()}
     ).items():
         _of_limiter(name, state, into)
     _of_endpoints(core, chosen, into)
-    # Mostly hardly any queue has messages: then it costs one command a provider, not four.
-    waiting = _existing(core, {name: queue_keys(name) for name in names})
-    lengths = list_lengths(core.redis, [(n, int(p)) for n in waiting for p in Priority])
-    for name in names:
-        for priority in Priority:
-            count = lengths.get((name, int(priority)), 0)
-            into.add(metric.QUEUE_MESSAGES, count, name, priority.word)
-
-
-def _existing(core: Core, keys: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the names of which Redis has one of the keys at least, in one round trip."""
-    if not keys:
-        return []
-    with core.redis.pipeline(transaction=False) as pipe:
-        for each in keys.values():
-            pipe.exists(*each)
-        found = pipe.execute()
-    return [name for name, count in zip(keys, found, strict=True) if count]
+    lengths = list_lengths(core.redis, [(n, int(p)) for n in names for p in Priority])
+    for (name, number), count in lengths.items():
+        into.add(metric.QUEUE_MESSAGES, count, name, Priority(number).word)
 
 
 def _of_limiter(name: str, state: LimiterState, into: Readings) -> None:

@@ -48,7 +48,9 @@ def count_matching(
 ) -> Counter[JobGroup]:
     """Return how many jobs match, counting no more than `most`."""
     columns = [getattr(Job, name) for name in JobGroup._fields]
-    some = select(*columns).where(*_conditions(session, wanted), *whose(None, app, places)).limit(most)
+    some = (
+        select(*columns).where(*_conditions(session, wanted), *whose(None, app, places)).limit(most)
+    )
     found = some.subquery()
     counts: Counter[JobGroup] = Counter()
     for *group, number in session.execute(select(*found.c, func.count()).group_by(*found.c)):

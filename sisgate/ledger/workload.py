@@ -105,9 +105,7 @@ def mean_latency(session: Session, provider: str) -> float:
     return sum(seconds) / max(1, len(seconds))
 
 
-def _unplanned(
-    session: Session, provider: str, kind: str, state: str, resource: str | None
-) -> int:
+def _unplanned(session: Session, provider: str, kind: str, state: str, resource: str | None) -> int:
     if kind == JobKind.REQUEST.value or state != JobState.ACCEPTED.value:
         return 1
     return usual_calls(session, provider, resource) or FIRST_GUESS_CALLS

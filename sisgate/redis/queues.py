@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from sisgate.domain.priorities import PRIORITY_STEPS
 from sisgate.redis.client import RedisClient
+from sisgate.redis.existing import FEW, existing
 
 PLANNER_QUEUE = "sisgate"
 """The queue of sync planning and of beat's tasks."""
@@ -40,15 +41,17 @@ def list_key(queue: str, priority: int) -> str:
 def list_lengths(
     client: RedisClient, lists: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], int]:
-    """Return how many messages wait in each (queue, priority), in one round trip."""
+    """Return how many messages wait in each (queue, priority), in three round trips at most."""
+    keys = {each: [list_key(*each)] for each in lists}
+    filled = list(keys) if len(keys) <= FEW else existing(client, keys)
     pipe = client.pipeline(transaction=False)
-    for queue, priority in lists:
-        pipe.llen(list_key(queue, priority))
-    return dict(zip(lists, pipe.execute(), strict=True))
+    for each in filled:
+        pipe.llen(*keys[each])
+    return dict.fromkeys(lists, 0) | dict(zip(filled, pipe.execute(), strict=True))
 
 
 def queue_depths(client: RedisClient, queues: Iterable[str]) -> dict[str, int]:
-    """Return how many messages wait in each queue, in one round trip."""
+    """Return how many messages wait in each queue."""
     names = list(queues)
     lengths = list_lengths(client, [(name, step) for name in names for step in PRIORITY_STEPS])
     return {name: sum(lengths[name, step] for step in PRIORITY_STEPS) for name in names}
