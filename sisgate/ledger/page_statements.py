@@ -70,7 +70,7 @@ _UPSERT_SQLITE = f"""
 _INSERT_POSTGRESQL = f"""
     INSERT INTO records AS known ({_COLUMNS})
     SELECT
-        %(provider)s, %(resource)s, page.sourced_id, page.data::jsonb, page.original::jsonb,
+        %(provider)s, %(resource)s, page.sourced_id, page.data::jsonb, page.original,
         page.content_hash, page.sighting_id, %(generation)s, %(now)s, %(now)s, %(now)s
     FROM unnest(
         %(ids)b::text[], %(data)b::text[], %(originals)b::text[], %(hashes)b::bytea[],

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Text,
     TypeDecorator,
     text,
 )
@@ -36,6 +37,24 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 def serialise_json(value: Any) -> str:
     """Return JSON text of a value; the engine's serialiser."""
     return _encode(value)
+
+
+class JsonText(TypeDecorator[Any]):
+    """JSON in a column of text, for what no query looks into: PostgreSQL need not parse it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        """Write the text."""
+        return serialise_json(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Read the text."""
+        return None if value is None else json.loads(value)
+
+
+OpaqueJson = JSON().with_variant(JsonText(), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):

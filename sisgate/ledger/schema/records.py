@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from sisgate.ledger.schema.base import Base, BigId, partial_index
+from sisgate.ledger.schema.base import Base, BigId, OpaqueJson, partial_index
 
 
 class Dataset(Base):
@@ -74,7 +74,7 @@ class Record(Base):
     resource: Mapped[str] = mapped_column(String(40), primary_key=True)
     sourced_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     data: Mapped[dict[str, Any]]
-    original: Mapped[dict[str, Any]]
+    original: Mapped[dict[str, Any]] = mapped_column(OpaqueJson)
     content_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     generation: Mapped[int] = mapped_column(default=0)
     first_seen: Mapped[datetime]

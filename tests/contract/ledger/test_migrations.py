@@ -7,11 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from sisgate.ledger import migrate
 from sisgate.ledger.database import Database, ping
+from sisgate.ledger.schema import Record
 from testbed.ledgers import differences
 from tests.contract.ledger.rows import at_once
 
@@ -25,6 +26,11 @@ OLD_CALL = text(
     "INSERT INTO calls (job_id, provider, priority, purpose, state, attempt, tries, lost_workers, "
     "look, planned_at, error) VALUES (:job, 'lincoln', 6, 'request', 'failed', 1, 0, 0, 1, "
     "'2026-09-01', :error)"
+)
+OLD_RECORD = text(
+    "INSERT INTO records (provider, resource, sourced_id, data, original, content_hash, "
+    "generation, first_seen, last_seen, changed_at) VALUES ('lincoln', 'students', :id, '{}', "
+    ":original, :hash, 0, '2026-09-01', '2026-09-01', '2026-09-01')"
 )
 
 
@@ -67,6 +73,24 @@ def test_what_a_ledger_holds_is_kept_by_an_upgrade(database_url: str) -> None:
         "tried": ("failed", True),
         "refused": ("failed", False),
     }
+    database.dispose()
+
+
+def test_originals_are_kept_by_an_upgrade(database_url: str) -> None:
+    """They become text on PostgreSQL, and mean the same; what was emptied is still empty."""
+    database = Database(database_url)
+    migrate.upgrade(database, "0026")
+    originals = {"full": {"name": "Zoë", "ids": [1, None]}, "emptied": {}}
+    with database.write() as session:
+        for name, original in originals.items():
+            values = {"id": name, "original": json.dumps(original), "hash": b"x"}
+            session.execute(OLD_RECORD, values)
+    migrate.upgrade(database)
+    with database.read() as session:
+        found = {record.sourced_id: record.original for record in session.scalars(select(Record))}
+        full = session.scalars(select(Record.sourced_id).where(Record.original != {})).all()
+    assert found == originals
+    assert full == ["full"]
     database.dispose()
 
 

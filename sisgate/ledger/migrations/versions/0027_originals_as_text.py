@@ -1,0 +1,33 @@
+"""The originals of records as text in PostgreSQL, which need not parse them
+
+Rewrites `records`, which nobody can read meanwhile: half a minute or so for a million records.
+
+Revision ID: 0027
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0027"
+down_revision = "0026"
+
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _become(sa.Text(), "text")
+
+
+def downgrade() -> None:
+    from sqlalchemy.dialects import postgresql
+
+    _become(postgresql.JSONB(), "jsonb")
+
+
+def _become(type_: sa.types.TypeEngine[Any], name: str) -> None:
+    # SQLite keeps JSON as text in any case.
+    if op.get_bind().dialect.name == "postgresql":
+        op.alter_column("records", "original", type_=type_, postgresql_using=f"original::{name}")
