@@ -79,7 +79,7 @@ def test_what_a_ledger_holds_is_kept_by_an_upgrade(database_url: str) -> None:
 def test_originals_are_kept_by_an_upgrade(database_url: str) -> None:
     """They become text on PostgreSQL, and mean the same; what was emptied is still empty."""
     database = Database(database_url)
-    migrate.upgrade(database, "0026")
+    migrate.upgrade(database, "0027")
     originals = {"full": {"name": "Zoë", "ids": [1, None]}, "emptied": {}}
     with database.write() as session:
         for name, original in originals.items():

@@ -2,7 +2,7 @@
 
 Rewrites `records`, which nobody can read meanwhile: half a minute or so for a million records.
 
-Revision ID: 0027
+Revision ID: 0028
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027"
-down_revision = "0026"
+revision = "0028"
+down_revision = "0027"
 
 branch_labels = None
 depends_on = None
