@@ -8,7 +8,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from sisgate.clock import poll_until
-from testbed.stack import CLOCK, PATIENCE_SECONDS, Stack
+from sisgate.domain.priorities import Priority
+from sisgate.redis.queues import list_key
+from testbed.keyboard import Keyboard
+from testbed.stack import CLOCK, PATIENCE_SECONDS, Stack, wait_until
 from tests.browser.conftest import STUDENTS, Visit
 
 
@@ -31,12 +34,18 @@ def pages_of(stack: Stack) -> list[str]:
     ]  # fmt: skip
 
 
-def test_a_token_opens_the_console_and_logging_out_closes_it(visit: Visit) -> None:
-    """The page says that it is kept up to date."""
-    page = visit("viewer")
+def test_a_token_opens_the_console_and_logging_out_closes_it(visit: Visit, stack: Stack) -> None:
+    """By the keyboard alone. The page says that it is kept up to date."""
+    token = stack.gateway.tokens.add("typist", ["viewer"]).token
+    assert token is not None
+    page = visit(None)
+    page.goto("/login")
+    keys = Keyboard(page)
+    keys.fill(page.get_by_label("Token"), token.get_secret_value())
+    page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
-    page.get_by_role("button", name="Log out").click()
+    keys.press(page.get_by_role("button", name="Log out"))
     expect(page).to_have_url(re.compile("/login$"))
     page.goto("/")
     expect(page).to_have_url(re.compile("/login"))
@@ -55,9 +64,11 @@ def test_keys_go_to_pages_and_can_be_switched_off(visit: Visit) -> None:
     page.keyboard.press("g")
     page.keyboard.press("j")
     expect(page).to_have_url(re.compile("/jobs$"))
-    page.get_by_text("Settings", exact=True).click()
-    page.get_by_role("group", name="Single-key shortcuts").get_by_label("off").check()
-    page.get_by_role("button", name="Save").click()
+    keys = Keyboard(page)
+    keys.press(page.locator("summary", has_text="Settings"))
+    keys.reach(page.get_by_role("group", name="Single-key shortcuts").get_by_label("on"))
+    page.keyboard.press("ArrowDown")
+    keys.press(page.get_by_role("button", name="Save"))
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_hidden()
 
@@ -77,7 +88,7 @@ def test_a_sync_is_watched_from_its_beginning_to_its_end(visit: Visit, stack: St
 
 
 def test_failed_jobs_are_filtered_and_retried_in_bulk(visit: Visit, stack: Stack) -> None:
-    """The filter suggests, the address holds the view, a review comes before the action."""
+    """By the keyboard alone: the filter suggests, the address holds the view, a review comes first."""
     jobs = [stack.gateway.sync("roosevelt", "students", app="bulky").id for _ in range(3)]
     for job in jobs:
         poll_until(
@@ -90,6 +101,8 @@ def test_failed_jobs_are_filtered_and_retried_in_bulk(visit: Visit, stack: Stack
         stack.gateway.jobs.cancel(job)
     page = visit("operator")
     page.goto("/jobs")
+    keys = Keyboard(page)
+    page.keyboard.press("/")
     field = page.get_by_role("combobox", name="Filter")
     field.press_sequentially("sta")
     expect(page.get_by_role("option", name="state:")).to_be_visible()
@@ -100,12 +113,12 @@ def test_failed_jobs_are_filtered_and_retried_in_bulk(visit: Visit, stack: Stack
     field.press("ArrowDown")
     field.press("Enter")
     field.press_sequentially("app:bulky")
-    page.get_by_role("button", name="Filter").click()
+    field.press("Enter")
     expect(page).to_have_url(re.compile("q=state%3Acancelled\\+app%3Abulky"))
     expect(page.locator("tbody tr")).to_have_count(3)
-    page.get_by_role("link", name="Retry all that match").click()
+    keys.press(page.get_by_role("link", name="Retry all that match"))
     expect(page.locator("main")).to_contain_text("Retry 3 jobs")
-    page.get_by_role("button", name="Retry 3 jobs").click()
+    keys.press(page.get_by_role("button", name="Retry 3 jobs"))
     expect(page.get_by_role("status")).to_contain_text("3 jobs retried")
     assert all(stack.gateway.jobs.status(job).retried_as for job in doomed)
 
@@ -125,20 +138,21 @@ def test_a_suggestion_is_of_what_was_typed_also_before_its_answer_is_there(visit
 
 
 def test_a_provider_is_paused_until_a_time_and_resumed(visit: Visit, stack: Stack) -> None:
-    """With a reason, which the audit log keeps with the visitor's name."""
+    """By the keyboard alone, with a reason, which the audit log keeps with the visitor's name."""
     page = visit("operator")
+    keys = Keyboard(page)
     page.goto("/providers/lincoln")
-    page.get_by_role("link", name="Pause").click()
-    page.get_by_label("Until").fill("2h")
-    page.get_by_label("Reason").fill("maintenance of the SIS")
-    page.get_by_role("button", name="Pause").click()
+    keys.press(page.get_by_role("link", name="Pause"))
+    keys.fill(page.get_by_label("Until"), "2h")
+    keys.fill(page.get_by_label("Reason"), "maintenance of the SIS")
+    page.keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="is paused until")).to_be_visible()
     expect(page.get_by_role("alert").filter(has_text="No calls are made")).to_be_visible()
     page.goto("/")
     expect(page.get_by_text("lincoln is paused.")).to_be_visible()
     page.goto("/providers/lincoln")
-    page.get_by_role("link", name="Resume").click()
-    page.get_by_role("button", name="Resume").click()
+    keys.press(page.get_by_role("link", name="Resume"))
+    keys.press(page.get_by_role("button", name="Resume"))
     expect(page.get_by_role("status").filter(has_text="goes on")).to_be_visible()
     event = next(e for e in stack.gateway.audit.tail() if e.action == "limits:provider:pause")
     assert event.reason == "maintenance of the SIS"
@@ -146,7 +160,7 @@ def test_a_provider_is_paused_until_a_time_and_resumed(visit: Visit, stack: Stac
 
 
 def test_a_held_sync_is_acknowledged_and_approved(visit: Visit, stack: Stack) -> None:
-    """Its alert is looked after; once the visitor has checked, the records go."""
+    """By the keyboard alone. Its alert is looked after; once the visitor has checked, the records go."""
     assert stack.sync("roosevelt", "students", mode="full").state == "done"
     stack.sandbox.churn("roosevelt", resource="students", delete=STUDENTS // 2)
     assert stack.sync("roosevelt", "students", mode="full").state == "held"
@@ -160,34 +174,125 @@ def test_a_held_sync_is_acknowledged_and_approved(visit: Visit, stack: Stack) ->
 
     assert poll_until(fires, clock=CLOCK, timeout_seconds=PATIENCE_SECONDS)
     page.goto("/alerts")
-    page.locator("section", has_text="Rule held-sync").get_by_role("link", name="Acknow").click()
-    page.get_by_label("Note").fill("asked the district")
-    page.get_by_role("button", name="Acknowledge").click()
+    keys = Keyboard(page)
+    its = page.locator("section", has_text="Rule held-sync")
+    keys.press(its.get_by_role("link", name="Acknowledge"))
+    keys.fill(page.get_by_label("Note"), "asked the district")
+    keys.press(page.get_by_role("button", name="Acknowledge"))
     expect(page.get_by_text("looks after it since")).to_contain_text("asked the district")
+    keys.press(its.get_by_role("link", name="Silence"))
+    keys.fill(page.get_by_label("Until"), "1m")
+    page.keyboard.press("Enter")
+    keys.press(page.get_by_role("link", name="End the silence of held-sync"))
+    keys.press(page.get_by_role("button", name="End it"))
+    expect(page.get_by_role("status").filter(has_text="The silence has ended")).to_be_visible()
     page.goto("/held")
-    page.get_by_role("link", name="Approve or reject students of roosevelt").click()
-    page.get_by_label("I have checked").check()
-    page.get_by_role("button", name="Approve the deletions").click()
+    keys.press(page.get_by_role("link", name="Approve or reject students of roosevelt"))
+    keys.press(page.get_by_label("I have checked"), "Space")
+    keys.press(page.get_by_role("button", name="Approve the deletions"))
     expect(page.locator("#live .badge", has_text="done")).to_be_visible(timeout=60_000)
     page.goto("/held")
     expect(page.get_by_text("No sync is held.")).to_be_visible()
 
 
 def test_a_configuration_is_rolled_back(visit: Visit, stack: Stack) -> None:
-    """With the difference shown before."""
+    """By the keyboard alone, with the difference shown before."""
     configuration = stack.gateway.configuration
     before = configuration.show().info.number
     plan = configuration.plan_edit("lincoln", {"limit": "1500/h"})
     configuration.apply(plan, actor="test", reason="a mistake")
     page = visit("admin")
     page.goto("/configuration")
-    page.get_by_role("link", name=str(before), exact=True).click()
-    page.get_by_role("link", name="Roll back to this").click()
+    keys = Keyboard(page)
+    keys.press(page.get_by_role("link", name=str(before), exact=True))
+    keys.press(page.get_by_role("link", name="Roll back to this"))
     expect(page.locator("main")).to_contain_text('limit: "1500/h" → "2000/h"')
-    page.get_by_label("Reason").fill("too slow")
-    page.get_by_role("button", name="Roll back").click()
+    keys.fill(page.get_by_label("Reason"), "too slow")
+    page.keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="is in force")).to_be_visible()
     assert configuration.show().document["providers"]["lincoln"]["limit"] == "2000/h"
+
+
+def test_the_keyboard_alone_does_the_other_actions(visit: Visit, stack: Stack) -> None:
+    """Each begins at its first question, and ends at what it says about itself."""
+    gateway = stack.gateway
+    gateway.providers.control("roosevelt").pause(actor="test")
+    job = gateway.sync("roosevelt", "orgs").id
+    hook = gateway.webhooks.add(None, ["job.ended"], app="bulky").id
+    document = gateway.configuration.show().document
+    nightly = {"provider": "lincoln", "resources": ["orgs"], "cron": "0 2 * * *"}
+    gateway.configuration.apply({**document, "schedules": {"nightly": nightly}}, actor="test")
+    gateway.context.redis.lpush(list_key("lincoln", int(Priority.HIGH)), b"garbage")
+    wait_until(lambda: bool(gateway.quarantine.list()), "the quarantine")
+    message = gateway.quarantine.list()[0].id
+    page = visit("admin")
+    keys = Keyboard(page)
+
+    def told(words: str) -> None:
+        expect(page.get_by_role("status").filter(has_text=words)).to_be_focused()
+
+    def act(path: str, link: str, submit: str, words: str) -> None:
+        page.goto(path)
+        keys.press(page.get_by_role("link", name=link, exact=True))
+        keys.press(page.get_by_role("button", name=submit, exact=True))
+        told(words)
+
+    act(f"/jobs/{job}", "Cancel", "Cancel the job", "The job is cancelled")
+    act(f"/jobs/{job}", "Retry", "Retry", "This job does it again")
+    act("/webhooks", "Pause that of bulky", "Pause", "The webhook is paused")
+    act("/webhooks", "Resume that of bulky", "Resume", "The webhook goes on")
+    act("/schedules", "Run now nightly", "Run now", "nightly runs: 1 sync is accepted")
+    act("/quarantine", f"Drop {message[:8]}", "Drop", "The message is deleted")
+    act("/datasets?provider=lincoln", "Sync orgs of lincoln", "Sync", "The sync is accepted")
+    page.goto("/providers/lincoln")
+    keys.press(page.get_by_role("link", name="Limits"))
+    keys.fill(page.get_by_label("Limits"), "900/h")
+    page.keyboard.press("Enter")
+    told("are 900/h")
+    keys.press(page.get_by_role("link", name="Limits"))
+    keys.fill(page.get_by_label("Limits"), " ")
+    page.keyboard.press("Enter")
+    told("are as configured")
+    for state, words in (("half-open", "Changed: "), ("auto", "Changed: ")):
+        keys.press(page.get_by_role("link", name="Breakers"))
+        keys.choose(page.get_by_label("State"), state)
+        keys.press(page.get_by_role("button", name="Set breakers"))
+        told(words)
+    page.goto("/providers/roosevelt")
+    keys.press(page.get_by_role("link", name="Rotate keys"))
+    keys.press(page.get_by_role("button", name="Rotate"))
+    expect(page.get_by_text("No new key is staged for the primary slot")).to_be_visible()
+    page.goto("/tokens")
+    keys.press(page.get_by_role("link", name="Make a token"))
+    keys.fill(page.get_by_label("Name"), "by-keys")
+    keys.choose(page.get_by_label("Role"), "operator")
+    keys.press(page.get_by_role("button", name="Make the token"))
+    expect(page.get_by_text("Copy it now")).to_be_visible()
+    keys.press(page.get_by_role("main").get_by_role("link", name="Tokens"))
+    keys.press(page.get_by_role("link", name="Revoke that of by-keys"))
+    keys.press(page.get_by_role("button", name="Revoke"))
+    told("is revoked")
+    gateway.webhooks.remove(hook)
+
+
+def test_what_is_renewed_keeps_the_focus(visit: Visit, stack: Stack) -> None:
+    """It stays with its job while others come, and goes to the list if its job goes."""
+    gateway = stack.gateway
+    gateway.providers.control("roosevelt").pause(actor="test")
+    old = gateway.sync("roosevelt", "orgs", app="focused").id
+    page = visit("operator")
+    page.goto("/jobs?q=state:accepted+state:running+app:focused")
+    keys = Keyboard(page)
+    link = page.locator(f'a[href="/jobs/{old}"]')
+    keys.reach(link)
+    new = gateway.sync("roosevelt", "teachers", app="focused").id
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("tbody tr").first).to_have_id(f"j-{new}")
+    expect(link).to_be_focused()
+    gateway.jobs.cancel(old)
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.get_by_role("region", name="Jobs")).to_be_focused()
+    gateway.jobs.cancel(new)
 
 
 def test_a_viewer_is_shown_no_action_and_refused_each(visit: Visit) -> None:

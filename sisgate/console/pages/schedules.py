@@ -5,6 +5,7 @@ from __future__ import annotations
 from sisgate.console.acts import act_view
 from sisgate.console.rooms import Done, Room, View, Visit
 from sisgate.domain.figures import counted
+from sisgate.domain.figures import counted
 from sisgate.gateway import Action
 
 room = Room()
@@ -42,4 +43,7 @@ def run(visit: Visit) -> Done:
     """Run it now."""
     name = visit.places["schedule"]
     jobs = visit.gateway.schedules.run(name)
-    return Done("/schedules", f"{name} runs: {len(jobs):,} syncs are accepted.")
+    return Done(
+        "/schedules",
+        f"{name} runs: {counted(len(jobs), 'sync')} {'is' if len(jobs) == 1 else 'are'} accepted.",
+    )
