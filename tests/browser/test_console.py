@@ -88,7 +88,7 @@ def test_a_sync_is_watched_from_its_beginning_to_its_end(visit: Visit, stack: St
 
 
 def test_failed_jobs_are_filtered_and_retried_in_bulk(visit: Visit, stack: Stack) -> None:
-    """By the keyboard alone: the filter suggests, the address holds the view, a review comes first."""
+    """By keyboard: the filter suggests, the address holds the view, a review comes first."""
     jobs = [stack.gateway.sync("roosevelt", "students", app="bulky").id for _ in range(3)]
     for job in jobs:
         poll_until(
@@ -160,7 +160,7 @@ def test_a_provider_is_paused_until_a_time_and_resumed(visit: Visit, stack: Stac
 
 
 def test_a_held_sync_is_acknowledged_and_approved(visit: Visit, stack: Stack) -> None:
-    """By the keyboard alone. Its alert is looked after; once the visitor has checked, the records go."""
+    """By the keyboard alone; its alert is looked after, and the records go after a check."""
     assert stack.sync("roosevelt", "students", mode="full").state == "done"
     stack.sandbox.churn("roosevelt", resource="students", delete=STUDENTS // 2)
     assert stack.sync("roosevelt", "students", mode="full").state == "held"

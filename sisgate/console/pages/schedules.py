@@ -5,7 +5,6 @@ from __future__ import annotations
 from sisgate.console.acts import act_view
 from sisgate.console.rooms import Done, Room, View, Visit
 from sisgate.domain.figures import counted
-from sisgate.domain.figures import counted
 from sisgate.gateway import Action
 
 room = Room()
