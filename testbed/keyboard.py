@@ -11,7 +11,8 @@ IS_SEEN = """() => {
   if (at === document.body || at.tabIndex < 0) return "";
   const words = `${at.tagName} ${at.textContent.trim().slice(0, 40)}`;
   if (!at.matches(":focus-visible")) return `${words}: not shown as focused`;
-  if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 2) return `${words}: no outline`;
+  const width = style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
+  if (width < 2) return `${words}: no outline`;
   if (box.width < 1 || box.bottom < 0 || box.top > innerHeight) return `${words}: out of sight`;
   return at.tabIndex > 0 ? `${words}: out of order` : "";
 }"""
