@@ -18,6 +18,10 @@ class ConnectProxy(Relay):
         super().__init__()
         self.place = f"127.0.0.1:{self.port}"
 
+    def refuse(self, status: int) -> None:
+        """Connect nobody from now on, and cut the tunnels there are."""
+        self._answer = status
+
     def serve(self, client: socket.socket) -> None:
         """Answer one CONNECT, and tunnel if the answer is 200."""
         client.settimeout(10)
@@ -34,7 +38,8 @@ class ConnectProxy(Relay):
         if self._answer != 200:
             client.sendall(f"HTTP/1.1 {self._answer} No\r\n\r\n".encode())
             return
-        port = int(target.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as server:
+        host, _, port = target.rpartition(":")
+        place = (host if host.startswith("127.") else "127.0.0.1", int(port))
+        with socket.create_connection(place) as server:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             exchange(client, server)

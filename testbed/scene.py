@@ -7,8 +7,9 @@ calls are made here. Time moves only when the scene moves it, so minutes take mi
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ from testbed.clock import ManualClock
 from testbed.heartbeats import BEAT, HOUR_MS, TIMES, WORKER, be_heard
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
 from testbed.installation import install
+from testbed.proxy import ConnectProxy
+from testbed.tls import Authority, server_context
 from testbed.worker import runtime_of
 from workers.calls import execute
 from workers.maintenance import reconciler
@@ -49,29 +52,68 @@ class Silence(Exception):
     """Raised by an answer: the connection ends without one."""
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What a scene is set up with: the providers' limits, endpoints, and how they are reached.
+
+    `settings` are more lines of each provider, `more` fleet-wide configuration. Over TLS all but
+    the last provider speak https; `by_proxy` they are reached by a proxy, which needs TLS.
+    """
+
+    limit: str = "2000/h"
+    burst: int = 2000
+    endpoints: int = 1
+    over_tls: bool = False
+    by_proxy: bool = False
+    settings: str = ""
+    more: str = ""
+
+
 @dataclass
 class District:
-    """One provider: how it answers, and how long that takes."""
+    """One provider: how it answers, and how long that takes; `twin` is its second endpoint."""
 
     name: str
     server: HttpServer
     answer: Answer
     latency_seconds: float
     is_up: bool = True
+    tls: ssl.SSLContext | None = None
+    twin: HttpServer | None = None
+    twin_answer: Answer | None = None
+    twin_latency_seconds: float | None = None
 
     def stop(self) -> None:
         """Refuse connections from now on."""
         if self.is_up:
             self.is_up = False
             self.server.__exit__()
+            self.stop_twin()
+
+    def stop_twin(self) -> None:
+        """Refuse connections to the second endpoint from now on."""
+        if self.twin is not None:
+            self.twin.__exit__()
+            self.twin = None
 
 
 class Scene:
-    """One fleet, its apps and its time. `limits` are those of the providers."""
+    """One fleet, its apps and its time, on a stage."""
 
-    def __init__(self, folder: Path, redis_url: str, database_url: str, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        redis_url: str,
+        database_url: str,
+        seed: int,
+        stage: Stage = Stage(),  # frozen
+    ) -> None:
         self.random = random.Random(seed)
         self.clock = ManualClock()
+        self.stage = stage
+        self.authority = Authority(folder) if stage.over_tls else None
+        self.proxy = ConnectProxy() if stage.by_proxy else None
+        self.at_end = ExitStack()
         self._folder = folder
         self._urls = redis_url, database_url
         self.districts = {
@@ -83,11 +125,10 @@ class Scene:
         self.heartbeats: Heartbeats
 
     @contextmanager
-    def running(self, limit: str = "2000/h", burst: int = 2000, more: str = "") -> Iterator[Scene]:
-        """Open the scene: tables, limiters and heartbeats; `more` is fleet-wide configuration."""
+    def running(self) -> Iterator[Scene]:
+        """Open the scene: tables, limiters and heartbeats."""
         redis_url, database_url = self._urls
-        lines = (self._lines(each, limit, burst) for each in self.districts.values())
-        text = "\n".join([*lines, more])
+        text = "\n".join([*map(self._lines, self.districts.values()), self.stage.more])
         settings = install(self._folder, text, redis_url=redis_url, database_url=database_url)
         try:
             with runtime_of(settings, self.clock, script_clock=self.clock) as self.runtime:
@@ -97,8 +138,11 @@ class Scene:
                 self.be_alive()
                 yield self
         finally:
+            self.at_end.close()
             for district in self.districts.values():
                 district.stop()
+            if self.proxy is not None:
+                self.proxy.__exit__()
 
     @property
     def gateway(self) -> Gateway:
@@ -112,6 +156,12 @@ class Scene:
     def config(self, name: str) -> ProviderConfig:
         """Return the configuration of a district."""
         return self.runtime.configuration.current().providers[name]
+
+    def follow_configuration(self) -> None:
+        """Let workers follow the newest version of the configuration, and say so."""
+        number = self.runtime.configuration.refresh().version
+        self.heartbeats.send(replace(BEAT, configuration=number))
+        self.be_alive(configuration=number)
 
     def be_alive(self, **worker: object) -> None:
         """Let a worker of everything be heard, with the master key and the calls it has."""
@@ -219,21 +269,46 @@ class Scene:
             if not district.is_up:
                 raise Silence  # connections that are kept alive end, too
             if asked.path != "/token":
-                self.clock.advance(district.latency_seconds * self.random.uniform(0.7, 1.3))
+                self._take(district.latency_seconds)
             return district.answer(asked)
 
-        district = District(name, HttpServer(reply, host=host), answer, seconds)
+        def twin(asked: Asked) -> Reply:
+            if district.twin is None:
+                raise Silence
+            self._take(district.twin_latency_seconds or district.latency_seconds)
+            return (district.twin_answer or district.answer)(asked)
+
+        tls = None
+        if self.authority is not None and name != DISTRICTS[-1]:
+            tls = server_context(self.authority.issue(host))
+        server = HttpServer(reply, host=host, tls=tls)
+        district = District(name, server, answer, seconds, tls=tls)
+        if self.stage.endpoints > 1:
+            district.twin = HttpServer(twin, host=f"{host.rpartition('.')[0]}.1{host[-1]}")
         return district
 
-    def _lines(self, district: District, limit: str, burst: int) -> str:
-        url = district.server.url
-        auth = f'auth = "oauth2-basic"\ntoken_url = "{url}/token"'
-        return f"""
-            [providers.{district.name}]
-            kind = "oneroster"
-            limit = "{limit}"
-            burst = {burst}
-            allow_insecure = true
-            endpoints = [{{ url = "{url}" }}]
-            {auth if district.name == "clark" else 'auth = "none"'}
-        """
+    def _take(self, seconds: float) -> None:
+        self.clock.advance(seconds * self.random.uniform(0.7, 1.3))
+
+    def _lines(self, district: District) -> str:
+        url, stage = district.server.url, self.stage
+        urls = [url] if district.twin is None else [url, district.twin.url]
+        endpoints = [f'{{ url = "{each}" }}' for each in urls]
+        lines = [
+            f"[providers.{district.name}]",
+            'kind = "oneroster"',
+            f'limit = "{stage.limit}"',
+            f"burst = {stage.burst}",
+            "allow_insecure = true",
+            f"endpoints = [{', '.join(endpoints)}]",
+            *stage.settings.splitlines(),
+        ]
+        if self.authority is not None:
+            lines.append(f'ca_file = "{self.authority.file}"')
+        if self.proxy is not None:
+            lines.append(f'proxy = "http://{self.proxy.place}"')
+        if district.name == DISTRICTS[-1]:
+            lines += ['auth = "oauth2-basic"', f'token_url = "{url}/token"']
+        else:
+            lines.append('auth = "none"')
+        return "\n".join(lines)

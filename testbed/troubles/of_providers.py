@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from testbed.http_server import Asked, Reply, json_reply
+from testbed.http_server import Asked, Reply
 from testbed.scene import Silence
-from testbed.troubles.trouble import Expected, Trouble, answers, of
-from workers.jobs import planning
-
-BASE = "/ims/oneroster/rostering/v1p2"
+from testbed.troubles.syncs import BASE, lists, schools, sync
+from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
 
 
+@kind()
 def well(at: Trouble) -> Expected:
     """Nothing happens."""
     return Expected()
 
 
+@kind()
 def recovered(at: Trouble) -> Expected:
     """The provider fails for a while, and answers again."""
     district = at.scene.districts[at.district]
@@ -31,6 +31,7 @@ def recovered(at: Trouble) -> Expected:
     return Expected()
 
 
+@kind()
 def fails(at: Trouble) -> Expected:
     """It answers 5xx."""
     status = at.scene.random.choice((500, 502, 503, 504))
@@ -38,6 +39,7 @@ def fails(at: Trouble) -> Expected:
     return of("provider", "provider_down", name=at.district)
 
 
+@kind()
 def fails_in_part(at: Trouble) -> Expected:
     """It answers 5xx to most calls."""
     good, share = at.scene.districts[at.district].answer, at.scene.random.uniform(0.6, 0.9)
@@ -52,12 +54,14 @@ def fails_in_part(at: Trouble) -> Expected:
     return of("provider", "provider_down", name=at.district)
 
 
+@kind()
 def asks_for_time(at: Trouble) -> Expected:
     """It answers 503 with a Retry-After."""
     at.scene.districts[at.district].answer = answers(503, Retry_After="300")
     return of("provider", "provider_down", name=at.district)
 
 
+@kind()
 def throttles(at: Trouble) -> Expected:
     """It answers 429, though the limit is not reached."""
     seconds = at.scene.random.choice(("60", "300", "900"))
@@ -65,6 +69,7 @@ def throttles(at: Trouble) -> Expected:
     return of("provider", "provider_throttles", name=at.district)
 
 
+@kind()
 def is_silent(at: Trouble) -> Expected:
     """It accepts connections and answers nothing, while others answer."""
     at.others_work = True
@@ -76,6 +81,7 @@ def is_silent(at: Trouble) -> Expected:
     return of("provider", "provider_down", "provider_unreachable", name=at.district)
 
 
+@kind()
 def is_gone(at: Trouble) -> Expected:
     """It accepts no connection, while others answer."""
     at.others_work = True
@@ -83,6 +89,7 @@ def is_gone(at: Trouble) -> Expected:
     return of("provider", "provider_down", "provider_unreachable", name=at.district)
 
 
+@kind()
 def is_gone_alone(at: Trouble) -> Expected:
     """It accepts no connection, and no other was called: it may be our own network."""
     at.scene.clock.advance(700)
@@ -93,6 +100,7 @@ def is_gone_alone(at: Trouble) -> Expected:
     )  # fmt: skip
 
 
+@kind(usual=24)
 def is_slow(at: Trouble) -> Expected:
     """Its latency grows."""
     district = at.scene.districts[at.district]
@@ -101,6 +109,7 @@ def is_slow(at: Trouble) -> Expected:
     return of("provider", "provider_slow", name=at.district)
 
 
+@kind(usual=24)
 def hangs(at: Trouble) -> Expected:
     """Calls are under way that it does not answer."""
     at.scene.load(at.district, 2)
@@ -111,6 +120,7 @@ def hangs(at: Trouble) -> Expected:
     return of("provider", "provider_slow", name=at.district)
 
 
+@kind()
 def answers_invalid(at: Trouble) -> Expected:
     """A page of a proxy comes in place of the lists of a sync."""
     good = at.scene.districts[at.district].answer
@@ -121,48 +131,17 @@ def answers_invalid(at: Trouble) -> Expected:
         return good(asked)
 
     at.scene.districts[at.district].answer = answer
-    sync(at, "orgs")
+    sync(at)
     return of("provider", "answers_invalid", name=at.district)
 
 
+@kind()
 def sync_held(at: Trouble) -> Expected:
     """Most records of a dataset are gone in the next full read."""
-    orgs = [_org(number) for number in range(40)]
-    good = at.scene.districts[at.district].answer
-
-    def answer(asked: Asked) -> Reply:
-        if asked.path.startswith(BASE):
-            begin = int(asked.query.get("offset", 0))
-            page = orgs[begin : begin + int(asked.query.get("limit", 100))]
-            return json_reply({"orgs": page}, X_Total_Count=str(len(orgs)))
-        return good(asked)
-
-    at.scene.districts[at.district].answer = answer
-    sync(at, "orgs")
+    orgs, district = schools(40), at.scene.districts[at.district]
+    district.answer = lists(orgs, district.answer)
+    sync(at)
     del orgs[4:]
-    sync(at, "orgs")
+    sync(at)
     at.subject = at.scene.random.choice((at.district, f"{at.district}/orgs"))
     return of("provider", "sync_held", name=at.district)
-
-
-def sync(at: Trouble, resource: str, *, allow_deletes: bool = False) -> None:
-    """Let a dataset be read in full."""
-    job = at.scene.gateway.sync(at.district, resource, mode="full", allow_deletes=allow_deletes)
-    planning.plan(at.scene.runtime, job.id)
-    for _ in range(60):
-        if at.scene.gateway.jobs.status(job.id).is_final:
-            return
-        if not at.scene.work(at.district):
-            at.scene.clock.advance(3)
-    raise AssertionError(at.scene.gateway.jobs.status(job.id))
-
-
-def _org(number: int) -> dict[str, object]:
-    return {
-        "sourcedId": f"org-{number}",
-        "status": "active",
-        "dateLastModified": "2026-08-01T00:00:00.000Z",
-        "name": f"School {number}",
-        "type": "school",
-        "identifier": str(number),
-    }

@@ -20,7 +20,7 @@ from sisgate.ledger.schema import AlertMessage, AuditEvent
 from sisgate.webhooks.news import hand_out
 from testbed.chat import Chat
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
-from testbed.scene import INTERVAL_SECONDS, Scene
+from testbed.scene import INTERVAL_SECONDS, Scene, Stage
 from testbed.troubles.trouble import answers
 from workers.maintenance import alerts
 
@@ -45,8 +45,8 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
 @pytest.fixture
 def scene(tmp_path: Path, redis_url: str, ledger_url: str, receiver: Chat) -> Iterator[Scene]:
     """A fleet that is well."""
-    scene = Scene(tmp_path, redis_url, ledger_url, 1)
-    with scene.running(more=CONFIG):
+    scene = Scene(tmp_path, redis_url, ledger_url, 1, Stage(more=CONFIG))
+    with scene.running():
         scene.calm("lincoln", 4, 4)
         yield scene
 

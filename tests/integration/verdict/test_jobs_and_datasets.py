@@ -9,7 +9,7 @@ import pytest
 
 from sisgate.errors import UnknownJob, UnknownProvider, UnknownResource
 from sisgate.gateway import Verdict
-from testbed.scene import Scene
+from testbed.scene import Scene, Stage
 from testbed.troubles.trouble import answers
 from workers.jobs import planning
 from workers.maintenance import reconciler
@@ -18,8 +18,8 @@ from workers.maintenance import reconciler
 @pytest.fixture
 def scene(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Scene]:
     """A fleet with a quota of 30 calls an hour."""
-    scene = Scene(tmp_path, redis_url, ledger_url, 1)
-    with scene.running("30/h", 30):
+    scene = Scene(tmp_path, redis_url, ledger_url, 1, Stage("30/h", 30))
+    with scene.running():
         yield scene
 
 

@@ -1,0 +1,96 @@
+"""Troubles between us and a provider: certificates, proxies, names, and several hosts at once."""
+
+from __future__ import annotations
+
+from testbed.scene import DISTRICTS
+from testbed.troubles.trouble import Expected, Trouble, kind, of
+
+
+def _reconnect(at: Trouble) -> None:
+    """Close idle connections, as they are closed in time."""
+    at.scene.runtime.transport.close()
+
+
+def _rename(at: Trouble, *names: str) -> None:
+    """Let the URLs of providers have a host whose name nobody knows, as if it were forgotten."""
+    gateway = at.scene.gateway
+    file = gateway.settings.config_file
+    assert file is not None
+    gateway.configuration.apply(file, actor="test")
+    for name in names:
+        url = at.scene.districts[name].server.url
+        plan = gateway.configuration.plan_renamed_endpoint(name, url, f"http://{name}.invalid")
+        gateway.configuration.apply(plan, actor="test")
+    at.scene.follow_configuration()
+
+
+@kind(over_tls=True)
+def certificate_expired(at: Trouble) -> Expected:
+    """Its certificate has expired. That is nobody's network."""
+    district, authority = at.scene.districts[at.district], at.scene.authority
+    assert district.tls is not None
+    assert authority is not None
+    host = district.server.url.split("//")[1].partition(":")[0]
+    district.tls.load_cert_chain(authority.issue(host, expired=True))
+    _reconnect(at)
+    if at.scene.random.random() < 0.5:
+        at.scene.clock.advance(700)  # no other host was called meanwhile
+    return of(
+        "provider", "provider_down", "provider_unreachable", name=at.district, says="certificate"
+    )
+
+
+@kind(over_tls=True, by_proxy=True)
+def proxy_gone(at: Trouble) -> Expected:
+    """Our proxy accepts no connection."""
+    assert at.scene.proxy is not None
+    at.scene.proxy.__exit__()
+    _reconnect(at)
+    at.subject = at.scene.random.choice(("fleet", at.district))
+    return of("fleet", "network_down", says="proxy")
+
+
+@kind(over_tls=True, by_proxy=True)
+def proxy_refuses(at: Trouble) -> Expected:
+    """Our proxy connects us no more."""
+    assert at.scene.proxy is not None
+    at.scene.proxy.refuse(at.scene.random.choice((403, 407, 502, 503)))
+    _reconnect(at)
+    return of("fleet", "network_down", says="proxy")
+
+
+@kind()
+def name_unknown(at: Trouble) -> Expected:
+    """The name of its host has no address, while others answer."""
+    _rename(at, at.district)
+    at.others_work = True
+    return of("provider", "provider_unreachable", "provider_down", name=at.district, says="name")
+
+
+@kind()
+def names_unknown(at: Trouble) -> Expected:
+    """No name has an address: our own resolver is broken."""
+    at.scene.clock.advance(700)
+    _rename(at, *DISTRICTS[:2])
+    for name in DISTRICTS[:2]:
+        at.scene.load(name, 3)
+        at.scene.work(name)
+    at.others_work = True
+    at.subject = at.scene.random.choice(("fleet", at.district))
+    return of("fleet", "network_down", says="name")
+
+
+@kind()
+def two_gone(at: Trouble) -> Expected:
+    """Two of three providers accept no connection, and the third one answers."""
+    for name in DISTRICTS[:2]:
+        at.scene.districts[name].stop()
+        at.scene.load(name, 4)
+        at.scene.work(name)
+
+    def more() -> None:
+        at.scene.load("clark", 2)
+        at.scene.work("clark")
+
+    at.more = more
+    return of("provider", "provider_unreachable", "provider_down", name=at.district)
