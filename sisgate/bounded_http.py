@@ -287,6 +287,7 @@ def network_failure(error: Exception, network: Network) -> tuple[str, dict[str, 
 
     The detail has `sent` False where the request cannot have left.
     """
+    ids: dict[str, Any]
     if isinstance(error, ProxyError):
         match = re.search(r"Tunnel connection failed: (\d{3})", str(error))
         status = int(match[1]) if match else None
@@ -296,12 +297,13 @@ def network_failure(error: Exception, network: Network) -> tuple[str, dict[str, 
             what = f"answered {status} and does not connect us"
         else:
             what = f"cannot be reached ({why_unreachable(error)}): check `proxy` or HTTPS_PROXY"
-        return f"The proxy {network.proxy_place} {what}.", {"sent": False, "proxy_status": status}
+        ids = {"sent": False, "proxy": network.proxy_place, "proxy_status": status}
+        return f"The proxy {network.proxy_place} {what}.", ids
     fault = tls_fault(error)
     if fault is None:
         return None
     remedy = cure(fault, ca_file="`ca_file` of the provider", client_cert="`client_cert`")
-    ids: dict[str, Any] = {"tls": fault.name.lower()}
+    ids = {"tls": fault.name.lower()}
     if fault.is_certificate:
         ids["sent"] = False
     return f"{fault.value[:1].upper()}{fault.value[1:]}. {remedy}", ids

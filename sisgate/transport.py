@@ -13,7 +13,7 @@ from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, SIGNATURE_HMAC_SHA256
 from requests import PreparedRequest
 from requests.auth import AuthBase
 from requests_oauthlib import OAuth1
-from urllib3.exceptions import DecodeError, HTTPError, NewConnectionError
+from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, NewConnectionError
 
 from sisgate.bounded_http import (
     BodyTooLarge,
@@ -24,7 +24,7 @@ from sisgate.bounded_http import (
 )
 from sisgate.clock import Clock
 from sisgate.credentials.keys import Credential
-from sisgate.domain.network import Network
+from sisgate.domain.network import UNKNOWN_NAME, Network
 from sisgate.domain.secret import Secret, forget_locals
 from sisgate.domain.validation import usable_path
 from sisgate.errors import AnswerInvalid, CredentialError, ProviderUnavailable
@@ -189,6 +189,14 @@ class Transport:
                 raise ProviderUnavailable(
                     message, **{"sent": True, "reason": type(error).__name__, **ids}
                 ) from error
+            if isinstance(_cause_of(error), NameResolutionError):
+                forget_locals(error)
+                raise ProviderUnavailable(
+                    "The provider could not be reached: no address was found for the host name of "
+                    "its URL. Check the URL, and DNS.",
+                    sent=False,
+                    reason=UNKNOWN_NAME,
+                ) from error
             sent = not _never_sent(error)
             raise _unavailable("refused or cut the connection", error, sent=sent) from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
@@ -230,8 +238,12 @@ def _body_of(response: requests.Response, clock: Clock, deadline: float, limit: 
 
 def _never_sent(error: Exception) -> bool:
     """Whether the connection failed before the request could leave: then a POST may be repeated."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, NewConnectionError)
+    return isinstance(_cause_of(error), NewConnectionError)
+
+
+def _cause_of(error: Exception) -> object:
+    """Return urllib3's error behind one of requests."""
+    return getattr(error.args[0], "reason", None) if error.args else None
 
 
 def _unavailable(what: str, error: Exception, *, sent: bool = True) -> ProviderUnavailable:

@@ -9,20 +9,21 @@ from __future__ import annotations
 import random
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from sisgate import Gateway
 from sisgate.access.policy import Principal, Role
-from sisgate.domain.priorities import PRIORITIES
+from sisgate.domain.priorities import PRIORITIES, PRIORITY_STEPS
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.ledger import calls
 from sisgate.ledger import schema as tables
 from sisgate.liveness.heartbeats import Heartbeats
+from sisgate.redis.queues import list_key
 from sisgate.settings import ProviderConfig
 from testbed.clock import ManualClock
 from testbed.heartbeats import BEAT, HOUR_MS, TIMES, WORKER, be_heard
@@ -218,7 +219,23 @@ class Scene:
                 execute.make_call(self.runtime, config, call)
                 self.clock.advance(0.01)
                 made += 1
+            self._note_taken(name)
         return made
+
+    def _note_taken(self, name: str) -> None:
+        """Take the messages of calls that wait no more off their lists, as admission does."""
+        with self.runtime.database.read() as session:
+            query = select(tables.Call.priority, func.count()).where(
+                tables.Call.state == "queued", tables.Call.provider == name
+            )
+            rows = session.execute(query.group_by(tables.Call.priority))
+            left = {priority: count for priority, count in rows}  # noqa: C416  # rows, for mypy
+        with suppress(BrokerUnavailable):
+            for priority in PRIORITY_STEPS:
+                count = left.get(priority, 0)
+                self.runtime.redis.ltrim(
+                    list_key(name, priority), *(0, count - 1) if count else (1, 0)
+                )
 
     def claim(self, district: str) -> list[int]:
         """Claim the calls that wait, which then nobody makes; return their ids."""

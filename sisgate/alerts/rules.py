@@ -223,7 +223,8 @@ def value_of(metric: AlertMetric, facts: ProviderFacts) -> float | None:
             calls = len(facts.recent)
             return sum(1 for e in facts.recent if e.failed) / calls if calls else None
         case "median_seconds":
-            return median(facts.timing.recent) if facts.timing.recent else None
+            recent = facts.timing.recent
+            return median(each.seconds for each in recent) if recent else None
         case "quota_left_share":
             windows = facts.limiter.windows if facts.limiter and facts.limiter.known else ()
             return min((each.left / each.rate.calls for each in windows), default=None)

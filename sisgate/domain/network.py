@@ -10,6 +10,9 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+UNKNOWN_NAME = "unknown_name"
+"""The reason of an error if no address was found for the name of a host."""
+
 
 @dataclass(frozen=True)
 class Network:

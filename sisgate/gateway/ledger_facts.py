@@ -14,7 +14,7 @@ from sisgate.clock import Clock
 from sisgate.errors import DatabaseUnavailable
 from sisgate.gateway.core import Core
 from sisgate.ledger import controls, recent_work
-from sisgate.ledger.keys import list_keys
+from sisgate.ledger.keys import list_keys, rotation_failures
 from sisgate.ledger.recent_work import Contact, ErrorRow, RunningAttempt, WaitingCalls
 from sisgate.ledger.schema import Control, Job, Key
 from sisgate.verdict.facts import RECENT_SECONDS
@@ -26,7 +26,10 @@ Row = TypeVar("Row", WaitingCalls, ErrorRow, Job, RunningAttempt, Key)
 
 @dataclass
 class LedgerFacts:
-    """What the ledger knows of all providers asked for; empty while it is away."""
+    """What the ledger knows of all providers asked for; empty while it is away.
+
+    `running` are the calls under way of all providers, since they share the workers' slots.
+    """
 
     controls: Mapping[str, Control] = field(default_factory=dict)
     contacts: Mapping[str, Contact] = field(default_factory=dict)
@@ -35,6 +38,7 @@ class LedgerFacts:
     held: Mapping[str, Sequence[Job]] = field(default_factory=dict)
     running: Mapping[str, Sequence[RunningAttempt]] = field(default_factory=dict)
     keys: Mapping[str, Sequence[Key]] = field(default_factory=dict)
+    rotation_failures: Mapping[tuple[str, str], str] = field(default_factory=dict)
     error: str | None = None
     seconds: float | None = None
 
@@ -66,8 +70,9 @@ def _of_session(session: Session, since: datetime, asked: Sequence[str] | None) 
         waiting=_by_provider(recent_work.waiting(session, asked)),
         failed=_by_provider(recent_work.failed_jobs(session, since, asked)),
         held=_by_provider(recent_work.held_syncs(session, asked)),
-        running=_by_provider(recent_work.running(session, asked)),
+        running=_by_provider(recent_work.running(session)),
         keys=_by_provider(list_keys(session, asked[0] if asked else None)),
+        rotation_failures=rotation_failures(session, asked[0] if asked else None),
     )
 
 

@@ -124,7 +124,7 @@ def _sealed_with(
         return sealed_with(session, wanting)
 
 
-_DISPROVED = {Cause.RECONCILE_OVERDUE}
+_DISPROVED = {Cause.RECONCILE_OVERDUE, Cause.LEDGER_UNUSABLE}
 """Causes that a reconcile has just disproved."""
 
 _BY_HEARTBEATS = {Cause.WORKER_MISSING, Cause.MASTER_KEY_MISSING}

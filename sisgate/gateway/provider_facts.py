@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
+from sisgate.domain.network import UNKNOWN_NAME
 from sisgate.domain.priorities import Priority
 from sisgate.errors import BrokerUnavailable, DatabaseUnavailable
 from sisgate.gateway.core import Core
@@ -16,7 +18,7 @@ from sisgate.gateway.ledger_facts import RECENT, LedgerFacts
 from sisgate.gateway.liveness import Liveness
 from sisgate.ledger import controls, recent_work
 from sisgate.ledger.keys import USABLE
-from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
+from sisgate.ledger.recent_work import CallDuration, ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Control, Job, Key
 from sisgate.liveness.heartbeats import EVERY_SECONDS
 from sisgate.redis.queues import list_lengths
@@ -27,10 +29,12 @@ from sisgate.verdict.facts import (
     ByHand,
     HeldSync,
     KeyStanding,
+    Link,
     MetError,
     ProviderFacts,
     RecentCall,
     ServingWorker,
+    TimedCall,
     Timing,
 )
 
@@ -48,10 +52,26 @@ def met_error(row: ErrorRow, now: datetime, name_of: NameOf) -> MetError:
         status=error.get("status"),
         seconds_ago=(now - row.at).total_seconds() if row.at is not None else None,
         job=row.job,
-        at_token_endpoint=error.get("step") == "token",
-        sent=error.get("sent") is not False,
-        by_proxy="proxy_status" in error,
+        link=link_of(error),
+        tls=error.get("tls"),
     )
+
+
+def link_of(error: Mapping[str, Any]) -> Link:
+    """Return where the call with an error broke off.
+
+    >>> link_of({"code": "provider_unavailable", "sent": False, "tls": "expired"}).value
+    'certificate'
+    """
+    if "proxy" in error:
+        return Link.PROXY
+    if error.get("step") == "token":
+        return Link.TOKEN
+    if error.get("sent") is not False:
+        return Link.ANSWER
+    if "tls" in error:
+        return Link.CERTIFICATE
+    return Link.NAME if error.get("reason") == UNKNOWN_NAME else Link.CONNECTION
 
 
 def held_sync(job: Job) -> HeldSync:
@@ -170,8 +190,8 @@ class ProviderReader:
             return facts
         errors += self._ledger.failed.get(name, [])
         sums: defaultdict[str, int] = defaultdict(int)
-        for app, calls in usage.items():
-            sums[self._name_of(app)] += calls
+        for each in usage:
+            sums[self._name_of(each.app)] += each.calls
         return replace(
             facts,
             recent=[
@@ -179,16 +199,15 @@ class ProviderReader:
                     self._name_of(each.app),
                     each.status,
                     (self._now - each.started_at).total_seconds(),
+                    each.part,
+                    each.endpoint,
                 )
                 for each in ended
             ],
             met=[met_error(each, self._now, self._name_of) for each in errors],
             usage=dict(sums),
-            timing=Timing(
-                [each.provider_seconds for each in recent],
-                [each.provider_seconds for each in usual],
-                [each.all_seconds - each.provider_seconds for each in recent],
-            ),
+            failed_usage=sum(each.failed for each in usage),
+            timing=Timing(*map(_timed, (recent, usual))),
         )
 
     def _with_redis(self, facts: ProviderFacts, config: ProviderConfig) -> ProviderFacts:
@@ -204,11 +223,13 @@ class ProviderReader:
         )
 
     def _key(self, key: Key) -> KeyStanding:
+        failures = self._ledger.rotation_failures
         return KeyStanding(
             key.id,
             key.slot,
             (key.expires_at - self._now).total_seconds() if key.expires_at else None,
             (self._now - key.suspect_at).total_seconds() if key.suspect_at else None,
+            failures.get((key.provider, key.slot)),
         )
 
     def _workers(self, name: str) -> list[ServingWorker]:
@@ -221,15 +242,29 @@ class ProviderReader:
     def _backlog(self, name: str) -> list[AppBacklog]:
         calls: dict[str, dict[int, int]] = {}
         oldest: dict[str, dict[int, float]] = {}
+        queued: dict[str, float] = {}
         for row in self._ledger.waiting.get(name, ()):
             app, age = self._name_of(row.app), (self._now - row.oldest).total_seconds()
             of_app, ages = calls.setdefault(app, {}), oldest.setdefault(app, {})
             of_app[row.priority] = of_app.get(row.priority, 0) + row.calls
             ages[row.priority] = max(ages.get(row.priority, 0.0), age)
+            if row.queued_since is not None:
+                seconds = (self._now - row.queued_since).total_seconds()
+                queued[app] = max(queued.get(app, 0.0), seconds)
         return [
-            AppBacklog(app, of_app, max(oldest[app].values()), oldest[app])
+            AppBacklog(app, of_app, max(oldest[app].values()), oldest[app], queued.get(app))
             for app, of_app in calls.items()
         ]
+
+
+def _timed(durations: Sequence[CallDuration]) -> list[TimedCall]:
+    return [
+        TimedCall(
+            each.provider_seconds, each.all_seconds - each.provider_seconds, each.part,
+            each.endpoint,
+        )
+        for each in durations
+    ]  # fmt: skip
 
 
 def _by_hand(control: Control, setting: controls.Setting, until: datetime | None) -> ByHand:

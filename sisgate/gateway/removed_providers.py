@@ -18,6 +18,7 @@ def removed_error(provider: str, version: VersionInfo) -> ProviderRemoved:
         f"{version.actor} at {version.created_at:%Y-%m-%d %H:%M} UTC{why}.",
         provider=provider,
         version=version.number,
+        by=version.actor,
     )
 
 

@@ -30,13 +30,17 @@ def read_facts(core: Core, names: Sequence[str], name_of: NameOf) -> FleetFacts:
         liveness.obstacles,
         hosts=_hosts(core, ledger, now),
         ledger_seconds=ledger.seconds,
+        running_seconds={
+            name: [(now - each.started_at).total_seconds() for each in running]
+            for name, running in ledger.running.items()
+        },
     )
     reader = ProviderReader(core, liveness, ledger, fleet.at, name_of, is_alone=len(names) == 1)
     return replace(fleet, providers=[reader.provider(name) for name in names])
 
 
 def _is_of_ledger(cause: Cause) -> bool:
-    return cause in {Cause.LEDGER_UNREACHABLE, Cause.SCHEMA_BEHIND}
+    return cause in {Cause.LEDGER_UNREACHABLE, Cause.LEDGER_UNUSABLE, Cause.SCHEMA_BEHIND}
 
 
 def _hosts(core: Core, ledger: LedgerFacts, now: datetime) -> list[Host]:

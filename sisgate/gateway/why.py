@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from sisgate.access.policy import Action, covers_some
 from sisgate.domain.recurrence import Occurrences, offset_in
-from sisgate.domain.states import CallState
-from sisgate.errors import DatabaseUnavailable, UnknownProvider
+from sisgate.domain.states import CallState, JobState
+from sisgate.errors import DatabaseUnavailable, ProviderRemoved, UnknownProvider
 from sisgate.gateway.core import Core
 from sisgate.gateway.datasets import absent_datasets
 from sisgate.gateway.job import read_status
@@ -19,15 +20,25 @@ from sisgate.gateway.jobs import Jobs
 from sisgate.gateway.liveness import read_liveness
 from sisgate.gateway.provider_facts import NameOf, held_sync, lost_among, met_error
 from sisgate.gateway.verdict_facts import read_facts
-from sisgate.ledger import job_calls, recent_work
+from sisgate.ledger import audit_log, job_calls, recent_work
+from sisgate.ledger.audit_log import AuditFilter
 from sisgate.ledger.recent_work import ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Dataset, Job
 from sisgate.settings import ProviderConfig
-from sisgate.verdict.facts import DatasetFacts, JobFacts, MetError
+from sisgate.settings.fleet import ScheduleConfig
+from sisgate.verdict.facts import ByHand, DatasetFacts, JobFacts, MetError
 from sisgate.verdict.finding import Verdict
-from sisgate.verdict.judgement import judge_dataset, judge_fleet, judge_job, judge_provider
+from sisgate.verdict.judgement import (
+    judge_dataset,
+    judge_fleet,
+    judge_job,
+    judge_provider,
+    judge_removed,
+)
 
 FLEET = "fleet"
+JOB_CANCELLED = "jobs:job:cancel"
+"""The action of the audit log."""
 
 
 class Verdicts:
@@ -61,15 +72,21 @@ class Verdicts:
         return judge_fleet(read_facts(self._core, names, self._name_of()))
 
     def provider(self, name: str) -> Verdict:
-        """Return the verdict on a provider."""
-        self._core.provider(name)
+        """Return the verdict on a provider, also on one that was removed."""
+        try:
+            self._core.provider(name)
+        except ProviderRemoved as removed:
+            return judge_removed(name, removed.as_dict(), self._core.clock.now())
         self._core.access.require_any(Action.LOOK, name)
         fleet = read_facts(self._core, [name], self._name_of())
         return judge_provider(fleet.providers[0], fleet)
 
     def dataset(self, provider: str, resource: str) -> Verdict:
         """Return the verdict on a dataset of a provider."""
-        self._core.check_dataset(provider, resource)
+        try:
+            self._core.check_dataset(provider, resource)
+        except ProviderRemoved as removed:
+            return judge_removed(provider, removed.as_dict(), self._core.clock.now())
         self._core.access.require(Action.LOOK, provider, resource)
         config = self._core.provider(provider)
         fleet = read_facts(self._core, [provider], self._name_of())
@@ -100,7 +117,7 @@ class Verdicts:
         ]
         waiting = [] if status.is_final else job_calls.waiting(session, status.id)
         # Failures that are the provider's fault spend no try, so tries do not tell retries.
-        again = [at for error, at in waiting if error and at is not None and at > now]
+        again = [at or now for error, at in waiting if error]
         errors = [error for error, _ in waiting if error]
         name_of = self._name_of()
         return JobFacts(
@@ -113,11 +130,14 @@ class Verdicts:
             age_seconds=((status.ended_at or now) - status.accepted_at).total_seconds(),
             error=status.error,
             note=status.note,
+            ended_seconds_ago=(now - status.ended_at).total_seconds() if status.ended_at else None,
+            tried=status.calls_made > 0,
+            cancelled=_canceller(session, status) if status.state is JobState.CANCELLED else None,
             running=status.calls.get(CallState.RUNNING, 0),
             lost=lost_among(read_liveness(self._core.context, [status.provider]), running, now)
             if running
             else 0,
-            retry_in_seconds=(min(again) - now).total_seconds()
+            retry_in_seconds=max(0.0, (min(again) - now).total_seconds())
             if again and len(again) == len(waiting)
             else None,
             met=_met(status, errors[-1], now, name_of) if errors else None,
@@ -143,6 +163,7 @@ class Verdicts:
                 if absent
                 else None,
                 missed_seconds=self._missed(config, resource, synced_at, now),
+                schedules=[name for name, _ in self._schedules(config, resource)],
             )
 
     def _last(self, session: Session, job: Job, now: datetime) -> JobFacts:
@@ -152,17 +173,39 @@ class Verdicts:
         self, config: ProviderConfig, resource: str, synced_at: datetime | None, now: datetime
     ) -> float | None:
         """Return how long ago the newest start of a schedule was that no sync has followed."""
-        current, missed = self._core.configuration.current(), None
-        for name, schedule in current.schedules.items():
-            if config.name not in schedule.providers_among(current.providers):
-                continue
-            if schedule.resources and resource not in schedule.resources:
-                continue
+        missed = None
+        for name, schedule in self._schedules(config, resource):
             offset = offset_in(schedule.window, name, config.name)
             due = Occurrences(schedule.recurrence, now, schedule.window).last(offset) + offset
             if synced_at is None or synced_at < due:
                 missed = max(missed or 0.0, (now - due).total_seconds())
         return missed
+
+    def _schedules(
+        self, config: ProviderConfig, resource: str
+    ) -> Iterator[tuple[str, ScheduleConfig]]:
+        """Yield the schedules that read a dataset."""
+        current = self._core.configuration.current()
+        for name, schedule in current.schedules.items():
+            if config.name not in schedule.providers_among(current.providers):
+                continue
+            if not schedule.resources or resource in schedule.resources:
+                yield name, schedule
+
+
+def _canceller(session: Session, status: JobStatus) -> ByHand | None:
+    """Return who cancelled a job, by the audit log."""
+    if status.ended_at is None:
+        return None
+    # It has no index by job, but one by time.
+    wanted = AuditFilter(
+        action=JOB_CANCELLED,
+        job=status.id,
+        since=status.ended_at - timedelta(seconds=1),
+        until=status.ended_at + timedelta(seconds=1),
+    )
+    event = next(iter(audit_log.tail(session, wanted, limit=1)), None)
+    return ByHand(event.actor, event.at, event.reason) if event is not None else None
 
 
 def _met(status: JobStatus, error: dict[str, object], now: datetime, name_of: NameOf) -> MetError:

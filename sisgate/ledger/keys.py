@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, select, true, update
 from sqlalchemy.orm import Session
 
 from sisgate.domain.choices import Slot
@@ -45,6 +45,14 @@ def list_keys(session: Session, provider: str | None = None) -> list[Key]:
     """Return the keys, newest first. Their secrets stay sealed."""
     query = select(Key).order_by(Key.provider, Key.created_at.desc())
     return list(session.scalars(query.where(Key.provider == provider) if provider else query))
+
+
+def rotation_failures(session: Session, provider: str | None = None) -> dict[tuple[str, str], str]:
+    """Return by provider and slot why its last rotation brought no new key, where it did not."""
+    query = select(KeySlot.provider, KeySlot.slot, KeySlot.failure).where(
+        KeySlot.failure.is_not(None), true() if provider is None else KeySlot.provider == provider
+    )
+    return {(name, slot): str(why) for name, slot, why in session.execute(query)}
 
 
 def active_slots(session: Session) -> dict[str, list[str]]:

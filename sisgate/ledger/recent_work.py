@@ -5,12 +5,12 @@ Each function reads a bounded number of rows, or only live ones and those of a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from sisgate.domain.states import CallState, JobKind, JobState
@@ -26,12 +26,17 @@ SAMPLE = 200
 
 @dataclass(frozen=True, slots=True)
 class EndedAttempt:
-    """An attempt that ended: whose it was, when it began, and its status; None for no answer."""
+    """An attempt that ended: whose it was, when it began, and its status; None for no answer.
+
+    `part` is what its call is about: a dataset, or the method of a request.
+    """
 
     provider: str
     app: str
     started_at: datetime
     status: int | None
+    part: str
+    endpoint: str | None
 
 
 @dataclass(slots=True)
@@ -44,13 +49,26 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCalls:
-    """The calls of one app and priority that wait for one provider, and since when."""
+    """The calls of one app and priority that wait for one provider, and since when.
+
+    `queued_since` is since when the oldest one waits that a worker may take; None without any.
+    """
 
     provider: str
     app: str
     priority: int
     calls: int
     oldest: datetime
+    queued_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppCalls:
+    """How many calls an app began, and how many of them the provider failed."""
+
+    app: str
+    calls: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,8 @@ class CallDuration:
 
     provider_seconds: float
     all_seconds: float
+    part: str
+    endpoint: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +147,15 @@ def contacts(session: Session, since: datetime) -> dict[str, Contact]:
 def ended_attempts(session: Session, provider: str, since: datetime) -> list[EndedAttempt]:
     """Return the newest attempts at a provider since a time that have ended, newest first."""
     rows = session.execute(
-        select(Attempt.provider, Job.app, Attempt.started_at, Attempt.status)
+        select(
+            Attempt.provider,
+            Job.app,
+            Attempt.started_at,
+            Attempt.status,
+            Job.resource,
+            Call.target,
+            Call.endpoint,
+        )
         .join(Call, Call.id == Attempt.call_id)
         .join(Job, Job.id == Call.job_id)
         .where(
@@ -138,14 +166,24 @@ def ended_attempts(session: Session, provider: str, since: datetime) -> list[End
         .order_by(Attempt.started_at.desc())
         .limit(SAMPLE)
     )
-    return [EndedAttempt(*row) for row in rows]
+    return [
+        EndedAttempt(provider, app, started, status, _part(resource, target), endpoint)
+        for provider, app, started, status, resource, target, endpoint in rows
+    ]
 
 
-def calls_by_app(session: Session, provider: str, since: datetime) -> dict[str, int]:
+def _part(resource: str | None, target: Mapping[str, Any] | None) -> str:
+    return resource or str((target or {}).get("method", ""))
+
+
+def calls_by_app(session: Session, provider: str, since: datetime) -> list[AppCalls]:
     """Return how many calls each app began at a provider since a time, most first."""
     calls = func.count()
+    is_failed = and_(
+        Attempt.ended_at.is_not(None), or_(Attempt.status.is_(None), Attempt.status >= 500)
+    )
     rows = session.execute(
-        select(Job.app, calls)
+        select(Job.app, calls, func.sum(case((is_failed, 1), else_=0)))
         .select_from(Attempt)
         .join(Call, Call.id == Attempt.call_id)
         .join(Job, Job.id == Call.job_id)
@@ -153,7 +191,7 @@ def calls_by_app(session: Session, provider: str, since: datetime) -> dict[str, 
         .group_by(Job.app)
         .order_by(calls.desc(), Job.app)
     )
-    return {row[0]: row[1] for row in rows}
+    return [AppCalls(*row) for row in rows]
 
 
 def latencies(
@@ -161,8 +199,16 @@ def latencies(
 ) -> list[CallDuration]:
     """Return the durations of the newest answered calls that were begun in a time."""
     query = (
-        select(Attempt.started_at, Attempt.ended_at, Call.elapsed_ms)
+        select(
+            Attempt.started_at,
+            Attempt.ended_at,
+            Call.elapsed_ms,
+            Job.resource,
+            Call.target,
+            Call.endpoint,
+        )
         .join(Call, and_(Call.id == Attempt.call_id, Call.attempt == Attempt.number))
+        .join(Job, Job.id == Call.job_id)
         .where(
             Attempt.provider == provider,
             Attempt.ended_at.is_not(None),
@@ -173,8 +219,10 @@ def latencies(
     )
     rows = session.execute(query.order_by(Attempt.started_at.desc()).limit(SAMPLE))
     return [
-        CallDuration(elapsed / 1000, (ended - started).total_seconds())
-        for started, ended, elapsed in rows
+        CallDuration(
+            elapsed / 1000, (ended - started).total_seconds(), _part(resource, target), endpoint
+        )
+        for started, ended, elapsed, resource, target, endpoint in rows
         if ended is not None and elapsed is not None
     ]
 
@@ -183,7 +231,14 @@ def waiting(session: Session, providers: Sequence[str] | None = None) -> list[Wa
     """Return the calls that wait, and the accepted jobs that have none yet as one call each."""
     of_provider = _among(Job.provider, providers)
     calls = (
-        select(Job.provider, Job.app, Job.priority, func.count(), func.min(Call.planned_at))
+        select(
+            Job.provider,
+            Job.app,
+            Job.priority,
+            func.count(),
+            func.min(Call.planned_at),
+            func.min(case((is_still(Call.state, CallState.QUEUED), Call.published_at))),
+        )
         .join(Call, Call.job_id == Job.id)
         .where(job_is_live(), of_provider, live_call(CallState.PLANNED, CallState.QUEUED))
         .group_by(Job.provider, Job.app, Job.priority)
@@ -194,7 +249,7 @@ def waiting(session: Session, providers: Sequence[str] | None = None) -> list[Wa
         .where(~select(Call.id).where(Call.job_id == Job.id).exists())
         .group_by(Job.provider, Job.app, Job.priority)
     )
-    rows = [*session.execute(calls), *session.execute(unplanned)]
+    rows = [*session.execute(calls), *((*row, None) for row in session.execute(unplanned))]
     return [WaitingCalls(*row) for row in rows if row[4] is not None]
 
 
@@ -269,11 +324,11 @@ def last_sync(session: Session, provider: str, resource: str) -> Job | None:
     return session.scalar(query.order_by(Job.accepted_at.desc()).limit(1))
 
 
-def running(session: Session, providers: Sequence[str] | None = None) -> list[RunningAttempt]:
+def running(session: Session) -> list[RunningAttempt]:
     """Return the calls under way, oldest first."""
     query = (
         select(Call.id, Call.provider, Call.started_at)
-        .where(is_in(Call.state, CallState.RUNNING), _among(Call.provider, providers))
+        .where(is_in(Call.state, CallState.RUNNING))
         .order_by(Call.started_at)
     )
     return [

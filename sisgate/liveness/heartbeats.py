@@ -92,13 +92,15 @@ class Fleet:
     """All known processes, the most recently seen first, and the state of reconciliation.
 
     `reconciled_seconds` is how long ago a reconcile last succeeded, None for never;
-    `reconcile_failure` is why those since have failed, None if they have not. `leader` is the
+    `reconcile_failure` is why those since have failed, None if they have not, and `failure_code`
+    the error's. `leader` is the
     worker that does the fleet's duties at the moment, None between two.
     """
 
     processes: Sequence[Heartbeat] = ()
     reconciled_seconds: float | None = None
     reconcile_failure: str | None = None
+    failure_code: str | None = None
     leader: str | None = None
 
     def serving(self, queue: str) -> Sequence[Heartbeat]:
@@ -144,9 +146,10 @@ class Heartbeats:
         pipe.zrem(HEARTBEAT_TIMES(), process_id)
         pipe.execute()
 
-    def note_reconcile(self, failure: str | None = None) -> None:
-        """Record that a reconcile has ended, or why it failed."""
-        run_script(self._redis, "liveness/reconciled", [RECONCILES()], [failure or ""])
+    def note_reconcile(self, failure: str | None = None, code: str | None = None) -> None:
+        """Record that a reconcile has ended, or why it failed, with the code of the error."""
+        arguments: list[Argument] = [failure or "", code or ""]
+        run_script(self._redis, "liveness/reconciled", [RECONCILES()], arguments)
 
     def read(self) -> Fleet:
         """Return all processes seen within a day, in one round trip."""
@@ -161,10 +164,12 @@ class Heartbeats:
         ages = {name: max(0.0, (now_ms - at) / 1000) for name, at in times}
         read = (_heartbeat(body, ages.get(name)) for name, body in bodies.items())
         done, reason = reconciles.get(b"done_ms"), reconciles.get(b"reason")
+        code = reconciles.get(b"code")
         return Fleet(
             sorted(filter(None, read), key=lambda heartbeat: heartbeat.age_seconds),
             None if done is None else max(0.0, (now_ms - float(done)) / 1000),
             None if reason is None else reason.decode(),
+            code.decode() if code else None,
             None if leader is None else leader.decode().rpartition("/")[0],
         )
 

@@ -7,9 +7,15 @@ from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
 from sisgate.domain.figures import duration
+from sisgate.errors import DatabaseUnavailable
 from sisgate.liveness.disagreements import disagreements
 from sisgate.liveness.heartbeats import Fleet, Heartbeat
-from sisgate.liveness.obstacles import Cause, Obstacle, listed
+from sisgate.liveness.obstacles import (
+    Cause,
+    Obstacle,
+    ledger_unusable,
+    listed,
+)
 from sisgate.redis.queues import PLANNER_QUEUE
 
 RECONCILE_SECONDS = 10.0
@@ -64,7 +70,10 @@ def _central(fleet: Fleet) -> Iterator[Obstacle]:
     has_worker = any(process.kind == "worker" and process.is_alive for process in fleet.processes)
     if has_worker and (silent is None or silent > RECONCILE_SECONDS):
         since = "yet" if silent is None else f"for {duration(silent)}"
-        why = f" ({fleet.reconcile_failure})" if fleet.reconcile_failure else ""
+        why = f" ({fleet.reconcile_failure.rstrip('.')})" if fleet.reconcile_failure else ""
+        if fleet.failure_code == DatabaseUnavailable.code:
+            yield ledger_unusable(since, why)
+            return
         yield Obstacle(
             Cause.RECONCILE_OVERDUE,
             f"no reconcile has succeeded {since}{why}",

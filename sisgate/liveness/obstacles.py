@@ -19,6 +19,7 @@ class Cause(StrEnum):
     SCHEMA_BEHIND = "schema_behind"
     PLANNER_MISSING = "planner_missing"
     BEAT_MISSING = "beat_missing"
+    LEDGER_UNUSABLE = "ledger_unusable"
     RECONCILE_OVERDUE = "reconcile_overdue"
     WORKER_MISSING = "worker_missing"
     PROVIDER_MISSING = "provider_missing"
@@ -100,6 +101,16 @@ def ledger_unreachable(remedy: str) -> Obstacle:
     return Obstacle(Cause.LEDGER_UNREACHABLE, "the ledger cannot be reached", remedy)
 
 
+def ledger_unusable(since: str, why: str) -> Obstacle:
+    """Return the obstacle of a database that workers cannot use; `since` says for how long."""
+    return Obstacle(
+        Cause.LEDGER_UNUSABLE,
+        f"no worker could use the ledger {since}{why}",
+        "Look at the database: its disk, its locks and who holds them, whether it is the primary, "
+        "and whether the workers' hosts reach it. No call is made until then.",
+    )
+
+
 def schema_behind(version: str | None, newest: str) -> Obstacle:
     """Return the obstacle of a database whose schema is older than the code's."""
     return Obstacle(
@@ -115,7 +126,7 @@ def provider_missing(provider: str) -> Obstacle:
         Cause.PROVIDER_MISSING,
         f"{provider} is not in the configuration",
         f"Restore [providers.{provider}], also where workers and beat read it, and its work "
-        "resumes; or cancel the work with `sisgate jobs cancel`.",
+        "resumes; or cancel its jobs: `sisgate jobs cancel JOB`.",
         provider,
     )
 

@@ -133,7 +133,7 @@ def _rule(*causes: str, **more: object) -> AlertRule:
 DEFAULT_RULES = {
     "provider": _rule(
         "provider_down", "provider_unreachable", "provider_slow", "provider_throttles",
-        "tokens_fail", "answers_invalid",
+        "tokens_fail", "answers_invalid", "provider_misconfigured",
     ),
     "network": _rule("network_down", severity="critical"),
     "keys": _rule(
@@ -146,7 +146,9 @@ DEFAULT_RULES = {
     ),
     "periodic": _rule("beat_missing", "planner_missing", after="30s", severity="warning"),
     "redis": _rule("redis_unreachable", "redis_refuses_writes", severity="critical"),
-    "ledger": _rule("ledger_unreachable", "schema_behind", severity="critical"),
+    "ledger": _rule(
+        "ledger_unreachable", "ledger_unusable", "schema_behind", severity="critical"
+    ),
     "ledger-slow": _rule("ledger_slow", after="1m"),
     "quota": _rule("quota_spent", "app_flood", "limit_by_hand", after="5m", severity="warning"),
     "held-sync": _rule("sync_held", severity="warning"),

@@ -1,17 +1,17 @@
-"""Why calls wait although the provider takes them: quota, floods, slots, slowness. Pure."""
+"""Why calls wait although the provider takes them: quota, floods, pace, slots. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
 
-from sisgate.domain.figures import duration, percent
+from sisgate.admission.state import WindowState
+from sisgate.domain.figures import counted, duration, percent
 from sisgate.domain.priorities import Priority
 from sisgate.domain.rates import Rate
-from sisgate.verdict.facts import FleetFacts, ProviderFacts
+from sisgate.verdict.facts import ProviderFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.holds import by_hand
+from sisgate.verdict.holds import limit_by_hand
 
 LEAST_WAIT_SECONDS = 1.0
 """Shorter waits for a permit are no trouble."""
@@ -23,31 +23,30 @@ FLOOD_CALLS = 50
 FLOOD_SECONDS = 600.0
 """A backlog is a flood from so many calls on that take so long to make."""
 
+BOUND_SECONDS = 20.0
+"""A message that waits for longer, for the pace or for a call to end, is told of."""
+
+BOUNDS = {
+    "concurrency": "max_concurrency, or its school_hours, allow no more calls at a time",
+    "interval": "min_interval_seconds keeps its calls apart",
+    "bucket": "they are made at the pace of its limit",
+}
+"""What the limiter waits for besides the quota, in words."""
+
 QUEUED_SECONDS = 10.0
 """A message that waits for longer, with a permit free, is not taken by any worker."""
 
-SLOWER = 3.0
-SLOW_SECONDS = 1.0
-"""A provider is slow at so many times its usual latency, and not below this one."""
 
-USUAL_CALLS, RECENT_CALLS = 20, 3
-"""The fewest calls that make a usual, and a recent latency."""
-
-OWN_SECONDS = 1.0
-TRIP_SECONDS = 0.5
-"""What sisgate adds to a call, and a round trip to the ledger, from which on it is slow."""
-
-
-def congestion(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
-    """Yield why calls wait or take long."""
+def congestion(facts: ProviderFacts) -> Iterator[Finding]:
+    """Yield why calls wait."""
     quota = list(quota_of(facts))
     yield from quota
-    if not quota:
-        yield from _flood(facts)
+    flood = [] if quota else list(_flood(facts))
+    yield from flood
     yield from _lost(facts)
     yield from _busy(facts)
-    yield from _slow(facts)
-    yield from _own(facts, fleet)
+    if not quota and not flood:
+        yield from _bound(facts)
 
 
 def _waits(facts: ProviderFacts) -> tuple[Priority, float, str] | None:
@@ -81,23 +80,15 @@ def quota_of(facts: ProviderFacts) -> Iterator[Finding]:
         "calls_by_app": dict(Counter(facts.usage).most_common(5)),
     }
     when = f"the next {priority.word} call can be made in {duration(seconds)}"
-    if facts.limiter.overridden and _is_tighter(facts, window.used):
-        party, words, hand = by_hand(facts.limits_set)
-        configured = ", ".join(str(rate) for rate in facts.configured)
-        yield Finding(
-            Trouble.LIMIT_BY_HAND,
-            party,
-            Severity.STOPS,
-            Certainty.CERTAIN,
-            f"the limit of {facts.name} was set to {window.rate} {words} (configured: "
-            f"{configured}), and is used up; {when}",
-            f"`sisgate limits set {facts.name} --reset` restores the configured limit.",
-            {**evidence, **hand},
-            facts.name,
-        )
+    if facts.is_tighter and window.used < _pace_setter(facts.configured).calls:
+        yield limit_by_hand(facts, f"is used up; {when}", Severity.STOPS, evidence)
         return
     app, share = _top(facts.usage)
-    if app is not None and share >= 0.5:
+    failed = facts.failed_usage
+    if failed >= 0.5 * sum(facts.usage.values()) > 0:
+        who, party = f"{facts.name} failed {failed:,} of its calls", Party("provider", facts.name)
+        certainty, evidence["failed"] = Certainty.LIKELY, failed
+    elif app is not None and share >= 0.5:
         who, party = f"{app} made {percent(share)} of its calls", Party("app", app)
         certainty = Certainty.CERTAIN if share >= MOST else Certainty.LIKELY
     elif facts.usage:
@@ -110,7 +101,7 @@ def quota_of(facts: ProviderFacts) -> Iterator[Finding]:
         party,
         Severity.STOPS,
         certainty,
-        f"the quota of {facts.name} is used up ({window.used:,} of {window.rate}); {who}; {when}",
+        f"{_spent(facts.name, window, reason)}; {who}; {when}",
         "Wait, give urgent work a higher priority, or bound the app: `sisgate usage "
         f"{facts.name} --by hour` shows who called.",
         evidence,
@@ -118,14 +109,18 @@ def quota_of(facts: ProviderFacts) -> Iterator[Finding]:
     )
 
 
-def _is_tighter(facts: ProviderFacts, used: int) -> bool:
-    """Return whether the configured limits would still allow calls."""
-    limiter = facts.limiter
-    if limiter is None or not facts.configured:
-        return False
-    pace = min((each.rate.per_second for each in limiter.windows), default=0.0)
-    configured: Rate = min(facts.configured, key=lambda each: each.per_second)
-    return pace < configured.per_second and used < configured.calls
+def _spent(name: str, window: WindowState, reason: str) -> str:
+    if reason == "reserve" and window.left:
+        return (
+            f"the quota of {name} is used up but for {window.left:,} of {window.rate}, which are "
+            "kept for more urgent calls"
+        )
+    return f"the quota of {name} is used up ({window.used:,} of {window.rate})"
+
+
+def _pace_setter(rates: Sequence[Rate]) -> Rate:
+    """Return the limit that is the tightest in the long run."""
+    return min(rates, key=lambda each: each.per_second)
 
 
 def _flood(facts: ProviderFacts) -> Iterator[Finding]:
@@ -149,6 +144,10 @@ def _flood(facts: ProviderFacts) -> Iterator[Finding]:
         "factor": round(limiter.factor, 2),
     }
     takes = f"they take {duration(seconds)} at the limit's pace"
+    if facts.is_tighter:
+        what = f"{facts.waiting:,} calls wait: {takes}"
+        yield limit_by_hand(facts, what, Severity.HARMS, evidence)
+        return
     if limiter.factor < 0.5:
         yield Finding(
             Trouble.PROVIDER_THROTTLES,
@@ -191,7 +190,7 @@ def _lost(facts: ProviderFacts) -> Iterator[Finding]:
         Party("fleet"),
         Severity.HARMS,
         Certainty.CERTAIN,
-        f"{facts.lost} calls of {facts.name} were under way on workers that are gone",
+        f"{counted(facts.lost, 'call')} of {facts.name} had begun on workers that are gone",
         "Nothing: other workers take them up when their leases end. See why workers end: their "
         "logs, and the host's memory.",
         {"calls": facts.lost, "oldest_seconds": round(max(facts.running_seconds, default=0.0))},
@@ -199,12 +198,16 @@ def _lost(facts: ProviderFacts) -> Iterator[Finding]:
     )
 
 
+def _queued_seconds(facts: ProviderFacts) -> float:
+    """Return how long the oldest call waits that any worker may take; 0 without any."""
+    return max((each.queued_seconds or 0.0 for each in facts.backlog), default=0.0)
+
+
 def _busy(facts: ProviderFacts) -> Iterator[Finding]:
-    waits = _waits(facts)
+    waits, oldest = _waits(facts), _queued_seconds(facts)
     if waits is None or waits[1] > 0 or not facts.workers:
         return
     queued = sum(facts.queued.values())
-    oldest = max((each.oldest_seconds for each in facts.backlog), default=0.0)
     if not queued or oldest < QUEUED_SECONDS:
         return
     if any(each.state.value != "closed" for each in facts.breakers):
@@ -217,7 +220,7 @@ def _busy(facts: ProviderFacts) -> Iterator[Finding]:
         Party("fleet"),
         Severity.HARMS,
         Certainty.LIKELY if is_full else Certainty.POSSIBLE,
-        f"{queued:,} calls wait for {facts.name} with permits free: "
+        f"{facts.name} has {counted(queued, 'call')} waiting with permits free: "
         + (
             f"all {slots} slots of its workers are busy"
             if is_full
@@ -231,55 +234,34 @@ def _busy(facts: ProviderFacts) -> Iterator[Finding]:
     )
 
 
-def _slow(facts: ProviderFacts) -> Iterator[Finding]:
-    timing = facts.timing
-    usual = median(timing.usual) if len(timing.usual) >= USUAL_CALLS else None
-    bound = facts.slow_seconds
-    if usual is not None:
-        bound = min(bound, max(SLOW_SECONDS, SLOWER * usual))
-    recent = median(timing.recent) if len(timing.recent) >= RECENT_CALLS else None
-    hanging = [seconds for seconds in facts.running_seconds if seconds >= 5 * bound]
-    if facts.lost:
-        hanging = []
-    if (recent is None or recent < bound) and not hanging:
+def _bound(facts: ProviderFacts) -> Iterator[Finding]:
+    """Yield that calls wait because few are allowed at a time, or at the pace of the limit."""
+    waits, oldest = _waits(facts), _queued_seconds(facts)
+    if waits is None or facts.limiter is None or waits[2] not in BOUNDS or oldest < BOUND_SECONDS:
         return
-    evidence = {
-        "median_seconds": None if recent is None else round(recent, 3),
-        "usual_seconds": None if usual is None else round(usual, 3),
-        "calls": len(timing.recent),
-        "under_way_seconds": [round(each) for each in hanging[:5]],
-    }
-    if recent is not None and recent >= bound:
-        times = f", {recent / usual:.0f} times the usual {duration(usual)}" if usual else ""
-        message = f"{facts.name} is slow: half of its calls take {duration(recent)}{times}"
-    else:
-        message = f"{facts.name} has not answered {len(hanging)} calls for {duration(max(hanging))}"
+    limiter, reason = facts.limiter, waits[2]
+    if facts.is_tighter and reason == "bucket":
+        evidence = {"waiting": facts.waiting, "oldest_seconds": round(oldest)}
+        what = f"the oldest call that waits for that pace has for {duration(oldest)}"
+        yield limit_by_hand(facts, what, Severity.HARMS, evidence)
+        return
     yield Finding(
-        Trouble.PROVIDER_SLOW,
-        Party("provider", facts.name),
-        Severity.HARMS,
+        Trouble.PACE_BOUND,
+        Party("nobody"),
+        Severity.WARNS if reason == "bucket" else Severity.HARMS,
         Certainty.LIKELY,
-        message,
-        f"Ask the operator of {facts.name}. Calls to it wait longer, and none is lost.",
-        evidence,
-        facts.name,
-    )
-
-
-def _own(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
-    own = median(facts.timing.own) if len(facts.timing.own) >= RECENT_CALLS else 0.0
-    trip = fleet.ledger_seconds or 0.0
-    if own < OWN_SECONDS or (facts.timing.recent and own < median(facts.timing.recent)):
-        return
-    yield Finding(
-        Trouble.LEDGER_SLOW,
-        Party("database"),
-        Severity.HARMS,
-        Certainty.LIKELY if trip >= TRIP_SECONDS else Certainty.POSSIBLE,
-        f"sisgate itself adds {duration(own)} to each call of {facts.name}: most likely the "
-        "database is slow",
-        "Look at the load of the database and its disk, and at the workers' processors.",
-        {"own_seconds": round(own, 3), "ledger_round_trip_seconds": round(trip, 3)},
+        f"{facts.name} has {counted(facts.waiting, 'call')} waiting, the oldest for "
+        f"{duration(oldest)}: "
+        f"{BOUNDS[reason]}",
+        f"`sisgate providers show {facts.name}` shows its limits; raise them if the provider "
+        "allows, or give urgent work a higher priority.",
+        {
+            "waiting": facts.waiting,
+            "oldest_seconds": round(oldest),
+            "waits_for": reason,
+            "in_flight": limiter.in_flight,
+            "factor": round(limiter.factor, 2),
+        },
         facts.name,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sisgate.admission.state import LimiterState
@@ -28,13 +29,30 @@ class ByHand:
     until: datetime | None = None
 
 
+class Link(StrEnum):
+    """The links of the chain between a worker and an answer, in order: where a call broke off."""
+
+    PROXY = "proxy"
+    NAME = "name"
+    CONNECTION = "connection"
+    CERTIFICATE = "certificate"
+    TOKEN = "token"
+    ANSWER = "answer"
+
+
 @dataclass(frozen=True, slots=True)
 class RecentCall:
-    """A call that ended lately: whose it was, and its status; None for no answer."""
+    """A call that ended lately: whose it was, and its status; None for no answer.
+
+    `part` is what it was about: a dataset, or the method of a request. `endpoint` is the one that
+    was called, or called last.
+    """
 
     app: str
     status: int | None
     seconds_ago: float
+    part: str = ""
+    endpoint: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -51,13 +69,15 @@ class RecentCall:
 class AppBacklog:
     """One app's calls that wait, by priority. `oldest_seconds` is how long the oldest has.
 
-    `oldest` is that by priority.
+    `oldest` is that by priority. `queued_seconds` is how long the oldest of those has waited that
+    any worker may take, None if none is there: the others wait for their next try.
     """
 
     app: str
     by_priority: Mapping[int, int]
     oldest_seconds: float
     oldest: Mapping[int, float] = field(default_factory=dict)
+    queued_seconds: float | None = None
 
     @property
     def calls(self) -> int:
@@ -69,9 +89,9 @@ class AppBacklog:
 class MetError:
     """An error that a call or job met: `code`, `status` and `message` as the ledger has them.
 
-    `seconds_ago` is when the job ended, None for a call that waits to be tried again.
-    `at_token_endpoint`: it was met before the call itself. `sent` is False if nothing can have
-    reached the provider, `by_proxy` is True if our own proxy failed.
+    `seconds_ago` is when the job ended, None for a call that waits to be tried again. `link` is
+    where it broke off: before `ANSWER` nothing can have reached the provider's API. `tls` is
+    the name of a `TlsFault`.
     """
 
     app: str
@@ -80,28 +100,48 @@ class MetError:
     status: int | None = None
     seconds_ago: float | None = None
     job: str | None = None
-    at_token_endpoint: bool = False
-    sent: bool = True
-    by_proxy: bool = False
+    link: Link = Link.ANSWER
+    tls: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimedCall:
+    """How long a call took at the provider, and what we added ourselves, in seconds."""
+
+    seconds: float
+    own_seconds: float = 0.0
+    part: str = ""
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Latencies in seconds: the last minutes' and what is usual; `own` is what we add ourselves."""
+    """The calls of the last minutes, and those before them, by which it is known what is usual."""
 
-    recent: Sequence[float] = ()
-    usual: Sequence[float] = ()
-    own: Sequence[float] = ()
+    recent: Sequence[TimedCall] = ()
+    usual: Sequence[TimedCall] = ()
+
+    def of(self, part: str | None = None, endpoint: str | None = None) -> Timing:
+        """Return the calls about one part, or to one endpoint."""
+
+        def is_meant(call: TimedCall) -> bool:
+            return call.part == part if part is not None else call.endpoint == endpoint
+
+        return Timing(*(list(filter(is_meant, calls)) for calls in (self.recent, self.usual)))
 
 
 @dataclass(frozen=True, slots=True)
 class KeyStanding:
-    """One usable key. `expires_in_seconds` is None if it never does, or nobody knows."""
+    """One usable key. `expires_in_seconds` is None if it never does, or nobody knows.
+
+    `rotation_failure` is why the last rotation of its slot brought no new key, None if it did.
+    """
 
     id: str
     slot: str
     expires_in_seconds: float | None = None
     suspect_seconds: float | None = None
+    rotation_failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +166,8 @@ class ServingWorker:
 class ProviderFacts:
     """What is known of one provider. What only Redis or the ledger knows is empty without it.
 
-    `configured` are its limits as configured, `usage` the calls of each app in the longest window.
+    `configured` are its limits as configured, `usage` the calls of each app in the longest window,
+    of which the provider failed `failed_usage`.
     `recent` are the calls that ended lately, newest first. `running_seconds` are the ages of the
     calls under way, oldest first, of which `lost` are those that no live worker has.
     """
@@ -142,6 +183,7 @@ class ProviderFacts:
     breakers: Sequence[BreakerView] = ()
     recent: Sequence[RecentCall] = ()
     usage: Mapping[str, int] = field(default_factory=dict)
+    failed_usage: int = 0
     backlog: Sequence[AppBacklog] = ()
     met: Sequence[MetError] = ()
     timing: Timing = Timing()
@@ -159,13 +201,34 @@ class ProviderFacts:
         """How many calls wait."""
         return sum(each.calls for each in self.backlog)
 
+    @property
+    def is_tighter(self) -> bool:
+        """Whether a limit set by hand allows fewer calls in the long run than configured."""
+        return self._pace_by_hand < 0
+
+    @property
+    def is_looser(self) -> bool:
+        """Whether a limit set by hand allows more calls in the long run than configured."""
+        return self._pace_by_hand > 0
+
+    @property
+    def _pace_by_hand(self) -> float:
+        """How many more calls a second the limit set by hand allows; 0 if none is set."""
+        limiter = self.limiter
+        if limiter is None or not limiter.overridden or not self.configured:
+            return 0.0
+        pace = min((each.rate.per_second for each in limiter.windows), default=0.0)
+        return pace - min(each.per_second for each in self.configured)
+
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
     """One job. `running` and `lost` count its calls under way and those that no worker has.
 
-    `retry_in_seconds` is set if all its calls wait for a next try, with the error in `met`.
-    `error` is what it ended with.
+    `retry_in_seconds` is set if all its calls wait for a next try, with the error in `met`;
+    0 for one that is due.
+    `error` is what it ended with; `cancelled` is who cancelled it, None if nobody did;
+    `tried` is whether any of its calls was ever sent.
     """
 
     id: str
@@ -177,6 +240,9 @@ class JobFacts:
     age_seconds: float
     error: Mapping[str, Any] | None = None
     note: str | None = None
+    ended_seconds_ago: float | None = None
+    tried: bool = False
+    cancelled: ByHand | None = None
     running: int = 0
     lost: int = 0
     retry_in_seconds: float | None = None
@@ -188,6 +254,7 @@ class DatasetFacts:
     """One dataset: its last sync, and how old its records are; None for never read.
 
     `missed_seconds` is how long ago a schedule was due that has not been fulfilled, None for none.
+    `schedules` are those that read it.
     """
 
     provider: str
@@ -197,6 +264,7 @@ class DatasetFacts:
     held: HeldSync | None = None
     absent: MetError | None = None
     missed_seconds: float | None = None
+    schedules: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +281,8 @@ class FleetFacts:
     """Everything at one moment: the fleet's obstacles, and the providers that were asked for.
 
     `hosts` are those of all providers that were called lately. `ledger_seconds` is how
-    long a round trip to the ledger took.
+    long a round trip to the ledger took. `running_seconds` are by provider the ages of the calls
+    under way, of all providers, oldest first.
     """
 
     at: datetime
@@ -221,6 +290,7 @@ class FleetFacts:
     providers: Sequence[ProviderFacts] = ()
     hosts: Sequence[Host] = ()
     ledger_seconds: float | None = None
+    running_seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def answering(self, host: str) -> int:
         """Return how many other hosts have answered since a host began to give no answer."""

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sisgate.breakers.spec import BreakerView, State
-from sisgate.domain.figures import duration
+from sisgate.domain.figures import duration, percent
 from sisgate.domain.moments import local_time
 from sisgate.liveness.obstacles import Cause, Obstacle
 from sisgate.routing.endpoints import short_name
 from sisgate.verdict.facts import ByHand, FleetFacts, ProviderFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, PartyKind, Severity, Trouble
-from sisgate.verdict.outages import outage_of
+from sisgate.verdict.outages import breaker_outage
+from sisgate.verdict.parts import newest
 
 PARTIES: dict[Cause, PartyKind] = {
     Cause.REDIS_UNREACHABLE: "redis",
     Cause.REDIS_REFUSES_WRITES: "redis",
     Cause.LEDGER_UNREACHABLE: "database",
+    Cause.LEDGER_UNUSABLE: "database",
     Cause.SCHEMA_BEHIND: "database",
     Cause.NOT_SET_UP: "key",
     Cause.KEY_MISSING: "key",
 }
 """Who is at fault for an obstacle; for any other it is the fleet."""
+
+THROTTLED, THROTTLED_CALLS = 0.1, 2
+"""The share, and the fewest, of 429 from which on a provider throttles though it takes calls."""
+
+THROTTLE_REMEDY = (
+    "Its own limit is lower than the configured one, or something else uses the same quota. Ask "
+    "its operator, and lower the limit: `sisgate limits set {} …`."
+)
+
+HUNG_SECONDS = 60.0
+"""A call under way for so long, while every slot is busy, hangs."""
 
 ENDLESS = datetime.max.replace(tzinfo=UTC)
 """The end of a pause without one."""
@@ -50,7 +63,8 @@ def of_obstacle(obstacle: Obstacle) -> Finding:
 
 def holds(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
     """Yield what keeps all calls from being made, or calls to one endpoint."""
-    yield from map(of_obstacle, facts.obstacles)
+    for obstacle in facts.obstacles:
+        yield _hung(facts, fleet, obstacle) or of_obstacle(obstacle)
     yield from _pause(facts)
     yield from _breakers(facts, fleet)
     yield from _block(facts)
@@ -127,12 +141,15 @@ def _breakers(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
             facts.name,
         )
     if failed:
-        yield outage_of(facts, fleet, failed, severity)
+        yield breaker_outage(facts, fleet, failed, severity)
 
 
 def _block(facts: ProviderFacts) -> Iterator[Finding]:
     limiter = facts.limiter
-    if limiter is None or limiter.blocked_seconds <= 0:
+    if limiter is None:
+        return
+    if limiter.blocked_seconds <= 0:
+        yield from _throttled(facts)
         return
     reason = limiter.block_reason
     used = min(limiter.windows, key=lambda each: each.left, default=None)
@@ -156,6 +173,10 @@ def _block(facts: ProviderFacts) -> Iterator[Finding]:
             facts.name,
         )
         return
+    if facts.is_looser:
+        what = f"{facts.name} answered 429: {wait}"
+        yield limit_by_hand(facts, what, Severity.STOPS, evidence)
+        return
     spare = f" although {used.left:,} of {used.rate} were left" if used and used.left else ""
     yield Finding(
         Trouble.PROVIDER_THROTTLES,
@@ -163,9 +184,82 @@ def _block(facts: ProviderFacts) -> Iterator[Finding]:
         Severity.STOPS,
         Certainty.CERTAIN,
         f"{facts.name} answered 429{spare}: {wait}",
-        "Its own limit is lower than the configured one, or something else uses the same quota. "
-        f"Ask its operator, and lower the limit: `sisgate limits set {facts.name} …`.",
+        THROTTLE_REMEDY.format(facts.name),
         evidence,
+        facts.name,
+    )
+
+
+def _throttled(facts: ProviderFacts) -> Iterator[Finding]:
+    """Yield that a provider goes on answering 429, though it takes calls at the moment."""
+    calls = newest(facts)
+    throttled = sum(1 for each in calls if each.status == 429)
+    if facts.limiter is None or throttled < THROTTLED_CALLS or throttled < THROTTLED * len(calls):
+        return
+    factor = facts.limiter.factor
+    what = f"{facts.name} answered 429 to {throttled} of the last {len(calls)} calls"
+    if factor < 1:
+        what += f", so its pace is at {percent(factor)}"
+    evidence = {"throttled": throttled, "calls": len(calls), "factor": round(factor, 2)}
+    if facts.is_looser:
+        yield limit_by_hand(facts, what, Severity.HARMS, evidence)
+        return
+    yield Finding(
+        Trouble.PROVIDER_THROTTLES,
+        Party("provider", facts.name),
+        Severity.HARMS,
+        Certainty.LIKELY,
+        what,
+        THROTTLE_REMEDY.format(facts.name),
+        evidence,
+        facts.name,
+    )
+
+
+def limit_by_hand(
+    facts: ProviderFacts, effect: str, severity: Severity, evidence: Mapping[str, object]
+) -> Finding:
+    """Return that a limit set by hand has an effect, in words."""
+    party, words, hand = by_hand(facts.limits_set)
+    windows = facts.limiter.windows if facts.limiter is not None else ()
+    limits = ", ".join(str(each.rate) for each in windows)
+    configured = ", ".join(map(str, facts.configured))
+    return Finding(
+        Trouble.LIMIT_BY_HAND,
+        party,
+        severity,
+        Certainty.CERTAIN,
+        f"the limit of {facts.name} was set to {limits} {words} (configured: {configured}), and "
+        f"{effect}",
+        f"`sisgate limits set {facts.name} --reset` restores the configured limit.",
+        {**evidence, **hand},
+        facts.name,
+    )
+
+
+def _hung(facts: ProviderFacts, fleet: FleetFacts, obstacle: Obstacle) -> Finding | None:
+    """Return that full slots wait for a provider that does not answer; None if they do not."""
+    if obstacle.cause is not Cause.SLOTS_FULL:
+        return None
+    slots = sum(each.slots for each in facts.workers)
+    hanging = {
+        name: [each for each in seconds if each >= HUNG_SECONDS]
+        for name, seconds in fleet.running_seconds.items()
+    }
+    name = max(hanging, key=lambda each: len(hanging[each]), default="")
+    if not slots or len(hanging.get(name, ())) < slots / 2:
+        return None
+    count, oldest = len(hanging[name]), max(hanging[name])
+    return Finding(
+        Trouble.PROVIDER_SLOW,
+        Party("provider", name),
+        Severity.STOPS,
+        Certainty.LIKELY,
+        f"{count} of the {slots} slots of the workers that serve {facts.name} wait for {name}, "
+        f"which has not answered for {duration(oldest)}; no slot is free",
+        f"Each call ends at its timeout. Ask the operator of {name}; more slots (-c), or workers "
+        "of their own (-Q), keep one provider from holding up others.",
+        {"slots": slots, "hanging": count, "oldest_seconds": round(oldest)},
         facts.name,
     )
 

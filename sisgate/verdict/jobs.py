@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from sisgate.domain.figures import duration
+from sisgate.domain.figures import counted, duration
 from sisgate.domain.priorities import Priority
 from sisgate.domain.states import JobState
 from sisgate.liveness.obstacles import Cause
 from sisgate.verdict.congestion import quota_of
-from sisgate.verdict.facts import AppBacklog, JobFacts, ProviderFacts
+from sisgate.verdict.facts import RECENT_SECONDS, AppBacklog, JobFacts, ProviderFacts
 from sisgate.verdict.finding import Certainty, Finding, Party, PartyKind, Severity, Trouble
-from sisgate.verdict.holds import PARTIES
+from sisgate.verdict.holds import PARTIES, by_hand
+from sisgate.verdict.parts import newest
 
 ABOUT_TO_START_SECONDS = 5.0
 """A job that waits for less is about to start."""
@@ -30,7 +31,7 @@ def of_job(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> 
     if not job.state.is_final:
         yield from _waiting(job, provider, found)
     elif job.state is not JobState.DONE:
-        yield from _ended(job, found)
+        yield from _ended(job, provider, found)
 
 
 def _waiting(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> Iterator[Finding]:
@@ -41,7 +42,7 @@ def _waiting(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -
     if job.lost:
         yield _finding(
             job, Trouble.CALLS_LOST, Party("fleet"), Severity.HARMS, Certainty.CERTAIN,
-            f"{job.lost} calls of it were under way on workers that are gone",
+            f"{counted(job.lost, 'call')} of it had begun on workers that are gone",
             "Nothing: another worker takes them up when their leases end.",
         )  # fmt: skip
     elif job.running:
@@ -51,13 +52,16 @@ def _waiting(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -
     yield from stops
     if stops or job.lost:
         return
-    if job.retry_in_seconds is not None:
+    if job.retry_in_seconds:
         yield from _retry(job, found)
         return
     waiting = AppBacklog(job.app, {job.priority: 1}, job.age_seconds)
     quota = list(quota_of(replace(provider, backlog=[waiting])))
     yield from quota
     if quota:
+        return
+    if job.retry_in_seconds is not None:
+        yield from _retry(job, found)
         return
     yield from (each for each in found if each.severity is Severity.HARMS)
     if job.age_seconds >= ABOUT_TO_START_SECONDS:
@@ -68,16 +72,19 @@ def _retry(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
     blamed = [each for each in found if each.severity >= Severity.HARMS]
     yield from blamed
     met = job.met
-    is_theirs = met is not None and met.code in {"provider_unavailable", "throttled"}
+    is_theirs = met is not None and (
+        met.code in {"provider_unavailable", "throttled"} or (met.status or 0) >= 500
+    )
     said = f": {_sentence(met.message)}" if met is not None else ""
+    due = f"in {duration(job.retry_in_seconds)}" if job.retry_in_seconds else "due"
     yield _finding(
         job,
         Trouble.RETRY_WAITS,
         Party("provider", job.provider) if is_theirs else Party("nobody"),
         Severity.WARNS,
         Certainty.LIKELY,
-        f"its last try failed, and the next one is in {duration(job.retry_in_seconds or 0)}{said}",
-        "Usually nothing. `sisgate jobs show` follows it.",
+        f"its last try failed, and the next one is {due}{said}",
+        f"Usually nothing. `sisgate jobs show {job.id[:8]}` shows how it goes on.",
     )
 
 
@@ -112,21 +119,22 @@ def _turn(job: JobFacts, provider: ProviderFacts) -> Iterator[Finding]:
     )
 
 
-def _ended(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
+def _ended(job: JobFacts, provider: ProviderFacts, found: Sequence[Finding]) -> Iterator[Finding]:
     match job.state:
         case JobState.HELD:
             yield held(job.id, job.provider, job.resource or "", job.note)
         case JobState.CANCELLED if job.error:
             yield _finding(
-                job, Trouble.JOB_CANCELLED, Party("person"), Severity.STOPS, Certainty.CERTAIN,
-                _sentence(job.error.get("message")),
+                job, Trouble.JOB_CANCELLED, Party("person", job.error.get("by")), Severity.STOPS,
+                Certainty.CERTAIN, _sentence(job.error.get("message")),
                 f"Once {job.provider} is configured again, `sisgate jobs retry {job.id[:8]}` "
                 "enqueues it again.",
             )  # fmt: skip
         case JobState.CANCELLED:
+            party, words, _ = by_hand(job.cancelled)
             yield _finding(
-                job, Trouble.JOB_CANCELLED, Party("person"), Severity.STOPS, Certainty.CERTAIN,
-                "it was cancelled",
+                job, Trouble.JOB_CANCELLED, party, Severity.STOPS, Certainty.CERTAIN,
+                f"it was cancelled {words}",
                 f"`sisgate audit search --job {job.id}` shows by whom; `sisgate jobs retry "
                 f"{job.id[:8]}` enqueues it again.",
             )  # fmt: skip
@@ -139,10 +147,10 @@ def _ended(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
                 "failed, retry).",
             )  # fmt: skip
         case _:
-            yield from _failed(job, found)
+            yield from _failed(job, provider, found)
 
 
-def _failed(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
+def _failed(job: JobFacts, facts: ProviderFacts, found: Sequence[Finding]) -> Iterator[Finding]:
     error = job.error or {}
     code, status = str(error.get("code", "")), error.get("status")
     provider, again = (
@@ -153,14 +161,17 @@ def _failed(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
     match code:
         case "provider_refused" if status in {401, 403}:
             is_key = any(each.cause == Trouble.KEY_REFUSED for each in found)
-            yield _finding(
-                job, Trouble.KEY_REFUSED, Party("key"), Severity.STOPS,
-                Certainty.LIKELY if is_key else Certainty.POSSIBLE,
-                f"the provider refused it with {status}",
-                f"`sisgate keys list {job.provider}` shows whether the key is suspect.",
-            )  # fmt: skip
+            works = not is_key and any(each.succeeded for each in newest(facts))
+            if not works:
+                yield _finding(
+                    job, Trouble.KEY_REFUSED, Party("key"), Severity.STOPS,
+                    Certainty.LIKELY if is_key else Certainty.POSSIBLE,
+                    f"the provider refused it with {status}",
+                    f"`sisgate keys list {job.provider}` shows whether the key is suspect.",
+                )  # fmt: skip
             if not is_key:
-                yield _refused(job, status, Certainty.POSSIBLE)
+                # Other calls are answered with the same key.
+                yield _refused(job, status, Certainty.LIKELY if works else Certainty.POSSIBLE)
         case "provider_refused":
             yield _refused(job, status, Certainty.CERTAIN)
         case "token_refused" | "credentials":
@@ -185,7 +196,7 @@ def _failed(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
                 message, again,
             )  # fmt: skip
         case "job_expired":
-            yield from _expired(job, found, message, again)
+            yield from _expired(job, facts, found, message, again)
         case _:
             yield _finding(
                 job, Trouble.JOB_FAILED, Party("nobody"), Severity.STOPS, Certainty.POSSIBLE,
@@ -194,7 +205,7 @@ def _failed(job: JobFacts, found: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def _expired(
-    job: JobFacts, found: Sequence[Finding], message: str, again: str
+    job: JobFacts, facts: ProviderFacts, found: Sequence[Finding], message: str, again: str
 ) -> Iterator[Finding]:
     cause = str((job.error or {}).get("cause") or "")
     if cause in HOLDS:
@@ -208,6 +219,11 @@ def _expired(
         yield _finding(
             job, cause, Party(kind), Severity.STOPS, Certainty.CERTAIN, message, again
         )  # fmt: skip
+    elif quota := _quota_before(job, facts):
+        yield replace(
+            quota, message=f"the deadline passed before there was a permit: {quota.message}",
+            certainty=min(quota.certainty, Certainty.LIKELY), remedy=again,
+        )  # fmt: skip
     else:
         now = [each for each in found if each.severity >= Severity.HARMS]
         yield from (replace(each, certainty=Certainty.POSSIBLE) for each in now)
@@ -215,6 +231,14 @@ def _expired(
             job, Trouble.DEADLINE_SHORT, Party("app", job.app), Severity.STOPS,
             Certainty.POSSIBLE if now else Certainty.LIKELY, message, again,
         )  # fmt: skip
+
+
+def _quota_before(job: JobFacts, facts: ProviderFacts) -> Finding | None:
+    """Return that the quota was used up when a job expired, if it is still, and it was lately."""
+    if job.tried or (job.ended_seconds_ago or 0.0) > RECENT_SECONDS:
+        return None
+    waiting = AppBacklog(job.app, {job.priority: 1}, job.age_seconds)
+    return next(quota_of(replace(facts, backlog=[waiting])), None)
 
 
 def held(job: str, provider: str, resource: str, note: str | None) -> Finding:

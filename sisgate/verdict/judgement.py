@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from statistics import median
 from typing import Any
 
@@ -15,7 +16,9 @@ from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
 from sisgate.verdict.holds import holds, of_obstacle
 from sisgate.verdict.jobs import held, of_job
 from sisgate.verdict.outages import doubt, failures
+from sisgate.verdict.parts import about
 from sisgate.verdict.refusals import expired, keys_ending, refusals
+from sisgate.verdict.slowness import slowness
 
 OUTAGES = frozenset(
     {
@@ -37,14 +40,15 @@ def judge_provider(facts: ProviderFacts, fleet: FleetFacts) -> Verdict:
 
 def judge_job(job: JobFacts, facts: ProviderFacts, fleet: FleetFacts) -> Verdict:
     """Return the verdict on a job of a provider."""
-    found = _ranked(of_job(job, facts, findings_of(facts, fleet)))
+    found = _ranked(of_job(job, facts, about(findings_of(facts, fleet), job.resource)))
     figures = {"state": job.state.value, "app": job.app, "age_seconds": round(job.age_seconds)}
     return Verdict(f"job {job.id}", fleet.at, found, figures)
 
 
 def judge_dataset(dataset: DatasetFacts, facts: ProviderFacts, fleet: FleetFacts) -> Verdict:
     """Return the verdict on a dataset of a provider."""
-    found = _ranked(_of_dataset(dataset, facts, findings_of(facts, fleet)))
+    known = about(findings_of(facts, fleet), dataset.resource)
+    found = _ranked(_of_dataset(dataset, facts, known))
     age = dataset.age_seconds
     figures = {
         "age_seconds": None if age is None else round(age),
@@ -52,6 +56,23 @@ def judge_dataset(dataset: DatasetFacts, facts: ProviderFacts, fleet: FleetFacts
         "last_state": dataset.last.state.value if dataset.last else None,
     }
     return Verdict(f"{dataset.provider}/{dataset.resource}", fleet.at, found, figures)
+
+
+def judge_removed(name: str, removal: Mapping[str, Any], at: datetime) -> Verdict:
+    """Return the verdict on a provider that was removed; `removal` is the error that says so."""
+    message, version = str(removal["message"]).rstrip("."), int(removal["version"])
+    finding = Finding(
+        Trouble.PROVIDER_REMOVED,
+        Party("person", removal.get("by")),
+        Severity.STOPS,
+        Certainty.CERTAIN,
+        f"{message[:1].lower()}{message[1:]}",
+        f"Nothing calls it any more. `sisgate config rollback {version - 1}` brings the "
+        "configuration before that back.",
+        {"version": version, "by": removal.get("by")},
+        name,
+    )
+    return Verdict(name, at, [finding])
 
 
 def judge_fleet(fleet: FleetFacts) -> Verdict:
@@ -95,7 +116,8 @@ def _of_provider(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
             keys[0] = replace(keys[0], severity=finding.severity)
             continue
         yield finding
-    yield from congestion(facts, fleet)
+    yield from slowness(facts, fleet)
+    yield from congestion(facts)
     yield from keys
     for each in facts.held:
         yield replace(
@@ -124,6 +146,9 @@ def _of_dataset(
         return
     if last is not None and dataset.held is None:
         yield from of_job(last, facts, found)
+    yield from (each for each in found if "part" in each.evidence)
+    if last is None and dataset.age_seconds is None and not dataset.schedules:
+        yield _never_read(dataset)
     is_live = last is not None and not last.state.is_final
     stops = [each for each in found if each.severity is Severity.STOPS]
     yield from () if is_live else stops
@@ -146,6 +171,20 @@ def _of_dataset(
             "age_seconds": dataset.age_seconds,
         },
         dataset.provider,
+    )
+
+
+def _never_read(dataset: DatasetFacts) -> Finding:
+    return Finding(
+        Trouble.NEVER_READ,
+        Party("nobody"),
+        Severity.WARNS,
+        Certainty.CERTAIN,
+        f"{dataset.resource} of {dataset.provider} was never read: no schedule does, and nobody "
+        "has asked for it",
+        f"`sisgate sync {dataset.provider} {dataset.resource}` reads it once; `sisgate schedules "
+        "list` shows what is read regularly.",
+        provider=dataset.provider,
     )
 
 
@@ -179,7 +218,7 @@ def _figures(facts: ProviderFacts) -> Mapping[str, Any]:
     return {
         "calls_lately": len(facts.recent),
         "failed_lately": sum(1 for each in facts.recent if each.failed),
-        "median_seconds": round(median(recent), 3) if recent else None,
+        "median_seconds": round(median(e.seconds for e in recent), 3) if recent else None,
         "waiting": facts.waiting,
         "oldest_seconds": round(max((each.oldest_seconds for each in facts.backlog), default=0)),
         "windows": [each.as_dict() for each in windows],

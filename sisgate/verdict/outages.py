@@ -1,44 +1,25 @@
-"""Whose fault it is that calls of a provider fail: its own, the network's, a key's. Pure."""
+"""Whose fault it is that calls of a provider fail: where they break off tells. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sisgate.breakers.spec import BreakerView
 from sisgate.domain.figures import duration
 from sisgate.routing.endpoints import short_name
-from sisgate.verdict.facts import FleetFacts, MetError, ProviderFacts, RecentCall
+from sisgate.verdict.facts import FleetFacts, Link, MetError, ProviderFacts, RecentCall
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-
-NEWEST = 20
-"""The newest calls by which a provider is judged."""
-
-RECOVERED = 3
-"""So many good answers in a row after the last failure, and it counts as recovered."""
-
-FAILING = 0.5
-"""The share of failed calls from which on a provider is failing."""
+from sisgate.verdict.parts import FEWEST, failing_parts, named, newest
 
 PARTLY = 0.2
 """The share of failed calls from which on a provider is failing in part."""
 
-FEWEST = 3
-"""Fewer calls than so many prove nothing."""
-
 UNAVAILABLE = "provider_unavailable"
 
-
-def newest(facts: ProviderFacts) -> Sequence[RecentCall]:
-    """Return the newest calls since the provider recovered, newest first; all if it has not."""
-    calls = facts.recent[:NEWEST]
-    streak = 0
-    for call in calls:
-        if not call.succeeded:
-            break
-        streak += 1
-    return calls[:streak] if streak >= RECOVERED else calls
+THEIR_CERTIFICATE = frozenset({"expired", "wrong_name", "revoked"})
+"""Faults of a certificate that only whoever runs the server can mend."""
 
 
 def current_errors(facts: ProviderFacts) -> Sequence[MetError]:
@@ -52,46 +33,88 @@ def current_errors(facts: ProviderFacts) -> Sequence[MetError]:
 
 
 def failures(facts: ProviderFacts, fleet: FleetFacts) -> Iterator[Finding]:
-    """Yield that calls fail although breakers are closed."""
-    calls = newest(facts)
-    failed = sum(1 for each in calls if each.failed)
-    unsent = [each for each in current_errors(facts) if each.code == UNAVAILABLE and not each.sent]
-    if not failed and not unsent:
+    """Yield that calls fail although breakers are closed: of some parts, or of all."""
+    parts = failing_parts(facts)
+    for part, calls in parts.items():
+        failed = _Failed.of(facts, calls, part=part)
+        yield outage_of(facts, fleet, failed, Severity.HARMS)
+    if parts:
         return
-    count = len(calls) + len(unsent)
-    share = (failed + len(unsent)) / count
-    if share < PARTLY and failed < FEWEST:
+    failed = _Failed.of(facts, newest(facts))
+    if not failed.count:
+        return
+    share = failed.count / failed.among
+    if share < PARTLY and failed.answered + failed.silent < FEWEST:
         return
     severity = Severity.STOPS if share >= 0.9 else Severity.HARMS
     if share < PARTLY:
         severity = Severity.WARNS
-    finding = outage_of(facts, fleet, (), severity)
-    if count < FEWEST:
+    finding = outage_of(facts, fleet, failed, severity)
+    if failed.among < FEWEST:
         finding = _less_certain(finding, Severity.HARMS)
     yield finding
 
 
+def breaker_outage(
+    facts: ProviderFacts, fleet: FleetFacts, shut: Sequence[BreakerView], severity: Severity
+) -> Finding:
+    """Return that a provider, or some endpoints of it, fails. `shut` are its open breakers."""
+    return outage_of(facts, fleet, _Failed.of(facts, newest(facts), shut), severity)
+
+
 @dataclass(frozen=True, slots=True)
-class _Kinds:
-    """How many of the newest failures were of which kind."""
+class _Failed:
+    """The newest calls of a provider or a part of it, and where those that failed broke off.
 
-    answered: int
-    silent: int
-    unsent: int
-    at_tokens: int
-    by_proxy: int
+    `shut` are the open breakers, of `part` it is None for all. `links` counts the calls that broke
+    off before the provider can have answered.
+    """
+
+    calls: Sequence[RecentCall]
+    links: Counter[Link]
+    errors: Sequence[MetError]
+    shut: Sequence[BreakerView] = ()
+    part: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        facts: ProviderFacts,
+        calls: Sequence[RecentCall],
+        shut: Sequence[BreakerView] = (),
+        part: str | None = None,
+    ) -> _Failed:
+        errors = [each for each in current_errors(facts) if _is_theirs(each)]
+        links: Counter[Link] = Counter()
+        if part is None:
+            links.update(each.link for each in errors if each.link is not Link.ANSWER)
+        return cls(calls, links, errors, shut, part)
+
+    @property
+    def answered(self) -> int:
+        return sum(1 for each in self.calls if each.failed and each.status is not None)
+
+    @property
+    def silent(self) -> int:
+        return sum(1 for each in self.calls if each.status is None)
+
+    @property
+    def count(self) -> int:
+        return self.answered + self.silent + self.links.total()
+
+    @property
+    def among(self) -> int:
+        return len(self.calls) + self.links.total()
+
+    def message_at(self, link: Link) -> str:
+        """Return what the newest call said that broke off at a link."""
+        found = next((each.message for each in self.errors if each.link is link), "")
+        return found.rstrip(".")
 
 
-def _kinds(facts: ProviderFacts) -> _Kinds:
-    calls, errors = newest(facts), current_errors(facts)
-    failed = [each for each in errors if each.code in {UNAVAILABLE, "throttled"}]
-    return _Kinds(
-        answered=sum(1 for each in calls if each.failed and each.status is not None),
-        silent=sum(1 for each in calls if each.status is None),
-        unsent=sum(1 for each in failed if not each.sent and not each.at_token_endpoint),
-        at_tokens=sum(1 for each in failed if each.at_token_endpoint),
-        by_proxy=sum(1 for each in failed if each.by_proxy),
-    )
+def _is_theirs(error: MetError) -> bool:
+    """Return whether the provider, or the way to it, failed a call."""
+    return error.code == UNAVAILABLE or (error.code == "throttled" and error.link is Link.TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,81 +129,108 @@ class _Explanation:
 
 
 def outage_of(
-    facts: ProviderFacts, fleet: FleetFacts, shut: Sequence[BreakerView], severity: Severity
+    facts: ProviderFacts, fleet: FleetFacts, failed: _Failed, severity: Severity
 ) -> Finding:
-    """Return that a provider, or some endpoints of it, fails. `shut` are its open breakers."""
-    why = _explained(facts, fleet, shut)
+    """Return that a provider, or a part of it, fails."""
+    why = _explained(facts, fleet, failed)
     return Finding(
         why.trouble,
         why.party,
         severity,
         why.certainty,
-        f"{why.message}{_state_of(facts, shut)}",
+        f"{why.message}{_state_of(facts, failed.shut)}",
         why.remedy,
-        _evidence(facts, shut),
+        _evidence(facts, failed),
         facts.name,
     )
 
 
-def _explained(
-    facts: ProviderFacts, fleet: FleetFacts, shut: Sequence[BreakerView]
-) -> _Explanation:
-    kinds, name, provider = _kinds(facts), _names(facts, shut), Party("provider", facts.name)
+def _explained(facts: ProviderFacts, fleet: FleetFacts, failed: _Failed) -> _Explanation:
+    """Follow the chain of a call to where most of them break off."""
+    provider, name = Party("provider", facts.name), _name(facts, failed)
     ask = f"Ask the operator of {facts.name}. What waits goes on by itself once it answers."
-    if kinds.by_proxy and not kinds.answered:
+    reached = failed.answered + failed.silent
+    link, broken = max(failed.links.items(), key=lambda each: each[1], default=(Link.ANSWER, 0))
+    if link is Link.PROXY and not failed.answered:
         return _Explanation(
             Trouble.NETWORK_DOWN,
             Party("fleet"),
             Certainty.CERTAIN,
-            f"our own proxy does not let calls through to {name}",
+            f"our own proxy does not let calls through to {name}: {_told(failed, link)}",
             "Check `proxy` of the provider, or HTTPS_PROXY, and the proxy itself.",
         )
-    if kinds.at_tokens and kinds.at_tokens >= kinds.answered + kinds.silent:
+    if link is Link.TOKEN and broken >= reached:
         return _Explanation(
             Trouble.TOKENS_FAIL,
             provider,
             Certainty.CERTAIN,
-            f"the token endpoint of {facts.name} gives no tokens, so no call can be made",
+            f"the token endpoint of {facts.name} gives no tokens, so no call can be made: "
+            f"{_told(failed, link)}",
             f"Ask the operator of {facts.name}; `sisgate doctor` tries it.",
         )
-    if kinds.answered:
-        statuses = Counter(each.status for each in newest(facts) if each.failed and each.status)
+    if link is Link.CERTIFICATE and broken >= reached:
+        is_theirs = any(each.tls in THEIR_CERTIFICATE for each in failed.errors)
+        return _Explanation(
+            Trouble.PROVIDER_UNREACHABLE,
+            provider,
+            Certainty.CERTAIN if is_theirs else Certainty.LIKELY,
+            f"the TLS certificate of {name} is not accepted: {_told(failed, link)}",
+            ask if is_theirs else "`sisgate doctor` tries to connect, and says what is wrong.",
+        )
+    if failed.answered:
+        statuses = Counter(each.status for each in failed.calls if each.failed and each.status)
         ((most, _),) = statuses.most_common(1)
-        what = f"{name} fails: it answered {most} to {_share(facts)}"
+        what = f"{name} fails: it answered {most} to {_share(failed)}"
         return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.CERTAIN, what, ask)
-    slow = sum(each.slow for each in shut if each.slow > each.failures)
-    if slow and not kinds.silent:
+    slow = sum(each.slow for each in failed.shut if each.slow > each.failures)
+    if slow and not failed.silent:
         what = (
             f"{name} is so slow that its breaker opened: {slow} calls took "
             f"{duration(facts.slow_seconds)} or more"
         )
         return _Explanation(Trouble.PROVIDER_SLOW, provider, Certainty.CERTAIN, what, ask)
-    if kinds.silent > kinds.unsent and fleet.answering(facts.host):
-        what = f"{name} fails: it gave no answer to {_share(facts)}"
+    if _other_endpoints_answer(facts, failed.shut):
+        what = f"{name} fails, while its other endpoints answer"
         return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.LIKELY, what, ask)
-    return _unreachable(facts, fleet, name)
+    if failed.silent > broken and fleet.answering(facts.host):
+        what = f"{name} fails: it gave no answer to {_share(failed)}"
+        return _Explanation(Trouble.PROVIDER_DOWN, provider, Certainty.LIKELY, what, ask)
+    return _unreachable(facts, fleet, name, is_unnamed=link is Link.NAME and broken >= reached)
 
 
-def _unreachable(facts: ProviderFacts, fleet: FleetFacts, name: str) -> _Explanation:
+def _unreachable(
+    facts: ProviderFacts, fleet: FleetFacts, name: str, *, is_unnamed: bool
+) -> _Explanation:
     answering = fleet.answering(facts.host)
     # The host of this provider is one of those that give no answer.
     if fleet.silent > 1 and not answering:
+        how = ": no address is found for its host name" if is_unnamed else ""
         return _Explanation(
             Trouble.NETWORK_DOWN,
             Party("fleet"),
             Certainty.LIKELY,
-            f"no provider answers, {name} among {fleet.silent} on different hosts",
+            f"no provider answers, {name} among {fleet.silent} on different hosts{how}",
             "It is most likely our own network: check the workers' way out (DNS, firewall, proxy).",
         )
-    others = f", while {answering} other hosts answer" if answering else ""
+    others = f", while {answering} other host{'s answer' if answering > 1 else ' answers'}"
+    how = f": no address is found for the host name {facts.host}" if is_unnamed else ""
     return _Explanation(
         Trouble.PROVIDER_UNREACHABLE,
         Party("provider", facts.name),
         Certainty.LIKELY if answering else Certainty.POSSIBLE,
-        f"{name} cannot be reached{others}",
-        "`sisgate doctor` tries to connect. If other hosts can be reached from here, ask the "
-        f"operator of {facts.name}; else check our own network.",
+        f"{name} cannot be reached{others if answering else ''}{how}",
+        f"`sisgate doctor` tries to connect. If other hosts can be reached from here, "
+        f"{'check the URL, and ' if is_unnamed else ''}ask the operator of {facts.name}; else "
+        "check our own network.",
     )
+
+
+def _other_endpoints_answer(facts: ProviderFacts, shut: Sequence[BreakerView]) -> bool:
+    """Return whether endpoints with closed breakers answer: our network is not to blame."""
+    if not shut or len(shut) == len(facts.breakers):
+        return False
+    others = {each.endpoint for each in facts.breakers} - {each.endpoint for each in shut}
+    return any(each.succeeded and each.endpoint in others for each in newest(facts))
 
 
 def doubt(finding: Finding) -> Finding | None:
@@ -200,38 +250,42 @@ def doubt(finding: Finding) -> Finding | None:
 
 
 def _less_certain(finding: Finding, severity: Severity) -> Finding:
-    certainty = min(finding.certainty, Certainty.LIKELY)
-    if finding.certainty < Certainty.CERTAIN:
-        certainty = Certainty.POSSIBLE
-    return Finding(
-        finding.cause, finding.party, min(severity, finding.severity), certainty,
-        finding.message, finding.remedy, finding.evidence, finding.provider,
-    )  # fmt: skip
+    certainty = Certainty.POSSIBLE
+    if finding.certainty is Certainty.CERTAIN:
+        certainty = Certainty.LIKELY
+    return replace(finding, severity=min(severity, finding.severity), certainty=certainty)
 
 
-def _evidence(facts: ProviderFacts, shut: Sequence[BreakerView]) -> dict[str, object]:
-    calls = newest(facts)
-    last = next((each.message for each in current_errors(facts) if each.message), None)
+def _evidence(facts: ProviderFacts, failed: _Failed) -> dict[str, object]:
     return {
-        "calls": len(calls),
-        "failed": sum(1 for each in calls if each.failed),
-        "unanswered": sum(1 for each in calls if each.status is None),
+        **({"part": failed.part} if failed.part else {}),
+        "calls": len(failed.calls),
+        "failed": sum(1 for each in failed.calls if each.failed),
+        "unanswered": failed.silent,
+        "broke_off": {link.value: count for link, count in failed.links.most_common()},
         "last_good_seconds_ago": next(
-            (round(each.seconds_ago) for each in facts.recent if each.succeeded), None
+            (
+                round(each.seconds_ago)
+                for each in facts.recent
+                if each.succeeded and failed.part in {None, each.part}
+            ),
+            None,
         ),
-        "breakers": {
-            short_name(each.endpoint): each.state.value
-            for each in shut
-        },
+        "breakers": {short_name(each.endpoint): each.state.value for each in failed.shut},
         "waiting": facts.waiting,
-        "last_failure": last,
+        "last_failure": next((e.message for e in current_errors(facts) if e.message), None),
     }  # fmt: skip
 
 
-def _share(facts: ProviderFacts) -> str:
-    calls = newest(facts)
-    failed = sum(1 for each in calls if each.failed)
-    return f"{failed} of the last {len(calls)} calls" if len(calls) > 1 else "the last call"
+def _share(failed: _Failed) -> str:
+    count = sum(1 for each in failed.calls if each.failed)
+    calls = len(failed.calls)
+    return f"{count} of the last {calls} calls" if calls > 1 else "the last call"
+
+
+def _told(failed: _Failed, link: Link) -> str:
+    """Return the message of the newest call that broke off there, as part of a sentence."""
+    return failed.message_at(link).removeprefix("The provider could not be reached. ") or link.value
 
 
 def _state_of(facts: ProviderFacts, shut: Sequence[BreakerView]) -> str:
@@ -247,7 +301,7 @@ def _state_of(facts: ProviderFacts, shut: Sequence[BreakerView]) -> str:
     return f"; its breaker is {shut[0].state.value}, and one call probes it {when}"
 
 
-def _names(facts: ProviderFacts, shut: Sequence[BreakerView]) -> str:
-    if not shut or len(shut) == len(facts.breakers):
-        return facts.name
-    return f"{', '.join(short_name(each.endpoint) for each in shut)} of {facts.name}"
+def _name(facts: ProviderFacts, failed: _Failed) -> str:
+    if failed.shut and len(failed.shut) < len(facts.breakers):
+        return f"{', '.join(short_name(each.endpoint) for each in failed.shut)} of {facts.name}"
+    return named(facts, failed.part)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from sisgate.domain.figures import duration
+from sisgate.domain.figures import counted, duration
 from sisgate.verdict.facts import KeyStanding, ProviderFacts, RecentCall
 from sisgate.verdict.finding import Certainty, Finding, Party, Severity, Trouble
-from sisgate.verdict.outages import FEWEST, current_errors, newest
+from sisgate.verdict.outages import current_errors
+from sisgate.verdict.parts import FEWEST, newest
 
 NEARLY_ALL = 0.8
 """From this share of 401 and 403 on, the key is at fault, and not what was asked for."""
@@ -25,6 +26,7 @@ def refusals(facts: ProviderFacts) -> Iterator[Finding]:
         yield key
     yield from _requests(facts, is_key=key is not None and key.certainty > Certainty.POSSIBLE)
     yield from _answers(facts)
+    yield from _settings(facts)
 
 
 def _key(facts: ProviderFacts) -> Finding | None:
@@ -120,10 +122,28 @@ def _answers(facts: ProviderFacts) -> Iterator[Finding]:
         # Each was asked for twice before its job failed.
         Certainty.LIKELY,
         f"{facts.name} sends answers that are not in its dialect or cannot be read, to "
-        f"{len(jobs)} jobs",
+        f"{counted(len(jobs), 'job')}",
         "Something changed at the provider, or a proxy answers in its place: "
         f"`sisgate jobs show {jobs[0][:8] if jobs else 'JOB'}` quotes it.",
         {"jobs": jobs[:5], "answers": len(invalid), "good_answers": good},
+        facts.name,
+    )
+
+
+def _settings(facts: ProviderFacts) -> Iterator[Finding]:
+    """Yield that what is configured of the provider cannot be used."""
+    wrong = [each for each in current_errors(facts) if each.code == "configuration"]
+    if not wrong:
+        return
+    yield Finding(
+        Trouble.PROVIDER_MISCONFIGURED,
+        Party("fleet"),
+        Severity.STOPS if not any(each.succeeded for each in newest(facts)) else Severity.HARMS,
+        Certainty.CERTAIN,
+        f"the configuration of {facts.name} does not fit it: {wrong[0].message.rstrip('.')}",
+        f"`sisgate providers show {facts.name}` shows the configuration, `sisgate config history` "
+        "who changed it, and when.",
+        {"jobs": len({each.job for each in wrong}), "job": wrong[0].job},
         facts.name,
     )
 
@@ -143,6 +163,8 @@ def keys_ending(facts: ProviderFacts) -> Iterator[Finding]:
         is_over = left <= 0
         is_only = len(facts.keys) == 1
         when = f"expired {duration(-left)} ago" if is_over else f"expires in {duration(left)}"
+        if key.rotation_failure:
+            when += f", and its last rotation failed: {key.rotation_failure.rstrip('.')}"
         yield Finding(
             Trouble.KEY_EXPIRED if is_over else Trouble.KEY_EXPIRES,
             Party("key", _name(key)),

@@ -37,8 +37,8 @@ class Result:
     @property
     def wrong(self) -> list[str]:
         """The causes and parties that were named with confidence, and wrongly."""
-        named = self.verdicts[:-1] if self.is_right else self.verdicts
-        return [f"{e.culprit.cause} ({e.culprit.party})" for e in named if e.culprit is not None]
+        named = [each.culprit for each in self.verdicts if each.culprit is not None]
+        return [f"{e.cause} ({e.party})" for e in named if not self.expected.blames(e)]
 
     @property
     def told(self) -> str:

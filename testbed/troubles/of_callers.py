@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sisgate.domain.priorities import Priority
 from sisgate.ledger import schema as tables
 from testbed.http_server import Asked, Reply, json_reply
 from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
@@ -99,7 +100,7 @@ def retries_spent(at: Trouble) -> Expected:
     """The provider failed most calls of this hour; their repetitions have used the quota up."""
     district, app = at.scene.districts[at.district], at.scene.random.choice(at.scene.apps)
     before, district.answer = district.answer, answers(500)
-    at.scene.gateway.providers.breakers(at.district).set("closed", actor="ana")
+    at.scene.gateway.providers.breakers(at.district).set("close", actor="ana")
     at.scene.ask(at.district, app, 12, "high")
     for _ in range(40):
         at.scene.work(at.district)
@@ -148,16 +149,17 @@ def many_floods(at: Trouble) -> Expected:
     return of("nobody", "app_flood", "quota_spent", may_doubt=False)
 
 
-@kind(settings="max_concurrency = 1", usual=24)
+@kind(settings="max_concurrency = 1")
 def one_at_a_time(at: Trouble) -> Expected:
     """The configuration allows one call at a time, and so many wait for long."""
+    config, limiter = at.scene.config(at.district), at.scene.runtime.limiter
+    at.scene.ask(at.district, at.scene.apps[0], 1)
+    at.scene.be_alive(calls=tuple(at.scene.claim(at.district)), busy=1)
+    limiter.take(config.name, at.scene.runtime.limits(config), Priority.NORMAL)
     at.scene.ask(at.district, at.scene.apps[0], 30)
-    at.scene.be_alive(calls=tuple(at.scene.claim(at.district)[:1]), busy=1)
-    for config in (at.scene.config(at.district),):
-        at.scene.runtime.limiter.take(config.name, at.scene.runtime.limits(config), 1)
-    at.scene.clock.advance(20)
+    at.scene.clock.advance(10)
     at.load, at.works = 0, False
-    return of("nobody", "concurrency_bound", says="max_concurrency")
+    return of("nobody", "pace_bound", says="max_concurrency")
 
 
 @kind()
@@ -179,7 +181,7 @@ def throttles_shortly(at: Trouble) -> Expected:
 def webhook_down(at: Trouble) -> Expected:
     """The receiver of a webhook is down: no provider's fault."""
     hooks = at.scene.gateway.webhooks
-    hook = hooks.add("https://receiver.invalid/in", ["job.done"], every_app=True)
+    hook = hooks.add("https://receiver.invalid/in", ["job.ended"], every_app=True)
     with at.scene.runtime.database.write() as session:
         session.get_one(tables.Webhook, hook.id).failures = at.scene.random.randint(3, 40)
     return Expected()

@@ -51,7 +51,7 @@ def job_unknown(at: Trouble) -> Expected:
 
     at.scene.districts[at.district].answer = answer
     job = at.scene.as_app("portal").enqueue_request(
-        at.district, "POST", "/mine", body={"n": 1}, timeout=3600
+        at.district, "POST", "/mine", body=b"{}", timeout=3600
     )
     at.subject = job.id
     at.scene.work(at.district)

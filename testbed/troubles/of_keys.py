@@ -126,7 +126,7 @@ def token_url_wrong(at: Trouble) -> Expected:
     at.district = "clark"
     _forget_token(at)
     _token_answer(at, json_reply({}, 404))
-    return of("fleet", "tokens_misconfigured", says="token_url")
+    return of("fleet", "provider_misconfigured", says="token_url")
 
 
 @kind(wants_key=True)

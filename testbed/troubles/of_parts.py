@@ -10,12 +10,12 @@ from testbed.troubles.trouble import Expected, Trouble, answers, kind, of
 def _calls(at: Trouble, method: str, count: int) -> None:
     """Let an app ask for calls by a method."""
     gateway = at.scene.as_app(at.scene.random.choice(at.scene.apps))
-    body = {"body": {"n": 1}} if method == "POST" else {}
+    body = {"body": b"{}"} if method == "POST" else {}
     for number in range(count):
         gateway.enqueue_request(at.district, method, f"/x/{number}", timeout=3600, **body)  # type: ignore[arg-type]  # as named
 
 
-@kind(usual=24)
+@kind(usual=24, settings="page_size = 100")
 def slow_dataset(at: Trouble) -> Expected:
     """The pages of one dataset take long, while everything else is as quick as ever."""
     district, clock = at.scene.districts[at.district], at.scene.clock

@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 
 from sisgate.liveness.heartbeats import Heartbeats
 from sisgate.redis.client import connect
-from testbed.heartbeats import BEAT
+from testbed.heartbeats import BEAT, WORKER
 from testbed.scene import DISTRICTS
 from testbed.troubles.trouble import Expected, Trouble, kind, of
 
@@ -157,10 +157,10 @@ def schema_behind(at: Trouble) -> Expected:
 @kind()
 def ledger_locked(at: Trouble) -> Expected:
     """Another program holds the ledger's lock, so that nobody can write."""
-    _reconciles_fail(at, "The ledger is busy: database is locked.")
+    _reconciles_fail(at, "The ledger is busy: database is locked.", "database_unavailable")
     at.load, at.works = 0, False
     at.subject = at.scene.random.choice(("fleet", at.district))
-    return of("database", "reconcile_overdue", says="locked")
+    return of("database", "ledger_unusable", says="locked")
 
 
 @kind(usual=24)
@@ -231,9 +231,9 @@ def one_worker_of_two(at: Trouble) -> Expected:
     return of("fleet", "worker_silent", or_well=True)
 
 
-def _reconciles_fail(at: Trouble, why: str) -> None:
+def _reconciles_fail(at: Trouble, why: str, code: str = "error") -> None:
     """Let no reconcile have succeeded for a while, as the workers note it."""
-    at.scene.heartbeats.note_reconcile(why)
+    at.scene.heartbeats.note_reconcile(why, code)
     now, _ = at.scene.runtime.redis.time()
     since = (now - at.scene.random.uniform(30, 300)) * 1000
     at.scene.runtime.redis.hset("sisgate:1:reconciles", "done_ms", since)

@@ -12,16 +12,16 @@ BASE = "/ims/oneroster/rostering/v1p2"
 """All paths of lists begin so."""
 
 
-def begin_sync(at: Trouble, resource: str = "orgs") -> str:
+def begin_sync(at: Trouble, resource: str = "orgs", *, allow_deletes: bool = False) -> str:
     """Enqueue and plan a full sync of the trouble's district; return its job."""
-    job = at.scene.gateway.sync(at.district, resource, mode="full")
+    job = at.scene.gateway.sync(at.district, resource, mode="full", allow_deletes=allow_deletes)
     planning.plan(at.scene.runtime, job.id)
     return job.id
 
 
-def sync(at: Trouble, resource: str = "orgs") -> str:
+def sync(at: Trouble, resource: str = "orgs", *, allow_deletes: bool = False) -> str:
     """Run a full sync of the trouble's district to its end; return its job."""
-    job = begin_sync(at, resource)
+    job = begin_sync(at, resource, allow_deletes=allow_deletes)
     for _ in range(60):
         if at.scene.gateway.jobs.status(job).is_final:
             return job

@@ -44,12 +44,20 @@ class Expected:
         )
 
     def fits(self, finding: Finding) -> bool:
-        """Return whether a finding is the right one."""
+        """Return whether a finding is the right one, and says what it has to."""
+        said = f"{finding.message} {finding.remedy} {json.dumps(finding.evidence)}"
+        return self._blames(finding) and self.says in said
+
+    def blames(self, finding: Finding) -> bool:
+        """Return whether a finding names a right cause and party, of either trouble."""
+        beside = self.beside is not None and self.beside.blames(finding)
+        return beside or self._blames(finding)
+
+    def _blames(self, finding: Finding) -> bool:
         return (
             finding.cause in self.causes
             and finding.party.kind == self.kind
             and (self.name is None or self.name in (finding.party.name or ""))
-            and self.says in f"{finding.message} {finding.remedy} {json.dumps(finding.evidence)}"
         )
 
 

@@ -54,17 +54,17 @@ def reconcile(runtime: Runtime) -> None:
     try:
         _reconcile(runtime)
     except SisgateError as error:
-        _note(runtime, error.message)
+        _note(runtime, error.message, error.code)
         raise
     except Exception as error:
         _note(runtime, type(error).__name__)
         raise
-    _note(runtime, None)
+    _note(runtime)
 
 
-def _note(runtime: Runtime, failure: str | None) -> None:
+def _note(runtime: Runtime, failure: str | None = None, code: str | None = None) -> None:
     with suppress(BrokerUnavailable):
-        runtime.heartbeats.note_reconcile(failure)
+        runtime.heartbeats.note_reconcile(failure, code)
 
 
 def _reconcile(runtime: Runtime) -> None:

@@ -23,6 +23,7 @@ SUBJECTS = {
     Cause.REDIS_REFUSES_WRITES: "redis",
     Cause.PLANNER_MISSING: "planner",
     Cause.BEAT_MISSING: "beat",
+    Cause.LEDGER_UNUSABLE: "ledger",
     Cause.RECONCILE_OVERDUE: "reconcile",
     Cause.WORKER_MISSING: "worker",
     Cause.MASTER_KEY_MISSING: "worker",

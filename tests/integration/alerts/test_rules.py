@@ -15,8 +15,9 @@ from sisgate.ledger import rollups
 from sisgate.ledger import schema as tables
 from sisgate.ledger.call_outcomes import EndedCall
 from sisgate.monitoring.counting import tallied
-from testbed.scene import INTERVAL_SECONDS, Scene
+from testbed.scene import INTERVAL_SECONDS, Scene, Stage
 from testbed.troubles import of_providers
+from testbed.troubles.syncs import sync
 from testbed.troubles.trouble import Trouble
 from workers.maintenance import audit
 
@@ -35,8 +36,8 @@ flaps_held = "0s"
 @pytest.fixture
 def scene(tmp_path: Path, redis_url: str, ledger_url: str) -> Iterator[Scene]:
     """A fleet that is well, with a schedule and an objective."""
-    scene = Scene(tmp_path, redis_url, ledger_url, 1)
-    with scene.running(more=CONFIG):
+    scene = Scene(tmp_path, redis_url, ledger_url, 1, Stage(more=CONFIG))
+    with scene.running():
         scene.calm("lincoln", 4, 4)
         yield scene
 
@@ -113,14 +114,14 @@ def test_syncs_that_are_held_or_missed(scene: Scene) -> None:
     scene.be_silent(scene.beat_id, 60)
     judge(scene, lambda: "periodic" in alerts(scene))
     assert "missed-sync" not in alerts(scene)
-    of_providers.sync(Trouble(scene, "adams", 0), "orgs", allow_deletes=True)
+    sync(Trouble(scene, "adams", 0), "orgs", allow_deletes=True)
     ends_but(scene, "periodic")
     scene.clock.advance(7200)
     scene.be_silent(scene.beat_id, -3600)
     missed = fired(scene, "missed-sync")
     assert (missed.subject, missed.evidence) == ("adams", {"datasets": ["orgs"]})
     assert "orgs of adams was due " in missed.message
-    of_providers.sync(Trouble(scene, "adams", 0), "orgs")
+    sync(Trouble(scene, "adams", 0), "orgs")
     scene.clock.advance(60)
     ends(scene)
 

@@ -80,7 +80,7 @@ def test_a_job_that_ended_names_what_ended_it(scene: Scene) -> None:
     assert named(gateway.why(late)) == ("paused", "person")
     (gone,) = scene.ask("lincoln", "portal")
     gateway.jobs.cancel(gone, actor="ana")
-    assert named(gateway.why(gone)) == ("job_cancelled", "person")
+    assert named(gateway.why(gone)) == ("job_cancelled", "person ana")
 
 
 def test_a_job_of_a_removed_provider_is_explained(scene: Scene) -> None:
@@ -97,7 +97,9 @@ def test_a_job_of_a_removed_provider_is_explained(scene: Scene) -> None:
     gateway.configuration.apply(gateway.configuration.plan_removal("lincoln"), actor="ana")
     assert {gateway.why(done).standing, gateway.why(running).standing} == {"well"}
     verdict = scene.as_app("portal").why(waiting)
-    assert named(verdict) == ("job_cancelled", "person")
+    assert named(verdict) == ("job_cancelled", "person ana")
+    for subject in ("lincoln", "lincoln/orgs"):
+        assert named(gateway.why(subject)) == ("provider_removed", "person ana")
     assert "lincoln was removed from the configuration in version 2, by ana" in verdict.summary
 
 

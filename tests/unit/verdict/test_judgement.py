@@ -22,9 +22,11 @@ from sisgate.verdict.facts import (
     Host,
     JobFacts,
     KeyStanding,
+    Link,
     MetError,
     ProviderFacts,
     RecentCall,
+    TimedCall,
     Timing,
 )
 from sisgate.verdict.finding import Certainty, Severity, Verdict
@@ -34,9 +36,12 @@ NOW = datetime(2026, 9, 1, 8, tzinfo=UTC)
 FLEET = FleetFacts(NOW)
 STATUSES = (200, 304, 400, 401, 403, 404, 408, 429, 500, 503, None)
 APPS = ("portal", "reports", "lms")
+PARTS = ("students", "GET", "POST", "")
 
 ages = st.floats(0, 600)
-calls = st.builds(RecentCall, st.sampled_from(APPS), st.sampled_from(STATUSES), ages)
+calls = st.builds(
+    RecentCall, st.sampled_from(APPS), st.sampled_from(STATUSES), ages, st.sampled_from(PARTS)
+)
 errors = st.builds(
     MetError,
     st.sampled_from(APPS),
@@ -47,9 +52,18 @@ errors = st.builds(
     st.sampled_from(STATUSES),
     st.none() | ages,
     st.just("3f8a"),
-    at_token_endpoint=st.booleans(),
-    sent=st.booleans(),
-    by_proxy=st.booleans(),
+    link=st.sampled_from(Link),
+    tls=st.none() | st.just("expired"),
+)
+timed = st.lists(
+    st.builds(
+        TimedCall,
+        st.floats(0, 100),
+        st.floats(0, 100),
+        st.sampled_from(PARTS),
+        st.sampled_from(["https://a.test", "https://b.test"]),
+    ),
+    max_size=30,
 )
 breakers = st.builds(
     BreakerView,
@@ -111,7 +125,7 @@ facts = st.builds(
     usage=st.dictionaries(st.sampled_from(APPS), st.integers(1, 100)),
     backlog=backlogs,
     met=st.lists(errors, max_size=5),
-    timing=st.builds(Timing, *[st.lists(st.floats(0, 100), max_size=30)] * 3),
+    timing=st.builds(Timing, timed, timed),
     keys=st.lists(keys, max_size=2),
     warn_before_seconds=st.just(86_400.0),
     running_seconds=st.lists(st.floats(0, 1000), max_size=3),
