@@ -15,6 +15,7 @@ from benchmarks.scale import Scale
 from testbed.ledgers import Ledgers
 from testbed.redis import RedisServer
 from testbed.troubles import injection
+from testbed.troubles.trouble import KINDS
 
 SEED = 14
 
@@ -29,7 +30,7 @@ def run(scale: Scale) -> Report:
     wrong = [each for each in results if each.wrong]
     first = sum(1 for each in right if len(each.verdicts) == 1)
     report.add_table(
-        f"{count} troubles of {len(injection.KINDS)} kinds, seed {SEED}",
+        f"{count} troubles of {len(KINDS)} kinds, seed {SEED}",
         ["", "troubles", "share"],
         [
             ["named right within two evaluations", str(len(right)), f"{len(right) / count:.1%}"],
@@ -53,7 +54,7 @@ def run(scale: Scale) -> Report:
 
 def _results(count: int) -> list[injection.Result]:
     """Draw kinds and seeds, each kind about equally often."""
-    draw, kinds = random.Random(SEED), list(injection.KINDS)
+    draw, kinds = random.Random(SEED), list(KINDS)
     order = [kinds[number % len(kinds)] for number in range(count)]
     draw.shuffle(order)
     server = RedisServer()
