@@ -7,7 +7,7 @@ connections, each opened on first use.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +19,8 @@ from sisgate.breakers.fleet import FleetBreakers
 from sisgate.breakers.spec import BreakerSpec
 from sisgate.broker import Publisher
 from sisgate.clock import Clock, ReferenceClock
-from sisgate.configuration import LiveConfiguration
+from sisgate.configuration import FleetConfiguration, LiveConfiguration
+from sisgate.configuration.parts import digests_of_parts
 from sisgate.credentials.master import MasterKey, master_keys
 from sisgate.credentials.vault import Vault
 from sisgate.embedded.redis_conf import broker_url, uses_embedded_redis
@@ -128,6 +129,7 @@ class Context:
         """Held while a property is created; one may need another."""
         self._limits: dict[str, tuple[ProviderConfig, LimitSpec]] = {}
         self._kept: dict[str, tuple[float, Any]] = {}
+        self._parts: tuple[FleetConfiguration, Mapping[str, str]] | None = None
 
     def close(self) -> None:
         """Close all connections."""
@@ -140,6 +142,13 @@ class Context:
         known = self._limits.get(config.name)
         if known is None or known[0] is not config:
             known = self._limits[config.name] = config, LimitSpec.of(config)
+        return known[1]
+
+    def parts_of(self, fleet: FleetConfiguration) -> Mapping[str, str]:
+        """Return the digests of the parts of a configuration, made once for each."""
+        known = self._parts
+        if known is None or known[0] is not fleet:
+            known = self._parts = fleet, digests_of_parts(self.settings, fleet)
         return known[1]
 
     def kept_for(self, seconds: float, name: str, read: Callable[[], T]) -> T:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sisgate import __version__
-from sisgate.configuration.parts import digests_of_parts
 from sisgate.context import Context
 from sisgate.credentials.keys import sealed_with
 from sisgate.domain.figures import duration
@@ -97,7 +96,7 @@ def read_liveness(context: Context, providers: Sequence[str] | None = None) -> L
             [name for name in names if name in current.providers],
             version=__version__,
             configuration=current.version,
-            own_parts=digests_of_parts(context.settings, current),
+            own_parts=context.parts_of(current),
             sealed_with=sealed,
         )
     return Liveness(fleet, obstacles)

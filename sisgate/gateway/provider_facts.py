@@ -21,7 +21,9 @@ from sisgate.ledger.keys import USABLE
 from sisgate.ledger.recent_work import CallDuration, ErrorRow, RunningAttempt
 from sisgate.ledger.schema import Control, Job, Key
 from sisgate.liveness.heartbeats import EVERY_SECONDS
+from sisgate.liveness.obstacles import Obstacle
 from sisgate.redis.queues import list_lengths
+from sisgate.redis.scripts import run_scripts
 from sisgate.settings import ProviderConfig
 from sisgate.verdict.facts import (
     RECENT_SECONDS,
@@ -85,7 +87,7 @@ def lost_among(liveness: Liveness, running: Sequence[RunningAttempt], now: datet
     A call younger than two heartbeats may not have been told of, and a worker of an older version
     tells of none.
     """
-    if liveness.fleet is None:
+    if liveness.fleet is None or not running:
         return 0
     alive = [each for each in liveness.fleet.processes if each.is_alive and each.kind == "worker"]
     if any(each.calls is None for each in alive):
@@ -101,7 +103,7 @@ def host_of(config: ProviderConfig) -> str:
 
 
 class ProviderReader:
-    """Reads the facts of one provider after the other."""
+    """Reads the facts of providers: of thousands, of which most are idle, as of one."""
 
     def __init__(
         self,
@@ -119,11 +121,27 @@ class ProviderReader:
         self._now = now
         self._name_of = name_of
         self._is_alone = is_alone
+        self._configs = core.configuration.current().providers
+        self._obstacles: defaultdict[str | None, list[Obstacle]] = defaultdict(list)
+        for each in liveness.obstacles:
+            self._obstacles[each.provider].append(each)
 
-    def provider(self, name: str) -> ProviderFacts:
-        """Return all that is known of a provider."""
-        ledger, config = self._ledger, self._core.configuration.current().providers.get(name)
-        obstacles = [each for each in self._liveness.obstacles if each.provider in {None, name}]
+    def providers(self, names: Sequence[str]) -> list[ProviderFacts]:
+        """Return all that is known of some providers."""
+        found = {name: self._provider(name) for name in names}
+        # Of thousands most are idle: what their limiters and breakers say hurts nobody.
+        at_work = [
+            self._with_calls(each)
+            for each in found.values()
+            if each.name in self._configs and (self._is_alone or self._is_at_work(each))
+        ]
+        with suppress(BrokerUnavailable):
+            at_work = self._with_redis(at_work)
+        return list((found | {each.name: each for each in at_work}).values())
+
+    def _provider(self, name: str) -> ProviderFacts:
+        ledger, config = self._ledger, self._configs.get(name)
+        obstacles = [*self._obstacles[None], *self._obstacles[name]]
         if config is None:
             return ProviderFacts(name, obstacles=obstacles)
         running = ledger.running.get(name, ())
@@ -141,14 +159,7 @@ class ProviderReader:
             lost=lost_among(self._liveness, running, self._now),
             obstacles=obstacles,
         )
-        facts = self._set_by_hand(facts)
-        if not (self._is_alone or self._is_at_work(facts)):
-            # Of thousands most are idle: what their limiters and breakers say hurts nobody.
-            return facts
-        facts = self._with_calls(facts)
-        with suppress(BrokerUnavailable):
-            return self._with_redis(facts, config)
-        return facts
+        return self._set_by_hand(facts)
 
     def _is_at_work(self, facts: ProviderFacts) -> bool:
         ledger, name = self._ledger, facts.name
@@ -210,17 +221,27 @@ class ProviderReader:
             timing=Timing(*map(_timed, (recent, usual))),
         )
 
-    def _with_redis(self, facts: ProviderFacts, config: ProviderConfig) -> ProviderFacts:
-        if self._liveness.fleet is None:
-            return facts
-        context = self._core.context
-        lengths = list_lengths(self._core.redis, [(facts.name, int(each)) for each in Priority])
-        return replace(
-            facts,
-            limiter=context.limiter.state(facts.name, context.limits(config)),
-            breakers=context.breakers(config).views(),
-            queued={priority: count for (_, priority), count in lengths.items() if count},
-        )
+    def _with_redis(self, found: list[ProviderFacts]) -> list[ProviderFacts]:
+        """Return the facts with what Redis knows, read in three round trips."""
+        if self._liveness.fleet is None or not found:
+            return found
+        context, redis = self._core.context, self._core.redis
+        configs = {each.name: self._configs[each.name] for each in found}
+        limiters = context.limiter.states({n: context.limits(c) for n, c in configs.items()})
+        breakers = [context.breakers(config) for config in configs.values()]
+        views = run_scripts(redis, [each.views_call() for each in breakers])
+        lengths = list_lengths(redis, [(n, int(each)) for n in configs for each in Priority])
+        return [
+            replace(
+                facts,
+                limiter=limiters[facts.name],
+                breakers=of_it.read_views(seen),
+                queued={
+                    int(each): count for each in Priority if (count := lengths[facts.name, each])
+                },
+            )
+            for facts, of_it, seen in zip(found, breakers, views, strict=True)
+        ]
 
     def _key(self, key: Key) -> KeyStanding:
         failures = self._ledger.rotation_failures

@@ -81,8 +81,10 @@ class ServiceLevels:
         if not configs:
             return {}
         with self._core.database.read() as session:
-            for span in spans:
+            for span in sorted(spans):
                 found = self._evidence(session, configs, now - span, now, now)
+                # Most of thousands are idle: of them nothing is known, in longer spans neither.
+                configs = [c for c in configs if found[c.name].counts or found[c.name].down]
                 for config in configs:
                     for each in _level(fleet, config, found[config.name]).measurements:
                         if each.resource is None and each.burn_rate is not None:
@@ -159,12 +161,14 @@ class ServiceLevels:
                 counts[config.name],
                 list(
                     down_spans(
-                        changes.get(config.name, ()),
+                        changes[config.name],
                         [endpoint.url for endpoint in config.endpoints],
                         since,
                         until,
                     )
-                ),
+                )
+                if config.name in changes
+                else [],
                 read_at[config.name],
             )
             for config in configs

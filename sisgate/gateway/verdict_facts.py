@@ -36,7 +36,7 @@ def read_facts(core: Core, names: Sequence[str], name_of: NameOf) -> FleetFacts:
         },
     )
     reader = ProviderReader(core, liveness, ledger, fleet.at, name_of, is_alone=len(names) == 1)
-    return replace(fleet, providers=[reader.provider(name) for name in names])
+    return replace(fleet, providers=reader.providers(names))
 
 
 def _is_of_ledger(cause: Cause) -> bool:

@@ -24,7 +24,6 @@ from sisgate import __version__
 from sisgate.broker import CALL_TASK_PREFIX
 from sisgate.clock import SystemClock
 from sisgate.configuration import FleetConfiguration
-from sisgate.configuration.parts import digests_of_parts
 from sisgate.credentials.master import master_keys
 from sisgate.errors import BrokerUnavailable, CredentialError
 from sisgate.liveness.heartbeats import EVERY_SECONDS, ClockDifference, Heartbeat
@@ -64,7 +63,6 @@ class Pulse:
             **identity,
         }
         self._master_keys: tuple[str, ...] = ()
-        self._digested: tuple[FleetConfiguration, Mapping[str, str]] | None = None
         self._watch = Watch()
         self._sending = threading.Lock()
         self.version: int | None = None
@@ -88,7 +86,7 @@ class Pulse:
                 master_keys=self._masters(),
                 configuration=fleet.version,
                 not_understood=fleet.problems[:MOST_PROBLEMS],
-                parts=self._parts(fleet),
+                parts=self._runtime.parts_of(fleet),
                 **self._identity,
                 **news,
             )
@@ -103,12 +101,6 @@ class Pulse:
             self.version = fleet.version
         except BrokerUnavailable as error:
             log.debug("heartbeat_not_sent", reason=error.message)
-
-    def _parts(self, fleet: FleetConfiguration) -> Mapping[str, str]:
-        """Return the digests of the configuration, made once for each."""
-        if self._digested is None or self._digested[0] is not fleet:
-            self._digested = fleet, digests_of_parts(self._runtime.settings, fleet)
-        return self._digested[1]
 
     def _masters(self) -> tuple[str, ...]:
         """Return the ids of the master keys, cached once known, as in the pool."""
