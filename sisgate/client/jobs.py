@@ -18,6 +18,7 @@ from sisgate.client.values import (
     status_of,
     target_of,
     text_of,
+    value_of,
     wait_of,
 )
 from sisgate.clock import Clock
@@ -34,6 +35,7 @@ from sisgate.liveness.obstacles import sentences
 
 if TYPE_CHECKING:
     from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview
+    from sisgate.gateway.held_deletions import HeldDeletions
     from sisgate.gateway.timeline import Timeline
 
 LONGEST_POLL_SECONDS = 20.0
@@ -128,6 +130,14 @@ class HttpJobs:
         """Return the held syncs that no later sync of their dataset has settled, newest first."""
         found = self._connection.get("/v1/held-syncs", {"limit": limit})["jobs"]
         return [status_of(each) for each in found]
+
+    def deletions(self, job_id: str, *, start: str = "", limit: int = 100) -> HeldDeletions:
+        """Return what a held sync would delete, from the id `start` on, without records' data."""
+        from sisgate.gateway.held_deletions import HeldDeletions
+
+        body = {"start": start, "limit": limit}
+        path = f"{job_path(job_id)}/deletions"
+        return value_of(HeldDeletions, self._connection.post(path, body, may_repeat=True))
 
     def timeline(self, job_id: str) -> Timeline:
         """Return what happened to a job, in order, and whose fault each wait was."""

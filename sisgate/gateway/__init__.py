@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sisgate.gateway.errors import ErrorSummary
     from sisgate.gateway.feeds import Feed, FeedConsumer
     from sisgate.gateway.gateway import Gateway
+    from sisgate.gateway.held_deletions import DoomedRecord, HeldDeletions
     from sisgate.gateway.hold import Hold
     from sisgate.gateway.job_handle import Job
     from sisgate.gateway.job_status import DeadLetter, JobStatus
@@ -92,6 +93,8 @@ else:
             "WebhookInfo": "sisgate.gateway.webhook_info",
             "Feed": "sisgate.gateway.feeds",
             "FeedConsumer": "sisgate.gateway.feeds",
+            "DoomedRecord": "sisgate.gateway.held_deletions",
+            "HeldDeletions": "sisgate.gateway.held_deletions",
             "Hold": "sisgate.gateway.hold",
             "Gateway": "sisgate.gateway.gateway",
             "DeadLetter": "sisgate.gateway.job_status",
@@ -128,11 +131,12 @@ __all__ = [
     "AbsentDataset", "Action", "AlertStatus", "Answer", "AppliedConfiguration", "Attention",
     "AuditEvent", "AuditFilter", "BulkOutcome", "BulkReview", "Cause", "ChannelStatus",
     "ConfigurationPlan", "Dashboard", "DatasetStatus", "DeadLetter", "DiagnosticResult",
-    "ErasureReport", "ErrorSummary", "Feed", "FeedConsumer", "Finding", "Gateway", "Hold",
-    "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness", "NewRequest", "NewSync",
-    "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan", "PriorityQueue",
-    "ProviderOverview", "ProviderPage", "Readiness", "RecordHistory", "RecordInfo", "RecordPage",
-    "RetentionResult", "Role", "Segment", "Silence", "Slot", "StoredChange", "StoredRecord",
-    "SyncResult", "TableChange", "Timeline", "TokenInfo", "TransformTrial", "Usage", "Verdict",
-    "VerificationResult", "VersionInfo", "Wait", "WebhookDelivery", "WebhookEvents", "WebhookInfo",
+    "DoomedRecord", "ErasureReport", "ErrorSummary", "Feed", "FeedConsumer", "Finding", "Gateway",
+    "HeldDeletions", "Hold", "IssueKind", "Job", "JobStatus", "KeyInfo", "LimiterState", "Liveness",
+    "NewRequest", "NewSync", "Obstacle", "Overview", "PersonDisclosure", "PersonResource", "Plan",
+    "PriorityQueue", "ProviderOverview", "ProviderPage", "Readiness", "RecordHistory", "RecordInfo",
+    "RecordPage", "RetentionResult", "Role", "Segment", "Silence", "Slot", "StoredChange",
+    "StoredRecord", "SyncResult", "TableChange", "Timeline", "TokenInfo", "TransformTrial", "Usage",
+    "Verdict", "VerificationResult", "VersionInfo", "Wait", "WebhookDelivery", "WebhookEvents",
+    "WebhookInfo",
 ]  # fmt: skip

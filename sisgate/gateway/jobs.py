@@ -19,6 +19,7 @@ from sisgate.gateway.bulk_actions import BulkOutcome, BulkReview, carry_out, rev
 from sisgate.gateway.core import Core
 from sisgate.gateway.deprecated import called
 from sisgate.gateway.forecast import plan_job
+from sisgate.gateway.held_deletions import HeldDeletions, read_deletions
 from sisgate.gateway.job import (
     is_visible,
     own_app,
@@ -164,6 +165,13 @@ class Jobs:
         with self._core.database.read() as session:
             rows = still_held(session, own_app(principal), places_of(principal), limit)
             return [status_of(row, {}) for row in rows]
+
+    def deletions(self, job_id: str, *, start: str = "", limit: int = 100) -> HeldDeletions:
+        """Return what a held sync would delete, from the id `start` on, without records' data.
+
+        Raises `InvalidState` for a job that is not held.
+        """
+        return read_deletions(self._core, job_id, start, limit)
 
     def timeline(self, job_id: str) -> Timeline:
         """Return what happened to a job, in order, and whose fault each wait was."""

@@ -53,6 +53,12 @@ class RecordHistory:
     changes: Sequence[FeedChange]
 
 
+def check_ids(ids: Sequence[str]) -> None:
+    """Raise `UsageError` for a text that no id of a record is, nor its beginning."""
+    if any("\0" in each or len(each) > LONGEST_ID for each in ids):
+        raise UsageError(f"An id has at most {LONGEST_ID} characters, and no NUL.")
+
+
 class RecordBrowser:
     """Reads single records for people; who wants data needs the right, and is audited."""
 
@@ -115,8 +121,7 @@ class RecordBrowser:
     def _check(self, action: Action, provider: str, resource: str, ids: Sequence[str]) -> None:
         self._core.check_dataset(provider, resource)
         self._core.access.require(action, provider, resource)
-        if any("\0" in each or len(each) > LONGEST_ID for each in ids):
-            raise UsageError(f"An id has at most {LONGEST_ID} characters, and no NUL.")
+        check_ids(ids)
 
     def _infos(self, provider: str, rows: Sequence[records.RecordRow]) -> list[RecordInfo]:
         marks = self._disclosures.fingerprints(provider, [row.content_hash for row in rows])

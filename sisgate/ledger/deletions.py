@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Row, and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
+from sisgate.domain.states import JobState
 from sisgate.ledger import page_statements, sightings
 from sisgate.ledger.prepared import Prepared
 from sisgate.ledger.schema import Change, Dataset, Job, MarkedDeletion, Record, Sighting
@@ -73,9 +74,45 @@ def are_any_marked(session: Session) -> bool:
     return bool(_ANY_MARKED.run(session, {}))
 
 
-def forget(session: Session, job_id: str) -> None:
-    """Forget the marks of a job that has ended."""
-    session.execute(delete(MarkedDeletion).where(MarkedDeletion.job_id == job_id))
+def forget(session: Session, *job_ids: str) -> None:
+    """Forget the marks of jobs that have ended, or are deleted."""
+    change(session, delete(MarkedDeletion).where(MarkedDeletion.job_id.in_(job_ids)))
+
+
+def forget_held(session: Session, job: Job) -> None:
+    """Forget the marks of syncs that were held before: a later one has read the dataset."""
+    if are_any_marked(session):
+        held = select(Job.id).where(
+            Job.provider == job.provider,
+            Job.resource == job.resource,
+            Job.state == JobState.HELD.value,
+            Job.id != job.id,
+        )
+        change(session, delete(MarkedDeletion).where(MarkedDeletion.job_id.in_(held)))
+
+
+def rows(
+    session: Session,
+    dataset: Dataset,
+    job_id: str,
+    generation: int | None,
+    *,
+    start: str,
+    limit: int,
+) -> Sequence[Row[str, bool, datetime, datetime, datetime]]:
+    """Return the records that `count` counts, from an id on, in order of sourcedId.
+
+    Each with whether the provider has marked it, and when it was first seen, last seen and changed.
+    """
+    is_marked = _is_marked(job_id)
+    absent = literal(False) if generation is None else sightings.is_unseen(dataset, generation)
+    columns = (
+        Record.sourced_id, is_marked.label("is_marked"), Record.first_seen,
+        sightings.seen_at().label("last_seen"), Record.changed_at,
+    )  # fmt: skip
+    doomed = (*_live(dataset), or_(is_marked, absent), Record.sourced_id >= start)
+    query = select(*columns).where(*doomed).order_by(Record.sourced_id).limit(limit)
+    return session.execute(query).all()
 
 
 def count(session: Session, dataset: Dataset, job_id: str, generation: int | None) -> Doomed:
@@ -120,11 +157,11 @@ def carry_out(
     left = sightings.counts(session, *doomed)
     last = {"last_seen": sightings.seen_at(), "sighting_id": None}
     gone_now = update(Record).where(*doomed).values(deleted_at=now, changed_at=now, **last)
-    rows = change(session, gone_now)
+    gone_rows = change(session, gone_now)
     sightings.leave(session, left)
-    dataset.last_sequence += rows
+    dataset.last_sequence += gone_rows
     session.flush()
-    return rows
+    return gone_rows
 
 
 def _is_any_unseen(session: Session, dataset: Dataset, generation: int) -> bool:

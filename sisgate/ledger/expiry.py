@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from sisgate.domain.alert_states import AlertState
 from sisgate.domain.periods import Period
 from sisgate.domain.states import FINAL_JOB_STATES, CallState
+from sisgate.ledger import deletions
 from sisgate.ledger.database import Database
 from sisgate.ledger.rollups import HOURS_KEPT, MINUTES_KEPT
 from sisgate.ledger.schema import (
@@ -158,6 +159,7 @@ def _delete_jobs(database: Database, before: datetime) -> Batches:
             jobs = 0
             if calls < BATCH:
                 jobs = change(session, delete(Job).where(Job.id.in_(chosen)))
+                deletions.forget(session, *chosen)
         yield Counter(jobs=jobs, calls=calls)
         if len(chosen) < JOBS_AT_ONCE and calls < BATCH:
             return

@@ -67,8 +67,10 @@ def end(
     if error is not None:
         job.error = dict(error)
     call_queue.withdraw(session, job.id, now)
-    if job.kind == JobKind.SYNC:
-        deletions.forget(session, job.id)
+    if job.kind == JobKind.SYNC and state is not JobState.HELD:
+        deletions.forget(session, job.id)  # of a held one, a person looks at them
+    if job.kind == JobKind.SYNC and state in {JobState.DONE, JobState.HELD}:
+        deletions.forget_held(session, job)
 
 
 def cancel(session: Session, job_id: str, now: datetime) -> Job:

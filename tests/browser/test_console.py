@@ -187,7 +187,9 @@ def test_a_held_sync_is_acknowledged_and_approved(visit: Visit, stack: Stack) ->
     keys.press(page.get_by_role("button", name="End it"))
     expect(page.get_by_role("status").filter(has_text="The silence has ended")).to_be_visible()
     page.goto("/held")
-    keys.press(page.get_by_role("link", name="Approve or reject students of roosevelt"))
+    keys.press(page.get_by_role("link", name="Review and approve students of roosevelt"))
+    expect(page.locator("tbody tr")).to_have_count(STUDENTS // 2)
+    assert violations(page) == []
     keys.press(page.get_by_label("I have checked"), "Space")
     keys.press(page.get_by_role("button", name="Approve the deletions"))
     expect(page.locator("#live .badge", has_text="done")).to_be_visible(timeout=60_000)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from sisgate.cli.app import Commands
 from sisgate.cli.bulk import act_on_all
-from sisgate.cli.commands import dead_letters
+from sisgate.cli.commands import dead_letters, held
 from sisgate.cli.commands.dead_letters import DeadLetterFilter, OfApp, OfError, Since, show_dead
 from sisgate.cli.formats import counted, duration, number, short_moment, zone_name
 from sisgate.cli.invocation import Invocation, user_name
@@ -200,4 +200,5 @@ def _details(
     ]
 
 
+app.add_typer(held.app)
 app.add_typer(dead_letters.app)

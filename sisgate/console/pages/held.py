@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from sisgate.console.acts import FormField, act_view
+from sisgate.console.payloads import opened_records
 from sisgate.console.rooms import Done, Room, View, Visit
 from sisgate.domain.states import JobState
 from sisgate.errors import InvalidState, UsageError
 from sisgate.gateway import Action
 
 room = Room()
+
+SIZE = 50
 
 
 @room.page("/held", Action.LOOK, "anywhere")
@@ -23,26 +26,44 @@ def held(visit: Visit) -> View:
     return View("held.html", "Held syncs", {"jobs": jobs, "may": may})
 
 
-@room.page("/held/{job_id}", Action.CONTROL, "job")
-def approve_form(visit: Visit) -> View:
-    """Ask before approving the deletions of one."""
-    status = visit.gateway.jobs.status(visit.places["job_id"])
-    if status.state is not JobState.HELD or status.resource is None:
-        raise InvalidState(f"Job {status.id} is {status.state.value}, not held.", job=status.id)
-    count = visit.gateway.datasets.count(status.provider, status.resource)
-    return act_view(
-        f"Approve {status.resource} of {status.provider}",
+@room.page("/held/{job_id}", Action.LOOK, "job")
+def held_sync(visit: Visit) -> View:
+    """Show what one would delete, record by record, and ask before approving it."""
+    return _view(visit)
+
+
+@room.page("/held/{job_id}/data", Action.SIGHT, "job")
+def held_sync_data(visit: Visit) -> View:
+    """Show the same with what is in the records."""
+    return _view(visit, visit.purpose)
+
+
+def _view(visit: Visit, purpose: str | None = None) -> View:
+    gateway, job_id = visit.gateway, visit.places["job_id"]
+    status, start = gateway.jobs.status(job_id), visit.query.get("start", "")
+    found = gateway.jobs.deletions(job_id, start=start, limit=SIZE)
+    form = act_view(
+        f"Deletions of {found.resource} of {found.provider}",
         [
             status.note or "It would delete more than is usual.",
-            (f"The dataset has {count:,} records now. Approving reads the whole list once more, "
-            "proves that it is complete, and deletes what it no longer has, however many. Apps "
-            "that follow the changes see each deletion. Check at the provider first: a broken "
-            "export or a lost permission looks the same."),
+            ("Approving reads the whole list once more, proves that it is complete, and deletes "
+            "what it no longer has, however many. Apps that follow the changes see each deletion. "
+            "Check at the provider first: a broken export or a lost permission looks the same."),
         ],
         FormField("sure", "I have checked at the provider that the records are gone.",
                   kind="checkbox", required=True),
         submit="Approve the deletions", back="/held", danger=True,
     )  # fmt: skip
+    opened = None
+    if purpose is not None:
+        ids = [each.sourced_id for each in found.records]
+        opened = opened_records(visit, found.provider, found.resource, ids, purpose)
+    values = {
+        "job": status, "found": found, "start": start, "opened": opened, "purpose": purpose,
+        "sees": visit.sees(found.provider, found.resource),
+        "may": visit.gateway.access.allows(Action.CONTROL, found.provider, found.resource),
+    }  # fmt: skip
+    return View("held_sync.html", form.title, {**form.values, **values})
 
 
 @room.action("/held/{job_id}", Action.CONTROL, "job")

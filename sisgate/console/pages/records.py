@@ -6,11 +6,10 @@ these are not kept up to date, as each look is a disclosure.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from sisgate.console.forms import number_of
+from sisgate.console.payloads import opened_records
 from sisgate.console.rooms import Room, View, Visit
 from sisgate.errors import UsageError
 from sisgate.gateway import Action
@@ -18,12 +17,6 @@ from sisgate.gateway import Action
 room = Room()
 
 SIZE = 50
-FIRST = (
-    "givenName", "familyName", "title", "name", "identifier", "username", "grades", "type",
-    "classCode", "courseCode", "role", "user", "class", "beginDate", "endDate", "birthDate",
-)  # fmt: skip
-"""The fields that tell a record from others at a glance."""
-
 AT = "/datasets/{provider}/{resource}"
 
 
@@ -56,8 +49,7 @@ def records_data(visit: Visit) -> View:
     provider, resource = _place(visit)
     purpose, values = visit.purpose, _page(visit)
     ids = [each.sourced_id for each in values["page"].records]
-    found = visit.gateway.datasets.open(provider, resource, ids, purpose=purpose) if ids else []
-    values["opened"] = {each.sourced_id: _shown(each.data) for each in found}
+    values["opened"] = opened_records(visit, provider, resource, ids, purpose)
     title = f"Records: {resource} of {provider}"
     return View("records.html", title, values | {"purpose": purpose})
 
@@ -86,9 +78,9 @@ def record_data(visit: Visit) -> View:
     """Show one record with what is in it."""
     provider, resource = _place(visit)
     purpose, values = visit.purpose, _record(visit)
-    ids = [values["it"].sourced_id]
-    found = visit.gateway.datasets.open(provider, resource, ids, purpose=purpose)
-    values["opened"] = _shown(found[0].data) if found else {}
+    its_id = values["it"].sourced_id
+    found = opened_records(visit, provider, resource, [its_id], purpose)
+    values["opened"] = found.get(its_id, {})
     return View("record.html", "Record", values | {"purpose": purpose})
 
 
@@ -106,15 +98,3 @@ def changes(visit: Visit) -> View:
         "following": feed.changes[-1].sequence if len(feed.changes) == SIZE else None,
     }  # fmt: skip
     return View("changes.html", f"Changes of {resource} of {provider}", values)
-
-
-def _shown(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fields of a record as texts, the most telling ones first."""
-    names = [*(name for name in FIRST if name in data), *(n for n in data if n not in FIRST)]
-    return {name: _text(data[name]) for name in names}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return ", ".join(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

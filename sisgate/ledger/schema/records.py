@@ -129,7 +129,7 @@ class Variant(Base):
 
 
 class MarkedDeletion(Base):
-    """A live record that a sync under way was told is gone; the sync's end decides on it."""
+    """A live record that a sync was told is gone; its end decides on it, or who approves it."""
 
     __tablename__ = "marked_deletions"
 

@@ -44,6 +44,8 @@ from sisgate.web.schemas.overview import (
     BulkOutcomeDocument,
     BulkReviewDocument,
     BulkRoundOrder,
+    DeletionsOrder,
+    HeldDeletionsDocument,
     HeldSyncs,
     TimelineDocument,
 )
@@ -277,6 +279,18 @@ def get_timeline(job_id: JobId, caller: Caller) -> TimelineDocument:
 def list_held_syncs(caller: Caller, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> HeldSyncs:
     """Return the held syncs that no later sync of their dataset has settled, newest first."""
     return HeldSyncs(jobs=[JobDocument.of(each) for each in caller.jobs.held(limit=limit)])
+
+
+@router.post(
+    "/jobs/{job_id}/deletions",
+    openapi_extra=needs("look", "job"),
+    summary="List what a held sync would delete",
+)
+def list_deletions(job_id: JobId, order: DeletionsOrder, caller: Caller) -> HeldDeletionsDocument:
+    """Return ids and times of the records, without their data. Another job is a conflict (409)."""
+    return HeldDeletionsDocument.of(
+        caller.jobs.deletions(job_id, start=order.start, limit=order.limit)
+    )
 
 
 BulkActionName = Annotated[Literal["retry", "cancel"], Path(description="What to do.")]

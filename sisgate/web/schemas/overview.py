@@ -116,6 +116,36 @@ class HeldSyncs(Document):
     jobs: list[JobDocument]
 
 
+class DeletionsOrder(OrderDocument):
+    """Which of the records to list, in order of their ids. `start` is the id of the first."""
+
+    start: Annotated[str, Field(max_length=255)] = ""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class DoomedDocument(Document):
+    """A record that would be deleted: absent from the list, or marked as deleted."""
+
+    sourced_id: str
+    why: Literal["absent", "marked"]
+    first_seen: Moment
+    last_seen: Moment
+    changed_at: Moment
+
+
+class HeldDeletionsDocument(Document):
+    """What a held sync would delete; the counts come with the first page. `next`: go on there."""
+
+    job_id: str
+    provider: str
+    resource: str
+    live: int | None
+    absent: int | None
+    marked: int | None
+    records: list[DoomedDocument]
+    next: str | None
+
+
 class BulkActionOrder(OrderDocument):
     """All jobs that match a query, such as `state:failed provider:lincoln since:2h`."""
 

@@ -9,12 +9,15 @@ import pytest
 from sisgate.errors import (
     CursorAhead,
     CursorTooOld,
+    InvalidState,
     SisgateError,
+    UnknownJob,
     UnknownProvider,
     UnknownRecord,
     UnknownResource,
     UsageError,
 )
+from sisgate.ledger.deletions import are_any_marked
 from tests.contract.gateway.world import NAME, STUDENTS, World
 
 PATH = "/ims/oneroster/rostering/v1p2/students"
@@ -155,3 +158,33 @@ def test_a_record_is_found_by_its_id_and_told_without_its_data(world: World) -> 
     for wrong in (["s1"] * 101, ["s" * 256], ["s\0"]):
         with pytest.raises(UsageError):
             datasets.open(NAME, "students", wrong)
+
+
+def test_what_a_held_sync_would_delete_is_listed_record_by_record(world: World) -> None:
+    """Absent and marked ones, a page at a time, until a later sync settles it."""
+    many = [{**STUDENTS[0], "sourcedId": f"s{number:02}"} for number in range(30)]
+    synced(world, many)
+    marked = [{**each, "status": "tobedeleted"} for each in many[18:21]]
+    world.answers({PATH: {"users": [*many[:18], *marked]}})
+    with world.working():
+        held = world.gateway.sync(NAME, "students", mode="full").wait(timeout=60)
+    assert held.state == "held", held
+    first = world.gateway.jobs.deletions(held.id, limit=10)
+    assert (first.live, first.absent, first.marked, first.next) == (30, 9, 3, "s28")
+    assert [(each.sourced_id, each.why) for each in first.records[1:5]] == [
+        ("s19", "marked"), ("s20", "marked"), ("s21", "absent"), ("s22", "absent"),
+    ]  # fmt: skip
+    rest = world.gateway.jobs.deletions(held.id, start=first.next or "", limit=10)
+    assert [each.sourced_id for each in rest.records] == ["s28", "s29"]
+    assert (rest.live, rest.next) == (None, None)
+    world.answers({PATH: {"users": many[:21]}})
+    with world.working():
+        job = world.admin.sync(NAME, "students", mode="full", allow_deletes=True)
+        assert job.wait(timeout=60).deleted == 9
+        with pytest.raises(InvalidState):
+            world.admin.jobs.deletions(job.id)
+    assert list(world.gateway.jobs.deletions(held.id).records) == []
+    with world.fleet.context.database.read() as session:
+        assert not are_any_marked(session), "a later sync has settled it"
+    with pytest.raises(UnknownJob):
+        world.gateway.jobs.deletions(job.id)

@@ -8,6 +8,8 @@ import pytest
 
 from sisgate import Gateway
 from sisgate.credentials.vault import vault_of
+from sisgate.domain.states import JobState
+from sisgate.ledger import jobs
 from sisgate.ledger.schema import Response
 from testbed.console_visitor import ConsoleVisitor
 from testbed.web_service import WebService
@@ -122,4 +124,32 @@ def test_disclosures_of_a_person_are_for_admins(
         assert visitor.get(path).status_code == 403
     asked = [e for e in gateway.audit.tail() if e.action == "audit:person:disclosures"]
     assert {e.actor.split(" ")[0] for e in asked} == {"ada"}
+    assert job
+
+
+def test_a_held_sync_shows_what_it_would_delete(
+    service: WebService, gateway: Gateway, make_token: MakeToken, job: str
+) -> None:
+    """Ids to everybody who sees the job, the approval to operators, data with payload sight."""
+    held = gateway.sync("lincoln", "students").id
+    write(gateway.context.database, [row("stu-2")], generation=2)
+    with gateway.context.database.write() as session:
+        it = jobs.get(session, held)
+        it.mode, it.complete, it.generation = "full", True, 2
+        jobs.end(session, it, JobState.HELD, gateway.context.clock.now())
+    path = f"/held/{held}"
+    with ConsoleVisitor(service, make_token("vera", "viewer")) as visitor:
+        page = visitor.get(path).text
+        assert "stu-1" in page
+        assert "stu-2" not in page
+        assert "1 absent" in page
+        assert "Approve the deletions" not in page
+        assert visitor.send(path, sure="yes").status_code == 403
+        assert "Nothing would be deleted" in visitor.get(f"{path}?start=stu-2").text
+    with ConsoleVisitor(service, make_token("otto", "operator", "sight")) as visitor:
+        page = visitor.get(path).text
+        assert "Approve the deletions" in page
+        assert CANARY not in page
+        assert CANARY in visitor.get(f"{path}/data?purpose=is+it+right").text
+    assert disclosures(gateway) == ["otto: records for is it right"]
     assert job
