@@ -1,6 +1,7 @@
 """Writes the pictures of docs/img from a running service without tokens.
 
 `python -m tests.browser.screenshots http://127.0.0.1:8750`: wide ones are light, narrow ones dark.
+With the address of Flower and its login (`http://127.0.0.1:5555 USER:PASSWORD`), also of Flower.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "img"
@@ -18,11 +20,14 @@ PAGES = {
     "overview": "/", "alerts": "/alerts", "providers": "/providers", "processes": "/processes",
     "jobs": "/jobs", "held": "/held", "schedules": "/schedules", "datasets": "/datasets",
     "quarantine": "/quarantine", "webhooks": "/webhooks", "configuration": "/configuration",
-    "audit": "/audit", "tokens": "/tokens",
+    "audit": "/audit", "tokens": "/tokens", "errors": "/errors", "sla": "/sla",
+    "bulk": "/jobs/bulk/retry?q=state:cancelled", "token": "/tokens/new",
 }  # fmt: skip
+FLOWER = {"workers": "/workers", "tasks": "/tasks", "broker": "/broker"}
+SIZES = ((1280, 900, "light"), (390, 760, "dark"))
 
 
-def main(url: str) -> None:
+def main(url: str, flower: str = "", login: str = "") -> None:
     """Take a picture of each page at both widths."""
     found = subprocess.run(
         [str(ROOT / ".ci" / "find-chromium")], capture_output=True, text=True, check=True
@@ -37,20 +42,35 @@ def main(url: str) -> None:
         provider = re.findall(r'href="(/providers/[^"/]+)"', page.content())[-1]
         page.goto(f"{url}/jobs?q=state:done")
         job = re.findall(r'href="(/jobs/[0-9a-f-]{36})"', page.content())[0]
-        addresses = PAGES | {"provider": provider, "job": job, "pause": f"{provider}/pause"}
-        for width, theme in ((1280, "light"), (390, "dark")):
-            page = browser.new_page(
-                viewport={"width": width, "height": 900 if width > 400 else 760},
-                color_scheme="dark" if theme == "dark" else "light",
-            )
-            for name, path in addresses.items():
-                page.goto(url + path)
-                page.wait_for_timeout(800)
-                page.screenshot(
-                    path=FOLDER / f"console-{name}-{width}.jpg", type="jpeg", quality=70
-                )
+        take(browser, url, "console", PAGES | {
+            "provider": provider, "job": job, "pause": f"{provider}/pause",
+        })  # fmt: skip
+        if flower:
+            user, _, password = login.partition(":")
+            task = f"/task/{job.rpartition('/')[2]}"
+            take(browser, flower, "flower", FLOWER | {"task": task}, (user, password))
         browser.close()
 
 
+def take(
+    browser: Browser,
+    url: str,
+    name: str,
+    pages: Mapping[str, str],
+    login: tuple[str, str] | None = None,
+) -> None:
+    """Take a picture of some pages of one site."""
+    for width, height, theme in SIZES:
+        page = browser.new_page(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if theme == "dark" else "light",
+            http_credentials={"username": login[0], "password": login[1]} if login else None,
+        )
+        for each, path in pages.items():
+            page.goto(url + path)
+            page.wait_for_timeout(800)
+            page.screenshot(path=FOLDER / f"{name}-{each}-{width}.jpg", type="jpeg", quality=70)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1].rstrip("/"))
+    main(*(each.rstrip("/") for each in sys.argv[1:4]))
