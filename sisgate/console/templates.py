@@ -67,7 +67,7 @@ class Templates:
         seconds = (self._clock.now() - moment).total_seconds()
         if abs(seconds) < 1:
             return Markup('<time datetime="{}">now</time>').format(moment.isoformat())
-        words = f"{duration(seconds)} ago" if seconds >= 0 else f"in {duration(-seconds)}"
+        words = f"{rounded(seconds)} ago" if seconds >= 0 else f"in {rounded(-seconds)}"
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             moment.isoformat(), _utc(moment), words
         )
@@ -96,6 +96,17 @@ def hour(seconds: int) -> str:
     'Nov 29 12:00'
     """
     return f"{datetime.fromtimestamp(seconds, UTC):%b %d %H:%M}"
+
+
+def rounded(seconds: float) -> str:
+    """Return an age: no finer than it is read at a glance, nor than a page has to be renewed.
+
+    >>> [rounded(s) for s in (3.2, 42, 75, 3599, 7200)]
+    ['3 s', '42 s', '1 min', '59 min', '2 h']
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds // 60)} min" if seconds < 3600 else duration(seconds)
 
 
 def lasting(seconds: float | None) -> str:

@@ -27,6 +27,15 @@ class Recurrence:
     every: timedelta | None = None
     zone: str = "UTC"
 
+    @property
+    def in_words(self) -> str:
+        """The cron expression in words.
+
+        >>> Recurrence(cron="0 2 * * 1-5").in_words
+        'At 02:00 on Monday through Friday'
+        """
+        return CronSim(self.cron or "", EPOCH).explain()
+
     def last(self, now: datetime) -> datetime:
         """Return the newest occurrence at or before `now` (aware), in UTC.
 

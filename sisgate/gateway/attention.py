@@ -182,7 +182,8 @@ def _of_result(result: DiagnosticResult) -> Attention:
     elif result.subject == "configuration":
         subject = "configuration"
     level: Level = "critical" if result.grade == "fail" else "warning"
-    return Attention(level, subject, f"{result.subject} {result.what}", result.remedy or "")
+    message = result.what if subject == "configuration" else f"{result.subject} {result.what}"
+    return Attention(level, subject, message.rstrip("."), result.remedy or "")
 
 
 def _told_once(like: Iterable[Sequence[Attention]]) -> Iterator[Attention]:

@@ -71,6 +71,16 @@ class Schedule:
             return f"every {duration(config.every.total_seconds())}{within}"
         return f"{self.config.cron} {self.config.zone}{within}"
 
+    @property
+    def in_words(self) -> str:
+        """Its recurrence in words."""
+        config = self.config
+        if config.cron is None:
+            return self.when
+        within = f", within {duration(config.window.total_seconds())}" if config.window else ""
+        words = config.recurrence.in_words
+        return f"{words[:1].lower()}{words[1:]} in {config.zone}{within}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fields JSON-ready."""
         selector = self.config.selector
