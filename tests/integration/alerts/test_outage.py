@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+from sisgate import Gateway
 from sisgate.clock import SystemClock, poll_until
 from sisgate.errors import InvalidState, UnknownAlert, UsageError
 from sisgate.gateway import AlertStatus
-from sisgate.ledger.schema import AlertMessage, AuditEvent
+from sisgate.ledger.schema import Alert, AlertMessage, AuditEvent
 from sisgate.webhooks.news import hand_out
 from testbed.chat import Chat
 from testbed.http_server import Asked, HttpServer, Reply, json_reply
@@ -154,6 +156,25 @@ def test_a_slot_is_written_once_however_many_judge_it(scene: Scene, receiver: Ch
         judge(scene)
         assert scene.gateway.alerts.evaluate().is_empty
     assert receiver.titles == ["[warning] fleet: periodic"]
+
+
+def test_many_that_evaluate_at_once_write_once(scene: Scene) -> None:
+    """The beginning and the end, one message each; nobody fails."""
+    gateways = [Gateway(scene.runtime.settings, clock=scene.clock) for _ in range(4)]
+    told = []
+    for seconds in (60, -3600):
+        scene.be_silent(scene.beat_id, seconds)
+        for _ in range(4):
+            scene.clock.advance(INTERVAL_SECONDS)
+            with ThreadPoolExecutor(len(gateways)) as pool:
+                futures = [pool.submit(each.alerts.evaluate) for each in gateways]
+                told += [what for future in futures for _, what in future.result().told]
+    for gateway in gateways:
+        gateway.close()
+    assert told == ["firing", "resolved"]
+    with scene.runtime.database.read() as session:
+        messages = session.query(AlertMessage).filter_by(channel="ops").count()
+        assert (session.query(Alert).count(), messages) == (1, 2)
 
 
 def test_a_channel_that_hangs_holds_up_no_other(

@@ -94,7 +94,7 @@ def test_an_app_is_not_told_of_other_apps(busy: Gateway) -> None:
         row = session.get(Alert, "al_1")
         assert row is not None
         row.culprit, row.evidence = "app reports", spent
-        row.message = "the quota of twin is used up; reports made 73%, reports-old 22%, portal 5%"
+        row.message = "the quota of twin is used up; by reports 30, portal 2, reports-old 9; wait"
         row.remedy = "Correct the requests of reports."
     app = busy.acting_as(Principal("portal", frozenset({Role.APP}), (Scope.parse("twin"),)))
     alert = app.alerts.get("al_1")
@@ -104,5 +104,5 @@ def test_an_app_is_not_told_of_other_apps(busy: Gateway) -> None:
         "app other apps", "Correct the requests of other apps.",
     )  # fmt: skip
     assert alert.evidence["calls_by_app"] == {"other apps": 39, "portal": 2}
-    assert alert.message.endswith("other apps made 73%, other apps 22%, portal 5%")
+    assert alert.message.endswith("; by other apps 39, portal 2; wait")
     assert as_viewer(busy, "twin").alerts.get("al_1").evidence == spent
