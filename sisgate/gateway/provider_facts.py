@@ -44,11 +44,10 @@ NameOf = Callable[[str], str]
 """Returns how an app is named for the caller, who may see only one."""
 
 
-def met_error(row: ErrorRow, now: datetime, name_of: NameOf) -> MetError:
+def met_error(row: ErrorRow, now: datetime) -> MetError:
     """Return an error of the ledger as a fact."""
     error = row.error
     return MetError(
-        app=name_of(row.app),
         code=str(error.get("code", "")),
         message=str(error.get("message", "")),
         status=error.get("status"),
@@ -215,7 +214,7 @@ class ProviderReader:
                 )
                 for each in ended
             ],
-            met=[met_error(each, self._now, self._name_of) for each in errors],
+            met=[met_error(each, self._now) for each in errors],
             usage=dict(sums),
             failed_usage=sum(each.failed for each in usage),
             timing=Timing(*map(_timed, (recent, usual))),

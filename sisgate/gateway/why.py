@@ -140,7 +140,7 @@ class Verdicts:
             retry_in_seconds=max(0.0, (min(again) - now).total_seconds())
             if again and len(again) == len(waiting)
             else None,
-            met=_met(status, errors[-1], now, name_of) if errors else None,
+            met=_met(status, errors[-1], now) if errors else None,
         )
 
     def _dataset(self, config: ProviderConfig, resource: str, now: datetime) -> DatasetFacts:
@@ -159,7 +159,7 @@ class Verdicts:
                 last=self._last(session, last, now) if last is not None else None,
                 age_seconds=(now - synced_at).total_seconds() if synced_at else None,
                 held=held_sync(held[0]) if held else None,
-                absent=MetError("", "provider_refused", "", absent.status, job=absent.job)
+                absent=MetError("provider_refused", "", absent.status, job=absent.job)
                 if absent
                 else None,
                 missed_seconds=self._missed(config, resource, synced_at, now),
@@ -208,11 +208,8 @@ def _canceller(session: Session, status: JobStatus) -> ByHand | None:
     return ByHand(event.actor, event.at, event.reason) if event is not None else None
 
 
-def _met(status: JobStatus, error: dict[str, object], now: datetime, name_of: NameOf) -> MetError:
-    row = ErrorRow(
-        status.provider, status.app, status.id, status.resource, status.state, None, error
-    )  # fmt: skip
-    return met_error(row, now, name_of)
+def _met(status: JobStatus, error: dict[str, object], now: datetime) -> MetError:
+    return met_error(ErrorRow(status.provider, status.id, None, error), now)
 
 
 def _may_be_job(subject: str) -> bool:

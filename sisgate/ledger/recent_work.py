@@ -73,13 +73,10 @@ class AppCalls:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRow:
-    """An error that a call or a job of an app met; `at` is when it ended, None if it is live."""
+    """An error that a call or a job met; `at` is when it ended, None if it is live."""
 
     provider: str
-    app: str
     job: str
-    resource: str | None
-    state: str
     at: datetime | None
     error: dict[str, Any]
 
@@ -256,7 +253,7 @@ def waiting(session: Session, providers: Sequence[str] | None = None) -> list[Wa
 def errors_of_waiting(session: Session, provider: str) -> list[ErrorRow]:
     """Return the errors that calls met which now wait, of the newest ones."""
     rows = session.execute(
-        select(Job.provider, Job.app, Job.id, Job.resource, Call.state, Call.ended_at, Call.error)
+        select(Job.provider, Job.id, Call.ended_at, Call.error)
         .join(Call, Call.job_id == Job.id)
         .where(
             job_is_live(),
@@ -276,7 +273,7 @@ def failed_jobs(
     """Return the jobs that ended without success since a time, newest first."""
     failed = is_still(Job.state, JobState.FAILED, JobState.EXPIRED, JobState.UNKNOWN)
     rows = session.execute(
-        select(Job.provider, Job.app, Job.id, Job.resource, Job.state, Job.ended_at, Job.error)
+        select(Job.provider, Job.id, Job.ended_at, Job.error)
         .where(
             Job.ended_at.is_not(None),
             Job.ended_at >= since,

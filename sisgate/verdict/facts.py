@@ -94,7 +94,6 @@ class MetError:
     the name of a `TlsFault`.
     """
 
-    app: str
     code: str
     message: str
     status: int | None = None

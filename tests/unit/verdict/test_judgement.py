@@ -44,7 +44,6 @@ calls = st.builds(
 )
 errors = st.builds(
     MetError,
-    st.sampled_from(APPS),
     st.sampled_from(
         ["provider_unavailable", "provider_refused", "token_refused", "answer_invalid", "throttled"]
     ),
