@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from sisgate.access.policy import Action, providers_of
 from sisgate.alerts.names import renamed
-from sisgate.domain.alert_states import AlertState
+from sisgate.domain.alert_states import AlertSeverity, AlertState
 from sisgate.domain.figures import counted
 from sisgate.domain.moments import local_time
 from sisgate.domain.states import KeyState
@@ -124,12 +124,13 @@ def of_ledger(core: Core) -> Iterator[Attention]:
             session, states=[AlertState.FIRING], provider=None, among=providers_of(principal),
             limit=MOST_ALERTS,
         )  # fmt: skip
-        firing = [renamed(status_of(row), principal.name_of) for row in rows]
+        found = [renamed(status_of(row), principal.name_of) for row in rows]
+    firing = [each for each in found if each.severity != AlertSeverity.INFO]
     if firing:
         count = len(firing)
         words = "an alert fires" if count == 1 else f"{count:,} alerts fire"
         yield Attention(
-            "critical" if any(each.severity == "critical" for each in firing) else "warning",
+            "critical" if any(each.severity == AlertSeverity.CRITICAL for each in firing) else "warning",
             "alerts", f"{words}, and nobody looks after {'it' if count == 1 else 'them'}",
             f"The first: {firing[0].message}.", count=count,
         )  # fmt: skip
