@@ -129,8 +129,9 @@ def of_ledger(core: Core) -> Iterator[Attention]:
     if firing:
         count = len(firing)
         words = "an alert fires" if count == 1 else f"{count:,} alerts fire"
+        is_critical = any(each.severity == AlertSeverity.CRITICAL for each in firing)
         yield Attention(
-            "critical" if any(each.severity == AlertSeverity.CRITICAL for each in firing) else "warning",
+            "critical" if is_critical else "warning",
             "alerts", f"{words}, and nobody looks after {'it' if count == 1 else 'them'}",
             f"The first: {firing[0].message}.", count=count,
         )  # fmt: skip
