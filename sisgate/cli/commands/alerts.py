@@ -71,7 +71,9 @@ def silences(invocation: Invocation) -> None:
 @app.add("sisgate alerts show al_3f8a")
 def show(invocation: Invocation, alert: OneAlert) -> None:
     """Show everything about an alert."""
-    found = invocation.gateway.alerts.get(alert)
+    alerts = invocation.gateway.alerts
+    found = alerts.get(alert)
+    silent = [each for each in alerts.silences() if each.covers(found)]
     acknowledged = f"by {found.acknowledged_by}" if found.acknowledged_by else None
     invocation.output.facts(
         [
@@ -92,6 +94,8 @@ def show(invocation: Invocation, alert: OneAlert) -> None:
             ("resolved", found.resolved_at),
             ("fired so often", found.times if found.times > 1 else None),
             ("told", f"{found.told} at {moment(found.told_at)}" if found.told_at else None),
+            ("channels", ", ".join(found.channels) or None),
+            ("silent until", silent[0].until if silent else None),
         ],
         json=found.as_dict(),
     )
