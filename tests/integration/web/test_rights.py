@@ -45,6 +45,8 @@ BODIES: dict[str, Any] = {
     "erase_person": {"provider": PROVIDER, "sourced_id": "1", "dry_run": True},
     "lift_erasure": {"provider": PROVIDER, "sourced_id": "1", "reason": "test"},
     "find_disclosures": {"provider": PROVIDER, "sourced_id": "1"},
+    "get_record_history": {"sourced_id": "1"},
+    "open_records": {"ids": ["1"]},
     "find_pseudonyms": {"provider": PROVIDER, "sourced_id": "1"},
 }
 """The bodies of routes that need one; others get an empty object, or none if they take none."""
