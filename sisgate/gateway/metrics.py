@@ -29,6 +29,9 @@ from sisgate.redis.queues import PLANNER_QUEUE
 
 DAY = timedelta(days=1)
 
+DONE_SECONDS = 30.0
+"""How old the numbers of jobs that are done may be, where jobs are many."""
+
 
 def read(core: Core) -> Readings:
     """Return what all metrics are now.
@@ -81,6 +84,10 @@ def _of_work(session: Session, core: Core, into: Readings) -> None:
     # Of few providers those are told as well that have no jobs: a rule can then compare with 0.
     known = set(configured) if len(configured) <= live_readings.MOST_IDLE else set()
     jobs = Counter({(name, state): count for name, state, count in gauges.jobs(session)})
+    keep, many = core.context.kept_for, lambda: gauges.jobs_are_many(session)
+    seconds = DONE_SECONDS if keep(DONE_SECONDS, "whether jobs are many", many) else 0.0
+    for name, count in keep(seconds, "jobs done", lambda: gauges.jobs_done(session)):
+        jobs[name, JobState.DONE.value] = count
     for name in sorted(known | {name for name, _ in jobs}):
         for state in JobState:
             into.add(metric.JOBS, jobs[name, state.value], name, state.value)

@@ -9,16 +9,40 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from sisgate.domain.states import CallState, KeyState
+from sisgate.domain.states import (
+    LIVE_JOB_STATES,
+    UNSUCCESSFUL_JOB_STATES,
+    CallState,
+    JobState,
+    KeyState,
+)
 from sisgate.domain.webhook_events import UNSENT
 from sisgate.ledger.schema import AuditSeal, Call, Dataset, Job, Key, Webhook, WebhookMessage
 from sisgate.ledger.states import is_in
 
 
+MANY_JOBS = 100_000
+
+
+def jobs_are_many(session: Session) -> bool:
+    """Return whether there are so many jobs that counting all takes noticeable time."""
+    return session.scalar(select(Job.id).offset(MANY_JOBS).limit(1)) is not None
+
+
 def jobs(session: Session) -> Sequence[Row[str, str, int]]:
-    """Return how many jobs there are by provider and state."""
-    query = select(Job.provider, Job.state, func.count())
-    return session.execute(query.group_by(Job.provider, Job.state)).all()
+    """Return how many jobs there are by provider and state, without those that are done."""
+    query = select(Job.provider, Job.state, func.count()).group_by(Job.provider, Job.state)
+    return [
+        row
+        for some in (LIVE_JOB_STATES, UNSUCCESSFUL_JOB_STATES)
+        for row in session.execute(query.where(is_in(Job.state, *some)))
+    ]
+
+
+def jobs_done(session: Session) -> Sequence[Row[str, int]]:
+    """Return how many jobs of each provider are done."""
+    query = select(Job.provider, func.count()).where(Job.state == JobState.DONE)
+    return session.execute(query.group_by(Job.provider)).all()
 
 
 def dead_letters(session: Session) -> Sequence[Row[str, int]]:
