@@ -24,6 +24,7 @@ SECTIONS = {
     "price": "benchmarks.price",
     "metrics": "benchmarks.metrics",
     "search": "benchmarks.search",
+    "console": "benchmarks.console",
     "middleware": "benchmarks.middleware",
     "load": "benchmarks.load",
     "web": "benchmarks.web",

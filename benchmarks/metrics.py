@@ -50,14 +50,14 @@ def run(scale: Scale) -> Report:
                 made = round(calls * share)
                 redis.wipe()
                 with ledger_of(postgres, engine) as (folder, url):
-                    gateway = _gateway(folder, redis.url, url, providers)
+                    gateway = fleet_of(folder, redis.url, url, providers)
                     try:
                         tell(f"{engine}: {providers:,} providers, {made:,} calls of {busy}")
                         _of_fleet(report, engine, gateway, busy, made)
                     finally:
                         gateway.close()
             with ledger_of(postgres, engine) as (folder, url):
-                gateway = _gateway(folder, redis.url, url, 20)
+                gateway = fleet_of(folder, redis.url, url, 20)
                 tell(f"{engine}: counting {COUNTED:,} calls")
                 _counting(report, engine, gateway)
                 gateway.close()
@@ -70,7 +70,7 @@ def run(scale: Scale) -> Report:
 _ROWS: list[list[str]] = []
 
 
-def _gateway(folder: Path, redis_url: str, url: str, providers: int) -> Gateway:
+def fleet_of(folder: Path, redis_url: str, url: str, providers: int) -> Gateway:
     tables = [
         f'[providers.p{n}]\nkind = "oneroster"\nauth = "none"\nlimit = "500/h"\n'
         f'objectives = {{ availability = 0.99, latency_p95 = "2s", freshness = "1d" }}\n'
@@ -85,7 +85,7 @@ def _gateway(folder: Path, redis_url: str, url: str, providers: int) -> Gateway:
 
 def _of_fleet(report: Report, engine: str, gateway: Gateway, busy: int, calls: int) -> None:
     fleet = gateway.configuration.current()
-    _work(gateway, busy)
+    leave_work(gateway, busy)
     _count_many(gateway, busy, calls)
     name = f"{engine}, {len(fleet.providers):,} providers, {busy} at work, {calls:,} calls"
     samples = gateway.fleet.openmetrics().count("\n")
@@ -105,7 +105,7 @@ def _of_fleet(report: Report, engine: str, gateway: Gateway, busy: int, calls: i
     report.figures[f"{engine}_{len(fleet.providers)}"] = figures
 
 
-def _work(gateway: Gateway, busy: int) -> None:
+def leave_work(gateway: Gateway, busy: int) -> None:
     """Leave what working providers leave in Redis."""
     fleet = gateway.configuration.current()
     for number in range(busy):
