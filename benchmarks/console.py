@@ -209,7 +209,16 @@ def _to_follow(gateway: Gateway) -> list[str]:
     """Return the pages that people leave open; each is another one."""
     jobs = [each.id for each in gateway.jobs.search("", limit=10)]
     names = list(gateway.providers.names())
-    pages = ["/", "/jobs", "/providers", "/alerts", "/held", "/processes", "/schedules", "/webhooks"]
+    pages = [
+        "/",
+        "/jobs",
+        "/providers",
+        "/alerts",
+        "/held",
+        "/processes",
+        "/schedules",
+        "/webhooks",
+    ]
     pages += [f"/jobs/{job}" for job in jobs] + [f"/providers/{name}" for name in names[:12]]
     pages += [f"/jobs?q=provider:{name}" for name in names[:12]]
     pages += [f"/jobs?q=app:app{n}" for n in range(20)] + [f"/jobs?q=since:{n}h" for n in range(9)]

@@ -29,11 +29,18 @@ class HttpDatasets:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def list(self, provider: str | None = None) -> Sequence[DatasetStatus]:
+    def list(
+        self,
+        provider: str | None = None,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Sequence[DatasetStatus]:
         """Return the datasets that were synced and that the caller may see, by name."""
         from sisgate.gateway.datasets import DatasetStatus
 
-        found = self._connection.get("/v1/datasets", {"provider": provider})["datasets"]
+        query = {"provider": provider, "after": "/".join(after) if after else None, "limit": limit}
+        found = self._connection.get("/v1/datasets", query)["datasets"]
         return value_of(list[DatasetStatus], found)
 
     def roster(self, provider: str, *, with_absent: bool = False) -> tuple[str, ...]:

@@ -71,8 +71,17 @@ class Datasets:
         """Raise `UnknownProvider` or `UnknownResource`, which lists the valid names."""
         self._core.check_dataset(provider, *resources)
 
-    def list(self, provider: str | None = None) -> Sequence[DatasetStatus]:
-        """Return the datasets that were synced and that the caller may see, by name."""
+    def list(
+        self,
+        provider: str | None = None,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Sequence[DatasetStatus]:
+        """Return the datasets that were synced and that the caller may see, by name.
+
+        `after` is provider and resource of the last one of the page before; `limit` None for all.
+        """
         principal = self._core.access.require_role(Action.LOOK)
         places = places_of(principal)
         with self._core.database.read() as session:
@@ -81,7 +90,7 @@ class Datasets:
                     each.provider, each.resource, each.synced_at, each.full_synced_at,
                     each.last_sequence,
                 )
-                for each in datasets.all_of(session, places, provider)
+                for each in datasets.all_of(session, places, provider, after, limit)
             ]  # fmt: skip
 
     def roster(self, provider: str, *, with_absent: bool = False) -> tuple[str, ...]:

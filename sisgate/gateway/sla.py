@@ -25,7 +25,14 @@ from sisgate.settings import ProviderConfig
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "30d": timedelta(days=30)}
 """The spans that end now, by name."""
 
+FEW, KEPT_SECONDS = 500, 60.0
+"""The service levels of more providers than so many are kept for so long."""
+
 STAGES = ("provider", "queue")
+
+Reads = Mapping[str, Mapping[str, Sequence[datetime]]]
+"""When datasets were read, by provider and resource, as far as gaps between reads matter."""
+
 DAY = timedelta(days=1)
 
 
@@ -53,12 +60,18 @@ class ServiceLevels:
         self._core = core
 
     def list(self) -> Sequence[ProviderSla]:
-        """Return the service levels of all providers that the caller may see, by name."""
+        """Return the service levels of all providers that the caller may see, by name.
+
+        Those of more than 500 providers are up to a minute old.
+        """
         self._core.access.require_role(Action.LOOK)
         fleet = self._core.configuration.current()
-        return self._read(
-            fleet, [n for n in sorted(fleet.providers) if self._core.access.allows(Action.LOOK, n)]
+        names = [n for n in sorted(fleet.providers) if self._core.access.allows(Action.LOOK, n)]
+        seconds = KEPT_SECONDS if len(names) > FEW else 0.0
+        kept: Sequence[ProviderSla] = self._core.context.kept_for(
+            seconds, f"service levels of {hash(tuple(names))}", lambda: self._read(fleet, names)
         )
+        return kept
 
     def of(self, provider: str) -> ProviderSla:
         """Return those of one provider; raises `UnknownProvider`."""
@@ -82,7 +95,8 @@ class ServiceLevels:
             return {}
         with self._core.database.read() as session:
             for span in sorted(spans):
-                found = self._evidence(session, configs, now - span, now, now)
+                # The budget of fresh data is that of a month, so no reads are looked for.
+                found = self._evidence(session, configs, now - span, now, now, {})
                 # Most of thousands are idle: of them nothing is known, in longer spans neither.
                 configs = [c for c in configs if found[c.name].counts or found[c.name].down]
                 for config in configs:
@@ -105,7 +119,8 @@ class ServiceLevels:
         since, until = _month_of(month, now)
         fleet = self._core.configuration.current()
         with self._core.database.read() as session:
-            evidence = self._evidence(session, [config], since, until, now)[provider]
+            reads = self._reads(session, fleet, [config], until)
+            evidence = self._evidence(session, [config], since, until, now, reads)[provider]
             days: defaultdict[datetime, dict[tuple[CallResult, str], CallTally]]
             days = defaultdict(dict)
             for number in range((until - since) // DAY + bool((until - since) % DAY)):
@@ -126,8 +141,9 @@ class ServiceLevels:
         configs = [fleet.providers[name] for name in names]
         levels: defaultdict[str, dict[str, ServiceLevel]] = defaultdict(dict)
         with self._core.database.read() as session:
+            reads = self._reads(session, fleet, configs, now)
             for window, length in WINDOWS.items():
-                found = self._evidence(session, configs, now - length, now, now)
+                found = self._evidence(session, configs, now - length, now, now, reads)
                 for config in configs:
                     level = _level(fleet, config, found[config.name])
                     levels[config.name][window] = level
@@ -136,6 +152,30 @@ class ServiceLevels:
             for config in configs
         ]
 
+    def _reads(
+        self,
+        session: Session,
+        fleet: FleetConfiguration,
+        configs: Sequence[ProviderConfig],
+        until: datetime,
+    ) -> Reads:
+        """Return when datasets were read, as far as objectives of fresh data ask for it."""
+        wanted = [_objectives(fleet, config) for config in configs]
+        bounds = [
+            bound for each in wanted
+            for bound in (each.freshness, *(own.freshness for own in each.datasets.values()))
+            if bound is not None
+        ]  # fmt: skip
+        if not bounds:
+            return {}
+        only = configs[0].name if len(configs) == 1 else None
+        reads: defaultdict[str, dict[str, Sequence[datetime]]] = defaultdict(dict)
+        for (name, resource), times in datasets.read_times(
+            session, until, min(bounds), only
+        ).items():
+            reads[name][resource] = times
+        return reads
+
     def _evidence(
         self,
         session: Session,
@@ -143,6 +183,7 @@ class ServiceLevels:
         since: datetime,
         until: datetime,
         now: datetime,
+        reads: Reads,
     ) -> Mapping[str, Evidence]:
         only = configs[0].name if len(configs) == 1 else None
         counts: defaultdict[str, dict[tuple[CallResult, str], CallTally]] = defaultdict(dict)
@@ -151,9 +192,6 @@ class ServiceLevels:
         ):
             _add(counts[key.provider], key.result, key.resource, tally)
         changes = breaker_changes.before(session, until, only)
-        read_at: defaultdict[str, dict[str, Sequence[datetime]]] = defaultdict(dict)
-        for (name, resource), times in datasets.read_times(session, since, until, only).items():
-            read_at[name][resource] = times
         return {
             config.name: Evidence(
                 since,
@@ -169,7 +207,7 @@ class ServiceLevels:
                 )
                 if config.name in changes
                 else [],
-                read_at[config.name],
+                reads.get(config.name, {}),
             )
             for config in configs
         }

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, false, func, or_, select, true
+from sqlalchemy import ColumnElement, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from sisgate.domain.states import JobKind, JobState
 from sisgate.errors import CursorAhead, CursorTooOld
 from sisgate.ledger.job_search import whose
 from sisgate.ledger.schema import Dataset, Job
-from sisgate.ledger.statements import lock_or_make
+from sisgate.ledger.statements import lock_or_make, seconds_between
 from sisgate.ledger.states import job_is_live
 
 RESTORE_GAP = 1_000_000_000
@@ -53,13 +53,19 @@ def last_sync(
 
 
 def all_of(
-    session: Session, places: Sequence[tuple[str, str]], provider: str | None
+    session: Session,
+    places: Sequence[tuple[str, str]],
+    provider: str | None,
+    after: tuple[str, str] | None,
+    limit: int | None,
 ) -> Sequence[Dataset]:
     """Return the datasets in certain places, of a provider or of all, by name.
 
-    `places` are pairs of provider and resource; `*` is any.
+    `places` are pairs of provider and resource; `*` is any. `after` is the last one that is known.
     """
-    query = select(Dataset).order_by(Dataset.provider, Dataset.resource)
+    query = select(Dataset).order_by(Dataset.provider, Dataset.resource).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(Dataset.provider, Dataset.resource) > after)
     if provider is not None:
         query = query.where(Dataset.provider == provider)
     if ("*", "*") not in places:
@@ -196,26 +202,32 @@ def absent(session: Session, provider: str, now: datetime) -> list[Job]:
 
 
 def read_times(
-    session: Session, since: datetime, until: datetime, provider: str | None = None
+    session: Session, until: datetime, apart: timedelta, provider: str | None = None
 ) -> dict[tuple[str, str], list[datetime]]:
-    """Return when each dataset was read from `since` until `until`, ascending, and last before.
+    """Return when each dataset was read before `until`, ascending, by provider and resource.
 
-    By provider and resource. Only as far back as jobs are kept.
+    Without those that have neighbours within `apart` on both sides: the first and the last remain,
+    and both ends of each longer gap. Only as far back as jobs are kept.
     """
-    is_read = (
+    at, place = Job.ended_at, (Job.provider, Job.resource)
+    before = func.lag(at).over(partition_by=place, order_by=at).label("before")
+    behind = func.lead(at).over(partition_by=place, order_by=at).label("behind")
+    reads = select(*place, at, before, behind).where(
         Job.kind == JobKind.SYNC,
         Job.state.in_([JobState.DONE, JobState.HELD]),
         Job.resource.is_not(None),
-        Job.ended_at < until,
+        at < until,
         *whose(provider, None, None),
     )
-    before = select(Job.provider, Job.resource, func.max(Job.ended_at))
-    before = before.where(*is_read, Job.ended_at < since).group_by(Job.provider, Job.resource)
-    within = select(Job.provider, Job.resource, Job.ended_at)
-    within = within.where(*is_read, Job.ended_at >= since).order_by(Job.ended_at)
+    each = reads.subquery().c
+    lonely = [
+        end.is_(None) | (seconds_between(session, *pair) >= apart.total_seconds() - 1)
+        for end, pair in (
+            (each.before, (each.before, each.ended_at)), (each.behind, (each.ended_at, each.behind))
+        )
+    ]  # fmt: skip
     found: dict[tuple[str, str], list[datetime]] = {}
-    for query in (before, within):
-        for name, resource, at in session.execute(query):
-            assert at is not None
-            found.setdefault((name, str(resource)), []).append(at)
+    query = select(each.provider, each.resource, each.ended_at).where(or_(*lonely))
+    for name, resource, moment in session.execute(query.order_by(each.ended_at)):
+        found.setdefault((name, resource), []).append(moment)
     return found

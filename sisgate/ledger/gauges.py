@@ -20,7 +20,6 @@ from sisgate.domain.webhook_events import UNSENT
 from sisgate.ledger.schema import AuditSeal, Call, Dataset, Job, Key, Webhook, WebhookMessage
 from sisgate.ledger.states import is_in
 
-
 MANY_JOBS = 100_000
 
 

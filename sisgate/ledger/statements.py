@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, Delete, Select, Update, func, inspect, select
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Delete,
+    Float,
+    Select,
+    Update,
+    func,
+    inspect,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -60,3 +71,10 @@ def identity_of(row: Base) -> tuple[Any, ...]:
 def is_postgresql(session: Session) -> bool:
     """Return whether the transaction is one of PostgreSQL, and not of SQLite."""
     return session.get_bind().dialect.name == "postgresql"
+
+
+def seconds_between(session: Session, begin: Any, end: Any) -> ColumnElement[float]:
+    """Return the expression of the seconds from one column of times to another."""
+    if is_postgresql(session):
+        return type_coerce(func.extract("epoch", end - begin), Float())
+    return (func.julianday(end) - func.julianday(begin)) * 86_400

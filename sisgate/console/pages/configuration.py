@@ -11,6 +11,9 @@ from sisgate.gateway import Action, TableChange
 
 room = Room()
 
+MOST_SHOWN = 100_000
+"""Characters of a version that are shown with its changes; a longer one is asked for."""
+
 
 @room.page("/configuration", Action.LOOK, "installation")
 def versions(visit: Visit) -> View:
@@ -27,11 +30,12 @@ def version(visit: Visit) -> View:
     stored = configuration.show(number)
     newest = configuration.show().info.number
     base = stored.info.based_on
+    text = json.dumps(stored.document, indent=2, ensure_ascii=False, default=str)
     values = {
         "it": stored.info, "newest": newest,
         "made": configuration.diff(base, number) if base else [],
         "since": configuration.diff(number) if number != newest else [],
-        "text": json.dumps(stored.document, indent=2, ensure_ascii=False, default=str),
+        "text": text if len(text) <= MOST_SHOWN or visit.query.get("whole") == "yes" else None,
         "may": visit.allows(Action.ADMINISTER),
     }  # fmt: skip
     return View("version.html", f"Version {number}", values)

@@ -10,12 +10,18 @@ from sisgate.gateway import Action
 
 room = Room()
 
+SIZE = 100
+
 
 @room.page("/datasets", Action.LOOK, "anywhere")
 def datasets(visit: Visit) -> View:
     """Show when each dataset was read, and what was not read yet of one provider."""
     gateway, provider = visit.gateway, visit.query.get("provider") or None
-    found = gateway.datasets.list(provider)
+    name, _, resource = visit.query.get("after", "").partition("/")
+    every = gateway.datasets.list(
+        provider, after=(name, resource) if resource else None, limit=SIZE + 1
+    )
+    found = every[:SIZE]
     known = {(each.provider, each.resource) for each in found}
     missing = []
     if provider is not None:
@@ -26,7 +32,11 @@ def datasets(visit: Visit) -> View:
         for name, resource in [*known, *((provider, each) for each in missing)]
         if gateway.access.allows(Action.ENQUEUE, name, resource)
     }
-    values = {"datasets": found, "missing": missing, "provider": provider, "may": may}
+    following = f"{found[-1].provider}/{found[-1].resource}" if len(every) > SIZE else None
+    values = {
+        "datasets": found, "missing": missing, "provider": provider, "may": may,
+        "next": following,
+    }  # fmt: skip
     return View("datasets.html", "Datasets", values)
 
 

@@ -97,9 +97,21 @@ Reading = Annotated[_Reading, Depends(_reading)]
 @router.get(
     "/datasets", openapi_extra=needs("look", "anywhere"), summary="List what was synced, and when"
 )
-def list_synced_datasets(caller: Caller, provider: str | None = None) -> SyncedDatasets:
-    """Return the datasets that were synced and that the caller may see, by name."""
-    found = caller.datasets.list(provider)
+def list_synced_datasets(
+    caller: Caller,
+    provider: str | None = None,
+    after: Annotated[str | None, Query(pattern="^[^/]+/[^/]+$", max_length=150)] = None,
+    limit: Annotated[int | None, Query(ge=1, le=10_000)] = None,
+) -> SyncedDatasets:
+    """Return the datasets that were synced and that the caller may see, by name.
+
+    `after` is `PROVIDER/DATASET`, the last one of the page before.
+    """
+    known = None
+    if after is not None:
+        name, _, resource = after.partition("/")
+        known = name, resource
+    found = caller.datasets.list(provider, after=known, limit=limit)
     return SyncedDatasets(datasets=[SyncedDataset.of(each) for each in found])
 
 
