@@ -61,6 +61,11 @@ class SystemClock:
         time.sleep(seconds)
 
 
+def thread_seconds() -> float:
+    """Return the processor time that this thread has taken so far."""
+    return time.thread_time()
+
+
 @dataclass(frozen=True)
 class _Reading:
     """The time of the reference, and of this machine's clocks at that moment."""

@@ -1,7 +1,8 @@
 """Keeping pages up to date: one stream of server-sent events for each open tab.
 
 A stream is about one page: its address is asked for again every few seconds, and its block `live`
-is sent when it has changed. Visitors with the same rights who see the same page share the work.
+is sent when it has changed. Visitors with the same rights who see the same page share the work, and
+all pages together have a share of the processor.
 Events: `begun` with the version of the static files, which a restart may have changed; `stale`
 with the reason why the page is not renewed for now, `current` once it is; `ended` to reload it.
 """
@@ -20,11 +21,17 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
+from sisgate.clock import thread_seconds
 from sisgate.console.rooms import ConsoleRoute, Visit
 from sisgate.errors import AccessDenied, NotAuthenticated, NotFound, SisgateError, UsageError
 from sisgate.gateway import Gateway, Role
 
 EVERY_SECONDS = 2.0
+LONGEST_SECONDS = 20.0
+SHARE = 0.07
+"""Of a core, which renewing all open pages may take: the more and the costlier they are, the less
+often each is renewed, but not less than every `LONGEST_SECONDS`."""
+
 MOST_STREAMS = 12
 """Open streams of one visitor: more tabs than a person watches."""
 
@@ -33,6 +40,9 @@ PING_TURNS = 8
 
 
 Rights = tuple[object, ...]
+
+Key = tuple[Rights, str]
+"""What visitors share: their rights, and the address of a page."""
 
 Render = Callable[[ConsoleRoute, Visit], str | None]
 """Returns the block `live` of a page as it is now; None if it has none."""
@@ -70,7 +80,9 @@ class Streams:
         self._assets = assets
         self._open: Counter[str] = Counter()
         self._stopping = asyncio.Event()
-        self._kept: dict[tuple[Rights, str], tuple[float, asyncio.Task[str | None]]] = {}
+        self._kept: dict[Key, tuple[float, asyncio.Task[str | None]]] = {}
+        self._costs: dict[Key, float] = {}
+        """Processor seconds of the last renewal of each page."""
 
     def stop(self) -> None:
         """End all streams."""
@@ -121,7 +133,7 @@ class Streams:
                 if quiet % PING_TURNS == 0:
                     yield ": nothing new\n\n"
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), EVERY_SECONDS)
+                await asyncio.wait_for(self._stopping.wait(), self._turn())
                 return
             try:
                 gateway = await self._visitor(request)
@@ -144,14 +156,26 @@ class Streams:
         loop = asyncio.get_running_loop()
         key = _rights_of(visit.gateway), address
         kept = self._kept.get(key)
-        if kept is not None and loop.time() - kept[0] < EVERY_SECONDS * 0.9:
+        if kept is not None and loop.time() - kept[0] < self._turn() * 0.9:
             return await asyncio.shield(kept[1])
         # A task of its own: whoever began it may close the tab while others wait for it.
-        future = loop.create_task(run_in_threadpool(self._render, route, visit))
+        future = loop.create_task(run_in_threadpool(self._renewed, key, route, visit))
         self._kept[key] = loop.time(), future
         for old in [k for k, (at, _) in self._kept.items() if loop.time() - at > 60]:
             del self._kept[old]
+            self._costs.pop(old, None)
         return await asyncio.shield(future)
+
+    def _renewed(self, key: Key, route: ConsoleRoute, visit: Visit) -> str | None:
+        begun = thread_seconds()
+        try:
+            return self._render(route, visit)
+        finally:
+            self._costs[key] = thread_seconds() - begun
+
+    def _turn(self) -> float:
+        """Return after how many seconds a page is renewed."""
+        return min(LONGEST_SECONDS, max(EVERY_SECONDS, sum(list(self._costs.values())) / SHARE))
 
 
 def _rights_of(gateway: Gateway) -> Rights:
