@@ -17,6 +17,7 @@ from sisgate.ledger.database import Database
 
 BUSY = 50
 SPAN_SECONDS = 30 * 86_400
+HOURS = SPAN_SECONDS // 3600
 LIVE = 500
 """Jobs at the end that still wait."""
 
@@ -95,6 +96,11 @@ def fill(database: Database, *, jobs: int, providers: int) -> None:
             f"'p' || ((n - 1) / 4), {_RESOURCE.format(n='n')}, n % 1000, 0, 1, {at}, {at}",
             values["of_datasets"],
         )  # fmt: skip
+        _insert(
+            connection, "usage_hours", "hour, provider, app, calls, throttled, failed, rows",
+            f"{values['hour']}, 'p' || (n % {BUSY}), 'app' || (n % 20), 20, 0, 1, 2000",
+            values["of_usage"],
+        )  # fmt: skip
         connection.execute(text("ANALYZE"))
 
 
@@ -132,6 +138,8 @@ def _words(jobs: int, providers: int, *, postgres: bool) -> dict[str, str]:
             "series": f"generate_series(1::bigint, {jobs}) AS n",
             "id": "md5('job' || n)::uuid::text",
             "of_datasets": f"generate_series(1, {4 * providers}) AS n",
+            "of_usage": f"generate_series(1, {HOURS * BUSY}) AS n",
+            "hour": f"date_trunc('hour', now()) - (n / {BUSY} + 1) * interval '1 hour'",
             "ago": "(now() - ({}) * interval '1 second')", "json": "'{}'::jsonb", "false": "false",
             "mac": "'\\x00'::bytea",
         }  # fmt: skip
@@ -139,6 +147,9 @@ def _words(jobs: int, providers: int, *, postgres: bool) -> dict[str, str]:
     else:
         own = {
             "series": _numbers(jobs), "of_datasets": _numbers(4 * providers),
+            "of_usage": _numbers(HOURS * BUSY),
+            "hour": "strftime('%Y-%m-%d %H:00:00.000000', 'now', "
+            f"'-' || (n / {BUSY} + 1) || ' hours')",
             "id": "uuid_of('job' || n)",
             "ago": "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || ({}) || ' seconds')",
             "json": "'{}'", "false": "0", "mac": "x'00'",
