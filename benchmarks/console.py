@@ -64,7 +64,7 @@ class Ground:
     def cpu_seconds(self) -> float:
         """Return the processor time of the service so far."""
         times = self.service.cpu_times()
-        return times.user + times.system
+        return float(times.user + times.system)
 
 
 def run(scale: Scale) -> Report:
@@ -162,7 +162,9 @@ def _paint(browser: Browser, ground: Ground, session: str, path: str) -> dict[st
         taken.append([paint, first_byte, 1000 * (ground.cpu_seconds() - begun), size / 1024])
         context.close()
     names = ("paint", "first byte", "processor", "kB")
-    return dict(zip(names, (statistics.median(each) for each in zip(*taken)), strict=True))
+    return dict(
+        zip(names, (statistics.median(each) for each in zip(*taken, strict=True)), strict=True)
+    )
 
 
 def _session_of(gateway: Gateway, name: str) -> str:
