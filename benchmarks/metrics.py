@@ -1,4 +1,4 @@
-"""The metrics section: counting calls, a scrape of a large fleet, a month of service levels."""
+"""The metrics section: counting calls, a scrape of a large fleet, service levels, alerts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from sisgate.domain.response_class import Outcome
 from sisgate.ledger import migrate, rollups
 from sisgate.ledger.call_outcomes import EndedCall
 from sisgate.monitoring.counting import count_next, tallied
+from testbed.heartbeats import be_heard
 from testbed.installation import install
 from testbed.ledgers import ENGINES, ledger_of
 from testbed.postgres import PostgresServer
@@ -87,6 +88,7 @@ def _of_fleet(report: Report, engine: str, gateway: Gateway, busy: int, calls: i
     fleet = gateway.configuration.current()
     leave_work(gateway, busy)
     _count_many(gateway, busy, calls)
+    be_heard(gateway)
     name = f"{engine}, {len(fleet.providers):,} providers, {busy} at work, {calls:,} calls"
     samples = gateway.fleet.openmetrics().count("\n")
     figures: dict[str, object] = {"samples": samples, "calls": calls}
@@ -95,6 +97,7 @@ def _of_fleet(report: Report, engine: str, gateway: Gateway, busy: int, calls: i
         "sla of one": lambda: gateway.sla.of("p0"),
         "sla of all": gateway.sla.list,
         "month's report": lambda: gateway.sla.report("p0", f"{NOW:%Y-%m}"),
+        "evaluation of alerts": gateway.alerts.evaluate,
     }.items():
         wall, own = _median(do)
         _ROWS.append(

@@ -20,6 +20,9 @@ def test_ctrl_c_ends_every_process_and_the_next_start_goes_on(
     add_key(command, sandbox, "skyward")
     done = command.json("sync", "skyward", "orgs", "--wait")
     assert [job["state"] for job in done] == ["done"]
+    # A provider without its first key is not an emergency.
+    alerts = command.json("alerts", "list", "--all")
+    assert [each for each in alerts if each["severity"] == "critical"] == []
     assert command.down() == 0
     command.wait_until_gone()
 
